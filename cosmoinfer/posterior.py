@@ -1,0 +1,84 @@
+"""Posterior draws of many observations, with what is needed to judge them. Needs no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import storage
+from cosmoinfer.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """n observations, S draws, P parameters; everything in the units of the catalog, natural logarithms.
+
+    index, simulation, split: (n,), row number, simulation id and part (0 train, 1 validation, 2 test, 255 neither).
+    truth: (n, P), where known. samples: (n, S, P) with log_prob (n, S): absent for a model that gives points only.
+    log_prob_truth: (n,). reference: (n, P), a ridge estimate of theta, for TARP. mean, std: (n, P), where the model
+    knows them exactly. log_norm_error: (n,), standard error of log Z where a density was renormalised over the box.
+    """
+
+    parameters: Parameters
+    index: np.ndarray
+    simulation: np.ndarray
+    split: np.ndarray
+    truth: np.ndarray | None = None
+    samples: np.ndarray | None = None
+    log_prob: np.ndarray | None = None
+    log_prob_truth: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    log_norm_error: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def best_mean(self) -> np.ndarray | None:
+        """The exact mean where the model knows it, else that of the draws, (n, P)."""
+        if self.mean is not None:
+            return self.mean
+        return None if self.samples is None else self.samples.mean(axis=1)
+
+    @property
+    def best_std(self) -> np.ndarray | None:
+        """The exact standard deviation where the model knows it, else that of the draws, (n, P)."""
+        if self.std is not None:
+            return self.std
+        return None if self.samples is None else self.samples.std(axis=1, ddof=1)
+
+
+_ARRAYS = ("samples", "log_prob", "log_prob_truth", "reference", "mean", "std", "log_norm_error")
+
+
+def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = False) -> None:
+    arrays = {
+        "index": posterior.index.astype(np.int64),
+        "simulation": posterior.simulation,
+        "split": posterior.split.astype(np.uint8),
+        "names": np.array(posterior.parameters.names),
+    }
+    attributes = {"names": posterior.parameters.attributes()}
+    if posterior.truth is not None:
+        arrays["parameters"] = posterior.truth.astype(np.float64)
+        attributes["parameters"] = posterior.parameters.attributes()
+    for name in _ARRAYS:
+        value = getattr(posterior, name)
+        if value is not None:
+            arrays[name] = value.astype(np.float64)
+    storage.write(path, storage.Record("posterior", meta, arrays, attributes), force)
+
+
+def read(path: Path) -> Posterior:
+    record = storage.read(path, "posterior")
+    return Posterior(
+        Parameters.from_attributes(record.attributes["names"]),
+        record.arrays["index"],
+        record.arrays["simulation"].astype(str),
+        record.arrays["split"],
+        record.arrays.get("parameters"),
+        **{name: record.arrays.get(name) for name in _ARRAYS},
+    )

@@ -1,0 +1,257 @@
+"""HDF5 files of ours, whole or absent; and the only door to other people's. Nothing else imports h5py.
+
+It knows arrays, attributes and JSON, and nothing of what they mean.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from cosmoinfer import __version__
+from cosmoinfer.errors import UserError
+
+FORMATS = {"split": 1, "model": 1, "posterior": 1, "metrics": 1, "catalog": 1}  # kind: newest format we write and read
+
+
+@dataclass(frozen=True)
+class Record:
+    """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays."""
+
+    kind: str
+    meta: dict[str, Any]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a file says of one dataset before any of it is read."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    chunks: tuple[int, ...] | None
+    compression: str | None
+    attributes: dict[str, Any]
+
+
+# ---------------------------------------------------------------------------------------------------- files of ours
+def write(path: Path, record: Record, force: bool = False) -> None:
+    """Write the whole file under another name beside it, flush it to disk, and rename it."""
+    refuse_existing(path, force)
+    scratch = _sibling(path)
+    try:
+        with h5py.File(scratch, "w") as file:
+            _fill(file, record)
+        with open(scratch, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(scratch, path)
+        _flush_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # h5py reports a full disk as either
+        raise UserError(f"{path}: could not be written ({_reason(error)}); nothing is left behind") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def read(path: Path, *kinds: str) -> Record:
+    """A file of ours, of one of these kinds and of a format that this version knows."""
+    with _open(path) as file:
+        kind = _text(file.attrs.get("kind", ""))
+        if kind not in FORMATS:
+            raise UserError(f"{path}: expected a {' or '.join(kinds)} file of cosmoinfer, found another HDF5 file")
+        if kinds and kind not in kinds:
+            raise UserError(f"{path}: expected a {' or '.join(kinds)} file, found a {kind} file")
+        found = int(file.attrs["format"])
+        if found > FORMATS[kind]:
+            raise UserError(f"{path}: its format is {found}, this version ({__version__}) reads up to {FORMATS[kind]}")
+        arrays, attributes = {}, {}
+        for name, dataset in _datasets(file):
+            arrays[name] = _array(path, dataset)
+            if len(dataset.attrs):
+                attributes[name] = {key: _attribute(value) for key, value in dataset.attrs.items()}
+        meta = json.loads(str(arrays.pop("meta")))
+    return Record(kind, meta, arrays, attributes)
+
+
+def kind_of(path: Path) -> str | None:
+    """The kind of a file of ours; None for any other HDF5 file."""
+    with _open(path) as file:
+        return _text(file.attrs.get("kind", "")) or None
+
+
+def same_run(path: Path, meta: Mapping[str, Any]) -> bool:
+    """Whether a complete file of ours stands there, made with the very same settings from the very same inputs."""
+    if not path.exists():
+        return False
+    try:
+        with _open(path) as file:
+            return "meta" in file and json.loads(_text(file["meta"][()])) == json.loads(_json(meta))
+    except UserError:
+        return False
+
+
+def refuse_existing(path: Path, force: bool = False) -> None:
+    """Before any work is done: the output must not exist (unless forced) and its folder must take a file."""
+    if path.exists() and not force:
+        raise UserError(f"{path}: exists already, made with other settings or inputs; --force replaces it")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{path}: the folder {path.parent} cannot be written")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file of ours as it lies on disk: how a later file says which one it was made from."""
+    with _existing(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
+
+
+# ------------------------------------------------------------------------------------------------- anybody's files
+def contents(path: Path) -> dict[str, Dataset]:
+    """Every dataset of any HDF5 file, by its path without the leading slash."""
+    with _open(path) as file:
+        return {
+            name: Dataset(
+                name,
+                tuple(dataset.shape or ()),
+                dataset.dtype,
+                dataset.chunks,
+                dataset.compression,
+                {key: _attribute(value) for key, value in dataset.attrs.items()},
+            )
+            for name, dataset in _datasets(file)
+        }
+
+
+def load(path: Path, name: str) -> np.ndarray:
+    """One whole dataset; strings come as str. A virtual dataset with a missing part is an error, not zeros."""
+    with _open(path) as file:
+        if not isinstance(file.get(name), h5py.Dataset):
+            there = ", ".join("/" + found for found, _ in _datasets(file)) or "nothing"
+            raise UserError(f"{path}: has no dataset /{name.strip('/')}; it holds {there}")
+        return _array(path, file[name])
+
+
+# -------------------------------------------------------------------------------------------------------- the rest
+def _fill(file: h5py.File, record: Record) -> None:
+    file.attrs["kind"] = record.kind
+    file.attrs["format"] = FORMATS[record.kind]
+    file.create_dataset("meta", data=_json(record.meta), dtype=h5py.string_dtype())
+    for name, value in record.arrays.items():
+        array = np.asarray(value)
+        text = array.dtype.kind in "UO"
+        options: dict[str, Any] = {"dtype": h5py.string_dtype()} if text else {}
+        if array.ndim and array.size and not text:
+            options |= {"fletcher32": True, "chunks": _chunks(array)}
+        dataset = file.create_dataset(name, data=array.astype(object) if text else array, **options)
+        for key, attribute in record.attributes.get(name, {}).items():
+            if attribute is not None:
+                dataset.attrs[key] = _plain(attribute)
+
+
+def _chunks(array: np.ndarray, most: int = 1 << 20) -> tuple[int, ...]:
+    """Whole rows of about a megabyte together: a checksum needs chunks, and readers want rows."""
+    row = max(1, array[:1].nbytes)
+    if row > most and array.ndim > 1:
+        return (1, *_chunks(array[0], most))
+    return (max(1, min(array.shape[0], most // row)), *array.shape[1:])
+
+
+def _plain(attribute: Any) -> Any:
+    if isinstance(attribute, tuple | list) and attribute and isinstance(attribute[0], str):
+        return np.array(attribute, dtype=h5py.string_dtype())
+    return attribute
+
+
+def _json(meta: Mapping[str, Any]) -> str:
+    return json.dumps(meta, sort_keys=True, allow_nan=False)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(_existing(path), "r")
+    except OSError as error:
+        raise UserError(f"{path}: is no HDF5 file, or a truncated one ({_reason(error)})") from error
+    with file:
+        yield file
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    return path
+
+
+def _datasets(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:
+    found: list[tuple[str, h5py.Dataset]] = []
+    group.visititems(lambda name, node: found.append((name, node)) if isinstance(node, h5py.Dataset) else None)
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _array(path: Path, dataset: h5py.Dataset) -> np.ndarray:
+    if dataset.is_virtual:
+        for source in dataset.virtual_sources():
+            if source.file_name != "." and not (path.parent / source.file_name).is_file():
+                raise UserError(f"{path}: /{dataset.name.strip('/')} wants a part that is missing: {source.file_name}")
+    try:
+        array = np.asarray(dataset[()])
+    except OSError as error:
+        raise UserError(f"{path}: {dataset.name} is damaged ({_reason(error)})") from error
+    return np.vectorize(_text, otypes=[str])(array) if array.dtype.kind in "SO" and array.size else array
+
+
+def _attribute(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
+        return tuple(_text(item) for item in value.ravel())
+    return _text(value) if isinstance(value, bytes) else value
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _reason(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error)).splitlines()[0]
+
+
+def _sha256(file: Any) -> str:
+    sha = hashlib.sha256()
+    while block := file.read(1 << 20):
+        sha.update(block)
+    return sha.hexdigest()
+
+
+def _sibling(path: Path) -> Path:
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({_reason(error)})") from error
+    os.close(descriptor)
+    os.chmod(name, 0o666 & ~_umask())
+    return Path(name)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
