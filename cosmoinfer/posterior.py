@@ -1,6 +1,6 @@
 """Posterior draws of many observations, with what is needed to judge them. Needs no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,12 @@ class Posterior:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def take(self, keep: np.ndarray) -> "Posterior":
+        """These observations only: keep is (n,) bool, or positions."""
+        arrays = ("index", "simulation", "split", "truth", *_ARRAYS)
+        found = {name: getattr(self, name) for name in arrays}
+        return replace(self, **{name: value[keep] for name, value in found.items() if value is not None})
 
     @property
     def best_mean(self) -> np.ndarray | None:

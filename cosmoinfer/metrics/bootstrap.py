@@ -1,0 +1,111 @@
+"""Resampling by simulation: intervals and p-values for rows that are not independent of each other.
+
+Rows of one simulation share its parameters and its initial conditions; so simulations are resampled, never rows.
+It knows no metric: it hands out weights, one set of row weights a resample.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from cosmoinfer import seeding
+
+RESAMPLES = 1000  # the smallest p-value of a clustered test is 1 / (RESAMPLES + 1)
+LEVEL = 0.683
+FEWEST = 10  # simulations: below, a clustered p-value is not worth printing
+BLOCK = 8_000_000  # weights held at once
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which simulation each row belongs to: ``member``, (n,), 0..G-1, of ``count`` = G simulations."""
+
+    member: np.ndarray
+    count: int
+    seed: int = 0
+
+    @classmethod
+    def of(cls, simulation: np.ndarray, seed: int = 0) -> "Clusters":
+        ids, member = np.unique(simulation, return_inverse=True)
+        return cls(member, len(ids), seed)
+
+    def __len__(self) -> int:
+        return len(self.member)
+
+    @property
+    def single(self) -> bool:
+        """Every row is a simulation of its own."""
+        return self.count == len(self)
+
+    @property
+    def equal_weights(self) -> np.ndarray:
+        """The rows as they are, (1, n): what a metric's value is computed with."""
+        return np.full((1, len(self)), 1 / len(self))
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        stream = seeding.generator(self.seed, "evaluate", "bootstrap")
+        share = np.full(self.count, 1 / self.count)
+        return stream.multinomial(self.count, share, size=RESAMPLES).astype(np.uint16)  # (B, G)
+
+    def resamples(self) -> Iterator[np.ndarray]:
+        """Row weights of the resamples, (b, n) at a time, each adding to one; the same ones for every metric."""
+        size = max(1, BLOCK // len(self))
+        for start in range(0, RESAMPLES, size):
+            weights = self._counts[start : start + size][:, self.member].astype(np.float64)
+            yield weights / weights.sum(axis=1, keepdims=True)
+
+    def resampled(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """A statistic of the row weights, (b, n) -> (b, ...), over all resamples: (B, ...)."""
+        return np.concatenate([statistic(weights) for weights in self.resamples()])
+
+    def mean(self, values: np.ndarray) -> tuple[float, float]:
+        """Mean over rows of (n,) and its standard error, from the spread of the simulations' sums."""
+        mean = values.mean()
+        sums = np.bincount(self.member, values - mean, minlength=self.count)
+        return float(mean), float(np.sqrt(self.count / (self.count - 1) * (sums**2).sum()) / len(self))
+
+
+def interval(resampled: np.ndarray) -> tuple[float, float]:
+    """The central 68.3 % of the resampled values, (B,).
+
+    A few resamples may have no value (all truths equal, say) and are left out; above one in a hundred: NaN.
+    """
+    finite = resampled[np.isfinite(resampled)]
+    if len(finite) < 0.99 * len(resampled):
+        return np.nan, np.nan
+    low, high = np.quantile(finite, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return float(low), float(high)
+
+
+def uniform_p(values: np.ndarray, clusters: Clusters) -> float:
+    """p-value of (n,) numbers being uniform on 0..1: the one-sample Kolmogorov-Smirnov distance D = sup |F - u|.
+
+    Exact where every row is a simulation of its own. Else D is compared with D* = sup |F* - F| over resampled
+    simulations, p = (1 + #{D* >= D}) / (B + 1); NaN with fewer than 10 simulations.
+    """
+    if clusters.single:
+        return float(stats.kstest(values, "uniform").pvalue)
+    if clusters.count < FEWEST:
+        return np.nan
+    distance = stats.kstest(values, "uniform").statistic
+    return float((1 + (resampled_distances(values, clusters) >= distance).sum()) / (RESAMPLES + 1))
+
+
+def uniform_band(values: np.ndarray, clusters: Clusters, level: float = 0.95) -> float:
+    """Half-width of the simultaneous band around the diagonal: an ECDF leaves it when ``uniform_p`` < 1 - level."""
+    if clusters.single:
+        return float(stats.kstwo.ppf(level, len(values)))
+    if clusters.count < FEWEST:
+        return np.nan
+    return float(np.quantile(resampled_distances(values, clusters), level))
+
+
+def resampled_distances(values: np.ndarray, clusters: Clusters) -> np.ndarray:
+    """sup |F* - F| over resampled simulations, (B,), F the empirical distribution function of (n,)."""
+    order = np.argsort(values)
+    steps = np.arange(1, len(values) + 1) / len(values)
+    return clusters.resampled(lambda weights: np.abs(weights[:, order].cumsum(axis=1) - steps).max(axis=1))

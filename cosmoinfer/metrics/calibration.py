@@ -1,0 +1,55 @@
+"""Whether intervals hold the share of truths that they promise: per parameter (SBC) and jointly (TARP, HPD).
+
+A posterior equal to the prior passes everything here but ``tarp_x_p``: read contraction and r2 beside it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Uniformity
+
+
+def covered(level: float) -> Callable[[Evidence], np.ndarray]:
+    """Whether the truth lies in the central interval of this level of the draws, (n, P).
+
+    Told from the rank among S + 1 places, so that the share is right on average for any number of draws.
+    """
+
+    def terms(evidence: Evidence) -> np.ndarray:
+        sbc = _there(evidence.sbc)
+        return np.where(np.isnan(sbc), np.nan, np.abs(sbc - 0.5) <= level / 2)
+
+    return terms
+
+
+def atc(fractions: np.ndarray) -> np.ndarray:
+    """Area to the curve: the mean is the integral over 0.5..1 of ECP(alpha) - alpha, ECP(alpha) = mean [f < alpha].
+
+    Negative: over-confident; positive: conservative. In closed form, a row adds 1 - max(f, 1/2) - 3/8.
+    """
+    return 5 / 8 - np.maximum(fractions, 0.5)
+
+
+def _there(fractions: np.ndarray | None) -> np.ndarray:
+    assert fractions is not None
+    return fractions
+
+
+_BAD_DRAWS = "draws, truth or densities are not finite"
+
+CALIBRATION: dict[str, Metric] = {
+    "coverage_68": Mean(terms=covered(0.68), needs=("sbc",), why=_BAD_DRAWS),
+    "coverage_95": Mean(terms=covered(0.95), needs=("sbc",), why=_BAD_DRAWS),
+    "sbc_p": Uniformity(fractions=lambda e: _there(e.sbc), needs=("sbc",), why=_BAD_DRAWS),
+    "tarp_p": Uniformity(fractions=lambda e: _there(e.tarp), scope=JOINT, needs=("tarp",), prior=True, why=_BAD_DRAWS),
+    "tarp_atc": Mean(terms=lambda e: atc(_there(e.tarp)), scope=JOINT, needs=("tarp",), prior=True, why=_BAD_DRAWS),
+    "tarp_x_p": Uniformity(
+        fractions=lambda e: _there(e.tarp_x), scope=JOINT, needs=("tarp_x",), prior=True, why=_BAD_DRAWS
+    ),
+    "tarp_x_atc": Mean(
+        terms=lambda e: atc(_there(e.tarp_x)), scope=JOINT, needs=("tarp_x",), prior=True, why=_BAD_DRAWS
+    ),
+    "hpd_p": Uniformity(fractions=lambda e: _there(e.hpd), scope=JOINT, needs=("hpd",), why=_BAD_DRAWS),
+}

@@ -1,0 +1,31 @@
+"""How much the posterior learnt: its log density at the truth, in nats, and how far it shrank below the prior."""
+
+import numpy as np
+
+from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.metric import JOINT, Mean, Metric
+
+
+def gain(evidence: Evidence) -> np.ndarray:
+    """log q(t|x) - log p(t) a row, (n,), in nats, over all parameters together."""
+    return _log_prob(evidence) - evidence.parameters.log_prior(evidence.truth).sum(axis=-1)
+
+
+def variance_left(evidence: Evidence) -> np.ndarray:
+    """var_q / var_prior a row, (n, P)."""
+    assert evidence.std is not None
+    return (evidence.std / evidence.parameters.prior_std()) ** 2
+
+
+def _log_prob(evidence: Evidence) -> np.ndarray:
+    assert evidence.log_prob_truth is not None
+    return evidence.log_prob_truth
+
+
+_NO_DENSITY = "no density at the truth; does it lie outside the box?"
+
+DENSITY: dict[str, Metric] = {
+    "log_prob": Mean(terms=_log_prob, scope=JOINT, needs=("log_prob_truth",), why=_NO_DENSITY),
+    "log_prob_gain": Mean(terms=gain, scope=JOINT, needs=("log_prob_truth",), prior=True, why=_NO_DENSITY),
+    "contraction": Mean(terms=variance_left, finish=lambda mean: 1 - mean, needs=("std",), prior=True),
+}

@@ -1,0 +1,29 @@
+"""The metrics file: the whole document as JSON, and every number as an array for those who read HDF5."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import storage
+
+
+def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: bool = False) -> None:
+    """/document (JSON), /names (P,), /joint/NAME (3,) and /parameters/NAME (P, 3): value, low, high; NaN is null."""
+    names = list(document["verdict"]["parameters"])
+    arrays = {"document": np.array(json.dumps(document, allow_nan=False)), "names": np.array(names)}
+    for metric, entry in document["metrics"]["joint"].items():
+        arrays[f"joint/{metric}"] = _numbers(entry)
+    for metric, entries in document["metrics"]["parameters"].items():
+        arrays[f"parameters/{metric}"] = np.stack([_numbers(entries[name]) for name in names])
+    storage.write(path, storage.Record("metrics", meta, arrays), force)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The document."""
+    return dict(json.loads(str(storage.read(path, "metrics").arrays["document"])))
+
+
+def _numbers(entry: dict[str, Any]) -> np.ndarray:
+    return np.array([np.nan if entry[key] is None else entry[key] for key in ("value", "low", "high")])

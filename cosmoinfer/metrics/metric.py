@@ -1,0 +1,141 @@
+"""A metric: what it needs, how it is computed, and the entry {value, low, high} that it leaves in the document.
+
+Three kinds: the mean of a term a row, a general statistic of weighted rows, and the p-value of fractions that should
+be uniform. Value and interval come from the same formula, with equal weights and with resampled ones.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer.errors import listed
+from cosmoinfer.metrics.bootstrap import FEWEST, RESAMPLES, interval, uniform_p
+from cosmoinfer.metrics.evidence import Evidence
+
+Entry = dict[str, Any]  # value, low, high; and the reason where one of them is null
+PARAMETERS, JOINT = "parameters", "joint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(ABC):
+    """``needs``: what of Evidence must be there, else the metric is absent. ``prior``: null where it is unknown.
+
+    ``why``: what it usually means when the value is not finite.
+    """
+
+    scope: str = PARAMETERS
+    needs: tuple[str, ...] = ("mean",)
+    prior: bool = False
+    why: str = ""
+
+    def available(self, evidence: Evidence) -> bool:
+        return all(getattr(evidence, need) is not None for need in self.needs)
+
+    def entries(self, evidence: Evidence) -> Entry:
+        """One entry for a joint metric; else one a parameter, by name."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            entries = self._measure(evidence)
+        for column, reason in enumerate(self._unknown_priors(evidence)):
+            entries[column] = null(reason) if reason else entries[column]
+        return entries[0] if self.scope == JOINT else dict(zip(evidence.parameters.names, entries, strict=True))
+
+    @abstractmethod
+    def _measure(self, evidence: Evidence) -> list[Entry]:
+        """One entry a column: a column a parameter, or one column for the joint."""
+
+    def _unknown_priors(self, evidence: Evidence) -> list[str]:
+        names, known = evidence.parameters.names, evidence.parameters.known
+        unknown = [name for name, yes in zip(names, known, strict=True) if self.prior and not yes]
+        if self.scope == JOINT:
+            return [_no_prior(unknown)]
+        return [_no_prior([name]) if name in unknown else "" for name in names]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean(Metric):
+    """Mean over rows of ``terms``, (n, P) or (n,), then ``finish`` (a square root, say)."""
+
+    terms: Callable[[Evidence], np.ndarray]
+    finish: Callable[[np.ndarray], np.ndarray] = lambda mean: mean
+
+    def _measure(self, evidence: Evidence) -> list[Entry]:
+        terms = np.asarray(self.terms(evidence), dtype=np.float64).reshape(len(evidence.posterior), -1)
+        reasons = [not_finite(evidence, column, self.why) for column in terms.T]
+        value = self.finish(terms.mean(axis=0))  # not through the weights: a share of 68 in 100 is 0.68 to the last bit
+        return _with_intervals(evidence, value, lambda weights: self.finish(weights @ terms), reasons)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic(Metric):
+    """Any function of the evidence and of row weights (B, n), each set adding to one: (B, P), or (B,) if joint."""
+
+    compute: Callable[[Evidence, np.ndarray], np.ndarray]
+
+    def _measure(self, evidence: Evidence) -> list[Entry]:
+        def statistic(weights: np.ndarray) -> np.ndarray:
+            return self.compute(evidence, weights).reshape(len(weights), -1)
+
+        columns = 1 if self.scope == JOINT else len(evidence.parameters)
+        value = statistic(evidence.clusters.equal_weights)[0]
+        return _with_intervals(evidence, value, statistic, [self.why] * columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uniformity(Metric):
+    """p-value of ``fractions``, (n, P) or (n,), being uniform. It has no interval: it is one already."""
+
+    fractions: Callable[[Evidence], np.ndarray]
+
+    def _measure(self, evidence: Evidence) -> list[Entry]:
+        return [self._test(evidence, column) for column in self.fractions(evidence).reshape(len(evidence.truth), -1).T]
+
+    def _test(self, evidence: Evidence, fractions: np.ndarray) -> Entry:
+        if not np.isfinite(fractions).all():
+            return null(not_finite(evidence, fractions, self.why))
+        p = uniform_p(fractions, evidence.clusters)
+        if not np.isfinite(p):
+            return null(f"{evidence.clusters.count} simulations; a clustered p-value needs {FEWEST}")
+        return {"value": p, "low": None, "high": None, "reason": "a p-value has no interval"}
+
+
+def null(reason: str) -> Entry:
+    return {"value": None, "low": None, "high": None, "reason": reason}
+
+
+def not_finite(evidence: Evidence, terms: np.ndarray, why: str) -> str:
+    """What is not finite, in how many rows and which, by their number in the catalog; empty where all is finite."""
+    bad = ~np.isfinite(terms)
+    if not bad.any():
+        return why
+    kinds = "/".join(sorted({str(term) for term in terms[bad].tolist()}))
+    rows = listed(evidence.posterior.index[bad].tolist(), 20)
+    return f"{kinds} in {bad.sum()} of {len(bad)} rows (row {rows})" + (f": {why}" if why else "")
+
+
+def _with_intervals(
+    evidence: Evidence, values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], reasons: list[str]
+) -> list[Entry]:
+    """Entries of a statistic (b, n) -> (b, C): its values (C,), and their intervals over resampled simulations."""
+    resampled = evidence.clusters.resampled(statistic) if evidence.clusters.count > 1 else None
+    return [
+        _entry(value, None if resampled is None else resampled[:, column], reason)
+        for column, (value, reason) in enumerate(zip(values, reasons, strict=True))
+    ]
+
+
+def _entry(value: float, resampled: np.ndarray | None, reason: str) -> Entry:
+    if not np.isfinite(value):
+        return null(reason or "not finite")
+    if resampled is None:
+        return null("one simulation: no interval") | {"value": float(value)}
+    low, high = interval(resampled)
+    if not np.isfinite([low, high]).all():
+        return null(f"too few simulations: many of {RESAMPLES} resamples have no value") | {"value": float(value)}
+    return {"value": float(value), "low": low, "high": high}
+
+
+def _no_prior(names: list[str]) -> str:
+    return f"the prior of {', '.join(names)} is not known" if names else ""

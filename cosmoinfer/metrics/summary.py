@@ -1,0 +1,66 @@
+"""An evaluation in two to five plain sentences: how good, and how calibrated."""
+
+from typing import Any
+
+from cosmoinfer.metrics.verdict import UNCONSTRAINED, UNCONSTRAINED_R2
+
+
+def summary(document: dict[str, Any]) -> list[str]:
+    """For the terminal; from the document alone, so that it can be said again of a stored file."""
+    told = (_scope(document), _constrained(document), _loose(document), _calibration(document), _coverage(document))
+    return [sentence for sentence in told if sentence]
+
+
+def _scope(document: dict[str, Any]) -> str:
+    rows, simulations = document["rows"], document["simulations"]
+    judged = f"Judged on {_count(rows, 'row')} of {_count(simulations, 'simulation')}"
+    gain = document["metrics"]["joint"].get("log_prob_gain")
+    score = document["metrics"]["joint"].get("log_prob")
+    if gain and gain["value"] is not None:
+        return f"{judged}: the data bring {_measured(gain)} nats over the prior."
+    if score and score["value"] is not None:
+        return f"{judged}: the mean log density of the truth is {_measured(score)} nats."
+    return f"{judged}: no log density at the truth ({score['reason']})." if score else f"{judged}."
+
+
+def _constrained(document: dict[str, Any]) -> str:
+    accuracy = document["metrics"]["parameters"]
+    told = [
+        f"{name} (R2 {_short(accuracy['r2'][name])}, typical error {_short(accuracy['rmse'][name], '.2g')})"
+        for name, words in document["verdict"]["parameters"].items()
+        if "r2" in accuracy and not words.startswith(UNCONSTRAINED)
+    ]
+    return f"Constrained: {', '.join(told)}." if told else ""
+
+
+def _loose(document: dict[str, Any]) -> str:
+    verdicts = document["verdict"]["parameters"]
+    names = [name for name, words in verdicts.items() if words.startswith(UNCONSTRAINED)]
+    return f"Not constrained by the data: {', '.join(names)} (R2 at most {UNCONSTRAINED_R2:g})." if names else ""
+
+
+def _calibration(document: dict[str, Any]) -> str:
+    return f"The joint posterior: {document['verdict']['joint']}."
+
+
+def _coverage(document: dict[str, Any]) -> str:
+    entries = document["metrics"]["parameters"].get("coverage_68", {})
+    shares = [100 * entry["value"] for entry in entries.values() if entry["value"] is not None]
+    if not shares:
+        return ""
+    low, high = f"{min(shares):.0f}", f"{max(shares):.0f}"
+    return f"The 68 % intervals hold {low if low == high else f'{low} to {high}'} % of the truths."
+
+
+def _measured(entry: dict[str, Any]) -> str:
+    if entry["low"] is None:
+        return f"{entry['value']:.3g}"
+    return f"{entry['value']:.2f} +- {(entry['high'] - entry['low']) / 2:.2f}"
+
+
+def _short(entry: dict[str, Any], form: str = ".2f") -> str:
+    return "unknown" if entry["value"] is None else format(entry["value"], form)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)

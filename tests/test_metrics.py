@@ -1,0 +1,500 @@
+"""Metrics: by hand on a few numbers, and on a linear Gaussian whose posterior we can write down."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import integrate, special, stats
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.metrics import METRICS, curves, evaluate, gate, ranks, summary
+from cosmoinfer.metrics.bootstrap import Clusters, resampled_distances, uniform_band, uniform_p
+from cosmoinfer.metrics.calibration import atc
+from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.metric import JOINT, Uniformity
+from cosmoinfer.metrics.verdict import Check, clustered_bias, clustered_width, holm
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.posterior import Posterior
+
+NAMES = ("a", "b")
+CALIBRATED = "calibrated within errors"
+
+
+def gaussian(
+    simulations=400, rows=1, draws=200, width=1.0, shift=0.0, noise=0.5, alike=False, seed=0, names=NAMES
+) -> Posterior:
+    """t ~ N(0, 1), x = t + noise: the posterior N(x v / noise^2, v), 1/v = 1 + 1/noise^2, then widened and shifted.
+
+    ``alike``: the rows of a simulation share x and draws too, else the parameters only.
+    """
+    random = np.random.default_rng(seed)
+    count, size = simulations * rows, len(names)
+    truth = np.repeat(random.standard_normal((simulations, size)), rows, axis=0)
+    x = truth + noise * random.standard_normal((count, size))
+    std = np.sqrt(1 / (1 + noise**-2))
+    exact = x * std**2 / noise**2
+    mean, scale = exact + shift * std, width * std
+    samples = mean[:, None] + scale * random.standard_normal((count, draws, size))
+    if alike:
+        mean, samples, exact = (np.repeat(each[::rows], rows, axis=0) for each in (mean, samples, exact))
+    return Posterior(
+        Parameters.of(names, prior=["normal"] * size),
+        np.arange(count),
+        np.repeat(np.arange(simulations), rows).astype(str),
+        np.full(count, 2),
+        truth,
+        samples,
+        stats.norm.logpdf(samples, mean[:, None], scale).sum(axis=-1),
+        stats.norm.logpdf(truth, mean, scale).sum(axis=-1),
+        reference=exact,
+    )
+
+
+def by_hand(truth, mean, std=None, **others) -> Posterior:
+    """One parameter in the box 0..10, given as a short list."""
+    count = len(truth)
+    columns = {"truth": truth, "mean": mean, "std": std}
+    arrays = {key: np.array(value, dtype=float)[:, None] for key, value in columns.items() if value is not None}
+    box = Parameters.of(["a"], [0.0], [10.0])
+    given = {"parameters": box, "simulation": np.arange(count).astype(str)} | arrays | others
+    return Posterior(index=100 + np.arange(count), split=np.full(count, 2), **given)
+
+
+def value(document, metric, name=None):
+    joint, parameters = document["metrics"]["joint"], document["metrics"]["parameters"]
+    return (joint[metric] if name is None else parameters[metric][name])["value"]
+
+
+# ------------------------------------------------------------------------------------------------------- by hand
+T = np.array([1.0, 2.0, 4.0, 7.0])
+MU = np.array([1.5, 1.0, 4.0, 9.0])
+SIGMA = np.array([0.5, 1.0, 2.0, 0.25])
+HAND = {
+    "rmse": np.sqrt((0.25 + 1 + 0 + 4) / 4),
+    "nrmse": np.sqrt(5.25 / 4) / 10,
+    "bias": (0.5 - 1 + 0 + 2) / 4,
+    "r2": 1 - 5.25 / (6.25 + 2.25 + 0.25 + 12.25),
+    "rel_err_mean": (0.5 + 0.5 + 0 + 2 / 7) / 4,
+    "rel_err_rms": np.sqrt((0.25 + 0.25 + 0 + 4 / 49) / 4),
+    "precision": (0.5 / 1.5 + 1 + 0.5 + 0.25 / 9) / 4,
+    "chi2": (1 + 1 + 0 + 64) / 4,
+    "chi2_median": 1.0,
+    "pulls_beyond_5": 0.25,
+    "z_mean": (1 - 1 + 0 + 8) / 4,
+    "collapse": np.std(MU) / np.std(T),
+    "corr": np.corrcoef(MU, T)[0, 1],
+    "contraction": 1 - np.mean(SIGMA**2) / (100 / 12),
+}
+
+
+@pytest.mark.parametrize("metric", HAND)
+def test_metric_by_hand(metric):
+    assert value(evaluate(by_hand(T, MU, SIGMA)), metric, "a") == pytest.approx(HAND[metric], rel=1e-6)
+
+
+def test_nrmse_without_a_box_is_in_units_of_the_spread_of_truths():
+    document = evaluate(by_hand(T, MU, parameters=Parameters.of(["a"])))
+    assert value(document, "nrmse", "a") == pytest.approx(np.sqrt(5.25 / 4) / np.std(T))
+
+
+def test_log_prob_and_gain_in_nats():
+    document = evaluate(by_hand(T, MU, log_prob_truth=np.array([-1.0, 0.5, 0.0, -2.0])))
+    assert value(document, "log_prob") == pytest.approx(-0.625)
+    assert value(document, "log_prob_gain") == pytest.approx(-0.625 + np.log(10))
+
+
+def test_exact_mean_and_width_are_preferred_over_draws():
+    posterior = gaussian(50)
+    exact = replace(posterior, mean=posterior.truth, std=np.ones_like(posterior.truth))
+    assert value(evaluate(exact), "rmse", "a") == 0
+    assert value(evaluate(exact), "precision", "a") != value(evaluate(posterior), "precision", "a")
+
+
+def test_rank_among_draws_is_randomised_between_its_neighbours_and_over_ties():
+    samples = np.array([1.0, 2.0, 3.0, 4.0])[None, :, None].repeat(20_000, axis=0)
+    stream = np.random.default_rng(0)
+    between = ranks.by_value(samples, np.full((20_000, 1), 2.5), stream)
+    assert between.min() >= 2 / 5 and between.max() <= 3 / 5  # two of four below: over S + 1, not over S
+    tied = ranks.by_value(samples, np.full((20_000, 1), 2.0), stream)
+    assert tied.min() < 0.21 and tied.max() > 0.59 and tied.mean() == pytest.approx(0.4, abs=0.01)
+
+
+def test_rank_by_density_counts_denser_draws():
+    log_prob = np.array([[0.0, -1.0, -2.0, -3.0]])
+    assert 2 / 5 <= ranks.by_density(log_prob, np.array([-1.5]), np.random.default_rng(0))[0] <= 3 / 5
+    assert ranks.by_density(log_prob, np.array([-np.inf]), np.random.default_rng(0))[0] >= 4 / 5
+
+
+def test_rank_by_density_of_a_flat_posterior_is_not_decided_by_rounding():
+    truth = np.zeros(500)
+    f = ranks.by_density(truth[:, None] + np.full((500, 9), 1e-12), truth, np.random.default_rng(0))
+    assert stats.kstest(f, "uniform").pvalue > 1e-3
+
+
+def test_rank_by_distance_is_in_units_of_the_prior():
+    """In catalog units the draw is nearer to the reference (0.3 in b); in shares of the box the truth is (0.1 of a)."""
+    box = Parameters.of(NAMES, [0.0, 0.0], [10.0, 1.0])
+    samples, truth = np.array([[[5.0, 0.8]]]), np.array([[6.0, 0.5]])
+    f = ranks.by_distance(box, samples, truth, np.array([[0.5, 0.5]]), np.random.default_rng(0))
+    assert f[0] < 0.5
+
+
+def test_atc_is_the_area_between_coverage_and_diagonal():
+    f = np.random.default_rng(1).beta(0.5, 0.7, size=50)
+    alpha = np.linspace(0.5, 1, 200_001)
+    area = integrate.trapezoid((f[:, None] < alpha).mean(axis=0) - alpha, alpha)
+    assert atc(f).mean() == pytest.approx(area, abs=1e-5)
+
+
+def test_coverage_counts_places_not_the_largest_observed_rank():
+    """Truths always in the middle of much too wide draws: every central interval holds all of them."""
+    posterior = gaussian(100, width=20.0)
+    document = evaluate(posterior)
+    assert value(document, "coverage_68", "a") == 1
+    assert curves(posterior).sbc["a"].fractions.max() < 0.7
+
+
+@pytest.mark.parametrize("draws", [4, 30])
+def test_coverage_is_right_on_average_for_any_number_of_draws(draws):
+    document = evaluate(gaussian(1600, draws=draws, names=("a",)))
+    assert value(document, "coverage_68", "a") == pytest.approx(0.68, abs=4 * np.sqrt(0.68 * 0.32 / 1600))
+    assert value(document, "coverage_95", "a") == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 1600))
+
+
+def test_a_share_is_exact_so_that_a_gate_at_it_holds():
+    pulls = np.concatenate([np.full(7, 6.0), np.zeros(93)])
+    document = evaluate(by_hand(np.full(100, 5.0), 5.0 + pulls, np.ones(100)))
+    assert value(document, "pulls_beyond_5", "a") == 0.07
+
+
+# ---------------------------------------------------------------------------------------------------- the verdict
+WORDS = [
+    ({}, CALIBRATED),
+    ({"width": 1.5}, "conservative"),
+    ({"width": 1 / 1.5}, "over-confident"),
+    ({"shift": 0.5}, "biased"),
+    ({"shift": 8.0}, "biased"),
+    ({"shift": 0.5, "width": 0.5}, "biased and over-confident"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "word"), WORDS)
+def test_verdict_tells_right_from_wide_narrow_and_shifted(wrong, word):
+    found = evaluate(gaussian(**wrong))["verdict"]
+    assert found == {"joint": word, "parameters": {"a": word, "b": word}}
+
+
+@pytest.mark.parametrize(("wrong", "word"), WORDS[:4])
+def test_verdict_without_draws_is_told_from_the_width(wrong, word):
+    drawn = gaussian(draws=2000, **wrong)
+    points = replace(drawn, mean=drawn.best_mean, std=drawn.best_std, samples=None, log_prob=None)
+    assert evaluate(points)["verdict"]["parameters"]["a"] == word
+
+
+def test_verdict_names_the_parameter_that_is_wrong():
+    right, wide = gaussian(), gaussian(width=1.5)
+    mixed = replace(right, samples=np.stack([right.samples[..., 0], wide.samples[..., 1]], axis=-1), log_prob=None)
+    assert evaluate(mixed)["verdict"] == {
+        "joint": "conservative (b)",
+        "parameters": {"a": CALIBRATED, "b": "conservative"},
+    }
+
+
+def test_joint_verdict_sees_what_no_parameter_shows():
+    """Two errors that are the same number, and draws that take them for independent."""
+    right = gaussian()
+    truth = right.reference + (right.truth - right.reference)[:, :1]
+    density = stats.norm.logpdf(truth, right.reference, np.sqrt(0.2)).sum(axis=-1)
+    found = evaluate(replace(right, truth=truth, log_prob_truth=density))["verdict"]
+    assert set(found["parameters"].values()) == {CALIBRATED}
+    assert found["joint"] != CALIBRATED
+
+
+def test_verdict_on_a_posterior_that_returns_the_prior():
+    words = evaluate(gaussian(noise=30.0))["verdict"]
+    assert words["parameters"]["a"] == f"not constrained by the data (returns the prior), {CALIBRATED}"
+    assert words["joint"] == words["parameters"]["a"]
+
+
+def test_a_large_bias_is_not_called_unconstrained():
+    posterior = gaussian(shift=4.0)
+    assert value(evaluate(posterior), "r2", "a") < 0
+    assert evaluate(posterior)["verdict"]["parameters"]["a"] == "biased"
+
+
+def test_verdict_needs_simulations():
+    assert "too few simulations" in evaluate(gaussian(5, rows=4))["verdict"]["joint"]
+
+
+def test_holm_stops_at_the_first_that_does_not_reject():
+    checks = [Check("a", "bias", p) for p in (0.03, 0.001, 0.04, 0.016)]  # limits .0125, .0167, .025, .05
+    assert [check.p for check in holm(checks)] == [0.001, 0.016]
+
+
+# --------------------------------------------------------------------------------------------- what tests cannot see
+def test_posterior_equal_to_the_prior_passes_sbc_and_tarp_but_not_with_references_that_depend_on_x():
+    informed = gaussian()
+    samples = np.random.default_rng(5).standard_normal(informed.samples.shape)
+    prior = replace(informed, samples=samples, log_prob=None, log_prob_truth=None)
+    document = evaluate(prior)
+    assert min(value(document, "sbc_p", name) for name in NAMES) > 0.01
+    assert value(document, "tarp_p") > 0.01
+    assert value(document, "tarp_x_p") < 1e-4 and value(document, "tarp_x_atc") > 0
+    assert document["verdict"]["joint"].endswith("conservative")
+    assert value(document, "contraction", "a") == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize(("width", "sign"), [(1.5, 1), (1 / 1.5, -1)])
+def test_tarp_is_a_one_sample_test_that_rejects_and_its_area_tells_the_side(width, sign):
+    document = evaluate(gaussian(800, width=width))
+    for kind in ("tarp", "tarp_x"):
+        assert value(document, f"{kind}_p") < 1e-3
+        assert np.sign(value(document, f"{kind}_atc")) == sign
+
+
+# --------------------------------------------------------------------------------------- false alarms and clusters
+def test_false_alarms_of_the_parameter_tests_are_nominal():
+    """300 right posteriors, of 40 simulations each; 5 % of 300 is 15 +- 3.8."""
+    random = np.random.default_rng(3)
+    clusters = Clusters.of(np.arange(40))
+    u = random.random((300, 40))
+    for test in (lambda u: clustered_bias(special.ndtri(u), clusters)[0],
+                 lambda u: clustered_width(special.ndtri(u), clusters)[0],
+                 lambda u: uniform_p(u, clusters)):  # fmt: skip
+        assert 4 <= sum(test(one) < 0.05 for one in u) <= 28
+
+
+def test_false_alarms_of_the_joint_tests_are_nominal():
+    """300 right posteriors: 30 +- 5.2 p-values of each kind lie below a tenth; the bounds are four sigma."""
+    found = [Evidence(gaussian(60, draws=40, seed=seed), seed) for seed in range(300)]
+    for kind in ("tarp", "tarp_x", "hpd"):
+        assert 9 <= sum(uniform_p(getattr(each, kind), each.clusters) < 0.1 for each in found) <= 51
+
+
+def test_false_alarms_of_whole_verdicts_are_nominal():
+    """40 right posteriors: at 5 % each, more than 8 accused have a probability of 1e-4."""
+    documents = [evaluate(gaussian(60, draws=40, seed=seed), seed) for seed in range(40)]
+    assert sum(document["verdict"]["joint"] != CALIBRATED for document in documents) <= 8
+
+
+def test_rows_that_repeat_a_simulation_cheat_the_plain_test_but_not_the_clustered_one():
+    random = np.random.default_rng(4)
+    clusters = Clusters.of(np.repeat(np.arange(40), 15))
+    u = np.repeat(random.random((60, 40)), 15, axis=1)
+    assert sum(stats.kstest(one, "uniform").pvalue < 0.05 for one in u) > 30
+    assert sum(uniform_p(one, clusters) < 0.05 for one in u) <= 9  # 3 +- 1.7
+
+
+def test_the_clustered_test_still_rejects():
+    u = np.repeat(np.random.default_rng(4).beta(3, 3, size=100), 15)
+    assert uniform_p(u, Clusters.of(np.repeat(np.arange(100), 15))) < 0.01
+
+
+def test_intervals_of_repeated_rows_are_those_of_the_simulations():
+    many = gaussian(100, rows=15, draws=100, alike=True)
+    fields = ("index", "simulation", "split", "truth", "samples", "log_prob", "log_prob_truth", "reference")
+    one = replace(many, **{name: getattr(many, name)[::15] for name in fields})
+    wide, narrow = (evaluate(each)["metrics"]["parameters"] for each in (many, one))
+    for metric in ("rmse", "r2", "bias", "chi2_median", "corr"):
+        first, second = wide[metric]["a"], narrow[metric]["a"]
+        assert first["value"] == pytest.approx(second["value"])
+        assert first["high"] - first["low"] == pytest.approx(second["high"] - second["low"], rel=1e-6)
+
+
+def test_interval_is_as_wide_as_the_spread_between_repetitions():
+    entries = [evaluate(by_hand_pulls(seed))["metrics"]["parameters"]["bias"]["a"] for seed in range(60)]
+    spread = np.std([entry["value"] for entry in entries])
+    width = np.mean([(entry["high"] - entry["low"]) / 2 for entry in entries])
+    assert width == pytest.approx(spread, rel=0.3)
+
+
+def by_hand_pulls(seed) -> Posterior:
+    """Errors that the five rows of a simulation share."""
+    error = np.repeat(np.random.default_rng(seed).standard_normal(40), 5)
+    return by_hand(np.full(200, 5.0), 5 + error, simulation=np.repeat(np.arange(40), 5).astype(str))
+
+
+def test_equal_draws_of_simulations_with_unequal_rows_are_weighted_by_row():
+    clusters = Clusters.of(np.array(["x", "y", "y", "y"]))
+    means = clusters.resampled(lambda weights: weights @ np.array([0.0, 1.0, 1.0, 1.0]))
+    assert set(np.round(means, 6)) == {0.0, 0.75, 1.0}
+    assert np.round(resampled_distances(np.array([0.1, 0.2, 0.3, 0.4]), clusters), 6).max() == 0.75
+
+
+# -------------------------------------------------------------------------------------------- absent, null, refused
+def test_every_number_has_its_key_and_the_document_is_json():
+    document = evaluate(gaussian(60))
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert set(document) == {"rows", "simulations", "verdict", "metrics"}
+    assert (document["rows"], document["simulations"]) == (60, 60)
+    for name, metric in METRICS.items():
+        entries = document["metrics"][metric.scope][name]
+        for entry in [entries] if metric.scope == JOINT else [entries[parameter] for parameter in NAMES]:
+            assert set(entry) >= {"value", "low", "high"}
+            if isinstance(metric, Uniformity):
+                assert 0 <= entry["value"] <= 1 and entry["low"] is None and entry["reason"]
+            else:
+                assert entry["low"] <= entry["value"] <= entry["high"]
+
+
+def test_same_seed_same_document_and_another_seed_moves_no_plain_number():
+    posterior = gaussian(60)
+    assert evaluate(posterior, 1) == evaluate(posterior, 1)
+    first, second = evaluate(posterior, 1), evaluate(posterior, 2)
+    assert value(first, "r2", "a") == value(second, "r2", "a")
+    assert value(first, "sbc_p", "a") != value(second, "sbc_p", "a")
+
+
+def test_a_plain_regressor_has_accuracy_only():
+    document = evaluate(by_hand(T, MU))
+    assert document["metrics"]["joint"] == {}
+    accuracy = {"rmse", "nrmse", "bias", "r2", "rel_err_mean", "rel_err_rms", "collapse", "corr"}
+    assert set(document["metrics"]["parameters"]) == accuracy
+    assert document["verdict"]["joint"] == "no width: calibration not available"
+    assert json.dumps(document, allow_nan=False)
+    assert 2 <= len(summary(document)) <= 5
+    nothing = curves(by_hand(T, MU))
+    assert (nothing.sbc, nothing.central, nothing.tarp, nothing.hpd) == ({}, {}, None, None)
+
+
+def test_an_unknown_prior_is_null_with_the_reason_only_where_it_matters():
+    posterior = gaussian(60)
+    document = evaluate(replace(posterior, parameters=posterior.parameters.with_prior(["normal", "unknown"])))
+    missing = {"value": None, "low": None, "high": None, "reason": "the prior of b is not known"}
+    for metric in ("log_prob_gain", "tarp_p", "tarp_atc", "tarp_x_p", "tarp_x_atc"):
+        assert document["metrics"]["joint"][metric] == missing
+    assert document["metrics"]["parameters"]["contraction"]["b"] == missing
+    assert value(document, "contraction", "a") == pytest.approx(0.8, abs=0.02)
+    assert None not in (value(document, "log_prob"), value(document, "hpd_p"), value(document, "sbc_p", "b"))
+    assert json.dumps(document, allow_nan=False)
+
+
+def test_a_truth_without_density_is_not_hidden():
+    log_prob = np.array([-1.0, -np.inf, 0.0, -np.inf])
+    entry = evaluate(by_hand(T, MU, log_prob_truth=log_prob))["metrics"]["joint"]["log_prob"]
+    assert entry["value"] is None
+    assert "-inf in 2 of 4 rows (row 101, 103)" in entry["reason"]
+
+
+def test_what_is_not_finite_is_null_and_says_which_rows():
+    document = evaluate(by_hand([0.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 0.0, 1.0]))
+    accuracy = document["metrics"]["parameters"]
+    assert accuracy["rel_err_mean"]["a"]["reason"] == "inf in 1 of 3 rows (row 100): a true value is zero"
+    assert accuracy["chi2"]["a"]["reason"] == "nan in 1 of 3 rows (row 101): a standard deviation is zero"
+    assert accuracy["rmse"]["a"]["value"] == pytest.approx(np.sqrt(1 / 3))
+    assert json.dumps(document, allow_nan=False)
+
+
+def test_draws_that_are_not_finite_make_no_rank():
+    posterior = gaussian(60)
+    posterior.samples[7, 3, 0] = np.nan
+    document = evaluate(posterior)
+    for metric in ("sbc_p", "coverage_68"):
+        assert "nan in 1 of 60 rows (row 7)" in document["metrics"]["parameters"][metric]["a"]["reason"]
+        assert value(document, metric, "b") is not None
+    assert value(document, "tarp_p") is None
+    assert "not available" in document["verdict"]["joint"]
+    assert "a" not in curves(posterior).sbc
+    assert json.dumps(document, allow_nan=False)
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_one_simulation_has_values_and_no_intervals(rows):
+    document = evaluate(gaussian(1, rows=rows))
+    entry = document["metrics"]["parameters"]["rmse"]["a"]
+    assert entry["value"] > 0 and (entry["low"], entry["high"]) == (None, None) and "one simulation" in entry["reason"]
+    assert document["metrics"]["parameters"]["r2"]["a"] == {
+        "value": None, "low": None, "high": None, "reason": "all true values are equal"
+    }  # fmt: skip
+    assert json.dumps(document, allow_nan=False)
+
+
+def test_without_truths_or_rows_it_says_what_to_do():
+    with pytest.raises(UserError, match="no true parameters"):
+        evaluate(replace(gaussian(3), truth=None))
+    with pytest.raises(UserError, match="no rows"):
+        evaluate(by_hand([], []))
+
+
+# -------------------------------------------------------------------------------------------------------- the gates
+DOCUMENT = {
+    "metrics": {
+        "joint": {"log_prob": {"value": 1.5, "low": 1.0, "high": 2.0}},
+        "parameters": {
+            "r2": {"f[0]": {"value": 0.4, "low": 0.3, "high": 0.5}, "h": {"value": 0.9, "low": 0.8, "high": 1.0}},
+            "contraction": {"f[0]": {"value": None, "low": None, "high": None, "reason": "no prior"}},
+        },
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("r2[f[0]]<0.5", "r2[f[0]] is 0.4"),
+        ("r2[h]<0.5", None),
+        ("r2<0.5", "r2[f[0]] is 0.4"),
+        ("r2 < 0.95", "r2[f[0]] is 0.4, r2[h] is 0.9"),
+        ("r2<0.4", None),
+        ("r2<=0.4", "r2[f[0]] is 0.4"),
+        ("r2>0.9", None),
+        ("r2 >= 9e-1", "r2[h] is 0.9"),
+        ("log_prob<2", "log_prob is 1.5"),
+        ("log_prob<-2", None),
+        ("contraction>5", "contraction[f[0]] has no value (no prior)"),
+    ],
+)
+def test_gate(expression, told):
+    assert gate(DOCUMENT, expression) == (told and f"the gate {expression} failed: {told}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("r3<0.5", "no metric r3; there are log_prob, r2, contraction"),
+        ("r2[omega]<0.5", "no parameter is named omega; there are f[0], h"),
+        ("log_prob[h]<0.5", "of the joint"),
+        ("r2=0.5", "not of the form"),
+        ("r2<", "not of the form"),
+        ("r2<half", "not of the form"),
+        ("r2<nan", "not of the form"),
+        ("", "not of the form"),
+    ],
+)
+def test_gate_that_means_nothing_is_refused(expression, said):
+    with pytest.raises(UserError) as refused:
+        gate(DOCUMENT, expression)
+    assert said in str(refused.value)
+
+
+# ------------------------------------------------------------------------------------------------ words and curves
+def test_summary_says_how_good_and_how_calibrated():
+    told = " ".join(summary(evaluate(gaussian(width=1 / 1.5))))
+    for words in (
+        "400 rows of 400 simulations",
+        "nats over the prior",
+        "a (R2 0.8",
+        "over-confident",
+        "68 % intervals",
+    ):
+        assert words in told
+    loose = " ".join(summary(evaluate(gaussian(noise=30.0))))
+    assert "Not constrained by the data: a, b" in loose and "Constrained" not in loose
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_curves_leave_their_band_when_the_test_rejects(rows):
+    for width, out in ((1.0, False), (1 / 1.5, True)):
+        posterior = gaussian(200, rows=rows, draws=100, width=width, alike=True)
+        found = curves(posterior)
+        for curve in (found.sbc["a"], found.central["b"], found.tarp_x, found.hpd):
+            assert (np.abs(curve.coverage - curve.alpha).max() > curve.band) == out
+            assert (curve.low <= curve.high).all() and curve.coverage[0] == 0 and curve.coverage[-1] == 1
+        assert found.sbc["a"].coverage[50] == (found.sbc["a"].fractions < 0.5).mean()
+
+
+def test_band_of_repeated_rows_is_that_of_the_simulations():
+    u = np.random.default_rng(0).random(200)
+    plain = uniform_band(u, Clusters.of(np.arange(200)))
+    assert uniform_band(np.repeat(u, 5), Clusters.of(np.repeat(np.arange(200), 5))) == pytest.approx(plain, rel=0.2)
