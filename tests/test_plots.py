@@ -1,0 +1,178 @@
+"""Does every figure draw whatever a posterior may hold, always the same, whole, and leaving nothing behind?"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from scipy import stats
+
+from cosmoinfer import plots, seeding
+from cosmoinfer.errors import UserError
+from cosmoinfer.history import History
+from cosmoinfer.metrics import evaluate
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.plots import PLOTS, Material, draw
+from cosmoinfer.posterior import Posterior
+
+WIDTHS = np.array([0.05, 0.2, 0.1, 0.3, 20.0, 20.0])  # of the noise, in units of the box: the last two say nothing
+NEED_DRAWS = {"corner", "coverage", "sbc"}
+NEED_TRUTH = {"truth_prediction", "coverage", "sbc"}
+
+
+def posterior_of(count: int, rows: int = 60, draws: int = 200, narrower: float = 1.0) -> Posterior:
+    """Exact posteriors of x = theta + noise in a box: independent truncated normals; wrong where narrower than 1."""
+    stream = seeding.generator(0, "test plots", count)
+    low, high = np.array([0.1, 0.6, -1.0, 0.25, 0.0, 0.5])[:count], np.array([0.5, 1.0, 1.0, 4.0, 1e-3, 2.0])[:count]
+    labels = [r"\Omega_m", r"\sigma_8", "c", r"A_{\rm SN1}", "$e$", r"\broken{"][:count]
+    names = ["Omega_m", "sigma_8", "c", "A_SN1", "e", "a$b"][:count]
+    parameters = Parameters.of(names, low, high, labels=labels)
+    truth = parameters.quantile(stream.random((rows, count)))
+    sigma = WIDTHS[:count] * (high - low)
+    x = truth + sigma * stream.normal(size=truth.shape)
+    sigma = narrower * sigma
+    exact = stats.truncnorm((low - x) / sigma, (high - x) / sigma, loc=x, scale=sigma)
+    samples = parameters.clip(exact.ppf(stream.random((draws, rows, count)))).swapaxes(0, 1)
+    log_prob = np.stack([exact.logpdf(samples[:, k]).sum(axis=-1) for k in range(draws)], axis=1)
+    index = np.arange(rows)
+    part = np.full(rows, 2, dtype=np.uint8)
+    return Posterior(
+        parameters, index, (index // 2).astype(str), part, truth, samples, log_prob, exact.logpdf(truth).sum(axis=-1)
+    )
+
+
+def history_of(members: int, epochs: int = 30) -> History:
+    stream = seeding.generator(0, "test plots", "history")
+    fall = np.exp(-np.arange(epochs) / 5)[:, None] + 0.02 * stream.random((epochs, members))
+    return History(fall - 0.1, fall, np.full(epochs, 1e-3), fall.argmin(axis=0))
+
+
+def material_of(posterior: Posterior) -> Material:
+    metrics = {} if posterior.truth is None else evaluate(posterior)
+    return Material(posterior, metrics, {"nsf": history_of(3)})
+
+
+def only_points(posterior: Posterior) -> Posterior:
+    return replace(posterior, mean=posterior.best_mean, samples=None, log_prob=None, log_prob_truth=None)
+
+
+def without_truth(posterior: Posterior) -> Posterior:
+    return replace(posterior, truth=None, log_prob_truth=None)
+
+
+def unbounded(posterior: Posterior) -> Posterior:
+    return replace(posterior, parameters=Parameters.of(posterior.parameters.names))
+
+
+def one_simulation(posterior: Posterior) -> Posterior:
+    return replace(posterior, simulation=np.full(len(posterior), "0"))
+
+
+def one_value(posterior: Posterior) -> Posterior:
+    assert posterior.samples is not None
+    return replace(posterior, samples=np.broadcast_to(posterior.samples[:, :1], posterior.samples.shape))
+
+
+def names(paths: list[Path]) -> set[str]:
+    return {path.stem for path in paths}
+
+
+@pytest.mark.parametrize("count", [1, 6])  # two parameters: below
+def test_every_figure_is_drawn_whole(count: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    written = draw(material_of(posterior_of(count)), tmp_path / "figures")
+    assert [path.stem for path in written] == list(PLOTS)
+    assert sorted((tmp_path / "figures").iterdir()) == sorted(written)
+    for path in written:
+        image = path.read_bytes()
+        assert image.startswith(b"\x89PNG") and image[-8:-4] == b"IEND"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "absent"),
+    [
+        (only_points, NEED_DRAWS),
+        (without_truth, NEED_TRUTH),
+        (unbounded, set()),
+        (one_simulation, set()),
+        (one_value, {"corner"}),
+    ],
+)
+def test_what_a_posterior_lacks_is_left_out(
+    change: Callable[[Posterior], Posterior], absent: set[str], tmp_path: Path
+) -> None:
+    full = posterior_of(2 if change is unbounded else 1, draws=60)
+    for name in absent:
+        (tmp_path / f"{name}.png").write_text("of an earlier posterior")
+    assert names(draw(material_of(change(full)), tmp_path)) == set(PLOTS) - absent
+    assert names(list(tmp_path.iterdir())) == set(PLOTS) - absent
+
+
+def test_same_material_same_bytes_whatever_the_user_likes(tmp_path: Path) -> None:
+    material = material_of(posterior_of(2, draws=60))
+    first = draw(material, tmp_path / "first")
+    assert [path.stem for path in first] == list(PLOTS)
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "pink"}):
+        mine = dict(matplotlib.rcParams)
+        second = draw(replace(material), tmp_path / "second")
+        assert dict(matplotlib.rcParams) == mine
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "losses.png").mkdir()
+    with pytest.raises(UserError, match=r"losses\.png: could not be written"):
+        draw(material_of(posterior_of(1, draws=60)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["losses.png"]
+
+
+def test_an_unconstrained_parameter_is_said_to_be() -> None:
+    figure = PLOTS["truth_prediction"](material_of(posterior_of(6)))
+    assert figure is not None
+    said = ["unconstrained" in axes.get_title() for axes in figure.axes]
+    assert said == [False, False, False, False, True, True]
+
+
+def test_rank_curves_stray_only_if_the_posterior_is_wrong() -> None:
+    def strays(narrower: float) -> int:
+        figure = PLOTS["sbc"](material_of(posterior_of(2, rows=200, narrower=narrower)))
+        assert figure is not None
+        return sum(len(axes.lines[-1].get_xdata()) for axes in figure.axes)
+
+    assert strays(1.0) <= 5 < 20 < strays(0.3)
+
+
+def test_the_typical_row_has_the_median_density_of_the_test_rows() -> None:
+    posterior = posterior_of(1, rows=5, draws=60)
+    posterior = replace(posterior, log_prob_truth=np.array([9.0, 3.0, 1.0, 2.0, 8.0]))
+    assert plots._typical_row(posterior) == 1
+    assert plots._typical_row(replace(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
+    assert plots._typical_row(without_truth(posterior)) == 0
+
+
+def test_an_early_spike_does_not_squash_the_curve() -> None:
+    calm = history_of(3)
+    wild = replace(calm, validation=calm.validation + 1e6 * (np.arange(30) == 0)[:, None])
+    gone = replace(calm, train=np.where(np.arange(30)[:, None] > 20, np.nan, calm.train))
+    posterior = posterior_of(1, draws=60)
+    for history, said in ((calm, ""), (wild, "not shown: up to 1e+06"), (gone, "")):
+        figure = PLOTS["losses"](Material(posterior, histories={"nsf": history}))
+        assert figure is not None
+        assert figure.axes[0].get_ylim()[1] < 2
+        legend = figure.axes[0].get_legend()
+        assert legend is not None and legend.get_title().get_text() == said
+
+
+def test_a_label_that_cannot_be_typeset_becomes_the_name() -> None:
+    parameters = posterior_of(6, rows=2, draws=2).parameters
+    found = [plots._label(parameters, name) for name in parameters.names]
+    assert found == [r"$\Omega_m$", r"$\sigma_8$", "c", r"$A_{\rm SN1}$", "e", r"a\$b"]
+
+
+def test_neither_torch_nor_pyplot_is_imported() -> None:
+    code = "import sys, cosmoinfer.plots; sys.exit(bool({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
