@@ -1,0 +1,34 @@
+"""Threads, device and determinism: the only place that touches torch's global state."""
+
+import os
+
+import torch
+
+from cosmoinfer.errors import UserError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def prepare(device: str = "auto", threads: int | None = None) -> torch.device:
+    """Set the threads once for this process and pick the device; ``auto`` is CUDA where there is one, else the CPU."""
+    if threads is not None and threads < 1:
+        raise UserError(f"--threads: expected at least 1, found {threads}")
+    torch.set_num_threads(threads or default_threads())
+    if device not in DEVICES:
+        raise UserError(f"--device: {device!r} is not known; there are {', '.join(DEVICES)}")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[device]:
+        raise UserError(f"--device {device}: this machine has none that torch can use; --device cpu works anywhere")
+    return torch.device(device)
+
+
+def settings(device: torch.device) -> dict[str, str | int]:
+    """What of the hardware affects the numbers: results are the same bytes on one device with as many threads."""
+    return {"device": device.type, "threads": torch.get_num_threads()}
+
+
+def default_threads() -> int:
+    """The cores that this process may use (a batch job's share, not the whole node's)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

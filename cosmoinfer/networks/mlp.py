@@ -1,0 +1,49 @@
+"""Dense feed-forward networks: the linear one and the multi-layer perceptron."""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import nn
+
+from cosmoinfer.networks.activations import ACTIVATIONS
+from cosmoinfer.networks.stacked import Dropout, Generators, Linear
+
+
+@dataclass(frozen=True)
+class LinearNetwork:
+    """One affine map of the flattened data."""
+
+    def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), Linear(generators, prod(shape), outputs))
+
+
+@dataclass(frozen=True)
+class MLP:
+    """``layers`` hidden layers of ``hidden`` neurons, dropout after each activation."""
+
+    hidden: int = 128
+    layers: int = 2
+    activation: str = "silu"
+    dropout: float = 0.0
+
+    def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
+        """(M*B, *shape) -> (M*B, outputs)."""
+        modules: list[nn.Module] = [nn.Flatten()]
+        width = prod(shape)
+        for _ in range(self.layers):
+            modules += [Linear(generators, width, self.hidden), Activation(self.activation)]
+            modules += [Dropout(generators, self.dropout)]
+            width = self.hidden
+        return nn.Sequential(*modules, Linear(generators, width, outputs))
+
+
+class Activation(nn.Module):
+    """An activation function as a layer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.function = ACTIVATIONS[name]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)

@@ -1,0 +1,155 @@
+"""The one training loop. It knows no architecture: it is handed a network, a loss and rows.
+
+The network carries M members side by side; each has its own order of the rows, its own early stopping and its own
+best weights, and ends as if it had trained alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from cosmoinfer import schedule
+from cosmoinfer.errors import UserError
+from cosmoinfer.history import History
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
+CHUNK = 2048  # rows a member that are evaluated at once
+Rows = tuple[torch.Tensor, ...]  # one tensor per thing a row has, each (N, ...)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """terms: network and a batch of rows (M*B, ...) -> numbers a row, (M*B, K); reduce: (M, N, K) -> (M,).
+
+    Two steps, because some losses are no mean over rows: a validation loss reduces the whole set at once.
+    """
+
+    terms: Callable[[nn.Module, Rows], torch.Tensor]
+    reduce: Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to descend. ``patience``: epochs without a better validation loss after which a member stops."""
+
+    epochs: int = 100
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    weight_decay: float = 1e-2
+    momentum: float = 0.9
+    patience: int = 30
+    clip: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')}: expected at least 1, found {getattr(self, name)}")
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"--{name.replace('_', '-')}: expected more than 0, found {getattr(self, name):g}")
+        if self.optimizer not in OPTIMIZERS:
+            raise UserError(f"--optimizer: {self.optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}")
+        if self.schedule not in schedule.SCHEDULES:
+            raise UserError(f"--schedule: {self.schedule!r} is not known; there are {', '.join(schedule.SCHEDULES)}")
+
+
+Listener = Callable[[int, int, float, float], None]  # epoch, epochs, training and validation loss
+
+
+def train(
+    network: nn.Module,
+    loss: Loss,
+    train_rows: Rows,
+    validation_rows: Rows,
+    settings: Training,
+    generators: Sequence[torch.Generator],
+    listen: Listener,
+) -> History:
+    """Train all members and leave each with its best weights on the validation rows.
+
+    generators: one a member, for the order of its rows. Raises UserError when a loss is no longer finite.
+    """
+    members, count = len(generators), len(train_rows[0])
+    batch = min(settings.batch_size, count)
+    per_epoch = count // batch  # the few left over differ from epoch to epoch
+    steps = settings.epochs * per_epoch
+    optimizer = _optimizer(network, settings)
+    best = {name: value.clone() for name, value in network.state_dict().items()}
+    best_loss, best_epoch = torch.full((members,), torch.inf), torch.zeros(members, dtype=torch.long)
+    going = torch.ones(members, dtype=torch.bool)
+    curves: list[tuple[np.ndarray, np.ndarray, float]] = []
+    for epoch in range(settings.epochs):
+        network.train()
+        order = torch.stack([torch.randperm(count, generator=generator) for generator in generators])  # (M, N)
+        order = order.to(train_rows[0].device)
+        seen = torch.zeros(members, device=order.device)
+        for number in range(per_epoch):
+            rate = settings.learning_rate * schedule.factor(settings.schedule, epoch * per_epoch + number, steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            chosen = order[:, number * batch : (number + 1) * batch].reshape(-1)  # (M*B,)
+            terms = loss.terms(network, tuple(part[chosen] for part in train_rows))
+            losses = loss.reduce(terms.reshape(members, batch, -1))
+            optimizer.zero_grad(set_to_none=True)
+            losses.sum().backward()
+            _clip(network, settings.clip)
+            optimizer.step()
+            seen += losses.detach()
+        training, validation = (seen / per_epoch).cpu(), evaluate(network, loss, validation_rows, members).cpu()
+        if not torch.isfinite(training[going]).all() or not torch.isfinite(validation[going]).all():
+            raise UserError(
+                f"the loss is not finite in epoch {epoch + 1}; a lower --learning-rate (now "
+                f"{settings.learning_rate:g}) or a look at the catalog with `cosmoinfer inspect` may mend it"
+            )
+        better = going & (validation < best_loss)
+        best_loss, best_epoch = torch.where(better, validation, best_loss), torch.where(better, epoch, best_epoch)
+        for name, value in network.state_dict().items():
+            best[name][better.to(value.device)] = value[better.to(value.device)]
+        curves.append((training.numpy(), validation.numpy(), rate))
+        listen(epoch + 1, settings.epochs, float(training.mean()), float(validation.mean()))
+        going &= epoch - best_epoch < settings.patience
+        if not going.any():
+            break
+    network.load_state_dict(best)
+    network.eval()
+    train_curve, validation_curve, rates = zip(*curves, strict=True)
+    return History(np.stack(train_curve), np.stack(validation_curve), np.array(rates), best_epoch.numpy())
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, loss: Loss, rows: Rows, members: int) -> torch.Tensor:
+    """The loss of each member over all rows, (M,), dropout off, in chunks of bounded size."""
+    network.eval()
+    terms = []
+    for start in range(0, len(rows[0]), CHUNK):
+        chunk = tuple(stacked(part[start : start + CHUNK], members) for part in rows)
+        found = loss.terms(network, chunk)
+        terms.append(found.reshape(members, -1, found.shape[-1]))
+    return loss.reduce(torch.cat(terms, dim=1))
+
+
+def stacked(part: torch.Tensor, members: int) -> torch.Tensor:
+    """The same rows for every member: (N, ...) -> (M*N, ...)."""
+    return part.expand(members, *part.shape).flatten(0, 1)
+
+
+def _optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:
+    parameters, rate, decay = list(network.parameters()), settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, rate, weight_decay=decay, fused=True)
+
+
+def _clip(network: nn.Module, most: float) -> None:
+    """Scale each member's gradient to at most this norm; no member feels another's."""
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    squares = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0)  # (M,)
+    share = (most / (squares.sqrt() + 1e-12)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(share.reshape(-1, *[1] * (gradient.dim() - 1)))
