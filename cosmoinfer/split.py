@@ -51,7 +51,7 @@ class Split:
 
 def by_hash(simulation: np.ndarray, fractions: Sequence[float] = FRACTIONS, seed: int = 0) -> Split:
     """u = BLAKE2b(seed:id) / 2^64; train below f1, validation below f1 + f2, else test."""
-    first, second, third = check_fractions(fractions)
+    first, second, _ = check_fractions(fractions)
     ids = unique(simulation)
     u = np.array([_uniform(one, seed) for one in ids.tolist()])
     part = np.where(u < first, 0, np.where(u < first + second, 1, 2)).astype(np.uint8)
@@ -98,6 +98,12 @@ def write(path: Path, split: Split, meta: dict[str, Any], force: bool = False) -
 def read(path: Path) -> Split:
     arrays = storage.read(path, "split").arrays
     return Split(arrays["simulation"].astype(str), arrays["part"])
+
+
+def fingerprint(split: Split) -> str:
+    """SHA-256 over ids and parts."""
+    text = "\n".join(f"{one} {part}" for one, part in zip(split.simulation.tolist(), split.part.tolist(), strict=True))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def unique(simulation: np.ndarray) -> np.ndarray:

@@ -1,0 +1,106 @@
+"""``cosmoinfer evaluate``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cosmoinfer.cli.options import Output, ReadingOptions, RunOptions, SayOptions
+from cosmoinfer.cli.sample import Draws, Part, Rows, SkipFailed
+from cosmoinfer.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cosmoinfer.posterior import Posterior
+
+File = Annotated[Path, typer.Argument(help="A posterior, or a model together with its catalog.", show_default=False)]
+Sims = Annotated[Path | None, typer.Argument(help="Catalog, for a model.", show_default=False)]
+FailIf = Annotated[list[str] | None, typer.Option(help="Exit 3 if this holds: 'r2[Omega_m]<0.5'; repeatable.")]
+
+
+def evaluate(
+    file: File,
+    reading: ReadingOptions,
+    run: RunOptions,
+    say: SayOptions,
+    catalog: Sims = None,
+    output: Output = None,
+    part: Part = None,
+    rows: Rows = None,
+    draws: Draws = 1000,
+    skip_failed: SkipFailed = False,
+    fail_if: FailIf = None,
+) -> None:
+    """Measure a posterior against the truths: accuracy, density, calibration, each with a clustered 68.3 % interval.
+
+    Example: cosmoinfer evaluate nsf.posterior.h5 --fail-if 'coverage_68<0.5'
+    """
+    from cosmoinfer import posterior, storage
+    from cosmoinfer.cli import inputs, sample
+    from cosmoinfer.errors import UserError
+
+    terminal = Terminal(say.json, say.quiet)
+    output = output or file.with_name(f"{file.stem}.metrics.h5")
+    kind = storage.kind_of(file)
+    if kind == "model":
+        if catalog is None:
+            raise UserError(f"{file}: is a model; name its catalog too: cosmoinfer evaluate {file} CATALOG")
+        task = sample.Task.prepare(file, catalog, reading, run, part, rows, draws, skip_failed)
+        meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
+        write(terminal, lambda: task.draw(terminal), meta, run.seed, output, say.force, fail_if or [])
+    else:
+        if catalog is not None:
+            raise UserError(f"{file}: is a posterior and holds its truths; a catalog goes with a model only")
+        drawn = posterior.read(file)
+        meta = inputs.record("evaluate", {"part": part, "seed": run.seed}, {"posterior": storage.digest(file)})
+        kept = of_part(drawn, file, part, terminal)
+        write(terminal, lambda: kept, meta, run.seed, output, say.force, fail_if or [])
+
+
+def of_part(drawn: "Posterior", path: Path, part: str | None, terminal: Terminal) -> "Posterior":
+    """The rows of a part; unnamed, whatever no training has seen."""
+    from cosmoinfer.errors import UserError
+    from cosmoinfer.split import PARTS
+
+    if part not in (None, "all", *PARTS):
+        raise UserError(f"--split: {part!r} is not known; there are {', '.join(PARTS)} and all")
+    if part == "all":
+        return drawn
+    keep = drawn.split >= 2 if part is None else drawn.split == PARTS.index(part)
+    if not keep.any():
+        raise UserError(f"{path}: holds no {part or 'test'} rows; --split train, validation or all names others")
+    if part is None and not keep.all():
+        terminal.say(f"left out {int((~keep).sum())} rows of the training and validation parts (--split names others)")
+    return drawn.take(keep)
+
+
+def write(
+    terminal: Terminal,
+    draw: "Callable[[], Posterior]",
+    meta: dict[str, Any],
+    seed: int,
+    output: Path,
+    force: bool,
+    gates: list[str],
+) -> dict[str, Any]:
+    """Measure, say, write; then the gates, so that a failed one loses nothing."""
+    from cosmoinfer import metrics
+    from cosmoinfer.cli import inputs
+    from cosmoinfer.cli.tables import metrics_table
+    from cosmoinfer.errors import GateFailed
+
+    if inputs.stands(output, meta, terminal, force):
+        document = metrics.read(output)
+    else:
+        document = metrics.evaluate(draw(), seed)
+        metrics.write(output, document, meta, force)
+    failed = [reason for gate in gates if (reason := metrics.gate(document, gate))]
+    terminal.table(metrics_table(document))
+    for line in metrics.summary(document):
+        terminal.result(line)
+    terminal.result(f"{output}: written")
+    terminal.document(document)
+    if failed:
+        raise GateFailed("; ".join(failed))
+    return document

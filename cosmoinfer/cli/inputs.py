@@ -1,0 +1,103 @@
+"""What commands read, and whether their output stands there already."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import __version__, catalog, split, storage
+from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.cli.options import ReadingOptions, SplitOptions
+from cosmoinfer.cli.terminal import Terminal
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.models.frame import Frame, as_read_by
+from cosmoinfer.split import Split
+
+
+def read_catalog(path: Path, options: ReadingOptions) -> tuple[Catalog, Reading]:
+    """The catalog, and how it was read."""
+    reading = Reading(**options.given())
+    return catalog.read(path, reading), reading
+
+
+def read_for(frame: Frame, path: Path, options: ReadingOptions) -> Catalog:
+    """A catalog for a model: read as the model's own was, unless the options say otherwise; then checked."""
+    sims = catalog.read(path, as_read_by(frame.reading, Reading(**options.given())))
+    frame.check(sims)
+    return sims
+
+
+def choose_split(sims: Catalog, options: SplitOptions) -> Split:
+    """A split file, else the catalog's own /split, else by hash; every part must have a simulation."""
+    fractions = options.fractions or split.FRACTIONS
+    if options.split_file is not None:
+        return split.from_file(options.split_file, sims.simulation, fractions, options.split_seed).complete()
+    if sims.label is not None:
+        if options.fractions is not None or options.split_seed:
+            raise UserError(f"{sims.path}: has its own /split; --fractions and --split-seed would not be heard")
+        return split.by_label(sims.simulation, sims.label).complete()
+    return split.by_hash(sims.simulation, fractions, options.split_seed).complete()
+
+
+def chosen_rows(frame: Frame, sims: Catalog, part: str | None, rows: str | None) -> np.ndarray:
+    """Positions in the catalog: ``--rows`` are row numbers of the file and replace ``--split``."""
+    if rows is None:
+        return frame.rows(sims, part)
+    if part is not None:
+        raise UserError("--rows replaces --split; give one of them")
+    wanted = _numbers(rows, int(sims.index.max()) + 1)
+    positions = {int(index): position for position, index in enumerate(sims.index)}
+    missing = [number for number in wanted if number not in positions]
+    if missing or not wanted:
+        raise UserError(f"--rows {rows}: {sims.path} has no row {listed(missing) or 'so named'} (it has {len(sims)})")
+    return np.array([positions[number] for number in wanted])
+
+
+def _numbers(text: str, count: int) -> list[int]:
+    """``0:10``, ``7``, ``3,5,20:25``."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        try:
+            start = int(first) if first else 0
+            stop = (int(last) if last else count) if colon else start + 1
+        except ValueError as error:
+            raise UserError(f"--rows: {part!r} is not understood; expected 7, 0:10 or 3,5,20:25") from error
+        if start < 0 or stop < 0:
+            raise UserError(f"--rows: {part!r} is not understood; row numbers count from 0")
+        found += range(start, stop)
+    return list(dict.fromkeys(found))
+
+
+def make_folder(path: Path) -> None:
+    """For the many files of ``run``."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: the folder cannot be made ({error.strerror})") from error
+
+
+def record(command: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+    """The /meta of a file: version, the settings that affect its numbers, fingerprints of what it was made from."""
+    return {"version": __version__, "command": command, "settings": _jsonable(settings), "inputs": dict(inputs)}
+
+
+def stands(path: Path, meta: Mapping[str, Any], terminal: Terminal, force: bool) -> bool:
+    """Whether the very same output is there already; another one there is an error unless forced."""
+    if not force and storage.same_run(path, meta):
+        terminal.say(f"{path}: complete already, from the same settings and inputs")
+        return True
+    storage.refuse_existing(path, force)
+    return False
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _jsonable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(one) for one in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return _jsonable(asdict(value))
+    return str(value) if isinstance(value, Path) else value

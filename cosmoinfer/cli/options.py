@@ -1,0 +1,162 @@
+"""Options that several commands share, a group a dataclass; ``grouped`` spreads the groups over a command's own.
+
+``None`` means the default of whoever knows: it lives beside the code that it turns. Nothing heavy is imported here.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+CatalogPath = Annotated[Path, typer.Argument(help="Catalog of simulations, HDF5.", show_default=False)]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.", show_default=False)]
+
+
+def _option(help: str, panel: str, *names: str) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How to find things in somebody else's file; the fields of ``catalog.Reading``."""
+
+    parameters: Annotated[str | None, _option("Dataset of the parameters [/parameters].", "Catalog")] = None
+    data: Annotated[list[str] | None, _option("Dataset of a summary; repeatable [all of /data].", "Catalog")] = None
+    kind: Annotated[str | None, _option("vector, profile, map or grid [told by the axes].", "Catalog")] = None
+    simulation: Annotated[str | None, _option("Dataset of simulation ids [/simulation].", "Catalog")] = None
+    rows_per_simulation: Annotated[int | None, _option("So many rows in a row share a simulation.", "Catalog")] = None
+    names: Annotated[str | None, _option("Parameter names: a,b,c.", "Catalog")] = None
+    bounds: Annotated[str | None, _option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog")] = None
+    infer: Annotated[str | None, _option("Infer these parameters only, marginalise the rest: a,b.", "Catalog")] = None
+    features: Annotated[list[str] | None, _option("Scale cut: 0:40, or 'k<0.3' by dataset /k.", "Catalog")] = None
+    drop_nonfinite: Annotated[bool, _option("Leave out rows with NaN or inf.", "Catalog", "--drop-nonfinite")] = False
+
+    def given(self) -> dict[str, Any]:
+        """By field of ``catalog.Reading``; what was not said is left out."""
+        said = {key: value for key, value in asdict(self).items() if value}
+        for key in ("names", "infer"):
+            if key in said:
+                said[key] = tuple(name.strip() for name in said[key].split(","))
+        for key in ("data", "features"):
+            if key in said:
+                said[key] = tuple(said[key])
+        return said
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Which simulations train, validate and test."""
+
+    fractions: Annotated[
+        tuple[float, float, float] | None, _option("Shares of train, validation, test [0.7 0.15 0.15].", "Split")
+    ] = None
+    split_seed: Annotated[int, _option("Seed of the split [0]; --seed never touches it.", "Split")] = 0
+    split_file: Annotated[
+        Path | None, _option("Split file, or a list of test simulations (text, JSON, .npy, HDF5).", "Split")
+    ] = None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a command works."""
+
+    seed: Annotated[int, _option("Seed of everything random but the split [0].", "Run")] = 0
+    device: Annotated[str, _option("auto, cpu, cuda or mps [auto].", "Run")] = "auto"
+    threads: Annotated[int | None, _option("CPU threads [the cores this process may use].", "Run")] = None
+
+
+@dataclass(frozen=True)
+class SayOptions:
+    """What a command says, and whether it may replace a file."""
+
+    json: Annotated[bool, _option("One JSON document on stdout.", "Run", "--json")] = False
+    quiet: Annotated[bool, _option("No progress.", "Run", "--quiet")] = False
+    force: Annotated[bool, _option("Replace an existing output.", "Run", "--force")] = False
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The fields of ``training.Training``."""
+
+    epochs: Annotated[int | None, _option("Passes over the training rows, at most.", "Training")] = None
+    batch_size: Annotated[int | None, _option("Rows a step.", "Training")] = None
+    learning_rate: Annotated[float | None, _option("Peak learning rate.", "Training")] = None
+    optimizer: Annotated[str | None, _option("adamw, adam or sgd.", "Training")] = None
+    schedule: Annotated[str | None, _option("cosine or constant.", "Training")] = None
+    weight_decay: Annotated[float | None, _option("Weight decay.", "Training")] = None
+    momentum: Annotated[float | None, _option("Momentum of sgd.", "Training")] = None
+    patience: Annotated[int | None, _option("Epochs without a better validation loss.", "Training")] = None
+    clip: Annotated[float | None, _option("Largest gradient norm of a member.", "Training")] = None
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Settings of a flow's or a network's own recipe, and what all ensembles share."""
+
+    layers: Annotated[int | None, _option("Layers of the flow or network.", "Architecture")] = None
+    hidden: Annotated[int | None, _option("Neurons a hidden layer, or first channels.", "Architecture")] = None
+    dropout: Annotated[float | None, _option("Share of neurons that drop out.", "Architecture")] = None
+    activation: Annotated[str | None, _option("relu, elu, silu or gelu.", "Architecture")] = None
+    ensemble: Annotated[int | None, _option("Members that train side by side.", "Architecture")] = None
+    transform: Annotated[str | None, _option("Data: auto, log10 or none [auto].", "Architecture")] = None
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """What only flows have."""
+
+    flow: Annotated[str | None, _option("maf or nsf.", "Architecture")] = None
+    support: Annotated[str | None, _option("probit, soft, truncate or auto [auto].", "Architecture")] = None
+    blocks: Annotated[int | None, _option("Residual blocks of a flow layer's network.", "Architecture")] = None
+    bins: Annotated[int | None, _option("Bins of a spline (nsf).", "Architecture")] = None
+    embedding: Annotated[str | None, _option("auto, none, mlp or cnn [auto].", "Architecture")] = None
+    embedding_features: Annotated[int | None, _option("Numbers that a summary becomes.", "Architecture")] = None
+    embedding_layers: Annotated[int | None, _option("Layers of the embedding.", "Architecture")] = None
+    embedding_hidden: Annotated[int | None, _option("Its neurons or first channels.", "Architecture")] = None
+    embedding_dropout: Annotated[float | None, _option("Its dropout.", "Architecture")] = None
+
+
+@dataclass(frozen=True)
+class RegressorOptions:
+    """What only regressors have."""
+
+    network: Annotated[str | None, _option("linear, mlp, cnn or auto [auto].", "Architecture")] = None
+    kernel: Annotated[int | None, _option("Size of a convolution's kernel.", "Architecture")] = None
+    loss: Annotated[str | None, _option("mse, moment or moment-log [moment].", "Training")] = None
+
+
+def given(*groups: Any) -> dict[str, Any]:
+    """The options of several groups, by name."""
+    return {key: value for group in groups for key, value in asdict(group).items()}
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Spread every parameter whose type is a group over the group's fields, for Typer to see; gather them at a call."""
+    hints = get_type_hints(command, include_extras=True)
+    plain, groups = [], {}
+    for parameter in inspect.signature(command).parameters.values():
+        if is_dataclass(hints[parameter.name]):
+            groups[parameter.name] = hints[parameter.name]
+        else:
+            plain.append(parameter.replace(annotation=hints[parameter.name]))
+    spread = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
+        for group in groups.values()
+        for field in fields(group)
+    ]
+
+    @functools.wraps(command)
+    def gathered(**options: Any) -> None:
+        for name, group in groups.items():
+            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
+        command(**options)
+
+    gathered.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in plain] + spread
+    )
+    gathered.__annotations__ = {parameter.name: parameter.annotation for parameter in [*plain, *spread]}
+    return gathered

@@ -1,0 +1,59 @@
+"""``cosmoinfer run``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cosmoinfer.cli.options import (
+    CatalogPath,
+    FlowOptions,
+    NetworkOptions,
+    ReadingOptions,
+    RunOptions,
+    SayOptions,
+    SplitOptions,
+    TrainingOptions,
+    given,
+)
+from cosmoinfer.cli.sample import Draws
+from cosmoinfer.cli.terminal import Terminal
+
+Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for everything.")]
+
+
+def run(
+    catalog: CatalogPath,
+    flow: FlowOptions,
+    network: NetworkOptions,
+    training: TrainingOptions,
+    splitting: SplitOptions,
+    reading: ReadingOptions,
+    run: RunOptions,
+    say: SayOptions,
+    output: Folder = Path("results"),
+    draws: Draws = 1000,
+) -> None:
+    """Split, train a flow, sample, evaluate and draw the figures, in one go; run again, it goes on where it stopped.
+
+    Example: cosmoinfer run sample_data/power_spectra.h5 -o results
+    """
+    from cosmoinfer import models, plots, storage
+    from cosmoinfer.cli import evaluate, inputs, sample, split, train_flow
+
+    terminal, quiet = Terminal(say.json, say.quiet), Terminal(False, say.quiet)
+    inputs.make_folder(output)
+    files = {name: output / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
+    sims, how = inputs.read_catalog(catalog, reading)
+    parts = split.write(quiet, sims, splitting, files["split"], say.force)
+    train_flow.fit(quiet, sims, how, parts, given(flow, network, training), run, files["flow"], say.force)
+    drawn = sample.write(
+        quiet, files["flow"], catalog, reading, run, files["posterior"], say.force, part="test", draws=draws
+    )
+    meta = inputs.record(
+        "evaluate", {"part": None, "seed": run.seed}, {"posterior": storage.digest(files["posterior"])}
+    )
+    document = evaluate.write(terminal, lambda: drawn, meta, run.seed, files["metrics"], say.force, [])
+    material = plots.Material(drawn, document, models.histories(models.read(files["flow"])), seed=run.seed)
+    figures = plots.draw(material, output / "figures")
+    terminal.result(f"{output / 'figures'}: {', '.join(figure.name for figure in figures)}")

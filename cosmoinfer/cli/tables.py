@@ -1,0 +1,38 @@
+"""Tables for the terminal."""
+
+from typing import Any
+
+from rich.table import Table
+
+
+def metrics_table(document: dict[str, Any]) -> Table:
+    """A row a metric, a column a parameter; what concerns all together stands below."""
+    names = list(document["verdict"]["parameters"])
+    table = Table(title=f"{document['rows']} rows of {document['simulations']} simulations; 68.3 % intervals")
+    table.add_column("metric")
+    for name in names:
+        table.add_column(name, justify="right")
+    for metric, entries in document["metrics"]["parameters"].items():
+        table.add_row(metric, *(_cell(entries[name]) for name in names))
+    table.add_section()
+    for metric, entry in document["metrics"]["joint"].items():
+        table.add_row(metric, _cell(entry))
+    table.add_section()
+    table.add_row("verdict", *document["verdict"]["parameters"].values())
+    return table
+
+
+def listing(rows: dict[str, str], title: str) -> Table:
+    """Two columns: what, and what it is."""
+    table = Table(title=title, show_header=False)
+    for key, value in rows.items():
+        table.add_row(key, value)
+    return table
+
+
+def _cell(entry: dict[str, Any]) -> str:
+    if entry["value"] is None:
+        return "-"
+    if entry["low"] is None:
+        return f"{entry['value']:.3g}"
+    return f"{entry['value']:.3g} ± {(entry['high'] - entry['low']) / 2:.1g}"

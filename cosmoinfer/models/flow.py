@@ -1,0 +1,248 @@
+"""Flows conditioned on the data: p(theta | x) by maximum likelihood, as a mixture of M members."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import special
+from torch import nn
+
+from cosmoinfer import seeding
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.flows import FLOWS, Transform
+from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.stack import Stack
+from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.networks.embedding import Embedding, build_embedding
+from cosmoinfer.networks.mlp import MLP
+from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.scaling import Support
+from cosmoinfer.training import CHUNK, stacked
+
+NORMALISING_DRAWS = 10_000  # at least, for the mass that a truncated flow keeps inside the box
+MOST_PROPOSALS = 1_000_000  # for one observation, before it is given up
+Listener = Callable[[int, int], None]  # rows done, rows in all
+
+
+class ConditionalFlow(nn.Module):
+    """An embedding of the data and a transform from parameters to standard normal noise, M members of each."""
+
+    embedding: Embedding
+    transform: Transform
+
+    def __init__(self, embedding: Embedding, transform: Transform) -> None:
+        super().__init__()
+        self.embedding, self.transform = embedding, transform
+
+    def log_prob(self, z: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """log q(z | x) of rows (M*B, P) under the contexts (M*B, C) of their members, (M*B,)."""
+        noise, log_det = self.transform(z, context)
+        return log_det - 0.5 * (noise**2 + np.log(2 * np.pi)).sum(-1)
+
+    def draw(self, noise: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        return self.transform.inverse(noise, context)[0]
+
+
+def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlow:
+    """From the JSON of a stack: recipe and embedding by name, with their settings."""
+    shapes = [tuple(shape) for shape in config["shapes"]]
+    embedding = build_embedding(
+        config["embedding"],
+        shapes,
+        config["periodic"],
+        config["features"],
+        MLP(**config["mlp"]),
+        CNN(**config["cnn"]),
+        generators,
+    )
+    recipe = FLOWS[config["flow"]](**config["recipe"])
+    return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
+
+
+@dataclass(frozen=True)
+class FlowModel:
+    """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one."""
+
+    frame: Frame
+    support: Support
+    stacks: tuple[Stack[ConditionalFlow], ...]
+    weights: np.ndarray
+    summary: Any = None
+    kind = "flow"
+
+    def data(self, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What the flow is conditioned on: the scaled data, or what the summary network says of them."""
+        return self.frame.data(catalog, rows) if self.summary is None else (self.summary.summarise(catalog, rows),)
+
+    def log_prob(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """log q(theta_n | x_n), (n,), in catalog units, normalised over the box with ``draws`` draws a row."""
+        z, log_det = self.support.forward(theta)
+        data = self.data(catalog, rows)
+        inside = self.frame.parameters.inside(theta)
+        log_prob = np.empty(len(rows))
+        for start in range(0, len(rows), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            contexts = self._contexts(tuple(part[chunk] for part in data))
+            log_prob[chunk] = self._mixture(z[chunk], contexts, 1)
+        log_prob += log_det
+        if not self.support.exact:
+            mass = [self._mass(tuple(part[n : n + 1] for part in data), draws, seed, row) for n, row in enumerate(rows)]
+            log_prob -= np.log(mass)
+        return np.where(inside, log_prob, -np.inf)
+
+    def posterior(
+        self, catalog: Catalog, rows: np.ndarray, draws: int, seed: int, listen: Listener, skip_failed: bool
+    ) -> Posterior:
+        """``draws`` draws of each row. The draws of a row depend on its number and the seed, on no other row."""
+        samples, log_probs, truths, errors, failed = [], [], [], [], []
+        theta = catalog.theta
+        for position, row in enumerate(rows):
+            data = self.data(catalog, rows[position : position + 1])
+            try:
+                drawn, log_norm, error = self._draws(data, draws, seed, int(catalog.index[row]))
+            except _TooLittleInside as short:
+                failed.append(row)
+                if not skip_failed:
+                    raise UserError(
+                        f"{catalog.path}: row {catalog.index[row]}: {short}; the observation may be unlike the "
+                        "training data; --skip-failed leaves it out, a model with --support probit cannot fail so"
+                    ) from short
+                continue
+            points = drawn if theta is None else np.concatenate([drawn, theta[row : row + 1]])
+            log_prob = self._log_prob_at(points, data) - log_norm
+            samples.append(drawn)
+            log_probs.append(log_prob[:draws])
+            truths.append(log_prob[draws:])
+            errors.append(error)
+            listen(position + 1, len(rows))
+        kept = np.setdiff1d(rows, failed, assume_unique=True) if failed else rows
+        if len(kept) == 0:
+            raise UserError(f"{catalog.path}: no observation could be sampled (row {listed(catalog.index[rows])})")
+        return Posterior(
+            self.frame.parameters,
+            catalog.index[kept],
+            catalog.simulation[kept],
+            self.frame.parts(catalog, kept),
+            None if theta is None else theta[kept],
+            np.stack(samples),
+            np.stack(log_probs),
+            None if theta is None else np.concatenate(truths),
+            self.frame.references(catalog, kept),
+            log_norm_error=None if self.support.exact else np.array(errors),
+        )
+
+    # ------------------------------------------------------------------------------------------------- one mixture
+    @property
+    def _device(self) -> torch.device:
+        return next(self.stacks[0].network.parameters()).device
+
+    @torch.no_grad()
+    def _contexts(self, data: tuple[np.ndarray, ...]) -> list[torch.Tensor]:
+        """The embedded data for each stack, (M, n, C)."""
+        tensors = [torch.from_numpy(part).to(self._device) for part in data]
+        contexts = []
+        for stack in self.stacks:
+            embedded = stack.network.embedding(*(stacked(part, stack.members) for part in tensors))
+            contexts.append(embedded.reshape(stack.members, len(data[0]), -1))
+        return contexts
+
+    @torch.no_grad()
+    def _mixture(self, z: np.ndarray, contexts: list[torch.Tensor], repeats: int) -> np.ndarray:
+        """log sum_m w_m q_m(z | x), for z (n * repeats, P) of n contexts: the mean of densities, not of their logs."""
+        points = torch.from_numpy(z.astype(np.float32)).to(self._device)
+        terms = []
+        for stack, context in zip(self.stacks, contexts, strict=True):
+            wide = context.repeat_interleave(repeats, dim=1).flatten(0, 1)
+            log_prob = stack.network.log_prob(stacked(points, stack.members), wide)
+            terms.append(log_prob.reshape(stack.members, -1).double().cpu().numpy())
+        return special.logsumexp(np.concatenate(terms), axis=0, b=self.weights[:, None])
+
+    def _log_prob_at(self, theta: np.ndarray, data: tuple[np.ndarray, ...]) -> np.ndarray:
+        """log q(theta | x) at many points (S, P) of one observation, before any renormalisation."""
+        z, log_det = self.support.forward(theta)
+        log_prob = self._mixture(z, self._contexts(data), len(theta)) + log_det
+        return np.where(self.frame.parameters.inside(theta), log_prob, -np.inf)
+
+    def _draws(self, data: tuple[np.ndarray, ...], draws: int, seed: int, row: int) -> tuple[np.ndarray, float, float]:
+        """(S, P) draws of one observation inside the box, log of the mass inside it, and the error of that."""
+        contexts = self._contexts(data)
+        generator = seeding.generator(seed, "draws", row)
+        if self.support.exact:
+            return self.support.inverse(self._propose(contexts, draws, generator)), 0.0, 0.0
+        kept: list[np.ndarray] = []
+        proposed, accepted = 0, 0
+        while accepted < draws or proposed < NORMALISING_DRAWS:
+            if proposed >= MOST_PROPOSALS:
+                raise _TooLittleInside(f"only {accepted} of {proposed} draws fell inside the prior's box")
+            theta = self.support.inverse(self._propose(contexts, NORMALISING_DRAWS, generator))
+            inside = self.frame.parameters.inside(theta)
+            kept.append(self.frame.parameters.clip(theta[inside]))
+            proposed, accepted = proposed + len(theta), accepted + int(inside.sum())
+        mass = accepted / proposed
+        return np.concatenate(kept)[:draws], float(np.log(mass)), float(np.sqrt((1 - mass) / accepted))
+
+    @torch.no_grad()
+    def _propose(self, contexts: list[torch.Tensor], count: int, generator: np.random.Generator) -> np.ndarray:
+        """``count`` draws z (count, P) of the mixture: how many each member gives is multinomial; then shuffled.
+
+        Network calls have one fixed shape for a given count, filled up and cut, so that no draw feels another row.
+        """
+        needs = iter(generator.multinomial(count, self.weights))
+        parts = []
+        for stack, context in zip(self.stacks, contexts, strict=True):
+            need = np.array([next(needs) for _ in range(stack.members)])
+            share = count / len(self.weights)
+            width = int(share + 4 * np.sqrt(share)) + 1
+            while need.max() > 0:
+                shape = (stack.members, width, len(self.frame.parameters))
+                noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(self._device)
+                wide = context.expand(-1, width, -1).flatten(0, 1)
+                z = stack.network.draw(noise.flatten(0, 1), wide).reshape(shape).double().cpu().numpy()
+                parts += [z[member, : min(width, left)] for member, left in enumerate(need)]
+                need = np.maximum(need - width, 0)
+        return generator.permutation(np.concatenate(parts))
+
+    def _mass(self, data: tuple[np.ndarray, ...], draws: int, seed: int, row: int) -> float:
+        """The share of the mixture inside the box; at least half a draw, so that a comparison stays finite."""
+        z = self._propose(self._contexts(data), draws, seeding.generator(seed, "mass", row))
+        return max(self.frame.parameters.inside(self.support.inverse(z)).mean(), 0.5 / draws)
+
+    # -------------------------------------------------------------------------------------------------- the file
+    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        yield "support/shift", self.support.shift
+        yield "support/scale", self.support.scale
+
+    def config(self) -> dict[str, Any]:
+        return {"support": self.support.name}
+
+
+class _TooLittleInside(Exception):
+    """An observation whose flow lies almost wholly outside the box."""
+
+
+def stack_config(
+    frame: Frame,
+    shapes: tuple[tuple[int, ...], ...],
+    flow: str,
+    recipe: Any,
+    embedding: str,
+    features: int,
+    mlp: MLP,
+    cnn: CNN,
+) -> dict[str, Any]:
+    """The JSON from which ``build_flow`` builds; plain lists and numbers only."""
+    return {
+        "flow": flow,
+        "recipe": asdict(recipe),
+        "embedding": embedding,
+        "features": features,
+        "mlp": asdict(mlp),
+        "cnn": asdict(cnn),
+        "shapes": [list(shape) for shape in shapes],
+        "periodic": list(frame.periodic) if len(frame.periodic) == len(shapes) else [False] * len(shapes),
+        "parameters": len(frame.parameters),
+    }

@@ -1,0 +1,218 @@
+"""What a network sees: data in log10 and standardised; parameters on the whole real line, their box kept.
+
+Every map carries its log-determinant, so that a density learned there is a density in catalog units.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from cosmoinfer.parameters import Parameters
+
+TRANSFORMS = ("auto", "log10", "none")
+SUPPORTS = ("probit", "soft", "truncate")
+WIDE = 30.0  # positive data whose 99.9th percentile exceeds the 0.1th by this factor are taken to log10
+FEW = 0.01  # the share of zeros that does not turn log10 off
+EDGE = 1e-7  # u is kept this far from 0 and 1: a parameter exactly on its edge stays finite
+CORE = 0.1  # the soft support is linear but for this share of the prior at each edge
+
+
+# ---------------------------------------------------------------------------------------------------------- the data
+@dataclass(frozen=True)
+class Standardizer:
+    """Data to zero mean and unit variance, in log10 where ``log`` says so: per feature of a vector, else per channel.
+
+    log, floor, mean, std: of shape (K,) for a vector, (C, 1, ...) otherwise. ``floored`` training values lay below
+    the floor, the smallest positive training value.
+    """
+
+    log: np.ndarray
+    floor: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    floored: int = 0
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """(N, ...) in catalog units -> (N, ...) float32."""
+        return ((self._logged(np.asarray(values, np.float64)) - self.mean) / self.std).astype(np.float32)
+
+    def _logged(self, values: np.ndarray) -> np.ndarray:
+        return np.where(self.log, np.log10(np.maximum(values, self.floor)), values) if self.log.any() else values
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {name: np.asarray(getattr(self, name)) for name in ("log", "floor", "mean", "std", "floored")}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Standardizer":
+        return cls(arrays["log"], arrays["floor"], arrays["mean"], arrays["std"], int(arrays["floored"]))
+
+
+def fit_standardizer(blocks: Callable[[], Iterable[np.ndarray]], vector: bool, transform: str) -> Standardizer:
+    """From all training rows, streamed: ``blocks()`` walks them anew, (n, ...) a block, as often as it is called."""
+
+    def reduced(values: np.ndarray, how: Callable[..., np.ndarray]) -> np.ndarray:
+        axes = (0,) if vector else (0, *range(2, values.ndim))
+        return how(np.asarray(values, np.float64), axis=axes, keepdims=True)[0]
+
+    def smallest_positive(values: np.ndarray, axis: Any, keepdims: bool) -> np.ndarray:
+        return np.where(values > 0, values, np.inf).min(axis=axis, keepdims=keepdims)
+
+    lows = [reduced(block, smallest_positive) for block in blocks()]
+    floor = np.minimum.reduce(lows)
+    use_log = transform == "log10" or (transform == "auto" and _wide(blocks()))
+    log = np.logical_and(use_log, np.isfinite(floor))
+    floor = np.where(np.isfinite(floor), floor, 1.0)
+    plain = Standardizer(log, floor, np.zeros_like(floor), np.ones_like(floor))
+    count, total = 0, np.zeros_like(floor)
+    for block in blocks():
+        count += block.size // floor.size
+        total = total + reduced(plain._logged(np.asarray(block, np.float64)), np.sum)
+    mean = total / count
+    squares, floored = np.zeros_like(floor), 0
+    for block in blocks():
+        values = np.asarray(block, np.float64)
+        squares = squares + reduced((plain._logged(values) - mean) ** 2, np.sum)
+        floored += int(np.count_nonzero(np.logical_and(log, values < floor)))
+    std = np.sqrt(squares / count)
+    constant = std <= 1e-7 * np.maximum(np.abs(mean), 1e-30)
+    return Standardizer(log, floor, mean, np.where(constant, 1.0, std), floored)
+
+
+def _wide(blocks: Iterable[np.ndarray]) -> bool:
+    """Whether the data are positive but for a few zeros, over a wide dynamic range (told from a strided sample)."""
+    negative, zeros, count, seen = False, 0, 0, []
+    for block in blocks:
+        values = np.asarray(block).ravel()
+        negative |= bool((values < 0).any())
+        zeros += int(np.count_nonzero(values == 0))
+        count += values.size
+        seen.append(values[:: max(1, values.size // 100_000)])
+    if negative or zeros > FEW * count:
+        return False
+    positive = np.concatenate(seen)
+    low, high = np.quantile(positive[positive > 0], [0.001, 0.999])
+    return bool(high / low >= WIDE)
+
+
+# ---------------------------------------------------------------------------------------------------- the parameters
+@dataclass(frozen=True)
+class Support:
+    """theta in its box <-> z on the real line, parameter by parameter, where a flow can live.
+
+    probit: z = Phi^-1(F(theta)), F the prior's distribution function: the prior becomes exactly N(0, 1).
+    soft: as probit, but linear in F over the central 80 % and probit-shaped towards the edges (once differentiable).
+    truncate: standardised only; the flow overflows the box and its density is renormalised over it.
+    A log-uniform parameter is modelled in its logarithm by all three; an unbounded one is standardised.
+    shift, scale: (P,), applied last; 0 and 1 for a probit that the training rows fill as the prior says.
+    """
+
+    name: str
+    parameters: Parameters
+    shift: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def exact(self) -> bool:
+        """Whether every z maps into the box; if not, the density must be renormalised over it."""
+        bounded = np.isfinite(self.parameters.low) | np.isfinite(self.parameters.high)
+        return self.name != "truncate" or not bounded.any()
+
+    def forward(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(..., P) in catalog units -> z (..., P) and log |dz/dtheta| (...), both float64."""
+        raw, log_slope = _to_line(self.name, self.parameters, self.parameters.clip(theta))
+        return (raw - self.shift) / self.scale, (log_slope - np.log(self.scale)).sum(axis=-1)
+
+    def inverse(self, z: np.ndarray) -> np.ndarray:
+        """z (..., P) -> theta (..., P) in catalog units; inside the box unless ``truncate``."""
+        return _from_line(self.name, self.parameters, np.asarray(z, np.float64) * self.scale + self.shift)
+
+
+def fit_support(name: str, parameters: Parameters, theta: np.ndarray) -> Support:
+    """Fitted on the training rows, theta (N, P)."""
+    raw, _ = _to_line(name, parameters, parameters.clip(theta))
+    shift, scale = raw.mean(axis=0), raw.std(axis=0)
+    if name == "probit":  # where the rows fill the box as the prior says, keep the prior exactly normal
+        count = len(theta)
+        as_prior = (np.abs(shift) < 5 / np.sqrt(count)) & (np.abs(scale - 1) < 5 / np.sqrt(2 * count))
+        as_prior &= _bounded(parameters)
+        shift, scale = np.where(as_prior, 0.0, shift), np.where(as_prior, 1.0, scale)
+    return Support(name, parameters, shift, np.where(scale > 0, scale, 1.0))
+
+
+def _bounded(parameters: Parameters) -> np.ndarray:
+    return parameters.known & np.isfinite(parameters.low) & np.isfinite(parameters.high)
+
+
+def _to_line(name: str, parameters: Parameters, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """z before the last shift and scale, and log |dz/dtheta| a parameter, (..., P) each."""
+    z, log_slope = np.empty(theta.shape), np.empty(theta.shape)
+    bounded = _bounded(parameters)
+    if name != "truncate" and bounded.any():
+        u = np.clip(parameters.cdf(theta), EDGE, 1 - EDGE)
+        bent, bend = _probit(u) if name == "probit" else _soft(u)
+        z, log_slope = bent, bend + parameters.log_prior(theta)
+    for column, prior in enumerate(parameters.prior):
+        if name == "truncate" or not bounded[column]:
+            value, low, high = theta[..., column], parameters.low[column], parameters.high[column]
+            if name != "truncate" and np.isfinite(low):
+                z[..., column] = np.log(np.maximum(value - low, EDGE))
+                log_slope[..., column] = -z[..., column]
+            elif name != "truncate" and np.isfinite(high):
+                z[..., column] = -np.log(np.maximum(high - value, EDGE))
+                log_slope[..., column] = z[..., column]
+            elif prior == "log-uniform":
+                z[..., column] = np.log(value)
+                log_slope[..., column] = -z[..., column]
+            else:
+                z[..., column], log_slope[..., column] = value, 0.0
+    return z, log_slope
+
+
+def _from_line(name: str, parameters: Parameters, z: np.ndarray) -> np.ndarray:
+    theta = np.empty(z.shape)
+    bounded = _bounded(parameters)
+    if name != "truncate" and bounded.any():
+        theta = parameters.quantile(_probit_inverse(z) if name == "probit" else _soft_inverse(z))
+    for column, prior in enumerate(parameters.prior):
+        if name == "truncate" or not bounded[column]:
+            value, low, high = z[..., column], parameters.low[column], parameters.high[column]
+            if name != "truncate" and np.isfinite(low):
+                theta[..., column] = low + np.exp(value)
+            elif name != "truncate" and np.isfinite(high):
+                theta[..., column] = high - np.exp(-value)
+            else:
+                theta[..., column] = np.exp(value) if prior == "log-uniform" else value
+    return theta
+
+
+def _probit(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """z and log dz/du."""
+    z = special.ndtri(u)
+    return z, 0.5 * z**2 + 0.5 * np.log(2 * np.pi)
+
+
+def _probit_inverse(z: np.ndarray) -> np.ndarray:
+    return special.ndtr(z)
+
+
+def _soft(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """z = sqrt(12) (u - 1/2) in the core; beyond it a probit of the remaining share, slopes matched."""
+    depth = np.minimum(u, 1 - u)  # by symmetry: how deep inside the nearer edge
+    slope = np.sqrt(12.0)
+    tail, bend = _probit(np.clip(depth / (2 * CORE), EDGE, 0.5))
+    width = 2 * CORE * slope / np.sqrt(2 * np.pi)
+    below = np.where(depth < CORE, slope * (CORE - 0.5) + width * tail, slope * (depth - 0.5))
+    log_slope = np.where(depth < CORE, np.log(width / (2 * CORE)) + bend, np.log(slope))
+    return np.where(u < 0.5, below, -below), log_slope
+
+
+def _soft_inverse(z: np.ndarray) -> np.ndarray:
+    slope = np.sqrt(12.0)
+    below = -np.abs(z)
+    width = 2 * CORE * slope / np.sqrt(2 * np.pi)
+    tail = 2 * CORE * special.ndtr(np.minimum((below - slope * (CORE - 0.5)) / width, 0.0))
+    depth = np.where(below < slope * (CORE - 0.5), tail, 0.5 + below / slope)
+    return np.where(z < 0, depth, 1 - depth)
