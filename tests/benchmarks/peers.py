@@ -1,0 +1,234 @@
+"""Peers: density estimators of other packages, trained as they ship and scored on test rows.
+
+Knows nothing of cosmoinfer: a process of its own, for an environment that has the peer (sbi, numpy, torch) and need
+not have us. From rows.npz
+
+    theta_train (N, P), theta_test (n, P)   parameters, in the units of the catalog
+    x_train (N, K), x_test (n, K)           data, prepared as a user would (log10 of a positive history)
+    low, high (P,), prior (P,), seed        the box; `uniform` or `log-uniform`; seeds the training and the draws
+
+to out.npz: per test row what `Scores` holds, and `/meta`, the JSON that is also printed.
+
+As shipped: the peer gets theta in physical units with a BoxUniform prior on low..high for every parameter, the
+log-uniform ones too; that a logarithm would suit them better is knowledge that its user would have to bring. `prior`
+is therefore checked and recorded, and moves no number: one round of NPE learns the prior from the rows, and the
+BoxUniform contributes no more than its support.
+
+sbi splits a validation set (10 %) off the rows that it is given. Give it our train and validation rows together, so
+that it fits and stops on at least as much data as ours.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+DRAWS = 10_000  # a test row, for log Z: the least, and the size of a block
+ENOUGH_INSIDE = 100  # draws in the box; below, a row goes on drawing: log Z would be off by more than 0.1
+MOST_DRAWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a peer trains on and is scored on; shapes in the head of this file."""
+
+    theta_train: np.ndarray
+    x_train: np.ndarray
+    theta_test: np.ndarray
+    x_test: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    prior: np.ndarray
+    seed: int
+
+    def __post_init__(self) -> None:
+        for part, theta, x in (("train", self.theta_train, self.x_train), ("test", self.theta_test, self.x_test)):
+            if len(theta) != len(x):
+                raise ValueError(f"{part}: expected as many theta as x, found {len(theta)} and {len(x)}")
+            if not np.isfinite(x).all():  # sbi would drop such rows and go on with fewer
+                raise ValueError(f"x_{part}: row {np.flatnonzero(~np.isfinite(x).all(axis=1))[0]} is not finite")
+            if not inside(theta, self.low, self.high).all():
+                raise ValueError(f"theta_{part}: a row lies outside low..high; its log_prob over the box is -inf")
+        if unknown := set(self.prior.tolist()) - {"uniform", "log-uniform"}:
+            raise ValueError(f"prior: expected uniform or log-uniform (a box), found {', '.join(sorted(unknown))}")
+
+
+class Density(Protocol):
+    """q(theta | x) over all of space, in the units of the catalog."""
+
+    def log_prob(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Of (n, P) given (n, K): (n,)."""
+
+    def sample(self, count: int, x: torch.Tensor) -> torch.Tensor:
+        """Draws given one x (K,): (count, P)."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Per test row, (n,), natural logarithms, physical units.
+
+    log_prob_raw: log q(theta | x) at the truth; what leaks out of the box is lost to it.
+    in_box: Z(x), the mass of q inside the box, by counting draws of q itself.
+    log_prob: log q - log Z, the density over the box that rejection sampling would draw from.
+    log_norm_error: standard error of log Z, sqrt((1 - Z) / (Z draws)).
+    """
+
+    log_prob_raw: np.ndarray
+    log_prob: np.ndarray
+    in_box: np.ndarray
+    log_norm_error: np.ndarray
+
+
+def read(path: Path) -> Rows:
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in Rows.__dataclass_fields__}
+    return Rows(**arrays | {"seed": int(arrays["seed"])})
+
+
+def inside(theta: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Whether each row of (n, P) lies in the box, edges included; the same test for truths and for draws."""
+    return np.all((theta >= low) & (theta <= high), axis=-1)
+
+
+def train(peer: str, rows: Rows, **settings: Any) -> tuple[Density, dict[str, float]]:
+    """The trained density of a peer, and the seconds that it took; the peer's own messages go to stderr.
+
+    Seconds by the wall and of the processor: on a shared machine only the second can be compared.
+    """
+    began = time.perf_counter(), time.process_time()
+    torch.manual_seed(rows.seed)  # sbi draws its split, its weights and its batches from the global state
+    with _elsewhere(), contextlib.redirect_stdout(sys.stderr):
+        density = PEERS[peer](rows, **settings)
+    return density, {"wall": time.perf_counter() - began[0], "processor": time.process_time() - began[1]}
+
+
+@torch.no_grad()
+def score(density: Density, rows: Rows, draws: int = DRAWS) -> Scores:
+    torch.manual_seed(rows.seed)  # again: the draws shall not depend on how long training took
+    theta, x = _tensor(rows.theta_test), _tensor(rows.x_test)
+    raw = density.log_prob(theta, x).double().numpy()
+    counted = np.array([_count(partial(density.sample, x=one), rows, draws, row) for row, one in enumerate(x)])
+    mass = counted[:, 0] / counted[:, 1]
+    return Scores(raw, raw - np.log(mass), mass, np.sqrt((1 - mass) / counted[:, 0]))
+
+
+def summary(
+    peer: str, rows: Rows, scores: Scores, seconds: dict[str, float], settings: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "peer": peer,
+        "versions": {name: version(name) for name in ("sbi", "torch", "numpy")},
+        "settings": settings,
+        "seed": rows.seed,
+        "prior": rows.prior.tolist(),
+        "rows": {"train": len(rows.theta_train), "test": len(rows.theta_test)},
+        "log_prob_raw": _mean(scores.log_prob_raw),
+        "log_prob": _mean(scores.log_prob),
+        "in_box": {"mean": float(scores.in_box.mean()), "lowest": float(scores.in_box.min())},
+        "log_norm_error": float(np.sqrt(np.mean(scores.log_norm_error**2))),
+        "seconds": seconds,
+    }
+
+
+def write(path: Path, scores: Scores, meta: dict[str, Any]) -> None:
+    unfinished = path.with_name(path.name + ".unfinished.npz")
+    np.savez(unfinished, **asdict(scores), meta=np.array(json.dumps(meta)))
+    os.replace(unfinished, path)
+
+
+@dataclass(frozen=True)
+class _SbiDensity:
+    estimator: Any
+
+    def log_prob(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return self.estimator.log_prob(theta[None], condition=x)[0]
+
+    def sample(self, count: int, x: torch.Tensor) -> torch.Tensor:
+        return self.estimator.sample((count,), condition=x[None])[:, 0]
+
+
+def _sbi_npe(rows: Rows, density_estimator: str, **settings: Any) -> Density:
+    """Neural posterior estimation by sbi (Boelts et al. 2025, JOSS 10, 7754), one round.
+
+    Nothing is set that sbi sets itself, so the numbers follow the installed version: 0.27 takes batches of 200 (old
+    ones took 50), learning rate 5e-4, 10 % for validation, patience 20, gradients clipped at 5, both sides z-scored.
+    settings: those of sbi's `train`, to see how much one of them matters; then it is no longer as shipped.
+    """
+    from sbi.inference import NPE  # here: seconds to import, and another peer may live without it
+    from sbi.utils import BoxUniform
+
+    box = BoxUniform(_tensor(rows.low), _tensor(rows.high))
+    trainer = NPE(prior=box, density_estimator=density_estimator, show_progress_bars=False)
+    trainer.append_simulations(_tensor(rows.theta_train), _tensor(rows.x_train))
+    return _SbiDensity(trainer.train(**settings).eval())
+
+
+def _count(sample: Callable[[int], torch.Tensor], rows: Rows, draws: int, row: int) -> tuple[int, int]:
+    """Draws of one test row inside the box, and all of them."""
+    within = drawn = 0
+    while drawn < draws or (within < ENOUGH_INSIDE and drawn < MOST_DRAWS):
+        within += int(inside(sample(DRAWS).double().numpy(), rows.low, rows.high).sum())
+        drawn += DRAWS
+    if within == 0:
+        raise ValueError(f"test row {row}: none of {drawn} draws lies in the box, its log Z cannot be told")
+    return within, drawn
+
+
+def _mean(values: np.ndarray) -> dict[str, float]:
+    return {"mean": float(values.mean()), "error": float(values.std(ddof=1) / np.sqrt(len(values)))}
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.as_tensor(values, dtype=torch.float32)
+
+
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """A working directory that goes away: sbi leaves a folder of TensorBoard logs wherever it is run."""
+    here = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(here)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(epilog="example: python tests/benchmarks/peers.py sbi-maf rows.npz out.npz")
+    parser.add_argument("peer", choices=list(PEERS))
+    parser.add_argument("rows", type=Path, help="see the head of this file")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--draws", type=int, default=DRAWS, help="at least, for log Z of a test row (%(default)s)")
+    parser.add_argument("--batch-size", type=int, help="in place of the peer's own: not as shipped")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (%(default)s)")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    settings = {} if options.batch_size is None else {"training_batch_size": options.batch_size}
+    rows = read(options.rows)
+    density, seconds = train(options.peer, rows, **settings)
+    scores = score(density, rows, options.draws)
+    meta = summary(options.peer, rows, scores, seconds, settings)
+    write(options.out, scores, meta)
+    print(json.dumps(meta, allow_nan=False))
+
+
+PEERS: dict[str, Callable[..., Density]] = {
+    "sbi-maf": partial(_sbi_npe, density_estimator="maf"),
+    "sbi-nsf": partial(_sbi_npe, density_estimator="nsf"),
+}
+
+if __name__ == "__main__":
+    main()
