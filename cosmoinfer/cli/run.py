@@ -41,14 +41,14 @@ def run(
     from cosmoinfer import models, plots, storage
     from cosmoinfer.cli import evaluate, inputs, sample, split, train_flow
 
-    terminal, quiet = Terminal(say.json, say.quiet), Terminal(False, say.quiet)
+    terminal, step = Terminal(say.json, say.quiet), Terminal(say.json, say.quiet, within=True)
     inputs.make_folder(output)
     files = {name: output / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     sims, how = inputs.read_catalog(catalog, reading)
-    parts = split.write(quiet, sims, splitting, files["split"], say.force)
-    train_flow.fit(quiet, sims, how, parts, given(flow, network, training), run, files["flow"], say.force)
+    parts = split.write(step, sims, splitting, files["split"], say.force)
+    train_flow.fit(step, sims, how, parts, given(flow, network, training), run, files["flow"], say.force)
     drawn = sample.write(
-        quiet, files["flow"], catalog, reading, run, files["posterior"], say.force, part="test", draws=draws
+        step, files["flow"], catalog, reading, run, files["posterior"], say.force, part="test", draws=draws
     )
     meta = inputs.record(
         "evaluate", {"part": None, "seed": run.seed}, {"posterior": storage.digest(files["posterior"])}

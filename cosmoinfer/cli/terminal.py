@@ -16,6 +16,7 @@ class Terminal:
 
     as_json: bool = False
     quiet: bool = False
+    within: bool = False  # a step of a longer command, whose last step gives the document
     _last: float = field(default=0.0, repr=False)
     _open: bool = field(default=False, repr=False)
 
@@ -33,7 +34,7 @@ class Terminal:
     def document(self, content: dict[str, Any]) -> None:
         """The JSON document, if one was asked for."""
         self._close_bar()
-        if self.as_json:
+        if self.as_json and not self.within:
             print(json.dumps(content, allow_nan=False), flush=True)
 
     def table(self, table: Any) -> None:

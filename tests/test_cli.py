@@ -1,0 +1,268 @@
+"""The command line, walked from catalog to figures on a small catalog; what users get wrong, and what they are told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cosmoinfer.cli import app
+
+QUICK = ["--epochs", "3", "--ensemble", "2", "--threads", "1", "--support", "probit"]
+runner = CliRunner()
+
+
+def call(*arguments: object) -> tuple[int, str, str]:
+    result = runner.invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def done(*arguments: object) -> str:
+    status, out, err = call(*arguments)
+    assert status == 0, err
+    return out
+
+
+def refused(*arguments: object) -> str:
+    """Exit 1, and one line that says why."""
+    status, _, err = call(*arguments)
+    assert status == 1
+    lines = [line for line in err.splitlines() if line.startswith("cosmoinfer: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def linear(count: int, seed: int, features: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """theta uniform in a box, x a noisy linear image of it."""
+    stream = np.random.default_rng(seed)
+    theta = stream.uniform([0.1, 0.6], [0.5, 1.0], (count, 2))
+    mixing = np.random.default_rng(7).normal(size=(2, features))
+    return theta, (theta - [0.3, 0.8]) @ mixing * 5 + stream.normal(size=(count, features))
+
+
+def write(path: Path, theta: np.ndarray | None, x: np.ndarray, **more: np.ndarray) -> Path:
+    with h5py.File(path, "w") as file:
+        if theta is not None:
+            parameters = file.create_dataset("parameters", data=theta)
+            parameters.attrs["names"] = ["Omega_m", "sigma_8"]
+            parameters.attrs["low"], parameters.attrs["high"] = [0.1, 0.6], [0.5, 1.0]
+        file["data"] = x
+        for name, value in more.items():
+            file[name] = value
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def sims(folder: Path) -> Path:
+    return write(folder / "sims.h5", *linear(240, 1))
+
+
+@pytest.fixture(scope="module")
+def flow(folder: Path, sims: Path) -> Path:
+    path = folder / "sims.flow.h5"
+    done("train-flow", sims, "-o", path, *QUICK)
+    return path
+
+
+@pytest.fixture(scope="module")
+def drawn(folder: Path, sims: Path, flow: Path) -> Path:
+    path = folder / "sims.flow.posterior.h5"
+    done("sample", flow, sims, "--draws", "100", "--threads", "1")
+    return path
+
+
+def test_the_whole_walk(folder: Path, sims: Path, drawn: Path) -> None:
+    with h5py.File(drawn) as file:
+        assert file["samples"].shape[1:] == (100, 2)
+        assert set(np.unique(file["split"][()])) == {2}
+    document = json.loads(done("evaluate", drawn, "--json"))
+    assert set(document) == {"rows", "simulations", "verdict", "metrics"}
+    assert document["metrics"]["parameters"]["r2"]["Omega_m"]["value"] is not None
+    assert (folder / "sims.flow.posterior.metrics.h5").exists()
+
+
+def test_a_regressor_and_a_flow_on_its_output(folder: Path, sims: Path) -> None:
+    regressor, fed = folder / "regressor.h5", folder / "fed.h5"
+    done("train-regressor", sims, "-o", regressor, "--epochs", "3", "--ensemble", "2", "--threads", "1")
+    done("train-flow", sims, "-o", fed, "--summary", regressor, *QUICK)
+    document = json.loads(done("evaluate", regressor, sims, "--json", "--threads", "1", "-o", folder / "r.metrics.h5"))
+    assert "coverage_68" in document["metrics"]["parameters"]
+    regressor.unlink()  # embedded in the flow, not referenced
+    done("evaluate", fed, sims, "--draws", "50", "--threads", "1", "-o", folder / "fed.metrics.h5")
+
+
+def test_a_plain_regressor_has_no_widths(folder: Path, sims: Path) -> None:
+    model = folder / "mse.h5"
+    done("train-regressor", sims, "-o", model, "--loss", "mse", "--epochs", "2", "--ensemble", "1", "--threads", "1")
+    document = json.loads(done("evaluate", model, sims, "--json", "--threads", "1", "-o", folder / "mse.metrics.h5"))
+    assert "rmse" in document["metrics"]["parameters"]
+    assert not {"chi2", "coverage_68", "sbc_p"} & set(document["metrics"]["parameters"])
+    assert "log_prob" not in document["metrics"]["joint"]
+
+
+def test_run_continues_and_repeats_nothing(folder: Path, sims: Path) -> None:
+    results = folder / "results"
+    command = ["run", sims, "-o", results, "--draws", "60", *QUICK]
+    done(*command)
+    made = {path.name for path in results.rglob("*") if path.is_file()}
+    assert {"split.h5", "flow.h5", "posterior.h5", "metrics.h5", "losses.png", "corner.png"} <= made
+    flow = (results / "flow.h5").stat().st_mtime_ns
+    (results / "metrics.h5").unlink()
+    done(*command)
+    assert (results / "metrics.h5").exists()
+    assert (results / "flow.h5").stat().st_mtime_ns == flow
+    assert "exists already" in refused(*command, "--seed", "1")
+
+
+def test_the_same_command_again_is_one_line(sims: Path, flow: Path) -> None:
+    before = flow.read_bytes()
+    status, _, err = call("train-flow", sims, "-o", flow, *QUICK)
+    assert status == 0
+    assert err.count("\n") == 1 and "complete already" in err
+    assert flow.read_bytes() == before
+
+
+def test_the_same_seed_gives_the_same_bytes(folder: Path, sims: Path, flow: Path, drawn: Path) -> None:
+    again = folder / "again.h5"
+    done("train-flow", sims, "-o", again, *QUICK)
+    assert again.read_bytes() == flow.read_bytes()
+    done("sample", again, sims, "--draws", "100", "--threads", "1", "-o", folder / "again.posterior.h5")
+    assert (folder / "again.posterior.h5").read_bytes() == drawn.read_bytes()
+
+
+def test_draws_of_a_row_do_not_depend_on_other_rows(folder: Path, sims: Path, flow: Path) -> None:
+    for name, rows in (("many", "0:8"), ("one", "7")):
+        options = ["--rows", rows, "--draws", "100", "--threads", "1", "-o", folder / f"{name}.h5"]
+        done("sample", flow, sims, *options)
+    with h5py.File(folder / "many.h5") as many, h5py.File(folder / "one.h5") as one:
+        assert np.array_equal(many["samples"][7], one["samples"][0])
+        assert np.array_equal(many["log_prob"][7], one["log_prob"][0])
+
+
+def test_an_observation_without_parameters(folder: Path, flow: Path) -> None:
+    observed = write(folder / "observed.h5", None, linear(3, 5)[1])
+    done("sample", flow, observed, "--draws", "50", "-o", folder / "observed.posterior.h5", "--threads", "1")
+    with h5py.File(folder / "observed.posterior.h5") as file:
+        assert file["samples"].shape == (3, 50, 2)
+        assert "parameters" not in file and "log_prob_truth" not in file
+    assert "no true parameters" in refused("evaluate", folder / "observed.posterior.h5")
+
+
+def test_training_rows_are_scored_by_name_only(folder: Path, sims: Path, flow: Path) -> None:
+    with h5py.File(flow) as file:
+        train = file["split/simulation"].asstr()[file["split/part"][()] == 0]
+    rows = ",".join(train[:5])
+    options = ["--draws", "20", "--threads", "1"]
+    done("sample", flow, sims, "--rows", rows, *options, "-o", folder / "trained.h5")
+    assert "--split" in refused("evaluate", folder / "trained.h5")
+    theta, x = linear(240, 1)
+    copied = write(folder / "copied.h5", theta[::-1], x[::-1])  # every row under another number
+    assert "was trained on" in refused("sample", flow, copied, *options)
+    done("sample", flow, copied, "--split", "test", *options, "-o", folder / "copied.posterior.h5")
+
+
+def test_gates(folder: Path, drawn: Path) -> None:
+    output = folder / "gated.h5"
+    status, _, err = call("evaluate", drawn, "-o", output, "--fail-if", "r2[Omega_m]<2")
+    assert status == 3 and "r2" in err
+    assert output.exists()
+    assert call("evaluate", drawn, "-o", output, "--fail-if", "r2<-1e9")[0] == 0
+
+
+def test_every_command_speaks_json_only_on_stdout(folder: Path, sims: Path) -> None:
+    for arguments in (
+        ["split", sims, "-o", folder / "json.split.h5"],
+        ["inspect", sims],
+        ["train-flow", sims, "-o", folder / "json.flow.h5", *QUICK],
+        ["sample", folder / "json.flow.h5", sims, "--draws", "20", "--threads", "1"],
+        ["run", sims, "-o", folder / "json", "--draws", "60", *QUICK],
+    ):
+        json.loads(done(*arguments, "--json"))
+
+
+def test_split_file_and_split_seed(folder: Path, sims: Path) -> None:
+    done("split", sims, "-o", folder / "a.split.h5", "--split-seed", "3", "--fractions", "0.6", "0.2", "0.2")
+    (folder / "test.txt").write_text("3 14 15 92")
+    options = [*QUICK, "-o", folder / "listed.h5"]
+    done("train-flow", sims, "--split-file", folder / "test.txt", *options)
+    with h5py.File(folder / "listed.h5") as file:
+        test = file["split/simulation"].asstr()[file["split/part"][()] == 2]
+    assert set(test) == {"3", "14", "15", "92"}
+    assert "part of the split is empty" in refused(
+        "split", sims, "--fractions", "0.9", "0.1", "0", "-o", folder / "x.h5"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda theta, x: (theta, np.where(np.arange(len(x))[:, None] == 5, np.nan, x)), "NaN or inf (row 5)"),
+        (
+            lambda theta, x: (np.where(np.arange(len(x))[:, None] == 9, 0.55, theta), x),
+            "outside the declared box (row 9)",
+        ),
+        (lambda theta, x: (theta[:-1], x), "has 239 rows, the data have 240"),
+    ],
+)
+def test_bad_catalogs_are_refused_and_leave_nothing(folder: Path, spoil: object, told: str) -> None:
+    assert callable(spoil)
+    bad = write(folder / "bad.h5", *spoil(*linear(240, 1)))
+    output = folder / "none.h5"
+    assert told in refused("train-flow", bad, "-o", output, *QUICK)
+    assert not output.exists()
+    assert not list(folder.glob(".*part"))
+
+
+def test_rows_with_nan_can_be_left_out(folder: Path) -> None:
+    theta, x = linear(240, 1)
+    x[5] = np.nan
+    done("train-flow", write(folder / "holes.h5", theta, x), "--drop-nonfinite", "-o", folder / "holes.flow.h5", *QUICK)
+
+
+def test_what_else_is_told(folder: Path, sims: Path, flow: Path) -> None:
+    assert "no such file" in refused("train-flow", folder / "absent.h5")
+    (folder / "text.h5").write_text("no HDF5")
+    assert "is no HDF5 file" in refused("inspect", folder / "text.h5")
+    (folder / "cut.h5").write_bytes(flow.read_bytes()[:3000])
+    assert "is no HDF5 file, or a truncated one" in refused("sample", folder / "cut.h5", sims)
+    assert "expected a model file" in refused("sample", sims, sims)
+    assert "has no dataset /nothing" in refused("train-flow", sims, "--data", "nothing")
+    theta, x = linear(50, 2, features=9)
+    wide = write(folder / "wide.h5", theta, x)
+    assert "trained on data of shape (8,) a row; this catalog has (9,)" in refused("sample", flow, wide)
+    assert "--flow maf has no --bins; it has --layers" in refused("train-flow", sims, "--flow", "maf", "--bins", "9")
+    assert "does not exist" in refused("split", sims, "-o", folder / "no" / "where.h5")
+    assert call("train-flow")[0] == 2
+    assert call("train-flow", sims, "--epochs", "many")[0] == 2
+
+
+def test_interrupt_leaves_no_file(folder: Path, sims: Path) -> None:
+    output = folder / "interrupted.h5"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cosmoinfer", "train-flow", str(sims), "-o", str(output), "--epochs", "100000",
+         "--patience", "100000", "--threads", "1", "--support", "probit"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(2)
+    told = process.stderr.read()
+    assert process.wait(60) == 130
+    assert "interrupted" in told and "Traceback" not in told
+    assert not output.exists()
