@@ -38,6 +38,8 @@ class Reading:
     def __post_init__(self) -> None:
         if self.kind and self.kind not in AXES:
             raise UserError(f"--kind: {self.kind!r} is not known; there are {', '.join(AXES)}")
+        if self.rows_per_simulation < 0:
+            raise UserError(f"--rows-per-simulation: expected at least 1, found {self.rows_per_simulation}")
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,15 @@ def assemble(path: Path, reading: Reading) -> Catalog:
         told = ", ".join(f"/{name} {count}" for name, count in counts.items())
         raise UserError(f"{path}: the summaries have different numbers of rows: {told}")
     count = next(iter(counts.values()))
+    if count == 0:
+        raise UserError(f"{path}: /{summaries[0].name} has no rows")
     simulation = _simulation(path, contents, reading, count)
     parameters, theta = _parameters(path, contents, reading, simulation, count, notes)
     label = storage.load(path, "split") if "split" in contents else None
     if label is not None and len(label) != count:
         raise UserError(f"{path}: /split has {len(label)} rows, the data have {count}")
     declared = (
-        bool(reading.bounds) or "prior" in contents[reading.parameters or "parameters"].attributes
+        bool(reading.bounds) or "prior" in contents[reading.parameters.strip("/") or "parameters"].attributes
         if (theta is not None)
         else False
     )
@@ -156,6 +160,8 @@ def finite(catalog: Catalog, drop: bool) -> Catalog:
             f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf (row {listed(rows)}); "
             "--drop-nonfinite goes on without them"
         )
+    if bad.all():
+        raise UserError(f"{catalog.path}: every one of its {len(catalog)} rows holds NaN or inf")
     kept = catalog.take(np.flatnonzero(~bad))
     return replace(kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf (row {listed(rows)})"))
 
@@ -275,9 +281,10 @@ def _parameters(
     elif "names" not in attributes:
         attributes["names"] = tuple(f"parameter_{column}" for column in range(theta.shape[1]))
         notes.append(f"/{name}: has no names; called {', '.join(attributes['names'])}")
-    if len(attributes["names"]) != theta.shape[1]:
+    named = np.size(attributes["names"])
+    if named != theta.shape[1]:
         given = "--names" if reading.names else "the attribute names"
-        raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {given} has {len(attributes['names'])}")
+        raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {given} has {named}")
     parameters = Parameters.from_attributes(attributes)
     if reading.bounds:
         parameters = bounded(parameters, reading.bounds)
@@ -345,7 +352,7 @@ def _cut(catalog: Catalog, text: str) -> tuple[Summary, ...]:
 def _kept(path: Path, rule: str, length: int) -> np.ndarray:
     if match := re.fullmatch(r"\s*(\d*):(\d*)\s*", rule):
         return np.arange(length)[slice(*(int(end) if end else None for end in match.groups()))]
-    number, ways = r"([-+.\deE]+)", r"(<=|<|>=|>)"
+    number, ways = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"(<=|<|>=|>)"
     match = re.fullmatch(rf"\s*(?:{number}\s*{ways})?\s*([A-Za-z_/][\w/]*)\s*(?:{ways}\s*{number})?\s*", rule)
     if not match or not (match[1] or match[5]):
         raise UserError(f"--features: {rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3")

@@ -45,9 +45,11 @@ class Parameters:
                 raise UserError(f"{name}: a {prior} prior needs two finite bounds, found {low:g}..{high:g}")
             if prior == "log-uniform" and low <= 0:
                 raise UserError(f"{name}: a log-uniform prior needs positive bounds, found {low:g}..{high:g}")
-        for name, prior, std in zip(self.names, self.prior, self.std, strict=True):
-            if prior == "normal" and not std > 0:
-                raise UserError(f"{name}: a normal prior needs a positive prior_std, found {std:g}")
+        for name, prior, mean, std in zip(self.names, self.prior, self.mean, self.std, strict=True):
+            if prior == "normal" and not (np.isfinite([mean, std]).all() and std > 0):
+                raise UserError(
+                    f"{name}: a normal prior needs a prior_mean and a positive prior_std, found {mean:g} and {std:g}"
+                )
 
     @classmethod
     def of(
@@ -152,8 +154,7 @@ class Parameters:
         if prior == "uniform":
             density = np.full(np.shape(value), -np.log(high - low))
         elif prior == "log-uniform":
-            with np.errstate(invalid="ignore", divide="ignore"):
-                density = -np.log(value) - np.log(np.log(high / low))
+            density = -np.log(np.clip(value, low, high)) - np.log(np.log(high / low))
         elif prior == "normal":
             z = (value - self.mean[column]) / self.std[column]
             mass = np.subtract(*self._edges(column)[::-1])
@@ -161,7 +162,8 @@ class Parameters:
         else:
             return np.full(np.shape(value), np.nan)
         slack = self._slack[column]
-        return np.where((value >= low - slack) & (value <= high + slack), density, -np.inf)
+        inside = np.where((value >= low - slack) & (value <= high + slack), density, -np.inf)
+        return np.where(np.isnan(value), np.nan, inside)
 
     def _cdf(self, column: int, value: np.ndarray) -> np.ndarray:
         low, high, prior = self.low[column], self.high[column], self.prior[column]
@@ -209,14 +211,17 @@ class Parameters:
 
     @classmethod
     def from_attributes(cls, attributes: dict[str, Any]) -> "Parameters":
+        given = {key: (value,) if np.ndim(value) == 0 else value for key, value in attributes.items()}  # P = 1
+        if "normal" in given.get("prior", ()) and not {"prior_mean", "prior_std"} <= given.keys():
+            raise UserError("a normal prior needs the attributes prior_mean and prior_std beside it")
         return cls.of(
-            attributes["names"],
-            attributes.get("low"),
-            attributes.get("high"),
-            attributes.get("prior"),
-            attributes.get("prior_mean"),
-            attributes.get("prior_std"),
-            attributes.get("labels"),
+            given["names"],
+            given.get("low"),
+            given.get("high"),
+            given.get("prior"),
+            given.get("prior_mean"),
+            given.get("prior_std"),
+            given.get("labels"),
         )
 
 

@@ -17,6 +17,7 @@ SUPPORTS = ("probit", "soft", "truncate")
 WIDE = 30.0  # positive data whose 99.9th percentile exceeds the 0.1th by this factor are taken to log10
 FEW = 0.01  # the share of zeros that does not turn log10 off
 EDGE = 1e-7  # u is kept this far from 0 and 1: a parameter exactly on its edge stays finite
+TINY = np.finfo(np.float64).tiny  # from the edge of a half-open box, whose parameter may be as small as A_s
 CORE = 0.1  # the soft support is linear but for this share of the prior at each edge
 
 
@@ -146,9 +147,21 @@ def _bounded(parameters: Parameters) -> np.ndarray:
     return parameters.known & np.isfinite(parameters.low) & np.isfinite(parameters.high)
 
 
+def _boxed(parameters: Parameters) -> Parameters:
+    """A box is kept even where the prior in it is unknown: mapped as a uniform one would be."""
+    box = np.isfinite(parameters.low) & np.isfinite(parameters.high)
+    return parameters.with_prior(
+        [
+            "uniform" if closed and not known else prior
+            for prior, closed, known in zip(parameters.prior, box, parameters.known, strict=True)
+        ]
+    )
+
+
 def _to_line(name: str, parameters: Parameters, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """z before the last shift and scale, and log |dz/dtheta| a parameter, (..., P) each."""
     z, log_slope = np.empty(theta.shape), np.empty(theta.shape)
+    parameters = _boxed(parameters)
     bounded = _bounded(parameters)
     if name != "truncate" and bounded.any():
         u = np.clip(parameters.cdf(theta), EDGE, 1 - EDGE)
@@ -158,10 +171,10 @@ def _to_line(name: str, parameters: Parameters, theta: np.ndarray) -> tuple[np.n
         if name == "truncate" or not bounded[column]:
             value, low, high = theta[..., column], parameters.low[column], parameters.high[column]
             if name != "truncate" and np.isfinite(low):
-                z[..., column] = np.log(np.maximum(value - low, EDGE))
+                z[..., column] = np.log(np.maximum(value - low, TINY))
                 log_slope[..., column] = -z[..., column]
             elif name != "truncate" and np.isfinite(high):
-                z[..., column] = -np.log(np.maximum(high - value, EDGE))
+                z[..., column] = -np.log(np.maximum(high - value, TINY))
                 log_slope[..., column] = z[..., column]
             elif prior == "log-uniform":
                 z[..., column] = np.log(value)
@@ -173,6 +186,7 @@ def _to_line(name: str, parameters: Parameters, theta: np.ndarray) -> tuple[np.n
 
 def _from_line(name: str, parameters: Parameters, z: np.ndarray) -> np.ndarray:
     theta = np.empty(z.shape)
+    parameters = _boxed(parameters)
     bounded = _bounded(parameters)
     if name != "truncate" and bounded.any():
         theta = parameters.quantile(_probit_inverse(z) if name == "probit" else _soft_inverse(z))

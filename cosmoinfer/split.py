@@ -87,6 +87,8 @@ def from_file(path: Path, simulation: np.ndarray, fractions: Sequence[float] = F
     if strange:
         raise UserError(f"{path}: test simulation {listed(strange)} is not in the catalog")
     first, second, _ = check_fractions(fractions)
+    if first + second == 0:
+        raise UserError("--fractions: with a list of test simulations, train and validation cannot both be 0")
     others = by_hash(ids, (first / (first + second), second / (first + second), 0.0), seed)
     return Split(ids, np.where(np.isin(ids, test), 2, others.part).astype(np.uint8))
 
@@ -113,7 +115,7 @@ def unique(simulation: np.ndarray) -> np.ndarray:
 
 def check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
     first, second, third = fractions
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if min(fractions) < 0 or not abs(sum(fractions) - 1) <= 1e-6:
         raise UserError(f"--fractions: expected three shares that add to 1, found {first:g} {second:g} {third:g}")
     return first, second, third
 
@@ -131,9 +133,12 @@ def _ids(path: Path) -> list[str]:
         return [str(one) for one in storage.load(path, arrays[0]).ravel().tolist()]
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    if path.suffix == ".npy":
-        return [str(one) for one in np.load(path, allow_pickle=False).ravel().tolist()]
-    text = path.read_text()
+    try:
+        if path.suffix == ".npy":
+            return [str(one) for one in np.load(path, allow_pickle=False).ravel().tolist()]
+        text = path.read_text()
+    except (OSError, EOFError, ValueError) as error:  # a damaged or pickled .npy; bytes that are no text
+        raise UserError(f"{path}: is no list of test simulations ({error})") from error
     if path.suffix == ".json":
         try:
             found = json.loads(text)

@@ -48,15 +48,16 @@ class Dataset:
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
     refuse_existing(path, force)
+    image = _image(record)
     scratch = _sibling(path)
     try:
-        with h5py.File(scratch, "w") as file:
-            _fill(file, record)
-        with open(scratch, "rb") as written:
-            os.fsync(written.fileno())
+        with open(scratch, "wb") as file:
+            file.write(image)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(scratch, path)
         _flush_folder(path.parent)
-    except (OSError, RuntimeError) as error:  # h5py reports a full disk as either
+    except OSError as error:
         raise UserError(f"{path}: could not be written ({_reason(error)}); nothing is left behind") from error
     finally:
         scratch.unlink(missing_ok=True)
@@ -67,7 +68,8 @@ def read(path: Path, *kinds: str) -> Record:
     with _open(path) as file:
         kind = _text(file.attrs.get("kind", ""))
         if kind not in FORMATS:
-            raise UserError(f"{path}: expected a {' or '.join(kinds)} file of cosmoinfer, found another HDF5 file")
+            wanted = " or ".join(kinds) or "any"
+            raise UserError(f"{path}: expected a {wanted} file of cosmoinfer, found another HDF5 file")
         if kinds and kind not in kinds:
             raise UserError(f"{path}: expected a {' or '.join(kinds)} file, found a {kind} file")
         found = int(file.attrs["format"])
@@ -94,7 +96,7 @@ def same_run(path: Path, meta: Mapping[str, Any]) -> bool:
         return False
     try:
         with _open(path) as file:
-            return "meta" in file and json.loads(_text(file["meta"][()])) == json.loads(_json(meta))
+            return "meta" in file and _text(file["meta"][()]) == _json(meta)
     except UserError:
         return False
 
@@ -144,6 +146,14 @@ def load(path: Path, name: str) -> np.ndarray:
 
 
 # -------------------------------------------------------------------------------------------------------- the rest
+def _image(record: Record) -> bytes:
+    """The bytes of the file, made in memory: on a full disk HDF5 cannot close its file, and crashes the process."""
+    with h5py.File(record.kind, "w", driver="core", backing_store=False) as file:
+        _fill(file, record)
+        file.flush()
+        return file.id.get_file_image()
+
+
 def _fill(file: h5py.File, record: Record) -> None:
     file.attrs["kind"] = record.kind
     file.attrs["format"] = FORMATS[record.kind]
@@ -185,7 +195,12 @@ def _open(path: Path) -> Iterator[h5py.File]:
     except OSError as error:
         raise UserError(f"{path}: is no HDF5 file, or a truncated one ({_reason(error)})") from error
     with file:
-        yield file
+        try:
+            yield file
+        except UserError:
+            raise
+        except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py on damaged headers; JSON; text
+            raise UserError(f"{path}: is damaged ({_reason(error)})") from error
 
 
 def _existing(path: Path) -> Path:
@@ -202,14 +217,29 @@ def _datasets(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:
 
 def _array(path: Path, dataset: h5py.Dataset) -> np.ndarray:
     if dataset.is_virtual:
-        for source in dataset.virtual_sources():
-            if source.file_name != "." and not (path.parent / source.file_name).is_file():
-                raise UserError(f"{path}: /{dataset.name.strip('/')} wants a part that is missing: {source.file_name}")
+        _check_parts(path, dataset)
     try:
         array = np.asarray(dataset[()])
     except OSError as error:
         raise UserError(f"{path}: {dataset.name} is damaged ({_reason(error)})") from error
-    return np.vectorize(_text, otypes=[str])(array) if array.dtype.kind in "SO" and array.size else array
+    return np.vectorize(_text, otypes=[str])(array) if array.dtype.kind in "SO" else array
+
+
+def _check_parts(path: Path, dataset: h5py.Dataset) -> None:
+    """Where a part of a virtual dataset is missing, HDF5 reads zeros; here that is an error."""
+    for source in dataset.virtual_sources():
+        part = path
+        if source.file_name != ".":
+            beside = (path.parent / source.file_name, path.resolve().parent / source.file_name)
+            part = next((one for one in beside if one.is_file()), beside[0])
+            if not part.is_file():
+                raise UserError(f"{path}: {dataset.name} wants a part that is missing: {source.file_name}")
+        with _open(part) as file:
+            there = file.get(source.dset_name)
+            if not isinstance(there, h5py.Dataset):
+                raise UserError(f"{path}: {dataset.name} wants a part that is missing: {part} {source.dset_name}")
+            if there.is_virtual:
+                _check_parts(part, there)
 
 
 def _attribute(value: Any) -> Any:

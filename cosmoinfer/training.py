@@ -42,7 +42,7 @@ class Training:
     schedule: str = "cosine"
     weight_decay: float = 1e-2
     momentum: float = 0.9
-    patience: int = 30
+    patience: int = 100
     clip: float = 5.0
 
     def __post_init__(self) -> None:

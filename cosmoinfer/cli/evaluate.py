@@ -36,9 +36,9 @@ def evaluate(
 
     Example: cosmoinfer evaluate nsf.posterior.h5 --fail-if 'coverage_68<0.5'
     """
-    from cosmoinfer import posterior, storage
+    from cosmoinfer import metrics, posterior, storage
     from cosmoinfer.cli import inputs, sample
-    from cosmoinfer.errors import UserError
+    from cosmoinfer.errors import GateFailed, UserError
 
     terminal = Terminal(say.json, say.quiet)
     output = output or file.with_name(f"{file.stem}.metrics.h5")
@@ -48,14 +48,18 @@ def evaluate(
             raise UserError(f"{file}: is a model; name its catalog too: cosmoinfer evaluate {file} CATALOG")
         task = sample.Task.prepare(file, catalog, reading, run, part, rows, draws, skip_failed)
         meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
-        write(terminal, lambda: task.draw(terminal), meta, run.seed, output, say.force, fail_if or [])
+        document = measure(lambda: task.draw(terminal), meta, run.seed, output, terminal, say.force)
     else:
         if catalog is not None:
             raise UserError(f"{file}: is a posterior and holds its truths; a catalog goes with a model only")
         drawn = posterior.read(file)
         meta = inputs.record("evaluate", {"part": part, "seed": run.seed}, {"posterior": storage.digest(file)})
         kept = of_part(drawn, file, part, terminal)
-        write(terminal, lambda: kept, meta, run.seed, output, say.force, fail_if or [])
+        document = measure(lambda: kept, meta, run.seed, output, terminal, say.force)
+    failed = [reason for gate in fail_if or [] if (reason := metrics.gate(document, gate))]
+    tell(terminal, document)
+    if failed:
+        raise GateFailed("; ".join(failed))
 
 
 def of_part(drawn: "Posterior", path: Path, part: str | None, terminal: Terminal) -> "Posterior":
@@ -75,32 +79,26 @@ def of_part(drawn: "Posterior", path: Path, part: str | None, terminal: Terminal
     return drawn.take(keep)
 
 
-def write(
-    terminal: Terminal,
-    draw: "Callable[[], Posterior]",
-    meta: dict[str, Any],
-    seed: int,
-    output: Path,
-    force: bool,
-    gates: list[str],
+def measure(
+    draw: "Callable[[], Posterior]", meta: dict[str, Any], seed: int, output: Path, terminal: Terminal, force: bool
 ) -> dict[str, Any]:
-    """Measure, say, write; then the gates, so that a failed one loses nothing."""
+    """The metrics of a posterior, written unless they stand there already; only then is it drawn."""
     from cosmoinfer import metrics
     from cosmoinfer.cli import inputs
-    from cosmoinfer.cli.tables import metrics_table
-    from cosmoinfer.errors import GateFailed
 
     if inputs.stands(output, meta, terminal, force):
-        document = metrics.read(output)
-    else:
-        document = metrics.evaluate(draw(), seed)
-        metrics.write(output, document, meta, force)
-    failed = [reason for gate in gates if (reason := metrics.gate(document, gate))]
+        return metrics.read(output)
+    document = metrics.evaluate(draw(), seed)
+    metrics.write(output, document, meta, force)
+    return document
+
+
+def tell(terminal: Terminal, document: dict[str, Any]) -> None:
+    """The table, then in words how good and how calibrated the posterior is."""
+    from cosmoinfer import metrics
+    from cosmoinfer.cli.tables import metrics_table
+
     terminal.table(metrics_table(document))
     for line in metrics.summary(document):
         terminal.result(line)
-    terminal.result(f"{output}: written")
     terminal.document(document)
-    if failed:
-        raise GateFailed("; ".join(failed))
-    return document

@@ -17,7 +17,7 @@ Output = Annotated[Path | None, typer.Option("-o", "--output", help="The file to
 
 
 def _option(help: str, panel: str, *names: str) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
+    return typer.Option(*names, help=help.replace("[", r"\["), rich_help_panel=panel, show_default=False)
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,10 @@ class NetworkOptions:
 class FlowOptions:
     """What only flows have."""
 
-    flow: Annotated[str | None, _option("maf or nsf.", "Architecture")] = None
-    support: Annotated[str | None, _option("probit, soft, truncate or auto [auto].", "Architecture")] = None
+    flow: Annotated[str | None, _option("maf, nsf, or auto: a mixture of both [auto].", "Architecture")] = None
+    support: Annotated[
+        str | None, _option("probit, soft, truncate or auto [auto; soft for maps and grids].", "Architecture")
+    ] = None
     blocks: Annotated[int | None, _option("Residual blocks of a flow layer's network.", "Architecture")] = None
     bins: Annotated[int | None, _option("Bins of a spline (nsf).", "Architecture")] = None
     embedding: Annotated[str | None, _option("auto, none, mlp or cnn [auto].", "Architecture")] = None

@@ -53,7 +53,8 @@ def run(
     meta = inputs.record(
         "evaluate", {"part": None, "seed": run.seed}, {"posterior": storage.digest(files["posterior"])}
     )
-    document = evaluate.write(terminal, lambda: drawn, meta, run.seed, files["metrics"], say.force, [])
+    document = evaluate.measure(lambda: drawn, meta, run.seed, files["metrics"], step, say.force)
     material = plots.Material(drawn, document, models.histories(models.read(files["flow"])), seed=run.seed)
     figures = plots.draw(material, output / "figures")
-    terminal.result(f"{output / 'figures'}: {', '.join(figure.name for figure in figures)}")
+    terminal.say(f"{output / 'figures'}: {', '.join(figure.name for figure in figures)}")
+    evaluate.tell(terminal, document)

@@ -38,7 +38,7 @@ def train_flow(
     output: Output = None,
     summary: Summary = None,
 ) -> None:
-    """Train a normalizing flow for p(theta | x), an ensemble of five unless told otherwise.
+    """Train normalizing flows for p(theta | x), mixed as the validation rows say.
 
     Example: cosmoinfer train-flow sample_data/power_spectra.h5 --flow nsf -o nsf.h5
     """
@@ -92,11 +92,6 @@ def fit(
     bench = Bench(device, run.seed, terminal.say, terminal.epochs())
     model = fit_flow(sims, frame, recipe, bench, regressor)
     models.write(output, model, meta, force)
-    validation = -float(model.stacks[0].history.best_validation.mean())
-    terminal.result(
-        f"{output}: {recipe.ensemble} x {recipe.flow}, support {model.support.name}; "
-        f"validation log_prob of a member {validation:.3f}" + ("" if model.support.exact else " (not renormalised)")
-    )
-    terminal.document(
-        {"output": str(output), "support": model.support.name, "validation_log_prob": validation, "rows": rows}
-    )
+    members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
+    terminal.result(f"{output}: {members}, support {model.support.name}, {rows} training rows")
+    terminal.document({"output": str(output), "support": model.support.name, "members": members, "rows": rows})

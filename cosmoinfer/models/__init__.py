@@ -39,7 +39,8 @@ def read(path: Path, device: torch.device | None = None) -> Model:
 def histories(model: Model) -> dict[str, History]:
     """The learning curves of each stack, by the name of what was trained."""
     stacks: tuple[Stack[Any], ...] = model.stacks
-    return {f"{model.kind} {number + 1}": stack.history for number, stack in enumerate(stacks)}
+    names = [stack.config.get("flow", model.kind) for stack in stacks]
+    return {f"{stack.members} x {name}": stack.history for name, stack in zip(names, stacks, strict=True)}
 
 
 def _pack(model: Model, prefix: str) -> dict[str, np.ndarray]:
@@ -63,4 +64,5 @@ def _unpack(record: storage.Record, prefix: str) -> Model:
         return RegressorModel(frame, config["loss"], shift, scale, regressors, arrays["mixture"])
     support = Support(config["support"], frame.parameters, arrays["support/shift"], arrays["support/scale"])
     summary = _unpack(record, "summary/") if "summary/config" in record.arrays else None
+    assert not isinstance(summary, FlowModel)
     return FlowModel(frame, support, read_stacks(arrays, build_flow), arrays["mixture"], summary)

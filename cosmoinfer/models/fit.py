@@ -1,25 +1,31 @@
 """Training a flow or a regressor: rows in, a model out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy import special
 from torch import nn
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.losses import LOSSES
-from cosmoinfer.models.flow import ConditionalFlow, FlowModel, build_flow, stack_config
+from cosmoinfer.models.flow import ConditionalFlow, FlowModel, build_flow, conditions, stack_config
 from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.recipes import FlowRecipe, RegressorRecipe
+from cosmoinfer.models.recipes import FlowRecipe, RegressorRecipe, StackRecipe
 from cosmoinfer.models.regressor import RegressorModel, build_regressor, regressor_config
 from cosmoinfer.models.stack import Stack, generators
-from cosmoinfer.scaling import SUPPORTS, fit_support
+from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.scaling import SUPPORTS, Support, fit_support
 from cosmoinfer.training import Listener, Loss, Rows, train
 
 COMPARING_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
-COMPARING_ROWS = 1000  # validation rows that decide between supports
+TIE = 0.05  # nat: what is not worth a flow that overflows its box
+PILOT_MEMBERS = 2
+PILOT_SHARE = 3  # a pilot trains for a third of the epochs
+LEAST_SHARE = 0.02  # of the mixture; an architecture that gets less is left out
+COMPARING_ROWS = 500  # validation rows that decide between supports
 
 
 @dataclass(frozen=True)
@@ -35,29 +41,40 @@ class Bench:
 def fit_flow(
     catalog: Catalog, frame: Frame, recipe: FlowRecipe, bench: Bench, summary: RegressorModel | None = None
 ) -> FlowModel:
-    """One flow ensemble; with ``--support auto`` one for each support, of which the validation rows pick one."""
+    """An ensemble of each architecture; the validation rows weigh them, and pick the support if it is ``auto``."""
     if summary is not None:
         _check_summary(summary, catalog, frame)
-    names = SUPPORTS if recipe.support == "auto" and _any_bound(frame) else (recipe.support,)
-    names = ("probit",) if names == ("auto",) else names
-    models = [_fit_flow(catalog, frame, recipe, name, bench, summary) for name in names]
-    if len(models) == 1:
-        return models[0]
-    rows = frame.split.rows(catalog.simulation, "validation")[:COMPARING_ROWS]
-    _, theta = catalog.training()
-    scores = [model.log_prob(catalog, rows, theta[rows], COMPARING_DRAWS, bench.seed) for model in models]
-    chosen = prefer(scores, catalog.simulation[rows])
-    told = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
-    bench.say(f"support {names[chosen]}: mean log_prob of the validation rows is {told}")
-    return models[chosen]
+    support = _choose_support(catalog, frame, recipe, bench, summary)
+    stacks = []
+    for stack in recipe.stacks:
+        bench.say(f"training {recipe.ensemble} x {stack.flow}, support {support.name}")
+        stacks.append(_fit_stack(catalog, frame, stack, recipe.ensemble, support, bench, summary))
+    models = [FlowModel(frame, support, (one,), _uniform(recipe.ensemble), summary) for one in stacks]
+    shares = _weigh(catalog, models, recipe, bench)
+    kept = [number for number, share in enumerate(shares) if share >= LEAST_SHARE]
+    weights = np.concatenate([shares[number] * models[number].weights for number in kept])
+    return FlowModel(frame, support, tuple(stacks[number] for number in kept), weights / weights.sum(), summary)
+
+
+def mixture_shares(log_probs: np.ndarray) -> np.ndarray:
+    """The shares (K,) that maximise the mean log of a mixture of K densities, log_probs (K, n), by EM."""
+    shares = np.full(len(log_probs), 1 / len(log_probs))
+    for _ in range(500):
+        with np.errstate(divide="ignore"):
+            responsible = special.softmax(np.log(shares)[:, None] + log_probs, axis=0)
+        shares = responsible.mean(axis=1)
+    return shares
 
 
 def prefer(scores: Sequence[np.ndarray], simulation: np.ndarray) -> int:
-    """The first whose paired shortfall from the best is within one error, clustered by simulation."""
+    """The first whose paired shortfall from the best is a tie: within one error, clustered by simulation, or tiny.
+
+    Supports are asked in the order of ``SUPPORTS``: what cannot overflow the box comes before what can.
+    """
     best = max(scores, key=np.mean)
     for number, score in enumerate(scores):
         shortfall = best - score
-        if shortfall.mean() <= clustered_error(shortfall, simulation):
+        if shortfall.mean() <= max(clustered_error(shortfall, simulation), TIE):
             return number
     raise AssertionError("the best falls short of itself")
 
@@ -77,7 +94,11 @@ def fit_regressor(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, bench
     scale = np.where(scale > 0, scale, 1.0)
     loss = LOSSES[recipe.loss]
     outputs = theta.shape[1] * (2 if loss.widths else 1)
-    config = regressor_config(list(recipe.networks), frame.shapes, outputs, recipe.features)
+    networks = [
+        (name, replace(settings, periodic=wraps) if isinstance(settings, CNN) else settings)
+        for (name, settings), wraps in zip(recipe.networks, frame.periodic, strict=True)
+    ]
+    config = regressor_config(networks, frame.shapes, outputs, recipe.features)
     network = build_regressor(config, generators(bench.seed, "initialise", recipe.ensemble)).to(bench.device)
     parts = [_tensors(bench, (theta[some] - shift) / scale, *frame.data(catalog, some)) for some in rows]
 
@@ -90,26 +111,68 @@ def fit_regressor(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, bench
     return RegressorModel(frame, recipe.loss, shift, scale, (stack,), _uniform(recipe.ensemble))
 
 
-def _fit_flow(
-    catalog: Catalog, frame: Frame, recipe: FlowRecipe, name: str, bench: Bench, summary: RegressorModel | None
-) -> FlowModel:
+def _choose_support(
+    catalog: Catalog, frame: Frame, recipe: FlowRecipe, bench: Bench, summary: RegressorModel | None
+) -> Support:
+    """The one that was asked for, or the one that the validation rows prefer after a pilot of each.
+
+    A pilot is the first architecture with fewer members and epochs: three full trainings for one choice would be dear.
+    """
+    _, theta = catalog.training()
+    train = theta[frame.split.rows(catalog.simulation, "train")]
+    auto = recipe.support == "auto"
+    names = (SUPPORTS if _any_bound(frame) else SUPPORTS[:1]) if auto else (recipe.support,)
+    supports = [fit_support(name, frame.parameters, train) for name in names]
+    if len(names) == 1:
+        return supports[0]
+    stack, members = recipe.stacks[0], min(PILOT_MEMBERS, recipe.ensemble)
+    pilot = replace(stack, training=replace(stack.training, epochs=max(1, stack.training.epochs // PILOT_SHARE)))
+    rows = frame.split.rows(catalog.simulation, "validation")[:COMPARING_ROWS]
+    scores = []
+    for support in supports:
+        bench.say(f"pilot: support {support.name}")
+        trained = _fit_stack(catalog, frame, pilot, members, support, bench, summary)
+        model = FlowModel(frame, support, (trained,), _uniform(members), summary)
+        scores.append(model.log_prob(catalog, rows, theta[rows], COMPARING_DRAWS, bench.seed))
+    chosen = prefer(scores, catalog.simulation[rows])
+    told = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
+    bench.say(f"mean log_prob of the validation rows: {told}; taken: support {names[chosen]}")
+    return supports[chosen]
+
+
+def _fit_stack(
+    catalog: Catalog,
+    frame: Frame,
+    stack: StackRecipe,
+    members: int,
+    support: Support,
+    bench: Bench,
+    summary: RegressorModel | None,
+) -> Stack[ConditionalFlow]:
+    """The members of one architecture, side by side."""
     _, theta = catalog.training()
     rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
-    support = fit_support(name, frame.parameters, theta[rows[0]])
-    model = FlowModel(frame, support, (), _uniform(recipe.ensemble), summary)
-    data = [model.data(catalog, some) for some in rows]
-    shapes = tuple(part.shape[1:] for part in data[0])
-    config = stack_config(
-        frame, shapes, recipe.flow, recipe.settings, recipe.embedding, recipe.features, recipe.mlp, recipe.cnn
-    )
-    network = build_flow(config, generators(bench.seed, "initialise", recipe.ensemble)).to(bench.device)
+    data = [conditions(frame, summary, catalog, some) for some in rows]
+    config = stack_config(frame, tuple(part.shape[1:] for part in data[0]), stack)
+    network = build_flow(config, generators(bench.seed, "initialise", members)).to(bench.device)
     scaled = [support.forward(theta[some]) for some in rows]
     parts = [_tensors(bench, z, log_det[:, None], *part) for (z, log_det), part in zip(scaled, data, strict=True)]
-    bench.say(f"training {recipe.ensemble} x {recipe.flow}, support {name}")
-    order = generators(bench.seed, "order", recipe.ensemble)
-    history = train(network, _LIKELIHOOD, parts[0], parts[1], recipe.training, order, bench.listen)
-    stack = Stack(config, recipe.ensemble, network, history)
-    return FlowModel(frame, support, (stack,), model.weights, summary)
+    order = generators(bench.seed, "order", members)
+    history = train(network, _LIKELIHOOD, parts[0], parts[1], stack.training, order, bench.listen)
+    return Stack(config, members, network, history)
+
+
+def _weigh(catalog: Catalog, models: list[FlowModel], recipe: FlowRecipe, bench: Bench) -> np.ndarray:
+    """The share of each architecture in the mixture, (K,)."""
+    if len(models) == 1:
+        return np.ones(1)
+    _, theta = catalog.training()
+    rows = models[0].frame.split.rows(catalog.simulation, "validation")
+    log_probs = [model.unnormalised(catalog, rows, theta[rows]) for model in models]
+    shares = mixture_shares(np.stack(log_probs))
+    told = ", ".join(f"{share:.2f} {stack.flow}" for share, stack in zip(shares, recipe.stacks, strict=True))
+    bench.say(f"the validation rows mix {told}")
+    return shares
 
 
 def _minus_log_prob(network: nn.Module, batch: Rows) -> torch.Tensor:

@@ -14,6 +14,8 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.recipes import StackRecipe
+from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.models.stack import Stack
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.embedding import Embedding, build_embedding
@@ -63,6 +65,13 @@ def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlo
     return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
 
 
+def conditions(
+    frame: Frame, summary: RegressorModel | None, catalog: Catalog, rows: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """The scaled data of these rows, or what a summary network says of them."""
+    return frame.data(catalog, rows) if summary is None else (summary.summarise(catalog, rows),)
+
+
 @dataclass(frozen=True)
 class FlowModel:
     """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one."""
@@ -71,28 +80,29 @@ class FlowModel:
     support: Support
     stacks: tuple[Stack[ConditionalFlow], ...]
     weights: np.ndarray
-    summary: Any = None
+    summary: RegressorModel | None = None
     kind = "flow"
 
     def data(self, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What the flow is conditioned on: the scaled data, or what the summary network says of them."""
-        return self.frame.data(catalog, rows) if self.summary is None else (self.summary.summarise(catalog, rows),)
+        """What the flow is conditioned on."""
+        return conditions(self.frame, self.summary, catalog, rows)
+
+    def unnormalised(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
+        z, log_det = self.support.forward(theta)
+        data = self.data(catalog, rows)
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
+        parts = [self._mixture(z[chunk], self._contexts(tuple(part[chunk] for part in data)), 1) for chunk in chunks]
+        return np.concatenate(parts) + log_det
 
     def log_prob(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, normalised over the box with ``draws`` draws a row."""
-        z, log_det = self.support.forward(theta)
-        data = self.data(catalog, rows)
-        inside = self.frame.parameters.inside(theta)
-        log_prob = np.empty(len(rows))
-        for start in range(0, len(rows), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            contexts = self._contexts(tuple(part[chunk] for part in data))
-            log_prob[chunk] = self._mixture(z[chunk], contexts, 1)
-        log_prob += log_det
+        log_prob = self.unnormalised(catalog, rows, theta)
         if not self.support.exact:
+            data = self.data(catalog, rows)
             mass = [self._mass(tuple(part[n : n + 1] for part in data), draws, seed, row) for n, row in enumerate(rows)]
             log_prob -= np.log(mass)
-        return np.where(inside, log_prob, -np.inf)
+        return np.where(self.frame.parameters.inside(theta), log_prob, -np.inf)
 
     def posterior(
         self, catalog: Catalog, rows: np.ndarray, draws: int, seed: int, listen: Listener, skip_failed: bool
@@ -224,24 +234,15 @@ class _TooLittleInside(Exception):
     """An observation whose flow lies almost wholly outside the box."""
 
 
-def stack_config(
-    frame: Frame,
-    shapes: tuple[tuple[int, ...], ...],
-    flow: str,
-    recipe: Any,
-    embedding: str,
-    features: int,
-    mlp: MLP,
-    cnn: CNN,
-) -> dict[str, Any]:
+def stack_config(frame: Frame, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe) -> dict[str, Any]:
     """The JSON from which ``build_flow`` builds; plain lists and numbers only."""
     return {
-        "flow": flow,
-        "recipe": asdict(recipe),
-        "embedding": embedding,
-        "features": features,
-        "mlp": asdict(mlp),
-        "cnn": asdict(cnn),
+        "flow": recipe.flow,
+        "recipe": asdict(recipe.settings),
+        "embedding": list(recipe.embedding),
+        "features": recipe.features,
+        "mlp": asdict(recipe.mlp),
+        "cnn": asdict(recipe.cnn),
         "shapes": [list(shape) for shape in shapes],
         "periodic": list(frame.periodic) if len(frame.periodic) == len(shapes) else [False] * len(shapes),
         "parameters": len(frame.parameters),

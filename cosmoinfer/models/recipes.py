@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
+from cosmoinfer.flows.maf import MAF
+from cosmoinfer.flows.nsf import NSF
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
@@ -23,19 +25,26 @@ Given = dict[str, Any]  # options by field name; None where the user said nothin
 
 
 @dataclass(frozen=True)
-class FlowRecipe:
-    """settings: of the flow's own recipe; features: what each embedded summary is condensed to."""
+class StackRecipe:
+    """One architecture: the flow's own settings, and an embedding a summary, to ``features`` numbers each."""
 
     flow: str
     settings: Any
-    embedding: str
+    embedding: tuple[str, ...]
     features: int
     mlp: MLP
     cnn: CNN
+    training: Training
+
+
+@dataclass(frozen=True)
+class FlowRecipe:
+    """stacks: the architectures that are mixed, ``ensemble`` members of each."""
+
+    stacks: tuple[StackRecipe, ...]
     support: str
     transform: str
     ensemble: int
-    training: Training
 
 
 @dataclass(frozen=True)
@@ -52,39 +61,80 @@ class RegressorRecipe:
 
 def flow_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]]) -> FlowRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
-    name = _known("--flow", given.get("flow") or "maf", FLOWS)
-    embedding = _known("--embedding", given.get("embedding") or "auto", EMBEDDINGS)
-    settings, training, ensemble = flow_defaults(name, rows, shapes)
-    embedded = {key.removeprefix("embedding_"): value for key, value in given.items() if key.startswith("embedding_")}
-    features = embedded.pop("features", None) or 32
-    mlp, cnn = MLP(hidden=64, layers=1, dropout=0.1), CNN()
-    if any(value is not None for value in embedded.values()):
-        if embedding == "none" or (embedding == "auto" and all(len(shape) == 1 for shape in shapes)):
-            raise UserError("--embedding-...: there is no embedding to set; --embedding mlp or cnn makes one")
-        mlp, cnn = override(mlp, embedded, "the mlp embedding"), override(cnn, embedded, "the cnn embedding")
+    asked = _known("--flow", given.get("flow") or "auto", (*FLOWS, "auto"))
+    stacks = [
+        _overridden(stack, given, shapes) for stack in flow_defaults(rows, shapes) if asked in ("auto", stack.flow)
+    ]
+    support = "auto" if _vectors(shapes) else "soft"
     return FlowRecipe(
-        name,
-        override(settings, {key: given.get(key) for key in _OF_RECIPES}, f"--flow {name}"),
-        embedding,
-        features,
-        mlp,
-        cnn,
-        _known("--support", given.get("support") or "auto", (*SUPPORTS, "auto")),
+        tuple(stacks),
+        _known("--support", given.get("support") or support, (*SUPPORTS, "auto")),
         _known("--transform", given.get("transform") or "auto", TRANSFORMS),
-        _members(given.get("ensemble") or ensemble),
-        override(training, {key: given.get(key) for key in _OF_TRAINING}, "training"),
+        _members(given.get("ensemble") or _ensemble(shapes)),
     )
+
+
+def flow_defaults(rows: int, shapes: Sequence[tuple[int, ...]]) -> list[StackRecipe]:
+    """What is trained for so many training rows when nothing is said: every flow of the table, to be mixed."""
+    embed = tuple("mlp" if len(shape) == 1 else "cnn" for shape in shapes)
+    plain = tuple("none" if len(shape) == 1 else "cnn" for shape in shapes)
+    small = rows < 3000
+    maf = MAF(layers=3, hidden=64, dropout=0.1 if small else 0.0)
+    nsf = NSF(layers=3, hidden=50)
+    mlp, cnn = MLP(hidden=128, layers=2), CNN()
+    return [
+        StackRecipe("maf", maf, plain, 16, mlp, cnn, _training(rows, 2100)),
+        StackRecipe("nsf", nsf, embed, 16, mlp, cnn, _training(rows, 1500 if small else 5000)),
+    ]
+
+
+def regressor_defaults(rows: int, shapes: Sequence[tuple[int, ...]]) -> Training:
+    """As for flows."""
+    return _training(rows, 2100 if rows < 3000 else 5000)
+
+
+def _training(rows: int, steps: int) -> Training:
+    """About so many steps; batches of 100 rows, of 256 from 3,000 rows on."""
+    batch = 100 if rows < 3000 else 256
+    return Training(epochs=min(300, max(40, round(steps * batch / rows))), batch_size=batch)
+
+
+def _overridden(stack: StackRecipe, given: Given, shapes: Sequence[tuple[int, ...]]) -> StackRecipe:
+    name = given.get("embedding") or "auto"
+    _known("--embedding", name, EMBEDDINGS)
+    embedding = stack.embedding if name == "auto" else (name,) * len(shapes)
+    embedded = {key.removeprefix("embedding_"): value for key, value in given.items() if key.startswith("embedding_")}
+    features = embedded.pop("features", None) or stack.features
+    if any(value is not None for value in embedded.values()) and set(embedding) == {"none"}:
+        raise UserError("--embedding-...: there is no embedding to set; --embedding mlp or cnn makes one")
+    return replace(
+        stack,
+        settings=override(stack.settings, {key: given.get(key) for key in _OF_RECIPES}, f"--flow {stack.flow}"),
+        embedding=embedding,
+        features=features,
+        mlp=override(stack.mlp, embedded, "the mlp embedding"),
+        cnn=override(stack.cnn, embedded, "the cnn embedding"),
+        training=override(stack.training, {key: given.get(key) for key in _OF_TRAINING}, "training"),
+    )
+
+
+def _vectors(shapes: Sequence[tuple[int, ...]]) -> bool:
+    return all(len(shape) == 1 for shape in shapes)
+
+
+def _ensemble(shapes: Sequence[tuple[int, ...]]) -> int:
+    return 5 if _vectors(shapes) else 2
 
 
 def regressor_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]]) -> RegressorRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
     asked = given.get("network") or "auto"
     _known("--network", asked, (*NETWORKS, "auto"))
-    training, ensemble = regressor_defaults(rows, shapes)
+    training = regressor_defaults(rows, shapes)
     networks = []
     for shape in shapes:
         name = asked if asked != "auto" else ("mlp" if len(shape) == 1 else "cnn")
-        settings = MLP(dropout=0.1) if name == "mlp" else NETWORKS[name]()
+        settings = MLP(dropout=0.2, activation="relu") if name == "mlp" else NETWORKS[name]()
         options = {key: given.get(key) for key in _OF_RECIPES}
         networks.append((name, override(settings, options, f"--network {name}")))
     return RegressorRecipe(
@@ -92,19 +142,9 @@ def regressor_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]])
         32,
         _known("--loss", given.get("loss") or "moment", LOSSES),
         _known("--transform", given.get("transform") or "auto", TRANSFORMS),
-        _members(given.get("ensemble") or ensemble),
+        _members(given.get("ensemble") or _ensemble(shapes)),
         override(training, {key: given.get(key) for key in _OF_TRAINING}, "training"),
     )
-
-
-def flow_defaults(name: str, rows: int, shapes: Sequence[tuple[int, ...]]) -> tuple[Any, Training, int]:
-    """Flow settings, training and members for so many training rows."""
-    settings = FLOWS[name](layers=3, hidden=50)
-    return settings, Training(epochs=150), 5
-
-
-def regressor_defaults(rows: int, shapes: Sequence[tuple[int, ...]]) -> tuple[Training, int]:
-    return Training(epochs=150), 5
 
 
 _OF_RECIPES = ("layers", "hidden", "blocks", "bins", "kernel", "dropout", "activation")

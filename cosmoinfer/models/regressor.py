@@ -92,8 +92,13 @@ class RegressorModel:
     def posterior(
         self, catalog: Catalog, rows: np.ndarray, draws: int, seed: int, listen: Listener, skip_failed: bool
     ) -> Posterior:
-        """Independent normals a member, truncated to the box for draws and density; mean and std are the network's."""
-        means, widths = self.outputs(catalog, rows)
+        """Independent normals a member, truncated to the box for draws and density; mean and std are the network's.
+
+        Row by row: in a larger batch the same row can come out differently in its last digits.
+        """
+        alone = [self.outputs(catalog, rows[position : position + 1]) for position in range(len(rows))]
+        means = np.concatenate([mean for mean, _ in alone], axis=1)
+        widths = np.concatenate([width for _, width in alone], axis=1) if self.widths else None
         mean, std = self._moments(means, widths)
         theta = catalog.theta
         samples = log_prob = log_prob_truth = None
@@ -139,12 +144,18 @@ class RegressorModel:
         return mean, np.sqrt(second)
 
     def _draw(self, means: np.ndarray, widths: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
-        """(S, P): members by multinomial, then the inverse of the truncated normal's distribution function."""
+        """(S, P): members by multinomial, then the inverse of the truncated normal's distribution function.
+
+        In logarithms, and mirrored where the box lies above the mean: exact however far away the box is.
+        """
         member = generator.choice(len(self.weights), size=draws, p=self.weights)
         mean, width = means[member], widths[member]
-        below, above = (special.ndtr((edge - mean) / width) for edge in self._box)
-        u = below + generator.random(mean.shape) * (above - below)
-        return self.frame.parameters.clip(mean + width * special.ndtri(np.clip(u, 1e-300, 1 - 1e-16)))
+        low, high = ((edge - mean) / width for edge in self._box)
+        flip = low > 0
+        share = np.log(1 - generator.random(mean.shape)) + _log_mass(low, high)
+        log_u = np.logaddexp(special.log_ndtr(np.where(flip, -high, low)), share)
+        z = special.ndtri_exp(np.minimum(log_u, 0.0))
+        return self.frame.parameters.clip(mean + width * np.where(flip, -z, z))
 
     def _log_prob(self, theta: np.ndarray, means: np.ndarray, widths: np.ndarray) -> np.ndarray:
         """log of the mixture at theta (n, S, P), under means and widths (M, n, P): (n, S)."""

@@ -26,7 +26,7 @@ class Embedding(nn.Module):
 
 
 def build_embedding(
-    name: str,
+    names: Sequence[str],
     shapes: Sequence[tuple[int, ...]],
     periodic: Sequence[bool],
     features: int,
@@ -34,16 +34,15 @@ def build_embedding(
     cnn: CNN,
     generators: Generators,
 ) -> Embedding:
-    """``auto``: vectors pass as they are, what has axes goes through a CNN to ``features`` numbers."""
+    """One name a summary: none passes it as it is, mlp and cnn make ``features`` numbers of it."""
     parts: list[nn.Module] = []
     size = 0
-    for shape, wraps in zip(shapes, periodic, strict=True):
-        kind = ("none" if len(shape) == 1 else "cnn") if name == "auto" else name
-        if kind == "none":
+    for name, shape, wraps in zip(names, shapes, periodic, strict=True):
+        if name == "none":
             parts.append(nn.Flatten())
             size += prod(shape)
         else:
-            recipe = mlp if kind == "mlp" else replace(cnn, periodic=wraps)
+            recipe = mlp if name == "mlp" else replace(cnn, periodic=wraps)
             parts.append(recipe.build(shape, features, generators))
             size += features
     return Embedding(parts, size)

@@ -56,10 +56,14 @@ class Dropout(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.share == 0:
             return x
-        keep = torch.empty(x.shape, dtype=x.dtype)  # made where the generators live
-        for part, generator in zip(keep.chunk(len(self.generators)), self.generators, strict=True):
-            part.bernoulli_(1 - self.share, generator=generator)
-        return x * keep.to(x.device) / (1 - self.share)
+        count = x.numel() // len(self.generators)
+        keep = torch.cat([self._keep(count, generator) for generator in self.generators])
+        return x * keep.to(x.device, x.dtype).mul_(1 / (1 - self.share)).view_as(x)
+
+    def _keep(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """(count,) bool, four neurons from each 64-bit draw: one draw a neuron would be a third of a training step."""
+        words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=generator)
+        return words.view(torch.int16)[:count] >= round(self.share * 2**16) - 2**15
 
 
 class Convolution(nn.Module):

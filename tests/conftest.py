@@ -1,0 +1,19 @@
+"""What tests share: one thread, and where real data lies."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported by anyone
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Where real simulations lie: $COSMOINFER_SHARED, else ../shared beside the repository."""
+    folder = Path(os.environ.get("COSMOINFER_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} does not exist (COSMOINFER_SHARED names another folder)")
+    return folder

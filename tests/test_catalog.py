@@ -1,0 +1,504 @@
+"""Catalogs: our layout and other people's, and what is wrong with a file told before a training trusts it."""
+
+import hashlib
+
+import h5py
+import numpy as np
+import pytest
+
+from cosmoinfer import catalog
+from cosmoinfer.catalog import Reading
+from cosmoinfer.errors import UserError
+
+N = 12
+RNG = np.random.default_rng(0)
+THETA = np.stack([RNG.uniform(0.1, 0.5, N), RNG.uniform(0.25, 4.0, N)], axis=1)
+VECTOR = RNG.normal(size=(N, 6)).astype(np.float32)
+BOX = {"names": ["Omega_m", "A"], "low": [0.1, 0.25], "high": [0.5, 4.0], "prior": ["uniform", "log-uniform"]}
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes a file as anybody might: datasets by path, attributes by dataset; gives back its path."""
+
+    def written(datasets, attributes=None, name="sims.h5", **layout):
+        with h5py.File(tmp_path / name, "w") as file:
+            for path, values in datasets.items():
+                node = file.create_dataset(path, data=values, **(layout if np.ndim(values) == 2 else {}))
+                node.attrs.update((attributes or {}).get(path, {}))
+        return tmp_path / name
+
+    return written
+
+
+@pytest.fixture
+def ours(make):
+    return make({"parameters": THETA, "data": VECTOR}, {"parameters": BOX})
+
+
+def fingerprint(path, **reading):
+    return catalog.read(path, Reading(**reading)).fingerprint
+
+
+def refused(path, complaint, **reading):
+    with pytest.raises(UserError, match=complaint) as error:
+        catalog.read(path, Reading(**reading))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# ---------------------------------------------------------------------------------------------------------- our layout
+def test_our_own_layout_needs_no_words(make):
+    found = catalog.read(
+        make(
+            {"parameters": THETA, "data": VECTOR, "simulation": np.arange(N) // 3, "split": np.arange(N) % 3},
+            {"parameters": {**BOX, "labels": [r"\Omega_m", "A"]}, "data": {"kind": "vector"}},
+        )
+    )
+    parameters, theta = found.training()
+    assert (parameters.names, parameters.labels) == (("Omega_m", "A"), (r"\Omega_m", "A"))
+    assert (parameters.low.tolist(), parameters.high.tolist()) == ([0.1, 0.25], [0.5, 4.0])
+    assert parameters.prior == ("uniform", "log-uniform")
+    assert found.prior_declared
+    assert theta.dtype == np.float64
+    np.testing.assert_array_equal(theta, THETA)
+    np.testing.assert_array_equal(found.summaries[0].values, VECTOR)
+    assert found.simulation.tolist() == [str(one) for one in np.arange(N) // 3]
+    assert found.label.tolist() == (np.arange(N) % 3).tolist()
+    assert found.index.tolist() == list(range(N))
+    assert found.notes == ()
+    assert len(found) == N
+
+
+def test_without_ids_the_simulation_is_the_row_number(ours):
+    assert catalog.read(ours).simulation.tolist() == [str(row) for row in range(N)]
+
+
+@pytest.mark.parametrize("ids", [[f"LH_{row}" for row in range(N)], np.array([f"LH_{row}" for row in range(N)], "S")])
+def test_ids_may_be_strings(make, ids):
+    found = catalog.read(make({"data": VECTOR, "simulation": ids}))
+    assert found.simulation.tolist() == [f"LH_{row}" for row in range(N)]
+
+
+KINDS = {
+    "vector": [((6,), (6,))],
+    "profile": [((2, 6), (2, 6))],
+    "map": [((4, 4), (1, 4, 4)), ((3, 4, 4), (3, 4, 4))],
+    "grid": [((4, 4, 4), (1, 4, 4, 4)), ((2, 4, 4, 4), (2, 4, 4, 4))],
+}
+TOLD = {(6,): "vector", (4, 4): "map", (3, 4, 4): "map", (2, 4, 4, 4): "grid"}
+
+
+WAYS = ("in the file", "on the command line", "told by its axes")
+CASES = [
+    (kind, *shapes, said)
+    for kind, pairs in KINDS.items()
+    for shapes in pairs
+    for said in WAYS
+    if said != "told by its axes" or TOLD.get(shapes[0]) == kind
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "expected", "said"), CASES)
+def test_every_kind_is_read(make, kind, shape, expected, said):
+    values = RNG.normal(size=(N, *shape))
+    path = make({"data": values}, {"data": {"kind": kind}} if said == "in the file" else {})
+    found = catalog.read(path, Reading(kind=kind if said == "on the command line" else ""))
+    (summary,) = found.summaries
+    assert (summary.kind, summary.shape) == (kind, expected)
+    assert (said == "told by its axes") == any(f"taken as {kind}, told by its" in note for note in found.notes)
+    np.testing.assert_array_equal(summary.values.ravel(), values.ravel())
+
+
+def test_every_kind_of_the_table_is_tested():
+    assert KINDS.keys() == catalog.AXES.keys()
+
+
+def test_several_summaries_stand_in_a_group(make):
+    fields = RNG.normal(size=(N, 4, 4))
+    found = catalog.read(make({"data/pk": VECTOR, "data/maps": fields, "parameters": THETA}, {"parameters": BOX}))
+    assert [(one.name, one.kind, one.shape) for one in found.summaries] == [
+        ("data/maps", "map", (1, 4, 4)),
+        ("data/pk", "vector", (6,)),
+    ]
+    assert catalog.names_of(found.summaries) == "/data/maps map (1, 4, 4), /data/pk vector (6,)"
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_whether_a_map_wraps_around_is_read(make, periodic):
+    path = make({"data": RNG.normal(size=(N, 4, 4))}, {"data": {"periodic": periodic}})
+    assert catalog.read(path).summaries[0].periodic is periodic
+
+
+def test_observations_have_no_parameters(make):
+    found = catalog.read(make({"data": VECTOR}))
+    assert found.parameters is found.theta is None
+    with pytest.raises(UserError, match=r"has no /parameters; expected a catalog with parameters, found observations"):
+        found.training()
+
+
+def test_what_was_assumed_is_said(make):
+    notes = catalog.read(make({"parameters": THETA, "data": VECTOR})).notes
+    assert notes == (
+        "/data: taken as vector, told by its 2 axes",
+        "/parameters: has no names; called parameter_0, parameter_1",
+        "no box known for parameter_0, parameter_1: taken as unbounded (--bounds declares one)",
+    )
+
+
+# ------------------------------------------------------------------------------------------------- other people's files
+def test_a_foreign_layout_is_read_with_all_its_options(make):
+    datasets = {"LH/params": THETA[:4], "LH/maps": RNG.normal(size=(N, 5, 5)), "LH/pk": VECTOR, "k": np.arange(6.0)}
+    path = make(datasets)
+    reading = Reading(
+        parameters="/LH/params",
+        data=("/LH/pk", "LH/maps"),
+        rows_per_simulation=3,
+        names=("Omega_m", "A"),
+        bounds="Omega_m=0.1:0.5, A=0.25:4:log",
+        infer=("A",),
+        features=("LH/pk@1<k<=3",),
+    )
+    found = catalog.read(path, reading)
+    parameters, theta = found.training()
+    assert (parameters.names, parameters.prior, parameters.low.tolist()) == (("A",), ("log-uniform",), [0.25])
+    np.testing.assert_array_equal(theta, np.repeat(THETA[:4, 1:], 3, axis=0))
+    np.testing.assert_array_equal(found.summaries[0].values, VECTOR[:, [2, 3]])
+    assert found.summaries[1].shape == (1, 5, 5)
+    assert found.simulation.tolist() == [str(row // 3) for row in range(N)]
+    assert found.prior_declared
+
+
+def test_slashes_before_names_do_not_matter(make):
+    path = make({"LH/params": THETA, "LH/pk": VECTOR, "LH/id": np.arange(N) + 7}, {"LH/params": BOX})
+    one = Reading(parameters="/LH/params", data=("/LH/pk",), simulation="/LH/id")
+    other = Reading(parameters="LH/params", data=("LH/pk",), simulation="LH/id")
+    assert catalog.read(path, one).fingerprint == catalog.read(path, other).fingerprint
+    assert catalog.read(path, one).prior_declared
+    assert catalog.read(path, one).simulation[0] == "7"
+
+
+def test_real_simulations_in_a_foreign_layout(shared):
+    path = shared / "data" / "camels_sfrh" / "SIMBA_foreign_layout.h5"
+    if not path.is_file():
+        pytest.skip(f"no real data: {path} does not exist")
+    names = ("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2")
+    bounds = "Omega_m=0.1:0.5,sigma_8=0.6:1,A_SN1=.25:4:log,A_AGN1=.25:4:log,A_SN2=.5:2:log,A_AGN2=.5:2:log"
+    found = catalog.read(
+        path,
+        Reading(
+            "/LH/params", ("/LH/SFRH",), names=names, bounds=bounds, infer=("sigma_8", "Omega_m"), features=("z<5",)
+        ),
+    )
+    parameters, theta = found.training()
+    assert parameters.names == ("sigma_8", "Omega_m")
+    assert theta.shape == (1000, 2)
+    assert theta.mean(axis=0) == pytest.approx([0.8, 0.3], abs=1e-3)  # a Latin hypercube fills its box evenly
+    assert found.summaries[0].shape == (71,)  # of z = linspace(0, 7, 100)
+    refused(path, r"has no /data; it holds /LH/SFRH \(1000, 100\), /LH/params \(1000, 6\), /z \(100,\); .*--data")
+
+
+def test_real_simulations_in_our_layout(shared):
+    path = shared / "data" / "camels_sfrh" / "IllustrisTNG.h5"
+    if not path.is_file():
+        pytest.skip(f"no real data: {path} does not exist")
+    found = catalog.read(path)
+    assert found.parameters.prior == ("uniform", "uniform", *["log-uniform"] * 4)
+    assert found.theta.shape == (1000, 6)
+    assert found.prior_declared
+
+
+def test_parameters_may_be_one_row_a_simulation(make):
+    ids = RNG.permutation(np.repeat(np.arange(4), 3))
+    found = catalog.read(make({"parameters": THETA[:4], "data": VECTOR, "simulation": ids}))
+    np.testing.assert_array_equal(found.theta, THETA[ids])
+    found = catalog.read(make({"parameters": THETA[:4], "data": VECTOR}), Reading(rows_per_simulation=3))
+    np.testing.assert_array_equal(found.theta, THETA[np.arange(N) // 3])
+
+
+@pytest.mark.parametrize("ids", [np.arange(N) // 3 + 1, [f"LH_{row // 3}" for row in range(N)], np.arange(N) // 4])
+def test_which_parameters_belong_to_a_row_is_not_guessed(make, ids):
+    path = make({"parameters": THETA[:4], "data": VECTOR, "simulation": ids})
+    refused(path, r"/parameters has 4 rows, the data have 12; expected as many, or one a simulation")
+
+
+def test_one_parameter_may_stand_without_a_second_axis(make):
+    path = make({"parameters": THETA[:, 0], "data": VECTOR}, {"parameters": {"names": "a", "low": 0.1, "high": 0.5}})
+    parameters, theta = catalog.read(path).training()
+    assert (parameters.names, parameters.high.tolist(), theta.shape) == (("a",), [0.5], (N, 1))
+
+
+def test_new_names_void_what_stood_under_the_old_ones(ours):
+    parameters, _ = catalog.read(ours, Reading(names=("x", "y"))).training()
+    assert (parameters.names, parameters.prior) == (("x", "y"), ("unknown", "unknown"))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "low", "high", "prior"),
+    [
+        ("Omega_m=0:1", [0, 0.25], [1, 4], ("uniform", "log-uniform")),
+        ("A=1e-3:1e3:log", [0.1, 1e-3], [0.5, 1e3], ("uniform", "log-uniform")),
+        ("A=0.25:4", [0.1, 0.25], [0.5, 4], ("uniform", "uniform")),
+        (" A = -1 : inf ,Omega_m=-inf:inf", [-np.inf, -1], [np.inf, np.inf], ("unknown", "unknown")),
+    ],
+)
+def test_bounds_replace_the_box_of_the_file(ours, bounds, low, high, prior):
+    parameters, _ = catalog.read(ours, Reading(bounds=bounds)).training()
+    assert (parameters.low.tolist(), parameters.high.tolist(), parameters.prior) == (low, high, prior)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "complaint"),
+    [
+        ("A=0.25", "'A=0.25' is not understood"),
+        ("A=0.25:4:flat", "is not understood"),
+        ("A=0.25:four", "holds no two numbers"),
+        ("A=4:0.25", "A: the box 4..0.25 is empty"),
+        ("A=0:4:log", "positive bounds"),
+        ("B=0:1", "no parameter is named B; there are Omega_m, A"),
+        ("A=0.25:4,", "'' is not understood"),
+    ],
+)
+def test_bounds_that_make_no_sense_are_told(ours, bounds, complaint):
+    refused(ours, complaint, bounds=bounds)
+
+
+def test_inferring_some_keeps_the_order_asked_for(ours):
+    parameters, theta = catalog.read(ours, Reading(infer=("A", "Omega_m"))).training()
+    assert (parameters.names, parameters.prior) == (("A", "Omega_m"), ("log-uniform", "uniform"))
+    np.testing.assert_array_equal(theta, THETA[:, ::-1])
+    refused(ours, "no parameter is named B", infer=("B",))
+
+
+# ---------------------------------------------------------------------------------------------------------- scale cuts
+@pytest.mark.parametrize(
+    ("cut", "kept"),
+    [
+        ("0:4", [0, 1, 2, 3]),
+        ("2:", [2, 3, 4, 5]),
+        (":1", [0]),
+        ("k<0.3", [0, 1, 2]),
+        ("k<=0.3", [0, 1, 2, 3]),
+        ("k > 3e-1", [4, 5]),
+        ("k>=.3", [3, 4, 5]),
+        ("0.1<k<0.3", [2]),
+        ("0.1 <= k <= 0.3", [1, 2, 3]),
+        ("0.3>k", [0, 1, 2]),
+        ("0.3>=k>+0.0", [1, 2, 3]),
+        ("-1.<k", [0, 1, 2, 3, 4, 5]),
+        ("coordinates/ell<250", [0, 1, 2]),
+        ("data@k<0.3", [0, 1, 2]),
+    ],
+)
+def test_a_scale_cut_keeps_what_it_says(make, cut, kept):
+    path = make({"data": VECTOR, "k": np.arange(6) / 10, "coordinates/ell": np.arange(6) * 100})
+    np.testing.assert_array_equal(catalog.read(path, Reading(features=(cut,))).summaries[0].values, VECTOR[:, kept])
+
+
+def test_a_profile_is_cut_along_its_last_axis(make):
+    values = RNG.normal(size=(N, 2, 6))
+    path = make({"data": values, "r": np.arange(6.0)}, {"data": {"kind": "profile"}})
+    np.testing.assert_array_equal(catalog.read(path, Reading(features=("r>2",))).summaries[0].values, values[..., 3:])
+
+
+@pytest.mark.parametrize(
+    ("cut", "complaint"),
+    [
+        ("k<0", r"leaves none of the 6 features of /data"),
+        ("6:9", "leaves none"),
+        ("k", "is not understood; expected 0:40, k<0.3 or 0.02<k<0.3"),
+        ("k<", "is not understood"),
+        ("k<.", "is not understood"),
+        ("0.1<0.3", "is not understood"),
+        ("-2:", "is not understood"),
+        ("q<1", r"has no dataset /q; it holds /data, /edges, /k"),
+        ("edges<1", r"/edges has shape \(7,\); expected \(6,\), one a feature"),
+        ("other@0:4", r"expected one vector or profile to cut \(NAME@...\); there is: data"),
+    ],
+)
+def test_a_cut_that_makes_no_sense_is_told(make, cut, complaint):
+    refused(make({"data": VECTOR, "k": np.arange(6.0), "edges": np.arange(7.0)}), complaint, features=(cut,))
+
+
+def test_of_several_summaries_the_one_to_cut_is_named(make):
+    path = make({"data/pk": VECTOR, "data/bk": 2 * VECTOR, "data/maps": RNG.normal(size=(N, 4, 4))})
+    for name in ("pk", "data/pk"):
+        sizes = {one.name: one.shape for one in catalog.read(path, Reading(features=(f"{name}@0:4",))).summaries}
+        assert sizes == {"data/bk": (6,), "data/maps": (1, 4, 4), "data/pk": (4,)}
+    both = catalog.read(path, Reading(features=("pk@0:4", "bk@5:"))).summaries
+    assert [one.shape for one in both] == [(1,), (1, 4, 4), (4,)]
+    refused(path, "there is: data/bk, data/pk", features=("0:4",))
+    refused(path, "there is: data/bk, data/pk", features=("maps@0:4",))
+
+
+# --------------------------------------------------------------------------------------------- what a training refuses
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["parameters", "data"])
+def test_rows_without_numbers_are_counted_and_can_be_dropped(make, value, where):
+    datasets = {"parameters": THETA.copy(), "data": VECTOR.copy(), "simulation": np.arange(N) // 2}
+    datasets["split"] = np.arange(N, dtype=np.uint8) % 3
+    datasets[where][[2, 7], [0, 1]] = value
+    path = make(datasets)
+    refused(path, r"2 of 12 rows hold NaN or inf \(row 2, 7\); --drop-nonfinite")
+    found = catalog.read(path, Reading(drop_nonfinite=True))
+    kept = [row for row in range(N) if row not in (2, 7)]
+    assert found.index.tolist() == kept
+    assert found.simulation.tolist() == [str(row // 2) for row in kept]
+    assert found.label.tolist() == [row % 3 for row in kept]
+    np.testing.assert_array_equal(found.theta, THETA[kept])
+    np.testing.assert_array_equal(found.summaries[0].values, VECTOR[kept])
+    assert "left out 2 rows with NaN or inf (row 2, 7)" in found.notes
+
+
+def test_without_an_id_a_dropped_row_moves_no_other(make):
+    values = VECTOR.copy()
+    values[0] = np.nan
+    found = catalog.read(make({"data": values}), Reading(drop_nonfinite=True))
+    assert found.simulation[0] == "1"
+
+
+def test_a_catalog_of_nan_is_no_catalog(make):
+    refused(make({"data": np.full((N, 3), np.nan)}), "every one of its 12 rows", drop_nonfinite=True)
+
+
+def test_rows_outside_the_box_are_told(make):
+    theta = THETA.copy()
+    theta[[3, 9], [1, 0]] = [4.5, 0.05]
+    path = make({"parameters": theta, "data": VECTOR}, {"parameters": BOX})
+    refused(path, r"2 rows lie outside the declared box \(row 3, 9\); A = 4.5 is not in 0.25..4")
+
+
+def test_outside_the_box_the_row_number_is_that_of_the_file(make):
+    theta, values = THETA.copy(), VECTOR.copy()
+    values[0], theta[9, 0] = np.nan, 0.05
+    path = make({"parameters": theta, "data": values}, {"parameters": BOX})
+    refused(path, r"1 rows lie outside the declared box \(row 9\); Omega_m = 0.05", drop_nonfinite=True)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "reading", "complaint"),
+    [
+        ({"data/a": VECTOR, "data/b": VECTOR[1:]}, {}, "different numbers of rows: /data/a 12, /data/b 11"),
+        ({"data": VECTOR, "split": np.zeros(3)}, {}, r"/split has 3 rows, the data have 12"),
+        ({"data": VECTOR, "simulation": np.arange(3)}, {}, r"/simulation has shape \(3,\); expected \(12,\)"),
+        ({"data": VECTOR, "simulation": np.arange(12.0)}, {}, "holds float64; expected integers or strings"),
+        ({"data": VECTOR, "parameters": THETA[:5]}, {}, "/parameters has 5 rows, the data have 12"),
+        ({"data": VECTOR, "parameters": THETA[:, :, None]}, {}, r"/parameters has shape \(12, 2, 1\)"),
+        ({"data": VECTOR, "parameters": THETA}, {"names": ("a",)}, "/parameters has 2 columns, --names has 1"),
+        ({"data": VECTOR}, {"parameters": "p"}, "has no dataset /p; it holds /data"),
+        ({"data": VECTOR}, {"data": ("x",)}, r"has no dataset /x; it holds /data \(12, 6\)"),
+        ({"data": VECTOR}, {"simulation": "id"}, "has no dataset /id; it holds /data"),
+        ({"data": VECTOR}, {"infer": ("a",)}, "has no /parameters"),
+        ({"data": VECTOR}, {"kind": "map"}, r"/data has shape \(12, 6\), which is no map"),
+        ({"data": VECTOR}, {"rows_per_simulation": 5}, "12 rows are no multiple of --rows-per-simulation 5"),
+        ({"data": VECTOR[:0]}, {}, "/data has no rows"),
+        ({"data": VECTOR[:, 0]}, {}, r"/data has 1 axes; expected 2 to 5 \(rows first\)"),
+        ({"data": ["a"] * 12}, {"kind": "vector"}, "expected numbers"),
+        ({"other": VECTOR}, {}, r"has no /data; it holds /other \(12, 6\); name the data with --data"),
+        ({}, {}, "has no /data; it holds nothing"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_told(make, datasets, reading, complaint):
+    refused(make(datasets), complaint, **reading)
+
+
+def test_a_kind_that_is_not_known_is_told(make):
+    refused(make({"data": VECTOR}, {"data": {"kind": "image"}}), "is of kind 'image'; there are vector, profile, map")
+
+
+def test_names_in_the_file_must_count_its_columns(make):
+    path = make({"data": VECTOR, "parameters": THETA}, {"parameters": {"names": ["a", "b", "c"]}})
+    refused(path, "/parameters has 2 columns, the attribute names has 3")
+
+
+@pytest.mark.parametrize("said", [{"kind": "image"}, {"rows_per_simulation": -3}])
+def test_a_reading_checks_itself(said):
+    with pytest.raises(UserError, match=r"--kind|--rows-per-simulation"):
+        Reading(**said)
+
+
+# -------------------------------------------------------------------------------------------------- fingerprint, hashes
+def test_the_fingerprint_does_not_see_how_a_file_is_packed(make, ours):
+    datasets, attributes = {"parameters": THETA, "data": VECTOR}, {"parameters": BOX}
+    for layout in ({"chunks": (5, 2)}, {"compression": "gzip", "shuffle": True}, {"dtype": np.float64}):
+        assert fingerprint(make(datasets, attributes, "repacked.h5", **layout)) == fingerprint(ours)
+    assert fingerprint(make({**datasets, "data": VECTOR.astype(">f8")}, attributes, "big.h5")) == fingerprint(ours)
+
+
+def test_the_fingerprint_of_a_manifest_of_parts_is_that_of_the_whole(make, tmp_path, ours):
+    layout = h5py.VirtualLayout(VECTOR.shape, VECTOR.dtype)
+    for number, rows in enumerate((slice(0, 5), slice(5, N))):
+        part = make({"data": VECTOR[rows]}, name=f"part{number}.h5")
+        layout[rows] = h5py.VirtualSource(part.name, "data", VECTOR[rows].shape)
+    manifest = make({"parameters": THETA}, {"parameters": BOX}, "manifest.h5")
+    with h5py.File(manifest, "a") as file:
+        file.create_virtual_dataset("data", layout)
+    assert fingerprint(manifest) == fingerprint(ours)
+    (tmp_path / "part1.h5").unlink()
+    refused(manifest, "wants a part that is missing: part1.h5")
+
+
+def test_the_fingerprint_sees_every_value(make, ours):
+    changed_theta, changed_data = THETA.copy(), VECTOR.copy()
+    changed_theta[-1, -1] = np.nextafter(THETA[-1, -1], 0)
+    changed_data[-1, -1] = np.nextafter(VECTOR[-1, -1], np.float32(0))
+    whole = {"parameters": THETA, "data": VECTOR}
+    others = [
+        {**whole, "parameters": changed_theta},
+        {**whole, "data": changed_data},
+        {"parameters": THETA[::-1], "data": VECTOR[::-1]},
+        {"parameters": THETA[:-1], "data": VECTOR[:-1]},
+        {**whole, "data": VECTOR[:, None]},
+        {**whole, "simulation": np.arange(N) // 2},
+        {"data": VECTOR},
+    ]
+    found = [fingerprint(make(other, {"parameters": BOX}, "other.h5")) for other in others]
+    renamed = fingerprint(make(whole, {"parameters": {**BOX, "names": ["Omega_m", "B"]}}, "other.h5"))
+    assert len({fingerprint(ours), renamed, *found}) == len(others) + 2
+
+
+def test_the_fingerprint_is_of_the_whole_file_whatever_a_run_uses_of_it(ours):
+    assert fingerprint(ours, infer=("A",), features=("0:2",)) == fingerprint(ours)
+
+
+def test_the_fingerprint_does_not_depend_on_how_much_is_read_at_once(ours, monkeypatch):
+    whole = fingerprint(ours)
+    monkeypatch.setattr(catalog, "BLOCK", 20)
+    assert fingerprint(ours) == whole
+
+
+def test_the_fingerprint_is_sha_256_of_what_the_design_names(ours):
+    sha = hashlib.sha256(b"('Omega_m', 'A')" + THETA.astype("<f8").tobytes())
+    sha.update("\n".join(str(row) for row in range(N)).encode())
+    sha.update(b"('vector', (6,))" + VECTOR.astype("<f8").tobytes())
+    assert fingerprint(ours) == sha.hexdigest()
+
+
+def test_a_copy_of_a_row_is_recognised_wherever_it_turns_up(make, ours):
+    found = catalog.read(ours)
+    hashes = found.hashes(np.arange(N))
+    assert hashes.shape == (N, 2)
+    assert hashes.dtype == np.uint64
+    assert len(np.unique(hashes)) == 2 * N
+    copies = catalog.read(make({"parameters": THETA[::-1], "data": VECTOR[::-1].astype(float)}, {}, "copy.h5"))
+    np.testing.assert_array_equal(copies.hashes(np.arange(N)), hashes[::-1])
+    np.testing.assert_array_equal(found.hashes(np.array([7, 2])), hashes[[7, 2]])
+    observed = catalog.read(make({"data": VECTOR[3:4]}, {}, "observed.h5")).hashes(np.array([0]))
+    assert observed.tolist() == [[0, int(hashes[3, 1])]]
+
+
+def test_blocks_are_all_the_rows_in_order(ours, monkeypatch):
+    monkeypatch.setattr(catalog, "BLOCK", 20)
+    rows = np.array([4, 2, 9, 9, 0, 7, 1])
+    blocks = list(catalog.read(ours).summaries[0].blocks(rows))
+    assert [len(block) for block in blocks] == [3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate(blocks), VECTOR[rows])
+
+
+def test_taking_rows_takes_everything(make):
+    datasets = {"parameters": THETA, "data": VECTOR, "simulation": np.arange(N) * 10, "split": np.arange(N) % 3}
+    found = catalog.read(make(datasets)).take(np.array([5, 1]))
+    assert (found.index.tolist(), found.simulation.tolist(), found.label.tolist()) == ([5, 1], ["50", "10"], [2, 1])
+    np.testing.assert_array_equal(found.theta, THETA[[5, 1]])
+    np.testing.assert_array_equal(found.summaries[0].values, VECTOR[[5, 1]])
+    assert len(found) == 2

@@ -1,0 +1,348 @@
+"""Files: whole or absent, the same bytes from the same record, and every damage told in one line."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from cosmoinfer import storage
+from cosmoinfer.errors import UserError
+from cosmoinfer.storage import Record
+
+VALUES = np.arange(3000.0).reshape(1000, 3)
+RECORD = Record("posterior", {"version": "1", "settings": {"seed": 1}}, {"x": VALUES})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "file.h5"
+
+
+def one_line(error):
+    return "\n" not in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------------------- round trips
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(5),
+        np.arange(6, dtype=np.int32).reshape(2, 3),
+        np.array([0, 255], dtype=np.uint8),
+        np.array([2**64 - 1, 1], dtype=np.uint64),
+        np.array([-(2**63), 2**63 - 1]),
+        np.array([1.5, np.nan, np.inf, -0.0], dtype=np.float32),
+        np.array([1e-300, np.pi]),
+        np.array([[True, False]]),
+        np.array(3.25),
+        np.array(7),
+        np.zeros((0, 4), dtype=np.float32),
+        np.zeros(0, dtype=np.int64),
+        np.zeros((1200, 1, 300)),
+    ],
+    ids=lambda array: f"{array.dtype}-{array.shape}",
+)
+def test_an_array_comes_back_as_it_was(path, array):
+    storage.write(path, Record("model", {}, {"deep/er": array}))
+    back = storage.read(path).arrays["deep/er"]
+    assert back.dtype == array.dtype
+    assert back.shape == array.shape
+    assert back.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("text", [np.array(["a", "Ω_m longer", ""]), np.array([["x"], ["y"]]), np.array("one")])
+def test_strings_come_back_as_strings(path, text):
+    storage.write(path, Record("model", {}, {"s": text}))
+    back = storage.read(path).arrays["s"]
+    assert back.dtype.kind == "U"
+    np.testing.assert_array_equal(back, text)
+
+
+def test_no_strings_come_back_as_no_strings(path):
+    storage.write(path, Record("model", {}, {"s": np.array([], dtype=str)}))
+    back = storage.read(path).arrays["s"]
+    assert (back.dtype.kind, back.shape) == ("U", (0,))
+
+
+def test_meta_and_attributes_come_back(path):
+    meta = {"settings": {"k": [1, 2.5, None, True, "Ω"]}, "inputs": {}}
+    attributes = {"names": ("a", "b"), "low": np.array([0.1, -np.inf]), "one": "text", "number": 3, "absent": None}
+    storage.write(path, Record("model", meta, {"x": VALUES}, {"x": attributes}))
+    back = storage.read(path, "model")
+    assert (back.kind, back.meta) == ("model", meta)
+    assert back.attributes["x"].keys() == {"names", "low", "one", "number"}
+    assert back.attributes["x"]["names"] == ("a", "b")
+    assert (back.attributes["x"]["one"], back.attributes["x"]["number"]) == ("text", 3)
+    np.testing.assert_array_equal(back.attributes["x"]["low"], [0.1, -np.inf])
+
+
+def test_meta_may_exceed_what_an_attribute_holds(path):
+    meta = {"long": "x" * 200_000}
+    storage.write(path, Record("model", meta))
+    assert storage.read(path).meta == meta
+
+
+def test_a_record_is_the_same_bytes_whenever_and_wherever_it_is_written(tmp_path):
+    one, other = tmp_path / "one.h5", tmp_path / "a_much_longer_name.h5"
+    for path in (one, other):
+        storage.write(path, RECORD)
+    assert one.read_bytes() == other.read_bytes()
+    assert storage.digest(one) == storage.digest(other)
+    storage.write(other, Record("posterior", {"version": "2"}, {"x": VALUES}), force=True)
+    assert storage.digest(one) != storage.digest(other)
+
+
+def test_a_file_says_its_kind_and_format(path):
+    storage.write(path, RECORD)
+    with h5py.File(path) as file:
+        assert (file.attrs["kind"], file.attrs["format"]) == ("posterior", storage.FORMATS["posterior"])
+        assert file["x"].fletcher32
+    assert storage.kind_of(path) == "posterior"
+
+
+def test_a_file_has_the_permissions_of_any_new_file(path):
+    (beside := path.with_name("plain")).touch()
+    storage.write(path, RECORD)
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(beside.stat().st_mode)
+
+
+# -------------------------------------------------------------------------------------------------- whole or absent
+@pytest.mark.parametrize("interruption", [OSError(28, "No space left on device"), KeyboardInterrupt(), TypeError()])
+@pytest.mark.parametrize("place", ["os.fsync", "os.replace", "_fill"])
+def test_a_failing_write_leaves_nothing(path, monkeypatch, place, interruption):
+    def fail(*args):
+        raise interruption
+
+    monkeypatch.setattr(f"cosmoinfer.storage.{place}", fail)
+    with pytest.raises((UserError, type(interruption))):
+        storage.write(path, RECORD)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_failing_write_leaves_the_old_file(path, monkeypatch):
+    storage.write(path, RECORD)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(UserError, match="No space left"):
+        storage.write(path, Record("model", {}), force=True)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+FULL_DISK = """
+import pathlib, resource, sys
+import numpy as np
+from cosmoinfer import storage
+from cosmoinfer.errors import UserError
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    storage.write(pathlib.Path(sys.argv[1]), storage.Record("model", {}, {"x": np.arange(40_000.0)}))
+except UserError as error:
+    raise SystemExit(f"cosmoinfer: {error}")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on Windows")
+@pytest.mark.parametrize("limit", [0, 100_000])
+def test_a_full_disk_is_one_line_and_no_file(path, limit):
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, path, str(limit)], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"cosmoinfer: {path}: could not be written (File too large); nothing is left behind\n"
+    assert list(path.parent.iterdir()) == []
+
+
+def test_an_existing_output_is_refused_unless_forced(path):
+    storage.write(path, RECORD)
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="--force"):
+        storage.write(path, Record("model", {}))
+    assert path.read_bytes() == before
+    storage.write(path, Record("model", {}), force=True)
+    assert storage.kind_of(path) == "model"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_that_cannot_take_the_file_is_told(tmp_path, monkeypatch, force):
+    with pytest.raises(UserError, match=r"missing does not exist") as error:
+        storage.refuse_existing(tmp_path / "missing" / "file.h5", force)
+    assert one_line(error)
+    with pytest.raises(UserError, match=r"exists already|is a folder"):
+        storage.refuse_existing(tmp_path, force)
+    monkeypatch.setattr(os, "access", lambda folder, mode: False)  # chmod does not stop root
+    with pytest.raises(UserError, match="cannot be written"):
+        storage.refuse_existing(tmp_path / "file.h5", force)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_told(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="cannot be written"):
+        storage.write(tmp_path / "file.h5", RECORD)
+    tmp_path.chmod(0o700)
+
+
+# ------------------------------------------------------------------------------------------------------ damaged files
+def test_a_missing_file_is_told(path):
+    for read in (storage.read, storage.contents, storage.kind_of, storage.digest):
+        with pytest.raises(UserError, match="no such file"):
+            read(path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_told(path, share):
+    storage.write(path, RECORD)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UserError, match="truncated") as error:
+        storage.read(path)
+    assert one_line(error)
+
+
+def test_a_file_that_is_no_hdf5_is_told(path):
+    path.write_text("theta x\n0.3 0.8\n")
+    with pytest.raises(UserError, match="is no HDF5 file") as error:
+        storage.read(path)
+    assert one_line(error)
+
+
+def test_every_flipped_byte_of_the_numbers_is_found(path):
+    storage.write(path, RECORD)
+    with h5py.File(path) as file:
+        chunk = file["x"].id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    for offset in range(chunk.byte_offset, chunk.byte_offset + chunk.size, 997):
+        content[offset] ^= 0x10
+        path.write_bytes(content)
+        content[offset] ^= 0x10
+        for read in (storage.read, lambda path: storage.load(path, "x")):
+            with pytest.raises(UserError, match="/x is damaged") as error:
+                read(path)
+            assert one_line(error)
+    path.write_bytes(content)
+    storage.read(path)
+
+
+@pytest.mark.parametrize("damage", ["meta", "format", "json"])
+def test_a_file_of_ours_without_its_head_is_damaged(path, damage):
+    storage.write(path, RECORD)
+    with h5py.File(path, "a") as file:
+        if damage == "format":
+            del file.attrs["format"]
+        else:
+            del file["meta"]
+        if damage == "json":
+            file["meta"] = '{"version": '
+    with pytest.raises(UserError, match="is damaged"):
+        storage.read(path)
+
+
+def test_a_file_of_another_kind_is_told(path):
+    storage.write(path, RECORD)
+    with pytest.raises(UserError, match="expected a split or model file, found a posterior file"):
+        storage.read(path, "split", "model")
+
+
+@pytest.mark.parametrize("kinds", [(), ("model",)])
+def test_a_file_of_somebody_else_is_told(path, kinds):
+    with h5py.File(path, "w") as file:
+        file["x"] = VALUES
+    with pytest.raises(UserError, match=f"expected a {kinds[0] if kinds else 'any'} file of cosmoinfer"):
+        storage.read(path, *kinds)
+    assert storage.kind_of(path) is None
+
+
+def test_a_newer_format_is_told(path):
+    storage.write(path, RECORD)
+    with h5py.File(path, "a") as file:
+        file.attrs["format"] = storage.FORMATS["posterior"] + 1
+    with pytest.raises(UserError, match=r"its format is 2, this version \(.*\) reads up to 1") as error:
+        storage.read(path, "posterior")
+    assert one_line(error)
+
+
+# -------------------------------------------------------------------------------------------------- the very same run
+def test_the_same_run_is_one_of_identical_meta(path):
+    meta = {"version": "1", "settings": {"seed": 1, "rate": 1e-3, "names": ["a", "b"], "none": None, "yes": True}}
+    assert not storage.same_run(path, meta)
+    storage.write(path, Record("model", meta))
+    assert storage.same_run(path, dict(reversed(meta.items())))
+    for change in ({"seed": 2}, {"seed": 1.0}, {"yes": 1}, {"rate": 1.0000001e-3}, {"names": ["b", "a"]}, {"more": 0}):
+        assert not storage.same_run(path, {**meta, "settings": {**meta["settings"], **change}})
+    assert not storage.same_run(path, {"version": "1"})
+
+
+def test_no_other_or_broken_file_is_the_same_run(path):
+    with h5py.File(path, "w") as file:
+        file["meta"] = np.arange(3)
+    assert not storage.same_run(path, {})
+    path.write_bytes(path.read_bytes()[:-100])
+    assert not storage.same_run(path, {})
+    path.write_text("{}")
+    assert not storage.same_run(path, {})
+
+
+# ----------------------------------------------------------------------------------------------------- anybody's files
+def test_contents_tell_of_every_dataset(path):
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("a/b", data=VALUES.astype("f4"), chunks=(10, 3), compression="gzip")
+        data.attrs["kind"] = np.bytes_(b"vector")
+        data.attrs["names"] = np.array([b"x", b"y"])
+        file["c"] = 3
+    found = storage.contents(path)
+    assert list(found) == ["a/b", "c"]
+    assert (found["a/b"].shape, found["a/b"].dtype) == ((1000, 3), np.float32)
+    assert (found["a/b"].chunks, found["a/b"].compression) == ((10, 3), "gzip")
+    assert found["a/b"].attributes == {"kind": "vector", "names": ("x", "y")}
+    assert (found["c"].shape, found["c"].chunks) == ((), None)
+
+
+def test_fixed_length_strings_are_strings(path):
+    with h5py.File(path, "w") as file:
+        file["ids"] = np.array([b"LH_0", b"LH_10"])
+    assert storage.load(path, "ids").tolist() == ["LH_0", "LH_10"]
+
+
+@pytest.mark.parametrize("name", ["nope", "a"])
+def test_a_missing_dataset_says_what_is_there(path, name):
+    with h5py.File(path, "w") as file:
+        file["a/b"], file["c"] = 1, 2
+    with pytest.raises(UserError, match=rf"has no dataset /{name}; it holds /a/b, /c"):
+        storage.load(path, name)
+
+
+def virtual(path, *parts, dataset="x"):
+    layout = h5py.VirtualLayout((len(parts) * len(VALUES), 3), VALUES.dtype)
+    for number, part in enumerate(parts):
+        layout[number * len(VALUES) : (number + 1) * len(VALUES)] = h5py.VirtualSource(part, dataset, VALUES.shape)
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("x", layout)
+    return path
+
+
+def test_a_virtual_dataset_reads_its_parts(path):
+    for part in ("one.h5", "two.h5"):
+        storage.write(path.with_name(part), RECORD)
+    virtual(path, "one.h5", "two.h5")
+    np.testing.assert_array_equal(storage.load(path, "x"), np.concatenate([VALUES, VALUES]))
+    (elsewhere := path.parent / "elsewhere").mkdir()
+    (elsewhere / "link.h5").symlink_to(path)
+    np.testing.assert_array_equal(storage.load(elsewhere / "link.h5", "x"), storage.load(path, "x"))
+
+
+def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
+    storage.write(path.with_name("one.h5"), RECORD)
+    with pytest.raises(UserError, match=r"wants a part that is missing: two.h5"):
+        storage.load(virtual(path, "one.h5", "two.h5"), "x")
+    path.with_name("two.h5").write_text("no HDF5")
+    with pytest.raises(UserError, match=r"two.h5: is no HDF5 file"):
+        storage.load(path, "x")
+    storage.write(path.with_name("two.h5"), Record("model", {}), force=True)
+    with pytest.raises(UserError, match=r"wants a part that is missing: .*two.h5 x"):
+        storage.load(path, "x")
+    virtual(path.with_name("two.h5"), "three.h5")
+    with pytest.raises(UserError, match=r"two.h5: /x wants a part that is missing: three.h5"):
+        storage.load(path, "x")

@@ -1,0 +1,269 @@
+"""The training loop: members side by side end as if each had trained alone, each with its best weights."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cosmoinfer import schedule
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows import FLOWS
+from cosmoinfer.models.stack import generators
+from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.networks.mlp import MLP, LinearNetwork
+from cosmoinfer.training import OPTIMIZERS, Loss, Training, evaluate, stacked, train
+
+SQUARED = Loss(lambda network, batch: (network(batch[1]) - batch[0]) ** 2, lambda terms: terms.mean((1, 2)))
+SHAPE, OUTPUTS = (4,), 2
+
+
+def silent(*_: float) -> None:
+    """Nobody listens."""
+
+
+def rows(count: int, seed: int, shape: tuple[int, ...] = SHAPE) -> tuple[torch.Tensor, ...]:
+    """theta (N, 2), half told by x (N, *shape), half noise; in float64, where rounding stays small."""
+    random = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, *shape, generator=random, dtype=torch.float64)
+    theta = x.flatten(1)[:, :OUTPUTS].sin() + 0.3 * torch.randn(count, OUTPUTS, generator=random)
+    return theta, x
+
+
+class Density(nn.Module):
+    """A flow and its likelihood, without an embedding."""
+
+    def __init__(self, transform: nn.Module) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def forward(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        z, log_det = self.transform(theta, x)
+        return (0.5 * (z**2).sum(-1) - log_det)[:, None]
+
+
+def linear(members: int) -> nn.Module:
+    return LinearNetwork().build(SHAPE, OUTPUTS, generators(0, "build", members)).double()
+
+
+LIKELIHOOD = Loss(lambda network, batch: network(*batch), lambda terms: terms.mean((1, 2)))
+
+
+def problem(name: str, given: list[torch.Generator]):
+    """Network, loss, training and validation rows; something with dropout of every kind that we have."""
+    if name in FLOWS:
+        flow = FLOWS[name](layers=2, hidden=8, dropout=0.2).build(OUTPUTS, SHAPE[0], given)
+        return Density(flow).double(), LIKELIHOOD, rows(90, 1), rows(40, 2)
+    shape = (1, 8, 8) if name == "cnn" else SHAPE
+    recipe = CNN(hidden=2, dropout=0.2) if name == "cnn" else MLP(16, 2, dropout=0.2)
+    return recipe.build(shape, OUTPUTS, given).double(), SQUARED, rows(90, 1, shape), rows(40, 2, shape)
+
+
+def trained(name: str, members: slice, settings: Training):
+    """Of five possible members those in the slice, trained side by side."""
+    network, loss, training, validation = problem(name, generators(0, "initialise", 5)[members])
+    history = train(network, loss, training, validation, settings, generators(0, "order", 5)[members], silent)
+    return network, history, evaluate(network, loss, validation, len(history.best))
+
+
+# ---------------------------------------------------------------------------------------------------------- members
+@pytest.mark.parametrize("name", [*FLOWS, "mlp", "cnn"])
+def test_members_side_by_side_end_as_if_each_had_trained_alone(name):
+    settings = Training(epochs=6, batch_size=20, learning_rate=5e-3, patience=6, clip=1.0)
+    together, history, _ = trained(name, slice(1, 4), settings)
+    weights = together.state_dict()
+    for number in range(3):
+        alone, of_one, _ = trained(name, slice(1 + number, 2 + number), settings)
+        for key, value in alone.state_dict().items():
+            torch.testing.assert_close(weights[key][number], value[0], rtol=1e-6, atol=1e-8, msg=f"{key} {number}")
+        np.testing.assert_allclose(history.train[:, number], of_one.train[:, 0], rtol=1e-7)
+        np.testing.assert_allclose(history.validation[:, number], of_one.validation[:, 0], rtol=1e-7)
+        assert history.best[number] == of_one.best[0]
+    assert np.ptp(history.train[-1]) > 1e-4  # and they are no copies
+
+
+def test_a_member_stops_by_itself_and_keeps_what_it_had():
+    """With a high rate they overfit at once; the one that stops first does not move while the others go on."""
+    settings = Training(epochs=40, batch_size=10, learning_rate=0.05, patience=2, schedule="constant")
+    _, history, _ = trained("mlp", slice(0, 4), settings)
+    alone = [trained("mlp", slice(n, n + 1), settings)[1] for n in range(4)]
+    assert history.best.tolist() == [int(one.best[0]) for one in alone]
+    assert len(history.train) == max(len(one.train) for one in alone)
+    assert len({len(one.train) for one in alone}) > 1  # or the question was none
+    for one in alone:
+        assert len(one.train) == one.best[0] + settings.patience + 1
+        assert len(one.train) < settings.epochs
+
+
+def test_a_member_that_has_stopped_does_not_come_back():
+    """Validation losses by script: the first member stops after two epochs without gain, and 0 comes too late."""
+    script = iter(torch.tensor([[3, 9], [2, 8], [2.5, 7], [2.2, 6], [0, 5], [0, 5.5], [0, 5.6]], dtype=torch.float64))
+    network, kept = linear(2), []
+    weight = next(network.parameters())  # (M, inputs, outputs)
+
+    def terms(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        if network.training:
+            return SQUARED.terms(network, batch)
+        return next(script).repeat_interleave(len(batch[0]) // 2)[:, None]
+
+    def keep(*_: float) -> None:
+        kept.append(weight.detach().clone())
+
+    settings = Training(epochs=20, batch_size=10, learning_rate=0.01, patience=2)
+    loss = Loss(terms, SQUARED.reduce)
+    history = train(network, loss, rows(30, 1), rows(10, 2), settings, generators(0, "order", 2), keep)
+    assert history.best.tolist() == [1, 4]
+    assert history.best_validation.tolist() == [2, 5]
+    assert len(history.train) == 7  # two epochs after the second member's best
+    assert (weight == torch.stack([kept[1][0], kept[4][1]])).all()
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "nsf"])
+def test_the_best_weights_are_kept(name):
+    settings = Training(epochs=12, batch_size=10, learning_rate=0.1, patience=12, schedule="constant")
+    network, history, validation = trained(name, slice(0, 3), settings)
+    np.testing.assert_allclose(validation, history.best_validation, rtol=1e-5)
+    np.testing.assert_array_equal(history.best_validation, history.validation.min(axis=0))
+    assert (history.best < len(history.train) - 1).any()  # the last are not the best
+    assert not network.training
+
+
+def test_a_loss_that_is_not_finite_ends_the_training():
+    theta, x = rows(50, 1)
+    network = linear(2)
+    bad = theta.clone()
+    bad[7, 1] = torch.nan
+    order = generators(0, "order", 2)
+    for parts in (((bad, x), (theta, x)), ((theta, x), (bad, x))):
+        with pytest.raises(UserError, match=r"not finite in epoch 1.*--learning-rate \(now 0.001\)"):
+            train(network, SQUARED, *parts, Training(epochs=3), order, silent)
+
+
+# ---------------------------------------------------------------------------------------------------------- descent
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("name", schedule.SCHEDULES)
+def test_every_optimizer_descends_under_every_schedule(optimizer, name):
+    settings = Training(epochs=15, batch_size=20, learning_rate=0.02, optimizer=optimizer, schedule=name)
+    _, history, _ = trained("mlp", slice(0, 2), settings)
+    assert (history.validation[-1] < 0.8 * history.validation[0]).all()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_one_step_is_that_of_torch(optimizer):
+    """One batch, no clipping: the weights are where torch's own optimiser puts them."""
+    theta, x = rows(30, 1)
+    settings = Training(
+        epochs=1,
+        batch_size=30,
+        learning_rate=0.01,
+        optimizer=optimizer,
+        schedule="constant",
+        weight_decay=0.1,
+        clip=1e9,
+    )
+    ours, plain = (linear(1) for _ in range(2))
+    train(ours, SQUARED, (theta, x), (theta, x), settings, generators(0, "order", 1), silent)
+    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    options = {"momentum": 0.9} if optimizer == "sgd" else {}
+    step = kinds[optimizer](plain.parameters(), 0.01, weight_decay=0.1, **options)
+    ((plain(x) - theta) ** 2).mean().backward()
+    step.step()
+    for found, expected in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_each_member_is_clipped_by_its_own_norm():
+    """Member 0 climbs a cliff, member 1 a slope: plain gradient descent, one step."""
+    theta, x = rows(30, 1)
+    steep = Loss(
+        lambda network, batch: (
+            SQUARED.terms(network, batch) * torch.tensor([1000.0, 0.01]).repeat_interleave(30)[:, None]
+        ),
+        SQUARED.reduce,
+    )
+
+    def step(clip: float) -> torch.Tensor:
+        network = linear(2)
+        before = [value.detach().clone() for value in network.parameters()]
+        settings = Training(1, 30, 1.0, "sgd", "constant", weight_decay=0, momentum=0, clip=clip)
+        train(network, steep, (theta, x), (theta, x), settings, generators(0, "order", 2), silent)
+        moves = [(after - value).flatten(1) for after, value in zip(network.parameters(), before, strict=True)]
+        return torch.cat(moves, dim=1).detach()  # (M, weights)
+
+    clipped, free = step(0.5), step(1e9)
+    assert free[0].norm() > 100 and free[1].norm() < 0.5
+    torch.testing.assert_close(clipped[0], free[0] * 0.5 / free[0].norm())
+    torch.testing.assert_close(clipped[1], free[1])
+
+
+def test_every_row_is_seen_once_an_epoch_in_an_order_that_changes():
+    seen = []
+
+    def watch(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        if network.training:
+            seen.append(batch[0][:, 0].reshape(2, -1))
+        return network(batch[0])
+
+    theta = torch.arange(20.0)[:, None]
+    network = LinearNetwork().build((1,), 1, generators(0, "build", 2))
+    train(network, Loss(watch, SQUARED.reduce), (theta,), (theta,), Training(3, 5), generators(0, "order", 2), silent)
+    epochs = torch.stack(seen).reshape(3, 4, 2, 5).transpose(1, 2).reshape(3, 2, 20)
+    assert (epochs.sort(dim=-1).values == theta[:, 0]).all()
+    assert (epochs[0] != epochs[1]).any() and (epochs[0, 0] != epochs[0, 1]).any()
+
+
+def test_a_batch_is_at_most_all_rows():
+    _, history, _ = trained("mlp", slice(0, 1), Training(epochs=2, batch_size=10_000))
+    assert history.train.shape == (2, 1)
+
+
+def test_the_listener_hears_of_every_epoch():
+    heard = []
+    network, loss, training, validation = problem("mlp", generators(0, "initialise", 2))
+    history = train(
+        network, loss, training, validation, Training(epochs=3), generators(0, "o", 2), lambda *news: heard.append(news)
+    )
+    assert [news[:2] for news in heard] == [(1, 3), (2, 3), (3, 3)]
+    np.testing.assert_allclose([news[2] for news in heard], history.train.mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose([news[3] for news in heard], history.validation.mean(axis=1), rtol=1e-6)
+
+
+def test_the_same_rows_go_to_every_member():
+    part = torch.arange(6.0).reshape(3, 2)
+    assert (stacked(part, 2) == torch.cat([part, part])).all()
+
+
+# --------------------------------------------------------------------------------------------------------- settings
+def test_schedules_rise_shortly_and_then_follow_their_curve():
+    for steps in (1, 5, 100, 10_000):
+        constant, cosine = (
+            np.array([schedule.factor(name, step, steps) for step in range(steps)]) for name in ("constant", "cosine")
+        )
+        warmup = min(schedule.WARMUP, max(1, steps // 10))
+        np.testing.assert_allclose(constant, np.minimum(1, np.arange(1, steps + 1) / warmup))
+        np.testing.assert_allclose(cosine, constant * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / steps)), atol=1e-12)
+        assert min(cosine) > 0 and max(constant) == 1
+
+
+def test_the_history_tells_the_rate():
+    settings = Training(epochs=10, batch_size=9, learning_rate=0.02)
+    _, history, _ = trained("mlp", slice(0, 1), settings)
+    expected = [0.02 * schedule.factor("cosine", 10 * epoch + 9, 100) for epoch in range(10)]
+    np.testing.assert_allclose(history.learning_rate, expected)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "--epochs: expected at least 1, found 0"),
+        ("batch_size", 0, "--batch-size"),
+        ("patience", 0, "--patience"),
+        ("learning_rate", 0.0, "--learning-rate: expected more than 0"),
+        ("learning_rate", float("nan"), "--learning-rate"),
+        ("clip", -1.0, "--clip"),
+        ("optimizer", "adamax", "'adamax' is not known; there are adamw, adam, sgd"),
+        ("schedule", "steps", "'steps' is not known; there are constant, cosine"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(field, value, message):
+    with pytest.raises(UserError, match=message):
+        Training(**{field: value})
