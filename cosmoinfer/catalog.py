@@ -71,7 +71,8 @@ class Summary:
 @dataclass(frozen=True)
 class Catalog:
     """N rows. theta: (N, P), None for an observation; simulation: (N,) ids as text; index: (N,) rows in the file;
-    label: (N,) the file's own split; notes: what had to be assumed, a line each."""
+    label: (N,) the file's own split; fingerprint: of the whole; view: of what was declared of it and picked from it;
+    notes: what had to be assumed, a line each."""
 
     path: Path
     parameters: Parameters | None
@@ -82,6 +83,7 @@ class Catalog:
     label: np.ndarray | None = None
     prior_declared: bool = False
     fingerprint: str = ""
+    view: str = ""
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -121,7 +123,9 @@ def read(path: Path, reading: Reading | None = None) -> Catalog:
     catalog = finite(assemble(path, reading), reading.drop_nonfinite)
     if catalog.parameters is not None and catalog.theta is not None:
         _check_box(catalog, catalog.parameters, catalog.theta)
-    return narrow(replace(catalog, fingerprint=fingerprint(catalog)), reading)
+    catalog = replace(catalog, fingerprint=fingerprint(catalog))
+    narrowed = narrow(catalog, reading)
+    return replace(narrowed, view=_view(narrowed, cut=narrowed.summaries is not catalog.summaries))
 
 
 def assemble(path: Path, reading: Reading) -> Catalog:
@@ -146,7 +150,9 @@ def assemble(path: Path, reading: Reading) -> Catalog:
         if (theta is not None)
         else False
     )
-    return Catalog(path, parameters, theta, summaries, simulation, np.arange(count), label, declared, "", tuple(notes))
+    return Catalog(
+        path, parameters, theta, summaries, simulation, np.arange(count), label, declared, notes=tuple(notes)
+    )
 
 
 def finite(catalog: Catalog, drop: bool) -> Catalog:
@@ -199,6 +205,17 @@ def fingerprint(catalog: Catalog) -> str:
         sha.update(repr((summary.kind, summary.shape)).encode())
         for block in summary.blocks(np.arange(len(catalog))):
             sha.update(_canonical(block))
+    return sha.hexdigest()
+
+
+def _view(catalog: Catalog, cut: bool) -> str:
+    """SHA-256 over what the fingerprint leaves out: names, box and priors as declared, and the features kept."""
+    sha = hashlib.sha256(str(catalog.prior_declared).encode())
+    if catalog.parameters is not None:
+        for key, value in catalog.parameters.attributes().items():
+            sha.update(f"{key} {np.asarray(value).tolist()!r}".encode())
+    if cut:
+        sha.update(fingerprint(catalog).encode())
     return sha.hexdigest()
 
 

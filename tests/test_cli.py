@@ -266,3 +266,13 @@ def test_interrupt_leaves_no_file(folder: Path, sims: Path) -> None:
     assert process.wait(60) == 130
     assert "interrupted" in told and "Traceback" not in told
     assert not output.exists()
+
+
+def test_another_prior_is_another_run(folder: Path) -> None:
+    theta, x = linear(240, 1)
+    output = folder / "declared.flow.h5"
+    declared = write(folder / "declared.h5", theta, x)
+    done("train-flow", declared, "-o", output, *QUICK)
+    with h5py.File(declared, "r+") as file:
+        file["parameters"].attrs["high"] = [0.6, 1.0]
+    assert "made with other settings or inputs" in refused("train-flow", declared, "-o", output, *QUICK)

@@ -508,7 +508,8 @@ def test_a_tie_is_the_first_and_a_clear_best_is_the_best():
     assert prefer([base, base + noise + 0.05, base], ids) == 0  # an error of 0.07
     assert prefer([base, base + noise + 0.30, base], ids) == 1
     assert prefer([base - 1, base + noise, base + 2 * noise], ids) == 1
-    assert prefer([base, base + 0.01], ids) == 1  # a shortfall without scatter is no tie
+    assert prefer([base, base + 0.9 * fit_module.TIE], ids) == 0  # too little to matter, however sure
+    assert prefer([base, base + 1.1 * fit_module.TIE], ids) == 1
     assert prefer([base], ids) == 0
     assert prefer([base, base], ids) == 0
 
@@ -516,7 +517,7 @@ def test_a_tie_is_the_first_and_a_clear_best_is_the_best():
 def test_rows_of_one_simulation_count_once():
     """Fifteen copies of a row say no more than one."""
     random = np.random.default_rng(0)
-    values = random.normal(size=40)
+    values = 3 * random.normal(size=40)
     ids = np.arange(40).astype(str)
     plain = clustered_error(values, ids)
     assert plain == pytest.approx(values.std(ddof=1) / np.sqrt(40))

@@ -116,7 +116,7 @@ class Task:
             "seed": run.seed,
             **hardware.settings(device),
         }
-        fingerprints = {"catalog": sims.fingerprint, "model": storage.digest(model)}
+        fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "model": storage.digest(model)}
         meta = inputs.record("sample", settings, fingerprints)
         return cls(trained, sims, chosen, draws, run.seed, skip_failed, meta)
 

@@ -32,7 +32,7 @@ def write(terminal: Terminal, sims: "Catalog", splitting: SplitOptions, output: 
 
     found = inputs.choose_split(sims, splitting)
     settings = {"fractions": splitting.fractions or splits.FRACTIONS, "split_seed": splitting.split_seed}
-    fingerprints = {"catalog": sims.fingerprint, "split": splits.fingerprint(found)}
+    fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(found)}
     meta = inputs.record("split", settings, fingerprints)
     if not inputs.stands(output, meta, terminal, force):
         splits.write(output, found, meta, force)

@@ -78,7 +78,7 @@ def fit(
     rows = len(split.rows(sims.simulation, "train"))
     shapes = [one.shape for one in sims.summaries] if regressor is None else [regressor.summary_shape]
     recipe = flow_recipe(options, rows, shapes)
-    fingerprints = {"catalog": sims.fingerprint, "split": splits.fingerprint(split)}
+    fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(split)}
     if summary is not None:
         fingerprints["summary"] = storage.digest(summary)
     settings = {"recipe": recipe, "reading": how, "seed": run.seed, **hardware.settings(device)}

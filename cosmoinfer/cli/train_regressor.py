@@ -47,7 +47,7 @@ def train_regressor(
     rows = len(split.rows(sims.simulation, "train"))
     recipe = regressor_recipe(given(regressor, network, training), rows, [one.shape for one in sims.summaries])
     settings = {"recipe": recipe, "reading": how, "seed": run.seed, **hardware.settings(device)}
-    fingerprints = {"catalog": sims.fingerprint, "split": splits.fingerprint(split)}
+    fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(split)}
     meta = inputs.record("train-regressor", settings, fingerprints)
     if inputs.stands(output, meta, terminal, say.force):
         terminal.document({"output": str(output), "complete": True})

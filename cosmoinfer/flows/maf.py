@@ -18,7 +18,7 @@ class MAF:
     follows.
     """
 
-    layers: int = 5
+    layers: int = 3
     hidden: int = 64
     blocks: int = 2
     dropout: float = 0.0

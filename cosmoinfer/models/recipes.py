@@ -76,15 +76,19 @@ def flow_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]]) -> F
 
 def flow_defaults(rows: int, shapes: Sequence[tuple[int, ...]]) -> list[StackRecipe]:
     """What is trained for so many training rows when nothing is said: every flow of the table, to be mixed."""
-    embed = tuple("mlp" if len(shape) == 1 else "cnn" for shape in shapes)
     plain = tuple("none" if len(shape) == 1 else "cnn" for shape in shapes)
-    small = rows < 3000
-    maf = MAF(layers=3, hidden=64, dropout=0.1 if small else 0.0)
-    nsf = NSF(layers=3, hidden=50)
+    embedded = tuple("mlp" if len(shape) == 1 else "cnn" for shape in shapes)
     mlp, cnn = MLP(hidden=128, layers=2), CNN()
+    if rows < 1000:
+        maf, nsf, embedded = MAF(hidden=128, dropout=0.2), NSF(hidden=128, dropout=0.2), plain
+    elif rows < 3000:
+        maf, nsf = MAF(hidden=64, dropout=0.1), NSF(hidden=50)
+    else:
+        maf, nsf = MAF(hidden=64), NSF(hidden=50)
+    steps = 2100 if rows < 3000 else 5000
     return [
-        StackRecipe("maf", maf, plain, 16, mlp, cnn, _training(rows, 2100)),
-        StackRecipe("nsf", nsf, embed, 16, mlp, cnn, _training(rows, 1500 if small else 5000)),
+        StackRecipe("maf", maf, plain, 16, mlp, cnn, _training(rows, steps)),
+        StackRecipe("nsf", nsf, embedded, 16, mlp, cnn, _training(rows, steps)),
     ]
 
 

@@ -133,12 +133,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", choices=("flow", "regressor"))
     parser.add_argument("--work", type=Path, default=Path("camels.benchmark"), help="folder that keeps what is made")
-    parser.add_argument("options", nargs="*", help="for the training command, after --")
-    arguments = parser.parse_args()
+    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(own.split())
     if not CATALOG.exists():
         sys.exit(f"{CATALOG} is missing; COSMOINFER_SHARED names the folder that has data/")
     arguments.work.mkdir(parents=True, exist_ok=True)
-    {"flow": flow, "regressor": regressor}[arguments.which](arguments.work, arguments.options)
+    {"flow": flow, "regressor": regressor}[arguments.which](arguments.work, options.split())
 
 
 if __name__ == "__main__":

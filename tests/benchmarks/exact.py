@@ -26,14 +26,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("exact.benchmark"), help="folder that keeps what is made")
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("options", nargs="*", help="for train-flow, after --")
-    arguments = parser.parse_args()
+    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(own.split())
     arguments.work.mkdir(parents=True, exist_ok=True)
     catalog = arguments.work / f"power_spectra.{arguments.rows}.h5"
     if not catalog.exists():
         _run(MAKE, "--problem", "power-spectrum", "--rows", arguments.rows, "--seed", 1, "-o", catalog)
     model, drawn = catalog.with_suffix(".flow.h5"), catalog.with_suffix(".posterior.h5")
-    _run("-m", "cosmoinfer", "train-flow", catalog, "-o", model, "--fractions", 0.8, 0.1, 0.1, *arguments.options)
+    _run("-m", "cosmoinfer", "train-flow", catalog, "-o", model, "--fractions", 0.8, 0.1, 0.1, *options.split())
     _run("-m", "cosmoinfer", "sample", model, catalog, "-o", drawn, "--draws", 100)
     short = _shortfall(catalog, drawn)
     if short > MARK:
