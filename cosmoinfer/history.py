@@ -10,7 +10,8 @@ class History:
     """train, validation: (E, M) mean loss a row, each on its own part; learning_rate: (E,); best: (M,) kept epochs.
 
     The training loss is the mean over the epoch's batches, with dropout on; the validation loss is computed after
-    the epoch, with dropout off. For a flow both are minus the mean log density, in catalog units.
+    the epoch, with dropout off. For a flow both are minus the mean log density, in catalog units; the moment loss
+    judges the validation rows by a score of its own (``losses``).
     """
 
     train: np.ndarray

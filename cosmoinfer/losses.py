@@ -13,11 +13,15 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class RegressionLoss:
-    """terms: outputs (N, P or 2P) and theta (N, P) -> (N, K); reduce: (M, N, K) -> (M,). widths: 2P outputs."""
+    """terms: outputs (N, P or 2P) and theta (N, P) -> (N, K); reduce: (M, N, K) -> (M,). widths: 2P outputs.
+
+    score: terms whose mean judges the validation rows, where the loss itself would choose the wrong epoch.
+    """
 
     terms: Callable[[Tensor, Tensor], Tensor]
     reduce: Callable[[Tensor], Tensor]
     widths: bool
+    score: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 def means_and_widths(outputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,6 +45,15 @@ def _moment(outputs: Tensor, theta: Tensor) -> Tensor:
     return squared + (squared.detach() - width**2) ** 2
 
 
+def _dawid_sebastiani(outputs: Tensor, theta: Tensor) -> Tensor:
+    """log sigma^2 + (theta - mu)^2 / sigma^2: least at the exact mean and width (Dawid & Sebastiani 1999).
+
+    The value of the moment loss, unlike its gradient, is least at a biased mean: it must not choose the epoch.
+    """
+    mean, width = means_and_widths(outputs)
+    return 2 * width.log() + ((theta - mean) / width) ** 2
+
+
 def _moment_log(outputs: Tensor, theta: Tensor) -> Tensor:
     """The two terms whose batch means go under a logarithm (CAMELS Multifield Dataset, arXiv:2109.10915).
 
@@ -51,7 +64,8 @@ def _moment_log(outputs: Tensor, theta: Tensor) -> Tensor:
     return torch.cat([squared, (squared - width**2) ** 2], dim=-1)
 
 
-def _mean(terms: Tensor) -> Tensor:
+def mean(terms: Tensor) -> Tensor:
+    """Over rows and terms: (M, N, K) -> (M,)."""
     return terms.mean((1, 2))
 
 
@@ -61,7 +75,7 @@ def _sum_of_logs(terms: Tensor) -> Tensor:
 
 
 LOSSES = {
-    "mse": RegressionLoss(_mse, _mean, widths=False),
-    "moment": RegressionLoss(_moment, _mean, widths=True),
+    "mse": RegressionLoss(_mse, mean, widths=False),
+    "moment": RegressionLoss(_moment, mean, widths=True, score=_dawid_sebastiani),
     "moment-log": RegressionLoss(_moment_log, _sum_of_logs, widths=True),
 }

@@ -69,10 +69,12 @@ def train(
     settings: Training,
     generators: Sequence[torch.Generator],
     listen: Listener,
+    score: Loss | None = None,
 ) -> History:
     """Train all members and leave each with its best weights on the validation rows.
 
-    generators: one a member, for the order of its rows. Raises UserError when a loss is no longer finite.
+    score: what judges the validation rows, if not the loss. generators: one a member, for the order of its rows.
+    Raises UserError when a loss is no longer finite.
     """
     members, count = len(generators), len(train_rows[0])
     batch = min(settings.batch_size, count)
@@ -100,7 +102,10 @@ def train(
             _clip(network, settings.clip)
             optimizer.step()
             seen += losses.detach()
-        training, validation = (seen / per_epoch).cpu(), evaluate(network, loss, validation_rows, members).cpu()
+        training, validation = (
+            (seen / per_epoch).cpu(),
+            evaluate(network, score or loss, validation_rows, members).cpu(),
+        )
         if not torch.isfinite(training[going]).all() or not torch.isfinite(validation[going]).all():
             raise UserError(
                 f"the loss is not finite in epoch {epoch + 1}; a lower --learning-rate (now "

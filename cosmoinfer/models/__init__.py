@@ -55,7 +55,7 @@ def _pack(model: Model, prefix: str) -> dict[str, np.ndarray]:
 
 def _unpack(record: storage.Record, prefix: str) -> Model:
     arrays = {name.removeprefix(prefix): value for name, value in record.arrays.items() if name.startswith(prefix)}
-    attributes = {name.removeprefix(prefix): value for name, value in record.attributes.items()}
+    attributes = {name.removeprefix(prefix): one for name, one in record.attributes.items() if name.startswith(prefix)}
     config = json.loads(str(arrays["config"]))
     frame = Frame.from_arrays(config["frame"], arrays, attributes)
     if config["model"] == "regressor":

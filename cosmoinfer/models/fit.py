@@ -8,9 +8,9 @@ import torch
 from scipy import special
 from torch import nn
 
+from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.losses import LOSSES
 from cosmoinfer.models.flow import ConditionalFlow, FlowModel, build_flow, conditions, stack_config
 from cosmoinfer.models.frame import Frame
 from cosmoinfer.models.recipes import FlowRecipe, RegressorRecipe, StackRecipe
@@ -92,7 +92,7 @@ def fit_regressor(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, bench
     rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
     shift, scale = theta[rows[0]].mean(axis=0), theta[rows[0]].std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
-    loss = LOSSES[recipe.loss]
+    loss = losses.LOSSES[recipe.loss]
     outputs = theta.shape[1] * (2 if loss.widths else 1)
     networks = [
         (name, replace(settings, periodic=wraps) if isinstance(settings, CNN) else settings)
@@ -102,11 +102,13 @@ def fit_regressor(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, bench
     network = build_regressor(config, generators(bench.seed, "initialise", recipe.ensemble)).to(bench.device)
     parts = [_tensors(bench, (theta[some] - shift) / scale, *frame.data(catalog, some)) for some in rows]
 
-    def terms(network: nn.Module, batch: Rows) -> torch.Tensor:
-        return loss.terms(network(*batch[1:]), batch[0])
+    def of_rows(terms: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[..., torch.Tensor]:
+        return lambda network, batch: terms(network(*batch[1:]), batch[0])
 
+    fitted = Loss(of_rows(loss.terms), loss.reduce)
+    score = None if loss.score is None else Loss(of_rows(loss.score), losses.mean)
     order = generators(bench.seed, "order", recipe.ensemble)
-    history = train(network, Loss(terms, loss.reduce), parts[0], parts[1], recipe.training, order, bench.listen)
+    history = train(network, fitted, parts[0], parts[1], recipe.training, order, bench.listen, score)
     stack = Stack(config, recipe.ensemble, network, history)
     return RegressorModel(frame, recipe.loss, shift, scale, (stack,), _uniform(recipe.ensemble))
 
@@ -182,7 +184,7 @@ def _minus_log_prob(network: nn.Module, batch: Rows) -> torch.Tensor:
     return -(network.log_prob(z, network.embedding(*data))[:, None] + log_det)
 
 
-_LIKELIHOOD = Loss(_minus_log_prob, lambda terms: terms.mean((1, 2)))
+_LIKELIHOOD = Loss(_minus_log_prob, losses.mean)
 
 
 def _tensors(bench: Bench, *arrays: np.ndarray) -> Rows:
@@ -199,7 +201,7 @@ def _any_bound(frame: Frame) -> bool:
 
 def _check_summary(summary: RegressorModel, catalog: Catalog, frame: Frame) -> None:
     """A summary that has learned from this split's validation or test rows would make them training rows."""
-    summary.frame.check(catalog)
+    summary.frame.check_data(catalog)
     held_out = np.concatenate([frame.split.rows(catalog.simulation, part) for part in ("validation", "test")])
     known = held_out[summary.frame.trained_on(catalog, held_out)]
     if len(known):

@@ -45,16 +45,20 @@ class Frame:
 
     def check(self, catalog: Catalog) -> None:
         """Refuse data of another shape, or parameters of other names."""
+        self.check_data(catalog)
+        if catalog.parameters is not None and catalog.parameters.names != self.parameters.names:
+            raise UserError(
+                f"{catalog.path}: the model infers {', '.join(self.parameters.names)}; "
+                f"this catalog has {', '.join(catalog.parameters.names)} (--names or --infer picks and orders them)"
+            )
+
+    def check_data(self, catalog: Catalog) -> None:
+        """Refuse data of another shape."""
         found = tuple(summary.shape for summary in catalog.summaries)
         if found != self.shapes:
             raise UserError(
                 f"{catalog.path}: the model was trained on data of shape {_shapes(self.shapes)} a row; "
                 f"this catalog has {_shapes(found)}"
-            )
-        if catalog.parameters is not None and catalog.parameters.names != self.parameters.names:
-            raise UserError(
-                f"{catalog.path}: the model infers {', '.join(self.parameters.names)}; "
-                f"this catalog has {', '.join(catalog.parameters.names)} (--names or --infer picks and orders them)"
             )
 
     def rows(self, catalog: Catalog, part: str | None) -> np.ndarray:

@@ -62,9 +62,15 @@ class RegressorRecipe:
 def flow_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]]) -> FlowRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
     asked = _known("--flow", given.get("flow") or "auto", (*FLOWS, "auto"))
-    stacks = [
-        _overridden(stack, given, shapes) for stack in flow_defaults(rows, shapes) if asked in ("auto", stack.flow)
-    ]
+    stacks, lacking = [], []
+    for stack in flow_defaults(rows, shapes):
+        if asked in ("auto", stack.flow):
+            try:
+                stacks.append(_overridden(stack, given, shapes))
+            except UserError as error:  # of a mixture, only those that have what was asked for
+                lacking.append(error)
+    if not stacks:
+        raise lacking[-1]
     support = "auto" if _vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
@@ -153,12 +159,13 @@ def regressor_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]])
 
 _OF_RECIPES = ("layers", "hidden", "blocks", "bins", "kernel", "dropout", "activation")
 _OF_TRAINING = tuple(field.name for field in fields(Training))
+_OPTIONS = (*_OF_RECIPES, *_OF_TRAINING)
 
 
 def override(recipe: Recipe, given: Given, what: str) -> Recipe:
     """The recipe with what was given; a setting that it lacks is an error that lists those it has."""
     said = {key: value for key, value in given.items() if value is not None}
-    has = [field.name for field in fields(recipe)]  # type: ignore[arg-type]
+    has = [field.name for field in fields(recipe) if field.name in _OPTIONS]  # type: ignore[arg-type]
     for key in said:
         if key not in has:
             raise UserError(f"{what} has no {_flag(key)}; it has {', '.join(_flag(name) for name in has)}")
