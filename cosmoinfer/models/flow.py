@@ -201,11 +201,11 @@ class FlowModel:
 
         Network calls have one fixed shape for a given count, filled up and cut, so that no draw feels another row.
         """
-        needs = iter(generator.multinomial(count, self.weights))
-        parts = []
+        needs, parts, first = generator.multinomial(count, self.weights), [], 0
         for stack, context in zip(self.stacks, contexts, strict=True):
-            need = np.array([next(needs) for _ in range(stack.members)])
-            share = count / len(self.weights)
+            own = slice(first, first + stack.members)
+            first = own.stop
+            need, share = needs[own], count * self.weights[own].max()
             width = int(share + 4 * np.sqrt(share)) + 1
             while need.max() > 0:
                 shape = (stack.members, width, len(self.frame.parameters))
