@@ -109,7 +109,9 @@ class NetworkOptions:
 class FlowOptions:
     """What only flows have."""
 
-    flow: Annotated[str | None, _option("maf, nsf, or auto: a mixture of both [auto].", "Architecture")] = None
+    flow: Annotated[
+        str | None, _option("maf, nsf, or auto: a mixture of both [auto; nsf for maps and grids].", "Architecture")
+    ] = None
     support: Annotated[
         str | None, _option("probit, soft, truncate or auto [auto; soft for maps and grids].", "Architecture")
     ] = None

@@ -21,7 +21,7 @@ from cosmoinfer.scaling import SUPPORTS, Support, fit_support
 from cosmoinfer.training import Listener, Loss, Rows, train
 
 COMPARING_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
-TIE = 0.1  # nat: what is not worth a flow that overflows its box
+TIE = 0.05  # nat: what is not worth a flow that overflows its box
 PILOT_MEMBERS = 2
 PILOT_SHARE = 3  # a pilot trains for a third of the epochs
 LEAST_SHARE = 0.02  # of the mixture; an architecture that gets less is left out

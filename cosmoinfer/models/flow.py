@@ -186,7 +186,7 @@ class FlowModel:
         kept: list[np.ndarray] = []
         proposed, accepted = 0, 0
         while accepted < draws or proposed < NORMALISING_DRAWS:
-            if proposed >= MOST_PROPOSALS:
+            if proposed and _most_likely(accepted) / proposed * MOST_PROPOSALS < draws:
                 raise _TooLittleInside(f"only {accepted} of {proposed} draws fell inside the prior's box")
             theta = self.support.inverse(self._propose(contexts, NORMALISING_DRAWS, generator))
             inside = self.frame.parameters.inside(theta)
@@ -228,6 +228,11 @@ class FlowModel:
 
     def config(self) -> dict[str, Any]:
         return {"support": self.support.name}
+
+
+def _most_likely(accepted: int) -> float:
+    """More than this is not to be expected where so many were accepted: five Poisson errors."""
+    return accepted + 5 * float(np.sqrt(accepted + 1)) + 10
 
 
 class _TooLittleInside(Exception):

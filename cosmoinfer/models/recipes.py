@@ -61,7 +61,7 @@ class RegressorRecipe:
 
 def flow_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]]) -> FlowRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
-    asked = _known("--flow", given.get("flow") or "auto", (*FLOWS, "auto"))
+    asked = _known("--flow", given.get("flow") or ("auto" if _vectors(shapes) else "nsf"), (*FLOWS, "auto"))
     stacks, lacking = [], []
     for stack in flow_defaults(rows, shapes):
         if asked in ("auto", stack.flow):
@@ -81,31 +81,32 @@ def flow_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]]) -> F
 
 
 def flow_defaults(rows: int, shapes: Sequence[tuple[int, ...]]) -> list[StackRecipe]:
-    """What is trained for so many training rows when nothing is said: every flow of the table, to be mixed."""
+    """What is trained for so many training rows when nothing is said: the flows that are mixed.
+
+    Vectors: a MAF on the data and an NSF; from 1,000 rows on the NSF sees the data through a small MLP. What has axes
+    goes through a CNN, which is what costs: both flows would learn the same one twice.
+    """
+    embedding = tuple("mlp" if len(shape) == 1 else "cnn" for shape in shapes)
     plain = tuple("none" if len(shape) == 1 else "cnn" for shape in shapes)
-    embedded = tuple("mlp" if len(shape) == 1 else "cnn" for shape in shapes)
     mlp, cnn = MLP(hidden=128, layers=2), CNN()
     if rows < 1000:
-        maf, nsf, embedded = MAF(hidden=128, dropout=0.2), NSF(hidden=128, dropout=0.2), plain
+        maf, nsf, embedding = MAF(hidden=128, dropout=0.2), NSF(hidden=128, dropout=0.2), plain
     elif rows < 3000:
         maf, nsf = MAF(hidden=64, dropout=0.1), NSF(hidden=50)
     else:
         maf, nsf = MAF(hidden=64), NSF(hidden=50)
-    steps = 2100 if rows < 3000 else 5000
+    training = _training(rows, shapes)
     return [
-        StackRecipe("maf", maf, plain, 16, mlp, cnn, _training(rows, steps)),
-        StackRecipe("nsf", nsf, embedded, 16, mlp, cnn, _training(rows, steps)),
+        StackRecipe("maf", maf, plain, 16, mlp, cnn, training),
+        StackRecipe("nsf", nsf, embedding, 16, mlp, cnn, training),
     ]
 
 
-def regressor_defaults(rows: int, shapes: Sequence[tuple[int, ...]]) -> Training:
-    """As for flows."""
-    return _training(rows, 2100 if rows < 3000 else 5000)
-
-
-def _training(rows: int, steps: int) -> Training:
-    """About so many steps; batches of 100 rows, of 256 from 3,000 rows on."""
-    batch = 100 if rows < 3000 else 256
+def _training(rows: int, shapes: Sequence[tuple[int, ...]]) -> Training:
+    """So many steps, fewer for a CNN; batches of 100 rows, of 256 from 3,000 rows on."""
+    batch, steps = (100, 2100) if rows < 3000 else (256, 5000)
+    if not _vectors(shapes):
+        steps //= 2
     return Training(epochs=min(300, max(40, round(steps * batch / rows))), batch_size=batch)
 
 
@@ -140,7 +141,7 @@ def regressor_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]])
     """The defaults for so many training rows of these shapes, overridden by what was given."""
     asked = given.get("network") or "auto"
     _known("--network", asked, (*NETWORKS, "auto"))
-    training = regressor_defaults(rows, shapes)
+    training = _training(rows, shapes)
     networks = []
     for shape in shapes:
         name = asked if asked != "auto" else ("mlp" if len(shape) == 1 else "cnn")
