@@ -85,6 +85,27 @@ def flow_defaults(rows: int, shapes: Sequence[tuple[int, ...]]) -> list[StackRec
 
     Vectors: a MAF on the data and an NSF; from 1,000 rows on the NSF sees the data through a small MLP. What has axes
     goes through a CNN, which is what costs: both flows would learn the same one twice.
+
+    Compared on validation rows, five members mixed, batches of 100, mean log_prob. CAMELS histories of IllustrisTNG
+    (split seeds 0, 1, 2; about 700 rows) and of SIMBA:
+
+        maf, width 50, no dropout, 150 epochs, truncate       3.27  2.04    (soft 3.17  2.83; probit 2.6)
+        the same, dropout 0.1 and 300 epochs                  3.46  3.42
+        maf, width 128, dropout 0.2, 300 epochs               3.53  3.63    (relu for silu: 0.06 worse)
+        nsf, width 128, dropout 0.2, 300 epochs               3.29  3.80
+        nsf behind an MLP of 16 numbers, dropout 0.2          3.00  3.54
+        data whitened by PCA (20 components) in place of x    2.07  1.55
+
+    Power spectra, nats short of the exact posterior, at 1,400 rows (200 epochs) and 16,000 (60 epochs of 256):
+
+        maf, width 50, dropout 0.1                            0.25  -
+        maf, width 128, dropout 0.2 (relu)                    0.34  -
+        maf, width 50, no dropout                             -     0.116
+        nsf, width 50                                         -     0.058
+        nsf, width 50, behind an MLP of 16 numbers            0.19  0.041   (with dropout 0.1: 0.32  -)
+
+    So dropout helps where the data are noisy and hurts where they are precise; the mixture, weighed by the validation
+    rows, takes what each catalog wants.
     """
     embedding = tuple("mlp" if len(shape) == 1 else "cnn" for shape in shapes)
     plain = tuple("none" if len(shape) == 1 else "cnn" for shape in shapes)
