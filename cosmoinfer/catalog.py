@@ -5,7 +5,7 @@ Commands and models ask a summary for rows; whether they lie in memory is nobody
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class Catalog:
     simulation: np.ndarray
     index: np.ndarray
     label: np.ndarray | None = None
-    prior_declared: bool = False
+    declared: frozenset[str] = frozenset()
     fingerprint: str = ""
     view: str = ""
     notes: tuple[str, ...] = ()
@@ -111,9 +111,9 @@ class Catalog:
         found = np.zeros((len(rows), 2), dtype=np.uint64)
         for position, row in enumerate(rows):
             if self.theta is not None:
-                found[position, 0] = _number(_canonical(self.theta[row]))
+                found[position, 0] = _number(_short(self.theta[row]))
             one = np.array([row])
-            found[position, 1] = _number(b"".join(_canonical(summary.read(one)) for summary in self.summaries))
+            found[position, 1] = _number(b"".join(_short(summary.read(one)) for summary in self.summaries))
         return found
 
 
@@ -145,11 +145,10 @@ def assemble(path: Path, reading: Reading) -> Catalog:
     label = storage.load(path, "split") if "split" in contents else None
     if label is not None and len(label) != count:
         raise UserError(f"{path}: /split has {len(label)} rows, the data have {count}")
-    declared = (
-        bool(reading.bounds) or "prior" in contents[reading.parameters.strip("/") or "parameters"].attributes
-        if (theta is not None)
-        else False
-    )
+    declared: frozenset[str] = frozenset()
+    if parameters is not None:
+        written = "prior" in contents[reading.parameters.strip("/") or "parameters"].attributes and not reading.names
+        declared = frozenset(parameters.names if written else ()) | declared_in(reading.bounds)
     return Catalog(
         path, parameters, theta, summaries, simulation, np.arange(count), label, declared, notes=tuple(notes)
     )
@@ -210,7 +209,7 @@ def fingerprint(catalog: Catalog) -> str:
 
 def _view(catalog: Catalog, cut: bool) -> str:
     """SHA-256 over what the fingerprint leaves out: names, box and priors as declared, and the features kept."""
-    sha = hashlib.sha256(str(catalog.prior_declared).encode())
+    sha = hashlib.sha256(repr(sorted(catalog.declared)).encode())
     if catalog.parameters is not None:
         for key, value in catalog.parameters.attributes().items():
             sha.update(f"{key} {np.asarray(value).tolist()!r}".encode())
@@ -253,6 +252,8 @@ def _summary(path: Path, found: storage.Dataset, kind: str, notes: list[str]) ->
         raise UserError(f"{path}: /{found.path} holds {values.dtype}; expected numbers")
     if axes == AXES[kind] - 1 and kind in ("map", "grid"):
         values = values[:, None]  # one channel
+    if values.size == 0 and len(values):
+        raise UserError(f"{path}: /{found.path} has shape {found.shape}: nothing to learn from")
     if values.ndim - 1 != AXES[kind]:
         raise UserError(f"{path}: /{found.path} has shape {found.shape}, which is no {kind}")
     return Summary(found.path, kind, values, bool(found.attributes.get("periodic", kind in ("map", "grid"))))
@@ -333,20 +334,26 @@ def _a_row_each(
     )
 
 
+def declared_in(bounds: str) -> frozenset[str]:
+    """The parameters whose prior, and not only their box, the command line declares."""
+    parts = [part.strip() for part in bounds.split(",")]
+    return frozenset(part.split("=")[0].strip() for part in parts if part.endswith((":log", ":uniform")))
+
+
 def bounded(parameters: Parameters, text: str) -> Parameters:
-    """The box as the command line says it: ``a=0.1:0.5,b=0.25:4:log``."""
+    """The box as the command line says it: ``a=0.1:0.5,b=0.25:4:log``; ``:log`` and ``:uniform`` declare the prior."""
     low, high, prior = parameters.low.copy(), parameters.high.copy(), list(parameters.prior)
     for part in text.split(","):
-        match = re.fullmatch(r"\s*([^=]+?)\s*=\s*([^:]+):([^:]+?)(:log)?\s*", part)
+        match = re.fullmatch(r"\s*([^=]+?)\s*=\s*([^:]+):([^:]+?)(:log|:uniform)?\s*", part)
         if not match:
-            raise UserError(f"--bounds: {part!r} is not understood; expected name=low:high or name=low:high:log")
+            raise UserError(f"--bounds: {part!r} is not understood; expected name=low:high, then :log or :uniform")
         (column,) = parameters.columns([match[1]])
         try:
             low[column], high[column] = float(match[2]), float(match[3])
         except ValueError as error:
             raise UserError(f"--bounds: {part!r} holds no two numbers") from error
         box = np.isfinite([low[column], high[column]]).all()
-        prior[column] = "log-uniform" if match[4] else ("uniform" if box else "unknown")
+        prior[column] = "log-uniform" if match[4] == ":log" else ("uniform" if box else "unknown")
     return replace(parameters, low=low, high=high, prior=tuple(prior))
 
 
@@ -405,10 +412,10 @@ def _canonical(values: np.ndarray) -> bytes:
     return np.ascontiguousarray(values, dtype="<f8").tobytes()
 
 
+def _short(values: np.ndarray) -> bytes:
+    """In float32, the precision in which catalogs are copied."""
+    return np.ascontiguousarray(values, dtype="<f4").tobytes()
+
+
 def _number(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
-
-
-def names_of(summaries: Sequence[Summary]) -> str:
-    """For a line on the terminal: ``/data vector (100,)``."""
-    return ", ".join(f"/{summary.name} {summary.kind} {summary.shape}" for summary in summaries)

@@ -22,6 +22,7 @@ class RegressionLoss:
     reduce: Callable[[Tensor], Tensor]
     widths: bool
     score: Callable[[Tensor, Tensor], Tensor] | None = None
+    score_name: str = ""
 
 
 def means_and_widths(outputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -76,6 +77,6 @@ def _sum_of_logs(terms: Tensor) -> Tensor:
 
 LOSSES = {
     "mse": RegressionLoss(_mse, mean, widths=False),
-    "moment": RegressionLoss(_moment, mean, widths=True, score=_dawid_sebastiani),
+    "moment": RegressionLoss(_moment, mean, widths=True, score=_dawid_sebastiani, score_name="Dawid-Sebastiani score"),
     "moment-log": RegressionLoss(_moment_log, _sum_of_logs, widths=True),
 }

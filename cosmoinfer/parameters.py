@@ -225,14 +225,16 @@ class Parameters:
         )
 
 
-def recognise_log_uniform(parameters: Parameters, theta: np.ndarray) -> Parameters:
+def recognise_log_uniform(
+    parameters: Parameters, theta: np.ndarray, declared: frozenset[str] = frozenset()
+) -> Parameters:
     """Where no prior was declared, take a bounded parameter as log-uniform if the training rows clearly say so.
 
     Two conditions, both needed: high/low >= 3, and the rows (N, P) prefer it by more than 5 in log-likelihood.
     """
     priors = list(parameters.prior)
     for column, (low, high) in enumerate(zip(parameters.low, parameters.high, strict=True)):
-        if priors[column] == "uniform" and low > 0 and high / low >= 3:
+        if parameters.names[column] not in declared and priors[column] == "uniform" and low > 0 and high / low >= 3:
             as_log = parameters.with_prior([*priors[:column], "log-uniform", *priors[column + 1 :]])
             gain = as_log._log_density(column, theta[:, column]) - parameters._log_density(column, theta[:, column])
             if gain.sum() > 5:

@@ -28,6 +28,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from cosmoinfer.errors import UserError
 from cosmoinfer.history import History
 from cosmoinfer.metrics import Curve, Curves, curves
+from cosmoinfer.metrics.verdict import UNCONSTRAINED_R2
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 
@@ -50,7 +51,6 @@ LOOK: Any = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
-UNCONSTRAINED = 0.05  # r2 up to which the predicted mean is the prior's
 FEWEST_DRAWS = 50  # with fewer, a smoothed density shows its smoothing
 MOST_IN_CORNER = 10  # parameters of one triangle that stay legible
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
@@ -339,7 +339,7 @@ def _say_accuracy(axes: Axes, material: Material, name: str) -> None:
     r2, chi2 = material.metric("r2", name), material.metric("chi2", name)
     said = [rf"$R^2$ = {r2:.3f}"] if r2 is not None else []
     said += [rf"$\chi^2$ = {chi2:.2f}"] if chi2 is not None else []
-    unconstrained = r2 is not None and r2 <= UNCONSTRAINED
+    unconstrained = r2 is not None and r2 <= UNCONSTRAINED_R2
     title = "unconstrained\n" * unconstrained + "   ".join(said)
     axes.set_title(title, fontsize=9, color=RED if unconstrained else "black")
 

@@ -47,7 +47,7 @@ class Dataset:
 # ---------------------------------------------------------------------------------------------------- files of ours
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
-    refuse_existing(path, force)
+    refuse_existing(path, record.kind, force)
     image = _image(record)
     scratch = _sibling(path)
     try:
@@ -90,6 +90,11 @@ def kind_of(path: Path) -> str | None:
         return _text(file.attrs.get("kind", "")) or None
 
 
+def is_kind(path: Path, kind: str) -> bool:
+    """Whether a file, of any sort, is one of ours of this kind."""
+    return path.is_file() and _kind_or_nothing(path) == kind
+
+
 def same_run(path: Path, meta: Mapping[str, Any]) -> bool:
     """Whether a complete file of ours stands there, made with the very same settings from the very same inputs."""
     if not path.exists():
@@ -101,16 +106,28 @@ def same_run(path: Path, meta: Mapping[str, Any]) -> bool:
         return False
 
 
-def refuse_existing(path: Path, force: bool = False) -> None:
-    """Before any work is done: the output must not exist (unless forced) and its folder must take a file."""
-    if path.exists() and not force:
-        raise UserError(f"{path}: exists already, made with other settings or inputs; --force replaces it")
+def refuse_existing(path: Path, kind: str, force: bool = False) -> None:
+    """Before any work is done: the output must not exist, and its folder must take a file.
+
+    Forced, it may replace a file of the same kind; never somebody's catalog, nor a model by a posterior.
+    """
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
+    if path.exists() and not force:
+        raise UserError(f"{path}: exists already, made with other settings or inputs; --force replaces a {kind} file")
+    if path.exists() and (there := _kind_or_nothing(path)) != kind:
+        raise UserError(f"{path}: --force replaces a {kind} file only, found {there or 'one that is not ours'}")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
         raise UserError(f"{path}: the folder {path.parent} cannot be written")
+
+
+def _kind_or_nothing(path: Path) -> str | None:
+    try:
+        return kind_of(path)
+    except UserError:
+        return None
 
 
 def digest(path: Path) -> str:

@@ -52,6 +52,8 @@ class Training:
         for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise UserError(f"--{name.replace('_', '-')}: expected more than 0, found {getattr(self, name):g}")
+        if self.weight_decay < 0 or not 0 <= self.momentum < 1:
+            raise UserError("--weight-decay: expected 0 or more, --momentum: a number in [0, 1)")
         if self.optimizer not in OPTIMIZERS:
             raise UserError(f"--optimizer: {self.optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}")
         if self.schedule not in schedule.SCHEDULES:

@@ -59,7 +59,7 @@ def test_our_own_layout_needs_no_words(make):
     assert (parameters.names, parameters.labels) == (("Omega_m", "A"), (r"\Omega_m", "A"))
     assert (parameters.low.tolist(), parameters.high.tolist()) == ([0.1, 0.25], [0.5, 4.0])
     assert parameters.prior == ("uniform", "log-uniform")
-    assert found.prior_declared
+    assert found.declared == set(found.parameters.names)
     assert theta.dtype == np.float64
     np.testing.assert_array_equal(theta, THETA)
     np.testing.assert_array_equal(found.summaries[0].values, VECTOR)
@@ -121,7 +121,6 @@ def test_several_summaries_stand_in_a_group(make):
         ("data/maps", "map", (1, 4, 4)),
         ("data/pk", "vector", (6,)),
     ]
-    assert catalog.names_of(found.summaries) == "/data/maps map (1, 4, 4), /data/pk vector (6,)"
 
 
 @pytest.mark.parametrize("periodic", [True, False])
@@ -166,7 +165,7 @@ def test_a_foreign_layout_is_read_with_all_its_options(make):
     np.testing.assert_array_equal(found.summaries[0].values, VECTOR[:, [2, 3]])
     assert found.summaries[1].shape == (1, 5, 5)
     assert found.simulation.tolist() == [str(row // 3) for row in range(N)]
-    assert found.prior_declared
+    assert found.declared == set(found.parameters.names)
 
 
 def test_slashes_before_names_do_not_matter(make):
@@ -174,7 +173,7 @@ def test_slashes_before_names_do_not_matter(make):
     one = Reading(parameters="/LH/params", data=("/LH/pk",), simulation="/LH/id")
     other = Reading(parameters="LH/params", data=("LH/pk",), simulation="LH/id")
     assert catalog.read(path, one).fingerprint == catalog.read(path, other).fingerprint
-    assert catalog.read(path, one).prior_declared
+    assert catalog.read(path, one).declared
     assert catalog.read(path, one).simulation[0] == "7"
 
 
@@ -205,7 +204,7 @@ def test_real_simulations_in_our_layout(shared):
     found = catalog.read(path)
     assert found.parameters.prior == ("uniform", "uniform", *["log-uniform"] * 4)
     assert found.theta.shape == (1000, 6)
-    assert found.prior_declared
+    assert found.declared == set(found.parameters.names)
 
 
 def test_parameters_may_be_one_row_a_simulation(make):

@@ -169,7 +169,7 @@ def test_training_rows_are_scored_by_name_only(folder: Path, sims: Path, flow: P
     assert "--split" in refused("evaluate", folder / "trained.h5")
     theta, x = linear(240, 1)
     copied = write(folder / "copied.h5", theta[::-1], x[::-1])  # every row under another number
-    assert "was trained on" in refused("sample", flow, copied, *options)
+    assert "was trained on or chosen by" in refused("sample", flow, copied, *options)
     done("sample", flow, copied, "--split", "test", *options, "-o", folder / "copied.posterior.h5")
 
 
@@ -276,3 +276,63 @@ def test_another_prior_is_another_run(folder: Path) -> None:
     with h5py.File(declared, "r+") as file:
         file["parameters"].attrs["high"] = [0.6, 1.0]
     assert "made with other settings or inputs" in refused("train-flow", declared, "-o", output, *QUICK)
+
+
+def test_no_command_changes_a_file_that_it_reads(folder: Path, sims: Path, flow: Path) -> None:
+    for path, command in ((sims, ["train-flow", sims, *QUICK]), (flow, ["sample", flow, sims, "--draws", "9"])):
+        before = path.read_bytes()
+        assert "--force replaces" in refused(*command, "-o", path, "--force")
+        assert path.read_bytes() == before
+
+
+def test_a_model_scores_no_training_rows_either(folder: Path, sims: Path, flow: Path) -> None:
+    options = ["--draws", "20", "--threads", "1", "--json"]
+    scored = json.loads(done("evaluate", flow, sims, "--rows", "0:40", *options, "-o", folder / "first.metrics.h5"))
+    with h5py.File(flow) as file:
+        test = set(file["split/simulation"].asstr()[file["split/part"][()] == 2])
+    assert scored["rows"] == len(test & {str(row) for row in range(40)})
+
+
+def test_rows_of_the_catalog_are_recognised_in_other_files(folder: Path, flow: Path) -> None:
+    """Shuffled, and saved in single precision: training and validation rows are no test rows there either."""
+    theta, x = linear(240, 1)
+    order = np.random.default_rng(0).permutation(240)
+    copy = write(folder / "single.h5", theta[order].astype(np.float32), x[order].astype(np.float32))
+    options = ["--draws", "20", "--threads", "1"]
+    assert "was trained on or chosen by" in refused("evaluate", flow, copy, *options, "-o", folder / "s.metrics.h5")
+    done("sample", flow, copy, "--split", "test", *options, "-o", folder / "single.posterior.h5")
+    with h5py.File(flow) as file, h5py.File(folder / "single.posterior.h5") as drawn:
+        test = file["split/simulation"].asstr()[file["split/part"][()] == 2]
+        assert sorted(order[drawn["index"][()]]) == sorted(int(one) for one in test)
+
+
+def test_a_foreign_log_uniform_parameter_is_recognised(folder: Path) -> None:
+    stream = np.random.default_rng(3)
+    a = np.exp(stream.uniform(np.log(0.25), np.log(4), 240))
+    with h5py.File(folder / "foreign.h5", "w") as file:
+        file["p"], file["x"] = a[:, None], np.log(a)[:, None] + stream.normal(size=(240, 3))
+    options = ["--parameters", "p", "--data", "x", "--names", "A", *QUICK, "--transform", "none"]
+    for bounds, prior in (("A=0.25:4", "log-uniform"), ("A=0.25:4:uniform", "uniform")):
+        path = folder / f"{prior}.flow.h5"
+        done("train-flow", folder / "foreign.h5", *options, "--bounds", bounds, "-o", path)
+        with h5py.File(path) as file:
+            assert list(file["parameters"].attrs["prior"]) == [prior]
+
+
+def test_nothing_is_learned_from_what_never_varies(folder: Path) -> None:
+    theta, x = linear(240, 1)
+    theta[:, 1] = 0.8
+    assert "sigma_8 never varies" in refused("train-flow", write(folder / "fixed.h5", theta, x), *QUICK)
+    theta, x = linear(240, 1)
+    assert "the same in every training row" in refused(
+        "train-flow", write(folder / "flat.h5", theta, 0 * x + 1), *QUICK
+    )
+
+
+def test_numbers_that_make_no_sense(sims: Path) -> None:
+    for options, told in (
+        (["--ensemble", "0"], "expected at least 1 member, found 0"),
+        (["--weight-decay", "-1"], "--weight-decay"),
+        (["--embedding", "mlp", "--embedding-features", "0"], "--embedding-features"),
+    ):
+        assert told in refused("train-flow", sims, *options)

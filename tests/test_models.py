@@ -66,7 +66,9 @@ def of(theta: np.ndarray | None, parameters: Parameters | None, *summaries: Summ
     """A catalog in memory, as ``catalog.read`` would give it."""
     count = len(summaries[0].values)
     ids = np.arange(count).astype(str)
-    made = Catalog(Path(name), parameters, theta, summaries, ids, np.arange(count), prior_declared=True)
+    made = Catalog(
+        Path(name), parameters, theta, summaries, ids, np.arange(count), declared=frozenset(parameters.names)
+    )
     return replace(made, fingerprint=catalogs.fingerprint(made))
 
 

@@ -128,7 +128,7 @@ def test_a_failing_write_leaves_the_old_file(path, monkeypatch):
     before = path.read_bytes()
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(UserError, match="No space left"):
-        storage.write(path, Record("model", {}), force=True)
+        storage.write(path, Record("posterior", {}), force=True)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -161,14 +161,25 @@ def test_an_existing_output_is_refused_unless_forced(path):
     with pytest.raises(UserError, match="--force"):
         storage.write(path, Record("model", {}))
     assert path.read_bytes() == before
-    storage.write(path, Record("model", {}), force=True)
-    assert storage.kind_of(path) == "model"
+    with pytest.raises(UserError, match="--force replaces a model file only, found posterior"):
+        storage.write(path, Record("model", {}), force=True)  # a posterior given for a model by a slip
+    assert path.read_bytes() == before
+    storage.write(path, Record("posterior", {}), force=True)
+    assert path.read_bytes() != before
+
+
+def test_force_never_replaces_somebody_elses_file(path):
+    virtual(path)  # no file of ours
+    before = path.read_bytes()
+    with pytest.raises(UserError, match="found one that is not ours"):
+        storage.write(path, RECORD, force=True)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_that_cannot_take_the_file_is_told(tmp_path, monkeypatch, force):
     with pytest.raises(UserError, match=r"missing does not exist") as error:
-        storage.refuse_existing(tmp_path / "missing" / "file.h5", force)
+        storage.refuse_existing(tmp_path / "missing" / "file.h5", "model", force)
     assert one_line(error)
     with pytest.raises(UserError, match=r"exists already|is a folder"):
         storage.refuse_existing(tmp_path, force)
@@ -340,7 +351,8 @@ def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
     path.with_name("two.h5").write_text("no HDF5")
     with pytest.raises(UserError, match=r"two.h5: is no HDF5 file"):
         storage.load(path, "x")
-    storage.write(path.with_name("two.h5"), Record("model", {}), force=True)
+    path.with_name("two.h5").unlink()
+    storage.write(path.with_name("two.h5"), Record("model", {}))
     with pytest.raises(UserError, match=r"wants a part that is missing: .*two.h5 x"):
         storage.load(path, "x")
     virtual(path.with_name("two.h5"), "three.h5")

@@ -39,7 +39,11 @@ def evaluate(
     from cosmoinfer import metrics, posterior, storage
     from cosmoinfer.cli import inputs, sample
     from cosmoinfer.errors import GateFailed, UserError
+    from cosmoinfer.metrics.gate import parse
 
+    gates = fail_if or []
+    for gate in gates:
+        parse(gate)  # before any work
     terminal = Terminal(say.json, say.quiet)
     output = output or file.with_name(f"{file.stem}.metrics.h5")
     kind = storage.kind_of(file)
@@ -48,7 +52,9 @@ def evaluate(
             raise UserError(f"{file}: is a model; name its catalog too: cosmoinfer evaluate {file} CATALOG")
         task = sample.Task.prepare(file, catalog, reading, run, part, rows, draws, skip_failed)
         meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
-        document = measure(lambda: task.draw(terminal), meta, run.seed, output, terminal, say.force)
+        document = measure(
+            lambda: of_part(task.draw(terminal), file, part, terminal), meta, run.seed, output, terminal, say.force
+        )
     else:
         if catalog is not None:
             raise UserError(f"{file}: is a posterior and holds its truths; a catalog goes with a model only")
@@ -56,7 +62,7 @@ def evaluate(
         meta = inputs.record("evaluate", {"part": part, "seed": run.seed}, {"posterior": storage.digest(file)})
         kept = of_part(drawn, file, part, terminal)
         document = measure(lambda: kept, meta, run.seed, output, terminal, say.force)
-    failed = [reason for gate in fail_if or [] if (reason := metrics.gate(document, gate))]
+    failed = [reason for gate in gates if (reason := metrics.gate(document, gate))]
     tell(terminal, document)
     if failed:
         raise GateFailed("; ".join(failed))
@@ -86,7 +92,7 @@ def measure(
     from cosmoinfer import metrics
     from cosmoinfer.cli import inputs
 
-    if inputs.stands(output, meta, terminal, force):
+    if inputs.stands(output, "metrics", meta, terminal, force):
         return metrics.read(output)
     document = metrics.evaluate(draw(), seed)
     metrics.write(output, document, meta, force)

@@ -33,6 +33,8 @@ def choose_split(sims: Catalog, options: SplitOptions) -> Split:
     """A split file, else the catalog's own /split, else by hash; every part must have a simulation."""
     fractions = options.fractions or split.FRACTIONS
     if options.split_file is not None:
+        if options.fractions is not None and storage.is_kind(options.split_file, "split"):
+            raise UserError(f"{options.split_file}: says where each simulation belongs; --fractions would not be heard")
         return split.from_file(options.split_file, sims.simulation, fractions, options.split_seed).complete()
     if sims.label is not None:
         if options.fractions is not None or options.split_seed:
@@ -84,12 +86,19 @@ def record(command: str, settings: Mapping[str, Any], inputs: Mapping[str, str])
     return {"version": __version__, "command": command, "settings": _jsonable(settings), "inputs": dict(inputs)}
 
 
-def stands(path: Path, meta: Mapping[str, Any], terminal: Terminal, force: bool) -> bool:
-    """Whether the very same output is there already; another one there is an error unless forced."""
+def stands(
+    path: Path, kind: str, meta: Mapping[str, Any], terminal: Terminal, force: bool, read: Path | None = None
+) -> bool:
+    """Whether the very same output is there already; another one there is an error unless forced.
+
+    read: an input of the same kind, which must not be the output.
+    """
+    if read is not None and path.exists() and path.samefile(read):
+        raise UserError(f"{path}: is read by this command; name another output")
     if not force and storage.same_run(path, meta):
         terminal.say(f"{path}: complete already, from the same settings and inputs")
         return True
-    storage.refuse_existing(path, force)
+    storage.refuse_existing(path, kind, force)
     return False
 
 

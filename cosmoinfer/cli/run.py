@@ -42,9 +42,9 @@ def run(
     from cosmoinfer.cli import evaluate, inputs, sample, split, train_flow
 
     terminal, step = Terminal(say.json, say.quiet), Terminal(say.json, say.quiet, within=True)
-    inputs.make_folder(output)
     files = {name: output / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     sims, how = inputs.read_catalog(catalog, reading)
+    inputs.make_folder(output)
     parts = split.write(step, sims, splitting, files["split"], say.force)
     train_flow.fit(step, sims, how, parts, given(flow, network, training), run, files["flow"], say.force)
     drawn = sample.write(

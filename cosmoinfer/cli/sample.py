@@ -66,7 +66,7 @@ def write(
     from cosmoinfer.cli import inputs
 
     task = Task.prepare(model, catalog, reading, run, part, rows, draws, skip_failed)
-    if inputs.stands(output, task.meta, terminal, force):
+    if inputs.stands(output, "posterior", task.meta, terminal, force):
         return posterior.read(output)
     drawn = task.draw(terminal)
     posterior.write(output, drawn, task.meta, force)

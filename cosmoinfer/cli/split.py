@@ -34,7 +34,7 @@ def write(terminal: Terminal, sims: "Catalog", splitting: SplitOptions, output: 
     settings = {"fractions": splitting.fractions or splits.FRACTIONS, "split_seed": splitting.split_seed}
     fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(found)}
     meta = inputs.record("split", settings, fingerprints)
-    if not inputs.stands(output, meta, terminal, force):
+    if not inputs.stands(output, "split", meta, terminal, force, splitting.split_file):
         splits.write(output, found, meta, force)
     train, validation, test = found.sizes
     terminal.result(f"{output}: {train} simulations train, {validation} validate, {test} test")

@@ -83,7 +83,7 @@ def fit(
         fingerprints["summary"] = storage.digest(summary)
     settings = {"recipe": recipe, "reading": how, "seed": run.seed, **hardware.settings(device)}
     meta = inputs.record("train-flow", settings, fingerprints)
-    if inputs.stands(output, meta, terminal, force):
+    if inputs.stands(output, "model", meta, terminal, force, summary):
         terminal.document({"output": str(output), "complete": True})
         return
     frame = fit_frame(sims, split, how, recipe.transform)

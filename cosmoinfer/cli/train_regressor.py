@@ -35,6 +35,7 @@ def train_regressor(
     from cosmoinfer import hardware, models
     from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs
+    from cosmoinfer.losses import LOSSES
     from cosmoinfer.models.fit import Bench, fit_regressor
     from cosmoinfer.models.frame import choices, fit_frame
     from cosmoinfer.models.recipes import regressor_recipe
@@ -49,16 +50,17 @@ def train_regressor(
     settings = {"recipe": recipe, "reading": how, "seed": run.seed, **hardware.settings(device)}
     fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(split)}
     meta = inputs.record("train-regressor", settings, fingerprints)
-    if inputs.stands(output, meta, terminal, say.force):
+    if inputs.stands(output, "model", meta, terminal, say.force):
         terminal.document({"output": str(output), "complete": True})
         return
     frame = fit_frame(sims, split, how, recipe.transform)
     for line in choices(frame, sims):
         terminal.say(line)
     names = ", ".join(name for name, _ in recipe.networks)
-    terminal.say(f"training {recipe.ensemble} x {names}, loss {recipe.loss}")
+    score = LOSSES[recipe.loss].score_name or recipe.loss
+    terminal.say(f"training {recipe.ensemble} x {names}, loss {recipe.loss}; the validation rows judge by {score}")
     model = fit_regressor(sims, frame, recipe, Bench(device, run.seed, terminal.say, terminal.epochs()))
     models.write(output, model, meta, say.force)
     validation = float(model.stacks[0].history.best_validation.mean())
-    terminal.result(f"{output}: {recipe.ensemble} x {names}; validation {recipe.loss} of a member {validation:.4f}")
-    terminal.document({"output": str(output), "validation_loss": validation, "rows": rows})
+    terminal.result(f"{output}: {recipe.ensemble} x {names}; validation {score} of a member {validation:.4f}")
+    terminal.document({"output": str(output), "validation": validation, "score": score, "rows": rows})

@@ -28,7 +28,7 @@ def _constrained(document: dict[str, Any]) -> str:
     told = [
         f"{name} (R2 {_short(accuracy['r2'][name])}, typical error {_short(accuracy['rmse'][name], '.2g')})"
         for name, words in document["verdict"]["parameters"].items()
-        if "r2" in accuracy and not words.startswith(UNCONSTRAINED)
+        if not words.startswith(UNCONSTRAINED) and accuracy.get("r2", {}).get(name, {}).get("value") is not None
     ]
     return f"Constrained: {', '.join(told)}." if told else ""
 

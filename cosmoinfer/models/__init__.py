@@ -62,7 +62,8 @@ def _unpack(record: storage.Record, prefix: str) -> Model:
         regressors = read_stacks(arrays, build_regressor)
         shift, scale = arrays["target/shift"], arrays["target/scale"]
         return RegressorModel(frame, config["loss"], shift, scale, regressors, arrays["mixture"])
-    support = Support(config["support"], frame.parameters, arrays["support/shift"], arrays["support/scale"])
+    loose = frozenset(config["unconstrained"])
+    support = Support(config["support"], frame.parameters, arrays["support/shift"], arrays["support/scale"], loose)
     summary = _unpack(record, "summary/") if "summary/config" in record.arrays else None
     assert not isinstance(summary, FlowModel)
     return FlowModel(frame, support, read_stacks(arrays, build_flow), arrays["mixture"], summary)

@@ -124,12 +124,15 @@ def _choose_support(
     train = theta[frame.split.rows(catalog.simulation, "train")]
     auto = recipe.support == "auto"
     names = (SUPPORTS if _any_bound(frame) else SUPPORTS[:1]) if auto else (recipe.support,)
-    supports = [fit_support(name, frame.parameters, train) for name in names]
+    rows = frame.split.rows(catalog.simulation, "validation")[:COMPARING_ROWS]
+    loose = _unconstrained(catalog, frame, rows) if auto else frozenset()
+    supports = [fit_support(name, frame.parameters, train, loose) for name in names]
     if len(names) == 1:
         return supports[0]
     stack, members = recipe.stacks[0], min(PILOT_MEMBERS, recipe.ensemble)
     pilot = replace(stack, training=replace(stack.training, epochs=max(1, stack.training.epochs // PILOT_SHARE)))
-    rows = frame.split.rows(catalog.simulation, "validation")[:COMPARING_ROWS]
+    if loose:
+        bench.say(f"probit in any case, since ridge finds next to nothing about them: {', '.join(sorted(loose))}")
     scores = []
     for support in supports:
         bench.say(f"pilot: support {support.name}")
@@ -140,6 +143,14 @@ def _choose_support(
     told = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
     bench.say(f"mean log_prob of the validation rows: {told}; taken: support {names[chosen]}")
     return supports[chosen]
+
+
+def _unconstrained(catalog: Catalog, frame: Frame, rows: np.ndarray) -> frozenset[str]:
+    """Parameters of which the ridge reference explains less than a tenth on the validation rows."""
+    _, theta = catalog.training()
+    residual = ((theta[rows] - frame.references(catalog, rows)) ** 2).sum(axis=0)
+    r2 = 1 - residual / np.maximum(((theta[rows] - theta[rows].mean(axis=0)) ** 2).sum(axis=0), 1e-300)
+    return frozenset(name for name, one in zip(frame.parameters.names, r2, strict=True) if one < 0.1)
 
 
 def _fit_stack(
@@ -165,7 +176,10 @@ def _fit_stack(
 
 
 def _weigh(catalog: Catalog, models: list[FlowModel], recipe: FlowRecipe, bench: Bench) -> np.ndarray:
-    """The share of each architecture in the mixture, (K,)."""
+    """The share of each architecture in the mixture, (K,).
+
+    Of truncated flows before renormalisation: it is their unnormalised mixture that is renormalised.
+    """
     if len(models) == 1:
         return np.ones(1)
     _, theta = catalog.training()

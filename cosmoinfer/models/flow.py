@@ -227,7 +227,7 @@ class FlowModel:
         yield "support/scale", self.support.scale
 
     def config(self) -> dict[str, Any]:
-        return {"support": self.support.name}
+        return {"support": self.support.name, "unconstrained": sorted(self.support.unconstrained)}
 
 
 def _most_likely(accepted: int) -> float:

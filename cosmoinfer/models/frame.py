@@ -16,7 +16,8 @@ from cosmoinfer.split import PARTS, Split
 
 @dataclass(frozen=True)
 class Frame:
-    """shapes, kinds, periodic: one entry a summary. seen: (n, 2) hashes of the training rows (theta and x)."""
+    """shapes, kinds, periodic: one entry a summary. seen: (n, 2) hashes of the training rows (theta and x).
+    judged: the same of the validation rows, which chose epoch, support and mixture."""
 
     parameters: Parameters
     names: tuple[str, ...]
@@ -28,6 +29,7 @@ class Frame:
     reading: Reading
     fingerprint: str
     seen: np.ndarray
+    judged: np.ndarray
     reference: Ridge
 
     def data(self, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -68,11 +70,11 @@ class Frame:
         """
         if part is None and not self.own(catalog):
             everything = np.arange(len(catalog))
-            trained = self.trained_on(catalog, everything)
-            if trained.any():
+            used = self.parts(catalog, everything) < 2
+            if used.any():
                 raise UserError(
-                    f"{catalog.path}: the model was trained on {int(trained.sum())} of these {len(catalog)} rows (row "
-                    f"{listed(catalog.index[trained])}); --split test takes the others, --split train those"
+                    f"{catalog.path}: the model was trained on or chosen by {int(used.sum())} of these {len(catalog)} "
+                    f"rows (row {listed(catalog.index[used])}); --split test takes the others, --split train those"
                 )
             return everything
         part = part or "test"
@@ -87,10 +89,11 @@ class Frame:
         return chosen
 
     def parts(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
-        """The part of each row, (n,): from the split in its own catalog; elsewhere train if seen, else test."""
+        """The part of each row, (n,): from the split in its own catalog; elsewhere told by content, test if unknown."""
         if self.own(catalog):
             return self.split.of(catalog.simulation[rows])
-        return np.where(self.trained_on(catalog, rows), 0, 2).astype(np.uint8)
+        judged = np.isin(catalog.hashes(rows)[:, 1], self.judged[:, 1])
+        return np.where(self.trained_on(catalog, rows), 0, np.where(judged, 1, 2)).astype(np.uint8)
 
     def trained_on(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """(n,) bool: whether the data of the row were among the training rows."""
@@ -103,6 +106,7 @@ class Frame:
             "split/simulation": self.split.simulation,
             "split/part": self.split.part,
             "seen": self.seen,
+            "judged": self.judged,
             "reference/weights": self.reference.weights,
             "reference/offset": self.reference.offset,
         }
@@ -142,6 +146,7 @@ class Frame:
             Reading(**reading),
             config["fingerprint"],
             arrays["seen"],
+            arrays["judged"],
             Ridge(arrays["reference/weights"], arrays["reference/offset"]),
         )
 
@@ -150,8 +155,8 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str) 
     """All scalings from the training rows, all of them, and from nothing else."""
     parameters, theta = catalog.training()
     rows = split.rows(catalog.simulation, "train")
-    if not catalog.prior_declared:
-        parameters = recognise_log_uniform(parameters, theta[rows])
+    parameters = recognise_log_uniform(parameters, theta[rows], catalog.declared)
+    _check_variation(catalog, parameters, theta[rows], rows)
     standardizers = tuple(
         fit_standardizer(lambda one=summary: one.blocks(rows), summary.kind == "vector", transform)  # type: ignore[misc]
         for summary in catalog.summaries
@@ -167,9 +172,24 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str) 
         reading,
         catalog.fingerprint,
         catalog.hashes(rows),
+        catalog.hashes(split.rows(catalog.simulation, "validation")),
         Ridge(np.zeros((0, len(parameters))), np.zeros(len(parameters))),
     )
     return replace(frame, reference=fit_ridge(frame.data(catalog, rows), theta[rows]))
+
+
+def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray, rows: np.ndarray) -> None:
+    """A parameter that never varies has a density without bound; data that never vary teach nothing."""
+    constant = [name for name, varies in zip(parameters.names, np.ptp(theta, axis=0) > 0, strict=True) if not varies]
+    if constant:
+        raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; --infer leaves it out")
+    first = [summary.read(rows[:1]) for summary in catalog.summaries]
+    if all(
+        (block == one).all()
+        for summary, one in zip(catalog.summaries, first, strict=True)
+        for block in summary.blocks(rows)
+    ):
+        raise UserError(f"{catalog.path}: the data are the same in every training row")
 
 
 def choices(frame: Frame, catalog: Catalog) -> list[str]:
@@ -178,9 +198,9 @@ def choices(frame: Frame, catalog: Catalog) -> list[str]:
     guessed = [
         name
         for name, prior in zip(frame.parameters.names, frame.parameters.prior, strict=True)
-        if prior == "log-uniform"
+        if prior == "log-uniform" and name not in catalog.declared
     ]
-    if not catalog.prior_declared and guessed:
+    if guessed:
         lines.append(f"taken as log-uniform, as the training rows prefer it: {', '.join(guessed)}")
     for name, standardizer in zip(frame.names, frame.standardizers, strict=True):
         if standardizer.log.any():
@@ -200,6 +220,8 @@ def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
 def as_read_by(reading: Reading, given: Reading) -> Reading:
     """How to read a catalog for a model: as the model's own was read, but for what the command line says."""
     empty = Reading()
+    if given.features and given.features != reading.features:
+        raise UserError(f"--features {listed(given.features)}: the model has scale cuts of its own, which hold")
     said = {key: value for key, value in asdict(given).items() if value != getattr(empty, key)}
     layout = ("parameters", "data", "kind", "simulation", "rows_per_simulation", "names", "bounds")
     base = replace(reading, **{key: getattr(empty, key) for key in layout}) if said.keys() & set(layout) else reading

@@ -76,7 +76,7 @@ def flow_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]]) -> F
         tuple(stacks),
         _known("--support", given.get("support") or support, (*SUPPORTS, "auto")),
         _known("--transform", given.get("transform") or "auto", TRANSFORMS),
-        _members(given.get("ensemble") or _ensemble(shapes)),
+        _members(_said(given.get("ensemble"), _ensemble(shapes))),
     )
 
 
@@ -109,7 +109,7 @@ def flow_defaults(rows: int, shapes: Sequence[tuple[int, ...]]) -> list[StackRec
     """
     embedding = tuple("mlp" if len(shape) == 1 else "cnn" for shape in shapes)
     plain = tuple("none" if len(shape) == 1 else "cnn" for shape in shapes)
-    mlp, cnn = MLP(hidden=128, layers=2), CNN()
+    mlp, cnn = MLP(hidden=128, layers=2), CNN(hidden=8 if rows < 3000 else 16)
     if rows < 1000:
         maf, nsf, embedding = MAF(hidden=128, dropout=0.2), NSF(hidden=128, dropout=0.2), plain
     elif rows < 3000:
@@ -127,8 +127,8 @@ def _training(rows: int, shapes: Sequence[tuple[int, ...]]) -> Training:
     """So many steps, fewer for a CNN; batches of 100 rows, of 256 from 3,000 rows on."""
     batch, steps = (100, 2100) if rows < 3000 else (256, 5000)
     if not _vectors(shapes):
-        steps //= 2
-    return Training(epochs=min(300, max(40, round(steps * batch / rows))), batch_size=batch)
+        steps = 280 if rows < 3000 else 2000  # 700 maps: best near the 250th step; in a longer schedule far worse
+    return Training(epochs=min(300, max(20, round(steps * batch / rows))), batch_size=batch)
 
 
 def _overridden(stack: StackRecipe, given: Given, shapes: Sequence[tuple[int, ...]]) -> StackRecipe:
@@ -136,7 +136,9 @@ def _overridden(stack: StackRecipe, given: Given, shapes: Sequence[tuple[int, ..
     _known("--embedding", name, EMBEDDINGS)
     embedding = stack.embedding if name == "auto" else (name,) * len(shapes)
     embedded = {key.removeprefix("embedding_"): value for key, value in given.items() if key.startswith("embedding_")}
-    features = embedded.pop("features", None) or stack.features
+    features = _said(embedded.pop("features", None), stack.features)
+    if features < 1:
+        raise UserError(f"--embedding-features: expected at least 1, found {features}")
     if any(value is not None for value in embedded.values()) and set(embedding) == {"none"}:
         raise UserError("--embedding-...: there is no embedding to set; --embedding mlp or cnn makes one")
     return replace(
@@ -174,7 +176,7 @@ def regressor_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]])
         32,
         _known("--loss", given.get("loss") or "moment", LOSSES),
         _known("--transform", given.get("transform") or "auto", TRANSFORMS),
-        _members(given.get("ensemble") or _ensemble(shapes)),
+        _members(_said(given.get("ensemble"), _ensemble(shapes))),
         override(training, {key: given.get(key) for key in _OF_TRAINING}, "training"),
     )
 
@@ -190,7 +192,8 @@ def override(recipe: Recipe, given: Given, what: str) -> Recipe:
     has = [field.name for field in fields(recipe) if field.name in _OPTIONS]  # type: ignore[arg-type]
     for key in said:
         if key not in has:
-            raise UserError(f"{what} has no {_flag(key)}; it has {', '.join(_flag(name) for name in has)}")
+            own = ", ".join(_flag(name) for name in has) or "none to set"
+            raise UserError(f"{what} has no {_flag(key)}; it has {own}")
     if "activation" in said:
         _known("--activation", said["activation"], ACTIVATIONS)
     for key in ("layers", "hidden", "blocks", "bins", "kernel"):
@@ -199,6 +202,10 @@ def override(recipe: Recipe, given: Given, what: str) -> Recipe:
     if not 0 <= said.get("dropout", 0) < 1:
         raise UserError(f"--dropout: expected a share in [0, 1), found {said['dropout']:g}")
     return replace(recipe, **said)  # type: ignore[type-var]
+
+
+def _said(value: Any, default: Any) -> Any:
+    return default if value is None else value
 
 
 def _flag(name: str) -> str:

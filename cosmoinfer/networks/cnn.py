@@ -41,6 +41,10 @@ class _ConvolutionalNetwork(nn.Module):
         stages = recipe.layers or max(1, int(math.log2(min(shape[1:]) / 4)) if min(shape[1:]) >= 8 else 1)
         if min(shape[1:]) < 2**stages:
             raise UserError(f"--layers {stages}: pooling by two as often leaves nothing of data of shape {shape}")
+        if recipe.kernel > min(shape[1:]) // 2**stages:
+            raise UserError(
+                f"--kernel {recipe.kernel}: wider than what {stages} poolings leave of data of shape {shape}"
+            )
         self.members, self.dimensions = len(generators), len(shape) - 1
         self.activation = ACTIVATIONS[recipe.activation]
         channels = [shape[0], *(recipe.hidden * min(8, 2**stage) for stage in range(stages + 1))]
