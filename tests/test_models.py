@@ -30,7 +30,7 @@ from cosmoinfer.models.stack import Stack, generators
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.scaling import EDGE, SUPPORTS, Support
+from cosmoinfer.scaling import EDGE, FAR, SUPPORTS, Support
 from cosmoinfer.split import by_hash
 from cosmoinfer.training import Training
 
@@ -67,7 +67,7 @@ def of(theta: np.ndarray | None, parameters: Parameters | None, *summaries: Summ
     count = len(summaries[0].values)
     ids = np.arange(count).astype(str)
     made = Catalog(
-        Path(name), parameters, theta, summaries, ids, np.arange(count), declared=frozenset(parameters.names)
+        Path(name), parameters, theta, summaries, ids, np.arange(count), declared=frozenset(parameters.names if parameters else ())
     )
     return replace(made, fingerprint=catalogs.fingerprint(made))
 
@@ -137,7 +137,8 @@ def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
     Next to none, for any support.
     """
     u = support.parameters.cdf(theta)
-    return (np.minimum(u, 1 - u) < EDGE) & (support.name != "truncate")
+    nearest = {"probit": EDGE, "soft": FAR, "truncate": 0.0}[support.name]
+    return np.minimum(u, 1 - u) < nearest
 
 
 def agree(counts: np.ndarray, expected: np.ndarray) -> bool:
@@ -465,7 +466,7 @@ def impatient(monkeypatch):
 
 
 def test_a_row_outside_the_box_is_an_error_that_names_it(impatient):
-    with pytest.raises(UserError, match=r"far.h5: row 4: only 0 of 20000 draws fell inside.*--skip-failed"):
+    with pytest.raises(UserError, match=r"far.h5: row 4: only 0 of 10000 draws fell inside.*--skip-failed"):
         sampled(flow_of("maf", 1, 1, "truncate"), far_away(4), [2, 4, 6], 100)
 
 
@@ -708,7 +709,7 @@ def test_a_renumbered_copy_of_a_training_row_is_recognised():
     theta, x = other.theta.copy(), other.summaries[0].values.copy()
     theta[20], x[20] = sims.theta[seen], sims.summaries[0].values[seen]
     mixed = of(theta, other.parameters, replace(other.summaries[0], values=x), name="mixed.h5")
-    with pytest.raises(UserError, match=r"mixed.h5: the model was trained on 1 of these 50 rows \(row 20\)"):
+    with pytest.raises(UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"):
         frame.rows(mixed, None)
     assert frame.rows(mixed, "train").tolist() == [20]
     assert 20 not in frame.rows(mixed, "test") and len(frame.rows(mixed, "test")) == 49

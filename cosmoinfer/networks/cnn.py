@@ -41,7 +41,7 @@ class _ConvolutionalNetwork(nn.Module):
         stages = recipe.layers or max(1, int(math.log2(min(shape[1:]) / 4)) if min(shape[1:]) >= 8 else 1)
         if min(shape[1:]) < 2**stages:
             raise UserError(f"--layers {stages}: pooling by two as often leaves nothing of data of shape {shape}")
-        if recipe.kernel > min(shape[1:]) // 2**stages:
+        if recipe.kernel // 2 > min(shape[1:]) // 2**stages:
             raise UserError(
                 f"--kernel {recipe.kernel}: wider than what {stages} poolings leave of data of shape {shape}"
             )
