@@ -67,7 +67,13 @@ def of(theta: np.ndarray | None, parameters: Parameters | None, *summaries: Summ
     count = len(summaries[0].values)
     ids = np.arange(count).astype(str)
     made = Catalog(
-        Path(name), parameters, theta, summaries, ids, np.arange(count), declared=frozenset(parameters.names if parameters else ())
+        Path(name),
+        parameters,
+        theta,
+        summaries,
+        ids,
+        np.arange(count),
+        declared=frozenset(parameters.names if parameters else ()),
     )
     return replace(made, fingerprint=catalogs.fingerprint(made))
 
@@ -709,7 +715,9 @@ def test_a_renumbered_copy_of_a_training_row_is_recognised():
     theta, x = other.theta.copy(), other.summaries[0].values.copy()
     theta[20], x[20] = sims.theta[seen], sims.summaries[0].values[seen]
     mixed = of(theta, other.parameters, replace(other.summaries[0], values=x), name="mixed.h5")
-    with pytest.raises(UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"):
+    with pytest.raises(
+        UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"
+    ):
         frame.rows(mixed, None)
     assert frame.rows(mixed, "train").tolist() == [20]
     assert 20 not in frame.rows(mixed, "test") and len(frame.rows(mixed, "test")) == 49

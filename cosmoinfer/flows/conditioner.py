@@ -1,5 +1,7 @@
 """The networks inside a flow: from the given parameters and the context to the numbers that shape each dimension."""
 
+from collections.abc import Generator
+
 import torch
 from torch import nn
 
@@ -51,3 +53,36 @@ class Conditioner(nn.Module):
             hidden = hidden + block(self.dropout(self.activation(hidden)))
         shapes = self.last(self.dropout(self.activation(hidden)))
         return shapes.reshape(len(shapes), self.features, -1)
+
+    def one_by_one(self, rows: int, context: torch.Tensor | None) -> Generator[torch.Tensor, torch.Tensor, None]:
+        """Of a masked one: the numbers of dimension 0, and of the next each time that a dimension's value is sent.
+
+        A hidden unit of degree d is final once d dimensions are known: each is computed once, in all one pass's work.
+        No dropout here.
+        """
+        features, hidden = self.features, self.first.weight.shape[2]
+        degrees = torch.arange(hidden) % features
+        order = torch.argsort(degrees, stable=True)
+        ends = [0, *torch.bincount(degrees, minlength=features).cumsum(0).tolist()]
+        first = self.first.allowed()[:, :, order]  # (M, features + C, H)
+        blocks = [block for block in self.blocks if isinstance(block, Linear)]
+        inner = [block.allowed()[:, order][:, :, order] for block in blocks]
+        last = self.last.allowed()[:, order]
+        members, outputs = len(first), last.shape[2] // features
+        start = self.first.bias[:, :, order].expand(-1, rows // members, -1)
+        if context is not None:
+            start = start + torch.bmm(context.reshape(members, -1, context.shape[1]), first[:, features:])
+        biases = [block.bias[:, :, order] for block in blocks]
+        known = start.new_zeros(members, rows // members, 0)
+        active: list[torch.Tensor] = [start.new_zeros(members, rows // members, 0) for _ in range(len(inner) + 1)]
+        for dimension in range(features):
+            begin, end = ends[dimension], ends[dimension + 1]
+            units = start[:, :, begin:end] + torch.bmm(known, first[:, :dimension, begin:end])
+            for number, (weight, bias) in enumerate(zip(inner, biases, strict=True)):
+                active[number] = torch.cat([active[number], self.activation(units)], dim=2)
+                units = units + bias[:, :, begin:end] + torch.bmm(active[number], weight[:, :end, begin:end])
+            active[-1] = torch.cat([active[-1], self.activation(units)], dim=2)
+            own = slice(dimension * outputs, (dimension + 1) * outputs)
+            shapes = self.last.bias[:, :, own] + torch.bmm(active[-1], last[:, :end, own])
+            value = yield shapes.reshape(rows, outputs)
+            known = torch.cat([known, value.reshape(members, -1, 1)], dim=2)

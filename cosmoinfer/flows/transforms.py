@@ -61,7 +61,7 @@ def halves(features: int, odd: bool) -> tuple[list[int], list[int]]:
 
 
 class Autoregressive(Transform):
-    """Each dimension is mapped, shaped by those before it and the context: one pass forward, D passes back."""
+    """Each dimension is mapped, shaped by those before it and the context: one pass forward, D steps back."""
 
     def __init__(self, elementwise: Elementwise, conditioner: Conditioner) -> None:
         super().__init__()
@@ -72,10 +72,16 @@ class Autoregressive(Transform):
         return outputs, log_slope.sum(-1)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        outputs = torch.zeros_like(inputs)
-        for _ in range(inputs.shape[1]):  # pass i makes dimension i final
-            outputs, log_slope = self.elementwise.inverse(inputs, self.conditioner(outputs, context))
-        return outputs, log_slope.sum(-1)
+        steps = self.conditioner.one_by_one(len(inputs), context)
+        shapes = next(steps)
+        values, log_slopes = [], []
+        for dimension in range(inputs.shape[1]):
+            value, log_slope = self.elementwise.inverse(inputs[:, dimension : dimension + 1], shapes[:, None])
+            values.append(value)
+            log_slopes.append(log_slope)
+            if dimension + 1 < inputs.shape[1]:
+                shapes = steps.send(value)
+        return torch.cat(values, dim=1), torch.cat(log_slopes, dim=1).sum(-1)
 
 
 class Reverse(Transform):

@@ -41,9 +41,13 @@ class Linear(nn.Module):
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self.weight if self.mask is None else self.weight * self.mask
+        weight = self.allowed()
         members, inputs, outputs = weight.shape
         return torch.baddbmm(self.bias, x.reshape(members, -1, inputs), weight).reshape(-1, outputs)
+
+    def allowed(self) -> torch.Tensor:
+        """The weights (M, inputs, outputs), zero where a way is forbidden."""
+        return self.weight if self.mask is None else self.weight * self.mask
 
 
 class Dropout(nn.Module):
