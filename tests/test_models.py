@@ -476,6 +476,12 @@ def test_a_row_outside_the_box_is_an_error_that_names_it(impatient):
         sampled(flow_of("maf", 1, 1, "truncate"), far_away(4), [2, 4, 6], 100)
 
 
+def test_few_draws_do_not_lift_the_bound_on_proposals(impatient):
+    """One draw is not hopeless for long: the bound on proposals ends it all the same."""
+    with pytest.raises(UserError, match=r"row 4: only 0 of 20000 draws fell inside"):
+        sampled(flow_of("maf", 1, 1, "truncate"), far_away(4), [4], 1)
+
+
 def test_skip_failed_leaves_the_row_out_and_draws_nothing_in_its_place(impatient):
     model, sims = flow_of("maf", 1, 1, "truncate"), far_away(4)
     found = sampled(model, sims, [6, 4, 2], 100, skip_failed=True)

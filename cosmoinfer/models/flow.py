@@ -186,7 +186,8 @@ class FlowModel:
         kept: list[np.ndarray] = []
         proposed, accepted = 0, 0
         while accepted < draws or proposed < NORMALISING_DRAWS:
-            if proposed and _most_likely(accepted) / proposed * MOST_PROPOSALS < draws:
+            hopeless = proposed and _most_likely(accepted) / proposed * MOST_PROPOSALS < draws
+            if hopeless or proposed >= MOST_PROPOSALS:
                 raise _TooLittleInside(f"only {accepted} of {proposed} draws fell inside the prior's box")
             theta = self.support.inverse(self._propose(contexts, NORMALISING_DRAWS, generator))
             inside = self.frame.parameters.inside(theta)

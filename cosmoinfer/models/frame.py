@@ -92,8 +92,9 @@ class Frame:
         """The part of each row, (n,): from the split in its own catalog; elsewhere told by content, test if unknown."""
         if self.own(catalog):
             return self.split.of(catalog.simulation[rows])
-        judged = np.isin(catalog.hashes(rows)[:, 1], self.judged[:, 1])
-        return np.where(self.trained_on(catalog, rows), 0, np.where(judged, 1, 2)).astype(np.uint8)
+        found = catalog.hashes(rows)[:, 1]  # of the data alone: an observation has no theta
+        judged = np.where(np.isin(found, self.judged[:, 1]), 1, 2)
+        return np.where(np.isin(found, self.seen[:, 1]), 0, judged).astype(np.uint8)
 
     def trained_on(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """(n,) bool: whether the data of the row were among the training rows."""
