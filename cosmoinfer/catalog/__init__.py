@@ -1,0 +1,23 @@
+"""A catalog of simulations: parameters beside data, row by row, in our layout or as somebody else stored them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from cosmoinfer.catalog.checks import check_box, finite, nonfinite_rows
+from cosmoinfer.catalog.cuts import narrow
+from cosmoinfer.catalog.layout import assemble
+from cosmoinfer.catalog.reading import Reading
+from cosmoinfer.catalog.rows import Catalog, Summary, fingerprint, view
+
+__all__ = ["Catalog", "Reading", "Summary", "assemble", "fingerprint", "narrow", "nonfinite_rows", "read"]
+
+
+def read(path: Path, reading: Reading | None = None) -> Catalog:
+    """A catalog that a training can trust: finite, consistent, inside its box; else a UserError that says where."""
+    reading = reading or Reading()
+    catalog = finite(assemble(path, reading), reading.drop_nonfinite)
+    if catalog.parameters is not None and catalog.theta is not None:
+        check_box(catalog, catalog.parameters, catalog.theta)
+    catalog = replace(catalog, fingerprint=fingerprint(catalog))
+    narrowed = narrow(catalog, reading)
+    return replace(narrowed, view=view(narrowed, cut=narrowed.summaries is not catalog.summaries))

@@ -1,0 +1,53 @@
+"""What a training must be able to trust: finite numbers, inside their box."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cosmoinfer.catalog.rows import Catalog
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.parameters import Parameters
+
+
+def finite(catalog: Catalog, drop: bool) -> Catalog:
+    """Refuse NaN and inf, or leave those rows out."""
+    bad = nonfinite_rows(catalog)
+    if not bad.any():
+        return catalog
+    rows = np.flatnonzero(bad)
+    if not drop:
+        raise UserError(
+            f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf (row {listed(rows)}); "
+            "--drop-nonfinite goes on without them"
+        )
+    if bad.all():
+        raise UserError(f"{catalog.path}: every one of its {len(catalog)} rows holds NaN or inf")
+    kept = catalog.take(np.flatnonzero(~bad))
+    return replace(kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf (row {listed(rows)})"))
+
+
+def nonfinite_rows(catalog: Catalog) -> np.ndarray:
+    """(N,) whether a parameter or a datum of the row is NaN or infinite."""
+    bad = np.zeros(len(catalog), dtype=bool)
+    if catalog.theta is not None:
+        bad |= ~np.isfinite(catalog.theta).all(axis=1)
+    for summary in catalog.summaries:
+        blocks = summary.blocks(np.arange(len(catalog)))
+        bad |= np.concatenate([~np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in blocks])
+    return bad
+
+
+def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> None:
+    outside = np.flatnonzero(~parameters.inside(theta))
+    if len(outside):
+        row = outside[0]
+        column = next(
+            c
+            for c in range(len(parameters))
+            if not parameters.take([parameters.names[c]]).inside(theta[row, c : c + 1])
+        )
+        raise UserError(
+            f"{catalog.path}: {len(outside)} rows lie outside the declared box (row {listed(catalog.index[outside])}); "
+            f"{parameters.names[column]} = {theta[row, column]:g} is not in "
+            f"{parameters.low[column]:g}..{parameters.high[column]:g}"
+        )

@@ -1,0 +1,182 @@
+"""What stands where in a file, in our layout or as somebody else stored it: from datasets to a catalog.
+
+Shapes are checked here, values are not.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cosmoinfer import storage
+from cosmoinfer.catalog.reading import AXES, Reading
+from cosmoinfer.catalog.rows import Catalog, Summary
+from cosmoinfer.errors import UserError
+from cosmoinfer.parameters import Parameters
+
+TOLD_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
+
+
+def assemble(path: Path, reading: Reading) -> Catalog:
+    """What the file says, shapes checked, values not yet: what an audit looks at."""
+    contents = storage.contents(path)
+    notes: list[str] = []
+    summaries = tuple(_summary(path, contents[name], reading.kind, notes) for name in _data(path, contents, reading))
+    counts = {summary.name: len(summary.values) for summary in summaries}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"/{name} {count}" for name, count in counts.items())
+        raise UserError(f"{path}: the summaries have different numbers of rows: {told}")
+    count = next(iter(counts.values()))
+    if count == 0:
+        raise UserError(f"{path}: /{summaries[0].name} has no rows")
+    simulation = _simulation(path, contents, reading, count)
+    parameters, theta = _parameters(path, contents, reading, simulation, count, notes)
+    label = storage.load(path, "split") if "split" in contents else None
+    if label is not None and len(label) != count:
+        raise UserError(f"{path}: /split has {len(label)} rows, the data have {count}")
+    declared: frozenset[str] = frozenset()
+    if parameters is not None:
+        written = "prior" in contents[reading.parameters.strip("/") or "parameters"].attributes and not reading.names
+        declared = frozenset(parameters.names if written else ()) | declared_in(reading.bounds)
+    return Catalog(
+        path, parameters, theta, summaries, simulation, np.arange(count), label, declared, notes=tuple(notes)
+    )
+
+
+def _data(path: Path, contents: dict[str, storage.Dataset], reading: Reading) -> list[str]:
+    if reading.data:
+        names = [name.strip("/") for name in reading.data]
+        for name in names:
+            if name not in contents:
+                raise UserError(f"{path}: has no dataset /{name}; it holds {_told(contents)}")
+        return names
+    names = [name for name in contents if name == "data" or name.startswith("data/")]
+    if not names:
+        raise UserError(f"{path}: has no /data; it holds {_told(contents)}; name the data with --data")
+    return names
+
+
+def _told(contents: dict[str, storage.Dataset]) -> str:
+    return ", ".join(f"/{name} {found.shape}" for name, found in contents.items()) or "nothing"
+
+
+def _summary(path: Path, found: storage.Dataset, kind: str, notes: list[str]) -> Summary:
+    axes = len(found.shape) - 1
+    if not kind:
+        kind = str(found.attributes.get("kind", ""))
+    if not kind:
+        if axes not in TOLD_BY_AXES:
+            raise UserError(f"{path}: /{found.path} has {axes + 1} axes; expected 2 to 5 (rows first)")
+        kind = TOLD_BY_AXES[axes]
+        notes.append(f"/{found.path}: taken as {kind}, told by its {axes + 1} axes")
+    if kind not in AXES:
+        raise UserError(f"{path}: /{found.path} is of kind {kind!r}; there are {', '.join(AXES)}")
+    values = storage.load(path, found.path)
+    if values.dtype.kind not in "fiu":
+        raise UserError(f"{path}: /{found.path} holds {values.dtype}; expected numbers")
+    if axes == AXES[kind] - 1 and kind in ("map", "grid"):
+        values = values[:, None]  # one channel
+    if values.size == 0 and len(values):
+        raise UserError(f"{path}: /{found.path} has shape {found.shape}: nothing to learn from")
+    if values.ndim - 1 != AXES[kind]:
+        raise UserError(f"{path}: /{found.path} has shape {found.shape}, which is no {kind}")
+    return Summary(found.path, kind, values, bool(found.attributes.get("periodic", kind in ("map", "grid"))))
+
+
+def _simulation(path: Path, contents: dict[str, storage.Dataset], reading: Reading, count: int) -> np.ndarray:
+    if reading.rows_per_simulation:
+        if count % reading.rows_per_simulation:
+            raise UserError(
+                f"{path}: {count} rows are no multiple of --rows-per-simulation {reading.rows_per_simulation}"
+            )
+        return (np.arange(count) // reading.rows_per_simulation).astype(str)
+    name = reading.simulation.strip("/") or "simulation"
+    if name not in contents and not reading.simulation:
+        return np.arange(count).astype(str)
+    ids = storage.load(path, name)
+    if ids.shape != (count,):
+        raise UserError(f"{path}: /{name} has shape {ids.shape}; expected ({count},), one id a row")
+    if ids.dtype.kind == "f":
+        raise UserError(f"{path}: /{name} holds {ids.dtype}; expected integers or strings")
+    return ids.astype(str)
+
+
+def _parameters(
+    path: Path,
+    contents: dict[str, storage.Dataset],
+    reading: Reading,
+    simulation: np.ndarray,
+    count: int,
+    notes: list[str],
+) -> tuple[Parameters | None, np.ndarray | None]:
+    name = reading.parameters.strip("/") or "parameters"
+    if name not in contents and not reading.parameters:
+        return None, None
+    theta = storage.load(path, name)
+    theta = theta[:, None] if theta.ndim == 1 else theta
+    if theta.ndim != 2 or theta.dtype.kind not in "fiu":
+        raise UserError(f"{path}: /{name} has shape {theta.shape} of {theta.dtype}; expected (N, P) numbers")
+    theta = _a_row_each(path, name, theta.astype(np.float64), simulation, count, reading)
+    attributes = dict(contents[name].attributes)
+    if reading.names:
+        attributes = {"names": reading.names}  # another person's names void what stood under the old ones
+    elif "names" not in attributes:
+        attributes["names"] = tuple(f"parameter_{column}" for column in range(theta.shape[1]))
+        notes.append(f"/{name}: has no names; called {', '.join(attributes['names'])}")
+    named = np.size(attributes["names"])
+    if named != theta.shape[1]:
+        given = "--names" if reading.names else "the attribute names"
+        raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {given} has {named}")
+    parameters = Parameters.from_attributes(attributes)
+    if reading.bounds:
+        parameters = bounded(parameters, reading.bounds)
+    free = [
+        one
+        for one, low, high in zip(parameters.names, parameters.low, parameters.high, strict=True)
+        if not np.isfinite([low, high]).all()
+    ]
+    if free:
+        notes.append(f"no box known for {', '.join(free)}: taken as unbounded (--bounds declares one)")
+    return parameters, theta
+
+
+def _a_row_each(
+    path: Path, name: str, theta: np.ndarray, simulation: np.ndarray, count: int, reading: Reading
+) -> np.ndarray:
+    """One row of parameters a row of data; parameters per simulation are repeated."""
+    per = reading.rows_per_simulation
+    if len(theta) == count:
+        return theta
+    if per and len(theta) * per == count:
+        return np.repeat(theta, per, axis=0)
+    numbered = all(one.isdigit() and int(one) < len(theta) for one in simulation.tolist())
+    if not per and numbered and len(set(simulation.tolist())) == len(theta):
+        return theta[simulation.astype(int)]
+    raise UserError(
+        f"{path}: /{name} has {len(theta)} rows, the data have {count}; expected as many, or one a simulation "
+        "(--rows-per-simulation, or --simulation with row numbers)"
+    )
+
+
+def declared_in(bounds: str) -> frozenset[str]:
+    """The parameters whose prior, and not only their box, the command line declares."""
+    parts = [part.strip() for part in bounds.split(",")]
+    return frozenset(part.split("=")[0].strip() for part in parts if part.endswith((":log", ":uniform")))
+
+
+def bounded(parameters: Parameters, text: str) -> Parameters:
+    """The box as the command line says it: ``a=0.1:0.5,b=0.25:4:log``; ``:log`` and ``:uniform`` declare the prior."""
+    low, high, prior = parameters.low.copy(), parameters.high.copy(), list(parameters.prior)
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([^=]+?)\s*=\s*([^:]+):([^:]+?)(:log|:uniform)?\s*", part)
+        if not match:
+            raise UserError(f"--bounds: {part!r} is not understood; expected name=low:high, then :log or :uniform")
+        (column,) = parameters.columns([match[1]])
+        try:
+            low[column], high[column] = float(match[2]), float(match[3])
+        except ValueError as error:
+            raise UserError(f"--bounds: {part!r} holds no two numbers") from error
+        box = np.isfinite([low[column], high[column]]).all()
+        prior[column] = "log-uniform" if match[4] == ":log" else ("uniform" if box else "unknown")
+    return replace(parameters, low=low, high=high, prior=tuple(prior))

@@ -1,0 +1,129 @@
+"""Rows of simulations: parameters beside data, as whoever asks for them sees them.
+
+Commands and models ask a summary for rows; whether they lie in memory is nobody else's business.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.parameters import Parameters
+
+BLOCK = 1 << 25  # numbers that are read at once when a whole summary is walked
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One summary of every simulated universe. values: (N, K) vector, (N, C, L) profile, (N, C, H, W) map,
+    (N, C, D, H, W) grid; ``periodic``: whether opposite edges touch."""
+
+    name: str
+    kind: str
+    values: np.ndarray
+    periodic: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row."""
+        return self.values.shape[1:]
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """These rows, (n, ...), in catalog units."""
+        return self.values[rows]
+
+    def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """These rows in order, a bounded number at a time."""
+        step = max(1, BLOCK // max(1, int(np.prod(self.shape))))
+        for start in range(0, len(rows), step):
+            yield self.read(rows[start : start + step])
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """N rows. theta: (N, P), None for an observation; simulation: (N,) ids as text; index: (N,) rows in the file;
+    label: (N,) the file's own split; fingerprint: of the whole; view: of what was declared of it and picked from it;
+    notes: what had to be assumed, a line each."""
+
+    path: Path
+    parameters: Parameters | None
+    theta: np.ndarray | None
+    summaries: tuple[Summary, ...]
+    simulation: np.ndarray
+    index: np.ndarray
+    label: np.ndarray | None = None
+    declared: frozenset[str] = frozenset()
+    fingerprint: str = ""
+    view: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def training(self) -> tuple[Parameters, np.ndarray]:
+        """The parameters and their values, which an observation lacks."""
+        if self.parameters is None or self.theta is None:
+            raise UserError(f"{self.path}: has no /parameters; expected a catalog with parameters, found observations")
+        return self.parameters, self.theta
+
+    def take(self, rows: np.ndarray) -> "Catalog":
+        """These rows only, by position."""
+        return replace(
+            self,
+            theta=None if self.theta is None else self.theta[rows],
+            summaries=tuple(replace(summary, values=summary.read(rows)) for summary in self.summaries),
+            simulation=self.simulation[rows],
+            index=self.index[rows],
+            label=None if self.label is None else self.label[rows],
+        )
+
+    def hashes(self, rows: np.ndarray) -> np.ndarray:
+        """(n, 2) uint64, of theta and of x: a training row is recognised wherever a copy of it turns up."""
+        found = np.zeros((len(rows), 2), dtype=np.uint64)
+        for position, row in enumerate(rows):
+            if self.theta is not None:
+                found[position, 0] = _number(_short(self.theta[row]))
+            one = np.array([row])
+            found[position, 1] = _number(b"".join(_short(summary.read(one)) for summary in self.summaries))
+        return found
+
+
+def fingerprint(catalog: Catalog) -> str:
+    """SHA-256 over names, parameters, ids, shapes and data values in row order; storage layout does not enter."""
+    sha = hashlib.sha256()
+    if catalog.parameters is not None and catalog.theta is not None:
+        sha.update(repr(catalog.parameters.names).encode())
+        sha.update(_canonical(catalog.theta))
+    sha.update("\n".join(catalog.simulation.tolist()).encode())
+    for summary in catalog.summaries:
+        sha.update(repr((summary.kind, summary.shape)).encode())
+        for block in summary.blocks(np.arange(len(catalog))):
+            sha.update(_canonical(block))
+    return sha.hexdigest()
+
+
+def view(catalog: Catalog, cut: bool) -> str:
+    """SHA-256 over what the fingerprint leaves out: names, box and priors as declared, and the features kept."""
+    sha = hashlib.sha256(repr(sorted(catalog.declared)).encode())
+    if catalog.parameters is not None:
+        for key, value in catalog.parameters.attributes().items():
+            sha.update(f"{key} {np.asarray(value).tolist()!r}".encode())
+    if cut:
+        sha.update(fingerprint(catalog).encode())
+    return sha.hexdigest()
+
+
+def _canonical(values: np.ndarray) -> bytes:
+    return np.ascontiguousarray(values, dtype="<f8").tobytes()
+
+
+def _short(values: np.ndarray) -> bytes:
+    """In float32, the precision in which catalogs are copied."""
+    return np.ascontiguousarray(values, dtype="<f4").tobytes()
+
+
+def _number(content: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
