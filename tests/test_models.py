@@ -20,12 +20,14 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models import FlowModel, RegressorModel
-from cosmoinfer.models import fit as fit_module
-from cosmoinfer.models import flow as flow_module
-from cosmoinfer.models.fit import Bench, clustered_error, fit_flow, fit_regressor, mixture_shares, prefer
-from cosmoinfer.models.flow import build_flow
+from cosmoinfer.models import box as box_module
+from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.flow import build_flow, fit_flow, flow_recipe
+from cosmoinfer.models.flow import fit as fit_module
+from cosmoinfer.models.flow.fit import clustered_error, mixture_shares, prefer
 from cosmoinfer.models.frame import Frame, as_read_by, choices, fit_frame
-from cosmoinfer.models.recipes import flow_recipe, override, regressor_recipe
+from cosmoinfer.models.options import override
+from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 from cosmoinfer.models.stack import Stack, generators
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
@@ -114,7 +116,7 @@ def sampled(model, sims: Catalog, rows=(0,), draws: int = 1000, seed: int = 0, s
 def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.ndarray:
     """log q(theta | x_row) at many points, normalised as the draws of that row are."""
     data = model.data(sims, np.array([row]))
-    return model._log_prob_at(theta, data) - model._draws(data, 10, 0, row)[1]
+    return model._log_prob_at(theta, data) - model._draws(data, 10, 0, row).log_mass
 
 
 def line(support: Support) -> tuple[np.ndarray, np.ndarray]:
@@ -468,7 +470,7 @@ def far_away(row: int) -> Catalog:
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(flow_module, "MOST_PROPOSALS", 20_000)
+    monkeypatch.setattr(box_module, "MOST_PROPOSALS", 20_000)
 
 
 def test_a_row_outside_the_box_is_an_error_that_names_it(impatient):
@@ -506,12 +508,13 @@ def test_the_error_of_log_z_is_its_scatter(flow):
     model, sims = flow_of(flow, 2, 1, "truncate"), linear_gaussian(2)
     row = int(np.argmin(sims.theta[:, 0]))  # near an edge, so that much is cut
     data = model.data(sims, np.array([row]))
-    log_z, errors = np.array([model._draws(data, 10, seed, row)[1:] for seed in range(40)]).T
+    drawn = [model._draws(data, 10, seed, row) for seed in range(40)]
+    log_z, errors = np.array([(one.log_mass, one.error) for one in drawn]).T
     assert log_z.mean() < -0.01
     assert log_z.std() == pytest.approx(errors.mean(), rel=0.5)
     found = sampled(model, sims, [row], 10)
     assert found.log_norm_error[0] == pytest.approx(errors[0])
-    assert model._draws(data, 30_000, 0, row)[2] < errors.mean()
+    assert model._draws(data, 30_000, 0, row).error < errors.mean()
 
 
 # ------------------------------------------------------------------------------------------------ choice of a support

@@ -67,9 +67,9 @@ def fit(
     from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs
     from cosmoinfer.errors import UserError
-    from cosmoinfer.models.fit import Bench, fit_flow
+    from cosmoinfer.models.bench import Bench
+    from cosmoinfer.models.flow import fit_flow, flow_recipe
     from cosmoinfer.models.frame import choices, fit_frame
-    from cosmoinfer.models.recipes import flow_recipe
 
     device = hardware.prepare(run.device, run.threads)
     regressor = None if summary is None else models.read(summary, device)

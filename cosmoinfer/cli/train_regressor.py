@@ -36,9 +36,9 @@ def train_regressor(
     from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs
     from cosmoinfer.losses import LOSSES
-    from cosmoinfer.models.fit import Bench, fit_regressor
+    from cosmoinfer.models.bench import Bench
     from cosmoinfer.models.frame import choices, fit_frame
-    from cosmoinfer.models.recipes import regressor_recipe
+    from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 
     terminal = Terminal(say.json, say.quiet)
     output = output or Path(f"{catalog.stem}.regressor.h5")

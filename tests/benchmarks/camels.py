@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import cosmoinfer
-from cosmoinfer.models.fit import clustered_error
+from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.posterior import Posterior
 
 SEEDS = (0, 1, 2)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import cosmoinfer
-from cosmoinfer.models.fit import clustered_error
+from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.simulators import SIMULATORS
 
 MARK = 0.05

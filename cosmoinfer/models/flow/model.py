@@ -1,6 +1,6 @@
 """Flows conditioned on the data: p(theta | x) by maximum likelihood, as a mixture of M members."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,11 +11,11 @@ from torch import nn
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, listed
 from cosmoinfer.flows import FLOWS, Transform
+from cosmoinfer.models.box import Inside, Listener, draw_inside, row_by_row
+from cosmoinfer.models.flow.recipe import StackRecipe
 from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.recipes import StackRecipe
-from cosmoinfer.models.regressor import RegressorModel
+from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.stack import Stack
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.embedding import Embedding, build_embedding
@@ -24,10 +24,6 @@ from cosmoinfer.networks.stacked import Generators
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.scaling import Support
 from cosmoinfer.training import CHUNK, stacked
-
-NORMALISING_DRAWS = 10_000  # at least, for the mass that a truncated flow keeps inside the box
-MOST_PROPOSALS = 1_000_000  # for one observation, before it is given up
-Listener = Callable[[int, int], None]  # rows done, rows in all
 
 
 class ConditionalFlow(nn.Module):
@@ -108,42 +104,28 @@ class FlowModel:
         self, catalog: Catalog, rows: np.ndarray, draws: int, seed: int, listen: Listener, skip_failed: bool
     ) -> Posterior:
         """``draws`` draws of each row. The draws of a row depend on its number and the seed, on no other row."""
-        samples, log_probs, truths, errors, failed = [], [], [], [], []
-        theta = catalog.theta
-        for position, row in enumerate(rows):
-            data = self.data(catalog, rows[position : position + 1])
-            try:
-                drawn, log_norm, error = self._draws(data, draws, seed, int(catalog.index[row]))
-            except _TooLittleInside as short:
-                failed.append(row)
-                if not skip_failed:
-                    raise UserError(
-                        f"{catalog.path}: row {catalog.index[row]}: {short}; the observation may be unlike the "
-                        "training data; --skip-failed leaves it out, a model with --support probit cannot fail so"
-                    ) from short
-                continue
-            points = drawn if theta is None else np.concatenate([drawn, theta[row : row + 1]])
-            log_prob = self._log_prob_at(points, data) - log_norm
-            samples.append(drawn)
-            log_probs.append(log_prob[:draws])
-            truths.append(log_prob[draws:])
-            errors.append(error)
-            listen(position + 1, len(rows))
-        kept = np.setdiff1d(rows, failed, assume_unique=True) if failed else rows
-        if len(kept) == 0:
-            raise UserError(f"{catalog.path}: no observation could be sampled (row {listed(catalog.index[rows])})")
+        kept, drawn = row_by_row(catalog, rows, lambda row: self._row(catalog, row, draws, seed), listen, skip_failed)
+        samples, log_prob, errors = (np.stack(part) for part in zip(*drawn, strict=True))
         return Posterior(
             self.frame.parameters,
             catalog.index[kept],
             catalog.simulation[kept],
             self.frame.parts(catalog, kept),
-            None if theta is None else theta[kept],
-            np.stack(samples),
-            np.stack(log_probs),
-            None if theta is None else np.concatenate(truths),
+            None if catalog.theta is None else catalog.theta[kept],
+            samples,
+            log_prob[:, :draws],
+            None if catalog.theta is None else log_prob[:, draws],
             self.frame.references(catalog, kept),
-            log_norm_error=None if self.support.exact else np.array(errors),
+            log_norm_error=None if self.support.exact else errors,
         )
+
+    def _row(self, catalog: Catalog, row: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Draws (S, P), log q of each and, where it is known, of the truth, and the error of the normalisation."""
+        data = self.data(catalog, np.array([row]))
+        inside = self._draws(data, draws, seed, int(catalog.index[row]))
+        truth = [] if catalog.theta is None else [catalog.theta[row : row + 1]]
+        log_prob = self._log_prob_at(np.concatenate([inside.samples, *truth]), data) - inside.log_mass
+        return inside.samples, log_prob, inside.error
 
     # ------------------------------------------------------------------------------------------------- one mixture
     @property
@@ -177,24 +159,17 @@ class FlowModel:
         log_prob = self._mixture(z, self._contexts(data), len(theta)) + log_det
         return np.where(self.frame.parameters.inside(theta), log_prob, -np.inf)
 
-    def _draws(self, data: tuple[np.ndarray, ...], draws: int, seed: int, row: int) -> tuple[np.ndarray, float, float]:
-        """(S, P) draws of one observation inside the box, log of the mass inside it, and the error of that."""
+    def _draws(self, data: tuple[np.ndarray, ...], draws: int, seed: int, row: int) -> Inside:
+        """Of one observation."""
         contexts = self._contexts(data)
         generator = seeding.generator(seed, "draws", row)
+
+        def propose(count: int) -> np.ndarray:
+            return self.support.inverse(self._propose(contexts, count, generator))
+
         if self.support.exact:
-            return self.support.inverse(self._propose(contexts, draws, generator)), 0.0, 0.0
-        kept: list[np.ndarray] = []
-        proposed, accepted = 0, 0
-        while accepted < draws or proposed < NORMALISING_DRAWS:
-            hopeless = proposed and _most_likely(accepted) / proposed * MOST_PROPOSALS < draws
-            if hopeless or proposed >= MOST_PROPOSALS:
-                raise _TooLittleInside(f"only {accepted} of {proposed} draws fell inside the prior's box")
-            theta = self.support.inverse(self._propose(contexts, NORMALISING_DRAWS, generator))
-            inside = self.frame.parameters.inside(theta)
-            kept.append(self.frame.parameters.clip(theta[inside]))
-            proposed, accepted = proposed + len(theta), accepted + int(inside.sum())
-        mass = accepted / proposed
-        return np.concatenate(kept)[:draws], float(np.log(mass)), float(np.sqrt((1 - mass) / accepted))
+            return Inside(propose(draws), 0.0, 0.0)
+        return draw_inside(propose, self.frame.parameters, draws)
 
     @torch.no_grad()
     def _propose(self, contexts: list[torch.Tensor], count: int, generator: np.random.Generator) -> np.ndarray:
@@ -229,15 +204,6 @@ class FlowModel:
 
     def config(self) -> dict[str, Any]:
         return {"support": self.support.name, "unconstrained": sorted(self.support.unconstrained)}
-
-
-def _most_likely(accepted: int) -> float:
-    """More than this is not to be expected where so many were accepted: five Poisson errors."""
-    return accepted + 5 * float(np.sqrt(accepted + 1)) + 10
-
-
-class _TooLittleInside(Exception):
-    """An observation whose flow lies almost wholly outside the box."""
 
 
 def stack_config(frame: Frame, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Networks that regress the parameters: a point, or with the moment losses a mean and a width, as a mixture."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import LOSSES, means_and_widths
+from cosmoinfer.models.box import Listener
 from cosmoinfer.models.frame import Frame
 from cosmoinfer.models.stack import Stack
 from cosmoinfer.networks import NETWORKS
@@ -19,8 +20,6 @@ from cosmoinfer.networks.embedding import Embedding
 from cosmoinfer.networks.stacked import Generators, Linear
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training import CHUNK, stacked
-
-Listener = Callable[[int, int], None]  # rows done, rows in all
 
 
 class Regressor(nn.Module):

@@ -1,41 +1,30 @@
-"""Training a flow or a regressor: rows in, a model out."""
+"""Training flows: rows in, a model out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import torch
 from scipy import special
-from torch import nn
+from torch import Tensor, nn
 
 from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.models.flow import ConditionalFlow, FlowModel, build_flow, conditions, stack_config
+from cosmoinfer.models.bench import Bench, uniform
+from cosmoinfer.models.flow.model import ConditionalFlow, FlowModel, build_flow, conditions, stack_config
+from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.recipes import FlowRecipe, RegressorRecipe, StackRecipe
-from cosmoinfer.models.regressor import RegressorModel, build_regressor, regressor_config
+from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.stack import Stack, generators
-from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.scaling import SUPPORTS, Support, fit_support
-from cosmoinfer.training import Listener, Loss, Rows, train
+from cosmoinfer.training import Loss, Rows, train
 
 COMPARING_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
-TIE = 0.05  # nat: what is not worth a flow that overflows its box
 PILOT_MEMBERS = 2
 PILOT_SHARE = 3  # a pilot trains for a third of the epochs
 LEAST_SHARE = 0.02  # of the mixture; an architecture that gets less is left out
 COMPARING_ROWS = 500  # validation rows that decide between supports
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where the work is done and to whom it is reported."""
-
-    device: torch.device
-    seed: int
-    say: Callable[[str], None]
-    listen: Listener
+TIE = 0.05  # nat: what is not worth a flow that overflows its box
 
 
 def fit_flow(
@@ -49,7 +38,7 @@ def fit_flow(
     for stack in recipe.stacks:
         bench.say(f"training {recipe.ensemble} x {stack.flow}, support {support.name}")
         stacks.append(_fit_stack(catalog, frame, stack, recipe.ensemble, support, bench, summary))
-    models = [FlowModel(frame, support, (one,), _uniform(recipe.ensemble), summary) for one in stacks]
+    models = [FlowModel(frame, support, (one,), uniform(recipe.ensemble), summary) for one in stacks]
     shares = _weigh(catalog, models, recipe, bench)
     kept = [number for number, share in enumerate(shares) if share >= LEAST_SHARE]
     weights = np.concatenate([shares[number] * models[number].weights for number in kept])
@@ -86,33 +75,6 @@ def clustered_error(values: np.ndarray, simulation: np.ndarray) -> float:
     return float(np.sqrt((sums**2).sum() * len(sums) / max(1, len(sums) - 1)) / len(values))
 
 
-def fit_regressor(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, bench: Bench) -> RegressorModel:
-    """One regressor ensemble, on standardised catalog units of the parameters."""
-    _, theta = catalog.training()
-    rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
-    shift, scale = theta[rows[0]].mean(axis=0), theta[rows[0]].std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
-    loss = losses.LOSSES[recipe.loss]
-    outputs = theta.shape[1] * (2 if loss.widths else 1)
-    networks = [
-        (name, replace(settings, periodic=wraps) if isinstance(settings, CNN) else settings)
-        for (name, settings), wraps in zip(recipe.networks, frame.periodic, strict=True)
-    ]
-    config = regressor_config(networks, frame.shapes, outputs, recipe.features)
-    network = build_regressor(config, generators(bench.seed, "initialise", recipe.ensemble)).to(bench.device)
-    parts = [_tensors(bench, (theta[some] - shift) / scale, *frame.data(catalog, some)) for some in rows]
-
-    def of_rows(terms: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[..., torch.Tensor]:
-        return lambda network, batch: terms(network(*batch[1:]), batch[0])
-
-    fitted = Loss(of_rows(loss.terms), loss.reduce)
-    score = None if loss.score is None else Loss(of_rows(loss.score), losses.mean)
-    order = generators(bench.seed, "order", recipe.ensemble)
-    history = train(network, fitted, parts[0], parts[1], recipe.training, order, bench.listen, score)
-    stack = Stack(config, recipe.ensemble, network, history)
-    return RegressorModel(frame, recipe.loss, shift, scale, (stack,), _uniform(recipe.ensemble))
-
-
 def _choose_support(
     catalog: Catalog, frame: Frame, recipe: FlowRecipe, bench: Bench, summary: RegressorModel | None
 ) -> Support:
@@ -137,7 +99,7 @@ def _choose_support(
     for support in supports:
         bench.say(f"pilot: support {support.name}")
         trained = _fit_stack(catalog, frame, pilot, members, support, bench, summary)
-        model = FlowModel(frame, support, (trained,), _uniform(members), summary)
+        model = FlowModel(frame, support, (trained,), uniform(members), summary)
         scores.append(model.log_prob(catalog, rows, theta[rows], COMPARING_DRAWS, bench.seed))
     chosen = prefer(scores, catalog.simulation[rows])
     told = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
@@ -169,7 +131,7 @@ def _fit_stack(
     config = stack_config(frame, tuple(part.shape[1:] for part in data[0]), stack)
     network = build_flow(config, generators(bench.seed, "initialise", members)).to(bench.device)
     scaled = [support.forward(theta[some]) for some in rows]
-    parts = [_tensors(bench, z, log_det[:, None], *part) for (z, log_det), part in zip(scaled, data, strict=True)]
+    parts = [bench.tensors(z, log_det[:, None], *part) for (z, log_det), part in zip(scaled, data, strict=True)]
     order = generators(bench.seed, "order", members)
     history = train(network, _LIKELIHOOD, parts[0], parts[1], stack.training, order, bench.listen)
     return Stack(config, members, network, history)
@@ -191,7 +153,7 @@ def _weigh(catalog: Catalog, models: list[FlowModel], recipe: FlowRecipe, bench:
     return shares
 
 
-def _minus_log_prob(network: nn.Module, batch: Rows) -> torch.Tensor:
+def _minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
     """-log q(theta | x) in catalog units, (M*B, 1)."""
     assert isinstance(network, ConditionalFlow)
     z, log_det, *data = batch
@@ -199,14 +161,6 @@ def _minus_log_prob(network: nn.Module, batch: Rows) -> torch.Tensor:
 
 
 _LIKELIHOOD = Loss(_minus_log_prob, losses.mean)
-
-
-def _tensors(bench: Bench, *arrays: np.ndarray) -> Rows:
-    return tuple(torch.from_numpy(array.astype(np.float32)).to(bench.device) for array in arrays)
-
-
-def _uniform(members: int) -> np.ndarray:
-    return np.full(members, 1 / members)
 
 
 def _any_bound(frame: Frame) -> bool:
