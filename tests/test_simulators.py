@@ -10,13 +10,24 @@ import pytest
 from scipy import integrate, stats
 
 from cosmoinfer import storage
-from cosmoinfer.simulators import SIMULATORS, GaussianMaps, LinearPower, PowerSpectrum, latin_hypercube, top_hat
+from cosmoinfer.errors import UserError
+from cosmoinfer.simulators import (
+    SIMULATORS,
+    GaussianMaps,
+    LinearPower,
+    MaskedSpectrum,
+    PowerSpectrum,
+    latin_hypercube,
+    top_hat,
+)
 
 SAMPLE_DATA = Path(__file__).parent.parent / "sample_data"
 CORNERS = np.array([*product((0.1, 0.3, 0.5), (0.6, 1.0))])
 SPECTRUM = PowerSpectrum()
-MAPS = GaussianMaps()
-every_problem = pytest.mark.parametrize("problem", SIMULATORS.values(), ids=SIMULATORS)
+MASKED = MaskedSpectrum()
+SMALLER = {"gaussian-grids": {"pixels": 16}}  # time
+PROBLEMS = {name: replace(problem, **SMALLER.get(name, {})) for name, problem in SIMULATORS.items()}
+every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
 
 
 # ------------------------------------------------------------------------------------------------ the power spectrum
@@ -85,38 +96,47 @@ def test_the_likelihood_of_band_powers_is_a_product_of_gamma_densities():
     np.testing.assert_allclose(SPECTRUM.log_likelihood(made.theta, made.data), expected, rtol=0, atol=1e-6)
 
 
-# ------------------------------------------------------------------------------------------------------ the maps' law
-def test_the_periodogram_of_a_map_has_the_expected_power():
-    theta, rows = np.array([0.3, 0.8]), 3000
-    maps = MAPS.observe(np.tile(theta, (rows, 1)), np.random.default_rng(3))
-    measured, expected, modes = MAPS.measured(maps), MAPS.expected(theta), MAPS.bands.modes
-    assert modes.sum() == MAPS.pixels**2 - 1
-    assert np.abs((measured.mean(axis=0) / expected - 1) / np.sqrt(2 / modes / rows)).max() < 4
-    np.testing.assert_allclose(measured.var(axis=0) / expected**2, 2 / modes, rtol=0.2)
-    assert maps.var() == pytest.approx((expected * modes).sum() / MAPS.area / MAPS.pixels**2, rel=0.01)
-    assert np.abs(maps.mean(axis=(1, 2))).max() < 1e-12
+# --------------------------------------------------------------------------------------------------- bins that are lost
+def test_bins_are_lost_with_their_probability_whatever_they_hold():
+    theta, rows = MASKED.parameters.quantile(np.random.default_rng(0).random((5000, 2))), 5000
+    lost = np.isnan(MASKED.observe(theta, np.random.default_rng(1)))
+    error = np.sqrt(MASKED.missing * (1 - MASKED.missing) / rows)
+    assert np.abs(lost.mean(axis=0) - MASKED.missing).max() < 4 * error
+    correlations = np.corrcoef(np.column_stack([theta, lost]).T)[np.triu_indices(42, 1)]
+    assert np.abs(np.sqrt(rows) * correlations[1:]).max() < 4.5  # 860 of them; the first is theta's own
 
 
-def test_white_noise_of_power_n0_has_the_pixel_variance_n0_over_area():
-    blank = replace(MAPS, depth=1e12, noise=3.0)
-    maps = blank.observe(np.full((400, 2), 0.6), np.random.default_rng(4))
-    assert maps.var() == pytest.approx(3.0 / blank.area * (1 - 1 / 32**2), rel=0.01)
+def test_what_is_left_is_the_whole_spectrum_elsewhere():
+    theta = np.tile([0.3, 0.8], (50, 1))
+    whole, left = (one.observe(theta, np.random.default_rng(2)) for one in (SPECTRUM, MASKED))
+    there = ~np.isnan(left)
+    np.testing.assert_array_equal(left[there], whole[there])
 
 
-def test_the_likelihood_of_a_map_is_the_dense_gaussian_of_its_pixels():
-    small = GaussianMaps(pixels=8, side=160.0)
-    made = small.simulate(3, seed=5)
-    wavenumber = 2 * np.pi * np.fft.fftfreq(8, small.side / 8)
-    kx, ky = (axis.ravel() for axis in np.meshgrid(wavenumber, wavenumber, indexing="ij"))
-    x, y = (axis.ravel() * small.side / 8 for axis in np.meshgrid(range(8), range(8), indexing="ij"))
-    waves = np.cos(np.subtract.outer(x, x)[..., None] * kx + np.subtract.outer(y, y)[..., None] * ky)
-    for theta, pixels in zip(made.theta, made.data.reshape(3, -1), strict=True):
-        power = small.linear(np.sqrt(kx**2 + ky**2)[1:], theta) / small.depth + small.noise
-        covariance = waves[..., 1:] @ power / small.side**2
-        values, vectors = np.linalg.eigh(covariance)  # the first is the mean's, which is zero
-        dense = -0.5 * (np.square(pixels @ vectors)[1:] / values[1:] + np.log(2 * np.pi * values[1:])).sum()
-        assert values[0] == pytest.approx(0, abs=1e-12)
-        assert small.log_likelihood(theta, pixels.reshape(8, 8)) == pytest.approx(dense, abs=1e-8)
+def test_the_likelihood_of_what_is_left_is_the_gamma_densities_of_those_bins():
+    made = MASKED.simulate(5, seed=2)
+    power, modes = MASKED.expected(made.theta), MASKED.bands.modes
+    there = ~np.isnan(made.data)
+    expected = [
+        stats.gamma.logpdf(data[some], modes[some] / 2, scale=(2 * each / modes)[some]).sum()
+        + stats.binom.logpmf(some, 1, 1 - MASKED.missing).sum()
+        for data, each, some in zip(made.data, power, there, strict=True)
+    ]
+    np.testing.assert_allclose(MASKED.log_likelihood(made.theta, made.data), expected, rtol=0, atol=1e-6)
+
+
+def test_the_posterior_goes_from_the_whole_spectrum_s_to_the_prior_s():
+    made = SPECTRUM.simulate(4, seed=3)
+    expected = SPECTRUM.log_posterior(made.theta, made.data)
+    np.testing.assert_allclose(MASKED.log_posterior(made.theta, made.data), expected, rtol=0, atol=1e-9)
+    nothing = np.full_like(made.data, np.nan)
+    np.testing.assert_allclose(MASKED.log_posterior(made.theta, nothing), -np.log(0.4 * 0.4), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("missing", (0.0, 1.0, 2.0))
+def test_a_probability_that_is_none_is_refused(missing):
+    with pytest.raises(UserError, match="missing: expected a probability between 0 and 1"):
+        MaskedSpectrum(missing=missing)
 
 
 # ----------------------------------------------------------------------------------------------------- every problem
@@ -128,7 +148,8 @@ def test_rows_of_one_simulation_share_their_parameters_and_nothing_else(problem)
     assert problem.parameters.inside(made.theta).all()
     assert len(np.unique(made.data.reshape(12, -1), axis=0)) == 12
     np.testing.assert_array_equal(made.data, problem.simulate(4, seed=6, rows_per_simulation=3).data)
-    assert not np.array_equal(made.data, problem.simulate(4, seed=7, rows_per_simulation=3).data)
+    other = problem.simulate(4, seed=7, rows_per_simulation=3).data
+    assert not np.array_equal(made.data, other, equal_nan=True)
 
 
 @every_problem
@@ -202,12 +223,13 @@ def test_band_powers_are_informative_but_not_too_much():
 
 # ------------------------------------------------------------------------------------------------------ what we ship
 make = runpy.run_path(str(SAMPLE_DATA / "make.py"))
+AXES = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # of a row, channels included
 
 
-@pytest.mark.parametrize("problem", make["SAMPLES"])
+@pytest.mark.parametrize("problem", make["SHIPPED"])
 def test_the_files_that_ship_are_what_the_command_makes(problem):
-    shipped = storage.read(SAMPLE_DATA / make["SAMPLES"][problem].file, "catalog")
-    made = make["catalog"](problem, make["SAMPLES"][problem].rows, make["SEED"])
+    shipped = storage.read(SAMPLE_DATA / make["SHIPPED"][problem], "catalog")
+    made = make["catalog"](problem, make["SEED"])
     assert {**shipped.meta, "version": None} == {**made.meta, "version": None}
     assert shipped.arrays.keys() == made.arrays.keys()
     for name, array in made.arrays.items():  # another machine's arithmetic may differ in the last bits
@@ -218,5 +240,63 @@ def test_the_files_that_ship_are_what_the_command_makes(problem):
 def test_the_files_that_ship_are_small_and_their_writing_repeats(tmp_path):
     assert sum(file.stat().st_size for file in SAMPLE_DATA.glob("*.h5")) < 5e6
     for name in ("first.h5", "second.h5"):
-        storage.write(tmp_path / name, make["catalog"]("gaussian-maps", 8, 3))
+        storage.write(tmp_path / name, make["catalog"]("gaussian-maps", 3, rows=8))
     assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
+
+
+@pytest.mark.parametrize("problem", SIMULATORS)
+def test_every_problem_makes_a_catalog(problem):
+    made = make["catalog"](problem, 0, rows=8)
+    said = made.attributes["data"]
+    channels = len(said.get("channels", ()))
+    row = made.arrays["data"].shape[1:]
+    assert len(made.arrays["data"]) == len(made.arrays["parameters"]) == len(made.arrays["simulation"]) == 8
+    assert made.arrays["data"].dtype == np.float32
+    assert len(row) == AXES[said["kind"]] or (channels == 1 and len(row) == AXES[said["kind"]] - 1)
+    assert channels < 2 or row[0] == channels
+    assert np.isnan(made.arrays["data"]).any() == (problem == "masked-spectrum")
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["make.py", *map(str, arguments)])
+    make["main"]()
+
+
+def test_settings_are_replaced_by_name(tmp_path, monkeypatch):
+    file = tmp_path / "maps.h5"
+    options = ("--problem", "gaussian-maps", "--rows", 6, "--rows-per-simulation", 3, "-o", file)
+    call(monkeypatch, *options, "--set", "pixels=16", "--set", "depth=80", "--seed", 5)
+    written = storage.read(file, "catalog")
+    assert written.meta["settings"] == {**written.meta["settings"], "pixels": 16, "depth": 80.0, "side": 320.0}
+    expected = GaussianMaps(pixels=16, depth=80.0).simulate(2, 5, 3)
+    np.testing.assert_array_equal(written.arrays["data"], expected.data.astype(np.float32))
+    np.testing.assert_array_equal(written.arrays["simulation"], [0, 0, 0, 1, 1, 1])
+    with pytest.raises(UserError, match="exists already"):
+        call(monkeypatch, *options)
+    call(monkeypatch, *options, "--force")
+    assert storage.read(file, "catalog").arrays["data"].shape == (6, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("setting", "found"),
+    (
+        ("pixel=16", "gaussian-maps has no setting 'pixel'; there are pixels, side, noise, depth"),
+        ("linear=1", "gaussian-maps has no setting 'linear'"),
+        ("pixels=6.5", "expected pixels= and a positive whole number, found '6.5'"),
+        ("pixels=0", "found '0'"),
+        ("side=nan", "expected side= and a positive number, found 'nan'"),
+        ("depth", "found ''"),
+    ),
+)
+def test_a_setting_that_is_none_is_refused(setting, found):
+    with pytest.raises(UserError) as error:
+        make["catalog"]("gaussian-maps", 0, [setting], rows=4)
+    assert f"--set {setting}: " in str(error.value)
+    assert found in str(error.value)
+
+
+def test_rows_come_in_whole_simulations():
+    with pytest.raises(UserError, match="--rows: expected a multiple of 4"):
+        make["catalog"]("gaussian-maps", 0, rows=6)
+    with pytest.raises(UserError, match="--rows-per-simulation: expected at least 1"):
+        make["catalog"]("gaussian-maps", 0, rows=6, each=0)

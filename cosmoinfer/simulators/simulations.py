@@ -1,0 +1,29 @@
+"""What a simulator returns, and where in the prior's box its universes lie."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Simulations:
+    """N rows: theta (N, P), data (N, ...), the simulation that each came from (N,), and what a file says of the data.
+
+    ``coordinates``: arrays along an axis of the data, by name. ``attributes``: of the data.
+    """
+
+    parameters: Parameters
+    theta: np.ndarray
+    data: np.ndarray
+    simulation: np.ndarray
+    coordinates: dict[str, np.ndarray]
+    attributes: dict[str, Any]
+
+
+def latin_hypercube(parameters: Parameters, count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count, P): every slice of 1/count of each prior holds one point (McKay, Beckman & Conover 1979)."""
+    cells = np.stack([rng.permutation(count) for _ in parameters.names], axis=-1)
+    return parameters.quantile((cells + rng.random(cells.shape)) / count)
