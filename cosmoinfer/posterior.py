@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import storage
+from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
 
@@ -18,6 +19,7 @@ class Posterior:
     truth: (n, P), where known. samples: (n, S, P) with log_prob (n, S): absent for a model that gives points only.
     log_prob_truth: (n,). reference: (n, P), a ridge estimate of theta, for TARP. mean, std: (n, P), where the model
     knows them exactly. log_norm_error: (n,), standard error of log Z where a density was renormalised over the box.
+    probabilities: (n, C), of the C classes of a classifier, whose only "parameter" is the number of the class.
     """
 
     parameters: Parameters
@@ -32,6 +34,13 @@ class Posterior:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     log_norm_error: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.probabilities is not None:
+            _check_probabilities(self.probabilities, self.classes, self.index)
+            _check_target(self)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -57,7 +66,8 @@ class Posterior:
         return None if self.samples is None else self.samples.std(axis=1, ddof=1)
 
 
-_ARRAYS = ("samples", "log_prob", "log_prob_truth", "reference", "mean", "std", "log_norm_error")
+_ARRAYS = ("samples", "log_prob", "log_prob_truth", "reference", "mean", "std", "log_norm_error", "probabilities")
+ROUNDING = 1e-4  # by which probabilities computed in float32 may miss a sum of one
 
 
 def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = False) -> None:
@@ -75,6 +85,8 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
         value = getattr(posterior, name)
         if value is not None:
             arrays[name] = value.astype(np.float64)
+    if posterior.probabilities is not None:
+        attributes["probabilities"] = {"names": posterior.classes}
     storage.write(path, storage.Record("posterior", meta, arrays, attributes), force)
 
 
@@ -87,4 +99,24 @@ def read(path: Path) -> Posterior:
         record.arrays["split"],
         record.arrays.get("parameters"),
         **{name: record.arrays.get(name) for name in _ARRAYS},
+        classes=tuple(record.attributes.get("probabilities", {}).get("names", ())),
     )
+
+
+def _check_probabilities(probabilities: np.ndarray, classes: tuple[str, ...], index: np.ndarray) -> None:
+    if probabilities.shape != (len(index), len(classes)) or len(classes) < 2:
+        expected = f"{len(index)} rows and a column for each of the classes {listed(classes) or '(none is named)'}"
+        raise UserError(f"probabilities: expected {expected}, found shape {probabilities.shape}")
+    possible = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) <= ROUNDING)
+    if not possible.all():
+        rows = listed(index[~possible].tolist())
+        raise UserError(f"probabilities: expected rows that are not negative and add to one, found others (row {rows})")
+
+
+def _check_target(posterior: Posterior) -> None:
+    names, last = posterior.parameters.names, len(posterior.classes) - 1
+    if len(names) != 1:
+        raise UserError(f"probabilities: expected one target, found {len(names)} ({listed(names)})")
+    if posterior.truth is not None and not (known := np.isin(posterior.truth[:, 0], np.arange(last + 1))).all():
+        rows = listed(posterior.index[~known].tolist())
+        raise UserError(f"{names[0]}: expected class numbers from 0 to {last}, found others (row {rows})")

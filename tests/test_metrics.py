@@ -11,6 +11,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import METRICS, curves, evaluate, gate, ranks, summary
 from cosmoinfer.metrics.bootstrap import Clusters, resampled_distances, uniform_band, uniform_p
 from cosmoinfer.metrics.calibration import atc
+from cosmoinfer.metrics.classification import CLASSIFICATION
 from cosmoinfer.metrics.evidence import Evidence
 from cosmoinfer.metrics.metric import JOINT, Uniformity
 from cosmoinfer.metrics.verdict import Check, clustered_bias, clustered_width, holm
@@ -328,7 +329,10 @@ def test_every_number_has_its_key_and_the_document_is_json():
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert set(document) == {"rows", "simulations", "verdict", "metrics"}
     assert (document["rows"], document["simulations"]) == (60, 60)
+    assert not set(CLASSIFICATION) & {*document["metrics"]["joint"], *document["metrics"]["parameters"]}
     for name, metric in METRICS.items():
+        if name in CLASSIFICATION:
+            continue
         entries = document["metrics"][metric.scope][name]
         for entry in [entries] if metric.scope == JOINT else [entries[parameter] for parameter in NAMES]:
             assert set(entry) >= {"value", "low", "high"}

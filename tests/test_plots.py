@@ -11,17 +11,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cosmoinfer import plots, seeding
+from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.history import History
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, Material, draw
+from cosmoinfer.plots.page import typeset
+from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
 
 WIDTHS = np.array([0.05, 0.2, 0.1, 0.3, 20.0, 20.0])  # of the noise, in units of the box: the last two say nothing
 NEED_DRAWS = {"corner", "coverage", "sbc"}
 NEED_TRUTH = {"truth_prediction", "coverage", "sbc"}
+OF_CLASSES = {"confusion", "reliability"}
+OF_PARAMETERS = [name for name in PLOTS if name not in OF_CLASSES]
 
 
 def posterior_of(count: int, rows: int = 60, draws: int = 200, narrower: float = 1.0) -> Posterior:
@@ -43,6 +47,18 @@ def posterior_of(count: int, rows: int = 60, draws: int = 200, narrower: float =
     return Posterior(
         parameters, index, (index // 2).astype(str), part, truth, samples, log_prob, exact.logpdf(truth).sum(axis=-1)
     )
+
+
+def classified(names: tuple[str, ...], rows: int = 200) -> Posterior:
+    """Right probabilities of x = class + noise."""
+    stream = seeding.generator(0, "test plots", "classes")
+    number = stream.integers(len(names), size=rows)
+    x = number + 0.7 * stream.normal(size=rows)
+    odds = stats.norm.pdf(x[:, None], np.arange(len(names)), 0.7)
+    index, part = np.arange(rows), np.full(rows, 2, dtype=np.uint8)
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    suite, truth = Parameters.of(("suite",)), number[:, None].astype(float)
+    return Posterior(suite, index, index.astype(str), part, truth, probabilities=probabilities, classes=names)
 
 
 def history_of(members: int, epochs: int = 30) -> History:
@@ -84,7 +100,7 @@ def names(paths: list[Path]) -> set[str]:
 @pytest.mark.parametrize("count", [1, 6])  # two parameters: below
 def test_every_figure_is_drawn_whole(count: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     written = draw(material_of(posterior_of(count)), tmp_path / "figures")
-    assert [path.stem for path in written] == list(PLOTS)
+    assert [path.stem for path in written] == OF_PARAMETERS
     assert sorted((tmp_path / "figures").iterdir()) == sorted(written)
     for path in written:
         image = path.read_bytes()
@@ -108,14 +124,47 @@ def test_what_a_posterior_lacks_is_left_out(
     full = posterior_of(2 if change is unbounded else 1, draws=60)
     for name in absent:
         (tmp_path / f"{name}.png").write_text("of an earlier posterior")
-    assert names(draw(material_of(change(full)), tmp_path)) == set(PLOTS) - absent
-    assert names(list(tmp_path.iterdir())) == set(PLOTS) - absent
+    assert names(draw(material_of(change(full)), tmp_path)) == set(OF_PARAMETERS) - absent
+    assert names(list(tmp_path.iterdir())) == set(OF_PARAMETERS) - absent
+
+
+@pytest.mark.parametrize(
+    "classes", [("TNG", "SIMBA"), ("a$b", "$c", "long name of a suite"), tuple("abcdefghijklmnopqr")]
+)
+def test_a_classifier_has_figures_of_classes(
+    classes: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in OF_PARAMETERS:
+        (tmp_path / f"{name}.png").write_text("of an earlier posterior")
+    posterior = classified(classes)
+    assert names(draw(material_of(posterior), tmp_path)) == {"losses"} | OF_CLASSES
+    assert names(list(tmp_path.iterdir())) == {"losses"} | OF_CLASSES
+    assert names(draw(Material(without_truth(posterior)), tmp_path)) == set()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_confusion_figure_says_how_many_and_what_share() -> None:
+    posterior = classified(("TNG", "SIMBA"))
+    figure = PLOTS["confusion"](Material(posterior))
+    assert figure is not None
+    matrix = figure.axes[0]
+    assert (matrix.get_xlabel(), matrix.get_ylabel()) == ("taken for", "true class")
+    counts = np.array(evaluate(posterior)["confusion"]["counts"])
+    said = {text.get_position(): text.get_text() for text in matrix.texts}
+    assert said[(0, 1)] == f"{counts[1, 0]}\n{100 * counts[1, 0] / counts[1].sum():.0f} %"
+
+
+def test_reliability_shows_one_of_two_classes_and_all_of_three() -> None:
+    for classes, shown in ((("TNG", "SIMBA"), ["SIMBA"]), (("a", "b", "c"), ["a", "b", "c"])):
+        figure = PLOTS["reliability"](Material(classified(classes)))
+        assert figure is not None
+        assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == shown
 
 
 def test_same_material_same_bytes_whatever_the_user_likes(tmp_path: Path) -> None:
     material = material_of(posterior_of(2, draws=60))
     first = draw(material, tmp_path / "first")
-    assert [path.stem for path in first] == list(PLOTS)
+    assert [path.stem for path in first] == OF_PARAMETERS
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "pink"}):
         mine = dict(matplotlib.rcParams)
         second = draw(replace(material), tmp_path / "second")
@@ -149,9 +198,9 @@ def test_rank_curves_stray_only_if_the_posterior_is_wrong() -> None:
 def test_the_typical_row_has_the_median_density_of_the_test_rows() -> None:
     posterior = posterior_of(1, rows=5, draws=60)
     posterior = replace(posterior, log_prob_truth=np.array([9.0, 3.0, 1.0, 2.0, 8.0]))
-    assert plots._typical_row(posterior) == 1
-    assert plots._typical_row(replace(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
-    assert plots._typical_row(without_truth(posterior)) == 0
+    assert _typical_row(posterior) == 1
+    assert _typical_row(replace(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
+    assert _typical_row(without_truth(posterior)) == 0
 
 
 def test_an_early_spike_does_not_squash_the_curve() -> None:
@@ -169,7 +218,7 @@ def test_an_early_spike_does_not_squash_the_curve() -> None:
 
 def test_a_label_that_cannot_be_typeset_becomes_the_name() -> None:
     parameters = posterior_of(6, rows=2, draws=2).parameters
-    found = [plots._label(parameters, name) for name in parameters.names]
+    found = [typeset(parameters, name) for name in parameters.names]
     assert found == [r"$\Omega_m$", r"$\sigma_8$", "c", r"$A_{\rm SN1}$", "e", r"a\$b"]
 
 

@@ -4,13 +4,15 @@ from typing import Any
 
 from cosmoinfer.metrics.accuracy import ACCURACY
 from cosmoinfer.metrics.calibration import CALIBRATION
+from cosmoinfer.metrics.class_verdict import class_verdict
+from cosmoinfer.metrics.classification import CLASSIFICATION
 from cosmoinfer.metrics.density import DENSITY
 from cosmoinfer.metrics.evidence import Evidence
 from cosmoinfer.metrics.metric import JOINT, PARAMETERS, Metric
 from cosmoinfer.metrics.verdict import verdict
 from cosmoinfer.posterior import Posterior
 
-METRICS: dict[str, Metric] = DENSITY | ACCURACY | CALIBRATION
+METRICS: dict[str, Metric] = DENSITY | ACCURACY | CALIBRATION | CLASSIFICATION
 
 
 def evaluate(posterior: Posterior, seed: int = 0) -> dict[str, Any]:
@@ -18,16 +20,20 @@ def evaluate(posterior: Posterior, seed: int = 0) -> dict[str, Any]:
 
     {"rows", "simulations", "verdict": {"joint", "parameters": {name}}, "metrics": {"joint": {metric: entry},
     "parameters": {metric: {name: entry}}}}; an entry is {"value", "low", "high"}, null where not finite, and then with
-    a "reason". Metrics that need what the posterior does not hold (a width, draws, a reference) are absent.
+    a "reason". Metrics that need what the posterior does not hold (a width, draws, a reference) are absent. Of a
+    classifier also {"confusion": {"classes", "counts"}}: rows of each class (down) by the class they are taken for.
     """
     evidence = Evidence(posterior, seed)
     metrics: dict[str, dict[str, Any]] = {JOINT: {}, PARAMETERS: {}}
     for name, metric in METRICS.items():
         if metric.available(evidence):
             metrics[metric.scope][name] = metric.entries(evidence)
-    return {
-        "rows": len(posterior),
-        "simulations": evidence.clusters.count,
-        "verdict": verdict(evidence, metrics),
+    document = {"rows": len(posterior), "simulations": evidence.clusters.count}
+    if evidence.guesses is None:
+        return document | {"verdict": verdict(evidence, metrics), "metrics": metrics}
+    counts = evidence.guesses.confusion.tolist()
+    return document | {
+        "verdict": class_verdict(evidence, evidence.guesses),
         "metrics": metrics,
+        "confusion": {"classes": list(posterior.classes), "counts": counts},
     }

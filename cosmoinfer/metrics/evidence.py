@@ -9,6 +9,7 @@ from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import ranks
 from cosmoinfer.metrics.bootstrap import Clusters
+from cosmoinfer.metrics.guesses import Guesses
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 
@@ -17,8 +18,8 @@ REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on 
 
 @dataclass(frozen=True)
 class Evidence:
-    """n rows of G simulations with P parameters. Any of mean, std, sbc, tarp, tarp_x and hpd is None where the
-    posterior does not hold what it needs. Units of the catalog, natural logarithms.
+    """n rows of G simulations with P parameters. Any of mean, std, sbc, tarp, tarp_x, hpd and guesses is None where
+    the posterior does not hold what it needs. Units of the catalog, natural logarithms.
     """
 
     posterior: Posterior
@@ -94,6 +95,18 @@ class Evidence:
         if self.posterior.log_prob is None or self.log_prob_truth is None:
             return None
         return ranks.by_density(self.posterior.log_prob, self.log_prob_truth, self._stream("hpd"))
+
+    @cached_property
+    def guesses(self) -> Guesses | None:
+        """Of a classifier."""
+        if self.posterior.probabilities is None:
+            return None
+        return Guesses(self.posterior.probabilities, self.truth[:, 0].astype(np.int64))
+
+    @property
+    def two_classes(self) -> Guesses | None:
+        """The same, where there are just two."""
+        return self.guesses if len(self.posterior.classes) == 2 else None
 
     def _tarp(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
         if self.posterior.samples is None:

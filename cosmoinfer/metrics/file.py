@@ -10,13 +10,19 @@ from cosmoinfer import storage
 
 
 def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: bool = False) -> None:
-    """/document (JSON), /names (P,), /joint/NAME (3,) and /parameters/NAME (P, 3): value, low, high; NaN is null."""
+    """/document (JSON), /names (P,), /joint/NAME (3,) and /parameters/NAME (P, 3): value, low, high; NaN is null.
+
+    Of a classifier also /classes (C,) and /confusion (C, C), rows of each class by the class that they are taken for.
+    """
     names = list(document["verdict"]["parameters"])
     arrays = {"document": np.array(json.dumps(document, allow_nan=False)), "names": np.array(names)}
     for metric, entry in document["metrics"]["joint"].items():
         arrays[f"joint/{metric}"] = _numbers(entry)
     for metric, entries in document["metrics"]["parameters"].items():
         arrays[f"parameters/{metric}"] = np.stack([_numbers(entries[name]) for name in names])
+    if "confusion" in document:
+        arrays["classes"] = np.array(document["confusion"]["classes"])
+        arrays["confusion"] = np.array(document["confusion"]["counts"], dtype=np.int64)
     storage.write(path, storage.Record("metrics", meta, arrays), force)
 
 

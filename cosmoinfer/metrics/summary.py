@@ -7,13 +7,21 @@ from cosmoinfer.metrics.verdict import UNCONSTRAINED, UNCONSTRAINED_R2
 
 def summary(document: dict[str, Any]) -> list[str]:
     """For the terminal; from the document alone, so that it can be said again of a stored file."""
-    told = (_scope(document), _constrained(document), _loose(document), _calibration(document), _coverage(document))
+    told: tuple[str, ...]
+    if "confusion" in document:
+        told = (_told_right(document), _gain(document), _confused(document), _promises(document))
+    else:
+        told = (_scope(document), _constrained(document), _loose(document), _calibration(document), _coverage(document))
     return [sentence for sentence in told if sentence]
 
 
-def _scope(document: dict[str, Any]) -> str:
+def _judged(document: dict[str, Any]) -> str:
     rows, simulations = document["rows"], document["simulations"]
-    judged = f"Judged on {_count(rows, 'row')} of {_count(simulations, 'simulation')}"
+    return f"Judged on {_count(rows, 'row')} of {_count(simulations, 'simulation')}"
+
+
+def _scope(document: dict[str, Any]) -> str:
+    judged = _judged(document)
     gain = document["metrics"]["joint"].get("log_prob_gain")
     score = document["metrics"]["joint"].get("log_prob")
     if gain and gain["value"] is not None:
@@ -52,10 +60,51 @@ def _coverage(document: dict[str, Any]) -> str:
     return f"The 68 % intervals hold {low if low == high else f'{low} to {high}'} % of the truths."
 
 
-def _measured(entry: dict[str, Any]) -> str:
+def _told_right(document: dict[str, Any]) -> str:
+    classes, counts = document["confusion"]["classes"], document["confusion"]["counts"]
+    rows = [sum(taken) for taken in counts]
+    commonest = rows.index(max(rows))
+    right = _measured(document["metrics"]["joint"]["accuracy"], 100, ".1f")
+    always = f"always guessing {classes[commonest]} would be right for {100 * rows[commonest] / sum(rows):.1f} %"
+    return f"{_judged(document)}: {_target(document)} is told right for {right} % of the rows; {always}."
+
+
+def _gain(document: dict[str, Any]) -> str:
+    gain = document["metrics"]["joint"]["log_score_gain"]
+    if gain["value"] is None:
+        return f"The data's gain over the frequencies of the classes has no value ({gain['reason']})."
+    return f"The data bring {_measured(gain)} nats over the frequencies of the classes."
+
+
+def _confused(document: dict[str, Any]) -> str:
+    """The pair of which the largest share is mistaken."""
+    classes, counts = document["confusion"]["classes"], document["confusion"]["counts"]
+    wrong = [
+        (taken[guess] / sum(taken), taken[guess], true, guess)
+        for true, taken in enumerate(counts)
+        for guess in range(len(classes))
+        if guess != true and taken[guess]
+    ]
+    if not wrong:
+        return "No row is taken for another class."
+    share, count, true, guess = max(wrong)
+    rows = f"{count} of {_count(sum(counts[true]), 'row')} of {classes[true]} ({100 * share:.1f} %)"
+    return f"Mistaken most often: {rows} taken for {classes[guess]}."
+
+
+def _promises(document: dict[str, Any]) -> str:
+    words, error = document["verdict"]["joint"], document["metrics"]["joint"]["ece"]
+    return f"The probabilities: {words} (expected calibration error {_short(error, '.3f')})."
+
+
+def _target(document: dict[str, Any]) -> str:
+    return str(next(iter(document["verdict"]["parameters"])))
+
+
+def _measured(entry: dict[str, Any], unit: float = 1.0, form: str = ".2f") -> str:
     if entry["low"] is None:
-        return f"{entry['value']:.3g}"
-    return f"{entry['value']:.2f} +- {(entry['high'] - entry['low']) / 2:.2f}"
+        return f"{unit * entry['value']:.3g}"
+    return f"{unit * entry['value']:{form}} +- {unit * (entry['high'] - entry['low']) / 2:{form}}"
 
 
 def _short(entry: dict[str, Any], form: str = ".2f") -> str:

@@ -40,7 +40,7 @@ UNCONSTRAINED_R2 = 0.05
 CALIBRATED, OVER_CONFIDENT, CONSERVATIVE = "calibrated within errors", "over-confident", "conservative"
 BIASED, SHAPE = "biased", "miscalibrated in shape"
 NO_WIDTH = "no width: calibration not available"
-UNCONSTRAINED = "not constrained by the data"
+UNCONSTRAINED, RETURNS_PRIOR = "not constrained by the data", "(returns the prior)"
 
 _JOINT_TESTS = {"tarp_p": "tarp", "tarp_x_p": "tarp_x", "hpd_p": "hpd"}
 
@@ -62,15 +62,15 @@ def verdict(evidence: Evidence, metrics: dict[str, Any]) -> dict[str, Any]:
     loose = {name: _unconstrained(metrics["parameters"], name) for name in names}
     common = next(iter(loose.values())) if len(set(loose.values())) == 1 else ""
     return {
-        "joint": _joined(common, calibration[JOINT]),
-        "parameters": {name: _joined(loose[name], calibration[name]) for name in names},
+        "joint": joined(common, calibration[JOINT]),
+        "parameters": {name: joined(loose[name], calibration[name]) for name in names},
     }
 
 
 def clustered_bias(scores: np.ndarray, clusters: Clusters) -> tuple[float, float]:
     """p-value of (n,) scores having mean 0, and the mean's sign."""
     mean, error = clusters.mean(scores)
-    return _two_sided(mean, error, clusters.count)
+    return two_sided(mean, error, clusters.count)
 
 
 def clustered_width(scores: np.ndarray, clusters: Clusters) -> tuple[float, float]:
@@ -80,7 +80,7 @@ def clustered_width(scores: np.ndarray, clusters: Clusters) -> tuple[float, floa
     """
     variance, error = clusters.mean((scores - scores.mean()) ** 2)
     relative = max(error / variance, np.sqrt(2 / len(scores)))
-    return _two_sided(np.log(variance * clusters.count / (clusters.count - 1)), relative, clusters.count)
+    return two_sided(np.log(variance * clusters.count / (clusters.count - 1)), relative, clusters.count)
 
 
 def holm(tests: list[Check], significance: float = SIGNIFICANCE) -> list[Check]:
@@ -93,6 +93,21 @@ def holm(tests: list[Check], significance: float = SIGNIFICANCE) -> list[Check]:
     return rejected
 
 
+def joined(first: str, second: str) -> str:
+    return f"{first}, {second}" if first else second
+
+
+def two_sided(value: float, error: float, count: int) -> tuple[float, float]:
+    """Student's t with G - 1 degrees of freedom: the p-value of ``value`` being zero, and its sign."""
+    if error == 0:  # every simulation says the same (each truth in the very middle of far too wide draws)
+        return float(value == 0), float(np.sign(value))
+    return float(2 * stats.t.sf(abs(value) / error, count - 1)), float(np.sign(value))
+
+
+def too_few(clusters: Clusters) -> str:
+    return f"too few simulations to judge calibration ({clusters.count}, of {FEWEST} needed)"
+
+
 def _calibration(evidence: Evidence, metrics: dict[str, Any]) -> dict[str, str]:
     """The words on calibration, by parameter and for the joint."""
     columns = (*evidence.parameters.names, JOINT)
@@ -100,8 +115,7 @@ def _calibration(evidence: Evidence, metrics: dict[str, Any]) -> dict[str, str]:
         return dict.fromkeys(columns, NO_WIDTH)
     scores = _scores(evidence)
     if evidence.clusters.count < FEWEST:
-        few = f"too few simulations to judge calibration ({evidence.clusters.count}, of {FEWEST} needed)"
-        return dict.fromkeys(columns, few)
+        return dict.fromkeys(columns, too_few(evidence.clusters))
     if not np.isfinite(scores).all():
         return dict.fromkeys(columns, "calibration not available: draws, widths or truths are not finite")
     tests = _parameter_tests(evidence, scores, metrics) + _joint_tests(evidence, metrics)
@@ -166,19 +180,8 @@ def _unconstrained(metrics: dict[str, Any], name: str) -> str:
     if r2 is None or r2 > UNCONSTRAINED_R2 or (corr is not None and corr > 0.5):
         return ""
     contraction = _value(metrics, "contraction", name)
-    return UNCONSTRAINED + ("" if contraction is not None and contraction > 0.2 else " (returns the prior)")
+    return UNCONSTRAINED if contraction is not None and contraction > 0.2 else f"{UNCONSTRAINED} {RETURNS_PRIOR}"
 
 
 def _value(metrics: dict[str, Any], metric: str, name: str) -> float | None:
     return metrics.get(metric, {}).get(name, {}).get("value")
-
-
-def _joined(first: str, second: str) -> str:
-    return f"{first}, {second}" if first else second
-
-
-def _two_sided(value: float, error: float, count: int) -> tuple[float, float]:
-    """Student's t with G - 1 degrees of freedom: the p-value of ``value`` being zero, and its sign."""
-    if error == 0:  # every simulation says the same (each truth in the very middle of far too wide draws)
-        return float(value == 0), float(np.sign(value))
-    return float(2 * stats.t.sf(abs(value) / error, count - 1)), float(np.sign(value))

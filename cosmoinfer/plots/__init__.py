@@ -1,0 +1,9 @@
+"""Posterior, metrics and learning curves -> figures (PLOTS). The only folder that imports matplotlib and getdist.
+
+Adding one is a function in the file of its family and an entry in the table of ``gallery``.
+"""
+
+from cosmoinfer.plots.gallery import PLOTS, draw
+from cosmoinfer.plots.material import Material
+
+__all__ = ["PLOTS", "Material", "draw"]

@@ -1,0 +1,72 @@
+"""What a classifier takes for what, and whether its probabilities come true."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from cosmoinfer.metrics import reliability as reliabilities
+from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.plots.material import Material
+from cosmoinfer.plots.page import BLUE, GREY, QUARTERS, page, plain
+
+MOST_NUMBERED = 15  # classes: with more, the numbers in the squares are not legible
+
+
+def confusion(material: Material) -> Figure | None:
+    """Rows of each class by the class that they are taken for: their number, and shaded the share of the true class."""
+    posterior = material.posterior
+    if posterior.probabilities is None or posterior.truth is None:
+        return None
+    guesses = Evidence(posterior).guesses
+    assert guesses is not None
+    counts = guesses.confusion
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [plain(name) for name in posterior.classes]
+    side = 0.75 * min(len(names), MOST_NUMBERED) + 1.8
+    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(share, cmap=LinearSegmentedColormap.from_list("blue", ["white", BLUE]), vmin=0, vmax=1)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class", ticks=QUARTERS, format="%g")
+    bar.outline.set_visible(False)
+    slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(names) > 2 else {}
+    axes.set_xticks(range(len(names)), names, **slant)
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set(visible=True, color=GREY)
+    axes.set(xlabel="taken for", ylabel="true class")
+    if len(names) <= MOST_NUMBERED:
+        _write_counts(axes, counts, share)
+    return figure
+
+
+def reliability(material: Material) -> Figure | None:
+    """Share of rows that are of a class against the probability that was promised for it: the diagonal if calibrated.
+
+    Bins of equally many rows, with 68.3 % binomial intervals. Of two classes one is shown: the other mirrors it.
+    """
+    found = reliabilities(material.posterior)
+    if not found:
+        return None
+    shown = dict(list(found.items())[-1:]) if len(found) == 2 else found
+    figure, panels = page(len(shown), width=3.0, height=3.1)
+    for axes, (name, curve) in zip(panels, shown.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+        errors = np.abs(np.stack([curve.low, curve.high]) - curve.found)
+        axes.errorbar(curve.promised, curve.found, errors, fmt="o-", color=BLUE, markersize=4, linewidth=1.2)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=plain(name))
+        axes.set(xlabel="promised probability", ylabel="share of rows")
+        axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
+        axes.set_yticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
+        axes.set_box_aspect(1)
+    return figure
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray) -> None:
+    for (true, guess), count in np.ndenumerate(counts):
+        colour = "white" if share[true, guess] > 0.6 else "black"
+        said = f"{count}\n{100 * share[true, guess]:.0f} %" if count else "0"
+        axes.text(guess, true, said, ha="center", va="center", color=colour, fontsize=8)

@@ -1,0 +1,43 @@
+"""Learning curves of the networks behind a posterior."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from cosmoinfer.plots.material import Material
+from cosmoinfer.plots.page import BLUE, GREY, RED, page
+
+
+def losses(material: Material) -> Figure | None:
+    """Training and validation loss against epoch. Thin: members; bold: their median; dots: the epochs that are kept."""
+    if not material.histories:
+        return None
+    figure, panels = page(len(material.histories), width=4.4, height=3.2)
+    for axes, (name, history) in zip(panels, material.histories.items(), strict=True):
+        epochs = 1 + np.arange(len(history.train))
+        marker = "o" if len(epochs) == 1 else None
+        for loss, colour, label in ((history.train, GREY, "training"), (history.validation, BLUE, "validation")):
+            if loss.shape[1] > 1:
+                axes.plot(epochs, loss, color=colour, linewidth=0.6, alpha=0.4)
+            known = np.isfinite(loss).any(axis=1)
+            median = np.nanmedian(loss[known], axis=1)
+            axes.plot(epochs[known], median, color=colour, linewidth=1.8, marker=marker, label=label)
+        axes.plot(history.best + 1, history.best_validation, "o", color=RED, markersize=4, label="kept")
+        beyond = _clip_spikes(axes, np.hstack([history.train, history.validation]))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set(title=name, xlabel="epoch", ylabel=material.loss)
+        axes.legend(loc="upper right", title=beyond, title_fontsize=8)
+    return figure
+
+
+def _clip_spikes(axes: Axes, values: np.ndarray) -> str | None:
+    """Let the curves fill the panel; the sentence that says how far they go beyond it."""
+    values = np.where(np.isfinite(values), values, np.nan)
+    settled = values[min(len(values) - 1, 1 + len(values) // 10) :]  # the first steps may be anywhere
+    usual = np.nanquantile(settled, 0.95)
+    lowest, highest = np.nanmin(values), np.nanmax(values)
+    room = max(usual - lowest, 1e-6 * max(abs(usual), 1.0))
+    top = highest if highest < usual + 2 * room else usual + 0.5 * room
+    axes.set_ylim(lowest - 0.08 * room, top + 0.08 * room)
+    return f"not shown: up to {highest:,.4g}" if top < highest else None

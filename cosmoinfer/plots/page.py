@@ -1,0 +1,69 @@
+"""The look that all figures share: colours, panels on a page, typeset names, the grey ground outside the prior."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+from matplotlib.patches import Rectangle
+
+from cosmoinfer.parameters import Parameters
+
+BLUE, RED, GREY, GROUND = "#0072B2", "#D55E00", "#6B6B6B", "#ECECEC"  # Okabe & Ito: told apart by every eye
+LIGHT, DARK = "#9CC8E3", "#4E9DCB"  # of the same blue: 95 and 68 %
+LOOK: Any = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+QUARTERS = [0, 0.25, 0.5, 0.75, 1]
+
+
+def page(count: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+    """A page of ``count`` panels, near to square, of at most four columns."""
+    columns = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(count, 4)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
+    for spare in panels[count:]:
+        spare.set_visible(False)
+    return figure, panels[:count]
+
+
+def typeset(parameters: Parameters, name: str) -> str:
+    """Its LaTeX label; its plain name where it has none, or one that cannot be typeset."""
+    label = parameters.labels[parameters.names.index(name)].strip("$")
+    if label != name:
+        try:
+            MathTextParser("path").parse(f"${label}$")
+            return f"${label}$"
+        except ValueError:
+            pass
+    return plain(name)
+
+
+def plain(name: str) -> str:
+    """As it stands: matplotlib would take what lies between two dollars for mathematics."""
+    return name.replace("$", r"\$")
+
+
+def shade_outside(axes: Axes, parameters: Parameters, x: int, y: int | None) -> None:
+    """Grey ground where the prior of one parameter, or of two, is zero."""
+    limits = [axes.get_xlim(), axes.get_ylim()]
+    edges = [(parameters.low[k], parameters.high[k]) if k is not None else (-np.inf, np.inf) for k in (x, y)]
+    beyond = [(2 * start - end, 2 * end - start) for start, end in limits]  # an edge out of sight, at a finite place
+    (left, right), (bottom, top) = (np.clip(edge, *far) for edge, far in zip(edges, beyond, strict=True))
+    axes.set_facecolor(GROUND)
+    style: dict[str, Any] = {"facecolor": "white", "edgecolor": GREY, "linewidth": 0.8, "zorder": 0}
+    axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, **style))

@@ -1,0 +1,71 @@
+"""Predicted parameters against the true ones."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from cosmoinfer.metrics.verdict import UNCONSTRAINED_R2
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.plots.material import Material
+from cosmoinfer.plots.page import BLUE, GREY, RED, page, shade_outside, typeset
+
+
+def truth_prediction(material: Material) -> Figure | None:
+    """Posterior mean against truth, with the posterior's standard deviation where there is one."""
+    posterior, parameters = material.posterior, material.posterior.parameters
+    mean, std, truth = posterior.best_mean, posterior.best_std, posterior.truth
+    if mean is None or truth is None:
+        return None
+    figure, panels = page(len(parameters), width=3.0, height=3.0)
+    alpha = float(np.clip(8 / np.sqrt(len(truth)), 0.1, 0.8))
+    for column, axes in enumerate(panels):
+        sigma = None if std is None else std[:, column]
+        low, high = _prediction_view(parameters, column, truth[:, column], mean[:, column], sigma)
+        if parameters.prior[column] == "log-uniform":
+            axes.set(xscale="log", yscale="log")
+            _plain_numbers(axes)
+        else:
+            axes.ticklabel_format(scilimits=(-3, 4))
+        axes.set(xlim=(low, high), ylim=(low, high))
+        shade_outside(axes, parameters, column, column)
+        axes.plot([low, high], [low, high], color=GREY, linewidth=1)
+        style: dict[str, Any] = {"fmt": ".", "color": BLUE, "markersize": 4, "elinewidth": 0.7, "alpha": alpha}
+        axes.errorbar(truth[:, column], mean[:, column], yerr=sigma, **style)
+        label = typeset(parameters, parameters.names[column])
+        axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
+        axes.set_box_aspect(1)
+        _say_accuracy(axes, material, parameters.names[column])
+    return figure
+
+
+def _prediction_view(
+    parameters: Parameters, column: int, truth: np.ndarray, mean: np.ndarray, std: np.ndarray | None
+) -> tuple[float, float]:
+    """The box (else the truths) and nearly all predictions."""
+    low, high = parameters.low[column], parameters.high[column]
+    std = np.zeros_like(mean) if std is None else std
+    start = min(low if np.isfinite(low) else truth.min(), np.quantile(mean - std, 0.01))
+    end = max(high if np.isfinite(high) else truth.max(), np.quantile(mean + std, 0.99))
+    if parameters.prior[column] == "log-uniform":
+        return float(0.9 * max(start, low / 2)), float(1.1 * end)
+    return float(start - 0.04 * (end - start)), float(end + 0.04 * (end - start))
+
+
+def _plain_numbers(axes: Axes) -> None:
+    """0.5, 1, 2, 5 along logarithmic axes, for ranges too short for powers of ten."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _say_accuracy(axes: Axes, material: Material, name: str) -> None:
+    r2, chi2 = material.metric("r2", name), material.metric("chi2", name)
+    said = [rf"$R^2$ = {r2:.3f}"] if r2 is not None else []
+    said += [rf"$\chi^2$ = {chi2:.2f}"] if chi2 is not None else []
+    unconstrained = r2 is not None and r2 <= UNCONSTRAINED_R2
+    title = "unconstrained\n" * unconstrained + "   ".join(said)
+    axes.set_title(title, fontsize=9, color=RED if unconstrained else "black")
