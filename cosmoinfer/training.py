@@ -33,7 +33,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class Training:
-    """How to descend. ``patience``: epochs without a better validation loss after which a member stops."""
+    """How to descend. ``patience``: epochs without a better validation loss after which a member stops.
+
+    ``warm_up``: epochs that minimise a gentler loss first; patience counts from their end.
+    """
 
     epochs: int = 100
     batch_size: int = 100
@@ -44,11 +47,14 @@ class Training:
     momentum: float = 0.9
     patience: int = 100
     clip: float = 5.0
+    warm_up: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')}: expected at least 1, found {getattr(self, name)}")
+        if not 0 <= self.warm_up < self.epochs:
+            raise UserError(f"--warm-up: expected 0 to {self.epochs - 1}, less than --epochs, found {self.warm_up}")
         for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise UserError(f"--{name.replace('_', '-')}: expected more than 0, found {getattr(self, name):g}")
@@ -63,6 +69,20 @@ class Training:
 Listener = Callable[[int, int, float, float], None]  # epoch, epochs, training and validation loss
 
 
+@dataclass(frozen=True)
+class Hooks:
+    """What may step into a training, nothing by default.
+
+    warm_loss: what the warm-up epochs minimise. fresh: epoch -> training rows, as many as there were, where noise is
+    drawn anew. augment: changes a training batch (M*B, ...), member m's rows by the m-th of ``streams``.
+    """
+
+    warm_loss: Loss | None = None
+    fresh: Callable[[int], Rows] | None = None
+    augment: Callable[[Rows, Sequence[torch.Generator]], Rows] | None = None
+    streams: Sequence[torch.Generator] = ()
+
+
 def train(
     network: nn.Module,
     loss: Loss,
@@ -72,12 +92,15 @@ def train(
     generators: Sequence[torch.Generator],
     listen: Listener,
     score: Loss | None = None,
+    hooks: Hooks = Hooks(),
 ) -> History:
     """Train all members and leave each with its best weights on the validation rows.
 
-    score: what judges the validation rows, if not the loss. generators: one a member, for the order of its rows.
-    Raises UserError when a loss is no longer finite.
+    score: what judges the validation rows, if not the loss, in the warm-up too. generators: one a member, for the
+    order of its rows. Raises UserError when a loss is no longer finite.
     """
+    if settings.warm_up and hooks.warm_loss is None:
+        raise UserError(f"--warm-up {settings.warm_up}: this loss has no gentler one to begin with")
     members, count = len(generators), len(train_rows[0])
     batch = min(settings.batch_size, count)
     per_epoch = count // batch  # the few left over differ from epoch to epoch
@@ -85,24 +108,29 @@ def train(
     optimizer = _optimizer(network, settings)
     best = {name: value.clone() for name, value in network.state_dict().items()}
     best_loss, best_epoch = torch.full((members,), torch.inf), torch.zeros(members, dtype=torch.long)
+    lowered = torch.full((members,), settings.warm_up - 1)  # the epoch from whose end a plateau is counted
+    share = torch.ones(members)  # of the rate, each member's own; less than 1 after a plateau
     going = torch.ones(members, dtype=torch.bool)
     curves: list[tuple[np.ndarray, np.ndarray, float]] = []
     for epoch in range(settings.epochs):
         network.train()
+        current = hooks.warm_loss if hooks.warm_loss and epoch < settings.warm_up else loss
+        rows = hooks.fresh(epoch) if hooks.fresh else train_rows
         order = torch.stack([torch.randperm(count, generator=generator) for generator in generators])  # (M, N)
-        order = order.to(train_rows[0].device)
+        order = order.to(rows[0].device)
         seen = torch.zeros(members, device=order.device)
         for number in range(per_epoch):
             rate = settings.learning_rate * schedule.factor(settings.schedule, epoch * per_epoch + number, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             chosen = order[:, number * batch : (number + 1) * batch].reshape(-1)  # (M*B,)
-            terms = loss.terms(network, tuple(part[chosen] for part in train_rows))
-            losses = loss.reduce(terms.reshape(members, batch, -1))
+            drawn = tuple(part[chosen] for part in rows)
+            drawn = hooks.augment(drawn, hooks.streams) if hooks.augment else drawn
+            losses = current.reduce(current.terms(network, drawn).reshape(members, batch, -1))
             optimizer.zero_grad(set_to_none=True)
             losses.sum().backward()
             _clip(network, settings.clip)
-            optimizer.step()
+            _step(optimizer, network, share)
             seen += losses.detach()
         training, validation = (
             (seen / per_epoch).cpu(),
@@ -117,9 +145,13 @@ def train(
         best_loss, best_epoch = torch.where(better, validation, best_loss), torch.where(better, epoch, best_epoch)
         for name, value in network.state_dict().items():
             best[name][better.to(value.device)] = value[better.to(value.device)]
-        curves.append((training.numpy(), validation.numpy(), rate))
+        curves.append((training.numpy(), validation.numpy(), rate * float(share[going].mean())))
         listen(epoch + 1, settings.epochs, float(training.mean()), float(validation.mean()))
-        going &= epoch - best_epoch < settings.patience
+        if settings.schedule == "plateau":
+            flat = epoch - torch.maximum(best_epoch, lowered) >= schedule.PLATEAU_EPOCHS
+            lowered = torch.where(flat, epoch, lowered)
+            share = torch.where(flat, share * schedule.PLATEAU_FACTOR, share)
+        going &= epoch - best_epoch.clamp(min=settings.warm_up - 1) < settings.patience
         if not going.any():
             break
     network.load_state_dict(best)
@@ -151,6 +183,19 @@ def _optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     return kind(parameters, rate, weight_decay=decay, fused=True)
+
+
+def _step(optimizer: torch.optim.Optimizer, network: nn.Module, share: torch.Tensor) -> None:
+    """One step, of which each member takes its share (M,): the move of every optimiser here is linear in its rate."""
+    if (share == 1).all():
+        optimizer.step()
+        return
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    optimizer.step()
+    with torch.no_grad():
+        for parameter, old in zip(network.parameters(), before, strict=True):
+            parts = share.to(parameter.device, parameter.dtype).reshape(-1, *[1] * (parameter.dim() - 1))
+            parameter.copy_(torch.lerp(old, parameter, parts.expand_as(old)))  # exactly the new weights at 1
 
 
 def _clip(network: nn.Module, most: float) -> None:

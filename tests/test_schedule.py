@@ -1,30 +1,54 @@
-"""Schedules: a short rise, then a curve that ends where it should."""
+"""Schedules: a short rise, then a curve that ends where it should; and triangles. (Plateau: test_training.py.)"""
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from cosmoinfer.schedule import SCHEDULES, WARMUP, factor
 
-every_schedule = pytest.mark.parametrize("name", SCHEDULES)
+STEPS = (1, 5, 80, 1000, 20_000)
 
 
-@every_schedule
-@pytest.mark.parametrize("steps", [1, 5, 80, 1000, 20_000])
-def test_a_schedule_rises_from_above_zero_to_at_most_one_and_never_rises_again(name, steps):
-    factors = [factor(name, step, steps) for step in range(steps)]
-    warm = min(WARMUP, max(1, steps // 10))
-    assert 0 < factors[0] <= max(factors) <= 1
-    assert max(factors) > 0.97
-    assert all(one <= other for one, other in pairwise(factors[:warm]))
-    assert all(one >= other for one, other in pairwise(factors[warm - 1 :]))
+def factors(name: str, steps: int) -> list[float]:
+    return [factor(name, step, steps) for step in range(steps)]
 
 
-def test_the_rise_is_linear():
-    assert [factor("constant", step, 1000) for step in (0, 24, 49, 50)] == pytest.approx([1 / 50, 0.5, 1, 1])
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("steps", STEPS)
+def test_a_schedule_starts_above_zero_and_reaches_one(name, steps):
+    found = factors(name, steps)
+    assert min(found) > 0 and 0.97 < max(found) <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEDULES if name != "cyclic"])
+@pytest.mark.parametrize("steps", STEPS)
+def test_all_but_cyclic_never_rise_again(name, steps):
+    found, warm = factors(name, steps), min(WARMUP, max(1, steps // 10))
+    assert all(one <= other for one, other in pairwise(found[:warm]))
+    assert all(one >= other for one, other in pairwise(found[warm - 1 :]))
+
+
+@pytest.mark.parametrize("name", ["constant", "plateau"])
+def test_the_rise_is_linear(name):
+    assert [factor(name, step, 1000) for step in (0, 24, 49, 50, 999)] == pytest.approx([1 / 50, 0.5, 1, 1, 1])
 
 
 def test_cosine_is_half_at_half_time_and_ends_at_zero():
     assert factor("cosine", 5000, 10_000) == pytest.approx(0.5)
     assert factor("cosine", 9999, 10_000) < 1e-7
     assert factor("constant", 9999, 10_000) == 1
+
+
+def test_cyclic_goes_up_for_500_steps_and_down_for_500():
+    found = np.array(factors("cyclic", 3000))
+    rise, fall = np.diff(found)[:499], np.diff(found)[500:999]
+    np.testing.assert_allclose(rise, 1 / 500)
+    np.testing.assert_allclose(fall, -1 / 500)
+    assert found.mean() == pytest.approx(0.5)
+    np.testing.assert_array_equal(found[:1000], found[1000:2000])
+    np.testing.assert_array_equal(found[:1000], found[2000:])
+
+
+def test_a_training_shorter_than_a_cycle_is_one_cycle():
+    assert factors("cyclic", 8) == pytest.approx([1 / 8, 3 / 8, 5 / 8, 7 / 8, 7 / 8, 5 / 8, 3 / 8, 1 / 8])

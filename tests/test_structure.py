@@ -17,7 +17,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"report"},
     {"plots"},
     {"metrics", "models", "audit"},
-    {"training", "flows", "losses", "hardware"},
+    {"training", "flows", "losses", "symmetries", "hardware"},
     {"networks"},
     {"catalog", "split", "posterior", "scaling", "simulators"},
     {"parameters", "storage", "history"},

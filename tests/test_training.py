@@ -1,5 +1,7 @@
 """The training loop: members side by side end as if each had trained alone, each with its best weights."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +9,12 @@ from torch import nn
 
 from cosmoinfer import schedule
 from cosmoinfer.errors import UserError
-from cosmoinfer.flows import FLOWS
+from cosmoinfer.flows import FLOWS, initialise
+from cosmoinfer.history import History
 from cosmoinfer.models.stack import generators
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
-from cosmoinfer.training import OPTIMIZERS, Loss, Training, evaluate, stacked, train
+from cosmoinfer.training import OPTIMIZERS, Hooks, Loss, Training, evaluate, stacked, train
 
 SQUARED = Loss(lambda network, batch: (network(batch[1]) - batch[0]) ** 2, lambda terms: terms.mean((1, 2)))
 SHAPE, OUTPUTS = (4,), 2
@@ -52,7 +55,9 @@ def problem(name: str, given: list[torch.Generator]):
     """Network, loss, training and validation rows; something with dropout of every kind that we have."""
     if name in FLOWS:
         flow = FLOWS[name](layers=2, hidden=8, dropout=0.2).build(OUTPUTS, SHAPE[0], given)
-        return Density(flow).double(), LIKELIHOOD, rows(90, 1), rows(40, 2)
+        network, training = Density(flow).double(), rows(90, 1)
+        initialise(network, lambda: network(*(stacked(part, len(given)) for part in training)))
+        return network, LIKELIHOOD, training, rows(40, 2)
     shape = (1, 8, 8) if name == "cnn" else SHAPE
     recipe = CNN(hidden=2, dropout=0.2) if name == "cnn" else MLP(16, 2, dropout=0.2)
     return recipe.build(shape, OUTPUTS, given).double(), SQUARED, rows(90, 1, shape), rows(40, 2, shape)
@@ -79,6 +84,43 @@ def test_members_side_by_side_end_as_if_each_had_trained_alone(name):
         np.testing.assert_allclose(history.validation[:, number], of_one.validation[:, 0], rtol=1e-7)
         assert history.best[number] == of_one.best[0]
     assert np.ptp(history.train[-1]) > 1e-4  # and they are no copies
+
+
+def shaken(batch: tuple[torch.Tensor, ...], streams: list[torch.Generator]) -> tuple[torch.Tensor, ...]:
+    """The data of each member with noise of its own."""
+    noise = torch.cat([torch.randn(len(batch[1]) // len(streams), *SHAPE, generator=stream) for stream in streams])
+    return batch[0], batch[1] + 0.2 * noise
+
+
+def test_members_side_by_side_have_plateaus_and_noise_of_their_own(monkeypatch):
+    """High rates overfit at once, so that plateaus come early and at different epochs."""
+    monkeypatch.setattr(schedule, "PLATEAU_EPOCHS", 2)
+    settings = Training(epochs=12, batch_size=20, learning_rate=0.05, schedule="plateau")
+    kept: list[torch.Tensor] = []
+
+    def run(members: slice) -> tuple[nn.Module, History]:
+        kept.clear()
+        network = LinearNetwork().build(SHAPE, OUTPUTS, generators(0, "initialise", 5)[members]).double()
+        weight = next(network.parameters())
+        hooks = Hooks(augment=shaken, streams=generators(0, "shake", 5)[members])
+        order = generators(0, "order", 5)[members]
+        parts = rows(90, 1), rows(40, 2)
+        return network, train(
+            network, SQUARED, *parts, settings, order, lambda *_: kept.append(weight.detach().clone()), hooks=hooks
+        )
+
+    network, history = run(slice(1, 4))
+    paths, weights = torch.stack(kept), network.state_dict()
+    rates = []
+    for number in range(3):
+        alone, of_one = run(slice(1 + number, 2 + number))
+        torch.testing.assert_close(paths[:, number], torch.stack(kept)[:, 0], rtol=1e-9, atol=1e-12)
+        for key, value in alone.state_dict().items():
+            torch.testing.assert_close(weights[key][number], value[0], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(history.validation[:, number], of_one.validation[:, 0], rtol=1e-9)
+        rates.append(of_one.learning_rate)
+    np.testing.assert_allclose(history.learning_rate, np.mean(rates, axis=0))
+    assert len({tuple(one) for one in rates}) > 1 and min(map(min, rates)) < 0.02  # or the question was none
 
 
 def test_a_member_stops_by_itself_and_keeps_what_it_had():
@@ -139,12 +181,27 @@ def test_a_loss_that_is_not_finite_ends_the_training():
 
 
 # ---------------------------------------------------------------------------------------------------------- descent
+def least_squares() -> tuple[tuple[torch.Tensor, ...], float]:
+    """60 rows, and the least mean squared error that an affine map can reach on them."""
+    theta, x = rows(60, 1)
+    design = torch.cat([x, torch.ones(len(x), 1)], dim=1)
+    solution = torch.linalg.lstsq(design, theta).solution
+    return (theta, x), float((theta - design @ solution).square().mean())
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", schedule.SCHEDULES)
-def test_every_optimizer_descends_under_every_schedule(optimizer, name):
-    settings = Training(epochs=15, batch_size=20, learning_rate=0.02, optimizer=optimizer, schedule=name)
-    _, history, _ = trained("mlp", slice(0, 2), settings)
-    assert (history.validation[-1] < 0.8 * history.validation[0]).all()
+@pytest.mark.parametrize(("batch", "epochs", "rate"), [(1, 6, 0.01), (7, 20, 0.03), (60, 120, 0.05)])
+def test_a_convex_loss_falls_to_its_minimum(optimizer, name, batch, epochs, rate):
+    """From one row to the whole set; with one row and a constant rate the noise of the steps stays."""
+    data, least = least_squares()
+    settings = Training(epochs, batch, rate, optimizer, name, weight_decay=0)
+    network = linear(1)
+    before = float(evaluate(network, SQUARED, data, 1)) - least
+    history = train(network, SQUARED, data, data, settings, generators(0, "order", 1), silent)
+    excess = history.best_validation[0] - least
+    assert -1e-12 < excess < (0.1 if batch == 1 else 0.02) * before
+    assert history.validation[-1, 0] - least < 0.2 * before
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -169,6 +226,39 @@ def test_one_step_is_that_of_torch(optimizer):
     step.step()
     for found, expected in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
+    """Whole-set steps; torch's own optimiser and ReduceLROnPlateau arrive at the same weights."""
+    monkeypatch.setattr(schedule, "PLATEAU_EPOCHS", 3)
+    monkeypatch.setattr(schedule, "WARMUP", 1)
+    (theta, x), (judge, seen) = rows(30, 1), rows(20, 2)
+    options = {"weight_decay": 0.01} | ({"momentum": 0.9} if optimizer == "sgd" else {})
+    settings = Training(40, 30, 0.2, optimizer, "plateau", weight_decay=0.01, clip=1e9)
+    ours, plain, kept = linear(1), linear(1), []
+    history = train(
+        ours,
+        SQUARED,
+        (theta, x),
+        (judge, seen),
+        settings,
+        generators(0, "order", 1),
+        lambda *_: kept.append([value.detach().clone() for value in ours.parameters()]),
+    )
+    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    step = kinds[optimizer](plain.parameters(), 0.2, **options)
+    listener = torch.optim.lr_scheduler.ReduceLROnPlateau(step, factor=0.3, patience=2, threshold=0, eps=0)
+    for rate, reached in zip(history.learning_rate, kept, strict=True):
+        assert rate == pytest.approx(step.param_groups[0]["lr"])
+        step.zero_grad()
+        ((plain(x) - theta) ** 2).mean().backward()
+        step.step()
+        for found, expected in zip(reached, plain.parameters(), strict=True):
+            torch.testing.assert_close(found, expected)
+        with torch.no_grad():
+            listener.step(((plain(seen) - judge) ** 2).mean())
+    assert history.learning_rate[-1] < 0.1 * history.learning_rate[0]
 
 
 def test_each_member_is_clipped_by_its_own_norm():
@@ -232,6 +322,103 @@ def test_the_same_rows_go_to_every_member():
     assert (stacked(part, 2) == torch.cat([part, part])).all()
 
 
+# ------------------------------------------------------------------------------------------------------------ hooks
+@pytest.mark.parametrize("judge", ["score", "loss"])
+def test_a_warm_up_minimises_its_own_loss_in_its_own_epochs_and_the_judge_stays(judge):
+    calls: list[tuple[str, bool]] = []
+
+    def named(name: str) -> Loss:
+        def terms(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+            calls.append((name, network.training))
+            return SQUARED.terms(network, batch)
+
+        return Loss(terms, SQUARED.reduce)
+
+    score, hooks = named("score") if judge == "score" else None, Hooks(warm_loss=named("warm"))
+    settings, order = Training(epochs=5, batch_size=30, warm_up=2), generators(0, "order", 1)
+    train(linear(1), named("loss"), rows(30, 1), rows(9, 2), settings, order, silent, score, hooks)
+    judged = [(judge, False)]
+    assert calls == [*([("warm", True), *judged] * 2), *([("loss", True), *judged] * 3)]
+
+
+@pytest.mark.parametrize(("warm_up", "epochs"), [(0, 4), (1, 4), (6, 9), (19, 20)])
+def test_patience_counts_from_the_end_of_the_warm_up(warm_up, epochs):
+    """The validation loss is best in the first epoch; the member stops three epochs later, or after its warm-up."""
+    clock = iter(range(100))
+
+    def terms(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        found = SQUARED.terms(network, batch)
+        return found if network.training else 0 * found + next(clock)
+
+    loss = Loss(terms, SQUARED.reduce)
+    settings = Training(epochs=20, batch_size=30, patience=3, warm_up=warm_up)
+    order = generators(0, "order", 1)
+    history = train(linear(1), loss, rows(30, 1), rows(9, 2), settings, order, silent, hooks=Hooks(warm_loss=loss))
+    assert len(history.train) == epochs
+    assert history.best.tolist() == [0]
+
+
+def test_a_plateau_counts_from_the_end_of_the_warm_up(monkeypatch):
+    monkeypatch.setattr(schedule, "PLATEAU_EPOCHS", 2)
+    monkeypatch.setattr(schedule, "WARMUP", 1)
+    flat = Loss(lambda network, batch: 0 * SQUARED.terms(network, batch), SQUARED.reduce)
+    settings = Training(10, 30, 1.0, "sgd", "plateau", warm_up=4)
+    order = generators(0, "order", 1)
+    history = train(linear(1), flat, rows(30, 1), rows(9, 2), settings, order, silent, hooks=Hooks(warm_loss=flat))
+    np.testing.assert_allclose(history.learning_rate, [1] * 6 + [0.3] * 2 + [0.09] * 2)
+
+
+def test_a_warm_up_without_a_gentler_loss_is_refused():
+    with pytest.raises(UserError, match="--warm-up 3: this loss has no gentler one"):
+        train(linear(1), SQUARED, rows(9, 1), rows(9, 2), Training(warm_up=3), generators(0, "o", 1), silent)
+
+
+def test_fresh_rows_are_those_of_the_epoch():
+    """Epoch e hands out e, e + 0.01, ...; every row is seen once, and validation rows stay what they were."""
+    seen: dict[bool, list[list[float]]] = {True: [], False: []}
+    network = LinearNetwork().build((1,), 1, generators(0, "build", 1))
+
+    def watch(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        seen[network.training].append(sorted(batch[0].flatten().tolist()))
+        return network(batch[0])
+
+    base = torch.arange(12.0)[:, None] / 100
+    hooks = Hooks(fresh=lambda epoch: (base + epoch,))
+    loss = Loss(watch, SQUARED.reduce)
+    train(network, loss, (base - 9,), (base - 5,), Training(3, 12), generators(0, "o", 1), silent, hooks=hooks)
+    assert seen[True] == [(base[:, 0] + epoch).tolist() for epoch in range(3)]
+    assert seen[False] == [(base[:, 0] - 5).tolist()] * 3
+
+
+def test_what_augments_acts_on_training_batches_alone():
+    """Data turned round in every training batch: the map that is learned is turned round, too."""
+    validation = rows(40, 2)
+    judged: list[torch.Tensor] = []
+
+    def watch(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        judged.append(batch[1])
+        return SQUARED.terms(network, batch)
+
+    def path(augment: Callable | None) -> torch.Tensor:
+        """The weights after each epoch."""
+        network, kept = linear(2), []
+        weight = next(network.parameters())
+        torch.nn.init.zeros_(weight)
+        settings = Training(epochs=5, batch_size=30, learning_rate=0.01, optimizer="sgd")
+        score, hooks = Loss(watch, SQUARED.reduce), Hooks(augment=augment, streams=generators(0, "turn", 2))
+
+        def keep(*_: float) -> None:
+            kept.append(weight.detach().clone())
+
+        train(network, SQUARED, rows(90, 1), validation, settings, generators(0, "o", 2), keep, score, hooks)
+        return torch.stack(kept)
+
+    plain = path(None)
+    assert plain[-1].abs().max() > 0.05
+    torch.testing.assert_close(path(lambda batch, streams: (batch[0], -batch[1])), -plain)
+    assert all(torch.equal(one, stacked(validation[1], 2)) for one in judged)
+
+
 # --------------------------------------------------------------------------------------------------------- settings
 def test_schedules_rise_shortly_and_then_follow_their_curve():
     for steps in (1, 5, 100, 10_000):
@@ -260,8 +447,10 @@ def test_the_history_tells_the_rate():
         ("learning_rate", 0.0, "--learning-rate: expected more than 0"),
         ("learning_rate", float("nan"), "--learning-rate"),
         ("clip", -1.0, "--clip"),
+        ("warm_up", -1, "--warm-up: expected 0 to 99, less than --epochs, found -1"),
+        ("warm_up", 100, "--warm-up: expected 0 to 99, less than --epochs, found 100"),
         ("optimizer", "adamax", "'adamax' is not known; there are adamw, adam, sgd"),
-        ("schedule", "steps", "'steps' is not known; there are constant, cosine"),
+        ("schedule", "steps", "'steps' is not known; there are constant, cosine, cyclic, plateau"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(field, value, message):
