@@ -1,13 +1,19 @@
 """Normalizing flows, by name: recipes that build themselves. The only folder that imports nflows.
 
 A recipe is a frozen dataclass of settings with ``build(features, context, generators)``, which gives a transform from
-parameters to noise. A new flow is one such class and one name here.
+parameters to noise (context 0: unconditional), and ``passes(features)``, the network passes that a layer takes to
+evaluate a density and to draw. A new flow is one such class and one name here.
 """
 
+from cosmoinfer.flows.actnorm import initialise
+from cosmoinfer.flows.glow import Glow
+from cosmoinfer.flows.iaf import IAF
 from cosmoinfer.flows.maf import MAF
-from cosmoinfer.flows.nsf import NSF
+from cosmoinfer.flows.multiscale import MAP_FLOWS
+from cosmoinfer.flows.nsf import NSF, AutoregressiveNSF
+from cosmoinfer.flows.realnvp import RealNVP
 from cosmoinfer.flows.transforms import Transform
 
-FLOWS = {"maf": MAF, "nsf": NSF}
+FLOWS = {"realnvp": RealNVP, "maf": MAF, "iaf": IAF, "glow": Glow, "nsf": NSF, "nsf-ar": AutoregressiveNSF}
 
-__all__ = ["FLOWS", "Transform"]
+__all__ = ["FLOWS", "MAP_FLOWS", "Transform", "initialise"]

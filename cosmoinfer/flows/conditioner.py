@@ -1,10 +1,11 @@
 """The networks inside a flow: from the given parameters and the context to the numbers that shape each dimension."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import torch
 from torch import nn
 
+from cosmoinfer.errors import UserError
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.stacked import Dropout, Generators, Linear
 
@@ -33,6 +34,7 @@ class Conditioner(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
+        given = max(1, inputs + context)  # where nothing is given, a constant zero: then the biases alone speak
         degrees = torch.arange(hidden) % features
         first = inner = last = None
         if masked:
@@ -41,14 +43,17 @@ class Conditioner(nn.Module):
             inner = (degrees[:, None] <= degrees[None, :]).float()
             reach = degrees[:, None] <= torch.arange(features)[None, :]
             last = reach.repeat_interleave(outputs, dim=1).float()
-        self.first = Linear(generators, inputs + context, hidden, first)
+        self.first = Linear(generators, given, hidden, first)
         self.blocks = nn.ModuleList(Linear(generators, hidden, hidden, inner) for _ in range(blocks))
         self.last = Linear(generators, hidden, features * outputs, last, zero=True)
         self.dropout = Dropout(generators, dropout)
-        self.activation = ACTIVATIONS[activation]
+        self.activation = _narrow(activation)
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
-        hidden = self.first(inputs if context is None else torch.cat([inputs, context], dim=1))
+        given = inputs if context is None else torch.cat([inputs, context], dim=1)
+        if not given.shape[1]:
+            given = given.new_zeros(len(given), 1)
+        hidden = self.first(given)
         for block in self.blocks:
             hidden = hidden + block(self.dropout(self.activation(hidden)))
         shapes = self.last(self.dropout(self.activation(hidden)))
@@ -58,7 +63,6 @@ class Conditioner(nn.Module):
         """Of a masked one: the numbers of dimension 0, and of the next each time that a dimension's value is sent.
 
         A hidden unit of degree d is final once d dimensions are known: each is computed once, in all one pass's work.
-        No dropout here.
         """
         features, hidden = self.features, self.first.weight.shape[2]
         degrees = torch.arange(hidden) % features
@@ -79,10 +83,17 @@ class Conditioner(nn.Module):
             begin, end = ends[dimension], ends[dimension + 1]
             units = start[:, :, begin:end] + torch.bmm(known, first[:, :dimension, begin:end])
             for number, (weight, bias) in enumerate(zip(inner, biases, strict=True)):
-                active[number] = torch.cat([active[number], self.activation(units)], dim=2)
+                active[number] = torch.cat([active[number], self.dropout(self.activation(units))], dim=2)
                 units = units + bias[:, :, begin:end] + torch.bmm(active[number], weight[:, :end, begin:end])
-            active[-1] = torch.cat([active[-1], self.activation(units)], dim=2)
+            active[-1] = torch.cat([active[-1], self.dropout(self.activation(units))], dim=2)
             own = slice(dimension * outputs, (dimension + 1) * outputs)
             shapes = self.last.bias[:, :, own] + torch.bmm(active[-1], last[:, :end, own])
             value = yield shapes.reshape(rows, outputs)
             known = torch.cat([known, value.reshape(members, -1, 1)], dim=2)
+
+
+def _narrow(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    activation = ACTIVATIONS[name]
+    if activation.pieces != 1:
+        raise UserError(f"--activation {name}: the networks inside a flow take one that keeps the number of neurons")
+    return activation.function

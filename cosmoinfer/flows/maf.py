@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from nflows.transforms.base import CompositeTransform, Transform
 
-from cosmoinfer.flows.conditioner import Conditioner
 from cosmoinfer.flows.elementwise import Affine, Spline
-from cosmoinfer.flows.transforms import Autoregressive, Reverse
+from cosmoinfer.flows.transforms import Autoregressive, Reverse, enough_layers, linear_start, made
 from cosmoinfer.networks.stacked import Generators
 
 
@@ -15,7 +14,7 @@ class MAF:
     """x_i = mu_i(x_<i) + sigma_i(x_<i) z_i, the order reversed from layer to layer (Papamakarios+ arXiv:1705.07057).
 
     One parameter has nothing before it: an affine map alone would be a Gaussian, so a spline shaped by the context
-    follows.
+    follows; without a context, both are plain learned maps. ``linear``: a regression on the context comes first.
     """
 
     layers: int = 3
@@ -23,28 +22,20 @@ class MAF:
     blocks: int = 2
     dropout: float = 0.0
     activation: str = "silu"
+    linear: bool = False
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
+        enough_layers(self.layers, least=1)
         maps: list[Affine | Spline] = [Affine() for _ in range(self.layers)]
         if features == 1:
             maps = [*maps[:1], Spline()]
-        parts: list[Transform] = []
+        parts = linear_start(self.linear, features, context, generators)
         for number, elementwise in enumerate(maps):
             if number:
                 parts.append(Reverse())
-            parts.append(Autoregressive(elementwise, self._made(features, elementwise.outputs, context, generators)))
+            parts.append(Autoregressive(elementwise, made(elementwise, features, context, self, generators)))
         return CompositeTransform(parts)
 
-    def _made(self, features: int, outputs: int, context: int, generators: Generators) -> Conditioner:
-        return Conditioner(
-            generators,
-            features,
-            features,
-            outputs,
-            context,
-            self.hidden,
-            self.blocks,
-            self.dropout,
-            self.activation,
-            masked=True,
-        )
+    def passes(self, features: int) -> tuple[int, int]:
+        """Network passes a layer: to evaluate a density, and to draw."""
+        return 1, features

@@ -3,12 +3,15 @@
 Forward is from parameters to noise, the direction of the density; inverse draws.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
 from nflows.transforms.base import Transform
 from torch import nn
 
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows.actnorm import Regression
 from cosmoinfer.flows.conditioner import Conditioner
 from cosmoinfer.networks.stacked import Generators
 
@@ -22,6 +25,22 @@ class Elementwise(Protocol):
     def forward(self, x: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
     def inverse(self, z: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+class Settings(Protocol):
+    """What every recipe says of the networks inside its layers."""
+
+    @property
+    def hidden(self) -> int: ...
+
+    @property
+    def blocks(self) -> int: ...
+
+    @property
+    def dropout(self) -> float: ...
+
+    @property
+    def activation(self) -> str: ...
 
 
 class Coupling(Transform):
@@ -52,6 +71,41 @@ class Coupling(Transform):
         return outputs, log_slope.sum(-1)
 
 
+def coupling(
+    elementwise: Elementwise,
+    features: int,
+    odd: bool,
+    context: int,
+    settings: Settings,
+    generators: Generators,
+) -> Coupling:
+    """A coupling layer and the network in it."""
+    mapped, passing = halves(features, odd)
+    conditioner = Conditioner(
+        generators,
+        len(passing),
+        len(mapped),
+        elementwise.outputs,
+        context,
+        settings.hidden,
+        settings.blocks,
+        settings.dropout,
+        settings.activation,
+    )
+    return Coupling(elementwise, conditioner, features, odd)
+
+
+def linear_start(wanted: bool, features: int, context: int, generators: Generators) -> list[Transform]:
+    """What comes first in a flow that is ``linear``: a regression, if there is a condition to regress on."""
+    return [Regression(generators, features, context)] if wanted and context else []
+
+
+def enough_layers(layers: int, least: int) -> None:
+    """With fewer, some parameters would be left as they are: their posterior would be the prior."""
+    if layers < least:
+        raise UserError(f"--layers: this flow wants at least {least} for so many parameters, found {layers}")
+
+
 def halves(features: int, odd: bool) -> tuple[list[int], list[int]]:
     """The mapped and the passing dimensions of a coupling layer."""
     if features == 1:
@@ -72,16 +126,66 @@ class Autoregressive(Transform):
         return outputs, log_slope.sum(-1)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        steps = self.conditioner.one_by_one(len(inputs), context)
-        shapes = next(steps)
-        values, log_slopes = [], []
-        for dimension in range(inputs.shape[1]):
-            value, log_slope = self.elementwise.inverse(inputs[:, dimension : dimension + 1], shapes[:, None])
-            values.append(value)
-            log_slopes.append(log_slope)
-            if dimension + 1 < inputs.shape[1]:
-                shapes = steps.send(value)
-        return torch.cat(values, dim=1), torch.cat(log_slopes, dim=1).sum(-1)
+        return _one_by_one(self.elementwise.inverse, self.conditioner, inputs, context)
+
+
+class InverseAutoregressive(Transform):
+    """Each dimension of the outcome is mapped from one of the noise, shaped by the noise before it and the context.
+
+    z_i from x_i and z_<i: D steps forward, one pass back (Kingma+ arXiv:1606.04934). Both are differentiable.
+    """
+
+    def __init__(self, elementwise: Elementwise, conditioner: Conditioner) -> None:
+        super().__init__()
+        self.elementwise, self.conditioner = elementwise, conditioner
+
+    def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return _one_by_one(self.elementwise.forward, self.conditioner, inputs, context)
+
+    def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs, log_slope = self.elementwise.inverse(inputs, self.conditioner(inputs, context))
+        return outputs, log_slope.sum(-1)
+
+
+def _one_by_one(
+    run: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    conditioner: Conditioner,
+    inputs: torch.Tensor,
+    context: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Map dimension after dimension, each shaped by the outcomes before it: outcomes (M*B, D), log-slopes (M*B,)."""
+    steps = conditioner.one_by_one(len(inputs), context)
+    shapes = next(steps)
+    values, log_slopes = [], []
+    for dimension in range(inputs.shape[1]):
+        value, log_slope = run(inputs[:, dimension : dimension + 1], shapes[:, None])
+        values.append(value)
+        log_slopes.append(log_slope)
+        if dimension + 1 < inputs.shape[1]:
+            shapes = steps.send(value)
+    return torch.cat(values, dim=1), torch.cat(log_slopes, dim=1).sum(-1)
+
+
+def made(
+    elementwise: Elementwise,
+    features: int,
+    context: int,
+    settings: Settings,
+    generators: Generators,
+) -> Conditioner:
+    """The masked network of an autoregressive layer."""
+    return Conditioner(
+        generators,
+        features,
+        features,
+        elementwise.outputs,
+        context,
+        settings.hidden,
+        settings.blocks,
+        settings.dropout,
+        settings.activation,
+        masked=True,
+    )
 
 
 class Reverse(Transform):

@@ -1,17 +1,18 @@
 """From the data of a row, one summary or several, to one vector."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from math import prod
+from typing import Any
 
 import torch
 from torch import nn
 
-from cosmoinfer.networks.cnn import CNN
-from cosmoinfer.networks.mlp import MLP
+from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.stacked import Generators
 
-EMBEDDINGS = ("auto", "none", "mlp", "cnn")
+EMBEDDINGS = ("auto", "none", *NETWORKS)
+Named = tuple[str, dict[str, Any]]  # a network and its settings
 
 
 class Embedding(nn.Module):
@@ -25,24 +26,26 @@ class Embedding(nn.Module):
         return torch.cat([part(one) for part, one in zip(self.parts, data, strict=True)], dim=1)
 
 
+def named(networks: Sequence[tuple[str, Any]], periodic: Sequence[bool]) -> list[list[Any]]:
+    """[name, settings] a summary, as JSON holds it; what convolves is told whether its box wraps round."""
+    found: list[list[Any]] = []
+    for (name, recipe), wraps in zip(networks, periodic, strict=True):
+        settings = {} if recipe is None else asdict(recipe)
+        found.append([name, settings | {"periodic": wraps} if "periodic" in settings else settings])
+    return found
+
+
 def build_embedding(
-    names: Sequence[str],
-    shapes: Sequence[tuple[int, ...]],
-    periodic: Sequence[bool],
-    features: int,
-    mlp: MLP,
-    cnn: CNN,
-    generators: Generators,
+    networks: Sequence[Named], shapes: Sequence[tuple[int, ...]], features: int, generators: Generators
 ) -> Embedding:
-    """One name a summary: none passes it as it is, mlp and cnn make ``features`` numbers of it."""
+    """One network a summary, each of which makes ``features`` numbers of it; ``none`` passes it as it is."""
     parts: list[nn.Module] = []
     size = 0
-    for name, shape, wraps in zip(names, shapes, periodic, strict=True):
+    for (name, settings), shape in zip(networks, shapes, strict=True):
         if name == "none":
             parts.append(nn.Flatten())
             size += prod(shape)
         else:
-            recipe = mlp if name == "mlp" else replace(cnn, periodic=wraps)
-            parts.append(recipe.build(shape, features, generators))
+            parts.append(NETWORKS[name](**settings).build(shape, features, generators))
             size += features
     return Embedding(parts, size)

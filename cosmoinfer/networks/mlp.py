@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -14,13 +15,17 @@ from cosmoinfer.networks.stacked import Dropout, Generators, Linear
 class LinearNetwork:
     """One affine map of the flattened data."""
 
+    widths: ClassVar[str] = "softplus"
+
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
         return nn.Sequential(nn.Flatten(), Linear(generators, prod(shape), outputs))
 
 
 @dataclass(frozen=True)
 class MLP:
-    """``layers`` hidden layers of ``hidden`` neurons, dropout after each activation."""
+    """``layers`` hidden layers of ``hidden`` neurons, dropout after each activation; without any it is affine."""
+
+    widths: ClassVar[str] = "softplus"
 
     hidden: int = 128
     layers: int = 2
@@ -32,18 +37,18 @@ class MLP:
         modules: list[nn.Module] = [nn.Flatten()]
         width = prod(shape)
         for _ in range(self.layers):
-            modules += [Linear(generators, width, self.hidden), Activation(self.activation)]
-            modules += [Dropout(generators, self.dropout)]
+            layer = Activated(self.activation)
+            modules += [Linear(generators, width, layer.pieces * self.hidden), layer, Dropout(generators, self.dropout)]
             width = self.hidden
         return nn.Sequential(*modules, Linear(generators, width, outputs))
 
 
-class Activation(nn.Module):
-    """An activation function as a layer."""
+class Activated(nn.Module):
+    """An activation function as a layer; the layer before it is ``pieces`` times as wide as the one after."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.function = ACTIVATIONS[name]
+        self.function, self.pieces = ACTIVATIONS[name].function, ACTIVATIONS[name].pieces
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.function(x)

@@ -73,7 +73,8 @@ class Dropout(nn.Module):
 class Convolution(nn.Module):
     """M convolutions in 1, 2 or 3 dimensions, as one of M groups: (B, M*C, ...) -> (B, M*outputs, ...).
 
-    Padding keeps the size (for odd kernels and stride 1): zeros, or round the periodic box.
+    ``padding`` cells on each side, zeros or round the periodic box; None is half the kernel, which keeps the size for
+    odd kernels and stride 1.
     """
 
     def __init__(
@@ -85,23 +86,56 @@ class Convolution(nn.Module):
         kernel: int = 3,
         stride: int = 1,
         periodic: bool = False,
+        padding: int | None = None,
     ) -> None:
         super().__init__()
         bound = 1 / math.sqrt(inputs * kernel**dimensions)
         self.weight = uniform(generators, (outputs, inputs, *[kernel] * dimensions), bound)
         self.bias = uniform(generators, (outputs,), bound)
-        self.dimensions, self.stride, self.padding, self.periodic = dimensions, stride, kernel // 2, periodic
+        self.dimensions, self.stride, self.periodic = dimensions, stride, periodic
+        self.padding = kernel // 2 if padding is None else padding
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight, padding = self.weight.flatten(0, 1), self.padding
         if self.periodic and padding:
-            x, padding = functional.pad(x, [padding] * 2 * self.dimensions, mode="circular"), 0
+            x, padding = wrapped(x, padding), 0
+        if self.dimensions == 2 and x.device.type == "cpu":  # a third faster; in three dimensions slower
+            x = x.contiguous(memory_format=torch.channels_last)
+            weight = weight.contiguous(memory_format=torch.channels_last)
         convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[self.dimensions - 1]
         return convolve(x, weight, self.bias.flatten(), self.stride, padding, groups=len(self.weight))
 
 
+def wrapped(x: torch.Tensor, padding: int) -> torch.Tensor:
+    """Each axis of a periodic box (B, C, ...) goes on for ``padding`` cells, its own, at both ends.
+
+    Joining is faster than torch's circular padding, which forgets that channels lie last.
+    """
+    for axis in range(2, x.dim()):
+        x = torch.cat([x.narrow(axis, x.shape[axis] - padding, padding), x, x.narrow(axis, 0, padding)], dim=axis)
+    return x
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
+    """Cells of an axis after a convolution; below 1 where the kernel does not fit."""
+    return (size + 2 * padding - kernel) // stride + 1
+
+
+def beside(x: torch.Tensor, members: int) -> torch.Tensor:
+    """From rows member by member to members side by side, as convolutions want them: (M*B, C, ...) -> (B, M*C, ...)."""
+    return x.reshape(members, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
+
+
+def apart(x: torch.Tensor, members: int) -> torch.Tensor:
+    """Back again: (B, M*C) -> (M*B, C)."""
+    return x.reshape(len(x), members, -1).transpose(0, 1).flatten(0, 1)
+
+
 class BatchNorm(nn.Module):
-    """M batch normalisations over (B, M*C, ...): per member and channel (Ioffe & Szegedy, arXiv:1502.03167)."""
+    """M batch normalisations over (B, M*C, ...): per member and channel (Ioffe & Szegedy, arXiv:1502.03167).
+
+    A batch with one number a channel has no variance: then the running statistics stand in, as after training.
+    """
 
     running_mean: torch.Tensor
     running_var: torch.Tensor
@@ -115,4 +149,41 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mean, variance = self.running_mean.view(-1), self.running_var.view(-1)
-        return functional.batch_norm(x, mean, variance, self.weight.flatten(), self.bias.flatten(), self.training, 0.1)
+        fresh = self.training and x.numel() > x.shape[1]
+        return functional.batch_norm(x, mean, variance, self.weight.flatten(), self.bias.flatten(), fresh, 0.1)
+
+
+class Standardize(nn.Module):
+    """A scale and a shift a channel, as of BatchNorm, but around the first training batch's moments: (B, M*C, ...).
+
+    BatchNorm divides by the moments of each batch. Where the amplitude is the signal that is noise: the power of 64
+    maps of sigma_8 from 0.5 to 1 moves by 5 % from batch to batch, and 64x64 pixels tell it to 3 %. A flow learns the
+    widths of what it sees, so they come out too wide. These moments stay as they are (Salimans & Kingma,
+    arXiv:1602.07868, section 3), and rows never meet.
+    """
+
+    mean: torch.Tensor
+    variance: torch.Tensor
+    ready: torch.Tensor
+
+    def __init__(self, members: int, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(members, channels))
+        self.bias = nn.Parameter(torch.zeros(members, channels))
+        self.register_buffer("mean", torch.zeros(members, channels))
+        self.register_buffer("variance", torch.ones(members, channels))
+        self.register_buffer("ready", torch.zeros(members, dtype=torch.bool))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and not bool(self.ready.all()):
+            self._start(x.detach())
+        mean, variance = self.mean.view(-1), self.variance.view(-1)
+        return functional.batch_norm(x, mean, variance, self.weight.flatten(), self.bias.flatten())
+
+    @torch.no_grad()
+    def _start(self, x: torch.Tensor) -> None:
+        variance, mean = torch.var_mean(x, [0, *range(2, x.dim())], correction=0)
+        self.mean.copy_(mean.view_as(self.mean))
+        # a channel that does not vary is not blown up
+        self.variance.copy_(torch.where(variance > 0, variance, 1.0).view_as(self.variance))
+        self.ready.fill_(True)

@@ -1,0 +1,44 @@
+"""Glow for vectors: ActNorm, invertible linear mixing, affine coupling."""
+
+from dataclasses import dataclass
+
+from nflows.transforms.base import CompositeTransform, Transform
+
+from cosmoinfer.flows.actnorm import ActNorm
+from cosmoinfer.flows.elementwise import Affine, Spline
+from cosmoinfer.flows.transforms import LU, coupling, enough_layers, linear_start
+from cosmoinfer.networks.stacked import Generators
+
+
+@dataclass(frozen=True)
+class Glow:
+    """A step: ActNorm, an invertible matrix (the 1x1 convolution), affine coupling (Kingma+ arXiv:1807.03039).
+
+    ActNorm wants ``flows.actnorm.initialise`` with training rows before the first use. One parameter has nothing to
+    mix: ActNorm, an affine map shaped by the context, and, since that would be a Gaussian, a spline shaped by the
+    context; without a context, all are plain learned maps. ``linear``: a regression on the context comes first.
+    """
+
+    layers: int = 6
+    hidden: int = 64
+    blocks: int = 2
+    dropout: float = 0.0
+    activation: str = "silu"
+    linear: bool = True
+
+    def build(self, features: int, context: int, generators: Generators) -> Transform:
+        enough_layers(self.layers, least=min(2, features))
+        maps: list[Affine | Spline] = [Affine() for _ in range(self.layers)]
+        if features == 1:
+            maps = [*maps[:1], Spline()]
+        parts = linear_start(self.linear, features, context, generators)
+        for number, elementwise in enumerate(maps):
+            parts.append(ActNorm(generators, features))
+            if features > 1:
+                parts.append(LU(generators, features))
+            parts.append(coupling(elementwise, features, number % 2 == 1, context, self, generators))
+        return CompositeTransform(parts)
+
+    def passes(self, features: int) -> tuple[int, int]:
+        """Network passes a layer: to evaluate a density, and to draw."""
+        return 1, 1

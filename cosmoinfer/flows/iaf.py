@@ -1,0 +1,44 @@
+"""Inverse autoregressive flows."""
+
+from dataclasses import dataclass
+
+from nflows.transforms.base import CompositeTransform, Transform
+
+from cosmoinfer.flows.elementwise import Affine, Spline
+from cosmoinfer.flows.transforms import InverseAutoregressive, Reverse, enough_layers, linear_start, made
+from cosmoinfer.networks.stacked import Generators
+
+
+@dataclass(frozen=True)
+class IAF:
+    """x_i = mu_i(z_<i) + sigma_i(z_<i) z_i, the order reversed from layer to layer (Kingma+ arXiv:1606.04934).
+
+    A draw takes one pass of the network, a density D steps. It is trained by maximum likelihood like every flow, so
+    time and memory of a training step grow with D. One parameter has nothing before it: an affine map shaped by the
+    context and a spline shaped by the context; without a context, both are plain learned maps. ``linear``: a
+    regression on the context comes first.
+    """
+
+    layers: int = 3
+    hidden: int = 64
+    blocks: int = 2
+    dropout: float = 0.0
+    activation: str = "silu"
+    linear: bool = True
+
+    def build(self, features: int, context: int, generators: Generators) -> Transform:
+        enough_layers(self.layers, least=1)
+        maps: list[Affine | Spline] = [Affine() for _ in range(self.layers)]
+        if features == 1:
+            maps = [*maps[:1], Spline()]
+        parts = linear_start(self.linear, features, context, generators)
+        for number, elementwise in enumerate(maps):
+            if number:
+                parts.append(Reverse())
+            network = made(elementwise, features, context, self, generators)
+            parts.append(InverseAutoregressive(elementwise, network))
+        return CompositeTransform(parts)
+
+    def passes(self, features: int) -> tuple[int, int]:
+        """Network passes a layer: to evaluate a density, and to draw."""
+        return features, 1
