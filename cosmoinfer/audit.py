@@ -32,7 +32,11 @@ def audit(catalog: Catalog, contents: dict[str, Dataset]) -> list[Finding]:
 
 
 def ranges(catalog: Catalog) -> dict[str, str]:
-    """Smallest, largest and share of each parameter's box that the rows fill; then the range of each summary."""
+    """Where each parameter's rows lie in its box, or how many rows a class has; then the range of each summary."""
+    return (_rows_of_classes(catalog) if catalog.classes else _rows_in_box(catalog)) | _summaries(catalog)
+
+
+def _rows_in_box(catalog: Catalog) -> dict[str, str]:
     told = {}
     if catalog.parameters is not None and catalog.theta is not None:
         parameters = catalog.parameters
@@ -40,11 +44,24 @@ def ranges(catalog: Catalog) -> dict[str, str]:
             values = catalog.theta[:, column]
             box = f"{parameters.low[column]:g}..{parameters.high[column]:g} {parameters.prior[column]}"
             told[name] = f"{np.nanmin(values):.4g}..{np.nanmax(values):.4g}, box {box}"
+    return told
+
+
+def _rows_of_classes(catalog: Catalog) -> dict[str, str]:
+    parameters, theta = catalog.training()
+    counts = np.bincount(theta[:, 0].astype(int), minlength=len(catalog.classes))
+    told = ", ".join(f"{name} {count}" for name, count in zip(catalog.classes, counts, strict=True))
+    return {parameters.names[0]: f"rows of each class: {told}"}
+
+
+def _summaries(catalog: Catalog) -> dict[str, str]:
+    """The range of the numbers that are there, and the share of those that are not."""
+    told = {}
     for summary in catalog.summaries:
         values = summary.values[np.isfinite(summary.values)]
-        told[f"/{summary.name}"] = (
-            f"{summary.kind} {summary.shape}, {values.min():.4g}..{values.max():.4g}" if values.size else "no number"
-        )
+        span = f"{values.min():.4g}..{values.max():.4g}" if values.size else "no number"
+        gaps = f", {100 * np.isnan(summary.values).mean():.3g} % gaps" if summary.masked else ""
+        told[f"/{summary.name}"] = f"{summary.kind} {summary.shape}, {span}{gaps}"
     return told
 
 
@@ -52,7 +69,13 @@ def _nonfinite(catalog: Catalog) -> list[Finding]:
     rows = np.flatnonzero(nonfinite_rows(catalog))
     if len(rows) == 0:
         return []
-    return [Finding("error", f"{len(rows)} rows hold NaN or inf (row {listed(rows)}); --drop-nonfinite skips them")]
+    found, masked = "NaN or inf", [summary.masked for summary in catalog.summaries if summary.kind == "vector"]
+    if any(masked):
+        found = "inf, or nothing but gaps"
+    text = f"{len(rows)} rows hold {found} (row {listed(rows)}); --drop-nonfinite skips them"
+    if masked and not any(masked):
+        text += ", --missing mask takes NaN in a vector for a gap"
+    return [Finding("error", text)]
 
 
 def _box(catalog: Catalog) -> list[Finding]:
@@ -83,7 +106,7 @@ def _duplicates(catalog: Catalog) -> list[Finding]:
     if (counts > 1).any():
         rows = listed(np.sort(first[counts > 1]))
         found.append(Finding("warning", f"{int((counts - 1).sum())} rows repeat the data of another (row {rows})"))
-    if catalog.theta is not None:
+    if catalog.theta is not None and not catalog.classes:
         simulations = len(np.unique(catalog.simulation))
         different = len(np.unique(hashes[:, 0]))
         if different < simulations:
@@ -93,19 +116,37 @@ def _duplicates(catalog: Catalog) -> list[Finding]:
 
 
 def _features(summary: Summary) -> list[Finding]:
+    """Of the numbers that are there: NaN and inf are told elsewhere, and gaps are none of them."""
     found = []
     values = summary.values.reshape(len(summary.values), -1)
-    finite = np.where(np.isfinite(values), values, 0)
-    constant = np.flatnonzero(np.ptp(finite, axis=0) == 0)
+    there = np.isfinite(values)
+    constant = np.flatnonzero(_spread(values, there) == 0)
     if len(constant) == values.shape[1]:
         found.append(Finding("error", f"/{summary.name}: the same in every row"))
     elif len(constant):
         found.append(Finding("warning", f"/{summary.name}: {len(constant)} constant features ({listed(constant)})"))
-    zeros = int(np.count_nonzero(finite == 0))
-    if (finite >= 0).all() and (finite > 0).any():
-        low, high = finite[finite > 0].min(), finite.max()
+    if summary.masked:
+        found += _gaps(summary, there)
+    numbers = values[there]
+    zeros = int(np.count_nonzero(numbers == 0))
+    if (numbers >= 0).all() and (numbers > 0).any():
+        low, high = numbers[numbers > 0].min(), numbers.max()
         text = f"/{summary.name}: positive, dynamic range {high / low:.3g}"
         found.append(Finding("note", text + (f", {zeros} exact zeros" if zeros else "")))
+    return found
+
+
+def _spread(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Largest less smallest of each feature's numbers, (K,); -inf where there is none."""
+    return np.where(there, values, -np.inf).max(axis=0) - np.where(there, values, np.inf).min(axis=0)
+
+
+def _gaps(summary: Summary, there: np.ndarray) -> list[Finding]:
+    """How much is missing, and what always is."""
+    found = [Finding("note", f"/{summary.name}: {100 * (1 - there.mean()):.3g} % of its entries are gaps")]
+    never = np.flatnonzero(~there.any(axis=0))
+    if len(never):
+        found.append(Finding("warning", f"/{summary.name}: {len(never)} features always missing ({listed(never)})"))
     return found
 
 

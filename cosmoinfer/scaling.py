@@ -41,6 +41,19 @@ class Standardizer:
         """(N, ...) in catalog units -> (N, ...) float32."""
         return ((self._logged(np.asarray(values, np.float64)) - self.mean) / self.std).astype(np.float32)
 
+    def inverse(self, z: np.ndarray) -> np.ndarray:
+        """(N, ...) -> (N, ...) float64 in catalog units."""
+        values = np.asarray(z, np.float64) * self.std + self.mean
+        return np.where(self.log, 10.0**values, values) if self.log.any() else values
+
+    def log_slope(self, values: np.ndarray) -> np.ndarray:
+        """log |dz/dvalue| summed over each row, (N,), of values (N, ...) in catalog units."""
+        values = np.asarray(values, np.float64)
+        slope = np.broadcast_to(-np.log(self.std), values.shape)
+        if self.log.any():
+            slope = np.where(self.log, slope - np.log(np.maximum(values, self.floor) * np.log(10)), slope)
+        return slope.reshape(len(values), -1).sum(axis=1)
+
     def _logged(self, values: np.ndarray) -> np.ndarray:
         return np.where(self.log, np.log10(np.maximum(values, self.floor)), values) if self.log.any() else values
 
@@ -53,7 +66,10 @@ class Standardizer:
 
 
 def fit_standardizer(blocks: Callable[[], Iterable[np.ndarray]], vector: bool, transform: str) -> Standardizer:
-    """From all training rows, streamed: ``blocks()`` walks them anew, (n, ...) a block, as often as it is called."""
+    """From all training rows, streamed: ``blocks()`` walks them anew, (n, ...) a block, as often as it is called.
+
+    NaN is a gap, and left out.
+    """
 
     def reduced(values: np.ndarray, how: Callable[..., np.ndarray]) -> np.ndarray:
         axes = (0,) if vector else (0, *range(2, values.ndim))
@@ -68,15 +84,16 @@ def fit_standardizer(blocks: Callable[[], Iterable[np.ndarray]], vector: bool, t
     log = np.logical_and(use_log, np.isfinite(floor))
     floor = np.where(np.isfinite(floor), floor, 1.0)
     plain = Standardizer(log, floor, np.zeros_like(floor), np.ones_like(floor))
-    count, total = 0, np.zeros_like(floor)
+    count, total = np.zeros_like(floor), np.zeros_like(floor)
     for block in blocks():
-        count += block.size // floor.size
-        total = total + reduced(plain._logged(np.asarray(block, np.float64)), np.sum)
+        count = count + reduced(~np.isnan(block), np.sum)
+        total = total + reduced(plain._logged(np.asarray(block, np.float64)), np.nansum)
+    count = np.maximum(count, 1)
     mean = total / count
     squares, floored = np.zeros_like(floor), 0
     for block in blocks():
         values = np.asarray(block, np.float64)
-        squares = squares + reduced((plain._logged(values) - mean) ** 2, np.sum)
+        squares = squares + reduced((plain._logged(values) - mean) ** 2, np.nansum)
         floored += int(np.count_nonzero(np.logical_and(log, values < floor)))
     std = np.sqrt(squares / count)
     constant = std <= 1e-7 * np.maximum(np.abs(mean), 1e-30)

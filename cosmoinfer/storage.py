@@ -19,7 +19,14 @@ import numpy as np
 from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
 
-FORMATS = {"split": 1, "model": 1, "posterior": 1, "metrics": 1, "catalog": 1}  # kind: newest format we write and read
+FORMATS = {
+    "split": 1,
+    "model": 1,
+    "posterior": 1,
+    "metrics": 1,
+    "scores": 1,
+    "catalog": 1,
+}  # kind: newest format we write and read
 
 
 @dataclass(frozen=True)

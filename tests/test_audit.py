@@ -15,6 +15,7 @@ N = 200
 RNG = np.random.default_rng(0)
 THETA = RNG.uniform([0.1, 0.6], [0.5, 1.0], size=(N, 2))
 VECTOR = RNG.normal(size=(N, 5))
+READING = Reading()
 BOX = {"names": ["Omega_m", "sigma_8"], "low": [0.1, 0.6], "high": [0.5, 1.0], "prior": ["uniform", "uniform"]}
 
 
@@ -22,7 +23,7 @@ BOX = {"names": ["Omega_m", "sigma_8"], "low": [0.1, 0.6], "high": [0.5, 1.0], "
 def findings(tmp_path):
     """The audit of a good catalog in which something was changed."""
 
-    def found(layout=None, **changes):
+    def found(layout=None, reading=READING, **changes):
         datasets = {"parameters": THETA, "data": VECTOR, **changes}
         with h5py.File(tmp_path / "sims.h5", "w") as file:
             for name, values in datasets.items():
@@ -31,7 +32,7 @@ def findings(tmp_path):
             if "parameters" in file:
                 file["parameters"].attrs.update(BOX)
         path = tmp_path / "sims.h5"
-        return audit(catalog.assemble(path, Reading()), storage.contents(path))
+        return audit(catalog.assemble(path, reading), storage.contents(path))
 
     return found
 
@@ -117,6 +118,34 @@ def test_rows_of_one_simulation_may_share_parameters(findings):
     assert serious(findings(parameters=theta, simulation=simulation)) == []
 
 
+def test_zeros_are_not_what_is_missing(findings):
+    """A NaN is no number: not zero, not the smallest, and a feature that is constant but for it is constant."""
+    told = of("note", findings(data=changed(np.abs(VECTOR), [1, 2], 2, np.nan)))
+    assert any("positive" in text for text in told) and not any("zeros" in text for text in told)
+    spoiled = changed(changed(VECTOR, slice(None), 1, 7.0), 4, 1, np.nan)
+    assert "/data: 1 constant features (1)" in of("warning", findings(data=spoiled))
+
+
+def test_gaps_are_no_fault_where_nan_marks_them(findings):
+    values = changed(np.abs(VECTOR), slice(0, N, 2), 0, np.nan)
+    (broken,) = of("error", findings(data=values))
+    assert "100 rows hold NaN or inf" in broken and "--missing mask" in broken
+    masked = findings(data=values, reading=Reading(missing="mask"))
+    assert serious(masked) == []
+    assert "/data: 10 % of its entries are gaps" in of("note", masked)
+    assert not any("zeros" in text for text in of("note", masked))
+    never = findings(data=changed(values, slice(None), 3, np.nan), reading=Reading(missing="mask"))
+    assert serious(never) == ["/data: 1 features always missing (3)"]
+    empty = findings(data=changed(values, 9, slice(None), np.nan), reading=Reading(missing="mask"))
+    assert serious(empty) == ["1 rows hold inf, or nothing but gaps (row 9); --drop-nonfinite skips them"]
+
+
+def test_rows_of_a_class_share_it(findings):
+    """Two classes are not two sets of parameters that simulations share."""
+    label = np.arange(N) % 2
+    assert serious(findings(**{"classes/suite": label}, reading=Reading(target="suite"))) == []
+
+
 def test_the_layout_on_disk_is_told(findings):
     assert "/data: float64, contiguous" in of("note", findings())
     told = of("note", findings({"chunks": (50, 1), "compression": "gzip"}, data=VECTOR.astype("f4")))
@@ -142,4 +171,14 @@ def test_ranges_are_of_the_numbers_that_are_there(tmp_path):
         "Omega_m": "0.2..0.4, box 0.1..0.5 uniform",
         "sigma_8": "0.7..0.7, box 0.6..1 uniform",
         "/data": "vector (2,), -2..3",
+    }
+
+
+def test_ranges_of_gaps_and_of_classes(tmp_path):
+    with h5py.File(tmp_path / "sims.h5", "w") as file:
+        file["data"], file["classes/suite"] = [[1.0, np.nan], [3.0, -2.0]], [1, 1]
+        file["classes/suite"].attrs["names"] = ["TNG", "SIMBA"]
+    assert ranges(catalog.assemble(tmp_path / "sims.h5", Reading(target="suite", missing="mask"))) == {
+        "suite": "rows of each class: TNG 0, SIMBA 2",
+        "/data": "vector (2,), -2..3, 25 % gaps",
     }

@@ -501,3 +501,127 @@ def test_taking_rows_takes_everything(make):
     np.testing.assert_array_equal(found.theta, THETA[[5, 1]])
     np.testing.assert_array_equal(found.summaries[0].values, VECTOR[[5, 1]])
     assert len(found) == 2
+
+
+# ------------------------------------------------------------------------------------------------------------- classes
+LABELS = np.arange(N) % 3
+
+
+@pytest.mark.parametrize("target", ["suite", "classes/suite", "/classes/suite", "labels"])
+def test_a_target_takes_the_place_of_the_parameters(make, target):
+    datasets = {"parameters": THETA, "data": VECTOR, "classes/suite": LABELS, "labels": LABELS}
+    names = ["TNG", "SIMBA", "Astrid"]
+    found = catalog.read(make(datasets, {"classes/suite": {"names": names}, "parameters": BOX}), Reading(target=target))
+    assert found.classes == (("0", "1", "2") if target == "labels" else tuple(names))
+    assert found.parameters.names == (("labels",) if target == "labels" else ("suite",))
+    np.testing.assert_array_equal(found.theta, LABELS[:, None])
+    assert found.theta.dtype == np.float64 and not found.declared
+
+
+def test_without_a_target_classes_are_not_looked_at(make):
+    found = catalog.read(make({"parameters": THETA, "data": VECTOR, "classes/suite": LABELS}))
+    assert found.classes == () and found.theta.shape == (N, 2)
+
+
+def test_an_observation_has_no_class(make):
+    """Not even where its parameters are known."""
+    found = catalog.read(make({"data": VECTOR, "parameters": THETA}), Reading(target="suite"))
+    assert found.parameters is found.theta is None and found.classes == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "complaint"),
+    [
+        (LABELS[:5], None, r"/classes/suite has shape \(5,\) of int64; expected \(12,\) integers"),
+        (LABELS.astype(float), None, "of float64; expected"),
+        (LABELS[:, None], None, r"has shape \(12, 1\)"),
+        (LABELS - 1, None, "class numbers count from 0, found -1"),
+        (LABELS, ["a", "b"], "has numbers up to 2, and 2 names of classes"),
+        (np.zeros(N, int), None, "has numbers up to 0, and 1 names of classes"),
+        (np.zeros(N, int), "a", "has numbers up to 0, and 1 names of classes"),
+    ],
+)
+def test_classes_that_make_no_sense_are_told(make, labels, names, complaint):
+    attributes = {"classes/suite": {"names": names}} if names else {}
+    refused(make({"data": VECTOR, "classes/suite": labels}, attributes), complaint, target="suite")
+
+
+def test_a_class_that_is_not_there_is_told_with_those_that_are(make):
+    path = make({"data": VECTOR, "classes/suite": LABELS, "classes/run": LABELS})
+    refused(path, "has no /classes/site; there are run, suite", target="site")
+
+
+@pytest.mark.parametrize("said", [{"infer": ("a",)}, {"bounds": "a=0:1"}, {"names": ("a",)}])
+def test_a_target_has_no_parameters_to_choose_from(said):
+    with pytest.raises(UserError, match="--target replaces the parameters"):
+        Reading(target="suite", **said)
+
+
+# ---------------------------------------------------------------------------------------------------------------- gaps
+@pytest.fixture
+def gappy(make):
+    values = VECTOR.copy()
+    values[2, [0, 3]], values[5, 1:] = np.nan, np.nan
+    return make({"parameters": THETA, "data": values}, {"parameters": BOX})
+
+
+def test_nan_is_a_gap_where_that_was_said(gappy):
+    refused(gappy, r"2 of 12 rows hold NaN or inf \(row 2, 5\).*--missing mask", drop_nonfinite=False)
+    found = catalog.read(gappy, Reading(missing="mask"))
+    assert len(found) == N and found.summaries[0].masked
+    assert np.isnan(found.summaries[0].values).sum() == 7
+    again = catalog.read(gappy, Reading(missing="mask"))
+    np.testing.assert_array_equal(found.hashes(np.arange(N)), again.hashes(np.arange(N)))
+    assert found.fingerprint == again.fingerprint
+
+
+@pytest.mark.parametrize("fault", ["inf", "all"])
+def test_a_row_without_a_number_or_with_inf_is_refused_all_the_same(make, fault):
+    values = VECTOR.copy()
+    values[4, 1 if fault == "inf" else slice(None)] = np.inf if fault == "inf" else np.nan
+    values[7, 0] = np.nan
+    path = make({"parameters": THETA, "data": values})
+    refused(path, r"1 of 12 rows hold NaN or inf \(row 4\)", missing="mask")
+    found = catalog.read(path, Reading(missing="mask", drop_nonfinite=True))
+    assert found.index.tolist() == [row for row in range(N) if row != 4]
+
+
+def test_a_parameter_is_never_missing(make):
+    theta = THETA.copy()
+    theta[3, 0] = np.nan
+    refused(make({"parameters": theta, "data": VECTOR}), r"1 of 12 rows hold NaN or inf \(row 3\)", missing="mask")
+
+
+def test_gaps_are_for_vectors(make):
+    fields = RNG.normal(size=(N, 4, 4))
+    refused(make({"data": fields}), "--missing mask is for vectors, and there is none", missing="mask")
+    fields[3, 0, 0] = np.nan
+    path = make({"data/maps": fields, "data/pk": VECTOR})
+    refused(path, r"1 of 12 rows hold NaN or inf \(row 3\)", missing="mask")
+    with pytest.raises(UserError, match="--missing: 'fill' is not known; there is mask"):
+        Reading(missing="fill")
+
+
+def test_what_is_noisy_already_is_said_by_the_reader(ours):
+    assert not catalog.read(ours).noisy and catalog.read(ours, Reading(noisy=True)).noisy
+    assert fingerprint(ours, noisy=True) == fingerprint(ours)
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+@pytest.mark.parametrize("known", [True, False])
+def test_a_catalog_that_is_written_is_read_without_words(tmp_path, ours, known):
+    source = catalog.read(ours)
+    fields = RNG.normal(size=(5, 1, 4, 4))
+    described = catalog.Summary("data", "map", fields, periodic=False)
+    parameters = source.parameters if known else None
+    catalog.write(tmp_path / "new.h5", fields, described, parameters, [0.2, 1.5], {"command": "generate"})
+    found = catalog.read(tmp_path / "new.h5")
+    assert found.notes == () and found.summaries[0].periodic is False
+    np.testing.assert_array_equal(found.summaries[0].values, fields)
+    assert found.simulation.tolist() == [str(row) for row in range(5)]
+    if known:
+        pairs = zip(found.parameters.attributes().values(), source.parameters.attributes().values(), strict=True)
+        assert all(np.array_equal(one, other) for one, other in pairs)
+        np.testing.assert_array_equal(found.theta, np.tile([0.2, 1.5], (5, 1)))
+    else:
+        assert found.theta is None

@@ -10,54 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from cosmoinfer.cli import app
+from tests.command_line import call, done, linear, refused, write
 
 QUICK = ["--epochs", "3", "--ensemble", "2", "--threads", "1", "--support", "probit"]
-runner = CliRunner()
-
-
-def call(*arguments: object) -> tuple[int, str, str]:
-    result = runner.invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def done(*arguments: object) -> str:
-    status, out, err = call(*arguments)
-    assert status == 0, err
-    return out
-
-
-def refused(*arguments: object) -> str:
-    """Exit 1, and one line that says why."""
-    status, _, err = call(*arguments)
-    assert status == 1
-    lines = [line for line in err.splitlines() if line.startswith("cosmoinfer: ")]
-    assert len(lines) == 1
-    return lines[0]
-
-
-def linear(count: int, seed: int, features: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """theta uniform in a box, x a noisy linear image of it."""
-    stream = np.random.default_rng(seed)
-    theta = stream.uniform([0.1, 0.6], [0.5, 1.0], (count, 2))
-    mixing = np.random.default_rng(7).normal(size=(2, features))
-    return theta, (theta - [0.3, 0.8]) @ mixing * 5 + stream.normal(size=(count, features))
-
-
-def write(path: Path, theta: np.ndarray | None, x: np.ndarray, **more: np.ndarray) -> Path:
-    with h5py.File(path, "w") as file:
-        if theta is not None:
-            parameters = file.create_dataset("parameters", data=theta)
-            parameters.attrs["names"] = ["Omega_m", "sigma_8"]
-            parameters.attrs["low"], parameters.attrs["high"] = [0.1, 0.6], [0.5, 1.0]
-        file["data"] = x
-        for name, value in more.items():
-            file[name] = value
-    return path
 
 
 @pytest.fixture(scope="module")

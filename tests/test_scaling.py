@@ -306,3 +306,60 @@ def test_a_standardizer_comes_back_from_its_arrays():
         again = Standardizer.from_arrays(found.arrays())
         np.testing.assert_array_equal(again(values), found(values))
         assert again.floored == found.floored
+
+
+@pytest.mark.parametrize(("values", "vector"), [(VECTORS, True), (FIELDS, False)], ids=["vectors", "fields"])
+@pytest.mark.parametrize("transform", ["none", "log10"])
+def test_what_is_standardised_comes_back(values, vector, transform):
+    values = np.abs(values) + 0.1
+    found = fit(values, transform, vector)
+    np.testing.assert_allclose(found.inverse(found(values)), values, rtol=1e-5)
+    z = RNG.uniform(-0.5, 2.0, size=values.shape)  # above the floor
+    np.testing.assert_allclose(found(found.inverse(z)), z, atol=1e-5)
+    assert found.inverse(found(values)).dtype == np.float64
+
+
+@pytest.mark.parametrize(("values", "vector"), [(VECTORS, True), (FIELDS, False)], ids=["vectors", "fields"])
+@pytest.mark.parametrize("transform", ["none", "log10"])
+def test_the_log_slope_is_that_of_every_number_of_a_row(values, vector, transform):
+    """Against central differences, number by number."""
+    values = np.abs(values) + 0.1
+    found = fit(values, transform, vector)
+    step = 1e-4 * values
+    mean, std = found.mean, found.std
+
+    def scaled(x):
+        return ((np.log10(x) if transform == "log10" else x) - mean) / std
+
+    slopes = (scaled(values + step) - scaled(values - step)) / (2 * step)
+    expected = np.log(slopes).reshape(len(values), -1).sum(axis=1)
+    np.testing.assert_allclose(found.log_slope(values), expected, rtol=1e-6)
+
+
+def test_below_the_floor_the_slope_is_that_of_the_floor():
+    found = fit(VECTORS, "log10")
+    np.testing.assert_allclose(found.log_slope(np.zeros((1, 6))), found.log_slope(found.floor[None]))
+    assert np.isfinite(found.log_slope(-VECTORS)).all()
+
+
+@pytest.mark.parametrize("transform", ["auto", "none"])
+@pytest.mark.parametrize("size", [7, 1000])
+def test_gaps_are_left_out_of_every_sum_and_stay_gaps(transform, size):
+    values = VECTORS.copy()
+    values[RNG.random(values.shape) < 0.3] = np.nan
+    found = fit(values, transform, size=size)
+    logged = np.log10(values) if found.log.any() else values
+    np.testing.assert_allclose(found.mean, np.nanmean(logged, axis=0))
+    np.testing.assert_allclose(found.std, np.nanstd(logged, axis=0))
+    np.testing.assert_array_equal(found.floor, np.nanmin(values, axis=0))
+    assert found.log.all() == (transform == "auto")
+    assert found.floored == 0
+    np.testing.assert_array_equal(np.isnan(found(values)), np.isnan(values))
+
+
+def test_a_feature_that_was_never_measured_is_left_alone():
+    values = VECTORS.copy()
+    values[:, 2] = np.nan
+    found = fit(values)
+    assert (found.mean[2], found.std[2]) == (0, 1)
+    assert np.isfinite(found(np.ones((1, 6)))).all()

@@ -8,8 +8,9 @@ from cosmoinfer.catalog.cuts import narrow
 from cosmoinfer.catalog.layout import assemble
 from cosmoinfer.catalog.reading import Reading
 from cosmoinfer.catalog.rows import Catalog, Summary, fingerprint, view
+from cosmoinfer.catalog.writing import write
 
-__all__ = ["Catalog", "Reading", "Summary", "assemble", "fingerprint", "narrow", "nonfinite_rows", "read"]
+__all__ = ["Catalog", "Reading", "Summary", "assemble", "fingerprint", "narrow", "nonfinite_rows", "read", "write"]
 
 
 def read(path: Path, reading: Reading | None = None) -> Catalog:

@@ -18,7 +18,7 @@ def finite(catalog: Catalog, drop: bool) -> Catalog:
     if not drop:
         raise UserError(
             f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf (row {listed(rows)}); "
-            "--drop-nonfinite goes on without them"
+            "--drop-nonfinite goes on without them, --missing mask takes NaN in a vector for what was not measured"
         )
     if bad.all():
         raise UserError(f"{catalog.path}: every one of its {len(catalog)} rows holds NaN or inf")
@@ -27,14 +27,21 @@ def finite(catalog: Catalog, drop: bool) -> Catalog:
 
 
 def nonfinite_rows(catalog: Catalog) -> np.ndarray:
-    """(N,) whether a parameter or a datum of the row is NaN or infinite."""
+    """(N,) whether a parameter or a datum of the row is NaN or infinite; where NaN marks gaps, whether all is a gap."""
     bad = np.zeros(len(catalog), dtype=bool)
     if catalog.theta is not None:
         bad |= ~np.isfinite(catalog.theta).all(axis=1)
     for summary in catalog.summaries:
         blocks = summary.blocks(np.arange(len(catalog)))
-        bad |= np.concatenate([~np.isfinite(block).reshape(len(block), -1).all(axis=1) for block in blocks])
+        bad |= np.concatenate([_useless(block.reshape(len(block), -1), summary.masked) for block in blocks])
     return bad
+
+
+def _useless(values: np.ndarray, masked: bool) -> np.ndarray:
+    """(n, K) -> (n,)."""
+    if masked:
+        return np.isinf(values).any(axis=1) | np.isnan(values).all(axis=1)
+    return ~np.isfinite(values).all(axis=1)
 
 
 def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> None:

@@ -22,7 +22,9 @@ def assemble(path: Path, reading: Reading) -> Catalog:
     """What the file says, shapes checked, values not yet: what an audit looks at."""
     contents = storage.contents(path)
     notes: list[str] = []
-    summaries = tuple(_summary(path, contents[name], reading.kind, notes) for name in _data(path, contents, reading))
+    summaries = tuple(_summary(path, contents[name], reading, notes) for name in _data(path, contents, reading))
+    if reading.missing and not any(summary.masked for summary in summaries):
+        raise UserError(f"{path}: --missing {reading.missing} is for vectors, and there is none")
     counts = {summary.name: len(summary.values) for summary in summaries}
     if len(set(counts.values())) > 1:
         told = ", ".join(f"/{name} {count}" for name, count in counts.items())
@@ -31,16 +33,30 @@ def assemble(path: Path, reading: Reading) -> Catalog:
     if count == 0:
         raise UserError(f"{path}: /{summaries[0].name} has no rows")
     simulation = _simulation(path, contents, reading, count)
-    parameters, theta = _parameters(path, contents, reading, simulation, count, notes)
+    classes: tuple[str, ...] = ()
+    if reading.target:
+        parameters, theta, classes = _classes(path, contents, reading.target, count)
+    else:
+        parameters, theta = _parameters(path, contents, reading, simulation, count, notes)
     label = storage.load(path, "split") if "split" in contents else None
     if label is not None and len(label) != count:
         raise UserError(f"{path}: /split has {len(label)} rows, the data have {count}")
     declared: frozenset[str] = frozenset()
-    if parameters is not None:
+    if parameters is not None and not classes:
         written = "prior" in contents[reading.parameters.strip("/") or "parameters"].attributes and not reading.names
         declared = frozenset(parameters.names if written else ()) | declared_in(reading.bounds)
     return Catalog(
-        path, parameters, theta, summaries, simulation, np.arange(count), label, declared, notes=tuple(notes)
+        path,
+        parameters,
+        theta,
+        summaries,
+        simulation,
+        np.arange(count),
+        label,
+        declared,
+        notes=tuple(notes),
+        classes=classes,
+        noisy=reading.noisy,
     )
 
 
@@ -61,8 +77,8 @@ def _told(contents: dict[str, storage.Dataset]) -> str:
     return ", ".join(f"/{name} {found.shape}" for name, found in contents.items()) or "nothing"
 
 
-def _summary(path: Path, found: storage.Dataset, kind: str, notes: list[str]) -> Summary:
-    axes = len(found.shape) - 1
+def _summary(path: Path, found: storage.Dataset, reading: Reading, notes: list[str]) -> Summary:
+    axes, kind = len(found.shape) - 1, reading.kind
     if not kind:
         kind = str(found.attributes.get("kind", ""))
     if not kind:
@@ -75,13 +91,14 @@ def _summary(path: Path, found: storage.Dataset, kind: str, notes: list[str]) ->
     values = storage.load(path, found.path)
     if values.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{found.path} holds {values.dtype}; expected numbers")
-    if axes == AXES[kind] - 1 and kind in ("map", "grid"):
+    if axes == AXES[kind] - 1 and kind in ("profile", "map", "grid"):
         values = values[:, None]  # one channel
     if values.size == 0 and len(values):
         raise UserError(f"{path}: /{found.path} has shape {found.shape}: nothing to learn from")
     if values.ndim - 1 != AXES[kind]:
         raise UserError(f"{path}: /{found.path} has shape {found.shape}, which is no {kind}")
-    return Summary(found.path, kind, values, bool(found.attributes.get("periodic", kind in ("map", "grid"))))
+    periodic = bool(found.attributes.get("periodic", kind in ("map", "grid")))
+    return Summary(found.path, kind, values, periodic, masked=reading.missing == "mask" and kind == "vector")
 
 
 def _simulation(path: Path, contents: dict[str, storage.Dataset], reading: Reading, count: int) -> np.ndarray:
@@ -100,6 +117,30 @@ def _simulation(path: Path, contents: dict[str, storage.Dataset], reading: Readi
     if ids.dtype.kind == "f":
         raise UserError(f"{path}: /{name} holds {ids.dtype}; expected integers or strings")
     return ids.astype(str)
+
+
+def _classes(
+    path: Path, contents: dict[str, storage.Dataset], target: str, count: int
+) -> tuple[Parameters | None, np.ndarray | None, tuple[str, ...]]:
+    """A categorical target in the place of the parameters: its number, (N, 1), and the names of the classes."""
+    name = target.strip("/") if target.strip("/") in contents else f"classes/{target}"
+    if name not in contents:
+        there = [one.removeprefix("classes/") for one in contents if one.startswith("classes/")]
+        if not there:
+            return None, None, ()  # observations
+        raise UserError(f"{path}: has no /classes/{target}; there are {', '.join(there)}")
+    labels = storage.load(path, name)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise UserError(f"{path}: /{name} has shape {labels.shape} of {labels.dtype}; expected ({count},) integers")
+    if labels.min() < 0:
+        raise UserError(f"{path}: /{name}: class numbers count from 0, found {labels.min()}")
+    given = contents[name].attributes.get("names", tuple(str(number) for number in range(labels.max() + 1)))
+    classes = (given,) if isinstance(given, str) else tuple(given)
+    if len(classes) < 2:
+        raise UserError(f"{path}: /{name} has a single class; there is nothing to tell apart")
+    if labels.max() >= len(classes):
+        raise UserError(f"{path}: /{name} has numbers up to {labels.max()}, and {len(classes)} names of classes")
+    return Parameters.of((name.rpartition("/")[2],)), labels[:, None].astype(np.float64), classes
 
 
 def _parameters(

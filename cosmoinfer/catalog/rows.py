@@ -19,12 +19,13 @@ BLOCK = 1 << 25  # numbers that are read at once when a whole summary is walked
 @dataclass(frozen=True)
 class Summary:
     """One summary of every simulated universe. values: (N, K) vector, (N, C, L) profile, (N, C, H, W) map,
-    (N, C, D, H, W) grid; ``periodic``: whether opposite edges touch."""
+    (N, C, D, H, W) grid; ``periodic``: whether opposite edges touch; ``masked``: whether NaN marks a missing entry."""
 
     name: str
     kind: str
     values: np.ndarray
     periodic: bool = False
+    masked: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,7 +47,8 @@ class Summary:
 class Catalog:
     """N rows. theta: (N, P), None for an observation; simulation: (N,) ids as text; index: (N,) rows in the file;
     label: (N,) the file's own split; fingerprint: of the whole; view: of what was declared of it and picked from it;
-    notes: what had to be assumed, a line each."""
+    notes: what had to be assumed, a line each; classes: names of the classes, where theta (N, 1) is a class number;
+    noisy: whether the data hold their noise already."""
 
     path: Path
     parameters: Parameters | None
@@ -59,6 +61,8 @@ class Catalog:
     fingerprint: str = ""
     view: str = ""
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    noisy: bool = False
 
     def __len__(self) -> int:
         return len(self.index)

@@ -7,7 +7,18 @@ from collections.abc import Callable
 import typer
 
 from cosmoinfer import __version__
-from cosmoinfer.cli import evaluate, inspect, run, sample, split, train_flow, train_regressor
+from cosmoinfer.cli import (
+    evaluate,
+    generate,
+    inspect,
+    run,
+    sample,
+    score,
+    split,
+    train_density,
+    train_flow,
+    train_regressor,
+)
 from cosmoinfer.cli.options import grouped
 from cosmoinfer.errors import UserError
 
@@ -44,9 +55,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "split": split.split,
     "train-regressor": train_regressor.train_regressor,
     "train-flow": train_flow.train_flow,
+    "train-density": train_density.train_density,
     "sample": sample.sample,
     "evaluate": evaluate.evaluate,
     "run": run.run,
+    "generate": generate.generate,
+    "score": score.score,
     "inspect": inspect.inspect,
 }
 for name, command in COMMANDS.items():

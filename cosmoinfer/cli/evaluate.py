@@ -1,5 +1,6 @@
 """``cosmoinfer evaluate``."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +11,13 @@ from cosmoinfer.cli.sample import Draws, Part, Rows, SkipFailed
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from cosmoinfer.posterior import Posterior
 
 File = Annotated[Path, typer.Argument(help="A posterior, or a model together with its catalog.", show_default=False)]
 Sims = Annotated[Path | None, typer.Argument(help="Catalog, for a model.", show_default=False)]
+Folder = Annotated[Path | None, typer.Option(help="Draw the figures too, into this folder.", show_default=False)]
 FailIf = Annotated[list[str] | None, typer.Option(help="Exit 3 if this holds: 'r2[Omega_m]<0.5'; repeatable.")]
 
 
@@ -31,6 +33,7 @@ def evaluate(
     draws: Draws = 1000,
     skip_failed: SkipFailed = False,
     fail_if: FailIf = None,
+    figures: Folder = None,
 ) -> None:
     """Measure a posterior against the truths: accuracy, density, calibration, each with a clustered 68.3 % interval.
 
@@ -52,16 +55,17 @@ def evaluate(
             raise UserError(f"{file}: is a model; name its catalog too: cosmoinfer evaluate {file} CATALOG")
         task = sample.Task.prepare(file, catalog, reading, run, part, rows, draws, skip_failed)
         meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
-        document = measure(
-            lambda: of_part(task.draw(terminal), file, part, terminal), meta, run.seed, output, terminal, say.force
-        )
+        curves = task.curves
+        draw = functools.cache(lambda: of_part(task.draw(terminal), file, part, terminal))
     else:
         if catalog is not None:
             raise UserError(f"{file}: is a posterior and holds its truths; a catalog goes with a model only")
-        drawn = posterior.read(file)
+        kept = of_part(posterior.read(file), file, part, terminal)
         meta = inputs.record("evaluate", {"part": part, "seed": run.seed}, {"posterior": storage.digest(file)})
-        kept = of_part(drawn, file, part, terminal)
-        document = measure(lambda: kept, meta, run.seed, output, terminal, say.force)
+        curves, draw = {}, functools.cache(lambda: kept)
+    document = measure(draw, meta, run.seed, output, terminal, say.force)
+    if figures is not None:
+        picture(draw(), document, curves, run.seed, figures, terminal)
     failed = [reason for gate in gates if (reason := metrics.gate(document, gate))]
     tell(terminal, document)
     if failed:
@@ -97,6 +101,23 @@ def measure(
     document = metrics.evaluate(draw(), seed)
     metrics.write(output, document, meta, force)
     return document
+
+
+def picture(
+    drawn: "Posterior",
+    document: dict[str, Any],
+    curves: "Mapping[str, Any]",
+    seed: int,
+    folder: Path,
+    terminal: Terminal,
+) -> None:
+    """Every figure that applies, into a folder; curves: what is known of the learning curves, by field of Material."""
+    from cosmoinfer import plots
+    from cosmoinfer.cli import inputs
+
+    inputs.make_folder(folder)
+    drawings = plots.draw(plots.Material(drawn, document, **curves, seed=seed), folder)
+    terminal.say(f"{folder}: {', '.join(drawing.name for drawing in drawings)}")
 
 
 def tell(terminal: Terminal, document: dict[str, Any]) -> None:

@@ -6,20 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from cosmoinfer import __version__, catalog, split, storage
+from cosmoinfer import __version__, catalog, models, split, storage
 from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.cli.options import ReadingOptions, SplitOptions
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.models.frame import Frame, as_read_by
+from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.density import DensityModel
+from cosmoinfer.models.frame import Frame, as_read_by, choices, compressed, fit_frame
+from cosmoinfer.models.noise import Noise, read_noise
 from cosmoinfer.split import Split
 
 
 def read_catalog(path: Path, options: ReadingOptions) -> tuple[Catalog, Reading]:
     """The catalog, and how it was read."""
     reading = Reading(**options.given())
-    return catalog.read(path, reading), reading
+    sims = catalog.read(path, reading)
+    if reading.target and not sims.classes:
+        raise UserError(f"{path}: has no /classes/{reading.target}, nor any other class (--target)")
+    return sims, reading
 
 
 def read_for(frame: Frame, path: Path, options: ReadingOptions) -> Catalog:
@@ -41,6 +48,31 @@ def choose_split(sims: Catalog, options: SplitOptions) -> Split:
             raise UserError(f"{sims.path}: has its own /split; --fractions and --split-seed would not be heard")
         return split.by_label(sims.simulation, sims.label).complete()
     return split.by_hash(sims.simulation, fractions, options.split_seed).complete()
+
+
+def noise(path: Path | None, sims: Catalog, seed: int) -> Noise | None:
+    """What ``--noise`` names, if it was given."""
+    return None if path is None else read_noise(path, tuple(one.shape for one in sims.summaries), seed)
+
+
+def density(path: Path, device: torch.device) -> DensityModel:
+    """A density model, and no other."""
+    found = models.read(path, device)
+    if not isinstance(found, DensityModel):
+        raise UserError(f"{path}: expected a density (train-density), found a {found.kind}")
+    return found
+
+
+def fit_inputs(
+    sims: Catalog, how: Reading, parts: Split, recipe: Any, bench: Bench, noise: Noise | None, terminal: Terminal
+) -> Frame:
+    """What a model knows of its data, fitted to the training rows; says what was assumed and chosen."""
+    frame = fit_frame(sims, parts, how, recipe.transform, noise)
+    if recipe.compress:
+        frame = compressed(frame, sims, recipe.compress, bench)
+    for line in choices(frame, sims):
+        terminal.say(line)
+    return frame
 
 
 def chosen_rows(frame: Frame, sims: Catalog, part: str | None, rows: str | None) -> np.ndarray:
@@ -86,14 +118,12 @@ def record(command: str, settings: Mapping[str, Any], inputs: Mapping[str, str])
     return {"version": __version__, "command": command, "settings": _jsonable(settings), "inputs": dict(inputs)}
 
 
-def stands(
-    path: Path, kind: str, meta: Mapping[str, Any], terminal: Terminal, force: bool, read: Path | None = None
-) -> bool:
+def stands(path: Path, kind: str, meta: Mapping[str, Any], terminal: Terminal, force: bool, *read: Path | None) -> bool:
     """Whether the very same output is there already; another one there is an error unless forced.
 
-    read: an input of the same kind, which must not be the output.
+    read: inputs of the same kind, which must not be the output.
     """
-    if read is not None and path.exists() and path.samefile(read):
+    if path.exists() and any(path.samefile(one) for one in read if one is not None):
         raise UserError(f"{path}: is read by this command; name another output")
     if not force and storage.same_run(path, meta):
         terminal.say(f"{path}: complete already, from the same settings and inputs")

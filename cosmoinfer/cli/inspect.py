@@ -1,12 +1,17 @@
 """``cosmoinfer inspect``."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cosmoinfer.cli.options import ReadingOptions, SayOptions
 from cosmoinfer.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from cosmoinfer.storage import Record
 
 File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog.", show_default=False)]
 
@@ -52,8 +57,65 @@ def _ours(terminal: Terminal, file: Path, kind: str) -> None:
     from cosmoinfer.cli.tables import listing
 
     record = storage.read(file)
+    contents = TOLD[kind](record) if kind in TOLD else {}
     shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in record.arrays.items() if value.ndim}
     settings = {key: str(value) for key, value in record.meta["settings"].items()}
+    if contents:
+        terminal.table(listing(contents, f"{file}: {kind}"))
     terminal.table(listing(settings, f"{file}: {kind} of version {record.meta['version']}, {record.meta['command']}"))
     terminal.table(listing(shapes, "datasets"))
-    terminal.document({"kind": kind, "meta": record.meta, "datasets": shapes})
+    terminal.document({"kind": kind, "contents": contents, "meta": record.meta, "datasets": shapes})
+
+
+def _model(record: "Record") -> dict[str, str]:
+    """What a model says of what, and what it is made of."""
+    config = json.loads(str(record.arrays["config"]))
+    names, classes = ", ".join(record.attributes["parameters"]["names"]), config["frame"]["classes"]
+    what = {
+        "flow": f"p({names} | data)",
+        "regressor": f"{names}, loss {config.get('loss')}",
+        "classifier": f"{names}: {', '.join(classes)}; loss {config.get('loss')}",
+        "density": f"p(data | {names})" if config.get("condition") else "p(data)",
+    }
+    told = {config["model"]: what[config["model"]]}
+    for number, one in enumerate(config["frame"]["inputs"]):
+        gaps = ", NaN marks gaps" if one["masked"] else ""
+        code = record.arrays.get(f"inputs/{number}/compression/config")
+        fewer = (
+            "" if code is None else f", in {json.loads(str(code))['size']} numbers ({json.loads(str(code))['name']})"
+        )
+        told[f"/{one['name']}"] = f"{one['kind']} {tuple(one['shape'])}{gaps}{fewer}"
+    others = {
+        "noise/root": ("noise", "added to simulations"),
+        "summary/config": ("data", "through a trained regressor"),
+        "ancestor/config": ("weights", "begins from another flow"),
+    }
+    told |= dict(what for path, what in others.items() if path in record.arrays)
+    number = 0
+    while f"stacks/{number}/config" in record.arrays:
+        stack = json.loads(str(record.arrays[f"stacks/{number}/config"]))
+        made = stack.get("flow") or ", ".join(name for name, _ in stack["networks"])
+        best = sorted(int(epoch) + 1 for epoch in record.arrays[f"stacks/{number}/history/best"])
+        told[f"stack {number}"] = f"{int(record.arrays[f'stacks/{number}/members'])} x {made}, best epochs {best}"
+        number += 1
+    return told
+
+
+def _posterior(record: "Record") -> dict[str, str]:
+    """Of which parameters, or classes, for how many rows."""
+    told = {"rows": str(len(record.arrays["index"])), "parameters": ", ".join(record.attributes["names"]["names"])}
+    if "samples" in record.arrays:
+        told["draws"] = str(record.arrays["samples"].shape[1])
+    if "probabilities" in record.arrays:
+        told["classes"] = ", ".join(record.attributes["probabilities"]["names"])
+    return told
+
+
+def _scores(record: "Record") -> dict[str, str]:
+    """How many rows, and from where to where their scores go."""
+    scores = {name: values for name, values in record.arrays.items() if values.dtype.kind == "f"}
+    told = {name: f"{values.min():.4g}..{values.max():.4g}" for name, values in scores.items()}
+    return {"rows": str(len(record.arrays["index"])), **told}
+
+
+TOLD: dict[str, Callable[["Record"], dict[str, str]]] = {"model": _model, "posterior": _posterior, "scores": _scores}

@@ -33,7 +33,10 @@ class ReadingOptions:
     bounds: Annotated[str | None, _option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog")] = None
     infer: Annotated[str | None, _option("Infer these parameters only, marginalise the rest: a,b.", "Catalog")] = None
     features: Annotated[list[str] | None, _option("Scale cut: 0:40, or 'k<0.3' by dataset /k.", "Catalog")] = None
+    target: Annotated[str | None, _option("Infer a class of /classes/NAME, not parameters.", "Catalog")] = None
+    missing: Annotated[str | None, _option("mask: NaN in a vector is a gap, told to the network.", "Catalog")] = None
     drop_nonfinite: Annotated[bool, _option("Leave out rows with NaN or inf.", "Catalog", "--drop-nonfinite")] = False
+    noisy: Annotated[bool, _option("Simulations hold their noise already; add none.", "Catalog", "--noisy")] = False
 
     def given(self) -> dict[str, Any]:
         """By field of ``catalog.Reading``; what was not said is left out."""
@@ -86,10 +89,11 @@ class TrainingOptions:
     batch_size: Annotated[int | None, _option("Rows a step.", "Training")] = None
     learning_rate: Annotated[float | None, _option("Peak learning rate.", "Training")] = None
     optimizer: Annotated[str | None, _option("adamw, adam or sgd.", "Training")] = None
-    schedule: Annotated[str | None, _option("cosine or constant.", "Training")] = None
+    schedule: Annotated[str | None, _option("cosine, constant, cyclic or plateau.", "Training")] = None
     weight_decay: Annotated[float | None, _option("Weight decay.", "Training")] = None
     momentum: Annotated[float | None, _option("Momentum of sgd.", "Training")] = None
     patience: Annotated[int | None, _option("Epochs without a better validation loss.", "Training")] = None
+    warm_up: Annotated[int | None, _option("Epochs of plain squared error first (moment losses).", "Training")] = None
     clip: Annotated[float | None, _option("Largest gradient norm of a member.", "Training")] = None
 
 
@@ -100,9 +104,42 @@ class NetworkOptions:
     layers: Annotated[int | None, _option("Layers of the flow or network.", "Architecture")] = None
     hidden: Annotated[int | None, _option("Neurons a hidden layer, or first channels.", "Architecture")] = None
     dropout: Annotated[float | None, _option("Share of neurons that drop out.", "Architecture")] = None
-    activation: Annotated[str | None, _option("relu, elu, silu or gelu.", "Architecture")] = None
+    activation: Annotated[
+        str | None, _option("relu, leaky-relu, elu, silu, gelu, sigmoid, tanh or maxout.", "Architecture")
+    ] = None
+    blocks: Annotated[
+        int | None, _option("Residual blocks: of a flow layer's network, of a cnn's stage.", "Architecture")
+    ] = None
     ensemble: Annotated[int | None, _option("Members that train side by side.", "Architecture")] = None
     transform: Annotated[str | None, _option("Data: auto, log10 or none [auto].", "Architecture")] = None
+    augment: Annotated[
+        str | None, _option("Maps, grids: auto, none, or some of rotations,mirrors,shifts [auto].", "Training")
+    ] = None
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What is done to the data on their way into a network that infers."""
+
+    compress: Annotated[str | None, _option("Vectors in fewer numbers: pca:20 or autoencoder:8.", "Architecture")] = (
+        None
+    )
+    noise: Annotated[
+        Path | None, _option("Covariance (.npy) of noise to train with, drawn anew every epoch.", "Training")
+    ] = None
+
+
+@dataclass(frozen=True)
+class ConvolutionOptions:
+    """Settings of a convolutional network."""
+
+    kernel: Annotated[int | None, _option("Size of a convolution's kernel.", "Architecture")] = None
+    stride: Annotated[int | None, _option("Stride of a stage's convolution.", "Architecture")] = None
+    padding: Annotated[str | None, _option("auto, periodic, zero or none [auto].", "Architecture")] = None
+    pooling: Annotated[str | None, _option("average, max or none.", "Architecture")] = None
+    batch_norm: Annotated[
+        bool | None, _option("Batch normalisation.", "Architecture", "--batch-norm/--no-batch-norm")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -110,27 +147,63 @@ class FlowOptions:
     """What only flows have."""
 
     flow: Annotated[
-        str | None, _option("maf, nsf, or auto: a mixture of both [auto; nsf for maps and grids].", "Architecture")
+        str | None,
+        _option("realnvp, maf, iaf, glow, nsf, nsf-ar, or auto: maf and nsf mixed [auto; maps: nsf].", "Architecture"),
     ] = None
     support: Annotated[
         str | None, _option("probit, soft, truncate or auto [auto; soft for maps and grids].", "Architecture")
     ] = None
-    blocks: Annotated[int | None, _option("Residual blocks of a flow layer's network.", "Architecture")] = None
-    bins: Annotated[int | None, _option("Bins of a spline (nsf).", "Architecture")] = None
-    embedding: Annotated[str | None, _option("auto, none, mlp or cnn [auto].", "Architecture")] = None
+    bins: Annotated[int | None, _option("Bins of a spline (nsf, nsf-ar).", "Architecture")] = None
+    linear: Annotated[
+        bool | None, _option("Begin with a linear regression on the data.", "Architecture", "--linear/--no-linear")
+    ] = None
+    embedding: Annotated[str | None, _option("auto, none, linear, mlp, cnn or cmd [auto].", "Architecture")] = None
     embedding_features: Annotated[int | None, _option("Numbers that a summary becomes.", "Architecture")] = None
     embedding_layers: Annotated[int | None, _option("Layers of the embedding.", "Architecture")] = None
     embedding_hidden: Annotated[int | None, _option("Its neurons or first channels.", "Architecture")] = None
     embedding_dropout: Annotated[float | None, _option("Its dropout.", "Architecture")] = None
+    embedding_activation: Annotated[str | None, _option("Its activation.", "Architecture")] = None
+    embedding_blocks: Annotated[int | None, _option("Its residual blocks a stage (cnn).", "Architecture")] = None
+    embedding_kernel: Annotated[int | None, _option("Its kernel's size (cnn).", "Architecture")] = None
+    embedding_stride: Annotated[int | None, _option("Its stride (cnn).", "Architecture")] = None
+    embedding_padding: Annotated[str | None, _option("Its padding (cnn).", "Architecture")] = None
+    embedding_pooling: Annotated[str | None, _option("Its pooling (cnn).", "Architecture")] = None
+    embedding_batch_norm: Annotated[
+        bool | None,
+        _option("Its batch normalisation.", "Architecture", "--embedding-batch-norm/--no-embedding-batch-norm"),
+    ] = None
 
 
 @dataclass(frozen=True)
 class RegressorOptions:
     """What only regressors have."""
 
-    network: Annotated[str | None, _option("linear, mlp, cnn or auto [auto].", "Architecture")] = None
-    kernel: Annotated[int | None, _option("Size of a convolution's kernel.", "Architecture")] = None
-    loss: Annotated[str | None, _option("mse, moment or moment-log [moment].", "Training")] = None
+    network: Annotated[
+        str | None, _option("linear, mlp, cnn, cmd, or a baseline: ridge, trees [mlp; maps: cnn].", "Architecture")
+    ] = None
+    trees: Annotated[int | None, _option("Trees a parameter, at most (trees).", "Architecture")] = None
+    depth: Annotated[int | None, _option("Questions on the way down a tree (trees).", "Architecture")] = None
+    loss: Annotated[
+        str | None,
+        _option(
+            "mse, mae, moment, moment-log, gaussian-nll [moment]; with --target cross-entropy, logistic, hinge, cosine "
+            "[cross-entropy].",
+            "Training",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class DensityOptions:
+    """What only densities of the data have."""
+
+    flow: Annotated[
+        str | None, _option("Vectors: any flow [maf]; maps: glow or realnvp, multi-scale [glow].", "Architecture")
+    ] = None
+    unconditional: Annotated[bool, _option("p(x), not p(x | theta).", "Architecture", "--unconditional")] = False
+    levels: Annotated[int | None, _option("Levels of a flow of maps [as many as fit].", "Architecture")] = None
+    kernel: Annotated[int | None, _option("Size of a convolution's kernel (maps).", "Architecture")] = None
+    bins: Annotated[int | None, _option("Bins of a spline (nsf, nsf-ar).", "Architecture")] = None
 
 
 def given(*groups: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import typer
 from cosmoinfer.cli.options import (
     CatalogPath,
     FlowOptions,
+    InputOptions,
     NetworkOptions,
     ReadingOptions,
     RunOptions,
@@ -26,6 +27,7 @@ def run(
     catalog: CatalogPath,
     flow: FlowOptions,
     network: NetworkOptions,
+    intake: InputOptions,
     training: TrainingOptions,
     splitting: SplitOptions,
     reading: ReadingOptions,
@@ -38,15 +40,17 @@ def run(
 
     Example: cosmoinfer run sample_data/power_spectra.h5 -o results
     """
-    from cosmoinfer import models, plots, storage
+    from cosmoinfer import models, storage
     from cosmoinfer.cli import evaluate, inputs, sample, split, train_flow
 
     terminal, step = Terminal(say.json, say.quiet), Terminal(say.json, say.quiet, within=True)
     files = {name: output / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     sims, how = inputs.read_catalog(catalog, reading)
+    train_flow.check(sims)
     inputs.make_folder(output)
+    options, others = given(flow, network, intake, training), train_flow.Others(intake.noise)
     parts = split.write(step, sims, splitting, files["split"], say.force)
-    train_flow.fit(step, sims, how, parts, given(flow, network, training), run, files["flow"], say.force)
+    train_flow.fit(step, sims, how, parts, options, run, files["flow"], say.force, others)
     drawn = sample.write(
         step, files["flow"], catalog, reading, run, files["posterior"], say.force, part="test", draws=draws
     )
@@ -54,7 +58,6 @@ def run(
         "evaluate", {"part": None, "seed": run.seed}, {"posterior": storage.digest(files["posterior"])}
     )
     document = evaluate.measure(lambda: drawn, meta, run.seed, files["metrics"], step, say.force)
-    material = plots.Material(drawn, document, models.histories(models.read(files["flow"])), seed=run.seed)
-    figures = plots.draw(material, output / "figures")
-    terminal.say(f"{output / 'figures'}: {', '.join(figure.name for figure in figures)}")
+    curves = {"histories": models.histories(models.read(files["flow"]))}
+    evaluate.picture(drawn, document, curves, run.seed, output / "figures", terminal)
     evaluate.tell(terminal, document)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cosmoinfer.catalog import Catalog
-    from cosmoinfer.models import Model
+    from cosmoinfer.models import ClassifierModel, FlowModel, RegressorModel
     from cosmoinfer.posterior import Posterior
 
-ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow or a regressor.", show_default=False)]
+ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
 Part = Annotated[str | None, typer.Option("--split", help="train, validation, test or all [the model's test rows].")]
 Rows = Annotated[str | None, typer.Option(help="Row numbers of the catalog: 0:10 or 3,5,20:25.")]
@@ -39,6 +39,8 @@ def sample(
     skip_failed: SkipFailed = False,
 ) -> None:
     """Draw from the posterior of each row: the model's own test rows, or the whole of another catalog.
+
+    Of a classifier: the probabilities of its classes.
 
     Example: cosmoinfer sample nsf.h5 sample_data/power_spectra.h5 --rows 0:10
     """
@@ -70,15 +72,22 @@ def write(
         return posterior.read(output)
     drawn = task.draw(terminal)
     posterior.write(output, drawn, task.meta, force)
-    terminal.result(f"{output}: {len(drawn)} rows, {draws if drawn.samples is not None else 'no'} draws each")
+    terminal.result(f"{output}: {len(drawn)} rows, {_told(drawn)}")
     return drawn
+
+
+def _told(drawn: "Posterior") -> str:
+    """What there is of each row."""
+    if drawn.probabilities is not None:
+        return f"probabilities of {len(drawn.classes)} classes"
+    return "a point and no draws each" if drawn.samples is None else f"{drawn.samples.shape[1]} draws each"
 
 
 @dataclass(frozen=True)
 class Task:
     """What is to be drawn, and the /meta that says so."""
 
-    model: "Model"
+    model: "FlowModel | RegressorModel | ClassifierModel"
     sims: "Catalog"
     chosen: "np.ndarray"
     draws: int
@@ -107,6 +116,8 @@ class Task:
             raise UserError(f"--draws: expected at least 1, found {draws}")
         device = hardware.prepare(run.device, run.threads)
         trained = models.read(model, device)
+        if isinstance(trained, models.DensityModel):
+            raise UserError(f"{model}: is a density of the data; generate draws from it, score judges rows by it")
         sims = inputs.read_for(trained.frame, catalog, reading)
         chosen = inputs.chosen_rows(trained.frame, sims, part, rows)
         settings = {
@@ -119,6 +130,14 @@ class Task:
         fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "model": storage.digest(model)}
         meta = inputs.record("sample", settings, fingerprints)
         return cls(trained, sims, chosen, draws, run.seed, skip_failed, meta)
+
+    @property
+    def curves(self) -> dict[str, Any]:
+        """The learning curves of the model, and what they measure, by field of ``plots.Material``."""
+        from cosmoinfer import models
+
+        loss = getattr(self.model, "loss", None)
+        return {"histories": models.histories(self.model)} | ({"loss": f"loss: {loss}"} if loss else {})
 
     def draw(self, terminal: Terminal) -> "Posterior":
         """With progress; rows that could not be sampled are listed."""

@@ -26,6 +26,11 @@ class Terminal:
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
 
+    def warn(self, line: str) -> None:
+        """A line that nobody should miss, --quiet or not."""
+        self._close_bar()
+        print(f"warning: {line}", file=sys.stderr, flush=True)
+
     def result(self, line: str) -> None:
         """A line that the command was run for."""
         self._close_bar()

@@ -1,5 +1,6 @@
 """``cosmoinfer train-flow``."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from cosmoinfer.cli.options import (
     CatalogPath,
     FlowOptions,
+    InputOptions,
     NetworkOptions,
     Output,
     ReadingOptions,
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
     from cosmoinfer.split import Split
 
 Summary = Annotated[Path | None, typer.Option(help="Trained regressor whose output is the condition.")]
+Init = Annotated[Path | None, typer.Option(help="Trained flow, of another suite say, from whose weights to start.")]
 
 
 def train_flow(
     catalog: CatalogPath,
     flow: FlowOptions,
     network: NetworkOptions,
+    intake: InputOptions,
     training: TrainingOptions,
     splitting: SplitOptions,
     reading: ReadingOptions,
@@ -37,6 +41,7 @@ def train_flow(
     say: SayOptions,
     output: Output = None,
     summary: Summary = None,
+    init: Init = None,
 ) -> None:
     """Train normalizing flows for p(theta | x), mixed as the validation rows say.
 
@@ -47,8 +52,35 @@ def train_flow(
     terminal = Terminal(say.json, say.quiet)
     sims, how = inputs.read_catalog(catalog, reading)
     split = inputs.choose_split(sims, splitting)
-    options = given(flow, network, training)
-    fit(terminal, sims, how, split, options, run, output or Path(f"{catalog.stem}.flow.h5"), say.force, summary)
+    options = given(flow, network, intake, training)
+    output = output or Path(f"{catalog.stem}.flow.h5")
+    fit(terminal, sims, how, split, options, run, output, say.force, Others(intake.noise, summary, init))
+
+
+@dataclass(frozen=True)
+class Others:
+    """Files beside the catalog from which a flow is made."""
+
+    noise: Path | None = None
+    summary: Path | None = None
+    init: Path | None = None
+
+    def digests(self) -> dict[str, str]:
+        """By option; only those that were given."""
+        from cosmoinfer import storage
+
+        named = {"noise": self.noise, "summary": self.summary, "init": self.init}
+        return {name: storage.digest(path) for name, path in named.items() if path is not None}
+
+
+def check(sims: "Catalog") -> None:
+    """A flow infers parameters, no class."""
+    from cosmoinfer.errors import UserError
+
+    if sims.classes:
+        raise UserError(
+            f"--target {sims.training()[0].names[0]}: a flow infers parameters; train-regressor tells classes apart"
+        )
 
 
 def fit(
@@ -60,38 +92,56 @@ def fit(
     run: RunOptions,
     output: Path,
     force: bool,
-    summary: Path | None = None,
+    others: Others,
 ) -> None:
     """Train on a catalog that has been read and split, and write the model unless it stands there already."""
-    from cosmoinfer import hardware, models, storage
+    from cosmoinfer import hardware, models
     from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs
     from cosmoinfer.errors import UserError
     from cosmoinfer.models.bench import Bench
-    from cosmoinfer.models.flow import fit_flow, flow_recipe
-    from cosmoinfer.models.frame import choices, fit_frame
+    from cosmoinfer.models.flow import continued_recipe, cost, fit_flow, flow_recipe
 
     device = hardware.prepare(run.device, run.threads)
-    regressor = None if summary is None else models.read(summary, device)
-    if isinstance(regressor, models.FlowModel):
-        raise UserError(f"--summary {summary}: expected a regressor, found a flow")
+    regressor = _model(others.summary, "--summary", "regressor", device)
+    ancestor = _model(others.init, "--init", "flow", device)
+    check(sims)
+    if regressor is not None and others.noise is not None:
+        raise UserError("--noise: the regressor that --summary names brings its own noise, or none")
+    noise = inputs.noise(others.noise, sims, run.seed) if regressor is None else regressor.frame.noise
     rows = len(split.rows(sims.simulation, "train"))
     shapes = [one.shape for one in sims.summaries] if regressor is None else [regressor.summary_shape]
-    recipe = flow_recipe(options, rows, shapes)
+    if ancestor is None:
+        recipe = flow_recipe(options, rows, shapes)
+    else:
+        stacks = ancestor.stacks
+        recipe = continued_recipe([one.config for one in stacks], stacks[0].members, options, rows, shapes)
+    for stack in recipe.stacks:
+        for line in cost(stack.flow, stack.settings, len(sims.training()[0]), force):
+            terminal.say(line)
     fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(split)}
-    if summary is not None:
-        fingerprints["summary"] = storage.digest(summary)
     settings = {"recipe": recipe, "reading": how, "seed": run.seed, **hardware.settings(device)}
-    meta = inputs.record("train-flow", settings, fingerprints)
-    if inputs.stands(output, "model", meta, terminal, force, summary):
+    meta = inputs.record("train-flow", settings, fingerprints | others.digests())
+    if inputs.stands(output, "model", meta, terminal, force, others.summary, others.init):
         terminal.document({"output": str(output), "complete": True})
         return
-    frame = fit_frame(sims, split, how, recipe.transform)
-    for line in choices(frame, sims):
-        terminal.say(line)
     bench = Bench(device, run.seed, terminal.say, terminal.epochs())
-    model = fit_flow(sims, frame, recipe, bench, regressor)
+    frame = inputs.fit_inputs(sims, how, split, recipe, bench, noise, terminal)
+    model = fit_flow(sims, frame, recipe, bench, regressor, ancestor)
     models.write(output, model, meta, force)
     members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
     terminal.result(f"{output}: {members}, support {model.support.name}, {rows} training rows")
     terminal.document({"output": str(output), "support": model.support.name, "members": members, "rows": rows})
+
+
+def _model(path: Path | None, option: str, kind: str, device: Any) -> Any:
+    """Another model that was named, if one was."""
+    from cosmoinfer import models
+    from cosmoinfer.errors import UserError
+
+    if path is None:
+        return None
+    found = models.read(path, device)
+    if found.kind != kind:
+        raise UserError(f"{option} {path}: expected a {kind}, found a {found.kind}")
+    return found

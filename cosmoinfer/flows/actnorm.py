@@ -6,7 +6,7 @@ import torch
 from nflows.transforms.base import Transform
 from torch import nn
 
-from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.networks.stacked import Dropout, Generators
 
 RIDGES = torch.logspace(-9, 2, 45, dtype=torch.float64)  # of the mean variance of the condition
 SMALLEST = 1e-6  # standard deviation: a dimension that does not vary keeps its scale
@@ -121,14 +121,22 @@ def _ridge(x: torch.Tensor, c: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
 def initialise(network: nn.Module, run: Callable[[], object]) -> None:
     """Start each ActNorm and Regression of a network from what reaches it during ``run``, one pass over training rows.
 
-    The more rows the better, and 256 at least: a regression on many numbers needs them.
+    The more rows the better, and 256 at least: a regression on many numbers needs them. Nothing drops out meanwhile; a
+    network without such layers is left alone, its streams of random numbers too.
     """
     layers = [module for module in network.modules() if isinstance(module, ActNorm | Regression)]
+    if not layers:
+        return
+    leaky = [module for module in network.modules() if isinstance(module, Dropout)]
     for layer in layers:
         layer.listening = True
+    for dropout in leaky:
+        dropout.eval()
     try:
         with torch.no_grad():
             run()
     finally:
         for layer in layers:
             layer.listening = False
+        for dropout in leaky:
+            dropout.train()

@@ -9,30 +9,27 @@ import torch
 
 from cosmoinfer import storage
 from cosmoinfer.history import History
-from cosmoinfer.models.flow import FlowModel, build_flow
+from cosmoinfer.models.density import DensityModel
+from cosmoinfer.models.flow import FlowModel
 from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.regressor import RegressorModel, build_regressor
-from cosmoinfer.models.stack import Stack, read_stacks
-from cosmoinfer.scaling import Support
+from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
+from cosmoinfer.models.stack import Stack
 
-Model = FlowModel | RegressorModel
+Model = FlowModel | RegressorModel | ClassifierModel | DensityModel
+MODELS: dict[str, Any] = {one.kind: one for one in (FlowModel, RegressorModel, ClassifierModel, DensityModel)}
 
 
 def write(path: Path, model: Model, meta: dict[str, Any], force: bool = False) -> None:
-    arrays = _pack(model, "")
-    attributes = {"parameters": model.frame.parameters.attributes()}
-    if isinstance(model, FlowModel) and model.summary is not None:
-        arrays |= _pack(model.summary, "summary/")
-        attributes["summary/parameters"] = model.summary.frame.parameters.attributes()
+    arrays, attributes = _pack(model, "")
     storage.write(path, storage.Record("model", meta, arrays, attributes), force)
 
 
 def read(path: Path, device: torch.device | None = None) -> Model:
     """Rebuilt from its configuration, weights filled strictly, on the device."""
-    record = storage.read(path, "model")
-    model = _unpack(record, "")
-    for stack in model.stacks:
-        stack.network.to(device or torch.device("cpu"))
+    model = _unpack(storage.read(path, "model"), "")
+    for one in (model, *model.embedded().values()):
+        for stack in one.stacks:
+            stack.network.to(device or torch.device("cpu"))
     return model
 
 
@@ -43,27 +40,27 @@ def histories(model: Model) -> dict[str, History]:
     return {f"{stack.members} x {name}": stack.history for name, stack in zip(names, stacks, strict=True)}
 
 
-def _pack(model: Model, prefix: str) -> dict[str, np.ndarray]:
+def _pack(model: Model, prefix: str) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+    """Arrays and attributes by path; models that this one needs lie in groups of their own."""
     config = {"model": model.kind, "frame": model.frame.config(), **model.config()}
     arrays = {"config": np.array(json.dumps(config, sort_keys=True)), "mixture": model.weights}
     arrays |= model.frame.arrays() | dict(model.arrays())
     stacks: tuple[Stack[Any], ...] = model.stacks
     for number, stack in enumerate(stacks):
         arrays |= stack.arrays(f"stacks/{number}")
-    return {prefix + name: value for name, value in arrays.items()}
+    arrays = {prefix + name: value for name, value in arrays.items()}
+    attributes = {f"{prefix}parameters": model.frame.parameters.attributes()}
+    for name, other in model.embedded().items():
+        inner = _pack(other, f"{prefix}{name}/")
+        arrays, attributes = arrays | inner[0], attributes | inner[1]
+    return arrays, attributes
 
 
-def _unpack(record: storage.Record, prefix: str) -> Model:
+def _unpack(record: storage.Record, prefix: str) -> Any:
     arrays = {name.removeprefix(prefix): value for name, value in record.arrays.items() if name.startswith(prefix)}
     attributes = {name.removeprefix(prefix): one for name, one in record.attributes.items() if name.startswith(prefix)}
     config = json.loads(str(arrays["config"]))
     frame = Frame.from_arrays(config["frame"], arrays, attributes)
-    if config["model"] == "regressor":
-        regressors = read_stacks(arrays, build_regressor)
-        shift, scale = arrays["target/shift"], arrays["target/scale"]
-        return RegressorModel(frame, config["loss"], shift, scale, regressors, arrays["mixture"])
-    loose = frozenset(config["unconstrained"])
-    support = Support(config["support"], frame.parameters, arrays["support/shift"], arrays["support/scale"], loose)
-    summary = _unpack(record, "summary/") if "summary/config" in record.arrays else None
-    assert not isinstance(summary, FlowModel)
-    return FlowModel(frame, support, read_stacks(arrays, build_flow), arrays["mixture"], summary)
+    inner = [name for name in ("summary", "ancestor") if f"{name}/config" in arrays]
+    embedded = {name: _unpack(record, f"{prefix}{name}/") for name in inner}
+    return MODELS[config["model"]].from_arrays(frame, config, arrays, embedded)

@@ -1,6 +1,6 @@
 """What a model knows of its data, whatever its networks are: scalings, names, split, and which rows it has seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -8,34 +8,46 @@ import numpy as np
 
 from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.errors import UserError, listed
+from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.compression import fit_compression
+from cosmoinfer.models.inputs import Input
+from cosmoinfer.models.noise import Noise
 from cosmoinfer.models.reference import Ridge, fit_ridge
 from cosmoinfer.parameters import Parameters, recognise_log_uniform
-from cosmoinfer.scaling import Standardizer, fit_standardizer
+from cosmoinfer.scaling import fit_standardizer
 from cosmoinfer.split import PARTS, Split
 
 
 @dataclass(frozen=True)
 class Frame:
-    """shapes, kinds, periodic: one entry a summary. seen: (n, 2) hashes of the training rows (theta and x).
-    judged: the same of the validation rows, which chose epoch, support and mixture."""
+    """inputs: one a summary. seen: (n, 2) hashes of the training rows (theta and x), of an ancestor's and a summary
+    network's too. judged: the same of the validation rows, which chose epoch, support and mixture. noise: what is added
+    to simulated data. classes: names of the classes, where a categorical target stands in the place of parameters."""
 
     parameters: Parameters
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    periodic: tuple[bool, ...]
-    standardizers: tuple[Standardizer, ...]
+    inputs: tuple[Input, ...]
     split: Split
     reading: Reading
     fingerprint: str
     seen: np.ndarray
     judged: np.ndarray
     reference: Ridge
+    noise: Noise | None = None
+    classes: tuple[str, ...] = ()
 
-    def data(self, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What the networks see of these rows: one float32 array a summary."""
-        pairs = zip(catalog.summaries, self.standardizers, strict=True)
-        return tuple(np.concatenate([scale(block) for block in summary.blocks(rows)]) for summary, scale in pairs)
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of one row as the networks see it, one a summary."""
+        return tuple(one.seen for one in self.inputs)
+
+    @property
+    def periodic(self) -> tuple[bool, ...]:
+        return tuple(one.periodic for one in self.inputs)
+
+    def data(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
+        """What the networks see of these rows: one float32 array a summary. epoch: with fresh noise, for training."""
+        pairs = zip(self.inputs, observed(catalog, rows, self.noise, epoch), strict=True)
+        return tuple(np.concatenate([one(block) for block in blocks]) for one, blocks in pairs)
 
     def references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box."""
@@ -46,22 +58,31 @@ class Frame:
         return catalog.fingerprint == self.fingerprint
 
     def check(self, catalog: Catalog) -> None:
-        """Refuse data of another shape, or parameters of other names."""
+        """Refuse data of another shape, and parameters or classes of other names."""
         self.check_data(catalog)
-        if catalog.parameters is not None and catalog.parameters.names != self.parameters.names:
+        own = self.parameters.names
+        if own and catalog.parameters is not None and catalog.parameters.names != own:
             raise UserError(
-                f"{catalog.path}: the model infers {', '.join(self.parameters.names)}; "
+                f"{catalog.path}: the model infers {', '.join(own)}; "
                 f"this catalog has {', '.join(catalog.parameters.names)} (--names or --infer picks and orders them)"
             )
 
-    def check_data(self, catalog: Catalog) -> None:
-        """Refuse data of another shape."""
-        found = tuple(summary.shape for summary in catalog.summaries)
-        if found != self.shapes:
+        if catalog.classes and catalog.classes != self.classes:
             raise UserError(
-                f"{catalog.path}: the model was trained on data of shape {_shapes(self.shapes)} a row; "
+                f"{catalog.path}: the model tells {', '.join(self.classes) or 'no classes'} apart; "
+                f"this catalog has the classes {', '.join(catalog.classes)}, and the order counts"
+            )
+
+    def check_data(self, catalog: Catalog) -> None:
+        """Refuse data of another shape, or with gaps of which the model knows nothing."""
+        found, known = (tuple(one.shape for one in group) for group in (catalog.summaries, self.inputs))
+        if found != known:
+            raise UserError(
+                f"{catalog.path}: the model was trained on data of shape {_shapes(known)} a row; "
                 f"this catalog has {_shapes(found)}"
             )
+        if any(one.masked and not own.masked for one, own in zip(catalog.summaries, self.inputs, strict=True)):
+            raise UserError(f"{catalog.path}: was read with --missing mask, and the model was trained without")
 
     def rows(self, catalog: Catalog, part: str | None) -> np.ndarray:
         """The rows (by position) of a part. None: the model's own test rows, or the whole of another catalog.
@@ -111,18 +132,19 @@ class Frame:
             "reference/weights": self.reference.weights,
             "reference/offset": self.reference.offset,
         }
-        for number, standardizer in enumerate(self.standardizers):
-            arrays |= {f"scalings/{number}/{name}": value for name, value in standardizer.arrays().items()}
+        for number, one in enumerate(self.inputs):
+            arrays |= {f"inputs/{number}/{name}": value for name, value in one.arrays().items()}
+        if self.noise is not None:
+            arrays["noise/root"] = self.noise.root
         return arrays
 
     def config(self) -> dict[str, Any]:
         return {
-            "names": self.names,
-            "kinds": self.kinds,
-            "shapes": self.shapes,
-            "periodic": self.periodic,
+            "inputs": [one.config() for one in self.inputs],
             "reading": asdict(self.reading),
             "fingerprint": self.fingerprint,
+            "noise_seed": None if self.noise is None else self.noise.seed,
+            "classes": self.classes,
         }
 
     @classmethod
@@ -132,56 +154,89 @@ class Frame:
         reading: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in config["reading"].items()
         }
-        names = ("log", "floor", "mean", "std", "floored")
+        inputs = []
+        for number, one in enumerate(config["inputs"]):
+            start = f"inputs/{number}/"
+            own = {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
+            inputs.append(Input.from_arrays(one, own))
         return cls(
             Parameters.from_attributes(attributes["parameters"]),
-            tuple(config["names"]),
-            tuple(config["kinds"]),
-            tuple(tuple(shape) for shape in config["shapes"]),
-            tuple(config["periodic"]),
-            tuple(
-                Standardizer.from_arrays({name: arrays[f"scalings/{number}/{name}"] for name in names})
-                for number in range(len(config["names"]))
-            ),
+            tuple(inputs),
             Split(arrays["split/simulation"].astype(str), arrays["split/part"]),
             Reading(**reading),
             config["fingerprint"],
             arrays["seen"],
             arrays["judged"],
             Ridge(arrays["reference/weights"], arrays["reference/offset"]),
+            Noise(arrays["noise/root"], config["noise_seed"]) if "noise/root" in arrays else None,
+            tuple(config["classes"]),
         )
 
 
-def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str) -> Frame:
+def observed(
+    catalog: Catalog, rows: np.ndarray, noise: Noise | None, epoch: int | None = None
+) -> list[Iterator[np.ndarray]]:
+    """The data of these rows as a telescope would give them, in blocks, an iterator a summary.
+
+    Noise goes onto simulations, whose parameters are known; what has none is an observation, and noisy already.
+    """
+    if noise is None or catalog.theta is None or catalog.noisy:
+        return [summary.blocks(rows) for summary in catalog.summaries]
+    values = catalog.summaries[0].read(rows)
+    drawn = noise.fixed(catalog.index[rows]) if epoch is None else noise.fresh(len(rows), epoch)
+    return [iter([values + drawn.reshape(values.shape)])]
+
+
+def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, noise: Noise | None = None) -> Frame:
     """All scalings from the training rows, all of them, and from nothing else."""
-    parameters, theta = catalog.training()
+    if noise is not None and catalog.noisy:
+        raise UserError("--noise: would not be heard beside --noisy, which says that the data hold their noise already")
+    if reading.target and catalog.theta is None:
+        raise UserError(f"{catalog.path}: has no /classes/{reading.target}; expected labelled rows, found observations")
+    nothing = Parameters.of(()), np.zeros((len(catalog), 0))  # is what a density of data without parameters asks for
+    parameters, theta = nothing if catalog.theta is None else catalog.training()
     rows = split.rows(catalog.simulation, "train")
     parameters = recognise_log_uniform(parameters, theta[rows], catalog.declared)
     _check_variation(catalog, parameters, theta[rows], rows)
-    standardizers = tuple(
-        fit_standardizer(lambda one=summary: one.blocks(rows), summary.kind == "vector", transform)  # type: ignore[misc]
-        for summary in catalog.summaries
-    )
+    standardizers = [
+        fit_standardizer(lambda one=number: observed(catalog, rows, noise)[one], summary.kind == "vector", transform)  # type: ignore[misc]
+        for number, summary in enumerate(catalog.summaries)
+    ]
     frame = Frame(
         parameters,
-        tuple(summary.name for summary in catalog.summaries),
-        tuple(summary.kind for summary in catalog.summaries),
-        tuple(summary.shape for summary in catalog.summaries),
-        tuple(summary.periodic for summary in catalog.summaries),
-        standardizers,
+        tuple(Input.of(summary, scale) for summary, scale in zip(catalog.summaries, standardizers, strict=True)),
         split,
         reading,
         catalog.fingerprint,
         catalog.hashes(rows),
         catalog.hashes(split.rows(catalog.simulation, "validation")),
         Ridge(np.zeros((0, len(parameters))), np.zeros(len(parameters))),
+        noise,
+        catalog.classes,
     )
     return replace(frame, reference=fit_ridge(frame.data(catalog, rows), theta[rows]))
+
+
+def compressed(frame: Frame, catalog: Catalog, text: str, bench: Bench) -> Frame:
+    """The frame with its vectors in fewer numbers: ``pca:20`` or ``autoencoder:8``."""
+    rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
+    pairs = list(zip(frame.inputs, *(frame.data(catalog, some) for some in rows), strict=True))
+    if not any(one.kind == "vector" for one in frame.inputs):
+        raise UserError(f"--compress {text}: is for vectors, and there is none")
+    inputs = tuple(
+        replace(one, compression=fit_compression(text, train, validation, bench)) if one.kind == "vector" else one
+        for one, train, validation in pairs
+    )
+    frame = replace(frame, inputs=inputs)
+    _, theta = catalog.training()
+    return replace(frame, reference=fit_ridge(frame.data(catalog, rows[0]), theta[rows[0]]))
 
 
 def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray, rows: np.ndarray) -> None:
     """A parameter that never varies has a density without bound; data that never vary teach nothing."""
     constant = [name for name, varies in zip(parameters.names, np.ptp(theta, axis=0) > 0, strict=True) if not varies]
+    if constant and catalog.classes:
+        raise UserError(f"{catalog.path}: the training rows are all of one class; there is nothing to tell apart")
     if constant:
         raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; --infer leaves it out")
     first = [summary.read(rows[:1]) for summary in catalog.summaries]
@@ -203,12 +258,16 @@ def choices(frame: Frame, catalog: Catalog) -> list[str]:
     ]
     if guessed:
         lines.append(f"taken as log-uniform, as the training rows prefer it: {', '.join(guessed)}")
-    for name, standardizer in zip(frame.names, frame.standardizers, strict=True):
-        if standardizer.log.any():
-            note = f"/{name}: taken to log10"
-            if standardizer.floored:
-                note += f"; {standardizer.floored} training values floored at the feature's smallest positive one"
+    for one in frame.inputs:
+        if one.standardizer.log.any():
+            note = f"/{one.name}: taken to log10"
+            if one.standardizer.floored:
+                note += f"; {one.standardizer.floored} training values floored at the feature's smallest positive one"
             lines.append(note)
+        if one.compression is not None:
+            lines.append(f"/{one.name}: {one.compression.told}")
+    if frame.noise is not None:
+        lines.append("noise is drawn anew for every epoch; validation and test rows have one fixed draw each")
     train, validation, test = frame.split.sizes
     lines.append(f"{train} simulations train, {validation} validate, {test} test")
     return lines

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PENALTIES = np.logspace(-3, 5, 17)
+from cosmoinfer.networks.baselines import solve_ridge
+
 MOST_FEATURES = 1000
 
 
@@ -21,21 +22,8 @@ class Ridge:
 
 
 def fit_ridge(data: Sequence[np.ndarray], theta: np.ndarray) -> Ridge:
-    """Ridge regression (Hoerl & Kennard 1970), the penalty by leave-one-out on the training rows themselves."""
-    features = _features(data)
-    centre, offset = features.mean(axis=0), theta.mean(axis=0)
-    left, values, right = np.linalg.svd(features - centre, full_matrices=False)
-    target = left.T @ (theta - offset)
-    errors = []
-    for penalty in PENALTIES:
-        shrink = values**2 / (values**2 + penalty)
-        leverage = 1 / len(theta) + (left**2 * shrink).sum(axis=1)
-        residual = (theta - offset) - left @ (shrink[:, None] * target)
-        errors.append(((residual / np.maximum(1 - leverage, 1e-9)[:, None]) ** 2).mean(axis=0))
-    best = PENALTIES[np.argmin(errors, axis=0)]  # (P,)
-    shrunk = values[:, None] / (values[:, None] ** 2 + best) * target
-    weights = right.T @ shrunk
-    return Ridge(weights, offset - centre @ weights)
+    """The penalty by leave-one-out on the training rows themselves."""
+    return Ridge(*solve_ridge(_features(data), theta))
 
 
 def _features(data: Sequence[np.ndarray]) -> np.ndarray:

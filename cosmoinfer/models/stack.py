@@ -1,8 +1,9 @@
 """M members of one architecture, trained side by side, as they lie in a file."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import nn
 
 from cosmoinfer import seeding
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, listed
 from cosmoinfer.history import History
+from cosmoinfer.training import stacked
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -24,6 +26,14 @@ class Stack(Generic[Network]):
     members: int
     network: Network
     history: History
+
+    @property
+    def device(self) -> torch.device:
+        return next(chain(self.network.parameters(), self.network.buffers())).device
+
+    def first(self, members: int) -> dict[str, torch.Tensor]:
+        """The weights of the first members."""
+        return {name: value[:members] for name, value in self.network.state_dict().items()}
 
     def arrays(self, prefix: str) -> dict[str, np.ndarray]:
         """Configuration, weights (M, ...) and history, by path."""
@@ -50,10 +60,15 @@ def read_stack(
     network = build(config, generators(0, "rebuild", members))
     start = f"{prefix}/weights/"
     weights = {name[len(start) :]: torch.from_numpy(value) for name, value in arrays.items() if name.startswith(start)}
-    try:
-        network.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise UserError(f"the weights of /{prefix} do not fit its configuration: {error}") from error
+    expected = {name: value.shape for name, value in network.state_dict().items()}
+    found = {name: value.shape for name, value in weights.items()}
+    if expected != found:
+        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise UserError(
+            f"the weights of /{prefix} do not fit its configuration ({listed(odd)}): another version wrote the file, "
+            "or it was changed"
+        )
+    network.load_state_dict(weights, strict=True)
     curves = {name: arrays[f"{prefix}/history/{name}"] for name in ("train", "validation", "learning_rate", "best")}
     return Stack(config, members, network.eval(), History(**curves))
 
@@ -66,6 +81,16 @@ def read_stacks(
     while f"stacks/{len(stacks)}/config" in arrays:
         stacks.append(read_stack(f"stacks/{len(stacks)}", arrays, build))
     return tuple(stacks)
+
+
+@torch.no_grad()
+def outputs(stacks: Sequence[Stack[Network]], data: Sequence[np.ndarray]) -> np.ndarray:
+    """Of every member of every stack, for the same rows: (M, n, O) float64."""
+    found = []
+    for stack in stacks:
+        raw = stack.network(*(stacked(torch.from_numpy(part).to(stack.device), stack.members) for part in data))
+        found.append(raw.reshape(stack.members, len(data[0]), -1).double().cpu().numpy())
+    return np.concatenate(found)
 
 
 def generators(seed: int, purpose: str, members: int) -> list[torch.Generator]:

@@ -1,7 +1,12 @@
-"""Real CAMELS histories: our flow beside sbi's MAF, our regressor beside ridge, over split seeds 0, 1, 2.
+"""Real CAMELS histories: our flow beside sbi's MAF, our networks beside ridge and trees, one suite told from another.
 
     python -m tests.benchmarks.camels flow        [--work FOLDER] [-- options of train-flow]
     python -m tests.benchmarks.camels regressor   [--work FOLDER] [-- options of train-regressor]
+    python -m tests.benchmarks.camels networks    [--work FOLDER] [-- options of train-regressor]
+    python -m tests.benchmarks.camels suites      [--work FOLDER] [-- options of train-regressor]
+
+Over split seeds 0, 1, 2. ``networks``: every network and loss for parameters in one table; ``suites``: a classifier of
+IllustrisTNG against SIMBA with each loss.
 
 Everything goes through the command line, with its defaults; what stands complete in the folder is not made again. sbi
 (the extra `bench`, or the interpreter that COSMOINFER_PEER_PYTHON names) trains on the very same rows, our train and
@@ -18,11 +23,29 @@ from typing import Any
 import numpy as np
 
 import cosmoinfer
+from cosmoinfer import storage
+from cosmoinfer.losses import LOSSES
 from cosmoinfer.models.flow.fit import clustered_error
+from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.posterior import Posterior
 
 SEEDS = (0, 1, 2)
+NETWORKS = {
+    "ridge": "--network ridge",
+    "boosted trees": "--network trees",
+    "linear, mse": "--network linear --loss mse",
+    **{f"mlp, {name}": f"--network mlp --activation {name}" for name in ACTIVATIONS},
+    **{f"mlp, loss {name}": f"--network mlp --loss {name}" for name in LOSSES if name != "moment"},
+    "mlp, warm-up of 30 epochs": "--network mlp --warm-up 30",
+    "mlp, sgd, cyclic": "--network mlp --optimizer sgd --learning-rate 0.01 --schedule cyclic",
+    "mlp behind pca:20": "--network mlp --compress pca:20",
+    "mlp behind autoencoder:8": "--network mlp --compress autoencoder:8",
+    "cnn in 1-D": "--network cnn --kind profile",
+    "cnn in 1-D, residual": "--network cnn --kind profile --blocks 1",
+}
+CLASSIFIERS = ("cross-entropy", "logistic", "hinge", "cosine")
 SHARED = Path(os.environ.get("COSMOINFER_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+HISTORIES = SHARED / "data" / "camels_sfrh"
 CATALOG = SHARED / "data" / "camels_sfrh" / "IllustrisTNG.h5"
 PEER = os.environ.get("COSMOINFER_PEER_PYTHON", sys.executable)
 
@@ -62,6 +85,51 @@ def regressor(work: Path, options: list[str]) -> None:
     print(f"ridge                 {_row(ridge)}")
     print(f"network - ridge       {_row(network - ridge)}")
     print(f"error of one split    {_row(errors)} (paired, clustered by simulation)")
+
+
+def networks(work: Path, options: list[str]) -> None:
+    """R2 of each parameter on the test rows, the mean over the splits."""
+    print(f"{'R2 on test rows':28}{'  '.join(cosmoinfer.read_catalog(CATALOG).parameters.names)}")
+    for name, own in NETWORKS.items():
+        folder = work / name.replace(" ", "_").replace(":", "")
+        folder.mkdir(exist_ok=True)
+        found = []
+        for seed in SEEDS:
+            ours = _posterior(folder, "train-regressor", seed, [*own.split(), *options])
+            assert ours.truth is not None and ours.best_mean is not None
+            found.append(_r2(ours.truth, ours.best_mean))
+        print(f"{name:28}{_row(np.mean(found, axis=0))}", flush=True)
+
+
+def suites(work: Path, options: list[str]) -> None:
+    """Accuracy and confusion matrix on the test simulations of both suites, for each loss."""
+    catalog = work / "suites.h5"
+    _both_suites(catalog)
+    for loss in CLASSIFIERS:
+        for seed in SEEDS:
+            model, found = work / f"{loss}.{seed}.h5", work / f"{loss}.{seed}.metrics.h5"
+            split = ("--target", "suite", "--loss", loss, "--split-seed", seed)
+            _cosmoinfer("train-regressor", catalog, "-o", model, "--quiet", *split, *options)
+            _cosmoinfer("evaluate", model, catalog, "-o", found, "--quiet")
+            document = cosmoinfer.read_metrics(found)
+            joint = document["metrics"]["joint"]
+            told = ", ".join(f"{name} {joint[name]['value']:.3f}" for name in ("accuracy", "log_score", "ece"))
+            print(f"{loss:14} split seed {seed}: {told}; confusion {document['confusion']['counts']}", flush=True)
+
+
+def _both_suites(path: Path) -> None:
+    """One catalog of both: the classes /classes/suite, the parameters beside them."""
+    names = ("IllustrisTNG", "SIMBA")
+    histories = [np.load(HISTORIES / f"SFRH_{name}.npy", allow_pickle=False) for name in names]
+    arrays = {
+        "data": np.concatenate(histories),
+        "classes/suite": np.repeat([0, 1], [len(one) for one in histories]),
+        "simulation": np.array(
+            [f"{n}/{row}" for n, one in zip(names, histories, strict=True) for row in range(len(one))]
+        ),
+    }
+    attributes = {"data": {"kind": "vector"}, "classes/suite": {"names": names}}
+    storage.write(path, storage.Record("catalog", {}, arrays, attributes), force=True)
 
 
 def _posterior(work: Path, command: str, seed: int, options: list[str]) -> Posterior:
@@ -129,16 +197,19 @@ def _row(values: np.ndarray) -> str:
     return " ".join(f"{value:7.3f}" for value in values)
 
 
+COMMANDS = {"flow": flow, "regressor": regressor, "networks": networks, "suites": suites}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=("flow", "regressor"))
+    parser.add_argument("which", choices=COMMANDS)
     parser.add_argument("--work", type=Path, default=Path("camels.benchmark"), help="folder that keeps what is made")
     own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
     arguments = parser.parse_args(own.split())
     if not CATALOG.exists():
         sys.exit(f"{CATALOG} is missing; COSMOINFER_SHARED names the folder that has data/")
     arguments.work.mkdir(parents=True, exist_ok=True)
-    {"flow": flow, "regressor": regressor}[arguments.which](arguments.work, options.split())
+    COMMANDS[arguments.which](arguments.work, options.split())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Training flows: rows in, a model out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -10,39 +10,86 @@ from torch import Tensor, nn
 from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
+from cosmoinfer.flows.actnorm import initialise
 from cosmoinfer.models.bench import Bench, uniform
 from cosmoinfer.models.flow.model import ConditionalFlow, FlowModel, build_flow, conditions, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.hooks import training_hooks
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.stack import Stack, generators
 from cosmoinfer.scaling import SUPPORTS, Support, fit_support
-from cosmoinfer.training import Loss, Rows, train
+from cosmoinfer.symmetries import Symmetries, parse
+from cosmoinfer.training import Loss, Rows, stacked, train
 
 COMPARING_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
 PILOT_MEMBERS = 2
 PILOT_SHARE = 3  # a pilot trains for a third of the epochs
 LEAST_SHARE = 0.02  # of the mixture; an architecture that gets less is left out
+INITIAL_ROWS = 5000  # at most, from which what starts from data does: a regression on the context, an ActNorm
+INITIAL_NUMBERS = 1 << 22  # of these rows' data at most
 COMPARING_ROWS = 500  # validation rows that decide between supports
 TIE = 0.05  # nat: what is not worth a flow that overflows its box
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a flow is trained on: rows of a catalog, as the frame or a summary network shows them.
+
+    ancestor: a trained flow of the same architecture, from whose weights the training starts.
+    """
+
+    catalog: Catalog
+    frame: Frame
+    summary: RegressorModel | None = None
+    ancestor: FlowModel | None = None
+
+    def data(self, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
+        return conditions(self.frame, self.summary, self.catalog, rows, epoch)
+
+    def rows(self, part: str) -> np.ndarray:
+        return self.frame.split.rows(self.catalog.simulation, part)
+
+    @property
+    def theta(self) -> np.ndarray:
+        return self.catalog.training()[1]
+
+    def symmetries(self, text: str) -> tuple[Symmetries, ...]:
+        """Those of the data; a summary network has used them up."""
+        if self.summary is not None:
+            return ()
+        return parse(text, [one.kind for one in self.frame.inputs], self.frame.periodic)
+
+    def model(self, support: Support, stacks: Sequence[Stack[ConditionalFlow]], weights: np.ndarray) -> FlowModel:
+        return FlowModel(self.frame, support, tuple(stacks), weights, self.summary, self.ancestor)
+
+
 def fit_flow(
-    catalog: Catalog, frame: Frame, recipe: FlowRecipe, bench: Bench, summary: RegressorModel | None = None
+    catalog: Catalog,
+    frame: Frame,
+    recipe: FlowRecipe,
+    bench: Bench,
+    summary: RegressorModel | None = None,
+    ancestor: FlowModel | None = None,
 ) -> FlowModel:
     """An ensemble of each architecture; the validation rows weigh them, and pick the support if it is ``auto``."""
-    if summary is not None:
-        _check_summary(summary, catalog, frame)
-    support = _choose_support(catalog, frame, recipe, bench, summary)
+    for option, model in (("--summary", summary), ("--init", ancestor)):
+        if model is not None:
+            _check_held_out(option, model, catalog, frame)
+            frame = replace(frame, seen=np.concatenate([frame.seen, model.frame.seen]))
+    if ancestor is not None:
+        ancestor.frame.check(catalog)
+    source = Source(catalog, frame, summary, ancestor)
+    support = _choose_support(source, recipe, bench)
     stacks = []
-    for stack in recipe.stacks:
+    for number, stack in enumerate(recipe.stacks):
         bench.say(f"training {recipe.ensemble} x {stack.flow}, support {support.name}")
-        stacks.append(_fit_stack(catalog, frame, stack, recipe.ensemble, support, bench, summary))
-    models = [FlowModel(frame, support, (one,), uniform(recipe.ensemble), summary) for one in stacks]
-    shares = _weigh(catalog, models, recipe, bench)
+        stacks.append(_fit_stack(source, stack, number, recipe.ensemble, support, bench, recipe.augment))
+    models = [source.model(support, (one,), uniform(recipe.ensemble)) for one in stacks]
+    shares = _weigh(source, models, recipe, bench)
     kept = [number for number, share in enumerate(shares) if share >= LEAST_SHARE]
     weights = np.concatenate([shares[number] * models[number].weights for number in kept])
-    return FlowModel(frame, support, tuple(stacks[number] for number in kept), weights / weights.sum(), summary)
+    return source.model(support, [stacks[number] for number in kept], weights / weights.sum())
 
 
 def mixture_shares(log_probs: np.ndarray) -> np.ndarray:
@@ -75,78 +122,81 @@ def clustered_error(values: np.ndarray, simulation: np.ndarray) -> float:
     return float(np.sqrt((sums**2).sum() * len(sums) / max(1, len(sums) - 1)) / len(values))
 
 
-def _choose_support(
-    catalog: Catalog, frame: Frame, recipe: FlowRecipe, bench: Bench, summary: RegressorModel | None
-) -> Support:
+def _choose_support(source: Source, recipe: FlowRecipe, bench: Bench) -> Support:
     """The one that was asked for, or the one that the validation rows prefer after a pilot of each.
 
     A pilot is the first architecture with fewer members and epochs: three full trainings for one choice would be dear.
     """
-    _, theta = catalog.training()
-    train = theta[frame.split.rows(catalog.simulation, "train")]
+    frame, theta = source.frame, source.theta
+    train = theta[source.rows("train")]
     auto = recipe.support == "auto"
     names = (SUPPORTS if _any_bound(frame) else SUPPORTS[:1]) if auto else (recipe.support,)
-    rows = frame.split.rows(catalog.simulation, "validation")[:COMPARING_ROWS]
-    loose = _unconstrained(catalog, frame, rows) if auto else frozenset()
+    rows = source.rows("validation")[:COMPARING_ROWS]
+    loose = _unconstrained(source, rows) if auto else frozenset()
     supports = [fit_support(name, frame.parameters, train, loose) for name in names]
     if len(names) == 1:
         return supports[0]
     stack, members = recipe.stacks[0], min(PILOT_MEMBERS, recipe.ensemble)
-    pilot = replace(stack, training=replace(stack.training, epochs=max(1, stack.training.epochs // PILOT_SHARE)))
+    epochs = max(1, stack.training.epochs // PILOT_SHARE)
+    pilot = replace(stack, training=replace(stack.training, epochs=epochs, warm_up=0))
     if loose:
         bench.say(f"probit in any case, since ridge finds next to nothing about them: {', '.join(sorted(loose))}")
     scores = []
     for support in supports:
         bench.say(f"pilot: support {support.name}")
-        trained = _fit_stack(catalog, frame, pilot, members, support, bench, summary)
-        model = FlowModel(frame, support, (trained,), uniform(members), summary)
-        scores.append(model.log_prob(catalog, rows, theta[rows], COMPARING_DRAWS, bench.seed))
-    chosen = prefer(scores, catalog.simulation[rows])
+        trained = _fit_stack(source, pilot, 0, members, support, bench, recipe.augment)
+        model = source.model(support, (trained,), uniform(members))
+        scores.append(model.log_prob(source.catalog, rows, theta[rows], COMPARING_DRAWS, bench.seed))
+    chosen = prefer(scores, source.catalog.simulation[rows])
     told = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
     bench.say(f"mean log_prob of the validation rows: {told}; taken: support {names[chosen]}")
     return supports[chosen]
 
 
-def _unconstrained(catalog: Catalog, frame: Frame, rows: np.ndarray) -> frozenset[str]:
+def _unconstrained(source: Source, rows: np.ndarray) -> frozenset[str]:
     """Parameters of which the ridge reference explains less than a tenth on the validation rows."""
-    _, theta = catalog.training()
-    residual = ((theta[rows] - frame.references(catalog, rows)) ** 2).sum(axis=0)
+    theta = source.theta
+    residual = ((theta[rows] - source.frame.references(source.catalog, rows)) ** 2).sum(axis=0)
     r2 = 1 - residual / np.maximum(((theta[rows] - theta[rows].mean(axis=0)) ** 2).sum(axis=0), 1e-300)
-    return frozenset(name for name, one in zip(frame.parameters.names, r2, strict=True) if one < 0.1)
+    return frozenset(name for name, one in zip(source.frame.parameters.names, r2, strict=True) if one < 0.1)
 
 
 def _fit_stack(
-    catalog: Catalog,
-    frame: Frame,
-    stack: StackRecipe,
-    members: int,
-    support: Support,
-    bench: Bench,
-    summary: RegressorModel | None,
+    source: Source, stack: StackRecipe, number: int, members: int, support: Support, bench: Bench, augment: str
 ) -> Stack[ConditionalFlow]:
-    """The members of one architecture, side by side."""
-    _, theta = catalog.training()
-    rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
-    data = [conditions(frame, summary, catalog, some) for some in rows]
-    config = stack_config(frame, tuple(part.shape[1:] for part in data[0]), stack)
-    network = build_flow(config, generators(bench.seed, "initialise", members)).to(bench.device)
-    scaled = [support.forward(theta[some]) for some in rows]
+    """The members of one architecture, the ``number``-th of the recipe, side by side."""
+    rows = [source.rows(part) for part in ("train", "validation")]
+    data = [source.data(some) for some in rows]
+    config = stack_config(source.frame, tuple(part.shape[1:] for part in data[0]), stack)
+    network = build_flow(config, generators(bench.seed, "initialise", members))
+    if source.ancestor is not None:
+        start_from = source.ancestor.stacks[number]
+        _check_shapes(start_from.config["shapes"], config["shapes"])
+        network.load_state_dict(start_from.first(members), strict=True)
+    network.to(bench.device)
+    scaled = [support.forward(source.theta[some]) for some in rows]
     parts = [bench.tensors(z, log_det[:, None], *part) for (z, log_det), part in zip(scaled, data, strict=True)]
+    if source.ancestor is None:
+        most = min(INITIAL_ROWS, INITIAL_NUMBERS // sum(part[0].numel() for part in parts[0][2:]))
+        start = tuple(stacked(part[: max(most, 1)], members) for part in parts[0])
+        initialise(network, lambda: _minus_log_prob(network, start))
+    noisy = (source.summary.frame if source.summary else source.frame).noise is not None
+    fresh = (lambda epoch: source.data(rows[0], epoch)) if noisy else None
+    hooks = training_hooks(bench, members, source.symmetries(augment), parts[0][:2], fresh)
     order = generators(bench.seed, "order", members)
-    history = train(network, _LIKELIHOOD, parts[0], parts[1], stack.training, order, bench.listen)
+    history = train(network, _LIKELIHOOD, parts[0], parts[1], stack.training, order, bench.listen, hooks=hooks)
     return Stack(config, members, network, history)
 
 
-def _weigh(catalog: Catalog, models: list[FlowModel], recipe: FlowRecipe, bench: Bench) -> np.ndarray:
+def _weigh(source: Source, models: list[FlowModel], recipe: FlowRecipe, bench: Bench) -> np.ndarray:
     """The share of each architecture in the mixture, (K,).
 
     Of truncated flows before renormalisation: it is their unnormalised mixture that is renormalised.
     """
     if len(models) == 1:
         return np.ones(1)
-    _, theta = catalog.training()
-    rows = models[0].frame.split.rows(catalog.simulation, "validation")
-    log_probs = [model.unnormalised(catalog, rows, theta[rows]) for model in models]
+    rows = source.rows("validation")
+    log_probs = [model.unnormalised(source.catalog, rows, source.theta[rows]) for model in models]
     shares = mixture_shares(np.stack(log_probs))
     told = ", ".join(f"{share:.2f} {stack.flow}" for share, stack in zip(shares, recipe.stacks, strict=True))
     bench.say(f"the validation rows mix {told}")
@@ -167,13 +217,23 @@ def _any_bound(frame: Frame) -> bool:
     return bool(np.isfinite([frame.parameters.low, frame.parameters.high]).any())
 
 
-def _check_summary(summary: RegressorModel, catalog: Catalog, frame: Frame) -> None:
-    """A summary that has learned from this split's validation or test rows would make them training rows."""
-    summary.frame.check_data(catalog)
+def _check_shapes(known: list[list[int]], found: list[list[int]]) -> None:
+    """Of what a flow sees of a row, which compression, gaps and a summary network decide."""
+    if known != found:
+        shapes = (" and ".join(str(tuple(one)) for one in group) for group in (known, found))
+        raise UserError(
+            "--init: the flow sees numbers of shape {} a row, and here {}; --compress, --missing and --summary must be "
+            "as they were".format(*shapes)
+        )
+
+
+def _check_held_out(option: str, model: RegressorModel | FlowModel, catalog: Catalog, frame: Frame) -> None:
+    """A model that has learned from this split's validation or test rows would make them training rows."""
+    model.frame.check_data(catalog)
     held_out = np.concatenate([frame.split.rows(catalog.simulation, part) for part in ("validation", "test")])
-    known = held_out[summary.frame.trained_on(catalog, held_out)]
+    known = held_out[model.frame.trained_on(catalog, held_out)]
     if len(known):
         raise UserError(
-            f"--summary: the regressor was trained on {len(known)} validation or test rows of this split (row "
+            f"{option}: the {model.kind} was trained on {len(known)} validation or test rows of this split (row "
             f"{listed(catalog.index[known])}); train it with the same --split-seed, --fractions and --split-file"
         )

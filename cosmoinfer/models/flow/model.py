@@ -16,10 +16,8 @@ from cosmoinfer.models.box import Inside, Listener, draw_inside, row_by_row
 from cosmoinfer.models.flow.recipe import StackRecipe
 from cosmoinfer.models.frame import Frame
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.models.stack import Stack
-from cosmoinfer.networks.cnn import CNN
-from cosmoinfer.networks.embedding import Embedding, build_embedding
-from cosmoinfer.networks.mlp import MLP
+from cosmoinfer.models.stack import Stack, read_stacks
+from cosmoinfer.networks.embedding import Embedding, build_embedding, named
 from cosmoinfer.networks.stacked import Generators
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.scaling import Support
@@ -48,35 +46,31 @@ class ConditionalFlow(nn.Module):
 def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlow:
     """From the JSON of a stack: recipe and embedding by name, with their settings."""
     shapes = [tuple(shape) for shape in config["shapes"]]
-    embedding = build_embedding(
-        config["embedding"],
-        shapes,
-        config["periodic"],
-        config["features"],
-        MLP(**config["mlp"]),
-        CNN(**config["cnn"]),
-        generators,
-    )
+    embedding = build_embedding(config["embedding"], shapes, config["features"], generators)
     recipe = FLOWS[config["flow"]](**config["recipe"])
     return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
 
 
 def conditions(
-    frame: Frame, summary: RegressorModel | None, catalog: Catalog, rows: np.ndarray
+    frame: Frame, summary: RegressorModel | None, catalog: Catalog, rows: np.ndarray, epoch: int | None = None
 ) -> tuple[np.ndarray, ...]:
-    """The scaled data of these rows, or what a summary network says of them."""
-    return frame.data(catalog, rows) if summary is None else (summary.summarise(catalog, rows),)
+    """The scaled data of these rows, or what a summary network says of them. epoch: with fresh noise."""
+    if summary is None:
+        return frame.data(catalog, rows, epoch)
+    return (summary.summarise(catalog, rows, epoch),)
 
 
 @dataclass(frozen=True)
 class FlowModel:
-    """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one."""
+    """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one.
+    ancestor: the flow whose weights it started from."""
 
     frame: Frame
     support: Support
     stacks: tuple[Stack[ConditionalFlow], ...]
     weights: np.ndarray
     summary: RegressorModel | None = None
+    ancestor: "FlowModel | None" = None
     kind = "flow"
 
     def data(self, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -128,14 +122,10 @@ class FlowModel:
         return inside.samples, log_prob, inside.error
 
     # ------------------------------------------------------------------------------------------------- one mixture
-    @property
-    def _device(self) -> torch.device:
-        return next(self.stacks[0].network.parameters()).device
-
     @torch.no_grad()
     def _contexts(self, data: tuple[np.ndarray, ...]) -> list[torch.Tensor]:
         """The embedded data for each stack, (M, n, C)."""
-        tensors = [torch.from_numpy(part).to(self._device) for part in data]
+        tensors = [torch.from_numpy(part).to(self.stacks[0].device) for part in data]
         contexts = []
         for stack in self.stacks:
             embedded = stack.network.embedding(*(stacked(part, stack.members) for part in tensors))
@@ -145,7 +135,7 @@ class FlowModel:
     @torch.no_grad()
     def _mixture(self, z: np.ndarray, contexts: list[torch.Tensor], repeats: int) -> np.ndarray:
         """log sum_m w_m q_m(z | x), for z (n * repeats, P) of n contexts: the mean of densities, not of their logs."""
-        points = torch.from_numpy(z.astype(np.float32)).to(self._device)
+        points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
         terms = []
         for stack, context in zip(self.stacks, contexts, strict=True):
             wide = context.repeat_interleave(repeats, dim=1).flatten(0, 1)
@@ -185,7 +175,7 @@ class FlowModel:
             width = int(share + 4 * np.sqrt(share)) + 1
             while need.max() > 0:
                 shape = (stack.members, width, len(self.frame.parameters))
-                noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(self._device)
+                noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(self.stacks[0].device)
                 wide = context.expand(-1, width, -1).flatten(0, 1)
                 z = stack.network.draw(noise.flatten(0, 1), wide).reshape(shape).double().cpu().numpy()
                 parts += [z[member, : min(width, left)] for member, left in enumerate(need)]
@@ -205,17 +195,28 @@ class FlowModel:
     def config(self) -> dict[str, Any]:
         return {"support": self.support.name, "unconstrained": sorted(self.support.unconstrained)}
 
+    def embedded(self) -> dict[str, Any]:
+        """Other models that this one needs, or came from."""
+        others = {"summary": self.summary, "ancestor": self.ancestor}
+        return {name: model for name, model in others.items() if model is not None}
+
+    @classmethod
+    def from_arrays(
+        cls, frame: Frame, config: dict[str, Any], arrays: dict[str, np.ndarray], embedded: dict[str, Any]
+    ) -> "FlowModel":
+        loose = frozenset(config["unconstrained"])
+        support = Support(config["support"], frame.parameters, arrays["support/shift"], arrays["support/scale"], loose)
+        return cls(frame, support, read_stacks(arrays, build_flow), arrays["mixture"], **embedded)
+
 
 def stack_config(frame: Frame, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe) -> dict[str, Any]:
     """The JSON from which ``build_flow`` builds; plain lists and numbers only."""
+    wraps = frame.periodic if len(frame.periodic) == len(shapes) else [False] * len(shapes)
     return {
         "flow": recipe.flow,
         "recipe": asdict(recipe.settings),
-        "embedding": list(recipe.embedding),
+        "embedding": named(recipe.embedding, wraps),
         "features": recipe.features,
-        "mlp": asdict(recipe.mlp),
-        "cnn": asdict(recipe.cnn),
         "shapes": [list(shape) for shape in shapes],
-        "periodic": list(frame.periodic) if len(frame.periodic) == len(shapes) else [False] * len(shapes),
         "parameters": len(frame.parameters),
     }

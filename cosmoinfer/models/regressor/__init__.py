@@ -1,7 +1,17 @@
-"""Networks that regress the parameters: what to train, how it is trained, and the model that comes of it."""
+"""Networks that regress the parameters or tell classes apart: what to train, how, and the model that comes of it."""
 
-from cosmoinfer.models.regressor.fit import fit_regressor
-from cosmoinfer.models.regressor.model import RegressorModel, build_regressor
+from cosmoinfer.models.regressor.classifier import ClassifierModel
+from cosmoinfer.models.regressor.fit import collapsed, fit_classifier, fit_regressor
+from cosmoinfer.models.regressor.model import RegressorModel
+from cosmoinfer.models.regressor.network import build_regressor
 from cosmoinfer.models.regressor.recipe import regressor_recipe
 
-__all__ = ["RegressorModel", "build_regressor", "fit_regressor", "regressor_recipe"]
+__all__ = [
+    "ClassifierModel",
+    "RegressorModel",
+    "build_regressor",
+    "collapsed",
+    "fit_classifier",
+    "fit_regressor",
+    "regressor_recipe",
+]

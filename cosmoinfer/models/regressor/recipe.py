@@ -1,13 +1,24 @@
-"""What regressor to train: networks, loss, ensemble and training."""
+"""What regressor or classifier to train: networks, loss, ensemble and training."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from cosmoinfer.losses import LOSSES
-from cosmoinfer.models.defaults import default_members, default_training
-from cosmoinfer.models.options import OF_RECIPES, OF_TRAINING, Given, known, members, override, said
+from cosmoinfer.errors import UserError
+from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
+from cosmoinfer.models.defaults import Shapes, default_members, default_network, default_training
+from cosmoinfer.models.options import (
+    OF_RECIPES,
+    OF_TRAINING,
+    Given,
+    flag,
+    known,
+    members,
+    override,
+    override_each,
+    said,
+)
 from cosmoinfer.networks import NETWORKS
+from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.scaling import TRANSFORMS
 from cosmoinfer.training import Training
@@ -21,26 +32,54 @@ class RegressorRecipe:
     features: int
     loss: str
     transform: str
+    compress: str
+    augment: str
     ensemble: int
     training: Training
 
+    @property
+    def solved(self) -> bool:
+        """Whether the network is a baseline, solved and not descended."""
+        return any(name in BASELINES for name, _ in self.networks)
 
-def regressor_recipe(given: Given, rows: int, shapes: Sequence[tuple[int, ...]]) -> RegressorRecipe:
-    """The defaults for so many training rows of these shapes, overridden by what was given."""
-    asked = given.get("network") or "auto"
-    known("--network", asked, (*NETWORKS, "auto"))
-    training = default_training(rows, shapes)
-    networks = []
-    for shape in shapes:
-        name = asked if asked != "auto" else ("mlp" if len(shape) == 1 else "cnn")
-        settings = MLP(dropout=0.2, activation="relu") if name == "mlp" else NETWORKS[name]()
-        options = {key: given.get(key) for key in OF_RECIPES}
-        networks.append((name, override(settings, options, f"--network {name}")))
+
+def regressor_recipe(given: Given, rows: int, shapes: Shapes, classes: int = 0) -> RegressorRecipe:
+    """The defaults for so many training rows of these shapes, overridden by what was given; classes: of a target."""
+    asked = known("--network", given.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
+    if asked in BASELINES:
+        _check_baseline(asked, given, shapes, classes)
+    networks = [_default(asked, shape) for shape in shapes]
+    table: Any = CLASSIFICATION_LOSSES if classes else LOSSES
+    loss = "cross-entropy" if classes else "mse" if asked in BASELINES else "moment"
+    ensemble = 1 if asked in BASELINES else default_members(shapes)
+    training = override(default_training(rows, shapes), {key: given.get(key) for key in OF_TRAINING}, "training")
     return RegressorRecipe(
-        tuple(networks),
+        override_each(networks, {key: given.get(key) for key in OF_RECIPES}, "--network"),
         32,
-        known("--loss", given.get("loss") or "moment", LOSSES),
+        known("--loss", given.get("loss") or loss, table),
         known("--transform", given.get("transform") or "auto", TRANSFORMS),
-        members(said(given.get("ensemble"), default_members(shapes))),
-        override(training, {key: given.get(key) for key in OF_TRAINING}, "training"),
+        given.get("compress") or "",
+        given.get("augment") or "auto",
+        members(said(given.get("ensemble"), ensemble)),
+        training,
     )
+
+
+def _default(asked: str, shape: tuple[int, ...]) -> tuple[str, Any]:
+    name, settings = default_network(shape)
+    if asked in BASELINES:
+        return asked, BASELINES[asked]()
+    if asked not in ("auto", name):
+        name, settings = asked, NETWORKS[asked]()
+    return name, MLP(dropout=0.2, activation="relu") if name == "mlp" else settings
+
+
+def _check_baseline(name: str, given: Given, shapes: Shapes, classes: int) -> None:
+    """A baseline regresses one summary; it has no descent to set."""
+    if len(shapes) > 1 or classes:
+        raise UserError(f"--network {name}: regresses the parameters from one summary (--data names one)")
+    if given.get("loss") not in (None, "mse"):
+        raise UserError(f"--network {name}: minimises the squared error; --loss mse is all it has")
+    for key in ("ensemble", "augment", *(field.name for field in fields(Training))):
+        if given.get(key) is not None:
+            raise UserError(f"--network {name}: is solved, not trained, and has no {flag(key)}")

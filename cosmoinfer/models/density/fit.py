@@ -1,0 +1,94 @@
+"""Training a density of the data: rows in, a model out."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+from torch import Tensor, nn
+
+from cosmoinfer import losses, seeding, symmetries
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows import initialise
+from cosmoinfer.models.bench import Bench, uniform
+from cosmoinfer.models.density.jitter import fit_jitter
+from cosmoinfer.models.density.model import DensityFlow, DensityModel, build_density, density_config
+from cosmoinfer.models.density.recipe import DensityRecipe
+from cosmoinfer.models.density.typicality import Typicality, fit_typicality
+from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.hooks import training_hooks
+from cosmoinfer.models.stack import Stack, generators
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.scaling import TINY, fit_support
+from cosmoinfer.training import Loss, Rows, stacked, train
+
+INITIAL_ROWS = 1024  # from which what starts from data does: a regression on theta, an ActNorm
+
+
+def fit_density(catalog: Catalog, frame: Frame, recipe: DensityRecipe, bench: Bench) -> DensityModel:
+    """One flow ensemble by maximum likelihood; the validation rows say which log densities are typical."""
+    frame = _unfloored(frame)
+    if not recipe.conditional:
+        frame = replace(frame, parameters=Parameters.of(()))
+    rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
+    scaled = [frame.data(catalog, some)[0] for some in rows]
+    jitter = fit_jitter(scaled[0])
+    if jitter is not None:
+        bench.say(jitter.told)
+    condition = None
+    if recipe.conditional:
+        _, theta = catalog.training()
+        condition = fit_support("truncate", frame.parameters, theta[rows[0]])
+    unknown = Typicality(np.zeros(1), np.zeros(1))
+    blank = DensityModel(frame, condition, jitter, (), uniform(recipe.ensemble), unknown, unknown)
+    contexts = [blank.contexts(None if catalog.theta is None else catalog.theta[some], catalog.path) for some in rows]
+    known = [_known(frame, catalog, some, context) for some, context in zip(rows, contexts, strict=True)]
+    noisy = [
+        one if jitter is None else one + jitter.fixed(catalog.index[some])
+        for one, some in zip(scaled, rows, strict=True)
+    ]
+    parts = [bench.tensors(*one, data) for one, data in zip(known, noisy, strict=True)]
+
+    def fresh(epoch: int) -> tuple[np.ndarray, ...]:
+        assert jitter is not None
+        return (scaled[0] + jitter.draw(len(rows[0]), seeding.generator(bench.seed, "jitter", epoch)),)
+
+    size = 0 if contexts[0] is None else contexts[0].shape[1]
+    config = density_config(recipe.flow, asdict(recipe.settings), frame.shapes[0], frame.periodic[0], size)
+    network = build_density(config, generators(bench.seed, "initialise", recipe.ensemble)).to(bench.device)
+    start = tuple(stacked(part[:INITIAL_ROWS], recipe.ensemble) for part in parts[0])
+    initialise(network, lambda: _minus_log_prob(network, start))
+    symmetric = symmetries.parse(recipe.augment, [one.kind for one in frame.inputs], frame.periodic)
+    hooks = training_hooks(bench, recipe.ensemble, symmetric, parts[0][:-1], None if jitter is None else fresh)
+    order = generators(bench.seed, "order", recipe.ensemble)
+    loss = Loss(_minus_log_prob, losses.mean)
+    history = train(network, loss, parts[0], parts[1], recipe.training, order, bench.listen, hooks=hooks)
+    stacks = (Stack(config, recipe.ensemble, network, history),)
+    model = replace(blank, stacks=stacks)
+    judged = model.judge(catalog, rows[1], lambda done, total: None)
+    typicality, shape = (fit_typicality(values, contexts[1]) for values in judged)
+    return replace(model, typicality=typicality, shape=shape)
+
+
+def _unfloored(frame: Frame) -> Frame:
+    """Where no training value lay below the floor of a logarithm, it would only make alike what is less than them."""
+    (own,) = frame.inputs
+    if own.masked:
+        raise UserError("--missing mask: a density is of whole rows; --drop-nonfinite leaves those with gaps out")
+    if own.standardizer.floored:
+        return frame
+    scale = replace(own.standardizer, floor=np.full_like(own.standardizer.floor, TINY))
+    return replace(frame, inputs=(replace(own, standardizer=scale),))
+
+
+def _known(frame: Frame, catalog: Catalog, rows: np.ndarray, contexts: np.ndarray | None) -> tuple[np.ndarray, ...]:
+    """What comes before the data in a batch: the scaling's log-determinant (n, 1), and the condition, if any."""
+    scale = frame.inputs[0].standardizer
+    log_det = np.concatenate([scale.log_slope(block) for block in catalog.summaries[0].blocks(rows)])[:, None]
+    return (log_det,) if contexts is None else (log_det, contexts)
+
+
+def _minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
+    """-log q(x | theta) in catalog units, (M*B, 1)."""
+    assert isinstance(network, DensityFlow)
+    log_det, *context, x = batch
+    return -(network.log_prob(x, context[0] if context else None)[:, None] + log_det)

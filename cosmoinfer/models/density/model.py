@@ -1,0 +1,213 @@
+"""Flows over the data themselves, p(x) or p(x | theta): their density, new data drawn from it, and how odd a row is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import special
+from torch import nn
+
+from cosmoinfer import seeding
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
+from cosmoinfer.models.density.jitter import Jitter
+from cosmoinfer.models.density.typicality import Typicality
+from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.stack import Stack, read_stacks
+from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.scaling import Support
+from cosmoinfer.training import stacked
+
+CHUNK = 256  # rows at once
+Listener = Callable[[int, int], None]  # rows done, rows in all
+
+
+class DensityFlow(nn.Module):
+    """A transform from data to standard normal noise, M members of it."""
+
+    transform: Transform
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def log_prob(self, x: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
+        """log q(x | theta) of rows (M*B, ...) under contexts (M*B, C), (M*B,)."""
+        return self.judge(x, context)[0]
+
+    def judge(self, x: torch.Tensor, context: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """log q, and the kurtosis of the noise over that of a normal, mean z^4 / 3 (mean z^2)^2: (M*B,) each."""
+        noise, log_det = self.transform(x, context)
+        squares = noise.flatten(1) ** 2
+        kurtosis = (squares**2).mean(-1) / (3 * squares.mean(-1) ** 2)
+        return log_det - 0.5 * (squares + np.log(2 * np.pi)).sum(-1), kurtosis
+
+
+def build_density(config: dict[str, Any], generators: Generators) -> DensityFlow:
+    """From the JSON of a stack: the recipe by name, with its settings."""
+    shape, context = tuple(config["shape"]), config["context"]
+    if len(shape) == 1:
+        return DensityFlow(FLOWS[config["flow"]](**config["recipe"]).build(shape[0], context, generators))
+    recipe = MAP_FLOWS[config["flow"]](**config["recipe"])
+    return DensityFlow(recipe.build(shape, config["periodic"], context, generators))
+
+
+@dataclass(frozen=True)
+class DensityModel:
+    """condition: how theta is scaled; None for p(x). jitter: noise on what does not vary at all; None where all varies.
+
+    weights: (M,) of the mixture. typicality, shape: what log densities, and what kurtoses of the noise, the validation
+    rows have. A density of maps sees little but their power: that a map is not of their kind shows in its noise.
+    """
+
+    frame: Frame
+    condition: Support | None
+    jitter: Jitter | None
+    stacks: tuple[Stack[DensityFlow], ...]
+    weights: np.ndarray
+    typicality: Typicality
+    shape: Typicality
+    kind = "density"
+
+    def contexts(self, theta: np.ndarray | None, path: object) -> np.ndarray | None:
+        """theta (n, P) as the flow sees it, float32."""
+        if self.condition is None:
+            return None
+        if theta is None:
+            raise UserError(
+                f"{path}: has no /parameters, and the model is p(x | theta); train one with --unconditional"
+            )
+        outside = int((~self.frame.parameters.inside(theta)).sum())
+        if outside:
+            raise UserError(f"{path}: {outside} rows have parameters outside the box that the model was trained in")
+        return self.condition.forward(theta)[0].astype(np.float32)
+
+    def log_prob(self, catalog: Catalog, rows: np.ndarray, listen: Listener) -> np.ndarray:
+        """log q(x_n | theta_n), (n,), natural, in catalog units: over the modes that vary, where there is a jitter."""
+        return self.judge(catalog, rows, listen)[0]
+
+    def judge(self, catalog: Catalog, rows: np.ndarray, listen: Listener) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and the kurtosis of the noise over that of a normal, (n,): the mean of the members'."""
+        scale, found = self.frame.inputs[0].standardizer, []
+        volume = 0.0 if self.jitter is None else self.jitter.log_volume(scale.std)
+        for start in range(0, len(rows), CHUNK):
+            some = rows[start : start + CHUNK]
+            values = catalog.summaries[0].read(some)
+            theta = None if catalog.theta is None else catalog.theta[some]
+            slope = scale.log_slope(values) + volume
+            (scaled,) = self.frame.data(catalog, some)
+            log_prob, kurtosis = self._judge(scaled, self.contexts(theta, catalog.path), catalog.index[some])
+            found.append((slope + log_prob, kurtosis))
+            listen(start + len(some), len(rows))
+        log_probs, kurtoses = zip(*found, strict=True)
+        return np.concatenate(log_probs), np.concatenate(kurtoses)
+
+    def generate(self, theta: Sequence[float] | None, draws: int, seed: int) -> np.ndarray:
+        """New rows, (draws, ...), in catalog units, at theta (P,)."""
+        generator = seeding.generator(seed, "generate")
+        known = None if theta is None else np.tile(theta, (draws, 1))
+        contexts = self.contexts(known, "--at")
+        counts = generator.multinomial(draws, self.weights)
+        parts: list[np.ndarray] = []
+        first = 0
+        for stack in self.stacks:
+            for member in range(stack.members):
+                count = int(counts[len(parts)])
+                context = None if contexts is None else contexts[first : first + count]
+                parts.append(self._draw(stack, member, count, context, generator))
+                first += count
+        scaled = generator.permutation(np.concatenate(parts))
+        scaled = scaled if self.jitter is None else self.jitter.remove(scaled)
+        return self.frame.inputs[0].standardizer.inverse(scaled)
+
+    @torch.no_grad()
+    def _judge(
+        self, scaled: np.ndarray, contexts: np.ndarray | None, index: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """In standardised units, (n,) each."""
+        off = np.zeros(len(scaled))
+        if self.jitter is not None:
+            noise = self.jitter.fixed(index)
+            scaled, off = scaled + noise, self.jitter.log_prob(noise)
+        both = []
+        for stack in self.stacks:
+            x, context = (_stacked(part, stack) for part in (scaled.astype(np.float32), contexts))
+            judged = torch.stack(stack.network.judge(x, context))
+            both.append(judged.reshape(2, stack.members, -1).double().cpu().numpy())
+        terms, kurtosis = np.concatenate(both, axis=1)
+        return special.logsumexp(terms, axis=0, b=self.weights[:, None]) - off, self.weights @ kurtosis
+
+    @torch.no_grad()
+    def _draw(
+        self,
+        stack: Stack[DensityFlow],
+        member: int,
+        count: int,
+        contexts: np.ndarray | None,
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        """``count`` draws of one member, (count, ...), standardised, float64."""
+        shape = self.frame.shapes[0]
+        drawn = []
+        for start in range(0, count, CHUNK):
+            size = min(CHUNK, count - start)
+            noise = generator.standard_normal((size, int(np.prod(shape))), dtype=np.float32)
+            context = None if contexts is None else contexts[start : start + size]
+            x, _ = stack.network.transform.inverse(_stacked(noise, stack), _stacked(context, stack))
+            drawn.append(x.reshape(stack.members, size, *shape)[member].double().cpu().numpy())
+        return np.concatenate([np.empty((0, *shape)), *drawn])
+
+    # -------------------------------------------------------------------------------------------------- the file
+    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        for name in ("typicality", "shape"):
+            yield from ((f"{name}/{key}", value) for key, value in getattr(self, name).arrays().items())
+        if self.condition is not None:
+            yield "condition/shift", self.condition.shift
+            yield "condition/scale", self.condition.scale
+        if self.jitter is not None:
+            yield from ((f"jitter/{name}", value) for name, value in self.jitter.arrays().items())
+
+    def config(self) -> dict[str, Any]:
+        return {"condition": None if self.condition is None else self.condition.name}
+
+    def embedded(self) -> dict[str, Any]:
+        """Other models that this one needs."""
+        return {}
+
+    @classmethod
+    def from_arrays(
+        cls, frame: Frame, config: dict[str, Any], arrays: dict[str, np.ndarray], embedded: dict[str, Any]
+    ) -> "DensityModel":
+        condition = None
+        if config["condition"]:
+            scalings = (arrays["condition/shift"], arrays["condition/scale"])
+            condition = Support(config["condition"], frame.parameters, *scalings)
+        jitter, typicality, shape = (_group(arrays, name) for name in ("jitter/", "typicality/", "shape/"))
+        return cls(
+            frame,
+            condition,
+            Jitter(**jitter) if jitter else None,
+            read_stacks(arrays, build_density),
+            arrays["mixture"],
+            Typicality(**typicality),
+            Typicality(**shape),
+        )
+
+
+def _group(arrays: dict[str, np.ndarray], start: str) -> dict[str, Any]:
+    return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
+
+
+def _stacked(part: Any, stack: Stack[DensityFlow]) -> Any:
+    """The same rows for every member, on its device; None stays None."""
+    return None if part is None else stacked(torch.from_numpy(part).to(stack.device), stack.members)
+
+
+def density_config(
+    recipe_name: str, settings: dict[str, Any], shape: Sequence[int], periodic: bool, context: int
+) -> dict[str, Any]:
+    """The JSON from which ``build_density`` builds; plain lists and numbers only."""
+    return {"flow": recipe_name, "recipe": settings, "shape": list(shape), "periodic": periodic, "context": context}

@@ -1,0 +1,59 @@
+"""What density to train: a flow of vectors or of maps, with or without a condition."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows import FLOWS, MAP_FLOWS
+from cosmoinfer.models.options import OF_RECIPES, OF_TRAINING, Given, known, members, override, said
+from cosmoinfer.scaling import TRANSFORMS
+from cosmoinfer.training import Training
+
+
+@dataclass(frozen=True)
+class DensityRecipe:
+    """flow: by name, of FLOWS for a vector, of MAP_FLOWS for a map. conditional: p(x | theta), else p(x)."""
+
+    flow: str
+    settings: Any
+    conditional: bool
+    transform: str
+    augment: str
+    ensemble: int
+    training: Training
+
+
+def density_recipe(given: Given, rows: int, kinds: tuple[str, ...], conditional: bool) -> DensityRecipe:
+    """The defaults for so many training rows of one summary, overridden by what was given."""
+    if len(kinds) != 1 or kinds[0] not in ("vector", "map"):
+        raise UserError(
+            f"a density is trained on one vector or map a row, found {' and '.join(kinds)} (--data names one)"
+        )
+    table: dict[str, Any] = FLOWS if kinds[0] == "vector" else MAP_FLOWS
+    name = known("--flow", given.get("flow") or ("maf" if kinds[0] == "vector" else "glow"), table)
+    options = {key: given.get(key) for key in OF_RECIPES}
+    training = override(default_training(rows, kinds[0]), {key: given.get(key) for key in OF_TRAINING}, "training")
+    return DensityRecipe(
+        name,
+        override(_sized(table[name], rows), options, f"--flow {name}"),
+        conditional,
+        known("--transform", given.get("transform") or "auto", TRANSFORMS),
+        given.get("augment") or "auto",
+        members(said(given.get("ensemble"), 1)),
+        training,
+    )
+
+
+def default_training(rows: int, kind: str) -> Training:
+    """Vectors: as many steps as a posterior's flow takes. Maps: small batches, since a step is dear."""
+    if kind == "vector":
+        batch = 100 if rows < 3000 else 256
+        return Training(epochs=min(300, max(30, 500_000 // rows)), batch_size=batch)
+    return Training(epochs=min(100, max(6, 60_000 // rows)), batch_size=64, learning_rate=4e-3)
+
+
+def _sized(recipe: Any, rows: int) -> Any:
+    """Few rows are soon learned by heart."""
+    small = {"dropout": 0.2} if rows < 1000 else {}
+    has = {field.name for field in fields(recipe)}
+    return recipe(**{key: value for key, value in small.items() if key in has})

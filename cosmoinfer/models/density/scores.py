@@ -1,0 +1,62 @@
+"""Anomaly scores: the log density of each row, and how untypical it is, whether too low or too high, and its shape."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import storage
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.models.density.model import DensityModel, Listener
+
+ODD = 0.01  # p-value below which a row is counted as odd
+
+
+@dataclass(frozen=True)
+class Scores:
+    """log_prob: (n,) log q(x), natural, catalog units. deviation: (n,) of it from what is typical, in standard
+    deviations of the validation rows, + for too dense. percentile: (n,) per cent of the validation rows that are less
+    odd. shape_deviation, shape_percentile: the same of the kurtosis of the noise that the flow makes of the row.
+    p_value: (n,) how rarely a row like those of the training is so odd in either (Bonferroni). index, simulation,
+    split: of the rows."""
+
+    log_prob: np.ndarray
+    deviation: np.ndarray
+    percentile: np.ndarray
+    shape_deviation: np.ndarray
+    shape_percentile: np.ndarray
+    p_value: np.ndarray
+    index: np.ndarray
+    simulation: np.ndarray
+    split: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def of_rows(model: DensityModel, catalog: Catalog, rows: np.ndarray, listen: Listener) -> Scores:
+    log_prob, kurtosis = model.judge(catalog, rows, listen)
+    contexts = model.contexts(None if catalog.theta is None else catalog.theta[rows], catalog.path)
+    deviation, shape = model.typicality.deviation(log_prob, contexts), model.shape.deviation(kurtosis, contexts)
+    return Scores(
+        log_prob,
+        deviation,
+        model.typicality.percentile(deviation),
+        shape,
+        model.shape.percentile(shape),
+        np.minimum(1, 2 * np.minimum(model.typicality.p_value(deviation), model.shape.p_value(shape))),
+        catalog.index[rows],
+        catalog.simulation[rows],
+        model.frame.parts(catalog, rows),
+    )
+
+
+def write(path: Path, scores: Scores, meta: dict[str, Any], force: bool = False) -> None:
+    arrays = {field.name: getattr(scores, field.name) for field in fields(scores)}
+    storage.write(path, storage.Record("scores", meta, arrays), force)
+
+
+def read(path: Path) -> Scores:
+    arrays = storage.read(path, "scores").arrays
+    return Scores(**arrays | {"simulation": arrays["simulation"].astype(str)})

@@ -1,0 +1,40 @@
+"""What steps into a training: noise drawn anew for every epoch, and the symmetries of periodic boxes."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from cosmoinfer import symmetries
+from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.stack import generators
+from cosmoinfer.training import Hooks, Loss, Rows
+
+
+def training_hooks(
+    bench: Bench,
+    members: int,
+    symmetric: Sequence[symmetries.Symmetries],
+    known: Rows,
+    fresh: Callable[[int], tuple[np.ndarray, ...]] | None,
+    warm_loss: Loss | None = None,
+) -> Hooks:
+    """known: the parts of the training rows that come before the data, and that noise and symmetries leave alone.
+
+    fresh: the data of an epoch, where noise is drawn anew.
+    """
+
+    def drawn(epoch: int) -> Rows:
+        assert fresh is not None
+        return (*known, *bench.tensors(*fresh(epoch)))
+
+    def moved(batch: Rows, streams: Sequence[torch.Generator]) -> Rows:
+        return (*batch[: len(known)], *symmetries.transformed(symmetric, batch[len(known) :], streams))
+
+    still = all(one == symmetries.Symmetries() for one in symmetric)
+    return Hooks(
+        warm_loss,
+        None if fresh is None else drawn,
+        None if still else moved,
+        generators(bench.seed, "augment", members),
+    )

@@ -1,0 +1,63 @@
+"""Gaussian noise on simulated data vectors: fresh for every epoch of a training, one fixed draw a row for judging."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cosmoinfer import seeding
+from cosmoinfer.errors import UserError
+
+
+@dataclass(frozen=True)
+class Noise:
+    """root: (K, K), a square root of the covariance, in the units of the catalog squared. seed: of every draw."""
+
+    root: np.ndarray
+    seed: int
+
+    def fixed(self, index: np.ndarray) -> np.ndarray:
+        """(n, K), keyed by the row numbers: a row has the same noise whichever other rows are asked for."""
+        draws = [seeding.generator(self.seed, "noise", "row", row).standard_normal(len(self.root)) for row in index]
+        return np.reshape(draws, (len(index), len(self.root))) @ self.root.T
+
+    def fresh(self, count: int, epoch: int) -> np.ndarray:
+        """(n, K), the same only for the same epoch."""
+        generator = seeding.generator(self.seed, "noise", "epoch", epoch)
+        return generator.standard_normal((count, len(self.root))) @ self.root.T
+
+
+def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> Noise:
+    """From a covariance (K, K), or variances (K,), in a .npy file; a row of the only summary has K numbers."""
+    if len(shapes) != 1 or len(shapes[0]) > 2:
+        raise UserError(f"--noise {path}: is for catalogs of one vector or profile")
+    covariance = _numbers(path)
+    size = int(np.prod(shapes[0]))
+    if covariance.shape == (size,):
+        covariance = np.diag(covariance)
+    if covariance.shape != (size, size):
+        raise UserError(
+            f"--noise {path}: has shape {covariance.shape}; the data have {size} numbers a row (after scale cuts), "
+            f"so expected ({size}, {size}), or ({size},) variances"
+        )
+    if not np.isfinite(covariance).all() or not _symmetric(covariance):
+        raise UserError(f"--noise {path}: a covariance must be finite and symmetric")
+    values, vectors = np.linalg.eigh(covariance)
+    if values[0] < -1e-8 * max(values[-1], 0) or values[-1] <= 0:
+        raise UserError(
+            f"--noise {path}: is no covariance: its eigenvalues run from {values[0]:.3g} to {values[-1]:.3g}"
+        )
+    return Noise(vectors * np.sqrt(np.maximum(values, 0)), seed)
+
+
+def _numbers(path: Path) -> np.ndarray:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), np.float64)
+    except (OSError, EOFError, TypeError, ValueError) as error:
+        raise UserError(f"--noise {path}: is no .npy file of numbers ({error})") from error
+
+
+def _symmetric(covariance: np.ndarray) -> bool:
+    """Beside the widths: where zero was meant, rounding leaves numbers that differ by any factor."""
+    widths = np.sqrt(np.abs(np.diag(covariance)))
+    return bool((np.abs(covariance - covariance.T) <= 1e-6 * np.outer(widths, widths)).all())

@@ -1,0 +1,77 @@
+"""Networks that tell classes apart: a probability for each, calibrated on the validation rows, as a mixture."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
+from cosmoinfer.models.box import Listener
+from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.regressor.network import Regressor, build_regressor
+from cosmoinfer.models.stack import Stack, outputs, read_stacks
+from cosmoinfer.posterior import Posterior
+
+
+@dataclass(frozen=True)
+class ClassifierModel:
+    """temperature: of the mean of the members' logits, fitted on the validation rows (Guo+ arXiv:1706.04599)."""
+
+    frame: Frame
+    loss: str
+    stacks: tuple[Stack[Regressor], ...]
+    weights: np.ndarray
+    temperature: float
+    kind = "classifier"
+
+    def logits(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+        """The members' mean, (n, C). Row by row: in a larger batch a row can differ in its last digits."""
+        found = []
+        for place in range(len(rows)):
+            raw = outputs(self.stacks, self.frame.data(catalog, rows[place : place + 1]))  # (M, 1, O)
+            logits = CLASSIFICATION_LOSSES[self.loss].logits(torch.from_numpy(raw[:, 0])).numpy()
+            found.append(self.weights @ logits)
+        return np.stack(found)
+
+    def posterior(
+        self, catalog: Catalog, rows: np.ndarray, draws: int, seed: int, listen: Listener, skip_failed: bool
+    ) -> Posterior:
+        """Probabilities of the classes; there is nothing to draw."""
+        found = probabilities(self.logits(catalog, rows), self.temperature)
+        listen(len(rows), len(rows))
+        return Posterior(
+            self.frame.parameters,
+            catalog.index[rows],
+            catalog.simulation[rows],
+            self.frame.parts(catalog, rows),
+            None if catalog.theta is None else catalog.theta[rows],
+            probabilities=found,
+            classes=self.frame.classes,
+        )
+
+    def calibrated(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":
+        """With the temperature that these rows prefer."""
+        _, theta = catalog.training()
+        temperature = fit_temperature(self.logits(catalog, rows), theta[rows, 0])
+        return ClassifierModel(self.frame, self.loss, self.stacks, self.weights, temperature)
+
+    # -------------------------------------------------------------------------------------------------- the file
+    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        yield "temperature", np.array(self.temperature)
+
+    def config(self) -> dict[str, Any]:
+        return {"loss": self.loss}
+
+    def embedded(self) -> dict[str, Any]:
+        """Other models that this one needs."""
+        return {}
+
+    @classmethod
+    def from_arrays(
+        cls, frame: Frame, config: dict[str, Any], arrays: dict[str, np.ndarray], embedded: dict[str, Any]
+    ) -> "ClassifierModel":
+        stacks = read_stacks(arrays, build_regressor)
+        return cls(frame, config["loss"], stacks, arrays["mixture"], float(arrays["temperature"]))

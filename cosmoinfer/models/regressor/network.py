@@ -1,0 +1,50 @@
+"""The networks of a regressor: one for each summary; several meet in a linear layer."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from cosmoinfer.losses import positive
+from cosmoinfer.models.regressor.recipe import RegressorRecipe
+from cosmoinfer.networks import NETWORKS
+from cosmoinfer.networks.baselines import BASELINES
+from cosmoinfer.networks.embedding import Embedding, named
+from cosmoinfer.networks.stacked import Generators, Linear
+
+
+class Regressor(nn.Module):
+    """(M*B, ...) a summary -> outputs (M*B, O) as a loss wants them: what must be positive is."""
+
+    def __init__(self, parts: Embedding, last: nn.Module, head: str, widths: str) -> None:
+        super().__init__()
+        self.parts, self.last, self.head, self.widths = parts, last, head, widths
+
+    def forward(self, *data: torch.Tensor) -> torch.Tensor:
+        return positive(self.last(self.parts(*data)), self.head, self.widths)
+
+
+def build_regressor(config: dict[str, Any], generators: Generators) -> Regressor:
+    """From the JSON of a stack: one recipe a summary, by name, with its settings."""
+    shapes = [tuple(shape) for shape in config["shapes"]]
+    outputs, alone = config["outputs"], len(shapes) == 1
+    recipes = [(NETWORKS | BASELINES)[name](**settings) for name, settings in config["networks"]]
+    features = outputs if alone else config["features"]
+    parts = [recipe.build(shape, features, generators) for recipe, shape in zip(recipes, shapes, strict=True)]
+    size = features * len(shapes)
+    last = nn.Identity() if alone else Linear(generators, size, outputs)
+    widths = getattr(recipes[0], "widths", "softplus") if alone else "softplus"
+    return Regressor(Embedding(parts, size), last, config["head"], widths)
+
+
+def regressor_config(
+    recipe: RegressorRecipe, shapes: tuple[tuple[int, ...], ...], periodic: tuple[bool, ...], outputs: int, head: str
+) -> dict[str, Any]:
+    """The JSON from which ``build_regressor`` builds; plain lists and numbers only."""
+    return {
+        "networks": named(recipe.networks, periodic),
+        "shapes": [list(shape) for shape in shapes],
+        "outputs": outputs,
+        "features": recipe.features,
+        "head": head,
+    }

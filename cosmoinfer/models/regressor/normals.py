@@ -1,0 +1,117 @@
+"""Mixtures of normals in a box: the posterior of one observation, as a network of means and widths knows it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from cosmoinfer.models.box import Inside, draw_inside
+from cosmoinfer.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Normals(ABC):
+    """weights: (M,), means: (M, P), in catalog units."""
+
+    parameters: Parameters
+    weights: np.ndarray
+    means: np.ndarray
+
+    @property
+    @abstractmethod
+    def variances(self) -> np.ndarray:
+        """Of each member, (M, P)."""
+
+    @abstractmethod
+    def draw(self, draws: int, generator: np.random.Generator) -> Inside:
+        """Members by multinomial, then each member's normal."""
+
+    @abstractmethod
+    def log_prob(self, theta: np.ndarray) -> np.ndarray:
+        """log of the mixture, (S, P) -> (S,), before a mass outside the box that ``draw`` finds is taken off."""
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Of the mixture before any truncation, (P,)."""
+        return self.weights @ self.means
+
+    @property
+    def std(self) -> np.ndarray:
+        """Of the mixture before any truncation, (P,)."""
+        return np.sqrt(self.weights @ (self.variances + (self.means - self.mean) ** 2))
+
+    def _mixed(self, terms: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """(M, S) -> (S,): the mean of densities, not of their logarithms; nothing outside the box."""
+        log_prob = special.logsumexp(terms, axis=0, b=self.weights[:, None])
+        return np.where(self.parameters.inside(theta), log_prob, -np.inf)
+
+
+@dataclass(frozen=True)
+class IndependentNormals(Normals):
+    """widths: (M, P). Each member is truncated to the box by itself, exactly, parameter by parameter."""
+
+    widths: np.ndarray
+
+    @property
+    def variances(self) -> np.ndarray:
+        return self.widths**2
+
+    def draw(self, draws: int, generator: np.random.Generator) -> Inside:
+        """By the inverse of the truncated normal's distribution function.
+
+        In logarithms, and mirrored where the box lies above the mean: exact however far away the box is.
+        """
+        member = generator.choice(len(self.weights), size=draws, p=self.weights)
+        mean, width = self.means[member], self.widths[member]
+        low, high = (self.parameters.low - mean) / width, (self.parameters.high - mean) / width
+        flip = low > 0
+        share = np.log(1 - generator.random(mean.shape)) + _log_mass(low, high)
+        log_u = np.logaddexp(special.log_ndtr(np.where(flip, -high, low)), share)
+        z = special.ndtri_exp(np.minimum(log_u, 0.0))
+        return Inside(self.parameters.clip(mean + width * np.where(flip, -z, z)), 0.0, 0.0)
+
+    def log_prob(self, theta: np.ndarray) -> np.ndarray:
+        means, widths = self.means[:, None], self.widths[:, None]  # (M, 1, P)
+        mass = _log_mass((self.parameters.low - means) / widths, (self.parameters.high - means) / widths)
+        terms = -0.5 * ((theta - means) / widths) ** 2 - np.log(widths * np.sqrt(2 * np.pi)) - mass
+        return self._mixed(terms.sum(axis=-1), theta)
+
+
+@dataclass(frozen=True)
+class CorrelatedNormals(Normals):
+    """factors: (M, P, P), lower triangles L of the precisions L L^T. The mixture is renormalised over the box."""
+
+    factors: np.ndarray
+
+    @property
+    def variances(self) -> np.ndarray:
+        return (self._roots**2).sum(axis=-1)
+
+    @property
+    def _roots(self) -> np.ndarray:
+        """L^-T, whose product with its transpose is the covariance."""
+        return np.linalg.inv(self.factors).transpose(0, 2, 1)
+
+    def draw(self, draws: int, generator: np.random.Generator) -> Inside:
+        roots = self._roots
+
+        def propose(count: int) -> np.ndarray:
+            member = generator.choice(len(self.weights), size=count, p=self.weights)
+            noise = generator.standard_normal((count, len(self.parameters)))
+            return self.means[member] + np.einsum("nij,nj->ni", roots[member], noise)
+
+        return draw_inside(propose, self.parameters, draws)
+
+    def log_prob(self, theta: np.ndarray) -> np.ndarray:
+        white = np.einsum("mij,msi->msj", self.factors, theta - self.means[:, None])  # L^T (theta - mu)
+        log_diagonal = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=-1)  # (M,)
+        constant = log_diagonal[:, None] - len(self.parameters) / 2 * np.log(2 * np.pi)
+        return self._mixed(constant - 0.5 * (white**2).sum(axis=-1), theta)
+
+
+def _log_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """log(Phi(high) - Phi(low)), in the tail where both are on one side too."""
+    flip = low > 0
+    near, far = np.where(flip, -low, high), np.where(flip, -high, low)
+    return special.log_ndtr(near) + np.log1p(-np.exp(special.log_ndtr(far) - special.log_ndtr(near)))

@@ -1,0 +1,202 @@
+"""Problems with known answers, small trainings on them, and grids to integrate over: what tests of models share."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import stats
+
+from cosmoinfer import catalog as catalogs
+from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.models import FlowModel, RegressorModel
+from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
+from cosmoinfer.models.frame import Frame, fit_frame
+from cosmoinfer.models.noise import Noise
+from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.scaling import Support
+from cosmoinfer.split import by_hash
+
+NAMES = ("a", "b", "c", "d", "e", "f")
+ROWS = 300
+TINY = {"layers": 2, "hidden": 12, "epochs": 3, "batch_size": 50, "learning_rate": 5e-3}
+
+
+def box(size: int) -> Parameters:
+    """Uniform boxes, but the second parameter, which is log-uniform."""
+    low, high = np.array([0.1, 0.25, -1, 0, 10, -3])[:size], np.array([0.5, 4, 1, 1, 30, -2])[:size]
+    return Parameters.of(
+        NAMES[:size], low, high, ["log-uniform" if name == "b" else "uniform" for name in NAMES[:size]]
+    )
+
+
+@lru_cache
+def linear_gaussian(size: int, rows: int = ROWS, seed: int = 0, bounded: bool = True) -> Catalog:
+    """u = the prior's distribution function of theta; x = two noisy looks at each u."""
+    random = np.random.default_rng(seed)
+    parameters = box(size)
+    u = random.random((rows, size))
+    x = np.repeat(u, 2, axis=1) + 0.15 * random.standard_normal((rows, 2 * size))
+    theta = parameters.quantile(u)
+    known = parameters if bounded else Parameters.of(NAMES[:size])
+    return of(theta, known, Summary("data", "vector", x), name=f"linear_gaussian_{seed}.h5")
+
+
+def of(theta: np.ndarray | None, parameters: Parameters | None, *summaries: Summary, name: str = "sims.h5") -> Catalog:
+    """A catalog in memory, as ``catalog.read`` would give it."""
+    count = len(summaries[0].values)
+    ids = np.arange(count).astype(str)
+    made = Catalog(
+        Path(name),
+        parameters,
+        theta,
+        summaries,
+        ids,
+        np.arange(count),
+        declared=frozenset(parameters.names if parameters else ()),
+    )
+    return replace(made, fingerprint=catalogs.fingerprint(made))
+
+
+@dataclass(frozen=True)
+class Normal:
+    """theta ~ N(0, 1) and x = slope theta + n, n ~ N(0, covariance): every density is normal, and known.
+
+    slope: (K, P); covariance: (K, K).
+    """
+
+    slope: np.ndarray
+    covariance: np.ndarray
+
+    def simulate(self, rows: int, seed: int, noise: bool = True) -> Catalog:
+        random = np.random.default_rng(seed)
+        count, size = self.slope.shape
+        theta = random.standard_normal((rows, size))
+        scatter = random.multivariate_normal(np.zeros(count), self.covariance, rows)
+        x = theta @ self.slope.T + (scatter if noise else 0)
+        return of(theta, self.parameters, Summary("data", "vector", x), name=f"normal_{seed}.h5")
+
+    @property
+    def parameters(self) -> Parameters:
+        size = self.slope.shape[1]
+        return Parameters.of(NAMES[:size], prior=["normal"] * size, mean=np.zeros(size), std=np.ones(size))
+
+    def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of x (n, K): means (n, P) and their common covariance (P, P)."""
+        gain = np.linalg.solve(self.covariance, self.slope)  # C^-1 A
+        covariance = np.linalg.inv(np.eye(self.slope.shape[1]) + self.slope.T @ gain)
+        return x @ gain @ covariance, covariance
+
+    def log_prob(self, x: np.ndarray, theta: np.ndarray | None = None) -> np.ndarray:
+        """log p(x | theta), or log p(x), (n,)."""
+        if theta is None:
+            spread = self.covariance + self.slope @ self.slope.T
+            return stats.multivariate_normal(cov=spread).logpdf(x)
+        return stats.multivariate_normal(cov=self.covariance).logpdf(x - theta @ self.slope.T)
+
+
+NORMAL = Normal(
+    np.array([[1.0, 0.8], [0.6, 0.7], [0.2, -0.3]]),
+    np.array([[0.5, 0.2, 0.0], [0.2, 0.4, -0.1], [0.0, -0.1, 0.3]]),
+)
+
+
+def bench(seed: int = 0, said: list[str] | None = None) -> Bench:
+    return Bench(torch.device("cpu"), seed, (lambda line: None) if said is None else said.append, lambda *_: None)
+
+
+def framed(sims: Catalog, noise: Noise | None = None) -> Frame:
+    return fit_frame(sims, by_hash(sims.simulation), Reading(), "auto", noise)
+
+
+def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = None, **given) -> FlowModel:
+    shapes = [one.shape for one in sims.summaries] if summary is None else [summary.summary_shape]
+    recipe = flow_recipe(TINY | given, ROWS, shapes)
+    return fit_flow(sims, framed(sims), recipe, bench(seed), summary)
+
+
+def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Frame | None = None, **given) -> FlowModel:
+    """As ``--init`` does."""
+    stacks = ancestor.stacks
+    shapes = [one.shape for one in sims.summaries]
+    recipe = continued_recipe([one.config for one in stacks], stacks[0].members, given, ROWS, shapes)
+    return fit_flow(sims, frame or framed(sims), recipe, bench(), ancestor=ancestor)
+
+
+def train_regressor(sims: Catalog, seed: int = 0, frame: Frame | None = None, **given) -> RegressorModel:
+    recipe = regressor_recipe(TINY | given, ROWS, [one.shape for one in sims.summaries])
+    return fit_regressor(sims, frame or framed(sims), recipe, bench(seed))
+
+
+@lru_cache
+def flow_of(flow: str, size: int, members: int, support: str) -> FlowModel:
+    return train_flow(linear_gaussian(size), flow=flow, ensemble=members, support=support)
+
+
+@lru_cache
+def regressor_of(size: int, loss: str = "moment", members: int = 3) -> RegressorModel:
+    return train_regressor(linear_gaussian(size), loss=loss, ensemble=members)
+
+
+def sampled(model, sims: Catalog, rows=(0,), draws: int = 1000, seed: int = 0, skip_failed: bool = False):
+    return model.posterior(sims, np.asarray(rows), draws, seed, lambda *_: None, skip_failed)
+
+
+def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.ndarray:
+    """log q(theta | x_row) at many points, normalised as the draws of that row are."""
+    data = model.data(sims, np.array([row]))
+    return model._log_prob_at(theta, data) - model._draws(data, 10, 0, row).log_mass
+
+
+def line(support: Support) -> tuple[np.ndarray, np.ndarray]:
+    """The stretch of the real line that the box is mapped to, or as much of it as matters: (P,) each."""
+    if support.name != "truncate":
+        return np.full(len(support.parameters), -7.0), np.full(len(support.parameters), 7.0)
+    return support.forward(support.parameters.low)[0], support.forward(support.parameters.high)[0]
+
+
+def cells(support: Support, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A grid whose cells are equal on the line: points and volumes in catalog units, and the edges (steps + 1, P).
+
+    Volumes are differences of edges, not the Jacobian under test.
+    """
+    edges = np.linspace(*line(support), steps + 1)
+    sides = np.diff(support.inverse(edges), axis=0)
+    middles = support.inverse((edges[1:] + edges[:-1]) / 2)
+    theta = np.stack(np.meshgrid(*middles.T, indexing="ij"), axis=-1).reshape(-1, len(support.parameters))
+    volumes = np.stack(np.meshgrid(*sides.T, indexing="ij"), axis=-1).reshape(theta.shape).prod(axis=-1)
+    return theta, volumes, edges
+
+
+def agree(counts: np.ndarray, expected: np.ndarray) -> bool:
+    """Pearson's chi squared, cells with few draws joined."""
+    many = expected > 5
+    counts = np.append(counts[many], counts[~many].sum())
+    expected = np.append(expected[many], expected[~many].sum())
+    return ((counts - expected) ** 2 / (expected + 1)).sum() < stats.chi2.isf(1e-5, len(counts))
+
+
+def check_same_row(one, other) -> None:
+    for name in ("samples", "log_prob", "log_prob_truth", "log_norm_error", "mean", "std"):
+        found, expected = getattr(one, name), getattr(other, name)
+        assert (found is None and expected is None) or (found == expected).all(), name
+    np.testing.assert_allclose(one.reference, other.reference, rtol=1e-12)
+
+
+def with_maps(periodic: bool, rows: int = 60) -> Catalog:
+    random = np.random.default_rng(0)
+    theta = box(2).quantile(random.random((rows, 2)))
+    maps = theta[:, :1, None, None] * random.standard_normal((rows, 1, 8, 8))
+    vector = theta + 0.1 * random.standard_normal((rows, 2))
+    return of(theta, box(2), Summary("data/p", "vector", vector), Summary("data/m", "map", maps, periodic))
+
+
+def far_away(row: int) -> Catalog:
+    """One row of the catalog is like nothing that was ever simulated."""
+    sims = linear_gaussian(1)
+    values = sims.summaries[0].values.copy()
+    values[row] = 200.0
+    return of(sims.theta, sims.parameters, replace(sims.summaries[0], values=values), name="far.h5")

@@ -1,0 +1,161 @@
+"""Classifiers: blobs whose log-odds are known, probabilities calibrated on the validation rows, files, refusals."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from cosmoinfer import models, posterior
+from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.errors import UserError
+from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
+from cosmoinfer.models import ClassifierModel
+from cosmoinfer.models.frame import fit_frame
+from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.split import by_hash
+from tests.examples import bench, framed, of, sampled
+
+CENTRES = np.array([[0.7, 0.0, 0.3], [-0.5, 0.4, 0.0], [0.1, -0.9, 0.2]])
+SUITES = ("TNG", "SIMBA", "Astrid")
+ROWS = 1500
+SETTINGS = {"network": "linear", "ensemble": 2, "epochs": 25, "learning_rate": 0.02}
+every_loss = pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
+
+
+@lru_cache
+def blobs(classes: int, rows: int = ROWS, seed: int = 0) -> Catalog:
+    """x ~ N(centre of the class, 1), classes of unequal size."""
+    random = np.random.default_rng(seed)
+    labels = random.choice(classes, rows, p=SHARES[classes])
+    x = CENTRES[labels] + random.standard_normal((rows, 3))
+    sims = of(labels[:, None].astype(float), Parameters.of(("suite",)), Summary("data", "vector", x))
+    return replace(sims, classes=SUITES[:classes], declared=frozenset())
+
+
+SHARES = {2: [0.4, 0.6], 3: [0.5, 0.3, 0.2]}
+
+
+def exact(x: np.ndarray, classes: int) -> np.ndarray:
+    """The probability of each class, (n, C)."""
+    distances = ((x[:, None] - CENTRES[:classes]) ** 2).sum(axis=-1)
+    return special.softmax(np.log(SHARES[classes]) - distances / 2, axis=1)
+
+
+@lru_cache
+def classifier(loss: str, classes: int = 2, seed: int = 0) -> ClassifierModel:
+    sims = blobs(classes)
+    recipe = regressor_recipe(SETTINGS | {"loss": loss}, ROWS, [(3,)], classes)
+    return fit_classifier(sims, framed(sims), recipe, bench(seed))
+
+
+@every_loss
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_probabilities_are_near_the_exact_ones(loss, classes):
+    """Losses that are proper scores of a linear logit, nearly; the others by their calibration alone, more loosely."""
+    if (loss, classes) == ("logistic", 3):
+        with pytest.raises(UserError, match="--loss logistic: expected two classes, found 3"):
+            classifier(loss, classes)
+        return
+    model, judged = classifier(loss, classes), blobs(classes, 400, seed=1)
+    found = sampled(model, judged, np.arange(400)).probabilities
+    right = exact(judged.summaries[0].values, classes)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    away = np.abs(found - right).mean()
+    assert away < (0.025 if loss in ("cross-entropy", "logistic") else 0.09)
+    assert (found.argmax(axis=1) == right.argmax(axis=1)).mean() > 0.9
+    for one in range(classes):  # calibrated: what comes true is what was said
+        said, came = found[:, one], judged.theta[:, 0] == one
+        assert abs(came.mean() - said.mean()) < 5 * np.sqrt((said * (1 - said)).sum()) / 400 + 0.03
+
+
+@every_loss
+def test_the_temperature_is_that_of_the_validation_rows(loss):
+    model, sims = classifier(loss), blobs(2)
+    rows = model.frame.split.rows(sims.simulation, "validation")
+    logits, labels = model.logits(sims, rows), sims.theta[rows, 0]
+    assert model.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-6)
+    nll = [
+        -np.log(probabilities(logits, model.temperature * by)[np.arange(len(rows)), labels.astype(int)]).mean()
+        for by in (0.7, 1, 1.4)
+    ]
+    assert nll[1] < min(nll[0], nll[2])
+    sharp = ClassifierModel(model.frame, loss, model.stacks, model.weights, 17.0).calibrated(sims, rows)
+    assert sharp.temperature == pytest.approx(model.temperature)
+
+
+def test_logits_are_the_mean_of_the_members_and_a_row_does_not_feel_the_others():
+    model, sims = classifier("cross-entropy"), blobs(2)
+    many = model.logits(sims, np.arange(20))
+    np.testing.assert_array_equal(model.logits(sims, np.array([7])), many[[7]])
+    (stack,) = model.stacks
+    weight, bias = (
+        stack.network.state_dict()[f"parts.parts.0.1.{name}"].double().numpy() for name in ("weight", "bias")
+    )
+    (x,) = model.frame.data(sims, np.arange(20))
+    np.testing.assert_allclose(many, (x @ weight + bias).mean(axis=0), atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_a_file_the_same_probabilities(tmp_path):
+    sims = blobs(3)
+    recipe = regressor_recipe(SETTINGS | {"network": "mlp", "epochs": 2, "hidden": 9}, ROWS, [(3,)], 3)
+    for name, seed in (("one", 0), ("two", 0), ("other", 1)):
+        models.write(tmp_path / name, fit_classifier(sims, framed(sims), recipe, bench(seed)), {})
+    one, two, other = ((tmp_path / name).read_bytes() for name in ("one", "two", "other"))
+    assert one == two != other
+    model, again = fit_classifier(sims, framed(sims), recipe, bench()), models.read(tmp_path / "one")
+    assert (again.kind, again.frame.classes, again.loss) == ("classifier", SUITES, "cross-entropy")
+    found, found_again = (sampled(each, sims, np.arange(10)) for each in (model, again))
+    np.testing.assert_array_equal(found.probabilities, found_again.probabilities)
+    posterior.write(tmp_path / "posterior.h5", found_again, {})
+    read = posterior.read(tmp_path / "posterior.h5")
+    np.testing.assert_array_equal(read.probabilities, found.probabilities)
+    assert read.classes == SUITES and read.samples is None
+    np.testing.assert_array_equal(read.truth[:, 0], sims.theta[:10, 0])
+
+
+def test_an_observation_has_no_class_and_gets_one():
+    model = classifier("cross-entropy")
+    observed = of(None, None, Summary("data", "vector", np.array([[3.0, 0, 0], [-3.0, 0, 0]])))
+    model.frame.check(observed)
+    found = sampled(model, observed, model.frame.rows(observed, None))
+    assert found.truth is None
+    assert found.probabilities.argmax(axis=1).tolist() == [0, 1]
+    assert (found.probabilities.max(axis=1) > 0.9).all()
+
+
+def test_classes_of_other_names_are_refused():
+    """The same numbers in another order would be judged as errors."""
+    frame, sims = classifier("cross-entropy").frame, blobs(2)
+    frame.check(sims)
+    for names in (("SIMBA", "TNG"), SUITES):
+        with pytest.raises(UserError, match=r"the model tells TNG, SIMBA apart; this catalog has the classes"):
+            frame.check(replace(sims, classes=names))
+
+
+def test_without_classes_there_is_nothing_to_learn():
+    observed = of(None, None, blobs(2).summaries[0], name="observed.h5")
+    with pytest.raises(UserError, match=r"observed.h5: has no /classes/suite"):
+        fit_frame(observed, by_hash(observed.simulation), Reading(target="suite"), "auto")
+
+
+def test_training_rows_of_one_class_are_refused():
+    sims = blobs(2)
+    train = by_hash(sims.simulation).rows(sims.simulation, "train")
+    labels = sims.theta.copy()
+    labels[train] = 1
+    with pytest.raises(UserError, match="the training rows are all of one class; there is nothing to tell apart"):
+        framed(replace(sims, theta=labels))
+
+
+def test_a_network_that_finds_nothing_says_the_shares_of_the_classes():
+    """x that knows no class: probabilities near the prior's, and no certainty."""
+    sims = blobs(2)
+    blind = replace(sims, summaries=(Summary("data", "vector", np.random.default_rng(5).standard_normal((ROWS, 3))),))
+    recipe = regressor_recipe(SETTINGS | {"epochs": 5}, ROWS, [(3,)], 2)
+    model = fit_classifier(blind, framed(blind), recipe, bench())
+    found = sampled(model, blind, np.arange(100)).probabilities
+    assert np.abs(found[:, 0] - SHARES[2][0]).max() < 0.2
+    assert stats.entropy(found.mean(axis=0)) > 0.6

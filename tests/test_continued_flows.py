@@ -1,0 +1,109 @@
+"""Flows that start from another model: its weights, its training rows, and what of it cannot be changed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cosmoinfer import models
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows import FLOWS
+from cosmoinfer.models.flow import fit as fit_module
+from cosmoinfer.models.flow.recipe import MIXED
+from cosmoinfer.models.frame import compressed
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.split import by_hash
+from tests.examples import (
+    bench,
+    box,
+    check_same_row,
+    continue_flow,
+    flow_of,
+    framed,
+    linear_gaussian,
+    of,
+    sampled,
+    train_flow,
+)
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_training_starts_from_the_weights_of_its_ancestor(flow):
+    """With steps of no length the density is the ancestor's, which a training of its own is not."""
+    sims, ancestor, rows = linear_gaussian(2), flow_of(flow, 2, 3, "probit"), np.arange(40)
+    still = continue_flow(sims, ancestor, support="probit", epochs=1, learning_rate=1e-12)
+    found, expected = (one.log_prob(sims, rows, sims.theta[rows], 1, 0) for one in (still, ancestor))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    fresh = train_flow(sims, flow=flow, ensemble=3, support="probit", epochs=1, learning_rate=1e-12)
+    assert np.abs(fresh.log_prob(sims, rows, sims.theta[rows], 1, 0) - expected).max() > 0.1
+
+
+def test_an_ancestor_of_several_architectures_with_networks_before_them_is_continued(monkeypatch):
+    monkeypatch.setattr(fit_module, "LEAST_SHARE", 0.0)
+    sims, rows = linear_gaussian(2), np.arange(40)
+    given = {"embedding": "mlp", "embedding_hidden": 9, "support": "probit", "ensemble": 2}
+    parts = [train_flow(sims, flow=name, **given) for name in MIXED]
+    ancestor = replace(parts[0], stacks=tuple(one.stacks[0] for one in parts), weights=np.full(4, 0.25))
+    still = continue_flow(sims, ancestor, support="probit", epochs=1, learning_rate=1e-12)
+    for stack, other in zip(ancestor.stacks, still.stacks, strict=True):
+        assert other.config == stack.config
+        alone = [replace(still, stacks=(one,), weights=np.full(2, 0.5)) for one in (stack, other)]
+        one, two = (model.log_prob(sims, rows, sims.theta[rows], 1, 0) for model in alone)
+        np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):
+    sims, other = linear_gaussian(2), linear_gaussian(2, seed=1)
+    models.write(tmp_path / "ancestor.h5", flow_of("maf", 2, 3, "probit"), {})
+    model = continue_flow(other, models.read(tmp_path / "ancestor.h5"), support="probit", epochs=1)
+    models.write(tmp_path / "flow.h5", model, {})
+    (tmp_path / "ancestor.h5").unlink()
+    again = models.read(tmp_path / "flow.h5")
+    check_same_row(sampled(model, other, [2], 50), sampled(again, other, [2], 50))
+    check_same_row(sampled(model.ancestor, sims, [2], 50), sampled(again.ancestor, sims, [2], 50))
+    rows = model.ancestor.frame.split.rows(sims.simulation, "train")
+    assert again.frame.trained_on(sims, rows).all()
+    rows = again.frame.split.rows(other.simulation, "train")
+    assert again.frame.trained_on(other, rows).all()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"flow": "maf"},
+        {"ensemble": 3},
+        {"hidden": 8},
+        {"batch_norm": True},
+        {"embedding": "mlp"},
+        {"embedding_hidden": 8},
+        {"embedding_features": 8},
+    ],
+)
+def test_the_architecture_is_that_of_the_ancestor(given):
+    (option,) = given
+    with pytest.raises(UserError, match=f"--{option.replace('_', '-')}: the architecture is that of the model"):
+        continue_flow(linear_gaussian(2), flow_of("maf", 2, 3, "probit"), **given)
+
+
+def test_an_ancestor_that_has_seen_held_out_rows_is_refused():
+    sims = linear_gaussian(2)
+    other = replace(framed(sims), split=by_hash(sims.simulation, seed=1))
+    with pytest.raises(UserError, match=r"--init: the flow was trained on \d+ validation or test rows"):
+        continue_flow(sims, flow_of("maf", 2, 3, "probit"), other)
+
+
+def test_an_ancestor_of_something_else_is_refused():
+    """Other data, other parameters, or the same numbers seen in another way."""
+    ancestor = flow_of("maf", 2, 3, "probit")
+    sims = linear_gaussian(2, seed=1)
+    with pytest.raises(UserError, match=r"trained on data of shape \(4,\)"):
+        continue_flow(linear_gaussian(1, seed=1), ancestor)
+    renamed = of(sims.theta, Parameters.of(("c", "d"), box(2).low, box(2).high), *sims.summaries)
+    with pytest.raises(UserError, match=r"infers a, b; this catalog has c, d"):
+        continue_flow(renamed, ancestor)
+    fewer = of(sims.theta[:, :1], box(1), *sims.summaries)
+    with pytest.raises(UserError, match=r"infers a, b; this catalog has a"):
+        continue_flow(fewer, ancestor)
+    short = compressed(framed(sims), sims, "pca:2", bench())
+    with pytest.raises(UserError, match=r"--init: the flow sees .*\(4,\).*\(2,\)"):
+        continue_flow(sims, ancestor, short)

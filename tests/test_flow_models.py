@@ -1,0 +1,443 @@
+"""Flows that give posteriors: densities that must be densities, and draws that follow them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import special, stats
+
+from cosmoinfer import models
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows import FLOWS
+from cosmoinfer.models import FlowModel
+from cosmoinfer.models import box as box_module
+from cosmoinfer.models.flow import build_flow, cost, fit_flow, flow_recipe
+from cosmoinfer.models.flow import fit as fit_module
+from cosmoinfer.models.flow.fit import clustered_error, mixture_shares, prefer
+from cosmoinfer.models.flow.recipe import MIXED
+from cosmoinfer.models.noise import Noise
+from cosmoinfer.models.stack import Stack, generators
+from cosmoinfer.scaling import EDGE, FAR, SUPPORTS, Support
+from cosmoinfer.split import by_hash
+from tests.examples import (
+    NORMAL,
+    ROWS,
+    TINY,
+    agree,
+    bench,
+    box,
+    cells,
+    check_same_row,
+    density,
+    far_away,
+    flow_of,
+    framed,
+    line,
+    linear_gaussian,
+    of,
+    regressor_of,
+    sampled,
+    train_flow,
+    train_regressor,
+)
+
+every_flow = pytest.mark.parametrize("flow", FLOWS)
+every_support = pytest.mark.parametrize("support", SUPPORTS)
+every_ensemble = pytest.mark.parametrize("members", [1, 3])
+
+
+def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
+    """Which values, (..., P), are so near an edge that log_prob takes them as a little further in.
+
+    Next to none, for any support.
+    """
+    u = support.parameters.cdf(theta)
+    nearest = {"probit": EDGE, "soft": FAR, "truncate": 0.0}[support.name]
+    return np.minimum(u, 1 - u) < nearest
+
+
+# -------------------------------------------------------------------------------------------- densities and their draws
+@every_flow
+@every_ensemble
+@every_support
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_density_over_the_box_is_one_and_draws_follow_it(flow, members, support, size):
+    model, sims, steps = flow_of(flow, size, members, support), linear_gaussian(size), {1: 2000, 2: 160}[size]
+    found = sampled(model, sims, [3], 4000)
+    theta, volumes, edges = cells(model.support, steps)
+    mass = np.exp(density(model, sims, 3, theta)) * volumes
+    error = 0.003 if found.log_norm_error is None else 0.003 + 5 * found.log_norm_error[0]
+    lost = beyond_reach(model.support, found.samples[0])
+    assert lost.mean() < 1e-3
+    assert 1 - lost.any(axis=1).mean() - error < mass.sum() < 1 + error
+
+    z, _ = model.support.forward(found.samples[0])
+    mass[beyond_reach(model.support, theta).any(axis=1)] = 0
+    z = z[~lost.any(axis=1)]
+    for column in range(size):  # as many draws in each part of the line as the density says
+        share = mass.reshape([steps] * size).sum(axis=tuple(c for c in range(size) if c != column))
+        counts = np.histogram(z[:, column], edges[:: steps // 40, column])[0]
+        assert agree(counts, len(z) * share.reshape(40, -1).sum(axis=1) / mass.sum())
+
+
+@every_flow
+@every_ensemble
+@every_support
+def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members, support):
+    """By importance sampling from a Student-t on the line, where the draws are and wider."""
+    model, sims, count = flow_of(flow, 6, members, support), linear_gaussian(6), 20_000
+    found = sampled(model, sims, [3], 3000)
+    z, _ = model.support.forward(found.samples[0])
+    proposal = stats.multivariate_t(z.mean(axis=0), np.cov(z.T) * 1.2, df=8, seed=0)
+    points, step = proposal.rvs(count), 1e-4
+    low, high = line(model.support)
+    points = points[((points > low + step) & (points < high - step)).all(axis=1)]  # weight zero beyond
+    sides = (model.support.inverse(points + step) - model.support.inverse(points - step)) / (2 * step)
+    log_q = density(model, sims, 3, model.support.inverse(points))
+    weights = np.zeros(count)
+    weights[: len(points)] = np.exp(log_q - proposal.logpdf(points)) * sides.prod(axis=-1)
+    error = weights.std() / np.sqrt(count)
+    assert error < 0.03  # or the question was none
+    norm, lost = found.log_norm_error, beyond_reach(model.support, found.samples[0]).any(axis=1).mean()
+    norm = 0 if norm is None else norm[0]
+    assert weights.mean() + lost == pytest.approx(1, abs=5 * np.hypot(error, norm) + 0.5 * lost)
+
+    weights = weights[: len(points)] / weights.sum()  # the same mean of z, and of its square
+    for power in (1, 2):
+        expected = weights @ points**power
+        spread = np.sqrt(weights**2 @ (points**power - expected) ** 2)
+        error = np.hypot(spread, (z**power).std(axis=0) / np.sqrt(3000))
+        np.testing.assert_array_less(np.abs((z**power).mean(axis=0) - expected), 5 * error + 10 * lost)
+
+
+@every_flow
+@every_ensemble
+@every_support
+@pytest.mark.parametrize("size", [1, 2, 6])
+def test_every_draw_lies_in_the_box(flow, members, support, size):
+    model, sims = flow_of(flow, size, members, support), linear_gaussian(size)
+    found, parameters = sampled(model, sims, [0, 5, 9], 500), model.frame.parameters
+    assert found.samples.shape == (3, 500, size)
+    assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
+    assert np.isfinite(found.log_prob).all() and np.isfinite(found.log_prob_truth).all()
+    assert (found.log_norm_error is None) == (support != "truncate")
+
+
+@every_flow
+@every_support
+def test_the_log_prob_of_a_file_is_that_of_the_model(flow, support):
+    """At the draws, at the truths, and -inf outside the box."""
+    model, sims = flow_of(flow, 2, 3, support), linear_gaussian(2)
+    found = sampled(model, sims, [0, 5], 50)
+    for position, row in enumerate([0, 5]):
+        np.testing.assert_allclose(
+            found.log_prob[position], density(model, sims, row, found.samples[position]), atol=0.1, rtol=0
+        )
+    truths = model.log_prob(sims, np.array([0, 5]), sims.theta[[0, 5]], 10_000, seed=1)
+    np.testing.assert_allclose(found.log_prob_truth, truths, atol=2e-5 if model.support.exact else 0.1)
+    outside = model.frame.parameters.high + 0.1
+    assert model.log_prob(sims, np.array([0]), outside[None], 1000, seed=1).tolist() == [-np.inf]
+
+
+@every_flow
+def test_an_unbounded_catalog_needs_no_box(flow):
+    sims = linear_gaussian(2, bounded=False)
+    for support in (*SUPPORTS, "auto"):
+        model = train_flow(sims, flow=flow, ensemble=1, support=support, epochs=1)
+        found = sampled(model, sims, [0], 2000)
+        assert model.support.exact and found.log_norm_error is None
+        assert model.support.name == ("probit" if support == "auto" else support)
+        spread = 8 * sims.theta.std(axis=0)
+        axes = [np.linspace(m - s, m + s, 200) for m, s in zip(sims.theta.mean(axis=0), spread, strict=True)]
+        grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
+        mass = np.exp(density(model, sims, 0, grid)).sum() * np.prod(2 * spread / 199)
+        assert mass == pytest.approx(1, abs=0.01)
+
+
+# ------------------------------------------------------------------------------------------------------------ ensembles
+def scattered(flow: str, weights=(0.6, 0.3, 0.1)) -> FlowModel:
+    """Three members that disagree, of unequal weight."""
+    model = flow_of(flow, 2, 3, "probit")
+    (stack,) = model.stacks
+    network = build_flow(stack.config, generators(0, "rebuild", 3)).eval()
+    random = torch.Generator().manual_seed(0)
+    shaken = {
+        key: value + 0.15 * torch.randn(value.shape, generator=random)
+        for key, value in stack.network.state_dict().items()
+    }
+    network.load_state_dict(shaken)
+    return replace(model, stacks=(replace(stack, network=network),), weights=np.array(weights))
+
+
+def member(model: FlowModel, number: int) -> FlowModel:
+    """One member of the only stack, as a model."""
+    (stack,) = model.stacks
+    network = build_flow(stack.config, generators(0, "rebuild", 1)).eval()
+    network.load_state_dict({key: value[number : number + 1] for key, value in stack.network.state_dict().items()})
+    return replace(model, stacks=(Stack(stack.config, 1, network, stack.history),), weights=np.ones(1))
+
+
+@every_flow
+def test_the_density_of_an_ensemble_is_the_mean_of_densities(flow):
+    model, sims, rows = scattered(flow), linear_gaussian(2), np.arange(50)
+    terms = [member(model, n).log_prob(sims, rows, sims.theta[rows], 1, 0) for n in range(3)]
+    found = model.log_prob(sims, rows, sims.theta[rows], 1, 0)
+    np.testing.assert_allclose(found, special.logsumexp(terms, axis=0, b=model.weights[:, None]), atol=1e-4)
+    assert np.mean(found - model.weights @ np.array(terms)) > 0.1  # which is not the mean of logs
+
+
+@every_flow
+def test_the_draws_of_an_ensemble_come_from_the_mixture_and_are_shuffled(flow):
+    """A draw belongs to member m with probability w_m, in the mean over all draws and over any part of them."""
+    model, sims, draws = scattered(flow), linear_gaussian(2), 6000
+    found = sampled(model, sims, [3], draws)
+    terms = np.array([density(member(model, n), sims, 3, found.samples[0]) for n in range(3)])
+    share = np.exp(terms + np.log(model.weights)[:, None] - found.log_prob[0])
+    np.testing.assert_allclose(share.sum(axis=0), 1, rtol=1e-3)
+    for part in (slice(None), slice(0, 2000), slice(4000, None)):
+        error = share[:, part].std(axis=1) / np.sqrt(share[:, part].shape[1])
+        assert (np.abs(share[:, part].mean(axis=1) - model.weights) < 5 * error).all()
+
+
+@every_flow
+def test_stacks_of_different_members_mix_too(flow):
+    model, sims = scattered(flow, (0.2, 0.3, 0.5)), linear_gaussian(2)
+    stacks = (member(model, 0).stacks[0], *(member(model, n).stacks[0] for n in (1, 2)))
+    apart = replace(model, stacks=stacks)
+    rows = np.arange(20)
+    np.testing.assert_allclose(
+        apart.log_prob(sims, rows, sims.theta[rows], 1, 0),
+        model.log_prob(sims, rows, sims.theta[rows], 1, 0),
+        atol=1e-4,
+    )
+    assert sampled(apart, sims, [3], 100).samples.shape == (1, 100, 2)
+
+
+def test_shares_maximise_the_likelihood_of_the_mixture():
+    """Against a search over all shares; and a hopeless density gets nothing."""
+    random = np.random.default_rng(0)
+    values = np.concatenate([random.normal(-2, 1, 300), random.normal(2, 1, 700)])
+    log_probs = np.stack([stats.norm.logpdf(values, mean, 1) for mean in (-2, 2)])
+    grid = np.linspace(0.001, 0.999, 999)
+    scores = [special.logsumexp(log_probs, axis=0, b=[[share], [1 - share]]).mean() for share in grid]
+    np.testing.assert_allclose(mixture_shares(log_probs)[0], grid[np.argmax(scores)], atol=1e-3)
+    shares = mixture_shares(np.stack([*log_probs, stats.norm.logpdf(values, 50, 1)]))
+    assert shares.sum() == pytest.approx(1) and shares[2] < 1e-6
+
+
+def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
+    """Weighed by them, all members of one alike; the mixture is no worse on them than either alone."""
+    monkeypatch.setattr(fit_module, "LEAST_SHARE", 0.0)
+    sims = linear_gaussian(2)
+    model = train_flow(sims, support="probit", ensemble=2, flow="auto")
+    assert tuple(stack.config["flow"] for stack in model.stacks) == MIXED
+    assert model.weights.sum() == pytest.approx(1)
+    assert model.weights[0] == model.weights[1] and model.weights[2] == model.weights[3]
+    rows = model.frame.split.rows(sims.simulation, "validation")
+    scores = [
+        replace(model, stacks=(stack,), weights=np.full(2, 0.5)).log_prob(sims, rows, sims.theta[rows], 1, 0)
+        for stack in model.stacks
+    ]
+    found = model.log_prob(sims, rows, sims.theta[rows], 1, 0)
+    assert found.mean() >= max(score.mean() for score in scores) - 1e-6
+    shares = model.weights[[0, 2]] * 2
+    np.testing.assert_allclose(shares, mixture_shares(np.stack(scores)), atol=1e-6)
+    np.testing.assert_allclose(found, special.logsumexp(scores, axis=0, b=shares[:, None]), atol=1e-4)
+
+    monkeypatch.setattr(fit_module, "LEAST_SHARE", shares.min() + 1e-3)  # and one that adds little is left out
+    model = train_flow(sims, support="probit", ensemble=2, flow="auto")
+    assert [stack.config["flow"] for stack in model.stacks] == [MIXED[np.argmax(shares)]]
+    np.testing.assert_allclose(model.weights, [0.5, 0.5])
+
+
+@every_flow
+def test_a_member_of_a_larger_ensemble_is_the_same_member(flow):
+    one, three = (flow_of(flow, 2, n, "probit") for n in (1, 3))
+    for key, value in one.stacks[0].network.state_dict().items():
+        torch.testing.assert_close(three.stacks[0].network.state_dict()[key][:1], value, rtol=1e-3, atol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------------------- the streams
+@every_flow
+@every_support
+def test_the_draws_of_a_row_do_not_depend_on_other_rows(flow, support):
+    model, sims = flow_of(flow, 2, 3, support), linear_gaussian(2)
+    alone, among = sampled(model, sims, [7], 200), sampled(model, sims, range(10), 200)
+    check_same_row(alone, among.take(np.array([7])))
+    moved = sims.take(np.arange(5, 10))  # the same row at another position
+    check_same_row(alone, sampled(model, moved, [2], 200))
+    assert (sampled(model, sims, [7], 200, seed=1).samples != alone.samples).all()
+    assert (among.samples[6] != among.samples[7]).all()
+
+
+# ---------------------------------------------------------------------------------------- flows that overflow their box
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(box_module, "MOST_PROPOSALS", 20_000)
+
+
+def test_a_row_outside_the_box_is_an_error_that_names_it(impatient):
+    with pytest.raises(UserError, match=r"far.h5: row 4: only 0 of 10000 draws fell inside.*--skip-failed"):
+        sampled(flow_of("maf", 1, 1, "truncate"), far_away(4), [2, 4, 6], 100)
+
+
+def test_few_draws_do_not_lift_the_bound_on_proposals(impatient):
+    """One draw is not hopeless for long: the bound on proposals ends it all the same."""
+    with pytest.raises(UserError, match=r"row 4: only 0 of 20000 draws fell inside"):
+        sampled(flow_of("maf", 1, 1, "truncate"), far_away(4), [4], 1)
+
+
+def test_skip_failed_leaves_the_row_out_and_draws_nothing_in_its_place(impatient):
+    model, sims = flow_of("maf", 1, 1, "truncate"), far_away(4)
+    found = sampled(model, sims, [6, 4, 2], 100, skip_failed=True)
+    assert found.index.tolist() == [6, 2] and found.simulation.tolist() == ["6", "2"]
+    np.testing.assert_array_equal(found.truth, sims.theta[[6, 2]])
+    assert len(found.samples) == len(found.log_prob) == len(found.log_norm_error) == len(found.reference) == 2
+    check_same_row(found.take(np.array([1])), sampled(model, sims, [2], 100))
+    with pytest.raises(UserError, match="no observation could be sampled"):
+        sampled(model, sims, [4], 100, skip_failed=True)
+
+
+@every_flow
+def test_a_bijection_onto_the_box_cannot_fail(flow, impatient):
+    for support in ("probit", "soft"):
+        found, parameters = sampled(flow_of(flow, 1, 3, support), far_away(4), [4], 100), box(1)
+        assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
+
+
+@every_flow
+def test_the_error_of_log_z_is_its_scatter(flow):
+    """Over seeds; and more draws make it no larger."""
+    model, sims = flow_of(flow, 2, 1, "truncate"), linear_gaussian(2)
+    row = int(np.argmin(sims.theta[:, 0]))  # near an edge, so that much is cut
+    data = model.data(sims, np.array([row]))
+    drawn = [model._draws(data, 10, seed, row) for seed in range(25)]
+    log_z, errors = np.array([(one.log_mass, one.error) for one in drawn]).T
+    assert log_z.mean() < -0.01
+    assert log_z.std() == pytest.approx(errors.mean(), rel=0.5)
+    found = sampled(model, sims, [row], 10)
+    assert found.log_norm_error[0] == pytest.approx(errors[0])
+    assert model._draws(data, 30_000, 0, row).error < errors.mean()
+
+
+# -------------------------------------------------------------------------------------------------- choice of a support
+def test_a_tie_is_the_first_and_a_clear_best_is_the_best():
+    random = np.random.default_rng(0)
+    base, ids = random.normal(size=200), np.arange(200).astype(str)
+    noise = random.normal(size=200)
+    noise -= noise.mean()
+    assert prefer([base, base + noise + 0.05, base], ids) == 0  # an error of 0.07
+    assert prefer([base, base + noise + 0.30, base], ids) == 1
+    assert prefer([base - 1, base + noise, base + 2 * noise], ids) == 1
+    assert prefer([base, base + 0.9 * fit_module.TIE], ids) == 0  # too little to matter, however sure
+    assert prefer([base, base + 1.1 * fit_module.TIE], ids) == 1
+    assert prefer([base], ids) == 0
+    assert prefer([base, base], ids) == 0
+
+
+def test_rows_of_one_simulation_count_once():
+    """Fifteen copies of a row say no more than one."""
+    random = np.random.default_rng(0)
+    values = 3 * random.normal(size=40)
+    ids = np.arange(40).astype(str)
+    plain = clustered_error(values, ids)
+    assert plain == pytest.approx(values.std(ddof=1) / np.sqrt(40))
+    assert clustered_error(np.repeat(values, 15), np.repeat(ids, 15)) == pytest.approx(plain)
+    gain = values - values.mean() + 1.5 * plain
+    zero = np.zeros(40)
+    assert prefer([zero, gain], ids) == 1 == prefer([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15))
+    gain = values - values.mean() + 0.5 * plain
+    assert prefer([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15)) == 0
+
+
+def test_auto_compares_all_supports_and_says_so():
+    said: list[str] = []
+    sims = linear_gaussian(1)
+    recipe = flow_recipe(TINY | {"support": "auto", "ensemble": 1, "flow": "maf"}, ROWS, [(2,)])
+    model = fit_flow(sims, framed(sims), recipe, bench(0, said))
+    (told,) = [line for line in said if "validation rows" in line]
+    assert f"support {model.support.name}" in told and all(f"{name} " in told for name in SUPPORTS)
+    alone = flow_of("maf", 1, 1, model.support.name)
+    check_same_row(sampled(model, sims, [0], 50), sampled(alone, sims, [0], 50))
+
+
+# -------------------------------------------------------------------------------------------------------- the summaries
+def test_a_summary_regressor_is_embedded(tmp_path):
+    sims = linear_gaussian(2)
+    models.write(tmp_path / "regressor.h5", regressor_of(2), {})
+    summary = models.read(tmp_path / "regressor.h5")
+    model = train_flow(sims, summary=summary, support="probit", flow="maf")
+    models.write(tmp_path / "flow.h5", model, {})
+    (tmp_path / "regressor.h5").unlink()
+    again = models.read(tmp_path / "flow.h5")
+    assert again.data(sims, np.arange(3))[0].shape == (3, 4)
+    check_same_row(sampled(model, sims, [2], 50), sampled(again, sims, [2], 50))
+    np.testing.assert_array_equal(again.summary.frame.seen, summary.frame.seen)
+
+
+def test_a_summary_that_has_seen_held_out_rows_is_refused():
+    sims = linear_gaussian(2)
+    other = replace(framed(sims), split=by_hash(sims.simulation, seed=1))
+    rows = other.split.rows(sims.simulation, "train")
+    summary = train_regressor(sims, frame=replace(other, seen=sims.hashes(rows)))
+    with pytest.raises(UserError, match=r"--summary: the regressor was trained on \d+ validation or test rows"):
+        train_flow(sims, summary=summary)
+    shuffled = sims.take(np.random.default_rng(0).permutation(len(sims)))  # under other numbers too
+    renumbered = of(shuffled.theta, shuffled.parameters, *shuffled.summaries)
+    with pytest.raises(UserError, match="--summary"):
+        train_flow(renumbered, summary=regressor_of(2))
+
+
+# ---------------------------------------------------------------------------------------------------- what a flow costs
+@every_flow
+def test_what_one_density_costs_is_said_and_bounded(flow):
+    """Passes of the network: as many as parameters for the inverse flow, one for the others."""
+    settings, slow = FLOWS[flow](), flow == "iaf"
+    assert cost(flow, settings, 10, False) == []
+    for features in (11, 30):
+        told = cost(flow, settings, features, False)
+        assert len(told) == slow and all(f"iaf: one density takes {features} network passes" in line for line in told)
+    if slow:
+        with pytest.raises(UserError, match=r"--flow iaf: one density takes 31 network passes.*--force"):
+            cost(flow, settings, 31, False)
+    assert len(cost(flow, settings, 31, True)) == slow
+
+
+# ------------------------------------------------------------------------------------------------------- noisy training
+@pytest.mark.parametrize("through", ["data", "a summary network"])
+def test_the_noise_of_a_flow_is_fresh_in_every_epoch(through, monkeypatch):
+    """What the loop is handed; behind a summary network too, whose noise it is."""
+    sims = NORMAL.simulate(ROWS, 0, noise=False)
+    frame = framed(sims, Noise(np.eye(3), 0))
+    summary = None if through == "data" else train_regressor(sims, frame=frame, ensemble=1)
+    handed = {}
+
+    def stop(network, loss, train_rows, validation_rows, *rest, hooks):
+        handed.update(rows=train_rows, fresh=[hooks.fresh(epoch) for epoch in (0, 1, 0)])
+        raise StopIteration
+
+    monkeypatch.setattr(fit_module, "train", stop)
+    shapes = [(3,)] if summary is None else [summary.summary_shape]
+    with pytest.raises(StopIteration):
+        fit_flow(sims, frame, flow_recipe(TINY | {"support": "probit"}, ROWS, shapes), bench(), summary)
+    first, second, again = handed["fresh"]
+    for known, part, other in zip(handed["rows"][:2], first[:2], second[:2], strict=True):
+        assert (known == part).all() and (known == other).all()
+    assert (first[2] == again[2]).all() and (first[2] != second[2]).all() and (first[2] != handed["rows"][2]).all()
+
+
+def test_a_flow_trained_with_noise_gives_the_posterior_of_the_noisy_problem():
+    """The simulations hold none; p(theta | x) is as wide as the noise makes it."""
+    sims = NORMAL.simulate(2000, 0, noise=False)
+    frame = framed(sims, Noise(np.linalg.cholesky(NORMAL.covariance), 0))
+    given = {"flow": "maf", "ensemble": 1, "epochs": 30, "support": "probit", "layers": 1, "hidden": 16}
+    recipe = flow_recipe(TINY | given, 2000, [(3,)])
+    model = fit_flow(sims, frame, recipe, bench())
+    judged = NORMAL.simulate(300, 1)
+    rows, (means, covariance) = np.arange(300), NORMAL.posterior(judged.summaries[0].values)
+    exact = stats.multivariate_normal(cov=covariance).logpdf(judged.theta - means)
+    found = model.log_prob(replace(judged, noisy=True), rows, judged.theta, 1, 0)
+    assert (exact - found).mean() < 0.05
+    drawn = sampled(model, replace(judged, noisy=True), rows[:5], 2000).samples
+    np.testing.assert_allclose(drawn.std(axis=1), np.tile(np.sqrt(np.diag(covariance)), (5, 1)), rtol=0.15)

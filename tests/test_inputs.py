@@ -1,0 +1,364 @@
+"""From a catalog to what a network sees: scalings, noise, compression, gaps; and which rows a model has seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.decomposition import PCA
+
+from cosmoinfer import models
+from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.errors import UserError
+from cosmoinfer.models import compression
+from cosmoinfer.models.frame import as_read_by, choices, compressed
+from cosmoinfer.models.noise import Noise, read_noise
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.training import Training
+from tests.examples import (
+    NORMAL,
+    ROWS,
+    bench,
+    flow_of,
+    framed,
+    linear_gaussian,
+    of,
+    regressor_of,
+    sampled,
+    train_regressor,
+    with_maps,
+)
+
+
+# ----------------------------------------------------------------------------------------------------------- the frame
+def test_a_model_takes_its_own_test_rows_and_all_of_another_catalog():
+    model, sims, other = flow_of("maf", 2, 1, "probit"), linear_gaussian(2), linear_gaussian(2, 50, seed=1)
+    frame = model.frame
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(frame.rows(sims, part), frame.split.rows(sims.simulation, part))
+    np.testing.assert_array_equal(frame.rows(sims, None), frame.rows(sims, "test"))
+    assert set(sampled(model, sims, frame.rows(sims, None)[:3], 2).split) == {2}
+    assert len(frame.rows(sims, "all")) == ROWS
+    np.testing.assert_array_equal(frame.rows(other, None), np.arange(50))
+    np.testing.assert_array_equal(frame.rows(other, "test"), np.arange(50))
+    with pytest.raises(UserError, match="no row belongs to the train part"):
+        frame.rows(other, "train")
+    with pytest.raises(UserError, match="'tset' is not known; there are train, validation, test and all"):
+        frame.rows(sims, "tset")
+
+
+def test_a_renumbered_copy_of_a_training_row_is_recognised():
+    frame, sims, other = flow_of("maf", 2, 1, "probit").frame, linear_gaussian(2), linear_gaussian(2, 50, seed=1)
+    seen = frame.rows(sims, "train")[7]
+    theta, x = other.theta.copy(), other.summaries[0].values.copy()
+    theta[20], x[20] = sims.theta[seen], sims.summaries[0].values[seen]
+    mixed = of(theta, other.parameters, replace(other.summaries[0], values=x), name="mixed.h5")
+    with pytest.raises(
+        UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"
+    ):
+        frame.rows(mixed, None)
+    assert frame.rows(mixed, "train").tolist() == [20]
+    assert 20 not in frame.rows(mixed, "test") and len(frame.rows(mixed, "test")) == 49
+    unlabelled = of(None, None, replace(other.summaries[0], values=x))  # an observation has no theta to compare
+    assert np.flatnonzero(frame.trained_on(unlabelled, np.arange(50))).tolist() == [20]
+
+
+def test_an_observation_needs_no_parameters():
+    sims = linear_gaussian(2)
+    observation = of(None, None, Summary("data", "vector", sims.summaries[0].values[:2] + 0.01))
+    for model in (flow_of("maf", 2, 1, "probit"), flow_of("maf", 2, 1, "truncate"), regressor_of(2)):
+        model.frame.check(observation)
+        found = sampled(model, observation, model.frame.rows(observation, None), 20)
+        assert found.truth is None and found.log_prob_truth is None and found.samples.shape == (2, 20, 2)
+
+
+def test_data_of_another_shape_or_other_names_are_refused():
+    frame, sims = flow_of("maf", 2, 1, "probit").frame, linear_gaussian(2)
+    frame.check(sims)
+    values = sims.summaries[0].values
+    narrow = of(sims.theta, sims.parameters, Summary("data", "vector", values[:, :3]), name="narrow.h5")
+    with pytest.raises(UserError, match=r"narrow.h5: the model was trained on data of shape \(4,\) a row.*has \(3,\)"):
+        frame.check(narrow)
+    with pytest.raises(UserError, match=r"has \(4,\) and \(4,\)"):
+        frame.check(of(sims.theta, sims.parameters, *[Summary("data", "vector", values)] * 2))
+    swapped = of(sims.theta[:, ::-1], sims.parameters.take(["b", "a"]), sims.summaries[0])
+    with pytest.raises(UserError, match=r"infers a, b; this catalog has b, a"):
+        frame.check(swapped)
+
+
+def test_scalings_come_from_the_training_rows_alone():
+    sims = linear_gaussian(2)
+    frame = framed(sims)
+    held_out = np.concatenate([frame.split.rows(sims.simulation, part) for part in ("validation", "test")])
+    values = sims.summaries[0].values.copy()
+    values[held_out] += 100
+    other = framed(of(sims.theta, sims.parameters, replace(sims.summaries[0], values=values)))
+    for key, value in frame.inputs[0].arrays().items():
+        np.testing.assert_array_equal(other.inputs[0].arrays()[key], value)
+    np.testing.assert_array_equal(other.reference.weights, frame.reference.weights)
+    (train,) = frame.data(sims, frame.split.rows(sims.simulation, "train"))
+    np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-5)
+    lines = choices(frame, sims)
+    assert lines[-1] == "{} simulations train, {} validate, {} test".format(*frame.split.sizes)
+
+
+def test_a_catalog_is_read_for_a_model_as_its_own_was():
+    own = Reading(data=("maps",), infer=("a",), features=("0:3",))
+    assert as_read_by(own, Reading()) == own
+    assert as_read_by(own, Reading(drop_nonfinite=True)) == replace(own, drop_nonfinite=True)
+    assert as_read_by(own, Reading(data=("other",))) == replace(own, data=("other",))
+
+
+# --------------------------------------------------------------------------------------------------------------- noise
+@pytest.fixture
+def covariance(tmp_path):
+    """Writes an array as --noise wants it."""
+
+    def written(values):
+        np.save(tmp_path / "cov.npy", values)
+        return tmp_path / "cov.npy"
+
+    return written
+
+
+def test_noise_has_the_covariance_that_was_asked_for(covariance):
+    noise = read_noise(covariance(NORMAL.covariance), ((3,),), 0)
+    for drawn in (noise.fresh(40_000, 0), noise.fixed(np.arange(20_000))):
+        np.testing.assert_allclose(np.cov(drawn.T), NORMAL.covariance, atol=0.025)
+        np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.02)
+    variances = read_noise(covariance(np.array([4.0, 0.0, 1.0])), ((3,),), 0)
+    np.testing.assert_allclose(variances.fresh(20_000, 0).std(axis=0), [2, 0, 1], rtol=0.02)
+
+
+def test_the_noise_of_a_row_is_its_own_and_that_of_an_epoch_its_own():
+    noise, other = Noise(np.eye(3), 0), Noise(np.eye(3), 1)
+    many = noise.fixed(np.arange(10))
+    np.testing.assert_array_equal(noise.fixed(np.array([7, 2])), many[[7, 2]])
+    assert len(np.unique(many)) == 30
+    assert (other.fixed(np.arange(10)) != many).all()
+    np.testing.assert_array_equal(noise.fresh(10, 4), noise.fresh(10, 4))
+    assert (noise.fresh(10, 4) != noise.fresh(10, 5)).all()
+    assert (noise.fresh(10, 4) != other.fresh(10, 4)).all()
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3)])
+def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
+    """The same row keeps its noise at any position; an observation, and what is noisy already, has its own."""
+    sims = NORMAL.simulate(ROWS, 0, noise=False)
+    kind = "vector" if len(shape) == 1 else "profile"
+    values = sims.summaries[0].values.reshape(ROWS, *shape)
+    sims = of(sims.theta, sims.parameters, Summary("data", kind, values))
+    rows = np.arange(ROWS)
+    noise = Noise(np.linalg.cholesky(NORMAL.covariance), 0)
+    frame = framed(sims, noise)
+    (scale,) = (one.standardizer for one in frame.inputs)
+    (found,) = frame.data(sims, rows)
+    added = scale.inverse(found) - values
+    np.testing.assert_allclose(added.reshape(ROWS, 3), noise.fixed(rows), atol=1e-5)
+    np.testing.assert_array_equal(frame.data(sims.take(np.arange(5, 10)), np.array([2]))[0][0], found[7])
+    (plain,) = (one(values) for one in frame.inputs)
+    np.testing.assert_array_equal(frame.data(of(None, None, sims.summaries[0]), rows)[0], plain)
+    np.testing.assert_array_equal(frame.data(replace(sims, noisy=True), rows)[0], plain)
+    train = frame.split.rows(sims.simulation, "train")
+    np.testing.assert_allclose(found[train].reshape(len(train), -1).std(), 1, rtol=0.2)  # scaled with its noise
+
+
+def test_noise_on_what_is_noisy_already_would_not_be_heard():
+    sims = replace(NORMAL.simulate(ROWS, 0), noisy=True)
+    with pytest.raises(UserError, match="--noise: would not be heard beside --noisy"):
+        framed(sims, Noise(np.eye(3), 0))
+
+
+ROTATION = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (np.eye(2), r"has shape \(2, 2\); the data have 3 numbers a row"),
+        (np.ones(2), r"has shape \(2,\)"),
+        (np.array([[1.0, 0.5, 0], [0.4, 1, 0], [0, 0, 1]]), "must be finite and symmetric"),
+        (np.diag([1.0, np.nan, 1]), "must be finite and symmetric"),
+        (np.array([1.0, -1.0, 1.0]), "is no covariance: its eigenvalues run from -1 to 1"),
+        (np.array([[1.0, 2, 0], [2, 1, 0], [0, 0, 1]]), "its eigenvalues run from -1 to 3"),
+        (np.zeros((3, 3)), "is no covariance"),
+        (np.array(["a", "b", "c"]), "is no .npy file of numbers"),
+    ],
+)
+def test_what_is_no_covariance_is_told(covariance, values, complaint):
+    with pytest.raises(UserError, match=complaint) as error:
+        read_noise(covariance(values), ((3,),), 0)
+    assert "\n" not in str(error.value)
+
+
+def test_a_covariance_is_symmetric_but_for_rounding(covariance):
+    """As products of matrices are, where zero comes out as 1e-17 above the diagonal and 2e-17 below."""
+    noisy = np.diag([1.0, 1e4, 1e-4])
+    noisy[0, 1], noisy[1, 0] = 1e-15, -3e-15
+    assert read_noise(covariance(noisy), ((3,),), 0).root.shape == (3, 3)
+    turned = ROTATION @ np.diag([1.0, 1.0, 1.0]) @ ROTATION.T
+    assert read_noise(covariance(turned), ((3,),), 0).root.shape == (3, 3)
+
+
+def test_a_file_that_is_no_array_is_told(tmp_path):
+    (tmp_path / "text.npy").write_text("1 0 0")
+    (tmp_path / "empty.npy").write_bytes(b"")
+    np.savez(tmp_path / "several.npz", np.eye(3))
+    for name in ("text.npy", "empty.npy", "several.npz", "nowhere.npy"):
+        with pytest.raises(UserError, match=f"--noise .*{name}: is no .npy file of numbers"):
+            read_noise(tmp_path / name, ((3,),), 0)
+
+
+@pytest.mark.parametrize("shapes", [((3,), (3,)), ((1, 4, 4),)])
+def test_noise_is_for_one_vector_or_profile(covariance, shapes):
+    with pytest.raises(UserError, match="is for catalogs of one vector or profile"):
+        read_noise(covariance(np.eye(3)), shapes, 0)
+
+
+# --------------------------------------------------------------------------------------------------------- compression
+def test_principal_components_are_those_of_scikit_learn():
+    sims = linear_gaussian(6)
+    frame = framed(sims)
+    short = compressed(frame, sims, "pca:5", bench())
+    train = frame.split.rows(sims.simulation, "train")
+    (x,), (found,) = frame.data(sims, train), short.data(sims, train)
+    other = PCA(5, whiten=True).fit(x.astype(float))
+    expected = other.transform(x.astype(float))
+    signs = np.sign((expected * found).sum(axis=0))
+    np.testing.assert_allclose(found, signs * expected, atol=2e-3)
+    singular = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
+    kept = short.inputs[0].compression.kept
+    assert kept == pytest.approx(singular[:5].sum() / singular.sum(), rel=1e-5)
+    assert short.shapes == ((5,),)
+    assert f"pca:5 keeps {100 * kept:.1f} %" in " ".join(choices(short, sims))
+    held_out = frame.split.rows(sims.simulation, "test")
+    np.testing.assert_allclose(
+        short.data(sims, held_out)[0], signs * other.transform(frame.data(sims, held_out)[0].astype(float)), atol=2e-3
+    )
+
+
+def arc(rows: int = 300) -> Catalog:
+    """Five sixths of a circle, in six numbers: one parameter, and no straight line."""
+    angle = np.random.default_rng(0).uniform(0, 5 * np.pi / 3, (rows, 1))
+    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6)))[0][:, :2]
+    x = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) @ turn.T
+    return of(angle, Parameters.of(("angle",), [0.0], [5 * np.pi / 3]), Summary("data", "vector", x))
+
+
+def test_an_autoencoder_finds_the_curve_that_no_line_follows():
+    """Its code is the angle, told on held-out rows; the first principal component keeps about half."""
+    sims = arc()
+    frame = framed(sims)
+    line, curve = (compressed(frame, sims, text, bench()) for text in ("pca:1", "autoencoder:1"))
+    assert line.inputs[0].compression.kept < 0.75
+    assert curve.inputs[0].compression.kept > 0.95
+    test = frame.split.rows(sims.simulation, "test")
+    order = [abs(stats.spearmanr(one.data(sims, test)[0][:, 0], sims.theta[test, 0])[0]) for one in (line, curve)]
+    assert order[0] < 0.95 < 0.99 < order[1]
+    train = curve.data(sims, frame.split.rows(sims.simulation, "train"))[0]
+    np.testing.assert_allclose([train.mean(), train.std(ddof=1)], [0, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("text", ["pca:2", "autoencoder:2"])
+def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeypatch):
+    """After its file has been read, with the same seed, and whichever rows are asked for."""
+    monkeypatch.setattr(compression, "Training", lambda **_: Training(epochs=2))
+    sims = linear_gaussian(2)
+    made = [train_regressor(sims, frame=compressed(framed(sims), sims, text, bench()), ensemble=1) for _ in range(2)]
+    paths = [tmp_path / "one.h5", tmp_path / "two.h5"]
+    for path, model in zip(paths, made, strict=True):
+        models.write(path, model, {})
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    again, rows = models.read(paths[0]), np.arange(10)
+    np.testing.assert_array_equal(again.frame.data(sims, rows)[0], made[0].frame.data(sims, rows)[0])
+    np.testing.assert_array_equal(sampled(again, sims, rows, 20).samples, sampled(made[0], sims, rows, 20).samples)
+    alone = again.frame.data(sims, rows[3:4])[0]
+    np.testing.assert_allclose(alone, again.frame.data(sims, rows)[0][3:4], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("pca", "'pca' is not understood; expected pca:20 or autoencoder:8"),
+        ("ica:3", "'ica:3' is not understood"),
+        ("pca:0", "expected 1 to 4 numbers a row"),
+        ("pca:5", "expected 1 to 4 numbers a row"),
+    ],
+)
+def test_a_compression_that_cannot_be_is_told(text, complaint):
+    sims = linear_gaussian(2)
+    with pytest.raises(UserError, match=complaint):
+        compressed(framed(sims), sims, text, bench())
+
+
+def test_only_vectors_are_compressed():
+    sims = with_maps(periodic=True)
+    short = compressed(framed(sims), sims, "pca:1", bench())
+    assert short.shapes == ((1,), (1, 8, 8))
+    maps = of(sims.theta, sims.parameters, sims.summaries[1])
+    with pytest.raises(UserError, match="--compress pca:1: is for vectors, and there is none"):
+        compressed(framed(maps), maps, "pca:1", bench())
+
+
+# ----------------------------------------------------------------------------------------------------- what is missing
+SCATTER = 0.7
+
+
+def lossy(rows: int, masked: bool) -> tuple[Catalog, np.ndarray]:
+    """Four looks at theta ~ N(0, 1), each lost with even odds; and the exact posterior means (N,).
+
+    Without the mask the gaps are filled with the mean, and nobody is told.
+    """
+    random = np.random.default_rng(0)
+    theta = random.standard_normal((rows, 1))
+    x = theta + SCATTER * random.standard_normal((rows, 4))
+    lost = random.random((rows, 4)) < 0.5
+    lost[np.arange(rows), random.integers(4, size=rows)] = False
+    exact = np.where(lost, 0, x).sum(axis=1) / ((~lost).sum(axis=1) + SCATTER**2)
+    parameters = Parameters.of(("a",), prior=["normal"], mean=[0.0], std=[1.0])
+    return of(
+        theta, parameters, Summary("data", "vector", np.where(lost, np.nan if masked else 0, x), masked=masked)
+    ), exact
+
+
+def test_gaps_are_filled_with_the_mean_and_told_by_a_one():
+    sims, _ = lossy(ROWS, masked=True)
+    frame, values = framed(sims), sims.summaries[0].values
+    (found,) = frame.data(sims, np.arange(ROWS))
+    assert frame.shapes == ((8,),) and np.isfinite(found).all()
+    np.testing.assert_array_equal(found[:, 4:], np.isnan(values))
+    assert (found[:, :4][np.isnan(values)] == 0).all()
+    train = frame.split.rows(sims.simulation, "train")
+    expected = (values - np.nanmean(values[train], axis=0)) / np.nanstd(values[train], axis=0)
+    np.testing.assert_allclose(found[:, :4], np.nan_to_num(expected), atol=1e-5)
+    assert np.isfinite(frame.references(sims, np.arange(ROWS))).all()
+
+
+def test_a_network_that_sees_the_gaps_comes_near_the_exact_mean():
+    excess = []
+    for masked in (True, False):
+        sims, exact = lossy(2000, masked)
+        model = train_regressor(sims, loss="mse", ensemble=1, epochs=40, hidden=32)
+        test = model.frame.split.rows(sims.simulation, "test")
+        excess.append(((model.means(sims, test)[:, 0] - exact[test]) ** 2).mean())
+    assert excess[0] < 0.012 and excess[1] > 2 * excess[0]
+
+
+def test_gaps_are_not_for_a_model_of_whole_rows():
+    sims, model = linear_gaussian(2), regressor_of(2)
+    values = sims.summaries[0].values.copy()
+    values[3, 1] = np.nan
+    gappy = of(sims.theta, sims.parameters, Summary("data", "vector", values, masked=True), name="gappy.h5")
+    with pytest.raises(UserError, match=r"gappy.h5: .*--missing mask, and the model was trained without"):
+        model.frame.check(gappy)
+
+
+def test_gaps_meet_compression_noise_and_files(tmp_path):
+    sims, _ = lossy(ROWS, masked=True)
+    frame = compressed(framed(sims, Noise(0.1 * np.eye(4), 0)), sims, "pca:6", bench())
+    model = train_regressor(sims, frame=frame, ensemble=1)
+    models.write(tmp_path / "model.h5", model, {})
+    found = sampled(models.read(tmp_path / "model.h5"), sims, [0, 1, 2], 20)
+    np.testing.assert_array_equal(found.samples, sampled(model, sims, [0, 1, 2], 20).samples)
+    assert np.isfinite(found.samples).all() and np.isfinite(found.log_prob).all()

@@ -1,0 +1,127 @@
+"""Models of maps, and of several summaries at once; the symmetries of their boxes in training."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cosmoinfer import models
+from cosmoinfer.models import FlowModel
+from cosmoinfer.models.flow import fit as flow_fit
+from cosmoinfer.models.regressor import fit as regressor_fit
+from cosmoinfer.training import stacked
+from tests.examples import check_same_row, framed, of, sampled, train_flow, train_regressor, with_maps
+
+
+def test_vectors_and_maps_meet_in_one_model(tmp_path):
+    sims = with_maps(periodic=True)
+    given = {"ensemble": 2, "epochs": 1, "batch_size": 20}
+    for number, model in enumerate(
+        (
+            train_flow(sims, support="probit", embedding_features=4, **given),
+            train_regressor(sims, layers=1, hidden=4, **given),
+        )
+    ):
+        models.write(tmp_path / f"{number}.h5", model, {})
+        found = sampled(models.read(tmp_path / f"{number}.h5"), sims, [0, 3], 20)
+        check_same_row(found, sampled(model, sims, [0, 3], 20))
+        assert found.samples.shape == (2, 20, 2)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_maps_wrap_only_where_the_catalog_says_so(periodic):
+    """The shift is by one cell of the coarsest map: a periodic network must not notice."""
+    whole = with_maps(periodic)
+    sims = of(whole.theta, whole.parameters, whole.summaries[1])
+    rolled = of(sims.theta, sims.parameters, replace(sims.summaries[0], values=np.roll(sims.summaries[0].values, 4, 3)))
+    rows = np.arange(5)
+    for model in (
+        train_flow(sims, support="probit", ensemble=1, batch_size=10, learning_rate=0.05),
+        train_regressor(sims, ensemble=1, batch_size=10, hidden=4, layers=1),
+    ):
+        here, there = (
+            model.log_prob(one, rows, sims.theta[rows], 1, 0)
+            if isinstance(model, FlowModel)
+            else sampled(model, one, rows, 1).mean
+            for one in (sims, rolled)
+        )
+        assert np.allclose(here, there, rtol=1e-4, atol=1e-4) == periodic, model.kind
+
+
+# ---------------------------------------------------------------------------------------------------------- symmetries
+class Handed(Exception):
+    """What the training loop would have been given."""
+
+
+@pytest.fixture(params=["flow", "regressor"])
+def handed(request, monkeypatch):
+    """A function: catalog, settings -> training rows, validation rows, hooks, and how many parts precede the data."""
+
+    def stop(network, loss, train_rows, validation_rows, *rest, hooks=None):
+        raise Handed(train_rows, validation_rows, hooks or rest[-1])
+
+    train, own = (train_flow, {"support": "probit"}) if request.param == "flow" else (train_regressor, {"layers": 1})
+
+    def of_training(sims, **given):
+        for module in (flow_fit, regressor_fit):
+            monkeypatch.setattr(module, "train", stop)
+        with pytest.raises(Handed) as caught:
+            train(sims, batch_size=20, hidden=4, **own | given)
+        return *caught.value.args, 2 if request.param == "flow" else 1
+
+    return of_training
+
+
+def test_symmetries_move_the_maps_of_training_batches_and_nothing_else(handed):
+    """Each row by a symmetry of its own, the same pixels elsewhere; all that is no map stays, and so do other rows."""
+    sims = with_maps(periodic=True)
+    rows, validation, hooks, known = handed(sims, ensemble=2)
+    frame = framed(sims)
+    held_out = frame.data(sims, frame.split.rows(sims.simulation, "validation"))
+    for part, expected in zip(validation[known:], held_out, strict=True):
+        np.testing.assert_array_equal(part, expected)
+    batch = tuple(stacked(part, 2) for part in rows)
+    moved = hooks.augment(batch, hooks.streams)
+    for part, other in zip(batch[:-1], moved[:-1], strict=True):
+        assert (part == other).all()
+    maps, turned = batch[-1].flatten(1), moved[-1].flatten(1)
+    np.testing.assert_array_equal(np.sort(maps), np.sort(turned))
+    assert (maps != turned).any(dim=1).float().mean() > 0.9
+    assert (turned[: len(rows[0])] != turned[len(rows[0]) :]).any()  # each member by its own stream
+    assert (hooks.augment(batch, hooks.streams)[-1] != moved[-1]).any()
+
+
+def test_a_member_is_moved_as_it_would_be_alone(handed):
+    sims, turned = with_maps(periodic=True), []
+    for members in (1, 2):
+        rows, _, hooks, _ = handed(sims, ensemble=members)
+        turned.append(hooks.augment(tuple(stacked(part, members) for part in rows), hooks.streams)[-1][: len(rows[0])])
+    np.testing.assert_array_equal(*turned)
+
+
+def test_nothing_is_moved_where_there_is_no_symmetry_or_none_is_wanted(handed):
+    sims = with_maps(periodic=True)
+    assert handed(sims, augment="none")[2].augment is None
+    assert handed(of(sims.theta, sims.parameters, sims.summaries[0]))[2].augment is None
+    assert handed(sims)[2].augment is not None
+
+
+@pytest.mark.parametrize("train", [train_flow, train_regressor])
+def test_a_training_with_symmetries_is_another_one_and_the_same_again(train):
+    sims = with_maps(periodic=True)
+    given = {"ensemble": 1, "epochs": 2, "batch_size": 20, "hidden": 4}
+    given |= {"support": "probit"} if train is train_flow else {"layers": 1}
+    auto, again, none = (train(sims, augment=name, **given).stacks[0].history for name in ("auto", "auto", "none"))
+    np.testing.assert_array_equal(auto.train, again.train)
+    assert (auto.train != none.train).all()
+
+
+def test_a_summary_network_has_used_the_symmetries_up():
+    """A flow behind it sees numbers, which have none."""
+    sims = with_maps(periodic=True)
+    summary = train_regressor(sims, ensemble=1, epochs=1, batch_size=20, hidden=4, layers=1)
+    one, other = (
+        train_flow(sims, summary=summary, ensemble=1, epochs=1, support="probit", flow="maf", augment=name)
+        for name in ("auto", "none")
+    )
+    np.testing.assert_array_equal(one.stacks[0].history.train, other.stacks[0].history.train)

@@ -1,0 +1,60 @@
+"""Recipes: what was said is laid over the defaults, what cannot be is refused, the command line says the same names."""
+
+import dataclasses
+
+import pytest
+
+from cosmoinfer import training
+from cosmoinfer.catalog import Reading
+from cosmoinfer.cli.options import ReadingOptions, TrainingOptions
+from cosmoinfer.errors import UserError
+from cosmoinfer.models.flow import flow_recipe
+from cosmoinfer.models.options import override
+from cosmoinfer.models.regressor import regressor_recipe
+from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.networks.mlp import MLP
+from cosmoinfer.training import Training
+
+
+def test_an_unknown_setting_lists_those_that_there_are():
+    with pytest.raises(UserError, match=r"^--flow maf has no --bins; it has --layers, --hidden, --blocks, --dropout"):
+        flow_recipe({"flow": "maf", "bins": 4}, 100, [(3,)])
+    with pytest.raises(UserError, match=r"--network linear has no --hidden"):
+        regressor_recipe({"network": "linear", "hidden": 4}, 100, [(3,)])
+    with pytest.raises(UserError, match=r"training has no --batch-sise; it has --epochs, --batch-size"):
+        override(Training(), {"batch_sise": 3}, "training")
+    with pytest.raises(UserError, match=r"no embedding to set"):
+        flow_recipe({"embedding_layers": 3}, 100, [(3,)])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"flow": "glov"}, "--flow: 'glov' is not known; there are realnvp, maf, iaf"),
+        ({"support": "box"}, "--support: 'box' is not known"),
+        ({"embedding": "gnn"}, "--embedding: 'gnn' is not known"),
+        ({"activation": "swish"}, "--activation: 'swish' is not known"),
+        ({"layers": 0}, "--layers: expected at least 1"),
+        ({"dropout": 1.0}, r"--dropout: expected a share in \[0, 1\)"),
+        ({"ensemble": -1}, "--ensemble: expected at least 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(given, message):
+    with pytest.raises(UserError, match=message):
+        flow_recipe(given, 100, [(3,)])
+
+
+def test_what_was_given_is_taken_and_the_rest_is_left():
+    assert override(MLP(), {"hidden": 7, "layers": None}, "mlp") == MLP(hidden=7)
+    recipe = flow_recipe(
+        {"flow": "nsf", "bins": 5, "epochs": 7, "ensemble": 2, "embedding_hidden": 9}, 100, [(1, 8, 8)]
+    )
+    (stack,) = recipe.stacks
+    assert (stack.flow, stack.settings.bins, stack.training.epochs, recipe.ensemble) == ("nsf", 5, 7, 2)
+    assert stack.embedding == (("cnn", CNN(hidden=9)),)
+
+
+@pytest.mark.parametrize(("options", "settings"), [(TrainingOptions, training.Training), (ReadingOptions, Reading)])
+def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options, settings):
+    said, there = ({field.name for field in dataclasses.fields(one)} for one in (options, settings))
+    assert said == there

@@ -1,0 +1,295 @@
+"""Networks that regress the parameters: mixtures of normals in a box, baselines, and what a network did not find."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import integrate, special, stats
+from sklearn.linear_model import RidgeCV
+
+from cosmoinfer import models
+from cosmoinfer.catalog import Catalog, Summary
+from cosmoinfer.errors import UserError
+from cosmoinfer.losses import LOSSES
+from cosmoinfer.models import RegressorModel
+from cosmoinfer.models.noise import Noise
+from cosmoinfer.models.regressor import collapsed, fit_regressor, regressor_recipe
+from cosmoinfer.models.regressor import fit as fit_module
+from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
+from cosmoinfer.networks.baselines import BASELINES, PENALTIES
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.scaling import Support
+from tests.examples import (
+    NORMAL,
+    ROWS,
+    TINY,
+    agree,
+    bench,
+    box,
+    cells,
+    check_same_row,
+    framed,
+    linear_gaussian,
+    of,
+    regressor_of,
+    sampled,
+    train_regressor,
+)
+
+every_width = pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.head != "point"])
+
+
+def normals(model: RegressorModel, sims: Catalog, row: int) -> Normals:
+    (raw,) = model._raw(sims, np.array([row]))
+    (found,) = model._normals(raw)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------- mixtures of normals
+@every_width
+def test_the_moments_of_a_regressor_are_those_of_its_mixture(loss):
+    model, sims = regressor_of(2, loss), linear_gaussian(2)
+    found = sampled(model, sims, np.arange(4), 10)
+    for row in range(4):
+        mixture = normals(model, sims, row)
+        if model.head == "widths":
+            variances = mixture.widths**2
+        else:
+            covariances = np.linalg.inv(mixture.factors @ mixture.factors.transpose(0, 2, 1))
+            variances = np.diagonal(covariances, axis1=1, axis2=2)
+        mean = mixture.means.mean(axis=0)
+        np.testing.assert_allclose(found.mean[row], mean)
+        np.testing.assert_allclose(
+            found.std[row], np.sqrt((variances + mixture.means**2).mean(axis=0) - mean**2), rtol=1e-5
+        )
+        assert np.ptp(mixture.means, axis=0).min() > 0
+
+
+@every_width
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_density_of_a_regressor_is_one_and_draws_follow_it(size, loss):
+    model, sims, steps = regressor_of(size, loss), linear_gaussian(size), {1: 2000, 2: 320}[size]
+    parameters = model.frame.parameters
+    theta, volumes, edges = cells(Support("truncate", parameters, np.zeros(size), np.ones(size)), steps)
+    found, mixture = sampled(model, sims, [3], 4000), normals(model, sims, 3)
+    log_mass = mixture.log_prob(found.samples[0]) - found.log_prob[0]
+    np.testing.assert_allclose(log_mass, log_mass[0], atol=1e-5)
+    mass = np.exp(mixture.log_prob(theta) - log_mass[0]) * volumes
+    error = 0.0 if found.log_norm_error is None else found.log_norm_error[0]
+    assert (found.log_norm_error is None) == (model.head == "widths")
+    assert mass.sum() == pytest.approx(1, abs=1e-3 + 5 * error)
+    assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
+    z = np.where(np.array(parameters.prior) == "log-uniform", np.log(found.samples[0]), found.samples[0])
+    for column in range(size):
+        share = mass.reshape([steps] * size).sum(axis=tuple(c for c in range(size) if c != column))
+        counts = np.histogram(z[:, column], edges[:: steps // 40, column])[0]
+        assert agree(counts, 4000 * share.reshape(40, -1).sum(axis=1) / mass.sum())
+
+
+@pytest.mark.parametrize("beyond", [-45, -12, -3, 0, 0.5, 1, 4, 13, 46])
+def test_normals_far_outside_the_box_are_cut_exactly(beyond):
+    """A mean many widths below or above the box: draws and density follow the tail, which piles up on no edge."""
+    low, high = box(1).low[0], box(1).high[0]
+    width = high - low
+    mixture = IndependentNormals(
+        box(1), np.full(3, 1 / 3), np.full((3, 1), low + beyond * width), np.full((3, 1), width)
+    )
+    draws = mixture.draw(4000, np.random.default_rng(0)).samples[:, 0]
+    grid = np.linspace(low, high, 4001)
+    cumulative = integrate.cumulative_trapezoid(np.exp(mixture.log_prob(grid[:, None])), grid, initial=0)
+    assert cumulative[-1] == pytest.approx(1, abs=1e-3)
+    assert stats.kstest(np.interp(draws, grid, cumulative), "uniform").pvalue > 1e-4
+    assert len(np.unique(draws)) > 3900
+
+
+def test_correlated_normals_are_those_of_scipy():
+    """Density, moments and draws of a mixture of two, the box far away."""
+    covariances = np.array([[[1.0, 0.7], [0.7, 2.0]], [[0.5, -0.3], [-0.3, 0.4]]])
+    means, weights = np.array([[0.0, 1.0], [2.0, -1.0]]), np.array([0.3, 0.7])
+    factors = np.linalg.cholesky(np.linalg.inv(covariances))
+    mixture = CorrelatedNormals(Parameters.of(("a", "b"), [-50, -50], [50, 50]), weights, means, factors)
+    found = mixture.draw(20_000, np.random.default_rng(0))
+    terms = [stats.multivariate_normal(*one).logpdf(found.samples) for one in zip(means, covariances, strict=True)]
+    expected = special.logsumexp(terms, axis=0, b=weights[:, None])
+    np.testing.assert_allclose(mixture.log_prob(found.samples), expected)
+    assert found.log_mass == 0
+    np.testing.assert_allclose(found.samples.mean(axis=0), mixture.mean, atol=0.04)
+    np.testing.assert_allclose(found.samples.std(axis=0), mixture.std, rtol=0.02)
+    away = means - weights @ means
+    exact = np.einsum("m,mij->ij", weights, covariances) + np.einsum("m,mi,mj->ij", weights, away, away)
+    np.testing.assert_allclose(np.cov(found.samples.T), exact, atol=0.06)
+
+
+def test_gaussian_nll_finds_the_exact_correlated_posterior():
+    """Of a linear model with normal noise, its parameters in very different units: mean, widths and correlation."""
+    sims, units = NORMAL.simulate(2500, 0), np.array([0.01, 30.0])
+    parameters = Parameters.of(("a", "b"), prior=["normal"] * 2, mean=np.zeros(2), std=units)
+    sims = of(sims.theta * units, parameters, *sims.summaries)
+    given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 2, "epochs": 40, "learning_rate": 0.02}
+    model = train_regressor(sims, loss="gaussian-nll", **given)
+    rows = model.frame.split.rows(sims.simulation, "test")
+    found = sampled(model, sims, rows[:3], 4000)
+    means, covariance = NORMAL.posterior(sims.summaries[0].values[rows])
+    means, covariance = means * units, covariance * np.outer(units, units)
+    widths = np.sqrt(np.diag(covariance))
+    assert (np.abs(model.means(sims, rows) - means) < 0.25 * widths).all()
+    np.testing.assert_allclose(found.std, np.tile(widths, (3, 1)), rtol=0.1)
+    correlation = covariance[0, 1] / widths.prod()
+    assert abs(correlation) > 0.2  # or the question was none
+    for draws in found.samples:
+        assert np.corrcoef(draws.T)[0, 1] == pytest.approx(correlation, abs=0.08)
+    exact = stats.multivariate_normal(cov=covariance).logpdf(sims.theta[rows] - means)
+    own = [normals(model, sims, row).log_prob(sims.theta[row : row + 1])[0] for row in rows]
+    assert (exact - own).mean() < 0.02
+
+
+# ------------------------------------------------------------------------------------------- what a regressor predicts
+def test_a_point_regressor_gives_points_only():
+    found = sampled(regressor_of(2, "mse"), linear_gaussian(2), [0, 1], 100)
+    assert found.mean.shape == (2, 2)
+    assert found.samples is found.log_prob is found.log_prob_truth is found.std is None
+
+
+def test_a_regressor_predicts_in_catalog_units():
+    """x that says nothing: the mean of theta itself, for the log-uniform parameter too."""
+    sims = linear_gaussian(2, rows=2000, seed=5)
+    noise = np.random.default_rng(0).standard_normal((2000, 2))
+    sims = of(sims.theta, sims.parameters, Summary("data", "vector", noise))
+    model = train_regressor(sims, network="linear", loss="mse", epochs=40, layers=None, hidden=None, learning_rate=0.02)
+    rows = model.frame.split.rows(sims.simulation, "train")
+    np.testing.assert_allclose(
+        sampled(model, sims, rows, 1).mean.mean(axis=0), sims.theta[rows].mean(axis=0), rtol=0.02
+    )
+
+
+def test_the_draws_of_a_regressor_do_not_depend_on_other_rows():
+    model, sims = regressor_of(6), linear_gaussian(6)
+    alone, among = sampled(model, sims, [7], 200), sampled(model, sims, range(200), 200)
+    check_same_row(alone, among.take(np.array([7])))
+
+
+def test_a_summary_is_the_mean_and_the_log_width_of_the_mixture():
+    model, sims, rows = regressor_of(2), linear_gaussian(2), np.arange(5)
+    found = sampled(model, sims, rows, 1)
+    expected = np.concatenate([(found.mean - model.shift) / model.scale, np.log(found.std / model.scale)], axis=1)
+    np.testing.assert_allclose(model.summarise(sims, rows), expected, atol=1e-5)
+    points = regressor_of(2, "mse")
+    assert points.summarise(sims, rows).shape == (5, *points.summary_shape) == (5, 2)
+
+
+# ------------------------------------------------------------------------------------------ baselines, and what is lost
+def baseline(name: str, sims: Catalog) -> RegressorModel:
+    recipe = regressor_recipe({"network": name}, ROWS, [one.shape for one in sims.summaries])
+    return fit_regressor(sims, framed(sims), recipe, bench())
+
+
+def test_ridge_is_that_of_scikit_learn_and_the_reference_of_every_model():
+    sims = linear_gaussian(2)
+    model, rows = baseline("ridge", sims), np.arange(ROWS)
+    train = model.frame.split.rows(sims.simulation, "train")
+    (x,) = model.frame.data(sims, rows)
+    other = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(x[train].astype(float), sims.theta[train])
+    found = model.means(sims, rows)
+    np.testing.assert_allclose(found, other.predict(x.astype(float)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(model.frame.parameters.clip(found), model.frame.references(sims, rows), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_gives_means_only_and_comes_back_from_its_file(name, tmp_path):
+    sims = linear_gaussian(2)
+    model, rows = baseline(name, sims), np.arange(5)
+    found = sampled(model, sims, rows, 10)
+    assert found.mean.shape == (5, 2)
+    assert found.samples is found.log_prob is found.std is None
+    np.testing.assert_allclose(found.mean, model.means(sims, rows), rtol=1e-6)
+    models.write(tmp_path / "baseline.h5", model, {})
+    again = sampled(models.read(tmp_path / "baseline.h5"), sims, rows, 10)
+    np.testing.assert_array_equal(again.mean, found.mean)
+    (history,) = models.histories(model).values()
+    parts = [model.frame.split.rows(sims.simulation, part) for part in ("train", "validation")]
+    errors = [(((model.means(sims, part) - sims.theta[part]) / model.scale) ** 2).mean() for part in parts]
+    assert [history.train[0, 0], history.validation[0, 0]] == pytest.approx(errors, rel=1e-4)
+
+
+def test_trees_find_what_a_line_cannot():
+    random = np.random.default_rng(0)
+    theta = random.uniform(-1, 1, (600, 1))
+    x = np.concatenate([np.abs(theta), np.sign(theta)], axis=1) + 0.05 * random.standard_normal((600, 2))
+    sims = of(theta**2, Parameters.of(("a",), [0.0], [1.0]), Summary("data", "vector", x))
+    rows = np.arange(600)
+    wrong = {name: (baseline(name, sims).means(sims, rows) - sims.theta).std() for name in BASELINES}
+    assert wrong["trees"] < 0.7 * wrong["ridge"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"loss": "moment"}, "--network ridge: minimises the squared error; --loss mse is all it has"),
+        ({"ensemble": 2}, "--network ridge: is solved, not trained, and has no --ensemble"),
+        ({"batch_size": 2}, "has no --batch-size"),
+    ],
+)
+def test_a_baseline_has_nothing_to_descend(given, message):
+    with pytest.raises(UserError, match=message):
+        regressor_recipe({"network": "ridge"} | given, 100, [(3,)])
+
+
+def test_parameters_of_which_the_data_say_nothing_are_told():
+    """The second one is somebody else's."""
+    sims = linear_gaussian(2, rows=600)
+    theta = sims.theta.copy()
+    theta[:, 1] = np.random.default_rng(0).permutation(theta[:, 1])
+    mixed = of(theta, sims.parameters, *sims.summaries)
+    for fit in (lambda some: train_regressor(some, epochs=10, ensemble=1), lambda some: baseline("ridge", some)):
+        assert collapsed(fit(sims), sims) == ()
+        assert collapsed(fit(mixed), mixed) == ("b",)
+
+
+def test_a_warm_up_minimises_the_squared_error_whatever_the_loss_and_then_the_loss():
+    curves = [
+        train_regressor(linear_gaussian(2), loss=loss, ensemble=1, epochs=5, warm_up=3).stacks[0].history.train[:, 0]
+        for loss in ("moment", "moment-log")
+    ]
+    np.testing.assert_array_equal(curves[0][:3], curves[1][:3])
+    assert (curves[0][3:] != curves[1][3:]).all()
+    with pytest.raises(UserError, match="--warm-up 1: this loss has no gentler one"):
+        train_regressor(linear_gaussian(2), loss="mse", warm_up=1)
+
+
+# ------------------------------------------------------------------------------------------------------ noisy training
+def test_noise_is_fresh_in_every_epoch_and_judged_with_one_draw(monkeypatch):
+    """What the loop is handed: training rows that differ from epoch to epoch, the same for the same seed."""
+    sims = NORMAL.simulate(ROWS, 0, noise=False)
+    recipe = regressor_recipe(TINY | {"network": "linear", "layers": None, "hidden": None}, ROWS, [(3,)])
+    handed = []
+
+    def stop(network, loss, train_rows, validation_rows, *rest, **hooks):
+        fresh = [rest[-1].fresh(epoch)[1].numpy() for epoch in (0, 1, 0)]
+        handed.append((train_rows[1].numpy(), validation_rows[1].numpy(), fresh))
+        raise StopIteration
+
+    monkeypatch.setattr(fit_module, "train", stop)
+    for seed in (0, 0, 1):
+        with pytest.raises(StopIteration):
+            fit_regressor(sims, framed(sims, Noise(np.eye(3), seed)), recipe, bench())
+    (train, validation, (first, second, again)), twice, other = handed
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, twice[2][0])
+    np.testing.assert_array_equal(validation, twice[1])
+    for one in (second, train, other[2][0]):
+        assert (first != one).all()
+    assert (validation != other[1]).all()
+
+
+def test_a_regressor_trained_with_noise_is_as_wide_as_the_noise_makes_it():
+    """The simulations hold none; a posterior from one draw a simulation would be learned by heart."""
+    sims = NORMAL.simulate(2000, 0, noise=False)
+    frame = framed(sims, Noise(np.linalg.cholesky(NORMAL.covariance), 0))
+    given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 1, "epochs": 25, "learning_rate": 0.02}
+    model = train_regressor(sims, frame=frame, loss="gaussian-nll", **given)
+    judged = replace(NORMAL.simulate(20, 1), noisy=True)
+    means, covariance = NORMAL.posterior(judged.summaries[0].values)
+    found = sampled(model, judged, np.arange(20), 10)
+    widths = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(found.std, np.tile(widths, (20, 1)), rtol=0.1)
+    assert (np.abs(found.mean - means) < 0.3 * widths).all()
