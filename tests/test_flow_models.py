@@ -43,8 +43,13 @@ from tests.examples import (
 )
 
 every_flow = pytest.mark.parametrize("flow", FLOWS)
-every_support = pytest.mark.parametrize("support", SUPPORTS)
-every_ensemble = pytest.mark.parametrize("members", [1, 3])
+WAYS = [(flow, support) for flow in MIXED for support in SUPPORTS]  # a support does not know the flow: two will do
+WAYS += [(flow, "probit") for flow in FLOWS if flow not in MIXED]
+every_way = pytest.mark.parametrize(("flow", "support"), WAYS)
+every_ensemble = pytest.mark.parametrize(
+    ("flow", "support", "members"),
+    [(*way, members) for way in WAYS for members in ([1, 3] if way[0] in MIXED else [3])],
+)
 
 
 def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
@@ -58,9 +63,7 @@ def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
 
 
 # -------------------------------------------------------------------------------------------- densities and their draws
-@every_flow
 @every_ensemble
-@every_support
 @pytest.mark.parametrize("size", [1, 2])
 def test_the_density_over_the_box_is_one_and_draws_follow_it(flow, members, support, size):
     model, sims, steps = flow_of(flow, size, members, support), linear_gaussian(size), {1: 2000, 2: 160}[size]
@@ -81,9 +84,7 @@ def test_the_density_over_the_box_is_one_and_draws_follow_it(flow, members, supp
         assert agree(counts, len(z) * share.reshape(40, -1).sum(axis=1) / mass.sum())
 
 
-@every_flow
 @every_ensemble
-@every_support
 def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members, support):
     """By importance sampling from a Student-t on the line, where the draws are and wider."""
     model, sims, count = flow_of(flow, 6, members, support), linear_gaussian(6), 20_000
@@ -111,9 +112,7 @@ def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members,
         np.testing.assert_array_less(np.abs((z**power).mean(axis=0) - expected), 5 * error + 10 * lost)
 
 
-@every_flow
 @every_ensemble
-@every_support
 @pytest.mark.parametrize("size", [1, 2, 6])
 def test_every_draw_lies_in_the_box(flow, members, support, size):
     model, sims = flow_of(flow, size, members, support), linear_gaussian(size)
@@ -124,8 +123,7 @@ def test_every_draw_lies_in_the_box(flow, members, support, size):
     assert (found.log_norm_error is None) == (support != "truncate")
 
 
-@every_flow
-@every_support
+@every_way
 def test_the_log_prob_of_a_file_is_that_of_the_model(flow, support):
     """At the draws, at the truths, and -inf outside the box."""
     model, sims = flow_of(flow, 2, 3, support), linear_gaussian(2)
@@ -259,8 +257,7 @@ def test_a_member_of_a_larger_ensemble_is_the_same_member(flow):
 
 
 # ---------------------------------------------------------------------------------------------------------- the streams
-@every_flow
-@every_support
+@every_way
 def test_the_draws_of_a_row_do_not_depend_on_other_rows(flow, support):
     model, sims = flow_of(flow, 2, 3, support), linear_gaussian(2)
     alone, among = sampled(model, sims, [7], 200), sampled(model, sims, range(10), 200)

@@ -26,33 +26,44 @@ INITIAL_ROWS = 1024  # from which what starts from data does: a regression on th
 
 def fit_density(catalog: Catalog, frame: Frame, recipe: DensityRecipe, bench: Bench) -> DensityModel:
     """One flow ensemble by maximum likelihood; the validation rows say which log densities are typical."""
-    frame = _unfloored(frame)
-    if not recipe.conditional:
-        frame = replace(frame, parameters=Parameters.of(()))
+    frame, condition = _unfloored(frame), None
     rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
+    if recipe.conditional:
+        condition = fit_support("truncate", frame.parameters, catalog.training()[1][rows[0]])
+    else:
+        frame = replace(frame, parameters=Parameters.of(()))
     scaled = [frame.data(catalog, some)[0] for some in rows]
     jitter = fit_jitter(scaled[0])
     if jitter is not None:
         bench.say(jitter.told)
-    condition = None
-    if recipe.conditional:
-        _, theta = catalog.training()
-        condition = fit_support("truncate", frame.parameters, theta[rows[0]])
     unknown = Typicality(np.zeros(1), np.zeros(1))
-    blank = DensityModel(frame, condition, jitter, (), uniform(recipe.ensemble), unknown, unknown)
-    contexts = [blank.contexts(None if catalog.theta is None else catalog.theta[some], catalog.path) for some in rows]
-    known = [_known(frame, catalog, some, context) for some, context in zip(rows, contexts, strict=True)]
-    noisy = [
-        one if jitter is None else one + jitter.fixed(catalog.index[some])
-        for one, some in zip(scaled, rows, strict=True)
-    ]
-    parts = [bench.tensors(*one, data) for one, data in zip(known, noisy, strict=True)]
+    model = DensityModel(frame, condition, jitter, (), uniform(recipe.ensemble), unknown, unknown)
+    model = replace(model, stacks=(_fit_stack(catalog, model, recipe, rows, scaled, bench),))
+    contexts = _contexts(model, catalog, rows[1])
+    judged = model.judge(catalog, rows[1], lambda done, total: None)
+    typicality, shape = (fit_typicality(values, contexts) for values in judged)
+    return replace(model, typicality=typicality, shape=shape)
+
+
+def _fit_stack(
+    catalog: Catalog,
+    model: DensityModel,
+    recipe: DensityRecipe,
+    rows: list[np.ndarray],
+    scaled: list[np.ndarray],
+    bench: Bench,
+) -> Stack[DensityFlow]:
+    """The members side by side; rows, scaled: of the training and the validation part."""
+    frame, jitter = model.frame, model.jitter
+    known = [_known(model, catalog, some) for some in rows]
+    fixed = [0.0 if jitter is None else jitter.fixed(catalog.index[some]) for some in rows]
+    parts = [bench.tensors(*one, data + noise) for one, data, noise in zip(known, scaled, fixed, strict=True)]
 
     def fresh(epoch: int) -> tuple[np.ndarray, ...]:
         assert jitter is not None
         return (scaled[0] + jitter.draw(len(rows[0]), seeding.generator(bench.seed, "jitter", epoch)),)
 
-    size = 0 if contexts[0] is None else contexts[0].shape[1]
+    size = 0 if model.condition is None else len(frame.parameters)
     config = density_config(recipe.flow, asdict(recipe.settings), frame.shapes[0], frame.periodic[0], size)
     network = build_density(config, generators(bench.seed, "initialise", recipe.ensemble)).to(bench.device)
     start = tuple(stacked(part[:INITIAL_ROWS], recipe.ensemble) for part in parts[0])
@@ -62,11 +73,7 @@ def fit_density(catalog: Catalog, frame: Frame, recipe: DensityRecipe, bench: Be
     order = generators(bench.seed, "order", recipe.ensemble)
     loss = Loss(_minus_log_prob, losses.mean)
     history = train(network, loss, parts[0], parts[1], recipe.training, order, bench.listen, hooks=hooks)
-    stacks = (Stack(config, recipe.ensemble, network, history),)
-    model = replace(blank, stacks=stacks)
-    judged = model.judge(catalog, rows[1], lambda done, total: None)
-    typicality, shape = (fit_typicality(values, contexts[1]) for values in judged)
-    return replace(model, typicality=typicality, shape=shape)
+    return Stack(config, recipe.ensemble, network, history)
 
 
 def _unfloored(frame: Frame) -> Frame:
@@ -80,11 +87,15 @@ def _unfloored(frame: Frame) -> Frame:
     return replace(frame, inputs=(replace(own, standardizer=scale),))
 
 
-def _known(frame: Frame, catalog: Catalog, rows: np.ndarray, contexts: np.ndarray | None) -> tuple[np.ndarray, ...]:
+def _known(model: DensityModel, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
     """What comes before the data in a batch: the scaling's log-determinant (n, 1), and the condition, if any."""
-    scale = frame.inputs[0].standardizer
+    scale, contexts = model.frame.inputs[0].standardizer, _contexts(model, catalog, rows)
     log_det = np.concatenate([scale.log_slope(block) for block in catalog.summaries[0].blocks(rows)])[:, None]
     return (log_det,) if contexts is None else (log_det, contexts)
+
+
+def _contexts(model: DensityModel, catalog: Catalog, rows: np.ndarray) -> np.ndarray | None:
+    return model.contexts(None if catalog.theta is None else catalog.theta[rows], catalog.path)
 
 
 def _minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
