@@ -537,8 +537,8 @@ def test_an_observation_has_no_class(make):
         (LABELS[:, None], None, r"has shape \(12, 1\)"),
         (LABELS - 1, None, "class numbers count from 0, found -1"),
         (LABELS, ["a", "b"], "has numbers up to 2, and 2 names of classes"),
-        (np.zeros(N, int), None, "has numbers up to 0, and 1 names of classes"),
-        (np.zeros(N, int), "a", "has numbers up to 0, and 1 names of classes"),
+        (np.zeros(N, int), None, "has a single class; there is nothing to tell apart"),
+        (np.zeros(N, int), "a", "has a single class; there is nothing to tell apart"),
     ],
 )
 def test_classes_that_make_no_sense_are_told(make, labels, names, complaint):
