@@ -97,6 +97,12 @@ def kind_of(path: Path) -> str | None:
         return _text(file.attrs.get("kind", "")) or None
 
 
+def command_of(path: Path) -> str | None:
+    """The command that wrote a file of ours, as its /meta says; None for any other HDF5 file."""
+    with _open(path) as file:
+        return json.loads(_text(file["meta"][()])).get("command") if "kind" in file.attrs and "meta" in file else None
+
+
 def is_kind(path: Path, kind: str) -> bool:
     """Whether a file, of any sort, is one of ours of this kind."""
     return path.is_file() and _kind_or_nothing(path) == kind

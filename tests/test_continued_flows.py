@@ -88,7 +88,7 @@ def test_the_architecture_is_that_of_the_ancestor(given):
 def test_an_ancestor_that_has_seen_held_out_rows_is_refused():
     sims = linear_gaussian(2)
     other = replace(framed(sims), split=by_hash(sims.simulation, seed=1))
-    with pytest.raises(UserError, match=r"--init: the flow was trained on \d+ validation or test rows"):
+    with pytest.raises(UserError, match=r"--init: the flow was trained on or chosen by \d+ validation or test rows"):
         continue_flow(sims, flow_of("maf", 2, 3, "probit"), other)
 
 

@@ -54,6 +54,7 @@ def evaluate(
         if catalog is None:
             raise UserError(f"{file}: is a model; name its catalog too: cosmoinfer evaluate {file} CATALOG")
         task = sample.Task.prepare(file, catalog, reading, run, part, rows, draws, skip_failed)
+        inputs.tell_seen(task.model.frame, task.sims, task.chosen, part, terminal)
         meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
         curves = task.curves
         draw = functools.cache(lambda: of_part(task.draw(terminal), file, part, terminal))

@@ -31,7 +31,8 @@ def read_catalog(path: Path, options: ReadingOptions) -> tuple[Catalog, Reading]
 
 def read_for(frame: Frame, path: Path, options: ReadingOptions) -> Catalog:
     """A catalog for a model: read as the model's own was, unless the options say otherwise; then checked."""
-    sims = catalog.read(path, as_read_by(frame.reading, Reading(**options.given())))
+    own = Reading() if storage.command_of(path) == "generate" else frame.reading  # in our layout, and cut already
+    sims = catalog.read(path, as_read_by(own, Reading(**options.given())))
     frame.check(sims)
     return sims
 
@@ -87,6 +88,13 @@ def chosen_rows(frame: Frame, sims: Catalog, part: str | None, rows: str | None)
     if missing or not wanted:
         raise UserError(f"--rows {rows}: {sims.path} has no row {listed(missing) or 'so named'} (it has {len(sims)})")
     return np.array([positions[number] for number in wanted])
+
+
+def tell_seen(frame: Frame, sims: Catalog, chosen: np.ndarray, part: str | None, terminal: Terminal) -> None:
+    """Rows that were picked by number may be some that the model was trained on."""
+    seen = int((frame.parts(sims, chosen) < 2).sum())
+    if seen and part is None:
+        terminal.warn(f"the model was trained on or chosen by {seen} of these {len(chosen)} rows")
 
 
 def _numbers(text: str, count: int) -> list[int]:

@@ -70,6 +70,7 @@ def write(
     task = Task.prepare(model, catalog, reading, run, part, rows, draws, skip_failed)
     if inputs.stands(output, "posterior", task.meta, terminal, force):
         return posterior.read(output)
+    inputs.tell_seen(task.model.frame, task.sims, task.chosen, part, terminal)
     drawn = task.draw(terminal)
     posterior.write(output, drawn, task.meta, force)
     terminal.result(f"{output}: {len(drawn)} rows, {_told(drawn)}")

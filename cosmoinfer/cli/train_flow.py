@@ -101,6 +101,7 @@ def fit(
     from cosmoinfer.errors import UserError
     from cosmoinfer.models.bench import Bench
     from cosmoinfer.models.flow import continued_recipe, cost, fit_flow, flow_recipe
+    from cosmoinfer.models.frame import as_compressed_by
 
     device = hardware.prepare(run.device, run.threads)
     regressor = _model(others.summary, "--summary", "regressor", device)
@@ -108,7 +109,11 @@ def fit(
     check(sims)
     if regressor is not None and others.noise is not None:
         raise UserError("--noise: the regressor that --summary names brings its own noise, or none")
-    noise = inputs.noise(others.noise, sims, run.seed) if regressor is None else regressor.frame.noise
+    if regressor is not None and options.get("compress"):
+        raise UserError("--compress: the regressor that --summary names is all that the flow sees")
+    noise = inputs.noise(others.noise, sims, run.seed)
+    for other in (regressor, ancestor):
+        noise = other.frame.noise if noise is None and other is not None else noise
     rows = len(split.rows(sims.simulation, "train"))
     shapes = [one.shape for one in sims.summaries] if regressor is None else [regressor.summary_shape]
     if ancestor is None:
@@ -127,6 +132,8 @@ def fit(
         return
     bench = Bench(device, run.seed, terminal.say, terminal.epochs())
     frame = inputs.fit_inputs(sims, how, split, recipe, bench, noise, terminal)
+    if ancestor is not None:
+        frame = as_compressed_by(ancestor.frame, frame, sims)
     model = fit_flow(sims, frame, recipe, bench, regressor, ancestor)
     models.write(output, model, meta, force)
     members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)

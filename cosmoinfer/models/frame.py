@@ -198,6 +198,12 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
     rows = split.rows(catalog.simulation, "train")
     parameters = recognise_log_uniform(parameters, theta[rows], catalog.declared)
     _check_variation(catalog, parameters, theta[rows], rows)
+    for summary in catalog.summaries:
+        if summary.masked and not any(np.isnan(block).any() for block in summary.blocks(rows)):
+            raise UserError(
+                f"{catalog.path}: --missing mask: no training row of /{summary.name} has a gap, so that a network "
+                "would not learn what one means"
+            )
     standardizers = [
         fit_standardizer(lambda one=number: observed(catalog, rows, noise)[one], summary.kind == "vector", transform)  # type: ignore[misc]
         for number, summary in enumerate(catalog.summaries)
@@ -230,6 +236,27 @@ def compressed(frame: Frame, catalog: Catalog, text: str, bench: Bench) -> Frame
     frame = replace(frame, inputs=inputs)
     _, theta = catalog.training()
     return replace(frame, reference=fit_ridge(frame.data(catalog, rows[0]), theta[rows[0]]))
+
+
+def as_compressed_by(ancestor: Frame, frame: Frame, catalog: Catalog) -> Frame:
+    """The frame with the compressions of another model, and the scalings that go before them: a code is not refitted.
+
+    What is not compressed is scaled by its own training rows, to the same kind of numbers.
+    """
+    if len(ancestor.inputs) != len(frame.inputs):
+        raise UserError(
+            f"--init: the flow sees {len(ancestor.inputs)} summaries a row, this catalog has {len(frame.inputs)}"
+        )
+    for known, own in zip(ancestor.inputs, frame.inputs, strict=True):
+        if known.shape == own.shape and not np.array_equal(known.standardizer.log, own.standardizer.log):
+            raise UserError(
+                f"--init: /{own.name} is taken to log10 by one of the two models only; --transform settles it"
+            )
+    pairs = zip(ancestor.inputs, frame.inputs, strict=True)
+    inputs = tuple(known if known.compression is not None else own for known, own in pairs)
+    frame, (_, theta) = replace(frame, inputs=inputs), catalog.training()
+    rows = frame.split.rows(catalog.simulation, "train")
+    return replace(frame, reference=fit_ridge(frame.data(catalog, rows), theta[rows]))
 
 
 def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray, rows: np.ndarray) -> None:

@@ -80,6 +80,8 @@ class Jitter:
 def fit_jitter(values: np.ndarray) -> Jitter | None:
     """From standardised training rows, vectors (N, K) or maps (N, C, H, W); None where every mode varies."""
     centre = values.mean(axis=0, dtype=np.float64)
+    if values.ndim > 2:
+        _check_pixels(values)
     if values.ndim == 2:
         count, size = values.shape
         if count <= size:
@@ -95,6 +97,17 @@ def fit_jitter(values: np.ndarray) -> Jitter | None:
         std, basis = np.stack([np.sqrt(_nearest(channel)) for channel in variance]), np.empty((0, 0))
     blank = Jitter(std, basis, np.zeros_like(centre))
     return replace(blank, mean=centre - blank.remove(centre)) if (std > 0).any() else None
+
+
+def _check_pixels(maps: np.ndarray) -> None:
+    """A jitter in Fourier modes does not reach a pixel that never varies, nor a channel that follows from others."""
+    blank = int((np.ptp(maps, axis=0) == 0).sum())
+    if blank:
+        raise UserError(f"{blank} pixels are the same in every training map (masked?): a density has no bound there")
+    channels = maps[:, :, ::2, ::2].transpose(1, 0, 2, 3).reshape(maps.shape[1], -1)
+    spread = np.linalg.eigvalsh(np.atleast_2d(np.corrcoef(channels)))
+    if spread[0] < NULL:
+        raise UserError("one channel of the maps follows from the others: a density of all of them has no bound")
 
 
 def _null(variance: np.ndarray) -> np.ndarray:

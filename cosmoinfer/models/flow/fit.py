@@ -76,7 +76,10 @@ def fit_flow(
     for option, model in (("--summary", summary), ("--init", ancestor)):
         if model is not None:
             _check_held_out(option, model, catalog, frame)
-            frame = replace(frame, seen=np.concatenate([frame.seen, model.frame.seen]))
+            seen, judged = (
+                np.concatenate([getattr(one, name) for one in (frame, model.frame)]) for name in ("seen", "judged")
+            )
+            frame = replace(frame, seen=seen, judged=judged)
     if ancestor is not None:
         ancestor.frame.check(catalog)
     source = Source(catalog, frame, summary, ancestor)
@@ -228,12 +231,17 @@ def _check_shapes(known: list[list[int]], found: list[list[int]]) -> None:
 
 
 def _check_held_out(option: str, model: RegressorModel | FlowModel, catalog: Catalog, frame: Frame) -> None:
-    """A model that has learned from this split's validation or test rows would make them training rows."""
+    """A model that has learned from this split's validation or test rows would make them training rows.
+
+    Nor may it have been chosen by test rows.
+    """
     model.frame.check_data(catalog)
-    held_out = np.concatenate([frame.split.rows(catalog.simulation, part) for part in ("validation", "test")])
-    known = held_out[model.frame.trained_on(catalog, held_out)]
-    if len(known):
+    validation, test = (frame.split.rows(catalog.simulation, part) for part in ("validation", "test"))
+    held_out = np.concatenate([validation, test])
+    used = np.concatenate([model.frame.parts(catalog, validation) < 1, model.frame.parts(catalog, test) < 2])
+    if used.any():
         raise UserError(
-            f"{option}: the {model.kind} was trained on {len(known)} validation or test rows of this split (row "
-            f"{listed(catalog.index[known])}); train it with the same --split-seed, --fractions and --split-file"
+            f"{option}: the {model.kind} was trained on or chosen by {int(used.sum())} validation or test rows of this "
+            f"split (row {listed(catalog.index[held_out[used]])}); train it with the same --split-seed, --fractions "
+            "and --split-file"
         )

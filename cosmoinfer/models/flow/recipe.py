@@ -71,7 +71,7 @@ def continued_recipe(
     stacks: Sequence[dict[str, Any]], ensemble: int, given: Given, rows: int, shapes: Shapes
 ) -> FlowRecipe:
     """That of another model, from the configurations of its stacks: only the training may differ."""
-    for key in ("flow", "ensemble", *OF_RECIPES, *(key for key in given if key.startswith("embedding"))):
+    for key in ("flow", "ensemble", "compress", *OF_RECIPES, *(key for key in given if key.startswith("embedding"))):
         if given.get(key) is not None:
             raise UserError(f"{flag(key)}: the architecture is that of the model that --init names")
     training = default_training(rows, shapes)

@@ -1,0 +1,107 @@
+"""What would give a wrong number without an error: warm starts, gaps, blank pixels, cut data, rows picked by number."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from cosmoinfer import models
+from tests.command_line import call, done, linear, refused, write
+
+QUICK = ("--epochs", 2, "--ensemble", 1, "--threads", 1)
+FLOW = ("--flow", "maf", "--support", "probit", *QUICK)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two catalogs of the same kind, and a covariance."""
+    made = tmp_path_factory.mktemp("misuse")
+    for name, seed in (("one", 1), ("other", 2)):
+        write(made / f"{name}.h5", *linear(120, seed))
+    with h5py.File(made / "one.h5") as file:
+        np.save(made / "cov.npy", np.full(file["data"].shape[1], 0.01))
+    return made
+
+
+def test_a_warm_start_keeps_the_noise_and_the_code_of_its_ancestor(folder: Path) -> None:
+    ancestor, heir = folder / "ancestor.h5", folder / "heir.h5"
+    done("train-flow", folder / "one.h5", "-o", ancestor, *FLOW, "--compress", "pca:3", "--noise", folder / "cov.npy")
+    done(
+        "train-flow",
+        folder / "other.h5",
+        "-o",
+        heir,
+        "--init",
+        ancestor,
+        "--support",
+        "probit",
+        "--epochs",
+        1,
+        *QUICK[4:],
+    )
+    old, new = models.read(ancestor).frame, models.read(heir).frame
+    np.testing.assert_array_equal(new.noise.root, old.noise.root)
+    rows = np.random.default_rng(0).standard_normal((5, *old.inputs[0].shape))
+    np.testing.assert_array_equal(new.inputs[0](rows), old.inputs[0](rows))
+    told = refused("train-flow", folder / "other.h5", "-o", folder / "no.h5", "--init", ancestor, "--compress", "pca:3")
+    assert "--compress: the architecture is that of the model" in told
+
+
+def test_the_validation_rows_of_an_ancestor_are_no_test_rows(folder: Path) -> None:
+    ancestor, heir = folder / "first.h5", folder / "second.h5"
+    done("train-flow", folder / "one.h5", "-o", ancestor, *FLOW)
+    done(
+        "train-flow",
+        folder / "other.h5",
+        "-o",
+        heir,
+        "--init",
+        ancestor,
+        "--support",
+        "probit",
+        "--epochs",
+        1,
+        *QUICK[4:],
+    )
+    frame = models.read(ancestor).frame
+    assert len(models.read(heir).frame.judged) > len(frame.judged)
+    assert "chosen by" in refused("evaluate", heir, folder / "one.h5", "-o", folder / "no.h5", "--threads", 1)
+    few = ("--rows", "0:20", "--draws", 5, "--quiet")
+    _, _, said = call("sample", ancestor, folder / "one.h5", "-o", folder / "few.h5", *few)
+    assert "warning: the model was trained on or chosen by" in said
+
+
+def test_a_mask_wants_gaps_to_learn_from(folder: Path) -> None:
+    told = refused("train-flow", folder / "one.h5", "-o", folder / "no.h5", "--missing", "mask", *FLOW)
+    assert "no training row of /data has a gap" in told
+
+
+def test_a_summary_is_not_compressed(folder: Path) -> None:
+    regressor = folder / "regressor.h5"
+    done("train-regressor", folder / "one.h5", "-o", regressor, *QUICK)
+    told = refused(
+        "train-flow", folder / "one.h5", "-o", folder / "no.h5", "--summary", regressor, "--compress", "pca:2"
+    )
+    assert "--compress: the regressor that --summary names" in told
+
+
+def test_what_is_generated_from_cut_data_can_be_scored(folder: Path) -> None:
+    density, new = folder / "cut.density.h5", folder / "new.h5"
+    done("train-density", folder / "one.h5", "-o", density, "--features", "1:3", "--unconditional", *QUICK)
+    done("generate", density, "-o", new, "--draws", 6, "--threads", 1)
+    done("score", density, new, "-o", folder / "new.scores.h5", "--threads", 1)
+    with h5py.File(folder / "new.scores.h5") as file:
+        assert np.isfinite(file["log_prob"][()]).all() and file["log_prob"].shape == (6,)
+
+
+@pytest.mark.parametrize(("spoil", "told"), [("blank", "4 pixels are the same"), ("twins", "one channel of the maps")])
+def test_a_density_without_bound_is_refused(folder: Path, spoil: str, told: str) -> None:
+    maps = np.random.default_rng(3).standard_normal((60, 2, 8, 8))
+    if spoil == "blank":
+        maps[:, 0, 2:4, 2:4] = 0.0
+    else:
+        maps[:, 1] = 2 * maps[:, 0] + 1
+    path = folder / f"{spoil}.h5"
+    write(path, linear(60, 3)[0], maps)
+    assert told in refused("train-density", path, "-o", folder / "no.h5", *QUICK)
