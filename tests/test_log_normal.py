@@ -11,13 +11,13 @@ from cosmoinfer.simulators import (
     GaussianGrids,
     GaussianMaps,
     GaussianProfiles,
-    LogNormalMaps,
+    LogNormalPairs,
     latin_hypercube,
     log_normal_twins,
 )
 
 FIDUCIAL = np.array([0.3, 0.8])
-MAPS = LogNormalMaps()
+MAPS = LogNormalPairs()
 TINY = replace(MAPS, pixels=4, side=60.0, noise=30.0, tracer_noise=50.0)
 FIELDS = (GaussianProfiles(), GaussianMaps(), GaussianGrids(pixels=16))
 every_field = pytest.mark.parametrize("field", FIELDS, ids=lambda field: type(field).__name__)

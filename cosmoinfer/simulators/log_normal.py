@@ -1,4 +1,4 @@
-"""Log-normal fields: two of them with one exact posterior, and one with the power spectrum of a Gaussian field."""
+"""Log-normal fields: those whose exact posterior is a Gaussian field's, and those with a Gaussian field's power."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,49 @@ from cosmoinfer.simulators.gaussian_modes import Bands, GaussianModes
 
 @dataclass(frozen=True)
 class LogNormalMaps(GaussianModes):
+    """(N, pixels, pixels): exp(g) - 1 of a Gaussian map g of mean zero, its noise included.
+
+    The exponential holds nothing of theta, so p(theta | map) is p(theta | g) exactly; the power spectrum of the map
+    itself tells less, because the map is not Gaussian.
+    pixels, side, noise, depth: as of ``GaussianMaps``; the slab is thin, so that g has a standard deviation of 0.6.
+    """
+
+    pixels: int = 32
+    side: float = 320.0
+    noise: float = 4.0
+    depth: float = 80.0
+
+    @cached_property
+    def logarithm(self) -> GaussianMaps:
+        """The law of g."""
+        return GaussianMaps(self.linear, pixels=self.pixels, side=self.side, noise=self.noise, depth=self.depth)
+
+    @property
+    def bands(self) -> Bands:
+        return self.logarithm.bands
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return self.logarithm.attributes
+
+    def expected(self, theta: np.ndarray) -> np.ndarray:
+        """Of g, in (Mpc/h)^2."""
+        return self.logarithm.expected(theta)
+
+    def measured(self, data: np.ndarray) -> np.ndarray:
+        return self.logarithm.measured(np.log1p(np.asarray(data, dtype=np.float64)))
+
+    def observe(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.expm1(self.logarithm.observe(theta, rng))
+
+    def log_measure(self, data: np.ndarray) -> np.ndarray:
+        """Of g, and the Jacobian of the logarithm."""
+        g = np.log1p(np.asarray(data, dtype=np.float64))
+        return self.logarithm.log_measure(g) - g.sum(axis=(-2, -1))
+
+
+@dataclass(frozen=True)
+class LogNormalPairs(GaussianModes):
     """(N, 2, pixels, pixels): exp(g) - 1 of the matter and of a biased tracer of it, the g being Gaussian maps.
 
         g_matter = m + n,     g_tracer = bias m + n',     n, n' white noise of the known powers N and N',
