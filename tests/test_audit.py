@@ -1,20 +1,28 @@
 """The audit: each fault planted is found, and where there is none it is silent."""
 
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from cosmoinfer import catalog, storage
-from cosmoinfer.audit import LEVELS, audit, ranges
+from cosmoinfer import catalog, simulators, storage
+from cosmoinfer.audit import AUDITS, LEVELS, audit, before_training, ranges
 from cosmoinfer.catalog import Reading
+from cosmoinfer.split import by_hash
+from tests.command_line import call, done, linear, write
+from tests.examples import linear_gaussian
 
 SAMPLE_DATA = Path(__file__).parent.parent / "sample_data"
 N = 200
 RNG = np.random.default_rng(0)
 THETA = RNG.uniform([0.1, 0.6], [0.5, 1.0], size=(N, 2))
-VECTOR = RNG.normal(size=(N, 5))
+VECTOR = (THETA - [0.3, 0.8]) @ RNG.normal(size=(2, 5)) * 5 + RNG.normal(size=(N, 5))
 READING = Reading()
 BOX = {"names": ["Omega_m", "sigma_8"], "low": [0.1, 0.6], "high": [0.5, 1.0], "prior": ["uniform", "uniform"]}
 
@@ -23,16 +31,18 @@ BOX = {"names": ["Omega_m", "sigma_8"], "low": [0.1, 0.6], "high": [0.5, 1.0], "
 def findings(tmp_path):
     """The audit of a good catalog in which something was changed."""
 
-    def found(layout=None, reading=READING, **changes):
+    def found(layout=None, reading=READING, box=BOX, classes=("TNG", "SIMBA"), full=False, **changes):
         datasets = {"parameters": THETA, "data": VECTOR, **changes}
         with h5py.File(tmp_path / "sims.h5", "w") as file:
             for name, values in datasets.items():
                 if values is not None:
                     file.create_dataset(name, data=values, **(layout or {}))
             if "parameters" in file:
-                file["parameters"].attrs.update(BOX)
+                file["parameters"].attrs.update(box)
+            if "classes/suite" in file:
+                file["classes/suite"].attrs["names"] = list(classes)
         path = tmp_path / "sims.h5"
-        return audit(catalog.assemble(path, reading), storage.contents(path))
+        return audit(catalog.assemble(path, reading), storage.contents(path), full)
 
     return found
 
@@ -51,14 +61,9 @@ def serious(findings):
     return of("error", findings) + of("warning", findings)
 
 
-def test_a_good_catalog_has_nothing_to_look_at(findings):
-    assert serious(findings()) == []
-
-
-@pytest.mark.parametrize("name", ["maps.h5", "power_spectra.h5"])
-def test_the_sample_data_has_nothing_to_look_at(name):
-    path = SAMPLE_DATA / name
-    assert serious(audit(catalog.assemble(path, Reading()), storage.contents(path))) == []
+@pytest.mark.parametrize("full", [False, True])
+def test_a_good_catalog_has_nothing_to_look_at(findings, full):
+    assert serious(findings(full=full)) == []
 
 
 PLANTED = {
@@ -98,7 +103,7 @@ PLANTED = {
     "few rows": ({"parameters": THETA[:99], "data": VECTOR[:99]}, "warning", "only 99 rows"),
     "observations": ({"parameters": None}, "note", "no /parameters: observations"),
     "a wide range": (
-        {"data": 10 ** changed(np.abs(VECTOR), [0, 1], 0, [-3, 4])},
+        {"data": 10 ** changed(np.abs(VECTOR) % 1, [0, 1], 0, [-3, 4])},
         "note",
         "/data: positive, dynamic range 1e+07",
     ),
@@ -123,7 +128,7 @@ def test_zeros_are_not_what_is_missing(findings):
     told = of("note", findings(data=changed(np.abs(VECTOR), [1, 2], 2, np.nan)))
     assert any("positive" in text for text in told) and not any("zeros" in text for text in told)
     spoiled = changed(changed(VECTOR, slice(None), 1, 7.0), 4, 1, np.nan)
-    assert "/data: 1 constant features (1)" in of("warning", findings(data=spoiled))
+    assert any("/data: 1 constant features (1)" in text for text in of("warning", findings(data=spoiled)))
 
 
 def test_gaps_are_no_fault_where_nan_marks_them(findings):
@@ -135,7 +140,7 @@ def test_gaps_are_no_fault_where_nan_marks_them(findings):
     assert "/data: 10 % of its entries are gaps" in of("note", masked)
     assert not any("zeros" in text for text in of("note", masked))
     never = findings(data=changed(values, slice(None), 3, np.nan), reading=Reading(missing="mask"))
-    assert serious(never) == ["/data: 1 features always missing (3)"]
+    assert serious(never) == ["/data: 1 features always missing (3); --features cuts them off"]
     empty = findings(data=changed(values, 9, slice(None), np.nan), reading=Reading(missing="mask"))
     assert serious(empty) == ["1 rows hold inf, or nothing but gaps (row 9); --drop-nonfinite skips them"]
 
@@ -182,3 +187,436 @@ def test_ranges_of_gaps_and_of_classes(tmp_path):
         "suite": "rows of each class: TNG 0, SIMBA 2",
         "/data": "vector (2,), -2..3, 25 % gaps",
     }
+
+
+# ------------------------------------------------------------------------------------------------- the whole audit
+G, EACH = 150, 4  # simulations, and rows of one where they are several
+MANY = np.repeat(np.arange(G), EACH)
+FEW_THETA, FEW_DATA = linear(G, seed=1)
+ROWS_DATA = FEW_DATA[MANY] + 0.3 * np.random.default_rng(2).normal(size=(G * EACH, 8))
+BY_NAME = np.array(sorted(range(N), key=str))
+GROUPS_BY_NAME = np.array(sorted(range(G), key=str))
+PARTS = by_hash(np.arange(N).astype(str)).of(np.arange(N).astype(str))
+TRAINING, TEST = np.flatnonzero(PARTS == 0), np.flatnonzero(PARTS == 2)
+MAPS = 1 + 0.1 * THETA[:, :1, None, None] + THETA[:, 1, None, None, None] * RNG.normal(size=(N, 2, 8, 8))
+SEVERAL = {"parameters": FEW_THETA[MANY], "data": ROWS_DATA, "simulation": MANY}
+
+
+def more(column):
+    """A third parameter."""
+    return {
+        "parameters": np.column_stack([THETA, column]),
+        "box": {"names": [*BOX["names"], "third"]},
+    }
+
+
+def rows(theta, which, to):
+    """Rows put in the place of others."""
+    return changed(theta, which, slice(None), to)
+
+
+FAULTS = {  # what is changed, which check must find it, how serious it is, and what it says
+    "parameters of other simulations": (
+        {"parameters": RNG.permutation(THETA)},
+        "dependence",
+        "warning",
+        "the data know nothing of Omega_m, sigma_8",
+    ),
+    "data sorted by name": ({"data": VECTOR[BY_NAME]}, "dependence", "error", "the data are sorted by name"),
+    "parameters sorted by name": (
+        {"parameters": THETA[BY_NAME]},
+        "dependence",
+        "error",
+        "the parameters are sorted by name",
+    ),
+    "sorted by name, counted from one": (
+        {"data": VECTOR[np.array(sorted(range(N), key=lambda row: str(row + 1)))]},
+        "dependence",
+        "error",
+        "the data are sorted by name",
+    ),
+    "simulations sorted by name": (
+        SEVERAL | {"data": ROWS_DATA.reshape(G, EACH, 8)[GROUPS_BY_NAME].reshape(-1, 8)},
+        "dependence",
+        "error",
+        "different simulations stand beside each other",
+    ),
+    "a header as a row": ({"data": np.roll(VECTOR, 1, axis=0)}, "dependence", "error", "shifted by one"),
+    "reversed": ({"data": VECTOR[::-1]}, "dependence", "error", "reversed order"),
+    "parameters tiled": (
+        SEVERAL | {"parameters": np.tile(FEW_THETA, (EACH, 1)), "simulation": np.tile(np.arange(G), EACH)},
+        "dependence",
+        "error",
+        "goes through all simulations again and again",
+    ),
+    "a test row is a training row": (
+        {
+            "parameters": rows(THETA, TEST[:2], THETA[TRAINING[:2]]),
+            "data": rows(VECTOR, TEST[:2], VECTOR[TRAINING[:2]]),
+        },
+        "across",
+        "warning",
+        f"2 rows of the test or validation part repeat the data of training rows (row {TEST[0]}, {TEST[1]})",
+    ),
+    "parameters on both sides": (
+        {"parameters": rows(THETA, TEST[:3], THETA[TRAINING[:3]])},
+        "across",
+        "warning",
+        "3 rows of the test or validation part have the parameters of training rows",
+    ),
+    "no ids": (
+        SEVERAL | {"simulation": None},
+        "repeated",
+        "warning",
+        "600 simulations share 150 sets of parameters; do rows of one carry one id? --rows-per-simulation 4 says so",
+    ),
+    "NaN": ({"data": changed(VECTOR, [3, 8], 0, np.nan)}, "finite", "error", "2 rows hold NaN or inf (row 3, 8)"),
+    "always missing": (
+        {"data": changed(VECTOR, slice(None), 2, np.nan), "reading": Reading(missing="mask")},
+        "gaps",
+        "warning",
+        "/data: 1 features always missing (2)",
+    ),
+    "constant features": (
+        {"data": changed(VECTOR, slice(None), [1, 3], 7.0)},
+        "constant",
+        "warning",
+        "/data: 2 constant features (1, 3); --features",
+    ),
+    "nearly constant": (
+        {"data": changed(VECTOR, slice(None), 1, 1e9 + VECTOR[:, 1])},
+        "constant",
+        "warning",
+        "/data: 1 nearly constant features (1)",
+    ),
+    "a constant channel": (
+        {"data": changed(MAPS, slice(None), 1, 3.0)},
+        "constant",
+        "warning",
+        "/data: channel 1 is the same in every row",
+    ),
+    "a channel twice": (
+        {"data": MAPS[:, [0, 0]]},
+        "copies",
+        "warning",
+        "/data: 1 channels are copies (channel 1 of 0)",
+    ),
+    "a feature twice": ({"data": VECTOR[:, [0, 1, 2, 1]]}, "copies", "warning", "copies (feature 3 of 1)"),
+    "a summary twice": (
+        {"data": None, "data/a": VECTOR, "data/b": VECTOR},
+        "copies",
+        "warning",
+        "/data/b is a copy of /data/a",
+    ),
+    "an empty map": (
+        {"data": rows(MAPS[:, 0], [5], 0.0)},
+        "flat",
+        "warning",
+        "1 rows hold one number throughout, 0 (row 5)",
+    ),
+    "outside the box": ({"parameters": changed(THETA, 7, 1, 1.2)}, "outside", "error", "sigma_8 0.6"),
+    "per cent": (
+        {"parameters": THETA * [100, 1]},
+        "outside",
+        "error",
+        "(a hundredth of it would lie inside: is the box in other units?)",
+    ),
+    "a wide box": (
+        {"box": BOX | {"high": [5.0, 1.0]}},
+        "prior",
+        "warning",
+        "fill 8.1 % of its box 0.1..5; is that the box of another set",
+    ),
+    "another prior": (
+        {
+            "parameters": changed(THETA, slice(None), 0, 0.05 * 10 ** (THETA[:, 0] / 0.4 - 0.25)),
+            "box": BOX | {"low": [0.05, 0.6]},
+        },
+        "prior",
+        "warning",
+        "they are log-uniform: --bounds 'Omega_m=0.05:0.5:log' says so",
+    ),
+    "a fixed parameter": (
+        {"parameters": changed(THETA, slice(None), 1, 0.8)},
+        "fixed",
+        "warning",
+        "sigma_8 never varies",
+    ),
+    "a fixed set": ({"parameters": np.tile([0.3, 0.8], (N, 1))}, "fixed", "error", "Omega_m, sigma_8 never varies"),
+    "a function of another": (
+        more(THETA[:, 0] ** 3),
+        "functions",
+        "warning",
+        "third is a function of Omega_m in every row",
+    ),
+    "a linear function of others": (
+        more(THETA[:, 0] - 2 * THETA[:, 1]),
+        "functions",
+        "warning",
+        "third is an exact linear function of Omega_m, sigma_8",
+    ),
+    "the answer among the data": (
+        {"data": changed(VECTOR, slice(None), 4, 3 - 100 * THETA[:, 0]).astype("f4")},
+        "answers",
+        "warning",
+        "/data: feature 4 is Omega_m itself",
+    ),
+    "an index among the data": (
+        {"data": changed(VECTOR, slice(None), 0, np.arange(N))},
+        "numbered",
+        "warning",
+        "/data: feature 0 rises or falls with the row number",
+    ),
+    "a row too few": (
+        {name: np.delete(values, 17, axis=0) for name, values in SEVERAL.items()},
+        "ids",
+        "warning",
+        "1 of 150 simulations have not 4 rows as the others have: simulation 4 (3)",
+    ),
+    "ids of other rows": (
+        SEVERAL | {"simulation": np.roll(MANY, 2)},
+        "ids",
+        "warning",
+        "Omega_m, sigma_8 differs between rows of one simulation",
+    ),
+    "one row of another simulation": (
+        SEVERAL | {"parameters": rows(FEW_THETA[MANY], [4], FEW_THETA[0])},
+        "ids",
+        "warning",
+        "differs between rows of simulation 1, and of no other",
+    ),
+    "an id twice": (
+        {"simulation": np.where(np.arange(N) == 9, 8, np.arange(N)), "parameters": rows(THETA, [9], THETA[8])},
+        "ids",
+        "warning",
+        "simulation 8 has several rows, all others have one",
+    ),
+    "few rows": ({"parameters": THETA[:99], "data": VECTOR[:99]}, "enough", "warning", "only 99 rows"),
+    "few test simulations": (
+        {name: values[: 40 * EACH] for name, values in SEVERAL.items()},
+        "parts",
+        "warning",
+        "simulations are in the test part",
+    ),
+    "nothing to test on": ({"split": np.arange(N) % 2}, "parts", "error", "the test part of the split is empty"),
+    "a simulation in two parts": (
+        SEVERAL | {"split": np.arange(G * EACH) % 3},
+        "parts",
+        "error",
+        "/split: simulation 0 stands in two parts",
+    ),
+    "one class": (
+        {"classes/suite": np.zeros(N, int), "reading": Reading(target="suite")},
+        "classes",
+        "error",
+        "all rows are of class TNG",
+    ),
+    "a rare class": (
+        {
+            "classes/suite": np.where(VECTOR[:, 0] > np.sort(VECTOR[:, 0])[-12], 1, 0),
+            "reading": Reading(target="suite"),
+        },
+        "classes",
+        "warning",
+        "few rows of class SIMBA (11)",
+    ),
+    "clipped": (
+        {"data": np.minimum(VECTOR, [1e9, 1e9, 1.5, 1e9, 1e9])},
+        "ends",
+        "warning",
+        "share the very largest number 1.5 (features 2)",
+    ),
+    "a code for what is missing": (
+        {"data": changed(VECTOR, slice(None, None, 9), 3, -99.0)},
+        "ends",
+        "warning",
+        "share the very smallest number -99 (features 3)",
+    ),
+    "saturated pixels": (
+        {"data": np.minimum(MAPS, 2.6)},
+        "ends",
+        "warning",
+        "share the very largest number 2.6 (channels 0, 1)",
+    ),
+    "half precision": ({"data": VECTOR.astype("f2")}, "precision", "warning", "float16 keeps three digits"),
+    "overflown integers": (
+        {"data": np.clip(np.round(60 * VECTOR), -128, 127).astype("i1")},
+        "precision",
+        "warning",
+        "int8 numbers reach the end of their type (-128..127)",
+    ),
+    "beyond single precision": (
+        {"data": VECTOR * 1e39},
+        "precision",
+        "warning",
+        "and single precision ends at 3.4e+38",
+    ),
+    "below single precision": ({"data": VECTOR * 1e-40}, "precision", "warning", "single precision takes for zero"),
+    "a row in other units": ({"data": rows(VECTOR, [6], 1e10 * VECTOR[6])}, "outliers", "warning", "1 rows lie"),
+    "a positive row in other units": (
+        {"data": np.exp(rows(VECTOR, [6], VECTOR[6] - 230.0))},
+        "outliers",
+        "warning",
+        "(row 6); other units",
+    ),
+    "a map in other units": ({"data": rows(MAPS, [6], 1e10 * MAPS[6])}, "outliers", "warning", "(row 6); other units"),
+}
+WITH = {  # what another check must say of the same fault, because it is true as well
+    "a test row is a training row": {"repeated"},
+    "parameters on both sides": {"repeated"},
+    "no ids": {"across"},
+    "an empty map": {"outliers"},
+    "ids of other rows": {"across"},
+    "a code for what is missing": {"outliers"},
+    "beyond single precision": {"repeated", "across"},  # rows are told apart in single precision
+    "below single precision": {"repeated", "across"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_whole_audit_finds_a_fault_and_no_other(findings, fault):
+    changes, check, level, text = FAULTS[fault]
+    found = [finding for finding in findings(full=True, **changes) if finding.level != "note"]
+    assert any(text in one.text for one in found if (one.check, one.level) == (check, level)), found
+    assert {one.check for one in found} <= {check} | WITH.get(fault, set()), found
+
+
+def test_every_check_has_a_fault_that_it_finds():
+    """But for the three that only ever tell what is good to know."""
+    assert {check for _, check, _, _ in FAULTS.values()} == set(AUDITS) - {"positive", "usual", "layout"}
+
+
+@pytest.mark.parametrize("name", ["maps.h5", "power_spectra.h5"])
+def test_the_sample_data_have_nothing_to_look_at(name):
+    path = SAMPLE_DATA / name
+    assert serious(audit(catalog.assemble(path, Reading()), storage.contents(path), full=True)) == []
+
+
+TNG = ("IllustrisTNG.h5", Reading())
+SIMBA = (
+    "SIMBA_foreign_layout.h5",
+    Reading(
+        "LH/params",
+        ("LH/SFRH",),
+        names=("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2"),
+        bounds="Omega_m=0.1:0.5,sigma_8=0.6:1,A_SN1=.25:4,A_AGN1=.25:4:log,A_SN2=.5:2:log,A_AGN2=.5:2:log",
+    ),
+)
+
+
+@pytest.mark.parametrize("name, reading", [TNG, SIMBA], ids=["TNG", "SIMBA"])
+@pytest.mark.parametrize("infer", [(), ("A_AGN1", "Omega_m")], ids=["all", "some"])
+def test_real_simulations_have_nothing_to_look_at(shared, name, reading, infer):
+    path = shared / "data" / "camels_sfrh" / name
+    if not path.is_file():
+        pytest.skip(f"no real data: {path} does not exist")
+    reading = replace(reading, infer=infer)
+    sims = catalog.narrow(catalog.assemble(path, reading), reading)
+    assert serious(audit(sims, storage.contents(path), full=True)) == []
+
+
+def test_string_order_is_found_in_real_simulations(shared, tmp_path):
+    path = shared / "data" / "camels_sfrh" / "IllustrisTNG.h5"
+    if not path.is_file():
+        pytest.skip(f"no real data: {path} does not exist")
+    sims = catalog.read(path)
+    order = np.array(sorted(range(len(sims)), key=str))
+    mixed = replace(sims, summaries=sims.take(order).summaries)
+    (found,) = before_training(mixed, by_hash(sims.simulation))
+    assert "(undone, it is 0.7" in found.text and "the data are sorted by name" in found.text
+
+
+@pytest.mark.parametrize("name", simulators.SIMULATORS)
+def test_simulators_have_nothing_to_look_at(name, tmp_path):
+    problem = simulators.SIMULATORS[name]
+    made = (replace(problem, pixels=16) if name == "gaussian-grids" else problem).simulate(200, 1)
+    arrays = {"parameters": made.theta, "data": made.data.astype(np.float32), "simulation": made.simulation}
+    attributes = {"parameters": made.parameters.attributes(), "data": made.attributes}
+    path = tmp_path / "sims.h5"
+    storage.write(path, storage.Record("catalog", {}, arrays, attributes))
+    reading = Reading(missing="mask" if np.isnan(made.data).any() else "")
+    assert serious(audit(catalog.assemble(path, reading), storage.contents(path), full=True)) == []
+
+
+SIDE = np.linspace(0, 1, 15)
+DESIGNS = {  # orders that have a meaning: u (N, 2) in the box
+    "sorted": np.column_stack([np.sort(RNG.random(N)), RNG.random(N)]),
+    "a grid": np.stack(np.meshgrid(SIDE, SIDE, indexing="ij"), axis=-1).reshape(-1, 2),
+    "one at a time": np.concatenate(
+        [np.column_stack([SIDE, np.full(15, 0.51)]), np.column_stack([np.full(60, 0.49), np.linspace(0, 1, 60)])]
+    ),
+    "one that matters": np.column_stack([RNG.random(N), RNG.random(N)]),
+}
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("design", DESIGNS)
+def test_an_order_that_has_a_meaning_is_no_fault(findings, design, noise):
+    u = DESIGNS[design]
+    matters = [1, 0] if design == "one that matters" else [1, 1]
+    slope = np.random.default_rng(3).normal(size=(2, 6)) * np.array(matters)[:, None]
+    x = (u - 0.5) @ slope + 0.3 * np.sin(4 * u[:, :1] + np.arange(6)) + noise * RNG.normal(size=(len(u), 6))
+    found = findings(full=True, parameters=np.array([0.1, 0.6]) + 0.4 * u, data=x)
+    assert [one.text for one in found if one.level != "note" and one.check not in ("enough", "parts")] == []
+
+
+def test_what_the_data_do_not_constrain_is_a_note(findings):
+    x = THETA[:, :1] * np.ones(5) + 0.1 * RNG.normal(size=(N, 5))
+    found = findings(full=True, data=x)
+    assert serious(found) == []
+    assert any("the data say nothing of sigma_8" in text for text in of("note", found))
+
+
+@pytest.mark.parametrize("how", [lambda t, n: t**2 + 0.1 * n, lambda t, n: t * n], ids=["even", "scatter"])
+def test_what_is_not_linear_is_seen_too(findings, how):
+    """x even in theta, or of a scatter that theta scales: no slope, and no finding."""
+    t = np.sign(THETA[:, :1] - 0.3) * np.abs(THETA[:, :1] - 0.3)
+    assert serious(findings(full=True, data=how(10 * t, RNG.normal(size=(N, 6))))) == []
+
+
+# ------------------------------------------------------------------------------------------------ before a training
+def test_what_training_commands_say_is_quick_to_find():
+    sims = linear_gaussian(6, rows=20_000)
+    sims = replace(sims, summaries=(replace(sims.summaries[0], values=np.tile(sims.summaries[0].values, 8)),))
+    noisy = replace(sims.summaries[0], values=sims.summaries[0].values + RNG.normal(size=(20_000, 96)))
+    sims, split = replace(sims, summaries=(noisy,)), by_hash(sims.simulation)
+    start = time.process_time()
+    assert before_training(sims, split) == []
+    assert time.process_time() - start < 3  # 0.8 s on a quiet core
+
+
+def test_training_commands_warn_and_go_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    theta, x = linear(300, seed=3)
+    sims = write(tmp_path / "sims.h5", theta, x[np.array(sorted(range(300), key=str))])
+    tiny = ("--epochs", 1, "--hidden", 4, "--layers", 1, "--threads", 1)
+    for line in (
+        ["train-regressor", sims, *tiny],
+        ["train-flow", sims, "--flow", "maf", "--support", "soft", "--ensemble", 1, *tiny],
+        ["train-density", sims, "--flow", "maf", *tiny],
+    ):
+        status, _, err = call(*line)
+        assert status == 0
+        (warning,) = [text for text in err.splitlines() if text.startswith("warning: parameters and data")]
+        assert "sorted by name (0, 1, 10, 100, ...)" in warning and "sort files by number" in warning
+
+
+def test_the_audit_on_the_command_line(tmp_path):
+    theta, x = linear(300, seed=3)
+    clean = write(tmp_path / "clean.h5", theta, x)
+    mixed = write(tmp_path / "mixed.h5", theta, np.roll(x, 1, axis=0))
+    unrelated = write(tmp_path / "unrelated.h5", theta, RNG.permutation(x))
+    checks = {finding["check"] for finding in json.loads(done("inspect", clean, "--audit", "--json"))["findings"]}
+    assert "dependence" in checks
+    assert "ridge" not in done("inspect", clean)
+    assert done("inspect", mixed)
+    status, out, err = call("inspect", mixed, "--audit", "--json")
+    (finding,) = [one for one in json.loads(out)["findings"] if one["level"] == "error"]
+    assert status == 1 and finding["check"] == "dependence" and "shifted by one" in finding["text"]
+    assert "a training would break: parameters and data" in err
+    assert "warning: the data know nothing of Omega_m, sigma_8" in done("inspect", unrelated, "--audit")
+
+
+def test_an_audit_needs_no_torch(tmp_path):
+    code = "import sys, cosmoinfer.audit; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

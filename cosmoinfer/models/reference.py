@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosmoinfer.networks.baselines import solve_ridge
+from cosmoinfer.scales import power_by_scale
 
 MOST_FEATURES = 1000
 
@@ -28,18 +29,5 @@ def fit_ridge(data: Sequence[np.ndarray], theta: np.ndarray) -> Ridge:
 
 def _features(data: Sequence[np.ndarray]) -> np.ndarray:
     """Vectors as they are; what has axes by its power on successive scales: (n, F) float64."""
-    return np.concatenate([one if one.ndim == 2 else _scales(one) for one in data], axis=1)[:, :MOST_FEATURES].astype(
-        np.float64
-    )
-
-
-def _scales(data: np.ndarray) -> np.ndarray:
-    """Mean and log variance a channel, at the full resolution and after each pooling by two."""
-    found = [data.reshape(*data.shape[:2], -1).mean(axis=2)]
-    while min(data.shape[2:]) >= 4:
-        found.append(np.log(data.reshape(*data.shape[:2], -1).var(axis=2) + 1e-12))
-        for axis in range(2, data.ndim):
-            even = data.shape[axis] // 2 * 2
-            pairs = np.take(data, np.arange(0, even, 2), axis) + np.take(data, np.arange(1, even, 2), axis)
-            data = pairs / 2
-    return np.concatenate(found, axis=1)
+    found = [one if one.ndim == 2 else power_by_scale(one) for one in data]
+    return np.concatenate(found, axis=1)[:, :MOST_FEATURES].astype(np.float64)
