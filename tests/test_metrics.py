@@ -1,6 +1,7 @@
 """Metrics: by hand on a few numbers, and on a linear Gaussian whose posterior we can write down."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,17 +9,19 @@ import pytest
 from scipy import integrate, special, stats
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import METRICS, curves, evaluate, gate, ranks, summary
+from cosmoinfer.metrics import METRICS, Other, curves, evaluate, ranks, summary
 from cosmoinfer.metrics.bootstrap import Clusters, resampled_distances, uniform_band, uniform_p
 from cosmoinfer.metrics.calibration import atc
 from cosmoinfer.metrics.classification import CLASSIFICATION
 from cosmoinfer.metrics.evidence import Evidence
-from cosmoinfer.metrics.metric import JOINT, Uniformity
+from cosmoinfer.metrics.holm import adjusted
+from cosmoinfer.metrics.metric import JOINT, LOCAL, PAIRS, PARAMETERS, PValue
 from cosmoinfer.metrics.verdict import Check, clustered_bias, clustered_width, holm
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 
 NAMES = ("a", "b")
+COLUMNS = {PARAMETERS: NAMES, PAIRS: ("a,b",), LOCAL: ("3", "5")}
 CALIBRATED = "calibrated within errors"
 
 
@@ -83,6 +86,7 @@ HAND = {
     "chi2_median": 1.0,
     "pulls_beyond_5": 0.25,
     "z_mean": (1 - 1 + 0 + 8) / 4,
+    "z_std": np.std([1, -1, 0, 8]),
     "collapse": np.std(MU) / np.std(T),
     "corr": np.corrcoef(MU, T)[0, 1],
     "contraction": 1 - np.mean(SIGMA**2) / (100 / 12),
@@ -233,6 +237,20 @@ def test_holm_stops_at_the_first_that_does_not_reject():
     assert [check.p for check in holm(checks)] == [0.001, 0.016]
 
 
+def test_holm_adjusts_by_hand_and_what_was_no_test_does_not_count():
+    found = adjusted(np.array([0.03, 0.001, np.nan, 0.04, 0.016, 0.5]))
+    np.testing.assert_allclose(found, [0.09, 0.005, np.nan, 0.09, 0.064, 0.5])
+    assert adjusted(np.array([0.7, 0.6])).tolist() == [1, 1]
+
+
+def test_p_values_of_several_parameters_share_one_error_rate():
+    wrong = gaussian(width=1.3)
+    entries = evaluate(wrong)["metrics"]["parameters"]
+    raw = np.array([entries["sbc_p"][name]["value"] for name in NAMES])
+    assert [entries["sbc_p_holm"][name]["value"] for name in NAMES] == pytest.approx(adjusted(raw))
+    assert raw.min() * 2 == pytest.approx(adjusted(raw).min())
+
+
 # --------------------------------------------------------------------------------------------- what tests cannot see
 def test_posterior_equal_to_the_prior_passes_sbc_and_tarp_but_not_with_references_that_depend_on_x():
     informed = gaussian()
@@ -325,18 +343,21 @@ def test_equal_draws_of_simulations_with_unequal_rows_are_weighted_by_row():
 
 # -------------------------------------------------------------------------------------------- absent, null, refused
 def test_every_number_has_its_key_and_the_document_is_json():
-    document = evaluate(gaussian(60))
+    posterior = replace(gaussian(60), ood=np.linspace(0, 99, 60), ood_set_p=0.5)
+    exact = replace(posterior, fisher=np.broadcast_to(np.eye(2), (60, 2, 2)))
+    document = evaluate(posterior, other=Other(exact, "exact posterior", exact=True), local=(3, 5))
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-    assert set(document) == {"rows", "simulations", "verdict", "metrics"}
+    assert set(document) == {"rows", "simulations", "against", "verdict", "metrics"}
     assert (document["rows"], document["simulations"]) == (60, 60)
     assert not set(CLASSIFICATION) & {*document["metrics"]["joint"], *document["metrics"]["parameters"]}
     for name, metric in METRICS.items():
         if name in CLASSIFICATION:
             continue
         entries = document["metrics"][metric.scope][name]
-        for entry in [entries] if metric.scope == JOINT else [entries[parameter] for parameter in NAMES]:
+        assert metric.scope == JOINT or tuple(entries) == COLUMNS[metric.scope]
+        for entry in [entries] if metric.scope == JOINT else entries.values():
             assert set(entry) >= {"value", "low", "high"}
-            if isinstance(metric, Uniformity):
+            if isinstance(metric, PValue):
                 assert 0 <= entry["value"] <= 1 and entry["low"] is None and entry["reason"]
             else:
                 assert entry["low"] <= entry["value"] <= entry["high"]
@@ -421,55 +442,84 @@ def test_without_truths_or_rows_it_says_what_to_do():
         evaluate(by_hand([], []))
 
 
-# -------------------------------------------------------------------------------------------------------- the gates
-DOCUMENT = {
-    "metrics": {
-        "joint": {"log_prob": {"value": 1.5, "low": 1.0, "high": 2.0}},
-        "parameters": {
-            "r2": {"f[0]": {"value": 0.4, "low": 0.3, "high": 0.5}, "h": {"value": 0.9, "low": 0.8, "high": 1.0}},
-            "contraction": {"f[0]": {"value": None, "low": None, "high": None, "reason": "no prior"}},
-        },
-    }
-}
+# --------------------------------------------------------------------------------------------------------- one universe
+def one_universe(truth=(0.8, -0.4), simulations=300, rows=1, noise=0.5) -> Posterior:
+    """Many noisy observations of one theta, with the exact posterior of each under the prior N(0, 1)."""
+    posterior = gaussian(simulations, rows, noise=noise)
+    shift = np.array(truth) - posterior.truth
+    size = 1 / (1 + noise**2)  # x moves along with theta, the posterior mean by this share
+    samples, reference = posterior.samples + size * shift[:, None], posterior.reference + size * shift
+    return replace(posterior, truth=posterior.truth + shift, samples=samples, reference=reference)
 
 
-@pytest.mark.parametrize(
-    ("expression", "told"),
-    [
-        ("r2[f[0]]<0.5", "r2[f[0]] is 0.4"),
-        ("r2[h]<0.5", None),
-        ("r2<0.5", "r2[f[0]] is 0.4"),
-        ("r2 < 0.95", "r2[f[0]] is 0.4, r2[h] is 0.9"),
-        ("r2<0.4", None),
-        ("r2<=0.4", "r2[f[0]] is 0.4"),
-        ("r2>0.9", None),
-        ("r2 >= 9e-1", "r2[h] is 0.9"),
-        ("log_prob<2", "log_prob is 1.5"),
-        ("log_prob<-2", None),
-        ("contraction>5", "contraction[f[0]] has no value (no prior)"),
-    ],
-)
-def test_gate(expression, told):
-    assert gate(DOCUMENT, expression) == (told and f"the gate {expression} failed: {told}")
+def test_one_universe_gives_a_bias_with_its_error_and_no_calibration():
+    posterior = one_universe()
+    document = evaluate(replace(posterior, truth=np.broadcast_to([0.8, -0.4], posterior.truth.shape)))
+    entry = document["metrics"]["parameters"]["bias"]["a"]
+    words = re.fullmatch(r"fixed at 0.8: bias (\S+) \+- (\S+) \((\S+) errors\)", document["verdict"]["parameters"]["a"])
+    bias, error, errors = map(float, words.groups())
+    scatter = 0.8 * 0.5 / np.sqrt(300)  # a posterior mean is 0.8 x, and x scatters by 0.5
+    assert bias == pytest.approx(entry["value"], abs=1e-3) and errors == pytest.approx(abs(bias) / error, rel=0.1)
+    assert bias == pytest.approx(-0.2 * 0.8, abs=4 * scatter) and error == pytest.approx(scatter, rel=0.2)
+    assert document["metrics"]["parameters"]["r2"]["a"]["reason"] == "all true values are equal"
+    assert document["verdict"]["joint"] == "calibration not judged: all true values of a, b are equal"
+    told = " ".join(summary(document))
+    assert "One universe: a fixed at 0.8: bias -0.1" in told and "; b fixed at -0.4: bias +0.0" in told
+    for metric in ("sbc_p", "sbc_p_holm", "coverage_68"):
+        assert document["metrics"]["parameters"][metric]["b"]["reason"] == "all true values are equal"
+    for metric in ("tarp_p", "tarp_x_p", "tarp_atc", "hpd_p"):
+        assert document["metrics"]["joint"][metric]["reason"] == "all true values of a, b are equal"
+    assert curves(replace(posterior, truth=np.full_like(posterior.truth, 0.8))).sbc == {}
 
 
-@pytest.mark.parametrize(
-    ("expression", "said"),
-    [
-        ("r3<0.5", "no metric r3; there are log_prob, r2, contraction"),
-        ("r2[omega]<0.5", "no parameter is named omega; there are f[0], h"),
-        ("log_prob[h]<0.5", "of the joint"),
-        ("r2=0.5", "not of the form"),
-        ("r2<", "not of the form"),
-        ("r2<half", "not of the form"),
-        ("r2<nan", "not of the form"),
-        ("", "not of the form"),
-    ],
-)
-def test_gate_that_means_nothing_is_refused(expression, said):
-    with pytest.raises(UserError) as refused:
-        gate(DOCUMENT, expression)
-    assert said in str(refused.value)
+def test_a_right_posterior_of_one_universe_would_fail_what_is_not_asked_of_it():
+    """At a truth in the wing of the prior, coverage is not 0.68: the reason why nothing of the sort is tested there."""
+    evidence = Evidence(one_universe((2.5, 2.5)))
+    assert uniform_p(evidence.sbc[:, 0], evidence.clusters) < 1e-6
+
+
+def test_the_bias_of_one_universe_is_clustered_by_simulation():
+    wide = evaluate(replace(repeated := one_universe(rows=5), truth=np.full_like(repeated.truth, 0.8)))
+    words = wide["verdict"]["parameters"]["a"]
+    mean, error = repeated.best_mean[:, 0] - 0.8, float(words.split("+- ")[1].split()[0])
+    sums = mean.reshape(300, 5).mean(axis=1)
+    assert error == pytest.approx(sums.std(ddof=1) / np.sqrt(300), rel=0.06)
+
+
+def test_one_fixed_parameter_stops_the_calibration_of_all_but_not_their_accuracy():
+    posterior = gaussian(60)
+    truth = posterior.truth.copy()
+    truth[:, 1] = 0.1 + 0.2
+    document = evaluate(replace(posterior, truth=truth))
+    assert document["verdict"]["parameters"]["a"] == "calibration not judged: all true values of b are equal"
+    assert document["verdict"]["parameters"]["b"].startswith("fixed at 0.3: bias ")
+    assert document["metrics"]["parameters"]["sbc_p"]["a"]["value"] is None
+    assert value(document, "r2", "a") > 0.7 and value(document, "r2", "b") is None
+
+
+def test_truths_from_another_prior_do_not_test_calibration():
+    document = evaluate(replace(gaussian(60), reweighted=True))
+    assert "another prior" in document["verdict"]["joint"] and value(document, "tarp_p") is None
+
+
+# ------------------------------------------------------------------------------------------------ pairs, oddness
+def test_figure_of_merit_is_the_inverse_area_of_the_covariance():
+    random = np.random.default_rng(0)
+    wide = np.array([1.0, 2.0, 4.0])  # of the three rows; the median row decides
+    draws = wide[:, None, None] * random.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], size=(3, 20_000))
+    posterior = replace(gaussian(3), samples=draws, log_prob=None)
+    assert evaluate(posterior)["metrics"]["pairs"]["fom"]["a,b"]["value"] == pytest.approx(
+        1 / (2**2 * np.sqrt(1 - 0.6**2)), rel=0.03
+    )
+    names = ("a", "b", "c")
+    assert list(evaluate(gaussian(30, names=names))["metrics"]["pairs"]["fom"]) == ["a,b", "a,c", "b,c"]
+    assert "pairs" not in evaluate(gaussian(30, names=("a",)))["metrics"]
+
+
+def test_oddness_is_the_share_beyond_the_95th_percentile():
+    posterior = replace(gaussian(40), ood=np.repeat([10.0, 95.0, 95.1, 100.0], 10), ood_set_p=0.25)
+    document = evaluate(posterior)
+    assert value(document, "ood") == 0.5 and value(document, "ood_set_p") == 0.25
 
 
 # ------------------------------------------------------------------------------------------------ words and curves

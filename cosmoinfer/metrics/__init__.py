@@ -1,24 +1,31 @@
 """Metrics: a posterior with known truths becomes numbers, verdicts and curves. numpy and scipy only.
 
 Adding one is a definition and an entry in the table at the foot of its family's file: accuracy, density, calibration,
-classification.
+misspecification, local, against, classification. A gate of the default set is an entry in ``gate``.
 """
 
 from cosmoinfer.metrics.curves import Curve, Curves, curves
 from cosmoinfer.metrics.document import METRICS, evaluate
 from cosmoinfer.metrics.file import read, write
-from cosmoinfer.metrics.gate import gate
+from cosmoinfer.metrics.gate import GATES, default_gates, gate
+from cosmoinfer.metrics.other import Other, matched
 from cosmoinfer.metrics.reliability import Reliability, reliability
 from cosmoinfer.metrics.summary import summary
+from cosmoinfer.metrics.two_sample import c2st
 
 __all__ = [
+    "GATES",
     "METRICS",
     "Curve",
     "Curves",
+    "Other",
     "Reliability",
+    "c2st",
     "curves",
+    "default_gates",
     "evaluate",
     "gate",
+    "matched",
     "read",
     "reliability",
     "summary",

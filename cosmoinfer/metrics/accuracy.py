@@ -5,8 +5,9 @@ The CAMELS papers print three different numbers as "accuracy": rel_err_mean, rel
 
 import numpy as np
 
+from cosmoinfer.metrics.bootstrap import weighted_median
 from cosmoinfer.metrics.evidence import Evidence
-from cosmoinfer.metrics.metric import Mean, Metric, Statistic
+from cosmoinfer.metrics.metric import EQUAL_TRUTHS, Mean, Metric, Statistic
 
 
 def nrmse(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
@@ -23,7 +24,12 @@ def r2(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
 
 def chi2_median(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
     """Median of (t - mu)^2 / sigma^2: (B, P); 0.455 for right normal posteriors, and blind to a few wild rows."""
-    return np.stack([_median(column, weights) for column in evidence.pull.T**2], axis=-1)
+    return np.stack([weighted_median(column, weights) for column in evidence.pull.T**2], axis=-1)
+
+
+def z_std(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+    """Standard deviation of z = (mu - t) / sigma: (B, P); one for right widths, whatever the bias."""
+    return np.sqrt(_variance(evidence.pull, weights))
 
 
 def collapse(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
@@ -53,8 +59,8 @@ def _relative_width(evidence: Evidence) -> np.ndarray:
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
-    """About the mean of all rows, so that a variance is no small difference of large numbers."""
-    return values - values.mean(axis=0)
+    """About the mean of all rows, so that a variance is no small difference of large numbers; equal rows are zero."""
+    return np.where(np.ptp(values, axis=0) == 0, 0.0, values - values.mean(axis=0))
 
 
 def _variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -62,23 +68,14 @@ def _variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.maximum(weights @ centred**2 - (weights @ centred) ** 2, 0.0)
 
 
-def _median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted median, (n,) and (B, n) -> (B,): halfway between two rows where half the weight ends on a row."""
-    order = np.argsort(values)
-    reached = weights[:, order].cumsum(axis=1)
-    lower, upper = (reached >= 0.5 - 1e-9).argmax(axis=1), (reached > 0.5 + 1e-9).argmax(axis=1)
-    return (values[order][lower] + values[order][upper]) / 2
-
-
 _ZERO_TRUTH = "a true value is zero"
 _ZERO_WIDTH = "a standard deviation is zero"
-_EQUAL_TRUTHS = "all true values are equal"
 
 ACCURACY: dict[str, Metric] = {
     "rmse": Mean(terms=lambda e: e.error**2, finish=np.sqrt),
-    "nrmse": Statistic(compute=nrmse, why=_EQUAL_TRUTHS),
+    "nrmse": Statistic(compute=nrmse, why=EQUAL_TRUTHS),
     "bias": Mean(terms=lambda e: e.error),
-    "r2": Statistic(compute=r2, why=_EQUAL_TRUTHS),
+    "r2": Statistic(compute=r2, why=EQUAL_TRUTHS),
     "rel_err_mean": Mean(terms=_relative, why=_ZERO_TRUTH),
     "rel_err_rms": Mean(terms=lambda e: _relative(e) ** 2, finish=np.sqrt, why=_ZERO_TRUTH),
     "precision": Mean(terms=_relative_width, needs=("mean", "std"), why="a mean is zero"),
@@ -88,6 +85,7 @@ ACCURACY: dict[str, Metric] = {
         terms=lambda e: np.where(np.isnan(e.pull), np.nan, np.abs(e.pull) > 5), needs=("mean", "std"), why=_ZERO_WIDTH
     ),
     "z_mean": Mean(terms=lambda e: e.pull, needs=("mean", "std"), why=_ZERO_WIDTH),
-    "collapse": Statistic(compute=collapse, why=_EQUAL_TRUTHS),
+    "z_std": Statistic(compute=z_std, needs=("mean", "std"), why=_ZERO_WIDTH),
+    "collapse": Statistic(compute=collapse, why=EQUAL_TRUTHS),
     "corr": Statistic(compute=corr, why="all true values, or all posterior means, are equal"),
 }

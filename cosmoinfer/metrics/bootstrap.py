@@ -69,6 +69,19 @@ class Clusters:
         return float(mean), float(np.sqrt(self.count / (self.count - 1) * (sums**2).sum()) / len(self))
 
 
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(n,) and weights (B, n), each set adding to one -> (B,): halfway between two rows where half ends on a row.
+
+    NaN where any value is.
+    """
+    if np.isnan(values).any():
+        return np.full(len(weights), np.nan)
+    order = np.argsort(values)
+    reached = weights[:, order].cumsum(axis=1)
+    lower, upper = (reached >= 0.5 - 1e-9).argmax(axis=1), (reached > 0.5 + 1e-9).argmax(axis=1)
+    return (values[order][lower] + values[order][upper]) / 2
+
+
 def interval(resampled: np.ndarray) -> tuple[float, float]:
     """The central 68.3 % of the resampled values, (B,).
 

@@ -1,9 +1,12 @@
 """Whether intervals hold the share of truths that they promise: per parameter (SBC) and jointly (TARP, HPD).
 
-A posterior equal to the prior passes everything here but ``tarp_x_p``: read contraction and r2 beside it.
+A posterior equal to the prior passes everything here but ``tarp_x_p``: read contraction and r2 beside it. All of it
+asks for truths that come from the prior: where every truth is the same (a fiducial), a right posterior is drawn towards
+the middle of the prior, its ranks are not uniform, and these are null.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -32,24 +35,26 @@ def atc(fractions: np.ndarray) -> np.ndarray:
     return 5 / 8 - np.maximum(fractions, 0.5)
 
 
+def _sbc(evidence: Evidence) -> np.ndarray:
+    return _there(evidence.sbc)
+
+
 def _there(fractions: np.ndarray | None) -> np.ndarray:
     assert fractions is not None
     return fractions
 
 
 _BAD_DRAWS = "draws, truth or densities are not finite"
+_DISTANCES: dict[str, Any] = {"scope": JOINT, "prior": True, "drawn": True, "why": _BAD_DRAWS}
 
 CALIBRATION: dict[str, Metric] = {
-    "coverage_68": Mean(terms=covered(0.68), needs=("sbc",), why=_BAD_DRAWS),
-    "coverage_95": Mean(terms=covered(0.95), needs=("sbc",), why=_BAD_DRAWS),
-    "sbc_p": Uniformity(fractions=lambda e: _there(e.sbc), needs=("sbc",), why=_BAD_DRAWS),
-    "tarp_p": Uniformity(fractions=lambda e: _there(e.tarp), scope=JOINT, needs=("tarp",), prior=True, why=_BAD_DRAWS),
-    "tarp_atc": Mean(terms=lambda e: atc(_there(e.tarp)), scope=JOINT, needs=("tarp",), prior=True, why=_BAD_DRAWS),
-    "tarp_x_p": Uniformity(
-        fractions=lambda e: _there(e.tarp_x), scope=JOINT, needs=("tarp_x",), prior=True, why=_BAD_DRAWS
-    ),
-    "tarp_x_atc": Mean(
-        terms=lambda e: atc(_there(e.tarp_x)), scope=JOINT, needs=("tarp_x",), prior=True, why=_BAD_DRAWS
-    ),
-    "hpd_p": Uniformity(fractions=lambda e: _there(e.hpd), scope=JOINT, needs=("hpd",), why=_BAD_DRAWS),
+    "coverage_68": Mean(terms=covered(0.68), needs=("sbc",), drawn=True, why=_BAD_DRAWS),
+    "coverage_95": Mean(terms=covered(0.95), needs=("sbc",), drawn=True, why=_BAD_DRAWS),
+    "sbc_p": Uniformity(fractions=_sbc, needs=("sbc",), drawn=True, why=_BAD_DRAWS),
+    "sbc_p_holm": Uniformity(fractions=_sbc, needs=("sbc",), drawn=True, corrected=True, why=_BAD_DRAWS),
+    "tarp_p": Uniformity(fractions=lambda e: _there(e.tarp), needs=("tarp",), **_DISTANCES),
+    "tarp_atc": Mean(terms=lambda e: atc(_there(e.tarp)), needs=("tarp",), **_DISTANCES),
+    "tarp_x_p": Uniformity(fractions=lambda e: _there(e.tarp_x), needs=("tarp_x",), **_DISTANCES),
+    "tarp_x_atc": Mean(terms=lambda e: atc(_there(e.tarp_x)), needs=("tarp_x",), **_DISTANCES),
+    "hpd_p": Uniformity(fractions=lambda e: _there(e.hpd), scope=JOINT, needs=("hpd",), drawn=True, why=_BAD_DRAWS),
 }

@@ -32,7 +32,8 @@ class Curve:
 class Curves:
     """sbc: ranks by parameter; central: coverage of central intervals by parameter; tarp, tarp_x, hpd: joint.
 
-    Empty or None where the posterior does not hold what a curve needs, or where its fractions are not all finite.
+    Empty or None where the posterior does not hold what a curve needs, where its fractions are not all finite, or where
+    the truths do not come from the prior (all of them equal, say): then a right posterior has no such curves.
     """
 
     sbc: dict[str, Curve]
@@ -45,6 +46,8 @@ class Curves:
 def curves(posterior: Posterior, seed: int = 0) -> Curves:
     """With the same random numbers as ``evaluate`` with this seed."""
     evidence = Evidence(posterior, seed)
+    if evidence.unlike_prior:
+        return Curves({}, {}, None, None, None)
     names, clusters = posterior.parameters.names, evidence.clusters
     ranks = () if evidence.sbc is None else tuple(evidence.sbc.T)
     return Curves(

@@ -1,9 +1,10 @@
-"""How much the posterior learnt: its log density at the truth, in nats, and how far it shrank below the prior."""
+"""How much the posterior learnt: its log density at the truth, in nats, how far it shrank, and its figure of merit."""
 
 import numpy as np
 
+from cosmoinfer.metrics.bootstrap import weighted_median
 from cosmoinfer.metrics.evidence import Evidence
-from cosmoinfer.metrics.metric import JOINT, Mean, Metric
+from cosmoinfer.metrics.metric import JOINT, PAIRS, Mean, Metric, Statistic
 
 
 def gain(evidence: Evidence) -> np.ndarray:
@@ -17,6 +18,13 @@ def variance_left(evidence: Evidence) -> np.ndarray:
     return (evidence.std / evidence.parameters.prior_std()) ** 2
 
 
+def fom(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+    """Median over rows of 1 / sqrt(det Cov(a, b)), for every two parameters: (B, pairs), in inverse catalog units."""
+    assert evidence.covariance is not None
+    blocks = [evidence.covariance[:, np.array(pair)[:, None], pair] for pair in evidence.pairs]  # (n, 2, 2) each
+    return np.stack([weighted_median(np.linalg.det(block) ** -0.5, weights) for block in blocks], axis=-1)
+
+
 def _log_prob(evidence: Evidence) -> np.ndarray:
     assert evidence.log_prob_truth is not None
     return evidence.log_prob_truth
@@ -28,4 +36,5 @@ DENSITY: dict[str, Metric] = {
     "log_prob": Mean(terms=_log_prob, scope=JOINT, needs=("log_prob_truth",), why=_NO_DENSITY),
     "log_prob_gain": Mean(terms=gain, scope=JOINT, needs=("log_prob_truth",), prior=True, why=_NO_DENSITY),
     "contraction": Mean(terms=variance_left, finish=lambda mean: 1 - mean, needs=("std",), prior=True),
+    "fom": Statistic(compute=fom, scope=PAIRS, needs=("covariance",), why="the draws of a row lie on a line"),
 }

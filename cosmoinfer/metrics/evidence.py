@@ -2,34 +2,48 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
 from cosmoinfer import seeding
-from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import ranks
-from cosmoinfer.metrics.bootstrap import Clusters
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.metrics import ranks, two_sample
+from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
 from cosmoinfer.metrics.guesses import Guesses
+from cosmoinfer.metrics.other import Other
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 
 REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on the posterior mean
+C2ST_ROWS, C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """n rows of G simulations with P parameters. Any of mean, std, sbc, tarp, tarp_x, hpd and guesses is None where
-    the posterior does not hold what it needs. Units of the catalog, natural logarithms.
+    """n rows of G simulations with P parameters. Any of mean, std, sbc, tarp, tarp_x, hpd, guesses and what comes of
+    ``other`` and ``local`` is None where the posterior does not hold what it needs. Units of the catalog, natural
+    logarithms.
+
+    other: another posterior of the same rows. local: row numbers at which the posterior is put to the test by itself.
     """
 
     posterior: Posterior
     seed: int = 0
+    other: Other | None = None
+    local: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.posterior.truth is None:
             raise UserError("the posterior has no true parameters to compare with; sample a catalog that holds them")
         if len(self.posterior) == 0:
             raise UserError("the posterior has no rows to evaluate")
+        unknown = sorted(set(self.local) - set(self.posterior.index.tolist()))
+        if unknown:
+            there = listed(self.posterior.index.tolist())
+            raise UserError(f"--local: the posterior has no row {listed(unknown)}; it holds row {there}")
+        if self.local and (self.posterior.samples is None or self.posterior.reference is None):
+            raise UserError("--local: the posterior has no draws, or no /reference beside them, to test one row by")
 
     @cached_property
     def clusters(self) -> Clusters:
@@ -55,6 +69,33 @@ class Evidence:
     @property
     def log_prob_truth(self) -> np.ndarray | None:
         return self.posterior.log_prob_truth
+
+    @cached_property
+    def fixed(self) -> tuple[str, ...]:
+        """Parameters of which all simulations share one true value: those truths do not come from the prior."""
+        if self.clusters.count < 2 or self.posterior.probabilities is not None:
+            return ()
+        same = np.ptp(self.truth, axis=0) == 0
+        return tuple(name for name, one in zip(self.parameters.names, same, strict=True) if one)
+
+    @property
+    def unlike_prior(self) -> str:
+        """Why truths do not come from the prior that the posterior takes; empty where they do, as far as one knows."""
+        if self.posterior.reweighted:
+            return "the posterior has another prior than the truths were drawn from"
+        return f"all true values of {', '.join(self.fixed)} are equal" if self.fixed else ""
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Every two parameters, by their columns."""
+        return tuple(combinations(range(len(self.parameters)), 2))
+
+    @cached_property
+    def covariance(self) -> np.ndarray | None:
+        """Of the draws, (n, P, P)."""
+        if self.posterior.samples is None:
+            return None
+        return np.stack([np.atleast_2d(np.cov(draws, rowvar=False)) for draws in self.posterior.samples])
 
     @cached_property
     def error(self) -> np.ndarray:
@@ -104,9 +145,81 @@ class Evidence:
         return Guesses(self.posterior.probabilities, self.truth[:, 0].astype(np.int64))
 
     @property
+    def ood(self) -> np.ndarray | None:
+        """How unlike the training data each observation is, a percentile, (n,)."""
+        return self.posterior.ood
+
+    @property
+    def ood_set_p(self) -> np.ndarray | None:
+        """Of all observations together, (1,)."""
+        return None if self.posterior.ood_set_p is None else np.array([self.posterior.ood_set_p])
+
+    @property
     def two_classes(self) -> Guesses | None:
         """The same, where there are just two."""
         return self.guesses if len(self.posterior.classes) == 2 else None
+
+    # ------------------------------------------------------------------------------------- against another posterior
+    @property
+    def other_mean(self) -> np.ndarray | None:
+        return None if self.other is None else self.other.posterior.best_mean
+
+    @property
+    def other_std(self) -> np.ndarray | None:
+        return None if self.other is None else self.other.posterior.best_std
+
+    @property
+    def other_log_prob_truth(self) -> np.ndarray | None:
+        return None if self.other is None else self.other.posterior.log_prob_truth
+
+    @property
+    def other_fisher(self) -> np.ndarray | None:
+        return None if self.other is None else self.other.posterior.fisher
+
+    @property
+    def exact(self) -> Other | None:
+        """The other, where it is the true posterior."""
+        return self.other if self.other is not None and self.other.exact else None
+
+    @cached_property
+    def c2st(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rows, (O,), the first of each of the first few simulations; and how well draws are told from exact ones."""
+        if self.exact is None or self.posterior.samples is None or self.exact.posterior.samples is None:
+            return None
+        rows = np.sort(np.unique(self.clusters.member, return_index=True)[1])[:C2ST_ROWS]
+        both = self.posterior.samples, self.exact.posterior.samples
+        draws = min(C2ST_DRAWS, *(samples.shape[1] for samples in both))
+        if draws < two_sample.FOLDS:
+            return None
+        ours, exact = (samples[rows, :draws] for samples in both)
+        accuracies = np.full(len(rows), np.nan)
+        finite = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(exact).all(axis=(1, 2))
+        accuracies[finite] = two_sample.c2st(ours[finite], exact[finite], self.seed)
+        return rows, accuracies
+
+    # ------------------------------------------------------------------------------------------- at one observation
+    @cached_property
+    def lc2st(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Statistics and p-values of local C2ST at the rows asked for, (L,) each.
+
+        NaN with too few simulations, or where draws or estimates are not finite.
+        """
+        posterior = self.posterior
+        if not self.local or posterior.samples is None or posterior.reference is None:
+            return None
+        asked = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
+        rows = two_sample.one_a_simulation(self.clusters, asked, self.seed)
+        draws, known = posterior.samples, posterior.reference
+        one = draws[rows, self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))]
+        queries = [np.hstack([draws[row], np.broadcast_to(known[row], draws[row].shape)]) for row in asked]
+        if len(rows) < FEWEST or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
+            return np.full(len(asked), np.nan), np.full(len(asked), np.nan)
+        return two_sample.local_c2st(self.truth[rows], one, known[rows], queries, self.seed)
+
+    @property
+    def several_lc2st(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The same, where there is more than one."""
+        return self.lc2st if len(self.local) > 1 else None
 
     def _tarp(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
         if self.posterior.samples is None:

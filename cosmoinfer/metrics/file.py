@@ -12,6 +12,7 @@ from cosmoinfer import storage
 def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: bool = False) -> None:
     """/document (JSON), /names (P,), /joint/NAME (3,) and /parameters/NAME (P, 3): value, low, high; NaN is null.
 
+    Where there are any, /pairs/NAME (K, 3) of the /pair_names (K,), and /local/NAME (L, 3) of the /local_names (L,).
     Of a classifier also /classes (C,) and /confusion (C, C), rows of each class by the class that they are taken for.
     """
     names = list(document["verdict"]["parameters"])
@@ -20,6 +21,10 @@ def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: boo
         arrays[f"joint/{metric}"] = _numbers(entry)
     for metric, entries in document["metrics"]["parameters"].items():
         arrays[f"parameters/{metric}"] = np.stack([_numbers(entries[name]) for name in names])
+    for scope, called in (("pairs", "pair_names"), ("local", "local_names")):
+        for metric, entries in document["metrics"].get(scope, {}).items():
+            arrays[called] = np.array(list(entries))
+            arrays[f"{scope}/{metric}"] = np.stack([_numbers(entry) for entry in entries.values()])
     if "confusion" in document:
         arrays["classes"] = np.array(document["confusion"]["classes"])
         arrays["confusion"] = np.array(document["confusion"]["counts"], dtype=np.int64)

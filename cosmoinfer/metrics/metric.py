@@ -1,7 +1,8 @@
 """A metric: what it needs, how it is computed, and the entry {value, low, high} that it leaves in the document.
 
-Three kinds: the mean of a term a row, a general statistic of weighted rows, and the p-value of fractions that should
-be uniform. Value and interval come from the same formula, with equal weights and with resampled ones.
+Four kinds: the mean of a term a row, a general statistic of weighted rows, the p-value of fractions that should be
+uniform, and that of a permutation test. Value and interval come from the same formula, with equal weights and with
+resampled ones.
 """
 
 from abc import ABC, abstractmethod
@@ -14,44 +15,55 @@ import numpy as np
 from cosmoinfer.errors import listed
 from cosmoinfer.metrics.bootstrap import FEWEST, RESAMPLES, interval, uniform_p
 from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.holm import adjusted
 
+EQUAL_TRUTHS = "all true values are equal"
 Entry = dict[str, Any]  # value, low, high; and the reason where one of them is null
-PARAMETERS, JOINT = "parameters", "joint"
+PARAMETERS, JOINT, PAIRS, LOCAL = "parameters", "joint", "pairs", "local"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(ABC):
-    """``needs``: what of Evidence must be there, else the metric is absent. ``prior``: null where it is unknown.
+    """``scope``: of each parameter, of all together, of every two of them, or at the rows that were asked for.
 
-    ``why``: what it usually means when the value is not finite.
+    ``needs``: what of Evidence must be there, else the metric is absent. ``prior``: null where it is unknown.
+    ``drawn``: null where the truths do not come from that prior. ``why``: what it usually means when the value is not
+    finite.
     """
 
     scope: str = PARAMETERS
     needs: tuple[str, ...] = ("mean",)
     prior: bool = False
+    drawn: bool = False
     why: str = ""
 
     def available(self, evidence: Evidence) -> bool:
-        return all(getattr(evidence, need) is not None for need in self.needs)
+        columns = self.scope == JOINT or bool(_columns(evidence, self.scope))
+        return columns and all(getattr(evidence, need) is not None for need in self.needs)
 
     def entries(self, evidence: Evidence) -> Entry:
-        """One entry for a joint metric; else one a parameter, by name."""
+        """One entry for a joint metric; else one a column, by name."""
         with np.errstate(divide="ignore", invalid="ignore"):
             entries = self._measure(evidence)
-        for column, reason in enumerate(self._unknown_priors(evidence)):
+        for column, reason in enumerate(self._barred(evidence)):
             entries[column] = null(reason) if reason else entries[column]
-        return entries[0] if self.scope == JOINT else dict(zip(evidence.parameters.names, entries, strict=True))
+        return entries[0] if self.scope == JOINT else dict(zip(_columns(evidence, self.scope), entries, strict=True))
 
     @abstractmethod
     def _measure(self, evidence: Evidence) -> list[Entry]:
-        """One entry a column: a column a parameter, or one column for the joint."""
+        """One entry a column; the joint is one column."""
 
-    def _unknown_priors(self, evidence: Evidence) -> list[str]:
+    def _barred(self, evidence: Evidence) -> list[str]:
+        """Why there can be no value, whatever was computed: a column each, empty where there can."""
         names, known = evidence.parameters.names, evidence.parameters.known
         unknown = [name for name, yes in zip(names, known, strict=True) if self.prior and not yes]
-        if self.scope == JOINT:
-            return [_no_prior(unknown)]
-        return [_no_prior([name]) if name in unknown else "" for name in names]
+        unlike = evidence.unlike_prior if self.drawn else ""
+        if self.scope == PARAMETERS:
+            fixed = evidence.fixed if self.drawn else ()
+            own = [EQUAL_TRUTHS if name in fixed else unlike for name in names]
+            priors = [_no_prior([name]) if name in unknown else "" for name in names]
+            return [one or other for one, other in zip(own, priors, strict=True)]
+        return [unlike or _no_prior(unknown)] * (1 if self.scope == JOINT else len(_columns(evidence, self.scope)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,27 +90,66 @@ class Statistic(Metric):
         def statistic(weights: np.ndarray) -> np.ndarray:
             return self.compute(evidence, weights).reshape(len(weights), -1)
 
-        columns = 1 if self.scope == JOINT else len(evidence.parameters)
+        columns = 1 if self.scope == JOINT else len(_columns(evidence, self.scope))
         value = statistic(evidence.clusters.equal_weights)[0]
         return _with_intervals(evidence, value, statistic, [self.why] * columns)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uniformity(Metric):
-    """p-value of ``fractions``, (n, P) or (n,), being uniform. It has no interval: it is one already."""
+class PValue(Metric):
+    """It has no interval: it is one already. ``corrected``: by Holm, for as many columns as there are."""
+
+    corrected: bool = False
+
+    def _measure(self, evidence: Evidence) -> list[Entry]:
+        found, reasons = self._tests(evidence)
+        # Columns that are barred are no tests: they must not count.
+        found = np.where([bool(reason) for reason in self._barred(evidence)], np.nan, found)
+        p = adjusted(found) if self.corrected else found
+        return [_p_value(one, reason, evidence) for one, reason in zip(p, reasons, strict=True)]
+
+    @abstractmethod
+    def _tests(self, evidence: Evidence) -> tuple[np.ndarray, list[str]]:
+        """A p-value a column, NaN where there is none; and what is not finite, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uniformity(PValue):
+    """p-value of ``fractions``, (n, P) or (n,), being uniform."""
 
     fractions: Callable[[Evidence], np.ndarray]
 
-    def _measure(self, evidence: Evidence) -> list[Entry]:
-        return [self._test(evidence, column) for column in self.fractions(evidence).reshape(len(evidence.truth), -1).T]
+    def _tests(self, evidence: Evidence) -> tuple[np.ndarray, list[str]]:
+        columns = self.fractions(evidence).reshape(len(evidence.truth), -1).T
+        finite = [bool(np.isfinite(column).all()) for column in columns]
+        found = [uniform_p(one, evidence.clusters) if yes else np.nan for one, yes in zip(columns, finite, strict=True)]
+        bad = [not_finite(evidence, one, self.why) if not yes else "" for one, yes in zip(columns, finite, strict=True)]
+        return np.array(found), bad
 
-    def _test(self, evidence: Evidence, fractions: np.ndarray) -> Entry:
-        if not np.isfinite(fractions).all():
-            return null(not_finite(evidence, fractions, self.why))
-        p = uniform_p(fractions, evidence.clusters)
-        if not np.isfinite(p):
-            return null(f"{evidence.clusters.count} simulations; a clustered p-value needs {FEWEST}")
-        return {"value": p, "low": None, "high": None, "reason": "a p-value has no interval"}
+
+@dataclass(frozen=True, kw_only=True)
+class Permuted(PValue):
+    """``p_values``, one a column, of tests that bring their own null distribution."""
+
+    p_values: Callable[[Evidence], np.ndarray]
+
+    def _tests(self, evidence: Evidence) -> tuple[np.ndarray, list[str]]:
+        found = self.p_values(evidence)
+        return found, [self.why] * len(found)
+
+
+def _columns(evidence: Evidence, scope: str) -> tuple[str, ...]:
+    """What the columns of a scope are called."""
+    names = evidence.parameters.names
+    if scope == PAIRS:
+        return tuple(f"{names[one]},{names[other]}" for one, other in evidence.pairs)
+    return tuple(map(str, evidence.local)) if scope == LOCAL else names
+
+
+def _p_value(p: float, reason: str, evidence: Evidence) -> Entry:
+    if not np.isfinite(p):
+        return null(reason or f"{evidence.clusters.count} simulations; a clustered p-value needs {FEWEST}")
+    return {"value": float(p), "low": None, "high": None, "reason": "a p-value has no interval"}
 
 
 def null(reason: str) -> Entry:

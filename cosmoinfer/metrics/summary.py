@@ -1,8 +1,9 @@
-"""An evaluation in two to five plain sentences: how good, and how calibrated."""
+"""An evaluation in two to five plain sentences: how good, and how calibrated; and one for each thing asked beside."""
 
 from typing import Any
 
-from cosmoinfer.metrics.verdict import UNCONSTRAINED, UNCONSTRAINED_R2
+from cosmoinfer.metrics.local import FEW
+from cosmoinfer.metrics.verdict import FIXED, UNCONSTRAINED, UNCONSTRAINED_R2
 
 
 def summary(document: dict[str, Any]) -> list[str]:
@@ -11,7 +12,16 @@ def summary(document: dict[str, Any]) -> list[str]:
     if "confusion" in document:
         told = (_told_right(document), _gain(document), _confused(document), _promises(document))
     else:
-        told = (_scope(document), _constrained(document), _loose(document), _calibration(document), _coverage(document))
+        told = (
+            _scope(document),
+            _constrained(document),
+            _loose(document),
+            _fixed(document),
+            _calibration(document),
+            _coverage(document),
+            _local(document),
+            _against(document),
+        )
     return [sentence for sentence in told if sentence]
 
 
@@ -58,6 +68,63 @@ def _coverage(document: dict[str, Any]) -> str:
         return ""
     low, high = f"{min(shares):.0f}", f"{max(shares):.0f}"
     return f"The 68 % intervals hold {low if low == high else f'{low} to {high}'} % of the truths."
+
+
+def _fixed(document: dict[str, Any]) -> str:
+    """Parameters of one true value: what there is to say of them is their bias."""
+    words = document["verdict"]["parameters"]
+    told = [f"{name} {verdict}" for name, verdict in words.items() if verdict.startswith(FIXED)]
+    return f"One universe: {'; '.join(told)}." if told else ""
+
+
+def _local(document: dict[str, Any]) -> str:
+    """Of each row that was asked for, after Holm where there are several; and how much that can mean."""
+    metrics = document["metrics"].get("local", {})
+    entries = metrics.get("lc2st_p_holm", metrics.get("lc2st_p"))
+    if not entries:
+        return ""
+    told = [f"row {row} {_short(entry, '.2g')}" for row, entry in entries.items()]
+    corrected = ", Holm-corrected" if len(entries) > 1 else ""
+    few = f"; from {document['simulations']} simulations it sees gross errors only, {FEW} are few"
+    return (
+        f"Local test (p-value of the posterior being right there{corrected}): {', '.join(told)}"
+        f"{few if document['simulations'] < FEW else ''}."
+    )
+
+
+def _against(document: dict[str, Any]) -> str:
+    """The other posterior is named by its kind: a file may bear any name."""
+    if "against" not in document:
+        return ""
+    joint, accuracy = document["metrics"]["joint"], document["metrics"]["parameters"]
+    told = []
+    if _known(joint, "expected_kl"):
+        told.append(f"{_measured(joint['expected_kl'], form='.3f')} nats short of it (expected KL)")
+    elif _known(joint, "log_prob_difference"):
+        told.append(f"the truths are {_measured(joint['log_prob_difference'], form='.3f')} nats more probable")
+    if _known(joint, "c2st"):
+        told.append(f"C2ST {_measured(joint['c2st'], form='.3f')} (0.5 is perfect)")
+    if _known(joint, "fisher_loss"):
+        told.append(f"log volume {_measured(joint['fisher_loss'])} nats above that of the data's Fisher information")
+    if _all_known(accuracy, "mean_shift_rms"):
+        told.append(f"means differ by {_range(accuracy['mean_shift_rms'])} of its widths (rms)")
+    if _all_known(accuracy, "width_ratio"):
+        told.append(f"widths are {_range(accuracy['width_ratio'])} of its")
+    return f"Against the {document['against']}: {'; '.join(told) or 'nothing that both hold can be compared'}."
+
+
+def _known(metrics: dict[str, Any], name: str) -> bool:
+    return metrics.get(name, {}).get("value") is not None
+
+
+def _all_known(metrics: dict[str, Any], name: str) -> bool:
+    return name in metrics and all(entry["value"] is not None for entry in metrics[name].values())
+
+
+def _range(entries: dict[str, Any]) -> str:
+    """From the least to the largest over the parameters."""
+    low, high = (f"{one(entry['value'] for entry in entries.values()):.2f}" for one in (min, max))
+    return low if low == high else f"{low} to {high}"
 
 
 def _told_right(document: dict[str, Any]) -> str:

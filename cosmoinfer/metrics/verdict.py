@@ -22,6 +22,10 @@ is conservative: ``tarp_x_p`` knows more about the truth than it does).
 
 Not constrained by the data: r2 <= 0.05, and the mean does not follow the truth otherwise (corr <= 0.5: then it is a
 bias); "returns the prior" unless the width is known to have shrunk by more than a fifth in variance.
+
+Fixed: where all simulations share one true value (CAMELS CV, a fiducial), ranks and pulls of a right posterior are
+neither uniform nor standard normal, since it is drawn towards the middle of the prior. There the verdict is the bias,
+in catalog units, with its error clustered by simulation; and no calibration is judged, nor that of other parameters.
 """
 
 from dataclasses import dataclass
@@ -33,12 +37,14 @@ from scipy import special, stats
 from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
 from cosmoinfer.metrics.calibration import atc
 from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.holm import adjusted
 from cosmoinfer.metrics.metric import JOINT
 
 SIGNIFICANCE = 0.05
 UNCONSTRAINED_R2 = 0.05
 CALIBRATED, OVER_CONFIDENT, CONSERVATIVE = "calibrated within errors", "over-confident", "conservative"
 BIASED, SHAPE = "biased", "miscalibrated in shape"
+FIXED = "fixed"
 NO_WIDTH = "no width: calibration not available"
 UNCONSTRAINED, RETURNS_PRIOR = "not constrained by the data", "(returns the prior)"
 
@@ -85,12 +91,9 @@ def clustered_width(scores: np.ndarray, clusters: Clusters) -> tuple[float, floa
 
 def holm(tests: list[Check], significance: float = SIGNIFICANCE) -> list[Check]:
     """The tests that reject when all share one error rate (Holm 1979): smallest p first, until one does not."""
-    rejected = []
-    for rank, test in enumerate(sorted(tests, key=lambda test: test.p)):
-        if test.p > significance / (len(tests) - rank):
-            break
-        rejected.append(test)
-    return rejected
+    found = sorted(tests, key=lambda test: test.p)
+    corrected = adjusted(np.array([test.p for test in found]))
+    return [test for test, p in zip(found, corrected, strict=True) if p <= significance]
 
 
 def joined(first: str, second: str) -> str:
@@ -111,6 +114,9 @@ def too_few(clusters: Clusters) -> str:
 def _calibration(evidence: Evidence, metrics: dict[str, Any]) -> dict[str, str]:
     """The words on calibration, by parameter and for the joint."""
     columns = (*evidence.parameters.names, JOINT)
+    if evidence.unlike_prior:
+        words = dict.fromkeys(columns, f"calibration not judged: {evidence.unlike_prior}")
+        return words | {name: _at_one_value(evidence, name) for name in evidence.fixed}
     if evidence.sbc is None and evidence.std is None:
         return dict.fromkeys(columns, NO_WIDTH)
     scores = _scores(evidence)
@@ -122,6 +128,16 @@ def _calibration(evidence: Evidence, metrics: dict[str, Any]) -> dict[str, str]:
     rejected = holm(tests)
     words = {name: _word(name, rejected, metrics) for name in evidence.parameters.names}
     return words | {JOINT: _joint_word(words, rejected)}
+
+
+def _at_one_value(evidence: Evidence, name: str) -> str:
+    """The bias in units of its error; both with the two digits of the error that mean anything."""
+    column = evidence.parameters.names.index(name)
+    bias, error = evidence.clusters.mean(evidence.error[:, column])
+    digits = max(0, 1 - int(np.floor(np.log10(error)))) if error > 0 else 6
+    away = f"{abs(bias) / error:.1f} errors" if error > 0 else "no scatter between simulations"
+    value = f"{FIXED} at {evidence.truth[0, column]:.6g}"
+    return f"{value}: bias {bias:+.{digits}f} +- {error:.{digits}f} ({away})"
 
 
 def _scores(evidence: Evidence) -> np.ndarray:

@@ -1,0 +1,183 @@
+"""Gates: expressions, the default set, and that a pipeline stops with everything written."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cosmoinfer import posterior as posteriors
+from cosmoinfer.errors import UserError
+from cosmoinfer.metrics import GATES, default_gates, evaluate, gate
+from cosmoinfer.metrics.gate import Judged, parse
+from tests.command_line import call
+from tests.test_metrics import gaussian
+
+DOCUMENT = {
+    "metrics": {
+        "joint": {"log_prob": {"value": 1.5, "low": 1.0, "high": 2.0}},
+        "parameters": {
+            "r2": {"f[0]": {"value": 0.4, "low": 0.3, "high": 0.5}, "h": {"value": 0.9, "low": 0.8, "high": 1.0}},
+            "contraction": {"f[0]": {"value": None, "low": None, "high": None, "reason": "no prior"}},
+            "sbc_p": {"h": {"value": 0.01, "low": None, "high": None, "reason": "a p-value has no interval"}},
+        },
+        "pairs": {"fom": {"f[0],h": {"value": 3.0, "low": 2.0, "high": 4.0}}},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("r2[f[0]]<0.5", "r2[f[0]] is 0.4"),
+        ("r2[h]<0.5", None),
+        ("r2<0.5", "r2[f[0]] is 0.4"),
+        ("r2 < 0.95", "r2[f[0]] is 0.4, r2[h] is 0.9"),
+        ("r2<0.4", None),
+        ("r2<=0.4", "r2[f[0]] is 0.4"),
+        ("r2>0.9", None),
+        ("r2 >= 9e-1", "r2[h] is 0.9"),
+        ("log_prob<2", "log_prob is 1.5"),
+        ("log_prob<-2", None),
+        ("contraction>5", "contraction[f[0]] has no value (no prior)"),
+        ("r2[all]<0.5", None),
+        ("r2[all]<0.95", "r2[f[0]] is 0.4, r2[h] is 0.9"),
+        ("r2<0.65 by 2", "r2[f[0]] is 0.4 +- 0.1"),
+        ("r2<0.65 by 3", None),
+        ("r2>0.65 by 2.4", "r2[h] is 0.9 +- 0.1"),
+        ("r2>0.65 by 2.6", None),
+        ("log_prob<4 by 4.9", "log_prob is 1.5 +- 0.5"),
+        ("log_prob<4 by 5", None),
+        ("fom[f[0],h]>2", "fom[f[0],h] is 3"),
+        ("sbc_p<0.5 by 2", "sbc_p[h] is 0.01 and has no error (a p-value has no interval)"),
+    ],
+)
+def test_gate(expression, told):
+    assert gate(DOCUMENT, expression) == (told and f"the gate {expression} failed: {told}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("r3<0.5", "no metric r3; there are log_prob, r2, contraction, sbc_p, fom"),
+        ("r2[omega]<0.5", "no parameter is named omega; there are f[0], h"),
+        ("log_prob[h]<0.5", "of the joint"),
+        ("r2=0.5", "not of the form"),
+        ("r2<", "not of the form"),
+        ("r2<half", "not of the form"),
+        ("r2<nan", "not of the form"),
+        ("r2<0.5 by", "not of the form"),
+        ("r2<0.5 by -1", "not of the form"),
+        ("", "not of the form"),
+    ],
+)
+def test_gate_that_means_nothing_is_refused(expression, said):
+    with pytest.raises(UserError) as refused:
+        gate(DOCUMENT, expression)
+    assert said in str(refused.value)
+
+
+# --------------------------------------------------------------------------------------------------- the default set
+def failed(posterior) -> list[str]:
+    """The default gates that fail, by metric."""
+    return [parse(condition).metric for condition in judged(posterior).failed]
+
+
+def judged(posterior):
+    return default_gates(evaluate(posterior))
+
+
+def test_a_right_posterior_passes_and_every_gate_is_judged():
+    assert judged(gaussian()) == Judged({}, {})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"width": 1 / 1.5}, {"sbc_p_holm", "tarp_x_p", "hpd_p"}),
+        ({"width": 1 / 3}, {"coverage_68", "sbc_p_holm", "tarp_x_p", "hpd_p"}),
+        ({"width": 1.5}, {"sbc_p_holm", "tarp_x_p", "hpd_p"}),
+        ({"shift": 0.5}, {"sbc_p_holm"}),
+        ({"width": 0.05}, {"log_prob_gain"}),
+        ({"noise": 30.0}, {"r2"}),
+    ],
+)
+def test_a_wrong_posterior_fails_the_gates_that_are_about_it(wrong, expected):
+    assert expected <= set(failed(gaussian(**wrong)))
+
+
+def test_right_posteriors_seldom_fail_whatever_the_number_of_rows():
+    """At 2 % each, more than 6 of 80 have a probability of 1e-3; half of them have twelve rows only."""
+    documents = [evaluate(gaussian(rows, draws=40, seed=seed), seed) for rows in (12, 150) for seed in range(40)]
+    assert sum(bool(default_gates(document).failed) for document in documents) <= 6
+
+
+def test_a_truth_without_density_fails():
+    posterior = gaussian(60)
+    posterior.log_prob_truth[3] = -np.inf
+    assert failed(posterior) == ["log_prob"]
+    assert "is not judged: -inf in 1 of 60 rows" in judged(posterior).skipped["log_prob_gain<0 by 3"]
+
+
+def test_what_is_not_there_is_skipped_with_a_sentence_and_nothing_at_all_is_refused():
+    points = replace(gaussian(60), mean=gaussian(60).best_mean, samples=None, log_prob=None, log_prob_truth=None)
+    found = judged(points)
+    assert found.failed == {} and len(found.skipped) == len(GATES) - 1
+    assert "the gate tarp_p<0.001 is not judged: there is no tarp_p here" in found.skipped.values()
+    few = judged(gaussian(5))
+    assert "the gate coverage_68<0.6 by 3 is not judged: 5 simulations, of 10 needed" in few.skipped.values()
+    document = evaluate(points)
+    del document["metrics"]["parameters"]["r2"]
+    with pytest.raises(UserError, match="none of the metrics"):
+        default_gates(document)
+
+
+def test_one_universe_is_not_stopped_for_its_calibration():
+    posterior = gaussian(60, shift=3.0)
+    one = judged(replace(posterior, truth=np.full_like(posterior.truth, 0.5)))
+    assert {line.split(": ")[1] for line in one.skipped.values()} >= {"all true values are equal"}
+    assert not any("sbc" in line or "tarp" in line for line in one.failed)
+
+
+def test_every_gate_of_the_set_is_understood_and_says_why():
+    for one in GATES:
+        assert parse(one.condition) and one.why
+
+
+# --------------------------------------------------------------------------------------------------- the command line
+def test_a_failed_gate_exits_3_names_every_one_and_leaves_everything_written(tmp_path):
+    drawn = tmp_path / "narrow.h5"
+    posteriors.write(drawn, gaussian(200, draws=100, width=0.4), {"command": "sample"})
+    status, out, err = call(
+        "evaluate",
+        drawn,
+        "--gate",
+        "--fail-if",
+        "r2<2",
+        "--fail-if",
+        "rmse[a]>0",
+        "--figures",
+        tmp_path / "figures",
+        "--json",
+    )
+    assert status == 3
+    (line,) = [line for line in err.splitlines() if line.startswith("cosmoinfer: ")]
+    for named in (
+        "r2<2 failed: r2[a] is",
+        "rmse[a]>0 failed",
+        "sbc_p_holm<0.01 failed",
+        "hpd_p<0.001 failed",
+        "coverage",
+    ):
+        assert named in line
+    assert json.loads(out)["rows"] == 200 and (tmp_path / "narrow.metrics.h5").exists()
+    assert list((tmp_path / "figures").iterdir()) and "metric" in err and "over-confident" in err
+    assert call("evaluate", drawn, "--fail-if", "r2<-1")[0] == 0
+    status, out, err = call("evaluate", drawn, "--fail-if", "r5<1", "--json")
+    assert status == 1 and "no metric r5" in err and json.loads(out)["rows"] == 200
+
+
+def test_a_right_posterior_passes_the_gate_and_is_told_what_was_not_judged(tmp_path):
+    posteriors.write(tmp_path / "right.h5", replace(gaussian(), reference=None), {"command": "sample"})
+    status, _, err = call("evaluate", tmp_path / "right.h5", "--gate")
+    assert status == 0 and "the gate tarp_x_p<0.001 is not judged: there is no tarp_x_p here" in err

@@ -1,0 +1,268 @@
+"""One posterior against another, and draws against draws: classifiers with known optimal accuracies, local tests."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cosmoinfer import posterior as posteriors
+from cosmoinfer.errors import UserError
+from cosmoinfer.metrics import Other, c2st, evaluate, matched, summary
+from cosmoinfer.metrics.bootstrap import Clusters
+from cosmoinfer.metrics.two_sample import Classifier, _outputs, _slopes, _started, local_c2st, one_a_simulation
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.posterior import Posterior
+from tests.command_line import call, done, linear, refused, write
+from tests.test_metrics import NAMES, gaussian, value
+
+QUICK = Classifier(epochs=30)
+
+
+# ------------------------------------------------------------------------------------------------ draws against draws
+def normal(count, draws, features, shift=0.0, width=1.0, seed=0):
+    found = width * np.random.default_rng(seed).standard_normal((count, draws, features))
+    found[..., 0] += shift
+    return found
+
+
+@pytest.mark.parametrize(("features", "shift"), [(1, 1.0), (2, 2.0)])
+def test_two_normals_a_shift_apart_are_told_with_the_optimal_accuracy(features, shift):
+    """N(0, 1) and N(shift, 1): no classifier is right for more than Phi(shift / 2)."""
+    found = c2st(normal(3, 1500, features, shift), normal(3, 1500, features, seed=1), classifier=QUICK)
+    error = np.sqrt(0.25 / (3 * 3000))
+    assert found.mean() == pytest.approx(stats.norm.cdf(shift / 2), abs=4 * error)
+
+
+def test_two_normals_of_unlike_widths_are_told_by_their_radius():
+    """In two dimensions, of N(0, 1) and N(0, s^2), the wider is likelier beyond r^2 = 2 ln s^2 / (1 - 1 / s^2)."""
+    wide = 2.0
+    radius = 2 * np.log(wide**2) / (1 - wide**-2)
+    best = (stats.chi2.cdf(radius, 2) + stats.chi2.sf(radius / wide**2, 2)) / 2
+    found = c2st(normal(3, 1500, 2, width=wide), normal(3, 1500, 2, seed=1), classifier=QUICK)
+    assert found.mean() == pytest.approx(best, abs=4 * np.sqrt(0.25 / 9000))
+
+
+def test_draws_of_one_density_cannot_be_told_apart():
+    found = c2st(normal(6, 500, 3), normal(6, 500, 3, seed=1), classifier=QUICK)
+    assert np.abs(found - 0.5).max() < 4 * np.sqrt(0.25 / 1000)
+    assert abs(found.mean() - 0.5) < 4 * np.sqrt(0.25 / 6000)
+
+
+def test_folds_and_units_and_other_observations_do_not_matter():
+    """Draws are z-scored by the reference; each observation is found as if it had been alone."""
+    samples, reference = normal(12, 100, 2, 0.8), normal(12, 100, 2, seed=1)
+    found = c2st(samples, reference, classifier=QUICK)
+    scale, offset = np.array([1e-3, 5e4]), np.array([0.3, -2e5])
+    moved = c2st(samples * scale + offset, reference * scale + offset, classifier=QUICK)
+    np.testing.assert_allclose(moved, found, atol=0.011)  # a draw or two on the fence, by rounding
+    np.testing.assert_array_equal(c2st(samples[10:], reference[10:], classifier=QUICK), found[10:])
+    assert (c2st(samples, reference, seed=1, classifier=QUICK) != found).any()
+
+
+def test_slopes_are_those_of_the_mean_cross_entropy():
+    random = np.random.default_rng(0)
+    inputs, labels = random.standard_normal((2, 7, 3)).astype(np.float32), (random.random((2, 7)) < 0.5) * np.float32(1)
+    layers = [(weight.astype(np.float64), np.full(offset.shape, 0.1)) for weight, offset in _started(2, 3, 5, random)]
+
+    def loss() -> np.ndarray:
+        logit = _outputs(layers, inputs.astype(np.float64))[-1][..., 0]
+        return (np.logaddexp(0, logit) - labels * logit).mean(axis=1)
+
+    slopes = _slopes(layers, inputs.astype(np.float64), labels)
+    for part, slope in zip([part for layer in layers for part in layer], slopes, strict=True):
+        assert part.shape == slope.shape
+        before = loss()
+        part[:, 0, 0] += 1e-6
+        np.testing.assert_allclose((loss() - before) / 1e-6, slope[:, 0, 0], atol=1e-5)
+        part[:, 0, 0] -= 1e-6
+
+
+def test_c2st_of_evaluate_is_the_mean_over_ten_simulations_and_needs_the_truth():
+    posterior = gaussian(12, rows=2, draws=200)
+    exact = replace(posterior, samples=np.random.default_rng(9).permuted(posterior.samples, axis=1) + 20)
+    document = evaluate(posterior, other=Other(exact, "exact posterior", exact=True))
+    assert value(document, "c2st") == 1  # nothing in common
+    first = np.arange(0, 20, 2)  # the first row of each of the first ten simulations
+    samples = posterior.samples.copy()
+    samples[np.setdiff1d(np.arange(24), first)] = np.nan
+    gaps = evaluate(replace(posterior, samples=samples), other=Other(exact, "exact posterior", exact=True))
+    assert value(gaps, "c2st") == 1
+    assert "c2st" not in evaluate(posterior, other=Other(exact, "flow"))["metrics"]["joint"]
+
+
+# --------------------------------------------------------------------------------------------------- at one observation
+def local_p(wrong, seed=0, count=300, at=1.0):
+    """p-value at x with the posterior N(m, 0.2); ``wrong`` there: (m) -> shift, in posterior widths."""
+    random, std = np.random.default_rng(seed), np.sqrt(0.2)
+    truth = random.standard_normal((count, 1))
+    mean = 0.8 * (truth + 0.5 * random.standard_normal((count, 1)))
+    drawn = mean + std * (wrong(mean) + random.standard_normal((count, 1)))
+    query = np.full((300, 1), at) + std * (wrong(np.float64(at)) + random.standard_normal((300, 1)))
+    found = local_c2st(truth, drawn, mean, [np.hstack([query, np.full((300, 1), at)])], seed, QUICK)
+    return found[1][0]
+
+
+def test_local_test_finds_an_error_where_it_is_and_nowhere_else():
+    def wrong(mean):
+        return 2.0 * (mean > 0)
+
+    assert local_p(wrong, at=0.9) == pytest.approx(1 / 101)
+    assert np.median([local_p(wrong, seed, at=-0.9) for seed in range(3)]) > 0.05
+
+
+def test_local_false_alarms_are_nominal():
+    """30 right posteriors: p-values below a fifth are 6 +- 2.2."""
+    found = [local_p(lambda mean: 0.0, seed, count=60) for seed in range(30)]
+    assert 1 <= sum(p <= 0.2 for p in found) <= 14 and max(found) > 0.5
+
+
+def test_local_test_learns_from_one_row_a_simulation_and_from_none_of_the_one_in_question():
+    clusters = Clusters.of(np.repeat(np.arange(20), 5))
+    rows = one_a_simulation(clusters, np.array([7, 55]), 0)
+    assert sorted(rows // 5) == [one for one in range(20) if one not in (1, 11)]
+    assert len(set(rows % 5)) > 2
+
+
+def test_local_entries_and_their_words():
+    posterior = gaussian(60, draws=40, shift=3.0)
+    document = evaluate(posterior, local=(3, 50))
+    entries = document["metrics"]["local"]
+    assert list(entries["lc2st_p"]) == ["3", "50"] and entries["lc2st_p"]["3"]["value"] < 0.05
+    assert entries["lc2st_p_holm"]["3"]["value"] >= entries["lc2st_p"]["3"]["value"]
+    assert summary(document)[-1].startswith("Local test") and "300 are few" in summary(document)[-1]
+    few = evaluate(gaussian(10), local=(3,))["metrics"]["local"]
+    assert few["lc2st_p"]["3"]["value"] is None and "fewer than 10 other" in few["lc2st_p"]["3"]["reason"]
+    assert list(few) == ["lc2st_p"]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "local", "said"),
+    [({}, (60,), "no row 60; it holds row 0, 1"), ({"samples": None}, (3,), "no draws"),
+     ({"reference": None}, (3,), "no /reference")],
+)  # fmt: skip
+def test_a_local_test_that_cannot_be_made_is_refused(lacking, local, said):
+    with pytest.raises(UserError, match=said):
+        evaluate(replace(gaussian(60), **lacking), local=local)
+
+
+# ------------------------------------------------------------------------------------------------- against another
+def exactly(posterior, width=1.0, shift=0.0, seed=1) -> Posterior:
+    """N(reference, 0.2) is the exact posterior of ``gaussian``; widened and shifted in units of its width."""
+    mean, std = posterior.reference + shift * np.sqrt(0.2), width * np.sqrt(0.2)
+    samples = mean[:, None] + std * np.random.default_rng(seed).standard_normal(posterior.samples.shape)
+    log_prob_truth = stats.norm.logpdf(posterior.truth, mean, std).sum(axis=-1)
+    return replace(posterior, samples=samples, log_prob=None, log_prob_truth=log_prob_truth)
+
+
+def test_against_another_model_of_known_mean_and_width():
+    posterior = gaussian(200, draws=4000)
+    other = Other(exactly(posterior, width=2.0, shift=0.5), "regressor")
+    document = evaluate(exactly(posterior, seed=2), other=other)
+    joint, accuracy = document["metrics"]["joint"], document["metrics"]["parameters"]
+    assert {"expected_kl", "c2st", "fisher_loss"}.isdisjoint(joint)
+    difference = exactly(posterior).log_prob_truth - other.posterior.log_prob_truth
+    assert joint["log_prob_difference"]["value"] == pytest.approx(difference.mean())
+    for name in NAMES:
+        assert accuracy["mean_shift"][name]["value"] == pytest.approx(-0.25, abs=0.01)
+        assert accuracy["mean_shift_rms"][name]["value"] == pytest.approx(0.25, abs=0.02)
+        assert accuracy["width_ratio"][name]["value"] == pytest.approx(0.5, abs=0.01)
+    told = summary(document)[-1]
+    assert told.startswith("Against the regressor: the truths are 0.") and "widths are 0.5" in told
+
+
+def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():
+    posterior = gaussian(1000, draws=10)
+    exact = Other(replace(exactly(posterior), samples=None), "exact posterior", exact=True)
+    found = evaluate(exactly(posterior, width=1.5, shift=0.5), other=exact)["metrics"]["joint"]
+    expected = 2 * (np.log(1.5) + (1 + 0.25) / (2 * 1.5**2) - 0.5)
+    entry = found["expected_kl"]
+    assert entry["value"] == pytest.approx(expected, abs=3 * (entry["high"] - entry["low"]))
+    assert entry["value"] == -found["log_prob_difference"]["value"]
+    same = evaluate(exactly(posterior), other=exact)["metrics"]["joint"]["expected_kl"]
+    assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
+
+
+def test_fisher_loss_is_the_log_of_how_much_wider_the_posterior_is():
+    """Information 1 / 0.2 in each parameter: the exact posterior is just so narrow, one twice as wide 2 ln 2 wider."""
+    posterior = replace(gaussian(100, draws=4000), fisher=np.broadcast_to(np.eye(2) / 0.2, (100, 2, 2)))
+    other = Other(replace(posterior, samples=None), "exact posterior", exact=True)
+    for width in (1.0, 2.0):
+        document = evaluate(exactly(posterior, width=width), other=other)
+        assert value(document, "fisher_loss") == pytest.approx(2 * np.log(width), abs=0.02)
+
+
+def test_observations_are_matched_by_row_and_simulation():
+    first = gaussian(30)
+    shuffled = first.take(np.random.default_rng(0).permutation(30)[:20])
+    one, other = matched(first, Other(shuffled, "flow"))
+    assert len(one) == 20 and (one.index == other.posterior.index).all() and (np.diff(one.index) > 0).all()
+    np.testing.assert_array_equal(one.samples, other.posterior.samples)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda p: {"index": p.index + 100}, "it holds row 100, 101, 102, 103, 104, ... (9 in all); expected row 0, 1"),
+        (
+            lambda p: {"simulation": np.array([f"x{one}" for one in p.simulation])},
+            "row 0 is of simulation x0; expected",
+        ),
+        (lambda p: {"truth": p.truth + np.array([0, 1])}, "b of row 0 is"),
+        (lambda p: {"parameters": Parameters.of(("b", "a"))}, "is one of b, a; expected a, b, in this order"),
+    ],
+)
+def test_other_observations_are_refused_and_it_says_what_does_not_match(change, said):
+    posterior = gaussian(9)
+    with pytest.raises(UserError) as refused:
+        matched(posterior, Other(replace(posterior, **change(posterior)), "flow"))
+    assert said in str(refused.value)
+
+
+# --------------------------------------------------------------------------------------------------- the command line
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A posterior file, the exact one of some of its rows, and an equal one that claims nothing."""
+    folder = tmp_path_factory.mktemp("against")
+    posterior = gaussian(60, draws=50)
+    exact = replace(exactly(posterior), fisher=np.broadcast_to(np.eye(2) / 0.2, (60, 2, 2)))
+    posteriors.write(folder / "ours.h5", exactly(posterior, width=1.5, seed=2), {"command": "sample"})
+    posteriors.write(folder / "truth.h5", exact.take(np.arange(40)[::-1]), {"command": "simulate"})
+    posteriors.write(folder / "other.h5", exact, {"command": "sample"})
+    return folder
+
+
+def test_evaluate_against_an_exact_posterior(files):
+    command = ["evaluate", files / "ours.h5", "--against", files / "truth.h5", "--local", 7, "--json"]
+    status, out, err = call(*command, "-o", files / "exact.metrics.h5", "--fail-if", "expected_kl>0.01")
+    assert status == 3 and "expected_kl is " in err and "left out 20 rows that the exact posterior does not hold" in err
+    document = json.loads(out)
+    assert document["rows"] == 40 and {"expected_kl", "c2st", "fisher_loss"} < set(document["metrics"]["joint"])
+    assert list(document["metrics"]["local"]["lc2st_p"]) == ["7"]
+    assert "Against the exact posterior: 0." in err and "Local test" in err
+    again = call(*command, "-o", files / "exact.metrics.h5")
+    assert again[0] == 0 and "complete already" in again[2] and json.loads(again[1]) == document
+    other = json.loads(
+        done("evaluate", files / "ours.h5", "--against", files / "other.h5", "--json", "-o", files / "o.h5")
+    )
+    assert other["against"] == "other posterior" and "c2st" not in other["metrics"]["joint"]
+
+
+def test_evaluate_against_a_model_draws_the_same_rows(files):
+    """A moment network of the same rows: of a posterior file, and of a model; the catalog is for both."""
+    sims, options = write(files / "sims.h5", *linear(200, 1)), ["--threads", 1]
+    done("train-regressor", sims, "-o", files / "r.h5", "--loss", "moment", "--epochs", 3, "--ensemble", 1, *options)
+    done("sample", files / "r.h5", sims, "-o", files / "r.posterior.h5", "--draws", 20, *options)
+    against = ["--against", files / "r.h5", "--draws", 20, "--json", *options]
+    for number, subject in enumerate(("r.posterior.h5", "r.h5")):
+        out = done("evaluate", files / subject, sims, *against, "-o", files / f"{number}.metrics.h5")
+        document = json.loads(out)
+        assert document["against"] == "regressor" and value(document, "log_prob_difference") == 0
+        assert value(document, "mean_shift_rms", "Omega_m") == 0 and value(document, "width_ratio", "sigma_8") == 1
+    subject = files / "r.posterior.h5"
+    assert "is a model; name its catalog too" in refused("evaluate", subject, "--against", files / "r.h5")
+    assert "a catalog goes with a model only" in refused("evaluate", subject, sims, "--against", subject)
+    assert "is one of Omega_m, sigma_8" in refused(
+        "evaluate", files / "ours.h5", "--against", subject, "-o", files / "n.h5"
+    )
