@@ -20,6 +20,14 @@ class Posterior:
     log_prob_truth: (n,). reference: (n, P), a ridge estimate of theta, for TARP. mean, std: (n, P), where the model
     knows them exactly. log_norm_error: (n,), standard error of log Z where a density was renormalised over the box.
     probabilities: (n, C), of the C classes of a classifier, whose only "parameter" is the number of the class.
+    ood: (n,), how unlike the training data: a percentile of the validation rows' distances from them, 0..100.
+    ood_set_p: a p-value of all observations as a set from the simulator and its prior. temperature: by which the noise
+    of the model was multiplied, if it was.
+    fisher: (n, P, P), the Fisher information of the data at the truth, where a problem has a formula for it.
+    ess: (n,), how many independent draws weighted ones were worth, where another density was weighted to this one.
+    agreement: (n,), where several observations were combined, the chance of single posteriors as far apart as these.
+    reweighted: whether the prior is another than that from which the simulations, and so the truths, were drawn.
+    derived: names of parameters that are functions of the others; log_prob is a density of those others.
     """
 
     parameters: Parameters
@@ -35,7 +43,15 @@ class Posterior:
     std: np.ndarray | None = None
     log_norm_error: np.ndarray | None = None
     probabilities: np.ndarray | None = None
+    fisher: np.ndarray | None = None
+    ess: np.ndarray | None = None
+    agreement: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    ood: np.ndarray | None = None
+    ood_set_p: float | None = None
+    temperature: float | None = None
+    reweighted: bool = False
+    derived: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.probabilities is not None:
@@ -46,10 +62,11 @@ class Posterior:
         return len(self.index)
 
     def take(self, keep: np.ndarray) -> "Posterior":
-        """These observations only: keep is (n,) bool, or positions."""
+        """These observations only: keep is (n,) bool, or positions. What was said of all of them as a set is gone."""
         arrays = ("index", "simulation", "split", "truth", *_ARRAYS)
         found = {name: getattr(self, name) for name in arrays}
-        return replace(self, **{name: value[keep] for name, value in found.items() if value is not None})
+        taken = {name: value[keep] for name, value in found.items() if value is not None}
+        return replace(self, **taken, ood_set_p=self.ood_set_p if len(taken["index"]) == len(self) else None)
 
     @property
     def best_mean(self) -> np.ndarray | None:
@@ -66,7 +83,21 @@ class Posterior:
         return None if self.samples is None else self.samples.std(axis=1, ddof=1)
 
 
-_ARRAYS = ("samples", "log_prob", "log_prob_truth", "reference", "mean", "std", "log_norm_error", "probabilities")
+_ARRAYS = (
+    "samples",
+    "log_prob",
+    "log_prob_truth",
+    "reference",
+    "mean",
+    "std",
+    "log_norm_error",
+    "probabilities",
+    "fisher",
+    "ess",
+    "agreement",
+    "ood",
+)
+_NUMBERS = ("ood_set_p", "temperature")
 ROUNDING = 1e-4  # by which probabilities computed in float32 may miss a sum of one
 
 
@@ -77,7 +108,8 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
         "split": posterior.split.astype(np.uint8),
         "names": np.array(posterior.parameters.names),
     }
-    attributes = {"names": posterior.parameters.attributes()}
+    marks = {"derived": posterior.derived or None, "reweighted": posterior.reweighted or None}
+    attributes = {"names": posterior.parameters.attributes() | marks}
     if posterior.truth is not None:
         arrays["parameters"] = posterior.truth.astype(np.float64)
         attributes["parameters"] = posterior.parameters.attributes()
@@ -85,6 +117,9 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
         value = getattr(posterior, name)
         if value is not None:
             arrays[name] = value.astype(np.float64)
+    for name in _NUMBERS:
+        if getattr(posterior, name) is not None:
+            arrays[name] = np.array(float(getattr(posterior, name)))
     if posterior.probabilities is not None:
         attributes["probabilities"] = {"names": posterior.classes}
     storage.write(path, storage.Record("posterior", meta, arrays, attributes), force)
@@ -98,8 +133,11 @@ def read(path: Path) -> Posterior:
         record.arrays["simulation"].astype(str),
         record.arrays["split"],
         record.arrays.get("parameters"),
-        **{name: record.arrays.get(name) for name in _ARRAYS},
+        **{name: record.arrays.get(name) for name in _ARRAYS},  # type: ignore[arg-type]
+        **{name: float(record.arrays[name]) for name in _NUMBERS if name in record.arrays},  # type: ignore[arg-type]
         classes=tuple(record.attributes.get("probabilities", {}).get("names", ())),
+        reweighted=bool(record.attributes["names"].get("reweighted", False)),
+        derived=tuple(record.attributes["names"].get("derived", ())),
     )
 
 

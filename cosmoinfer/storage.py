@@ -26,6 +26,8 @@ FORMATS = {
     "metrics": 1,
     "scores": 1,
     "catalog": 1,
+    "cross": 1,
+    "learning-curve": 1,
 }  # kind: newest format we write and read
 
 
@@ -93,8 +95,13 @@ def read(path: Path, *kinds: str) -> Record:
 
 def kind_of(path: Path) -> str | None:
     """The kind of a file of ours; None for any other HDF5 file."""
+    return attribute(path, "kind")
+
+
+def attribute(path: Path, name: str) -> str | None:
+    """A text that a file, anybody's, has as an attribute of the whole; None where it has not."""
     with _open(path) as file:
-        return _text(file.attrs.get("kind", "")) or None
+        return _text(file.attrs.get(name, "")) or None
 
 
 def command_of(path: Path) -> str | None:

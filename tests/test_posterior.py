@@ -26,6 +26,14 @@ FULL = Posterior(
     mean=RNG.random((3, 2)),
     std=RNG.random((3, 2)),
     log_norm_error=RNG.random(3),
+    fisher=RNG.random((3, 2, 2)),
+    ess=RNG.random(3),
+    agreement=RNG.random(3),
+    ood=100 * RNG.random(3),
+    ood_set_p=0.25,
+    temperature=1.125,
+    reweighted=True,
+    derived=("b",),
 )
 CLASSIFIED = Posterior(
     Parameters.of(("suite",)),
@@ -36,7 +44,9 @@ CLASSIFIED = Posterior(
     probabilities=np.array([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0], [0.25, 0.5, 0.25]]),
     classes=("TNG", "SIMBA", "Astrid"),
 )
-ARRAYS = [field.name for field in fields(Posterior) if field.name not in ("parameters", "classes")]
+NUMBERS = ("ood_set_p", "temperature")
+MARKS = ("parameters", "classes", "reweighted", "derived", *NUMBERS)
+ARRAYS = [field.name for field in fields(Posterior) if field.name not in MARKS]
 
 
 @pytest.mark.parametrize("written", [FULL, HEAD, CLASSIFIED], ids=["full", "empty", "classified"])
@@ -44,7 +54,8 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
     posterior.write(tmp_path / "p.h5", written, {"settings": {}})
     back = posterior.read(tmp_path / "p.h5")
     assert repr(back.parameters) == repr(written.parameters)
-    assert back.classes == written.classes
+    assert (back.classes, back.reweighted, back.derived) == (written.classes, written.reweighted, written.derived)
+    assert all(getattr(back, name) == getattr(written, name) for name in NUMBERS)
     for name in ARRAYS:
         expected, found = getattr(written, name), getattr(back, name)
         assert (expected is None) == (found is None)
@@ -64,6 +75,8 @@ def test_taking_observations_takes_all_of_them(keep, whole):
         if expected is not None:
             np.testing.assert_array_equal(getattr(some, name), expected[1:])
     assert HEAD.take(keep).samples is None
+    assert some.temperature == whole.temperature
+    assert some.ood_set_p is None and whole.take(np.arange(3)).ood_set_p == whole.ood_set_p
 
 
 def test_what_a_model_holds_is_all_tested():

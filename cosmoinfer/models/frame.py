@@ -1,6 +1,6 @@
 """What a model knows of its data, whatever its networks are: scalings, names, split, and which rows it has seen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,8 +10,10 @@ from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.compression import fit_compression
+from cosmoinfer.models.discrepancy import LEAST_OBSERVATIONS
 from cosmoinfer.models.inputs import Input
 from cosmoinfer.models.noise import Noise
+from cosmoinfer.models.novelty import Novelty, features, fit_novelty, gap_counts
 from cosmoinfer.models.reference import Ridge, fit_ridge
 from cosmoinfer.parameters import Parameters, recognise_log_uniform
 from cosmoinfer.scaling import fit_standardizer
@@ -22,7 +24,8 @@ from cosmoinfer.split import PARTS, Split
 class Frame:
     """inputs: one a summary. seen: (n, 2) hashes of the training rows (theta and x), of an ancestor's and a summary
     network's too. judged: the same of the validation rows, which chose epoch, support and mixture. noise: what is added
-    to simulated data. classes: names of the classes, where a categorical target stands in the place of parameters."""
+    to simulated data. classes: names of the classes, where a categorical target stands in the place of parameters.
+    novelty: how unlike the training rows others are; None for a density, which tells that by itself."""
 
     parameters: Parameters
     inputs: tuple[Input, ...]
@@ -34,6 +37,7 @@ class Frame:
     reference: Ridge
     noise: Noise | None = None
     classes: tuple[str, ...] = ()
+    novelty: Novelty | None = None
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -52,6 +56,41 @@ class Frame:
     def references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box."""
         return self.parameters.clip(self.reference(self.data(catalog, rows)))
+
+    def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+        """In which observations are compared with the training rows, (n, F) each: the data, scaled and not compressed,
+        and how many gaps there are, where gaps are known."""
+        pairs, data, gaps = zip(self.inputs, observed(catalog, rows, self.noise), strict=True), [], []
+        for one, blocks in pairs:
+            scaled = [one.scaled(block) for block in blocks]
+            data.append(np.concatenate([features(block) for block in scaled]))
+            if one.masked:
+                gaps.append(np.concatenate([gap_counts(block[:, one.shape[0] :]) for block in scaled]))
+        return [np.concatenate(data, axis=1), *([np.concatenate(gaps, axis=1)] if gaps else [])]
+
+    def acquainted(self, catalog: Catalog, spaces: "Spaces") -> "Frame":
+        """The frame that knows its training rows in these spaces, and how far from them its validation rows lie."""
+        train, validation = (self.split.rows(catalog.simulation, part) for part in ("train", "validation"))
+        found = fit_novelty(
+            spaces(catalog, train),
+            spaces(catalog, validation),
+            catalog.simulation[train],
+            catalog.simulation[validation],
+            any(one.masked for one in self.inputs),
+        )
+        return replace(self, novelty=found)
+
+    def oddness(self, catalog: Catalog, rows: np.ndarray, spaces: "Spaces", seed: int) -> dict[str, Any]:
+        """``ood`` of each row, a percentile, and ``ood_set_p`` of all rows that no training has seen, if they are many;
+        by field of a posterior."""
+        if self.novelty is None:
+            return {}
+        found = spaces(catalog, rows)
+        new = self.parts(catalog, rows) >= 2
+        p_value = None
+        if new.sum() >= LEAST_OBSERVATIONS:
+            p_value = self.novelty.p_value([one[new] for one in found], catalog.simulation[rows][new], seed)
+        return {"ood": self.novelty.percentile(found), "ood_set_p": p_value}
 
     def own(self, catalog: Catalog) -> bool:
         """Whether this is the catalog that the model was trained on."""
@@ -136,6 +175,8 @@ class Frame:
             arrays |= {f"inputs/{number}/{name}": value for name, value in one.arrays().items()}
         if self.noise is not None:
             arrays["noise/root"] = self.noise.root
+        if self.novelty is not None:
+            arrays |= {f"novelty/{name}": value for name, value in self.novelty.arrays().items()}
         return arrays
 
     def config(self) -> dict[str, Any]:
@@ -159,6 +200,7 @@ class Frame:
             start = f"inputs/{number}/"
             own = {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
             inputs.append(Input.from_arrays(one, own))
+        novelty = {name.removeprefix("novelty/"): value for name, value in arrays.items() if name[:8] == "novelty/"}
         return cls(
             Parameters.from_attributes(attributes["parameters"]),
             tuple(inputs),
@@ -170,7 +212,11 @@ class Frame:
             Ridge(arrays["reference/weights"], arrays["reference/offset"]),
             Noise(arrays["noise/root"], config["noise_seed"]) if "noise/root" in arrays else None,
             tuple(config["classes"]),
+            Novelty.from_arrays(novelty) if novelty else None,
         )
+
+
+Spaces = Callable[[Catalog, np.ndarray], list[np.ndarray]]
 
 
 def observed(

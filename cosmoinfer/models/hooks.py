@@ -18,10 +18,12 @@ def training_hooks(
     known: Rows,
     fresh: Callable[[int], tuple[np.ndarray, ...]] | None,
     warm_loss: Loss | None = None,
+    sets: bool = False,
 ) -> Hooks:
     """known: the parts of the training rows that come before the data, and that noise and symmetries leave alone.
 
-    fresh: the data of an epoch, where noise is drawn anew.
+    fresh: the data of an epoch, where noise is drawn anew. sets: of a row the data are a set, (R, ...), whose rows each
+    have a symmetry of their own.
     """
 
     def drawn(epoch: int) -> Rows:
@@ -29,7 +31,11 @@ def training_hooks(
         return (*known, *bench.tensors(*fresh(epoch)))
 
     def moved(batch: Rows, streams: Sequence[torch.Generator]) -> Rows:
-        return (*batch[: len(known)], *symmetries.transformed(symmetric, batch[len(known) :], streams))
+        data = batch[len(known) :]
+        if not sets:
+            return (*batch[: len(known)], *symmetries.transformed(symmetric, data, streams))
+        apart = symmetries.transformed(symmetric, [one.flatten(0, 1) for one in data], streams)
+        return (*batch[: len(known)], *(new.view_as(one) for new, one in zip(apart, data, strict=True)))
 
     still = all(one == symmetries.Symmetries() for one in symmetric)
     return Hooks(

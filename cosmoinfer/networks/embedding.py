@@ -26,6 +26,22 @@ class Embedding(nn.Module):
         return torch.cat([part(one) for part, one in zip(self.parts, data, strict=True)], dim=1)
 
 
+class SetEmbedding(nn.Module):
+    """The mean over a set of rows of what an embedding makes of each: the same in whatever order they stand.
+
+    Of each summary (M*B, R, ...). Zaheer et al. 2017, arXiv:1703.06114.
+    """
+
+    def __init__(self, each: Embedding) -> None:
+        super().__init__()
+        self.each, self.size = each, each.size
+
+    def forward(self, *data: torch.Tensor) -> torch.Tensor:
+        count = data[0].shape[1]
+        rows = self.each(*(one.flatten(0, 1) for one in data))  # (M*B*R, F), member by member as before
+        return rows.reshape(-1, count, self.size).mean(dim=1)
+
+
 def named(networks: Sequence[tuple[str, Any]], periodic: Sequence[bool]) -> list[list[Any]]:
     """[name, settings] a summary, as JSON holds it; what convolves is told whether its box wraps round."""
     found: list[list[Any]] = []

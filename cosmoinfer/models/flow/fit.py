@@ -11,7 +11,9 @@ from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.flows.actnorm import initialise
+from cosmoinfer.models import sets
 from cosmoinfer.models.bench import Bench, uniform
+from cosmoinfer.models.clusters import clustered_error
 from cosmoinfer.models.flow.model import ConditionalFlow, FlowModel, build_flow, conditions, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.frame import Frame
@@ -36,19 +38,22 @@ TIE = 0.05  # nat: what is not worth a flow that overflows its box
 class Source:
     """What a flow is trained on: rows of a catalog, as the frame or a summary network shows them.
 
-    ancestor: a trained flow of the same architecture, from whose weights the training starts.
+    ancestor: a trained flow of the same architecture, from whose weights the training starts. size: of the sets of rows
+    that are one observation; 0 if every row is one.
     """
 
     catalog: Catalog
     frame: Frame
     summary: RegressorModel | None = None
     ancestor: FlowModel | None = None
+    size: int = 0
 
     def data(self, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
-        return conditions(self.frame, self.summary, self.catalog, rows, epoch)
+        return conditions(self.frame, self.summary, self.catalog, rows, epoch, self.size)
 
     def rows(self, part: str) -> np.ndarray:
-        return self.frame.split.rows(self.catalog.simulation, part)
+        rows = self.frame.split.rows(self.catalog.simulation, part)
+        return sets.heads(self.catalog, rows) if self.size else rows
 
     @property
     def theta(self) -> np.ndarray:
@@ -82,7 +87,8 @@ def fit_flow(
             frame = replace(frame, seen=seen, judged=judged)
     if ancestor is not None:
         ancestor.frame.check(catalog)
-    source = Source(catalog, frame, summary, ancestor)
+    size = sets.common_size(catalog) if recipe.combine == "set" else 0
+    source = Source(catalog, frame, summary, ancestor, size)
     support = _choose_support(source, recipe, bench)
     stacks = []
     for number, stack in enumerate(recipe.stacks):
@@ -92,7 +98,8 @@ def fit_flow(
     shares = _weigh(source, models, recipe, bench)
     kept = [number for number, share in enumerate(shares) if share >= LEAST_SHARE]
     weights = np.concatenate([shares[number] * models[number].weights for number in kept])
-    return source.model(support, [stacks[number] for number in kept], weights / weights.sum())
+    model = source.model(support, [stacks[number] for number in kept], weights / weights.sum())
+    return model.calibrated(catalog, bench.seed)
 
 
 def mixture_shares(log_probs: np.ndarray) -> np.ndarray:
@@ -116,13 +123,6 @@ def prefer(scores: Sequence[np.ndarray], simulation: np.ndarray) -> int:
         if shortfall.mean() <= max(clustered_error(shortfall, simulation), TIE):
             return number
     raise AssertionError("the best falls short of itself")
-
-
-def clustered_error(values: np.ndarray, simulation: np.ndarray) -> float:
-    """Standard error of the mean of values (n,) when rows of one simulation move together."""
-    _, cluster = np.unique(simulation, return_inverse=True)
-    sums = np.bincount(cluster, weights=values - values.mean())
-    return float(np.sqrt((sums**2).sum() * len(sums) / max(1, len(sums) - 1)) / len(values))
 
 
 def _choose_support(source: Source, recipe: FlowRecipe, bench: Bench) -> Support:
@@ -170,7 +170,7 @@ def _fit_stack(
     """The members of one architecture, the ``number``-th of the recipe, side by side."""
     rows = [source.rows(part) for part in ("train", "validation")]
     data = [source.data(some) for some in rows]
-    config = stack_config(source.frame, tuple(part.shape[1:] for part in data[0]), stack)
+    config = stack_config(source.frame, tuple(part.shape[1:] for part in data[0]), stack, source.size)
     network = build_flow(config, generators(bench.seed, "initialise", members))
     if source.ancestor is not None:
         start_from = source.ancestor.stacks[number]
@@ -185,7 +185,8 @@ def _fit_stack(
         initialise(network, lambda: _minus_log_prob(network, start))
     noisy = (source.summary.frame if source.summary else source.frame).noise is not None
     fresh = (lambda epoch: source.data(rows[0], epoch)) if noisy else None
-    hooks = training_hooks(bench, members, source.symmetries(augment), parts[0][:2], fresh)
+    symmetries = source.symmetries(augment)
+    hooks = training_hooks(bench, members, symmetries, parts[0][:2], fresh, sets=source.size > 0)
     order = generators(bench.seed, "order", members)
     history = train(network, _LIKELIHOOD, parts[0], parts[1], stack.training, order, bench.listen, hooks=hooks)
     return Stack(config, members, network, history)

@@ -1,7 +1,7 @@
 """Flows conditioned on the data: p(theta | x) by maximum likelihood, as a mixture of M members."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,32 +12,47 @@ from torch import nn
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.flows import FLOWS, Transform
+from cosmoinfer.models import sets
 from cosmoinfer.models.box import Inside, Listener, draw_inside, row_by_row
 from cosmoinfer.models.flow.recipe import StackRecipe
-from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.frame import Frame, Spaces
+from cosmoinfer.models.recalibration import (
+    NORMALISING_ROWS,
+    PROPOSING,
+    LogProbs,
+    Recalibration,
+    fit_recalibration,
+    log_mass,
+)
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.stack import Stack, read_stacks
-from cosmoinfer.networks.embedding import Embedding, build_embedding, named
+from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, named
 from cosmoinfer.networks.stacked import Generators
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.scaling import Support
 from cosmoinfer.training import CHUNK, stacked
 
+PROPOSALS = 50  # at each temperature, of one row, for its mass inside the box
+
 
 class ConditionalFlow(nn.Module):
     """An embedding of the data and a transform from parameters to standard normal noise, M members of each."""
 
-    embedding: Embedding
+    embedding: Embedding | SetEmbedding
     transform: Transform
 
-    def __init__(self, embedding: Embedding, transform: Transform) -> None:
+    def __init__(self, embedding: Embedding | SetEmbedding, transform: Transform) -> None:
         super().__init__()
         self.embedding, self.transform = embedding, transform
 
-    def log_prob(self, z: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """log q(z | x) of rows (M*B, P) under the contexts (M*B, C) of their members, (M*B,)."""
+    def log_prob(self, z: torch.Tensor, context: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+        """log q(z | x) of rows (M*B, P) under the contexts (M*B, C) of their members, (M*B,).
+
+        temperature: the standard deviation of the noise.
+        """
         noise, log_det = self.transform(z, context)
-        return log_det - 0.5 * (noise**2 + np.log(2 * np.pi)).sum(-1)
+        squares = (noise / temperature) ** 2
+        return log_det - 0.5 * (squares + np.log(2 * np.pi)).sum(-1) - z.shape[-1] * np.log(temperature)
 
     def draw(self, noise: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         return self.transform.inverse(noise, context)[0]
@@ -45,16 +60,29 @@ class ConditionalFlow(nn.Module):
 
 def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlow:
     """From the JSON of a stack: recipe and embedding by name, with their settings."""
-    shapes = [tuple(shape) for shape in config["shapes"]]
-    embedding = build_embedding(config["embedding"], shapes, config["features"], generators)
+    size = config.get("rows", 0)
+    shapes = [tuple(shape[1:] if size else shape) for shape in config["shapes"]]
+    each = build_embedding(config["embedding"], shapes, config["features"], generators)
+    embedding = SetEmbedding(each) if size else each
     recipe = FLOWS[config["flow"]](**config["recipe"])
     return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
 
 
 def conditions(
-    frame: Frame, summary: RegressorModel | None, catalog: Catalog, rows: np.ndarray, epoch: int | None = None
+    frame: Frame,
+    summary: RegressorModel | None,
+    catalog: Catalog,
+    rows: np.ndarray,
+    epoch: int | None = None,
+    size: int = 0,
 ) -> tuple[np.ndarray, ...]:
-    """The scaled data of these rows, or what a summary network says of them. epoch: with fresh noise."""
+    """The scaled data of these rows, or what a summary network says of them. epoch: with fresh noise.
+
+    size: of the sets that rows stand for, if they do: then (n, size, ...), of all rows of their simulations.
+    """
+    if size:
+        every = conditions(frame, summary, catalog, sets.members(catalog, rows, size).ravel(), epoch)
+        return tuple(one.reshape(len(rows), size, *one.shape[1:]) for one in every)
     if summary is None:
         return frame.data(catalog, rows, epoch)
     return (summary.summarise(catalog, rows, epoch),)
@@ -63,7 +91,8 @@ def conditions(
 @dataclass(frozen=True)
 class FlowModel:
     """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one.
-    ancestor: the flow whose weights it started from."""
+    ancestor: the flow whose weights it started from. temperature: the standard deviation of the noise of every member;
+    recalibration: that which the validation rows ask for, taken only on demand."""
 
     frame: Frame
     support: Support
@@ -71,11 +100,22 @@ class FlowModel:
     weights: np.ndarray
     summary: RegressorModel | None = None
     ancestor: "FlowModel | None" = None
+    temperature: float = 1.0
+    recalibration: Recalibration | None = None
     kind = "flow"
 
     def data(self, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """What the flow is conditioned on."""
-        return conditions(self.frame, self.summary, catalog, rows)
+        return conditions(self.frame, self.summary, catalog, rows, size=self.set_size)
+
+    @property
+    def set_size(self) -> int:
+        """Rows of one simulation that it takes together; 0 if every row stands for itself."""
+        return int(self.stacks[0].config.get("rows", 0))
+
+    def heads(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+        """The rows that stand for these: of a set, the first of its simulation."""
+        return sets.heads(catalog, rows) if self.set_size else rows
 
     def unnormalised(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
@@ -109,9 +149,50 @@ class FlowModel:
             samples,
             log_prob[:, :draws],
             None if catalog.theta is None else log_prob[:, draws],
-            self.frame.references(catalog, kept),
+            self._references(catalog, kept),
             log_norm_error=None if self.support.exact else errors,
+            temperature=None if self.temperature == 1 else self.temperature,
+            **self.frame.oddness(catalog, kept, self.spaces, seed),
         )
+
+    def calibrated(self, catalog: Catalog, seed: int) -> "FlowModel":
+        """With what the validation rows say: the temperature that they ask for, and how far from the training rows
+        they lie themselves."""
+        rows = self.heads(catalog, self.frame.split.rows(catalog.simulation, "validation"))
+        log_probs = self._of_temperature(catalog, rows, catalog.training()[1][rows], seed)
+        frame = self.frame.acquainted(catalog, self.spaces)
+        return replace(self, frame=frame, recalibration=fit_recalibration(log_probs, catalog.simulation[rows]))
+
+    def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+        """In which rows are told from the training's: those of the data, and what the flow's networks make of them."""
+        if len(heads := self.heads(catalog, rows)) < len(rows):  # once a set, and the same for all of its rows
+            place = {one: number for number, one in enumerate(catalog.simulation[heads].tolist())}
+            back = [place[one] for one in catalog.simulation[rows].tolist()]
+            return [one[back] for one in self.spaces(catalog, heads)]
+        learned = [] if self.summary is None else self._of_sets(self._summaries, catalog, rows)
+        taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
+        if any(taught):
+            data, found = self.data(catalog, rows), []
+            for start in range(0, len(rows), CHUNK):
+                contexts = self._contexts(tuple(part[start : start + CHUNK] for part in data))
+                own = [one for one, learns in zip(contexts, taught, strict=True) if learns]
+                found.append(np.concatenate([one.transpose(0, 1).flatten(1).cpu().numpy() for one in own], axis=1))
+            learned.append(np.concatenate(found))
+        return [*self._of_sets(self.frame.spaces, catalog, rows), *learned]
+
+    def _summaries(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+        return list(conditions(self.frame, self.summary, catalog, rows))
+
+    def _references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+        (found,) = self._of_sets(lambda *which: [self.frame.references(*which)], catalog, rows)
+        return found
+
+    def _of_sets(self, told: Spaces, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+        """What is told of rows, (n, F) each; where they stand for sets, the mean over their sets."""
+        if not self.set_size:
+            return told(catalog, rows)
+        every = told(catalog, sets.members(catalog, rows, self.set_size).ravel())
+        return [one.reshape(len(rows), self.set_size, -1).mean(axis=1) for one in every]
 
     def _row(self, catalog: Catalog, row: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
         """Draws (S, P), log q of each and, where it is known, of the truth, and the error of the normalisation."""
@@ -139,7 +220,7 @@ class FlowModel:
         terms = []
         for stack, context in zip(self.stacks, contexts, strict=True):
             wide = context.repeat_interleave(repeats, dim=1).flatten(0, 1)
-            log_prob = stack.network.log_prob(stacked(points, stack.members), wide)
+            log_prob = stack.network.log_prob(stacked(points, stack.members), wide, self.temperature)
             terms.append(log_prob.reshape(stack.members, -1).double().cpu().numpy())
         return special.logsumexp(np.concatenate(terms), axis=0, b=self.weights[:, None])
 
@@ -176,6 +257,7 @@ class FlowModel:
             while need.max() > 0:
                 shape = (stack.members, width, len(self.frame.parameters))
                 noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(self.stacks[0].device)
+                noise *= self.temperature
                 wide = context.expand(-1, width, -1).flatten(0, 1)
                 z = stack.network.draw(noise.flatten(0, 1), wide).reshape(shape).double().cpu().numpy()
                 parts += [z[member, : min(width, left)] for member, left in enumerate(need)]
@@ -187,10 +269,60 @@ class FlowModel:
         z = self._propose(self._contexts(data), draws, seeding.generator(seed, "mass", row))
         return max(self.frame.parameters.inside(self.support.inverse(z)).mean(), 0.5 / draws)
 
+    # ------------------------------------------------------------------------------------------------ temperature
+    def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:
+        """log q_T of these truths, (n,), for any T, after one pass of the networks.
+
+        A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.
+        """
+        z, log_det = self.support.forward(theta)
+        data, found = self.data(catalog, rows), []
+        for start in range(0, len(rows), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            found.append(self._noise(z[chunk], self._contexts(tuple(part[chunk] for part in data)), 1))
+        squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+        masses: list[Callable[[float], float]] = []
+        if not self.support.exact:
+            some = range(0, len(rows), -(-len(rows) // NORMALISING_ROWS))
+            masses = [self._log_mass(tuple(part[n : n + 1] for part in data), seed, int(rows[n])) for n in some]
+
+        def log_probs(temperature: float) -> np.ndarray:
+            outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0
+            return self._tempered(squares, log_dets, temperature) + log_det - outside
+
+        return log_probs
+
+    def _log_mass(self, data: tuple[np.ndarray, ...], seed: int, row: int) -> Callable[[float], float]:
+        """log of the share of the mixture inside the box, for any T."""
+        contexts, generator = self._contexts(data), seeding.generator(seed, "temperature", row)
+        hotter = [replace(self, temperature=temperature) for temperature in PROPOSING]
+        z = np.concatenate([one._propose(contexts, PROPOSALS, generator) for one in hotter])
+        noise = self._noise(z, contexts, len(z))
+        inside = self.frame.parameters.inside(self.support.inverse(z))
+        return log_mass(lambda temperature: self._tempered(*noise, temperature), inside)
+
+    @torch.no_grad()
+    def _noise(self, z: np.ndarray, contexts: list[torch.Tensor], repeats: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of every member, the noise of z (n * repeats, P) squared and summed, and log |det|: (M, n * repeats) each."""
+        points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
+        squares, log_dets = [], []
+        for stack, context in zip(self.stacks, contexts, strict=True):
+            wide = context.repeat_interleave(repeats, dim=1).flatten(0, 1)
+            noise, log_det = stack.network.transform(stacked(points, stack.members), wide)
+            squares.append((noise.double() ** 2).sum(-1).reshape(stack.members, -1).cpu().numpy())
+            log_dets.append(log_det.double().reshape(stack.members, -1).cpu().numpy())
+        return np.concatenate(squares), np.concatenate(log_dets)
+
+    def _tempered(self, squares: np.ndarray, log_dets: np.ndarray, temperature: float) -> np.ndarray:
+        """log of the mixture at this temperature, (n,)."""
+        terms = special.logsumexp(log_dets - 0.5 * squares / temperature**2, axis=0, b=self.weights[:, None])
+        return terms - len(self.frame.parameters) * np.log(temperature * np.sqrt(2 * np.pi))
+
     # -------------------------------------------------------------------------------------------------- the file
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         yield "support/shift", self.support.shift
         yield "support/scale", self.support.scale
+        yield from ({} if self.recalibration is None else self.recalibration.arrays()).items()
 
     def config(self) -> dict[str, Any]:
         return {"support": self.support.name, "unconstrained": sorted(self.support.unconstrained)}
@@ -206,11 +338,15 @@ class FlowModel:
     ) -> "FlowModel":
         loose = frozenset(config["unconstrained"])
         support = Support(config["support"], frame.parameters, arrays["support/shift"], arrays["support/scale"], loose)
-        return cls(frame, support, read_stacks(arrays, build_flow), arrays["mixture"], **embedded)
+        recalibration = Recalibration.from_arrays(arrays)
+        stacks = read_stacks(arrays, build_flow)
+        return cls(frame, support, stacks, arrays["mixture"], **embedded, recalibration=recalibration)
 
 
-def stack_config(frame: Frame, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe) -> dict[str, Any]:
-    """The JSON from which ``build_flow`` builds; plain lists and numbers only."""
+def stack_config(
+    frame: Frame, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe, size: int = 0
+) -> dict[str, Any]:
+    """The JSON from which ``build_flow`` builds; plain lists and numbers only. size: of sets that rows stand for."""
     wraps = frame.periodic if len(frame.periodic) == len(shapes) else [False] * len(shapes)
     return {
         "flow": recipe.flow,
@@ -219,4 +355,5 @@ def stack_config(frame: Frame, shapes: tuple[tuple[int, ...], ...], recipe: Stac
         "features": recipe.features,
         "shapes": [list(shape) for shape in shapes],
         "parameters": len(frame.parameters),
+        **({"rows": size} if size else {}),
     }

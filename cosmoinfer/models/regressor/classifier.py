@@ -1,7 +1,7 @@
 """Networks that tell classes apart: a probability for each, calibrated on the validation rows, as a mixture."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from cosmoinfer.models.frame import Frame
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.training import CHUNK
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,17 @@ class ClassifierModel:
     weights: np.ndarray
     temperature: float
     kind = "classifier"
+
+    def acquainted(self, catalog: Catalog) -> "ClassifierModel":
+        """With how far from the training rows others lie."""
+        return replace(self, frame=self.frame.acquainted(catalog, self.spaces))
+
+    def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+        """In which rows are told from the training's: those of the data, and what each member says of them."""
+        data = self.frame.data(catalog, rows)
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
+        said = np.concatenate([outputs(self.stacks, tuple(part[one] for part in data)) for one in chunks], axis=1)
+        return [*self.frame.spaces(catalog, rows), said.transpose(1, 0, 2).reshape(len(rows), -1)]
 
     def logits(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The members' mean, (n, C). Row by row: in a larger batch a row can differ in its last digits."""
@@ -50,13 +62,14 @@ class ClassifierModel:
             None if catalog.theta is None else catalog.theta[rows],
             probabilities=found,
             classes=self.frame.classes,
+            **self.frame.oddness(catalog, rows, self.spaces, seed),
         )
 
     def calibrated(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":
         """With the temperature that these rows prefer."""
         _, theta = catalog.training()
         temperature = fit_temperature(self.logits(catalog, rows), theta[rows, 0])
-        return ClassifierModel(self.frame, self.loss, self.stacks, self.weights, temperature)
+        return replace(self, temperature=temperature)
 
     # -------------------------------------------------------------------------------------------------- the file
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:

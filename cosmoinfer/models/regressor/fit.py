@@ -34,11 +34,12 @@ def fit_regressor(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, bench
     score = None if loss.score is None else Loss(_of_rows(loss.score), losses.mean)
     outputs = loss.outputs(theta.shape[1])
     stack = _fit_stack(catalog, frame, recipe, bench, (theta - shift) / scale, outputs, loss.head, fitted, score)
-    return RegressorModel(frame, recipe.loss, shift, scale, (stack,), uniform(recipe.ensemble))
+    model = RegressorModel(frame, recipe.loss, shift, scale, (stack,), uniform(recipe.ensemble))
+    return model.calibrated(catalog, bench.seed)
 
 
 def fit_classifier(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, bench: Bench) -> ClassifierModel:
-    """One classifier ensemble; its temperature from the validation rows."""
+    """One classifier ensemble; its temperature, and what is unlike its training rows, from the validation rows."""
     _, labels = catalog.training()
     loss = CLASSIFICATION_LOSSES[recipe.loss]
 
@@ -49,7 +50,7 @@ def fit_classifier(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, benc
     fitted = Loss(terms, losses.mean)
     stack = _fit_stack(catalog, frame, recipe, bench, labels, outputs, "point", fitted, None)
     model = ClassifierModel(frame, recipe.loss, (stack,), uniform(recipe.ensemble), 1.0)
-    return model.calibrated(catalog, frame.split.rows(catalog.simulation, "validation"))
+    return model.acquainted(catalog).calibrated(catalog, frame.split.rows(catalog.simulation, "validation"))
 
 
 def collapsed(model: RegressorModel, catalog: Catalog) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Networks that regress the parameters: a point, a mean and a width, or a mean and a covariance, as a mixture."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,31 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
 from cosmoinfer.models.box import Listener, row_by_row
 from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.recalibration import (
+    NORMALISING_ROWS,
+    PROPOSING,
+    LogProbs,
+    Recalibration,
+    fit_recalibration,
+    log_mass,
+)
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training import CHUNK
 
+RECALIBRATING_ROWS = 500  # validation rows, from which a temperature comes, at most
+PROPOSALS = 200  # at each temperature, of one row, for its mass inside the box
+
 
 @dataclass(frozen=True)
 class RegressorModel:
-    """shift, scale: (P,), standardised parameters to catalog units. loss: by name; it says what the network knows."""
+    """shift, scale: (P,), standardised parameters to catalog units. loss: by name; it says what the network knows.
+
+    temperature: of which all widths are multiples; recalibration: that which the validation rows ask for, taken only
+    on demand.
+    """
 
     frame: Frame
     loss: str
@@ -29,6 +44,8 @@ class RegressorModel:
     scale: np.ndarray
     stacks: tuple[Stack[Regressor], ...]
     weights: np.ndarray
+    temperature: float = 1.0
+    recalibration: Recalibration | None = None
     kind = "regressor"
 
     @property
@@ -64,7 +81,7 @@ class RegressorModel:
         """
         if self.head == "point":
             mean = np.concatenate([self.means(catalog, rows[place : place + 1]) for place in range(len(rows))])
-            return self._posterior(catalog, rows, mean=mean)
+            return self._posterior(catalog, rows, seed, mean=mean)
 
         def draw(row: int) -> tuple[np.ndarray, ...]:
             (raw,) = self._raw(catalog, np.array([row]))
@@ -79,6 +96,7 @@ class RegressorModel:
         return self._posterior(
             catalog,
             kept,
+            seed,
             samples=samples,
             log_prob=log_prob[:, :draws],
             log_prob_truth=None if catalog.theta is None else log_prob[:, draws],
@@ -87,7 +105,39 @@ class RegressorModel:
             log_norm_error=errors if self.head == "covariance" else None,
         )
 
-    def _posterior(self, catalog: Catalog, rows: np.ndarray, **found: np.ndarray | None) -> Posterior:
+    def calibrated(self, catalog: Catalog, seed: int) -> "RegressorModel":
+        """With what the validation rows say: the temperature that they ask for, and how far from the training rows
+        they lie themselves."""
+        frame = self.frame.acquainted(catalog, self.spaces)
+        rows = self.frame.split.rows(catalog.simulation, "validation")
+        rows = rows[:: -(-len(rows) // RECALIBRATING_ROWS)]
+        fitted = None
+        if self.head != "point":
+            log_probs = self._of_temperature(catalog, rows, catalog.training()[1][rows], seed)
+            fitted = fit_recalibration(log_probs, catalog.simulation[rows])
+        return replace(self, frame=frame, recalibration=fitted)
+
+    def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+        """In which rows are told from the training's: those of the data, and what each member says of them."""
+        said = np.concatenate(list(self._raw(catalog, rows)), axis=1)  # (M, n, O)
+        return [*self.frame.spaces(catalog, rows), said.transpose(1, 0, 2).reshape(len(rows), -1)]
+
+    def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:
+        """log q_T of these truths, (n,), for any T; a mass outside the box as the mean of some rows."""
+        mixtures = [one for part in self._raw(catalog, rows) for one in self._normals(part)]
+        masses = []
+        for n in range(0, len(rows), -(-len(rows) // NORMALISING_ROWS)):
+            if isinstance(one := mixtures[n], CorrelatedNormals):
+                masses.append(_log_mass(one, seeding.generator(seed, "temperature", int(rows[n]))))
+
+        def log_probs(temperature: float) -> np.ndarray:
+            outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0
+            pairs = zip(mixtures, theta, strict=True)
+            return np.concatenate([one.heated(temperature).log_prob(truth[None]) for one, truth in pairs]) - outside
+
+        return log_probs
+
+    def _posterior(self, catalog: Catalog, rows: np.ndarray, seed: int, **found: np.ndarray | None) -> Posterior:
         return Posterior(
             self.frame.parameters,
             catalog.index[rows],
@@ -95,6 +145,8 @@ class RegressorModel:
             self.frame.parts(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
             reference=self.frame.references(catalog, rows),
+            temperature=None if self.temperature == 1 else self.temperature,
+            **self.frame.oddness(catalog, rows, self.spaces, seed),
             **found,  # type: ignore[arg-type]
         )
 
@@ -120,12 +172,14 @@ class RegressorModel:
         assert shapes is not None
         family = IndependentNormals if self.head == "widths" else CorrelatedNormals
         box = self.frame.parameters
-        return [family(box, self.weights, means[:, row], shapes[:, row]) for row in range(raw.shape[1])]
+        mixtures = [family(box, self.weights, means[:, row], shapes[:, row]) for row in range(raw.shape[1])]
+        return [one.heated(self.temperature) for one in mixtures]
 
     # -------------------------------------------------------------------------------------------------- the file
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         yield "target/shift", self.shift
         yield "target/scale", self.scale
+        yield from ({} if self.recalibration is None else self.recalibration.arrays()).items()
 
     def config(self) -> dict[str, Any]:
         return {"loss": self.loss}
@@ -139,4 +193,12 @@ class RegressorModel:
         cls, frame: Frame, config: dict[str, Any], arrays: dict[str, np.ndarray], embedded: dict[str, Any]
     ) -> "RegressorModel":
         stacks = read_stacks(arrays, build_regressor)
-        return cls(frame, config["loss"], arrays["target/shift"], arrays["target/scale"], stacks, arrays["mixture"])
+        target, fitted = (arrays["target/shift"], arrays["target/scale"]), Recalibration.from_arrays(arrays)
+        return cls(frame, config["loss"], *target, stacks, arrays["mixture"], recalibration=fitted)
+
+
+def _log_mass(mixture: CorrelatedNormals, generator: np.random.Generator) -> Callable[[float], float]:
+    """log of the share of one mixture inside the box, for any temperature."""
+    theta = np.concatenate([mixture.heated(one).propose(PROPOSALS, generator) for one in PROPOSING])
+    inside = mixture.parameters.inside(theta)
+    return log_mass(lambda temperature: mixture.heated(temperature).log_prob_anywhere(theta), inside)

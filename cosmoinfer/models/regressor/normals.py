@@ -1,7 +1,7 @@
 """Mixtures of normals in a box: the posterior of one observation, as a network of means and widths knows it."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -31,6 +31,10 @@ class Normals(ABC):
     def log_prob(self, theta: np.ndarray) -> np.ndarray:
         """log of the mixture, (S, P) -> (S,), before a mass outside the box that ``draw`` finds is taken off."""
 
+    @abstractmethod
+    def heated(self, temperature: float) -> "Normals":
+        """All widths so many times as large."""
+
     @property
     def mean(self) -> np.ndarray:
         """Of the mixture before any truncation, (P,)."""
@@ -41,10 +45,9 @@ class Normals(ABC):
         """Of the mixture before any truncation, (P,)."""
         return np.sqrt(self.weights @ (self.variances + (self.means - self.mean) ** 2))
 
-    def _mixed(self, terms: np.ndarray, theta: np.ndarray) -> np.ndarray:
-        """(M, S) -> (S,): the mean of densities, not of their logarithms; nothing outside the box."""
-        log_prob = special.logsumexp(terms, axis=0, b=self.weights[:, None])
-        return np.where(self.parameters.inside(theta), log_prob, -np.inf)
+    def _mixed(self, terms: np.ndarray) -> np.ndarray:
+        """(M, S) -> (S,): the mean of densities, not of their logarithms."""
+        return special.logsumexp(terms, axis=0, b=self.weights[:, None])
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ class IndependentNormals(Normals):
     """widths: (M, P). Each member is truncated to the box by itself, exactly, parameter by parameter."""
 
     widths: np.ndarray
+
+    def heated(self, temperature: float) -> "IndependentNormals":
+        return replace(self, widths=self.widths * temperature)
 
     @property
     def variances(self) -> np.ndarray:
@@ -75,7 +81,7 @@ class IndependentNormals(Normals):
         means, widths = self.means[:, None], self.widths[:, None]  # (M, 1, P)
         mass = _log_mass((self.parameters.low - means) / widths, (self.parameters.high - means) / widths)
         terms = -0.5 * ((theta - means) / widths) ** 2 - np.log(widths * np.sqrt(2 * np.pi)) - mass
-        return self._mixed(terms.sum(axis=-1), theta)
+        return np.where(self.parameters.inside(theta), self._mixed(terms.sum(axis=-1)), -np.inf)
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,9 @@ class CorrelatedNormals(Normals):
     """factors: (M, P, P), lower triangles L of the precisions L L^T. The mixture is renormalised over the box."""
 
     factors: np.ndarray
+
+    def heated(self, temperature: float) -> "CorrelatedNormals":
+        return replace(self, factors=self.factors / temperature)
 
     @property
     def variances(self) -> np.ndarray:
@@ -94,20 +103,23 @@ class CorrelatedNormals(Normals):
         return np.linalg.inv(self.factors).transpose(0, 2, 1)
 
     def draw(self, draws: int, generator: np.random.Generator) -> Inside:
-        roots = self._roots
+        return draw_inside(lambda count: self.propose(count, generator), self.parameters, draws)
 
-        def propose(count: int) -> np.ndarray:
-            member = generator.choice(len(self.weights), size=count, p=self.weights)
-            noise = generator.standard_normal((count, len(self.parameters)))
-            return self.means[member] + np.einsum("nij,nj->ni", roots[member], noise)
-
-        return draw_inside(propose, self.parameters, draws)
+    def propose(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Draws of the mixture, (count, P), outside the box too."""
+        member = generator.choice(len(self.weights), size=count, p=self.weights)
+        noise = generator.standard_normal((count, len(self.parameters)))
+        return self.means[member] + np.einsum("nij,nj->ni", self._roots[member], noise)
 
     def log_prob(self, theta: np.ndarray) -> np.ndarray:
+        return np.where(self.parameters.inside(theta), self.log_prob_anywhere(theta), -np.inf)
+
+    def log_prob_anywhere(self, theta: np.ndarray) -> np.ndarray:
+        """The same outside the box too, (S,)."""
         white = np.einsum("mij,msi->msj", self.factors, theta - self.means[:, None])  # L^T (theta - mu)
         log_diagonal = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=-1)  # (M,)
         constant = log_diagonal[:, None] - len(self.parameters) / 2 * np.log(2 * np.pi)
-        return self._mixed(constant - 0.5 * (white**2).sum(axis=-1), theta)
+        return self._mixed(constant - 0.5 * (white**2).sum(axis=-1))
 
 
 def _log_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""Suites of simulations side by side: what they must agree in, ids that tell them apart, and several as one catalog."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cosmoinfer import storage
+from cosmoinfer.catalog.rows import Catalog, Summary, fingerprint, view
+from cosmoinfer.errors import UserError, listed
+
+
+def suite_names(paths: Sequence[Path]) -> list[str]:
+    """What each file calls itself (attribute ``suite``), else its stem; with its folder where two are alike."""
+    names = [storage.attribute(path, "suite") or path.stem for path in paths]
+    if len(set(names)) < len(names):
+        alike = {name for name in names if names.count(name) > 1}
+        pairs = zip(names, paths, strict=True)
+        names = [f"{path.resolve().parent.name}-{path.stem}" if name in alike else name for name, path in pairs]
+    if len(set(names)) < len(names):
+        raise UserError(f"two suites are called {listed({name for name in names if names.count(name) > 1})}")
+    for name in names:
+        if "/" in name:
+            raise UserError(f"a suite is called {name!r}; expected a name without a slash, as ids are suite/id")
+    return names
+
+
+def of_suite(name: str, catalog: Catalog) -> Catalog:
+    """With ids ``suite/id``, so that simulations of two suites never meet in a split."""
+    return _known(replace(catalog, simulation=np.array([f"{name}/{one}" for one in catalog.simulation.tolist()])))
+
+
+def joined(catalogs: Sequence[Catalog]) -> Catalog:
+    """The rows of all, one suite after the other, numbered anew."""
+    first = catalogs[0]
+    labels = [one.label for one in catalogs if one.label is not None]
+    return _known(
+        replace(
+            first,
+            path=Path(" + ".join(one.path.name for one in catalogs)),
+            theta=np.concatenate([one.training()[1] for one in catalogs]),
+            summaries=tuple(_stacked(parts) for parts in zip(*(one.summaries for one in catalogs), strict=True)),
+            simulation=np.concatenate([one.simulation for one in catalogs]),
+            index=np.arange(sum(len(one) for one in catalogs)),
+            label=np.concatenate(labels) if labels else None,  # of all or of none: ``check_agreement``
+            declared=frozenset.intersection(*(one.declared for one in catalogs)),
+            notes=tuple(dict.fromkeys(note for one in catalogs for note in one.notes)),
+        )
+    )
+
+
+def check_agreement(catalogs: Sequence[Catalog]) -> None:
+    """Suites of the same parameters in the same box, of data of the same shape; and no suite twice."""
+    first = catalogs[0]
+    for other in catalogs[1:]:
+        _same(first, other, "parameters", *(", ".join(one.training()[0].names) for one in (first, other)))
+        _same(first, other, "data", *(_told(one) for one in (first, other)))
+        for name in first.training()[0].names:
+            _same(first, other, f"a prior of {name}", *(_prior(one, name) for one in (first, other)))
+        if (first.label is None) != (other.label is None):
+            raise UserError(
+                f"{(first if other.label is None else other).path}: has a /split, and other suites have none"
+            )
+    seen: dict[int, Path] = {}
+    for one in catalogs:
+        hashes = set(one.hashes(np.arange(len(one)))[:, 1].tolist())
+        twice = hashes & seen.keys()
+        if twice:
+            other_path = seen[next(iter(twice))]
+            raise UserError(f"{one.path}: shares the data of {len(twice)} rows with {other_path}; suites must differ")
+        seen |= dict.fromkeys(hashes, one.path)
+
+
+def _same(first: Catalog, other: Catalog, what: str, expected: str, found: str) -> None:
+    if expected != found:
+        raise UserError(f"{other.path}: expected {what} as in {first.path} ({expected}), found {found}")
+
+
+def _told(catalog: Catalog) -> str:
+    return ", ".join(f"{one.kind} {one.shape}" for one in catalog.summaries)
+
+
+def _prior(catalog: Catalog, name: str) -> str:
+    told = {key: value[0] for key, value in catalog.training()[0].take([name]).attributes().items()}
+    normal = f" {told['prior_mean']:g} +- {told['prior_std']:g}" if told["prior"] == "normal" else ""
+    return f"{told['prior']}{normal} on {told['low']:g}..{told['high']:g}"
+
+
+def _stacked(parts: Sequence[Summary]) -> Summary:
+    return replace(parts[0], values=np.concatenate([one.values for one in parts]))
+
+
+def _known(catalog: Catalog) -> Catalog:
+    """With a fingerprint of its own: of what is left after cuts, so that the view need not tell them."""
+    return replace(catalog, fingerprint=fingerprint(catalog), view=view(catalog, cut=False))

@@ -1,0 +1,59 @@
+"""Importance weights: draws from one density that stand for another. numpy only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Importance:
+    """weights: (S,), of S draws, adding to one. log_mean: log of the mean of the weights before that was so.
+
+    Where the weights are p~/q of a normalised q and an unnormalised p~, ``log_mean`` estimates log of the integral of
+    p~.
+    """
+
+    weights: np.ndarray
+    log_mean: float
+
+    @classmethod
+    def of(cls, log_weights: np.ndarray) -> "Importance":
+        """log_weights: (S,), -inf where the target has no density; at least one is finite."""
+        top = log_weights.max()
+        weights = np.exp(log_weights - top)
+        return cls(weights / weights.sum(), float(top + np.log(weights.mean())))
+
+    def log_mean_error(self, effective: float) -> float:
+        """Standard error of ``log_mean``, from how many draws the weights are worth."""
+        return float(np.sqrt(max(1 / effective - 1 / len(self.weights), 0.0)))
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Of values (S, P) under the target, (P,)."""
+        return self.weights @ values
+
+    def std(self, values: np.ndarray) -> np.ndarray:
+        """Of values (S, P) under the target, (P,), with the divisor S - 1 where all weights are equal."""
+        freedom = 1 - (self.weights**2).sum()
+        squares = self.weights @ (values - self.mean(values)) ** 2
+        return np.sqrt(squares / freedom) if freedom > 0 else np.zeros_like(squares)
+
+    def resample(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Positions (count,) of draws with equal weights, in random order.
+
+        Systematic: a draw of weight w is taken count * w times on average, rounded up or down (Kitagawa 1996).
+        """
+        places = (np.arange(count) + generator.random()) / count
+        reached = np.cumsum(self.weights)
+        chosen = np.searchsorted(reached / reached[-1], places, side="right")
+        return generator.permutation(np.minimum(chosen, len(self.weights) - 1))
+
+
+def effective(weights: np.ndarray, draws: np.ndarray | None = None) -> float:
+    """How many independent draws of the target weighted ones are worth: (sum w)^2 / sum w^2 (Kish 1965).
+
+    draws: (S, P); one that stands there twice counts once, with its weights together.
+    """
+    if draws is not None:
+        _, which = np.unique(draws, axis=0, return_inverse=True)
+        weights = np.bincount(which.ravel(), weights=weights)
+    return float(weights.sum() ** 2 / (weights**2).sum())

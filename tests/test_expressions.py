@@ -1,0 +1,130 @@
+"""Expressions: Python's arithmetic without Python, arrays, and errors that show the place."""
+
+import math
+
+import numpy as np
+import pytest
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.expressions import DEEPEST, LONGEST, parse
+
+VALUES = {"a": 2.5, "b": -0.75, "Omega_m": 0.3, "A_SN1": 1.7, "log": 3.0}
+NAMES = (*VALUES, "Omega b", "Ω_m")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a+b*Omega_m", 2.5 + -0.75 * 0.3),
+        ("a-b-A_SN1", 2.5 + 0.75 - 1.7),
+        ("a/b/A_SN1", 2.5 / -0.75 / 1.7),
+        ("a-b*A_SN1**2/Omega_m", 2.5 + 0.75 * 1.7**2 / 0.3),
+        ("-a**2", -(2.5**2)),
+        ("(-a)**2", 2.5**2),
+        ("2**-a", 2**-2.5),
+        ("a**Omega_m**2", 2.5 ** (0.3**2)),
+        ("(a**Omega_m)**2", (2.5**0.3) ** 2),
+        ("--a+-+-b", 2.5 - 0.75),
+        ("a*-b", 2.5 * 0.75),
+        ("2*-a**2", -2 * 2.5**2),
+        ("1e-3*a + .5 - 2.E1", 0.0025 + 0.5 - 20),
+        ("  a *( b+\tA_SN1 )  ", 2.5 * (-0.75 + 1.7)),
+        (
+            "sqrt(a)+log(a)*log10(a)-exp(b)/abs(b)",
+            math.sqrt(2.5) + math.log(2.5) * math.log10(2.5) - math.exp(-0.75) / 0.75,
+        ),
+        ("log(log)", math.log(3)),
+        ("abs(-(a-4))**2", 1.5**2),
+    ],
+)
+def test_arithmetic_is_that_of_python(text, expected):
+    assert parse(text, NAMES)(VALUES) == pytest.approx(expected, rel=1e-14)
+
+
+def test_random_expressions_have_the_value_of_the_tree_that_they_were_written_from():
+    """Built as trees whose value is computed beside them, then written with and without needless brackets."""
+    random = np.random.default_rng(0)
+
+    def grown(depth):  # text, value, precedence of its outermost operator
+        if depth == 0 or random.random() < 0.2:
+            name = random.choice(["a", "b", "Omega_m", "A_SN1"])
+            return str(name), VALUES[str(name)], 4
+        sign = str(random.choice(["+", "-", "*", "/", "minus"]))
+        left, x, own = grown(depth - 1)
+        if sign == "minus":
+            return f"-{left if own >= 3 else f'({left})'}", -x, 3
+        right, y, other = grown(depth - 1)
+        level = 1 if sign in "+-" else 2
+        left = left if own >= level and random.random() < 0.7 else f"({left})"
+        right = right if other > level and random.random() < 0.7 else f"({right})"
+        return f"{left} {sign} {right}", {"+": x + y, "-": x - y, "*": x * y, "/": x / y if y else np.inf}[sign], level
+
+    for _ in range(200):
+        text, expected, _ = grown(4)
+        if any(name in text for name in NAMES) and np.isfinite(found := parse(text, NAMES)(VALUES)):
+            assert found == pytest.approx(expected, rel=1e-9), text
+
+
+def test_arrays_broadcast():
+    a, b = np.arange(1.0, 7.0).reshape(3, 2), np.array([[2.0], [3.0], [4.0]])
+    found = parse("a**2/b - sqrt(a)", ("a", "b"))({"a": a, "b": b})
+    np.testing.assert_allclose(found, a**2 / b - np.sqrt(a), rtol=1e-15)
+
+
+def test_names_are_told_in_the_order_in_which_they_appear():
+    assert parse("A_SN1*(a+A_SN1)/{Omega b}*Ω_m", NAMES).names == ("A_SN1", "a", "Omega b", "Ω_m")
+
+
+def test_what_has_no_value_is_not_finite():
+    values = {"a": np.array([-1.0, 0.0, 1.0])}
+    assert np.isnan(parse("sqrt(a)", ("a",))(values)[0])
+    assert parse("log(a)", ("a",))(values)[1] == -np.inf
+    assert np.isnan(parse("a**0.5", ("a",))(values)[0])
+    assert parse("9**9**9**9*a", ("a",))(values)[2] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "at its end"),
+        ("a+", "at its end"),
+        ("a*(b+2", "expected an operator or ) at its end"),
+        ("a b", "at character 3, found 'b'"),
+        ("a^2", "at character 2, found '^2'"),
+        ("2a", "at character 2, found 'a'"),
+        ("a + Omega_n", "at character 5, found 'Omega_n'"),
+        ("a)", "at character 2, found ')'"),
+        ("sin(a)", "at character 1"),
+        ("sqrt a", "at character 1"),
+        ("a.real", "at character 2, found '.real'"),
+        ("a//b", "at character 3, found '/b'"),
+        ("a if b else a", "at character 3"),
+        ("a,b", "at character 2"),
+        ("a[0]", "at character 2"),
+        ("__import__('os')", "at character 1"),
+        ("(lambda: a)()", "at character 2"),
+        ("a=1", "at character 2"),
+        ("1+2", "names no parameter"),
+        ("{Omega", "at character 1"),
+        ("()", "at character 2, found ')'"),
+    ],
+)
+def test_an_error_shows_the_place(text, place):
+    with pytest.raises(UserError) as raised:
+        parse(text, NAMES)
+    assert place in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["-" * 900 + "a", "(" * 400 + "a" + ")" * 400, "2**" * 300 + "a", "sqrt(" * 100 + "a" + ")" * 100]
+)
+def test_what_is_nested_too_deep_is_refused(text):
+    with pytest.raises(UserError, match=f"more than {DEEPEST} deep"):
+        parse(text, NAMES)
+
+
+def test_what_is_too_long_is_refused_and_what_is_long_is_not():
+    with pytest.raises(UserError, match=f"{LONGEST} at most"):
+        parse("a" + "+a" * LONGEST, NAMES)
+    assert parse("a" + "+a" * 400, NAMES)(VALUES) == pytest.approx(401 * 2.5)

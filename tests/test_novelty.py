@@ -1,0 +1,321 @@
+"""What is unlike the training data: false alarms come as often as said, and what is odd is found."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cosmoinfer import models, posterior
+from cosmoinfer.catalog import Summary
+from cosmoinfer.models.discrepancy import _kernel, _mmd2, fit_discrepancy
+from cosmoinfer.models.novelty import Novelty, features, fit_novelty, folded, gap_counts
+from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
+from cosmoinfer.parameters import Parameters
+from tests.command_line import call, done, linear, write
+from tests.examples import bench, far_away, flow_of, framed, linear_gaussian, of, regressor_of, sampled
+
+SIZE = 12
+QUICK = ("--epochs", "3", "--ensemble", "2", "--threads", "1", "--quiet")
+FEW = ("--draws", "20", "--threads", "1")
+FACTORS = np.random.default_rng(1).normal(size=(3, SIZE))  # three directions carry nearly all of the variance
+
+
+def rows(count: int, seed: object) -> np.ndarray:
+    """(count, 12) nearly collinear features, heavier-tailed than a normal's."""
+    random = np.random.default_rng(seed)
+    return random.standard_t(6, (count, 3)) @ FACTORS + 0.05 * random.standard_t(6, (count, SIZE))
+
+
+def fitted(train: np.ndarray, validation: np.ndarray, *others: np.ndarray, size: int = 1) -> Novelty:
+    """size: rows of one simulation. others: a second space of both."""
+    ids = [np.arange(len(one)) // size for one in (train, validation)]
+    found = fit_novelty([train, *others[:1]], [validation, *others[1:]], *map(ids_of, ids), gaps=False)
+    assert found is not None
+    return found
+
+
+def ids_of(numbers: np.ndarray) -> np.ndarray:
+    return numbers.astype(str)
+
+
+def flagged(novelty: Novelty, found: np.ndarray, level: float = 95) -> float:
+    return float((novelty.percentile([found]) > level).mean())
+
+
+# ------------------------------------------------------------------------------------------------- one observation
+@pytest.mark.parametrize("judges", [24, 60, 100])
+def test_false_alarms_come_as_often_as_said(judges):
+    """Exactly as often as one of judges + 1 exchangeable rows ranks above 95 %."""
+    repeats, new = 150, 40
+    share = np.mean(
+        [flagged(fitted(rows(150, [r, 0]), rows(judges, [r, 1])), rows(new, [r, 2])) for r in range(repeats)]
+    )
+    ranks = np.arange(judges + 1)
+    expected = np.mean(100 * ranks / (judges + 1) > 95)
+    spread = np.sqrt(expected * (1 - expected) * (1 / (repeats * new) + 1 / (repeats * judges)))
+    assert expected <= 0.05
+    assert abs(share - expected) < 3.5 * spread
+
+
+def test_false_alarms_of_rows_that_share_a_simulation():
+    """Ten rows of one simulation are odd together: were they counted as rows, 30 simulations would raise 7 %."""
+
+    def maps(simulations: int, seed: object) -> np.ndarray:
+        return np.repeat(rows(simulations, seed), 10, axis=0) + 1e-3 * rows(10 * simulations, [9, *seed])
+
+    share = [flagged(fitted(maps(60, [r, 0]), maps(30, [r, 1]), size=10), maps(40, [r, 2])[::10]) for r in range(60)]
+    assert np.mean(share) <= 0.05 + 3 * np.std(share) / 60**0.5
+    assert np.mean(share) > 0.01
+
+
+def test_a_percentile_is_a_rank_among_the_validation_rows():
+    validation = rows(50, 1)
+    novelty = fitted(rows(200, 0), validation)
+    scores = novelty.score([validation])
+    np.testing.assert_array_equal(novelty.scores, np.sort(scores))
+    expected = 100 * stats.rankdata(scores, "min").clip(1) / 51 - 100 / 51
+    np.testing.assert_allclose(novelty.percentile([validation]), expected)
+    assert novelty.judges == 50
+
+
+def test_the_distance_is_that_of_mahalanobis():
+    """With many rows the shrinkage vanishes: the covariance that the rows were drawn from."""
+    covariance = FACTORS.T @ FACTORS + 0.05**2 * np.eye(SIZE)
+    random = np.random.default_rng(0)
+    train, new = (random.multivariate_normal(np.zeros(SIZE), covariance, count) for count in (4000, 50))
+    (cloud,) = fitted(train, new).clouds
+    expected = np.sqrt(np.einsum("ni,ij,nj->n", new, np.linalg.inv(covariance), new))
+    np.testing.assert_allclose(np.exp(cloud.statistics(new)[:, 0]), expected, rtol=0.05)
+
+
+def test_few_validation_rows_tell_a_gross_outlier_and_no_other():
+    novelty = fitted(rows(150, 0), rows(9, 1))
+    assert flagged(novelty, 30 * rows(20, 2), 99) == 1
+    assert flagged(novelty, rows(2000, 2), 99) <= 0.02  # one of nine is the oddest in a tenth of all cases
+
+
+@pytest.mark.parametrize(
+    ("odd", "least"),
+    [
+        (lambda x: x + 0.6 * np.eye(SIZE)[np.arange(len(x)) % SIZE], 0.9),  # one feature, by far less than it varies
+        (lambda x: x + 0.1 * np.random.default_rng(5).normal(size=x.shape), 0.5),  # twice the noise
+        (lambda x: 5 * x, 0.8),
+        (lambda x: x[:, ::-1], 0.9),  # each feature's own distribution as it was
+    ],
+    ids=["one feature", "noise", "scale", "order"],
+)
+def test_what_is_odd_is_found(odd, least):
+    novelty = fitted(rows(400, 0), rows(100, 1))
+    assert flagged(novelty, odd(rows(400, 2))) > least
+    assert flagged(novelty, rows(400, 2)) < 0.12
+
+
+def test_too_smooth_is_odd_too():
+    random = np.random.default_rng(3)
+    assert flagged(fitted(rows(400, 0), rows(100, 1)), random.standard_t(6, (200, 3)) @ FACTORS) > 0.9
+
+
+def test_one_space_alone_may_tell():
+    """An embedding that is where it always is, and data that are not; and the other way round."""
+    spaces = [rows(300, 0), rows(300, 1)[:, :4]], [rows(100, 2), rows(100, 3)[:, :4]]
+    novelty = fitted(spaces[0][0], spaces[1][0], spaces[0][1], spaces[1][1])
+    fine, other = rows(50, 4), rows(50, 5)[:, :4]
+    assert (novelty.percentile([4 * rows(50, 6), other]) > 95).mean() > 0.6
+    assert (novelty.percentile([fine, 9 * other]) > 95).mean() > 0.6
+    assert (novelty.percentile([fine, other]) > 95).mean() < 0.2
+
+
+def test_a_feature_that_never_varied_is_missed_when_it_does():
+    still = np.concatenate([rows(300, 0), np.zeros((300, 1))], axis=1)
+    new = np.concatenate([rows(20, 1), np.ones((20, 1))], axis=1)
+    assert flagged(fitted(still[:200], still[200:]), new, 99) == 1
+
+
+def test_many_features_are_folded_and_none_is_lost():
+    assert folded(np.ones((2, 1000))).shape == (2, 1000)
+    one = folded(np.eye(2500))
+    assert one.shape == (2500, 1000)
+    np.testing.assert_array_equal(np.abs(one).sum(axis=1), 1)
+    np.testing.assert_array_equal(np.flatnonzero(one[2300]), [300])
+
+
+def test_what_has_axes_is_told_by_its_power():
+    random = np.random.default_rng(0)
+    maps = random.normal(size=(5, 2, 16, 16))
+    assert features(maps).shape[1] < 20
+    np.testing.assert_allclose(features(2 * maps) - features(maps), features(maps * 2) - features(maps))
+    assert np.abs(features(1.5 * maps) - features(maps)).max() > 0.5
+
+
+def gappy(count: int, seed: int, gaps: np.ndarray | None = None) -> Summary:
+    """20 bins, a quarter of them missing at random, or those of ``gaps``."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(count, 2)) @ np.random.default_rng(1).normal(size=(2, 20)) + 0.3 * random.normal(
+        size=(count, 20)
+    )
+    missing = random.random(x.shape) < 0.25 if gaps is None else gaps
+    return Summary("data", "vector", np.where(missing, np.nan, x), masked=True)
+
+
+def test_gaps_of_another_pattern_are_odd():
+    """Half of the bins in one block; a quarter at random is what the network knows."""
+    theta = linear_gaussian(1, 500).theta
+    sims = of(theta, linear_gaussian(1).parameters, gappy(500, 0))
+    frame = framed(sims)
+    frame = frame.acquainted(sims, frame.spaces)
+
+    def judged(gaps: np.ndarray | None) -> np.ndarray:
+        new = of(None, None, gappy(100, 1, gaps))
+        return frame.oddness(new, np.arange(100), frame.spaces, 0)["ood"]
+
+    assert (judged(np.arange(20) < 10) > 95).mean() > 0.9
+    assert (judged(None) > 95).mean() < 0.15
+    np.testing.assert_array_equal(gap_counts(np.array([[0, 1, 1, 0, 1.0], [1, 1, 1, 1, 1]])), [[3, 1], [5, 4]])
+
+
+# ----------------------------------------------------------------------------------------------- many observations
+def test_mmd_is_the_formula():
+    """The unbiased estimate, written as loops (Gretton+ 2012, equation 3)."""
+    x, y = rows(6, 0), rows(9, 1) + 1
+    kernel = _kernel(np.concatenate([x, y]), 7.0)
+    k = lambda a, b: np.exp(-((a - b) ** 2).sum() / 14)  # noqa: E731
+    within = np.mean([k(x[i], x[j]) for i in range(6) for j in range(6) if i != j])
+    rest = np.mean([k(y[i], y[j]) for i in range(9) for j in range(9) if i != j])
+    across = np.mean([k(a, b) for a in x for b in y])
+    sides = np.repeat([1.0, 0.0], [6, 9])[:, None]
+    np.testing.assert_allclose(_mmd2(kernel, sides), within + rest - 2 * across)
+
+
+@pytest.mark.parametrize("size", [1, 5], ids=["rows", "five rows a simulation"])
+def test_a_set_raises_a_false_alarm_as_often_as_it_says(size):
+    def group(simulations: int, seed: object) -> np.ndarray:
+        return np.repeat(rows(simulations, seed), size, axis=0) + 0.01 * rows(size * simulations, [9, *seed])
+
+    found = []
+    for r in range(60):
+        known, new = group(30, [r, 1]), group(12, [r, 2])
+        sets = fit_discrepancy([group(40, [r, 0])], [known], ids_of(np.arange(len(known)) // size))
+        found.append(sets.p_value([new], ids_of(np.arange(len(new)) // size), seed=r))
+    assert stats.kstest(found, "uniform").pvalue > 1e-3
+    assert min(found) > 0
+
+
+def test_a_set_that_is_shifted_is_found_though_no_row_is_odd():
+    novelty = fitted(rows(300, 0), rows(100, 1))
+    new = rows(60, 2)
+    ids = ids_of(np.arange(60))
+    shifted = new + 1.5 * FACTORS[0]  # a little more than a standard deviation
+    assert flagged(novelty, shifted) < 0.2
+    assert novelty.p_value([shifted], ids, 0) < 0.01 < novelty.p_value([new], ids, 0)
+    noisier = new + 0.05 * np.random.default_rng(0).normal(size=new.shape)
+    assert novelty.p_value([noisier], ids, 0) < 0.01  # as much noise again
+
+
+# ------------------------------------------------------------------------------------------------------- a warning
+def test_an_alarm_wants_more_than_chance():
+    novelty = fitted(rows(200, 0), rows(120, 1))
+    ids = ids_of(np.arange(10))
+
+    def alarm(count: int, percentile: float, simulation: np.ndarray = ids):
+        return novelty.alarm(np.where(np.arange(len(simulation)) < count, percentile, 50), simulation)
+
+    assert alarm(1, 99.5, ids[:1]).positions.tolist() == [0]
+    assert alarm(1, 98.5, ids[:1]) is None
+    assert alarm(1, 99.5) is None and alarm(2, 99.5).positions.tolist() == [0, 1]
+    assert alarm(3, 97) is None and alarm(8, 97).level == 95  # many not so far out
+    same = ids_of(np.arange(10) // 5)  # two rows of one simulation in five: less than one odd simulation
+    assert alarm(2, 99.5, same) is None
+    assert alarm(10, 99.5, same) is not None
+
+
+def test_the_surprise_is_that_of_ranks_among_a_sample():
+    """How many of 50 rows exceed the highest of 120 others, or the 6th highest, whatever their distribution."""
+    novelty = fitted(rows(200, 0), rows(120, 1))
+    ids = ids_of(np.arange(50))
+    for level, above in ((99, 1), (95, 6)):
+        for count in (1, 3):
+            tail = novelty.outliers(np.where(np.arange(50) < count, 99.5, 0), ids, level).surprise
+            assert tail == pytest.approx(stats.betabinom(50, above, 121 - above).sf(count - 1))
+    assert novelty.outliers(np.zeros(50), ids, 99).surprise == pytest.approx(1)
+
+
+def test_own_rows_are_seldom_warned_about():
+    """In about one case of a hundred, a set of 100 rows beside 100 validation rows."""
+    alarms = [
+        (novelty := fitted(rows(150, [r, 0]), rows(100, [r, 1]))).alarm(
+            novelty.percentile([rows(100, [r, 2])]), ids_of(np.arange(100))
+        )
+        for r in range(100)
+    ]
+    assert sum(one is not None for one in alarms) <= stats.binom(100, 0.011).ppf(0.9999)
+
+
+# --------------------------------------------------------------------------------------------------------- models
+@pytest.mark.parametrize("which", ["flow", "regressor"])
+def test_every_posterior_says_how_odd_its_observations_are(which, tmp_path):
+    model = flow_of("maf", 1, 1, "probit") if which == "flow" else regressor_of(1)
+    sims = linear_gaussian(1)
+    test = model.frame.rows(sims, None)
+    fine, odd = sampled(model, sims, test, 10), sampled(model, far_away(test[3]), test, 10)
+    assert fine.ood.shape == (len(test),) and ((fine.ood >= 0) & (fine.ood <= 100)).all()
+    assert odd.ood[3] > 99 > fine.ood[3]
+    np.testing.assert_allclose(np.delete(odd.ood, 3), np.delete(fine.ood, 3))
+    assert 0 < fine.ood_set_p <= 1
+    assert sampled(model, sims, test[:19], 10).ood_set_p is None
+
+    models.write(tmp_path / "model.h5", model, {})
+    again = sampled(models.read(tmp_path / "model.h5"), sims, test, 10)
+    np.testing.assert_array_equal(again.ood, fine.ood)
+    assert again.ood_set_p == fine.ood_set_p
+
+
+def test_a_classifier_says_so_too():
+    labels, x = np.repeat([0.0, 1.0], 150), rows(300, 0)
+    order = np.random.default_rng(0).permutation(300)
+    known = Parameters.of(("kind",))
+    sims = of(labels[order, None], known, Summary("data", "vector", x + labels[order, None]))
+    sims = replace(sims, classes=("a", "b"), declared=frozenset())
+    recipe = regressor_recipe({"network": "linear", "ensemble": 2, "epochs": 2}, 300, [(SIZE,)], 2)
+    model = fit_classifier(sims, framed(sims), recipe, bench())
+    new = of(None, None, Summary("data", "vector", np.concatenate([rows(1, 1), 20 * rows(1, 2)])), name="new.h5")
+    fine, odd = sampled(model, new, [0, 1]).ood
+    assert fine < 99 < odd
+
+
+# ------------------------------------------------------------------------------------------------ the command line
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("novelty")
+    theta, x = linear(800, 1)
+    write(folder / "sims.h5", theta, x)
+    write(folder / "odd.h5", None, np.where(np.arange(30)[:, None] % 10 == 3, 9, 1) * linear(30, 2)[1])
+    done("train-regressor", folder / "sims.h5", "-o", folder / "model.h5", *QUICK)
+    return folder
+
+
+def test_odd_observations_are_warned_about_even_when_quiet(folder):
+    status, out, err = call("sample", folder / "model.h5", folder / "odd.h5", "--quiet", "--json", *FEW)
+    assert status == 0
+    (line,) = (line for line in err.splitlines() if "posterior.h5" not in line)
+    assert line.startswith("warning: 3 of 30 observations are unlike the training data (percentile above 99; 0.")
+    assert "row 3, 13, 23;" in line
+    found = json.loads(out)["ood"]
+    assert found["above_99"] == 3 <= found["above_95"] < 8
+    drawn = posterior.read(folder / "model.posterior.h5")
+    assert np.flatnonzero(drawn.ood > 99).tolist() == [3, 13, 23]
+    assert drawn.ood_set_p == found["set_p"]
+
+
+def test_a_single_odd_observation_is_warned_about(folder):
+    alone = ("sample", folder / "model.h5", folder / "odd.h5", "--quiet", "-o", folder / "one.h5", "--force", *FEW)
+    assert "1 of 1 observations" in call(*alone, "--rows", "3")[2]
+    assert call(*alone, "--rows", "4")[2] == ""
+
+
+def test_own_test_rows_raise_no_warning_and_a_set_is_spoken_of(folder):
+    status, _, err = call("sample", folder / "model.h5", folder / "sims.h5", "-o", folder / "own.h5", *FEW)
+    assert status == 0 and "warning" not in err
+    assert "the observations as a set: like the validation rows (MMD, p = 0." in err

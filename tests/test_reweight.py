@@ -1,0 +1,312 @@
+"""Another prior by weights: against closed forms; derived parameters; and both from sample to evaluate."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from scipy import stats
+
+from cosmoinfer import posterior as posteriors
+from cosmoinfer.errors import UserError
+from cosmoinfer.importance import Importance, effective
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.reweighting import Prior, derive, reweight, with_priors
+from tests.command_line import call, done, linear, refused, write
+
+BOX = Parameters.of(("a", "b"), [-5.0, 1.0], [5.0, 9.0], ["uniform", "log-uniform"])
+X = np.array([-0.5, 0.1, 0.6])  # observations of a, with this noise
+NOISE = 0.5
+
+
+def exact(draws: int = 20_000, parameters: Parameters = BOX) -> Posterior:
+    """x = a + noise, a uniform and far from its edges: a ~ N(x, 0.5^2); b has its prior."""
+    random = np.random.default_rng(0)
+    u = random.random((len(X), draws))
+    samples = np.stack([random.normal(X[:, None], NOISE, (len(X), draws)), 9.0**u], axis=-1)
+    truth = np.stack([X + 0.3, np.array([2.0, 4.0, 8.0])], axis=-1)
+    rows = np.arange(len(X))
+    return Posterior(
+        parameters,
+        10 + rows,
+        rows.astype(str),
+        np.full(len(X), 2),
+        truth,
+        samples,
+        log_q(samples),
+        log_q(truth[:, None])[:, 0],
+    )
+
+
+def log_q(theta: np.ndarray) -> np.ndarray:
+    return stats.norm(X[:, None], NOISE).logpdf(theta[..., 0]) - np.log(theta[..., 1] * np.log(9))
+
+
+def under(*texts: str) -> Parameters:
+    return with_priors(BOX, [Prior.parse(text) for text in texts])
+
+
+def test_a_normal_prior_gives_the_closed_form():
+    mean, width = 0.3, 0.4
+    found = reweight(exact(), under(f"a=normal:{mean}:{width}"))
+    variance = 1 / (NOISE**-2 + width**-2)
+    centre = variance * (X / NOISE**2 + mean / width**2)
+    error = np.sqrt(variance / found.ess)
+    assert (np.abs(found.mean[:, 0] - centre) < 4 * error).all()
+    assert (np.abs(found.std[:, 0] / np.sqrt(variance) - 1) < 4 / np.sqrt(2 * found.ess)).all()
+    for n in range(len(X)):
+        for theta, log_prob in ((found.samples[n], found.log_prob[n]), (found.truth[n], found.log_prob_truth[n])):
+            right = stats.norm(centre[n], np.sqrt(variance)).logpdf(theta[..., 0]) - np.log(theta[..., 1] * np.log(9))
+            assert (np.abs(log_prob - right) < 4 * found.log_norm_error[n]).all()
+        drawn = stats.kstest(found.samples[n, :, 0], stats.norm(centre[n], np.sqrt(variance)).cdf)
+        assert drawn.statistic < 2 / np.sqrt(found.ess[n])
+    assert (found.log_norm_error < 0.02).all() and (found.ess > 5000).all() and found.reweighted
+    assert found.parameters.prior == ("normal", "log-uniform") and found.parameters.mean[0] == mean
+
+
+def test_the_effective_number_of_a_normal_weight_is_known():
+    """w = N(theta; m, s) over draws of N(0, 1), both of one parameter: E[w]^2 / E[w^2] in closed form."""
+    draws = stats.norm.rvs(size=(400_000, 1), random_state=1)
+    width, mean = 0.7, 0.5
+    found = Importance.of(stats.norm(mean, width).logpdf(draws[:, 0]))
+    first = stats.norm(mean, np.hypot(width, 1)).pdf(0)
+    second = stats.norm(mean, np.sqrt(width**2 / 2 + 1)).pdf(0) / (2 * width * np.sqrt(np.pi))
+    assert effective(found.weights) / len(draws) == pytest.approx(first**2 / second, rel=0.01)
+    assert found.log_mean == pytest.approx(np.log(first), abs=5 * found.log_mean_error(effective(found.weights)))
+
+
+def test_a_smaller_uniform_box_cuts_and_renormalises():
+    found = reweight(exact(), under("a=uniform:0:1"))
+    mass = stats.norm(X, NOISE).cdf(1) - stats.norm(X, NOISE).cdf(0)
+    assert (found.samples[..., 0] >= 0).all() and (found.samples[..., 0] <= 1).all()
+    right = log_q(found.samples) - np.log(mass)[:, None]
+    assert (np.abs(found.log_prob - right) < 5 * found.log_norm_error[:, None]).all()
+    np.testing.assert_allclose(found.ess, 20_000 * mass, rtol=0.05)
+    assert (found.log_prob_truth == -np.inf).tolist() == [True, False, False]  # a = -0.2 lies outside
+    assert (found.parameters.low[0], found.parameters.high[0]) == (0, 1)
+
+
+def test_a_log_uniform_parameter_under_a_uniform_prior_is_uniform():
+    found = reweight(exact(), under("b=uniform:1:9"))
+    assert stats.kstest(found.samples[0, :, 1], stats.uniform(1, 8).cdf).statistic < 2 / np.sqrt(found.ess[0])
+    np.testing.assert_allclose(found.mean[:, 1], 5, atol=0.1)
+    right = stats.norm(X, NOISE).logpdf(found.truth[:, 0]) - np.log(8)
+    assert (np.abs(found.log_prob_truth - right) < 4 * found.log_norm_error).all()
+
+
+def test_the_same_prior_changes_nothing():
+    before = exact(500)
+    after = reweight(before, under("a=uniform:-5:5"))
+    np.testing.assert_allclose(np.sort(after.samples, axis=1), np.sort(before.samples, axis=1), rtol=0)
+    np.testing.assert_allclose(np.sort(after.log_prob), np.sort(before.log_prob), atol=1e-12)
+    np.testing.assert_allclose(after.ess, 500, rtol=1e-12)
+    np.testing.assert_allclose(after.mean, before.best_mean, rtol=1e-12)
+    np.testing.assert_allclose(after.std, before.best_std, rtol=1e-9)
+    assert (after.log_norm_error < 1e-6).all()
+
+
+def test_a_second_prior_replaces_the_first():
+    """In two steps as in one; draws that the first step took several times count once."""
+    direct = reweight(exact(), under("a=normal:0:0.5"))
+    first = reweight(exact(), under("a=normal:0.2:0.6"))
+    second = reweight(first, with_priors(first.parameters, [Prior.parse("a=normal:0:0.5")]))
+    assert (np.abs(second.mean - direct.mean) < 0.03).all()
+    assert (np.abs(second.log_prob_truth - direct.log_prob_truth) < 0.05).all()
+    assert (second.ess < 1.02 * direct.ess).all() and (second.log_norm_error > first.log_norm_error).all()
+
+
+def test_draws_are_kept_in_proportion_to_their_weights():
+    weights = np.array([0.5, 0.0, 0.25, 0.2, 0.05])
+    found = Importance.of(np.log(np.maximum(weights, 1e-300)) + 700)
+    counts = [np.bincount(found.resample(10, np.random.default_rng(seed)), minlength=5) for seed in range(4000)]
+    assert (np.abs(np.array(counts) - 10 * weights) < 1).all()
+    np.testing.assert_allclose(np.mean(counts, axis=0), 10 * weights, atol=0.03)
+    firsts = [found.resample(10, np.random.default_rng(seed))[0] for seed in range(4000)]
+    np.testing.assert_allclose(np.bincount(firsts, minlength=5) / 4000, weights, atol=0.04)
+
+
+def test_what_weighted_draws_are_worth():
+    assert effective(np.full(7, 1 / 7)) == pytest.approx(7)
+    assert effective(np.array([0.0, 1.0, 0.0])) == pytest.approx(1)
+    twice = np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 2.0], [1.0, 5.0]])
+    assert effective(np.full(4, 0.25), twice) == pytest.approx(1 / (0.25 + 2 / 16))
+
+
+def test_the_draws_of_a_row_are_those_of_its_number_whichever_rows_stand_beside():
+    every, one = exact(300), exact(300).take(np.array([1]))
+    prior = under("a=normal:0:0.3")
+    np.testing.assert_array_equal(
+        reweight(every, prior, 50, seed=3).samples[1], reweight(one, prior, 50, seed=3).samples[0]
+    )
+    assert not np.array_equal(reweight(one, prior, 50, seed=3).samples, reweight(one, prior, 50, seed=4).samples)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a=normal:0", "is not understood"),
+        ("a=flat:0:1", "is not understood"),
+        ("normal:0:1", "is not understood"),
+        ("a=uniform:zero:1", "is not understood"),
+        ("c=normal:0:1", "no parameter is named c"),
+        ("a=uniform:-6:1", r"outside the box -5\.\.5"),
+        ("b=log-uniform:0.5:2", r"outside the box 1\.\.9"),
+        ("a=uniform:1:1", "empty"),
+        ("a=normal:0:-1", "positive prior_std"),
+        ("a=normal:50:1", r"lie in the box -5\.\.5"),
+        ("a=log-uniform:-1:1", "positive bounds"),
+    ],
+)
+def test_a_prior_that_cannot_be(text, message):
+    with pytest.raises(UserError, match=message):
+        under(text)
+
+
+def test_a_prior_is_given_once_and_replaces_one_that_is_known():
+    with pytest.raises(UserError, match="2 times"):
+        under("a=normal:0:1", "a=uniform:0:1")
+    with pytest.raises(UserError, match="own prior is not known"):
+        with_priors(Parameters.of(("a",)), [Prior.parse("a=normal:0:1")])
+
+
+def test_what_the_draws_do_not_cover():
+    narrow = under("a=uniform:2.4:5")  # five sigma from the first row
+    assert (exact(300).samples[0, :, 0] < 2.4).all()
+    with pytest.raises(UserError, match=r"holds no draw of .* observations"):
+        reweight(exact(300), narrow)
+    some = replace(exact(300), samples=exact(300).samples + np.array([[[0, 0]], [[0, 0]], [[2, 0]]]))
+    assert reweight(some, narrow, skip_failed=True).index.tolist() == [12]
+    with pytest.raises(UserError, match="points and no draws"):
+        reweight(replace(exact(10), samples=None), narrow)
+    with pytest.raises(UserError, match="expected 1 to 10"):
+        reweight(exact(10), under("a=normal:0:1"), draws=11)
+
+
+def test_derived_parameters_stand_beside_the_others():
+    before = replace(
+        exact(400), reference=np.stack([X, X + 3], axis=-1), mean=exact(400).best_mean, std=exact(400).best_std
+    )
+    after = derive(before, ["c=a*b**0.5", "d = abs(c) - a"])
+    a, b = before.samples[..., 0], before.samples[..., 1]
+    np.testing.assert_allclose(after.samples[..., 2], a * np.sqrt(b), rtol=1e-15)
+    np.testing.assert_allclose(after.samples[..., 3], np.abs(a * np.sqrt(b)) - a, rtol=1e-12)
+    np.testing.assert_allclose(after.truth[:, 2], before.truth[:, 0] * np.sqrt(before.truth[:, 1]))
+    np.testing.assert_allclose(after.reference[:, 2], X * np.sqrt(X + 3))
+    np.testing.assert_array_equal(after.mean[:, :2], before.mean)
+    np.testing.assert_allclose(after.mean[:, 2], (a * np.sqrt(b)).mean(axis=1))
+    np.testing.assert_allclose(after.std[:, 2], (a * np.sqrt(b)).std(axis=1, ddof=1))
+    np.testing.assert_array_equal(after.log_prob, before.log_prob)
+    assert after.parameters.names == ("a", "b", "c", "d") and after.derived == ("c", "d")
+    assert after.parameters.known.tolist() == [True, True, False, False]
+
+
+def test_a_derived_parameter_follows_the_new_prior():
+    found = reweight(
+        derive(exact(), ["c=2*a+1"]),
+        with_priors(derive(exact(5), ["c=2*a+1"]).parameters, [Prior.parse("a=normal:0:0.3")]),
+    )
+    np.testing.assert_allclose(found.mean[:, 2], 2 * found.mean[:, 0] + 1, rtol=1e-9)
+    np.testing.assert_allclose(found.std[:, 2], 2 * found.std[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(found.samples[..., 2], 2 * found.samples[..., 0] + 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a*b", "is not understood"),
+        ("=a", "is not understood"),
+        ("a=b", "is there already"),
+        ("c=log(a)", "no finite value for .* draws .row 10"),
+        ("c=a*B", "--derive c: 'a.B': expected a parameter .*character 3"),
+    ],
+)
+def test_a_parameter_that_cannot_be_derived(text, message):
+    with pytest.raises(UserError, match=message):
+        derive(exact(50), [text])
+
+
+def test_a_file_keeps_what_was_done(tmp_path: Path):
+    made = reweight(
+        derive(exact(50), ["c=a+b"]),
+        with_priors(derive(exact(5), ["c=a+b"]).parameters, [Prior.parse("a=normal:0:0.3")]),
+    )
+    posteriors.write(tmp_path / "p.h5", made, {"settings": {}})
+    found = posteriors.read(tmp_path / "p.h5")
+    assert found.reweighted and found.derived == ("c",)
+    np.testing.assert_array_equal(found.ess, made.ess)
+    assert found.parameters.prior == ("normal", "log-uniform", "unknown") and found.parameters.std[0] == 0.3
+    posteriors.write(tmp_path / "q.h5", exact(50), {"settings": {}})
+    plain = posteriors.read(tmp_path / "q.h5")
+    assert not plain.reweighted and plain.derived == () and plain.ess is None
+
+
+# ------------------------------------------------------------------------------------------------ the command line
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A flow of few epochs, its posterior, and that of a regressor that gives points."""
+    path = tmp_path_factory.mktemp("reweight")
+    sims, one = write(path / "sims.h5", *linear(90, 1)), ["--threads", "1"]
+    quick = ["--epochs", "3", "--ensemble", "1", *one]
+    done("train-flow", sims, "-o", path / "flow.h5", "--flow", "maf", "--support", "probit", *quick)
+    done("sample", path / "flow.h5", sims, "-o", path / "p.h5", "--draws", "400", *one)
+    done("train-regressor", sims, "-o", path / "points.h5", "--loss", "mse", *quick)
+    done("sample", path / "points.h5", sims, "-o", path / "points.posterior.h5", *one)
+    return path
+
+
+S_8 = "S_8=sigma_8*(Omega_m/0.3)**0.5"
+
+
+def test_from_sample_to_evaluate(folder: Path):
+    file = folder / "p.h5"
+    status, out, err = call("reweight", file, "--prior", "Omega_m=normal:0.31:0.1", "--derive", S_8, "--draws", "300")
+    assert status == 0 and "worth" in out and "truncated to the box 0.1..0.5, which holds 95.3" in err
+    assert "no fair test" in err
+    with h5py.File(folder / "p.reweighted.h5") as made:
+        theta, names = made["samples"][()], made["names"].attrs["names"].tolist()
+        assert theta.shape[1:] == (300, 3) and names == ["Omega_m", "sigma_8", "S_8"]
+        np.testing.assert_allclose(theta[..., 2], theta[..., 1] * np.sqrt(theta[..., 0] / 0.3))
+        assert np.isfinite(made["log_prob"][()]).all() and (made["ess"][()] > 50).all()
+        meta = json.loads(made["meta"][()])
+    assert meta["command"] == "reweight" and meta["settings"]["prior"] == ["Omega_m=normal:0.31:0.1"]
+    document = json.loads(done("evaluate", folder / "p.reweighted.h5", "--figures", folder / "figures", "--json"))
+    assert np.isfinite(document["metrics"]["parameters"]["rmse"]["S_8"]["value"])
+    assert document["metrics"]["parameters"]["contraction"]["S_8"]["value"] is None
+    assert (folder / "figures" / "corner.png").exists()
+    done("inspect", folder / "p.reweighted.h5")
+    again = call("reweight", file, "--prior", "Omega_m=normal:0.31:0.1", "--derive", S_8, "--draws", "300")
+    assert "complete already" in again[2]
+
+
+def test_derived_parameters_alone_keep_every_draw(folder: Path):
+    done("reweight", folder / "p.h5", "--derive", S_8, "--derive", "ratio=S_8/sigma_8")
+    with h5py.File(folder / "p.derived.h5") as made, h5py.File(folder / "p.h5") as before:
+        np.testing.assert_array_equal(made["samples"][..., :2], before["samples"][()])
+        np.testing.assert_array_equal(made["log_prob"][()], before["log_prob"][()])
+        assert made["samples"].shape[-1] == made["parameters"].shape[-1] == made["reference"].shape[-1] == 4
+        assert "ess" not in made
+    done("evaluate", folder / "p.derived.h5")
+
+
+def test_few_effective_draws_are_warned_about(folder: Path):
+    told = json.loads(
+        done("reweight", folder / "p.h5", "--prior", "Omega_m=normal:0.3:0.002", "-o", folder / "n.h5", "--json")
+    )
+    assert min(told["ess"]) < 100
+    status, _, err = call("reweight", folder / "p.h5", "--prior", "Omega_m=normal:0.3:0.002", "-o", folder / "n.h5")
+    assert status == 0 and "warning" in err and "worth less than 100 draws" in err
+
+
+def test_what_the_command_refuses(folder: Path):
+    assert "nothing to do" in refused("reweight", folder / "p.h5")
+    assert "goes with --prior" in refused("reweight", folder / "p.h5", "--derive", S_8, "--draws", "10")
+    assert "points and no draws" in refused("reweight", folder / "points.posterior.h5", "--derive", S_8)
+    assert "expected a posterior file" in refused("reweight", folder / "flow.h5", "--derive", S_8)
+    assert "outside the box" in refused(
+        "reweight", folder / "p.h5", "--prior", "Omega_m=uniform:0.2:0.6", "-o", folder / "x.h5"
+    )
+    assert "is read by this command" in refused("reweight", folder / "p.h5", "--derive", S_8, "-o", folder / "p.h5")
+    assert "character 8" in refused("reweight", folder / "p.h5", "--derive", "S=sigma_8^2", "-o", folder / "x.h5")
