@@ -4,7 +4,6 @@ import importlib.util
 import json
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import typer.main
 
 from cosmoinfer.catalog.reading import AXES, MISSING
 from cosmoinfer.cli import COMMANDS, app
+from cosmoinfer.cli.simulate import simulated, with_settings
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.models.compression import COMPRESSIONS
@@ -132,7 +132,7 @@ def test_a_wrong_command_is_not_understood(line: str) -> None:
 
 def test_every_option_of_the_readme_exists() -> None:
     known = {flag for name in COMMANDS for flag in options(name)}
-    known |= set(re.findall(r'"(--[a-z-]+)"', (ROOT / "sample_data" / "make.py").read_text())) | {"--help", "--version"}
+    known |= {"--help", "--version"}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
     assert named <= known
     assert len(named) > 30
@@ -169,18 +169,12 @@ def test_the_table_shows_every_network_loss_and_flow() -> None:
 
 def test_other_catalogs_of_the_table_can_be_made() -> None:
     """Each that is not shipped is made by a line above it, of a problem and with settings that exist."""
-    lines = [line for line in fenced(section("The systems")).splitlines() if "make.py" in line]
-    specification = importlib.util.spec_from_file_location("make", ROOT / "sample_data" / "make.py")
-    assert specification and specification.loader
-    make = importlib.util.module_from_spec(specification)
-    sys.modules["make"] = make
-    specification.loader.exec_module(make)
+    lines = [line for line in fenced(section("The systems")).splitlines() if " simulate " in line]
     made = {"suites.h5"}
     for line in lines:
         words = shlex.split(line)
-        problem, settings = words[words.index("--problem") + 1], re.findall(r"--set (\S+)", line)
-        each = make.SAMPLES[problem].rows_per_simulation
-        assert len(make.catalog(problem, 0, settings, 2 * each, each).arrays["data"]) == 2 * each
+        problem, settings = words[2], re.findall(r"--set (\S+)", line)
+        assert len(simulated(with_settings(problem, settings), problem, 2, 1, 0).arrays["data"]) == 2
         made.add(words[words.index("-o") + 1])
     for command in systems().values():
         for word in shlex.split(command):

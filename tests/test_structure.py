@@ -16,11 +16,11 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"cli"},
     {"report"},
     {"plots"},
-    {"metrics", "models", "audit"},
+    {"metrics", "models", "audit", "reweighting"},
     {"training", "flows", "losses", "symmetries", "hardware"},
     {"networks"},
     {"catalog", "split", "posterior", "scaling", "simulators"},
-    {"parameters", "storage", "history"},
+    {"parameters", "storage", "history", "scales", "expressions", "importance"},
     {"seeding", "schedule", "errors"},
 )
 DOORS = {
@@ -32,7 +32,7 @@ DOORS = {
     "rich": {"cli"},
 }
 NO_TORCH = {"catalog", "split", "posterior", "scaling", "simulators", "parameters", "storage", "history", "audit"}
-NO_TORCH |= {"seeding", "schedule", "errors", "metrics", "plots", "report"}
+NO_TORCH |= {"scales", "seeding", "schedule", "errors", "metrics", "plots", "report", "reweighting", "expressions", "importance"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn")
 

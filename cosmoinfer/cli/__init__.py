@@ -8,12 +8,16 @@ import typer
 
 from cosmoinfer import __version__
 from cosmoinfer.cli import (
+    cross,
     evaluate,
     generate,
     inspect,
+    learning_curve,
+    reweight,
     run,
     sample,
     score,
+    simulate,
     split,
     train_density,
     train_flow,
@@ -52,13 +56,17 @@ def _mended_by_user(command: Callable[..., None]) -> Callable[..., None]:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "simulate": simulate.simulate,
     "split": split.split,
     "train-regressor": train_regressor.train_regressor,
     "train-flow": train_flow.train_flow,
     "train-density": train_density.train_density,
     "sample": sample.sample,
     "evaluate": evaluate.evaluate,
+    "reweight": reweight.reweight,
     "run": run.run,
+    "cross": cross.cross,
+    "learning-curve": learning_curve.learning_curve,
     "generate": generate.generate,
     "score": score.score,
     "inspect": inspect.inspect,

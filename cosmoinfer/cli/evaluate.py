@@ -1,6 +1,7 @@
 """``cosmoinfer evaluate``."""
 
 import functools
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +14,26 @@ from cosmoinfer.cli.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+
+    from cosmoinfer.cli.sample import Task
+    from cosmoinfer.metrics import Other
     from cosmoinfer.posterior import Posterior
 
 File = Annotated[Path, typer.Argument(help="A posterior, or a model together with its catalog.", show_default=False)]
-Sims = Annotated[Path | None, typer.Argument(help="Catalog, for a model.", show_default=False)]
+Sims = Annotated[Path | None, typer.Argument(help="Catalog, for a model here or behind --against.", show_default=False)]
 Folder = Annotated[Path | None, typer.Option(help="Draw the figures too, into this folder.", show_default=False)]
-FailIf = Annotated[list[str] | None, typer.Option(help="Exit 3 if this holds: 'r2[Omega_m]<0.5'; repeatable.")]
+Against = Annotated[
+    Path | None, typer.Option(help="Hold it against this posterior or model of the same rows.", show_default=False)
+]
+Local = Annotated[
+    list[int] | None, typer.Option(help="Test the posterior at this row number by itself (local C2ST); repeatable.")
+]
+FailIf = Annotated[
+    list[str] | None,
+    typer.Option(help="Exit 3 if this holds: 'r2[Omega_m]<0.5', 'coverage_68<0.6 by 3' (errors); repeatable."),
+]
+DefaultGates = Annotated[bool, typer.Option("--gate", help="Exit 3 if a gate of the default set fails.")]
 
 
 def evaluate(
@@ -32,45 +47,136 @@ def evaluate(
     rows: Rows = None,
     draws: Draws = 1000,
     skip_failed: SkipFailed = False,
+    against: Against = None,
+    local: Local = None,
     fail_if: FailIf = None,
+    gate: DefaultGates = False,
     figures: Folder = None,
 ) -> None:
     """Measure a posterior against the truths: accuracy, density, calibration, each with a clustered 68.3 % interval.
 
-    Example: cosmoinfer evaluate nsf.posterior.h5 --fail-if 'coverage_68<0.5'
+    Example: cosmoinfer evaluate nsf.posterior.h5 --gate --fail-if 'coverage_68<0.5'
     """
-    from cosmoinfer import metrics, posterior, storage
-    from cosmoinfer.cli import inputs, sample
-    from cosmoinfer.errors import GateFailed, UserError
+    from cosmoinfer import storage
+    from cosmoinfer.errors import UserError
     from cosmoinfer.metrics.gate import parse
 
     gates = fail_if or []
-    for gate in gates:
-        parse(gate)  # before any work
+    for one in gates:
+        parse(one)  # before any work
     terminal = Terminal(say.json, say.quiet)
     output = output or file.with_name(f"{file.stem}.metrics.h5")
-    kind = storage.kind_of(file)
-    if kind == "model":
-        if catalog is None:
-            raise UserError(f"{file}: is a model; name its catalog too: cosmoinfer evaluate {file} CATALOG")
-        task = sample.Task.prepare(file, catalog, reading, run, part, rows, draws, skip_failed)
-        inputs.tell_seen(task.model.frame, task.sims, task.chosen, part, terminal)
-        meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
-        curves = task.curves
-        draw = functools.cache(lambda: of_part(task.draw(terminal), file, part, terminal))
+    how = How(reading, run, part, rows, draws, skip_failed)
+    if storage.kind_of(file) == "model":
+        case = _model(file, catalog, how, terminal)
     else:
-        if catalog is not None:
+        if catalog is not None and (against is None or storage.kind_of(against) != "model"):
             raise UserError(f"{file}: is a posterior and holds its truths; a catalog goes with a model only")
-        kept = of_part(posterior.read(file), file, part, terminal)
-        meta = inputs.record("evaluate", {"part": part, "seed": run.seed}, {"posterior": storage.digest(file)})
-        curves, draw = {}, functools.cache(lambda: kept)
-    document = measure(draw, meta, run.seed, output, terminal, say.force)
+        case = _posterior(file, how, terminal)
+    if local:
+        case = replace(case, local=tuple(dict.fromkeys(local)), meta=_with(case.meta, {"local": local}))
+    if against is not None:
+        case = _beside(case, against, catalog, how, terminal)
+    document = measure(case.draw, case.meta, run.seed, output, terminal, say.force, case.other, case.local)
     if figures is not None:
-        picture(draw(), document, curves, run.seed, figures, terminal)
-    failed = [reason for gate in gates if (reason := metrics.gate(document, gate))]
+        picture(case.draw(), document, case.curves, run.seed, figures, terminal)
     tell(terminal, document)
-    if failed:
-        raise GateFailed("; ".join(failed))
+    stop_at(document, gates, gate, terminal)
+
+
+@dataclass(frozen=True)
+class How:
+    """How rows are chosen and drawn: the options of the same names."""
+
+    reading: ReadingOptions
+    run: RunOptions
+    part: str | None
+    rows: str | None
+    draws: int
+    skip_failed: bool
+
+    def task(self, model: Path, catalog: Path, part: str | None, rows: str | None) -> "Task":
+        from cosmoinfer.cli import sample
+
+        return sample.Task.prepare(model, catalog, self.reading, self.run, part, rows, self.draws, self.skip_failed)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is to be measured, and the /meta that says so; drawn when it is first asked for.
+
+    index: row numbers, as far as they are known before. curves: the learning curves, by field of ``plots.Material``.
+    """
+
+    draw: "Callable[[], Posterior]"
+    index: "np.ndarray"
+    meta: dict[str, Any]
+    curves: "Mapping[str, Any]"
+    other: "Callable[[], Other | None]" = lambda: None
+    local: tuple[int, ...] = ()
+
+
+def _model(path: Path, catalog: Path | None, how: How, terminal: Terminal) -> Case:
+    from cosmoinfer.cli import inputs
+    from cosmoinfer.errors import UserError
+
+    if catalog is None:
+        raise UserError(f"{path}: is a model; name its catalog too: cosmoinfer evaluate {path} CATALOG")
+    task = how.task(path, catalog, how.part, how.rows)
+    inputs.tell_seen(task.model.frame, task.sims, task.chosen, how.part, terminal)
+    meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
+    draw = functools.cache(lambda: of_part(task.draw(terminal), path, how.part, terminal))
+    return Case(draw, task.sims.index[task.chosen], meta, task.curves)
+
+
+def _posterior(path: Path, how: How, terminal: Terminal) -> Case:
+    from cosmoinfer import posterior, storage
+    from cosmoinfer.cli import inputs
+
+    kept = of_part(posterior.read(path), path, how.part, terminal)
+    settings = {"part": how.part, "seed": how.run.seed}
+    meta = inputs.record("evaluate", settings, {"posterior": storage.digest(path)})
+    return Case(lambda: kept, kept.index, meta, {})
+
+
+def _beside(case: Case, path: Path, catalog: Path | None, how: How, terminal: Terminal) -> Case:
+    """The same rows of another posterior: read, or drawn from a model; rows that only one of them has are left out."""
+    from cosmoinfer import metrics, posterior, storage
+    from cosmoinfer.errors import UserError
+
+    if storage.kind_of(path) == "model":
+        if catalog is None:
+            raise UserError(
+                f"{path}: is a model; name its catalog too: cosmoinfer evaluate FILE CATALOG --against {path}"
+            )
+        task = how.task(path, catalog, None, ",".join(map(str, case.index)))
+        seen = int((task.model.frame.parts(task.sims, task.chosen) < 2).sum())
+        if seen:
+            terminal.warn(f"{path}: was trained on or chosen by {seen} of these {len(case.index)} rows")
+        settings, inputs = {"against": task.meta["settings"]}, task.meta["inputs"]
+        find = functools.cache(lambda: metrics.Other(task.draw(terminal), task.model.kind))
+    else:
+        exact = storage.command_of(path) == "simulate"
+        settings, inputs = {}, {"posterior": storage.digest(path)}
+        kind = "exact posterior" if exact else "other posterior"
+        find = functools.cache(lambda: metrics.Other(posterior.read(path), kind, exact))
+    both = functools.cache(lambda: _common(case.draw(), find(), terminal))
+    meta = _with(case.meta, settings, {f"against_{name}": value for name, value in inputs.items()})
+    return replace(case, draw=lambda: both()[0], other=lambda: both()[1], meta=meta)
+
+
+def _common(drawn: "Posterior", other: "Other", terminal: Terminal) -> "tuple[Posterior, Other]":
+    from cosmoinfer import metrics
+
+    found, beside = metrics.matched(drawn, other)
+    if len(found) < len(drawn):
+        terminal.say(f"left out {len(drawn) - len(found)} rows that the {other.kind} does not hold")
+    return found, beside
+
+
+def _with(meta: dict[str, Any], settings: dict[str, Any], inputs: dict[str, str] | None = None) -> dict[str, Any]:
+    """The /meta of a file that was made with more than this."""
+    return meta | {"settings": meta["settings"] | settings, "inputs": meta["inputs"] | (inputs or {})}
 
 
 def of_part(drawn: "Posterior", path: Path, part: str | None, terminal: Terminal) -> "Posterior":
@@ -91,7 +197,14 @@ def of_part(drawn: "Posterior", path: Path, part: str | None, terminal: Terminal
 
 
 def measure(
-    draw: "Callable[[], Posterior]", meta: dict[str, Any], seed: int, output: Path, terminal: Terminal, force: bool
+    draw: "Callable[[], Posterior]",
+    meta: dict[str, Any],
+    seed: int,
+    output: Path,
+    terminal: Terminal,
+    force: bool,
+    other: "Callable[[], Other | None]" = lambda: None,
+    local: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """The metrics of a posterior, written unless they stand there already; only then is it drawn."""
     from cosmoinfer import metrics
@@ -99,7 +212,7 @@ def measure(
 
     if inputs.stands(output, "metrics", meta, terminal, force):
         return metrics.read(output)
-    document = metrics.evaluate(draw(), seed)
+    document = metrics.evaluate(draw(), seed, other(), local)
     metrics.write(output, document, meta, force)
     return document
 
@@ -130,3 +243,18 @@ def tell(terminal: Terminal, document: dict[str, Any]) -> None:
     for line in metrics.summary(document):
         terminal.result(line)
     terminal.document(document)
+
+
+def stop_at(document: dict[str, Any], gates: list[str], default: bool, terminal: Terminal) -> None:
+    """Exit 3 naming every gate that failed; everything is written and told by then."""
+    from cosmoinfer import metrics
+    from cosmoinfer.errors import GateFailed
+
+    failed = [reason for one in gates if (reason := metrics.gate(document, one))]
+    if default:
+        judged = metrics.default_gates(document)
+        for line in judged.skipped.values():
+            terminal.say(line)
+        failed += judged.failed.values()
+    if failed:
+        raise GateFailed("; ".join(failed))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosmoinfer import __version__, catalog, models, split, storage
+from cosmoinfer import __version__, audit, catalog, hardware, models, split, storage
 from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.cli.options import ReadingOptions, SplitOptions
 from cosmoinfer.cli.terminal import Terminal
@@ -56,12 +56,18 @@ def noise(path: Path | None, sims: Catalog, seed: int) -> Noise | None:
     return None if path is None else read_noise(path, tuple(one.shape for one in sims.summaries), seed)
 
 
-def density(path: Path, device: torch.device) -> DensityModel:
-    """A density model, and no other."""
+def model(path: Path, kind: str, device: torch.device, option: str = "") -> Any:
+    """A model of this kind, and no other. option: what named it on the command line."""
     found = models.read(path, device)
-    if not isinstance(found, DensityModel):
-        raise UserError(f"{path}: expected a density (train-density), found a {found.kind}")
+    if found.kind != kind:
+        where, wanted = (f"{option} {path}", kind) if option else (path, f"{kind} (train-{kind})")
+        raise UserError(f"{where}: expected a {wanted}, found a {found.kind}")
     return found
+
+
+def density(path: Path, device: torch.device) -> DensityModel:
+    """A density of the data."""
+    return model(path, "density", device)
 
 
 def fit_inputs(
@@ -71,9 +77,16 @@ def fit_inputs(
     frame = fit_frame(sims, parts, how, recipe.transform, noise)
     if recipe.compress:
         frame = compressed(frame, sims, recipe.compress, bench)
+    tell_data(frame, sims, parts, terminal)
+    return frame
+
+
+def tell_data(frame: Frame, sims: Catalog, parts: Split, terminal: Terminal) -> None:
+    """What looks odd in the data of a training that begins now; what was assumed of them and chosen."""
+    for finding in audit.before_training(sims, parts):
+        terminal.warn(finding.text)
     for line in choices(frame, sims):
         terminal.say(line)
-    return frame
 
 
 def chosen_rows(frame: Frame, sims: Catalog, part: str | None, rows: str | None) -> np.ndarray:
@@ -121,9 +134,42 @@ def make_folder(path: Path) -> None:
         raise UserError(f"{path}: the folder cannot be made ({error.strerror})") from error
 
 
+def folder_of(output: Path) -> Path:
+    """Beside an output, by its name: for what a long command makes on its way, so that it can go on."""
+    if not output.suffix:
+        raise UserError(f"{output}: expected the name of a file, as {output}.h5: the folder {output} keeps the models")
+    folder = output.with_suffix("")
+    make_folder(folder)
+    return folder
+
+
+def counts(option: str, text: str) -> tuple[int, ...]:
+    """``500,1000``: positive whole numbers."""
+    words = [word.strip().replace("_", "") for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise UserError(f"{option}: expected positive whole numbers, as 500,1000,2000, found {text!r}")
+    return tuple(int(word) for word in words)
+
+
 def record(command: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
     """The /meta of a file: version, the settings that affect its numbers, fingerprints of what it was made from."""
     return {"version": __version__, "command": command, "settings": _jsonable(settings), "inputs": dict(inputs)}
+
+
+def record_training(
+    command: str,
+    recipe: Any,
+    how: Reading,
+    seed: int,
+    device: torch.device,
+    sims: Catalog,
+    parts: Split,
+    others: Mapping[str, str],
+) -> dict[str, Any]:
+    """The /meta of a model. others: digests of what it is made from beside the catalog."""
+    settings = {"recipe": recipe, "reading": how, "seed": seed, **hardware.settings(device)}
+    fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": split.fingerprint(parts)}
+    return record(command, settings, {**fingerprints, **others})
 
 
 def stands(path: Path, kind: str, meta: Mapping[str, Any], terminal: Terminal, force: bool, *read: Path | None) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,38 +15,42 @@ if TYPE_CHECKING:
     from cosmoinfer.storage import Record
 
 File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog.", show_default=False)]
+Audit = Annotated[bool, typer.Option("--audit", help="Look for every fault of a catalog that can be found.")]
 
 
-def inspect(file: File, reading: ReadingOptions, say: SayOptions) -> None:
+def inspect(file: File, reading: ReadingOptions, say: SayOptions, audit: Audit = False) -> None:
     """Say what is in a file; of a catalog, what would break a training (then exit 1) or deserves a look.
 
-    Example: cosmoinfer inspect sample_data/maps.h5
+    Example: cosmoinfer inspect sample_data/maps.h5 --audit
     """
     from cosmoinfer import storage
+    from cosmoinfer.errors import UserError
 
     terminal = Terminal(say.json, say.quiet)
     kind = storage.kind_of(file)
     if kind in (None, "catalog"):
-        _catalog(terminal, file, reading)
+        _catalog(terminal, file, reading, audit)
+    elif audit:
+        raise UserError(f"--audit: is for catalogs; {file} is a {kind} file")
     else:
         _ours(terminal, file, str(kind))
 
 
-def _catalog(terminal: Terminal, file: Path, options: ReadingOptions) -> None:
+def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool) -> None:
     from cosmoinfer import audit, catalog, storage
     from cosmoinfer.cli.tables import listing
     from cosmoinfer.errors import UserError
 
     reading = catalog.Reading(**options.given())
     sims = catalog.narrow(catalog.assemble(file, reading), reading)
-    findings = audit.audit(sims, storage.contents(file))
+    findings = audit.audit(sims, storage.contents(file), full)
     ranges = audit.ranges(sims)
     simulations = len(set(sims.simulation.tolist()))
     terminal.table(listing(ranges, f"{file}: {len(sims)} rows of {simulations} simulations"))
     for finding in findings:
         terminal.result(f"{finding.level}: {finding.text}")
     document: dict[str, Any] = {"kind": "catalog", "rows": len(sims), "simulations": simulations, "contents": ranges}
-    document["findings"] = [{"level": finding.level, "text": finding.text} for finding in findings]
+    document["findings"] = [asdict(finding) for finding in findings]
     terminal.document(document)
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:

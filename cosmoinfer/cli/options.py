@@ -158,6 +158,9 @@ class FlowOptions:
         bool | None, _option("Begin with a linear regression on the data.", "Architecture", "--linear/--no-linear")
     ] = None
     embedding: Annotated[str | None, _option("auto, none, linear, mlp, cnn or cmd [auto].", "Architecture")] = None
+    combine: Annotated[
+        str | None, _option("set: all rows of a simulation are one observation, in any order.", "Architecture")
+    ] = None
     embedding_features: Annotated[int | None, _option("Numbers that a summary becomes.", "Architecture")] = None
     embedding_layers: Annotated[int | None, _option("Layers of the embedding.", "Architecture")] = None
     embedding_hidden: Annotated[int | None, _option("Its neurons or first channels.", "Architecture")] = None

@@ -1,6 +1,6 @@
 """``cosmoinfer sample``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,11 +9,16 @@ import typer
 from cosmoinfer.cli.options import Output, ReadingOptions, RunOptions, SayOptions
 from cosmoinfer.cli.terminal import Terminal
 
+FEWEST = 100  # effective draws, below which a warning is due: they know a mean to a tenth of a standard deviation
+ODD_SET = 0.01  # chance, below which a set of observations is unlike the validation rows
+APART = 1e-3  # chance, below which single posteriors of one universe do not agree
+
 if TYPE_CHECKING:
     import numpy as np
 
     from cosmoinfer.catalog import Catalog
     from cosmoinfer.models import ClassifierModel, FlowModel, RegressorModel
+    from cosmoinfer.models.frame import Frame
     from cosmoinfer.posterior import Posterior
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
@@ -23,6 +28,12 @@ Rows = Annotated[str | None, typer.Option(help="Row numbers of the catalog: 0:10
 Draws = Annotated[int, typer.Option(help="Draws of each row.")]
 SkipFailed = Annotated[
     bool, typer.Option("--skip-failed", help="Leave out rows that cannot be sampled, and list them.")
+]
+Combine = Annotated[
+    str | None, typer.Option(help="product: one posterior a simulation, of its rows as independent observations.")
+]
+Recalibrate = Annotated[
+    str | None, typer.Option(help="temperature: wider or narrower, as the model's validation rows asked for.")
 ]
 
 
@@ -37,6 +48,8 @@ def sample(
     rows: Rows = None,
     draws: Draws = 1000,
     skip_failed: SkipFailed = False,
+    combine: Combine = None,
+    recalibrate: Recalibrate = None,
 ) -> None:
     """Draw from the posterior of each row: the model's own test rows, or the whole of another catalog.
 
@@ -46,8 +59,9 @@ def sample(
     """
     terminal = Terminal(say.json, say.quiet)
     output = output or model.with_name(f"{model.stem}.posterior.h5")
-    drawn = write(terminal, model, catalog, reading, run, output, say.force, part, rows, draws, skip_failed)
-    terminal.document({"output": str(output), "rows": len(drawn), "draws": draws})
+    wanted = (part, rows, draws, skip_failed, combine, recalibrate)
+    drawn = write(terminal, model, catalog, reading, run, output, say.force, *wanted)
+    terminal.document({"output": str(output), "rows": len(drawn), "draws": draws, **_document(drawn)})
 
 
 def write(
@@ -62,12 +76,14 @@ def write(
     rows: str | None = None,
     draws: int = 1000,
     skip_failed: bool = False,
+    combine: str | None = None,
+    recalibrate: str | None = None,
 ) -> "Posterior":
     """The posterior of a catalog under a model, written unless it stands there already."""
     from cosmoinfer import posterior
     from cosmoinfer.cli import inputs
 
-    task = Task.prepare(model, catalog, reading, run, part, rows, draws, skip_failed)
+    task = Task.prepare(model, catalog, reading, run, part, rows, draws, skip_failed, combine, recalibrate)
     if inputs.stands(output, "posterior", task.meta, terminal, force):
         return posterior.read(output)
     inputs.tell_seen(task.model.frame, task.sims, task.chosen, part, terminal)
@@ -95,6 +111,7 @@ class Task:
     seed: int
     skip_failed: bool
     meta: dict[str, Any]
+    combine: str | None = None
 
     @classmethod
     def prepare(
@@ -107,6 +124,8 @@ class Task:
         rows: str | None,
         draws: int,
         skip_failed: bool,
+        combine: str | None = None,
+        recalibrate: str | None = None,
     ) -> "Task":
         """Read the model and the catalog, and pick the rows."""
         from cosmoinfer import hardware, models, storage
@@ -119,18 +138,26 @@ class Task:
         trained = models.read(model, device)
         if isinstance(trained, models.DensityModel):
             raise UserError(f"{model}: is a density of the data; generate draws from it, score judges rows by it")
+        if combine is not None:
+            _check_combine(combine, model, trained)
+        if recalibrate is not None:
+            trained = _recalibrated(recalibrate, model, trained)
         sims = inputs.read_for(trained.frame, catalog, reading)
         chosen = inputs.chosen_rows(trained.frame, sims, part, rows)
+        if isinstance(trained, models.FlowModel):
+            chosen = trained.heads(sims, chosen)
         settings = {
             "rows": sims.index[chosen].tolist(),
             "draws": draws,
             "skip_failed": skip_failed,
             "seed": run.seed,
             **hardware.settings(device),
+            **({"combine": combine} if combine else {}),
+            **({"recalibrate": recalibrate} if recalibrate else {}),
         }
         fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "model": storage.digest(model)}
         meta = inputs.record("sample", settings, fingerprints)
-        return cls(trained, sims, chosen, draws, run.seed, skip_failed, meta)
+        return cls(trained, sims, chosen, draws, run.seed, skip_failed, meta, combine)
 
     @property
     def curves(self) -> dict[str, Any]:
@@ -144,9 +171,114 @@ class Task:
         """With progress; rows that could not be sampled are listed."""
         from cosmoinfer.errors import listed
 
+        if self.combine:
+            return self._product(terminal)
+        if (fitted := getattr(self.model, "recalibration", None)) is not None and self.model.temperature != 1:
+            terminal.say(fitted.told)
         progress = terminal.rows("sampling row")
         drawn = self.model.posterior(self.sims, self.chosen, self.draws, self.seed, progress, self.skip_failed)
         failed = sorted(set(self.sims.index[self.chosen].tolist()) - set(drawn.index.tolist()))
         if failed:
             terminal.say(f"left out, could not be sampled: row {listed(failed)}")
+        _tell_odd(terminal, self.model.frame, drawn)
         return drawn
+
+    def _product(self, terminal: Terminal) -> "Posterior":
+        """One posterior a simulation; simulations that could not be sampled are listed."""
+        from cosmoinfer.errors import listed
+        from cosmoinfer.models.flow import FlowModel, product_posterior
+
+        assert isinstance(self.model, FlowModel)
+        progress = terminal.rows("sampling simulation")
+        how = (self.sims, self.chosen, self.draws, self.seed, progress, self.skip_failed)
+        drawn = product_posterior(self.model, *how)
+        failed = sorted(set(self.sims.simulation[self.chosen].tolist()) - set(drawn.simulation.tolist()))
+        if failed:
+            terminal.say(f"left out, could not be sampled: simulation {listed(failed)}")
+        _tell_combined(terminal, drawn)
+        _tell_odd(terminal, self.model.frame, drawn)
+        return drawn
+
+
+def _document(drawn: "Posterior") -> dict[str, Any]:
+    """What a script wants to know of a posterior: how many observations are odd, and the temperature."""
+    if drawn.ood is None:
+        return {"ood": None, "temperature": drawn.temperature}
+    above = {f"above_{level}": int((drawn.ood > level).sum()) for level in (95, 99)}
+    return {"ood": {**above, "set_p": drawn.ood_set_p}, "temperature": drawn.temperature}
+
+
+def _tell_odd(terminal: Terminal, frame: "Frame", drawn: "Posterior") -> None:
+    """Observations unlike the training data, where they are more than chance gives."""
+    from cosmoinfer.errors import listed
+
+    if drawn.ood is None or frame.novelty is None:
+        return
+    odd = frame.novelty.alarm(drawn.ood, drawn.simulation)
+    if odd is not None:
+        terminal.warn(
+            f"{len(odd.positions)} of {len(drawn)} observations are unlike the training data (percentile above "
+            f"{odd.level:g}; {odd.expected:.2g} expected): row {listed(drawn.index[odd.positions])}; their posteriors "
+            "are guesses"
+        )
+    if drawn.ood_set_p is not None:
+        unlike = "unlike the validation rows; another simulator, or parameters not drawn from the prior"
+        verdict = unlike if drawn.ood_set_p < ODD_SET else "like the validation rows"
+        terminal.say(f"the observations as a set: {verdict} (MMD, p = {drawn.ood_set_p:.3f})")
+
+
+def _recalibrated(recalibrate: str, path: Path, model: Any) -> Any:
+    """The model at the temperature that its validation rows asked for."""
+    from cosmoinfer.errors import UserError
+
+    if recalibrate != "temperature":
+        raise UserError(f"--recalibrate: {recalibrate!r} is not known; there is temperature")
+    if model.kind == "classifier":
+        raise UserError(f"--recalibrate: {path} is a classifier, whose probabilities have their temperature already")
+    if model.recalibration is None:
+        points = getattr(model, "head", "") == "point"
+        why = "it gives points and no widths" if points else "train it anew to have one"
+        raise UserError(f"--recalibrate: {path} knows no temperature: {why}")
+    return replace(model, temperature=model.recalibration.temperature)
+
+
+def _check_combine(combine: str, path: Path, model: Any) -> None:
+    from cosmoinfer import models
+    from cosmoinfer.errors import UserError
+
+    if combine != "product":
+        raise UserError(f"--combine: {combine!r} is not known; there is product (and, of train-flow, set)")
+    if not isinstance(model, models.FlowModel):
+        raise UserError(f"--combine product: {path} is a {model.kind}; expected a flow")
+    if model.set_size:
+        raise UserError(f"--combine product: {path} takes all rows of a simulation as one observation already")
+
+
+def _tell_combined(terminal: Terminal, drawn: "Posterior") -> None:
+    """What a product is worth, and whether its factors agree."""
+    from cosmoinfer.errors import listed
+    from cosmoinfer.models.flow.product import piled_up
+
+    assert drawn.ess is not None and drawn.agreement is not None
+    few, apart, piled = drawn.ess < FEWEST, drawn.agreement < APART, piled_up(drawn)
+    terminal.say(
+        "each simulation: the product of its rows' posteriors over the prior, right if the rows are independent; the "
+        "flow's errors add up over them, so evaluate it on test simulations"
+    )
+    if few.any():
+        terminal.warn(
+            f"{int(few.sum())} of {len(drawn)} products are worth less than {FEWEST} draws (row "
+            f"{listed(drawn.index[few])}): no broad agreement of the rows; train-flow --combine set learns from all of "
+            "a simulation's rows at once"
+        )
+    if piled.any():
+        terminal.warn(
+            f"{int(piled.sum())} of {len(drawn)} products pile up on an edge of the box (row "
+            f"{listed(drawn.index[piled])}), where a flow's errors grow fastest: train it longer, or on sets"
+        )
+    if apart.any():
+        terminal.warn(
+            f"in {int(apart.sum())} of {len(drawn)} simulations (row {listed(drawn.index[apart])}) the single "
+            f"posteriors lie further apart than chance has it once in {1 / APART:.0f} times: they are too narrow or "
+            "biased, or the rows are not of one universe"
+        )

@@ -3,11 +3,17 @@
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
+
+MOST = 15  # pairs of parameters, those of six of them, that a table lists
 
 
 def metrics_table(document: dict[str, Any]) -> RenderableType:
-    """A row a metric, a column a parameter; what concerns all together stands below. Of a classifier, the confusion."""
+    """A row a metric, a column a parameter; what concerns all together, two of them or one row stands below.
+
+    Of a classifier, the confusion.
+    """
     table = _parameters_table(document)
     return Group(table, confusion_table(document["confusion"])) if "confusion" in document else table
 
@@ -44,6 +50,13 @@ def _parameters_table(document: dict[str, Any]) -> Table:
     table.add_section()
     for metric, entry in document["metrics"]["joint"].items():
         table.add_row(metric, _cell(entry))
+    for scope in ("pairs", "local"):
+        for metric, entries in document["metrics"].get(scope, {}).items():
+            table.add_section()
+            for name, entry in list(entries.items())[:MOST]:
+                table.add_row(escape(f"{metric}[{name}]"), _cell(entry))
+            if len(entries) > MOST:
+                table.add_row(f"{metric}: {len(entries) - MOST} others are in the metrics file")
     table.add_section()
     table.add_row("verdict", *document["verdict"]["parameters"].values())
     return table

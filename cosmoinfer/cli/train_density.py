@@ -34,13 +34,12 @@ def train_density(
     Example: cosmoinfer train-density sample_data/power_spectra.h5 --flow maf -o spectra.density.h5
     """
     from cosmoinfer import hardware, models
-    from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs
     from cosmoinfer.errors import UserError
     from cosmoinfer.models.bench import Bench
     from cosmoinfer.models.density import density_recipe, fit_density
     from cosmoinfer.models.flow import cost
-    from cosmoinfer.models.frame import choices, fit_frame
+    from cosmoinfer.models.frame import fit_frame
 
     terminal = Terminal(say.json, say.quiet)
     output = output or Path(f"{catalog.stem}.density.h5")
@@ -58,16 +57,13 @@ def train_density(
     if kinds == ("vector",):
         for line in cost(recipe.flow, recipe.settings, sims.summaries[0].shape[0], say.force):
             terminal.say(line)
-    settings = {"recipe": recipe, "reading": how, "seed": run.seed, **hardware.settings(device)}
-    fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(split)}
-    meta = inputs.record("train-density", settings, fingerprints)
+    meta = inputs.record_training("train-density", recipe, how, run.seed, device, sims, split, {})
     if inputs.stands(output, "model", meta, terminal, say.force):
         terminal.document({"output": str(output), "complete": True})
         return
     bench = Bench(device, run.seed, terminal.say, terminal.epochs())
     frame = fit_frame(sims, split, how, recipe.transform)
-    for line in choices(frame, sims):
-        terminal.say(line)
+    inputs.tell_data(frame, sims, split, terminal)
     what = f"p(x | {', '.join(frame.parameters.names)})" if conditional else "p(x)"
     terminal.say(f"training {recipe.ensemble} x {recipe.flow} for {what}")
     model = fit_density(sims, frame, recipe, bench)

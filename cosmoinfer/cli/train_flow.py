@@ -93,10 +93,13 @@ def fit(
     output: Path,
     force: bool,
     others: Others,
+    defaults_of: "Split | None" = None,
 ) -> None:
-    """Train on a catalog that has been read and split, and write the model unless it stands there already."""
+    """Train on a catalog that has been read and split, and write the model unless it stands there already.
+
+    defaults_of: the split for whose number of training rows the recipe is; this one, where nobody says.
+    """
     from cosmoinfer import hardware, models
-    from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs
     from cosmoinfer.errors import UserError
     from cosmoinfer.models.bench import Bench
@@ -104,8 +107,8 @@ def fit(
     from cosmoinfer.models.frame import as_compressed_by
 
     device = hardware.prepare(run.device, run.threads)
-    regressor = _model(others.summary, "--summary", "regressor", device)
-    ancestor = _model(others.init, "--init", "flow", device)
+    regressor = None if others.summary is None else inputs.model(others.summary, "regressor", device, "--summary")
+    ancestor = None if others.init is None else inputs.model(others.init, "flow", device, "--init")
     check(sims)
     if regressor is not None and others.noise is not None:
         raise UserError("--noise: the regressor that --summary names brings its own noise, or none")
@@ -114,19 +117,20 @@ def fit(
     noise = inputs.noise(others.noise, sims, run.seed)
     for other in (regressor, ancestor):
         noise = other.frame.noise if noise is None and other is not None else noise
-    rows = len(split.rows(sims.simulation, "train"))
+    combined = options.get("combine") or (ancestor is not None and ancestor.set_size)
+    rows, as_of = (
+        one.sizes[0] if combined else len(one.rows(sims.simulation, "train")) for one in (split, defaults_of or split)
+    )
     shapes = [one.shape for one in sims.summaries] if regressor is None else [regressor.summary_shape]
     if ancestor is None:
-        recipe = flow_recipe(options, rows, shapes)
+        recipe = flow_recipe(options, as_of, shapes)
     else:
         stacks = ancestor.stacks
-        recipe = continued_recipe([one.config for one in stacks], stacks[0].members, options, rows, shapes)
+        recipe = continued_recipe([one.config for one in stacks], stacks[0].members, options, as_of, shapes)
     for stack in recipe.stacks:
         for line in cost(stack.flow, stack.settings, len(sims.training()[0]), force):
             terminal.say(line)
-    fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(split)}
-    settings = {"recipe": recipe, "reading": how, "seed": run.seed, **hardware.settings(device)}
-    meta = inputs.record("train-flow", settings, fingerprints | others.digests())
+    meta = inputs.record_training("train-flow", recipe, how, run.seed, device, sims, split, others.digests())
     if inputs.stands(output, "model", meta, terminal, force, others.summary, others.init):
         terminal.document({"output": str(output), "complete": True})
         return
@@ -137,18 +141,6 @@ def fit(
     model = fit_flow(sims, frame, recipe, bench, regressor, ancestor)
     models.write(output, model, meta, force)
     members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
-    terminal.result(f"{output}: {members}, support {model.support.name}, {rows} training rows")
+    learned = f"{rows} training {'sets of rows' if combined else 'rows'}"
+    terminal.result(f"{output}: {members}, support {model.support.name}, {learned}")
     terminal.document({"output": str(output), "support": model.support.name, "members": members, "rows": rows})
-
-
-def _model(path: Path | None, option: str, kind: str, device: Any) -> Any:
-    """Another model that was named, if one was."""
-    from cosmoinfer import models
-    from cosmoinfer.errors import UserError
-
-    if path is None:
-        return None
-    found = models.read(path, device)
-    if found.kind != kind:
-        raise UserError(f"{option} {path}: expected a {kind}, found a {found.kind}")
-    return found

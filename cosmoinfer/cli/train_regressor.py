@@ -47,7 +47,6 @@ def train_regressor(
     Example: cosmoinfer train-regressor sample_data/power_spectra.h5 --network mlp --loss moment
     """
     from cosmoinfer import hardware, models, storage
-    from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs
     from cosmoinfer.errors import UserError
     from cosmoinfer.models.bench import Bench
@@ -63,11 +62,8 @@ def train_regressor(
     rows = len(split.rows(sims.simulation, "train"))
     options = given(regressor, network, convolution, intake, training)
     recipe = regressor_recipe(options, rows, [one.shape for one in sims.summaries], len(sims.classes))
-    settings = {"recipe": recipe, "reading": how, "seed": run.seed, **hardware.settings(device)}
-    fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": splits.fingerprint(split)}
-    if intake.noise is not None:
-        fingerprints["noise"] = storage.digest(intake.noise)
-    meta = inputs.record("train-regressor", settings, fingerprints)
+    others = {} if intake.noise is None else {"noise": storage.digest(intake.noise)}
+    meta = inputs.record_training("train-regressor", recipe, how, run.seed, device, sims, split, others)
     if inputs.stands(output, "model", meta, terminal, say.force):
         terminal.document({"output": str(output), "complete": True})
         return

@@ -6,6 +6,7 @@ line of its docstring can stand as its caption. No pyplot: nothing here leaves s
 
 import os
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -28,19 +29,21 @@ def draw(material: Material, folder: Path) -> list[Path]:
     A figure of an earlier run that no longer applies is removed: it would show another posterior.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, plot in PLOTS.items():
-        path = folder / f"{name}.png"
-        with matplotlib.rc_context():
-            matplotlib.rcdefaults()  # a matplotlibrc of the user's must not change a figure of ours
-            matplotlib.rcParams.update(LOOK)
-            figure = plot(material)
-            if figure is None:
-                path.unlink(missing_ok=True)
-            else:
-                _write(figure, path)
-                written.append(path)
-    return written
+    paths = {name: folder / f"{name}.png" for name in PLOTS}
+    return [path for name, path in paths.items() if save(partial(PLOTS[name], material), path)]
+
+
+def save(plot: Callable[[], Figure | None], path: Path) -> bool:
+    """Draw one figure in our look and write it, whole or absent; where there is none, remove an earlier one."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a matplotlibrc of the user's must not change a figure of ours
+        matplotlib.rcParams.update(LOOK)
+        figure = plot()
+        if figure is None:
+            path.unlink(missing_ok=True)
+        else:
+            _write(figure, path)
+    return figure is not None
 
 
 def _write(figure: Figure, path: Path) -> None:

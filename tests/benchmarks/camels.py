@@ -4,9 +4,10 @@
     python -m tests.benchmarks.camels regressor   [--work FOLDER] [-- options of train-regressor]
     python -m tests.benchmarks.camels networks    [--work FOLDER] [-- options of train-regressor]
     python -m tests.benchmarks.camels suites      [--work FOLDER] [-- options of train-regressor]
+    python -m tests.benchmarks.camels cross       [--work FOLDER] [-- options of cross]
 
 Over split seeds 0, 1, 2. ``networks``: every network and loss for parameters in one table; ``suites``: a classifier of
-IllustrisTNG against SIMBA with each loss.
+IllustrisTNG against SIMBA with each loss; ``cross``: a flow of each suite tested on both, split seed 0.
 
 Everything goes through the command line, with its defaults; what stands complete in the folder is not made again. sbi
 (the extra `bench`, or the interpreter that COSMOINFER_PEER_PYTHON names) trains on the very same rows, our train and
@@ -17,6 +18,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,26 @@ def suites(work: Path, options: list[str]) -> None:
             print(f"{loss:14} split seed {seed}: {told}; confusion {document['confusion']['counts']}", flush=True)
 
 
+def cross(work: Path, options: list[str]) -> None:
+    """The matrix of trained by tested, in words, as a figure in the folder; and how many minutes it took."""
+    simba, start = work / "SIMBA.h5", time.monotonic()
+    _simba(simba)
+    command = ["cross", CATALOG, simba, "-o", work / "cross.h5", "--figures", work, "--quiet", *options]
+    subprocess.run([sys.executable, "-m", "cosmoinfer", *map(str, command)], check=True)
+    print(f"{(time.monotonic() - start) / 60:.1f} minutes")
+
+
+def _simba(path: Path) -> None:
+    """Its histories in the layout of the other suite, with the same names, box and priors."""
+    known, _ = cosmoinfer.read_catalog(CATALOG).training()
+    arrays = {
+        "parameters": np.loadtxt(HISTORIES / "params_SIMBA.txt")[:, : len(known)],
+        "data": np.load(HISTORIES / "SFRH_SIMBA.npy", allow_pickle=False),
+    }
+    attributes = {"parameters": known.attributes(), "data": {"kind": "vector"}}
+    storage.write(path, storage.Record("catalog", {}, arrays, attributes), force=True)
+
+
 def _both_suites(path: Path) -> None:
     """One catalog of both: the classes /classes/suite, the parameters beside them."""
     names = ("IllustrisTNG", "SIMBA")
@@ -197,7 +219,7 @@ def _row(values: np.ndarray) -> str:
     return " ".join(f"{value:7.3f}" for value in values)
 
 
-COMMANDS = {"flow": flow, "regressor": regressor, "networks": networks, "suites": suites}
+COMMANDS = {"flow": flow, "regressor": regressor, "networks": networks, "suites": suites, "cross": cross}
 
 
 def main() -> None:

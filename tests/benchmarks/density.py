@@ -22,7 +22,6 @@ from cosmoinfer import storage
 from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.simulators import SIMULATORS, log_normal_twins
 
-MAKE = Path(__file__).resolve().parents[2] / "sample_data" / "make.py"
 FIELD: Any = SIMULATORS["gaussian-maps"]
 POINTS = ((0.3, 0.8), (0.2, 0.7), (0.4, 0.9), (0.2, 0.9), (0.4, 0.7))
 MAPS = 256
@@ -39,8 +38,7 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     catalog, model = work / f"maps.{arguments.rows}.h5", work / f"maps.{arguments.rows}.density.h5"
     if not catalog.exists():
-        one = ("--problem", "gaussian-maps", "--rows-per-simulation", 1, "--seed", 1)
-        _run(MAKE, *one, "--rows", arguments.rows, "-o", catalog)
+        _run("-m", "cosmoinfer", "simulate", "gaussian-maps", "-n", arguments.rows, "--seed", 1, "-o", catalog)
     _cosmoinfer("train-density", catalog, "-o", model, "--fractions", 0.8, 0.1, 0.1, *options.split())
     missed = [*_likelihood(work, catalog, model), *_generated(work, catalog, model), *_anomalies(work, catalog, model)]
     if missed:

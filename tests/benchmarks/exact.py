@@ -19,7 +19,6 @@ from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.simulators import SIMULATORS
 
 MARK = 0.05
-MAKE = Path(__file__).resolve().parents[2] / "sample_data" / "make.py"
 
 
 def main() -> None:
@@ -31,7 +30,7 @@ def main() -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     catalog = arguments.work / f"power_spectra.{arguments.rows}.h5"
     if not catalog.exists():
-        _run(MAKE, "--problem", "power-spectrum", "--rows", arguments.rows, "--seed", 1, "-o", catalog)
+        _run("-m", "cosmoinfer", "simulate", "power-spectrum", "-n", arguments.rows, "--seed", 1, "-o", catalog)
     model, drawn = catalog.with_suffix(".flow.h5"), catalog.with_suffix(".posterior.h5")
     _run("-m", "cosmoinfer", "train-flow", catalog, "-o", model, "--fractions", 0.8, 0.1, 0.1, *options.split())
     _run("-m", "cosmoinfer", "sample", model, catalog, "-o", drawn, "--draws", 100)

@@ -21,7 +21,6 @@ from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.simulators import SIMULATORS
 
-MAKE = Path(__file__).resolve().parents[2] / "sample_data" / "make.py"
 PROBLEMS: dict[str, tuple[str, int, dict[str, float]]] = {  # what, rows, settings
     "maps": ("gaussian-maps", 15_000, {"pixels": 64, "side": 640.0}),
     "profiles": ("gaussian-profiles", 10_000, {}),
@@ -50,7 +49,7 @@ def _problem(work: Path, name: str, options: list[str]) -> list[str]:
     catalog, missed = work / f"{name}.h5", []
     if not catalog.exists():
         given = [word for key, value in settings.items() for word in ("--set", f"{key}={value:g}")]
-        _run(MAKE, "--problem", what, "--rows", rows, "--rows-per-simulation", 1, "--seed", 1, "-o", catalog, *given)
+        _run("-m", "cosmoinfer", "simulate", what, "-n", rows, "--seed", 1, "-o", catalog, *given)
     for augment in AUGMENTATIONS[name]:
         label = f"{name}, augmentation {augment}"
         split = ["--fractions", 0.8, 0.1, 0.1, "--augment", augment, *options]

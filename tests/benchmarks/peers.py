@@ -1,13 +1,14 @@
 """Peers: density estimators of other packages, trained as they ship and scored on test rows.
 
-Knows nothing of cosmoinfer: a process of its own, for an environment that has the peer (sbi, numpy, torch) and need
-not have us. From rows.npz
+Knows nothing of cosmoinfer: a process of its own, for an environment that has the peer (sbi or lampe, numpy, torch) and
+need not have us. From rows.npz
 
     theta_train (N, P), theta_test (n, P)   parameters, in the units of the catalog
     x_train (N, K), x_test (n, K)           data, prepared as a user would (log10 of a positive history)
     low, high (P,), prior (P,), seed        the box; `uniform` or `log-uniform`; seeds the training and the draws
 
-to out.npz: per test row what `Scores` holds, and `/meta`, the JSON that is also printed.
+to out.npz: per test row what `Scores` holds, `/samples` (k, S, P), draws inside the box of the first k test rows (those
+that sbi's own rejection would return), and `/meta`, the JSON that is also printed.
 
 As shipped: the peer gets theta in physical units with a BoxUniform prior on low..high for every parameter, the
 log-uniform ones too; that a logarithm would suit them better is knowledge that its user would have to bring. `prior`
@@ -16,6 +17,11 @@ BoxUniform contributes no more than its support.
 
 sbi splits a validation set (10 %) off the rows that it is given. Give it our train and validation rows together, so
 that it fits and stops on at least as much data as ours.
+
+lampe has no training loop, so one is written here as its tutorial has it (AdamW at 1e-3, gradients clipped at 1), with
+what a careful user adds: both sides standardised, 10 % of the rows for validation, the best epoch kept, patience 20.
+
+--ensemble 5: as many trainings, seeds apart, and the mean of their densities.
 """
 
 import argparse
@@ -35,7 +41,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-DRAWS = 10_000  # a test row, for log Z: the least, and the size of a block
+DRAWS = 10_000  # a test row, for log Z: the least
 ENOUGH_INSIDE = 100  # draws in the box; below, a row goes on drawing: log Z would be off by more than 0.1
 MOST_DRAWS = 1_000_000
 
@@ -83,12 +89,14 @@ class Scores:
     in_box: Z(x), the mass of q inside the box, by counting draws of q itself.
     log_prob: log q - log Z, the density over the box that rejection sampling would draw from.
     log_norm_error: standard error of log Z, sqrt((1 - Z) / (Z draws)).
+    samples: (k, S, P), draws in the box of the first test rows.
     """
 
     log_prob_raw: np.ndarray
     log_prob: np.ndarray
     in_box: np.ndarray
     log_norm_error: np.ndarray
+    samples: np.ndarray
 
 
 def read(path: Path) -> Rows:
@@ -102,26 +110,30 @@ def inside(theta: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return np.all((theta >= low) & (theta <= high), axis=-1)
 
 
-def train(peer: str, rows: Rows, **settings: Any) -> tuple[Density, dict[str, float]]:
+def train(peer: str, rows: Rows, ensemble: int = 1, **settings: Any) -> tuple[Density, dict[str, float]]:
     """The trained density of a peer, and the seconds that it took; the peer's own messages go to stderr.
 
     Seconds by the wall and of the processor: on a shared machine only the second can be compared.
     """
-    began = time.perf_counter(), time.process_time()
-    torch.manual_seed(rows.seed)  # sbi draws its split, its weights and its batches from the global state
-    with _elsewhere(), contextlib.redirect_stdout(sys.stderr):
-        density = PEERS[peer](rows, **settings)
+    began, members = (time.perf_counter(), time.process_time()), []
+    for member in range(ensemble):
+        torch.manual_seed(rows.seed + 1000 * member)  # sbi draws its split, weights and batches from the global state
+        with _elsewhere(), contextlib.redirect_stdout(sys.stderr):
+            members.append(PEERS[peer](rows, **settings))
+    density = members[0] if ensemble == 1 else _Mixture(members)
     return density, {"wall": time.perf_counter() - began[0], "processor": time.process_time() - began[1]}
 
 
 @torch.no_grad()
-def score(density: Density, rows: Rows, draws: int = DRAWS) -> Scores:
+def score(density: Density, rows: Rows, draws: int = DRAWS, keep: int = 0, samples: int = 2000) -> Scores:
     torch.manual_seed(rows.seed)  # again: the draws shall not depend on how long training took
     theta, x = _tensor(rows.theta_test), _tensor(rows.x_test)
     raw = density.log_prob(theta, x).double().numpy()
     counted = np.array([_count(partial(density.sample, x=one), rows, draws, row) for row, one in enumerate(x)])
     mass = counted[:, 0] / counted[:, 1]
-    return Scores(raw, raw - np.log(mass), mass, np.sqrt((1 - mass) / counted[:, 0]))
+    kept = [_inside(partial(density.sample, x=one), rows, samples) for one in x[:keep]]
+    drawn = np.stack(kept) if kept else np.empty((0, samples, theta.shape[1]))
+    return Scores(raw, raw - np.log(mass), mass, np.sqrt((1 - mass) / counted[:, 0]), drawn)
 
 
 def summary(
@@ -129,7 +141,7 @@ def summary(
 ) -> dict[str, Any]:
     return {
         "peer": peer,
-        "versions": {name: version(name) for name in ("sbi", "torch", "numpy")},
+        "versions": {name: version(name) for name in (*PACKAGES[peer.split("-")[0]], "torch", "numpy")},
         "settings": settings,
         "seed": rows.seed,
         "prior": rows.prior.tolist(),
@@ -175,12 +187,86 @@ def _sbi_npe(rows: Rows, density_estimator: str, **settings: Any) -> Density:
     return _SbiDensity(trainer.train(**settings).eval())
 
 
+@dataclass(frozen=True)
+class _Mixture:
+    """The mean of the members' densities, in equal shares."""
+
+    members: list[Density]
+
+    def log_prob(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        each = torch.stack([member.log_prob(theta, x) for member in self.members])
+        return torch.logsumexp(each, 0) - np.log(len(self.members))
+
+    def sample(self, count: int, x: torch.Tensor) -> torch.Tensor:
+        picked = torch.randint(len(self.members), (count,)).bincount(minlength=len(self.members)).tolist()
+        drawn = [member.sample(share, x) for member, share in zip(self.members, picked, strict=True) if share]
+        return torch.cat(drawn)[torch.randperm(count)]
+
+
+@dataclass(frozen=True)
+class _LampeDensity:
+    """mean, std: of theta and of x, as the training rows have them."""
+
+    estimator: Any
+    theta: tuple[torch.Tensor, torch.Tensor]
+    x: tuple[torch.Tensor, torch.Tensor]
+
+    def log_prob(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return self.estimator(self._scaled(theta, self.theta), self._scaled(x, self.x)) - self.theta[1].log().sum()
+
+    def sample(self, count: int, x: torch.Tensor) -> torch.Tensor:
+        drawn = self.estimator.flow(self._scaled(x, self.x)).sample((count,))
+        return drawn * self.theta[1] + self.theta[0]
+
+    @staticmethod
+    def _scaled(values: torch.Tensor, moments: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        return (values - moments[0]) / moments[1]
+
+
+def _lampe_npe(rows: Rows, flow: str, **settings: Any) -> Density:
+    """Neural posterior estimation by lampe (Rozet et al., github.com/probabilists/lampe) and zuko, as they ship."""
+    import zuko
+    from lampe.inference import NPE, NPELoss
+    from lampe.utils import GDStep
+
+    theta, x = _tensor(rows.theta_train), _tensor(rows.x_train)
+    moments = [(one.mean(0), one.std(0).clamp_min(1e-12)) for one in (theta, x)]
+    z, s = ((one - mean) / std for one, (mean, std) in zip((theta, x), moments, strict=True))
+    order = torch.randperm(len(z))
+    judges, order = order[: len(z) // 10], order[len(z) // 10 :]
+    estimator = NPE(z.shape[1], s.shape[1], build=getattr(zuko.flows, flow), **settings)
+    loss, batch = NPELoss(estimator), 100 if len(z) <= 2000 else 256
+    step = GDStep(torch.optim.AdamW(estimator.parameters(), lr=1e-3), clip=1.0)
+    best, kept, waited = np.inf, estimator.state_dict(), 0
+    while waited < 20:
+        order = order[torch.randperm(len(order))]
+        for some in order.split(batch):
+            step(loss(z[some], s[some]))
+        with torch.no_grad():
+            found = float(loss(z[judges], s[judges]))
+        waited += 1
+        if found < best:
+            best, waited = found, 0
+            kept = {name: value.clone() for name, value in estimator.state_dict().items()}
+    estimator.load_state_dict(kept)
+    return _LampeDensity(estimator.eval(), *moments)
+
+
+def _inside(sample: Callable[[int], torch.Tensor], rows: Rows, samples: int) -> np.ndarray:
+    """Draws inside the box, (S, P)."""
+    kept = np.empty((0, len(rows.low)))
+    while len(kept) < samples:
+        drawn = sample(samples).double().numpy()
+        kept = np.concatenate([kept, drawn[inside(drawn, rows.low, rows.high)]])
+    return kept[:samples]
+
+
 def _count(sample: Callable[[int], torch.Tensor], rows: Rows, draws: int, row: int) -> tuple[int, int]:
     """Draws of one test row inside the box, and all of them."""
     within = drawn = 0
     while drawn < draws or (within < ENOUGH_INSIDE and drawn < MOST_DRAWS):
-        within += int(inside(sample(DRAWS).double().numpy(), rows.low, rows.high).sum())
-        drawn += DRAWS
+        within += int(inside(sample(draws).double().numpy(), rows.low, rows.high).sum())
+        drawn += draws
     if within == 0:
         raise ValueError(f"test row {row}: none of {drawn} draws lies in the box, its log Z cannot be told")
     return within, drawn
@@ -214,13 +300,15 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=DRAWS, help="at least, for log Z of a test row (%(default)s)")
     parser.add_argument("--batch-size", type=int, help="in place of the peer's own: not as shipped")
     parser.add_argument("--threads", type=int, default=1, help="of torch (%(default)s)")
+    parser.add_argument("--ensemble", type=int, default=1, help="trainings whose densities are mixed (%(default)s)")
+    parser.add_argument("--keep", type=int, default=0, help="test rows of which draws are kept (%(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     settings = {} if options.batch_size is None else {"training_batch_size": options.batch_size}
     rows = read(options.rows)
-    density, seconds = train(options.peer, rows, **settings)
-    scores = score(density, rows, options.draws)
-    meta = summary(options.peer, rows, scores, seconds, settings)
+    density, seconds = train(options.peer, rows, options.ensemble, **settings)
+    scores = score(density, rows, options.draws, options.keep)
+    meta = summary(options.peer, rows, scores, seconds, settings | {"ensemble": options.ensemble})
     write(options.out, scores, meta)
     print(json.dumps(meta, allow_nan=False))
 
@@ -228,7 +316,10 @@ def main() -> None:
 PEERS: dict[str, Callable[..., Density]] = {
     "sbi-maf": partial(_sbi_npe, density_estimator="maf"),
     "sbi-nsf": partial(_sbi_npe, density_estimator="nsf"),
+    "lampe-maf": partial(_lampe_npe, flow="MAF"),
+    "lampe-nsf": partial(_lampe_npe, flow="NSF"),
 }
+PACKAGES = {"sbi": ("sbi",), "lampe": ("lampe", "zuko")}
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,223 @@
+"""Is a flow at home on its own suite, off on one that is shifted, and does the command say so, pair by pair?"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from cosmoinfer import catalog as catalogs
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog.suites import check_agreement, joined, of_suite, suite_names
+from cosmoinfer.errors import UserError
+from cosmoinfer.metrics import transfer
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.posterior import Posterior
+from tests.command_line import done, refused, write
+from tests.examples import linear_gaussian, of
+
+SUITES = {"A": 0.0, "B": 3.0, "C": 1.5}  # by how much the first parameter seems larger, in tenths of its box
+FLOW = ["--flow", "maf", "--layers", "2", "--hidden", "12", "--epochs", "25", "--batch-size", "50"]
+FLOW += ["--learning-rate", "0.005", "--ensemble", "1", "--support", "probit", "--threads", "1", "--draws", "100"]
+
+
+def suite(folder: Path, name: str, seed: int, shift: float, rows: int = 300) -> Path:
+    """x = the two parameters, twice each, in units of a tenth of the box, with noise of one unit."""
+    stream = np.random.default_rng(seed)
+    theta = stream.uniform([0.1, 0.6], [0.5, 1.0], (rows, 2))
+    seen = np.repeat((theta - [0.1, 0.6]) / 0.04 + [shift, 0], 2, axis=1)
+    return write(folder / f"{name}.h5", theta, seen + stream.normal(size=seen.shape))
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[object], str]:
+    """Of three suites: the output, the command line, what it said."""
+    folder = tmp_path_factory.mktemp("cross")
+    paths = [suite(folder, name, 1 + number, shift) for number, (name, shift) in enumerate(SUITES.items())]
+    line = ["cross", *paths, "-o", folder / "cross.h5", *FLOW]
+    return folder / "cross.h5", line, done(*line, "--figures", folder / "figures")
+
+
+def test_home_is_good_and_elsewhere_is_biased(crossed: tuple[Path, list[object], str]) -> None:
+    with h5py.File(crossed[0]) as file:
+        assert file.attrs["kind"] == "cross"
+        trained, tested = file["trained"].asstr()[()].tolist(), file["suites"].asstr()[()].tolist()
+        r2, coverage = file["parameters/r2"][()], file["parameters/coverage_68"][()]
+        gain, flagged = file["joint/log_prob_gain"][()], file["joint/ood_flagged"][()]
+    assert trained == ["A", "B", "C", "all but A", "all but B", "all but C"] and tested == ["A", "B", "C"]
+    home, away = np.eye(3, dtype=bool), np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)
+    value = r2[:3, :, :, 0]
+    assert (value[home] > 0.75).all()
+    assert (value[away][:, 0] < 0.4).all() and (value[:, :, 1] > 0.75).all()  # only the first parameter is shifted
+    assert (coverage[:3, :, 0, 0][away] < 0.35).all() and (coverage[:3, :, 0, 0][home] > 0.5).all()
+    assert gain[:3, :, 0][home].min() > gain[:3, :, 0][away].max() + 1
+    assert flagged[:3, :, 0][home].max() < 0.2
+    # Every one of the rest was tested on what was left out, and on nothing else.
+    left_out = np.isfinite(r2[3:, :, 0, 0])
+    np.testing.assert_array_equal(left_out, np.eye(3, dtype=bool))
+    assert r2[5, 2, 0, 0] > r2[3, 0, 0, 0]  # C lies between the other two, A beside them
+    with np.errstate(invalid="ignore"):
+        inside = (r2[..., 1] <= r2[..., 0]) & (r2[..., 0] <= r2[..., 2])
+    assert (inside | np.isnan(r2[..., 0])).all()
+
+
+def test_a_column_has_the_same_rows_whatever_was_trained(crossed: tuple[Path, list[object], str]) -> None:
+    folder = crossed[0].with_suffix("")
+    for tested in SUITES:
+        rows = []
+        for path in sorted(folder.glob(f"* on {tested}.posterior.h5")):
+            with h5py.File(path) as file:
+                rows.append((file["index"][()].tolist(), file["simulation"].asstr()[()].tolist()))
+                assert (file["split"][()] == 2).all()
+        assert len(rows) == 4 and all(one == rows[0] for one in rows)
+        assert all(one.startswith(f"{tested}/") for one in rows[0][1])
+
+
+def test_every_pair_is_told_in_words(crossed: tuple[Path, list[object], str]) -> None:
+    output, _, said = crossed
+    assert "trained and tested on A: Omega_m R2 0." in said
+    (line,) = [line for line in said.splitlines() if line.startswith("trained on A, tested on B:")]
+    assert "sigma_8 R2" in line and "->" in line and "biased" in line and "% of the observations flagged" in line
+    assert "trained on all but C, tested on C (beside the flow of C)" in said
+    assert (output.parent / "figures" / "cross.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_job_that_was_killed_goes_on(crossed: tuple[Path, list[object], str]) -> None:
+    output, line, _ = crossed
+    folder = output.with_suffix("")
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    gone = [folder / "B.flow.h5", folder / "A on B.posterior.h5"]
+    with h5py.File(output) as file:
+        document = json.loads(file["document"][()])
+    for path in (output, *gone):
+        path.unlink()
+    assert json.loads(done(*line, "--json")) == document
+    after = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert after.keys() == before.keys()
+    assert {path for path in after if after[path] != before[path]} == set(gone)
+    told = json.loads(done("inspect", output, "--json"))
+    assert told["kind"] == "cross" and told["datasets"]["/parameters/r2"].startswith("(6, 3, 2, 3)")
+    assert "made with other settings" in refused(*line, "--draws", "50")
+
+
+# -------------------------------------------------------------------------------------------------- what must agree
+def narrower(sims: Catalog) -> Catalog:
+    assert sims.parameters is not None
+    return replace(sims, parameters=replace(sims.parameters, low=sims.parameters.low - 0.05))
+
+
+def other_names(sims: Catalog) -> Catalog:
+    return replace(sims, parameters=Parameters.of(("x", "y")))
+
+
+def fewer_features(sims: Catalog) -> Catalog:
+    return replace(sims, summaries=(replace(sims.summaries[0], values=sims.summaries[0].values[:, :3]),))
+
+
+def with_split(sims: Catalog) -> Catalog:
+    return replace(sims, label=np.zeros(len(sims), dtype=np.uint8))
+
+
+def of_the_first(sims: Catalog) -> Catalog:
+    return replace(sims, summaries=linear_gaussian(2, rows=60, seed=0).summaries)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (other_names, r"other.h5: expected parameters as in .*\(a, b\), found x, y"),
+        (fewer_features, r"other.h5: expected data as in .*\(vector \(4,\)\), found vector \(3,\)"),
+        (narrower, r"expected a prior of a as in .*\(uniform on 0.1..0.5\), found uniform on 0.05..0.5"),
+        (with_split, "other.h5: has a /split, and other suites have none"),
+        (of_the_first, "other.h5: shares the data of 60 rows with linear_gaussian_0.h5"),
+    ],
+)
+def test_suites_that_differ_are_refused(change: Callable[[Catalog], Catalog], said: str) -> None:
+    first, other = (linear_gaussian(2, rows=60, seed=seed) for seed in (0, 1))
+    check_agreement([first, other])
+    with pytest.raises(UserError, match=said):
+        check_agreement([first, replace(change(other), path=Path("other.h5"))])
+
+
+def test_the_command_refuses_one_suite_and_suites_that_differ(tmp_path: Path) -> None:
+    first = suite(tmp_path, "A", 1, 0.0, rows=40)
+    other = write(tmp_path / "B.h5", np.full((40, 2), 0.7), np.ones((40, 3)))
+    with h5py.File(other, "r+") as file:
+        file["parameters"].attrs["low"], file["parameters"].attrs["high"] = [0.1, 0.6], [0.8, 1.0]
+    output = tmp_path / "cross.h5"
+    assert "two suites or more" in refused("cross", first, "-o", output)
+    assert "expected data as in" in refused("cross", first, other, "-o", output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["A.h5", "B.h5"]
+
+
+def test_suites_are_called_by_attribute_stem_or_folder(tmp_path: Path) -> None:
+    paths = []
+    for name in ("TNG", "SIMBA", "Astrid"):
+        (tmp_path / name).mkdir()
+        paths.append(suite(tmp_path / name, "LH", 1, 0.0, rows=5))
+    with h5py.File(paths[2], "r+") as file:
+        file.attrs["suite"] = "third"
+    assert suite_names(paths) == ["TNG-LH", "SIMBA-LH", "third"]
+    assert suite_names(paths[1:]) == ["LH", "third"]
+    with pytest.raises(UserError, match="two suites are called TNG-LH"):
+        suite_names([paths[0], paths[0]])
+    with h5py.File(paths[2], "r+") as file:
+        file.attrs["suite"] = "a/b"
+    with pytest.raises(UserError, match="without a slash"):
+        suite_names(paths)
+
+
+def test_suites_joined_keep_their_rows_and_their_ids() -> None:
+    first, other = (of_suite(f"s{seed}", linear_gaussian(2, rows=30 + seed, seed=seed)) for seed in (0, 1))
+    both = joined([first, other])
+    assert len(both) == 61 and both.index.tolist() == list(range(61))
+    assert both.simulation.tolist() == [f"s0/{n}" for n in range(30)] + [f"s1/{n}" for n in range(31)]
+    np.testing.assert_array_equal(both.training()[1][30:], other.theta)
+    np.testing.assert_array_equal(both.summaries[0].values[30:], other.summaries[0].values)
+    assert len({one.fingerprint for one in (first, other, both, linear_gaussian(2, rows=30, seed=0))}) == 4
+    assert both.fingerprint == catalogs.fingerprint(both)
+
+
+# ----------------------------------------------------------------------------------------------------------- words
+def document(r2: float, gain: float, joint: str = "calibrated within errors", flagged: float | None = None) -> dict:
+    def entry(value: float) -> dict:
+        return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+    metrics = {"parameters": {"r2": {"a": entry(r2), "b": entry(0.0)}, "coverage_68": {"a": entry(1), "b": entry(1)}}}
+    metrics["joint"] = {"log_prob_gain": entry(gain)} | ({} if flagged is None else {"ood_flagged": entry(flagged)})
+    return {"verdict": {"joint": joint, "parameters": {"a": "", "b": ""}}, "metrics": metrics}
+
+
+def test_words_compare_with_home() -> None:
+    found = {
+        ("T", "T"): document(0.6, 2.0),
+        ("T", "S"): document(-0.5, -3.0, "over-confident", 0.48),
+        ("S", "S"): document(0.9, 3.0),
+        ("all but S", "S"): document(0.2, 1.0),
+    }
+    assert transfer.words("T", "T", found) == (
+        "trained and tested on T: a R2 0.60; 2.00 nats over the prior; calibrated within errors"
+    )
+    assert transfer.words("T", "S", found) == (
+        "trained on T, tested on S: a worse than the prior (R2 0.60 -> -0.50); worse than the prior: 2.00 -> -3.00 "
+        "nats; over-confident; 48 % of the observations flagged"
+    )
+    assert "a R2 0.90 -> 0.20; 3.00 -> 1.00 nats" in transfer.words("all but S", "S", found)
+    gathered = transfer.gather(["T", "S"], found)
+    flags = transfer.matrix(gathered, "joint", "ood_flagged")
+    assert flags.shape == (3, 2, 3) and flags[0, 1].tolist() == pytest.approx([0.48, 0.38, 0.58])
+    assert np.isnan(flags).sum() == 15  # not tested, or not flagged at all
+
+
+def test_flags_are_counted_beyond_the_95th_percentile() -> None:
+    sims = of(np.linspace(0.2, 0.4, 40)[:, None], None, linear_gaussian(1, rows=40).summaries[0])
+    known = Parameters.of(("a",), [0.0], [1.0])
+    index, part, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
+    ood = np.where(index < 10, 99.0, 95.0)
+    posterior = Posterior(known, index, index.astype(str), part, truth, mean=truth, ood=ood)
+    flagged = transfer.measure(posterior)["metrics"]["joint"]["ood_flagged"]
+    assert flagged["value"] == 0.25 and flagged["low"] < 0.25 < flagged["high"]
+    assert "ood_flagged" not in transfer.measure(replace(posterior, ood=None))["metrics"]["joint"]
