@@ -147,13 +147,15 @@ def test_what_a_flow_squeezes_onto_an_edge_does_not_grow_with_the_rows():
     assert found.log_prob_at[1] < -20 and found.ess > 1000
 
 
-def test_products_that_pile_up_on_an_edge_are_found():
-    box = Parameters.of(("a", "b", "c"), [0, 1, -np.inf], [1, 9, np.inf], ["uniform", "log-uniform", "unknown"])
-    samples = np.random.default_rng(0).uniform([0, 1, 0], [1, 9, 1], (3, 1000, 3))
+def test_products_that_pile_up_at_an_end_of_the_prior_are_found():
+    box = Parameters.of(("a", "b", "c"), [0, 1, -9], [1, 9, 9], ["uniform", "log-uniform", "normal"], [0] * 3, [1] * 3)
+    samples = np.random.default_rng(0).uniform([0, 1, 0], [1, 9, 1], (4, 1000, 3))
+    samples[3, :150, 2] = -4
     samples[1, :150, 1] = 9 - 1e-6
     samples[2, :50, 0] = 1e-6
-    rows = np.arange(3)
-    assert piled_up(Posterior(box, rows, rows.astype(str), rows, samples=samples)).tolist() == [False, True, False]
+    rows = np.arange(4)
+    found = piled_up(Posterior(box, rows, rows.astype(str), rows, samples=samples))
+    assert found.tolist() == [False, True, False, True]
 
 
 def test_agreement_is_a_chance():

@@ -23,6 +23,7 @@ from cosmoinfer.networks.cnn import PADDINGS, POOLINGS
 from cosmoinfer.networks.embedding import EMBEDDINGS
 from cosmoinfer.scaling import SUPPORTS, TRANSFORMS
 from cosmoinfer.schedule import SCHEDULES
+from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.symmetries import NAMES
 from cosmoinfer.training import OPTIMIZERS
 from tests.command_line import done, linear, write
@@ -165,6 +166,13 @@ def test_the_table_shows_every_network_loss_and_flow() -> None:
     for names in (ACTIVATIONS, SCHEDULES, OPTIMIZERS):
         for name in names:
             assert re.search(rf"(?<![a-z-]){name}(?![a-z-])", told), name
+
+
+def test_every_problem_is_named_where_it_is_asked_for() -> None:
+    told = re.findall(
+        r"[a-z]+-?[a-z-]*", (COMMANDS["simulate"].__doc__ or "").split("Problems:")[1].split("Example")[0]
+    )
+    assert told == list(SIMULATORS)
 
 
 def test_other_catalogs_of_the_table_can_be_made() -> None:

@@ -32,7 +32,8 @@ DOORS = {
     "rich": {"cli"},
 }
 NO_TORCH = {"catalog", "split", "posterior", "scaling", "simulators", "parameters", "storage", "history", "audit"}
-NO_TORCH |= {"scales", "seeding", "schedule", "errors", "metrics", "plots", "report", "reweighting", "expressions", "importance"}
+NO_TORCH |= {"scales", "seeding", "schedule", "errors", "metrics", "plots", "report"}
+NO_TORCH |= {"reweighting", "expressions", "importance"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn")
 

@@ -18,7 +18,7 @@ from cosmoinfer.cli.options import (
     TrainingOptions,
     given,
 )
-from cosmoinfer.cli.sample import Draws, SkipFailed
+from cosmoinfer.cli.sample import Draws, How, SkipFailed, Task
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.cli.train_flow import Init, Others, Summary
 
@@ -64,14 +64,14 @@ def cross(
     suites, how = _suites(catalogs, splitting, reading)
     folder = inputs.folder_of(output)
     options, others = given(flow, network, intake, training), Others(intake.noise, summary, init)
-    drawn = {}
+    drawing, drawn = How(reading, run, draws=draws, skip_failed=skip_failed), {}
     for plan in _plans(suites):
         model = folder / f"{plan.name}.flow.h5"
         step.say(f"{plan.name}: a flow")
         train_flow.fit(step, plan.suite.sims, how, plan.suite.parts, options, run, model, say.force, others)
         for name in plan.tested:
             path = folder / f"{plan.name} on {name}.posterior.h5"
-            _draw(step, model, suites[name], run, path, say.force, draws, skip_failed)
+            _draw(step, model, suites[name], drawing, path, say.force)
             drawn[plan.name, name] = path
     inside = {f"{trained} on {tested}": storage.digest(path) for (trained, tested), path in drawn.items()}
     meta = inputs.record("cross", {"suites": list(suites), "seed": run.seed}, inside)
@@ -148,25 +148,15 @@ def _plans(suites: Mapping[str, Suite]) -> Iterator[Plan]:
         yield Plan(f"{ALL_BUT}{left_out}", together, (left_out,))
 
 
-def _draw(
-    terminal: Terminal,
-    model: Path,
-    suite: Suite,
-    run: RunOptions,
-    output: Path,
-    force: bool,
-    draws: int,
-    skip_failed: bool,
-) -> None:
+def _draw(terminal: Terminal, model: Path, suite: Suite, drawing: How, output: Path, force: bool) -> None:
     """The posterior of the suite's test rows, the same ones whatever was trained, unless it stands there already."""
     from cosmoinfer import hardware, posterior, storage
     from cosmoinfer.cli import inputs
-    from cosmoinfer.cli.sample import Task
     from cosmoinfer.errors import UserError, listed
 
-    device = hardware.prepare(run.device, run.threads)
+    device = hardware.prepare(drawing.run.device, drawing.run.threads)
     test = suite.parts.rows(suite.sims.simulation, "test")
-    settings = {"draws": draws, "skip_failed": skip_failed, "seed": run.seed, **hardware.settings(device)}
+    settings = {**drawing.settings, **hardware.settings(device)}
     fingerprints = {"catalog": suite.sims.fingerprint, "view": suite.sims.view, "model": storage.digest(model)}
     meta = inputs.record("cross", settings | {"rows": suite.sims.index[test].tolist()}, fingerprints)
     if inputs.stands(output, "posterior", meta, terminal, force):
@@ -177,7 +167,7 @@ def _draw(
     if used.any():
         rows = listed(suite.sims.index[test[used]])
         raise UserError(f"{suite.sims.path}: test rows that the flow of {model} has learned from (row {rows})")
-    drawn = Task(flow, suite.sims, test, draws, run.seed, skip_failed, meta).draw(terminal)
+    drawn = Task(flow, suite.sims, test, drawing, meta).draw(terminal)
     posterior.write(output, drawn, meta, force)
     terminal.say(f"{output}: {len(drawn)} rows")
 
@@ -228,7 +218,7 @@ def _tables(document: dict[str, Any]) -> Iterator["Table"]:
 def _table(title: str, pairs: list[dict[str, Any]], columns: dict[str, list[dict[str, Any]]]) -> "Table":
     from rich.table import Table
 
-    from cosmoinfer.cli.tables import _cell
+    from cosmoinfer.cli.tables import cell
 
     table = Table(title=title)
     table.add_column("trained on")
@@ -236,5 +226,5 @@ def _table(title: str, pairs: list[dict[str, Any]], columns: dict[str, list[dict
     for name in columns:
         table.add_column(name, justify="right")
     for number, pair in enumerate(pairs):
-        table.add_row(pair["trained"], pair["tested"], *(_cell(entries[number]) for entries in columns.values()))
+        table.add_row(pair["trained"], pair["tested"], *(cell(entries[number]) for entries in columns.values()))
     return table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cosmoinfer.cli.options import Output, ReadingOptions, RunOptions, SayOptions
-from cosmoinfer.cli.sample import Draws, Part, Rows, SkipFailed
+from cosmoinfer.cli.sample import Draws, How, Part, Recalibrate, Rows, SkipFailed, Task
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from cosmoinfer.cli.sample import Task
     from cosmoinfer.metrics import Other
     from cosmoinfer.posterior import Posterior
 
@@ -47,6 +46,7 @@ def evaluate(
     rows: Rows = None,
     draws: Draws = 1000,
     skip_failed: SkipFailed = False,
+    recalibrate: Recalibrate = None,
     against: Against = None,
     local: Local = None,
     fail_if: FailIf = None,
@@ -66,7 +66,7 @@ def evaluate(
         parse(one)  # before any work
     terminal = Terminal(say.json, say.quiet)
     output = output or file.with_name(f"{file.stem}.metrics.h5")
-    how = How(reading, run, part, rows, draws, skip_failed)
+    how = How(reading, run, part, rows, draws, skip_failed, recalibrate=recalibrate)
     if storage.kind_of(file) == "model":
         case = _model(file, catalog, how, terminal)
     else:
@@ -82,23 +82,6 @@ def evaluate(
         picture(case.draw(), document, case.curves, run.seed, figures, terminal)
     tell(terminal, document)
     stop_at(document, gates, gate, terminal)
-
-
-@dataclass(frozen=True)
-class How:
-    """How rows are chosen and drawn: the options of the same names."""
-
-    reading: ReadingOptions
-    run: RunOptions
-    part: str | None
-    rows: str | None
-    draws: int
-    skip_failed: bool
-
-    def task(self, model: Path, catalog: Path, part: str | None, rows: str | None) -> "Task":
-        from cosmoinfer.cli import sample
-
-        return sample.Task.prepare(model, catalog, self.reading, self.run, part, rows, self.draws, self.skip_failed)
 
 
 @dataclass(frozen=True)
@@ -122,7 +105,7 @@ def _model(path: Path, catalog: Path | None, how: How, terminal: Terminal) -> Ca
 
     if catalog is None:
         raise UserError(f"{path}: is a model; name its catalog too: cosmoinfer evaluate {path} CATALOG")
-    task = how.task(path, catalog, how.part, how.rows)
+    task = Task.prepare(path, catalog, how)
     inputs.tell_seen(task.model.frame, task.sims, task.chosen, how.part, terminal)
     meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
     draw = functools.cache(lambda: of_part(task.draw(terminal), path, how.part, terminal))
@@ -132,7 +115,10 @@ def _model(path: Path, catalog: Path | None, how: How, terminal: Terminal) -> Ca
 def _posterior(path: Path, how: How, terminal: Terminal) -> Case:
     from cosmoinfer import posterior, storage
     from cosmoinfer.cli import inputs
+    from cosmoinfer.errors import UserError
 
+    if how.recalibrate is not None:
+        raise UserError(f"{path}: is a posterior, drawn already; --recalibrate goes with a model")
     kept = of_part(posterior.read(path), path, how.part, terminal)
     settings = {"part": how.part, "seed": how.run.seed}
     meta = inputs.record("evaluate", settings, {"posterior": storage.digest(path)})
@@ -149,7 +135,8 @@ def _beside(case: Case, path: Path, catalog: Path | None, how: How, terminal: Te
             raise UserError(
                 f"{path}: is a model; name its catalog too: cosmoinfer evaluate FILE CATALOG --against {path}"
             )
-        task = how.task(path, catalog, None, ",".join(map(str, case.index)))
+        same = replace(how, part=None, rows=",".join(map(str, case.index)), recalibrate=None)
+        task = Task.prepare(path, catalog, same)
         seen = int((task.model.frame.parts(task.sims, task.chosen) < 2).sum())
         if seen:
             terminal.warn(f"{path}: was trained on or chosen by {seen} of these {len(case.index)} rows")

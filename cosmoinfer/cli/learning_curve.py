@@ -137,7 +137,7 @@ def _table(document: dict[str, Any]) -> "Table":
     """A row a size."""
     from rich.table import Table
 
-    from cosmoinfer.cli.tables import _cell
+    from cosmoinfer.cli.tables import cell
 
     table = Table(title=f"{document['rows']} test rows of {document['simulations']} simulations; 68.3 % intervals")
     for name in ("training simulations", "validation", "log_prob", "gain over the size before"):
@@ -145,5 +145,5 @@ def _table(document: dict[str, Any]) -> "Table":
     for size, validation, score, gain in zip(
         *(document[key] for key in ("sizes", "validation", "log_prob", "gain")), strict=True
     ):
-        table.add_row(str(size), str(validation), _cell(score), _cell(gain))
+        table.add_row(str(size), str(validation), cell(score), cell(gain))
     return table

@@ -17,7 +17,7 @@ from cosmoinfer.cli.options import (
     TrainingOptions,
     given,
 )
-from cosmoinfer.cli.sample import Draws
+from cosmoinfer.cli.sample import Draws, Recalibrate
 from cosmoinfer.cli.terminal import Terminal
 
 Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for everything.")]
@@ -35,6 +35,7 @@ def run(
     say: SayOptions,
     output: Folder = Path("results"),
     draws: Draws = 1000,
+    recalibrate: Recalibrate = None,
 ) -> None:
     """Split, train a flow, sample, evaluate and draw the figures, in one go; run again, it goes on where it stopped.
 
@@ -51,9 +52,8 @@ def run(
     options, others = given(flow, network, intake, training), train_flow.Others(intake.noise)
     parts = split.write(step, sims, splitting, files["split"], say.force)
     train_flow.fit(step, sims, how, parts, options, run, files["flow"], say.force, others)
-    drawn = sample.write(
-        step, files["flow"], catalog, reading, run, files["posterior"], say.force, part="test", draws=draws
-    )
+    drawing = sample.How(reading, run, part="test", draws=draws, recalibrate=recalibrate)
+    drawn = sample.write(step, files["flow"], catalog, drawing, files["posterior"], say.force)
     meta = inputs.record(
         "evaluate", {"part": None, "seed": run.seed}, {"posterior": storage.digest(files["posterior"])}
     )

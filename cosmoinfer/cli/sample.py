@@ -59,34 +59,41 @@ def sample(
     """
     terminal = Terminal(say.json, say.quiet)
     output = output or model.with_name(f"{model.stem}.posterior.h5")
-    wanted = (part, rows, draws, skip_failed, combine, recalibrate)
-    drawn = write(terminal, model, catalog, reading, run, output, say.force, *wanted)
+    how = How(reading, run, part, rows, draws, skip_failed, combine, recalibrate)
+    drawn = write(terminal, model, catalog, how, output, say.force)
     terminal.document({"output": str(output), "rows": len(drawn), "draws": draws, **_document(drawn)})
 
 
-def write(
-    terminal: Terminal,
-    model: Path,
-    catalog: Path,
-    reading: ReadingOptions,
-    run: RunOptions,
-    output: Path,
-    force: bool,
-    part: str | None = None,
-    rows: str | None = None,
-    draws: int = 1000,
-    skip_failed: bool = False,
-    combine: str | None = None,
-    recalibrate: str | None = None,
-) -> "Posterior":
+@dataclass(frozen=True)
+class How:
+    """How rows are chosen and drawn: the options of the same names."""
+
+    reading: ReadingOptions
+    run: RunOptions
+    part: str | None = None
+    rows: str | None = None
+    draws: int = 1000
+    skip_failed: bool = False
+    combine: str | None = None
+    recalibrate: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those that the draws depend on; what was not asked for leaves no trace."""
+        asked = {"combine": self.combine, "recalibrate": self.recalibrate}
+        always = {"draws": self.draws, "skip_failed": self.skip_failed, "seed": self.run.seed}
+        return always | {name: value for name, value in asked.items() if value}
+
+
+def write(terminal: Terminal, model: Path, catalog: Path, how: How, output: Path, force: bool) -> "Posterior":
     """The posterior of a catalog under a model, written unless it stands there already."""
     from cosmoinfer import posterior
     from cosmoinfer.cli import inputs
 
-    task = Task.prepare(model, catalog, reading, run, part, rows, draws, skip_failed, combine, recalibrate)
+    task = Task.prepare(model, catalog, how)
     if inputs.stands(output, "posterior", task.meta, terminal, force):
         return posterior.read(output)
-    inputs.tell_seen(task.model.frame, task.sims, task.chosen, part, terminal)
+    inputs.tell_seen(task.model.frame, task.sims, task.chosen, how.part, terminal)
     drawn = task.draw(terminal)
     posterior.write(output, drawn, task.meta, force)
     terminal.result(f"{output}: {len(drawn)} rows, {_told(drawn)}")
@@ -107,57 +114,34 @@ class Task:
     model: "FlowModel | RegressorModel | ClassifierModel"
     sims: "Catalog"
     chosen: "np.ndarray"
-    draws: int
-    seed: int
-    skip_failed: bool
+    how: How
     meta: dict[str, Any]
-    combine: str | None = None
 
     @classmethod
-    def prepare(
-        cls,
-        model: Path,
-        catalog: Path,
-        reading: ReadingOptions,
-        run: RunOptions,
-        part: str | None,
-        rows: str | None,
-        draws: int,
-        skip_failed: bool,
-        combine: str | None = None,
-        recalibrate: str | None = None,
-    ) -> "Task":
+    def prepare(cls, model: Path, catalog: Path, how: How) -> "Task":
         """Read the model and the catalog, and pick the rows."""
         from cosmoinfer import hardware, models, storage
         from cosmoinfer.cli import inputs
         from cosmoinfer.errors import UserError
 
-        if draws < 1:
-            raise UserError(f"--draws: expected at least 1, found {draws}")
-        device = hardware.prepare(run.device, run.threads)
+        if how.draws < 1:
+            raise UserError(f"--draws: expected at least 1, found {how.draws}")
+        device = hardware.prepare(how.run.device, how.run.threads)
         trained = models.read(model, device)
         if isinstance(trained, models.DensityModel):
             raise UserError(f"{model}: is a density of the data; generate draws from it, score judges rows by it")
-        if combine is not None:
-            _check_combine(combine, model, trained)
-        if recalibrate is not None:
-            trained = _recalibrated(recalibrate, model, trained)
-        sims = inputs.read_for(trained.frame, catalog, reading)
-        chosen = inputs.chosen_rows(trained.frame, sims, part, rows)
+        if how.combine is not None:
+            _check_combine(how.combine, model, trained)
+        if how.recalibrate is not None:
+            trained = _recalibrated(how.recalibrate, model, trained)
+        sims = inputs.read_for(trained.frame, catalog, how.reading)
+        chosen = inputs.chosen_rows(trained.frame, sims, how.part, how.rows)
         if isinstance(trained, models.FlowModel):
             chosen = trained.heads(sims, chosen)
-        settings = {
-            "rows": sims.index[chosen].tolist(),
-            "draws": draws,
-            "skip_failed": skip_failed,
-            "seed": run.seed,
-            **hardware.settings(device),
-            **({"combine": combine} if combine else {}),
-            **({"recalibrate": recalibrate} if recalibrate else {}),
-        }
+        settings = {"rows": sims.index[chosen].tolist(), **how.settings, **hardware.settings(device)}
         fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "model": storage.digest(model)}
         meta = inputs.record("sample", settings, fingerprints)
-        return cls(trained, sims, chosen, draws, run.seed, skip_failed, meta, combine)
+        return cls(trained, sims, chosen, how, meta)
 
     @property
     def curves(self) -> dict[str, Any]:
@@ -171,17 +155,19 @@ class Task:
         """With progress; rows that could not be sampled are listed."""
         from cosmoinfer.errors import listed
 
-        if self.combine:
+        if self.how.combine:
             return self._product(terminal)
         if (fitted := getattr(self.model, "recalibration", None)) is not None and self.model.temperature != 1:
             terminal.say(fitted.told)
-        progress = terminal.rows("sampling row")
-        drawn = self.model.posterior(self.sims, self.chosen, self.draws, self.seed, progress, self.skip_failed)
+        drawn = self.model.posterior(*self._arguments(terminal.rows("sampling row")))
         failed = sorted(set(self.sims.index[self.chosen].tolist()) - set(drawn.index.tolist()))
         if failed:
             terminal.say(f"left out, could not be sampled: row {listed(failed)}")
         _tell_odd(terminal, self.model.frame, drawn)
         return drawn
+
+    def _arguments(self, progress: Any) -> tuple[Any, ...]:
+        return self.sims, self.chosen, self.how.draws, self.how.run.seed, progress, self.how.skip_failed
 
     def _product(self, terminal: Terminal) -> "Posterior":
         """One posterior a simulation; simulations that could not be sampled are listed."""
@@ -189,9 +175,7 @@ class Task:
         from cosmoinfer.models.flow import FlowModel, product_posterior
 
         assert isinstance(self.model, FlowModel)
-        progress = terminal.rows("sampling simulation")
-        how = (self.sims, self.chosen, self.draws, self.seed, progress, self.skip_failed)
-        drawn = product_posterior(self.model, *how)
+        drawn = product_posterior(self.model, *self._arguments(terminal.rows("sampling simulation")))
         failed = sorted(set(self.sims.simulation[self.chosen].tolist()) - set(drawn.simulation.tolist()))
         if failed:
             terminal.say(f"left out, could not be sampled: simulation {listed(failed)}")
@@ -273,7 +257,7 @@ def _tell_combined(terminal: Terminal, drawn: "Posterior") -> None:
         )
     if piled.any():
         terminal.warn(
-            f"{int(piled.sum())} of {len(drawn)} products pile up on an edge of the box (row "
+            f"{int(piled.sum())} of {len(drawn)} products pile up at an end of the prior (row "
             f"{listed(drawn.index[piled])}), where a flow's errors grow fastest: train it longer, or on sets"
         )
     if apart.any():

@@ -40,8 +40,8 @@ def simulate(
 ) -> None:
     """Simulate a problem whose exact posterior is known; what is written is a catalog, and with --truth a posterior.
 
-    Problems: linear-gaussian, linear-gaussian-box, two-moons, narrow-ridge, supernovae, power-spectrum, masked-spectrum,
-    gaussian-profiles, gaussian-maps, gaussian-grids, lognormal-maps, lognormal-pairs.
+    Problems: linear-gaussian, linear-gaussian-box, two-moons, narrow-ridge, supernovae, power-spectrum,
+    masked-spectrum, gaussian-profiles, gaussian-maps, gaussian-grids, lognormal-maps, lognormal-pairs.
 
     Example: cosmoinfer simulate two-moons -n 10000 -o moons.h5 --truth
     """

@@ -46,15 +46,15 @@ def _parameters_table(document: dict[str, Any]) -> Table:
     for name in names:
         table.add_column(name, justify="right")
     for metric, entries in document["metrics"]["parameters"].items():
-        table.add_row(metric, *(_cell(entries[name]) for name in names))
+        table.add_row(metric, *(cell(entries[name]) for name in names))
     table.add_section()
     for metric, entry in document["metrics"]["joint"].items():
-        table.add_row(metric, _cell(entry))
+        table.add_row(metric, cell(entry))
     for scope in ("pairs", "local"):
         for metric, entries in document["metrics"].get(scope, {}).items():
             table.add_section()
             for name, entry in list(entries.items())[:MOST]:
-                table.add_row(escape(f"{metric}[{name}]"), _cell(entry))
+                table.add_row(escape(f"{metric}[{name}]"), cell(entry))
             if len(entries) > MOST:
                 table.add_row(f"{metric}: {len(entries) - MOST} others are in the metrics file")
     table.add_section()
@@ -62,7 +62,7 @@ def _parameters_table(document: dict[str, Any]) -> Table:
     return table
 
 
-def _cell(entry: dict[str, Any]) -> str:
+def cell(entry: dict[str, Any]) -> str:
     if entry["value"] is None:
         return "-"
     if entry["low"] is None:

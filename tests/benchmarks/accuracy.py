@@ -31,6 +31,7 @@ from cosmoinfer.simulators import SIMULATORS
 PROBLEMS = ("linear-gaussian-box", "power-spectrum", "two-moons", "narrow-ridge")
 PEERS = ("sbi-maf", "sbi-nsf", "lampe-nsf")
 TEST, OBSERVATIONS, DRAWS = 500, 10, 2000
+RANKING = 400  # draws of ours of every test row
 NORMALISING = 1000  # draws of a peer a test row, for its mass inside the box
 MARK = 0.56  # of C2ST at the largest size
 PEER = os.environ.get("COSMOINFER_PEER_PYTHON", sys.executable)
@@ -109,14 +110,17 @@ def sampled(catalog: Path, options: list[str]) -> Posterior:
     """Ours of the test rows, by default but for the options; trained where it does not stand."""
     model, drawn = catalog.with_suffix(".flow.h5"), catalog.with_suffix(".posterior.h5")
     _cosmoinfer("train-flow", catalog, "-o", model, "--quiet", "--threads", 1, *options)
-    _cosmoinfer("sample", model, catalog, "-o", drawn, "--quiet", "--threads", 1, "--draws", DRAWS)
+    _cosmoinfer("sample", model, catalog, "-o", drawn, "--quiet", "--threads", 1, "--draws", RANKING)
     return cosmoinfer.read_posterior(drawn)
 
 
 def _ours(catalog: Path, options: list[str]) -> Result:
-    found = sampled(catalog, options)
-    assert found.log_prob_truth is not None and found.samples is not None
-    return Result(found.log_prob_truth, found.samples[:OBSERVATIONS])
+    found, model, drawn = sampled(catalog, options), catalog.with_suffix(".flow.h5"), catalog.with_suffix(".first.h5")
+    first = f"{found.index[0]}:{found.index[0] + OBSERVATIONS}"
+    _cosmoinfer("sample", model, catalog, "-o", drawn, "--quiet", "--threads", 1, "--rows", first, "--draws", DRAWS)
+    samples = cosmoinfer.read_posterior(drawn).samples
+    assert found.log_prob_truth is not None and samples is not None
+    return Result(found.log_prob_truth, samples)
 
 
 def _peer(catalog: Path, peer: str, theta: np.ndarray, x: np.ndarray) -> Result:

@@ -1,4 +1,4 @@
-"""Real CAMELS histories: our flow beside sbi's MAF, our networks beside ridge and trees, one suite told from another.
+"""Real CAMELS histories: our flow beside sbi's and lampe's, networks beside ridge and trees, suite told from suite.
 
     python -m tests.benchmarks.camels flow        [--work FOLDER] [-- options of train-flow]
     python -m tests.benchmarks.camels regressor   [--work FOLDER] [-- options of train-regressor]
@@ -9,9 +9,10 @@
 Over split seeds 0, 1, 2. ``networks``: every network and loss for parameters in one table; ``suites``: a classifier of
 IllustrisTNG against SIMBA with each loss; ``cross``: a flow of each suite tested on both, split seed 0.
 
-Everything goes through the command line, with its defaults; what stands complete in the folder is not made again. sbi
-(the extra `bench`, or the interpreter that COSMOINFER_PEER_PYTHON names) trains on the very same rows, our train and
-validation parts together, and is renormalised to the box. Exits with 1 where the data or the peer are missing.
+Everything goes through the command line, with its defaults; what stands complete in the folder is not made again. Peers
+(the extra `bench`, or the interpreter that COSMOINFER_PEER_PYTHON names) train on the very same rows, our train and
+validation parts together, and are renormalised to the box; one of each, and the mean density of five. Exits with 1
+where the data or the peer are missing.
 """
 
 import argparse
@@ -32,6 +33,8 @@ from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.posterior import Posterior
 
 SEEDS = (0, 1, 2)
+PEERS = tuple((name, members) for members in (1, 5) for name in ("sbi-maf", "sbi-nsf", "lampe-maf", "lampe-nsf"))
+NORMALISING = 2000  # draws of a peer a test row, for its mass inside the box
 NETWORKS = {
     "ridge": "--network ridge",
     "boosted trees": "--network trees",
@@ -54,22 +57,19 @@ PEER = os.environ.get("COSMOINFER_PEER_PYTHON", sys.executable)
 
 def flow(work: Path, options: list[str]) -> None:
     """Mean test log_prob, natural log, catalog units, normalised over the box; pooled coverage."""
-    posteriors = []
-    for seed in SEEDS:
-        ours = _posterior(work, "train-flow", seed, options)
-        peer = _peer(work, ours, seed)
-        assert ours.log_prob_truth is not None
-        print(f"split seed {seed}: ours {_mean(ours.log_prob_truth)}, sbi MAF {_mean(peer)}, {len(ours)} test rows")
-        posteriors.append((ours, peer))
-    ours_mean = [np.mean(ours.log_prob_truth) for ours, _ in posteriors]
-    peer_mean = [np.mean(peer) for _, peer in posteriors]
-    gaps = np.concatenate([ours.log_prob_truth - peer for ours, peer in posteriors])
-    simulation = np.concatenate([ours.simulation for ours, _ in posteriors])
-    print(
-        f"average over split seeds: ours {np.mean(ours_mean):.2f}, sbi MAF {np.mean(peer_mean):.2f}, paired gap "
-        f"{np.mean(ours_mean) - np.mean(peer_mean):.2f} +- {clustered_error(gaps, simulation):.2f}"
-    )
-    _coverage([ours for ours, _ in posteriors])
+    posteriors = [_posterior(work, "train-flow", seed, options) for seed in SEEDS]
+    log_probs = [one.log_prob_truth for one in posteriors if one.log_prob_truth is not None]
+    _coverage(posteriors)
+    simulation = np.concatenate([one.simulation for one in posteriors])
+    print(f"{'ours':18} {_over_seeds(log_probs)} ({', '.join(str(len(one)) for one in posteriors)} test rows)")
+    for name, members in PEERS:
+        peer = [_peer(work, name, members, ours, seed) for ours, seed in zip(posteriors, SEEDS, strict=True)]
+        gap = np.concatenate(log_probs) - np.concatenate(peer)
+        error = clustered_error(gap, simulation)
+        print(
+            f"{f'{members} x {name}':18} {_over_seeds(peer)}  ours higher by {gap.mean():.2f} +- {error:.2f}",
+            flush=True,
+        )
 
 
 def regressor(work: Path, options: list[str]) -> None:
@@ -167,9 +167,9 @@ def _cosmoinfer(*arguments: Any) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def _peer(work: Path, ours: Posterior, seed: int) -> np.ndarray:
-    """log_prob of the same test rows under sbi's MAF as shipped, renormalised to the box, (n,)."""
-    out = work / f"sbi.{seed}.npz"
+def _peer(work: Path, name: str, members: int, ours: Posterior, seed: int) -> np.ndarray:
+    """log_prob of the same test rows under a peer as shipped, renormalised to the box, (n,)."""
+    out = work / f"{name}.{members}.{seed}.npz"
     if not out.exists():
         sims = cosmoinfer.read_catalog(CATALOG)
         test = np.isin(sims.index, ours.index)
@@ -178,10 +178,11 @@ def _peer(work: Path, ours: Posterior, seed: int) -> np.ndarray:
         box = {"low": ours.parameters.low, "high": ours.parameters.high, "prior": np.array(ours.parameters.prior)}
         split = {"theta_train": theta[~test], "x_train": x[~test], "theta_test": theta[test], "x_test": x[test]}
         np.savez(rows, **split, **box, seed=seed)
-        script = Path(__file__).with_name("peers.py")
-        found = subprocess.run([PEER, script, "sbi-maf", rows, out], capture_output=True, text=True)
+        command = [PEER, Path(__file__).with_name("peers.py"), name, rows, out]
+        command += ["--ensemble", members, "--draws", NORMALISING]
+        found = subprocess.run([str(word) for word in command], capture_output=True, text=True)
         if found.returncode:
-            sys.exit(f"sbi did not run ({found.stderr.strip().splitlines()[-1]}); install the extra `bench`")
+            sys.exit(f"{name} did not run ({found.stderr.strip().splitlines()[-1]}); install the extra `bench`")
     return np.load(out)["log_prob"]
 
 
@@ -211,8 +212,10 @@ def _gain_errors(ours: Posterior) -> np.ndarray:
     return np.array([clustered_error(gap[:, one], ours.simulation) / scale[one] for one in range(gap.shape[1])])
 
 
-def _mean(values: np.ndarray) -> str:
-    return f"{values.mean():.2f} +- {values.std() / np.sqrt(len(values)):.2f}"
+def _over_seeds(log_probs: list[np.ndarray]) -> str:
+    """The mean of each split, and of all."""
+    each = " ".join(f"{one.mean():6.2f}" for one in log_probs)
+    return f"{each}   mean {np.mean([one.mean() for one in log_probs]):.2f}"
 
 
 def _row(values: np.ndarray) -> str:

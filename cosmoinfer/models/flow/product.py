@@ -27,7 +27,7 @@ GOOD = 0.5  # share of effective points with which a proposal is good enough
 FEWEST_FINAL = 4000  # points of the last round, or four a draw
 DEFENSIVE = 0.2  # share of the points that come from the single posteriors, whatever was fitted
 FREEDOM = 5  # of the Student t that is fitted
-RIM = 1e-3  # share of a box's prior at each edge, finer than any number of training rows tells of
+RIM = 1e-3  # share of the prior at each end of a parameter, of which few training rows tell
 PILED = 0.1  # share of the draws in the rim that is too much
 EDGE = 1e-13  # u is kept this far from 0 and 1: a parameter without a box stays finite
 
@@ -129,21 +129,24 @@ class _Target:
 
     @cached_property
     def inner(self) -> tuple[np.ndarray, np.ndarray]:
-        """The edges, (P,) each, beyond which a likelihood is taken to be flat: only a box has them."""
-        parameters = self.parameters
-        depth = np.where(np.isfinite(parameters.low) & np.isfinite(parameters.high), RIM, 0.0)
-        return parameters.quantile(depth), parameters.quantile(1 - depth)
+        """Where the rims begin, (P,) each, beyond which a likelihood is taken to be flat; a single q stays as it is."""
+        depth = np.full(len(self.parameters), RIM if len(self.singles) > 1 else 0.0)
+        return self.parameters.quantile(depth), self.parameters.quantile(1 - depth)
 
     def log_ratio(self, theta: np.ndarray) -> np.ndarray:
-        """log q_j - log p at the same points for every j, (n, k); -inf outside the box.
+        """log q_j - log p at the same points for every j, (n, k)."""
+        return np.stack([self.of_single(one, theta) for one in self.singles])
 
-        In the outermost rim of a box it is that of where the rim begins. A flow's density there can grow as a power of
-        the distance from the edge, which does no harm alone and takes all of the mass when it is multiplied.
+    def of_single(self, one: Single, theta: np.ndarray) -> np.ndarray:
+        """log q_j - log p, (k,); -inf outside the box.
+
+        In the outermost rim of the prior it is that of where the rim begins. A flow's density over the prior can
+        diverge towards an edge, or in the tail of a normal, as a power of the mass beyond: which does no harm alone,
+        and takes all of the mass when it is multiplied.
         """
         outside = np.isneginf(self.parameters.log_prior(theta).sum(axis=-1))
         near = np.clip(theta, *self.inner)
-        prior = self.parameters.log_prior(near).sum(axis=-1)
-        return np.stack([np.where(outside, -np.inf, one.log_prob(near) - prior) for one in self.singles])
+        return np.where(outside, -np.inf, one.log_prob(near) - self.parameters.log_prior(near).sum(axis=-1))
 
     @cached_property
     def own(self) -> np.ndarray:
@@ -180,7 +183,7 @@ class _Target:
         if len(ratio) == 1:
             return 1.0
         together = ratio[:, ratio.sum(axis=0).argmax()]
-        own = [_Target([one], self.parameters).log_ratio(one.draws).max() for one in self.singles]
+        own = [self.of_single(one, one.draws).max() for one in self.singles]
         chi2 = 2 * np.maximum(np.array(own) - together, 0).sum()
         return float(stats.chi2.sf(chi2, (len(ratio) - 1) * len(self.parameters)))
 
@@ -278,12 +281,10 @@ def _single(model: FlowModel, catalog: Catalog, row: int, seed: int) -> Single:
 
 
 def piled_up(posterior: Posterior) -> np.ndarray:
-    """(n,) bool: whether many draws lie in the outermost rim of a box: where a flow's errors at an edge have won."""
+    """(n,) bool: whether many draws lie in the outermost rim of the prior: where a flow's errors have won."""
     assert posterior.samples is not None
-    parameters = posterior.parameters
-    u, box = parameters.cdf(posterior.samples), np.isfinite(parameters.low) & np.isfinite(parameters.high)
-    share = ((u < RIM) | (u > 1 - RIM)).mean(axis=1)  # (n, P)
-    return (share[:, box] > PILED).any(axis=1)
+    u = posterior.parameters.cdf(posterior.samples)
+    return (((u < RIM) | (u > 1 - RIM)).mean(axis=1) > PILED).any(axis=1)
 
 
 def _together(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:

@@ -60,10 +60,8 @@ def flow_recipe(given: Given, rows: int, shapes: Shapes) -> FlowRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
     asked = known("--flow", given.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
     sets = bool(given.get("combine"))
-    if asked == "auto":
-        defaults = mixed_defaults(rows, shapes, sets)
-    else:
-        defaults = [flow_defaults(asked, rows, shapes, sets)]
+    auto = asked == "auto"
+    defaults = mixed_defaults(rows, shapes, sets) if auto else [flow_defaults(asked, rows, shapes, sets)]
     stacks, lacking = [], []
     for one in defaults:
         try:
