@@ -24,7 +24,7 @@ from cosmoinfer.scaling import SUPPORTS, TRANSFORMS
 from cosmoinfer.training import Training
 
 COMBINATIONS = ("set",)  # how a flow may take the rows of a simulation together
-FEW_ROWS = 3000  # below, a MAF is mixed in
+FEW_ROWS = 1000  # below, a MAF is mixed in
 COSTLY, FORBIDDEN = 10, 30  # network passes a density: what takes more is said, or wants --force
 
 
@@ -115,18 +115,19 @@ def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackR
     """What is mixed for so many training rows of vectors when nothing is said, as the validation rows weigh it.
 
     A cautious NSF, narrow and with dropout, on the data as they are, and a precise one without dropout behind an MLP:
-    the first is for noisy data and many parameters, the second for sharp posteriors. With few rows a MAF beside them.
+    the first is for noisy data and many parameters, the second for sharp posteriors. Below 1,000 rows a MAF beside them.
 
-    Nats short of the exact posterior, five members of each alone, probit, on rows that no benchmark scores:
+    Nats short of the exact posterior, five members of each alone, probit, on rows that no benchmark scores: of a linear
+    Gaussian in a box with ten parameters, two moons, the narrow ridge and power spectra, at 900 training rows (233
+    epochs of 100), and of the first at 9,000 (142 epochs of 256). CAMELS: the mean log_prob of validation rows of
+    IllustrisTNG (split seed 0, truncate), where more is better.
 
-        training rows                       900 (233 epochs of 100)                     9,000 (142 of 256)
-                                            linear Gaussian  two     narrow   power     linear Gaussian
-                                            in a box, P=10   moons   ridge    spectra   in a box, P=10
-        nsf, width 32, dropout 0.2          0.54             1.47    1.16     0.46      0.13
-        nsf, width 50, no dropout           -                0.75    0.19     -         -
-        the same behind an MLP              0.63 (stopped)   -       -        0.29      -
-        nsf, width 128, dropout 0.2         0.66             0.99    0.44     0.40      -
-        maf, width 128, dropout 0.2         0.83             -       -        -         -
+                                     box, P=10  moons  ridge  spectra     box at 9,000     CAMELS
+        nsf, width 32, dropout 0.2      0.54     1.47   1.16   0.46          0.13           3.19
+        nsf, width 50, no dropout        -       0.75   0.19    -             -              -
+        the same behind an MLP           -        -     0.16   0.29           -              -
+        nsf, width 128, dropout 0.2     0.66     0.99   0.44   0.40           -             3.28
+        maf, width 128, dropout 0.2     0.83      -      -      -             -             3.47
     """
     maf = flow_defaults("maf", rows, shapes, sets)
     cautious = replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2))
@@ -136,10 +137,9 @@ def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackR
 
 
 def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> StackRecipe:
-    """What is trained for so many training rows when nothing is said: the flows that are mixed.
+    """What is trained for so many training rows when a flow is asked for by name, or where data have axes.
 
-    Vectors: a MAF on the data and an NSF; from 1,000 rows on the NSF sees the data through a small MLP. What has axes
-    goes through a CNN, which is what costs: both flows would learn the same one twice.
+    Of vectors from 1,000 rows on an NSF sees the data through a small MLP; what has axes goes through a CNN.
 
     Compared on validation rows, five members mixed, batches of 100, mean log_prob. CAMELS histories of IllustrisTNG
     (split seeds 0, 1, 2; about 700 rows) and of SIMBA:
