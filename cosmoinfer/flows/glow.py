@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from nflows.transforms.base import CompositeTransform, Transform
 
 from cosmoinfer.flows.actnorm import ActNorm
-from cosmoinfer.flows.elementwise import Affine, Spline
-from cosmoinfer.flows.transforms import LU, coupling, enough_layers, linear_start
+from cosmoinfer.flows.transforms import LU, affine_maps, coupling, linear_start
 from cosmoinfer.networks.stacked import Generators
 
 
@@ -27,12 +26,8 @@ class Glow:
     linear: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        enough_layers(self.layers, least=min(2, features))
-        maps: list[Affine | Spline] = [Affine() for _ in range(self.layers)]
-        if features == 1:
-            maps = [*maps[:1], Spline()]
         parts = linear_start(self.linear, features, context, generators)
-        for number, elementwise in enumerate(maps):
+        for number, elementwise in enumerate(affine_maps(self.layers, features, least=min(2, features))):
             parts.append(ActNorm(generators, features))
             if features > 1:
                 parts.append(LU(generators, features))

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from nflows.transforms.base import CompositeTransform, Transform
 
-from cosmoinfer.flows.elementwise import Affine, Spline
-from cosmoinfer.flows.transforms import InverseAutoregressive, Reverse, enough_layers, linear_start, made
+from cosmoinfer.flows.transforms import InverseAutoregressive, Reverse, affine_maps, linear_start, made
 from cosmoinfer.networks.stacked import Generators
 
 
@@ -27,12 +26,8 @@ class IAF:
     linear: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        enough_layers(self.layers, least=1)
-        maps: list[Affine | Spline] = [Affine() for _ in range(self.layers)]
-        if features == 1:
-            maps = [*maps[:1], Spline()]
         parts = linear_start(self.linear, features, context, generators)
-        for number, elementwise in enumerate(maps):
+        for number, elementwise in enumerate(affine_maps(self.layers, features, least=1)):
             if number:
                 parts.append(Reverse())
             network = made(elementwise, features, context, self, generators)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from nflows.transforms.base import CompositeTransform, Transform
 
-from cosmoinfer.flows.elementwise import Affine, Spline
-from cosmoinfer.flows.transforms import coupling, enough_layers, linear_start
+from cosmoinfer.flows.transforms import affine_maps, coupling, linear_start
 from cosmoinfer.networks.stacked import Generators
 
 
@@ -26,12 +25,8 @@ class RealNVP:
     linear: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        enough_layers(self.layers, least=min(2, features))
-        maps: list[Affine | Spline] = [Affine() for _ in range(self.layers)]
-        if features == 1:
-            maps = [*maps[:1], Spline()]
         parts = linear_start(self.linear, features, context, generators)
-        for number, elementwise in enumerate(maps):
+        for number, elementwise in enumerate(affine_maps(self.layers, features, least=min(2, features))):
             parts.append(coupling(elementwise, features, number % 2 == 1, context, self, generators))
         return CompositeTransform(parts)
 

@@ -13,6 +13,7 @@ from torch import nn
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows.actnorm import Regression
 from cosmoinfer.flows.conditioner import Conditioner
+from cosmoinfer.flows.elementwise import Affine, Spline
 from cosmoinfer.networks.stacked import Generators
 
 
@@ -98,6 +99,13 @@ def coupling(
 def linear_start(wanted: bool, features: int, context: int, generators: Generators) -> list[Transform]:
     """What comes first in a flow that is ``linear``: a regression, if there is a condition to regress on."""
     return [Regression(generators, features, context)] if wanted and context else []
+
+
+def affine_maps(layers: int, features: int, least: int) -> list[Elementwise]:
+    """One a layer; of one parameter an affine one and a spline, since nothing but affine maps would be a Gaussian."""
+    enough_layers(layers, least)
+    maps: list[Elementwise] = [Affine() for _ in range(layers)]
+    return [*maps[:1], Spline()] if features == 1 else maps
 
 
 def enough_layers(layers: int, least: int) -> None:

@@ -157,8 +157,8 @@ def _both_suites(path: Path) -> None:
 def _posterior(work: Path, command: str, seed: int, options: list[str]) -> Posterior:
     name = command.removeprefix("train-")
     model, drawn = work / f"{name}.{seed}.h5", work / f"{name}.{seed}.posterior.h5"
-    _cosmoinfer(command, CATALOG, "-o", model, "--split-seed", seed, "--quiet", *options)
-    _cosmoinfer("sample", model, CATALOG, "-o", drawn, "--quiet")
+    _cosmoinfer(command, CATALOG, "-o", model, "--split-seed", seed, "--quiet", "--threads", 1, *options)
+    _cosmoinfer("sample", model, CATALOG, "-o", drawn, "--quiet", "--threads", 1)
     return cosmoinfer.read_posterior(drawn)
 
 

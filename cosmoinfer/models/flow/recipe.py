@@ -115,7 +115,7 @@ def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackR
     """What is mixed for so many training rows of vectors when nothing is said, as the validation rows weigh it.
 
     A cautious NSF, narrow and with dropout, on the data as they are, and a precise one without dropout behind an MLP:
-    the first is for noisy data and many parameters, the second for sharp posteriors. Below 1,000 rows a MAF beside them.
+    the first is for noisy data and many parameters, the second for sharp posteriors. Below 1,000 rows a MAF too.
 
     Nats short of the exact posterior, five members of each alone, probit, on rows that no benchmark scores: of a linear
     Gaussian in a box with ten parameters, two moons, the narrow ridge and power spectra, at 900 training rows (233
@@ -133,7 +133,7 @@ def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackR
     cautious = replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2))
     network = tuple(default_network(shape) for shape in shapes)
     precise = replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=50), embedding=network)
-    return [maf, cautious, precise] if rows < FEW_ROWS else [cautious, precise]
+    return [maf, cautious, precise] if rows < FEW_ROWS else [precise, cautious]  # the first is the pilot of supports
 
 
 def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> StackRecipe:
