@@ -17,6 +17,7 @@ from cosmoinfer.parameters import ROUNDING, Parameters
 from cosmoinfer.posterior import Posterior
 
 LEAST_MASS = 0.01  # of a normal prior that must lie inside the box
+LEAST_WORTH = 3.0  # draws; fewer say nothing of a width
 
 
 # ------------------------------------------------------------------------------------------------ another prior
@@ -88,6 +89,11 @@ class Prior:
             )
 
 
+def _worth(log_weights: np.ndarray, samples: np.ndarray) -> float:
+    """How many draws they are worth; none where all weights are zero."""
+    return effective(Importance.of(log_weights).weights, samples) if np.isfinite(log_weights).any() else 0.0
+
+
 _FORMS = {"uniform": "low:high", "log-uniform": "low:high", "normal": "mean:std"}
 
 
@@ -116,12 +122,12 @@ def reweight(
         raise UserError(f"--draws: expected 1 to {samples.shape[1]}, as many as the posterior has, found {draws}")
     ratio = _log_ratio(posterior.parameters, parameters)
     log_weights = [ratio(row) for row in samples]
-    covered = np.array([np.isfinite(row).any() for row in log_weights])
+    covered = np.array([_worth(row, drawn) >= LEAST_WORTH for row, drawn in zip(log_weights, samples, strict=True)])
     if not covered.all() and not (skip_failed and covered.any()):
         raise UserError(
-            f"the new prior holds no draw of {int((~covered).sum())} observations (row "
-            f"{listed(posterior.index[~covered])}); more draws (sample --draws) may reach it, --skip-failed leaves "
-            "them out"
+            f"under the new prior fewer than {LEAST_WORTH:g} draws are left of {int((~covered).sum())} observations "
+            f"(row {listed(posterior.index[~covered])}); more draws (sample --draws) may reach it, --skip-failed "
+            "leaves them out"
         )
     keep = np.flatnonzero(covered)
     rows = [

@@ -24,6 +24,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def test_a_catalog_in_the_place_of_a_model_is_called_one(folder: Path) -> None:
+    assert "is a catalog; the model comes first" in refused("evaluate", folder / "one.h5", folder / "other.h5")
+
+
 def test_a_warm_start_keeps_the_noise_and_the_code_of_its_ancestor(folder: Path) -> None:
     ancestor, heir = folder / "ancestor.h5", folder / "heir.h5"
     done("train-flow", folder / "one.h5", "-o", ancestor, *FLOW, "--compress", "pca:3", "--noise", folder / "cov.npy")

@@ -374,6 +374,15 @@ def test_an_observed_set(folder: Path):
     done("inspect", folder / "sets.h5")
 
 
+def test_a_product_of_observations_without_parameters(folder: Path):
+    """What the option is for; a MAF has no network call of no points."""
+    which = ["--rows-per-simulation", "3", "--draws", "20", "--threads", "1", "--combine", "product", "--json"]
+    told = json.loads(done("sample", folder / "rows.h5", folder / "observed.h5", "-o", folder / "q.h5", *which))
+    assert told["rows"] == 1 and told["ess"]["lowest"] > 0 and 0 <= told["agreement"]["lowest"] <= 1
+    with h5py.File(folder / "q.h5") as file:
+        assert file["samples"].shape == (1, 20, 2) and "log_prob_truth" not in file
+
+
 def test_what_cannot_be_combined(folder: Path, tmp_path: Path):
     sims, rows, of_sets = folder / "sims.h5", folder / "rows.h5", folder / "sets.h5"
     out = ["-o", tmp_path / "x.h5"]

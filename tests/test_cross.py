@@ -13,7 +13,7 @@ from cosmoinfer import catalog as catalogs
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.catalog.suites import check_agreement, joined, of_suite, suite_names
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import transfer
+from cosmoinfer.metrics import evaluate, transfer
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.command_line import done, refused, write
@@ -46,7 +46,7 @@ def test_home_is_good_and_elsewhere_is_biased(crossed: tuple[Path, list[object],
         assert file.attrs["kind"] == "cross"
         trained, tested = file["trained"].asstr()[()].tolist(), file["suites"].asstr()[()].tolist()
         r2, coverage = file["parameters/r2"][()], file["parameters/coverage_68"][()]
-        gain, flagged = file["joint/log_prob_gain"][()], file["joint/ood_flagged"][()]
+        gain, flagged = file["joint/log_prob_gain"][()], file["joint/ood"][()]
     assert trained == ["A", "B", "C", "all but A", "all but B", "all but C"] and tested == ["A", "B", "C"]
     home, away = np.eye(3, dtype=bool), np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)
     value = r2[:3, :, :, 0]
@@ -187,7 +187,7 @@ def document(r2: float, gain: float, joint: str = "calibrated within errors", fl
         return {"value": value, "low": value - 0.1, "high": value + 0.1}
 
     metrics = {"parameters": {"r2": {"a": entry(r2), "b": entry(0.0)}, "coverage_68": {"a": entry(1), "b": entry(1)}}}
-    metrics["joint"] = {"log_prob_gain": entry(gain)} | ({} if flagged is None else {"ood_flagged": entry(flagged)})
+    metrics["joint"] = {"log_prob_gain": entry(gain)} | ({} if flagged is None else {"ood": entry(flagged)})
     return {"verdict": {"joint": joint, "parameters": {"a": "", "b": ""}}, "metrics": metrics}
 
 
@@ -207,7 +207,7 @@ def test_words_compare_with_home() -> None:
     )
     assert "a R2 0.90 -> 0.20; 3.00 -> 1.00 nats" in transfer.words("all but S", "S", found)
     gathered = transfer.gather(["T", "S"], found)
-    flags = transfer.matrix(gathered, "joint", "ood_flagged")
+    flags = transfer.matrix(gathered, "joint", "ood")
     assert flags.shape == (3, 2, 3) and flags[0, 1].tolist() == pytest.approx([0.48, 0.38, 0.58])
     assert np.isnan(flags).sum() == 15  # not tested, or not flagged at all
 
@@ -218,6 +218,12 @@ def test_flags_are_counted_beyond_the_95th_percentile() -> None:
     index, part, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
     ood = np.where(index < 10, 99.0, 95.0)
     posterior = Posterior(known, index, index.astype(str), part, truth, mean=truth, ood=ood)
-    flagged = transfer.measure(posterior)["metrics"]["joint"]["ood_flagged"]
+    flagged = evaluate(posterior)["metrics"]["joint"]["ood"]
     assert flagged["value"] == 0.25 and flagged["low"] < 0.25 < flagged["high"]
-    assert "ood_flagged" not in transfer.measure(replace(posterior, ood=None))["metrics"]["joint"]
+    assert "ood" not in evaluate(replace(posterior, ood=None))["metrics"]["joint"]
+
+
+def test_one_error_below_the_prior_is_no_finding() -> None:
+    near = {**document(0.6, 2.0)}
+    near["metrics"]["parameters"]["r2"]["a"] = {"value": -0.06, "low": -0.12, "high": -0.01}
+    assert "worse" not in transfer.words("T", "S", {("T", "S"): near, ("T", "T"): document(0.9, 3.0)})

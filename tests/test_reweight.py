@@ -175,8 +175,11 @@ def test_a_prior_is_given_once_and_replaces_one_that_is_known():
 def test_what_the_draws_do_not_cover():
     narrow = under("a=uniform:2.4:5")  # five sigma from the first row
     assert (exact(300).samples[0, :, 0] < 2.4).all()
-    with pytest.raises(UserError, match=r"holds no draw of .* observations"):
+    with pytest.raises(UserError, match=r"fewer than 3 draws are left of .* observations"):
         reweight(exact(300), narrow)
+    far = under("a=normal:3:0.01")  # whose last draw would stand for all
+    with pytest.raises(UserError, match=r"fewer than 3 draws are left"):
+        reweight(exact(300), far)
     some = replace(exact(300), samples=exact(300).samples + np.array([[[0, 0]], [[0, 0]], [[2, 0]]]))
     assert reweight(some, narrow, skip_failed=True).index.tolist() == [12]
     with pytest.raises(UserError, match="points and no draws"):

@@ -173,10 +173,10 @@ def _draw(terminal: Terminal, model: Path, suite: Suite, drawing: How, output: P
 
 
 def _measure(suites: list[str], drawn: Mapping[tuple[str, str], Path], seed: int) -> dict[str, Any]:
-    from cosmoinfer import posterior
+    from cosmoinfer import metrics, posterior
     from cosmoinfer.metrics import transfer
 
-    found = {pair: transfer.measure(posterior.read(path), seed) for pair, path in drawn.items()}
+    found = {pair: metrics.evaluate(posterior.read(path), seed) for pair, path in drawn.items()}
     return transfer.gather(suites, found)
 
 

@@ -67,7 +67,9 @@ def evaluate(
     terminal = Terminal(say.json, say.quiet)
     output = output or file.with_name(f"{file.stem}.metrics.h5")
     how = How(reading, run, part, rows, draws, skip_failed, recalibrate=recalibrate)
-    if storage.kind_of(file) == "model":
+    if (kind := storage.kind_of(file)) in (None, "catalog"):
+        raise UserError(f"{file}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {file}")
+    if kind == "model":
         case = _model(file, catalog, how, terminal)
     else:
         if catalog is not None and (against is None or storage.kind_of(against) != "model"):

@@ -186,10 +186,13 @@ class Task:
 
 def _document(drawn: "Posterior") -> dict[str, Any]:
     """What a script wants to know of a posterior: how many observations are odd, and the temperature."""
+    told: dict[str, Any] = {"temperature": drawn.temperature}
+    if drawn.ess is not None and drawn.agreement is not None:
+        told |= {"ess": {"lowest": float(drawn.ess.min())}, "agreement": {"lowest": float(drawn.agreement.min())}}
     if drawn.ood is None:
-        return {"ood": None, "temperature": drawn.temperature}
+        return told | {"ood": None}
     above = {f"above_{level}": int((drawn.ood > level).sum()) for level in (95, 99)}
-    return {"ood": {**above, "set_p": drawn.ood_set_p}, "temperature": drawn.temperature}
+    return told | {"ood": {**above, "set_p": drawn.ood_set_p}}
 
 
 def _tell_odd(terminal: Terminal, frame: "Frame", drawn: "Posterior") -> None:

@@ -52,6 +52,8 @@ def simulate(
     output = output or Path(f"{problem}.h5")
     simulator = with_settings(problem, settings or ())
     record = simulated(simulator, problem, rows, rows_per_simulation, seed)
+    if truth:
+        _check_truth(record.arrays["simulation"], splitting, draws)
     if not inputs.stands(output, "catalog", record.meta, terminal, say.force):
         storage.write(output, record, say.force)
     told = f"{output}: {rows} rows of {problem}" + _limits(simulator)
@@ -107,7 +109,9 @@ def simulated(simulator: "Simulator", problem: str, rows: int, each: int, seed: 
 
     if each < 1:
         raise UserError(f"--rows-per-simulation: expected at least 1, found {each}")
-    if rows < 1 or rows % each:
+    if rows < 1:
+        raise UserError(f"--rows: expected at least 1, found {rows}")
+    if rows % each:
         raise UserError(f"--rows: expected a multiple of {each}, the rows of a simulation, found {rows}")
     made = simulator.simulate(rows // each, seed, each)
     settings = {
@@ -127,6 +131,18 @@ def simulated(simulator: "Simulator", problem: str, rows: int, each: int, seed: 
     return Record("catalog", inputs.record("simulate", settings, {}), arrays, attributes)
 
 
+def _check_truth(simulation: "np.ndarray", splitting: SplitOptions, draws: int) -> None:
+    """Before a catalog is written whose exact posterior then is not."""
+    from cosmoinfer import split as splits
+    from cosmoinfer.errors import UserError
+
+    if draws < 1:
+        raise UserError(f"--draws: expected at least 1, found {draws}")
+    if splitting.split_file is None:
+        fractions = splitting.fractions or splits.FRACTIONS
+        splits.by_hash(simulation.astype(str), fractions, splitting.split_seed).complete()
+
+
 def _write_truth(
     simulator: "Simulator",
     sims: "Catalog",
@@ -141,10 +157,7 @@ def _write_truth(
     from cosmoinfer import posterior
     from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs
-    from cosmoinfer.errors import UserError
 
-    if draws < 1:
-        raise UserError(f"--draws: expected at least 1, found {draws}")
     split = inputs.choose_split(sims, splitting)
     rows = split.rows(sims.simulation, "test")
     fingerprints = {"catalog": sims.fingerprint, "split": splits.fingerprint(split)}

@@ -76,8 +76,13 @@ class Mean(Metric):
     def _measure(self, evidence: Evidence) -> list[Entry]:
         terms = np.asarray(self.terms(evidence), dtype=np.float64).reshape(len(evidence.posterior), -1)
         reasons = [not_finite(evidence, column, self.why) for column in terms.T]
+        lowest, highest = terms.min(axis=0), terms.max(axis=0)  # which a mean does not leave, whatever rounding says
+
+        def mean(weights: np.ndarray) -> np.ndarray:
+            return self.finish(np.clip(weights @ terms, lowest, highest))
+
         value = self.finish(terms.mean(axis=0))  # not through the weights: a share of 68 in 100 is 0.68 to the last bit
-        return _with_intervals(evidence, value, lambda weights: self.finish(weights @ terms), reasons)
+        return _with_intervals(evidence, value, mean, reasons)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ def _panels(document: Mapping[str, Any]) -> list[Panel]:
     names = [plain(name) for name in document["parameters"]]
     panels = [Panel(f"R2, {name}", r2[:, :, number], 0.0, 1.0) for number, name in enumerate(names)]
     panels += [Panel(f"coverage_68, {name}", coverage[:, :, number], 0.68, 0.32) for number, name in enumerate(names)]
-    gain, flagged = (matrix(document, JOINT, metric)[..., 0] for metric in ("log_prob_gain", "ood_flagged"))
+    gain, flagged = (matrix(document, JOINT, metric)[..., 0] for metric in ("log_prob_gain", "ood"))
     if np.isfinite(gain).any():
         panels.append(Panel("nats over the prior", gain, 0.0, float(np.nanmax(np.abs(np.diag(gain))))))
     if np.isfinite(flagged).any():

@@ -79,11 +79,12 @@ def multiply(
     found, theta = Importance.of(log_weights), target.theta(z)
     ess = effective(found.weights)
     chosen = found.resample(draws, generator)
+    at_points = target.log_ratio(at).sum(axis=0) + parameters.log_prior(at).sum(axis=-1) if len(at) else np.zeros(0)
     log_prob = log_target - _log_normal(z) + parameters.log_prior(theta).sum(axis=-1) - found.log_mean
     return Product(
         theta[chosen],
         log_prob[chosen],
-        target.log_ratio(at).sum(axis=0) + parameters.log_prior(at).sum(axis=-1) - found.log_mean,
+        at_points - found.log_mean,
         found.mean(theta),
         found.std(theta),
         found.log_mean_error(ess),
