@@ -62,7 +62,9 @@ class Judged:
 
 # A right posterior fails any of these in about 2 % of all cases together, however many rows there are: three p-values
 # of one in a thousand and one, corrected over all parameters, of one in a hundred; what is no p-value must be beyond
-# its limit by three errors. (A posterior that returns the prior may be right; there is nothing in it to go on with.)
+# its limit by three errors. Resampled p-values end at 1 / 1001: with several rows a simulation and more than ten
+# parameters, sbc_p_holm cannot reach its limit, and the joint ones have to. (A posterior that returns the prior may be
+# right; there is nothing in it to go on with.)
 GATES: tuple[Gate, ...] = (
     Gate("log_prob<-1e300", "a truth is given no density at all", must_be=True),
     Gate("log_prob_gain<0 by 3", "the truths are less probable than under the prior"),
