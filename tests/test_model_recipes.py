@@ -24,7 +24,7 @@ def test_an_unknown_setting_lists_those_that_there_are():
     with pytest.raises(UserError, match=r"training has no --batch-sise; it has --epochs, --batch-size"):
         override(Training(), {"batch_sise": 3}, "training")
     with pytest.raises(UserError, match=r"no embedding to set"):
-        flow_recipe({"embedding_layers": 3}, 100, [(3,)])
+        flow_recipe({"flow": "maf", "embedding_layers": 3}, 100, [(3,)])
 
 
 @pytest.mark.parametrize(

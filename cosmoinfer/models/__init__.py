@@ -36,8 +36,15 @@ def read(path: Path, device: torch.device | None = None) -> Model:
 def histories(model: Model) -> dict[str, History]:
     """The learning curves of each stack, by the name of what was trained."""
     stacks: tuple[Stack[Any], ...] = model.stacks
-    names = [stack.config.get("flow", model.kind) for stack in stacks]
-    return {f"{stack.members} x {name}": stack.history for name, stack in zip(names, stacks, strict=True)}
+    names = [_called(stack, model.kind) for stack in stacks]
+    told = [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return {name: stack.history for name, stack in zip(told, stacks, strict=True)}
+
+
+def _called(stack: Stack[Any], kind: str) -> str:
+    networks = dict.fromkeys(name for name, _ in stack.config.get("embedding", ()) if name != "none")
+    behind = f" behind {', '.join(networks)}" if networks else ""
+    return f"{stack.members} x {stack.config.get('flow', kind)}{behind}"
 
 
 def _pack(model: Model, prefix: str) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
