@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FEWEST = 100  # effective draws, below which a warning is due: they know a mean to a tenth of a standard deviation
+
 
 @dataclass(frozen=True)
 class Importance:

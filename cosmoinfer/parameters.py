@@ -94,6 +94,18 @@ class Parameters:
             tuple(self.labels[column] for column in columns),
         )
 
+    def joined(self, other: "Parameters") -> "Parameters":
+        """These, then the other's."""
+        return Parameters(
+            (*self.names, *other.names),
+            np.concatenate([self.low, other.low]),
+            np.concatenate([self.high, other.high]),
+            (*self.prior, *other.prior),
+            np.concatenate([self.mean, other.mean]),
+            np.concatenate([self.std, other.std]),
+            (*self.labels, *other.labels),
+        )
+
     def columns(self, names: Sequence[str]) -> list[int]:
         """Where these names stand."""
         unknown = [name for name in names if name not in self.names]

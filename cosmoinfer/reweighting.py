@@ -89,9 +89,12 @@ class Prior:
             )
 
 
-def _worth(log_weights: np.ndarray, samples: np.ndarray) -> float:
-    """How many draws they are worth; none where all weights are zero."""
-    return effective(Importance.of(log_weights).weights, samples) if np.isfinite(log_weights).any() else 0.0
+def _weighted(log_weights: np.ndarray, samples: np.ndarray) -> tuple[Importance, float]:
+    """The weights, and how many draws they are worth: none where all are zero."""
+    if not np.isfinite(log_weights).any():
+        return Importance(np.zeros(len(log_weights)), -np.inf), 0.0
+    found = Importance.of(log_weights)
+    return found, effective(found.weights, samples)
 
 
 _FORMS = {"uniform": "low:high", "log-uniform": "low:high", "normal": "mean:std"}
@@ -122,7 +125,8 @@ def reweight(
         raise UserError(f"--draws: expected 1 to {samples.shape[1]}, as many as the posterior has, found {draws}")
     ratio = _log_ratio(posterior.parameters, parameters)
     log_weights = [ratio(row) for row in samples]
-    covered = np.array([_worth(row, drawn) >= LEAST_WORTH for row, drawn in zip(log_weights, samples, strict=True)])
+    found = [_weighted(row, drawn) for row, drawn in zip(log_weights, samples, strict=True)]
+    covered = np.array([ess >= LEAST_WORTH for _, ess in found])
     if not covered.all() and not (skip_failed and covered.any()):
         raise UserError(
             f"under the new prior fewer than {LEAST_WORTH:g} draws are left of {int((~covered).sum())} observations "
@@ -131,7 +135,9 @@ def reweight(
         )
     keep = np.flatnonzero(covered)
     rows = [
-        _reweighted(samples[n], log_prob[n], log_weights[n], draws, seeding.generator(seed, "reweight", index))
+        _reweighted(
+            samples[n], log_prob[n] + log_weights[n], *found[n], draws, seeding.generator(seed, "reweight", index)
+        )
         for n, index in zip(keep, posterior.index[keep].tolist(), strict=True)
     ]
     kept = posterior.take(keep)
@@ -168,14 +174,18 @@ class _Row:
 
 
 def _reweighted(
-    samples: np.ndarray, log_prob: np.ndarray, log_weights: np.ndarray, draws: int, generator: np.random.Generator
+    samples: np.ndarray,
+    log_product: np.ndarray,
+    found: Importance,
+    ess: float,
+    draws: int,
+    generator: np.random.Generator,
 ) -> _Row:
-    found = Importance.of(log_weights)
-    ess = effective(found.weights, samples)
+    """log_product: (S,) log q + log w of the draws."""
     chosen = found.resample(draws, generator)
     return _Row(
         samples[chosen],
-        (log_prob + log_weights - found.log_mean)[chosen],
+        (log_product - found.log_mean)[chosen],
         found.mean(samples),
         found.std(samples),
         found.log_mean,
@@ -251,7 +261,7 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
         known = getattr(posterior, key)
         if known is not None:
             added[key] = np.concatenate([known, column[:, None]], axis=1)
-    parameters = _joined(posterior.parameters, Parameters.of([name]))
+    parameters = posterior.parameters.joined(Parameters.of([name]))
     return replace(posterior, parameters=parameters, derived=(*posterior.derived, name), **added)
 
 
@@ -263,15 +273,3 @@ def _check_finite(name: str, key: str, values: np.ndarray, index: np.ndarray) ->
             f"--derive {name}: has no finite value for {int(bad.sum())} of {bad.size} {what} "
             f"(row {listed(index[bad.any(axis=1)])})"
         )
-
-
-def _joined(one: Parameters, other: Parameters) -> Parameters:
-    return Parameters(
-        (*one.names, *other.names),
-        np.concatenate([one.low, other.low]),
-        np.concatenate([one.high, other.high]),
-        (*one.prior, *other.prior),
-        np.concatenate([one.mean, other.mean]),
-        np.concatenate([one.std, other.std]),
-        (*one.labels, *other.labels),
-    )

@@ -6,6 +6,11 @@ A ridge regression can read them, where it can make nothing of pixels. Of what t
 import numpy as np
 
 
+def features(data: np.ndarray) -> np.ndarray:
+    """Of one summary: a vector as it is, what has axes by its power on successive scales; (n, ...) -> (n, F)."""
+    return np.asarray(data if data.ndim == 2 else power_by_scale(data), np.float64)
+
+
 def power_by_scale(data: np.ndarray) -> np.ndarray:
     """Mean and log variance a channel, at the full resolution and after each pooling by two: (n, C, ...) -> (n, F)."""
     found = [data.reshape(*data.shape[:2], -1).mean(axis=2)]

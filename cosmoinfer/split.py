@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer import storage
+from cosmoinfer import seeding, storage
 from cosmoinfer.errors import UserError, listed
 
 PARTS = ("train", "validation", "test")
@@ -100,6 +100,21 @@ def write(path: Path, split: Split, meta: dict[str, Any], force: bool = False) -
 def read(path: Path) -> Split:
     arrays = storage.read(path, "split").arrays
     return Split(arrays["simulation"].astype(str), arrays["part"])
+
+
+def nested(parts: Split, size: int) -> Split:
+    """So many training simulations, validation in proportion, and all of the test; the rest belongs to no part.
+
+    Picked by a hash of their ids: a smaller subset lies inside a larger one, whatever the order of the rows.
+    """
+    train, validation, _ = parts.sizes
+    counts = {0: size, 1: max(2, round(validation * size / train))}
+    keep = parts.part == 2
+    for part, count in counts.items():
+        where = np.flatnonzero(parts.part == part)
+        order = np.argsort([seeding.number(0, "nested", one) for one in parts.simulation[where].tolist()])
+        keep[where[order[:count]]] = True
+    return Split(parts.simulation[keep], parts.part[keep])
 
 
 def fingerprint(split: Split) -> str:

@@ -24,6 +24,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def go_on(folder: Path, ancestor: Path, heir: Path) -> None:
+    """From the weights of the ancestor, on the other catalog."""
+    options = ("--support", "probit", "--epochs", 1, *QUICK[4:])
+    done("train-flow", folder / "other.h5", "-o", heir, "--init", ancestor, *options)
+
+
 def test_a_catalog_in_the_place_of_a_model_is_called_one(folder: Path) -> None:
     assert "is a catalog; the model comes first" in refused("evaluate", folder / "one.h5", folder / "other.h5")
 
@@ -31,19 +37,7 @@ def test_a_catalog_in_the_place_of_a_model_is_called_one(folder: Path) -> None:
 def test_a_warm_start_keeps_the_noise_and_the_code_of_its_ancestor(folder: Path) -> None:
     ancestor, heir = folder / "ancestor.h5", folder / "heir.h5"
     done("train-flow", folder / "one.h5", "-o", ancestor, *FLOW, "--compress", "pca:3", "--noise", folder / "cov.npy")
-    done(
-        "train-flow",
-        folder / "other.h5",
-        "-o",
-        heir,
-        "--init",
-        ancestor,
-        "--support",
-        "probit",
-        "--epochs",
-        1,
-        *QUICK[4:],
-    )
+    go_on(folder, ancestor, heir)
     old, new = models.read(ancestor).frame, models.read(heir).frame
     np.testing.assert_array_equal(new.noise.root, old.noise.root)
     rows = np.random.default_rng(0).standard_normal((5, *old.inputs[0].shape))
@@ -55,19 +49,7 @@ def test_a_warm_start_keeps_the_noise_and_the_code_of_its_ancestor(folder: Path)
 def test_the_validation_rows_of_an_ancestor_are_no_test_rows(folder: Path) -> None:
     ancestor, heir = folder / "first.h5", folder / "second.h5"
     done("train-flow", folder / "one.h5", "-o", ancestor, *FLOW)
-    done(
-        "train-flow",
-        folder / "other.h5",
-        "-o",
-        heir,
-        "--init",
-        ancestor,
-        "--support",
-        "probit",
-        "--epochs",
-        1,
-        *QUICK[4:],
-    )
+    go_on(folder, ancestor, heir)
     frame = models.read(ancestor).frame
     assert len(models.read(heir).frame.judged) > len(frame.judged)
     assert "chosen by" in refused("evaluate", heir, folder / "one.h5", "-o", folder / "no.h5", "--threads", 1)

@@ -17,7 +17,6 @@ from cosmoinfer.metrics.learning_curve import (
     check_sizes,
     default_sizes,
     measure,
-    nested,
 )
 from cosmoinfer.metrics.scaling_law import (
     ALPHA,
@@ -28,7 +27,7 @@ from cosmoinfer.metrics.scaling_law import (
     covariance_of_differences,
     fit,
 )
-from cosmoinfer.split import by_hash
+from cosmoinfer.split import by_hash, nested
 from tests.command_line import call, done, linear, refused, write
 
 SIZES = np.array([500, 1000, 2000, 4000])

@@ -81,7 +81,9 @@ def cross(
         document = _measure(list(suites), drawn, run.seed)
         transfer.write(output, document, meta, say.force)
     if figures is not None:
-        _picture(document, figures, terminal)
+        from cosmoinfer import plots
+
+        inputs.picture(lambda: plots.cross(document), figures / "cross.png", terminal)
     _tell(terminal, document)
 
 
@@ -178,16 +180,6 @@ def _measure(suites: list[str], drawn: Mapping[tuple[str, str], Path], seed: int
 
     found = {pair: metrics.evaluate(posterior.read(path), seed) for pair, path in drawn.items()}
     return transfer.gather(suites, found)
-
-
-def _picture(document: dict[str, Any], folder: Path, terminal: Terminal) -> None:
-    from cosmoinfer import plots
-    from cosmoinfer.cli import inputs
-
-    inputs.make_folder(folder)
-    path = folder / "cross.png"
-    plots.save(lambda: plots.cross(document), path)
-    terminal.say(f"{folder}: {path.name}")
 
 
 def _tell(terminal: Terminal, document: dict[str, Any]) -> None:

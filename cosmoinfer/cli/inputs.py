@@ -1,6 +1,6 @@
 """What commands read, and whether their output stands there already."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,15 @@ def counts(option: str, text: str) -> tuple[int, ...]:
     if not all(word.isdecimal() and int(word) > 0 for word in words):
         raise UserError(f"{option}: expected positive whole numbers, as 500,1000,2000, found {text!r}")
     return tuple(int(word) for word in words)
+
+
+def picture(plot: Callable[[], Any], path: Path, terminal: Terminal) -> None:
+    """One figure, into a folder that is made."""
+    from cosmoinfer import plots
+
+    make_folder(path.parent)
+    plots.save(plot, path)
+    terminal.say(f"{path.parent}: {path.name}")
 
 
 def record(command: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:

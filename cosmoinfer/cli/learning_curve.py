@@ -57,6 +57,7 @@ def learning_curve(
     Example: cosmoinfer learning-curve sample_data/power_spectra.h5 --predict 16000
     """
     from cosmoinfer import hardware, storage
+    from cosmoinfer import split as splits
     from cosmoinfer.cli import inputs, train_flow
     from cosmoinfer.metrics import learning_curve as curves
 
@@ -71,7 +72,7 @@ def learning_curve(
         inputs.counts("--sizes", sizes) if sizes else curves.default_sizes(all_of_them), all_of_them
     )
     folder = inputs.folder_of(output)
-    subsets = {size: curves.nested(parts, size) for size in wanted}
+    subsets = {size: splits.nested(parts, size) for size in wanted}
     options, others = given(flow, network, intake, training), train_flow.Others(intake.noise)
     models = {size: folder / f"{size}.flow.h5" for size in wanted}
     device = hardware.prepare(run.device, run.threads)
@@ -88,7 +89,9 @@ def learning_curve(
         document = curves.measure(curve, elsewhere, run.seed)
         curves.write(output, curve, document, meta, say.force)
     if figures is not None:
-        _picture(document, figures, terminal)
+        from cosmoinfer import plots
+
+        inputs.picture(lambda: plots.learning_curve(document), figures / "learning_curve.png", terminal)
     _tell(terminal, document)
 
 
@@ -114,16 +117,6 @@ def _score(
         found.append(flow.log_prob(sims, test, theta[test], COMPARING_DRAWS, run.seed))
     validation = np.array([subset.sizes[1] for subset in subsets.values()])
     return LearningCurve(np.array([*models]), validation, np.stack(found), sims.simulation[test], sims.index[test])
-
-
-def _picture(document: dict[str, Any], folder: Path, terminal: Terminal) -> None:
-    from cosmoinfer import plots
-    from cosmoinfer.cli import inputs
-
-    inputs.make_folder(folder)
-    path = folder / "learning_curve.png"
-    plots.save(lambda: plots.learning_curve(document), path)
-    terminal.say(f"{folder}: {path.name}")
 
 
 def _tell(terminal: Terminal, document: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosmoinfer.cli.options import Output, SayOptions
-from cosmoinfer.cli.sample import FEWEST, SkipFailed
+from cosmoinfer.cli.sample import SkipFailed
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def _tell(terminal: Terminal, output: Path, made: "Posterior", left_out: list[in
 
     assert made.samples is not None
     if left_out:
-        terminal.say(f"left out, no draw lies under the new prior: row {listed(left_out)}")
+        terminal.say(f"left out, too few draws lie under the new prior: row {listed(left_out)}")
     told = f"{output}: {len(made)} rows, {made.samples.shape[1]} draws of {', '.join(made.parameters.names)}"
     document = {"output": str(output), "rows": len(made), "draws": made.samples.shape[1], "left_out": left_out}
     if made.ess is not None and made.reweighted:
-        told += f"; {tell_effective(terminal, made, 'the new prior is narrow, or lies where few draws are')}"
+        told += f"; {_tell_effective(terminal, made)}"
         document["ess"] = made.ess.tolist()
         if made.truth is not None:
             terminal.say("simulations from the old prior are no fair test of these posteriors: their truths follow it")
@@ -83,11 +83,12 @@ def _tell(terminal: Terminal, output: Path, made: "Posterior", left_out: list[in
     terminal.document(document)
 
 
-def tell_effective(terminal: Terminal, made: "Posterior", why: str) -> str:
+def _tell_effective(terminal: Terminal, made: "Posterior") -> str:
     """The effective number of draws in words; a warning where it is small."""
     import numpy as np
 
     from cosmoinfer.errors import listed
+    from cosmoinfer.importance import FEWEST
 
     assert made.ess is not None
     few = made.ess < FEWEST
@@ -95,6 +96,7 @@ def tell_effective(terminal: Terminal, made: "Posterior", why: str) -> str:
     if few.any():
         terminal.warn(
             f"{int(few.sum())} of {len(made)} posteriors are worth less than {FEWEST} draws "
-            f"(row {listed(made.index[few])}): {why}; draw more (--draws), or train with that prior"
+            f"(row {listed(made.index[few])}): the new prior is narrow, or lies where few draws are; draw more "
+            "(--draws), or train with that prior"
         )
     return f"worth {np.median(made.ess):.0f} draws each, the worst (row {made.index[worst]}) {made.ess[worst]:.0f}"

@@ -9,7 +9,6 @@ import typer
 from cosmoinfer.cli.options import Output, ReadingOptions, RunOptions, SayOptions
 from cosmoinfer.cli.terminal import Terminal
 
-FEWEST = 100  # effective draws, below which a warning is due: they know a mean to a tenth of a standard deviation
 ODD_SET = 0.01  # chance, below which a set of observations is unlike the validation rows
 APART = 1e-3  # chance, below which single posteriors of one universe do not agree
 
@@ -244,6 +243,7 @@ def _check_combine(combine: str, path: Path, model: Any) -> None:
 def _tell_combined(terminal: Terminal, drawn: "Posterior") -> None:
     """What a product is worth, and whether its factors agree."""
     from cosmoinfer.errors import listed
+    from cosmoinfer.importance import FEWEST
     from cosmoinfer.models.flow.product import piled_up
 
     assert drawn.ess is not None and drawn.agreement is not None

@@ -7,26 +7,26 @@ import numpy as np
 
 from cosmoinfer.metrics.bootstrap import weighted_median
 from cosmoinfer.metrics.evidence import Evidence
-from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Statistic
+from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Statistic, there
 
 
 def shift(evidence: Evidence) -> np.ndarray:
     """(mu - mu_other) / sigma_other a row, (n, P)."""
     assert evidence.mean is not None
-    return (evidence.mean - _there(evidence.other_mean)) / _there(evidence.other_std)
+    return (evidence.mean - there(evidence.other_mean)) / there(evidence.other_std)
 
 
 def width_ratio(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
     """Median over rows of sigma / sigma_other: (B, P)."""
     assert evidence.std is not None
-    ratio = evidence.std / _there(evidence.other_std)
+    ratio = evidence.std / there(evidence.other_std)
     return np.stack([weighted_median(column, weights) for column in ratio.T], axis=-1)
 
 
 def log_ratio(evidence: Evidence) -> np.ndarray:
     """log q(t|x) - log q_other(t|x) a row, (n,): plus where this posterior gives the truth the higher density."""
     assert evidence.log_prob_truth is not None
-    return evidence.log_prob_truth - _there(evidence.other_log_prob_truth)
+    return evidence.log_prob_truth - there(evidence.other_log_prob_truth)
 
 
 def accuracy(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
@@ -44,15 +44,10 @@ def fisher_loss(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
     """
     assert evidence.covariance is not None
     (sign, log_volume), (definite, information) = (
-        np.linalg.slogdet(matrix) for matrix in (evidence.covariance, _there(evidence.other_fisher))
+        np.linalg.slogdet(matrix) for matrix in (evidence.covariance, there(evidence.other_fisher))
     )
     loss = np.where((sign > 0) & (definite > 0), (log_volume + information) / 2, np.nan)
     return weighted_median(loss, weights)
-
-
-def _there(values: np.ndarray | None) -> np.ndarray:
-    assert values is not None
-    return values
 
 
 _SHIFT = ("mean", "other_mean", "other_std")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer.metrics.evidence import Evidence
-from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Uniformity
+from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Uniformity, there
 
 
 def covered(level: float) -> Callable[[Evidence], np.ndarray]:
@@ -21,7 +21,7 @@ def covered(level: float) -> Callable[[Evidence], np.ndarray]:
     """
 
     def terms(evidence: Evidence) -> np.ndarray:
-        sbc = _there(evidence.sbc)
+        sbc = there(evidence.sbc)
         return np.where(np.isnan(sbc), np.nan, np.abs(sbc - 0.5) <= level / 2)
 
     return terms
@@ -36,12 +36,7 @@ def atc(fractions: np.ndarray) -> np.ndarray:
 
 
 def _sbc(evidence: Evidence) -> np.ndarray:
-    return _there(evidence.sbc)
-
-
-def _there(fractions: np.ndarray | None) -> np.ndarray:
-    assert fractions is not None
-    return fractions
+    return there(evidence.sbc)
 
 
 _BAD_DRAWS = "draws, truth or densities are not finite"
@@ -52,9 +47,9 @@ CALIBRATION: dict[str, Metric] = {
     "coverage_95": Mean(terms=covered(0.95), needs=("sbc",), drawn=True, why=_BAD_DRAWS),
     "sbc_p": Uniformity(fractions=_sbc, needs=("sbc",), drawn=True, why=_BAD_DRAWS),
     "sbc_p_holm": Uniformity(fractions=_sbc, needs=("sbc",), drawn=True, corrected=True, why=_BAD_DRAWS),
-    "tarp_p": Uniformity(fractions=lambda e: _there(e.tarp), needs=("tarp",), **_DISTANCES),
-    "tarp_atc": Mean(terms=lambda e: atc(_there(e.tarp)), needs=("tarp",), **_DISTANCES),
-    "tarp_x_p": Uniformity(fractions=lambda e: _there(e.tarp_x), needs=("tarp_x",), **_DISTANCES),
-    "tarp_x_atc": Mean(terms=lambda e: atc(_there(e.tarp_x)), needs=("tarp_x",), **_DISTANCES),
-    "hpd_p": Uniformity(fractions=lambda e: _there(e.hpd), scope=JOINT, needs=("hpd",), drawn=True, why=_BAD_DRAWS),
+    "tarp_p": Uniformity(fractions=lambda e: there(e.tarp), needs=("tarp",), **_DISTANCES),
+    "tarp_atc": Mean(terms=lambda e: atc(there(e.tarp)), needs=("tarp",), **_DISTANCES),
+    "tarp_x_p": Uniformity(fractions=lambda e: there(e.tarp_x), needs=("tarp_x",), **_DISTANCES),
+    "tarp_x_atc": Mean(terms=lambda e: atc(there(e.tarp_x)), needs=("tarp_x",), **_DISTANCES),
+    "hpd_p": Uniformity(fractions=lambda e: there(e.hpd), scope=JOINT, needs=("hpd",), drawn=True, why=_BAD_DRAWS),
 }

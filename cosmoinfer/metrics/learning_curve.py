@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer import seeding, storage
+from cosmoinfer import storage
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.metrics.bootstrap import Clusters, interval
 from cosmoinfer.metrics.metric import Entry, null
 from cosmoinfer.metrics.scaling_law import ScalingLaw, covariance_of_differences, fit
-from cosmoinfer.split import Split
 
 MOST_SIZES, FEWEST_SIZES = 5, 3  # by default; and of a fit of three unknowns
 SMALL = 200  # simulations: below, a default training learns little that a larger one would repeat
@@ -62,21 +61,6 @@ def check_sizes(sizes: Sequence[int], simulations: int) -> tuple[int, ...]:
     if found[-1] > simulations:
         raise UserError(f"--sizes: {found[-1]} is more than the {simulations} training simulations of this split")
     return found
-
-
-def nested(parts: Split, size: int) -> Split:
-    """So many training simulations, validation in proportion, and all of the test; the rest belongs to no part.
-
-    Picked by a hash of their ids: a smaller subset lies inside a larger one, whatever the order of the rows.
-    """
-    train, validation, _ = parts.sizes
-    counts = {0: size, 1: max(2, round(validation * size / train))}
-    keep = parts.part == 2
-    for part, count in counts.items():
-        where = np.flatnonzero(parts.part == part)
-        order = np.argsort([seeding.number(0, "nested", one) for one in parts.simulation[where].tolist()])
-        keep[where[order[:count]]] = True
-    return Split(parts.simulation[keep], parts.part[keep])
 
 
 def measure(curve: LearningCurve, predict: Sequence[int] = (), seed: int = 0) -> dict[str, Any]:

@@ -157,6 +157,12 @@ def _p_value(p: float, reason: str, evidence: Evidence) -> Entry:
     return {"value": float(p), "low": None, "high": None, "reason": "a p-value has no interval"}
 
 
+def there(values: np.ndarray | None) -> np.ndarray:
+    """What ``needs`` has seen to."""
+    assert values is not None
+    return values
+
+
 def null(reason: str) -> Entry:
     return {"value": None, "low": None, "high": None, "reason": reason}
 

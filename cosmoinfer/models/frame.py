@@ -13,9 +13,10 @@ from cosmoinfer.models.compression import fit_compression
 from cosmoinfer.models.discrepancy import LEAST_OBSERVATIONS
 from cosmoinfer.models.inputs import Input
 from cosmoinfer.models.noise import Noise
-from cosmoinfer.models.novelty import Novelty, features, fit_novelty, gap_counts
+from cosmoinfer.models.novelty import Novelty, fit_novelty, gap_counts
 from cosmoinfer.models.reference import Ridge, fit_ridge
 from cosmoinfer.parameters import Parameters, recognise_log_uniform
+from cosmoinfer.scales import features
 from cosmoinfer.scaling import fit_standardizer
 from cosmoinfer.split import PARTS, Split
 

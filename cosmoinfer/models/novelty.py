@@ -11,7 +11,6 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer.models.discrepancy import Discrepancy, fit_discrepancy
-from cosmoinfer.scales import power_by_scale
 
 MOST_FEATURES = 1000
 MOST_ROWS = 5000  # training rows that one cloud is fitted to
@@ -189,11 +188,6 @@ def fit_novelty(
     _, group, counts = np.unique(validation_simulation, return_inverse=True, return_counts=True)
     order = np.argsort(scores, kind="stable")
     return replace(blank, scores=scores[order], shares=(1 / counts[group])[order], sets=sets)
-
-
-def features(data: np.ndarray) -> np.ndarray:
-    """Of one summary: a vector as it is, what has axes by its power on successive scales; (n, ...) -> (n, F)."""
-    return np.asarray(data if data.ndim == 2 else power_by_scale(data), np.float64)
 
 
 def gap_counts(marks: np.ndarray) -> np.ndarray:

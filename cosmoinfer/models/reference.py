@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosmoinfer.networks.baselines import solve_ridge
-from cosmoinfer.scales import power_by_scale
+from cosmoinfer.scales import features
 
 MOST_FEATURES = 1000
 
@@ -28,6 +28,5 @@ def fit_ridge(data: Sequence[np.ndarray], theta: np.ndarray) -> Ridge:
 
 
 def _features(data: Sequence[np.ndarray]) -> np.ndarray:
-    """Vectors as they are; what has axes by its power on successive scales: (n, F) float64."""
-    found = [one if one.ndim == 2 else power_by_scale(one) for one in data]
-    return np.concatenate(found, axis=1)[:, :MOST_FEATURES].astype(np.float64)
+    """Of all summaries together, (n, F)."""
+    return np.concatenate([features(one) for one in data], axis=1)[:, :MOST_FEATURES]

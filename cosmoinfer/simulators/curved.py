@@ -14,8 +14,20 @@ from cosmoinfer.simulators.simulator import Simulator
 SQUARE = Parameters.of(("theta_1", "theta_2"), (-1.0, -1.0), (1.0, 1.0))
 
 
+class InSquare(Simulator):
+    """Two parameters, uniform on -1..1, seen by a vector."""
+
+    @property
+    def parameters(self) -> Parameters:
+        return SQUARE
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {"kind": "vector"}
+
+
 @dataclass(frozen=True)
-class TwoMoons(Simulator):
+class TwoMoons(InSquare):
     """A posterior of two crescents (Greenberg et al. 2019, arXiv:1905.07488), uniform prior on -1..1.
 
         x = (r cos a + shift, r sin a) + (-|s|, t),   s = (theta_1 + theta_2)/sqrt 2,   t = (theta_2 - theta_1)/sqrt 2,
@@ -28,14 +40,6 @@ class TwoMoons(Simulator):
     radius: float = 0.1
     width: float = 0.01
     shift: float = 0.25
-
-    @property
-    def parameters(self) -> Parameters:
-        return SQUARE
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        return {"kind": "vector"}
 
     def observe(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         s, t = _turned(theta)
@@ -92,7 +96,7 @@ class TwoMoons(Simulator):
 
 
 @dataclass(frozen=True)
-class NarrowRidge(Simulator):
+class NarrowRidge(InSquare):
     """x = (theta_1, theta_2 + bend theta_1^2) + noise e: a posterior a hundredth as wide as its prior, and bent.
 
     Uniform prior on -1..1. Given theta_1 the other is a normal cut by the square, so the evidence is one quadrature.
@@ -100,14 +104,6 @@ class NarrowRidge(Simulator):
 
     noise: float = 0.02
     bend: float = 1.0
-
-    @property
-    def parameters(self) -> Parameters:
-        return SQUARE
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        return {"kind": "vector"}
 
     def observe(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return self._expected(theta) + self.noise * rng.standard_normal(theta.shape)

@@ -21,7 +21,7 @@ import numpy as np
 import cosmoinfer
 from cosmoinfer import split, storage
 from cosmoinfer.metrics.bootstrap import Clusters
-from cosmoinfer.metrics.learning_curve import nested, read
+from cosmoinfer.metrics.learning_curve import read
 from cosmoinfer.models.flow.fit import COMPARING_DRAWS
 from cosmoinfer.simulators import SIMULATORS
 
@@ -54,7 +54,7 @@ def _trained(catalog: Path, work: Path, size: int, options: list[str]) -> Path:
     if not picked.exists():
         record = storage.read(catalog, "catalog")
         ids = record.arrays["simulation"].astype(str)
-        keep = np.isin(ids, nested(split.by_hash(ids), size).simulation)
+        keep = np.isin(ids, split.nested(split.by_hash(ids), size).simulation)
         arrays = {name: one[keep] if len(one) == len(keep) else one for name, one in record.arrays.items()}
         storage.write(picked, replace(record, arrays=arrays))
     _cosmoinfer("train-flow", picked, "-o", model, *options)
