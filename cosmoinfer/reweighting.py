@@ -3,6 +3,7 @@
 What has no draws cannot be reweighted, and nothing is known of a posterior outside the box that it was trained in.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -238,6 +239,8 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
     if not equals or not name:
         raise UserError(f"--derive: {text!r} is not understood; expected 'S_8=sigma_8*(Omega_m/0.3)**0.5'")
     names = posterior.parameters.names
+    if not re.fullmatch(r"[^\W\d]\w*", name) or name == "all":  # what --fail-if, --parameters and expressions can name
+        raise UserError(f"--derive {name}: expected a name of letters, digits and underscores, and not all")
     if name in names:
         raise UserError(f"--derive {name}: is there already; give it another name")
     try:

@@ -81,6 +81,10 @@ def test_run_continues_and_repeats_nothing(folder: Path, sims: Path) -> None:
     assert (results / "metrics.h5").exists()
     assert (results / "flow.h5").stat().st_mtime_ns == flow
     assert "exists already" in refused(*command, "--seed", "1")
+    status, _, err = call(*command, "--fail-if", "coverage_68<=1")
+    assert status == 3 and "coverage_68<=1 failed" in err
+    assert "no metric is called nothing" in refused("run", sims, "-o", folder / "none", "--fail-if", "nothing<1")
+    assert not (folder / "none").exists()
 
 
 def test_the_same_command_again_is_one_line(sims: Path, flow: Path) -> None:

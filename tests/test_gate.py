@@ -173,8 +173,13 @@ def test_a_failed_gate_exits_3_names_every_one_and_leaves_everything_written(tmp
     assert json.loads(out)["rows"] == 200 and (tmp_path / "narrow.metrics.h5").exists()
     assert list((tmp_path / "figures").iterdir()) and "metric" in err and "over-confident" in err
     assert call("evaluate", drawn, "--fail-if", "r2<-1")[0] == 0
-    status, out, err = call("evaluate", drawn, "--fail-if", "r5<1", "--json")
-    assert status == 1 and "no metric r5" in err and json.loads(out)["rows"] == 200
+    status, out, err = call("evaluate", drawn, "--fail-if", "accuracy<1", "--json")  # of classifiers only
+    assert status == 1 and "no metric accuracy" in err and json.loads(out)["rows"] == 200
+
+
+def test_a_gate_on_a_metric_that_nothing_has_is_told_before_any_work(tmp_path):
+    status, _, err = call("evaluate", tmp_path / "missing.h5", "--fail-if", "coverage68<0.5")
+    assert status == 1 and "no metric is called coverage68; did you mean coverage_68" in err
 
 
 def test_a_right_posterior_passes_the_gate_and_is_told_what_was_not_judged(tmp_path):

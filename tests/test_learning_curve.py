@@ -86,6 +86,17 @@ def test_a_flat_curve_gains_nothing() -> None:
     assert np.median(law.at(16000)) == pytest.approx(3.0, abs=0.005)
 
 
+def test_a_training_that_more_simulations_made_worse_is_told() -> None:
+    stream = np.random.default_rng(0)
+
+    def told(found: np.ndarray) -> str:
+        log_prob = found[:, None] + 0.01 * stream.normal(size=(4, 300)) + stream.normal(size=300)
+        return " ".join(measure(LearningCurve(SIZES, SIZES // 9, log_prob, np.arange(300), np.arange(300)))["words"])
+
+    assert "is worse than" not in told(law_of(0.8, 0.1)(SIZES))
+    assert "With 4,000 the flow is worse than with fewer, by 1.30" in told(np.array([3.0, 3.2, 3.3, 2.0]))
+
+
 def test_what_is_common_to_all_sizes_moves_the_limit_and_nothing_else() -> None:
     found = law_of(0.8, 0.1)(SIZES) + np.array([0.01, -0.01, 0.002, 0])
     law, moved = (fit(SIZES, found + shift, 1e-5 * np.eye(4)) for shift in (0.0, 5.0))

@@ -167,6 +167,14 @@ def test_coverage_is_right_on_average_for_any_number_of_draws(draws):
     assert value(document, "coverage_95", "a") == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 1600))
 
 
+def test_a_share_of_all_or_none_is_not_known_exactly():
+    """By simulation; Clopper & Pearson's 68.3 % for 0 of 40 ends where (1 - p)^40 is half of what is left out."""
+    document = evaluate(gaussian(40, width=50.0))
+    covered, beyond = (document["metrics"]["parameters"][name]["a"] for name in ("coverage_68", "pulls_beyond_5"))
+    assert covered["value"] == 1.0 == covered["high"] and beyond["value"] == 0.0 == beyond["low"]
+    assert (covered["low"] ** 40, (1 - beyond["high"]) ** 40) == pytest.approx((0.1585, 0.1585))
+
+
 def test_a_share_is_exact_so_that_a_gate_at_it_holds():
     pulls = np.concatenate([np.full(7, 6.0), np.zeros(93)])
     document = evaluate(by_hand(np.full(100, 5.0), 5.0 + pulls, np.ones(100)))

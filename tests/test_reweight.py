@@ -12,6 +12,7 @@ from scipy import stats
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
 from cosmoinfer.importance import Importance, effective
+from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.reweighting import Prior, derive, reweight, with_priors
@@ -206,6 +207,13 @@ def test_derived_parameters_stand_beside_the_others():
     assert after.parameters.known.tolist() == [True, True, False, False]
 
 
+def test_joint_metrics_are_of_the_parameters_that_make_the_others():
+    plain = replace(exact(60), reference=np.stack([X, X + 3], axis=-1))
+    before, after = (evaluate(one)["metrics"]["joint"] for one in (plain, derive(plain, ["c=a*b"])))
+    for name in ("log_prob_gain", "tarp_p", "tarp_x_p", "hpd_p"):
+        assert before[name]["value"] is not None and after[name] == before[name], name
+
+
 def test_a_derived_parameter_follows_the_new_prior():
     found = reweight(
         derive(exact(), ["c=2*a+1"]),
@@ -222,6 +230,8 @@ def test_a_derived_parameter_follows_the_new_prior():
         ("a*b", "is not understood"),
         ("=a", "is not understood"),
         ("a=b", "is there already"),
+        ("all=a", "expected a name of letters"),
+        ("c,d=a", "expected a name of letters"),
         ("c=log(a)", "no finite value for .* draws .row 10"),
         ("c=a*B", "--derive c: 'a.B': expected a parameter .*character 3"),
     ],

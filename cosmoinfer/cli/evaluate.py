@@ -59,11 +59,8 @@ def evaluate(
     """
     from cosmoinfer import storage
     from cosmoinfer.errors import UserError
-    from cosmoinfer.metrics.gate import parse
 
-    gates = fail_if or []
-    for one in gates:
-        parse(one)  # before any work
+    gates = checked(fail_if)
     terminal = Terminal(say.json, say.quiet)
     output = output or file.with_name(f"{file.stem}.metrics.h5")
     how = How(reading, run, part, rows, draws, skip_failed, recalibrate=recalibrate)
@@ -232,6 +229,15 @@ def tell(terminal: Terminal, document: dict[str, Any]) -> None:
     for line in metrics.summary(document):
         terminal.result(line)
     terminal.document(document)
+
+
+def checked(fail_if: list[str] | None) -> list[str]:
+    """The gates, if they can be any: told before any work is done."""
+    from cosmoinfer import metrics
+
+    for one in fail_if or []:
+        metrics.check_gate(one)
+    return fail_if or []
 
 
 def stop_at(document: dict[str, Any], gates: list[str], default: bool, terminal: Terminal) -> None:

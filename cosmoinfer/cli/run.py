@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cosmoinfer.cli.evaluate import DefaultGates, FailIf
 from cosmoinfer.cli.options import (
     CatalogPath,
     FlowOptions,
@@ -36,6 +37,8 @@ def run(
     output: Folder = Path("results"),
     draws: Draws = 1000,
     recalibrate: Recalibrate = None,
+    fail_if: FailIf = None,
+    gate: DefaultGates = False,
 ) -> None:
     """Split, train a flow, sample, evaluate and draw the figures, in one go; run again, it goes on where it stopped.
 
@@ -44,6 +47,7 @@ def run(
     from cosmoinfer import models, storage
     from cosmoinfer.cli import evaluate, inputs, sample, split, train_flow
 
+    gates = evaluate.checked(fail_if)
     terminal, step = Terminal(say.json, say.quiet), Terminal(say.json, say.quiet, within=True)
     files = {name: output / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     sims, how = inputs.read_catalog(catalog, reading)
@@ -61,3 +65,4 @@ def run(
     curves = {"histories": models.histories(models.read(files["flow"]))}
     evaluate.picture(drawn, document, curves, run.seed, output / "figures", terminal)
     evaluate.tell(terminal, document)
+    evaluate.stop_at(document, gates, gate, terminal)

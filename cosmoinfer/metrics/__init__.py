@@ -7,7 +7,7 @@ misspecification, local, against, classification. A gate of the default set is a
 from cosmoinfer.metrics.curves import Curve, Curves, curves
 from cosmoinfer.metrics.document import METRICS, evaluate
 from cosmoinfer.metrics.file import read, write
-from cosmoinfer.metrics.gate import GATES, default_gates, gate
+from cosmoinfer.metrics.gate import GATES, check_gate, default_gates, gate
 from cosmoinfer.metrics.other import Other, matched
 from cosmoinfer.metrics.reliability import Reliability, reliability
 from cosmoinfer.metrics.summary import summary
@@ -21,6 +21,7 @@ __all__ = [
     "Other",
     "Reliability",
     "c2st",
+    "check_gate",
     "curves",
     "default_gates",
     "evaluate",

@@ -82,7 +82,10 @@ ACCURACY: dict[str, Metric] = {
     "chi2": Mean(terms=lambda e: e.pull**2, needs=("mean", "std"), why=_ZERO_WIDTH),
     "chi2_median": Statistic(compute=chi2_median, needs=("mean", "std"), why=_ZERO_WIDTH),
     "pulls_beyond_5": Mean(
-        terms=lambda e: np.where(np.isnan(e.pull), np.nan, np.abs(e.pull) > 5), needs=("mean", "std"), why=_ZERO_WIDTH
+        terms=lambda e: np.where(np.isnan(e.pull), np.nan, np.abs(e.pull) > 5),
+        needs=("mean", "std"),
+        share=True,
+        why=_ZERO_WIDTH,
     ),
     "z_mean": Mean(terms=lambda e: e.pull, needs=("mean", "std"), why=_ZERO_WIDTH),
     "z_std": Statistic(compute=z_std, needs=("mean", "std"), why=_ZERO_WIDTH),

@@ -40,13 +40,14 @@ def _sbc(evidence: Evidence) -> np.ndarray:
 
 
 _BAD_DRAWS = "draws, truth or densities are not finite"
+_RANKED: dict[str, Any] = {"needs": ("sbc",), "drawn": True, "why": _BAD_DRAWS}
 _DISTANCES: dict[str, Any] = {"scope": JOINT, "prior": True, "drawn": True, "why": _BAD_DRAWS}
 
 CALIBRATION: dict[str, Metric] = {
-    "coverage_68": Mean(terms=covered(0.68), needs=("sbc",), drawn=True, why=_BAD_DRAWS),
-    "coverage_95": Mean(terms=covered(0.95), needs=("sbc",), drawn=True, why=_BAD_DRAWS),
-    "sbc_p": Uniformity(fractions=_sbc, needs=("sbc",), drawn=True, why=_BAD_DRAWS),
-    "sbc_p_holm": Uniformity(fractions=_sbc, needs=("sbc",), drawn=True, corrected=True, why=_BAD_DRAWS),
+    "coverage_68": Mean(terms=covered(0.68), share=True, **_RANKED),
+    "coverage_95": Mean(terms=covered(0.95), share=True, **_RANKED),
+    "sbc_p": Uniformity(fractions=_sbc, **_RANKED),
+    "sbc_p_holm": Uniformity(fractions=_sbc, corrected=True, **_RANKED),
     "tarp_p": Uniformity(fractions=lambda e: there(e.tarp), needs=("tarp",), **_DISTANCES),
     "tarp_atc": Mean(terms=lambda e: atc(there(e.tarp)), needs=("tarp",), **_DISTANCES),
     "tarp_x_p": Uniformity(fractions=lambda e: there(e.tarp_x), needs=("tarp_x",), **_DISTANCES),

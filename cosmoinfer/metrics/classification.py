@@ -67,7 +67,7 @@ _IMPOSSIBLE = "a true class was given no probability"
 _CLASSIFIER = ("guesses",)
 
 CLASSIFICATION: dict[str, Metric] = {
-    "accuracy": Mean(terms=lambda e: _guesses(e).correct, scope=JOINT, needs=_CLASSIFIER),
+    "accuracy": Mean(terms=lambda e: _guesses(e).correct, scope=JOINT, needs=_CLASSIFIER, share=True),
     "balanced_accuracy": Statistic(compute=balanced_accuracy, scope=JOINT, needs=_CLASSIFIER),
     "log_score": Mean(terms=lambda e: _guesses(e).log_score, scope=JOINT, needs=_CLASSIFIER, why=_IMPOSSIBLE),
     "log_score_gain": Statistic(compute=log_score_gain, scope=JOINT, needs=_CLASSIFIER, why=_IMPOSSIBLE),

@@ -9,7 +9,8 @@ from cosmoinfer.metrics.metric import JOINT, PAIRS, Mean, Metric, Statistic
 
 def gain(evidence: Evidence) -> np.ndarray:
     """log q(t|x) - log p(t) a row, (n,), in nats, over all parameters together."""
-    return _log_prob(evidence) - evidence.parameters.log_prior(evidence.truth).sum(axis=-1)
+    base = evidence.base
+    return _log_prob(evidence) - base.log_prior(evidence.truth[:, : len(base)]).sum(axis=-1)
 
 
 def variance_left(evidence: Evidence) -> np.ndarray:

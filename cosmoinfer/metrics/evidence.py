@@ -53,6 +53,12 @@ class Evidence:
     def parameters(self) -> Parameters:
         return self.posterior.parameters
 
+    @cached_property
+    def base(self) -> Parameters:
+        """Those that none of the others makes: of which the joint density is one. They come first."""
+        names = self.parameters.names
+        return self.parameters.take(names[: len(names) - len(self.posterior.derived)])
+
     @property
     def truth(self) -> np.ndarray:
         assert self.posterior.truth is not None
@@ -120,15 +126,16 @@ class Evidence:
     @cached_property
     def tarp(self) -> np.ndarray | None:
         """Rank of the truth by distance from a point drawn from the prior, (n,)."""
-        return self._tarp(self._stream("tarp", "reference").random(self.truth.shape), "tarp")
+        return self._tarp(self._stream("tarp", "reference").random((len(self.truth), len(self.base))), "tarp")
 
     @cached_property
     def tarp_x(self) -> np.ndarray | None:
         """The same from a point that depends on the observation: a ridge estimate plus noise, (n,)."""
         if self.posterior.reference is None:
             return None
-        noise = REFERENCE_NOISE * self._stream("tarp_x", "reference").standard_normal(self.truth.shape)
-        return self._tarp(self.parameters.cdf(self.posterior.reference) + noise, "tarp_x")
+        known = self.base.cdf(self.posterior.reference[:, : len(self.base)])
+        noise = REFERENCE_NOISE * self._stream("tarp_x", "reference").standard_normal(known.shape)
+        return self._tarp(known + noise, "tarp_x")
 
     @cached_property
     def hpd(self) -> np.ndarray | None:
@@ -224,8 +231,8 @@ class Evidence:
     def _tarp(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
         if self.posterior.samples is None:
             return None
-        stream = self._stream(purpose)
-        return ranks.by_distance(self.parameters, self.posterior.samples, self.truth, reference, stream)
+        draws, truth = (values[..., : len(self.base)] for values in (self.posterior.samples, self.truth))
+        return ranks.by_distance(self.base, draws, truth, reference, self._stream(purpose))
 
     def _stream(self, *purpose: str) -> np.random.Generator:
         return seeding.generator(self.seed, "evaluate", *purpose)

@@ -4,6 +4,7 @@
 where every parameter does. GATES is the set that ``--gate`` asks for.
 """
 
+import difflib
 import math
 import operator
 import re
@@ -13,6 +14,7 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics.bootstrap import FEWEST
+from cosmoinfer.metrics.document import METRICS
 from cosmoinfer.metrics.metric import JOINT
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -111,6 +113,15 @@ def parse(expression: str) -> Condition:
         raise UserError(f"the gate {expression!r} is not of the form {form}")
     name = found["parameter"]
     return Condition(expression.strip(), found["metric"], name and name.strip(), found["operator"], limit, errors)
+
+
+def check_gate(expression: str) -> None:
+    """Whether it is a gate on a metric that there is, told without a document."""
+    condition = parse(expression)
+    if condition.metric not in METRICS:
+        near = difflib.get_close_matches(condition.metric, METRICS)
+        there = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(METRICS)}"
+        raise UserError(f"the gate {condition.text}: no metric is called {condition.metric}; {there}")
 
 
 def _unjudged(document: dict[str, Any], one: Gate) -> str:

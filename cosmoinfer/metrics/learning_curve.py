@@ -21,6 +21,7 @@ from cosmoinfer.metrics.scaling_law import ScalingLaw, covariance_of_differences
 MOST_SIZES, FEWEST_SIZES = 5, 3  # by default; and of a fit of three unknowns
 SMALL = 200  # simulations: below, a default training learns little that a larger one would repeat
 SMALLEST = 20  # simulations, of which a flow can be trained at all
+FALL = 3.0  # errors by which more simulations should not be worse than fewer
 WORTH = 0.05  # nat: a doubling that brings less is not worth its simulations
 
 
@@ -103,6 +104,12 @@ def words(document: dict[str, Any]) -> list[str]:
         f"With {largest:,} the flow is {_told(law['shortfall'])} nat short of what endless simulations would give "
         f"({_told(law['limit'])}); the shortfall falls as N^-{_told(law['alpha'])}.",
     ]
+    for size, gain in zip(document["sizes"][1:], document["gain"][1:], strict=True):
+        if gain["value"] < -FALL * (gain["high"] - gain["value"]):
+            told.append(
+                f"With {size:,} the flow is worse than with fewer, by {_told(_negative(gain))} nat: that training "
+                "went wrong, or its rows are of another kind, and what the law predicts is not to be trusted."
+            )
     for one in document["predictions"]:
         told.append(
             f"With {one['size']:,} training simulations the mean log_prob of these test rows would be "
@@ -171,6 +178,10 @@ def _numbers(entries: list[Entry]) -> np.ndarray:
 
 def _told(entry: Entry, digits: int = 2) -> str:
     return f"{entry['value']:.{digits}f} +- {(entry['high'] - entry['low']) / 2:.{digits}f}"
+
+
+def _negative(entry: Entry) -> Entry:
+    return {"value": -entry["value"], "low": -entry["high"], "high": -entry["low"]}
 
 
 def _flattened(gain: Entry) -> str:

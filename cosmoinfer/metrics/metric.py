@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer.errors import listed
-from cosmoinfer.metrics.bootstrap import FEWEST, RESAMPLES, interval, uniform_p
+from cosmoinfer.metrics.bootstrap import FEWEST, LEVEL, RESAMPLES, interval, uniform_p
 from cosmoinfer.metrics.evidence import Evidence
 from cosmoinfer.metrics.holm import adjusted
 
@@ -55,7 +55,8 @@ class Metric(ABC):
 
     def _barred(self, evidence: Evidence) -> list[str]:
         """Why there can be no value, whatever was computed: a column each, empty where there can."""
-        names, known = evidence.parameters.names, evidence.parameters.known
+        parameters = evidence.base if self.scope == JOINT else evidence.parameters
+        names, known = parameters.names, parameters.known
         unknown = [name for name, yes in zip(names, known, strict=True) if self.prior and not yes]
         unlike = evidence.unlike_prior if self.drawn else ""
         if self.scope == PARAMETERS:
@@ -68,10 +69,15 @@ class Metric(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Mean(Metric):
-    """Mean over rows of ``terms``, (n, P) or (n,), then ``finish`` (a square root, say)."""
+    """Mean over rows of ``terms``, (n, P) or (n,), then ``finish`` (a square root, say).
+
+    share: of rows of which something is true, terms 1 and 0: where it is true of all or of none, resampling would say
+    that the share is known exactly.
+    """
 
     terms: Callable[[Evidence], np.ndarray]
     finish: Callable[[np.ndarray], np.ndarray] = lambda mean: mean
+    share: bool = False
 
     def _measure(self, evidence: Evidence) -> list[Entry]:
         terms = np.asarray(self.terms(evidence), dtype=np.float64).reshape(len(evidence.posterior), -1)
@@ -82,7 +88,9 @@ class Mean(Metric):
             return self.finish(np.clip(weights @ terms, lowest, highest))
 
         value = self.finish(terms.mean(axis=0))  # not through the weights: a share of 68 in 100 is 0.68 to the last bit
-        return _with_intervals(evidence, value, mean, reasons)
+        entries = _with_intervals(evidence, value, mean, reasons)
+        alike = self.share & (lowest == highest)
+        return [_of_all_or_none(entry, evidence) if one else entry for one, entry in zip(alike, entries, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +183,14 @@ def not_finite(evidence: Evidence, terms: np.ndarray, why: str) -> str:
     kinds = "/".join(sorted({str(term) for term in terms[bad].tolist()}))
     rows = listed(evidence.posterior.index[bad].tolist(), 20)
     return f"{kinds} in {bad.sum()} of {len(bad)} rows (row {rows})" + (f": {why}" if why else "")
+
+
+def _of_all_or_none(entry: Entry, evidence: Evidence) -> Entry:
+    """A share of 0 or 1 with the interval of Clopper & Pearson (1934, Biometrika 26, 404), by simulation."""
+    if entry["low"] is None:
+        return entry
+    reach = 1 - ((1 - LEVEL) / 2) ** (1 / evidence.clusters.count)
+    return entry | ({"low": 1 - reach} if entry["value"] else {"high": reach})
 
 
 def _with_intervals(
