@@ -105,7 +105,8 @@ def train(
     batch = min(settings.batch_size, count)
     per_epoch = count // batch  # the few left over differ from epoch to epoch
     steps = settings.epochs * per_epoch
-    optimizer = _optimizer(network, settings)
+    weights = _Weights(network, members)
+    optimizer = _optimizer(weights.values, settings)
     best = {name: value.clone() for name, value in network.state_dict().items()}
     best_loss, best_epoch = torch.full((members,), torch.inf), torch.zeros(members, dtype=torch.long)
     lowered = torch.full((members,), settings.warm_up - 1)  # the epoch from whose end a plateau is counted
@@ -127,10 +128,8 @@ def train(
             drawn = tuple(part[chosen] for part in rows)
             drawn = hooks.augment(drawn, hooks.streams) if hooks.augment else drawn
             losses = current.reduce(current.terms(network, drawn).reshape(members, batch, -1))
-            optimizer.zero_grad(set_to_none=True)
-            losses.sum().backward()
-            _clip(network, settings.clip)
-            _step(optimizer, network, share)
+            weights.differentiate(losses.sum(), settings.clip)
+            weights.move(optimizer, share)
             seen += losses.detach()
         training, validation = (
             (seen / per_epoch).cpu(),
@@ -177,31 +176,44 @@ def stacked(part: torch.Tensor, members: int) -> torch.Tensor:
     return part.expand(members, *part.shape).flatten(0, 1)
 
 
-def _optimizer(network: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    parameters, rate, decay = list(network.parameters()), settings.learning_rate, settings.weight_decay
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, rate, momentum=settings.momentum, weight_decay=decay)
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, rate, weight_decay=decay, fused=True)
+class _Weights:
+    """All parameters of a network side by side, (M, W); the network's own become views of them.
 
+    An optimiser and a norm then touch one tensor in place of some fifty: a tenth to a quarter of a step.
+    """
 
-def _step(optimizer: torch.optim.Optimizer, network: nn.Module, share: torch.Tensor) -> None:
-    """One step, of which each member takes its share (M,): the move of every optimiser here is linear in its rate."""
-    if (share == 1).all():
+    def __init__(self, network: nn.Module, members: int) -> None:
+        self.members, self.parameters = members, list(network.parameters())
+        self.values = nn.Parameter(self._side_by_side(self.parameters).detach())
+        widths = [one.numel() // members for one in self.parameters]
+        for parameter, value in zip(self.parameters, self.values.detach().split(widths, dim=1), strict=True):
+            parameter.data = value.unflatten(1, parameter.shape[1:])
+
+    def differentiate(self, loss: torch.Tensor, most: float) -> None:
+        """Each member's gradient of a loss (,), scaled to at most this norm; no member feels another's."""
+        parts = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        gradient = self._side_by_side(parts)
+        norm = gradient.square().sum(1, keepdim=True).sqrt()  # (M, 1)
+        self.values.grad = gradient.mul_((most / (norm + 1e-12)).clamp(max=1.0))
+
+    def move(self, optimizer: torch.optim.Optimizer, share: torch.Tensor) -> None:
+        """One step, of which each member takes its share (M,): every optimiser here moves in proportion to its rate."""
+        if (share == 1).all():
+            optimizer.step()
+            return
+        before = self.values.detach().clone()
         optimizer.step()
-        return
-    before = [parameter.detach().clone() for parameter in network.parameters()]
-    optimizer.step()
-    with torch.no_grad():
-        for parameter, old in zip(network.parameters(), before, strict=True):
-            parts = share.to(parameter.device, parameter.dtype).reshape(-1, *[1] * (parameter.dim() - 1))
-            parameter.copy_(torch.lerp(old, parameter, parts.expand_as(old)))  # exactly the new weights at 1
+        with torch.no_grad():
+            parts = share.to(before)[:, None].expand_as(before)
+            self.values.copy_(torch.lerp(before, self.values, parts))  # exactly the new weights at 1
+
+    def _side_by_side(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([part.reshape(self.members, -1) for part in parts], dim=1)
 
 
-def _clip(network: nn.Module, most: float) -> None:
-    """Scale each member's gradient to at most this norm; no member feels another's."""
-    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    squares = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0)  # (M,)
-    share = (most / (squares.sqrt() + 1e-12)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(share.reshape(-1, *[1] * (gradient.dim() - 1)))
+def _optimizer(weights: nn.Parameter, settings: Training) -> torch.optim.Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD([weights], rate, momentum=settings.momentum, weight_decay=decay)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind([weights], rate, weight_decay=decay, fused=True)

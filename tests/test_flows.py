@@ -14,7 +14,8 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, Transform, initialise
 from cosmoinfer.flows.actnorm import ActNorm, Regression
 from cosmoinfer.flows.conditioner import Conditioner
-from cosmoinfer.flows.elementwise import Affine, Spline
+from cosmoinfer.flows.elementwise import Affine
+from cosmoinfer.flows.spline import Spline
 from cosmoinfer.flows.transforms import LU, Autoregressive, Coupling, InverseAutoregressive, halves
 from cosmoinfer.networks.activations import ACTIVATIONS
 
@@ -364,10 +365,19 @@ def test_a_steep_spline_is_inverted_in_float32(size):
     assert (log_slope + log_slope_forward).abs().median() < 1e-4
 
 
+@pytest.mark.parametrize("bins", [3, 8])
+def test_the_gradient_of_a_spline_is_that_of_its_formulas(bins):
+    """By central differences in double precision, inside, outside and near the ends; of z and of the log-slope."""
+    spline = Spline(bins)
+    x = torch.cat([4 * normal(60, 2), torch.tensor([[-4.999, 4.999], [6.0, -7.0]], dtype=torch.float64)])
+    shapes = 3 * normal(len(x), 2 * spline.outputs, seed=4).reshape(len(x), 2, spline.outputs)
+    assert torch.autograd.gradcheck(spline.forward, (x.requires_grad_(), shapes.requires_grad_()), eps=1e-6, atol=1e-5)
+
+
 # ------------------------------------------------------------------------------------------------------- the layers
 def conditioner(features: int, elementwise: Affine | Spline, masked: bool) -> Conditioner:
-    inputs = features if masked else len(halves(features, False)[1])
-    mapped = features if masked else len(halves(features, False)[0])
+    inputs = features if masked else len(range(features)[halves(features, False)[1]])
+    mapped = features if masked else len(range(features)[halves(features, False)[0]])
     size, network = (inputs, mapped, elementwise.outputs, CONTEXT), (40, 2, 0.0, "silu")
     made = Conditioner(generators("layer", MEMBERS), *size, *network, masked=masked).double()
     perturb(made, 0.3)
@@ -416,10 +426,12 @@ def test_a_coupling_layer_lets_half_pass(features):
 
 
 def test_the_halves_of_successive_layers_are_all_dimensions():
-    assert halves(1, False) == halves(1, True) == ([0], [])
+    assert halves(1, False) == halves(1, True)
+    assert [list(range(1)[part]) for part in halves(1, False)] == [[0], []]
     for features in (2, 5, 6):
         even, odd = halves(features, False), halves(features, True)
-        assert even == odd[::-1] and sorted(even[0] + even[1]) == list(range(features))
+        mapped, passing = (list(range(features)[part]) for part in even)
+        assert even == odd[::-1] and sorted(mapped + passing) == list(range(features))
 
 
 @torch.no_grad()

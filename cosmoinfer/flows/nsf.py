@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from nflows.transforms.base import CompositeTransform, Transform
 
-from cosmoinfer.flows.elementwise import Affine, Spline
+from cosmoinfer.flows.elementwise import Affine
+from cosmoinfer.flows.spline import Spline
 from cosmoinfer.flows.transforms import LU, Autoregressive, Reverse, coupling, enough_layers, linear_start, made
 from cosmoinfer.networks.stacked import Generators
 

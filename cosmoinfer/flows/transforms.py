@@ -13,7 +13,8 @@ from torch import nn
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows.actnorm import Regression
 from cosmoinfer.flows.conditioner import Conditioner
-from cosmoinfer.flows.elementwise import Affine, Spline
+from cosmoinfer.flows.elementwise import Affine
+from cosmoinfer.flows.spline import Spline
 from cosmoinfer.networks.stacked import Generators
 
 
@@ -84,8 +85,8 @@ def coupling(
     mapped, passing = halves(features, odd)
     conditioner = Conditioner(
         generators,
-        len(passing),
-        len(mapped),
+        len(range(features)[passing]),
+        len(range(features)[mapped]),
         elementwise.outputs,
         context,
         settings.hidden,
@@ -114,12 +115,11 @@ def enough_layers(layers: int, least: int) -> None:
         raise UserError(f"--layers: this flow wants at least {least} for so many parameters, found {layers}")
 
 
-def halves(features: int, odd: bool) -> tuple[list[int], list[int]]:
+def halves(features: int, odd: bool) -> tuple[slice, slice]:
     """The mapped and the passing dimensions of a coupling layer."""
     if features == 1:
-        return [0], []
-    split = [[d for d in range(features) if d % 2 == parity] for parity in (0, 1)]
-    return split[int(odd)], split[1 - int(odd)]
+        return slice(0, 1), slice(1, 1)
+    return slice(int(odd), None, 2), slice(1 - int(odd), None, 2)
 
 
 class Autoregressive(Transform):
@@ -229,8 +229,10 @@ class LU(Transform):
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         lower, upper = self._factors()
         z = inputs.reshape(len(lower), -1, inputs.shape[1]) - self.bias
-        half = torch.linalg.solve_triangular(upper, z, upper=True, left=False)
-        x = torch.linalg.solve_triangular(lower, half, upper=False, left=False, unitriangular=True)
+        one = torch.eye(len(self.upper), dtype=z.dtype, device=z.device).expand_as(lower)
+        half = torch.linalg.solve_triangular(upper, one, upper=True)  # of the small matrices: rows may be a million
+        back = torch.linalg.solve_triangular(lower, half, upper=False, left=False, unitriangular=True)
+        x = torch.bmm(z, back)
         return x.reshape(inputs.shape), -self._log_det(x)
 
     def _factors(self) -> tuple[torch.Tensor, torch.Tensor]:
