@@ -3,9 +3,8 @@
 Every map carries its log-determinant, so that a density learned there is a density in catalog units.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy import special
@@ -65,55 +64,81 @@ class Standardizer:
         return cls(arrays["log"], arrays["floor"], arrays["mean"], arrays["std"], int(arrays["floored"]))
 
 
-def fit_standardizer(blocks: Callable[[], Iterable[np.ndarray]], vector: bool, transform: str) -> Standardizer:
-    """From all training rows, streamed: ``blocks()`` walks them anew, (n, ...) a block, as often as it is called.
+def fit_standardizer(blocks: Iterable[np.ndarray], vector: bool, transform: str) -> Standardizer:
+    """From all training rows in one walk over them, (n, ...) a block. NaN is a gap, and left out.
 
-    NaN is a gap, and left out.
+    A logarithm wants the floor, the smallest positive number of all, before there is one: numbers that are not positive
+    are counted, and each adds the floor's logarithm at the end.
     """
-
-    def reduced(values: np.ndarray, how: Callable[..., np.ndarray]) -> np.ndarray:
-        axes = (0,) if vector else (0, *range(2, values.ndim))
-        return how(np.asarray(values, np.float64), axis=axes, keepdims=True)[0]
-
-    def smallest_positive(values: np.ndarray, axis: Any, keepdims: bool) -> np.ndarray:
-        return np.where(values > 0, values, np.inf).min(axis=axis, keepdims=keepdims)
-
-    lows = [reduced(block, smallest_positive) for block in blocks()]
-    floor = np.minimum.reduce(lows)
-    use_log = transform == "log10" or (transform == "auto" and _wide(blocks()))
+    plain, logged, floors, spread = _Moments(vector), _Moments(vector), [], _Spread()
+    for block in blocks:
+        values = np.asarray(block, np.float64)
+        positive = values > 0
+        floors.append(np.where(positive, values, np.inf).min(axis=plain.axes(values), keepdims=True)[0])
+        plain.add(values)
+        if transform != "none":
+            logged.add(np.log10(np.where(positive, values, np.nan)))
+            spread.add(values)
+    floor = np.minimum.reduce(floors)
+    use_log = transform == "log10" or (transform == "auto" and spread.wide)
     log = np.logical_and(use_log, np.isfinite(floor))
     floor = np.where(np.isfinite(floor), floor, 1.0)
-    plain = Standardizer(log, floor, np.zeros_like(floor), np.ones_like(floor))
-    count, total = np.zeros_like(floor), np.zeros_like(floor)
-    for block in blocks():
-        count = count + reduced(~np.isnan(block), np.sum)
-        total = total + reduced(plain._logged(np.asarray(block, np.float64)), np.nansum)
-    count = np.maximum(count, 1)
-    mean = total / count
-    squares, floored = np.zeros_like(floor), 0
-    for block in blocks():
-        values = np.asarray(block, np.float64)
-        squares = squares + reduced((plain._logged(values) - mean) ** 2, np.nansum)
-        floored += int(np.count_nonzero(np.logical_and(log, values < floor)))
-    std = np.sqrt(squares / count)
+    mean, squares, floored = plain.mean, plain.squares, np.zeros(1)
+    if use_log:
+        floored = np.where(log, plain.count - logged.count, 0)
+        logged.join(floored, np.log10(floor), 0.0)
+        mean, squares = (np.where(log, one, other) for one, other in ((logged.mean, mean), (logged.squares, squares)))
+    std = np.sqrt(squares / np.maximum(plain.count, 1))
     constant = std <= 1e-7 * np.maximum(np.abs(mean), 1e-30)
-    return Standardizer(log, floor, mean, np.where(constant, 1.0, std), floored)
+    return Standardizer(log, floor, mean, np.where(constant, 1.0, std), int(floored.sum()))
 
 
-def _wide(blocks: Iterable[np.ndarray]) -> bool:
-    """Whether the data are positive but for a few zeros, over a wide dynamic range (told from a strided sample)."""
-    negative, zeros, count, seen = False, 0, 0, []
-    for block in blocks:
-        values = np.asarray(block).ravel()
-        negative |= bool((values < 0).any())
-        zeros += int(np.count_nonzero(values == 0))
-        count += values.size
-        seen.append(values[:: max(1, values.size // 100_000)])
-    if negative or zeros > FEW * count:
-        return False
-    positive = np.concatenate(seen)
-    low, high = np.quantile(positive[positive > 0], [0.001, 0.999])
-    return bool(high / low >= WIDE)
+class _Moments:
+    """Counts, means and sums of squared deviations of what has come by so far, per feature or per channel."""
+
+    def __init__(self, vector: bool) -> None:
+        self.vector = vector
+        self.count, self.mean, self.squares = np.zeros(1), np.zeros(1), np.zeros(1)
+
+    def axes(self, values: np.ndarray) -> tuple[int, ...]:
+        return (0,) if self.vector else (0, *range(2, values.ndim))
+
+    def add(self, values: np.ndarray) -> None:
+        axes = self.axes(values)
+        count = (~np.isnan(values)).sum(axis=axes, keepdims=True)
+        mean = np.nansum(values, axis=axes, keepdims=True) / np.maximum(count, 1)
+        squares = np.nansum((values - mean) ** 2, axis=axes, keepdims=True)
+        self.join(count[0], mean[0], squares[0])
+
+    def join(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray | float) -> None:
+        """With those of other numbers (Chan, Golub & LeVeque 1983, The American Statistician 37, 242)."""
+        both, apart = self.count + count, mean - self.mean
+        share = count / np.maximum(both, 1)
+        self.squares = self.squares + squares + apart**2 * self.count * share
+        self.count, self.mean = both, self.mean + apart * share
+
+
+class _Spread:
+    """Whether data are positive but for a few zeros, over a wide dynamic range, told from a strided sample."""
+
+    def __init__(self) -> None:
+        self.negative, self.zeros, self.count = False, 0, 0
+        self.seen: list[np.ndarray] = []
+
+    def add(self, block: np.ndarray) -> None:
+        values = block.ravel()
+        self.negative |= bool((values < 0).any())
+        self.zeros += int(np.count_nonzero(values == 0))
+        self.count += values.size
+        self.seen.append(values[:: max(1, values.size // 100_000)])
+
+    @property
+    def wide(self) -> bool:
+        if self.negative or self.zeros > FEW * self.count:
+            return False
+        positive = np.concatenate(self.seen)
+        low, high = np.quantile(positive[positive > 0], [0.001, 0.999])
+        return bool(high / low >= WIDE)
 
 
 # ---------------------------------------------------------------------------------------------------- the parameters

@@ -6,6 +6,7 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,12 +34,13 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Record:
-    """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays."""
+    """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays and of the file."""
 
     kind: str
     meta: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    of_file: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,12 @@ def read(path: Path, *kinds: str) -> Record:
                 attributes[name] = {key: _attribute(value) for key, value in dataset.attrs.items()}
         meta = json.loads(str(arrays.pop("meta")))
     return Record(kind, meta, arrays, attributes)
+
+
+def file_attributes(path: Path) -> dict[str, Any]:
+    """Of a whole file, anybody's; of ours, what it has beside its kind and format."""
+    with _open(path) as file:
+        return {key: _attribute(value) for key, value in file.attrs.items() if key not in ("kind", "format")}
 
 
 def kind_of(path: Path) -> str | None:
@@ -156,6 +164,28 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
 
 
+def write_streamed(path: Path, record: Record, streams: Mapping[str, "Coming"], force: bool = False) -> None:
+    """A record, and datasets beside it that come block by block."""
+    refuse_existing(path, record.kind, force)
+    size = sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values())
+    if (free := shutil.disk_usage(path.parent).free) < 1.01 * size:
+        raise UserError(f"{path}: wants {size / 1e9:.3g}GB, and {free / 1e9:.3g}GB are free")
+    scratch = _sibling(path)
+    try:
+        with h5py.File(scratch, "w") as file:
+            _fill(file, record)
+            for name, one in streams.items():
+                one.fill(file, name, record.attributes.get(name, {}))
+        with scratch.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(scratch, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: could not be written ({_reason(error)}); nothing is left behind") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 # ------------------------------------------------------------------------------------------------- anybody's files
 def contents(path: Path) -> dict[str, Dataset]:
     """Every dataset of any HDF5 file, by its path without the leading slash."""
@@ -182,6 +212,65 @@ def load(path: Path, name: str) -> np.ndarray:
         return _array(path, file[name])
 
 
+@dataclass(frozen=True)
+class Coming:
+    """A dataset (N, ...) that comes in blocks (n, ...), to lie in chunks of so many rows with a checksum each."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    rows: int
+    blocks: Iterator[np.ndarray]
+
+    def fill(self, file: h5py.File, name: str, attributes: Mapping[str, Any]) -> None:
+        chunks = (min(self.rows, self.shape[0]), *self.shape[1:])
+        dataset, done = file.create_dataset(name, self.shape, self.dtype, chunks=chunks, fletcher32=True), 0
+        for key, attribute in attributes.items():
+            dataset.attrs[key] = _plain(attribute)
+        for block in self.blocks:
+            dataset[done : done + len(block)] = block
+            done += len(block)
+
+
+class Stored:
+    """One dataset of numbers that stays in its file, read by ranges of rows.
+
+    The file is opened when it is first read, once a process; a fork or an unpickled copy opens its own.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        found = contents(path)[name]
+        self.path, self.name = path, name
+        self.shape, self.dtype, self.chunks = found.shape, found.dtype, found.chunks
+        self._held: tuple[int, h5py.Dataset] | None = None
+        with _open(path) as file:
+            if file[name].is_virtual:
+                _check_parts(path, file[name])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows start..stop - 1."""
+        try:
+            return np.asarray(self._dataset()[start:stop])
+        except OSError as error:
+            raise UserError(f"{self.path}: /{self.name} is damaged ({_reason(error)})") from error
+
+    def whole_chunks(self, size: int) -> int:
+        """Rows that make about so many bytes, and whole chunks of the file."""
+        chunk = self.chunks[0] if self.chunks else 1
+        row = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
+        return chunk * max(1, round(size / (row * chunk)))
+
+    def _dataset(self) -> h5py.Dataset:
+        if self._held is None or self._held[0] != os.getpid():
+            self._held = (os.getpid(), h5py.File(_existing(self.path), "r")[self.name])
+        return self._held[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_held": None}
+
+
 # -------------------------------------------------------------------------------------------------------- the rest
 def _image(record: Record) -> bytes:
     """The bytes of the file, made in memory: on a full disk HDF5 cannot close its file, and crashes the process."""
@@ -194,6 +283,8 @@ def _image(record: Record) -> bytes:
 def _fill(file: h5py.File, record: Record) -> None:
     file.attrs["kind"] = record.kind
     file.attrs["format"] = FORMATS[record.kind]
+    for key, value in record.of_file.items():
+        file.attrs[key] = _plain(value)
     file.create_dataset("meta", data=_json(record.meta), dtype=h5py.string_dtype())
     for name, value in record.arrays.items():
         array = np.asarray(value)

@@ -4,7 +4,8 @@ The network carries M members side by side; each has its own order of the rows, 
 best weights, and ends as if it had trained alone.
 """
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,42 @@ from cosmoinfer.history import History
 OPTIMIZERS = ("adamw", "adam", "sgd")
 CHUNK = 2048  # rows a member that are evaluated at once
 Rows = tuple[torch.Tensor, ...]  # one tensor per thing a row has, each (N, ...)
+
+
+class Feed(ABC):
+    """N rows for a training, wherever they are."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
+        """N // size batches (M*size, ...), member by member, each in an order of its own; the few left over differ."""
+
+    @abstractmethod
+    def chunks(self, size: int) -> Iterator[Rows]:
+        """All rows in their order, at most so many at once."""
+
+
+@dataclass(frozen=True)
+class Held(Feed):
+    """Rows in memory."""
+
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows[0])
+
+    def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
+        order = torch.stack([torch.randperm(len(self), generator=generator) for generator in generators])  # (M, N)
+        order = order.to(self.rows[0].device)
+        for start in range(0, len(self) // size * size, size):
+            chosen = order[:, start : start + size].reshape(-1)  # (M*B,)
+            yield tuple(part[chosen] for part in self.rows)
+
+    def chunks(self, size: int) -> Iterator[Rows]:
+        for start in range(0, len(self), size):
+            yield tuple(part[start : start + size] for part in self.rows)
 
 
 @dataclass(frozen=True)
@@ -86,8 +123,8 @@ class Hooks:
 def train(
     network: nn.Module,
     loss: Loss,
-    train_rows: Rows,
-    validation_rows: Rows,
+    train_rows: Feed,
+    validation_rows: Feed,
     settings: Training,
     generators: Sequence[torch.Generator],
     listen: Listener,
@@ -101,9 +138,8 @@ def train(
     """
     if settings.warm_up and hooks.warm_loss is None:
         raise UserError(f"--warm-up {settings.warm_up}: this loss has no gentler one to begin with")
-    members, count = len(generators), len(train_rows[0])
-    batch = min(settings.batch_size, count)
-    per_epoch = count // batch  # the few left over differ from epoch to epoch
+    members, batch = len(generators), min(settings.batch_size, len(train_rows))
+    per_epoch = len(train_rows) // batch
     steps = settings.epochs * per_epoch
     weights = _Weights(network, members)
     optimizer = _optimizer(weights.values, settings)
@@ -116,16 +152,12 @@ def train(
     for epoch in range(settings.epochs):
         network.train()
         current = hooks.warm_loss if hooks.warm_loss and epoch < settings.warm_up else loss
-        rows = hooks.fresh(epoch) if hooks.fresh else train_rows
-        order = torch.stack([torch.randperm(count, generator=generator) for generator in generators])  # (M, N)
-        order = order.to(rows[0].device)
-        seen = torch.zeros(members, device=order.device)
-        for number in range(per_epoch):
+        rows = Held(hooks.fresh(epoch)) if hooks.fresh else train_rows
+        seen = torch.zeros(members, device=weights.values.device)
+        for number, drawn in enumerate(rows.batches(epoch, batch, generators)):
             rate = settings.learning_rate * schedule.factor(settings.schedule, epoch * per_epoch + number, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            chosen = order[:, number * batch : (number + 1) * batch].reshape(-1)  # (M*B,)
-            drawn = tuple(part[chosen] for part in rows)
             drawn = hooks.augment(drawn, hooks.streams) if hooks.augment else drawn
             losses = current.reduce(current.terms(network, drawn).reshape(members, batch, -1))
             weights.differentiate(losses.sum(), settings.clip)
@@ -160,13 +192,12 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, loss: Loss, rows: Rows, members: int) -> torch.Tensor:
+def evaluate(network: nn.Module, loss: Loss, rows: Feed, members: int) -> torch.Tensor:
     """The loss of each member over all rows, (M,), dropout off, in chunks of bounded size."""
     network.eval()
     terms = []
-    for start in range(0, len(rows[0]), CHUNK):
-        chunk = tuple(stacked(part[start : start + CHUNK], members) for part in rows)
-        found = loss.terms(network, chunk)
+    for chunk in rows.chunks(CHUNK):
+        found = loss.terms(network, tuple(stacked(part, members) for part in chunk))
         terms.append(found.reshape(members, -1, found.shape[-1]))
     return loss.reduce(torch.cat(terms, dim=1))
 

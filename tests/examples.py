@@ -9,7 +9,9 @@ import torch
 from scipy import stats
 
 from cosmoinfer import catalog as catalogs
+from cosmoinfer import training
 from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.history import History
 from cosmoinfer.models import FlowModel, RegressorModel
 from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
@@ -200,3 +202,13 @@ def far_away(row: int) -> Catalog:
     values = sims.summaries[0].values.copy()
     values[row] = 200.0
     return of(sims.theta, sims.parameters, replace(sims.summaries[0], values=values), name="far.h5")
+
+
+def train(network, loss, rows, validation, *settings, **others) -> History:
+    """``training.train`` on rows in memory."""
+    return training.train(network, loss, training.Held(rows), training.Held(validation), *settings, **others)
+
+
+def judge(network, loss, rows, members: int) -> torch.Tensor:
+    """``training.evaluate`` of rows in memory."""
+    return training.evaluate(network, loss, training.Held(rows), members)

@@ -24,7 +24,8 @@ from cosmoinfer.losses import (
 )
 from cosmoinfer.models.stack import generators
 from cosmoinfer.networks.mlp import LinearNetwork
-from cosmoinfer.training import Hooks, Loss, Training, train
+from cosmoinfer.training import Hooks, Loss, Training
+from tests.examples import judge, train
 
 THETA = torch.tensor([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]], dtype=torch.float64)
 MEAN = torch.tensor([[0.5, 1.0], [1.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
@@ -263,9 +264,9 @@ def test_validation_means_are_over_the_whole_set(name, monkeypatch):
     random = torch.Generator().manual_seed(1)
     rows = tuple(torch.randn(50, size, generator=random) * torch.linspace(0.1, 5, 50)[:, None] for size in (2, 3))
     terms = Loss(of_rows(loss.terms, loss.head), loss.reduce)
-    whole = training.evaluate(network, terms, rows, 2)
+    whole = judge(network, terms, rows, 2)
     monkeypatch.setattr(training, "CHUNK", 7)
-    torch.testing.assert_close(training.evaluate(network, terms, rows, 2), whole)
+    torch.testing.assert_close(judge(network, terms, rows, 2), whole)
     with torch.no_grad():
         found = said(network, loss.head, rows[1].repeat(2, 1)).reshape(2, 50, -1)
     for member in range(2):

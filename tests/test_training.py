@@ -14,7 +14,8 @@ from cosmoinfer.history import History
 from cosmoinfer.models.stack import generators
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
-from cosmoinfer.training import OPTIMIZERS, Hooks, Loss, Training, evaluate, stacked, train
+from cosmoinfer.training import OPTIMIZERS, Hooks, Loss, Training, stacked
+from tests.examples import judge, train
 
 SQUARED = Loss(lambda network, batch: (network(batch[1]) - batch[0]) ** 2, lambda terms: terms.mean((1, 2)))
 SHAPE, OUTPUTS = (4,), 2
@@ -67,7 +68,7 @@ def trained(name: str, members: slice, settings: Training):
     """Of five possible members those in the slice, trained side by side."""
     network, loss, training, validation = problem(name, generators(0, "initialise", 5)[members])
     history = train(network, loss, training, validation, settings, generators(0, "order", 5)[members], silent)
-    return network, history, evaluate(network, loss, validation, len(history.best))
+    return network, history, judge(network, loss, validation, len(history.best))
 
 
 # ---------------------------------------------------------------------------------------------------------- members
@@ -197,7 +198,7 @@ def test_a_convex_loss_falls_to_its_minimum(optimizer, name, batch, epochs, rate
     data, least = least_squares()
     settings = Training(epochs, batch, rate, optimizer, name, weight_decay=0)
     network = linear(1)
-    before = float(evaluate(network, SQUARED, data, 1)) - least
+    before = float(judge(network, SQUARED, data, 1)) - least
     history = train(network, SQUARED, data, data, settings, generators(0, "order", 1), silent)
     excess = history.best_validation[0] - least
     assert -1e-12 < excess < (0.1 if batch == 1 else 0.02) * before

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cosmoinfer.audit import dependence, features, parameters, rows, values
 from cosmoinfer.audit.finding import LEVELS, Finding
 from cosmoinfer.audit.ranges import ranges
-from cosmoinfer.audit.subject import Budget, Subject
+from cosmoinfer.audit.subject import Budget, Subject, sample
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.split import Split
 from cosmoinfer.storage import Dataset
@@ -65,7 +65,7 @@ def audit(catalog: Catalog, contents: dict[str, Dataset], full: bool = False) ->
 
 def before_training(catalog: Catalog, split: Split) -> list[Finding]:
     """What a training that begins now should not begin without saying: errors and warnings, from quick checks."""
-    subject = Subject(catalog, given=split, budget=QUICK)
+    subject = Subject(sample(catalog), given=split, budget=QUICK)
     found = _found(subject, [name for name, one in AUDITS.items() if one.training])
     return _sorted([finding for finding in found if finding.level != "note"])
 

@@ -68,7 +68,7 @@ def usual(subject: Subject) -> list[Finding]:
         if summary.kind != "vector":
             continue
         there = span.count > 0
-        values = np.where(there, summary.values, 0.0)
+        values = np.where(there, summary.array, 0.0)
         columns = np.flatnonzero(((values == np.nanmedian(values, axis=0)).mean(axis=0) >= MODE) & (span.spread > 0))
         if len(columns):
             found.append(
@@ -87,7 +87,7 @@ def flat(subject: Subject) -> list[Finding]:
         still = [(one == one[:, :1]).all(axis=1) for one in (block.reshape(len(block), -1) for block in blocks)]
         rows = np.flatnonzero(np.concatenate(still))
         if 0 < len(rows) < len(subject.catalog):
-            values = np.unique(summary.values[rows].reshape(len(rows), -1)[:, 0])
+            values = np.unique(summary.array[rows].reshape(len(rows), -1)[:, 0])
             which = listed([f"{one:g}" for one in values], 2)
             text = f"/{summary.name}: {len(rows)} rows hold one number throughout, {which}"
             found.append(warning(f"{text} (row {listed(rows)}); failed simulations, or empty files? Leave them out"))
@@ -100,12 +100,12 @@ def copies(subject: Subject) -> list[Finding]:
     found, told = [], set()
     for summary in subject.catalog.summaries:
         for name, other in whole.items():
-            if other.shape == summary.values.shape and np.array_equal(other, summary.values, equal_nan=True):
+            if other.shape == summary.array.shape and np.array_equal(other, summary.array, equal_nan=True):
                 found.append(
                     warning(f"/{summary.name} is a copy of /{name}; leave one out (--data names those to use)")
                 )
                 told.add(summary.name)
-        whole[summary.name] = summary.values
+        whole[summary.name] = summary.array
     for summary, span in zip(subject.catalog.summaries, subject.spans, strict=True):
         if summary.name not in told:
             found += _same_columns(summary, span)
@@ -120,7 +120,7 @@ def _same_columns(summary: Summary, span: Span) -> list[Finding]:
     first: dict[bytes, int] = {}
     pairs = []
     for column in np.flatnonzero(varies):
-        values = np.ascontiguousarray(summary.values[:, column])
+        values = np.ascontiguousarray(summary.array[:, column])
         of = first.setdefault(values.tobytes(), int(column))  # exact: a copy has the very same bytes
         if of != column:
             pairs.append(f"{column} of {of}")
@@ -147,7 +147,7 @@ def answers(subject: Subject) -> list[Finding]:
             columns = [
                 one
                 for one in np.flatnonzero(candidates[:, column])
-                if _same(summary.values[rows, one], catalog.theta[rows, column])
+                if _same(summary.array[rows, one], catalog.theta[rows, column])
             ]
             if 0 < len(columns) <= max(1, summary.shape[0] // 2) and summary.shape[0] > 1:
                 text = f"/{summary.name}: feature {listed(columns)} is {name} itself, up to a factor and a constant"
@@ -176,7 +176,7 @@ def numbered(subject: Subject) -> list[Finding]:
         return []  # rows that are sorted by a parameter have features that are sorted too
     found = []
     for summary in catalog.summaries:
-        if summary.kind == "vector" and (columns := np.flatnonzero(_rises(summary.values))).size:
+        if summary.kind == "vector" and (columns := np.flatnonzero(_rises(summary.array))).size:
             text = f"/{summary.name}: feature {listed(columns)} rises or falls with the row number, row by row"
             found.append(warning(f"{text}; an index or an id among the data? --features cuts it off"))
     return found

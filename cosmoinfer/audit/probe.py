@@ -67,7 +67,7 @@ def few_numbers(subject: Subject, rows: np.ndarray) -> np.ndarray:
 
 def _of(summary: Summary, rows: np.ndarray, most: int) -> np.ndarray:
     vector = summary.kind == "vector"
-    scale = fit_standardizer(lambda: summary.blocks(rows), vector, "auto")
+    scale = fit_standardizer(summary.blocks(rows), vector, "auto")
     if vector:
         values = summary.read(rows).astype(np.float64)
         missing = np.isnan(values)

@@ -32,8 +32,8 @@ def _summaries(catalog: Catalog) -> dict[str, str]:
     """The range of the numbers that are there, and the share of those that are not."""
     told = {}
     for summary in catalog.summaries:
-        values = summary.values[np.isfinite(summary.values)]
+        values = summary.array[np.isfinite(summary.array)]
         span = f"{values.min():.4g}..{values.max():.4g}" if values.size else "no number"
-        gaps = f", {100 * np.isnan(summary.values).mean():.3g} % gaps" if summary.masked else ""
+        gaps = f", {100 * np.isnan(summary.array).mean():.3g} % gaps" if summary.masked else ""
         told[f"/{summary.name}"] = f"{summary.kind} {summary.shape}, {span}{gaps}"
     return told

@@ -32,7 +32,7 @@ def span(summary: Summary) -> Span:
     size = int(np.prod(summary.shape))
     low, high, count = np.full(size, np.inf), np.full(size, -np.inf), np.zeros(size, dtype=int)
     zeros, positive = 0, np.inf
-    for block in summary.blocks(np.arange(len(summary.values))):
+    for block in summary.blocks(np.arange(len(summary.array))):
         values = block.reshape(len(block), -1)
         there = np.isfinite(values)
         low = np.minimum(low, np.where(there, values, np.inf).min(axis=0))
@@ -40,4 +40,4 @@ def span(summary: Summary) -> Span:
         count += there.sum(axis=0)
         zeros += int(np.count_nonzero(values == 0))
         positive = min(positive, float(np.where(there & (values > 0), values, np.inf).min()))
-    return Span(low, high, count, len(summary.values), zeros, positive)
+    return Span(low, high, count, len(summary.array), zeros, positive)

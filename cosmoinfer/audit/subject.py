@@ -1,6 +1,6 @@
 """What is audited: a catalog, how its simulations are split, and how much of it may be looked at."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ from cosmoinfer.catalog import Catalog, nonfinite_rows
 from cosmoinfer.split import Split, by_hash, by_label, unique
 from cosmoinfer.storage import Dataset
 
+SAMPLE = 1 << 24  # numbers of data that are looked at, where they do not fit into memory
 COUNTS = 16  # whole numbers in a row, up to which two rows may agree by chance
 
 
@@ -21,6 +22,17 @@ class Budget:
     features: int = 400
     numbers: int = 1 << 28
     shuffles: int = 99
+
+
+def sample(catalog: Catalog) -> Catalog:
+    """What of a catalog is looked at: all of it; of one that stays in its file whole simulations, evenly spread."""
+    if not catalog.streamed:
+        return catalog
+    numbers = sum(int(np.prod(one.shape)) for one in catalog.summaries) * len(catalog)
+    ids = unique(catalog.simulation)
+    rows = np.flatnonzero(np.isin(catalog.simulation, ids[:: max(1, numbers // SAMPLE)]))
+    note = f"{len(rows)} of its {len(catalog)} rows are looked at, as it does not fit into memory"
+    return replace(catalog.held(rows), notes=(*catalog.notes, note))
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,7 @@ class Subject:
         """
         data = self.hashes[:, 1]
         size = sum(int(np.prod(one.shape)) for one in self.catalog.summaries)
-        if size > COUNTS or (size > 1 and not all((one.values % 1 == 0).all() for one in self.catalog.summaries)):
+        if size > COUNTS or (size > 1 and not all((one.array % 1 == 0).all() for one in self.catalog.summaries)):
             return data
         return np.arange(len(data)) if self.catalog.theta is None else data ^ self.hashes[:, 0] * np.uint64(3)
 

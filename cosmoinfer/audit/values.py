@@ -17,6 +17,8 @@ SHARE_AT_END = 0.005
 NATURAL = (-1.0, 0.0, 1.0)  # where fractions, correlations and counts end by themselves
 FEW_ZEROS = 0.01
 SAMPLE = 20_000
+LARGE = 1 << 28  # bytes of data, from which on it matters how they lie
+SMALL = 1 << 16  # bytes: a chunk that costs more to find than to read
 
 
 def finite(subject: Subject) -> list[Finding]:
@@ -53,7 +55,7 @@ def precision(subject: Subject) -> list[Finding]:
 
 def _stored(summary: Summary, low: float, high: float) -> list[Finding]:
     """What the type of the numbers on disk may have done to them."""
-    dtype = summary.values.dtype
+    dtype = summary.array.dtype
     if dtype.kind == "f" and dtype.itemsize == 2:
         end = "; some stand at its end, and were cut there" if max(-low, high) >= HALF.max else ""
         text = f"/{summary.name}: float16 keeps three digits, and nothing beyond {HALF.max:g}{end}"
@@ -80,7 +82,7 @@ def outliers(subject: Subject) -> list[Finding]:
 
 def _far(summary: Summary, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a vector that are far from the median in some feature, and how far; where positive, in log10 too."""
-    values = np.where(np.isfinite(summary.values), summary.values, np.nan).astype(np.float64)
+    values = np.where(np.isfinite(summary.array), summary.array, np.nan).astype(np.float64)
     there = np.isfinite(values).any(axis=0)
     level = _robust(values)
     high, low = level > FAR, np.zeros(level.shape, dtype=bool)
@@ -148,15 +150,15 @@ def _columns(values: np.ndarray, summary: Summary) -> np.ndarray:
 
 def _share_at(summary: Summary, end: np.ndarray) -> np.ndarray:
     """(C,) share of the rows that have the number ``end`` (C,) in this column."""
-    blocks = summary.blocks(np.arange(len(summary.values)))
+    blocks = summary.blocks(np.arange(len(summary.array)))
     return sum((_columns(block, summary) == end[:, None]).any(axis=2).sum(axis=0) for block in blocks) / len(
-        summary.values
+        summary.array
     )
 
 
 def _continuous(summary: Summary, column: int, end: float) -> bool:
     """Whether the other numbers of a column are mostly different ones, and not all whole."""
-    values = summary.values[:, column].ravel()
+    values = summary.array[:, column].ravel()
     others = values[:: max(1, values.size // SAMPLE)]
     others = others[np.isfinite(others) & (others != end)]
     return bool(len(np.unique(others)) > 0.5 * len(others) and (others % 1 != 0).any())
@@ -175,7 +177,22 @@ def positive(subject: Subject) -> list[Finding]:
 
 def layout(subject: Subject) -> list[Finding]:
     """How the data lie on disk."""
-    return [note(f"/{one.name}: {_told(subject.contents[one.name])}") for one in subject.catalog.summaries]
+    notes = [note(f"/{one.name}: {_told(subject.contents[one.name])}") for one in subject.catalog.summaries]
+    slow = [(one.name, _slow(subject.contents[one.name])) for one in subject.catalog.summaries]
+    told = "`cosmoinfer repack` writes a copy that is read faster"
+    return notes + [note(f"/{name}: {why}; {told}") for name, why in slow if why]
+
+
+def _slow(dataset: Dataset) -> str:
+    """Why a training that reads it block by block would wait; empty where it would not."""
+    row = int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize
+    if int(np.prod(dataset.shape)) * dataset.dtype.itemsize < LARGE or not dataset.chunks:
+        return ""
+    if dataset.compression:
+        return f"{dataset.compression} is undone anew in every epoch where it does not fit into memory"
+    if dataset.chunks[1:] != dataset.shape[1:]:
+        return "its chunks cut rows apart"
+    return "its chunks are small" if dataset.chunks[0] * row < SMALL else ""
 
 
 def _told(dataset: Dataset) -> str:

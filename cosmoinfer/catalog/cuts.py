@@ -34,7 +34,8 @@ def _cut(catalog: Catalog, text: str) -> tuple[Summary, ...]:
     keep = _kept(catalog.path, rule, chosen[0].shape[-1])
     if len(keep) == 0:
         raise UserError(f"--features {text}: leaves none of the {chosen[0].shape[-1]} features of /{chosen[0].name}")
-    cut = replace(chosen[0], values=chosen[0].values[..., keep])
+    values = chosen[0].values
+    cut = replace(chosen[0], values=values[..., keep] if isinstance(values, np.ndarray) else values.cut(keep))
     return tuple(cut if summary is chosen[0] else summary for summary in catalog.summaries)
 
 

@@ -12,17 +12,19 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog.reading import AXES, Reading
 from cosmoinfer.catalog.rows import Catalog, Summary
+from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
 TOLD_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
 
 
-def assemble(path: Path, reading: Reading) -> Catalog:
-    """What the file says, shapes checked, values not yet: what an audit looks at."""
+def assemble(path: Path, reading: Reading, streamed: bool = False) -> Catalog:
+    """What the file says, shapes checked, values not yet: what an audit looks at. streamed: data stay in the file."""
     contents = storage.contents(path)
     notes: list[str] = []
-    summaries = tuple(_summary(path, contents[name], reading, notes) for name in _data(path, contents, reading))
+    names = _data(path, contents, reading)
+    summaries = tuple(_summary(path, contents[name], reading, notes, streamed) for name in names)
     if reading.missing and not any(summary.masked for summary in summaries):
         raise UserError(f"{path}: --missing {reading.missing} is for vectors, and there is none")
     counts = {summary.name: len(summary.values) for summary in summaries}
@@ -60,6 +62,19 @@ def assemble(path: Path, reading: Reading) -> Catalog:
     )
 
 
+def rows(path: Path, reading: Reading) -> int:
+    """Of the data, told without reading them."""
+    contents = storage.contents(path)
+    return int(contents[_data(path, contents, reading)[0]].shape[0])
+
+
+def size(path: Path, reading: Reading) -> int:
+    """Bytes of the data that are to be read."""
+    contents = storage.contents(path)
+    found = [contents[name] for name in _data(path, contents, reading)]
+    return sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in found)
+
+
 def _data(path: Path, contents: dict[str, storage.Dataset], reading: Reading) -> list[str]:
     if reading.data:
         names = [name.strip("/") for name in reading.data]
@@ -77,7 +92,7 @@ def _told(contents: dict[str, storage.Dataset]) -> str:
     return ", ".join(f"/{name} {found.shape}" for name, found in contents.items()) or "nothing"
 
 
-def _summary(path: Path, found: storage.Dataset, reading: Reading, notes: list[str]) -> Summary:
+def _summary(path: Path, found: storage.Dataset, reading: Reading, notes: list[str], streamed: bool) -> Summary:
     axes, kind = len(found.shape) - 1, reading.kind
     if not kind:
         kind = str(found.attributes.get("kind", ""))
@@ -88,11 +103,11 @@ def _summary(path: Path, found: storage.Dataset, reading: Reading, notes: list[s
         notes.append(f"/{found.path}: taken as {kind}, told by its {axes + 1} axes")
     if kind not in AXES:
         raise UserError(f"{path}: /{found.path} is of kind {kind!r}; there are {', '.join(AXES)}")
-    values = storage.load(path, found.path)
+    values = Streamed((storage.Stored(path, found.path),)) if streamed else storage.load(path, found.path)
     if values.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{found.path} holds {values.dtype}; expected numbers")
     if axes == AXES[kind] - 1 and kind in ("profile", "map", "grid"):
-        values = values[:, None]  # one channel
+        values = values.with_channel() if isinstance(values, Streamed) else values[:, None]
     if values.size == 0 and len(values):
         raise UserError(f"{path}: /{found.path} has shape {found.shape}: nothing to learn from")
     if values.ndim - 1 != AXES[kind]:

@@ -10,20 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
+from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
 BLOCK = 1 << 25  # numbers that are read at once when a whole summary is walked
+STREAMED_BLOCK = 1 << 21  # the same of a summary in its file, where memory is short
 
 
 @dataclass(frozen=True)
 class Summary:
     """One summary of every simulated universe. values: (N, K) vector, (N, C, L) profile, (N, C, H, W) map,
-    (N, C, D, H, W) grid; ``periodic``: whether opposite edges touch; ``masked``: whether NaN marks a missing entry."""
+    (N, C, D, H, W) grid, in memory or still in its file; ``periodic``: whether opposite edges touch; ``masked``:
+    whether NaN marks a missing entry."""
 
     name: str
     kind: str
-    values: np.ndarray
+    values: np.ndarray | Streamed
     periodic: bool = False
     masked: bool = False
 
@@ -32,15 +35,32 @@ class Summary:
         """Of one row."""
         return self.values.shape[1:]
 
+    @property
+    def array(self) -> np.ndarray:
+        """All rows, of a summary in memory."""
+        assert isinstance(self.values, np.ndarray)
+        return self.values
+
     def read(self, rows: np.ndarray) -> np.ndarray:
         """These rows, (n, ...), in catalog units."""
         return self.values[rows]
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """These rows in order, a bounded number at a time."""
-        step = max(1, BLOCK // max(1, int(np.prod(self.shape))))
+        most = BLOCK if isinstance(self.values, np.ndarray) else STREAMED_BLOCK
+        step = max(1, most // max(1, int(np.prod(self.shape))))
         for start in range(0, len(rows), step):
             yield self.read(rows[start : start + step])
+
+    def take(self, rows: np.ndarray) -> "Summary":
+        """These rows only; what lies in a file stays there."""
+        values = self.values[rows] if isinstance(self.values, np.ndarray) else self.values.take(rows)
+        return replace(self, values=values)
+
+    def held(self) -> "Summary":
+        """All in memory."""
+        everything = np.arange(len(self.values))
+        return self if isinstance(self.values, np.ndarray) else replace(self, values=self.read(everything))
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,7 @@ class Catalog:
     """N rows. theta: (N, P), None for an observation; simulation: (N,) ids as text; index: (N,) rows in the file;
     label: (N,) the file's own split; fingerprint: of the whole; view: of what was declared of it and picked from it;
     notes: what had to be assumed, a line each; classes: names of the classes, where theta (N, 1) is a class number;
-    noisy: whether the data hold their noise already."""
+    noisy: whether the data hold their noise already. memory: bytes that data may take, where they are streamed."""
 
     path: Path
     parameters: Parameters | None
@@ -63,9 +83,28 @@ class Catalog:
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     noisy: bool = False
+    memory: int = 0
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether its data stay in their files."""
+        return self.memory > 0
+
+    def must_be_held(self, what: str) -> None:
+        """Refuse what wants all data in memory at once."""
+        if self.streamed:
+            raise UserError(
+                f"{self.path}: {what} wants all data in memory, and they take more than --memory allows "
+                f"({self.memory / 1e9:.3g}GB)"
+            )
+
+    def held(self, rows: np.ndarray) -> "Catalog":
+        """These rows, in memory."""
+        taken = self.take(rows)
+        return replace(taken, summaries=tuple(one.held() for one in taken.summaries), memory=0)
 
     def training(self) -> tuple[Parameters, np.ndarray]:
         """The parameters and their values, which an observation lacks."""
@@ -78,7 +117,7 @@ class Catalog:
         return replace(
             self,
             theta=None if self.theta is None else self.theta[rows],
-            summaries=tuple(replace(summary, values=summary.read(rows)) for summary in self.summaries),
+            summaries=tuple(summary.take(rows) for summary in self.summaries),
             simulation=self.simulation[rows],
             index=self.index[rows],
             label=None if self.label is None else self.label[rows],
@@ -87,11 +126,13 @@ class Catalog:
     def hashes(self, rows: np.ndarray) -> np.ndarray:
         """(n, 2) uint64, of theta and of x: a training row is recognised wherever a copy of it turns up."""
         found = np.zeros((len(rows), 2), dtype=np.uint64)
-        for position, row in enumerate(rows):
-            if self.theta is not None:
-                found[position, 0] = _number(_short(self.theta[row]))
-            one = np.array([row])
-            found[position, 1] = _number(b"".join(_short(summary.read(one)) for summary in self.summaries))
+        if self.theta is not None:
+            found[:, 0] = [_number(_short(self.theta[row])) for row in rows]
+        step = max(1, STREAMED_BLOCK // max(1, sum(int(np.prod(one.shape)) for one in self.summaries)))
+        for start in range(0, len(rows), step):
+            blocks = [summary.read(rows[start : start + step]) for summary in self.summaries]
+            for position, row in enumerate(zip(*blocks, strict=True), start):
+                found[position, 1] = _number(b"".join(_short(one) for one in row))
         return found
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
+from cosmoinfer.catalog import streamed as streaming
 from cosmoinfer.catalog.rows import Catalog, Summary, fingerprint, view
+from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.errors import UserError, listed
 
 
@@ -32,36 +34,46 @@ def of_suite(name: str, catalog: Catalog) -> Catalog:
 
 
 def joined(catalogs: Sequence[Catalog]) -> Catalog:
-    """The rows of all, one suite after the other, numbered anew."""
+    """The rows of all, one suite after the other, known by a fingerprint of their own."""
+    return _known(one_after_another(catalogs))
+
+
+def one_after_another(catalogs: Sequence[Catalog]) -> Catalog:
+    """The rows of all that ``agree``, numbered anew."""
     first = catalogs[0]
-    labels = [one.label for one in catalogs if one.label is not None]
-    return _known(
-        replace(
-            first,
-            path=Path(" + ".join(one.path.name for one in catalogs)),
-            theta=np.concatenate([one.training()[1] for one in catalogs]),
-            summaries=tuple(_stacked(parts) for parts in zip(*(one.summaries for one in catalogs), strict=True)),
-            simulation=np.concatenate([one.simulation for one in catalogs]),
-            index=np.arange(sum(len(one) for one in catalogs)),
-            label=np.concatenate(labels) if labels else None,  # of all or of none: ``check_agreement``
-            declared=frozenset.intersection(*(one.declared for one in catalogs)),
-            notes=tuple(dict.fromkeys(note for one in catalogs for note in one.notes)),
-        )
+    theta, labels = ([value for value in values if value is not None] for values in _columns(catalogs))
+    return replace(
+        first,
+        path=Path(" + ".join(one.path.name for one in catalogs)),
+        theta=np.concatenate(theta) if theta else None,
+        summaries=tuple(_stacked(parts) for parts in zip(*(one.summaries for one in catalogs), strict=True)),
+        simulation=np.concatenate([one.simulation for one in catalogs]),
+        index=np.arange(sum(len(one) for one in catalogs)),
+        label=np.concatenate(labels) if labels else None,
+        declared=frozenset.intersection(*(one.declared for one in catalogs)),
+        notes=tuple(dict.fromkeys(note for one in catalogs for note in one.notes)),
     )
 
 
-def check_agreement(catalogs: Sequence[Catalog]) -> None:
-    """Suites of the same parameters in the same box, of data of the same shape; and no suite twice."""
+def agree(catalogs: Sequence[Catalog]) -> None:
+    """The same parameters in the same box, data of the same shape, a /split and parameters in all or in none."""
     first = catalogs[0]
     for other in catalogs[1:]:
-        _same(first, other, "parameters", *(", ".join(one.training()[0].names) for one in (first, other)))
+        _same(first, other, "parameters", *(_names(one) for one in (first, other)))
+        _same(first, other, "classes", *(", ".join(one.classes) or "none" for one in (first, other)))
         _same(first, other, "data", *(_told(one) for one in (first, other)))
-        for name in first.training()[0].names:
+        for name in () if first.parameters is None or first.classes else first.parameters.names:
             _same(first, other, f"a prior of {name}", *(_prior(one, name) for one in (first, other)))
         if (first.label is None) != (other.label is None):
-            raise UserError(
-                f"{(first if other.label is None else other).path}: has a /split, and other suites have none"
-            )
+            split = first if other.label is None else other
+            raise UserError(f"{split.path}: has a /split, and others have none")
+
+
+def check_agreement(catalogs: Sequence[Catalog]) -> None:
+    """Suites that ``agree``, and no suite twice."""
+    for one in catalogs:
+        one.training()
+    agree(catalogs)
     seen: dict[int, Path] = {}
     for one in catalogs:
         hashes = set(one.hashes(np.arange(len(one)))[:, 1].tolist())
@@ -87,8 +99,20 @@ def _prior(catalog: Catalog, name: str) -> str:
     return f"{told['prior']}{normal} on {told['low']:g}..{told['high']:g}"
 
 
+def _names(catalog: Catalog) -> str:
+    return "none" if catalog.parameters is None else ", ".join(catalog.parameters.names)
+
+
+def _columns(catalogs: Sequence[Catalog]) -> tuple[list[np.ndarray | None], list[np.ndarray | None]]:
+    return [one.theta for one in catalogs], [one.label for one in catalogs]
+
+
 def _stacked(parts: Sequence[Summary]) -> Summary:
-    return replace(parts[0], values=np.concatenate([one.values for one in parts]))
+    """In memory, if any of them is."""
+    streamed = [one.values for one in parts if isinstance(one.values, Streamed)]
+    whole = streamed if len(streamed) == len(parts) else None
+    values = np.concatenate([one.held().values for one in parts]) if whole is None else streaming.joined(whole)
+    return replace(parts[0], values=values)
 
 
 def _known(catalog: Catalog) -> Catalog:

@@ -13,6 +13,7 @@ from cosmoinfer.cli import (
     generate,
     inspect,
     learning_curve,
+    repack,
     reweight,
     run,
     sample,
@@ -69,6 +70,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "learning-curve": learning_curve.learning_curve,
     "generate": generate.generate,
     "score": score.score,
+    "repack": repack.repack,
     "inspect": inspect.inspect,
 }
 for name, command in COMMANDS.items():

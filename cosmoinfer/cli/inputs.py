@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosmoinfer import __version__, audit, catalog, hardware, models, split, storage
-from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer import __version__, audit, catalog, hardware, memory, models, split, storage
+from cosmoinfer.catalog import Catalog, Reading, many
 from cosmoinfer.cli.options import ReadingOptions, SplitOptions
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError, listed
@@ -23,7 +23,7 @@ from cosmoinfer.split import Split
 def read_catalog(path: Path, options: ReadingOptions) -> tuple[Catalog, Reading]:
     """The catalog, and how it was read."""
     reading = Reading(**options.given())
-    sims = catalog.read(path, reading)
+    sims = catalog.read(path, reading, memory_of(options))
     if reading.target and not sims.classes:
         raise UserError(f"{path}: has no /classes/{reading.target}, nor any other class (--target)")
     return sims, reading
@@ -31,10 +31,21 @@ def read_catalog(path: Path, options: ReadingOptions) -> tuple[Catalog, Reading]
 
 def read_for(frame: Frame, path: Path, options: ReadingOptions) -> Catalog:
     """A catalog for a model: read as the model's own was, unless the options say otherwise; then checked."""
-    own = Reading() if storage.command_of(path) == "generate" else frame.reading  # in our layout, and cut already
-    sims = catalog.read(path, as_read_by(own, Reading(**options.given())))
+    generated = storage.command_of(many.files(path)[0]) == "generate"  # in our layout, and cut already
+    own = Reading() if generated else frame.reading
+    sims = catalog.read(path, as_read_by(own, Reading(**options.given())), memory_of(options))
     frame.check(sims)
     return sims
+
+
+def memory_of(options: ReadingOptions) -> int | None:
+    """Bytes that data may take, if it was said."""
+    return None if options.memory is None else memory.parse(options.memory)
+
+
+def named_after(path: Path, what: str) -> Path:
+    """An output in the current folder, called after a catalog."""
+    return Path(f"{many.name(path)}.{what}.h5")
 
 
 def choose_split(sims: Catalog, options: SplitOptions) -> Split:
@@ -177,6 +188,7 @@ def record_training(
 ) -> dict[str, Any]:
     """The /meta of a model. others: digests of what it is made from beside the catalog."""
     settings = {"recipe": recipe, "reading": how, "seed": seed, **hardware.settings(device)}
+    settings |= {"memory": sims.memory} if sims.streamed else {}  # it decides which rows meet in a batch
     fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": split.fingerprint(parts)}
     return record(command, settings, {**fingerprints, **others})
 

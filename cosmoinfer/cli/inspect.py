@@ -17,44 +17,68 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog.", show_default=False)]
 Audit = Annotated[bool, typer.Option("--audit", help="Look for every fault of a catalog that can be found.")]
 
+Manifest = Annotated[
+    Path | None, typer.Option(help="Write JSON that stands for the files of this catalog.", show_default=False)
+]
 
-def inspect(file: File, reading: ReadingOptions, say: SayOptions, audit: Audit = False) -> None:
+
+def inspect(
+    file: File, reading: ReadingOptions, say: SayOptions, audit: Audit = False, manifest: Manifest = None
+) -> None:
     """Say what is in a file; of a catalog, what would break a training (then exit 1) or deserves a look.
 
     Example: cosmoinfer inspect sample_data/maps.h5 --audit
     """
     from cosmoinfer import storage
+    from cosmoinfer.catalog import many
     from cosmoinfer.errors import UserError
 
     terminal = Terminal(say.json, say.quiet)
-    kind = storage.kind_of(file)
+    kind = storage.kind_of(many.files(file)[0])
     if kind in (None, "catalog"):
         _catalog(terminal, file, reading, audit)
-    elif audit:
-        raise UserError(f"--audit: is for catalogs; {file} is a {kind} file")
+        if manifest is not None:
+            _list_files(terminal, file, manifest, say.force)
+    elif audit or manifest:
+        raise UserError(f"--audit, --manifest: are for catalogs; {file} is a {kind} file")
     else:
         _ours(terminal, file, str(kind))
 
 
 def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool) -> None:
     from cosmoinfer import audit, catalog, storage
+    from cosmoinfer.catalog import many
+    from cosmoinfer.cli import inputs
     from cosmoinfer.cli.tables import listing
     from cosmoinfer.errors import UserError
 
     reading = catalog.Reading(**options.given())
-    sims = catalog.narrow(catalog.assemble(file, reading), reading)
-    findings = audit.audit(sims, storage.contents(file), full)
+    sims = catalog.narrow(catalog.assemble(file, reading, inputs.memory_of(options)), reading)
+    rows, simulations = len(sims), len(set(sims.simulation.tolist()))
+    sims = audit.sample(sims)
+    findings = audit.audit(sims, storage.contents(many.files(file)[0]), full)
     ranges = audit.ranges(sims)
-    simulations = len(set(sims.simulation.tolist()))
-    terminal.table(listing(ranges, f"{file}: {len(sims)} rows of {simulations} simulations"))
+    terminal.table(listing(ranges, f"{file}: {rows} rows of {simulations} simulations"))
     for finding in findings:
         terminal.result(f"{finding.level}: {finding.text}")
-    document: dict[str, Any] = {"kind": "catalog", "rows": len(sims), "simulations": simulations, "contents": ranges}
+    document: dict[str, Any] = {"kind": "catalog", "rows": rows, "simulations": simulations, "contents": ranges}
     document["findings"] = [asdict(finding) for finding in findings]
     terminal.document(document)
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         raise UserError(f"{file}: a training would break: {errors[0].text}")
+
+
+def _list_files(terminal: Terminal, file: Path, manifest: Path, force: bool) -> None:
+    from cosmoinfer.catalog import many
+    from cosmoinfer.errors import UserError
+
+    if manifest.suffix != ".json":
+        raise UserError(f"--manifest {manifest}: expected the name of a .json file")
+    if manifest.exists() and not force:
+        raise UserError(f"{manifest}: exists already; --force replaces it")
+    manifest.write_text(many.manifest(file, manifest.parent))
+    terminal.say(f"{manifest}: stands for {len(many.files(file))} files")
 
 
 def _ours(terminal: Terminal, file: Path, kind: str) -> None:

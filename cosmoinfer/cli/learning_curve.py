@@ -62,7 +62,7 @@ def learning_curve(
     from cosmoinfer.metrics import learning_curve as curves
 
     terminal, step = Terminal(say.json, say.quiet), Terminal(say.json, say.quiet, within=True)
-    output = output or Path(f"{catalog.stem}.curve.h5")
+    output = output or inputs.named_after(catalog, "curve")
     elsewhere = inputs.counts("--predict", predict) if predict else ()
     sims, how = inputs.read_catalog(catalog, reading)
     train_flow.check(sims)

@@ -37,10 +37,13 @@ class ReadingOptions:
     missing: Annotated[str | None, _option("mask: NaN in a vector is a gap, told to the network.", "Catalog")] = None
     drop_nonfinite: Annotated[bool, _option("Leave out rows with NaN or inf.", "Catalog", "--drop-nonfinite")] = False
     noisy: Annotated[bool, _option("Simulations hold their noise already; add none.", "Catalog", "--noisy")] = False
+    memory: Annotated[
+        str | None, _option("What data may take, 2GB; more stay in their file [half of the memory].", "Catalog")
+    ] = None
 
     def given(self) -> dict[str, Any]:
         """By field of ``catalog.Reading``; what was not said is left out."""
-        said = {key: value for key, value in asdict(self).items() if value}
+        said = {key: value for key, value in asdict(self).items() if value and key != "memory"}
         for key in ("names", "infer"):
             if key in said:
                 said[key] = tuple(name.strip() for name in said[key].split(","))

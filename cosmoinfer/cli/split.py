@@ -22,7 +22,7 @@ def split(
 
     terminal = Terminal(say.json, say.quiet)
     sims, _ = inputs.read_catalog(catalog, reading)
-    write(terminal, sims, splitting, output or Path(f"{catalog.stem}.split.h5"), say.force)
+    write(terminal, sims, splitting, output or inputs.named_after(catalog, "split"), say.force)
 
 
 def write(terminal: Terminal, sims: "Catalog", splitting: SplitOptions, output: Path, force: bool) -> "Split":

@@ -1,7 +1,6 @@
 """``cosmoinfer train-density``."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from cosmoinfer.cli.options import (
     CatalogPath,
@@ -42,7 +41,7 @@ def train_density(
     from cosmoinfer.models.frame import fit_frame
 
     terminal = Terminal(say.json, say.quiet)
-    output = output or Path(f"{catalog.stem}.density.h5")
+    output = output or inputs.named_after(catalog, "density")
     sims, how = inputs.read_catalog(catalog, reading)
     if sims.classes:
         raise UserError(f"--target {how.target}: a density is of the data; train-regressor tells classes apart")

@@ -53,7 +53,7 @@ def train_flow(
     sims, how = inputs.read_catalog(catalog, reading)
     split = inputs.choose_split(sims, splitting)
     options = given(flow, network, intake, training)
-    output = output or Path(f"{catalog.stem}.flow.h5")
+    output = output or inputs.named_after(catalog, "flow")
     fit(terminal, sims, how, split, options, run, output, say.force, Others(intake.noise, summary, init))
 
 

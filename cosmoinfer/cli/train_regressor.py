@@ -1,6 +1,5 @@
 """``cosmoinfer train-regressor``."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cosmoinfer.cli.options import (
@@ -53,7 +52,7 @@ def train_regressor(
     from cosmoinfer.models.regressor import regressor_recipe
 
     terminal = Terminal(say.json, say.quiet)
-    output = output or Path(f"{catalog.stem}.regressor.h5")
+    output = output or inputs.named_after(catalog, "regressor")
     sims, how = inputs.read_catalog(catalog, reading)
     if reading.target and not sims.classes:
         raise UserError(f"{catalog}: has no /classes/{reading.target} to learn")

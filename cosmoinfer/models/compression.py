@@ -16,7 +16,7 @@ from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.stack import generators
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.networks.stacked import Linear
-from cosmoinfer.training import Loss, Rows, Training, train
+from cosmoinfer.training import Held, Loss, Rows, Training, train
 
 COMPRESSIONS = ("pca", "autoencoder")
 
@@ -115,7 +115,7 @@ def _autoencoder(rows: np.ndarray, validation: np.ndarray, size: int, bench: Ben
     both = nn.Sequential(encoder, decoder).to(bench.device)
     settings = Training(epochs=min(400, max(50, 300_000 // len(rows))), patience=50)
     order, held_out = generators(bench.seed, "autoencoder", 1), bench.tensors(validation)
-    train(both, _RECONSTRUCTION, bench.tensors(rows), held_out, settings, order, bench.listen)
+    train(both, _RECONSTRUCTION, Held(bench.tensors(rows)), Held(held_out), settings, order, bench.listen)
     with torch.no_grad():
         missed = float(((both(held_out[0]) - held_out[0]) ** 2).sum())
     encoder.cpu().standardise(torch.from_numpy(rows))

@@ -20,6 +20,8 @@ from cosmoinfer.scales import features
 from cosmoinfer.scaling import fit_standardizer
 from cosmoinfer.split import PARTS, Split
 
+CHUNK_NUMBERS = 1 << 23  # of the data, that are scaled at once where no network asks for them
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -54,9 +56,15 @@ class Frame:
         pairs = zip(self.inputs, observed(catalog, rows, self.noise, epoch), strict=True)
         return tuple(np.concatenate([one(block) for block in blocks]) for one, blocks in pairs)
 
+    def chunks(self, catalog: Catalog, rows: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """The same of as many rows at a time as fit into little memory."""
+        numbers = max(1, sum(int(np.prod(one.shape)) for one in self.inputs))
+        for some in in_chunks(rows, max(1, CHUNK_NUMBERS // numbers)):
+            yield self.data(catalog, some)
+
     def references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box."""
-        return self.parameters.clip(self.reference(self.data(catalog, rows)))
+        return self.parameters.clip(self.reference(self.chunks(catalog, rows)))
 
     def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which observations are compared with the training rows, (n, F) each: the data, scaled and not compressed,
@@ -217,6 +225,11 @@ class Frame:
         )
 
 
+def in_chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """Rows (n,), so many at a time; one empty chunk of none."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)] or [rows]
+
+
 Spaces = Callable[[Catalog, np.ndarray], list[np.ndarray]]
 
 
@@ -236,6 +249,8 @@ def observed(
 
 def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, noise: Noise | None = None) -> Frame:
     """All scalings from the training rows, all of them, and from nothing else."""
+    if noise is not None:
+        catalog.must_be_held("--noise")
     if noise is not None and catalog.noisy:
         raise UserError("--noise: would not be heard beside --noisy, which says that the data hold their noise already")
     if reading.target and catalog.theta is None:
@@ -252,8 +267,8 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
                 "would not learn what one means"
             )
     standardizers = [
-        fit_standardizer(lambda one=number: observed(catalog, rows, noise)[one], summary.kind == "vector", transform)  # type: ignore[misc]
-        for number, summary in enumerate(catalog.summaries)
+        fit_standardizer(blocks, summary.kind == "vector", transform)
+        for summary, blocks in zip(catalog.summaries, observed(catalog, rows, noise), strict=True)
     ]
     frame = Frame(
         parameters,
@@ -267,11 +282,12 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
         noise,
         catalog.classes,
     )
-    return replace(frame, reference=fit_ridge(frame.data(catalog, rows), theta[rows]))
+    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows), theta[rows]))
 
 
 def compressed(frame: Frame, catalog: Catalog, text: str, bench: Bench) -> Frame:
     """The frame with its vectors in fewer numbers: ``pca:20`` or ``autoencoder:8``."""
+    catalog.must_be_held(f"--compress {text}")
     rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
     pairs = list(zip(frame.inputs, *(frame.data(catalog, some) for some in rows), strict=True))
     if not any(one.kind == "vector" for one in frame.inputs):
@@ -282,7 +298,7 @@ def compressed(frame: Frame, catalog: Catalog, text: str, bench: Bench) -> Frame
     )
     frame = replace(frame, inputs=inputs)
     _, theta = catalog.training()
-    return replace(frame, reference=fit_ridge(frame.data(catalog, rows[0]), theta[rows[0]]))
+    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows[0]), theta[rows[0]]))
 
 
 def as_compressed_by(ancestor: Frame, frame: Frame, catalog: Catalog) -> Frame:
@@ -303,7 +319,7 @@ def as_compressed_by(ancestor: Frame, frame: Frame, catalog: Catalog) -> Frame:
     inputs = tuple(known if known.compression is not None else own for known, own in pairs)
     frame, (_, theta) = replace(frame, inputs=inputs), catalog.training()
     rows = frame.split.rows(catalog.simulation, "train")
-    return replace(frame, reference=fit_ridge(frame.data(catalog, rows), theta[rows]))
+    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows), theta[rows]))
 
 
 def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray, rows: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 """A ridge estimate of theta from x, kept in every model: reference points for TARP, and the line to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from cosmoinfer.networks.baselines import solve_ridge
 from cosmoinfer.scales import features
 
 MOST_FEATURES = 1000
+Data = Iterable[Sequence[np.ndarray]]  # of some rows after the other, one array (n, ...) a summary
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,13 @@ class Ridge:
     weights: np.ndarray
     offset: np.ndarray
 
-    def __call__(self, data: Sequence[np.ndarray]) -> np.ndarray:
-        return _features(data) @ self.weights + self.offset
+    def __call__(self, data: Data) -> np.ndarray:
+        return np.concatenate([_features(one) for one in data]) @ self.weights + self.offset
 
 
-def fit_ridge(data: Sequence[np.ndarray], theta: np.ndarray) -> Ridge:
+def fit_ridge(data: Data, theta: np.ndarray) -> Ridge:
     """The penalty by leave-one-out on the training rows themselves."""
-    return Ridge(*solve_ridge(_features(data), theta))
+    return Ridge(*solve_ridge(np.concatenate([_features(one) for one in data]), theta))
 
 
 def _features(data: Sequence[np.ndarray]) -> np.ndarray:

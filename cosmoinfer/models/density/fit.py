@@ -19,13 +19,14 @@ from cosmoinfer.models.hooks import training_hooks
 from cosmoinfer.models.stack import Stack, generators
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.scaling import TINY, fit_support
-from cosmoinfer.training import Loss, Rows, stacked, train
+from cosmoinfer.training import Held, Loss, Rows, stacked, train
 
 INITIAL_ROWS = 1024  # from which what starts from data does: a regression on theta, an ActNorm
 
 
 def fit_density(catalog: Catalog, frame: Frame, recipe: DensityRecipe, bench: Bench) -> DensityModel:
     """One flow ensemble by maximum likelihood; the validation rows say which log densities are typical."""
+    catalog.must_be_held("a density of the data")
     frame, condition = _unfloored(frame), None
     rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
     if recipe.conditional:
@@ -72,7 +73,7 @@ def _fit_stack(
     hooks = training_hooks(bench, recipe.ensemble, symmetric, parts[0][:-1], None if jitter is None else fresh)
     order = generators(bench.seed, "order", recipe.ensemble)
     loss = Loss(_minus_log_prob, losses.mean)
-    history = train(network, loss, parts[0], parts[1], recipe.training, order, bench.listen, hooks=hooks)
+    history = train(network, loss, Held(parts[0]), Held(parts[1]), recipe.training, order, bench.listen, hooks=hooks)
     return Stack(config, recipe.ensemble, network, history)
 
 

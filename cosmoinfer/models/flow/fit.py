@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from scipy import special
@@ -14,6 +15,7 @@ from cosmoinfer.flows.actnorm import initialise
 from cosmoinfer.models import sets
 from cosmoinfer.models.bench import Bench, uniform
 from cosmoinfer.models.clusters import clustered_error
+from cosmoinfer.models.feeding import feed
 from cosmoinfer.models.flow.model import ConditionalFlow, FlowModel, build_flow, conditions, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.frame import Frame
@@ -31,7 +33,7 @@ LEAST_SHARE = 0.02  # of the mixture; an architecture that gets less is left out
 INITIAL_ROWS = 5000  # at most, from which what starts from data does: a regression on the context, an ActNorm
 INITIAL_NUMBERS = 1 << 22  # of these rows' data at most
 COMPARING_ROWS = 500  # validation rows that decide between supports
-TIE = 0.05  # nat: what is not worth a flow that overflows its box
+TIE = 0.02  # nat: what is not worth a flow that overflows its box
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def fit_flow(
             frame = replace(frame, seen=seen, judged=judged)
     if ancestor is not None:
         ancestor.frame.check(catalog)
+    if recipe.combine == "set":
+        catalog.must_be_held("--combine set")
     size = sets.common_size(catalog) if recipe.combine == "set" else 0
     source = Source(catalog, frame, summary, ancestor, size)
     support = _choose_support(source, recipe, bench)
@@ -169,26 +173,30 @@ def _fit_stack(
 ) -> Stack[ConditionalFlow]:
     """The members of one architecture, the ``number``-th of the recipe, side by side."""
     rows = [source.rows(part) for part in ("train", "validation")]
-    data = [source.data(some) for some in rows]
-    config = stack_config(source.frame, tuple(part.shape[1:] for part in data[0]), stack, source.size)
+    shapes = tuple(part.shape[1:] for part in source.data(rows[0][:1]))
+    config = stack_config(source.frame, shapes, stack, source.size)
     network = build_flow(config, generators(bench.seed, "initialise", members))
     if source.ancestor is not None:
         start_from = source.ancestor.stacks[number]
         _check_shapes(start_from.config["shapes"], config["shapes"])
         network.load_state_dict(start_from.first(members), strict=True)
     network.to(bench.device)
-    scaled = [support.forward(source.theta[some]) for some in rows]
-    parts = [bench.tensors(z, log_det[:, None], *part) for (z, log_det), part in zip(scaled, data, strict=True)]
+    known = []
+    for some in rows:
+        z, log_det = support.forward(source.theta[some])
+        known.append((z, log_det[:, None]))
     if source.ancestor is None:
-        most = min(INITIAL_ROWS, INITIAL_NUMBERS // sum(part[0].numel() for part in parts[0][2:]))
-        start = tuple(stacked(part[: max(most, 1)], members) for part in parts[0])
+        most = max(1, min(INITIAL_ROWS, INITIAL_NUMBERS // sum(map(prod, shapes))))
+        first = bench.tensors(*(part[:most] for part in known[0]), *source.data(rows[0][:most]))
+        start = tuple(stacked(part, members) for part in first)
         initialise(network, lambda: _minus_log_prob(network, start))
+    feeds = [feed(source.catalog, some, one, source.data, bench) for some, one in zip(rows, known, strict=True)]
     noisy = (source.summary.frame if source.summary else source.frame).noise is not None
     fresh = (lambda epoch: source.data(rows[0], epoch)) if noisy else None
     symmetries = source.symmetries(augment)
-    hooks = training_hooks(bench, members, symmetries, parts[0][:2], fresh, sets=source.size > 0)
+    hooks = training_hooks(bench, members, symmetries, bench.tensors(*known[0]), fresh, sets=source.size > 0)
     order = generators(bench.seed, "order", members)
-    history = train(network, _LIKELIHOOD, parts[0], parts[1], stack.training, order, bench.listen, hooks=hooks)
+    history = train(network, _LIKELIHOOD, feeds[0], feeds[1], stack.training, order, bench.listen, hooks=hooks)
     return Stack(config, members, network, history)
 
 

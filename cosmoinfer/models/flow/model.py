@@ -15,7 +15,7 @@ from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models import sets
 from cosmoinfer.models.box import Inside, Listener, draw_inside, row_by_row
 from cosmoinfer.models.flow.recipe import StackRecipe
-from cosmoinfer.models.frame import Frame, Spaces
+from cosmoinfer.models.frame import Frame, Spaces, in_chunks
 from cosmoinfer.models.recalibration import (
     NORMALISING_ROWS,
     PROPOSING,
@@ -120,17 +120,17 @@ class FlowModel:
     def unnormalised(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
         z, log_det = self.support.forward(theta)
-        data = self.data(catalog, rows)
-        chunks = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
-        parts = [self._mixture(z[chunk], self._contexts(tuple(part[chunk] for part in data)), 1) for chunk in chunks]
+        parts = [
+            self._mixture(z[some], self._contexts(self.data(catalog, rows[some])), 1)
+            for some in in_chunks(np.arange(len(rows)), CHUNK)
+        ]
         return np.concatenate(parts) + log_det
 
     def log_prob(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, normalised over the box with ``draws`` draws a row."""
         log_prob = self.unnormalised(catalog, rows, theta)
         if not self.support.exact:
-            data = self.data(catalog, rows)
-            mass = [self._mass(tuple(part[n : n + 1] for part in data), draws, seed, row) for n, row in enumerate(rows)]
+            mass = [self._mass(self.data(catalog, rows[n : n + 1]), draws, seed, row) for n, row in enumerate(rows)]
             log_prob -= np.log(mass)
         return np.where(self.frame.parameters.inside(theta), log_prob, -np.inf)
 
@@ -172,9 +172,9 @@ class FlowModel:
         learned = [] if self.summary is None else self._of_sets(self._summaries, catalog, rows)
         taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
         if any(taught):
-            data, found = self.data(catalog, rows), []
-            for start in range(0, len(rows), CHUNK):
-                contexts = self._contexts(tuple(part[start : start + CHUNK] for part in data))
+            found = []
+            for some in in_chunks(rows, CHUNK):
+                contexts = self._contexts(self.data(catalog, some))
                 own = [one for one, learns in zip(contexts, taught, strict=True) if learns]
                 found.append(np.concatenate([one.transpose(0, 1).flatten(1).cpu().numpy() for one in own], axis=1))
             learned.append(np.concatenate(found))
@@ -276,15 +276,15 @@ class FlowModel:
         A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.
         """
         z, log_det = self.support.forward(theta)
-        data, found = self.data(catalog, rows), []
-        for start in range(0, len(rows), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            found.append(self._noise(z[chunk], self._contexts(tuple(part[chunk] for part in data)), 1))
+        found = [
+            self._noise(z[some], self._contexts(self.data(catalog, rows[some])), 1)
+            for some in in_chunks(np.arange(len(rows)), CHUNK)
+        ]
         squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         masses: list[Callable[[float], float]] = []
         if not self.support.exact:
             some = range(0, len(rows), -(-len(rows) // NORMALISING_ROWS))
-            masses = [self._log_mass(tuple(part[n : n + 1] for part in data), seed, int(rows[n])) for n in some]
+            masses = [self._log_mass(self.data(catalog, rows[n : n + 1]), seed, int(rows[n])) for n in some]
 
         def log_probs(temperature: float) -> np.ndarray:
             outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0

@@ -10,7 +10,7 @@ import torch
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models.box import Listener
-from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.frame import Frame, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
 from cosmoinfer.posterior import Posterior
@@ -34,10 +34,11 @@ class ClassifierModel:
 
     def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which rows are told from the training's: those of the data, and what each member says of them."""
-        data = self.frame.data(catalog, rows)
-        chunks = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
-        said = np.concatenate([outputs(self.stacks, tuple(part[one] for part in data)) for one in chunks], axis=1)
-        return [*self.frame.spaces(catalog, rows), said.transpose(1, 0, 2).reshape(len(rows), -1)]
+        said = [outputs(self.stacks, self.frame.data(catalog, some)) for some in in_chunks(rows, CHUNK)]
+        return [
+            *self.frame.spaces(catalog, rows),
+            np.concatenate(said, axis=1).transpose(1, 0, 2).reshape(len(rows), -1),
+        ]
 
     def logits(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The members' mean, (n, C). Row by row: in a larger batch a row can differ in its last digits."""

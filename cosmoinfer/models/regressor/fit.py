@@ -1,6 +1,7 @@
 """Training regressors and classifiers: rows in, a model out."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.history import History
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.models.bench import Bench, uniform
+from cosmoinfer.models.feeding import feed
 from cosmoinfer.models.frame import Frame
 from cosmoinfer.models.hooks import training_hooks
 from cosmoinfer.models.regressor.classifier import ClassifierModel
@@ -75,23 +77,24 @@ def _fit_stack(
 ) -> Stack[Regressor]:
     """The members side by side; targets: (N, T), what the network is to say of every row of the catalog."""
     rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
-    data = [frame.data(catalog, some) for some in rows]
     config = regressor_config(recipe, frame.shapes, frame.periodic, outputs, head)
     network = build_regressor(config, generators(bench.seed, "initialise", recipe.ensemble))
     if recipe.solved:
         (_, baseline), part = recipe.networks[0], network.parts.parts[0]
-        baseline.solve(part, data[0][0], targets[rows[0]], data[1][0], targets[rows[1]], bench.seed)
+        catalog.must_be_held(f"--network {recipe.networks[0][0]}")
+        data = [frame.data(catalog, some)[0] for some in rows]
+        baseline.solve(part, data[0], targets[rows[0]], data[1], targets[rows[1]], bench.seed)
     network.to(bench.device)
-    parts = [bench.tensors(targets[some], *one) for some, one in zip(rows, data, strict=True)]
+    feeds = [feed(catalog, some, [targets[some]], partial(frame.data, catalog), bench) for some in rows]
     if recipe.solved:
-        curves = [evaluate(network, loss, one, 1).cpu().numpy()[None] for one in parts]
+        curves = [evaluate(network, loss, one, 1).cpu().numpy()[None] for one in feeds]
         return Stack(config, 1, network, History(curves[0], curves[1], np.zeros(1), np.zeros(1, dtype=np.int64)))
     fresh = None if frame.noise is None else lambda epoch: frame.data(catalog, rows[0], epoch)
     symmetric = symmetries.parse(recipe.augment, [one.kind for one in frame.inputs], frame.periodic)
     warm = Loss(_of_rows(losses.squared_error), losses.mean) if head != "point" else None
-    hooks = training_hooks(bench, recipe.ensemble, symmetric, parts[0][:1], fresh, warm)
+    hooks = training_hooks(bench, recipe.ensemble, symmetric, bench.tensors(targets[rows[0]]), fresh, warm)
     order = generators(bench.seed, "order", recipe.ensemble)
-    history = train(network, loss, parts[0], parts[1], recipe.training, order, bench.listen, score, hooks)
+    history = train(network, loss, feeds[0], feeds[1], recipe.training, order, bench.listen, score, hooks)
     return Stack(config, recipe.ensemble, network, history)
 
 

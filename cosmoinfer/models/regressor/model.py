@@ -11,7 +11,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
 from cosmoinfer.models.box import Listener, row_by_row
-from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.frame import Frame, in_chunks
 from cosmoinfer.models.recalibration import (
     NORMALISING_ROWS,
     PROPOSING,
@@ -152,9 +152,10 @@ class RegressorModel:
 
     def _raw(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> Iterator[np.ndarray]:
         """Outputs of every member, (M, n, O), a bounded number of rows at a time."""
-        data = self.frame.data(catalog, rows, epoch)
-        for start in range(0, len(rows), CHUNK):
-            yield outputs(self.stacks, tuple(part[start : start + CHUNK] for part in data))
+        drawn = None if epoch is None else self.frame.data(catalog, rows, epoch)  # noise is for all rows at once
+        for some in in_chunks(np.arange(len(rows)), CHUNK):
+            data = self.frame.data(catalog, rows[some]) if drawn is None else tuple(part[some] for part in drawn)
+            yield outputs(self.stacks, data)
 
     def _members(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Means (M, n, P) in catalog units, and widths (M, n, P) or factors of the precision (M, n, P, P)."""

@@ -1,0 +1,83 @@
+"""Training and validation rows as the loop wants them: in memory, or from their files, block by block.
+
+Blocks come in random order and are shuffled in a window of rows, each member's in an order of its own; the next window
+is read while the last one trains. The same seed gives the same rows in the same order.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from cosmoinfer import seeding
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog.streamed import Streamed
+from cosmoinfer.models.bench import Bench
+from cosmoinfer.training import Feed, Held, Rows
+
+WINDOWS = 8  # would fill the memory that data may take: some are held at once, scaled, shuffled and on their way
+Data = Callable[[np.ndarray], tuple[np.ndarray, ...]]  # rows (by position) -> what a network sees of them
+Item = TypeVar("Item")
+
+
+def feed(catalog: Catalog, rows: np.ndarray, known: Sequence[np.ndarray], data: Data, bench: Bench) -> Feed:
+    """known: what comes before the data in a batch, one array (n, ...) each."""
+    if not catalog.streamed:
+        return Held(bench.tensors(*known, *data(rows)))
+    values = catalog.summaries[0].values
+    assert isinstance(values, Streamed)
+    size = sum(one.nbytes for one in data(rows[:1]))
+    window = max(1, catalog.memory // (WINDOWS * size))
+    return Stream(tuple(known), data, rows, values.blocks(rows), window, bench)
+
+
+@dataclass(frozen=True)
+class Stream(Feed):
+    """rows: (n,), by position; blocks: places among them, a block of the file each; window: rows shuffled at once."""
+
+    known: tuple[np.ndarray, ...]
+    data: Data
+    rows: np.ndarray
+    blocks: list[np.ndarray]
+    window: int
+    bench: Bench
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
+        order = seeding.generator(self.bench.seed, "blocks", epoch).permutation(len(self.blocks))
+        whole = max(1, self.window // size) * size
+        for window in _ahead(self._windows(order, whole)):
+            yield from Held(self.bench.tensors(*window)).batches(epoch, size, generators)
+
+    def chunks(self, size: int) -> Iterator[Rows]:
+        for start in range(0, len(self.rows), size):
+            yield self.bench.tensors(*self._read(np.arange(start, min(start + size, len(self.rows)))))
+
+    def _windows(self, order: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
+        """So many rows at a time, the last ones fewer; what a block has too many waits for the next."""
+        waiting: tuple[np.ndarray, ...] = ()
+        for number in order:
+            found = self._read(self.blocks[number])
+            waiting = tuple(map(np.concatenate, zip(waiting, found, strict=True))) if waiting else found
+            while len(waiting[0]) >= size:
+                yield tuple(part[:size] for part in waiting)
+                waiting = tuple(part[size:] for part in waiting)
+        if waiting and len(waiting[0]):
+            yield waiting
+
+    def _read(self, places: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (*(part[places] for part in self.known), *self.data(self.rows[places]))
+
+
+def _ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Each is made by a thread while the one before is used."""
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(next, items, None)
+        while (item := pending.result()) is not None:
+            pending = pool.submit(next, items, None)
+            yield item

@@ -1,0 +1,326 @@
+"""Catalogs that stay in their files: the same rows, numbers and models, in bounded memory; and one of many files."""
+
+import json
+import multiprocessing
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from cosmoinfer import catalog as catalogs
+from cosmoinfer import memory, split, storage
+from cosmoinfer.audit import values as audit_values
+from cosmoinfer.catalog import Reading, many, packing
+from cosmoinfer.catalog.streamed import Streamed, joined
+from cosmoinfer.errors import UserError
+from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.feeding import Stream, feed
+from cosmoinfer.models.frame import fit_frame
+from cosmoinfer.storage import Stored
+from tests.command_line import call, done, refused
+
+ROWS = 230
+LAYOUTS = {"contiguous": {}, "chunks of 7": {"chunks": (7, 6, 6)}, "gzip": {"chunks": (1, 6, 6), "compression": "gzip"}}
+TINY = ["--epochs", "2", "--ensemble", "2", "--batch-size", "20", "--threads", "1", "--hidden", "4"]
+
+
+def maps(path: Path, rows: int = ROWS, seed: int = 0, **layout: object) -> Path:
+    """Of two parameters, two rows a simulation."""
+    stream = np.random.default_rng(seed)
+    theta = np.repeat(stream.uniform(size=(rows // 2, 2)), 2, axis=0)
+    with h5py.File(path, "w") as file:
+        file["parameters"] = theta
+        file["parameters"].attrs.update(names=["a", "b"], low=[0.0, 0.0], high=[1.0, 1.0])
+        data = theta[:, :1, None] + theta[:, 1:, None] * stream.standard_normal((rows, 6, 6))
+        file.create_dataset("data", data=data.astype(np.float32), **layout)
+        file["data"].attrs["kind"] = "map"
+        file["simulation"] = np.arange(rows) // 2 + 1000 * seed
+    return path
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory into which the maps do not fit, blocks of a few rows, windows of a few batches."""
+    monkeypatch.setattr(memory, "LEAST", 1)
+    monkeypatch.setattr(catalogs.streamed, "BLOCK", 1500)
+    monkeypatch.setattr(catalogs.rows, "STREAMED_BLOCK", 500)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rows_are_those_of_the_file_in_any_order_and_selection(tmp_path, layout, small):
+    path = maps(tmp_path / "maps.h5", **LAYOUTS[layout])
+    values = Streamed((Stored(path, "data"),)).with_channel()
+    with h5py.File(path) as file:
+        whole = file["data"][()][:, None]
+    assert values.shape == whole.shape and values.dtype == whole.dtype and len(values) == ROWS
+    some = np.random.default_rng(1).permutation(ROWS)[:90]
+    for rows in (np.arange(ROWS), some, some[:1], some[:0], np.array([3, 3, 200])):
+        np.testing.assert_array_equal(values[rows], whole[rows])
+    np.testing.assert_array_equal(
+        values.take(some).cut(np.array([1, 4]))[np.arange(5, 60)], whole[some[5:60]][..., [1, 4]]
+    )
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(values))[some], whole[some])
+    blocks = values.take(some).blocks(np.arange(3, 80))
+    assert sorted(np.concatenate(blocks).tolist()) == list(range(77)) and len(blocks) > 5
+
+
+def read_in_child(values: Streamed, rows: np.ndarray, answer: object) -> None:
+    answer.put(values[rows])
+
+
+def test_a_child_process_opens_the_file_itself(tmp_path):
+    values = Streamed((Stored(maps(tmp_path / "maps.h5"), "data"),))
+    here, answer = values[np.arange(9)], multiprocessing.get_context("fork").Queue()
+    child = multiprocessing.get_context("fork").Process(target=read_in_child, args=(values, np.arange(9), answer))
+    child.start()
+    np.testing.assert_array_equal(answer.get(timeout=60), here)
+    child.join()
+
+
+def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small):
+    path = maps(tmp_path / "maps.h5")
+    held, streamed = catalogs.read(path), catalogs.read(path, memory=60_000)
+    assert streamed.streamed and not held.streamed and isinstance(streamed.summaries[0].values, Streamed)
+    assert streamed.fingerprint == held.fingerprint and streamed.view == held.view
+    np.testing.assert_array_equal(streamed.hashes(np.arange(40, 90)), held.hashes(np.arange(40, 90)))
+    parts = split.by_hash(held.simulation)
+    frames = [fit_frame(one, parts, Reading(), "auto") for one in (held, streamed)]
+    for name in ("mean", "std", "floor"):
+        own = [getattr(frame.inputs[0].standardizer, name) for frame in frames]
+        np.testing.assert_allclose(own[0], own[1], rtol=1e-6)
+    rows = np.arange(10, 70)
+    np.testing.assert_allclose(frames[0].references(held, rows), frames[1].references(streamed, rows), rtol=1e-4)
+    taken = streamed.take(rows).take(np.arange(5))
+    np.testing.assert_array_equal(taken.summaries[0].read(np.arange(5)), held.summaries[0].read(rows[:5]))
+
+
+def streaming(path: Path) -> tuple[Stream, np.ndarray]:
+    """A feed of every second row, and the data that it should give."""
+    sims = catalogs.read(path, memory=60_000)
+    rows = np.arange(0, ROWS, 2)
+    bench = Bench(torch.device("cpu"), 3, lambda line: None, lambda *_: None)
+    made = feed(sims, rows, [rows[:, None].astype(float)], lambda some: (sims.summaries[0].read(some),), bench)
+    assert isinstance(made, Stream) and made.window < len(rows)
+    return made, catalogs.read(path).summaries[0].read(rows)
+
+
+def test_every_row_comes_once_an_epoch_with_its_own_data_and_the_same_seed_repeats_it(tmp_path, small):
+    made, data = streaming(maps(tmp_path / "maps.h5"))
+
+    def epoch(number: int) -> list[tuple[torch.Tensor, ...]]:
+        return list(made.batches(number, 10, [torch.Generator().manual_seed(number + one) for one in (0, 50)]))
+
+    batches = epoch(1)
+    assert len(batches) == len(made) // 10
+    for member in (0, 1):
+        rows = torch.cat([batch[0].reshape(2, -1)[member] for batch in batches]).long().numpy()
+        assert len(set(rows.tolist())) == len(batches) * 10
+        found = torch.cat([batch[1].unflatten(0, (2, -1))[member] for batch in batches]).numpy()
+        np.testing.assert_array_equal(found, data[rows // 2])
+        assert (np.diff(rows) < 0).mean() > 0.3  # shuffled
+    again, other = epoch(1), epoch(2)
+    assert all(torch.equal(one[0], two[0]) for one, two in zip(batches, again, strict=True))
+    assert not all(torch.equal(one[0], two[0]) for one, two in zip(batches, other, strict=True))
+    first, second = (torch.cat([batch[0].reshape(2, -1)[member] for batch in batches]) for member in (0, 1))
+    assert not torch.equal(first, second)
+    chunks = list(made.chunks(33))
+    np.testing.assert_array_equal(torch.cat([chunk[1] for chunk in chunks]).numpy(), data)
+
+
+def test_a_reader_that_fails_says_so_and_does_not_hang(tmp_path, small):
+    made, _ = streaming(maps(tmp_path / "maps.h5", chunks=(1, 6, 6), fletcher32=True))
+    raw = bytearray((tmp_path / "maps.h5").read_bytes())
+    with h5py.File(tmp_path / "maps.h5") as file:
+        place = file["data"].id.get_chunk_info(100).byte_offset
+    raw[place] ^= 1
+    (tmp_path / "broken.h5").write_bytes(bytes(raw))
+    broken = Streamed((Stored(tmp_path / "broken.h5", "data"),))
+    failing = Stream(made.known, lambda rows: (broken[rows],), made.rows, made.blocks, made.window, made.bench)
+    with pytest.raises(UserError, match=r"broken\.h5: /data is damaged"):
+        list(failing.batches(0, 10, [torch.Generator()]))
+
+
+def test_a_model_of_a_streamed_catalog_is_trained_sampled_and_evaluated(tmp_path, small, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sims = maps(tmp_path / "maps.h5")
+    for command, kind in (("train-flow", "flow"), ("train-regressor", "regressor")):
+        done(command, sims, "--memory", "60kB", *TINY[:-2] if kind == "regressor" else TINY)
+        model = tmp_path / f"maps.{kind}.h5"
+        done("sample", model, sims, "--draws", "50", "--memory", "60kB", "--threads", "1")
+        held = tmp_path / f"{kind}.held.h5"
+        done("sample", model, sims, "--draws", "50", "--threads", "1", "-o", held)
+        with h5py.File(tmp_path / f"maps.{kind}.posterior.h5") as one, h5py.File(held) as other:
+            np.testing.assert_allclose(one["samples"][()], other["samples"][()], rtol=1e-5, atol=1e-6)
+    before = (tmp_path / "maps.flow.h5").read_bytes()
+    done("train-flow", sims, "--memory", "60kB", "-o", "again.h5", *TINY)
+    assert (tmp_path / "again.h5").read_bytes() == before
+    status, out, _ = call("inspect", sims, "--memory", "60kB", "--json")
+    assert status == 0 and json.loads(out)["rows"] == ROWS
+
+
+def test_what_wants_all_data_at_once_refuses_a_streamed_catalog(tmp_path, small):
+    sims = maps(tmp_path / "maps.h5")
+    for command in (["train-density"], ["train-flow", "--combine", "set"], ["train-regressor", "--network", "ridge"]):
+        told = refused(command[0], sims, "--memory", "60kB", *command[1:], "-o", tmp_path / "model.h5")
+        assert "wants all data in memory" in told and "--memory" in told
+
+
+@pytest.mark.parametrize(("text", "bytes_"), [("2GB", 2e9), ("500M", 5e8), ("1.5 gb", 1.5e9), ("1t", 1e12)])
+def test_memory_is_told_in_powers_of_a_thousand(text, bytes_):
+    assert memory.parse(text) == bytes_
+
+
+def test_a_memory_that_is_none_is_refused(monkeypatch):
+    for text in ("2 apples", "", "-1GB", "10MB"):
+        with pytest.raises(UserError, match="--memory"):
+            memory.parse(text)
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "2048")
+    assert memory.budget() <= 1 << 30
+
+
+# ----------------------------------------------------------------------------------------------------------- repack
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, monkeypatch):
+    monkeypatch.setattr(packing, "CHUNK", 3000)
+    path, packed = maps(tmp_path / "maps.h5", **LAYOUTS[layout]), tmp_path / "packed.h5"
+    with h5py.File(path, "a") as file:
+        file["k"], file.attrs["suite"] = np.arange(6), "TNG"
+    done("repack", path, "-o", packed)
+    whole, copy = catalogs.read(path), catalogs.read(packed)
+    assert copy.fingerprint == whole.fingerprint and copy.view == whole.view
+    with h5py.File(packed) as file:
+        assert file["data"].chunks == (3000 // 144, 1, 6, 6) and file["data"].fletcher32
+        assert file["data"].dtype == np.float32 and file["k"].shape == (6,) and file.attrs["suite"] == "TNG"
+    assert "exists already" in refused("repack", path, "-o", packed)
+    done("repack", packed, "-o", tmp_path / "twice.h5")
+    assert catalogs.read(tmp_path / "twice.h5").fingerprint == whole.fingerprint
+
+
+def test_many_files_are_repacked_into_one(tmp_path):
+    pattern = cut(maps(tmp_path / "maps.h5"), [50, 120, ROWS])
+    done("repack", pattern, "-o", tmp_path / "packed.h5")
+    assert catalogs.read(tmp_path / "packed.h5").fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint
+
+
+def test_other_peoples_files_and_classes_come_into_our_layout(tmp_path):
+    stream = np.random.default_rng(0)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["LH/params"], file["LH/x"] = stream.uniform(size=(40, 2)), stream.normal(size=(40, 3))
+    options = ["--parameters", "LH/params", "--data", "LH/x", "--names", "a,b", "--bounds", "a=0:1,b=-1:2"]
+    done("repack", tmp_path / "other.h5", "-o", tmp_path / "ours.h5", *options)
+    found = catalogs.read(tmp_path / "ours.h5")
+    assert found.parameters.names == ("a", "b") and found.parameters.high.tolist() == [1, 2] and not found.declared
+    with h5py.File(tmp_path / "classes.h5", "w") as file:
+        file["data"], file["classes/kind"] = stream.normal(size=(40, 3)), np.arange(40) % 2
+        file["classes/kind"].attrs["names"] = ["old", "new"]
+    done("repack", tmp_path / "classes.h5", "--target", "kind", "-o", tmp_path / "packed.h5")
+    assert catalogs.read(tmp_path / "packed.h5", Reading(target="kind")).classes == ("old", "new")
+
+
+def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+    assert "are free" in refused("repack", maps(tmp_path / "maps.h5"), "-o", tmp_path / "packed.h5")
+    assert [one.name for one in tmp_path.iterdir()] == ["maps.h5"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [({"compression": "gzip"}, "is undone anew"), ({"chunks": (1, 6, 6)}, "are small"), ({"chunks": (9, 3, 6)}, "cut")],
+)
+def test_inspect_tells_what_will_be_slow_to_read(tmp_path, monkeypatch, layout, words):
+    monkeypatch.setattr(audit_values, "LARGE", 1000)
+    found = json.loads(done("inspect", maps(tmp_path / "maps.h5", **layout), "--json"))["findings"]
+    assert any(words in one["text"] and "repack" in one["text"] for one in found)
+    found = json.loads(done("inspect", maps(tmp_path / "plain.h5"), "--json"))["findings"]
+    assert not any("repack" in one["text"] for one in found)
+
+
+# ------------------------------------------------------------------------------------------------------- many files
+def cut(path: Path, ends: list[int]) -> Path:
+    """The same rows in several files; the pattern that stands for them."""
+    folder = path.with_suffix("")
+    folder.mkdir()
+    with h5py.File(path) as whole:
+        for number, (start, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+            with h5py.File(folder / f"{number:02}.h5", "w") as part:
+                for name in ("parameters", "data", "simulation"):
+                    part[name] = whole[name][start:stop]
+                    part[name].attrs.update(whole[name].attrs)
+    return folder / "*.h5"
+
+
+@pytest.mark.parametrize("memory_", [None, 60_000])
+def test_many_files_are_one_catalog(tmp_path, small, memory_):
+    path = maps(tmp_path / "maps.h5")
+    pattern, whole = cut(path, [50, 120, ROWS]), catalogs.read(path)
+    together = catalogs.read(pattern, memory=memory_)
+    assert together.fingerprint == whole.fingerprint and len(together) == ROWS
+    some = np.random.default_rng(0).permutation(ROWS)
+    np.testing.assert_array_equal(together.summaries[0].read(some), whole.summaries[0].read(some))
+    done("inspect", pattern, "--manifest", tmp_path / "sims.json")
+    listed = catalogs.read(tmp_path / "sims.json", memory=memory_)
+    assert listed.fingerprint == whole.fingerprint
+    assert many.name(pattern) == "maps" and many.name(tmp_path / "sims.json") == "sims"
+
+
+def test_a_selection_of_joined_parts_is_still_in_its_files(tmp_path):
+    parts = [Streamed((Stored(maps(tmp_path / f"{seed}.h5", 20, seed), "data"),)) for seed in (1, 2)]
+    both = joined([parts[0].take(np.array([4, 2])), parts[1]])
+    expected = np.concatenate([parts[0][np.array([4, 2])], parts[1][np.arange(20)]])
+    np.testing.assert_array_equal(both[np.arange(22)], expected)
+
+
+def test_files_that_do_not_fit_together_are_refused(tmp_path):
+    for number, change in enumerate(("names", "box", "shape", "ids")):
+        folder = tmp_path / change
+        folder.mkdir()
+        maps(folder / "0.h5", 20, 1)
+        maps(folder / "1.h5", 20, 1 if change == "ids" else 2)
+        with h5py.File(folder / "1.h5", "a") as file:
+            if change == "names":
+                file["parameters"].attrs["names"] = ["a", "c"]
+            elif change == "box":
+                file["parameters"].attrs["high"] = [1.0, 2.0]
+            elif change == "shape":
+                data = file["data"][:, :5]
+                del file["data"]
+                file["data"] = data
+        words = ("expected parameters", "expected a prior of b", "expected data", "simulation 1000")[number]
+        with pytest.raises(UserError, match=words):
+            catalogs.read(folder / "*.h5")
+
+
+def test_files_without_ids_or_with_a_suite_keep_their_rows_apart(tmp_path):
+    for seed in (1, 2):
+        maps(tmp_path / f"{seed}.h5", 20, seed)
+        with h5py.File(tmp_path / f"{seed}.h5", "a") as file:
+            del file["simulation"]
+    assert catalogs.read(tmp_path / "?.h5").simulation[[0, 20]].tolist() == ["1/0", "2/0"]
+    for seed in (1, 2):
+        with h5py.File(tmp_path / f"{seed}.h5", "a") as file:
+            file["simulation"], file.attrs["suite"] = np.arange(20), f"suite {seed}"
+    assert catalogs.read(tmp_path / "?.h5").simulation[[0, 39]].tolist() == ["suite 1/0", "suite 2/19"]
+
+
+def test_a_manifest_with_a_missing_or_a_changed_file_is_refused(tmp_path):
+    pattern = cut(maps(tmp_path / "maps.h5"), [50, ROWS])
+    done("inspect", pattern, "--manifest", tmp_path / "sims.json")
+    assert "exists already" in refused("inspect", pattern, "--manifest", tmp_path / "sims.json")
+    first = tmp_path / "maps" / "00.h5"
+    moved = first.rename(tmp_path / "elsewhere.h5")
+    with pytest.raises(UserError, match=r"00\.h5, which is missing"):
+        catalogs.read(tmp_path / "sims.json")
+    maps(first, 20, 5)
+    with pytest.raises(UserError, match="has 50 rows, and it has 20"):
+        catalogs.read(tmp_path / "sims.json")
+    moved.rename(first)
+    for text in ("{}", "[1]", "no JSON"):
+        (tmp_path / "other.json").write_text(text)
+        with pytest.raises(UserError, match="is no manifest"):
+            catalogs.read(tmp_path / "other.json")
+    with pytest.raises(UserError, match="no file matches"):
+        catalogs.read(tmp_path / "nothing*.h5")
