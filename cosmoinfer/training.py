@@ -6,7 +6,7 @@ best weights, and ends as if it had trained alone.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from cosmoinfer.history import History
 OPTIMIZERS = ("adamw", "adam", "sgd")
 CHUNK = 2048  # rows a member that are evaluated at once
 Rows = tuple[torch.Tensor, ...]  # one tensor per thing a row has, each (N, ...)
+Terms = Callable[[nn.Module, Rows], torch.Tensor]
 
 
 class Feed(ABC):
@@ -64,7 +65,7 @@ class Loss:
     Two steps, because some losses are no mean over rows: a validation loss reduces the whole set at once.
     """
 
-    terms: Callable[[nn.Module, Rows], torch.Tensor]
+    terms: Terms
     reduce: Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -72,7 +73,8 @@ class Loss:
 class Training:
     """How to descend. ``patience``: epochs without a better validation loss after which a member stops.
 
-    ``warm_up``: epochs that minimise a gentler loss first; patience counts from their end.
+    ``warm_up``: epochs that minimise a gentler loss first; patience counts from their end. ``compile``: the steps run
+    as machine code made for them, which changes results by rounding.
     """
 
     epochs: int = 100
@@ -85,6 +87,7 @@ class Training:
     patience: int = 100
     clip: float = 5.0
     warm_up: int = 0
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -141,6 +144,7 @@ def train(
     members, batch = len(generators), min(settings.batch_size, len(train_rows))
     per_epoch = len(train_rows) // batch
     steps = settings.epochs * per_epoch
+    fitted = replace(loss, terms=_compiled(loss.terms)) if settings.compile else loss
     weights = _Weights(network, members)
     optimizer = _optimizer(weights.values, settings)
     best = {name: value.clone() for name, value in network.state_dict().items()}
@@ -151,7 +155,7 @@ def train(
     curves: list[tuple[np.ndarray, np.ndarray, float]] = []
     for epoch in range(settings.epochs):
         network.train()
-        current = hooks.warm_loss if hooks.warm_loss and epoch < settings.warm_up else loss
+        current = hooks.warm_loss if hooks.warm_loss and epoch < settings.warm_up else fitted
         rows = Held(hooks.fresh(epoch)) if hooks.fresh else train_rows
         seen = torch.zeros(members, device=weights.values.device)
         for number, drawn in enumerate(rows.batches(epoch, batch, generators)):
@@ -205,6 +209,20 @@ def evaluate(network: nn.Module, loss: Loss, rows: Feed, members: int) -> torch.
 def stacked(part: torch.Tensor, members: int) -> torch.Tensor:
     """The same rows for every member: (N, ...) -> (M*N, ...)."""
     return part.expand(members, *part.shape).flatten(0, 1)
+
+
+def _compiled(terms: Terms) -> Terms:
+    """The same as one kernel or few, made at the first call, which takes minutes."""
+    run = torch.compile(terms, dynamic=False)
+
+    def told(network: nn.Module, batch: Rows) -> torch.Tensor:
+        try:
+            return run(network, batch)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(f"--compile: torch could not compile this training ({reason}); leave it out") from error
+
+    return told
 
 
 class _Weights:

@@ -110,7 +110,7 @@ def test_the_mass_inside_the_box_at_any_temperature(temperature):
     for row in (3,):
         data = model.data(sims, np.array([row]))
         hot = replace(model, temperature=temperature)
-        z = hot._propose(model._contexts(data), 20_000, np.random.default_rng(0))
+        z, _ = hot._propose(model._contexts(data), 20_000, np.random.default_rng(0))
         counted = model.frame.parameters.inside(model.support.inverse(z)).mean()
         weighted = np.exp([model._log_mass(data, seed, row)(temperature) for seed in range(10)])
         error = np.hypot(weighted.std(ddof=1) / np.sqrt(10), np.sqrt(counted / 20_000))

@@ -98,6 +98,9 @@ class TrainingOptions:
     patience: Annotated[int | None, _option("Epochs without a better validation loss.", "Training")] = None
     warm_up: Annotated[int | None, _option("Epochs of plain squared error first (moment losses).", "Training")] = None
     clip: Annotated[float | None, _option("Largest gradient norm of a member.", "Training")] = None
+    compile: Annotated[
+        bool | None, _option("Compile the steps first: minutes, for long trainings.", "Training", "--compile")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -72,24 +72,24 @@ class Regression(Transform):
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         if self.listening:
             self._start(inputs, context)
-        mean = self._mean(context)
-        z = (inputs.reshape(mean.shape) - mean) * self.log_scale.exp()
-        return z.reshape(inputs.shape), self._log_det(mean)
+        x = self._by_member(inputs)
+        z = (x - self._mean(context)) * self.log_scale.exp()
+        return z.reshape(inputs.shape), self._log_det(x)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        mean = self._mean(context)
-        x = inputs.reshape(mean.shape) * (-self.log_scale).exp() + mean
-        return x.reshape(inputs.shape), -self._log_det(mean)
+        z = self._by_member(inputs)
+        x = z * (-self.log_scale).exp() + self._mean(context)
+        return x.reshape(inputs.shape), -self._log_det(z)
 
     def _mean(self, context: torch.Tensor | None) -> torch.Tensor:
-        return torch.baddbmm(self.offset, self._by_member(context), self.slope)  # (M, B, D)
+        return torch.baddbmm(self.offset, self._by_member(context), self.slope)  # (M, B, D), B = 1 under one context
 
     def _by_member(self, rows: torch.Tensor | None) -> torch.Tensor:
         assert rows is not None, "a regression is on something"
         return rows.reshape(len(self.slope), -1, rows.shape[1])
 
-    def _log_det(self, mean: torch.Tensor) -> torch.Tensor:
-        return self.log_scale.sum(-1).expand(-1, mean.shape[1]).reshape(-1)
+    def _log_det(self, x: torch.Tensor) -> torch.Tensor:
+        return self.log_scale.sum(-1).expand(-1, x.shape[1]).reshape(-1)
 
     @torch.no_grad()
     def _start(self, inputs: torch.Tensor, context: torch.Tensor | None) -> None:

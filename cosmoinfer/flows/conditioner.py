@@ -50,14 +50,22 @@ class Conditioner(nn.Module):
         self.activation = _narrow(activation)
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
-        given = inputs if context is None else torch.cat([inputs, context], dim=1)
-        if not given.shape[1]:
-            given = given.new_zeros(len(given), 1)
-        hidden = self.first(given)
+        """context: (M*B, C), or (M, C): one for all the inputs of a member, multiplied once."""
+        if context is not None and len(context) < len(inputs):
+            hidden = self._under_one(inputs, context)
+        else:
+            given = inputs if context is None else torch.cat([inputs, context], dim=1)
+            hidden = self.first(given if given.shape[1] else given.new_zeros(len(given), 1))
         for block in self.blocks:
             hidden = hidden + block(self.dropout(self.activation(hidden)))
         shapes = self.last(self.dropout(self.activation(hidden)))
         return shapes.reshape(len(shapes), self.features, -1)
+
+    def _under_one(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        weight, size = self.first.allowed(), inputs.shape[1]
+        start = torch.baddbmm(self.first.bias, context[:, None], weight[:, size:])  # (M, 1, H)
+        inputs = inputs.reshape(len(weight), len(inputs) // len(weight), size)
+        return torch.baddbmm(start, inputs, weight[:, :size]).reshape(-1, weight.shape[2])
 
     def one_by_one(self, rows: int, context: torch.Tensor | None) -> Generator[torch.Tensor, torch.Tensor, None]:
         """Of a masked one: the numbers of dimension 0, and of the next each time that a dimension's value is sent.

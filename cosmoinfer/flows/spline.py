@@ -26,8 +26,17 @@ class Spline:
 
     def forward(self, x: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """x (N, D), shapes (N, D, 3 bins - 1) -> z and log dz/dx, (N, D) each."""
+        if torch.compiler.is_compiling():  # which makes one kernel of the formulas, and of their gradient
+            return self._forward(x, shapes)[:2]
         found: tuple[torch.Tensor, torch.Tensor] = _Forward.apply(x, shapes, self)
         return found
+
+    def _forward(self, x: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, "_Bin", "_Point"]:
+        bins = self.bin(x, shapes, axis=0)
+        point = _Point(bins, ((x - bins.x0) / bins.width).clamp(0, 1))
+        inside = x.abs() < self.bound
+        z = bins.y0 + bins.height * point.rise / point.below
+        return torch.where(inside, z, x), torch.where(inside, point.log_slope, 0.0), bins, point
 
     def inverse(self, z: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         bins = self.bin(z, shapes, axis=1)
@@ -35,7 +44,7 @@ class Spline:
         a = bins.height * (bins.mean - bins.s0) + rise * bins.curve
         b = bins.height * bins.s0 - rise * bins.curve
         c = -bins.mean * rise
-        root = (b**2 - 4 * a * c).clamp(min=0).sqrt()  # never negative but for rounding
+        root = (b * b - 4 * a * c).clamp(min=0).sqrt()  # never negative but for rounding
         t = (2 * c / (-b - root)).clamp(0, 1)
         log_slope = _Point(bins, t).log_slope
         inside = z.abs() < self.bound
@@ -94,7 +103,7 @@ class _Point:
         self.below = bins.mean + bins.curve * self.bend
         self.above = bins.s1 * self.square + 2 * bins.mean * self.bend + bins.s0 * self.rest_square
         self.rise = bins.mean * self.square + bins.s0 * self.bend
-        self.log_slope = (self.above * (bins.mean / self.below) ** 2).log()
+        self.log_slope = (self.above * (bins.mean / self.below).square()).log()
 
 
 class _Forward(torch.autograd.Function):
@@ -108,12 +117,9 @@ class _Forward(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, x: torch.Tensor, shapes: torch.Tensor, spline: Spline
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        bins = spline.bin(x, shapes, axis=0)
-        point = _Point(bins, ((x - bins.x0) / bins.width).clamp(0, 1))
-        inside = x.abs() < spline.bound
-        ctx.kept = bins, point, inside, spline  # type: ignore[attr-defined]
-        z = bins.y0 + bins.height * point.rise / point.below
-        return torch.where(inside, z, x), torch.where(inside, point.log_slope, 0.0)
+        z, log_slope, bins, point = spline._forward(x, shapes)
+        ctx.kept = bins, point, x.abs() < spline.bound, spline  # type: ignore[attr-defined]
+        return z, log_slope
 
     @staticmethod
     @once_differentiable

@@ -13,8 +13,10 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
-NORMALISING_DRAWS = 10_000  # at least, for the mass inside the box
-MOST_PROPOSALS = 1_000_000  # for one observation, before it is given up
+NORMALISING_DRAWS = 10_000  # for the mass inside the box, but for
+FEWEST_DRAWS, NEGLIGIBLE = 1000, 0.01  # so many, where the error of its logarithm is then no more than these nats
+LARGEST = 100_000  # draws at a time
+MOST_PROPOSALS = 1_000_000  # for one observation, or ten a draw if that is more, before it is given up
 Listener = Callable[[int, int], None]  # rows done, rows in all
 Drawn = TypeVar("Drawn")
 
@@ -25,27 +27,53 @@ class TooLittleInside(Exception):
 
 @dataclass(frozen=True)
 class Inside:
-    """samples: (S, P) inside the box; log_mass: log of the share of all draws inside it, and its error."""
+    """samples: (S, P) inside the box; log_mass: log of the share of all draws inside it, and its error. log_prob: (S,),
+    before renormalisation, where proposing told it."""
 
     samples: np.ndarray
     log_mass: float
     error: float
+    log_prob: np.ndarray | None = None
 
 
-def draw_inside(propose: Callable[[int], np.ndarray], parameters: Parameters, draws: int) -> Inside:
-    """By rejection; propose: count -> (count, P) independent draws in catalog units."""
+@dataclass(frozen=True)
+class Proposed:
+    """theta: (n, P) independent draws in catalog units; log_prob: (n,) of each, where drawing them told it."""
+
+    theta: np.ndarray
+    log_prob: np.ndarray | None = None
+
+
+def draw_inside(propose: Callable[[int], Proposed], parameters: Parameters, draws: int) -> Inside:
+    """By rejection, until there are as many as asked for and the mass inside is known, to 0.01 nat or from 1e4."""
     kept: list[np.ndarray] = []
-    proposed, accepted = 0, 0
-    while accepted < draws or proposed < NORMALISING_DRAWS:
-        hopeless = proposed and _most_likely(accepted) / proposed * MOST_PROPOSALS < draws
-        if hopeless or proposed >= MOST_PROPOSALS:
+    log_probs: list[np.ndarray] = []
+    proposed, accepted, most = 0, 0, max(MOST_PROPOSALS, 10 * draws)
+    while accepted < draws or not _known(proposed, accepted):
+        hopeless = proposed >= NORMALISING_DRAWS and _most_likely(accepted) / proposed * most < draws
+        if hopeless or proposed >= most:
             raise TooLittleInside(f"only {accepted} of {proposed} draws fell inside the prior's box")
-        theta = propose(NORMALISING_DRAWS)
-        inside = parameters.inside(theta)
-        kept.append(parameters.clip(theta[inside]))
-        proposed, accepted = proposed + len(theta), accepted + int(inside.sum())
+        share = accepted / proposed if accepted else 1.0
+        count = int(1.05 * max(draws - accepted, 0) / share)
+        found = propose(min(max(count, FEWEST_DRAWS), LARGEST))
+        inside = parameters.inside(found.theta)
+        kept.append(parameters.clip(found.theta[inside]))
+        log_probs += [] if found.log_prob is None else [found.log_prob[inside]]
+        proposed, accepted = proposed + len(inside), accepted + int(inside.sum())
     mass = accepted / proposed
-    return Inside(np.concatenate(kept)[:draws], float(np.log(mass)), float(np.sqrt((1 - mass) / accepted)))
+    log_prob = np.concatenate(log_probs)[:draws] if log_probs else None
+    return Inside(np.concatenate(kept)[:draws], float(np.log(mass)), _error(proposed, accepted), log_prob)
+
+
+def _known(proposed: int, accepted: int) -> bool:
+    """Whether the mass inside the box is."""
+    few = proposed >= FEWEST_DRAWS and accepted > 0 and _error(proposed, accepted) <= NEGLIGIBLE
+    return few or proposed >= NORMALISING_DRAWS
+
+
+def _error(proposed: int, accepted: int) -> float:
+    """Of the logarithm of the share that was accepted."""
+    return float(np.sqrt((1 - accepted / proposed) / accepted))
 
 
 def row_by_row(

@@ -20,6 +20,7 @@ that it fits and stops on at least as much data as ours.
 
 lampe has no training loop, so one is written here as its tutorial has it (AdamW at 1e-3, gradients clipped at 1), with
 what a careful user adds: both sides standardised, 10 % of the rows for validation, the best epoch kept, patience 20.
+In the same loop nflows: sbi's networks without sbi's loop around them.
 
 --ensemble 5: as many trainings, seeds apart, and the mean of their densities.
 """
@@ -44,6 +45,7 @@ import torch
 DRAWS = 10_000  # a test row, for log Z: the least
 ENOUGH_INSIDE = 100  # draws in the box; below, a row goes on drawing: log Z would be off by more than 0.1
 MOST_DRAWS = 1_000_000
+MOST_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,10 @@ def write(path: Path, scores: Scores, meta: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class _SbiDensity:
+    """validation: the loss after each epoch."""
+
     estimator: Any
+    validation: list[float]
 
     def log_prob(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return self.estimator.log_prob(theta[None], condition=x)[0]
@@ -184,7 +189,31 @@ def _sbi_npe(rows: Rows, density_estimator: str, **settings: Any) -> Density:
     box = BoxUniform(_tensor(rows.low), _tensor(rows.high))
     trainer = NPE(prior=box, density_estimator=density_estimator, show_progress_bars=False)
     trainer.append_simulations(_tensor(rows.theta_train), _tensor(rows.x_train))
-    return _SbiDensity(trainer.train(**settings).eval())
+    estimator = trainer.train(**settings).eval()
+    return _SbiDensity(estimator, trainer.summary["validation_loss"])
+
+
+def _nflows_npe(
+    rows: Rows, density_estimator: str, training_batch_size: int = 200, max_num_epochs: int = MOST_EPOCHS
+) -> Density:
+    """The network that sbi builds on nflows, trained as sbi trains, without a loader and with a fused optimiser."""
+    from sbi.neural_nets.net_builders import flow
+
+    theta, x = _tensor(rows.theta_train), _tensor(rows.x_train)
+    estimator = getattr(flow, f"build_{density_estimator}")(theta, x)
+    optimizer = torch.optim.Adam(estimator.parameters(), lr=5e-4, fused=True)
+
+    def loss(some: torch.Tensor) -> torch.Tensor:
+        return estimator.loss(theta[some], condition=x[some]).mean()
+
+    def step(found: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        found.backward()
+        torch.nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
+        optimizer.step()
+
+    parts = _parts(len(theta))
+    return _SbiDensity(estimator, _descend(estimator, loss, step, parts, training_batch_size, max_num_epochs))
 
 
 @dataclass(frozen=True)
@@ -205,11 +234,12 @@ class _Mixture:
 
 @dataclass(frozen=True)
 class _LampeDensity:
-    """mean, std: of theta and of x, as the training rows have them."""
+    """mean, std: of theta and of x, as the training rows have them. validation: the loss after each epoch."""
 
     estimator: Any
     theta: tuple[torch.Tensor, torch.Tensor]
     x: tuple[torch.Tensor, torch.Tensor]
+    validation: list[float]
 
     def log_prob(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return self.estimator(self._scaled(theta, self.theta), self._scaled(x, self.x)) - self.theta[1].log().sum()
@@ -223,8 +253,13 @@ class _LampeDensity:
         return (values - moments[0]) / moments[1]
 
 
-def _lampe_npe(rows: Rows, flow: str, **settings: Any) -> Density:
-    """Neural posterior estimation by lampe (Rozet et al., github.com/probabilists/lampe) and zuko, as they ship."""
+def _lampe_npe(
+    rows: Rows, flow: str, training_batch_size: int = 0, max_num_epochs: int = MOST_EPOCHS, **settings: Any
+) -> Density:
+    """Neural posterior estimation by lampe (Rozet et al., github.com/probabilists/lampe) and zuko, as they ship.
+
+    settings: of the flow.
+    """
     import zuko
     from lampe.inference import NPE, NPELoss
     from lampe.utils import GDStep
@@ -232,24 +267,51 @@ def _lampe_npe(rows: Rows, flow: str, **settings: Any) -> Density:
     theta, x = _tensor(rows.theta_train), _tensor(rows.x_train)
     moments = [(one.mean(0), one.std(0).clamp_min(1e-12)) for one in (theta, x)]
     z, s = ((one - mean) / std for one, (mean, std) in zip((theta, x), moments, strict=True))
-    order = torch.randperm(len(z))
-    judges, order = order[: len(z) // 10], order[len(z) // 10 :]
+    parts = _parts(len(z))
     estimator = NPE(z.shape[1], s.shape[1], build=getattr(zuko.flows, flow), **settings)
-    loss, batch = NPELoss(estimator), 100 if len(z) <= 2000 else 256
+    loss = NPELoss(estimator)
     step = GDStep(torch.optim.AdamW(estimator.parameters(), lr=1e-3), clip=1.0)
-    best, kept, waited = np.inf, estimator.state_dict(), 0
-    while waited < 20:
+    batch = training_batch_size or (100 if len(z) <= 2000 else 256)
+    validation = _descend(estimator, lambda some: loss(z[some], s[some]), step, parts, batch, max_num_epochs)
+    return _LampeDensity(estimator, moments[0], moments[1], validation)
+
+
+def _parts(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows that train and rows that validate, as many of each as with sbi."""
+    order = torch.randperm(count)
+    judges = count - int((1 - 0.1) * count)
+    return order[judges:], order[:judges]
+
+
+def _descend(
+    network: torch.nn.Module,
+    loss: Callable[[torch.Tensor], torch.Tensor],
+    step: Callable[[torch.Tensor], object],
+    parts: tuple[torch.Tensor, torch.Tensor],
+    batch: int,
+    most: int,
+) -> list[float]:
+    """Leaves the best weights in the network; the validation loss after each epoch, ``most`` at most.
+
+    loss: of rows by number. step: from a loss to the next weights.
+    """
+    order, judges = parts
+    best, kept, waited = np.inf, network.state_dict(), 0
+    validation: list[float] = []
+    while waited < 20 and len(validation) < most:
         order = order[torch.randperm(len(order))]
         for some in order.split(batch):
-            step(loss(z[some], s[some]))
+            step(loss(some))
         with torch.no_grad():
-            found = float(loss(z[judges], s[judges]))
+            found = float(loss(judges))
+        validation.append(found)
         waited += 1
         if found < best:
             best, waited = found, 0
-            kept = {name: value.clone() for name, value in estimator.state_dict().items()}
-    estimator.load_state_dict(kept)
-    return _LampeDensity(estimator.eval(), *moments)
+            kept = {name: value.clone() for name, value in network.state_dict().items()}
+    network.load_state_dict(kept)
+    network.eval()
+    return validation
 
 
 def _inside(sample: Callable[[int], torch.Tensor], rows: Rows, samples: int) -> np.ndarray:
@@ -318,8 +380,10 @@ PEERS: dict[str, Callable[..., Density]] = {
     "sbi-nsf": partial(_sbi_npe, density_estimator="nsf"),
     "lampe-maf": partial(_lampe_npe, flow="MAF"),
     "lampe-nsf": partial(_lampe_npe, flow="NSF"),
+    "nflows-maf": partial(_nflows_npe, density_estimator="maf"),
+    "nflows-nsf": partial(_nflows_npe, density_estimator="nsf"),
 }
-PACKAGES = {"sbi": ("sbi",), "lampe": ("lampe", "zuko")}
+PACKAGES = {"sbi": ("sbi",), "lampe": ("lampe", "zuko"), "nflows": ("sbi", "nflows")}
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """Flows conditioned on the data: p(theta | x) by maximum likelihood, as a mixture of M members."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models import sets
-from cosmoinfer.models.box import Inside, Listener, draw_inside, row_by_row
+from cosmoinfer.models.box import Inside, Listener, Proposed, draw_inside, row_by_row
 from cosmoinfer.models.flow.recipe import StackRecipe
 from cosmoinfer.models.frame import Frame, Spaces, in_chunks
 from cosmoinfer.models.recalibration import (
@@ -32,6 +32,8 @@ from cosmoinfer.posterior import Posterior
 from cosmoinfer.scaling import Support
 from cosmoinfer.training import CHUNK, stacked
 
+TOGETHER = 256  # rows whose truths go through a network at once
+POINTS = 1 << 13  # a member, that go through a network at once
 PROPOSALS = 50  # at each temperature, of one row, for its mass inside the box
 
 
@@ -46,16 +48,24 @@ class ConditionalFlow(nn.Module):
         self.embedding, self.transform = embedding, transform
 
     def log_prob(self, z: torch.Tensor, context: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
-        """log q(z | x) of rows (M*B, P) under the contexts (M*B, C) of their members, (M*B,).
+        """log q(z | x) of rows (M*B, P) under the contexts (M*B, C) of their members, or (M, C) of one row, (M*B,).
 
         temperature: the standard deviation of the noise.
         """
         noise, log_det = self.transform(z, context)
-        squares = (noise / temperature) ** 2
-        return log_det - 0.5 * (squares + np.log(2 * np.pi)).sum(-1) - z.shape[-1] * np.log(temperature)
+        return log_det + _log_normal(noise, temperature)
 
-    def draw(self, noise: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        return self.transform.inverse(noise, context)[0]
+    def draw(self, noise: torch.Tensor, context: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """z of standard normal noise (M*B, P), and log q(z | x), (M*B,); contexts (M*B, C), or (M, C) of one row."""
+        noise = noise * temperature
+        z, log_det = self.transform.inverse(noise, context)
+        return z, _log_normal(noise, temperature) - log_det
+
+
+def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:
+    """log density of independent normals of this width, (n, P) -> (n,)."""
+    squares = (noise / temperature).square()
+    return -0.5 * (squares + np.log(2 * np.pi)).sum(-1) - noise.shape[-1] * np.log(temperature)
 
 
 def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlow:
@@ -86,6 +96,18 @@ def conditions(
     if summary is None:
         return frame.data(catalog, rows, epoch)
     return (summary.summarise(catalog, rows, epoch),)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Of one observation: its contexts (M, 1, C) by stack, draws (S, P) and log q of each, and of the box the log mass
+    and its error."""
+
+    contexts: list[torch.Tensor]
+    samples: np.ndarray
+    log_prob: np.ndarray
+    log_mass: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -121,7 +143,7 @@ class FlowModel:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
         z, log_det = self.support.forward(theta)
         parts = [
-            self._mixture(z[some], self._contexts(self.data(catalog, rows[some])), 1)
+            self._mixture(z[some], self._contexts(self.data(catalog, rows[some])))
             for some in in_chunks(np.arange(len(rows)), CHUNK)
         ]
         return np.concatenate(parts) + log_det
@@ -139,18 +161,17 @@ class FlowModel:
     ) -> Posterior:
         """``draws`` draws of each row. The draws of a row depend on its number and the seed, on no other row."""
         kept, drawn = row_by_row(catalog, rows, lambda row: self._row(catalog, row, draws, seed), listen, skip_failed)
-        samples, log_prob, errors = (np.stack(part) for part in zip(*drawn, strict=True))
         return Posterior(
             self.frame.parameters,
             catalog.index[kept],
             catalog.simulation[kept],
             self.frame.parts(catalog, kept),
             None if catalog.theta is None else catalog.theta[kept],
-            samples,
-            log_prob[:, :draws],
-            None if catalog.theta is None else log_prob[:, draws],
+            np.stack([one.samples for one in drawn]),
+            np.stack([one.log_prob for one in drawn]),
+            None if catalog.theta is None else self._at_truths(catalog.theta[kept], drawn),
             self._references(catalog, kept),
-            log_norm_error=None if self.support.exact else errors,
+            log_norm_error=None if self.support.exact else np.array([one.error for one in drawn]),
             temperature=None if self.temperature == 1 else self.temperature,
             **self.frame.oddness(catalog, kept, self.spaces, seed),
         )
@@ -194,13 +215,21 @@ class FlowModel:
         every = told(catalog, sets.members(catalog, rows, self.set_size).ravel())
         return [one.reshape(len(rows), self.set_size, -1).mean(axis=1) for one in every]
 
-    def _row(self, catalog: Catalog, row: int, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-        """Draws (S, P), log q of each and, where it is known, of the truth, and the error of the normalisation."""
-        data = self.data(catalog, np.array([row]))
-        inside = self._draws(data, draws, seed, int(catalog.index[row]))
-        truth = [] if catalog.theta is None else [catalog.theta[row : row + 1]]
-        log_prob = self._log_prob_at(np.concatenate([inside.samples, *truth]), data) - inside.log_mass
-        return inside.samples, log_prob, inside.error
+    def _row(self, catalog: Catalog, row: int, draws: int, seed: int) -> "_Row":
+        contexts = self._contexts(self.data(catalog, np.array([row])))
+        inside = self._draws(contexts, draws, seed, int(catalog.index[row]))
+        log_prob = self._log_prob_at(inside.samples, contexts) if inside.log_prob is None else inside.log_prob
+        return _Row(contexts, inside.samples, log_prob - inside.log_mass, inside.log_mass, inside.error)
+
+    def _at_truths(self, theta: np.ndarray, drawn: Sequence["_Row"]) -> np.ndarray:
+        """log q at the truth (n, P) of each row that was drawn, (n,): many rows a network call, always as many."""
+        found = []
+        for some in in_chunks(np.arange(len(drawn)), TOGETHER):
+            full = np.resize(some, TOGETHER)  # repeated, so that a row does not feel how many others there are
+            together = zip(*(drawn[number].contexts for number in full), strict=True)
+            log_prob = self._log_prob_at(theta[full], [torch.cat(one, dim=1) for one in together])
+            found.append(log_prob[: len(some)])
+        return np.concatenate(found) - np.array([one.log_mass for one in drawn])
 
     # ------------------------------------------------------------------------------------------------- one mixture
     @torch.no_grad()
@@ -214,59 +243,76 @@ class FlowModel:
         return contexts
 
     @torch.no_grad()
-    def _mixture(self, z: np.ndarray, contexts: list[torch.Tensor], repeats: int) -> np.ndarray:
-        """log sum_m w_m q_m(z | x), for z (n * repeats, P) of n contexts: the mean of densities, not of their logs."""
-        points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
-        terms = []
-        for stack, context in zip(self.stacks, contexts, strict=True):
-            wide = context.repeat_interleave(repeats, dim=1).flatten(0, 1)
-            log_prob = stack.network.log_prob(stacked(points, stack.members), wide, self.temperature)
-            terms.append(log_prob.reshape(stack.members, -1).double().cpu().numpy())
-        return special.logsumexp(np.concatenate(terms), axis=0, b=self.weights[:, None])
+    def _mixture(self, z: np.ndarray, contexts: list[torch.Tensor]) -> np.ndarray:
+        """log sum_m w_m q_m(z | x), (n,), for z (n, P) of as many contexts, or of one: the mean of densities."""
+        found = []
+        for points, given in self._pieces(z, contexts):
+            terms = []
+            for stack, context in zip(self.stacks, given, strict=True):
+                log_prob = stack.network.log_prob(stacked(points, stack.members), context, self.temperature)
+                terms.append(log_prob.reshape(stack.members, -1).double().cpu().numpy())
+            found.append(special.logsumexp(np.concatenate(terms), axis=0, b=self.weights[:, None]))
+        return np.concatenate(found)
 
-    def _log_prob_at(self, theta: np.ndarray, data: tuple[np.ndarray, ...]) -> np.ndarray:
-        """log q(theta | x) at many points (S, P) of one observation, before any renormalisation."""
+    def _pieces(self, z: np.ndarray, contexts: list[torch.Tensor]) -> Iterator[tuple[torch.Tensor, list[torch.Tensor]]]:
+        """Some points (n, P) at a time, on the device, with their contexts (M*n, C) by stack, or (M, C) of one."""
+        points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
+        for start in range(0, max(1, len(z)), POINTS):
+            some = slice(start, start + POINTS)
+            given = [one[:, 0] if one.shape[1] == 1 else one[:, some].flatten(0, 1) for one in contexts]
+            yield points[some], given
+
+    def _log_prob_at(self, theta: np.ndarray, contexts: list[torch.Tensor]) -> np.ndarray:
+        """log q(theta | x) at points (S, P) of one observation, or of as many, before any renormalisation."""
         z, log_det = self.support.forward(theta)
-        log_prob = self._mixture(z, self._contexts(data), len(theta)) + log_det
+        log_prob = self._mixture(z, contexts) + log_det
         return np.where(self.frame.parameters.inside(theta), log_prob, -np.inf)
 
-    def _draws(self, data: tuple[np.ndarray, ...], draws: int, seed: int, row: int) -> Inside:
+    def _draws(self, contexts: list[torch.Tensor], draws: int, seed: int, row: int) -> Inside:
         """Of one observation."""
-        contexts = self._contexts(data)
         generator = seeding.generator(seed, "draws", row)
 
-        def propose(count: int) -> np.ndarray:
-            return self.support.inverse(self._propose(contexts, count, generator))
+        def propose(count: int) -> Proposed:
+            z, log_prob = self._propose(contexts, count, generator)
+            theta = self.support.inverse(z)
+            return Proposed(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
 
         if self.support.exact:
-            return Inside(propose(draws), 0.0, 0.0)
+            found = propose(draws)
+            return Inside(found.theta, 0.0, 0.0, found.log_prob)
         return draw_inside(propose, self.frame.parameters, draws)
 
     @torch.no_grad()
-    def _propose(self, contexts: list[torch.Tensor], count: int, generator: np.random.Generator) -> np.ndarray:
+    def _propose(
+        self, contexts: list[torch.Tensor], count: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """``count`` draws z (count, P) of the mixture: how many each member gives is multinomial; then shuffled.
 
-        Network calls have one fixed shape for a given count, filled up and cut, so that no draw feels another row.
+        Where there is one member alone, log q(z | x) of each too, (count,). Network calls have one fixed shape for a
+        given count, filled up and cut, so that no draw feels another row.
         """
-        needs, parts, first = generator.multinomial(count, self.weights), [], 0
+        needs, first = generator.multinomial(count, self.weights), 0
+        parts, log_probs = [], []
         for stack, context in zip(self.stacks, contexts, strict=True):
             own = slice(first, first + stack.members)
             first = own.stop
             need, share = needs[own], count * self.weights[own].max()
-            width = int(share + 4 * np.sqrt(share)) + 1
+            width = min(POINTS, int(share + 4 * np.sqrt(share)) + 1 if len(self.weights) > 1 else count)
             while need.max() > 0:
                 shape = (stack.members, width, len(self.frame.parameters))
                 noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(self.stacks[0].device)
-                noise *= self.temperature
-                wide = context.expand(-1, width, -1).flatten(0, 1)
-                z = stack.network.draw(noise.flatten(0, 1), wide).reshape(shape).double().cpu().numpy()
-                parts += [z[member, : min(width, left)] for member, left in enumerate(need)]
+                z, log_prob = stack.network.draw(noise.flatten(0, 1), context[:, 0], self.temperature)
+                for member, left in enumerate(need):
+                    parts.append(z.reshape(shape)[member, :left].double().cpu().numpy())
+                    log_probs.append(log_prob.reshape(shape[:2])[member, :left].double().cpu().numpy())
                 need = np.maximum(need - width, 0)
-        return generator.permutation(np.concatenate(parts))
+        if len(self.weights) == 1:
+            return np.concatenate(parts), np.concatenate(log_probs)
+        return generator.permutation(np.concatenate(parts)), None
 
     def _mass(self, data: tuple[np.ndarray, ...], draws: int, seed: int, row: int) -> float:
         """The share of the mixture inside the box; at least half a draw, so that a comparison stays finite."""
-        z = self._propose(self._contexts(data), draws, seeding.generator(seed, "mass", row))
+        z, _ = self._propose(self._contexts(data), draws, seeding.generator(seed, "mass", row))
         return max(self.frame.parameters.inside(self.support.inverse(z)).mean(), 0.5 / draws)
 
     # ------------------------------------------------------------------------------------------------ temperature
@@ -277,7 +323,7 @@ class FlowModel:
         """
         z, log_det = self.support.forward(theta)
         found = [
-            self._noise(z[some], self._contexts(self.data(catalog, rows[some])), 1)
+            self._noise(z[some], self._contexts(self.data(catalog, rows[some])))
             for some in in_chunks(np.arange(len(rows)), CHUNK)
         ]
         squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
@@ -296,22 +342,24 @@ class FlowModel:
         """log of the share of the mixture inside the box, for any T."""
         contexts, generator = self._contexts(data), seeding.generator(seed, "temperature", row)
         hotter = [replace(self, temperature=temperature) for temperature in PROPOSING]
-        z = np.concatenate([one._propose(contexts, PROPOSALS, generator) for one in hotter])
-        noise = self._noise(z, contexts, len(z))
+        z = np.concatenate([one._propose(contexts, PROPOSALS, generator)[0] for one in hotter])
+        noise = self._noise(z, contexts)
         inside = self.frame.parameters.inside(self.support.inverse(z))
         return log_mass(lambda temperature: self._tempered(*noise, temperature), inside)
 
     @torch.no_grad()
-    def _noise(self, z: np.ndarray, contexts: list[torch.Tensor], repeats: int) -> tuple[np.ndarray, np.ndarray]:
-        """Of every member, the noise of z (n * repeats, P) squared and summed, and log |det|: (M, n * repeats) each."""
-        points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
-        squares, log_dets = [], []
-        for stack, context in zip(self.stacks, contexts, strict=True):
-            wide = context.repeat_interleave(repeats, dim=1).flatten(0, 1)
-            noise, log_det = stack.network.transform(stacked(points, stack.members), wide)
-            squares.append((noise.double() ** 2).sum(-1).reshape(stack.members, -1).cpu().numpy())
-            log_dets.append(log_det.double().reshape(stack.members, -1).cpu().numpy())
-        return np.concatenate(squares), np.concatenate(log_dets)
+    def _noise(self, z: np.ndarray, contexts: list[torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        """Of every member, the noise of z (n, P) squared and summed, and log |det|: (M, n) each."""
+        pieces = []
+        for points, given in self._pieces(z, contexts):
+            found = []
+            for stack, context in zip(self.stacks, given, strict=True):
+                noise, log_det = stack.network.transform(stacked(points, stack.members), context)
+                both = torch.stack([(noise.double() ** 2).sum(-1), log_det.double()])
+                found.append(both.reshape(2, stack.members, -1).cpu().numpy())
+            pieces.append(np.concatenate(found, axis=1))
+        squares, log_dets = np.concatenate(pieces, axis=2)
+        return squares, log_dets
 
     def _tempered(self, squares: np.ndarray, log_dets: np.ndarray, temperature: float) -> np.ndarray:
         """log of the mixture at this temperature, (n,)."""

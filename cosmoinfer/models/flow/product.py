@@ -276,9 +276,9 @@ def _oddest(percentile: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def _single(model: FlowModel, catalog: Catalog, row: int, seed: int) -> Single:
-    data = model.data(catalog, np.array([row]))
-    inside = model._draws(data, SINGLE_DRAWS, seed, int(catalog.index[row]))
-    return Single(inside.samples, lambda theta: model._log_prob_at(theta, data) - inside.log_mass)
+    contexts = model._contexts(model.data(catalog, np.array([row])))
+    inside = model._draws(contexts, SINGLE_DRAWS, seed, int(catalog.index[row]))
+    return Single(inside.samples, lambda theta: model._log_prob_at(theta, contexts) - inside.log_mass)
 
 
 def piled_up(posterior: Posterior) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from cosmoinfer.models.box import Inside, draw_inside
+from cosmoinfer.models.box import Inside, Proposed, draw_inside
 from cosmoinfer.parameters import Parameters
 
 
@@ -103,7 +103,7 @@ class CorrelatedNormals(Normals):
         return np.linalg.inv(self.factors).transpose(0, 2, 1)
 
     def draw(self, draws: int, generator: np.random.Generator) -> Inside:
-        return draw_inside(lambda count: self.propose(count, generator), self.parameters, draws)
+        return draw_inside(lambda count: Proposed(self.propose(count, generator)), self.parameters, draws)
 
     def propose(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Draws of the mixture, (count, P), outside the box too."""

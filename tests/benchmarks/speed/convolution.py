@@ -1,0 +1,73 @@
+"""Maps a second in the training of a CNN: our convolution round the box beside torch's own circular padding."""
+
+import copy
+from functools import partial
+
+import torch
+from torch import nn
+
+from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.networks.stacked import Convolution
+from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
+from tests.benchmarks.speed.report import COMPARED, Report, Task
+
+PIXELS, BATCH, OUTPUTS = 64, 64, 16
+MARK = 1.25
+CLOSE = 1e-4  # of the largest output, float32 through all layers
+
+
+def measure(task: Task) -> Report:
+    torch.set_num_threads(1)
+    steps = 2 if task.quick else 20
+    maps = torch.randn(BATCH, 1, PIXELS, PIXELS, generator=torch.Generator().manual_seed(0))
+    ours = CNN().build(maps.shape[1:], OUTPUTS, [torch.Generator().manual_seed(0)])
+    ours(maps)  # the first batch sets the scale of each channel
+    plain = _plainly(ours)
+    difference = _difference(ours, plain, maps)
+    assert difference < CLOSE, f"the outputs differ by {difference:g} of the largest"
+    found = alternated(
+        {"ours": partial(_train, ours, maps, steps), "torch": partial(_train, plain, maps, steps)}, task.repeats
+    )
+    report = Report(figures={**found, "difference": difference})
+    table = report.table(f"Maps of {PIXELS}x{PIXELS} in training, batches of {BATCH}", COMPARED)
+    what = f"CNN; Conv2d, circular (outputs differ by {difference:.1g} of the largest)"
+    report.faster(table, what, median(found["ours"]), median(found["torch"]), MARK, BATCH * steps)
+    return report
+
+
+def _plainly(network: nn.Module) -> nn.Module:
+    """The same network with torch's layer in the place of each convolution, of the same weights."""
+    plain = copy.deepcopy(network)
+    for name, layer in list(plain.named_modules()):
+        if isinstance(layer, Convolution):
+            parent, _, own = name.rpartition(".")
+            setattr(plain.get_submodule(parent), own, _circular(layer))
+    return plain
+
+
+def _circular(layer: Convolution) -> nn.Conv2d:
+    (weight,), (bias,) = layer.weight.detach(), layer.bias.detach()  # of a single member
+    outputs, inputs, kernel, _ = weight.shape
+    found = nn.Conv2d(inputs, outputs, kernel, layer.stride, layer.padding, padding_mode="circular")
+    found.weight.data, found.bias.data = weight.clone(), bias.clone()  # type: ignore[union-attr]
+    return found
+
+
+@torch.no_grad()
+def _difference(one: nn.Module, other: nn.Module, maps: torch.Tensor) -> float:
+    """The largest, over the largest output."""
+    expected = other(maps)
+    return float((one(maps) - expected).abs().max() / expected.abs().max())
+
+
+def _train(network: nn.Module, maps: torch.Tensor, steps: int) -> Seconds:
+    network = copy.deepcopy(network)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+
+    def run() -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            network(maps).square().mean().backward()
+            optimizer.step()
+
+    return measured(run)

@@ -1,0 +1,56 @@
+"""Seconds until ours is as good as a peer is at its best, on held rows; the peer trained as it ships, ours by default.
+
+The peer's time is that until its best epoch, not the patience that it takes to know so. Its log_prob is renormalised
+over the box, as ours is by itself (probit).
+"""
+
+from cosmoinfer.models.defaults import default_training
+from cosmoinfer.training import Training
+from tests.benchmarks.speed.clock import Seconds
+from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
+from tests.benchmarks.speed.peer import Peer
+from tests.benchmarks.speed.problem import BOX, SPECTRA, Problem, make
+from tests.benchmarks.speed.report import Report, Table, Task
+
+NORMALISING = 1000  # draws of a peer a held row
+COLUMNS = ["", "ours", "peer's best epoch", "times faster, CPU", "by the wall", "log_prob ours", "peer, in the box"]
+HELD = 1000
+QUICKLY = {"max_num_epochs": 10, "training_batch_size": 20}
+
+
+def measure(task: Task) -> Report:
+    report = Report()
+    with Peer(task.work / "peers.log") as peer:
+        for what, simulator, train in (("4,000 power spectra", SPECTRA, 3600), ("700 linear Gaussian rows", BOX, 640)):
+            train, held = (200, 5) if task.quick else (train, HELD)
+            problem = make(task.work, what.replace(" ", "_"), simulator, train, held)
+            table = report.table(f"To the peer's best log_prob of held rows, {what}", COLUMNS)
+            for name in AS_PEER:
+                _compare(report, table, what, problem, peer, name, task.quick)
+    return report
+
+
+def _compare(report: Report, table: Table, what: str, problem: Problem, peer: Peer, name: str, quick: bool) -> None:
+    seconds, trained = peer.train(name, problem.rows, **(QUICKLY if quick else {}))
+    score = peer.score(name, problem.rows, NORMALISING)
+    training = Training(epochs=10, batch_size=20) if quick else default_training(problem.train, [(1,)])
+    ours, target = fit(problem, AS_PEER[name], training), score["boxed"]
+    theirs, reached = seconds.per(trained["epochs"] / trained["best"]), _reached(ours, target)
+    report.figures[f"{what}, {name}"] = {
+        "peer": {"to its best epoch": theirs, "in all": seconds, **trained, **score},
+        "ours": {"reached": reached, "raw reached": _reached(ours, score["raw"]), "ends": ours.ends},
+        "log_prob": ours.log_prob,
+    }
+    if reached is None:
+        told = report.mark(f"{what}, {name}, held log_prob {target:.3f}", False, "reached")
+        ratios = ["", ""]
+    else:
+        told, ratios = f"{reached.cpu:.3g} s", [f"{theirs.cpu / reached.cpu:.2f}", f"{theirs.wall / reached.wall:.2f}"]
+    best = f"{max(ours.log_prob):.3f}"
+    table.rows.append([name, told, f"{theirs.cpu:.3g} s", *ratios, best, f"{target:.3f}"])
+
+
+def _reached(ours: Fitted, target: float) -> Seconds | None:
+    """When the log_prob of the held rows first passed the target."""
+    ends = (end for end, found in zip(ours.ends, ours.log_prob, strict=True) if found >= target)
+    return next(ends, None)

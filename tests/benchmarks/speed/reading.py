@@ -1,0 +1,179 @@
+"""A catalog of maps that is larger than the memory it may take: reading alone, and training from it.
+
+Reading: whole blocks of the file in random order, as a training asks for them, beside one raw read from end to end of
+the very same file, cached and from a cold cache. Training: steps of the default CNN from a feed that streams, beside
+the same steps from rows in memory, each in a process of its own; and the peak memory of the whole way there.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from cosmoinfer import catalog, memory, split
+from cosmoinfer.catalog import Reading
+from cosmoinfer.catalog.streamed import Streamed
+from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.feeding import feed
+from cosmoinfer.models.frame import fit_frame
+from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.storage import Stored
+from cosmoinfer.training import Feed
+from tests.benchmarks.speed.report import Report, Task
+
+PIXELS, BATCH, OUTPUTS = 64, 64, 16
+ROW = 4 * PIXELS**2  # bytes
+LAYOUTS = {"contiguous": 0, "chunks of 64 rows": 64, "chunks of 1 row": 1}  # rows a chunk
+CACHED, COLD = (0.55, 0.35, 0.15), (0.70, None, None)  # of a raw sequential read, at least
+GIGABYTES, READ_GIGABYTES = 8.0, 2.0  # of the catalog that is trained on; of those that are only read
+MEMORY, PEAK = "1GB", 1500.0  # what the data may take; MB that the process may
+RATE = 0.8  # of that in memory
+HELD_ROWS = 12_000  # of the catalog in memory
+STEPS = 150  # of which each takes BATCH maps: more than a window
+
+
+def measure(task: Task) -> Report:
+    report = Report()
+    _read(task, report)
+    _train(task, report)
+    return report
+
+
+def _read(task: Task, report: Report) -> None:
+    table = report.table("Blocks in random order beside a raw sequential read", ["", "cached", "cold", "mark"])
+    for (name, rows), cached_mark, cold_mark in zip(LAYOUTS.items(), CACHED, COLD, strict=True):
+        path = task.work / "maps.h5"
+        _make(path, 0.05 if task.quick else READ_GIGABYTES, rows)
+        shares: dict[str, list[float]] = {"cached": [], "cold": []}
+        for _ in range(task.repeats):
+            for kind, found in shares.items():
+                cold = kind == "cold"
+                blocks = _timed(path, cold, partial(_in_blocks, path))
+                found.append(_timed(path, cold, partial(_raw, path)) / blocks)
+        path.unlink()
+        cached, cold_share = (float(np.median(found)) for found in shares.values())
+        met = cached >= cached_mark and (cold_mark is None or cold_share >= cold_mark)
+        told = f"at least {cached_mark:.0%}" + (f", cold {cold_mark:.0%}" if cold_mark else "")
+        table.rows.append([name, f"{cached:.0%}", f"{cold_share:.0%}", report.mark(f"reading {name}", met, told)])
+        report.figures[name] = shares
+
+
+def _train(task: Task, report: Report) -> None:
+    path = task.work / "maps.h5"
+    _make(path, 0.2 if task.quick else GIGABYTES, 0)
+    rates: dict[str, list[float]] = {"streamed": [], "in memory": []}
+    peaks = []
+    for _ in range(min(task.repeats, 3)):
+        for name, found in rates.items():
+            told = _elsewhere(path, name, 5 if task.quick else STEPS)
+            found.append(told["rate"])
+            peaks += [told["peak"]] if name == "streamed" else []
+    size = path.stat().st_size / 1e9
+    path.unlink()
+    title = f"Training a CNN from a catalog of {size:.1f} GB under --memory {MEMORY}"
+    table, peak = report.table(title, ["", "found", "mark"]), max(peaks)
+    share = float(np.median(rates["streamed"]) / np.median(rates["in memory"]))
+    held = report.mark("rate of training", share >= RATE, f"at least {RATE:.0%}")
+    table.rows.append(["maps a CPU second, beside those in memory", f"{share:.0%}", held])
+    low = report.mark("peak memory", peak < PEAK, f"below {PEAK:.0f} MB")
+    table.rows.append(["peak memory", f"{peak:.0f} MB", low])
+    report.figures.update(rates=rates, peaks=peaks)
+
+
+def _make(path: Path, gigabytes: float, rows_a_chunk: int) -> None:
+    """Maps of noise, whose amplitude is the parameter; random numbers repeat every few thousand maps."""
+    stream, rows = np.random.default_rng(0), int(gigabytes * 1e9 / ROW)
+    noise = stream.standard_normal((2048, PIXELS, PIXELS), dtype=np.float32)
+    theta = stream.uniform(0.5, 1.5, (rows, 1))
+    with h5py.File(path, "w") as file:
+        file["parameters"] = theta
+        file["parameters"].attrs.update(names=["a"], low=[0.5], high=[1.5])
+        chunks = (rows_a_chunk, PIXELS, PIXELS) if rows_a_chunk else None
+        data = file.create_dataset("data", (rows, PIXELS, PIXELS), np.float32, chunks=chunks)
+        data.attrs["kind"] = "map"
+        for start in range(0, rows, len(noise)):
+            some = theta[start : start + len(noise), :, None].astype(np.float32)
+            data[start : start + len(some)] = noise[: len(some)] * some
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def _timed(path: Path, cold: bool, read: Callable[[], None]) -> float:
+    """Wall seconds, with the file in the cache or not: reading waits for the disk."""
+    if cold:
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    else:
+        _raw(path)
+    start = time.perf_counter()
+    read()
+    return time.perf_counter() - start
+
+
+def _raw(path: Path) -> None:
+    buffer = bytearray(8 << 20)
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(buffer):
+            pass
+
+
+def _in_blocks(path: Path) -> None:
+    values = Streamed((Stored(path, "data"),))
+    blocks = values.blocks(np.arange(len(values)))
+    for number in np.random.default_rng(0).permutation(len(blocks)):
+        values[blocks[number]]
+
+
+# ------------------------------------------------------------------------------------------- in a process of its own
+def _elsewhere(path: Path, name: str, steps: int) -> dict[str, float]:
+    command = [sys.executable, "-m", __name__, str(path), name, str(steps)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    if found.returncode:
+        sys.exit(found.stderr)
+    return dict(json.loads(found.stdout.splitlines()[-1]))
+
+
+def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
+    """rate: maps a CPU second; peak: MB of this process."""
+    torch.set_num_threads(1)
+    sims = catalog.read(path, memory=memory.parse(MEMORY))
+    if name == "in memory":
+        sims = sims.held(np.arange(min(HELD_ROWS, len(sims))))
+    parts = split.by_hash(sims.simulation)
+    frame = fit_frame(sims, parts, Reading(), "none")
+    rows = parts.rows(sims.simulation, "train")
+    bench = Bench(torch.device("cpu"), 0, lambda line: None, lambda *_: None)
+    known = [sims.training()[1][rows]]
+    batches = _endless(feed(sims, rows, known, lambda some: frame.data(sims, some), bench))
+    network = CNN().build((1, PIXELS, PIXELS), OUTPUTS, [torch.Generator().manual_seed(0)])
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    start = 0.0
+    for number in range(steps + 1):
+        theta, maps = next(batches)
+        start = start if number else time.process_time()  # from the first batch on: windows are read on the way
+        optimizer.zero_grad()
+        (network(maps) - theta).square().mean().backward()
+        optimizer.step()
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return {"rate": steps * BATCH / seconds, "peak": peak}
+
+
+def _endless(rows: Feed) -> Iterator[tuple[torch.Tensor, ...]]:
+    epoch = 0
+    while True:
+        yield from rows.batches(epoch, BATCH, [torch.Generator().manual_seed(epoch)])
+        epoch += 1
+
+
+if __name__ == "__main__":
+    print(json.dumps(_steps(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

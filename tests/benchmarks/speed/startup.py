@@ -1,0 +1,67 @@
+"""From the command to its first word, and to a model file: ``--help``, ``train-flow``, and the imports in between."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from tests.benchmarks.speed.clock import Seconds, median
+from tests.benchmarks.speed.report import Report, Task
+
+HELP_MARK = 0.3  # wall seconds
+ROWS = 1000
+HEAVIEST = 6  # packages that are named
+
+
+def measure(task: Task) -> Report:
+    report = Report()
+    catalog, model = task.work / f"startup.{ROWS}.h5", task.work / "startup.flow.h5"
+    _run("simulate", "power-spectrum", "-n", ROWS, "-o", catalog, "--force")
+    train = ["train-flow", catalog, "-o", model, "--threads", 1, "--quiet", "--force"]
+    short = ["--epochs", 1, "--ensemble", 1, "--flow", "maf", "--support", "probit"]
+    asked = [_run("--help") for _ in range(max(task.repeats, 5))]
+    shortest = [_run(*train, *short) for _ in range(task.repeats)]
+    imports = [_imports(*train, *short) for _ in range(task.repeats)]
+    whole = _run(*train, *(short if task.quick else []))
+    model.unlink()
+    first, brief = median(asked), median(shortest)
+    importing = median([Seconds(sum(one.values()), sum(one.values())) for one in imports]).wall
+    heaviest = Counter(imports[-1]).most_common(HEAVIEST)
+    told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in heaviest)
+    table = report.table(f"From the command to its end; training on {ROWS:,} rows", ["", "CPU", "wall", "mark"])
+    mark = report.mark(f"--help, {first.wall:.2f} s", first.wall < HELP_MARK, f"below {HELP_MARK} s by the wall")
+    rows = [("cosmoinfer --help", first, mark), ("train-flow, one MAF, one epoch", brief, "")]
+    rows.append(("train-flow as it comes (once)", whole, f"imports are {importing / whole.wall:.0%} of it"))
+    table.rows.extend([what, f"{one.cpu:.2f} s", f"{one.wall:.2f} s", shown] for what, one, shown in rows)
+    table.rows.append(["of these, imports", "", f"{importing:.2f} s", told])
+    report.figures.update({"--help": asked, "one epoch": shortest, "default": whole, "imports": imports})
+    return report
+
+
+def _run(*words: Any) -> Seconds:
+    """Of the command with all that it starts."""
+    start = time.perf_counter()
+    process = _started(*words, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"cosmoinfer {' '.join(map(str, words))}: exit status {process.returncode}")
+    return Seconds(usage.ru_utime + usage.ru_stime, time.perf_counter() - start)
+
+
+def _started(*words: Any, python: tuple[str, ...] = (), **pipes: Any) -> "subprocess.Popen[str]":
+    command = [sys.executable, *python, "-m", "cosmoinfer", *map(str, words)]
+    return subprocess.Popen(command, text=True, **pipes)
+
+
+def _imports(*words: Any) -> dict[str, float]:
+    """Wall seconds that each package took to import, whatever asked for it."""
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    _, said = _started(*words, python=("-X", "importtime"), **pipes).communicate()
+    found: dict[str, float] = {}
+    for own, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +([^.\s]+)", said, re.MULTILINE):
+        found[name] = found.get(name, 0.0) + int(own) / 1e6
+    return found
