@@ -29,6 +29,6 @@ def budget() -> int:
     for limit in map(Path, _LIMITS):
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():
             found.append(int(text))
-    if (share := os.environ.get("SLURM_MEM_PER_NODE", "")).isdigit():
+    if (share := os.environ.get("SLURM_MEM_PER_NODE", "")).isdigit() and int(share):  # 0 is all of the node
         found.append(int(share) << 20)
     return int(SHARE * min(found))

@@ -18,6 +18,7 @@ FEW = 0.01  # the share of zeros that does not turn log10 off
 EDGE = 1e-7  # u is kept this far from 0 and 1: a parameter exactly on its edge stays finite
 TINY = np.finfo(np.float64).tiny  # from the edge of a half-open box, whose parameter may be as small as A_s
 FAR = 1e-12  # the same for a soft support, whose tail reaches further
+SAMPLED = 10_000  # numbers of a block, about, that tell how wide data spread
 CORE = 0.1  # the soft support is linear but for this share of the prior at each edge
 
 
@@ -130,7 +131,7 @@ class _Spread:
         self.negative |= bool((values < 0).any())
         self.zeros += int(np.count_nonzero(values == 0))
         self.count += values.size
-        self.seen.append(values[:: max(1, values.size // 100_000)])
+        self.seen.append(values[:: max(1, values.size // SAMPLED)].copy())  # or it would keep the whole block
 
     @property
     def wide(self) -> bool:

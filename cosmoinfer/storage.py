@@ -3,6 +3,7 @@
 It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -212,6 +213,9 @@ def load(path: Path, name: str) -> np.ndarray:
         return _array(path, file[name])
 
 
+MOST_CHUNKS = 8  # times as many bytes as were asked for, that whole chunks may make
+
+
 @dataclass(frozen=True)
 class Coming:
     """A dataset (N, ...) that comes in blocks (n, ...), to lie in chunks of so many rows with a checksum each."""
@@ -241,7 +245,6 @@ class Stored:
         found = contents(path)[name]
         self.path, self.name = path, name
         self.shape, self.dtype, self.chunks = found.shape, found.dtype, found.chunks
-        self._held: tuple[int, h5py.Dataset] | None = None
         with _open(path) as file:
             if file[name].is_virtual:
                 _check_parts(path, file[name])
@@ -260,15 +263,17 @@ class Stored:
         """Rows that make about so many bytes, and whole chunks of the file."""
         chunk = self.chunks[0] if self.chunks else 1
         row = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
-        return chunk * max(1, round(size / (row * chunk)))
+        rows = chunk * max(1, round(size / (row * chunk)))
+        return rows if rows * row <= MOST_CHUNKS * size else max(1, size // row)  # chunks that run across all rows
 
     def _dataset(self) -> h5py.Dataset:
-        if self._held is None or self._held[0] != os.getpid():
-            self._held = (os.getpid(), h5py.File(_existing(self.path), "r")[self.name])
-        return self._held[1]
+        return _opened(os.getpid(), _existing(self.path))[self.name]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_held": None}
+
+@functools.lru_cache(maxsize=32)
+def _opened(process: int, path: Path) -> h5py.File:
+    """A file of the last few that were read, in this process; those that are let go are closed."""
+    return h5py.File(path, "r")
 
 
 # -------------------------------------------------------------------------------------------------------- the rest

@@ -347,7 +347,7 @@ def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone
     handed = []
 
     def stop(network, loss, train_rows, validation_rows, *rest, hooks):
-        handed.append((train_rows, hooks))
+        handed.append((train_rows.rows, hooks))
         raise StopIteration
 
     monkeypatch.setattr(fit_module, "train", stop)

@@ -414,7 +414,7 @@ def test_the_noise_of_a_flow_is_fresh_in_every_epoch(through, monkeypatch):
     handed = {}
 
     def stop(network, loss, train_rows, validation_rows, *rest, hooks):
-        handed.update(rows=train_rows, fresh=[hooks.fresh(epoch) for epoch in (0, 1, 0)])
+        handed.update(rows=train_rows.rows, fresh=[hooks.fresh(epoch) for epoch in (0, 1, 0)])
         raise StopIteration
 
     monkeypatch.setattr(fit_module, "train", stop)

@@ -58,7 +58,7 @@ def handed(request, monkeypatch):
     """A function: catalog, settings -> training rows, validation rows, hooks, and how many parts precede the data."""
 
     def stop(network, loss, train_rows, validation_rows, *rest, hooks=None):
-        raise Handed(train_rows, validation_rows, hooks or rest[-1])
+        raise Handed(train_rows.rows, validation_rows.rows, hooks or rest[-1])
 
     train, own = (train_flow, {"support": "probit"}) if request.param == "flow" else (train_regressor, {"layers": 1})
 

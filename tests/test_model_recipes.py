@@ -57,4 +57,4 @@ def test_what_was_given_is_taken_and_the_rest_is_left():
 @pytest.mark.parametrize(("options", "settings"), [(TrainingOptions, training.Training), (ReadingOptions, Reading)])
 def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options, settings):
     said, there = ({field.name for field in dataclasses.fields(one)} for one in (options, settings))
-    assert said == there
+    assert said - {"memory"} == there  # which is of the machine, not of the file

@@ -185,7 +185,14 @@ def test_one_number_a_channel_has_no_variance_to_norm_by():
 @torch.no_grad()
 def test_the_first_batch_sets_the_moments_for_good():
     """Each member's own; a channel that never varies is not blown up; batches do not feel how they are composed."""
-    layer, x = Standardize(2, 3), 3 * normal(50, 6, 8, 8) + 1
+    norm, x = Standardize(2, 3), 3 * normal(50, 6, 8, 8) + 1
+    convolution = Convolution(three()[:2], 3, 3, 2, kernel=1)
+    convolution.weight.copy_(torch.eye(3)[None, :, :, None, None].expand_as(convolution.weight))
+    convolution.bias.zero_()
+
+    def layer(x: torch.Tensor) -> torch.Tensor:
+        return norm.after(convolution, x)
+
     x[:, 4] = 7.0
     first = layer(x)
     assert first[:, [0, 1, 2, 3, 5]].mean().abs() < 1e-5
@@ -194,7 +201,7 @@ def test_the_first_batch_sets_the_moments_for_good():
     scaled = (2 * x[:5, 0] - x[:, 0].mean()) / x[:, 0].std(correction=0)
     torch.testing.assert_close(layer(2 * x[:5])[:, 0], scaled, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(layer(x[:1]), first[:1])
-    assert layer.ready.all()
+    assert norm.ready.all()
 
 
 @torch.no_grad()

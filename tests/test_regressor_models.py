@@ -125,7 +125,7 @@ def test_gaussian_nll_finds_the_exact_correlated_posterior():
     sims, units = NORMAL.simulate(2500, 0), np.array([0.01, 30.0])
     parameters = Parameters.of(("a", "b"), prior=["normal"] * 2, mean=np.zeros(2), std=units)
     sims = of(sims.theta * units, parameters, *sims.summaries)
-    given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 2, "epochs": 40, "learning_rate": 0.02}
+    given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 2, "epochs": 40, "learning_rate": 0.005}
     model = train_regressor(sims, loss="gaussian-nll", **given)
     rows = model.frame.split.rows(sims.simulation, "test")
     found = sampled(model, sims, rows[:3], 4000)
@@ -265,7 +265,7 @@ def test_noise_is_fresh_in_every_epoch_and_judged_with_one_draw(monkeypatch):
 
     def stop(network, loss, train_rows, validation_rows, *rest, **hooks):
         fresh = [rest[-1].fresh(epoch)[1].numpy() for epoch in (0, 1, 0)]
-        handed.append((train_rows[1].numpy(), validation_rows[1].numpy(), fresh))
+        handed.append((train_rows.rows[1].numpy(), validation_rows.rows[1].numpy(), fresh))
         raise StopIteration
 
     monkeypatch.setattr(fit_module, "train", stop)

@@ -1,8 +1,8 @@
 """Catalogs that stay in their files: the same rows, numbers and models, in bounded memory; and one of many files."""
 
+import copy
 import json
 import multiprocessing
-import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,9 +63,39 @@ def test_rows_are_those_of_the_file_in_any_order_and_selection(tmp_path, layout,
     np.testing.assert_array_equal(
         values.take(some).cut(np.array([1, 4]))[np.arange(5, 60)], whole[some[5:60]][..., [1, 4]]
     )
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(values))[some], whole[some])
+    np.testing.assert_array_equal(copy.deepcopy(values)[some], whole[some])
     blocks = values.take(some).blocks(np.arange(3, 80))
     assert sorted(np.concatenate(blocks).tolist()) == list(range(77)) and len(blocks) > 5
+
+
+def test_cuts_add_up_and_rows_that_repeat_repeat(tmp_path):
+    values = Streamed((Stored(maps(tmp_path / "maps.h5"), "data"),))
+    whole = values[np.arange(ROWS)]
+    cut = values.cut(np.arange(1, 6)).cut(np.array([0, 2]))
+    np.testing.assert_array_equal(cut[np.array([3, 3, 5])], whole[[3, 3, 5]][..., [1, 3]])
+
+
+def test_parts_of_other_types_and_with_an_axis_of_one_channel_go_together(tmp_path):
+    numbers = np.arange(4 * 9).reshape(4, 3, 3)
+    for name, part in (("0", numbers), ("1", (numbers + 0.5)[:, None])):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data"], file["simulation"] = part, np.arange(4) + 10 * int(name)
+            file["data"].attrs["kind"] = "map"
+    held, streamed = (catalogs.read(tmp_path / "?.h5", memory=given) for given in (None, 1))
+    assert streamed.streamed and held.fingerprint == streamed.fingerprint
+
+
+def test_more_files_than_a_process_may_open(tmp_path):
+    parts = tuple(Stored(maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
+    values = Streamed(parts)
+    np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
+    assert storage._opened.cache_info().currsize <= 32
+
+
+def test_chunks_that_run_across_all_rows_do_not_make_one_block_of_them(tmp_path):
+    with h5py.File(tmp_path / "columns.h5", "w") as file:
+        file.create_dataset("data", data=np.zeros((4000, 100)), chunks=(4000, 1))
+    assert Stored(tmp_path / "columns.h5", "data").whole_chunks(80_000) == 100
 
 
 def read_in_child(values: Streamed, rows: np.ndarray, answer: object) -> None:
@@ -198,6 +228,22 @@ def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, m
     assert "exists already" in refused("repack", path, "-o", packed)
     done("repack", packed, "-o", tmp_path / "twice.h5")
     assert catalogs.read(tmp_path / "twice.h5").fingerprint == whole.fingerprint
+
+
+def test_a_file_is_not_repacked_onto_itself(tmp_path):
+    path = maps(tmp_path / "maps.h5")
+    before = path.read_bytes()
+    assert "is a file of the catalog that is read" in refused("repack", path, "-o", path, "--force")
+    assert path.read_bytes() == before
+
+
+def test_a_copy_among_its_own_parts_is_not_taken_for_more_rows(tmp_path):
+    for seed in (1, 2):
+        with h5py.File(maps(tmp_path / f"{seed}.h5", 20, seed), "a") as file:
+            file.attrs["suite"] = "TNG"
+    done("repack", tmp_path / "*.h5", "-o", tmp_path / "packed.h5")
+    with pytest.raises(UserError, match="stands in"):
+        catalogs.read(tmp_path / "*.h5")
 
 
 def test_many_files_are_repacked_into_one(tmp_path):

@@ -20,7 +20,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"training", "flows", "losses", "symmetries", "hardware"},
     {"networks"},
     {"catalog", "split", "posterior", "scaling", "simulators"},
-    {"parameters", "storage", "history", "scales", "expressions", "importance"},
+    {"parameters", "storage", "history", "scales", "expressions", "importance", "memory"},
     {"seeding", "schedule", "errors"},
 )
 DOORS = {
@@ -33,7 +33,7 @@ DOORS = {
 }
 NO_TORCH = {"catalog", "split", "posterior", "scaling", "simulators", "parameters", "storage", "history", "audit"}
 NO_TORCH |= {"scales", "seeding", "schedule", "errors", "metrics", "plots", "report"}
-NO_TORCH |= {"reweighting", "expressions", "importance"}
+NO_TORCH |= {"reweighting", "expressions", "importance", "memory"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn")
 

@@ -30,7 +30,9 @@ def sample(catalog: Catalog) -> Catalog:
         return catalog
     numbers = sum(int(np.prod(one.shape)) for one in catalog.summaries) * len(catalog)
     ids = unique(catalog.simulation)
-    rows = np.flatnonzero(np.isin(catalog.simulation, ids[:: max(1, numbers // SAMPLE)]))
+    rows = np.flatnonzero(np.isin(catalog.simulation, ids[:: max(1, -(-numbers // SAMPLE))]))
+    if len(rows) == len(catalog):
+        return catalog.held(rows)
     note = f"{len(rows)} of its {len(catalog)} rows are looked at, as it does not fit into memory"
     return replace(catalog.held(rows), notes=(*catalog.notes, note))
 

@@ -31,7 +31,7 @@ def _cut(catalog: Catalog, text: str) -> tuple[Summary, ...]:
     if len(chosen) != 1:
         names = ", ".join(summary.name for summary in able) or "none here"
         raise UserError(f"--features {text}: expected one vector or profile to cut (NAME@...); there is: {names}")
-    keep = _kept(catalog.path, rule, chosen[0].shape[-1])
+    keep = _kept(catalog.first, rule, chosen[0].shape[-1])
     if len(keep) == 0:
         raise UserError(f"--features {text}: leaves none of the {chosen[0].shape[-1]} features of /{chosen[0].name}")
     values = chosen[0].values

@@ -27,7 +27,7 @@ def assemble(path: Path, reading: Reading, memory: int | None = None) -> Catalog
     streamed = COPIES * sum(layout.size(one, reading) for one in paths) > given
     parts = [layout.assemble(one, reading, streamed) for one in paths]
     found = parts[0] if len(parts) == 1 else _together(parts, reading)
-    return replace(found, path=path, memory=given if streamed else 0)
+    return replace(found, path=path, memory=given if streamed else 0, files=tuple(paths))
 
 
 def files(path: Path) -> list[Path]:

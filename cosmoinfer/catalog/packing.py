@@ -6,17 +6,22 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import storage
+from cosmoinfer.catalog.layout import rows as rows_of
 from cosmoinfer.catalog.many import assemble, files
 from cosmoinfer.catalog.reading import Reading
 from cosmoinfer.catalog.rows import Catalog, Summary
+from cosmoinfer.errors import UserError
 
 CHUNK = 1 << 20  # bytes of a chunk, about
+STREAMED = 1  # byte of memory: nothing is held
 
 
 def repack(path: Path, reading: Reading, output: Path, meta: dict[str, Any], force: bool = False) -> Catalog:
     """Write it, block by block; the rows, their order, their ids and so the fingerprint stay. Gives what was read."""
-    catalog = assemble(path, reading)
-    first = files(path)[0]
+    paths = files(path)
+    if any(output.exists() and output.samefile(one) for one in paths):
+        raise UserError(f"{output}: is a file of the catalog that is read; name another output")
+    catalog, first = assemble(path, reading, STREAMED), paths[0]
     names = _data_names(catalog)
     attributes: dict[str, dict[str, Any]] = {
         name: {"kind": one.kind, "periodic": one.periodic} for name, one in zip(names, catalog.summaries, strict=True)
@@ -32,7 +37,10 @@ def repack(path: Path, reading: Reading, output: Path, meta: dict[str, Any], for
     if catalog.classes and catalog.parameters is not None and catalog.theta is not None:
         name = f"classes/{catalog.parameters.names[0]}"
         arrays[name], attributes[name] = catalog.theta[:, 0].astype(np.int64), {"names": catalog.classes}
-    record = storage.Record("catalog", meta, arrays, attributes, storage.file_attributes(first))
+    of_file = storage.file_attributes(first)
+    if len(paths) > 1:
+        of_file.pop("suite", None)  # it stands in the ids
+    record = storage.Record("catalog", meta, arrays, attributes, of_file)
     streams = {name: _coming(one, len(catalog)) for name, one in zip(names, catalog.summaries, strict=True)}
     storage.write_streamed(output, record, streams, force)
     return catalog
@@ -63,9 +71,9 @@ def _beside(catalog: Catalog, first: Path, reading: Reading) -> dict[str, np.nda
     """What else the first file holds that is not a row each: coordinates of scale cuts, say."""
     taken = {reading.parameters.strip("/"), reading.simulation.strip("/"), "parameters", "simulation", "split", "meta"}
     taken |= {one.name for one in catalog.summaries}
-    found = {}
+    found, count = {}, rows_of(first, reading)
     for name, one in storage.contents(first).items():
-        rows = one.shape[:1] == (len(catalog),)
+        rows = one.shape[:1] == (count,)
         if name not in taken and one.shape and not rows and not name.startswith(("data/", "classes/")):
             found[name] = storage.load(first, name)
     return found

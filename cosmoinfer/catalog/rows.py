@@ -84,9 +84,15 @@ class Catalog:
     classes: tuple[str, ...] = ()
     noisy: bool = False
     memory: int = 0
+    files: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def first(self) -> Path:
+        """Its file; of many the first, which holds the coordinates of features for all."""
+        return self.files[0] if self.files else self.path
 
     @property
     def streamed(self) -> bool:

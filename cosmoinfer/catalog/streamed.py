@@ -38,7 +38,7 @@ class Streamed:
 
     @property
     def dtype(self) -> np.dtype:
-        return self.parts[0].dtype
+        return np.result_type(*(one.dtype for one in self.parts))
 
     @property
     def size(self) -> int:
@@ -62,7 +62,7 @@ class Streamed:
 
     def cut(self, keep: np.ndarray) -> "Streamed":
         """These places of the last axis, still in their files."""
-        return replace(self, keep=keep)
+        return replace(self, keep=keep if self.keep is None else self.keep[keep])
 
     def with_channel(self) -> "Streamed":
         return replace(self, channel=True)
@@ -77,7 +77,7 @@ class Streamed:
         part = int(np.searchsorted(self._ends, rows[0], side="right"))
         first, last = int(rows[0] - self._starts[part]), int(rows[-1] - self._starts[part])
         slab = self.parts[part].read(first, last + 1)
-        found[places] = slab if len(rows) == len(slab) else slab[rows - rows[0]]
+        found[places] = slab[rows - rows[0]].reshape(len(rows), *found.shape[1:])
 
     def _block_of(self, rows: np.ndarray) -> np.ndarray:
         """The number of the block in which each row lies, (n,), counted over all parts."""

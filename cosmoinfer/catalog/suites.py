@@ -90,7 +90,8 @@ def _same(first: Catalog, other: Catalog, what: str, expected: str, found: str) 
 
 
 def _told(catalog: Catalog) -> str:
-    return ", ".join(f"{one.kind} {one.shape}" for one in catalog.summaries)
+    edges = ("" if one.periodic or one.kind == "vector" else " with edges" for one in catalog.summaries)
+    return ", ".join(f"{one.kind} {one.shape}{told}" for one, told in zip(catalog.summaries, edges, strict=True))
 
 
 def _prior(catalog: Catalog, name: str) -> str:

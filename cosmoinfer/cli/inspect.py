@@ -75,6 +75,8 @@ def _list_files(terminal: Terminal, file: Path, manifest: Path, force: bool) -> 
 
     if manifest.suffix != ".json":
         raise UserError(f"--manifest {manifest}: expected the name of a .json file")
+    if not manifest.parent.is_dir():
+        raise UserError(f"{manifest}: the folder {manifest.parent} does not exist")
     if manifest.exists() and not force:
         raise UserError(f"{manifest}: exists already; --force replaces it")
     manifest.write_text(many.manifest(file, manifest.parent))

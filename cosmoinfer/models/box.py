@@ -73,7 +73,8 @@ def _known(proposed: int, accepted: int) -> bool:
 
 def _error(proposed: int, accepted: int) -> float:
     """Of the logarithm of the share that was accepted."""
-    return float(np.sqrt((1 - accepted / proposed) / accepted))
+    missed = (proposed - accepted + 0.5) / (proposed + 1)  # none that missed is no proof that none does
+    return float(np.sqrt(missed / accepted))
 
 
 def row_by_row(

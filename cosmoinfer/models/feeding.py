@@ -27,7 +27,7 @@ def feed(catalog: Catalog, rows: np.ndarray, known: Sequence[np.ndarray], data: 
     """known: what comes before the data in a batch, one array (n, ...) each."""
     if not catalog.streamed:
         return Held(bench.tensors(*known, *data(rows)))
-    values = catalog.summaries[0].values
+    values = max((one.values for one in catalog.summaries), key=lambda one: one.size)  # whose rows are the largest
     assert isinstance(values, Streamed)
     size = sum(one.nbytes for one in data(rows[:1]))
     window = max(1, catalog.memory // (WINDOWS * size))
@@ -60,18 +60,23 @@ class Stream(Feed):
 
     def _windows(self, order: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
         """So many rows at a time, the last ones fewer; what a block has too many waits for the next."""
-        waiting: tuple[np.ndarray, ...] = ()
+        waiting: list[tuple[np.ndarray, ...]] = []
         for number in order:
-            found = self._read(self.blocks[number])
-            waiting = tuple(map(np.concatenate, zip(waiting, found, strict=True))) if waiting else found
-            while len(waiting[0]) >= size:
-                yield tuple(part[:size] for part in waiting)
-                waiting = tuple(part[size:] for part in waiting)
-        if waiting and len(waiting[0]):
-            yield waiting
+            waiting.append(self._read(self.blocks[number]))
+            if sum(len(found[0]) for found in waiting) >= size:
+                whole = _joined(waiting)
+                cuts = range(0, len(whole[0]) // size * size, size)
+                yield from (tuple(part[start : start + size] for part in whole) for start in cuts)
+                waiting = [tuple(part[len(cuts) * size :].copy() for part in whole)]
+        if any(len(found[0]) for found in waiting):
+            yield _joined(waiting)
 
     def _read(self, places: np.ndarray) -> tuple[np.ndarray, ...]:
         return (*(part[places] for part in self.known), *self.data(self.rows[places]))
+
+
+def _joined(found: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    return tuple(np.concatenate(part) for part in zip(*found, strict=True))
 
 
 def _ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -138,7 +138,7 @@ class _ConvolutionalNetwork(nn.Module):
         for number, stage in enumerate(zip(self.convolutions, self.norms, self.residuals, strict=True)):
             convolution, norm, residual = stage
             x = self.pool(x, 2) if number and self.pool else x
-            x = residual(self.activation(norm(convolution(x))))
+            x = residual(self.activation(_normed(convolution, norm, x)))
             means.append(apart(x.flatten(2).mean(-1), self.members))  # (M*B, channels)
         features = torch.cat(means, dim=1)
         return self.last(self.dropout(self.activation(self.hidden(features))))
@@ -158,7 +158,8 @@ class _Residual(nn.Module):
         self.second_norm = _norm(recipe, generators, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second_norm(self.second(self.activation(self.first_norm(self.first(x)))))
+        inner = self.activation(_normed(self.first, self.first_norm, x))
+        return x + _normed(self.second, self.second_norm, inner)
 
 
 def _convolution(
@@ -167,6 +168,11 @@ def _convolution(
     stride, padding = (recipe.stride if strided else 1), (0 if recipe.edges == "none" else None)
     periodic = recipe.edges == "periodic"
     return Convolution(generators, before, after, dimensions, recipe.kernel, stride, periodic, padding)
+
+
+def _normed(convolution: nn.Module, norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    assert isinstance(convolution, Convolution) and isinstance(norm, BatchNorm | Standardize)
+    return norm.after(convolution, x)
 
 
 def _norm(recipe: CNN, generators: Generators, channels: int) -> nn.Module:

@@ -7,11 +7,14 @@ generator: it trains beside others as it would alone.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+EPSILON = 1e-5  # beside a variance, as torch's batch normalisation has it
 Generators = Sequence[torch.Generator]  # one a member
 
 
@@ -95,15 +98,20 @@ class Convolution(nn.Module):
         self.dimensions, self.stride, self.periodic = dimensions, stride, periodic
         self.padding = kernel // 2 if padding is None else padding
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight, padding = self.weight.flatten(0, 1), self.padding
+    def forward(
+        self, x: torch.Tensor, gain: torch.Tensor | None = None, offset: float | torch.Tensor = 0.0
+    ) -> torch.Tensor:
+        """gain, offset: (M*outputs,), a scale and a shift a channel of what comes out, at no cost."""
+        weight, bias, padding = self.weight.flatten(0, 1), self.bias.flatten(), self.padding
+        if gain is not None:
+            weight, bias = weight * gain.reshape(-1, *[1] * (weight.dim() - 1)), bias * gain + offset
         if self.periodic and padding:
             x, padding = wrapped(x, padding), 0
         if self.dimensions == 2 and x.device.type == "cpu":  # a third faster; in three dimensions slower
             x = x.contiguous(memory_format=torch.channels_last)
             weight = weight.contiguous(memory_format=torch.channels_last)
         convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[self.dimensions - 1]
-        return convolve(x, weight, self.bias.flatten(), self.stride, padding, groups=len(self.weight))
+        return convolve(x, weight, bias, self.stride, padding, groups=len(self.weight))
 
 
 def wrapped(x: torch.Tensor, padding: int) -> torch.Tensor:
@@ -111,9 +119,31 @@ def wrapped(x: torch.Tensor, padding: int) -> torch.Tensor:
 
     Joining is faster than torch's circular padding, which forgets that channels lie last.
     """
-    for axis in range(2, x.dim()):
-        x = torch.cat([x.narrow(axis, x.shape[axis] - padding, padding), x, x.narrow(axis, 0, padding)], dim=axis)
-    return x
+    found: torch.Tensor = _Wrapped.apply(x, padding)
+    return found
+
+
+class _Wrapped(torch.autograd.Function):
+    """``wrapped``, and back: what reaches the cells beyond an edge belongs to those at the other."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, padding: int) -> torch.Tensor:
+        ctx.padding = padding
+        for axis in range(2, x.dim()):
+            x = torch.cat([x.narrow(axis, x.shape[axis] - padding, padding), x, x.narrow(axis, 0, padding)], dim=axis)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        padding, gradient = ctx.padding, gradient.clone()
+        for axis in range(2, gradient.dim()):
+            size = gradient.shape[axis] - 2 * padding
+            inner = gradient.narrow(axis, padding, size)
+            inner.narrow(axis, size - padding, padding).add_(gradient.narrow(axis, 0, padding))
+            inner.narrow(axis, 0, padding).add_(gradient.narrow(axis, size + padding, padding))
+            gradient = inner
+        return gradient, None
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int) -> int:
@@ -147,6 +177,9 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(members, channels))
         self.register_buffer("running_var", torch.ones(members, channels))
 
+    def after(self, convolution: Convolution, x: torch.Tensor) -> torch.Tensor:
+        return self(convolution(x))
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mean, variance = self.running_mean.view(-1), self.running_var.view(-1)
         fresh = self.training and x.numel() > x.shape[1]
@@ -173,12 +206,16 @@ class Standardize(nn.Module):
         self.register_buffer("mean", torch.zeros(members, channels))
         self.register_buffer("variance", torch.ones(members, channels))
         self.register_buffer("ready", torch.zeros(members, dtype=torch.bool))
+        self.started = False
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training and not bool(self.ready.all()):
-            self._start(x.detach())
-        mean, variance = self.mean.view(-1), self.variance.view(-1)
-        return functional.batch_norm(x, mean, variance, self.weight.flatten(), self.bias.flatten())
+    def after(self, convolution: Convolution, x: torch.Tensor) -> torch.Tensor:
+        """As part of the convolution's own weights: moments that stay are no work."""
+        if self.training and not self.started:
+            self.started = bool(self.ready.all())  # read once: on a GPU each reading waits
+            if not self.started:
+                self._start(convolution(x).detach())
+        gain = self.weight.flatten() * (self.variance.view(-1) + EPSILON).rsqrt()
+        return convolution(x, gain, self.bias.flatten() - self.mean.view(-1) * gain)
 
     @torch.no_grad()
     def _start(self, x: torch.Tensor) -> None:

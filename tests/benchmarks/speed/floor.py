@@ -16,7 +16,7 @@ from cosmoinfer.models.flow.model import ConditionalFlow, build_flow
 from cosmoinfer.models.stack import generators
 from cosmoinfer.training import Held, Loss, Rows, Training, train
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
-from tests.benchmarks.speed.flow import AS_PEER
+from tests.benchmarks.speed.flow import AS_PEER, shape
 from tests.benchmarks.speed.report import Report, Task, told
 
 PARAMETERS, NUMBERS, BATCH = 2, 24, 256
@@ -37,8 +37,8 @@ def measure(task: Task) -> Report:
         calls = {"ours": partial(_step, settings, steps), "floor": partial(_floor, products, weights, steps)}
         found = alternated(calls, task.repeats)
         ours, floor = median(found["ours"]), median(found["floor"])
-        shapes = {" x ".join(map(str, shape)): count for shape, count in products.items()}
-        what = f"{type(settings).__name__}, {settings.layers} layers of {settings.hidden}"
+        shapes = {" x ".join(map(str, operands)): count for operands, count in products.items()}
+        what = shape(settings)
         report.figures[what] = {**found, "products": shapes, "weights": weights}
         ratio, wall = ours.cpu / floor.cpu, ours.wall / floor.wall
         mark = report.mark(f"{what}, {ratio:.2f} times the floor", ratio <= MARK, f"at most {MARK}")

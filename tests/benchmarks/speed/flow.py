@@ -18,13 +18,18 @@ from cosmoinfer.training import Training
 from tests.benchmarks.speed.clock import Seconds, now, since
 from tests.benchmarks.speed.problem import Problem
 
-# of the transforms and the width of each peer's own, and the bins of its spline; the rest is our default
+# as many transforms, hidden layers in each (one more than ``blocks``), neurons and bins as the peer has as it ships
 AS_PEER: dict[str, Any] = {
-    "sbi-nsf": NSF(layers=5, hidden=50, bins=10),
-    "sbi-maf": MAF(layers=5, hidden=50),
-    "lampe-nsf": NSF(layers=3, hidden=64, bins=8),
-    "lampe-maf": MAF(layers=3, hidden=64),
+    "sbi-nsf": NSF(layers=5, hidden=50, blocks=4, bins=10),
+    "sbi-maf": MAF(layers=5, hidden=50, blocks=2),
+    "lampe-nsf": NSF(layers=3, hidden=64, blocks=1, bins=8),
+    "lampe-maf": MAF(layers=3, hidden=64, blocks=1),
 }
+
+
+def shape(recipe: Any) -> str:
+    """Transforms, hidden layers in each, neurons."""
+    return f"{type(recipe).__name__} {recipe.layers} x {recipe.blocks + 1} x {recipe.hidden}"
 
 
 @dataclass(frozen=True)

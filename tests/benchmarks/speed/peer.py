@@ -31,7 +31,10 @@ class Peer:
     def __init__(self, log: Path) -> None:
         self.log = log
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([PEER, "-m", __name__], cwd=ROOT, stderr=log.open("w"), **pipes)
+        try:
+            self.process = subprocess.Popen([PEER, "-m", __name__], cwd=ROOT, stderr=log.open("w"), **pipes)
+        except OSError as error:
+            raise Unmeasured(f"the peers' interpreter {PEER} cannot be run ({error.strerror})") from error
 
     def __enter__(self) -> "Peer":
         return self

@@ -7,7 +7,6 @@ the same steps from rows in memory, each in a process of its own; and the peak m
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from cosmoinfer.models.frame import fit_frame
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.storage import Stored
 from cosmoinfer.training import Feed
+from tests.benchmarks.speed import memory as memory_of_process
 from tests.benchmarks.speed.report import Report, Task
 
 PIXELS, BATCH, OUTPUTS = 64, 64, 16
@@ -164,7 +164,7 @@ def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
         (network(maps) - theta).square().mean().backward()
         optimizer.step()
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    peak = memory_of_process.peak()
     return {"rate": steps * BATCH / seconds, "peak": peak}
 
 

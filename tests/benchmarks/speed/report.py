@@ -71,7 +71,7 @@ class Report:
         """
         ratio, wall, sign = other.cpu / ours.cpu, other.wall / ours.wall, "> " if unfinished else ""
         theirs = "did not finish" if unfinished else told(other.cpu, done)
-        shown = "" if mark is None else self.mark(what, ratio >= mark, f"at least {mark:g}")
+        shown = "" if mark is None else self.mark(f"{table.title}, {what}", ratio >= mark, f"at least {mark:g}")
         table.rows.append([what, told(ours.cpu, done), theirs, f"{sign}{ratio:.2f}", f"{sign}{wall:.2f}", shown])
 
     @classmethod

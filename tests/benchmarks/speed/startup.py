@@ -31,7 +31,7 @@ def measure(task: Task) -> Report:
     importing = median([Seconds(sum(one.values()), sum(one.values())) for one in imports]).wall
     heaviest = Counter(imports[-1]).most_common(HEAVIEST)
     told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in heaviest)
-    table = report.table(f"From the command to its end; training on {ROWS:,} rows", ["", "CPU", "wall", "mark"])
+    table = report.table(f"From the command to its end; training on {ROWS:,} rows", ["", "CPU", "wall", "remarks"])
     mark = report.mark(f"--help, {first.wall:.2f} s", first.wall < HELP_MARK, f"below {HELP_MARK} s by the wall")
     rows = [("cosmoinfer --help", first, mark), ("train-flow, one MAF, one epoch", brief, "")]
     rows.append(("train-flow as it comes (once)", whole, f"imports are {importing / whole.wall:.0%} of it"))

@@ -5,7 +5,7 @@ from functools import partial
 
 from cosmoinfer.training import Training
 from tests.benchmarks.speed.clock import Seconds, alternated, median
-from tests.benchmarks.speed.flow import AS_PEER, fit
+from tests.benchmarks.speed.flow import AS_PEER, fit, shape
 from tests.benchmarks.speed.peer import Peer
 from tests.benchmarks.speed.problem import BOX, SPECTRA, Problem, make
 from tests.benchmarks.speed.report import COMPARED, Report, Table, Task
@@ -51,8 +51,7 @@ def _compare(report: Report, table: Table, what: str, course: Course, peer: Peer
     found = alternated(calls, repeats)
     report.figures[f"{what}, {name}"] = found
     middle = {call: median(times) for call, times in found.items()}
-    recipe = AS_PEER[name]
-    told = f"{type(recipe).__name__}, {recipe.layers} layers of {recipe.hidden}"
+    told = shape(AS_PEER[name])
     sizes = f"({weights[f'ours as {name}']:,} weights, {weights[name]:,})"
     report.faster(table, f"{told}; {name} {sizes}", middle["ours"], middle[name], MARKS[name])
     for one in bare:
