@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.stacked import Convolution
@@ -35,22 +36,24 @@ def measure(task: Task) -> Report:
     return report
 
 
+class _Circular(Convolution):
+    """As torch has it: its own circular padding, channels first, and the scale of each channel as a step of its own."""
+
+    def forward(
+        self, x: torch.Tensor, gain: torch.Tensor | None = None, offset: float | torch.Tensor = 0.0
+    ) -> torch.Tensor:
+        x = functional.pad(x, [self.padding] * 4, mode="circular")
+        x = functional.conv2d(x, self.weight.flatten(0, 1), self.bias.flatten(), self.stride)
+        return x if gain is None else torch.addcmul(offset[:, None, None], x, gain[:, None, None])  # type: ignore[index]
+
+
 def _plainly(network: nn.Module) -> nn.Module:
-    """The same network with torch's layer in the place of each convolution, of the same weights."""
+    """The same network of the same weights with torch's layer in the place of each convolution."""
     plain = copy.deepcopy(network)
-    for name, layer in list(plain.named_modules()):
+    for layer in plain.modules():
         if isinstance(layer, Convolution):
-            parent, _, own = name.rpartition(".")
-            setattr(plain.get_submodule(parent), own, _circular(layer))
+            layer.__class__ = _Circular
     return plain
-
-
-def _circular(layer: Convolution) -> nn.Conv2d:
-    (weight,), (bias,) = layer.weight.detach(), layer.bias.detach()  # of a single member
-    outputs, inputs, kernel, _ = weight.shape
-    found = nn.Conv2d(inputs, outputs, kernel, layer.stride, layer.padding, padding_mode="circular")
-    found.weight.data, found.bias.data = weight.clone(), bias.clone()  # type: ignore[union-attr]
-    return found
 
 
 @torch.no_grad()
