@@ -55,6 +55,7 @@ class Stream(Feed):
             yield from Held(self.bench.tensors(*window)).batches(epoch, size, generators)
 
     def chunks(self, size: int) -> Iterator[Rows]:
+        size = min(size, self.window)
         for start in range(0, len(self.rows), size):
             yield self.bench.tensors(*self._read(np.arange(start, min(start + size, len(self.rows)))))
 

@@ -14,12 +14,13 @@ from cosmoinfer.models.discrepancy import LEAST_OBSERVATIONS
 from cosmoinfer.models.inputs import Input
 from cosmoinfer.models.noise import Noise
 from cosmoinfer.models.novelty import Novelty, fit_novelty, gap_counts
-from cosmoinfer.models.reference import Ridge, fit_ridge
+from cosmoinfer.models.reference import MOST_FEATURES, Ridge, fit_ridge
 from cosmoinfer.parameters import Parameters, recognise_log_uniform
 from cosmoinfer.scales import features
 from cosmoinfer.scaling import fit_standardizer
 from cosmoinfer.split import PARTS, Split
 
+RIDGES = 16  # times the features of all its rows, that a regression may take of the memory
 CHUNK_NUMBERS = 1 << 23  # of the data, that are scaled at once where no network asks for them
 
 
@@ -58,9 +59,13 @@ class Frame:
 
     def chunks(self, catalog: Catalog, rows: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """The same of as many rows at a time as fit into little memory."""
-        numbers = max(1, sum(int(np.prod(one.shape)) for one in self.inputs))
-        for some in in_chunks(rows, max(1, CHUNK_NUMBERS // numbers)):
+        for some in in_chunks(rows, self.at_once):
             yield self.data(catalog, some)
+
+    @property
+    def at_once(self) -> int:
+        """Rows whose data are a bounded amount of numbers."""
+        return max(1, CHUNK_NUMBERS // max(1, sum(int(np.prod(one.shape)) for one in self.inputs)))
 
     def references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box."""
@@ -69,12 +74,15 @@ class Frame:
     def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which observations are compared with the training rows, (n, F) each: the data, scaled and not compressed,
         and how many gaps there are, where gaps are known."""
-        pairs, data, gaps = zip(self.inputs, observed(catalog, rows, self.noise), strict=True), [], []
-        for one, blocks in pairs:
-            scaled = [one.scaled(block) for block in blocks]
-            data.append(np.concatenate([features(block) for block in scaled]))
-            if one.masked:
-                gaps.append(np.concatenate([gap_counts(block[:, one.shape[0] :]) for block in scaled]))
+        data, gaps = [], []
+        for one, blocks in zip(self.inputs, observed(catalog, rows, self.noise), strict=True):
+            found, holes = [], []
+            for block in blocks:  # which is let go before the next one comes
+                scaled = one.scaled(block)
+                found.append(features(scaled))
+                holes += [gap_counts(scaled[:, one.shape[0] :])] if one.masked else []
+            data.append(np.concatenate(found))
+            gaps += [np.concatenate(holes)] if one.masked else []
         return [np.concatenate(data, axis=1), *([np.concatenate(gaps, axis=1)] if gaps else [])]
 
     def acquainted(self, catalog: Catalog, spaces: "Spaces") -> "Frame":
@@ -282,6 +290,9 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
         noise,
         catalog.classes,
     )
+    if catalog.streamed:  # a regression holds its features: of as many rows, evenly spread, as memory takes
+        size = sum(min(MOST_FEATURES, int(np.prod(one.shape))) for one in frame.inputs)
+        rows = rows[:: max(1, len(rows) * size * 8 * RIDGES // catalog.memory)]
     return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows), theta[rows]))
 
 

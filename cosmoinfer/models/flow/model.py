@@ -131,6 +131,10 @@ class FlowModel:
         return conditions(self.frame, self.summary, catalog, rows, size=self.set_size)
 
     @property
+    def _at_once(self) -> int:
+        return min(CHUNK, self.frame.at_once)
+
+    @property
     def set_size(self) -> int:
         """Rows of one simulation that it takes together; 0 if every row stands for itself."""
         return int(self.stacks[0].config.get("rows", 0))
@@ -144,7 +148,7 @@ class FlowModel:
         z, log_det = self.support.forward(theta)
         parts = [
             self._mixture(z[some], self._contexts(self.data(catalog, rows[some])))
-            for some in in_chunks(np.arange(len(rows)), CHUNK)
+            for some in in_chunks(np.arange(len(rows)), self._at_once)
         ]
         return np.concatenate(parts) + log_det
 
@@ -194,7 +198,7 @@ class FlowModel:
         taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
         if any(taught):
             found = []
-            for some in in_chunks(rows, CHUNK):
+            for some in in_chunks(rows, self._at_once):
                 contexts = self._contexts(self.data(catalog, some))
                 own = [one for one, learns in zip(contexts, taught, strict=True) if learns]
                 found.append(np.concatenate([one.transpose(0, 1).flatten(1).cpu().numpy() for one in own], axis=1))
@@ -324,7 +328,7 @@ class FlowModel:
         z, log_det = self.support.forward(theta)
         found = [
             self._noise(z[some], self._contexts(self.data(catalog, rows[some])))
-            for some in in_chunks(np.arange(len(rows)), CHUNK)
+            for some in in_chunks(np.arange(len(rows)), self._at_once)
         ]
         squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         masses: list[Callable[[float], float]] = []

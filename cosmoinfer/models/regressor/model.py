@@ -153,7 +153,7 @@ class RegressorModel:
     def _raw(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> Iterator[np.ndarray]:
         """Outputs of every member, (M, n, O), a bounded number of rows at a time."""
         drawn = None if epoch is None else self.frame.data(catalog, rows, epoch)  # noise is for all rows at once
-        for some in in_chunks(np.arange(len(rows)), CHUNK):
+        for some in in_chunks(np.arange(len(rows)), min(CHUNK, self.frame.at_once)):
             data = self.frame.data(catalog, rows[some]) if drawn is None else tuple(part[some] for part in drawn)
             yield outputs(self.stacks, data)
 
