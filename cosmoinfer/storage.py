@@ -259,6 +259,13 @@ class Stored:
         except OSError as error:
             raise UserError(f"{self.path}: /{self.name} is damaged ({_reason(error)})") from error
 
+    def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
+        """The same without a copy, into as many rows of an array."""
+        try:
+            self._dataset().read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
+        except OSError as error:
+            raise UserError(f"{self.path}: /{self.name} is damaged ({_reason(error)})") from error
+
     def whole_chunks(self, size: int) -> int:
         """Rows that make about so many bytes, and whole chunks of the file."""
         chunk = self.chunks[0] if self.chunks else 1

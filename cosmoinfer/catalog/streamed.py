@@ -76,6 +76,9 @@ class Streamed:
     def _fill(self, found: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
         part = int(np.searchsorted(self._ends, rows[0], side="right"))
         first, last = int(rows[0] - self._starts[part]), int(rows[-1] - self._starts[part])
+        if _in_a_row(rows) and _in_a_row(places):
+            self.parts[part].read_into(found[places[0] : places[-1] + 1], first, last + 1)
+            return
         slab = self.parts[part].read(first, last + 1)
         found[places] = slab[rows - rows[0]].reshape(len(rows), *found.shape[1:])
 
@@ -93,6 +96,11 @@ class Streamed:
     @cached_property
     def _starts(self) -> np.ndarray:
         return np.array([0, *self._ends[:-1]])
+
+
+def _in_a_row(numbers: np.ndarray) -> bool:
+    """Whether each is the one before and one more."""
+    return bool(numbers[-1] - numbers[0] + 1 == len(numbers) and (np.diff(numbers) == 1).all())
 
 
 def joined(parts: Sequence[Streamed]) -> Streamed:
