@@ -61,18 +61,8 @@ def write(path: Path, record: Record, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
     refuse_existing(path, record.kind, force)
     image = _image(record)
-    scratch = _sibling(path)
-    try:
-        with open(scratch, "wb") as file:
-            file.write(image)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        raise UserError(f"{path}: could not be written ({_reason(error)}); nothing is left behind") from error
-    finally:
-        scratch.unlink(missing_ok=True)
+    with _whole_or_absent(path) as scratch:
+        scratch.write_bytes(image)
 
 
 def read(path: Path, *kinds: str) -> Record:
@@ -171,20 +161,10 @@ def write_streamed(path: Path, record: Record, streams: Mapping[str, "Coming"], 
     size = sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values())
     if (free := shutil.disk_usage(path.parent).free) < 1.01 * size:
         raise UserError(f"{path}: wants {size / 1e9:.3g}GB, and {free / 1e9:.3g}GB are free")
-    scratch = _sibling(path)
-    try:
-        with h5py.File(scratch, "w") as file:
-            _fill(file, record)
-            for name, one in streams.items():
-                one.fill(file, name, record.attributes.get(name, {}))
-        with scratch.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(scratch, path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        raise UserError(f"{path}: could not be written ({_reason(error)}); nothing is left behind") from error
-    finally:
-        scratch.unlink(missing_ok=True)
+    with _whole_or_absent(path) as scratch, h5py.File(scratch, "w") as file:
+        _fill(file, record)
+        for name, one in streams.items():
+            one.fill(file, name, record.attributes.get(name, {}))
 
 
 # ------------------------------------------------------------------------------------------------- anybody's files
@@ -242,12 +222,12 @@ class Stored:
     """
 
     def __init__(self, path: Path, name: str) -> None:
-        found = contents(path)[name]
         self.path, self.name = path, name
-        self.shape, self.dtype, self.chunks = found.shape, found.dtype, found.chunks
         with _open(path) as file:
-            if file[name].is_virtual:
-                _check_parts(path, file[name])
+            found = file[name]
+            self.shape, self.dtype, self.chunks = tuple(found.shape), found.dtype, found.chunks
+            if found.is_virtual:
+                _check_parts(path, found)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -401,6 +381,22 @@ def _sha256(file: Any) -> str:
     while block := file.read(1 << 20):
         sha.update(block)
     return sha.hexdigest()
+
+
+@contextmanager
+def _whole_or_absent(path: Path) -> Iterator[Path]:
+    """Another name beside it, to be filled: flushed to disk and renamed when that is done, gone when it fails."""
+    scratch = _sibling(path)
+    try:
+        yield scratch
+        with scratch.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(scratch, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: could not be written ({_reason(error)}); nothing is left behind") from error
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def _sibling(path: Path) -> Path:

@@ -41,7 +41,8 @@ def joined(catalogs: Sequence[Catalog]) -> Catalog:
 def one_after_another(catalogs: Sequence[Catalog]) -> Catalog:
     """The rows of all that ``agree``, numbered anew."""
     first = catalogs[0]
-    theta, labels = ([value for value in values if value is not None] for values in _columns(catalogs))
+    theta = [one.theta for one in catalogs if one.theta is not None]
+    labels = [one.label for one in catalogs if one.label is not None]
     return replace(
         first,
         path=Path(" + ".join(one.path.name for one in catalogs)),
@@ -102,10 +103,6 @@ def _prior(catalog: Catalog, name: str) -> str:
 
 def _names(catalog: Catalog) -> str:
     return "none" if catalog.parameters is None else ", ".join(catalog.parameters.names)
-
-
-def _columns(catalogs: Sequence[Catalog]) -> tuple[list[np.ndarray | None], list[np.ndarray | None]]:
-    return [one.theta for one in catalogs], [one.label for one in catalogs]
 
 
 def _stacked(parts: Sequence[Summary]) -> Summary:
