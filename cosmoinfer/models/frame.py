@@ -19,9 +19,10 @@ from cosmoinfer.parameters import Parameters, recognise_log_uniform
 from cosmoinfer.scales import features
 from cosmoinfer.scaling import fit_standardizer
 from cosmoinfer.split import PARTS, Split
+from cosmoinfer.training import CHUNK
 
 RIDGES = 16  # times the features of all its rows, that a regression may take of the memory
-CHUNK_NUMBERS = 1 << 23  # of the data, that are scaled at once where no network asks for them
+CHUNK_NUMBERS = 1 << 23  # of the data, that are scaled at once
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Frame:
     @property
     def at_once(self) -> int:
         """Rows whose data are a bounded amount of numbers."""
-        return max(1, CHUNK_NUMBERS // max(1, sum(int(np.prod(one.shape)) for one in self.inputs)))
+        numbers = max(1, sum(int(np.prod(one.shape)) for one in self.inputs))
+        return min(CHUNK, max(1, CHUNK_NUMBERS // numbers))
 
     def references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box."""

@@ -30,7 +30,7 @@ from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embeddi
 from cosmoinfer.networks.stacked import Generators
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.scaling import Support
-from cosmoinfer.training import CHUNK, stacked
+from cosmoinfer.training import stacked
 
 TOGETHER = 256  # rows whose truths go through a network at once
 POINTS = 1 << 13  # a member, that go through a network at once
@@ -131,10 +131,6 @@ class FlowModel:
         return conditions(self.frame, self.summary, catalog, rows, size=self.set_size)
 
     @property
-    def _at_once(self) -> int:
-        return min(CHUNK, self.frame.at_once)
-
-    @property
     def set_size(self) -> int:
         """Rows of one simulation that it takes together; 0 if every row stands for itself."""
         return int(self.stacks[0].config.get("rows", 0))
@@ -148,7 +144,7 @@ class FlowModel:
         z, log_det = self.support.forward(theta)
         parts = [
             self._mixture(z[some], self._contexts(self.data(catalog, rows[some])))
-            for some in in_chunks(np.arange(len(rows)), self._at_once)
+            for some in in_chunks(np.arange(len(rows)), self.frame.at_once)
         ]
         return np.concatenate(parts) + log_det
 
@@ -198,7 +194,7 @@ class FlowModel:
         taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
         if any(taught):
             found = []
-            for some in in_chunks(rows, self._at_once):
+            for some in in_chunks(rows, self.frame.at_once):
                 contexts = self._contexts(self.data(catalog, some))
                 own = [one for one, learns in zip(contexts, taught, strict=True) if learns]
                 found.append(np.concatenate([one.transpose(0, 1).flatten(1).cpu().numpy() for one in own], axis=1))
@@ -328,7 +324,7 @@ class FlowModel:
         z, log_det = self.support.forward(theta)
         found = [
             self._noise(z[some], self._contexts(self.data(catalog, rows[some])))
-            for some in in_chunks(np.arange(len(rows)), self._at_once)
+            for some in in_chunks(np.arange(len(rows)), self.frame.at_once)
         ]
         squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         masses: list[Callable[[float], float]] = []

@@ -14,7 +14,6 @@ from cosmoinfer.models.frame import Frame, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.training import CHUNK
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,7 @@ class ClassifierModel:
 
     def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which rows are told from the training's: those of the data, and what each member says of them."""
-        said = [
-            outputs(self.stacks, self.frame.data(catalog, some))
-            for some in in_chunks(rows, min(CHUNK, self.frame.at_once))
-        ]
+        said = [outputs(self.stacks, self.frame.data(catalog, some)) for some in in_chunks(rows, self.frame.at_once)]
         return [
             *self.frame.spaces(catalog, rows),
             np.concatenate(said, axis=1).transpose(1, 0, 2).reshape(len(rows), -1),

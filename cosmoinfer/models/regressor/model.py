@@ -24,7 +24,6 @@ from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.training import CHUNK
 
 RECALIBRATING_ROWS = 500  # validation rows, from which a temperature comes, at most
 PROPOSALS = 200  # at each temperature, of one row, for its mass inside the box
@@ -153,7 +152,7 @@ class RegressorModel:
     def _raw(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> Iterator[np.ndarray]:
         """Outputs of every member, (M, n, O), a bounded number of rows at a time."""
         drawn = None if epoch is None else self.frame.data(catalog, rows, epoch)  # noise is for all rows at once
-        for some in in_chunks(np.arange(len(rows)), min(CHUNK, self.frame.at_once)):
+        for some in in_chunks(np.arange(len(rows)), self.frame.at_once):
             data = self.frame.data(catalog, rows[some]) if drawn is None else tuple(part[some] for part in drawn)
             yield outputs(self.stacks, data)
 
