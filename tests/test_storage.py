@@ -112,12 +112,12 @@ def test_a_file_has_the_permissions_of_any_new_file(path):
 
 # -------------------------------------------------------------------------------------------------- whole or absent
 @pytest.mark.parametrize("interruption", [OSError(28, "No space left on device"), KeyboardInterrupt(), TypeError()])
-@pytest.mark.parametrize("place", ["os.fsync", "os.replace", "_fill"])
+@pytest.mark.parametrize("place", ["os.fsync", "os.replace", "cosmoinfer.storage.ours._fill"])
 def test_a_failing_write_leaves_nothing(path, monkeypatch, place, interruption):
     def fail(*args):
         raise interruption
 
-    monkeypatch.setattr(f"cosmoinfer.storage.{place}", fail)
+    monkeypatch.setattr(place, fail)
     with pytest.raises((UserError, type(interruption))):
         storage.write(path, RECORD)
     assert list(path.parent.iterdir()) == []

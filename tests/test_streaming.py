@@ -3,6 +3,7 @@
 import copy
 import json
 import multiprocessing
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer import memory, split, storage
+from cosmoinfer import memory, split
 from cosmoinfer.audit import values as audit_values
 from cosmoinfer.catalog import Reading, many, packing
 from cosmoinfer.catalog.streamed import Streamed, joined
@@ -21,7 +22,7 @@ from cosmoinfer.models import frame as frame_module
 from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.feeding import Stream, feed
 from cosmoinfer.models.frame import fit_frame
-from cosmoinfer.storage import Stored
+from cosmoinfer.storage import Stored, anybody
 from tests.command_line import call, done, refused
 
 ROWS = 230
@@ -90,7 +91,7 @@ def test_more_files_than_a_process_may_open(tmp_path):
     parts = tuple(Stored(maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
     values = Streamed(parts)
     np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
-    assert storage._opened.cache_info().currsize <= 32
+    assert anybody._kept_open.cache_info().currsize <= 32
 
 
 def test_chunks_that_run_across_all_rows_do_not_make_one_block_of_them(tmp_path):
@@ -270,7 +271,7 @@ def test_other_peoples_files_and_classes_come_into_our_layout(tmp_path):
 
 
 def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage.shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
     assert "are free" in refused("repack", maps(tmp_path / "maps.h5"), "-o", tmp_path / "packed.h5")
     assert [one.name for one in tmp_path.iterdir()] == ["maps.h5"]
 

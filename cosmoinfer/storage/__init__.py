@@ -1,0 +1,43 @@
+"""Files on disk: HDF5 of ours and of anybody. It knows arrays, attributes and JSON, and nothing of what they mean.
+
+The only door to h5py.
+"""
+
+from cosmoinfer.storage.anybody import Dataset, Stored, attribute, contents, file_attributes, load
+from cosmoinfer.storage.ours import (
+    FORMATS,
+    Coming,
+    Record,
+    command_of,
+    digest,
+    is_kind,
+    kind_of,
+    read,
+    refuse_existing,
+    same_run,
+    write,
+    write_streamed,
+)
+from cosmoinfer.storage.whole import whole_or_absent
+
+__all__ = [
+    "FORMATS",
+    "Coming",
+    "Dataset",
+    "Record",
+    "Stored",
+    "attribute",
+    "command_of",
+    "contents",
+    "digest",
+    "file_attributes",
+    "is_kind",
+    "kind_of",
+    "load",
+    "read",
+    "refuse_existing",
+    "same_run",
+    "whole_or_absent",
+    "write",
+    "write_streamed",
+]

@@ -1,0 +1,112 @@
+"""Anybody's HDF5 files: what a file holds, and its datasets, whole or by ranges of rows."""
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.storage.hdf5 import array_of, check_parts, datasets, existing, opened, reason, text_of, value_of
+
+MOST_CHUNKS = 8  # times as many bytes as were asked for, that whole chunks may make
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a file says of one dataset before any of it is read."""
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    chunks: tuple[int, ...] | None
+    compression: str | None
+    attributes: dict[str, Any]
+
+
+def file_attributes(path: Path) -> dict[str, Any]:
+    """Of a whole file, anybody's; of ours, what it has beside its kind and format."""
+    with opened(path) as file:
+        return {key: value_of(value) for key, value in file.attrs.items() if key not in ("kind", "format")}
+
+
+def attribute(path: Path, name: str) -> str | None:
+    """A text that a file, anybody's, has as an attribute of the whole; None where it has not."""
+    with opened(path) as file:
+        return text_of(file.attrs.get(name, "")) or None
+
+
+def contents(path: Path) -> dict[str, Dataset]:
+    """Every dataset of any HDF5 file, by its path without the leading slash."""
+    with opened(path) as file:
+        return {
+            name: Dataset(
+                name,
+                tuple(dataset.shape or ()),
+                dataset.dtype,
+                dataset.chunks,
+                dataset.compression,
+                {key: value_of(value) for key, value in dataset.attrs.items()},
+            )
+            for name, dataset in datasets(file)
+        }
+
+
+def load(path: Path, name: str) -> np.ndarray:
+    """One whole dataset; strings come as str. A virtual dataset with a missing part is an error, not zeros."""
+    with opened(path) as file:
+        if not isinstance(file.get(name), h5py.Dataset):
+            there = ", ".join("/" + found for found, _ in datasets(file)) or "nothing"
+            raise UserError(f"{path}: has no dataset /{name.strip('/')}; it holds {there}")
+        return array_of(path, file[name])
+
+
+class Stored:
+    """One dataset of numbers that stays in its file, read by ranges of rows.
+
+    The file is opened when it is first read, once a process; a fork or an unpickled copy opens its own.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        with opened(path) as file:
+            found = file[name]
+            self.shape, self.dtype, self.chunks = tuple(found.shape), found.dtype, found.chunks
+            if found.is_virtual:
+                check_parts(path, found)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows start..stop - 1."""
+        try:
+            return np.asarray(self._dataset()[start:stop])
+        except OSError as error:
+            raise UserError(f"{self.path}: /{self.name} is damaged ({reason(error)})") from error
+
+    def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
+        """The same without a copy, into as many rows of an array."""
+        try:
+            self._dataset().read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
+        except OSError as error:
+            raise UserError(f"{self.path}: /{self.name} is damaged ({reason(error)})") from error
+
+    def whole_chunks(self, size: int) -> int:
+        """Rows that make about so many bytes, and whole chunks of the file."""
+        chunk = self.chunks[0] if self.chunks else 1
+        row = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
+        rows = chunk * max(1, round(size / (row * chunk)))
+        return rows if rows * row <= MOST_CHUNKS * size else max(1, size // row)  # chunks that run across all rows
+
+    def _dataset(self) -> h5py.Dataset:
+        return _kept_open(os.getpid(), existing(self.path))[self.name]
+
+
+@functools.lru_cache(maxsize=32)
+def _kept_open(process: int, path: Path) -> h5py.File:
+    """A file of the last few that were read, in this process; those that are let go are closed."""
+    return h5py.File(path, "r")

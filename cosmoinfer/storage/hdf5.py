@@ -1,0 +1,79 @@
+"""HDF5 as it lies on disk: files opened with errors that say what is wrong, datasets found, text decoded."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from cosmoinfer.errors import UserError
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(existing(path), "r")
+    except OSError as error:
+        raise UserError(f"{path}: is no HDF5 file, or a truncated one ({reason(error)})") from error
+    with file:
+        try:
+            yield file
+        except UserError:
+            raise
+        except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py on damaged headers; JSON; text
+            raise UserError(f"{path}: is damaged ({reason(error)})") from error
+
+
+def existing(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    return path
+
+
+def datasets(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:
+    found: list[tuple[str, h5py.Dataset]] = []
+    group.visititems(lambda name, node: found.append((name, node)) if isinstance(node, h5py.Dataset) else None)
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def array_of(path: Path, dataset: h5py.Dataset) -> np.ndarray:
+    if dataset.is_virtual:
+        check_parts(path, dataset)
+    try:
+        array = np.asarray(dataset[()])
+    except OSError as error:
+        raise UserError(f"{path}: {dataset.name} is damaged ({reason(error)})") from error
+    return np.vectorize(text_of, otypes=[str])(array) if array.dtype.kind in "SO" else array
+
+
+def check_parts(path: Path, dataset: h5py.Dataset) -> None:
+    """Where a part of a virtual dataset is missing, HDF5 reads zeros; here that is an error."""
+    for source in dataset.virtual_sources():
+        part = path
+        if source.file_name != ".":
+            beside = (path.parent / source.file_name, path.resolve().parent / source.file_name)
+            part = next((one for one in beside if one.is_file()), beside[0])
+            if not part.is_file():
+                raise UserError(f"{path}: {dataset.name} wants a part that is missing: {source.file_name}")
+        with opened(part) as file:
+            there = file.get(source.dset_name)
+            if not isinstance(there, h5py.Dataset):
+                raise UserError(f"{path}: {dataset.name} wants a part that is missing: {part} {source.dset_name}")
+            if there.is_virtual:
+                check_parts(part, there)
+
+
+def value_of(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
+        return tuple(text_of(item) for item in value.ravel())
+    return text_of(value) if isinstance(value, bytes) else value
+
+
+def text_of(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def reason(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error)).splitlines()[0]
