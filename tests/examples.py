@@ -149,9 +149,8 @@ def sampled(model, sims: Catalog, rows=(0,), draws: int = 1000, seed: int = 0, s
 
 def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.ndarray:
     """log q(theta | x_row) at many points, normalised as the draws of that row are."""
-    data = model.data(sims, np.array([row]))
-    contexts = model._contexts(data)
-    return model._log_prob_at(theta, contexts) - model._draws(contexts, 10, 0, row).log_mass
+    contexts, inside = model.drawn(sims, row, 10, seed=0)
+    return model.mixture.log_prob(theta, contexts) - inside.log_mass
 
 
 def line(support: Support) -> tuple[np.ndarray, np.ndarray]:

@@ -309,14 +309,13 @@ def test_the_error_of_log_z_is_its_scatter(flow):
     """Over seeds; and more draws make it no larger."""
     model, sims = flow_of(flow, 2, 1, "truncate"), linear_gaussian(2)
     row = int(np.argmin(sims.theta[:, 0]))  # near an edge, so that much is cut
-    data = model._contexts(model.data(sims, np.array([row])))
-    drawn = [model._draws(data, 10, seed, row) for seed in range(25)]
+    drawn = [model.drawn(sims, row, 10, seed)[1] for seed in range(25)]
     log_z, errors = np.array([(one.log_mass, one.error) for one in drawn]).T
     assert log_z.mean() < -0.01
     assert log_z.std() == pytest.approx(errors.mean(), rel=0.5)
     found = sampled(model, sims, [row], 10)
     assert found.log_norm_error[0] == pytest.approx(errors[0])
-    assert model._draws(data, 30_000, 0, row).error < errors.mean()
+    assert model.drawn(sims, row, 30_000, 0)[1].error < errors.mean()
 
 
 # -------------------------------------------------------------------------------------------------- choice of a support
@@ -369,7 +368,7 @@ def test_a_summary_regressor_is_embedded(tmp_path):
     models.write(tmp_path / "flow.h5", model, {})
     (tmp_path / "regressor.h5").unlink()
     again = models.read(tmp_path / "flow.h5")
-    assert again.data(sims, np.arange(3))[0].shape == (3, 4)
+    assert again.summary.summarise(sims, np.arange(3), None).shape == (3, 4)
     check_same_row(sampled(model, sims, [2], 50), sampled(again, sims, [2], 50))
     np.testing.assert_array_equal(again.summary.frame.seen, summary.frame.seen)
 

@@ -108,11 +108,10 @@ def test_the_mass_inside_the_box_at_any_temperature(temperature):
     """Weighted from draws at other temperatures, and counted at this one."""
     model, sims = flow_of("maf", 2, 3, "truncate"), linear_gaussian(2)
     for row in (3,):
-        data = model.data(sims, np.array([row]))
-        hot = replace(model, temperature=temperature)
-        z, _ = hot._propose(model._contexts(data), 20_000, np.random.default_rng(0))
-        counted = model.frame.parameters.inside(model.support.inverse(z)).mean()
-        weighted = np.exp([model._log_mass(data, seed, row)(temperature) for seed in range(10)])
+        contexts, _ = model.drawn(sims, row, 1, 0)
+        counted = model.mixture.at(temperature).mass(contexts, 20_000, np.random.default_rng(0))
+        generators = [np.random.default_rng(seed) for seed in range(1, 11)]
+        weighted = np.exp([model.mixture.log_mass(contexts, one)(temperature) for one in generators])
         error = np.hypot(weighted.std(ddof=1) / np.sqrt(10), np.sqrt(counted / 20_000))
         assert abs(weighted.mean() - counted) < 4 * error < 0.15
 

@@ -1,7 +1,8 @@
 """Flows that give p(theta | x): what to train, how it is trained, and the model that comes of it."""
 
 from cosmoinfer.models.flow.fit import fit_flow
-from cosmoinfer.models.flow.model import FlowModel, build_flow
+from cosmoinfer.models.flow.model import FlowModel
+from cosmoinfer.models.flow.network import build_flow
 from cosmoinfer.models.flow.product import product_posterior
 from cosmoinfer.models.flow.recipe import continued_recipe, cost, flow_recipe
 

@@ -16,7 +16,8 @@ from cosmoinfer.models import sets
 from cosmoinfer.models.bench import Bench, uniform
 from cosmoinfer.models.clusters import clustered_error
 from cosmoinfer.models.feeding import feed
-from cosmoinfer.models.flow.model import ConditionalFlow, FlowModel, build_flow, conditions, stack_config
+from cosmoinfer.models.flow.model import FlowModel, conditions
+from cosmoinfer.models.flow.network import ConditionalFlow, build_flow, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.frame import Frame
 from cosmoinfer.models.hooks import training_hooks

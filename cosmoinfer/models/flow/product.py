@@ -276,9 +276,8 @@ def _oddest(percentile: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def _single(model: FlowModel, catalog: Catalog, row: int, seed: int) -> Single:
-    contexts = model._contexts(model.data(catalog, np.array([row])))
-    inside = model._draws(contexts, SINGLE_DRAWS, seed, int(catalog.index[row]))
-    return Single(inside.samples, lambda theta: model._log_prob_at(theta, contexts) - inside.log_mass)
+    contexts, inside = model.drawn(catalog, row, SINGLE_DRAWS, seed)
+    return Single(inside.samples, lambda theta: model.mixture.log_prob(theta, contexts) - inside.log_mass)
 
 
 def piled_up(posterior: Posterior) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cosmoinfer.models.flow.model import ConditionalFlow, build_flow
+from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
 from cosmoinfer.models.stack import generators
 from cosmoinfer.training import Held, Loss, Rows, Training, train
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median

@@ -1,0 +1,139 @@
+"""The mixture that an ensemble of flows is: its density and its draws, in catalog units."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy import special
+
+from cosmoinfer.models.box import Inside, Proposed, draw_inside
+from cosmoinfer.models.flow.network import ConditionalFlow
+from cosmoinfer.models.recalibration import PROPOSING, log_mass
+from cosmoinfer.models.stack import Stack
+from cosmoinfer.scaling import Support
+from cosmoinfer.training import stacked
+
+POINTS = 1 << 13  # a member, that go through a network at once
+PROPOSALS = 50  # at each temperature, of one row, for its mass inside the box
+Contexts = list[torch.Tensor]  # of n observations, (M, n, C) a stack
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """sum_m w_m q_m(theta | x). weights: (M in all,); temperature: the standard deviation of every member's noise."""
+
+    stacks: tuple[Stack[ConditionalFlow], ...]
+    weights: np.ndarray
+    support: Support
+    temperature: float = 1.0
+
+    @torch.no_grad()
+    def contexts(self, data: tuple[np.ndarray, ...]) -> Contexts:
+        """The embedded data, (n, ...) each."""
+        tensors = [torch.from_numpy(part).to(self.stacks[0].device) for part in data]
+        found = []
+        for stack in self.stacks:
+            embedded = stack.network.embedding(*(stacked(part, stack.members) for part in tensors))
+            found.append(embedded.reshape(stack.members, len(data[0]), -1))
+        return found
+
+    def log_prob(self, theta: np.ndarray, contexts: Contexts) -> np.ndarray:
+        """log q(theta | x), (n,), at points (n, P) of as many observations, or of one; not renormalised over the box.
+
+        Outside the box -inf.
+        """
+        squares, log_dets = self.noise(theta, contexts)
+        return np.where(self.support.parameters.inside(theta), self.tempered(squares, log_dets), -np.inf)
+
+    def noise(self, theta: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
+        """Of every member, the noise of theta (n, P) squared and summed, and log |det| of the way there: (M, n) each.
+
+        All that a density at any temperature wants.
+        """
+        z, log_det = self.support.forward(theta)
+        squares, log_dets = self._noise(z, contexts)
+        return squares, log_dets + log_det
+
+    @torch.no_grad()
+    def _noise(self, z: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
+        pieces = []
+        for points, given in self._pieces(z, contexts):
+            found = []
+            for stack, context in zip(self.stacks, given, strict=True):
+                noise, log_det = stack.network.transform(stacked(points, stack.members), context)
+                both = torch.stack([noise.double().square().sum(-1), log_det.double()])
+                found.append(both.reshape(2, stack.members, -1).cpu().numpy())
+            pieces.append(np.concatenate(found, axis=1))
+        squares, log_dets = np.concatenate(pieces, axis=2)
+        return squares, log_dets
+
+    def tempered(self, squares: np.ndarray, log_dets: np.ndarray) -> np.ndarray:
+        """log of the mean of densities, (n,), from ``noise``."""
+        terms = special.logsumexp(log_dets - 0.5 * squares / self.temperature**2, axis=0, b=self.weights[:, None])
+        return terms - len(self.support.parameters) * np.log(self.temperature * np.sqrt(2 * np.pi))
+
+    def at(self, temperature: float) -> "Mixture":
+        return replace(self, temperature=temperature)
+
+    def draw(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> Inside:
+        """Of one observation, inside the box."""
+
+        def propose(count: int) -> Proposed:
+            z, log_prob = self._propose(contexts, count, generator)
+            theta = self.support.inverse(z)
+            return Proposed(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
+
+        if self.support.exact:
+            found = propose(draws)
+            return Inside(found.theta, 0.0, 0.0, found.log_prob)
+        return draw_inside(propose, self.support.parameters, draws)
+
+    def mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
+        """The share inside the box, of one observation; at least half a draw, so that a comparison stays finite."""
+        z, _ = self._propose(contexts, draws, generator)
+        return max(self.support.parameters.inside(self.support.inverse(z)).mean(), 0.5 / draws)
+
+    def log_mass(self, contexts: Contexts, generator: np.random.Generator) -> Callable[[float], float]:
+        """log of the share inside the box, of one observation, for any temperature."""
+        drawn = [self.at(temperature)._propose(contexts, PROPOSALS, generator)[0] for temperature in PROPOSING]
+        z = np.concatenate(drawn)
+        noise = self._noise(z, contexts)  # of z: a draw outside the box has no theta
+        inside = self.support.parameters.inside(self.support.inverse(z))
+        return log_mass(lambda temperature: self.at(temperature).tempered(*noise), inside)
+
+    def _pieces(self, z: np.ndarray, contexts: Contexts) -> Iterator[tuple[torch.Tensor, Contexts]]:
+        """Some points (n, P) at a time, on the device, with their contexts (M*n, C) by stack, or (M, C) of one."""
+        points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
+        for start in range(0, max(1, len(z)), POINTS):
+            some = slice(start, start + POINTS)
+            given = [one[:, 0] if one.shape[1] == 1 else one[:, some].flatten(0, 1) for one in contexts]
+            yield points[some], given
+
+    @torch.no_grad()
+    def _propose(
+        self, contexts: Contexts, count: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """``count`` draws z (count, P): how many each member gives is multinomial; then shuffled.
+
+        Where there is one member alone, log q(z | x) of each too, (count,). Network calls have one fixed shape for a
+        given count, filled up and cut, so that no draw feels another row.
+        """
+        needs, first = generator.multinomial(count, self.weights), 0
+        parts, log_probs = [], []
+        for stack, context in zip(self.stacks, contexts, strict=True):
+            own = slice(first, first + stack.members)
+            first = own.stop
+            need, share = needs[own], count * self.weights[own].max()
+            width = min(POINTS, int(share + 4 * np.sqrt(share)) + 1 if len(self.weights) > 1 else count)
+            while need.max() > 0:
+                shape = (stack.members, width, len(self.support.parameters))
+                noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(stack.device)
+                z, log_prob = stack.network.draw(noise.flatten(0, 1), context[:, 0], self.temperature)
+                for member, left in enumerate(need):
+                    parts.append(z.reshape(shape)[member, :left].double().cpu().numpy())
+                    log_probs.append(log_prob.reshape(shape[:2])[member, :left].double().cpu().numpy())
+                need = np.maximum(need - width, 0)
+        if len(self.weights) == 1:
+            return np.concatenate(parts), np.concatenate(log_probs)
+        return generator.permutation(np.concatenate(parts)), None

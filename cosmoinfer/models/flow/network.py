@@ -1,0 +1,71 @@
+"""The network of a flow, an embedding and a transform, and the JSON that it is built from."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cosmoinfer.flows import FLOWS, Transform
+from cosmoinfer.models.flow.recipe import StackRecipe
+from cosmoinfer.models.frame import Frame
+from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, named
+from cosmoinfer.networks.stacked import Generators
+
+
+class ConditionalFlow(nn.Module):
+    """An embedding of the data and a transform from parameters to standard normal noise, M members of each."""
+
+    embedding: Embedding | SetEmbedding
+    transform: Transform
+
+    def __init__(self, embedding: Embedding | SetEmbedding, transform: Transform) -> None:
+        super().__init__()
+        self.embedding, self.transform = embedding, transform
+
+    def log_prob(self, z: torch.Tensor, context: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+        """log q(z | x) of rows (M*B, P) under the contexts (M*B, C) of their members, or (M, C) of one row, (M*B,).
+
+        temperature: the standard deviation of the noise.
+        """
+        noise, log_det = self.transform(z, context)
+        return log_det + _log_normal(noise, temperature)
+
+    def draw(self, noise: torch.Tensor, context: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """z of standard normal noise (M*B, P), and log q(z | x), (M*B,); contexts (M*B, C), or (M, C) of one row."""
+        noise = noise * temperature
+        z, log_det = self.transform.inverse(noise, context)
+        return z, _log_normal(noise, temperature) - log_det
+
+
+def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:
+    """log density of independent normals of this width, (n, P) -> (n,)."""
+    squares = (noise / temperature).square()
+    return -0.5 * (squares + np.log(2 * np.pi)).sum(-1) - noise.shape[-1] * np.log(temperature)
+
+
+def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlow:
+    """From the JSON of a stack: recipe and embedding by name, with their settings."""
+    size = config.get("rows", 0)
+    shapes = [tuple(shape[1:] if size else shape) for shape in config["shapes"]]
+    each = build_embedding(config["embedding"], shapes, config["features"], generators)
+    embedding = SetEmbedding(each) if size else each
+    recipe = FLOWS[config["flow"]](**config["recipe"])
+    return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
+
+
+def stack_config(
+    frame: Frame, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe, size: int = 0
+) -> dict[str, Any]:
+    """The JSON from which ``build_flow`` builds; plain lists and numbers only. size: of sets that rows stand for."""
+    wraps = frame.periodic if len(frame.periodic) == len(shapes) else [False] * len(shapes)
+    return {
+        "flow": recipe.flow,
+        "recipe": asdict(recipe.settings),
+        "embedding": named(recipe.embedding, wraps),
+        "features": recipe.features,
+        "shapes": [list(shape) for shape in shapes],
+        "parameters": len(frame.parameters),
+        **({"rows": size} if size else {}),
+    }
