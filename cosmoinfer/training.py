@@ -17,7 +17,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.history import History
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
-CHUNK = 2048  # rows a member that are evaluated at once
+ROWS_AT_ONCE = 2048  # a member, that are evaluated
 Rows = tuple[torch.Tensor, ...]  # one tensor per thing a row has, each (N, ...)
 Terms = Callable[[nn.Module, Rows], torch.Tensor]
 
@@ -200,7 +200,7 @@ def evaluate(network: nn.Module, loss: Loss, rows: Feed, members: int) -> torch.
     """The loss of each member over all rows, (M,), dropout off, in chunks of bounded size."""
     network.eval()
     terms = []
-    for chunk in rows.chunks(CHUNK):
+    for chunk in rows.chunks(ROWS_AT_ONCE):
         found = loss.terms(network, tuple(stacked(part, members) for part in chunk))
         terms.append(found.reshape(members, -1, found.shape[-1]))
     return loss.reduce(torch.cat(terms, dim=1))

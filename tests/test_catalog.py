@@ -462,7 +462,7 @@ def test_the_fingerprint_is_of_the_whole_file_whatever_a_run_uses_of_it(ours):
 
 def test_the_fingerprint_does_not_depend_on_how_much_is_read_at_once(ours, monkeypatch):
     whole = fingerprint(ours)
-    monkeypatch.setattr(catalog.rows, "BLOCK", 20)
+    monkeypatch.setattr(catalog.rows, "NUMBERS", 20)
     assert fingerprint(ours) == whole
 
 
@@ -487,7 +487,7 @@ def test_a_copy_of_a_row_is_recognised_wherever_it_turns_up(make, ours):
 
 
 def test_blocks_are_all_the_rows_in_order(ours, monkeypatch):
-    monkeypatch.setattr(catalog.rows, "BLOCK", 20)
+    monkeypatch.setattr(catalog.rows, "NUMBERS", 20)
     rows = np.array([4, 2, 9, 9, 0, 7, 1])
     blocks = list(catalog.read(ours).summaries[0].blocks(rows))
     assert [len(block) for block in blocks] == [3, 3, 1]

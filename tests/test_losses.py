@@ -265,7 +265,7 @@ def test_validation_means_are_over_the_whole_set(name, monkeypatch):
     rows = tuple(torch.randn(50, size, generator=random) * torch.linspace(0.1, 5, 50)[:, None] for size in (2, 3))
     terms = Loss(of_rows(loss.terms, loss.head), loss.reduce)
     whole = judge(network, terms, rows, 2)
-    monkeypatch.setattr(training, "CHUNK", 7)
+    monkeypatch.setattr(training, "ROWS_AT_ONCE", 7)
     torch.testing.assert_close(judge(network, terms, rows, 2), whole)
     with torch.no_grad():
         found = said(network, loss.head, rows[1].repeat(2, 1)).reshape(2, 50, -1)

@@ -48,8 +48,8 @@ def maps(path: Path, rows: int = ROWS, seed: int = 0, **layout: object) -> Path:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory into which the maps do not fit, blocks of a few rows, windows of a few batches."""
     monkeypatch.setattr(memory, "LEAST", 1)
-    monkeypatch.setattr(catalogs.streamed, "BLOCK", 1500)
-    monkeypatch.setattr(catalogs.rows, "STREAMED_BLOCK", 500)
+    monkeypatch.setattr(catalogs.streamed, "BLOCK_BYTES", 1500)
+    monkeypatch.setattr(catalogs.rows, "NUMBERS_STREAMED", 500)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -202,13 +202,16 @@ def test_what_wants_all_data_at_once_refuses_a_streamed_catalog(tmp_path, small)
         assert "wants all data in memory" in told and "--memory" in told
 
 
-@pytest.mark.parametrize(("text", "bytes_"), [("2GB", 2e9), ("500M", 5e8), ("1.5 gb", 1.5e9), ("1t", 1e12)])
-def test_memory_is_told_in_powers_of_a_thousand(text, bytes_):
+@pytest.mark.parametrize(
+    ("text", "bytes_"),
+    [("2GB", 2e9), ("500M", 5e8), ("1.5 gb", 1.5e9), ("1t", 1e12), ("2GiB", 1 << 31), ("900 Mi", 900 << 20)],
+)
+def test_memory_is_told_in_powers_of_a_thousand_or_of_1024(text, bytes_):
     assert memory.parse(text) == bytes_
 
 
 def test_a_memory_that_is_none_is_refused(monkeypatch):
-    for text in ("2 apples", "", "-1GB", "10MB"):
+    for text in ("2 apples", "", "-1GB", "10MB", "5iB"):
         with pytest.raises(UserError, match="--memory"):
             memory.parse(text)
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "2048")
@@ -218,7 +221,7 @@ def test_a_memory_that_is_none_is_refused(monkeypatch):
 # ----------------------------------------------------------------------------------------------------------- repack
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, monkeypatch):
-    monkeypatch.setattr(packing, "CHUNK", 3000)
+    monkeypatch.setattr(packing, "CHUNK_BYTES", 3000)
     path, packed = maps(tmp_path / "maps.h5", **LAYOUTS[layout]), tmp_path / "packed.h5"
     with h5py.File(path, "a") as file:
         file["k"], file.attrs["suite"] = np.arange(6), "TNG"
@@ -373,3 +376,67 @@ def test_a_manifest_with_a_missing_or_a_changed_file_is_refused(tmp_path):
             catalogs.read(tmp_path / "other.json")
     with pytest.raises(UserError, match="no file matches"):
         catalogs.read(tmp_path / "nothing*.h5")
+
+
+def test_ids_do_not_depend_on_how_many_files_match(tmp_path):
+    """So that a simulation stays in its part of the split when the next files arrive."""
+    with h5py.File(maps(tmp_path / "a.h5", 20), "a") as file:
+        del file["simulation"]
+    alone = catalogs.read(tmp_path / "*.h5")
+    assert alone.simulation[0] == "a/0"
+    with h5py.File(maps(tmp_path / "b.h5", 20, 2), "a") as file:
+        del file["simulation"]
+    assert catalogs.read(tmp_path / "*.h5").simulation[0] == "a/0"
+
+
+def test_what_this_tool_wrote_beside_its_catalogs_is_left_out_and_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cut(maps(tmp_path / "maps.h5"), [50, ROWS])
+    monkeypatch.chdir(tmp_path / "maps")
+    done("train-flow", "*.h5", *TINY, "-o", "flow.h5")
+    found = catalogs.read(Path("*.h5"))
+    assert len(found) == ROWS and "left out, being no catalogs: flow.h5" in found.notes
+    done("sample", "flow.h5", "*.h5", "--draws", "10")
+    with pytest.raises(UserError, match="no catalog matches"):
+        catalogs.read(Path("fl*.h5"))
+
+
+def test_a_row_of_many_files_is_named_by_its_file(tmp_path):
+    pattern = cut(maps(tmp_path / "maps.h5"), [50, ROWS])
+    with h5py.File(tmp_path / "maps" / "01.h5", "a") as file:
+        file["data"][7, 2, 2] = np.nan
+    with pytest.raises(UserError, match=r"row 7 of 01\.h5"):
+        catalogs.read(pattern)
+    assert "row 7 of 01.h5" in refused("inspect", pattern)
+    dropped = catalogs.read(pattern, Reading(drop_nonfinite=True))
+    assert "row 8 of 01.h5" in dropped.told(np.array([57]))
+
+
+def test_datasets_of_other_names_and_other_coordinates_do_not_fit_together(tmp_path):
+    stream = np.random.default_rng(0)
+    for number, (name, k) in enumerate([("pk", 1.0), ("pk", 1.1), ("bk", 1.0)]):
+        with h5py.File(tmp_path / f"{number}.h5", "w") as file:
+            file[f"data/{name}"], file["parameters"] = stream.normal(size=(20, 4)), stream.uniform(size=(20, 1))
+            file["k"] = k * np.arange(1, 5)
+    assert len(catalogs.read(tmp_path / "[01].h5")) == 40
+    with pytest.raises(UserError, match=r"1\.h5: /k differs from that of .*0\.h5"):
+        catalogs.read(tmp_path / "[01].h5", Reading(features=("k<2.5",)))
+    with pytest.raises(UserError, match=r"expected data as in .*/data/pk.*found /data/bk"):
+        catalogs.read(tmp_path / "[02].h5")
+
+
+def test_a_manifest_of_other_peoples_files_is_read_as_they_are(tmp_path):
+    stream = np.random.default_rng(0)
+    for number in (1, 2):
+        with h5py.File(tmp_path / f"{number}.h5", "w") as file:
+            file["P"], file["x"] = stream.uniform(size=(20, 2)), stream.normal(size=(20, 3))
+    options = ["--parameters", "P", "--data", "x"]
+    done("inspect", tmp_path / "*.h5", *options, "--manifest", tmp_path / "sims.json")
+    assert len(catalogs.read(tmp_path / "sims.json", Reading(parameters="P", data=("x",)))) == 40
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
+def test_the_memory_of_a_batch_job_is_that_of_its_processors(monkeypatch):
+    monkeypatch.setenv("SLURM_MEM_PER_CPU", "512")
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "2")
+    assert memory.budget() <= 1 << 29

@@ -90,7 +90,9 @@ def flat(subject: Subject) -> list[Finding]:
             values = np.unique(summary.array[rows].reshape(len(rows), -1)[:, 0])
             which = listed([f"{one:g}" for one in values], 2)
             text = f"/{summary.name}: {len(rows)} rows hold one number throughout, {which}"
-            found.append(warning(f"{text} (row {listed(rows)}); failed simulations, or empty files? Leave them out"))
+            found.append(
+                warning(f"{text} ({subject.catalog.told(rows)}); failed simulations, or empty files? Leave them out")
+            )
     return found
 
 

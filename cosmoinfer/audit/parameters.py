@@ -41,7 +41,7 @@ def outside(subject: Subject) -> list[Finding]:
         if not one.inside(values[:, None]).all():
             told.append(f"{name} {values.min():.4g}..{values.max():.4g}, box {one.low[0]:g}..{one.high[0]:g}")
             told[-1] += _other_units(one, values)
-    text = f"{len(rows)} rows lie outside the declared box (row {listed(rows)}): {'; '.join(told)}"
+    text = f"{len(rows)} rows lie outside the declared box ({subject.catalog.told(rows)}): {'; '.join(told)}"
     return [error(f"{text}; mend these rows, or the box with --bounds 'NAME=LOW:HIGH'")]
 
 

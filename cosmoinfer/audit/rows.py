@@ -53,13 +53,13 @@ def across(subject: Subject) -> list[Finding]:
     mend = "give them one simulation id, or leave the copies out"
     theta = subject.hashes[:, 0]
     if len(rows := _shared(subject.copies, part)):
-        text = f"{len(rows)} rows of the test or validation part repeat the data of training rows (row {listed(rows)})"
-        found.append(warning(f"{text}: what is tested was learned; {mend}"))
+        text = f"{len(rows)} rows of the test or validation part repeat the data of training rows"
+        found.append(warning(f"{text} ({subject.catalog.told(rows)}): what is tested was learned; {mend}"))
     if subject.catalog.theta is not None and not subject.catalog.classes and len(np.unique(theta)) > 1:
         rows = _shared(theta, part)
         if len(rows):
             text = f"{len(rows)} rows of the test or validation part have the parameters of training rows"
-            found.append(warning(f"{text} (row {listed(rows)}) under another simulation id; {mend}"))
+            found.append(warning(f"{text} ({subject.catalog.told(rows)}) under another simulation id; {mend}"))
     return found
 
 

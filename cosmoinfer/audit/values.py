@@ -29,7 +29,7 @@ def finite(subject: Subject) -> list[Finding]:
     found, masked = "NaN or inf", [one.masked for one in subject.catalog.summaries if one.kind == "vector"]
     if any(masked):
         found = "inf, or nothing but gaps"
-    text = f"{len(rows)} rows hold {found} (row {listed(rows)}); --drop-nonfinite skips them"
+    text = f"{len(rows)} rows hold {found} ({subject.catalog.told(rows)}); --drop-nonfinite skips them"
     if masked and not any(masked):
         text += ", --missing mask takes NaN in a vector for a gap"
     return [error(text)]
@@ -75,7 +75,7 @@ def outliers(subject: Subject) -> list[Finding]:
         rows, level = _far(summary, subject) if summary.kind == "vector" else _far_fields(summary, subject)
         if len(rows):
             text = f"/{summary.name}: {len(rows)} rows lie {level.max():.2g} robust standard deviations from the others"
-            text += f" (row {listed(rows)}); other units, a damaged file, a simulation that failed?"
+            text += f" ({subject.catalog.told(rows)}); other units, a damaged file, a simulation that failed?"
             found.append(warning(f"{text} Mend them or leave them out: they rule every scaling"))
     return found
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from cosmoinfer.catalog.rows import Catalog
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
 
@@ -17,13 +17,13 @@ def finite(catalog: Catalog, drop: bool) -> Catalog:
     rows = np.flatnonzero(bad)
     if not drop:
         raise UserError(
-            f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf (row {listed(rows)}); "
+            f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf ({catalog.told(rows)}); "
             "--drop-nonfinite goes on without them, --missing mask takes NaN in a vector for what was not measured"
         )
     if bad.all():
         raise UserError(f"{catalog.path}: every one of its {len(catalog)} rows holds NaN or inf")
     kept = catalog.take(np.flatnonzero(~bad))
-    return replace(kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf (row {listed(rows)})"))
+    return replace(kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf ({catalog.told(rows)})"))
 
 
 def nonfinite_rows(catalog: Catalog) -> np.ndarray:
@@ -54,7 +54,7 @@ def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> No
             if not parameters.take([parameters.names[c]]).inside(theta[row, c : c + 1])
         )
         raise UserError(
-            f"{catalog.path}: {len(outside)} rows lie outside the declared box (row {listed(catalog.index[outside])}); "
+            f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.told(outside)}); "
             f"{parameters.names[column]} = {theta[row, column]:g} is not in "
             f"{parameters.low[column]:g}..{parameters.high[column]:g}"
         )

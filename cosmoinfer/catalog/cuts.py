@@ -31,7 +31,7 @@ def _cut(catalog: Catalog, text: str) -> tuple[Summary, ...]:
     if len(chosen) != 1:
         names = ", ".join(summary.name for summary in able) or "none here"
         raise UserError(f"--features {text}: expected one vector or profile to cut (NAME@...); there is: {names}")
-    keep = _kept(catalog.first, rule, chosen[0].shape[-1])
+    keep = _kept([one.path for one in catalog.files], rule, chosen[0].shape[-1])
     if len(keep) == 0:
         raise UserError(f"--features {text}: leaves none of the {chosen[0].shape[-1]} features of /{chosen[0].name}")
     values = chosen[0].values
@@ -39,16 +39,21 @@ def _cut(catalog: Catalog, text: str) -> tuple[Summary, ...]:
     return tuple(cut if summary is chosen[0] else summary for summary in catalog.summaries)
 
 
-def _kept(path: Path, rule: str, length: int) -> np.ndarray:
+def _kept(paths: list[Path], rule: str, length: int) -> np.ndarray:
+    """The features that a rule leaves, by number; of many files, all must hold the same coordinate."""
     if match := re.fullmatch(r"\s*(\d*):(\d*)\s*", rule):
         return np.arange(length)[slice(*(int(end) if end else None for end in match.groups()))]
     number, ways = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"(<=|<|>=|>)"
     match = re.fullmatch(rf"\s*(?:{number}\s*{ways})?\s*([A-Za-z_/][\w/]*)\s*(?:{ways}\s*{number})?\s*", rule)
     if not match or not (match[1] or match[5]):
         raise UserError(f"--features: {rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3")
-    coordinate = storage.load(path, match[3])
+    coordinate = storage.load(paths[0], match[3])
     if coordinate.shape != (length,):
-        raise UserError(f"{path}: /{match[3]} has shape {coordinate.shape}; expected ({length},), one a feature")
+        raise UserError(f"{paths[0]}: /{match[3]} has shape {coordinate.shape}; expected ({length},), one a feature")
+    for other in paths[1:]:
+        there = storage.load(other, match[3])
+        if there.shape != coordinate.shape or not np.allclose(there, coordinate, rtol=1e-6, atol=0):
+            raise UserError(f"{other}: /{match[3]} differs from that of {paths[0]}; the features are not the same")
     compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
     keep = np.ones(length, dtype=bool)
     if match[1]:

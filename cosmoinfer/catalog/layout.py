@@ -4,14 +4,14 @@ Shapes are checked here, values are not.
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog.reading import AXES, Reading
-from cosmoinfer.catalog.rows import Catalog, Summary
+from cosmoinfer.catalog.rows import Catalog, File, Summary
 from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
@@ -19,12 +19,41 @@ from cosmoinfer.parameters import Parameters
 TOLD_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
 
 
-def assemble(path: Path, reading: Reading, streamed: bool = False) -> Catalog:
-    """What the file says, shapes checked, values not yet: what an audit looks at. streamed: data stay in the file."""
+@dataclass(frozen=True)
+class Layout:
+    """Of one file. data: the datasets to learn from."""
+
+    path: Path
+    reading: Reading
+    contents: dict[str, storage.Dataset]
+    data: tuple[storage.Dataset, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data."""
+        return sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in self.data)
+
+    @property
+    def own_ids(self) -> bool:
+        """Whether the file says which simulation a row belongs to."""
+        name = self.reading.simulation.strip("/") or "simulation"
+        return not self.reading.rows_per_simulation and name in self.contents
+
+    def catalog(self, streamed: bool = False) -> Catalog:
+        """What the file says, shapes checked, values not yet: what an audit looks at. streamed: data stay in it."""
+        return _assembled(self, streamed)
+
+
+def look(path: Path, reading: Reading) -> Layout:
+    """What stands where, told without reading any of it."""
     contents = storage.contents(path)
+    return Layout(path, reading, contents, tuple(contents[name] for name in _data(path, contents, reading)))
+
+
+def _assembled(found: Layout, streamed: bool) -> Catalog:
+    path, reading, contents = found.path, found.reading, found.contents
     notes: list[str] = []
-    names = _data(path, contents, reading)
-    summaries = tuple(_summary(path, contents[name], reading, notes, streamed) for name in names)
+    summaries = tuple(_summary(path, one, reading, notes, streamed) for one in found.data)
     if reading.missing and not any(summary.masked for summary in summaries):
         raise UserError(f"{path}: --missing {reading.missing} is for vectors, and there is none")
     counts = {summary.name: len(summary.values) for summary in summaries}
@@ -59,20 +88,8 @@ def assemble(path: Path, reading: Reading, streamed: bool = False) -> Catalog:
         notes=tuple(notes),
         classes=classes,
         noisy=reading.noisy,
+        files=(File(path, count),),
     )
-
-
-def rows(path: Path, reading: Reading) -> int:
-    """Of the data, told without reading them."""
-    contents = storage.contents(path)
-    return int(contents[_data(path, contents, reading)[0]].shape[0])
-
-
-def size(path: Path, reading: Reading) -> int:
-    """Bytes of the data that are to be read."""
-    contents = storage.contents(path)
-    found = [contents[name] for name in _data(path, contents, reading)]
-    return sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in found)
 
 
 def _data(path: Path, contents: dict[str, storage.Dataset], reading: Reading) -> list[str]:

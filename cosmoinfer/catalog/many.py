@@ -3,7 +3,7 @@
 import glob
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from cosmoinfer import memory as memories
 from cosmoinfer import storage
 from cosmoinfer.catalog import layout
+from cosmoinfer.catalog.layout import Layout
 from cosmoinfer.catalog.reading import Reading
-from cosmoinfer.catalog.rows import Catalog
+from cosmoinfer.catalog.rows import Catalog, File
 from cosmoinfer.catalog.suites import agree, one_after_another
 from cosmoinfer.errors import UserError, listed
 
@@ -22,24 +23,21 @@ FORMAT = 1
 
 def assemble(path: Path, reading: Reading, memory: int | None = None) -> Catalog:
     """What the files say, shapes checked, values not yet. What does not fit into the memory (bytes) stays in them."""
-    paths = files(path)
+    found = _found(path)
+    layouts = [layout.look(one, reading) for one in found.paths]
     given = memory or memories.budget()
-    streamed = COPIES * sum(layout.size(one, reading) for one in paths) > given
-    parts = [layout.assemble(one, reading, streamed) for one in paths]
-    found = parts[0] if len(parts) == 1 else _together(parts, reading)
-    return replace(found, path=path, memory=given if streamed else 0, files=tuple(paths))
+    streamed = COPIES * sum(one.size for one in layouts) > given
+    parts = [one.catalog(streamed) for one in layouts]
+    for part, rows in zip(parts, found.rows, strict=bool(found.rows)):
+        if len(part) != rows:
+            raise UserError(f"{path}: says that {part.path} has {rows} rows, and it has {len(part)}")
+    whole = parts[0] if found.paths == (path,) else _together(layouts, parts)
+    return replace(whole, path=path, memory=given, notes=(*whole.notes, *found.notes))
 
 
-def files(path: Path) -> list[Path]:
+def files(path: Path) -> tuple[Path, ...]:
     """The files of a catalog, in the order of their rows."""
-    if path.suffix == ".json":
-        return _listed_in(path)
-    if not is_pattern(path):
-        return [path]
-    found = [Path(one) for one in sorted(glob.glob(str(path)))]
-    if not found:
-        raise UserError(f"{path}: no file matches")
-    return found
+    return _found(path).paths
 
 
 def is_pattern(path: Path) -> bool:
@@ -54,35 +52,58 @@ def name(path: Path) -> str:
     return plain[-1] if plain else "catalog"
 
 
-def manifest(path: Path, folder: Path) -> str:
-    """JSON that stands for the files of a catalog, their paths as seen from the folder that it will lie in."""
-    parts = [{"path": _seen_from(folder, one), "rows": layout.rows(one, Reading())} for one in files(path)]
-    return json.dumps({"kind": "manifest", "format": FORMAT, "parts": parts}, indent=1) + "\n"
+def manifest(parts: Sequence[File], folder: Path) -> str:
+    """JSON that stands for these files, their paths as seen from the folder that it will lie in."""
+    told = [{"path": _seen_from(folder, one.path), "rows": one.rows} for one in parts]
+    return json.dumps({"kind": "manifest", "format": FORMAT, "parts": told}, indent=1) + "\n"
 
 
-def _listed_in(path: Path) -> list[Path]:
-    """Those of a manifest, as long as they are what it says they are."""
+@dataclass(frozen=True)
+class _Found:
+    """rows: of each file, where a manifest says so. notes: what was left out."""
+
+    paths: tuple[Path, ...]
+    rows: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _found(path: Path) -> _Found:
+    if path.suffix == ".json":
+        return _listed_in(path)
+    return _matching(path) if is_pattern(path) else _Found((path,))
+
+
+def _matching(path: Path) -> _Found:
+    """The catalogs that match: what this tool writes beside them, models or posteriors, is none."""
+    every = [Path(one) for one in sorted(glob.glob(str(path)))]
+    others = {one for one in every if storage.kind_of(one) not in (None, "catalog")}
+    if len(others) == len(every):
+        raise UserError(f"{path}: no {'catalog' if others else 'file'} matches")
+    notes = (f"left out, being no catalogs: {listed(sorted(one.name for one in others))}",) if others else ()
+    return _Found(tuple(one for one in every if one not in others), notes=notes)
+
+
+def _listed_in(path: Path) -> _Found:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        found = json.loads(path.read_text())
-        told = [(path.parent / part["path"], int(part["rows"])) for part in found["parts"]]
-        known = found["kind"] == "manifest" and int(found["format"]) <= FORMAT
+        said = json.loads(path.read_text())
+        told = [(path.parent / part["path"], int(part["rows"])) for part in said["parts"]]
+        known = said["kind"] == "manifest" and int(said["format"]) <= FORMAT
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: is no manifest; `cosmoinfer inspect 'sims/*.h5' --manifest` writes one") from error
     if not known or not told:
         raise UserError(f"{path}: is no manifest that this version reads")
-    for part, rows in told:
+    for part, _ in told:
         if not part.is_file():
             raise UserError(f"{path}: names {part}, which is missing")
-        if (there := layout.rows(part, Reading())) != rows:
-            raise UserError(f"{path}: says that {part} has {rows} rows, and it has {there}")
-    return [part for part, _ in told]
+    return _Found(*zip(*told, strict=True))
 
 
-def _together(parts: Sequence[Catalog], reading: Reading) -> Catalog:
+def _together(layouts: Sequence[Layout], parts: Sequence[Catalog]) -> Catalog:
     agree(parts)
-    named = [replace(part, simulation=_ids(part, reading)) for part in parts]
+    pairs = zip(layouts, parts, strict=True)
+    named = [replace(part, simulation=_ids(found, part.simulation)) for found, part in pairs]
     owner: dict[str, Path] = {}
     for part in named:
         ids = set(part.simulation.tolist())
@@ -96,14 +117,11 @@ def _together(parts: Sequence[Catalog], reading: Reading) -> Catalog:
     return one_after_another(named)
 
 
-def _ids(part: Catalog, reading: Reading) -> np.ndarray:
+def _ids(found: Layout, own: np.ndarray) -> np.ndarray:
     """``suite/id`` where the file says its suite; rows without ids are those of their file."""
-    suite = storage.attribute(part.path, "suite")
-    own = not reading.rows_per_simulation and (reading.simulation.strip("/") or "simulation") in storage.contents(
-        part.path
-    )
-    prefix = "/".join(([suite] if suite else []) + ([] if own else [part.path.stem]))
-    return np.array([f"{prefix}/{one}" for one in part.simulation.tolist()]) if prefix else part.simulation
+    suite = storage.attribute(found.path, "suite")
+    prefix = "/".join(([suite] if suite else []) + ([] if found.own_ids else [found.path.stem]))
+    return np.array([f"{prefix}/{one}" for one in own.tolist()]) if prefix else own
 
 
 def _seen_from(folder: Path, path: Path) -> str:

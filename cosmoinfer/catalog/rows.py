@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer.catalog.streamed import Streamed
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
-BLOCK = 1 << 25  # numbers that are read at once when a whole summary is walked
-STREAMED_BLOCK = 1 << 21  # the same of a summary in its file, where memory is short
+NUMBERS = 1 << 25  # that are read at once when a whole summary is walked
+NUMBERS_STREAMED = 1 << 21  # of a summary in its file, where memory is short
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Summary:
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """These rows in order, a bounded number at a time."""
-        most = BLOCK if isinstance(self.values, np.ndarray) else STREAMED_BLOCK
+        most = NUMBERS if isinstance(self.values, np.ndarray) else NUMBERS_STREAMED
         step = max(1, most // max(1, int(np.prod(self.shape))))
         for start in range(0, len(rows), step):
             yield self.read(rows[start : start + step])
@@ -64,11 +64,19 @@ class Summary:
 
 
 @dataclass(frozen=True)
+class File:
+    """Of a catalog: how many of its rows it holds."""
+
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True)
 class Catalog:
     """N rows. theta: (N, P), None for an observation; simulation: (N,) ids as text; index: (N,) rows in the file;
     label: (N,) the file's own split; fingerprint: of the whole; view: of what was declared of it and picked from it;
     notes: what had to be assumed, a line each; classes: names of the classes, where theta (N, 1) is a class number;
-    noisy: whether the data hold their noise already. memory: bytes that data may take, where they are streamed."""
+    noisy: whether the data hold their noise already. memory: bytes that data may take. files: in the order of rows."""
 
     path: Path
     parameters: Parameters | None
@@ -84,20 +92,30 @@ class Catalog:
     classes: tuple[str, ...] = ()
     noisy: bool = False
     memory: int = 0
-    files: tuple[Path, ...] = ()
+    files: tuple[File, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index)
 
     @property
     def first(self) -> Path:
-        """Its file; of many the first, which holds the coordinates of features for all."""
-        return self.files[0] if self.files else self.path
+        """Its file, or the first of many."""
+        return self.files[0].path if self.files else self.path
 
     @property
     def streamed(self) -> bool:
         """Whether its data stay in their files."""
-        return self.memory > 0
+        return any(isinstance(one.values, Streamed) for one in self.summaries)
+
+    def told(self, rows: np.ndarray) -> str:
+        """Rows (by position) as a message names them: by their number in the file, of many files with its name."""
+        index = self.index[rows]
+        if len(self.files) < 2:
+            return f"row {listed(index)}"
+        starts = np.cumsum([0, *(one.rows for one in self.files)])
+        part = np.searchsorted(starts, index, side="right") - 1
+        own = zip(part.tolist(), (index - starts[part]).tolist(), strict=True)
+        return f"row {listed([f'{row} of {self.files[number].path.name}' for number, row in own])}"
 
     def must_be_held(self, what: str) -> None:
         """Refuse what wants all data in memory at once."""
@@ -110,7 +128,7 @@ class Catalog:
     def held(self, rows: np.ndarray) -> "Catalog":
         """These rows, in memory."""
         taken = self.take(rows)
-        return replace(taken, summaries=tuple(one.held() for one in taken.summaries), memory=0)
+        return replace(taken, summaries=tuple(one.held() for one in taken.summaries))
 
     def training(self) -> tuple[Parameters, np.ndarray]:
         """The parameters and their values, which an observation lacks."""
@@ -134,7 +152,7 @@ class Catalog:
         found = np.zeros((len(rows), 2), dtype=np.uint64)
         if self.theta is not None:
             found[:, 0] = [_number(_short(self.theta[row])) for row in rows]
-        step = max(1, STREAMED_BLOCK // max(1, sum(int(np.prod(one.shape)) for one in self.summaries)))
+        step = max(1, NUMBERS_STREAMED // max(1, sum(int(np.prod(one.shape)) for one in self.summaries)))
         for start in range(0, len(rows), step):
             blocks = [summary.read(rows[start : start + step]) for summary in self.summaries]
             for position, row in enumerate(zip(*blocks, strict=True), start):

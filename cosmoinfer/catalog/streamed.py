@@ -8,7 +8,7 @@ import numpy as np
 
 from cosmoinfer.storage import Stored
 
-BLOCK = 8 << 20  # bytes that are read at once, about: whole chunks of the file
+BLOCK_BYTES = 8 << 20  # that are read at once, about: whole chunks of the file
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Streamed:
     def _block_of(self, rows: np.ndarray) -> np.ndarray:
         """The number of the block in which each row lies, (n,), counted over all parts."""
         part = np.searchsorted(self._ends, rows, side="right")
-        steps = np.array([one.whole_chunks(BLOCK) for one in self.parts])
+        steps = np.array([one.whole_chunks(BLOCK_BYTES) for one in self.parts])
         before = np.cumsum([0, *(-(-len(one) // int(step)) for one, step in zip(self.parts, steps, strict=True))])
         return before[part] + (rows - self._starts[part]) // steps[part]
 

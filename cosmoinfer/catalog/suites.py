@@ -53,6 +53,7 @@ def one_after_another(catalogs: Sequence[Catalog]) -> Catalog:
         label=np.concatenate(labels) if labels else None,
         declared=frozenset.intersection(*(one.declared for one in catalogs)),
         notes=tuple(dict.fromkeys(note for one in catalogs for note in one.notes)),
+        files=sum((one.files for one in catalogs), ()),
     )
 
 
@@ -92,7 +93,9 @@ def _same(first: Catalog, other: Catalog, what: str, expected: str, found: str) 
 
 def _told(catalog: Catalog) -> str:
     edges = ("" if one.periodic or one.kind == "vector" else " with edges" for one in catalog.summaries)
-    return ", ".join(f"{one.kind} {one.shape}{told}" for one, told in zip(catalog.summaries, edges, strict=True))
+    return ", ".join(
+        f"/{one.name} {one.kind} {one.shape}{told}" for one, told in zip(catalog.summaries, edges, strict=True)
+    )
 
 
 def _prior(catalog: Catalog, name: str) -> str:

@@ -1,7 +1,7 @@
 """``cosmoinfer inspect``."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ from cosmoinfer.cli.options import ReadingOptions, SayOptions
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from cosmoinfer.catalog import rows
     from cosmoinfer.storage import Record
 
 File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog.", show_default=False)]
@@ -36,18 +37,18 @@ def inspect(
     terminal = Terminal(say.json, say.quiet)
     kind = storage.kind_of(many.files(file)[0])
     if kind in (None, "catalog"):
-        _catalog(terminal, file, reading, audit)
+        parts = _catalog(terminal, file, reading, audit)
         if manifest is not None:
-            _list_files(terminal, file, manifest, say.force)
+            _list_files(terminal, parts, manifest, say.force)
     elif audit or manifest:
         raise UserError(f"--audit, --manifest: are for catalogs; {file} is a {kind} file")
     else:
         _ours(terminal, file, str(kind))
 
 
-def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool) -> None:
+def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool) -> "Sequence[rows.File]":
+    """Gives the files that it consists of."""
     from cosmoinfer import audit, catalog, storage
-    from cosmoinfer.catalog import many
     from cosmoinfer.cli import inputs
     from cosmoinfer.cli.tables import listing
     from cosmoinfer.errors import UserError
@@ -56,7 +57,7 @@ def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool
     sims = catalog.narrow(catalog.assemble(file, reading, inputs.memory_of(options)), reading)
     rows, simulations = len(sims), len(set(sims.simulation.tolist()))
     sims = audit.sample(sims)
-    findings = audit.audit(sims, storage.contents(many.files(file)[0]), full)
+    findings = audit.audit(sims, storage.contents(sims.first), full)
     ranges = audit.ranges(sims)
     terminal.table(listing(ranges, f"{file}: {rows} rows of {simulations} simulations"))
     for finding in findings:
@@ -67,9 +68,11 @@ def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         raise UserError(f"{file}: a training would break: {errors[0].text}")
+    return sims.files
 
 
-def _list_files(terminal: Terminal, file: Path, manifest: Path, force: bool) -> None:
+def _list_files(terminal: Terminal, parts: "Sequence[rows.File]", manifest: Path, force: bool) -> None:
+    from cosmoinfer import storage
     from cosmoinfer.catalog import many
     from cosmoinfer.errors import UserError
 
@@ -79,8 +82,9 @@ def _list_files(terminal: Terminal, file: Path, manifest: Path, force: bool) -> 
         raise UserError(f"{manifest}: the folder {manifest.parent} does not exist")
     if manifest.exists() and not force:
         raise UserError(f"{manifest}: exists already; --force replaces it")
-    manifest.write_text(many.manifest(file, manifest.parent))
-    terminal.say(f"{manifest}: stands for {len(many.files(file))} files")
+    with storage.whole_or_absent(manifest) as scratch:
+        scratch.write_text(many.manifest(parts, manifest.parent))
+    terminal.say(f"{manifest}: stands for {len(parts)} files")
 
 
 def _ours(terminal: Terminal, file: Path, kind: str) -> None:

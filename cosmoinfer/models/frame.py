@@ -19,7 +19,7 @@ from cosmoinfer.parameters import Parameters, recognise_log_uniform
 from cosmoinfer.scales import features
 from cosmoinfer.scaling import fit_standardizer
 from cosmoinfer.split import PARTS, Split
-from cosmoinfer.training import CHUNK
+from cosmoinfer.training import ROWS_AT_ONCE
 
 RIDGES = 16  # times the features of all its rows, that a regression may take of the memory
 CHUNK_NUMBERS = 1 << 23  # of the data, that are scaled at once
@@ -67,7 +67,7 @@ class Frame:
     def at_once(self) -> int:
         """Rows whose data are a bounded amount of numbers."""
         numbers = max(1, sum(int(np.prod(one.shape)) for one in self.inputs))
-        return min(CHUNK, max(1, CHUNK_NUMBERS // numbers))
+        return min(ROWS_AT_ONCE, max(1, CHUNK_NUMBERS // numbers))
 
     def references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box."""
@@ -153,7 +153,7 @@ class Frame:
             if used.any():
                 raise UserError(
                     f"{catalog.path}: the model was trained on or chosen by {int(used.sum())} of these {len(catalog)} "
-                    f"rows (row {listed(catalog.index[used])}); --split test takes the others, --split train those"
+                    f"rows ({catalog.told(np.flatnonzero(used))}); --split test takes the others, --split train those"
                 )
             return everything
         part = part or "test"
