@@ -125,7 +125,7 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
     storage.write(path, storage.Record("posterior", meta, arrays, attributes), force)
 
 
-def read(path: Path) -> Posterior:
+def read(path: Path | str) -> Posterior:
     record = storage.read(path, "posterior")
     return Posterior(
         Parameters.from_attributes(record.attributes["names"]),

@@ -97,7 +97,7 @@ def write(path: Path, split: Split, meta: dict[str, Any], force: bool = False) -
     storage.write(path, storage.Record("split", meta, {"simulation": split.simulation, "part": split.part}), force)
 
 
-def read(path: Path) -> Split:
+def read(path: Path | str) -> Split:
     arrays = storage.read(path, "split").arrays
     return Split(arrays["simulation"].astype(str), arrays["part"])
 

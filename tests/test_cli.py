@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+import cosmoinfer
 from tests.command_line import call, done, linear, refused, write
 
 QUICK = ["--epochs", "3", "--ensemble", "2", "--threads", "1", "--support", "probit"]
@@ -38,6 +39,13 @@ def drawn(folder: Path, sims: Path, flow: Path) -> Path:
     path = folder / "sims.flow.posterior.h5"
     done("sample", flow, sims, "--draws", "100", "--threads", "1")
     return path
+
+
+def test_the_python_face_reads_what_the_commands_wrote_by_path_or_by_name(sims, flow, drawn):
+    assert len(cosmoinfer.read_catalog(str(sims))) == 240
+    assert cosmoinfer.read_model(str(flow)).kind == "flow"
+    posterior = cosmoinfer.read_posterior(str(drawn))
+    assert posterior.samples.shape[1] == 100 and len(cosmoinfer.read_posterior(drawn)) == len(posterior)
 
 
 def test_the_whole_walk(folder: Path, sims: Path, drawn: Path) -> None:

@@ -13,13 +13,13 @@ from cosmoinfer.catalog.writing import write
 __all__ = ["Catalog", "Reading", "Summary", "assemble", "fingerprint", "narrow", "nonfinite_rows", "read", "write"]
 
 
-def read(path: Path, reading: Reading | None = None, memory: int | None = None) -> Catalog:
+def read(path: Path | str, reading: Reading | None = None, memory: int | None = None) -> Catalog:
     """A catalog that a training can trust: finite, consistent, inside its box; else a UserError that says where.
 
     memory: bytes that it may take, by default a share of what there is; what does not fit stays in its file.
     """
     reading = reading or Reading()
-    catalog = finite(assemble(path, reading, memory), reading.drop_nonfinite)
+    catalog = finite(assemble(Path(path), reading, memory), reading.drop_nonfinite)
     if catalog.parameters is not None and catalog.theta is not None:
         check_box(catalog, catalog.parameters, catalog.theta)
     catalog = replace(catalog, fingerprint=fingerprint(catalog))

@@ -31,7 +31,7 @@ def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: boo
     storage.write(path, storage.Record("metrics", meta, arrays), force)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path | str) -> dict[str, Any]:
     """The document."""
     return dict(json.loads(str(storage.read(path, "metrics").arrays["document"])))
 

@@ -24,7 +24,7 @@ def write(path: Path, model: Model, meta: dict[str, Any], force: bool = False) -
     storage.write(path, storage.Record("model", meta, arrays, attributes), force)
 
 
-def read(path: Path, device: torch.device | None = None) -> Model:
+def read(path: Path | str, device: torch.device | None = None) -> Model:
     """Rebuilt from its configuration, weights filled strictly, on the device."""
     model = _unpack(storage.read(path, "model"), "")
     for one in (model, *model.embedded().values()):

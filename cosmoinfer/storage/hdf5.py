@@ -12,7 +12,7 @@ from cosmoinfer.errors import UserError
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path | str) -> Iterator[h5py.File]:
     try:
         file = h5py.File(existing(path), "r")
     except OSError as error:
@@ -26,7 +26,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
             raise UserError(f"{path}: is damaged ({reason(error)})") from error
 
 
-def existing(path: Path) -> Path:
+def existing(path: Path | str) -> Path:
+    path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     return path

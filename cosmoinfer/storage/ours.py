@@ -49,7 +49,7 @@ def write(path: Path, record: Record, force: bool = False) -> None:
         scratch.write_bytes(image)
 
 
-def read(path: Path, *kinds: str) -> Record:
+def read(path: Path | str, *kinds: str) -> Record:
     """A file of ours, of one of these kinds and of a format that this version knows."""
     with opened(path) as file:
         kind = text_of(file.attrs.get("kind", ""))
@@ -63,7 +63,7 @@ def read(path: Path, *kinds: str) -> Record:
             raise UserError(f"{path}: its format is {found}, this version ({__version__}) reads up to {FORMATS[kind]}")
         arrays, attributes = {}, {}
         for name, dataset in datasets(file):
-            arrays[name] = array_of(path, dataset)
+            arrays[name] = array_of(Path(path), dataset)
             if len(dataset.attrs):
                 attributes[name] = {key: value_of(value) for key, value in dataset.attrs.items()}
         meta = json.loads(str(arrays.pop("meta")))
