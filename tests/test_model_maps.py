@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from cosmoinfer import models
+from cosmoinfer import models, training
+from cosmoinfer.errors import UserError
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.flow import fit as flow_fit
 from cosmoinfer.models.regressor import fit as regressor_fit
@@ -125,3 +127,38 @@ def test_a_summary_network_has_used_the_symmetries_up():
         for name in ("auto", "none")
     )
     np.testing.assert_array_equal(one.stacks[0].history.train, other.stacks[0].history.train)
+
+
+# ----------------------------------------------------------------------------------------- other ways to run a step
+def curves(**settings) -> list[np.ndarray]:
+    """Losses of a small flow of vectors and maps, and of a regressor of them, epoch by epoch."""
+    sims, given = with_maps(periodic=True), {"ensemble": 2, "epochs": 2, "batch_size": 20, **settings}
+    models_ = (
+        train_flow(sims, flow="nsf", support="probit", embedding_features=4, **given),
+        train_regressor(sims, layers=1, hidden=4, **given),
+    )
+    histories = [model.stacks[0].history for model in models_]
+    return [np.concatenate([one.train, one.validation]) for one in histories]
+
+
+def test_compiled_steps_give_the_same_numbers_to_rounding(monkeypatch):
+    """The graphs that torch makes of the steps; without machine code, which takes minutes to make."""
+    plain, compile_, graphs = curves(), torch.compile, []
+
+    def compiled(terms, dynamic):
+        graphs.append(terms)
+        return compile_(terms, dynamic=dynamic, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    for one, other in zip(curves(compile=True), plain, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    assert len(graphs) == 2
+
+
+def test_mixed_precision_is_for_cuda_and_takes_half_the_digits_of_embeddings_alone(monkeypatch):
+    with pytest.raises(UserError, match="--mixed-precision: is for cuda"):
+        curves(mixed_precision=True)
+    monkeypatch.setattr(training, "MIXED", ("cuda", "cpu"))
+    for one, other in zip(curves(mixed_precision=True), curves(), strict=True):
+        difference = np.abs(one - other).max()
+        assert 1e-6 < difference < 0.1

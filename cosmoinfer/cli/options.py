@@ -101,6 +101,9 @@ class TrainingOptions:
     compile: Annotated[
         bool | None, _option("Compile the steps first: minutes, for long trainings.", "Training", "--compile")
     ] = None
+    mixed_precision: Annotated[
+        bool | None, _option("Convolutions and embeddings in bfloat16, on CUDA.", "Training", "--mixed-precision")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,22 @@ Named = tuple[str, dict[str, Any]]  # a network and its settings
 
 
 class Embedding(nn.Module):
-    """Each summary through a network of its own, the results side by side: (M*B, ``size``)."""
+    """Each summary through a network of its own, the results side by side: (M*B, ``size``).
+
+    ``mixed``: whether its products and convolutions are in bfloat16 while it trains; what comes out is float32.
+    """
 
     def __init__(self, parts: Sequence[nn.Module], size: int) -> None:
         super().__init__()
-        self.parts, self.size = nn.ModuleList(parts), size
+        self.parts, self.size, self.mixed = nn.ModuleList(parts), size, False
 
     def forward(self, *data: torch.Tensor) -> torch.Tensor:
+        if self.mixed and self.training:
+            with torch.autocast(data[0].device.type, torch.bfloat16):
+                return self._side_by_side(data).float()
+        return self._side_by_side(data)
+
+    def _side_by_side(self, data: Sequence[torch.Tensor]) -> torch.Tensor:
         return torch.cat([part(one) for part, one in zip(self.parts, data, strict=True)], dim=1)
 
 

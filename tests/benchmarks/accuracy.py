@@ -23,6 +23,7 @@ import numpy as np
 
 import cosmoinfer
 from cosmoinfer import storage
+from cosmoinfer.catalog import Reading
 from cosmoinfer.metrics.two_sample import c2st
 from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.posterior import Posterior
@@ -97,7 +98,8 @@ def make(catalog: Path, problem: str, rows: int) -> tuple[np.ndarray, np.ndarray
         }
         attributes = {"parameters": made.parameters.attributes(), "data": made.attributes}
         storage.write(catalog, storage.Record("catalog", {}, arrays, attributes))
-    sims = cosmoinfer.read_catalog(catalog)
+    gaps = np.isnan(simulator.simulate(1, 0).data).any()
+    sims = cosmoinfer.read_catalog(catalog, Reading(missing="mask") if gaps else None)
     theta, x = (
         sims.theta,
         sims.summaries[0].values.astype(np.float64).reshape(len(sims), *simulator.simulate(1, 0).data.shape[1:]),
