@@ -20,6 +20,7 @@ from cosmoinfer.networks.embedding import Embedding
 OPTIMIZERS = ("adamw", "adam", "sgd")
 MIXED = ("cuda",)  # where bfloat16 is faster
 ROWS_AT_ONCE = 2048  # a member, that are evaluated
+NUMBERS_AT_ONCE = 1 << 21  # of the data of all members: a CNN makes some tens of each
 Rows = tuple[torch.Tensor, ...]  # one tensor per thing a row has, each (N, ...)
 Terms = Callable[[nn.Module, Rows], torch.Tensor]
 
@@ -29,6 +30,11 @@ class Feed(ABC):
 
     @abstractmethod
     def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def numbers(self) -> int:
+        """Of one row."""
 
     @abstractmethod
     def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
@@ -47,6 +53,10 @@ class Held(Feed):
 
     def __len__(self) -> int:
         return len(self.rows[0])
+
+    @property
+    def numbers(self) -> int:
+        return sum(part[0].numel() for part in self.rows)
 
     def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
         order = torch.stack([torch.randperm(len(self), generator=generator) for generator in generators])  # (M, N)
@@ -204,8 +214,8 @@ def train(
 def evaluate(network: nn.Module, loss: Loss, rows: Feed, members: int) -> torch.Tensor:
     """The loss of each member over all rows, (M,), dropout off, in chunks of bounded size."""
     network.eval()
-    terms = []
-    for chunk in rows.chunks(ROWS_AT_ONCE):
+    terms, most = [], NUMBERS_AT_ONCE // (members * max(1, rows.numbers))
+    for chunk in rows.chunks(min(ROWS_AT_ONCE, max(1, most))):
         found = loss.terms(network, tuple(stacked(part, members) for part in chunk))
         terms.append(found.reshape(members, -1, found.shape[-1]))
     return loss.reduce(torch.cat(terms, dim=1))

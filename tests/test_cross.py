@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog import Catalog, Reading, assemble, many
 from cosmoinfer.catalog.suites import check_agreement, joined, of_suite, suite_names
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate, transfer
@@ -129,7 +129,7 @@ def of_the_first(sims: Catalog) -> Catalog:
     ("change", "said"),
     [
         (other_names, r"other.h5: expected parameters as in .*\(a, b\), found x, y"),
-        (fewer_features, r"other.h5: expected data as in .*\(vector \(4,\)\), found vector \(3,\)"),
+        (fewer_features, r"other.h5: expected data as in .*\(/data vector \(4,\)\), found /data vector \(3,\)"),
         (narrower, r"expected a prior of a as in .*\(uniform on 0.1..0.5\), found uniform on 0.05..0.5"),
         (with_split, "other.h5: has a /split, and others have none"),
         (of_the_first, "other.h5: shares the data of 60 rows with linear_gaussian_0.h5"),
@@ -160,14 +160,19 @@ def test_suites_are_called_by_attribute_stem_or_folder(tmp_path: Path) -> None:
         paths.append(suite(tmp_path / name, "LH", 1, 0.0, rows=5))
     with h5py.File(paths[2], "r+") as file:
         file.attrs["suite"] = "third"
-    assert suite_names(paths) == ["TNG-LH", "SIMBA-LH", "third"]
-    assert suite_names(paths[1:]) == ["LH", "third"]
+
+    def names(of: list[Path]) -> list[str]:
+        return suite_names([assemble(path, Reading()) for path in of], [many.name(path) for path in of])
+
+    assert names(paths) == ["TNG-LH", "SIMBA-LH", "third"]
+    assert names(paths[1:]) == ["LH", "third"]
+    assert names([tmp_path / "TNG" / "*.h5", tmp_path / "[SA]*" / "*.h5"]) == ["TNG", tmp_path.name]
     with pytest.raises(UserError, match="two suites are called TNG-LH"):
-        suite_names([paths[0], paths[0]])
+        names([paths[0], paths[0]])
     with h5py.File(paths[2], "r+") as file:
         file.attrs["suite"] = "a/b"
     with pytest.raises(UserError, match="without a slash"):
-        suite_names(paths)
+        names(paths)
 
 
 def test_suites_joined_keep_their_rows_and_their_ids() -> None:

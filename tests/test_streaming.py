@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer import memory, split
+from cosmoinfer import memory, split, training
 from cosmoinfer.audit import values as audit_values
 from cosmoinfer.catalog import Reading, many, packing
 from cosmoinfer.catalog.streamed import Streamed, joined
@@ -231,7 +231,10 @@ def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, m
     with h5py.File(packed) as file:
         assert file["data"].chunks == (3000 // 144, 1, 6, 6) and file["data"].fletcher32
         assert file["data"].dtype == np.float32 and file["k"].shape == (6,) and file.attrs["suite"] == "TNG"
-    assert "exists already" in refused("repack", path, "-o", packed)
+    before = packed.read_bytes()
+    done("repack", path, "-o", packed)
+    assert packed.read_bytes() == before
+    assert "exists already" in refused("repack", maps(tmp_path / "other.h5", 20, 7), "-o", packed)
     done("repack", packed, "-o", tmp_path / "twice.h5")
     assert catalogs.read(tmp_path / "twice.h5").fingerprint == whole.fingerprint
 
@@ -239,7 +242,7 @@ def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, m
 def test_a_file_is_not_repacked_onto_itself(tmp_path):
     path = maps(tmp_path / "maps.h5")
     before = path.read_bytes()
-    assert "is a file of the catalog that is read" in refused("repack", path, "-o", path, "--force")
+    assert "is read by this command" in refused("repack", path, "-o", path, "--force")
     assert path.read_bytes() == before
 
 
@@ -440,3 +443,106 @@ def test_the_memory_of_a_batch_job_is_that_of_its_processors(monkeypatch):
     monkeypatch.setenv("SLURM_MEM_PER_CPU", "512")
     monkeypatch.setenv("SLURM_CPUS_ON_NODE", "2")
     assert memory.budget() <= 1 << 29
+
+
+# -------------------------------------------------------------------------------------------- what a first user met
+def test_a_copy_keeps_what_stands_beside_the_data(tmp_path):
+    """As many features as rows, weights a row, classes, attributes; in one file and in two."""
+    for seed in (1, 2):
+        stream = np.random.default_rng(seed)
+        with h5py.File(tmp_path / f"{seed}.h5", "w") as file:
+            file["data"], file["parameters"] = stream.normal(size=(20, 20)), stream.uniform(size=(20, 1))
+            file["k"], file["weights"], file["classes/kind"] = (
+                np.arange(20.0),
+                stream.uniform(size=20),
+                np.arange(20) % 2,
+            )
+            file["data"].attrs["units"], file["k"].attrs["units"] = "Mpc", "h/Mpc"
+    done("repack", tmp_path / "1.h5", "-o", tmp_path / "one.packed")
+    done("repack", tmp_path / "?.h5", "-o", tmp_path / "both.packed")
+    with h5py.File(tmp_path / "one.packed") as one, h5py.File(tmp_path / "both.packed") as both:
+        assert (one["data"].attrs["units"], one["k"].attrs["units"]) == ("Mpc", "h/Mpc")
+        for name, sizes in {"k": (20, 20), "weights": (20, 40), "classes/kind": (20, 40)}.items():
+            assert (len(one[name]), len(both[name])) == sizes, name
+    assert catalogs.read(tmp_path / "both.packed", Reading(features=("k<10",))).summaries[0].shape == (10,)
+    assert catalogs.read(tmp_path / "both.packed", Reading(target="kind")).classes == ("0", "1")
+
+
+def test_a_copy_says_what_it_leaves_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(packing, "MOST_BESIDE", 1000)
+    with h5py.File(maps(tmp_path / "maps.h5", 20), "a") as file:
+        file["CV/maps"], file["CV/seed"] = np.zeros((300, 6)), np.arange(3)
+    _, _, told = call("repack", tmp_path / "maps.h5", "-o", tmp_path / "packed.h5")
+    assert "without CV/maps" in told
+    with h5py.File(tmp_path / "packed.h5") as file:
+        assert "CV/seed" in file and "CV/maps" not in file
+
+
+@pytest.mark.parametrize(
+    ("mapped", "sources", "words"), [(8, 10, "has no part for 8 of its 40"), (10, 9, "wants more")]
+)
+def test_a_virtual_dataset_with_a_gap_or_a_short_part_is_an_error_not_zeros(tmp_path, mapped, sources, words):
+    with h5py.File(tmp_path / "part.h5", "w") as file:
+        file["x"] = np.ones((sources, 4))
+    layout = h5py.VirtualLayout((10, 4), "f8")
+    layout[:mapped] = h5py.VirtualSource(tmp_path / "part.h5", "x", (10, 4))[:mapped]
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        file.create_virtual_dataset("data", layout)
+    for memory_ in (None, 100):
+        with pytest.raises(UserError, match=words):
+            catalogs.read(tmp_path / "whole.h5", memory=memory_)
+
+
+def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):
+    first = catalogs.read(maps(tmp_path / "maps.h5", 30, 1), memory=100)
+    before = first.summaries[0].read(np.arange(3))
+    maps(tmp_path / "other.h5", 30, 2).replace(tmp_path / "maps.h5")
+    anew = catalogs.read(tmp_path / "maps.h5", memory=100)
+    assert anew.fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint != first.fingerprint
+    assert not np.array_equal(anew.summaries[0].read(np.arange(3)), before)
+    anybody._kept_open.cache_clear()
+    with pytest.raises(UserError, match="has changed since it was first looked at"):
+        first.summaries[0].read(np.arange(3))
+
+
+def test_folders_below_folders_match_and_equal_names_are_told_apart(tmp_path):
+    for seed, name in enumerate(("a/r1", "a/r2", "b/c/r1")):
+        (tmp_path / name).mkdir(parents=True)
+        with h5py.File(maps(tmp_path / name / "maps.h5", 20, seed), "a") as file:
+            del file["simulation"]
+    (tmp_path / "a" / "folder.h5").mkdir()
+    found = catalogs.read(tmp_path / "a" / "*" / "*.h5")
+    assert found.simulation[[0, 20]].tolist() == ["r1-maps/0", "r2-maps/0"]
+    with pytest.raises(UserError, match="stands in"):
+        catalogs.read(tmp_path / "**" / "*.h5")
+    assert len(catalogs.read(tmp_path / "a" / "**" / "*.h5")) == 40
+
+
+def test_a_manifest_of_links_gives_the_ids_of_the_links(tmp_path):
+    (tmp_path / "links").mkdir()
+    for number in range(2):
+        with h5py.File(maps(tmp_path / f"store{number}.h5", 20, number), "a") as file:
+            del file["simulation"]
+        (tmp_path / "links" / f"{number}.h5").symlink_to(tmp_path / f"store{number}.h5")
+    done("inspect", tmp_path / "links" / "*.h5", "--manifest", tmp_path / "links.json")
+    one, other = catalogs.read(tmp_path / "links" / "*.h5"), catalogs.read(tmp_path / "links.json")
+    assert one.simulation.tolist() == other.simulation.tolist() and one.fingerprint == other.fingerprint
+
+
+def test_that_data_stay_on_disk_is_said(tmp_path, small):
+    sims = catalogs.read(maps(tmp_path / "maps.h5"), memory=60_000)
+    assert any("read from disk" in note and "--memory" in note for note in sims.notes)
+    assert not any("read from disk" in note for note in catalogs.read(tmp_path / "maps.h5").notes)
+
+
+def test_rows_are_validated_a_bounded_amount_at_a_time(monkeypatch):
+    monkeypatch.setattr(training, "NUMBERS_AT_ONCE", 600)
+    sizes = []
+
+    def terms(network, rows):
+        sizes.append(len(rows[0]))
+        return rows[0].mean((1, 2, 3))[:, None]
+
+    held = training.Held((torch.randn(20, 1, 10, 10),))
+    training.evaluate(torch.nn.Identity(), training.Loss(terms, lambda found: found.mean((1, 2))), held, 2)
+    assert sizes == [2 * 3] * 6 + [2 * 2]

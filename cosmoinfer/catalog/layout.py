@@ -30,8 +30,8 @@ class Layout:
 
     @property
     def size(self) -> int:
-        """Bytes of the data."""
-        return sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in self.data)
+        """Bytes of the data in memory, single precision at least."""
+        return sum(int(np.prod(one.shape)) * max(4, one.dtype.itemsize) for one in self.data)
 
     @property
     def own_ids(self) -> bool:

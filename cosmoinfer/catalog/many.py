@@ -2,6 +2,7 @@
 
 import glob
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from cosmoinfer.catalog import layout
 from cosmoinfer.catalog.layout import Layout
 from cosmoinfer.catalog.reading import Reading
 from cosmoinfer.catalog.rows import Catalog, File
-from cosmoinfer.catalog.suites import agree, one_after_another
+from cosmoinfer.catalog.suites import agree, one_after_another, told_apart
 from cosmoinfer.errors import UserError, listed
 
 COPIES = 3  # of the data that a training holds in memory: as they are, scaled, and on their way
@@ -26,13 +27,20 @@ def assemble(path: Path, reading: Reading, memory: int | None = None) -> Catalog
     found = _found(path)
     layouts = [layout.look(one, reading) for one in found.paths]
     given = memory or memories.budget()
-    streamed = COPIES * sum(one.size for one in layouts) > given
+    size = COPIES * sum(one.size for one in layouts)
+    streamed = size > given
     parts = [one.catalog(streamed) for one in layouts]
     for part, rows in zip(parts, found.rows, strict=bool(found.rows)):
         if len(part) != rows:
             raise UserError(f"{path}: says that {part.path} has {rows} rows, and it has {len(part)}")
     whole = parts[0] if found.paths == (path,) else _together(layouts, parts)
-    return replace(whole, path=path, memory=given, notes=(*whole.notes, *found.notes))
+    notes = (*whole.notes, *found.notes)
+    if streamed:
+        notes += (
+            f"data are read from disk while they train, as {size / 1e9:.3g}GB would be more than --memory allows "
+            f"({given / 1e9:.3g}GB); the ridge reference is fitted to as many rows as it allows",
+        )
+    return replace(whole, path=path, memory=given, notes=notes)
 
 
 def files(path: Path) -> tuple[Path, ...]:
@@ -75,7 +83,7 @@ def _found(path: Path) -> _Found:
 
 def _matching(path: Path) -> _Found:
     """The catalogs that match: what this tool writes beside them, models or posteriors, is none."""
-    every = [Path(one) for one in sorted(glob.glob(str(path)))]
+    every = [one for one in map(Path, sorted(glob.glob(str(path), recursive=True))) if one.is_file()]
     others = {one for one in every if storage.kind_of(one) not in (None, "catalog")}
     if len(others) == len(every):
         raise UserError(f"{path}: no {'catalog' if others else 'file'} matches")
@@ -102,8 +110,9 @@ def _listed_in(path: Path) -> _Found:
 
 def _together(layouts: Sequence[Layout], parts: Sequence[Catalog]) -> Catalog:
     agree(parts)
-    pairs = zip(layouts, parts, strict=True)
-    named = [replace(part, simulation=_ids(found, part.simulation)) for found, part in pairs]
+    stems = told_apart([found.path for found in layouts])
+    triples = zip(layouts, parts, stems, strict=True)
+    named = [replace(part, simulation=_ids(found, part.simulation, stem)) for found, part, stem in triples]
     owner: dict[str, Path] = {}
     for part in named:
         ids = set(part.simulation.tolist())
@@ -117,13 +126,13 @@ def _together(layouts: Sequence[Layout], parts: Sequence[Catalog]) -> Catalog:
     return one_after_another(named)
 
 
-def _ids(found: Layout, own: np.ndarray) -> np.ndarray:
+def _ids(found: Layout, own: np.ndarray, stem: str) -> np.ndarray:
     """``suite/id`` where the file says its suite; rows without ids are those of their file."""
     suite = storage.attribute(found.path, "suite")
-    prefix = "/".join(([suite] if suite else []) + ([] if found.own_ids else [found.path.stem]))
+    prefix = "/".join(([suite] if suite else []) + ([] if found.own_ids else [stem]))
     return np.array([f"{prefix}/{one}" for one in own.tolist()]) if prefix else own
 
 
 def _seen_from(folder: Path, path: Path) -> str:
-    there, here = path.resolve(), folder.resolve()
+    there, here = (Path(os.path.abspath(one)) for one in (path, folder))  # a link keeps its own name
     return str(there.relative_to(here)) if there.is_relative_to(here) else str(there)

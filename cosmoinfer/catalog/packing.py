@@ -6,25 +6,23 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.many import assemble
 from cosmoinfer.catalog.reading import Reading
 from cosmoinfer.catalog.rows import Catalog, Summary
-from cosmoinfer.errors import UserError
 
 CHUNK_BYTES = 1 << 20  # of a chunk, about
-STREAMED = 1  # byte of memory: nothing is held
+MOST_BESIDE = 1 << 26  # bytes of one dataset beside the data that are copied
 
 
-def repack(path: Path, reading: Reading, output: Path, meta: dict[str, Any], force: bool = False) -> Catalog:
-    """Write it, block by block; the rows, their order, their ids and so the fingerprint stay. Gives what was read."""
-    catalog = assemble(path, reading, STREAMED)
-    if any(output.exists() and output.samefile(one.path) for one in catalog.files):
-        raise UserError(f"{output}: is a file of the catalog that is read; name another output")
+def repack(catalog: Catalog, reading: Reading, output: Path, meta: dict[str, Any], force: bool = False) -> list[str]:
+    """Write it, block by block; the rows, their order, their ids and so the fingerprint stay.
+
+    What else its files hold is copied, rows after rows, unless it is large: gives the names of what is left out.
+    """
+    arrays, attributes, left_out = _beside(catalog, reading)
     names = _data_names(catalog)
-    attributes: dict[str, dict[str, Any]] = {
-        name: {"kind": one.kind, "periodic": one.periodic} for name, one in zip(names, catalog.summaries, strict=True)
-    }
-    arrays = _beside(catalog, reading)
+    known = storage.contents(catalog.first)
+    for name, one in zip(names, catalog.summaries, strict=True):
+        attributes[name] = known[one.name].attributes | {"kind": one.kind, "periodic": one.periodic}
     if catalog.theta is not None and catalog.parameters is not None and not catalog.classes:
         arrays["parameters"] = catalog.theta
         attributes["parameters"] = _declared(catalog)
@@ -41,7 +39,7 @@ def repack(path: Path, reading: Reading, output: Path, meta: dict[str, Any], for
     record = storage.Record("catalog", meta, arrays, attributes, of_file)
     streams = {name: _coming(one, len(catalog)) for name, one in zip(names, catalog.summaries, strict=True)}
     storage.write_streamed(output, record, streams, force)
-    return catalog
+    return left_out
 
 
 def _data_names(catalog: Catalog) -> list[str]:
@@ -65,13 +63,28 @@ def _declared(catalog: Catalog) -> dict[str, Any]:
     return known if catalog.declared >= set(catalog.parameters.names) else known | {"prior": None}
 
 
-def _beside(catalog: Catalog, reading: Reading) -> dict[str, np.ndarray]:
-    """What else the first file holds that is not a row each: coordinates of scale cuts, say."""
+def _beside(catalog: Catalog, reading: Reading) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]], list[str]]:
+    """What else the files hold, with its attributes; and what is too large to be held.
+
+    Something for each row (classes, weights) in every file is put together; the rest is that of the first file.
+    """
     taken = {reading.parameters.strip("/"), reading.simulation.strip("/"), "parameters", "simulation", "split", "meta"}
     taken |= {one.name for one in catalog.summaries}
-    found = {}
-    for name, one in storage.contents(catalog.first).items():
-        rows = one.shape[:1] == (catalog.files[0].rows,)
-        if name not in taken and one.shape and not rows and not name.startswith(("data/", "classes/")):
-            found[name] = storage.load(catalog.first, name)
-    return found
+    inside = [storage.contents(one.path) for one in catalog.files]
+    arrays, attributes, left_out = {}, {}, []
+    for name, one in inside[0].items():
+        holders = [file for file, there in zip(catalog.files, inside, strict=True) if name in there]
+        if name in taken or not one.shape:
+            continue
+        if len(holders) * int(np.prod(one.shape)) * one.dtype.itemsize > MOST_BESIDE:
+            left_out.append(name)
+            continue
+        found = [storage.load(file.path, name) for file in holders]
+        rows = len(holders) == len(inside) and all(
+            len(part) == file.rows for part, file in zip(found, holders, strict=True)
+        )
+        alike = len(found) > 1 and all(np.array_equal(found[0], other) for other in found[1:])
+        shared = alike and not name.startswith("classes/")  # a coordinate, as many features as rows
+        arrays[name] = np.concatenate(found) if rows and not shared else found[0]
+        attributes[name] = one.attributes
+    return arrays, attributes, left_out

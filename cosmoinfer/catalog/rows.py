@@ -14,7 +14,7 @@ from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
-NUMBERS = 1 << 25  # that are read at once when a whole summary is walked
+NUMBERS = 1 << 22  # that are read at once when a whole summary is walked
 NUMBERS_STREAMED = 1 << 21  # of a summary in its file, where memory is short
 
 
@@ -121,8 +121,8 @@ class Catalog:
         """Refuse what wants all data in memory at once."""
         if self.streamed:
             raise UserError(
-                f"{self.path}: {what} wants all data in memory, and they take more than --memory allows "
-                f"({self.memory / 1e9:.3g}GB)"
+                f"{self.path}: {what} wants all data in memory, and with room to work on them they take more than "
+                f"--memory allows ({self.memory / 1e9:.3g}GB)"
             )
 
     def held(self, rows: np.ndarray) -> "Catalog":

@@ -1,5 +1,6 @@
 """Suites of simulations side by side: what they must agree in, ids that tell them apart, and several as one catalog."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +14,25 @@ from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.errors import UserError, listed
 
 
-def suite_names(paths: Sequence[Path]) -> list[str]:
-    """What each file calls itself (attribute ``suite``), else its stem; with its folder where two are alike."""
-    names = [storage.attribute(path, "suite") or path.stem for path in paths]
-    if len(set(names)) < len(names):
-        alike = {name for name in names if names.count(name) > 1}
-        pairs = zip(names, paths, strict=True)
-        names = [f"{path.resolve().parent.name}-{path.stem}" if name in alike else name for name, path in pairs]
+def suite_names(catalogs: Sequence[Catalog], otherwise: Sequence[str]) -> list[str]:
+    """What the files of each call themselves (attribute ``suite``), or else; with their folder where two are alike."""
+    own = [{storage.attribute(file.path, "suite") for file in one.files} for one in catalogs]
+    said = [(found.pop() if len(found) == 1 else None) or name for found, name in zip(own, otherwise, strict=True)]
+    names = told_apart([one.path for one in catalogs], said)
     if len(set(names)) < len(names):
         raise UserError(f"two suites are called {listed({name for name in names if names.count(name) > 1})}")
     for name in names:
         if "/" in name:
             raise UserError(f"a suite is called {name!r}; expected a name without a slash, as ids are suite/id")
     return names
+
+
+def told_apart(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
+    """Names of files, by default their stems; of those that are alike, with the folder in front."""
+    names = list(names) or [path.stem for path in paths]
+    alike = {name for name, count in Counter(names).items() if count > 1}
+    pairs = zip(names, paths, strict=True)
+    return [f"{path.absolute().parent.name}-{path.stem}" if name in alike else name for name, path in pairs]
 
 
 def of_suite(name: str, catalog: Catalog) -> Catalog:

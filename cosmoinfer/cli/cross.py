@@ -106,7 +106,7 @@ class Plan:
 
 def _suites(paths: list[Path], splitting: SplitOptions, reading: ReadingOptions) -> tuple[dict[str, Suite], "Reading"]:
     """By name. Split together, so that a list of test simulations may name those of every suite."""
-    from cosmoinfer.catalog import suites
+    from cosmoinfer.catalog import many, suites
     from cosmoinfer.cli import inputs, train_flow
     from cosmoinfer.errors import UserError
 
@@ -116,7 +116,8 @@ def _suites(paths: list[Path], splitting: SplitOptions, reading: ReadingOptions)
     for sims, _ in read:
         train_flow.check(sims)
     suites.check_agreement([sims for sims, _ in read])
-    named = {name: suites.of_suite(name, sims) for name, (sims, _) in zip(suites.suite_names(paths), read, strict=True)}
+    names = suites.suite_names([sims for sims, _ in read], [many.name(path) for path in paths])
+    named = {name: suites.of_suite(name, sims) for name, (sims, _) in zip(names, read, strict=True)}
     parts = inputs.choose_split(suites.joined(list(named.values())), splitting)
     return {name: Suite(sims, _of(parts, sims)) for name, sims in named.items()}, read[0][1]
 

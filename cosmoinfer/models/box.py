@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
 NORMALISING_DRAWS = 10_000  # for the mass inside the box, but for
@@ -88,13 +88,14 @@ def row_by_row(
             kept.append(row)
         except TooLittleInside as short:
             if not skip_failed:
+                where = f"{catalog.path}: {catalog.told(np.array([row]))}"
                 raise UserError(
-                    f"{catalog.path}: row {catalog.index[row]}: {short}; the observation may be unlike the training "
+                    f"{where}: {short}; the observation may be unlike the training "
                     "data; --skip-failed leaves it out, a flow with --support probit cannot fail so"
                 ) from short
         listen(done, len(rows))
     if not kept:
-        raise UserError(f"{catalog.path}: no observation could be sampled (row {listed(catalog.index[rows])})")
+        raise UserError(f"{catalog.path}: no observation could be sampled ({catalog.told(rows)})")
     return np.array(kept), drawn
 
 

@@ -31,6 +31,8 @@ def feed(catalog: Catalog, rows: np.ndarray, known: Sequence[np.ndarray], data: 
     assert isinstance(values, Streamed)
     size = sum(one.nbytes for one in data(rows[:1]))
     window = max(1, catalog.memory // (WINDOWS * size))
+    if len(rows) <= window:
+        return Held(bench.tensors(*known, *data(rows)))
     return Stream(tuple(known), data, rows, values.blocks(rows), window, bench)
 
 
@@ -47,6 +49,10 @@ class Stream(Feed):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def numbers(self) -> int:
+        return sum(part[0].size for part in self._read(np.arange(1)))
 
     def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
         order = seeding.generator(self.bench.seed, "blocks", epoch).permutation(len(self.blocks))

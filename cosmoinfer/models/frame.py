@@ -280,14 +280,17 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
         fit_standardizer(blocks, summary.kind == "vector", transform)
         for summary, blocks in zip(catalog.summaries, observed(catalog, rows, noise), strict=True)
     ]
+    validation = split.rows(catalog.simulation, "validation")
+    both = np.sort(np.concatenate([rows, validation]))  # in one walk
+    hashes = catalog.hashes(both)
     frame = Frame(
         parameters,
         tuple(Input.of(summary, scale) for summary, scale in zip(catalog.summaries, standardizers, strict=True)),
         split,
         reading,
         catalog.fingerprint,
-        catalog.hashes(rows),
-        catalog.hashes(split.rows(catalog.simulation, "validation")),
+        hashes[np.searchsorted(both, rows)],
+        hashes[np.searchsorted(both, validation)],
         Ridge(np.zeros((0, len(parameters))), np.zeros(len(parameters))),
         noise,
         catalog.classes,

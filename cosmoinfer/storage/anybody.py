@@ -67,11 +67,13 @@ def load(path: Path, name: str) -> np.ndarray:
 class Stored:
     """One dataset of numbers that stays in its file, read by ranges of rows.
 
-    The file is opened when it is first read, once a process; a fork or an unpickled copy opens its own.
+    The file is opened when it is first read, once a process; a fork or an unpickled copy opens its own. A file that
+    was replaced or written to since is another one, and not read on.
     """
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
+        self.identity = _identity(existing(path))
         with opened(path) as file:
             found = file[name]
             self.shape, self.dtype, self.chunks = tuple(found.shape), found.dtype, found.chunks
@@ -103,10 +105,18 @@ class Stored:
         return rows if rows * row <= MOST_CHUNKS * size else max(1, size // row)  # chunks that run across all rows
 
     def _dataset(self) -> h5py.Dataset:
-        return _kept_open(os.getpid(), existing(self.path))[self.name]
+        return _kept_open(os.getpid(), self.path, self.identity)[self.name]
 
 
 @functools.lru_cache(maxsize=32)
-def _kept_open(process: int, path: Path) -> h5py.File:
+def _kept_open(process: int, path: Path, identity: tuple[int, ...]) -> h5py.File:
     """A file of the last few that were read, in this process; those that are let go are closed."""
+    if _identity(existing(path)) != identity:
+        raise UserError(f"{path}: has changed since it was first looked at")
     return h5py.File(path, "r")
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """Of the file that now bears this name: inode, bytes, and when it was last written."""
+    told = path.stat()
+    return told.st_ino, told.st_size, told.st_mtime_ns

@@ -15,6 +15,8 @@ from cosmoinfer.errors import UserError
 def opened(path: Path | str) -> Iterator[h5py.File]:
     try:
         file = h5py.File(existing(path), "r")
+    except BlockingIOError as error:
+        raise UserError(f"{path}: another process has it open to write; try again when it is done") from error
     except OSError as error:
         raise UserError(f"{path}: is no HDF5 file, or a truncated one ({reason(error)})") from error
     with file:
@@ -51,7 +53,12 @@ def array_of(path: Path, dataset: h5py.Dataset) -> np.ndarray:
 
 def check_parts(path: Path, dataset: h5py.Dataset) -> None:
     """Where a part of a virtual dataset is missing, HDF5 reads zeros; here that is an error."""
+    mapped, counted = 0, True
     for source in dataset.virtual_sources():
+        if "%b" in source.file_name:  # as many files as there are: how many rows there are follows from them
+            counted = False
+            continue
+        mapped += source.vspace.get_select_npoints()
         part = path
         if source.file_name != ".":
             beside = (path.parent / source.file_name, path.resolve().parent / source.file_name)
@@ -62,8 +69,20 @@ def check_parts(path: Path, dataset: h5py.Dataset) -> None:
             there = file.get(source.dset_name)
             if not isinstance(there, h5py.Dataset):
                 raise UserError(f"{path}: {dataset.name} wants a part that is missing: {part} {source.dset_name}")
+            if _too_short(source, there):
+                raise UserError(f"{path}: {dataset.name} wants more of {part} {source.dset_name} than {there.shape}")
             if there.is_virtual:
                 check_parts(part, there)
+    if counted and mapped < dataset.size:
+        raise UserError(f"{path}: {dataset.name} has no part for {dataset.size - mapped} of its {dataset.size} numbers")
+
+
+def _too_short(source: Any, there: h5py.Dataset) -> bool:
+    """Whether a dataset has less than a virtual one takes from it."""
+    if source.src_space.get_select_type() != h5py.h5s.SEL_HYPERSLABS:  # all of it
+        return bool(there.size < source.vspace.get_select_npoints())
+    last = source.src_space.get_select_bounds()[1]
+    return len(last) != there.ndim or any(end >= size for end, size in zip(last, there.shape, strict=True))
 
 
 def value_of(value: Any) -> Any:
