@@ -11,7 +11,7 @@ import pytest
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import Record
+from cosmoinfer.storage import Record, ours
 
 VALUES = np.arange(3000.0).reshape(1000, 3)
 RECORD = Record("posterior", {"version": "1", "settings": {"seed": 1}}, {"x": VALUES})
@@ -102,6 +102,17 @@ def test_a_file_says_its_kind_and_format(path):
         assert (file.attrs["kind"], file.attrs["format"]) == ("posterior", storage.FORMATS["posterior"])
         assert file["x"].fletcher32
     assert storage.kind_of(path) == "posterior"
+
+
+def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
+    storage.write(path, RECORD)
+    monkeypatch.setattr(ours, "MOST_IN_MEMORY", 10)
+    monkeypatch.setattr(ours, "_image", None)
+    storage.write(path.with_name("large.h5"), RECORD)
+    one, other = storage.read(path), storage.read(path.with_name("large.h5"))
+    assert one.meta == other.meta and one.attributes == other.attributes
+    for name, value in one.arrays.items():
+        np.testing.assert_array_equal(value, other.arrays[name])
 
 
 def test_a_file_has_the_permissions_of_any_new_file(path):

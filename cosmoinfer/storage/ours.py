@@ -30,6 +30,9 @@ FORMATS = {
 }  # kind: newest format we write and read
 
 
+MOST_IN_MEMORY = 1 << 28  # bytes of a file whose image is made in memory before it is written
+
+
 @dataclass(frozen=True)
 class Record:
     """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays and of the file."""
@@ -43,6 +46,9 @@ class Record:
 
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
+    if _size(record) > MOST_IN_MEMORY:
+        write_streamed(path, record, {}, force)
+        return
     refuse_existing(path, record.kind, force)
     image = _image(record)
     with whole_or_absent(path) as scratch:
@@ -128,9 +134,9 @@ def digest(path: Path) -> str:
 
 
 def write_streamed(path: Path, record: Record, streams: Mapping[str, "Coming"], force: bool = False) -> None:
-    """A record, and datasets beside it that come block by block."""
+    """A record, and datasets beside it that come block by block; straight to disk, if that has room for them."""
     refuse_existing(path, record.kind, force)
-    size = sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values())
+    size = _size(record) + sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values())
     if (free := shutil.disk_usage(path.parent).free) < 1.01 * size:
         raise UserError(f"{path}: wants {size / 1e9:.3g}GB, and {free / 1e9:.3g}GB are free")
     with whole_or_absent(path) as scratch, h5py.File(scratch, "w") as file:
@@ -156,6 +162,10 @@ class Coming:
         for block in self.blocks:
             dataset[done : done + len(block)] = block
             done += len(block)
+
+
+def _size(record: Record) -> int:
+    return sum(np.asarray(value).nbytes for value in record.arrays.values())
 
 
 def _image(record: Record) -> bytes:
