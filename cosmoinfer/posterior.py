@@ -116,7 +116,7 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
     for name in _ARRAYS:
         value = getattr(posterior, name)
         if value is not None:
-            arrays[name] = value.astype(np.float64)
+            arrays[name] = np.asarray(value, np.float64)  # draws may fill half of the memory: no copy
     for name in _NUMBERS:
         if getattr(posterior, name) is not None:
             arrays[name] = np.array(float(getattr(posterior, name)))

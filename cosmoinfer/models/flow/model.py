@@ -117,8 +117,8 @@ class FlowModel:
             catalog.simulation[kept],
             self.frame.parts(catalog, kept),
             None if catalog.theta is None else catalog.theta[kept],
-            np.stack([one.samples for one in drawn]),
-            np.stack([one.log_prob for one in drawn]),
+            _stacked([one.samples for one in drawn]),
+            _stacked([one.log_prob for one in drawn]),
             None if catalog.theta is None else self._at_truths(catalog.theta[kept], drawn),
             self._references(catalog, kept),
             log_norm_error=None if self.support.exact else np.array([one.error for one in drawn]),
@@ -228,3 +228,8 @@ class FlowModel:
         recalibration = Recalibration.from_arrays(arrays)
         stacks = read_stacks(arrays, build_flow)
         return cls(frame, support, stacks, arrays["mixture"], **embedded, recalibration=recalibration)
+
+
+def _stacked(rows: list[np.ndarray]) -> np.ndarray:
+    """(n, ...) of n rows; a single one, which may have millions of draws, is not copied."""
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
