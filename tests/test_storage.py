@@ -369,3 +369,42 @@ def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
     virtual(path.with_name("two.h5"), "three.h5")
     with pytest.raises(UserError, match=r"two.h5: /x wants a part that is missing: three.h5"):
         storage.load(path, "x")
+
+
+# ------------------------------------------------------------------------------------------ rows that stay in a file
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f2", "<i8"])
+@pytest.mark.parametrize("how", ["plain", "user block", "elsewhere", "unwritten", "chunks", "gzip", "compact"])
+def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
+    values, path = np.arange(60).reshape(10, 3, 2).astype(dtype), tmp_path / "file.h5"
+    given = {
+        "elsewhere": {"external": [(tmp_path / "raw.bin", 0, values.nbytes)]},
+        "unwritten": {"fillvalue": 7},
+        "chunks": {"chunks": (4, 3, 1)},
+        "gzip": {"chunks": (3, 3, 2), "compression": "gzip"},
+    }.get(how, {})
+    with h5py.File(path, "w", userblock_size=512 if how == "user block" else 0) as file:
+        file["before"] = np.arange(7)
+        if how == "compact":
+            creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            creation.set_layout(h5py.h5d.COMPACT)
+            space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
+            h5py.h5d.create(file.id, b"x", kind, space, creation)
+        else:
+            file.create_dataset("x", values.shape, dtype, **given)
+        if how != "unwritten":
+            file["x"][:] = values
+        expected = file["x"][()]
+    stored = storage.Stored(path, "x")
+    np.testing.assert_array_equal(stored.read(2, 7), expected[2:7])
+    into = np.zeros((4, 1, 3, 2), stored.dtype)  # with an axis of one channel
+    stored.read_into(into, 6, 10)
+    np.testing.assert_array_equal(into[:, 0], expected[6:])
+
+
+def test_a_file_that_ends_before_its_rows_do_is_damaged(tmp_path):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["x"] = np.ones((100, 50))
+    stored = storage.Stored(tmp_path / "file.h5", "x")
+    stored.offset = (tmp_path / "file.h5").stat().st_size - 30_000
+    with pytest.raises(UserError, match=r"/x is damaged \(the file ends before its data do"):
+        stored.read(50, 100)

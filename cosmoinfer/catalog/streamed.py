@@ -85,9 +85,15 @@ class Streamed:
     def _block_of(self, rows: np.ndarray) -> np.ndarray:
         """The number of the block in which each row lies, (n,), counted over all parts."""
         part = np.searchsorted(self._ends, rows, side="right")
-        steps = np.array([one.whole_chunks(BLOCK_BYTES) for one in self.parts])
-        before = np.cumsum([0, *(-(-len(one) // int(step)) for one, step in zip(self.parts, steps, strict=True))])
+        steps, before = self._steps
         return before[part] + (rows - self._starts[part]) // steps[part]
+
+    @cached_property
+    def _steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each part: rows a block, and blocks before it."""
+        steps = [one.whole_chunks(BLOCK_BYTES) for one in self.parts]
+        blocks = [-(-len(one) // step) for one, step in zip(self.parts, steps, strict=True)]
+        return np.array(steps), np.cumsum([0, *blocks])
 
     @cached_property
     def _ends(self) -> np.ndarray:
