@@ -373,16 +373,37 @@ def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
 
 # ------------------------------------------------------------------------------------------ rows that stay in a file
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f2", "<i8"])
-@pytest.mark.parametrize("how", ["plain", "user block", "elsewhere", "unwritten", "chunks", "gzip", "compact"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "plain",
+        "user block",
+        "elsewhere",
+        "unwritten",
+        "compact",
+        "gzip",
+        "chunks",
+        "cut chunks",
+        "some chunks",
+        "checksums",
+        "chunks and user block",
+        "chunks in other order",
+    ],
+)
 def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
     values, path = np.arange(60).reshape(10, 3, 2).astype(dtype), tmp_path / "file.h5"
     given = {
+        "chunks in other order": {"chunks": (2, 3, 2)},
         "elsewhere": {"external": [(tmp_path / "raw.bin", 0, values.nbytes)]},
         "unwritten": {"fillvalue": 7},
-        "chunks": {"chunks": (4, 3, 1)},
+        "chunks": {"chunks": (4, 3, 2)},
+        "cut chunks": {"chunks": (4, 3, 1)},
+        "chunks and user block": {"chunks": (4, 3, 2)},
+        "some chunks": {"chunks": (4, 3, 2), "fillvalue": 7},
+        "checksums": {"chunks": (4, 3, 2), "fletcher32": True},
         "gzip": {"chunks": (3, 3, 2), "compression": "gzip"},
     }.get(how, {})
-    with h5py.File(path, "w", userblock_size=512 if how == "user block" else 0) as file:
+    with h5py.File(path, "w", userblock_size=512 if "user block" in how else 0) as file:
         file["before"] = np.arange(7)
         if how == "compact":
             creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -391,7 +412,11 @@ def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
             h5py.h5d.create(file.id, b"x", kind, space, creation)
         else:
             file.create_dataset("x", values.shape, dtype, **given)
-        if how != "unwritten":
+        if how == "chunks in other order":
+            file["x"][8:], file["x"][4:8], file["x"][:4] = values[8:], values[4:8], values[:4]
+        elif how == "some chunks":
+            file["x"][:4] = values[:4]
+        elif how != "unwritten":
             file["x"][:] = values
         expected = file["x"][()]
     stored = storage.Stored(path, "x")
@@ -405,6 +430,6 @@ def test_a_file_that_ends_before_its_rows_do_is_damaged(tmp_path):
     with h5py.File(tmp_path / "file.h5", "w") as file:
         file["x"] = np.ones((100, 50))
     stored = storage.Stored(tmp_path / "file.h5", "x")
-    stored.offset = (tmp_path / "file.h5").stat().st_size - 30_000
+    stored._places = np.array([(tmp_path / "file.h5").stat().st_size - 30_000])
     with pytest.raises(UserError, match=r"/x is damaged \(the file ends before its data do"):
         stored.read(50, 100)

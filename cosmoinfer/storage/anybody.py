@@ -1,8 +1,9 @@
 """Anybody's HDF5 files: what a file holds, and its datasets, whole or by ranges of rows."""
 
-import functools
+import io
 import os
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ class Stored:
     """One dataset of numbers that stays in its file, read by ranges of rows.
 
     The file is opened when it is first read, once a process; a fork or an unpickled copy opens its own. A file that
-    was replaced or written to since is another one, and not read on. What lies in one piece, as it is in memory, is
-    read past HDF5, in half the time.
+    was replaced or written to since is another one, and not read on. Whole rows that lie as they are in memory, in one
+    piece or in chunks, are read past HDF5, in half the time.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -80,10 +81,6 @@ class Stored:
             self.shape, self.dtype, self.chunks = tuple(found.shape), found.dtype, found.chunks
             if found.is_virtual:
                 check_parts(path, found)
-            elsewhere = found.is_virtual or found.external
-            self.offset = (
-                None if elsewhere or found.chunks else found.id.get_offset()
-            )  # None before anything is written
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -96,15 +93,56 @@ class Stored:
 
     def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
         """The same without a copy, into as many rows of an array."""
-        file = _kept_open(os.getpid(), self.path, self.identity)
+        known = os.getpid(), self.path, self.identity
         try:
-            if self.offset is not None and rows.dtype == self.dtype and rows.flags.c_contiguous:
-                size = self.dtype.itemsize * int(np.prod(self.shape[1:]))
-                _fill(rows.reshape(-1).view(np.uint8).data, file.id.get_vfd_handle(), self.offset + start * size)
+            if len(self._places) and rows.dtype == self.dtype and rows.flags.c_contiguous:
+                self._straight(rows.reshape(-1).view(np.uint8).data, _kept_bytes(*known).fileno(), start, stop)
             else:
+                file = _kept_open(*known)
                 file[self.name].read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
         except OSError as error:
             raise UserError(f"{self.path}: /{self.name} is damaged ({reason(error)})") from error
+
+    def _straight(self, buffer: memoryview, descriptor: int, start: int, stop: int) -> None:
+        """Piece by piece; chunks that lie one after the other are one."""
+        row, step = self.dtype.itemsize * int(np.prod(self.shape[1:])), self._step
+        done = start
+        while done < stop:
+            first = last = done // step
+            while (last + 1) * step < stop and self._places[last + 1] == self._places[last] + step * row:
+                last += 1
+            end = min(stop, (last + 1) * step)
+            place = int(self._places[first]) + (done - first * step) * row
+            _fill(buffer[(done - start) * row : (end - start) * row], descriptor, place)
+            done = end
+
+    @property
+    def _step(self) -> int:
+        """Rows that lie in one piece."""
+        return self.chunks[0] if self.chunks else max(1, len(self))
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """Where each piece begins in the file, in bytes; none where HDF5 has to be asked."""
+        with opened(self.path) as file:
+            return self._told_places(file[self.name], file.userblock_size)
+
+    def _told_places(self, found: h5py.Dataset, before: int) -> np.ndarray:
+        none = np.zeros(0, np.int64)
+        if found.is_virtual or found.external:
+            return none
+        if found.chunks is None:
+            offset = found.id.get_offset()  # None before anything is written, or inside of the header
+            return none if offset is None else np.array([offset])
+        if found.chunks[1:] != found.shape[1:] or found.id.get_create_plist().get_nfilters() or before:
+            return none
+        places = np.full(-(-len(self) // self._step), -1)
+
+        def note(chunk: Any) -> None:
+            places[chunk.chunk_offset[0] // self._step] = chunk.byte_offset
+
+        found.id.chunk_iter(note)
+        return none if (places < 0).any() else places
 
     def whole_chunks(self, size: int) -> int:
         """Rows that make about so many bytes, and whole chunks of the file."""
@@ -114,12 +152,23 @@ class Stored:
         return rows if rows * row <= MOST_CHUNKS * size else max(1, size // row)  # chunks that run across all rows
 
 
-@functools.lru_cache(maxsize=32)
+@lru_cache(maxsize=32)
 def _kept_open(process: int, path: Path, identity: tuple[int, ...]) -> h5py.File:
     """A file of the last few that were read, in this process; those that are let go are closed."""
+    _check_same(path, identity)
+    return h5py.File(path, "r")
+
+
+@lru_cache(maxsize=32)
+def _kept_bytes(process: int, path: Path, identity: tuple[int, ...]) -> io.FileIO:
+    """The same past HDF5."""
+    _check_same(path, identity)
+    return io.FileIO(path)
+
+
+def _check_same(path: Path, identity: tuple[int, ...]) -> None:
     if _identity(existing(path)) != identity:
         raise UserError(f"{path}: has changed since it was first looked at")
-    return h5py.File(path, "r")
 
 
 def _fill(buffer: memoryview, descriptor: int, place: int) -> None:

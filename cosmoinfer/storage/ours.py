@@ -30,7 +30,7 @@ FORMATS = {
 }  # kind: newest format we write and read
 
 
-MOST_IN_MEMORY = 1 << 28  # bytes of a file whose image is made in memory before it is written
+MOST_IN_MEMORY = 1 << 26  # bytes of a file whose image is made in memory before it is written
 
 
 @dataclass(frozen=True)

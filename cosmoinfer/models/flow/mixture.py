@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy import special
 
-from cosmoinfer.models.box import Inside, Proposed, draw_inside
+from cosmoinfer.models.box import LARGEST, Inside, Proposed, draw_inside
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.recalibration import PROPOSING, log_mass
 from cosmoinfer.models.stack import Stack
@@ -43,8 +43,11 @@ class Mixture:
 
         Outside the box -inf.
         """
-        squares, log_dets = self.noise(theta, contexts)
-        return np.where(self.support.parameters.inside(theta), self.tempered(squares, log_dets), -np.inf)
+        found = np.empty(len(theta))
+        for some in _parts(len(theta)):
+            given = [one if one.shape[1] == 1 else one[:, some] for one in contexts]
+            found[some] = self.tempered(*self.noise(theta[some], given))
+        return np.where(self.support.parameters.inside(theta), found, -np.inf)
 
     def noise(self, theta: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
         """Of every member, the noise of theta (n, P) squared and summed, and log |det| of the way there: (M, n) each.
@@ -84,10 +87,15 @@ class Mixture:
             theta = self.support.inverse(z)
             return Proposed(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
 
-        if self.support.exact:
-            found = propose(draws)
-            return Inside(found.theta, 0.0, 0.0, found.log_prob)
-        return draw_inside(propose, self.support.parameters, draws)
+        if not self.support.exact:
+            return draw_inside(propose, self.support.parameters, draws)
+        theta, log_prob = np.empty((draws, len(self.support.parameters))), np.empty(draws)
+        for some in _parts(draws):
+            found = propose(some.stop - some.start)
+            theta[some] = found.theta
+            if found.log_prob is not None:
+                log_prob[some] = found.log_prob
+        return Inside(theta, 0.0, 0.0, log_prob if len(self.weights) == 1 else None)
 
     def mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
         """The share inside the box, of one observation; at least half a draw, so that a comparison stays finite."""
@@ -137,3 +145,8 @@ class Mixture:
         if len(self.weights) == 1:
             return np.concatenate(parts), np.concatenate(log_probs)
         return generator.permutation(np.concatenate(parts)), None
+
+
+def _parts(count: int) -> list[slice]:
+    """So many draws, a part at a time: what is made on the way to them would take ten times their memory."""
+    return [slice(start, min(start + LARGEST, count)) for start in range(0, count, LARGEST)]
