@@ -13,7 +13,7 @@ from tests.benchmarks.speed.problem import BOX, SPECTRA, Problem, make
 from tests.benchmarks.speed.report import Report, Table, Task
 
 MARKS = {"sbi-nsf": 2.0, "sbi-maf": 2.0, "lampe-nsf": 1.3, "lampe-maf": 1.2}  # times faster, CPU
-NORMALISING = 1  # draw of a peer a held row: its mass in the box is not asked for
+NORMALISING = 200  # draws of a peer a held row: its mass in the box is not asked for
 COLUMNS = [
     "",
     "ours",
