@@ -39,10 +39,6 @@ class Layout:
         name = self.reading.simulation.strip("/") or "simulation"
         return not self.reading.rows_per_simulation and name in self.contents
 
-    def catalog(self, streamed: bool = False) -> Catalog:
-        """What the file says, shapes checked, values not yet: what an audit looks at. streamed: data stay in it."""
-        return _assembled(self, streamed)
-
 
 def look(path: Path, reading: Reading) -> Layout:
     """What stands where, told without reading any of it."""
@@ -50,7 +46,8 @@ def look(path: Path, reading: Reading) -> Layout:
     return Layout(path, reading, contents, tuple(contents[name] for name in _data(path, contents, reading)))
 
 
-def _assembled(found: Layout, streamed: bool) -> Catalog:
+def assemble(found: Layout, streamed: bool) -> Catalog:
+    """What the file says, shapes checked, values not yet: what an audit looks at. streamed: data stay in it."""
     path, reading, contents = found.path, found.reading, found.contents
     notes: list[str] = []
     summaries = tuple(_summary(path, one, reading, notes, streamed) for one in found.data)

@@ -29,7 +29,7 @@ def assemble(path: Path, reading: Reading, memory: int | None = None) -> Catalog
     given = memory or memories.budget()
     size = COPIES * sum(one.size for one in layouts)
     streamed = size > given
-    parts = [one.catalog(streamed) for one in layouts]
+    parts = [layout.assemble(one, streamed) for one in layouts]
     for part, rows in zip(parts, found.rows, strict=bool(found.rows)):
         if len(part) != rows:
             raise UserError(f"{path}: says that {part.path} has {rows} rows, and it has {len(part)}")
@@ -43,9 +43,14 @@ def assemble(path: Path, reading: Reading, memory: int | None = None) -> Catalog
     return replace(whole, path=path, memory=given, notes=notes)
 
 
-def files(path: Path) -> tuple[Path, ...]:
-    """The files of a catalog, in the order of their rows."""
-    return _found(path).paths
+def first(path: Path) -> Path:
+    """The first file of a catalog, no other being opened: what tells its kind."""
+    if path.suffix == ".json":
+        return _listed_in(path).paths[0]
+    if not is_pattern(path):
+        return path
+    found = next((one for one in _every(path) if _is_catalog(one)), None)
+    return found or _matching(path).paths[0]  # which says that there is none
 
 
 def is_pattern(path: Path) -> bool:
@@ -83,12 +88,20 @@ def _found(path: Path) -> _Found:
 
 def _matching(path: Path) -> _Found:
     """The catalogs that match: what this tool writes beside them, models or posteriors, is none."""
-    every = [one for one in map(Path, sorted(glob.glob(str(path), recursive=True))) if one.is_file()]
-    others = {one for one in every if storage.kind_of(one) not in (None, "catalog")}
+    every = _every(path)
+    others = {one for one in every if not _is_catalog(one)}
     if len(others) == len(every):
         raise UserError(f"{path}: no {'catalog' if others else 'file'} matches")
     notes = (f"left out, being no catalogs: {listed(sorted(one.name for one in others))}",) if others else ()
     return _Found(tuple(one for one in every if one not in others), notes=notes)
+
+
+def _every(pattern: Path) -> list[Path]:
+    return [one for one in map(Path, sorted(glob.glob(str(pattern), recursive=True))) if one.is_file()]
+
+
+def _is_catalog(path: Path) -> bool:
+    return storage.kind_of(path) in (None, "catalog")
 
 
 def _listed_in(path: Path) -> _Found:

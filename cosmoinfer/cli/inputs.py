@@ -31,7 +31,7 @@ def read_catalog(path: Path, options: ReadingOptions) -> tuple[Catalog, Reading]
 
 def read_for(frame: Frame, path: Path, options: ReadingOptions) -> Catalog:
     """A catalog for a model: read as the model's own was, unless the options say otherwise; then checked."""
-    generated = storage.command_of(many.files(path)[0]) == "generate"  # in our layout, and cut already
+    generated = storage.command_of(many.first(path)) == "generate"  # in our layout, and cut already
     own = Reading() if generated else frame.reading
     sims = catalog.read(path, as_read_by(own, Reading(**options.given())), memory_of(options))
     frame.check(sims)

@@ -35,7 +35,7 @@ def inspect(
     from cosmoinfer.errors import UserError
 
     terminal = Terminal(say.json, say.quiet)
-    kind = storage.kind_of(many.files(file)[0])
+    kind = storage.kind_of(many.first(file))
     if kind in (None, "catalog"):
         parts = _catalog(terminal, file, reading, audit)
         if manifest is not None:

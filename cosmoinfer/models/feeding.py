@@ -7,6 +7,7 @@ is read while the last one trains. The same seed gives the same rows in the same
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -50,7 +51,7 @@ class Stream(Feed):
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
+    @cached_property
     def numbers(self) -> int:
         return sum(part[0].size for part in self._read(np.arange(1)))
 
