@@ -1,5 +1,6 @@
 """Posterior draws of many observations, with what is needed to judge them. Needs no torch."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,19 @@ from cosmoinfer import storage
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
+Draws = np.ndarray | storage.Filed  # (n, S, ...)
+Place = Callable[[str, tuple[int, ...]], Any]  # name and shape -> room for so many float64, written and read by rows
+PIECE = 100_000  # draws of a row, that are changed at once where they lie
+BLOCK = 4_000_000  # numbers of (rows, S, P) worked on at once
+
 
 @dataclass(frozen=True)
 class Posterior:
     """n observations, S draws, P parameters; everything in the units of the catalog, natural logarithms.
 
     index, simulation, split: (n,), row number, simulation id and part (0 train, 1 validation, 2 test, 255 neither).
-    truth: (n, P), where known. samples: (n, S, P) with log_prob (n, S): absent for a model that gives points only.
+    truth: (n, P), where known. samples: (n, S, P) with log_prob (n, S): absent for a model that gives points only, and
+    left in their file where they are too large for memory.
     log_prob_truth: (n,). reference: (n, P), a ridge estimate of theta, for TARP. mean, std: (n, P), where the model
     knows them exactly. log_norm_error: (n,), standard error of log Z where a density was renormalised over the box.
     probabilities: (n, C), of the C classes of a classifier, whose only "parameter" is the number of the class.
@@ -35,8 +42,8 @@ class Posterior:
     simulation: np.ndarray
     split: np.ndarray
     truth: np.ndarray | None = None
-    samples: np.ndarray | None = None
-    log_prob: np.ndarray | None = None
+    samples: Draws | None = None
+    log_prob: Draws | None = None
     log_prob_truth: np.ndarray | None = None
     reference: np.ndarray | None = None
     mean: np.ndarray | None = None
@@ -65,7 +72,7 @@ class Posterior:
         """These observations only: keep is (n,) bool, or positions. What was said of all of them as a set is gone."""
         arrays = ("index", "simulation", "split", "truth", *_ARRAYS)
         found = {name: getattr(self, name) for name in arrays}
-        taken = {name: value[keep] for name, value in found.items() if value is not None}
+        taken: dict[str, Any] = {name: _of_rows(one, keep) for name, one in found.items() if one is not None}
         return replace(self, **taken, ood_set_p=self.ood_set_p if len(taken["index"]) == len(self) else None)
 
     @property
@@ -73,14 +80,69 @@ class Posterior:
         """The exact mean where the model knows it, else that of the draws, (n, P)."""
         if self.mean is not None:
             return self.mean
-        return None if self.samples is None else self.samples.mean(axis=1)
+        return None if self.samples is None else by_blocks(self.samples, lambda draws: draws.mean(axis=1))
 
     @property
     def best_std(self) -> np.ndarray | None:
         """The exact standard deviation where the model knows it, else that of the draws, (n, P)."""
         if self.std is not None:
             return self.std
-        return None if self.samples is None else self.samples.std(axis=1, ddof=1)
+        return None if self.samples is None else by_blocks(self.samples, lambda draws: draws.std(axis=1, ddof=1))
+
+
+def blocks(draws: Draws) -> Iterator[slice]:
+    """Rows that are worked on together, so that all of them need not be in memory."""
+    size = max(1, BLOCK // max(1, int(np.prod(draws.shape[1:]))))
+    return (slice(start, min(start + size, len(draws))) for start in range(0, max(1, len(draws)), size))
+
+
+def by_blocks(draws: Draws, tell: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What is told of the draws (k, S, ...) of some rows, (k, ...), of all of them."""
+    return np.concatenate([tell(draws[rows]) for rows in blocks(draws)])
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where draws (n, S, P) and their log_prob (n, S) go as they come, row by row, and of a row piece by piece."""
+
+    samples: Any
+    log_prob: Any
+
+    @classmethod
+    def at(cls, place: Place, rows: int, draws: int, parameters: int) -> "Room":
+        return cls(place("samples", (rows, draws, parameters)), place("log_prob", (rows, draws)))
+
+    def put(self, row: int, first: int, samples: np.ndarray, log_prob: np.ndarray) -> None:
+        """Draws (k, P) of a row, from its ``first`` on."""
+        some = slice(first, first + len(samples))
+        self.samples[row, some], self.log_prob[row, some] = samples, log_prob
+
+    def renormalise(self, row: int, log_mass: float) -> None:
+        """log q of a row less the log of its mass inside the box."""
+        draws = self.log_prob.shape[1]
+        for some in (slice(start, start + PIECE) for start in range(0, draws if log_mass else 0, PIECE)):
+            self.log_prob[row, some] -= log_mass
+
+    def filled(self, rows: int) -> dict[str, Any]:
+        """The draws of as many rows, by field of ``Posterior``."""
+        return {"samples": _cut(self.samples, rows), "log_prob": _cut(self.log_prob, rows)}
+
+
+def in_memory(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The place of what is not on its way to a file."""
+    return np.empty(shape)
+
+
+def _cut(filled: Any, rows: int) -> Any:
+    """The first rows, in memory or in the file."""
+    if isinstance(filled, np.ndarray):
+        return filled[:rows]
+    filled.resize(rows, axis=0)
+    return filled
+
+
+def _of_rows(value: Draws, keep: np.ndarray) -> Draws:
+    return value.take(keep) if isinstance(value, storage.Filed) else value[keep]
 
 
 _ARRAYS = (
@@ -102,6 +164,24 @@ ROUNDING = 1e-4  # by which probabilities computed in float32 may miss a sum of 
 
 
 def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = False) -> None:
+    storage.write(path, _record(posterior, meta), force)
+
+
+def write_drawn(path: Path, draw: Callable[[Place], Posterior], meta: dict[str, Any], force: bool = False) -> Posterior:
+    """What is drawn, its draws on disk as they come where they are many: memory does not grow with them."""
+    with storage.unfinished(path, "posterior", force) as file:
+        drawn = draw(file.place)
+        placed: dict[str, Any] = {name: None for name in ("samples", "log_prob") if not _held(getattr(drawn, name))}
+        file.finish(_record(replace(drawn, **placed), meta))
+    return read(path, leave_large=True) if placed else drawn
+
+
+def _held(value: Any) -> bool:
+    """Whether it is in memory, if it is at all."""
+    return value is None or isinstance(value, np.ndarray)
+
+
+def _record(posterior: Posterior, meta: dict[str, Any]) -> storage.Record:
     arrays = {
         "index": posterior.index.astype(np.int64),
         "simulation": posterior.simulation,
@@ -122,18 +202,20 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
             arrays[name] = np.array(float(getattr(posterior, name)))
     if posterior.probabilities is not None:
         attributes["probabilities"] = {"names": posterior.classes}
-    storage.write(path, storage.Record("posterior", meta, arrays, attributes), force)
+    return storage.Record("posterior", meta, arrays, attributes)
 
 
-def read(path: Path | str) -> Posterior:
-    record = storage.read(path, "posterior")
+def read(path: Path | str, leave_large: bool = False) -> Posterior:
+    """leave_large: draws that are too large for memory stay in the file, and are read row by row."""
+    record = storage.read(path, "posterior", leave_large=leave_large)
+    large: dict[str, Any] = record.arrays | record.filed
     return Posterior(
         Parameters.from_attributes(record.attributes["names"]),
         record.arrays["index"],
         record.arrays["simulation"].astype(str),
         record.arrays["split"],
         record.arrays.get("parameters"),
-        **{name: record.arrays.get(name) for name in _ARRAYS},  # type: ignore[arg-type]
+        **{name: large.get(name) for name in _ARRAYS},
         **{name: float(record.arrays[name]) for name in _NUMBERS if name in record.arrays},  # type: ignore[arg-type]
         classes=tuple(record.attributes.get("probabilities", {}).get("names", ())),
         reweighted=bool(record.attributes["names"].get("reweighted", False)),

@@ -217,7 +217,7 @@ def _draws(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
     if posterior.samples is None or posterior.log_prob is None:
         what = "probabilities of classes" if posterior.probabilities is not None else "points and no draws"
         raise UserError(f"the posterior holds {what}; expected one of a flow, or of a regressor with widths")
-    return posterior.samples, posterior.log_prob
+    return np.asarray(posterior.samples), np.asarray(posterior.log_prob)
 
 
 # ------------------------------------------------------------------------------------------- derived parameters

@@ -14,6 +14,7 @@ from cosmoinfer.catalog import Catalog, Reading, Summary
 from cosmoinfer.history import History
 from cosmoinfer.models import FlowModel, RegressorModel
 from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.box import Mass
 from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
 from cosmoinfer.models.frame import Frame, fit_frame
 from cosmoinfer.models.noise import Noise
@@ -149,8 +150,13 @@ def sampled(model, sims: Catalog, rows=(0,), draws: int = 1000, seed: int = 0, s
 
 def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.ndarray:
     """log q(theta | x_row) at many points, normalised as the draws of that row are."""
-    contexts, inside = model.drawn(sims, row, 10, seed=0)
-    return model.mixture.log_prob(theta, contexts) - inside.log_mass
+    contexts = model.contexts(sims, np.array([row]))
+    return model.mixture.log_prob(theta, contexts) - mass_of(model, sims, row, 10, seed=0).log
+
+
+def mass_of(model: FlowModel, sims: Catalog, row: int, draws: int, seed: int) -> Mass:
+    """Of the box, as drawing so often from the posterior of a row finds it."""
+    return model.draw(sims, row, model.contexts(sims, np.array([row])), draws, seed, lambda *_: None)
 
 
 def line(support: Support) -> tuple[np.ndarray, np.ndarray]:

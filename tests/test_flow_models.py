@@ -14,6 +14,7 @@ from cosmoinfer.models import FlowModel
 from cosmoinfer.models import box as box_module
 from cosmoinfer.models.flow import build_flow, cost, fit_flow, flow_recipe
 from cosmoinfer.models.flow import fit as fit_module
+from cosmoinfer.models.flow import model as flow_model
 from cosmoinfer.models.flow.fit import clustered_error, mixture_shares, prefer
 from cosmoinfer.models.noise import Noise
 from cosmoinfer.models.stack import Stack, generators
@@ -34,6 +35,7 @@ from tests.examples import (
     framed,
     line,
     linear_gaussian,
+    mass_of,
     of,
     regressor_of,
     sampled,
@@ -286,6 +288,31 @@ def test_few_draws_do_not_lift_the_bound_on_proposals(impatient):
         sampled(flow_of("maf", 1, 1, "truncate"), far_away(4), [4], 1)
 
 
+@pytest.mark.parametrize(("members", "support"), [(1, "probit"), (3, "probit"), (1, "truncate"), (3, "truncate")])
+def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, members, support):
+    """More draws than are made at once: all of them are there, and one mass is taken off all of them."""
+    model, sims = flow_of("maf", 2, members, support), linear_gaussian(2)
+    row = int(np.argmin(sims.theta[:, 0]))  # near an edge
+    monkeypatch.setattr(box_module, "LARGEST", 700)
+    found = sampled(model, sims, [row], 3000)
+    contexts = model.contexts(sims, np.array([row]))
+    log_mass = mass_of(model, sims, row, 3000, 0).log
+    assert (log_mass < -0.01) == (support == "truncate")
+    expected = model.mixture.log_prob(found.samples[0], contexts) - log_mass
+    np.testing.assert_allclose(found.log_prob[0], expected, atol=2e-4)
+    assert len(np.unique(found.samples[0], axis=0)) == 3000
+    assert found.log_prob_truth[0] == pytest.approx(
+        model.mixture.log_prob(sims.theta[[row]], contexts)[0] - log_mass, abs=1e-4
+    )
+
+
+def test_truths_of_more_rows_than_go_through_a_network_at_once(monkeypatch):
+    model, sims, rows = flow_of("maf", 2, 3, "truncate"), linear_gaussian(2), np.arange(12)
+    expected = sampled(model, sims, rows, 10).log_prob_truth
+    monkeypatch.setattr(flow_model, "TOGETHER", 5)
+    np.testing.assert_allclose(sampled(model, sims, rows, 10).log_prob_truth, expected, atol=1e-4)
+
+
 def test_skip_failed_leaves_the_row_out_and_draws_nothing_in_its_place(impatient):
     model, sims = flow_of("maf", 1, 1, "truncate"), far_away(4)
     found = sampled(model, sims, [6, 4, 2], 100, skip_failed=True)
@@ -309,13 +336,12 @@ def test_the_error_of_log_z_is_its_scatter(flow):
     """Over seeds; and more draws make it no larger."""
     model, sims = flow_of(flow, 2, 1, "truncate"), linear_gaussian(2)
     row = int(np.argmin(sims.theta[:, 0]))  # near an edge, so that much is cut
-    drawn = [model.drawn(sims, row, 10, seed)[1] for seed in range(25)]
-    log_z, errors = np.array([(one.log_mass, one.error) for one in drawn]).T
+    log_z, errors = np.array([(one.log, one.error) for one in (mass_of(model, sims, row, 10, s) for s in range(25))]).T
     assert log_z.mean() < -0.01
     assert log_z.std() == pytest.approx(errors.mean(), rel=0.5)
     found = sampled(model, sims, [row], 10)
     assert found.log_norm_error[0] == pytest.approx(errors[0])
-    assert model.drawn(sims, row, 30_000, 0)[1].error < errors.mean()
+    assert mass_of(model, sims, row, 30_000, 0).error < errors.mean()
 
 
 # -------------------------------------------------------------------------------------------------- choice of a support

@@ -5,10 +5,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from cosmoinfer import posterior
+from cosmoinfer import metrics, posterior, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Posterior, Room
+from cosmoinfer.storage import ours
 
 RNG = np.random.default_rng(0)
 PARAMETERS = Parameters.of(("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}"))
@@ -62,6 +63,87 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
         if expected is not None:
             assert found.dtype.kind == expected.dtype.kind
             np.testing.assert_array_equal(found, expected)
+
+
+# ---------------------------------------------------------------------------------------------- too large for memory
+@pytest.fixture
+def left_in_file(tmp_path, monkeypatch) -> Posterior:
+    """FULL, whose draws stay in their file and are walked two rows at a time."""
+    monkeypatch.setattr(ours, "MOST_IN_MEMORY", 3 * 8 * 50 - 1)
+    monkeypatch.setattr(posterior, "BLOCK", 2 * 50 * 2)
+    posterior.write(tmp_path / "p.h5", FULL, {"settings": {}})
+    found = posterior.read(tmp_path / "p.h5", leave_large=True)
+    assert isinstance(found.samples, storage.Filed) and isinstance(found.log_prob, storage.Filed)
+    return found
+
+
+@pytest.mark.parametrize(
+    "which", [0, -1, np.int64(1), slice(1, 3), np.array([2, 0]), np.array([0, 1, 2]), np.zeros(0, np.int64)], ids=str
+)
+def test_rows_are_read_from_their_file_as_from_memory(left_in_file, which):
+    np.testing.assert_array_equal(left_in_file.samples[which], FULL.samples[which])
+    assert len(left_in_file.samples) == 3 and left_in_file.samples.shape == FULL.samples.shape
+    np.testing.assert_array_equal(np.asarray(left_in_file.samples), FULL.samples)
+
+
+@pytest.mark.parametrize("keep", [np.array([True, False, True]), np.array([2, 0])], ids=["mask", "positions"])
+def test_what_is_taken_of_draws_in_a_file_stays_there(left_in_file, keep):
+    some = left_in_file.take(keep)
+    assert isinstance(some.samples, storage.Filed)
+    np.testing.assert_array_equal(some.samples[:], FULL.samples[keep])
+    np.testing.assert_array_equal(some.log_prob[1], FULL.log_prob[keep][1])
+
+
+def test_draws_in_a_file_are_judged_as_those_in_memory(left_in_file):
+    found, expected = (
+        metrics.evaluate(replace(one, mean=None, std=None, reweighted=False, derived=()), 0)
+        for one in (left_in_file, FULL)
+    )
+    assert found == expected
+
+
+def test_a_posterior_whose_draws_are_in_a_file_can_be_written_anew(left_in_file, tmp_path):
+    posterior.write(tmp_path / "again.h5", left_in_file, {"settings": {}})
+    np.testing.assert_array_equal(posterior.read(tmp_path / "again.h5").samples, FULL.samples)
+
+
+@pytest.mark.parametrize("most", [1 << 26, 3 * 8 * 50, 3 * 8 * 50 - 1], ids=["memory", "log_prob in memory", "file"])
+@pytest.mark.parametrize("rows", [2, 3])
+def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monkeypatch, most, rows):
+    """Some rows fail: the file holds those that did not, and nothing else."""
+    monkeypatch.setattr(ours, "MOST_IN_MEMORY", most)
+    monkeypatch.setattr(posterior, "PIECE", 7)
+
+    def draw(place: posterior.Place) -> Posterior:
+        room = Room.at(place, 3, 50, 2)
+        for row in range(rows):
+            room.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
+            for first in range(0, 50, 20):
+                some = slice(first, first + 20)
+                room.put(row, first, FULL.samples[row, some], FULL.log_prob[row, some])
+            room.renormalise(row, 0.5 * row)
+        return replace(FULL.take(np.arange(rows)), **room.filled(rows))
+
+    path = tmp_path / "p.h5"
+    found, back = posterior.write_drawn(path, draw, {"settings": {}}), posterior.read(path)
+    for one in (found, back):
+        np.testing.assert_array_equal(np.asarray(one.samples), FULL.samples[:rows])
+        np.testing.assert_allclose(np.asarray(one.log_prob), FULL.log_prob[:rows] - 0.5 * np.arange(rows)[:, None])
+        np.testing.assert_array_equal(one.ood, FULL.ood[:rows])
+    assert isinstance(found.samples, np.ndarray) == (most == 1 << 26)
+    assert [one.name for one in tmp_path.iterdir()] == ["p.h5"]
+
+
+def test_drawing_that_fails_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(ours, "MOST_IN_MEMORY", 0)
+
+    def draw(place: posterior.Place) -> Posterior:
+        Room.at(place, 3, 50, 2)
+        raise UserError("row 7 cannot be sampled")
+
+    with pytest.raises(UserError, match="row 7"):
+        posterior.write_drawn(tmp_path / "p.h5", draw, {"settings": {}})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])

@@ -12,6 +12,7 @@ from cosmoinfer.catalog import Catalog, Summary
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models import RegressorModel
+from cosmoinfer.models.box import Mass
 from cosmoinfer.models.noise import Noise
 from cosmoinfer.models.regressor import collapsed, fit_regressor, regressor_recipe
 from cosmoinfer.models.regressor import fit as fit_module
@@ -86,6 +87,16 @@ def test_the_density_of_a_regressor_is_one_and_draws_follow_it(size, loss):
         assert agree(counts, 4000 * share.reshape(40, -1).sum(axis=1) / mass.sum())
 
 
+def drawn_of(mixture: Normals, draws: int) -> tuple[np.ndarray, Mass]:
+    """Draws (S, P), and what drawing them says of the box."""
+    samples = np.full((draws, len(mixture.parameters)), np.nan)
+
+    def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
+        samples[first : first + len(theta)] = theta
+
+    return samples, mixture.draw(draws, np.random.default_rng(0), keep)
+
+
 @pytest.mark.parametrize("beyond", [-45, -12, -3, 0, 0.5, 1, 4, 13, 46])
 def test_normals_far_outside_the_box_are_cut_exactly(beyond):
     """A mean many widths below or above the box: draws and density follow the tail, which piles up on no edge."""
@@ -94,7 +105,7 @@ def test_normals_far_outside_the_box_are_cut_exactly(beyond):
     mixture = IndependentNormals(
         box(1), np.full(3, 1 / 3), np.full((3, 1), low + beyond * width), np.full((3, 1), width)
     )
-    draws = mixture.draw(4000, np.random.default_rng(0)).samples[:, 0]
+    draws = drawn_of(mixture, 4000)[0][:, 0]
     grid = np.linspace(low, high, 4001)
     cumulative = integrate.cumulative_trapezoid(np.exp(mixture.log_prob(grid[:, None])), grid, initial=0)
     assert cumulative[-1] == pytest.approx(1, abs=1e-3)
@@ -108,16 +119,16 @@ def test_correlated_normals_are_those_of_scipy():
     means, weights = np.array([[0.0, 1.0], [2.0, -1.0]]), np.array([0.3, 0.7])
     factors = np.linalg.cholesky(np.linalg.inv(covariances))
     mixture = CorrelatedNormals(Parameters.of(("a", "b"), [-50, -50], [50, 50]), weights, means, factors)
-    found = mixture.draw(20_000, np.random.default_rng(0))
-    terms = [stats.multivariate_normal(*one).logpdf(found.samples) for one in zip(means, covariances, strict=True)]
+    samples, mass = drawn_of(mixture, 20_000)
+    terms = [stats.multivariate_normal(*one).logpdf(samples) for one in zip(means, covariances, strict=True)]
     expected = special.logsumexp(terms, axis=0, b=weights[:, None])
-    np.testing.assert_allclose(mixture.log_prob(found.samples), expected)
-    assert found.log_mass == 0
-    np.testing.assert_allclose(found.samples.mean(axis=0), mixture.mean, atol=0.04)
-    np.testing.assert_allclose(found.samples.std(axis=0), mixture.std, rtol=0.02)
+    np.testing.assert_allclose(mixture.log_prob(samples), expected)
+    assert mass.log == 0
+    np.testing.assert_allclose(samples.mean(axis=0), mixture.mean, atol=0.04)
+    np.testing.assert_allclose(samples.std(axis=0), mixture.std, rtol=0.02)
     away = means - weights @ means
     exact = np.einsum("m,mij->ij", weights, covariances) + np.einsum("m,mi,mj->ij", weights, away, away)
-    np.testing.assert_allclose(np.cov(found.samples.T), exact, atol=0.06)
+    np.testing.assert_allclose(np.cov(samples.T), exact, atol=0.06)
 
 
 def test_gaussian_nll_finds_the_exact_correlated_posterior():

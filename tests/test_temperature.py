@@ -108,7 +108,7 @@ def test_the_mass_inside_the_box_at_any_temperature(temperature):
     """Weighted from draws at other temperatures, and counted at this one."""
     model, sims = flow_of("maf", 2, 3, "truncate"), linear_gaussian(2)
     for row in (3,):
-        contexts, _ = model.drawn(sims, row, 1, 0)
+        contexts = model.contexts(sims, np.array([row]))
         counted = model.mixture.at(temperature).mass(contexts, 20_000, np.random.default_rng(0))
         generators = [np.random.default_rng(seed) for seed in range(1, 11)]
         weighted = np.exp([model.mixture.log_mass(contexts, one)(temperature) for one in generators])

@@ -170,8 +170,8 @@ def _draw(terminal: Terminal, model: Path, suite: Suite, drawing: How, output: P
     if used.any():
         rows = listed(suite.sims.index[test[used]])
         raise UserError(f"{suite.sims.path}: test rows that the flow of {model} has learned from (row {rows})")
-    drawn = Task(flow, suite.sims, test, drawing, meta).draw(terminal)
-    posterior.write(output, drawn, meta, force)
+    task = Task(flow, suite.sims, test, drawing, meta)
+    drawn = posterior.write_drawn(output, lambda place: task.draw(terminal, place), meta, force)
     terminal.say(f"{output}: {len(drawn)} rows")
 
 
@@ -179,7 +179,7 @@ def _measure(suites: list[str], drawn: Mapping[tuple[str, str], Path], seed: int
     from cosmoinfer import metrics, posterior
     from cosmoinfer.metrics import transfer
 
-    found = {pair: metrics.evaluate(posterior.read(path), seed) for pair, path in drawn.items()}
+    found = {pair: metrics.evaluate(posterior.read(path, leave_large=True), seed) for pair, path in drawn.items()}
     return transfer.gather(suites, found)
 
 

@@ -118,7 +118,7 @@ def _posterior(path: Path, how: How, terminal: Terminal) -> Case:
 
     if how.recalibrate is not None:
         raise UserError(f"{path}: is a posterior, drawn already; --recalibrate goes with a model")
-    kept = of_part(posterior.read(path), path, how.part, terminal)
+    kept = of_part(posterior.read(path, leave_large=True), path, how.part, terminal)
     settings = {"part": how.part, "seed": how.run.seed}
     meta = inputs.record("evaluate", settings, {"posterior": storage.digest(path)})
     return Case(lambda: kept, kept.index, meta, {})
@@ -145,7 +145,7 @@ def _beside(case: Case, path: Path, catalog: Path | None, how: How, terminal: Te
         exact = storage.command_of(path) == "simulate"
         settings, inputs = {}, {"posterior": storage.digest(path)}
         kind = "exact posterior" if exact else "other posterior"
-        find = functools.cache(lambda: metrics.Other(posterior.read(path), kind, exact))
+        find = functools.cache(lambda: metrics.Other(posterior.read(path, leave_large=True), kind, exact))
     both = functools.cache(lambda: _common(case.draw(), find(), terminal))
     meta = _with(case.meta, settings, {f"against_{name}": value for name, value in inputs.items()})
     return replace(case, draw=lambda: both()[0], other=lambda: both()[1], meta=meta)

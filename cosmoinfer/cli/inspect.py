@@ -91,9 +91,10 @@ def _ours(terminal: Terminal, file: Path, kind: str) -> None:
     from cosmoinfer import storage
     from cosmoinfer.cli.tables import listing
 
-    record = storage.read(file)
+    record = storage.read(file, leave_large=True)
     contents = TOLD[kind](record) if kind in TOLD else {}
-    shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in record.arrays.items() if value.ndim}
+    there = record.arrays | record.filed
+    shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in there.items() if value.shape}
     settings = {key: str(value) for key, value in record.meta["settings"].items()}
     if contents:
         terminal.table(listing(contents, f"{file}: {kind}"))
@@ -139,8 +140,8 @@ def _model(record: "Record") -> dict[str, str]:
 def _posterior(record: "Record") -> dict[str, str]:
     """Of which parameters, or classes, for how many rows."""
     told = {"rows": str(len(record.arrays["index"])), "parameters": ", ".join(record.attributes["names"]["names"])}
-    if "samples" in record.arrays:
-        told["draws"] = str(record.arrays["samples"].shape[1])
+    if samples := [there["samples"] for there in (record.arrays, record.filed) if "samples" in there]:
+        told["draws"] = str(samples[0].shape[1])
     if "probabilities" in record.arrays:
         told["classes"] = ", ".join(record.attributes["probabilities"]["names"])
     return told

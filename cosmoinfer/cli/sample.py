@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cosmoinfer.catalog import Catalog
     from cosmoinfer.models import ClassifierModel, FlowModel, RegressorModel
     from cosmoinfer.models.frame import Frame
-    from cosmoinfer.posterior import Posterior
+    from cosmoinfer.posterior import Place, Posterior
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
@@ -91,10 +91,9 @@ def write(terminal: Terminal, model: Path, catalog: Path, how: How, output: Path
 
     task = Task.prepare(model, catalog, how)
     if inputs.stands(output, "posterior", task.meta, terminal, force):
-        return posterior.read(output)
+        return posterior.read(output, leave_large=True)
     inputs.tell_seen(task.model.frame, task.sims, task.chosen, how.part, terminal)
-    drawn = task.draw(terminal)
-    posterior.write(output, drawn, task.meta, force)
+    drawn = posterior.write_drawn(output, lambda place: task.draw(terminal, place), task.meta, force)
     terminal.result(f"{output}: {len(drawn)} rows, {_told(drawn)}")
     return drawn
 
@@ -150,31 +149,33 @@ class Task:
         loss = getattr(self.model, "loss", None)
         return {"histories": models.histories(self.model)} | ({"loss": f"loss: {loss}"} if loss else {})
 
-    def draw(self, terminal: Terminal) -> "Posterior":
-        """With progress; rows that could not be sampled are listed."""
+    def draw(self, terminal: Terminal, place: "Place | None" = None) -> "Posterior":
+        """With progress; rows that could not be sampled are listed. place: for the draws, if they go to a file."""
+        from cosmoinfer import posterior
         from cosmoinfer.errors import listed
 
+        place = place or posterior.in_memory
         if self.how.combine:
-            return self._product(terminal)
+            return self._product(terminal, place)
         if (fitted := getattr(self.model, "recalibration", None)) is not None and self.model.temperature != 1:
             terminal.say(fitted.told)
-        drawn = self.model.posterior(*self._arguments(terminal.rows("sampling row")))
+        drawn = self.model.posterior(*self._arguments(terminal.rows("sampling row"), place))
         failed = sorted(set(self.sims.index[self.chosen].tolist()) - set(drawn.index.tolist()))
         if failed:
             terminal.say(f"left out, could not be sampled: row {listed(failed)}")
         _tell_odd(terminal, self.model.frame, drawn)
         return drawn
 
-    def _arguments(self, progress: Any) -> tuple[Any, ...]:
-        return self.sims, self.chosen, self.how.draws, self.how.run.seed, progress, self.how.skip_failed
+    def _arguments(self, progress: Any, place: "Place") -> tuple[Any, ...]:
+        return self.sims, self.chosen, self.how.draws, self.how.run.seed, progress, self.how.skip_failed, place
 
-    def _product(self, terminal: Terminal) -> "Posterior":
+    def _product(self, terminal: Terminal, place: "Place") -> "Posterior":
         """One posterior a simulation; simulations that could not be sampled are listed."""
         from cosmoinfer.errors import listed
         from cosmoinfer.models.flow import FlowModel, product_posterior
 
         assert isinstance(self.model, FlowModel)
-        drawn = product_posterior(self.model, *self._arguments(terminal.rows("sampling simulation")))
+        drawn = product_posterior(self.model, *self._arguments(terminal.rows("sampling simulation"), place))
         failed = sorted(set(self.sims.simulation[self.chosen].tolist()) - set(drawn.simulation.tolist()))
         if failed:
             terminal.say(f"left out, could not be sampled: simulation {listed(failed)}")

@@ -13,7 +13,7 @@ from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
 from cosmoinfer.metrics.guesses import Guesses
 from cosmoinfer.metrics.other import Other
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Posterior, by_blocks
 
 REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on the posterior mean
 C2ST_ROWS, C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
@@ -101,7 +101,11 @@ class Evidence:
         """Of the draws, (n, P, P)."""
         if self.posterior.samples is None:
             return None
-        return np.stack([np.atleast_2d(np.cov(draws, rowvar=False)) for draws in self.posterior.samples])
+
+        def of_rows(draws: np.ndarray) -> np.ndarray:
+            return np.stack([np.atleast_2d(np.cov(row, rowvar=False)) for row in draws])
+
+        return by_blocks(self.posterior.samples, of_rows)
 
     @cached_property
     def error(self) -> np.ndarray:
@@ -198,7 +202,7 @@ class Evidence:
         draws = min(C2ST_DRAWS, *(samples.shape[1] for samples in both))
         if draws < two_sample.FOLDS:
             return None
-        ours, exact = (samples[rows, :draws] for samples in both)
+        ours, exact = (samples[rows][:, :draws] for samples in both)
         accuracies = np.full(len(rows), np.nan)
         finite = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(exact).all(axis=(1, 2))
         accuracies[finite] = two_sample.c2st(ours[finite], exact[finite], self.seed)
@@ -217,7 +221,8 @@ class Evidence:
         asked = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
         rows = two_sample.one_a_simulation(self.clusters, asked, self.seed)
         draws, known = posterior.samples, posterior.reference
-        one = draws[rows, self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))]
+        picked = self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))
+        one = np.stack([draws[row][pick] for row, pick in zip(rows.tolist(), picked, strict=True)])
         queries = [np.hstack([draws[row], np.broadcast_to(known[row], draws[row].shape)]) for row in asked]
         if len(rows) < FEWEST or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
             return np.full(len(asked), np.nan), np.full(len(asked), np.nan)
@@ -231,8 +236,8 @@ class Evidence:
     def _tarp(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
         if self.posterior.samples is None:
             return None
-        draws, truth = (values[..., : len(self.base)] for values in (self.posterior.samples, self.truth))
-        return ranks.by_distance(self.base, draws, truth, reference, self._stream(purpose))
+        truth = self.truth[:, : len(self.base)]
+        return ranks.by_distance(self.base, self.posterior.samples, truth, reference, self._stream(purpose))
 
     def _stream(self, *purpose: str) -> np.random.Generator:
         return seeding.generator(self.seed, "evaluate", *purpose)

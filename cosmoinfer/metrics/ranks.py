@@ -4,61 +4,66 @@ All are randomised, (r + u) / (S + 1) with u ~ U(0, 1) and S the number of draws
 for any S; draws that tie with the truth are shared out at random. What is not finite gives NaN, never a rank.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.posterior import Draws, blocks
 
 NATS = 1e-5  # densities nearer than this are the same density: two batches of one network differ by rounding
-BLOCK = 4_000_000  # numbers of (rows, S, P) worked on at once
 
 
-def by_value(samples: np.ndarray, truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+def by_value(samples: Draws, truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     """Simulation-based calibration: rank of the truth among the draws, (n, S, P) and (n, P) -> (n, P).
 
     Talts et al. 2018, arXiv:1804.06788.
     """
     below, equal = np.zeros(truth.shape), np.zeros(truth.shape)
     finite = np.isfinite(truth)
-    for rows in _blocks(samples):
-        below[rows] = (samples[rows] < truth[rows, None]).sum(axis=1)
-        equal[rows] = (samples[rows] == truth[rows, None]).sum(axis=1)
-        finite[rows] &= np.isfinite(samples[rows]).all(axis=1)
+    for rows in blocks(samples):
+        draws = samples[rows]
+        below[rows] = (draws < truth[rows, None]).sum(axis=1)
+        equal[rows] = (draws == truth[rows, None]).sum(axis=1)
+        finite[rows] &= np.isfinite(draws).all(axis=1)
     return _randomised(below, equal, finite, samples.shape[1], stream)
 
 
 def by_distance(
     parameters: Parameters,
-    samples: np.ndarray,
+    samples: Draws,
     truth: np.ndarray,
     reference: np.ndarray,
     stream: np.random.Generator,
 ) -> np.ndarray:
     """TARP: rank of the truth by distance from a reference point, in prior-CDF units: (n,).
 
-    reference: (n, P), in prior-CDF units already; any function of the observation and of fresh noise will do.
+    samples: columns beyond those of ``parameters`` are left out. reference: (n, P), in prior-CDF units already; any
+    function of the observation and of fresh noise will do.
     Lemos et al. 2023, arXiv:2302.03026.
     """
     below, equal, finite = np.zeros(len(truth)), np.zeros(len(truth)), np.ones(len(truth), dtype=bool)
     to_truth = np.linalg.norm(parameters.cdf(truth) - reference, axis=-1)
-    for rows in _blocks(samples):
-        to_draws = np.linalg.norm(parameters.cdf(samples[rows]) - reference[rows, None], axis=-1)  # (rows, S)
+    for rows in blocks(samples):
+        draws = samples[rows][..., : len(parameters)]
+        to_draws = np.linalg.norm(parameters.cdf(draws) - reference[rows, None], axis=-1)  # (rows, S)
         below[rows] = (to_draws < to_truth[rows, None]).sum(axis=1)
         equal[rows] = (to_draws == to_truth[rows, None]).sum(axis=1)
         finite[rows] = np.isfinite(to_draws).all(axis=1)
     return _randomised(below, equal, finite & np.isfinite(to_truth), samples.shape[1], stream)
 
 
-def by_density(log_prob: np.ndarray, log_prob_truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+def by_density(log_prob: Draws, log_prob_truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     """Highest posterior density: the share of draws denser than the truth, (n, S) and (n,) -> (n,).
 
     Hermans et al. 2021, arXiv:2110.06581; Deistler et al. 2022, arXiv:2210.04815.
     """
-    with np.errstate(invalid="ignore"):
-        above = log_prob - log_prob_truth[:, None]
-    denser, equal = (above > NATS).sum(axis=1), (np.abs(above) <= NATS).sum(axis=1)
-    finite = np.isfinite(log_prob).all(axis=1) & ~np.isnan(log_prob_truth)  # a truth of no density has a rank: 1
+    denser, equal = np.zeros(len(log_prob_truth)), np.zeros(len(log_prob_truth))
+    finite = ~np.isnan(log_prob_truth)  # a truth of no density has a rank: 1
+    for rows in blocks(log_prob):
+        of_draws = log_prob[rows]
+        with np.errstate(invalid="ignore"):
+            above = of_draws - log_prob_truth[rows, None]
+        denser[rows], equal[rows] = (above > NATS).sum(axis=1), (np.abs(above) <= NATS).sum(axis=1)
+        finite[rows] &= np.isfinite(of_draws).all(axis=1)
     return _randomised(denser, equal, finite, log_prob.shape[1], stream)
 
 
@@ -66,8 +71,3 @@ def _randomised(
     below: np.ndarray, equal: np.ndarray, finite: np.ndarray, draws: int, stream: np.random.Generator
 ) -> np.ndarray:
     return np.where(finite, (below + stream.random(below.shape) * (equal + 1)) / (draws + 1), np.nan)
-
-
-def _blocks(samples: np.ndarray) -> Iterator[slice]:
-    size = max(1, BLOCK // max(1, samples[0].size))
-    return (slice(start, start + size) for start in range(0, len(samples), size))

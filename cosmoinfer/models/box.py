@@ -15,10 +15,11 @@ from cosmoinfer.parameters import Parameters
 
 NORMALISING_DRAWS = 10_000  # for the mass inside the box, but for
 FEWEST_DRAWS, NEGLIGIBLE = 1000, 0.01  # so many, where the error of its logarithm is then no more than these nats
-LARGEST = 100_000  # draws at a time
+LARGEST = 100_000  # draws at a time: what is made on the way to them would take ten times their memory
 MOST_PROPOSALS = 1_000_000  # for one observation, or ten a draw if that is more, before it is given up
 Listener = Callable[[int, int], None]  # rows done, rows in all
 Drawn = TypeVar("Drawn")
+Keep = Callable[[int, np.ndarray, np.ndarray | None], None]  # of the first on: theta (n, P), log_prob (n,) if known
 
 
 class TooLittleInside(Exception):
@@ -26,14 +27,11 @@ class TooLittleInside(Exception):
 
 
 @dataclass(frozen=True)
-class Inside:
-    """samples: (S, P) inside the box; log_mass: log of the share of all draws inside it, and its error. log_prob: (S,),
-    before renormalisation, where proposing told it."""
+class Mass:
+    """log: of the share of all draws that lie inside the box; error: of that."""
 
-    samples: np.ndarray
-    log_mass: float
-    error: float
-    log_prob: np.ndarray | None = None
+    log: float = 0.0
+    error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,12 +41,15 @@ class Proposed:
     theta: np.ndarray
     log_prob: np.ndarray | None = None
 
+    def of(self, which: np.ndarray) -> "Proposed":
+        """Those of a mask (n,)."""
+        return Proposed(self.theta[which], None if self.log_prob is None else self.log_prob[which])
 
-def draw_inside(propose: Callable[[int], Proposed], parameters: Parameters, draws: int) -> Inside:
+
+def draw_inside(propose: Callable[[int], Proposed], parameters: Parameters, draws: int, keep: Keep) -> Mass:
     """By rejection, until there are as many as asked for and the mass inside is known, to 0.01 nat or from 1e4."""
-    kept: list[np.ndarray] = []
-    log_probs: list[np.ndarray] = []
-    proposed, accepted, most = 0, 0, max(MOST_PROPOSALS, 10 * draws)
+    kept: list[Proposed] = []
+    proposed, accepted, done, most = 0, 0, 0, max(MOST_PROPOSALS, 10 * draws)
     while accepted < draws or not _known(proposed, accepted):
         hopeless = proposed >= NORMALISING_DRAWS and _most_likely(accepted) / proposed * most < draws
         if hopeless or proposed >= most:
@@ -57,12 +58,25 @@ def draw_inside(propose: Callable[[int], Proposed], parameters: Parameters, draw
         count = int(1.05 * max(draws - accepted, 0) / share)
         found = propose(min(max(count, FEWEST_DRAWS), LARGEST))
         inside = parameters.inside(found.theta)
-        kept.append(parameters.clip(found.theta[inside]))
-        log_probs += [] if found.log_prob is None else [found.log_prob[inside]]
         proposed, accepted = proposed + len(inside), accepted + int(inside.sum())
-    mass = accepted / proposed
-    log_prob = np.concatenate(log_probs)[:draws] if log_probs else None
-    return Inside(np.concatenate(kept)[:draws], float(np.log(mass)), _error(proposed, accepted), log_prob)
+        kept += [found.of(inside)] if done < draws else []
+        if done < draws and (accepted >= draws or accepted - done >= LARGEST):
+            theta, log_prob = _together(kept, draws - done)
+            keep(done, parameters.clip(theta), log_prob)
+            done += len(theta)
+            kept.clear()
+    return Mass(float(np.log(accepted / proposed)), _error(proposed, accepted))
+
+
+def _together(found: list[Proposed], most: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The first so many of all of them."""
+    known = [one.log_prob for one in found if one.log_prob is not None]
+    return np.concatenate([one.theta for one in found])[:most], np.concatenate(known)[:most] if known else None
+
+
+def parts(count: int) -> list[slice]:
+    """So many draws, a bounded number at a time."""
+    return [slice(start, min(start + LARGEST, count)) for start in range(0, count, LARGEST)]
 
 
 def _known(proposed: int, accepted: int) -> bool:
@@ -78,14 +92,16 @@ def _error(proposed: int, accepted: int) -> float:
 
 
 def row_by_row(
-    catalog: Catalog, rows: np.ndarray, draw: Callable[[int], Drawn], listen: Listener, skip_failed: bool
+    catalog: Catalog, rows: np.ndarray, draw: Callable[[int, int], Drawn], listen: Listener, skip_failed: bool
 ) -> tuple[np.ndarray, list[Drawn]]:
-    """The rows that could be drawn, and what ``draw`` (of a position in the catalog) gave for each."""
-    kept, drawn = [], []
+    """The rows that could be drawn, and what ``draw`` (of a position in the catalog, and of one among them) gave for
+    each."""
+    kept: list[int] = []
+    drawn: list[Drawn] = []
     for done, row in enumerate(rows, 1):
         try:
-            drawn.append(draw(int(row)))
-            kept.append(row)
+            drawn.append(draw(int(row), len(kept)))
+            kept.append(int(row))
         except TooLittleInside as short:
             if not skip_failed:
                 where = f"{catalog.path}: {catalog.told(np.array([row]))}"

@@ -4,6 +4,7 @@ The only door to h5py.
 """
 
 from cosmoinfer.storage.anybody import Dataset, Stored, attribute, contents, file_attributes, load
+from cosmoinfer.storage.filed import Filed
 from cosmoinfer.storage.ours import (
     FORMATS,
     Coming,
@@ -15,6 +16,7 @@ from cosmoinfer.storage.ours import (
     read,
     refuse_existing,
     same_run,
+    unfinished,
     write,
     write_streamed,
 )
@@ -24,6 +26,7 @@ __all__ = [
     "FORMATS",
     "Coming",
     "Dataset",
+    "Filed",
     "Record",
     "Stored",
     "attribute",
@@ -37,6 +40,7 @@ __all__ = [
     "read",
     "refuse_existing",
     "same_run",
+    "unfinished",
     "whole_or_absent",
     "write",
     "write_streamed",

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 
 from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage.anybody import attribute
+from cosmoinfer.storage.anybody import Stored, attribute
+from cosmoinfer.storage.filed import Filed
 from cosmoinfer.storage.hdf5 import array_of, datasets, existing, opened, text_of, value_of
 from cosmoinfer.storage.whole import whole_or_absent
 
@@ -30,18 +32,22 @@ FORMATS = {
 }  # kind: newest format we write and read
 
 
-MOST_IN_MEMORY = 1 << 26  # bytes of a file whose image is made in memory before it is written
+MOST_IN_MEMORY = 1 << 26  # bytes of a file whose image is made in memory before it is written; of one array of it
 
 
 @dataclass(frozen=True)
 class Record:
-    """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays and of the file."""
+    """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays and of the file.
+
+    filed: arrays that were left in it, by path.
+    """
 
     kind: str
     meta: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     of_file: dict[str, Any] = field(default_factory=dict)
+    filed: dict[str, Filed] = field(default_factory=dict)
 
 
 def write(path: Path, record: Record, force: bool = False) -> None:
@@ -55,8 +61,8 @@ def write(path: Path, record: Record, force: bool = False) -> None:
         scratch.write_bytes(image)
 
 
-def read(path: Path | str, *kinds: str) -> Record:
-    """A file of ours, of one of these kinds and of a format that this version knows."""
+def read(path: Path | str, *kinds: str, leave_large: bool = False) -> Record:
+    """A file of ours, of one of these kinds and of a format that this version knows; large arrays left in it."""
     with opened(path) as file:
         kind = text_of(file.attrs.get("kind", ""))
         if kind not in FORMATS:
@@ -67,13 +73,16 @@ def read(path: Path | str, *kinds: str) -> Record:
         found = int(file.attrs["format"])
         if found > FORMATS[kind]:
             raise UserError(f"{path}: its format is {found}, this version ({__version__}) reads up to {FORMATS[kind]}")
-        arrays, attributes = {}, {}
+        arrays, attributes, filed = {}, {}, {}
         for name, dataset in datasets(file):
-            arrays[name] = array_of(Path(path), dataset)
+            if leave_large and dataset.nbytes > MOST_IN_MEMORY:
+                filed[name] = Filed(Stored(Path(path), name))
+            else:
+                arrays[name] = array_of(Path(path), dataset)
             if len(dataset.attrs):
                 attributes[name] = {key: value_of(value) for key, value in dataset.attrs.items()}
         meta = json.loads(str(arrays.pop("meta")))
-    return Record(kind, meta, arrays, attributes)
+    return Record(kind, meta, arrays, attributes, filed=filed)
 
 
 def kind_of(path: Path) -> str | None:
@@ -136,9 +145,7 @@ def digest(path: Path) -> str:
 def write_streamed(path: Path, record: Record, streams: Mapping[str, "Coming"], force: bool = False) -> None:
     """A record, and datasets beside it that come block by block; straight to disk, if that has room for them."""
     refuse_existing(path, record.kind, force)
-    size = _size(record) + sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values())
-    if (free := shutil.disk_usage(path.parent).free) < 1.01 * size:
-        raise UserError(f"{path}: wants {size / 1e9:.3g}GB, and {free / 1e9:.3g}GB are free")
+    _check_free(path, _size(record) + sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values()))
     with whole_or_absent(path) as scratch, h5py.File(scratch, "w") as file:
         _fill(file, record)
         for name, one in streams.items():
@@ -162,6 +169,47 @@ class Coming:
         for block in self.blocks:
             dataset[done : done + len(block)] = block
             done += len(block)
+
+
+@contextmanager
+def unfinished(path: Path, kind: str, force: bool = False) -> Iterator["Unfinished"]:
+    """A file of this kind that comes bit by bit, whole or absent in the end."""
+    refuse_existing(path, kind, force)
+    with ExitStack() as until_done:
+        yield Unfinished(path, force, until_done)
+
+
+class Unfinished:
+    """A file of ours that is being made: large arrays have their place in it and are filled there, the rest is last."""
+
+    def __init__(self, path: Path, force: bool, until_done: ExitStack) -> None:
+        self.path, self.force, self.until_done = path, force, until_done
+        self.file: h5py.File | None = None
+
+    def place(self, name: str, shape: tuple[int, ...]) -> Any:
+        """Room for so many float64, written and read by rows: in memory if it is little, else in the file."""
+        size = 8 * int(np.prod(shape))
+        if size <= MOST_IN_MEMORY:
+            return np.empty(shape)
+        _check_free(self.path, size)
+        if self.file is None:
+            scratch = self.until_done.enter_context(whole_or_absent(self.path))
+            self.file = self.until_done.enter_context(h5py.File(scratch, "w"))
+        chunks = _chunks(np.broadcast_to(0.0, shape))
+        return self.file.create_dataset(name, shape, np.float64, chunks=chunks, fletcher32=True)
+
+    def finish(self, record: Record) -> None:
+        """All that has no place in the file yet."""
+        if self.file is None:
+            write(self.path, record, self.force)
+        else:
+            _fill(self.file, record)
+
+
+def _check_free(path: Path, size: int) -> None:
+    """Before a file of so many bytes is begun."""
+    if (free := shutil.disk_usage(path.parent).free) < 1.01 * size:
+        raise UserError(f"{path}: wants {size / 1e9:.3g}GB, and {free / 1e9:.3g}GB are free")
 
 
 def _size(record: Record) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy import special
 
-from cosmoinfer.models.box import LARGEST, Inside, Proposed, draw_inside
+from cosmoinfer.models.box import Keep, Mass, Proposed, draw_inside, parts
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.recalibration import PROPOSING, log_mass
 from cosmoinfer.models.stack import Stack
@@ -44,7 +44,7 @@ class Mixture:
         Outside the box -inf.
         """
         found = np.empty(len(theta))
-        for some in _parts(len(theta)):
+        for some in parts(len(theta)):
             given = [one if one.shape[1] == 1 else one[:, some] for one in contexts]
             found[some] = self.tempered(*self.noise(theta[some], given))
         return np.where(self.support.parameters.inside(theta), found, -np.inf)
@@ -79,8 +79,8 @@ class Mixture:
     def at(self, temperature: float) -> "Mixture":
         return replace(self, temperature=temperature)
 
-    def draw(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> Inside:
-        """Of one observation, inside the box."""
+    def draw(self, contexts: Contexts, draws: int, generator: np.random.Generator, keep: Keep) -> Mass:
+        """Of one observation, inside the box; log q comes with them where there is one member alone."""
 
         def propose(count: int) -> Proposed:
             z, log_prob = self._propose(contexts, count, generator)
@@ -88,14 +88,11 @@ class Mixture:
             return Proposed(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
 
         if not self.support.exact:
-            return draw_inside(propose, self.support.parameters, draws)
-        theta, log_prob = np.empty((draws, len(self.support.parameters))), np.empty(draws)
-        for some in _parts(draws):
+            return draw_inside(propose, self.support.parameters, draws, keep)
+        for some in parts(draws):
             found = propose(some.stop - some.start)
-            theta[some] = found.theta
-            if found.log_prob is not None:
-                log_prob[some] = found.log_prob
-        return Inside(theta, 0.0, 0.0, log_prob if len(self.weights) == 1 else None)
+            keep(some.start, found.theta, found.log_prob)
+        return Mass()
 
     def mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
         """The share inside the box, of one observation; at least half a draw, so that a comparison stays finite."""
@@ -128,7 +125,7 @@ class Mixture:
         given count, filled up and cut, so that no draw feels another row.
         """
         needs, first = generator.multinomial(count, self.weights), 0
-        parts, log_probs = [], []
+        found, log_probs = [], []
         for stack, context in zip(self.stacks, contexts, strict=True):
             own = slice(first, first + stack.members)
             first = own.stop
@@ -139,14 +136,9 @@ class Mixture:
                 noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(stack.device)
                 z, log_prob = stack.network.draw(noise.flatten(0, 1), context[:, 0], self.temperature)
                 for member, left in enumerate(need):
-                    parts.append(z.reshape(shape)[member, :left].double().cpu().numpy())
+                    found.append(z.reshape(shape)[member, :left].double().cpu().numpy())
                     log_probs.append(log_prob.reshape(shape[:2])[member, :left].double().cpu().numpy())
                 need = np.maximum(need - width, 0)
         if len(self.weights) == 1:
-            return np.concatenate(parts), np.concatenate(log_probs)
-        return generator.permutation(np.concatenate(parts)), None
-
-
-def _parts(count: int) -> list[slice]:
-    """So many draws, a part at a time: what is made on the way to them would take ten times their memory."""
-    return [slice(start, min(start + LARGEST, count)) for start in range(0, count, LARGEST)]
+            return np.concatenate(found), np.concatenate(log_probs)
+        return generator.permutation(np.concatenate(found)), None

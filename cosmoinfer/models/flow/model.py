@@ -1,6 +1,6 @@
 """Flows conditioned on the data: p(theta | x) by maximum likelihood, as a mixture of M members."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,14 +10,14 @@ import torch
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.models import sets
-from cosmoinfer.models.box import Inside, Listener, row_by_row
+from cosmoinfer.models.box import Keep, Listener, Mass, row_by_row
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
 from cosmoinfer.models.frame import Frame, Spaces, in_chunks
 from cosmoinfer.models.recalibration import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.stack import Stack, read_stacks
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Place, Posterior, Room, in_memory
 from cosmoinfer.scaling import Support
 
 TOGETHER = 256  # rows whose truths go through a network at once
@@ -44,18 +44,6 @@ def conditions(
 
 
 @dataclass(frozen=True)
-class _Row:
-    """Of one observation: its contexts (M, 1, C) by stack, draws (S, P) and log q of each, and of the box the log mass
-    and its error."""
-
-    contexts: list[torch.Tensor]
-    samples: np.ndarray
-    log_prob: np.ndarray
-    log_mass: float
-    error: float
-
-
-@dataclass(frozen=True)
 class FlowModel:
     """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one.
     ancestor: the flow whose weights it started from. temperature: the standard deviation of the noise of every member;
@@ -75,7 +63,7 @@ class FlowModel:
     def mixture(self) -> Mixture:
         return Mixture(self.stacks, self.weights, self.support, self.temperature)
 
-    def _contexts(self, catalog: Catalog, rows: np.ndarray) -> Contexts:
+    def contexts(self, catalog: Catalog, rows: np.ndarray) -> Contexts:
         """What the flow is conditioned on, embedded."""
         return self.mixture.contexts(conditions(self.frame, self.summary, catalog, rows, size=self.set_size))
 
@@ -91,7 +79,7 @@ class FlowModel:
     def unnormalised(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
         parts = in_chunks(np.arange(len(rows)), self.frame.at_once)
-        found = [self.mixture.log_prob(theta[some], self._contexts(catalog, rows[some])) for some in parts]
+        found = [self.mixture.log_prob(theta[some], self.contexts(catalog, rows[some])) for some in parts]
         return np.concatenate(found)
 
     def log_prob(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -100,36 +88,58 @@ class FlowModel:
         if not self.support.exact:
             for place, row in enumerate(rows):
                 contexts, generator = (
-                    self._contexts(catalog, rows[place : place + 1]),
+                    self.contexts(catalog, rows[place : place + 1]),
                     seeding.generator(seed, "mass", row),
                 )
                 log_prob[place] -= np.log(self.mixture.mass(contexts, draws, generator))
         return log_prob
 
     def posterior(
-        self, catalog: Catalog, rows: np.ndarray, draws: int, seed: int, listen: Listener, skip_failed: bool
+        self,
+        catalog: Catalog,
+        rows: np.ndarray,
+        draws: int,
+        seed: int,
+        listen: Listener,
+        skip_failed: bool,
+        place: Place = in_memory,
     ) -> Posterior:
         """``draws`` draws of each row. The draws of a row depend on its number and the seed, on no other row."""
-        kept, drawn = row_by_row(catalog, rows, lambda row: self._row(catalog, row, draws, seed), listen, skip_failed)
+        room = Room.at(place, len(rows), draws, len(self.frame.parameters))
+        truths = _Truths(self.mixture, catalog.theta)
+
+        def draw(row: int, number: int) -> Mass:
+            contexts = self.contexts(catalog, np.array([row]))
+
+            def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
+                log_prob = self.mixture.log_prob(theta, contexts) if log_prob is None else log_prob
+                room.put(number, first, theta, log_prob)
+
+            mass = self.draw(catalog, row, contexts, draws, seed, keep)
+            room.renormalise(number, mass.log)
+            truths.add(row, contexts)
+            return mass
+
+        kept, masses = row_by_row(catalog, rows, draw, listen, skip_failed)
+        at_truth = truths.log_prob()
         return Posterior(
             self.frame.parameters,
             catalog.index[kept],
             catalog.simulation[kept],
             self.frame.parts(catalog, kept),
             None if catalog.theta is None else catalog.theta[kept],
-            _stacked([one.samples for one in drawn]),
-            _stacked([one.log_prob for one in drawn]),
-            None if catalog.theta is None else self._at_truths(catalog.theta[kept], drawn),
-            self._references(catalog, kept),
-            log_norm_error=None if self.support.exact else np.array([one.error for one in drawn]),
+            **room.filled(len(kept)),
+            log_prob_truth=None if at_truth is None else at_truth - np.array([mass.log for mass in masses]),
+            reference=self._references(catalog, kept),
+            log_norm_error=None if self.support.exact else np.array([mass.error for mass in masses]),
             temperature=None if self.temperature == 1 else self.temperature,
             **self.frame.oddness(catalog, kept, self.spaces, seed),
         )
 
-    def drawn(self, catalog: Catalog, row: int, draws: int, seed: int) -> tuple[Contexts, Inside]:
-        """The contexts of one observation, and draws of it that depend on its number in its file and the seed."""
-        contexts = self._contexts(catalog, np.array([row]))
-        return contexts, self.mixture.draw(contexts, draws, seeding.generator(seed, "draws", int(catalog.index[row])))
+    def draw(self, catalog: Catalog, row: int, contexts: Contexts, draws: int, seed: int, keep: Keep) -> Mass:
+        """Draws of one observation that depend on its number in its file and the seed."""
+        generator = seeding.generator(seed, "draws", int(catalog.index[row]))
+        return self.mixture.draw(contexts, draws, generator, keep)
 
     def calibrated(self, catalog: Catalog, seed: int) -> "FlowModel":
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
@@ -150,7 +160,7 @@ class FlowModel:
         if any(taught):
             found = []
             for some in in_chunks(rows, self.frame.at_once):
-                contexts = self._contexts(catalog, some)
+                contexts = self.contexts(catalog, some)
                 own = [one for one, learns in zip(contexts, taught, strict=True) if learns]
                 found.append(np.concatenate([one.transpose(0, 1).flatten(1).cpu().numpy() for one in own], axis=1))
             learned.append(np.concatenate(found))
@@ -170,34 +180,19 @@ class FlowModel:
         every = told(catalog, sets.members(catalog, rows, self.set_size).ravel())
         return [one.reshape(len(rows), self.set_size, -1).mean(axis=1) for one in every]
 
-    def _row(self, catalog: Catalog, row: int, draws: int, seed: int) -> "_Row":
-        contexts, inside = self.drawn(catalog, row, draws, seed)
-        log_prob = self.mixture.log_prob(inside.samples, contexts) if inside.log_prob is None else inside.log_prob
-        return _Row(contexts, inside.samples, log_prob - inside.log_mass, inside.log_mass, inside.error)
-
-    def _at_truths(self, theta: np.ndarray, drawn: Sequence["_Row"]) -> np.ndarray:
-        """log q at the truth (n, P) of each row that was drawn, (n,): many rows a network call, always as many."""
-        found = []
-        for some in in_chunks(np.arange(len(drawn)), TOGETHER):
-            full = np.resize(some, TOGETHER)  # repeated, so that a row does not feel how many others there are
-            together = zip(*(drawn[number].contexts for number in full), strict=True)
-            log_prob = self.mixture.log_prob(theta[full], [torch.cat(one, dim=1) for one in together])
-            found.append(log_prob[: len(some)])
-        return np.concatenate(found) - np.array([one.log_mass for one in drawn])
-
     def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:
         """log q_T of these truths, (n,), for any T, after one pass of the networks.
 
         A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.
         """
         parts = in_chunks(np.arange(len(rows)), self.frame.at_once)
-        found = [self.mixture.noise(theta[some], self._contexts(catalog, rows[some])) for some in parts]
+        found = [self.mixture.noise(theta[some], self.contexts(catalog, rows[some])) for some in parts]
         squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         masses: list[Callable[[float], float]] = []
         if not self.support.exact:
             for row in rows[:: -(-len(rows) // NORMALISING_ROWS)]:
                 generator = seeding.generator(seed, "temperature", int(row))
-                masses.append(self.mixture.log_mass(self._contexts(catalog, np.array([row])), generator))
+                masses.append(self.mixture.log_mass(self.contexts(catalog, np.array([row])), generator))
 
         def log_probs(temperature: float) -> np.ndarray:
             outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0
@@ -230,6 +225,34 @@ class FlowModel:
         return cls(frame, support, stacks, arrays["mixture"], **embedded, recalibration=recalibration)
 
 
-def _stacked(rows: list[np.ndarray]) -> np.ndarray:
-    """(n, ...) of n rows; a single one, which may have millions of draws, is not copied."""
-    return rows[0][None] if len(rows) == 1 else np.stack(rows)
+class _Truths:
+    """log q at the truths of the rows that were drawn, before it is renormalised: many a network call, always as many,
+    so that a row does not feel how many others there are."""
+
+    def __init__(self, mixture: Mixture, theta: np.ndarray | None) -> None:
+        self.mixture, self.theta = mixture, theta
+        self.rows: list[int] = []
+        self.waiting: list[Contexts] = []
+        self.found: list[np.ndarray] = []
+
+    def add(self, row: int, contexts: Contexts) -> None:
+        if self.theta is not None:
+            self.rows.append(row)
+            self.waiting.append(contexts)
+        if len(self.rows) == TOGETHER:
+            self._tell()
+
+    def log_prob(self) -> np.ndarray | None:
+        """Of all rows that were added, (n,), if their truths are known."""
+        if self.rows:
+            self._tell()
+        return np.concatenate(self.found) if self.found else None
+
+    def _tell(self) -> None:
+        assert self.theta is not None
+        full = np.resize(np.arange(len(self.rows)), TOGETHER)  # filled up by repetition
+        together = zip(*(self.waiting[number] for number in full), strict=True)
+        points = self.theta[np.array(self.rows)[full]]
+        log_prob = self.mixture.log_prob(points, [torch.cat(one, dim=1) for one in together])
+        self.found.append(log_prob[: len(self.rows)])
+        self.rows, self.waiting = [], []

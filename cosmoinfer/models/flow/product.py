@@ -5,7 +5,7 @@ z = Phi^-1(F(theta)), F the prior's distribution function, where the prior is N(
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,7 @@ from cosmoinfer.models import sets
 from cosmoinfer.models.box import Listener, TooLittleInside, row_by_row
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Place, Posterior, Room, by_blocks, in_memory
 
 SINGLE_DRAWS = 1000  # of each single posterior: the first proposal, and whether they agree
 TRIAL, TRIALS = 1000, 6  # points a round, and rounds at most, in which the proposal is fitted
@@ -227,6 +227,7 @@ def product_posterior(
     seed: int,
     listen: Listener,
     skip_failed: bool,
+    place: Place = in_memory,
 ) -> Posterior:
     """One posterior a simulation, of those of its rows that were chosen; it goes by the first of them."""
     parameters = model.frame.parameters
@@ -234,33 +235,35 @@ def product_posterior(
         unknown = [name for name, known in zip(parameters.names, parameters.known, strict=True) if not known]
         raise UserError(f"--combine product: divides by the prior, and that of {listed(unknown)} is not known")
     groups = {int(own[0]): own for own in _together(catalog, rows)}
+    room = Room.at(place, len(groups), draws, len(parameters))
 
-    def draw(first: int) -> Product:
+    def draw(first: int, number: int) -> Product:
         singles = [_single(model, catalog, row, seed) for row in groups[first]]
         truth = np.empty((0, len(parameters))) if catalog.theta is None else catalog.theta[first : first + 1]
         stream = seeding.generator(seed, "product", *catalog.index[groups[first]].tolist())
-        return multiply(singles, parameters, draws, stream, truth)
+        found = multiply(singles, parameters, draws, stream, truth)
+        room.put(number, 0, found.samples, found.log_prob)
+        return replace(found, samples=found.samples[:0], log_prob=found.log_prob[:0])
 
     kept, drawn = row_by_row(catalog, np.array(list(groups)), draw, listen, skip_failed)
     every = np.concatenate([groups[int(first)] for first in kept])
-    place = np.repeat(np.arange(len(kept)), [len(groups[int(first)]) for first in kept])
+    product = np.repeat(np.arange(len(kept)), [len(groups[int(first)]) for first in kept])
     references = model.frame.references(catalog, every)
     odd = model.frame.oddness(catalog, every, model.spaces, seed)
     if odd.get("ood") is not None:
-        odd["ood"] = _oddest(odd["ood"], place)
+        odd["ood"] = _oddest(odd["ood"], product)
     return Posterior(
         parameters,
         catalog.index[kept],
         catalog.simulation[kept],
         model.frame.parts(catalog, kept),
         None if catalog.theta is None else catalog.theta[kept],
-        np.stack([one.samples for one in drawn]),
-        np.stack([one.log_prob for one in drawn]),
-        None if catalog.theta is None else np.concatenate([one.log_prob_at for one in drawn]),
-        np.stack([references[place == number].mean(axis=0) for number in range(len(kept))]),
-        np.stack([one.mean for one in drawn]),
-        np.stack([one.std for one in drawn]),
-        np.array([one.error for one in drawn]),
+        **room.filled(len(kept)),
+        log_prob_truth=None if catalog.theta is None else np.concatenate([one.log_prob_at for one in drawn]),
+        reference=np.stack([references[product == number].mean(axis=0) for number in range(len(kept))]),
+        mean=np.stack([one.mean for one in drawn]),
+        std=np.stack([one.std for one in drawn]),
+        log_norm_error=np.array([one.error for one in drawn]),
         ess=np.array([one.ess for one in drawn]),
         agreement=np.array([one.agreement for one in drawn]),
         temperature=None if model.temperature == 1 else model.temperature,
@@ -276,15 +279,24 @@ def _oddest(percentile: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def _single(model: FlowModel, catalog: Catalog, row: int, seed: int) -> Single:
-    contexts, inside = model.drawn(catalog, row, SINGLE_DRAWS, seed)
-    return Single(inside.samples, lambda theta: model.mixture.log_prob(theta, contexts) - inside.log_mass)
+    contexts, draws = model.contexts(catalog, np.array([row])), np.empty((SINGLE_DRAWS, len(model.frame.parameters)))
+
+    def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
+        draws[first : first + len(theta)] = theta
+
+    mass = model.draw(catalog, row, contexts, SINGLE_DRAWS, seed, keep)
+    return Single(draws, lambda theta: model.mixture.log_prob(theta, contexts) - mass.log)
 
 
 def piled_up(posterior: Posterior) -> np.ndarray:
     """(n,) bool: whether many draws lie in the outermost rim of the prior: where a flow's errors have won."""
     assert posterior.samples is not None
-    u = posterior.parameters.cdf(posterior.samples)
-    return (((u < RIM) | (u > 1 - RIM)).mean(axis=1) > PILED).any(axis=1)
+
+    def piled(draws: np.ndarray) -> np.ndarray:
+        u = posterior.parameters.cdf(draws)
+        return (((u < RIM) | (u > 1 - RIM)).mean(axis=1) > PILED).any(axis=1)
+
+    return by_blocks(posterior.samples, piled)
 
 
 def _together(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ from cosmoinfer.models.box import Listener
 from cosmoinfer.models.frame import Frame, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Place, Posterior, in_memory
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,14 @@ class ClassifierModel:
         return np.stack(found)
 
     def posterior(
-        self, catalog: Catalog, rows: np.ndarray, draws: int, seed: int, listen: Listener, skip_failed: bool
+        self,
+        catalog: Catalog,
+        rows: np.ndarray,
+        draws: int,
+        seed: int,
+        listen: Listener,
+        skip_failed: bool,
+        place: Place = in_memory,
     ) -> Posterior:
         """Probabilities of the classes; there is nothing to draw."""
         found = probabilities(self.logits(catalog, rows), self.temperature)

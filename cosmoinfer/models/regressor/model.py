@@ -23,7 +23,7 @@ from cosmoinfer.models.recalibration import (
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Place, Posterior, Room, in_memory
 
 RECALIBRATING_ROWS = 500  # validation rows, from which a temperature comes, at most
 PROPOSALS = 200  # at each temperature, of one row, for its mass inside the box
@@ -72,33 +72,45 @@ class RegressorModel:
         return np.concatenate(both, axis=1).astype(np.float32)
 
     def posterior(
-        self, catalog: Catalog, rows: np.ndarray, draws: int, seed: int, listen: Listener, skip_failed: bool
+        self,
+        catalog: Catalog,
+        rows: np.ndarray,
+        draws: int,
+        seed: int,
+        listen: Listener,
+        skip_failed: bool,
+        place: Place = in_memory,
     ) -> Posterior:
         """Mixtures of normals inside the box; mean and std are the network's. A point only: no draws.
 
         Row by row: in a larger batch the same row can come out differently in its last digits.
         """
         if self.head == "point":
-            mean = np.concatenate([self.means(catalog, rows[place : place + 1]) for place in range(len(rows))])
+            mean = np.concatenate([self.means(catalog, rows[n : n + 1]) for n in range(len(rows))])
             return self._posterior(catalog, rows, seed, mean=mean)
 
-        def draw(row: int) -> tuple[np.ndarray, ...]:
+        room = Room.at(place, len(rows), draws, len(self.frame.parameters))
+
+        def draw(row: int, number: int) -> tuple[np.ndarray, ...]:
             (raw,) = self._raw(catalog, np.array([row]))
             (normals,) = self._normals(raw)
-            inside = normals.draw(draws, seeding.generator(seed, "draws", int(catalog.index[row])))
-            truth = [] if catalog.theta is None else [catalog.theta[row : row + 1]]
-            log_prob = normals.log_prob(np.concatenate([inside.samples, *truth])) - inside.log_mass
-            return inside.samples, log_prob, normals.mean, normals.std, np.array(inside.error)
+
+            def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
+                room.put(number, first, theta, normals.log_prob(theta))
+
+            mass = normals.draw(draws, seeding.generator(seed, "draws", int(catalog.index[row])), keep)
+            room.renormalise(number, mass.log)
+            truth = np.zeros(1) if catalog.theta is None else normals.log_prob(catalog.theta[row : row + 1]) - mass.log
+            return normals.mean, normals.std, truth[0], np.array(mass.error)
 
         kept, drawn = row_by_row(catalog, rows, draw, listen, skip_failed)
-        samples, log_prob, mean, std, errors = (np.stack(part) for part in zip(*drawn, strict=True))
+        mean, std, at_truth, errors = (np.stack(part) for part in zip(*drawn, strict=True))
         return self._posterior(
             catalog,
             kept,
             seed,
-            samples=samples,
-            log_prob=log_prob[:, :draws],
-            log_prob_truth=None if catalog.theta is None else log_prob[:, draws],
+            **room.filled(len(kept)),
+            log_prob_truth=None if catalog.theta is None else at_truth,
             mean=mean,
             std=std,
             log_norm_error=errors if self.head == "covariance" else None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from cosmoinfer.models.box import Inside, Proposed, draw_inside
+from cosmoinfer.models.box import Keep, Mass, Proposed, draw_inside, parts
 from cosmoinfer.parameters import Parameters
 
 
@@ -24,7 +24,7 @@ class Normals(ABC):
         """Of each member, (M, P)."""
 
     @abstractmethod
-    def draw(self, draws: int, generator: np.random.Generator) -> Inside:
+    def draw(self, draws: int, generator: np.random.Generator, keep: Keep) -> Mass:
         """Members by multinomial, then each member's normal."""
 
     @abstractmethod
@@ -63,11 +63,16 @@ class IndependentNormals(Normals):
     def variances(self) -> np.ndarray:
         return self.widths**2
 
-    def draw(self, draws: int, generator: np.random.Generator) -> Inside:
+    def draw(self, draws: int, generator: np.random.Generator, keep: Keep) -> Mass:
         """By the inverse of the truncated normal's distribution function.
 
         In logarithms, and mirrored where the box lies above the mean: exact however far away the box is.
         """
+        for some in parts(draws):
+            keep(some.start, self._inside(some.stop - some.start, generator), None)
+        return Mass()
+
+    def _inside(self, draws: int, generator: np.random.Generator) -> np.ndarray:
         member = generator.choice(len(self.weights), size=draws, p=self.weights)
         mean, width = self.means[member], self.widths[member]
         low, high = (self.parameters.low - mean) / width, (self.parameters.high - mean) / width
@@ -75,7 +80,7 @@ class IndependentNormals(Normals):
         share = np.log(1 - generator.random(mean.shape)) + _log_mass(low, high)
         log_u = np.logaddexp(special.log_ndtr(np.where(flip, -high, low)), share)
         z = special.ndtri_exp(np.minimum(log_u, 0.0))
-        return Inside(self.parameters.clip(mean + width * np.where(flip, -z, z)), 0.0, 0.0)
+        return self.parameters.clip(mean + width * np.where(flip, -z, z))
 
     def log_prob(self, theta: np.ndarray) -> np.ndarray:
         means, widths = self.means[:, None], self.widths[:, None]  # (M, 1, P)
@@ -102,8 +107,8 @@ class CorrelatedNormals(Normals):
         """L^-T, whose product with its transpose is the covariance."""
         return np.linalg.inv(self.factors).transpose(0, 2, 1)
 
-    def draw(self, draws: int, generator: np.random.Generator) -> Inside:
-        return draw_inside(lambda count: Proposed(self.propose(count, generator)), self.parameters, draws)
+    def draw(self, draws: int, generator: np.random.Generator, keep: Keep) -> Mass:
+        return draw_inside(lambda count: Proposed(self.propose(count, generator)), self.parameters, draws, keep)
 
     def propose(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Draws of the mixture, (count, P), outside the box too."""
