@@ -138,7 +138,7 @@ STAGES = {
         (1, 10, 100, 1000, 10_000, 100_000),
         (1, 10),
     ),
-    "evaluate": Stage("evaluate, 1,000 draws each: rows", _evaluate, (10, 30, 100, 300, 1000), (10, 20)),
+    "evaluate": Stage("evaluate, 1,000 draws each: rows", _evaluate, (10, 100, 1000, 10_000), (10, 20)),
 }
 
 
