@@ -15,6 +15,7 @@ from cosmoinfer.history import History
 from cosmoinfer.models import FlowModel, RegressorModel
 from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.box import Mass
+from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
 from cosmoinfer.models.frame import Frame, fit_frame
 from cosmoinfer.models.noise import Noise
@@ -145,7 +146,7 @@ def regressor_of(size: int, loss: str = "moment", members: int = 3) -> Regressor
 
 
 def sampled(model, sims: Catalog, rows=(0,), draws: int = 1000, seed: int = 0, skip_failed: bool = False):
-    return model.posterior(sims, np.asarray(rows), draws, seed, lambda *_: None, skip_failed)
+    return model.posterior(Drawing(sims, np.asarray(rows), draws, seed, skip_failed))
 
 
 def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.ndarray:
@@ -156,7 +157,11 @@ def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.
 
 def mass_of(model: FlowModel, sims: Catalog, row: int, draws: int, seed: int) -> Mass:
     """Of the box, as drawing so often from the posterior of a row finds it."""
-    return model.draw(sims, row, model.contexts(sims, np.array([row])), draws, seed, lambda *_: None)
+    contexts, generator = (
+        model.contexts(sims, np.array([row])),
+        Drawing(sims, np.array([row]), draws, seed).generator(row),
+    )
+    return model.mixture.draw(contexts, draws, generator, lambda *_: None)
 
 
 def line(support: Support) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from scipy import stats
 from cosmoinfer.catalog import Catalog, Reading, Summary
 from cosmoinfer.errors import UserError
 from cosmoinfer.models import sets
+from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.models.flow.product import Product, Single, multiply, piled_up
 from cosmoinfer.models.frame import fit_frame
@@ -295,14 +296,14 @@ def test_a_product_of_flows_is_nearer_the_truth_than_one_row():
     size = 5
     model = trained(universes(200, size, 0), epochs=20, learning_rate=2e-3, hidden=16, batch_size=50)
     test = universes(25, size, 1)
-    found = product_posterior(model, test, np.arange(len(test)), 100, 0, lambda *_: None, False)
+    found = product_posterior(model, Drawing(test, np.arange(len(test)), 100))
     assert found.index.tolist() == list(range(0, len(test), size)) and (found.ess > 1000).all()
     assert (found.agreement > 1e-3).all()
     right, alone = exact(test, size).mean(), exact(test.take(np.arange(0, len(test), size)), 1).mean()
     assert found.log_prob_truth.mean() - alone > 0.6 * (right - alone)
-    few = product_posterior(model, test, np.arange(3 * size), 100, 0, lambda *_: None, False)
+    few = product_posterior(model, Drawing(test, np.arange(3 * size), 100))
     np.testing.assert_array_equal(few.samples, found.samples[:3])
-    one = product_posterior(model, test, np.array([0, 1, 5]), 100, 0, lambda *_: None, False)
+    one = product_posterior(model, Drawing(test, np.array([0, 1, 5]), 100))
     assert one.index.tolist() == [0, 5]
 
 
@@ -313,7 +314,7 @@ def test_maps_and_vectors_of_a_set_are_moved_and_averaged():
     model = trained(sims, epochs=2, combine="set")
     assert model.stacks[0].config["shapes"] == [[3, 2], [3, 1, 8, 8]]
     rows = np.flatnonzero(sims.simulation == "4")
-    found = model.posterior(sims, rows[:1], 20, 0, lambda *_: None, False)
+    found = model.posterior(Drawing(sims, rows[:1], 20))
     assert np.isfinite(found.log_prob).all() and found.index.tolist() == [12]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cosmoinfer.catalog import Catalog
     from cosmoinfer.models import ClassifierModel, FlowModel, RegressorModel
+    from cosmoinfer.models.drawing import Drawing
     from cosmoinfer.models.frame import Frame
     from cosmoinfer.posterior import Place, Posterior
 
@@ -153,29 +154,31 @@ class Task:
         """With progress; rows that could not be sampled are listed. place: for the draws, if they go to a file."""
         from cosmoinfer import posterior
         from cosmoinfer.errors import listed
+        from cosmoinfer.models.drawing import Drawing
 
-        place = place or posterior.in_memory
+        what = "simulation" if self.how.combine else "row"
+        asked = self.how.draws, self.how.run.seed, self.how.skip_failed
+        drawing = Drawing(
+            self.sims, self.chosen, *asked, terminal.rows(f"sampling {what}"), place or posterior.in_memory
+        )
         if self.how.combine:
-            return self._product(terminal, place)
+            return self._product(terminal, drawing)
         if (fitted := getattr(self.model, "recalibration", None)) is not None and self.model.temperature != 1:
             terminal.say(fitted.told)
-        drawn = self.model.posterior(*self._arguments(terminal.rows("sampling row"), place))
+        drawn = self.model.posterior(drawing)
         failed = sorted(set(self.sims.index[self.chosen].tolist()) - set(drawn.index.tolist()))
         if failed:
             terminal.say(f"left out, could not be sampled: row {listed(failed)}")
         _tell_odd(terminal, self.model.frame, drawn)
         return drawn
 
-    def _arguments(self, progress: Any, place: "Place") -> tuple[Any, ...]:
-        return self.sims, self.chosen, self.how.draws, self.how.run.seed, progress, self.how.skip_failed, place
-
-    def _product(self, terminal: Terminal, place: "Place") -> "Posterior":
+    def _product(self, terminal: Terminal, drawing: "Drawing") -> "Posterior":
         """One posterior a simulation; simulations that could not be sampled are listed."""
         from cosmoinfer.errors import listed
         from cosmoinfer.models.flow import FlowModel, product_posterior
 
         assert isinstance(self.model, FlowModel)
-        drawn = product_posterior(self.model, *self._arguments(terminal.rows("sampling simulation"), place))
+        drawn = product_posterior(self.model, drawing)
         failed = sorted(set(self.sims.simulation[self.chosen].tolist()) - set(drawn.simulation.tolist()))
         if failed:
             terminal.say(f"left out, could not be sampled: simulation {listed(failed)}")

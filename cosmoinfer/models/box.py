@@ -5,20 +5,15 @@ Each observation finishes by itself, or is given up by name: never a substitute 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
 NORMALISING_DRAWS = 10_000  # for the mass inside the box, but for
 FEWEST_DRAWS, NEGLIGIBLE = 1000, 0.01  # so many, where the error of its logarithm is then no more than these nats
 LARGEST = 100_000  # draws at a time: what is made on the way to them would take ten times their memory
 MOST_PROPOSALS = 1_000_000  # for one observation, or ten a draw if that is more, before it is given up
-Listener = Callable[[int, int], None]  # rows done, rows in all
-Drawn = TypeVar("Drawn")
 Keep = Callable[[int, np.ndarray, np.ndarray | None], None]  # of the first on: theta (n, P), log_prob (n,) if known
 
 
@@ -89,30 +84,6 @@ def _error(proposed: int, accepted: int) -> float:
     """Of the logarithm of the share that was accepted."""
     missed = (proposed - accepted + 0.5) / (proposed + 1)  # none that missed is no proof that none does
     return float(np.sqrt(missed / accepted))
-
-
-def row_by_row(
-    catalog: Catalog, rows: np.ndarray, draw: Callable[[int, int], Drawn], listen: Listener, skip_failed: bool
-) -> tuple[np.ndarray, list[Drawn]]:
-    """The rows that could be drawn, and what ``draw`` (of a position in the catalog, and of one among them) gave for
-    each."""
-    kept: list[int] = []
-    drawn: list[Drawn] = []
-    for done, row in enumerate(rows, 1):
-        try:
-            drawn.append(draw(int(row), len(kept)))
-            kept.append(int(row))
-        except TooLittleInside as short:
-            if not skip_failed:
-                where = f"{catalog.path}: {catalog.told(np.array([row]))}"
-                raise UserError(
-                    f"{where}: {short}; the observation may be unlike the training "
-                    "data; --skip-failed leaves it out, a flow with --support probit cannot fail so"
-                ) from short
-        listen(done, len(rows))
-    if not kept:
-        raise UserError(f"{catalog.path}: no observation could be sampled ({catalog.told(rows)})")
-    return np.array(kept), drawn
 
 
 def _most_likely(accepted: int) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.models.frame import fit_frame
 from cosmoinfer.split import by_hash
@@ -31,9 +32,7 @@ def main() -> None:
     for looks in (int(one) for one in arguments.looks.split(",")):
         sims, test = universes(arguments.simulations, looks, 0), universes(arguments.test, looks, 1)
         exact = _log_prob(test, looks, looks)
-        product = product_posterior(
-            _trained(sims, arguments.members), test, np.arange(len(test)), 1000, 0, lambda *_: None, False
-        )
+        product = product_posterior(_trained(sims, arguments.members), Drawing(test, np.arange(len(test)), 1000))
         of_sets = _trained(sims, arguments.members, combine="set")
         heads = of_sets.heads(test, np.arange(len(test)))
         assert product.log_prob_truth is not None and product.ess is not None and product.agreement is not None

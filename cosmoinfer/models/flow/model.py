@@ -10,14 +10,15 @@ import torch
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.models import sets
-from cosmoinfer.models.box import Keep, Listener, Mass, row_by_row
+from cosmoinfer.models.box import Mass
+from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
 from cosmoinfer.models.frame import Frame, Spaces, in_chunks
 from cosmoinfer.models.recalibration import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.stack import Stack, read_stacks
-from cosmoinfer.posterior import Place, Posterior, Room, in_memory
+from cosmoinfer.posterior import Posterior
 from cosmoinfer.scaling import Support
 
 TOGETHER = 256  # rows whose truths go through a network at once
@@ -94,18 +95,9 @@ class FlowModel:
                 log_prob[place] -= np.log(self.mixture.mass(contexts, draws, generator))
         return log_prob
 
-    def posterior(
-        self,
-        catalog: Catalog,
-        rows: np.ndarray,
-        draws: int,
-        seed: int,
-        listen: Listener,
-        skip_failed: bool,
-        place: Place = in_memory,
-    ) -> Posterior:
-        """``draws`` draws of each row. The draws of a row depend on its number and the seed, on no other row."""
-        room = Room.at(place, len(rows), draws, len(self.frame.parameters))
+    def posterior(self, drawing: Drawing) -> Posterior:
+        """The draws of a row depend on its number and the seed, on no other row."""
+        catalog, room = drawing.catalog, drawing.room(self.frame.parameters)
         truths = _Truths(self.mixture, catalog.theta)
 
         def draw(row: int, number: int) -> Mass:
@@ -115,12 +107,12 @@ class FlowModel:
                 log_prob = self.mixture.log_prob(theta, contexts) if log_prob is None else log_prob
                 room.put(number, first, theta, log_prob)
 
-            mass = self.draw(catalog, row, contexts, draws, seed, keep)
+            mass = self.mixture.draw(contexts, drawing.draws, drawing.generator(row), keep)
             room.renormalise(number, mass.log)
             truths.add(row, contexts)
             return mass
 
-        kept, masses = row_by_row(catalog, rows, draw, listen, skip_failed)
+        kept, masses = drawing.row_by_row(draw)
         at_truth = truths.log_prob()
         return Posterior(
             self.frame.parameters,
@@ -133,13 +125,8 @@ class FlowModel:
             reference=self._references(catalog, kept),
             log_norm_error=None if self.support.exact else np.array([mass.error for mass in masses]),
             temperature=None if self.temperature == 1 else self.temperature,
-            **self.frame.oddness(catalog, kept, self.spaces, seed),
+            **self.frame.oddness(catalog, kept, self.spaces, drawing.seed),
         )
-
-    def draw(self, catalog: Catalog, row: int, contexts: Contexts, draws: int, seed: int, keep: Keep) -> Mass:
-        """Draws of one observation that depend on its number in its file and the seed."""
-        generator = seeding.generator(seed, "draws", int(catalog.index[row]))
-        return self.mixture.draw(contexts, draws, generator, keep)
 
     def calibrated(self, catalog: Catalog, seed: int) -> "FlowModel":
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows

@@ -16,10 +16,11 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.importance import Importance, effective
 from cosmoinfer.models import sets
-from cosmoinfer.models.box import Listener, TooLittleInside, row_by_row
+from cosmoinfer.models.box import TooLittleInside
+from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Place, Posterior, Room, by_blocks, in_memory
+from cosmoinfer.posterior import Posterior, by_blocks
 
 SINGLE_DRAWS = 1000  # of each single posterior: the first proposal, and whether they agree
 TRIAL, TRIALS = 1000, 6  # points a round, and rounds at most, in which the proposal is fitted
@@ -219,33 +220,26 @@ def _tempered(log_weights: np.ndarray, least: float) -> np.ndarray:
 
 
 # --------------------------------------------------------------------------------------------- of a trained flow
-def product_posterior(
-    model: FlowModel,
-    catalog: Catalog,
-    rows: np.ndarray,
-    draws: int,
-    seed: int,
-    listen: Listener,
-    skip_failed: bool,
-    place: Place = in_memory,
-) -> Posterior:
+def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
     """One posterior a simulation, of those of its rows that were chosen; it goes by the first of them."""
+    catalog, seed = drawing.catalog, drawing.seed
     parameters = model.frame.parameters
     if not parameters.known.all():
         unknown = [name for name, known in zip(parameters.names, parameters.known, strict=True) if not known]
         raise UserError(f"--combine product: divides by the prior, and that of {listed(unknown)} is not known")
-    groups = {int(own[0]): own for own in _together(catalog, rows)}
-    room = Room.at(place, len(groups), draws, len(parameters))
+    groups = {int(own[0]): own for own in _together(catalog, drawing.rows)}
+    drawing = replace(drawing, rows=np.array(list(groups)))
+    room = drawing.room(parameters)
 
     def draw(first: int, number: int) -> Product:
-        singles = [_single(model, catalog, row, seed) for row in groups[first]]
+        singles = [_single(model, drawing, row) for row in groups[first]]
         truth = np.empty((0, len(parameters))) if catalog.theta is None else catalog.theta[first : first + 1]
         stream = seeding.generator(seed, "product", *catalog.index[groups[first]].tolist())
-        found = multiply(singles, parameters, draws, stream, truth)
+        found = multiply(singles, parameters, drawing.draws, stream, truth)
         room.put(number, 0, found.samples, found.log_prob)
         return replace(found, samples=found.samples[:0], log_prob=found.log_prob[:0])
 
-    kept, drawn = row_by_row(catalog, np.array(list(groups)), draw, listen, skip_failed)
+    kept, drawn = drawing.row_by_row(draw)
     every = np.concatenate([groups[int(first)] for first in kept])
     product = np.repeat(np.arange(len(kept)), [len(groups[int(first)]) for first in kept])
     references = model.frame.references(catalog, every)
@@ -278,13 +272,14 @@ def _oddest(percentile: np.ndarray, place: np.ndarray) -> np.ndarray:
     return 100 * (largest / 100) ** np.bincount(place)
 
 
-def _single(model: FlowModel, catalog: Catalog, row: int, seed: int) -> Single:
-    contexts, draws = model.contexts(catalog, np.array([row])), np.empty((SINGLE_DRAWS, len(model.frame.parameters)))
+def _single(model: FlowModel, drawing: Drawing, row: int) -> Single:
+    contexts = model.contexts(drawing.catalog, np.array([row]))
+    draws = np.empty((SINGLE_DRAWS, len(model.frame.parameters)))
 
     def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
         draws[first : first + len(theta)] = theta
 
-    mass = model.draw(catalog, row, contexts, SINGLE_DRAWS, seed, keep)
+    mass = model.mixture.draw(contexts, SINGLE_DRAWS, drawing.generator(row), keep)
     return Single(draws, lambda theta: model.mixture.log_prob(theta, contexts) - mass.log)
 
 

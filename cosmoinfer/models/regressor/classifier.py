@@ -9,11 +9,11 @@ import torch
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
-from cosmoinfer.models.box import Listener
+from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.frame import Frame, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
-from cosmoinfer.posterior import Place, Posterior, in_memory
+from cosmoinfer.posterior import Posterior
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,11 @@ class ClassifierModel:
             found.append(self.weights @ logits)
         return np.stack(found)
 
-    def posterior(
-        self,
-        catalog: Catalog,
-        rows: np.ndarray,
-        draws: int,
-        seed: int,
-        listen: Listener,
-        skip_failed: bool,
-        place: Place = in_memory,
-    ) -> Posterior:
+    def posterior(self, drawing: Drawing) -> Posterior:
         """Probabilities of the classes; there is nothing to draw."""
+        catalog, rows = drawing.catalog, drawing.rows
         found = probabilities(self.logits(catalog, rows), self.temperature)
-        listen(len(rows), len(rows))
+        drawing.listen(len(rows), len(rows))
         return Posterior(
             self.frame.parameters,
             catalog.index[rows],
@@ -69,7 +61,7 @@ class ClassifierModel:
             None if catalog.theta is None else catalog.theta[rows],
             probabilities=found,
             classes=self.frame.classes,
-            **self.frame.oddness(catalog, rows, self.spaces, seed),
+            **self.frame.oddness(catalog, rows, self.spaces, drawing.seed),
         )
 
     def calibrated(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":

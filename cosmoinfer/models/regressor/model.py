@@ -10,7 +10,7 @@ import torch
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
-from cosmoinfer.models.box import Listener, row_by_row
+from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.frame import Frame, in_chunks
 from cosmoinfer.models.recalibration import (
     NORMALISING_ROWS,
@@ -23,7 +23,7 @@ from cosmoinfer.models.recalibration import (
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.models.stack import Stack, outputs, read_stacks
-from cosmoinfer.posterior import Place, Posterior, Room, in_memory
+from cosmoinfer.posterior import Posterior
 
 RECALIBRATING_ROWS = 500  # validation rows, from which a temperature comes, at most
 PROPOSALS = 200  # at each temperature, of one row, for its mass inside the box
@@ -71,25 +71,17 @@ class RegressorModel:
         both = [(mean - self.shift) / self.scale, np.log(std / self.scale)]
         return np.concatenate(both, axis=1).astype(np.float32)
 
-    def posterior(
-        self,
-        catalog: Catalog,
-        rows: np.ndarray,
-        draws: int,
-        seed: int,
-        listen: Listener,
-        skip_failed: bool,
-        place: Place = in_memory,
-    ) -> Posterior:
+    def posterior(self, drawing: Drawing) -> Posterior:
         """Mixtures of normals inside the box; mean and std are the network's. A point only: no draws.
 
         Row by row: in a larger batch the same row can come out differently in its last digits.
         """
+        catalog, rows = drawing.catalog, drawing.rows
         if self.head == "point":
             mean = np.concatenate([self.means(catalog, rows[n : n + 1]) for n in range(len(rows))])
-            return self._posterior(catalog, rows, seed, mean=mean)
+            return self._posterior(catalog, rows, drawing.seed, mean=mean)
 
-        room = Room.at(place, len(rows), draws, len(self.frame.parameters))
+        room = drawing.room(self.frame.parameters)
 
         def draw(row: int, number: int) -> tuple[np.ndarray, ...]:
             (raw,) = self._raw(catalog, np.array([row]))
@@ -98,17 +90,17 @@ class RegressorModel:
             def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
                 room.put(number, first, theta, normals.log_prob(theta))
 
-            mass = normals.draw(draws, seeding.generator(seed, "draws", int(catalog.index[row])), keep)
+            mass = normals.draw(drawing.draws, drawing.generator(row), keep)
             room.renormalise(number, mass.log)
             truth = np.zeros(1) if catalog.theta is None else normals.log_prob(catalog.theta[row : row + 1]) - mass.log
             return normals.mean, normals.std, truth[0], np.array(mass.error)
 
-        kept, drawn = row_by_row(catalog, rows, draw, listen, skip_failed)
+        kept, drawn = drawing.row_by_row(draw)
         mean, std, at_truth, errors = (np.stack(part) for part in zip(*drawn, strict=True))
         return self._posterior(
             catalog,
             kept,
-            seed,
+            drawing.seed,
             **room.filled(len(kept)),
             log_prob_truth=None if catalog.theta is None else at_truth,
             mean=mean,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.training import Training
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
@@ -58,7 +59,7 @@ def measure(task: Task) -> Report:
 def _ours(fitted: Fitted, count: int, draws: int) -> Seconds:
     rows = np.flatnonzero(fitted.sims.label == 1)[:count]
     kept = []
-    seconds = measured(lambda: kept.append(fitted.model.posterior(fitted.sims, rows, draws, 0, lambda *_: None, False)))
+    seconds = measured(lambda: kept.append(fitted.model.posterior(Drawing(fitted.sims, rows, draws))))
     (drawn,) = kept
     assert drawn.samples is not None
     assert drawn.samples.shape[:2] == (count, draws) and drawn.parameters.inside(drawn.samples).all()
