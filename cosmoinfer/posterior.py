@@ -12,8 +12,6 @@ from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
 Draws = np.ndarray | storage.Filed  # (n, S, ...)
-Place = Callable[[str, tuple[int, ...]], Any]  # name and shape -> room for so many float64, written and read by rows
-PIECE = 100_000  # draws of a row, that are changed at once where they lie
 BLOCK = 4_000_000  # numbers of (rows, S, P) worked on at once
 
 
@@ -105,12 +103,13 @@ def by_blocks(draws: Draws, tell: Callable[[np.ndarray], np.ndarray]) -> np.ndar
 class Room:
     """Where draws (n, S, P) and their log_prob (n, S) go as they come, row by row, and of a row piece by piece."""
 
-    samples: Any
-    log_prob: Any
+    samples: np.ndarray | storage.Spill
+    log_prob: np.ndarray | storage.Spill
 
     @classmethod
-    def at(cls, place: Place, rows: int, draws: int, parameters: int) -> "Room":
-        return cls(place("samples", (rows, draws, parameters)), place("log_prob", (rows, draws)))
+    def of(cls, rows: int, draws: int, parameters: int, folder: Path | None = None) -> "Room":
+        """In memory, or on disk in a folder where they are too many for it."""
+        return cls(_place((rows, draws, parameters), folder), _place((rows, draws), folder))
 
     def put(self, row: int, first: int, samples: np.ndarray, log_prob: np.ndarray) -> None:
         """Draws (k, P) of a row, from its ``first`` on."""
@@ -119,26 +118,24 @@ class Room:
 
     def renormalise(self, row: int, log_mass: float) -> None:
         """log q of a row less the log of its mass inside the box."""
-        draws = self.log_prob.shape[1]
-        for some in (slice(start, start + PIECE) for start in range(0, draws if log_mass else 0, PIECE)):
-            self.log_prob[row, some] -= log_mass
+        if log_mass == 0:
+            return
+        for first in range(0, self.log_prob.shape[1], BLOCK):
+            self.log_prob[row, first : first + BLOCK] -= log_mass
 
     def filled(self, rows: int) -> dict[str, Any]:
-        """The draws of as many rows, by field of ``Posterior``."""
-        return {"samples": _cut(self.samples, rows), "log_prob": _cut(self.log_prob, rows)}
+        """The draws of the first so many rows, by field of ``Posterior``."""
+        return {"samples": _first(self.samples, rows), "log_prob": _first(self.log_prob, rows)}
 
 
-def in_memory(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The place of what is not on its way to a file."""
-    return np.empty(shape)
+def _place(shape: tuple[int, ...], folder: Path | None) -> np.ndarray | storage.Spill:
+    if folder is None or 8 * np.prod(shape) <= storage.LARGE:
+        return np.empty(shape)
+    return storage.Spill(folder, shape)
 
 
-def _cut(filled: Any, rows: int) -> Any:
-    """The first rows, in memory or in the file."""
-    if isinstance(filled, np.ndarray):
-        return filled[:rows]
-    filled.resize(rows, axis=0)
-    return filled
+def _first(filled: np.ndarray | storage.Spill, rows: int) -> Draws:
+    return storage.Filed(filled, np.arange(rows)) if isinstance(filled, storage.Spill) else filled[:rows]
 
 
 def _of_rows(value: Draws, keep: np.ndarray) -> Draws:
@@ -159,29 +156,12 @@ _ARRAYS = (
     "agreement",
     "ood",
 )
+LEFT = ("samples", "log_prob")  # which may be larger than memory
 _NUMBERS = ("ood_set_p", "temperature")
 ROUNDING = 1e-4  # by which probabilities computed in float32 may miss a sum of one
 
 
 def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = False) -> None:
-    storage.write(path, _record(posterior, meta), force)
-
-
-def write_drawn(path: Path, draw: Callable[[Place], Posterior], meta: dict[str, Any], force: bool = False) -> Posterior:
-    """What is drawn, its draws on disk as they come where they are many: memory does not grow with them."""
-    with storage.unfinished(path, "posterior", force) as file:
-        drawn = draw(file.place)
-        placed: dict[str, Any] = {name: None for name in ("samples", "log_prob") if not _held(getattr(drawn, name))}
-        file.finish(_record(replace(drawn, **placed), meta))
-    return read(path, leave_large=True) if placed else drawn
-
-
-def _held(value: Any) -> bool:
-    """Whether it is in memory, if it is at all."""
-    return value is None or isinstance(value, np.ndarray)
-
-
-def _record(posterior: Posterior, meta: dict[str, Any]) -> storage.Record:
     arrays = {
         "index": posterior.index.astype(np.int64),
         "simulation": posterior.simulation,
@@ -193,29 +173,30 @@ def _record(posterior: Posterior, meta: dict[str, Any]) -> storage.Record:
     if posterior.truth is not None:
         arrays["parameters"] = posterior.truth.astype(np.float64)
         attributes["parameters"] = posterior.parameters.attributes()
-    for name in _ARRAYS:
-        value = getattr(posterior, name)
-        if value is not None:
+    values = {name: getattr(posterior, name) for name in _ARRAYS}
+    large = {name: value for name, value in values.items() if isinstance(value, storage.Filed)}
+    for name, value in values.items():
+        if value is not None and name not in large:
             arrays[name] = np.asarray(value, np.float64)  # draws may fill half of the memory: no copy
     for name in _NUMBERS:
         if getattr(posterior, name) is not None:
             arrays[name] = np.array(float(getattr(posterior, name)))
     if posterior.probabilities is not None:
         attributes["probabilities"] = {"names": posterior.classes}
-    return storage.Record("posterior", meta, arrays, attributes)
+    storage.write(path, storage.Record("posterior", meta, arrays, attributes, large=large), force)
 
 
 def read(path: Path | str, leave_large: bool = False) -> Posterior:
     """leave_large: draws that are too large for memory stay in the file, and are read row by row."""
-    record = storage.read(path, "posterior", leave_large=leave_large)
-    large: dict[str, Any] = record.arrays | record.filed
+    record = storage.read(path, "posterior", leave=LEFT if leave_large else ())
+    found: dict[str, Any] = record.arrays | record.large
     return Posterior(
         Parameters.from_attributes(record.attributes["names"]),
         record.arrays["index"],
         record.arrays["simulation"].astype(str),
         record.arrays["split"],
         record.arrays.get("parameters"),
-        **{name: large.get(name) for name in _ARRAYS},
+        **{name: found.get(name) for name in _ARRAYS},
         **{name: float(record.arrays[name]) for name in _NUMBERS if name in record.arrays},  # type: ignore[arg-type]
         classes=tuple(record.attributes.get("probabilities", {}).get("names", ())),
         reweighted=bool(record.attributes["names"].get("reweighted", False)),

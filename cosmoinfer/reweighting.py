@@ -228,7 +228,8 @@ def derive(posterior: Posterior, definitions: Sequence[str]) -> Posterior:
     Where the exact mean and width of the others are known, those of a derived one are of its draws. A Fisher matrix is
     left out.
     """
-    _draws(posterior)
+    samples, log_prob = _draws(posterior)
+    posterior = replace(posterior, samples=samples, log_prob=log_prob)
     for text in definitions:
         posterior = _derived(posterior, text)
     return posterior

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import cosmoinfer
+from cosmoinfer import storage
+from cosmoinfer.storage import ours
 from tests.command_line import call, done, linear, refused, write
 
 QUICK = ["--epochs", "3", "--ensemble", "2", "--threads", "1", "--support", "probit"]
@@ -306,3 +308,25 @@ def test_numbers_that_make_no_sense(sims: Path) -> None:
         (["--embedding", "mlp", "--embedding-features", "0"], "--embedding-features"),
     ):
         assert told in refused("train-flow", sims, *options)
+
+
+def test_draws_that_are_too_many_for_memory_are_the_same_file(folder, sims, flow, drawn, monkeypatch) -> None:
+    """And are judged the same, alone, against others, at one row; nothing is left beside."""
+    asked = ("--json", "--against", drawn, "--local", str(cosmoinfer.read_posterior(drawn).index[0]), "--threads", "1")
+    expected = done("evaluate", drawn, "-o", folder / "small.metrics.h5", *asked)
+    inspected = json.loads(done("inspect", drawn, "--json"))
+    monkeypatch.setattr(storage, "LARGE", 0)
+    monkeypatch.setattr(ours, "LARGE", 0)
+    there = set(folder.iterdir())
+    large = folder / "large.posterior.h5"
+    done("sample", flow, sims, "--draws", "100", "--threads", "1", "-o", large)
+    assert set(folder.iterdir()) == {*there, large}
+    small, found = cosmoinfer.read_posterior(drawn), cosmoinfer.read_posterior(large)
+    for name in ("samples", "log_prob", "log_prob_truth", "index", "reference"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(small, name))
+    assert done("evaluate", large, "-o", folder / "large.metrics.h5", *asked) == expected
+    assert json.loads(done("evaluate", flow, sims, "--draws", "100", "-o", folder / "model.metrics.h5", *asked)) == (
+        json.loads(expected)
+    )
+    assert json.loads(done("inspect", large, "--json")) == inspected
+    done("reweight", large, "--derive", "S_8=sigma_8*(Omega_m/0.3)**0.5", "-o", folder / "large.derived.h5")

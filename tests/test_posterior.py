@@ -9,7 +9,7 @@ from cosmoinfer import metrics, posterior, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, Room
-from cosmoinfer.storage import ours
+from cosmoinfer.storage import filed, ours
 
 RNG = np.random.default_rng(0)
 PARAMETERS = Parameters.of(("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}"))
@@ -69,7 +69,7 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
 @pytest.fixture
 def left_in_file(tmp_path, monkeypatch) -> Posterior:
     """FULL, whose draws stay in their file and are walked two rows at a time."""
-    monkeypatch.setattr(ours, "MOST_IN_MEMORY", 3 * 8 * 50 - 1)
+    monkeypatch.setattr(ours, "LARGE", 0)  # of all arrays
     monkeypatch.setattr(posterior, "BLOCK", 2 * 50 * 2)
     posterior.write(tmp_path / "p.h5", FULL, {"settings": {}})
     found = posterior.read(tmp_path / "p.h5", leave_large=True)
@@ -107,42 +107,66 @@ def test_a_posterior_whose_draws_are_in_a_file_can_be_written_anew(left_in_file,
     np.testing.assert_array_equal(posterior.read(tmp_path / "again.h5").samples, FULL.samples)
 
 
-@pytest.mark.parametrize("most", [1 << 26, 3 * 8 * 50, 3 * 8 * 50 - 1], ids=["memory", "log_prob in memory", "file"])
+def test_rows_alone_can_be_picked_of_draws_in_a_file(left_in_file):
+    with pytest.raises(TypeError, match="only rows"):
+        left_in_file.samples[..., 0]
+    with pytest.raises(ValueError, match="copy"):
+        np.asarray(left_in_file.samples, copy=False)
+
+
+@pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])
+def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, whole):
+    monkeypatch.setattr(ours, "LARGE", 0)
+    posterior.write(tmp_path / "p.h5", whole, {"settings": {}})
+    back = posterior.read(tmp_path / "p.h5", leave_large=True)
+    filed = {name for name in ARRAYS if isinstance(getattr(back, name), storage.Filed)}
+    assert filed == ({"samples", "log_prob"} if whole is FULL else set())
+    for name in ARRAYS:
+        if getattr(whole, name) is not None:
+            np.testing.assert_array_equal(np.asarray(getattr(back, name)), getattr(whole, name))
+
+
+@pytest.mark.parametrize("large", [1 << 26, 3 * 8 * 50, 0], ids=["memory", "log_prob in memory", "disk"])
+@pytest.mark.parametrize("piece", [1 << 24, 240, 1], ids=["rows", "parts of a row", "one draw"])
 @pytest.mark.parametrize("rows", [2, 3])
-def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monkeypatch, most, rows):
-    """Some rows fail: the file holds those that did not, and nothing else."""
-    monkeypatch.setattr(ours, "MOST_IN_MEMORY", most)
-    monkeypatch.setattr(posterior, "PIECE", 7)
-
-    def draw(place: posterior.Place) -> Posterior:
-        room = Room.at(place, 3, 50, 2)
-        for row in range(rows):
-            room.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
-            for first in range(0, 50, 20):
-                some = slice(first, first + 20)
-                room.put(row, first, FULL.samples[row, some], FULL.log_prob[row, some])
-            room.renormalise(row, 0.5 * row)
-        return replace(FULL.take(np.arange(rows)), **room.filled(rows))
-
-    path = tmp_path / "p.h5"
-    found, back = posterior.write_drawn(path, draw, {"settings": {}}), posterior.read(path)
-    for one in (found, back):
+def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monkeypatch, large, piece, rows):
+    """Some rows fail: the file holds those that did not, and is the same file wherever the draws lay before."""
+    monkeypatch.setattr(storage, "LARGE", large)
+    monkeypatch.setattr(filed, "PIECE", piece)
+    monkeypatch.setattr(posterior, "BLOCK", 7)
+    room = Room.of(3, 50, 2, tmp_path)
+    for row in range(rows):
+        room.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
+        for first in range(0, 50, 20):
+            some = slice(first, first + 20)
+            room.put(row, first, FULL.samples[row, some], FULL.log_prob[row, some])
+        room.renormalise(row, 0.5 * row)
+    drawn = replace(FULL.take(np.arange(rows)), **room.filled(rows))
+    assert isinstance(drawn.samples, np.ndarray) == (large == 1 << 26)
+    posterior.write(tmp_path / "p.h5", drawn, {"settings": {}})
+    expected = FULL.log_prob[:rows] - 0.5 * np.arange(rows)[:, None]
+    for one in (drawn, posterior.read(tmp_path / "p.h5")):
         np.testing.assert_array_equal(np.asarray(one.samples), FULL.samples[:rows])
-        np.testing.assert_allclose(np.asarray(one.log_prob), FULL.log_prob[:rows] - 0.5 * np.arange(rows)[:, None])
+        np.testing.assert_array_equal(np.asarray(one.log_prob), expected)
         np.testing.assert_array_equal(one.ood, FULL.ood[:rows])
-    assert isinstance(found.samples, np.ndarray) == (most == 1 << 26)
-    assert [one.name for one in tmp_path.iterdir()] == ["p.h5"]
+    posterior.write(tmp_path / "q.h5", replace(drawn, samples=FULL.samples[:rows], log_prob=expected), {"settings": {}})
+    layouts = [
+        [(one.shape, one.dtype, one.chunks) for one in storage.contents(tmp_path / f"{name}.h5").values()]
+        for name in "pq"
+    ]
+    assert layouts[0] == layouts[1]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.h5", "q.h5"]
 
 
-def test_drawing_that_fails_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(ours, "MOST_IN_MEMORY", 0)
-
-    def draw(place: posterior.Place) -> Posterior:
-        Room.at(place, 3, 50, 2)
-        raise UserError("row 7 cannot be sampled")
-
-    with pytest.raises(UserError, match="row 7"):
-        posterior.write_drawn(tmp_path / "p.h5", draw, {"settings": {}})
+def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "LARGE", 0)
+    with pytest.raises(UserError, match=r"TB|GB are wanted"):
+        Room.of(10**6, 10**6, 6, tmp_path)
+    room = Room.of(3, 50, 2, tmp_path)
+    room.samples._file.close()
+    room.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
+    with pytest.raises(UserError, match=r"cannot hold what was drawn so far .No space left"):
+        room.put(0, 0, FULL.samples[0], FULL.log_prob[0])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -52,8 +52,10 @@ def _coming(summary: Summary, rows: int) -> storage.Coming:
     row = max(1, int(np.prod(summary.shape)) * summary.values.dtype.itemsize)
     chunk = max(1, CHUNK_BYTES // row)
     step = chunk * max(1, 16 * CHUNK_BYTES // (chunk * row))
-    blocks = (summary.read(np.arange(start, min(start + step, rows))) for start in range(0, rows, step))
-    return storage.Coming(summary.values.shape, summary.values.dtype, chunk, blocks)
+    parts = (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+    pieces = ((part, summary.read(np.arange(part.start, part.stop))) for part in parts)
+    shape = summary.values.shape
+    return storage.Coming(shape, summary.values.dtype, (min(chunk, shape[0]), *shape[1:]), pieces)
 
 
 def _declared(catalog: Catalog) -> dict[str, Any]:

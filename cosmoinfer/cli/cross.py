@@ -170,8 +170,8 @@ def _draw(terminal: Terminal, model: Path, suite: Suite, drawing: How, output: P
     if used.any():
         rows = listed(suite.sims.index[test[used]])
         raise UserError(f"{suite.sims.path}: test rows that the flow of {model} has learned from (row {rows})")
-    task = Task(flow, suite.sims, test, drawing, meta)
-    drawn = posterior.write_drawn(output, lambda place: task.draw(terminal, place), meta, force)
+    drawn = Task(flow, suite.sims, test, drawing, meta).draw(terminal, output.parent)
+    posterior.write(output, drawn, meta, force)
     terminal.say(f"{output}: {len(drawn)} rows")
 
 

@@ -67,7 +67,7 @@ def evaluate(
     if (kind := storage.kind_of(file)) in (None, "catalog"):
         raise UserError(f"{file}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {file}")
     if kind == "model":
-        case = _model(file, catalog, how, terminal)
+        case = _model(file, catalog, how, output.parent, terminal)
     else:
         if catalog is not None and (against is None or storage.kind_of(against) != "model"):
             raise UserError(f"{file}: is a posterior and holds its truths; a catalog goes with a model only")
@@ -75,7 +75,7 @@ def evaluate(
     if local:
         case = replace(case, local=tuple(dict.fromkeys(local)), meta=_with(case.meta, {"local": local}))
     if against is not None:
-        case = _beside(case, against, catalog, how, terminal)
+        case = _beside(case, against, catalog, how, output.parent, terminal)
     document = measure(case.draw, case.meta, run.seed, output, terminal, say.force, case.other, case.local)
     if figures is not None:
         picture(case.draw(), document, case.curves, run.seed, figures, terminal)
@@ -98,7 +98,7 @@ class Case:
     local: tuple[int, ...] = ()
 
 
-def _model(path: Path, catalog: Path | None, how: How, terminal: Terminal) -> Case:
+def _model(path: Path, catalog: Path | None, how: How, folder: Path, terminal: Terminal) -> Case:
     from cosmoinfer.cli import inputs
     from cosmoinfer.errors import UserError
 
@@ -107,7 +107,7 @@ def _model(path: Path, catalog: Path | None, how: How, terminal: Terminal) -> Ca
     task = Task.prepare(path, catalog, how)
     inputs.tell_seen(task.model.frame, task.sims, task.chosen, how.part, terminal)
     meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
-    draw = functools.cache(lambda: of_part(task.draw(terminal), path, how.part, terminal))
+    draw = functools.cache(lambda: of_part(task.draw(terminal, folder), path, how.part, terminal))
     return Case(draw, task.sims.index[task.chosen], meta, task.curves)
 
 
@@ -124,7 +124,7 @@ def _posterior(path: Path, how: How, terminal: Terminal) -> Case:
     return Case(lambda: kept, kept.index, meta, {})
 
 
-def _beside(case: Case, path: Path, catalog: Path | None, how: How, terminal: Terminal) -> Case:
+def _beside(case: Case, path: Path, catalog: Path | None, how: How, folder: Path, terminal: Terminal) -> Case:
     """The same rows of another posterior: read, or drawn from a model; rows that only one of them has are left out."""
     from cosmoinfer import metrics, posterior, storage
     from cosmoinfer.errors import UserError
@@ -140,7 +140,7 @@ def _beside(case: Case, path: Path, catalog: Path | None, how: How, terminal: Te
         if seen:
             terminal.warn(f"{path}: was trained on or chosen by {seen} of these {len(case.index)} rows")
         settings, inputs = {"against": task.meta["settings"]}, task.meta["inputs"]
-        find = functools.cache(lambda: metrics.Other(task.draw(terminal), task.model.kind))
+        find = functools.cache(lambda: metrics.Other(task.draw(terminal, folder), task.model.kind))
     else:
         exact = storage.command_of(path) == "simulate"
         settings, inputs = {}, {"posterior": storage.digest(path)}

@@ -88,13 +88,13 @@ def _list_files(terminal: Terminal, parts: "Sequence[rows.File]", manifest: Path
 
 
 def _ours(terminal: Terminal, file: Path, kind: str) -> None:
-    from cosmoinfer import storage
+    from cosmoinfer import posterior, storage
     from cosmoinfer.cli.tables import listing
 
-    record = storage.read(file, leave_large=True)
+    record = storage.read(file, leave=posterior.LEFT)
     contents = TOLD[kind](record) if kind in TOLD else {}
-    there = record.arrays | record.filed
-    shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in there.items() if value.shape}
+    there = sorted((record.arrays | record.large).items())
+    shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in there if value.shape}
     settings = {key: str(value) for key, value in record.meta["settings"].items()}
     if contents:
         terminal.table(listing(contents, f"{file}: {kind}"))
@@ -140,8 +140,8 @@ def _model(record: "Record") -> dict[str, str]:
 def _posterior(record: "Record") -> dict[str, str]:
     """Of which parameters, or classes, for how many rows."""
     told = {"rows": str(len(record.arrays["index"])), "parameters": ", ".join(record.attributes["names"]["names"])}
-    if samples := [there["samples"] for there in (record.arrays, record.filed) if "samples" in there]:
-        told["draws"] = str(samples[0].shape[1])
+    if "samples" in (there := record.arrays | record.large):
+        told["draws"] = str(there["samples"].shape[1])
     if "probabilities" in record.arrays:
         told["classes"] = ", ".join(record.attributes["probabilities"]["names"])
     return told

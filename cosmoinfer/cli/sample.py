@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cosmoinfer.models import ClassifierModel, FlowModel, RegressorModel
     from cosmoinfer.models.drawing import Drawing
     from cosmoinfer.models.frame import Frame
-    from cosmoinfer.posterior import Place, Posterior
+    from cosmoinfer.posterior import Posterior
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
@@ -94,7 +94,8 @@ def write(terminal: Terminal, model: Path, catalog: Path, how: How, output: Path
     if inputs.stands(output, "posterior", task.meta, terminal, force):
         return posterior.read(output, leave_large=True)
     inputs.tell_seen(task.model.frame, task.sims, task.chosen, how.part, terminal)
-    drawn = posterior.write_drawn(output, lambda place: task.draw(terminal, place), task.meta, force)
+    drawn = task.draw(terminal, output.parent)
+    posterior.write(output, drawn, task.meta, force)
     terminal.result(f"{output}: {len(drawn)} rows, {_told(drawn)}")
     return drawn
 
@@ -150,17 +151,14 @@ class Task:
         loss = getattr(self.model, "loss", None)
         return {"histories": models.histories(self.model)} | ({"loss": f"loss: {loss}"} if loss else {})
 
-    def draw(self, terminal: Terminal, place: "Place | None" = None) -> "Posterior":
-        """With progress; rows that could not be sampled are listed. place: for the draws, if they go to a file."""
-        from cosmoinfer import posterior
+    def draw(self, terminal: Terminal, folder: Path) -> "Posterior":
+        """With progress; rows that could not be sampled are listed. folder: for draws that are too many for memory."""
         from cosmoinfer.errors import listed
         from cosmoinfer.models.drawing import Drawing
 
         what = "simulation" if self.how.combine else "row"
         asked = self.how.draws, self.how.run.seed, self.how.skip_failed
-        drawing = Drawing(
-            self.sims, self.chosen, *asked, terminal.rows(f"sampling {what}"), place or posterior.in_memory
-        )
+        drawing = Drawing(self.sims, self.chosen, *asked, terminal.rows(f"sampling {what}"), folder)
         if self.how.combine:
             return self._product(terminal, drawing)
         if (fitted := getattr(self.model, "recalibration", None)) is not None and self.model.temperature != 1:

@@ -13,9 +13,10 @@ from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
 from cosmoinfer.metrics.guesses import Guesses
 from cosmoinfer.metrics.other import Other
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior, by_blocks
+from cosmoinfer.posterior import Posterior, blocks, by_blocks
 
 REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on the posterior mean
+LOCAL_DRAWS = 10_000  # at most, of the observation that is tested by itself
 C2ST_ROWS, C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
 
 
@@ -171,11 +172,11 @@ class Evidence:
         return self.guesses if len(self.posterior.classes) == 2 else None
 
     # ------------------------------------------------------------------------------------- against another posterior
-    @property
+    @cached_property
     def other_mean(self) -> np.ndarray | None:
         return None if self.other is None else self.other.posterior.best_mean
 
-    @property
+    @cached_property
     def other_std(self) -> np.ndarray | None:
         return None if self.other is None else self.other.posterior.best_std
 
@@ -202,7 +203,7 @@ class Evidence:
         draws = min(C2ST_DRAWS, *(samples.shape[1] for samples in both))
         if draws < two_sample.FOLDS:
             return None
-        ours, exact = (samples[rows][:, :draws] for samples in both)
+        ours, exact = (np.stack([samples[row][:draws] for row in rows.tolist()]) for samples in both)
         accuracies = np.full(len(rows), np.nan)
         finite = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(exact).all(axis=(1, 2))
         accuracies[finite] = two_sample.c2st(ours[finite], exact[finite], self.seed)
@@ -221,9 +222,10 @@ class Evidence:
         asked = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
         rows = two_sample.one_a_simulation(self.clusters, asked, self.seed)
         draws, known = posterior.samples, posterior.reference
-        picked = self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))
-        one = np.stack([draws[row][pick] for row, pick in zip(rows.tolist(), picked, strict=True)])
-        queries = [np.hstack([draws[row], np.broadcast_to(known[row], draws[row].shape)]) for row in asked]
+        picked = np.zeros(len(posterior), np.int64)
+        picked[rows] = self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))
+        one = np.concatenate([_of_each(draws[some], picked[some]) for some in blocks(draws)])[rows]
+        queries = [_beside(draws[row][:LOCAL_DRAWS], known[row]) for row in asked.tolist()]
         if len(rows) < FEWEST or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
             return np.full(len(asked), np.nan), np.full(len(asked), np.nan)
         return two_sample.local_c2st(self.truth[rows], one, known[rows], queries, self.seed)
@@ -241,3 +243,13 @@ class Evidence:
 
     def _stream(self, *purpose: str) -> np.random.Generator:
         return seeding.generator(self.seed, "evaluate", *purpose)
+
+
+def _of_each(draws: np.ndarray, picked: np.ndarray) -> np.ndarray:
+    """One draw a row: (n, S, P), (n,) -> (n, P)."""
+    return draws[np.arange(len(draws)), picked]
+
+
+def _beside(draws: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """What is known of the row beside each of its draws: (S, P), (P,) -> (S, 2 P)."""
+    return np.hstack([draws, np.broadcast_to(known, draws.shape)])

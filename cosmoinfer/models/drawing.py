@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.box import TooLittleInside
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Place, Room, in_memory
+from cosmoinfer.posterior import Room
 
 Drawn = TypeVar("Drawn")
 
@@ -21,7 +22,7 @@ class Drawing:
     """So many draws of each of these rows (by position) of a catalog.
 
     skip_failed: rows that cannot be drawn are left out. listen: is told how many rows are done, and of how many.
-    place: where the draws go.
+    folder: where draws go that are too many for memory; without one all are held.
     """
 
     catalog: Catalog
@@ -30,10 +31,10 @@ class Drawing:
     seed: int = 0
     skip_failed: bool = False
     listen: Callable[[int, int], None] = lambda done, rows: None
-    place: Place = in_memory
+    folder: Path | None = None
 
     def room(self, parameters: Parameters) -> Room:
-        return Room.at(self.place, len(self.rows), self.draws, len(parameters))
+        return Room.of(len(self.rows), self.draws, len(parameters), self.folder)
 
     def generator(self, row: int) -> np.random.Generator:
         """Of a row's draws: it depends on the row's number in its file and the seed, on no other row."""

@@ -4,7 +4,7 @@ The only door to h5py.
 """
 
 from cosmoinfer.storage.anybody import Dataset, Stored, attribute, contents, file_attributes, load
-from cosmoinfer.storage.filed import Filed
+from cosmoinfer.storage.filed import LARGE, Filed, Spill
 from cosmoinfer.storage.ours import (
     FORMATS,
     Coming,
@@ -16,7 +16,6 @@ from cosmoinfer.storage.ours import (
     read,
     refuse_existing,
     same_run,
-    unfinished,
     write,
     write_streamed,
 )
@@ -24,10 +23,12 @@ from cosmoinfer.storage.whole import whole_or_absent
 
 __all__ = [
     "FORMATS",
+    "LARGE",
     "Coming",
     "Dataset",
     "Filed",
     "Record",
+    "Spill",
     "Stored",
     "attribute",
     "command_of",
@@ -40,7 +41,6 @@ __all__ = [
     "read",
     "refuse_existing",
     "same_run",
-    "unfinished",
     "whole_or_absent",
     "write",
     "write_streamed",

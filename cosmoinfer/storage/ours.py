@@ -3,9 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,9 @@ import numpy as np
 from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.anybody import Stored, attribute
-from cosmoinfer.storage.filed import Filed
+from cosmoinfer.storage.filed import LARGE, Filed
 from cosmoinfer.storage.hdf5 import array_of, datasets, existing, opened, text_of, value_of
-from cosmoinfer.storage.whole import whole_or_absent
+from cosmoinfer.storage.whole import check_free, whole_or_absent
 
 FORMATS = {
     "split": 1,
@@ -32,14 +30,14 @@ FORMATS = {
 }  # kind: newest format we write and read
 
 
-MOST_IN_MEMORY = 1 << 26  # bytes of a file whose image is made in memory before it is written; of one array of it
+MOST_IN_MEMORY = 1 << 26  # bytes of a file whose image is made in memory before it is written
 
 
 @dataclass(frozen=True)
 class Record:
     """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays and of the file.
 
-    filed: arrays that were left in it, by path.
+    large: arrays that are not in memory, by path.
     """
 
     kind: str
@@ -47,13 +45,14 @@ class Record:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     of_file: dict[str, Any] = field(default_factory=dict)
-    filed: dict[str, Filed] = field(default_factory=dict)
+    large: dict[str, Filed] = field(default_factory=dict)
 
 
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
-    if _size(record) > MOST_IN_MEMORY:
-        write_streamed(path, record, {}, force)
+    if _size(record) > MOST_IN_MEMORY or record.large:
+        streams = {name: _coming(one) for name, one in record.large.items()}
+        write_streamed(path, record, streams, force)
         return
     refuse_existing(path, record.kind, force)
     image = _image(record)
@@ -61,8 +60,11 @@ def write(path: Path, record: Record, force: bool = False) -> None:
         scratch.write_bytes(image)
 
 
-def read(path: Path | str, *kinds: str, leave_large: bool = False) -> Record:
-    """A file of ours, of one of these kinds and of a format that this version knows; large arrays left in it."""
+def read(path: Path | str, *kinds: str, leave: Container[str] = ()) -> Record:
+    """A file of ours, of one of these kinds and of a format that this version knows.
+
+    leave: paths of arrays that stay in the file where they are large.
+    """
     with opened(path) as file:
         kind = text_of(file.attrs.get("kind", ""))
         if kind not in FORMATS:
@@ -73,16 +75,16 @@ def read(path: Path | str, *kinds: str, leave_large: bool = False) -> Record:
         found = int(file.attrs["format"])
         if found > FORMATS[kind]:
             raise UserError(f"{path}: its format is {found}, this version ({__version__}) reads up to {FORMATS[kind]}")
-        arrays, attributes, filed = {}, {}, {}
+        arrays, attributes, large = {}, {}, {}
         for name, dataset in datasets(file):
-            if leave_large and dataset.nbytes > MOST_IN_MEMORY:
-                filed[name] = Filed(Stored(Path(path), name))
+            if name in leave and dataset.nbytes > LARGE:
+                large[name] = Filed(Stored(Path(path), name))
             else:
                 arrays[name] = array_of(Path(path), dataset)
             if len(dataset.attrs):
                 attributes[name] = {key: value_of(value) for key, value in dataset.attrs.items()}
         meta = json.loads(str(arrays.pop("meta")))
-    return Record(kind, meta, arrays, attributes, filed=filed)
+    return Record(kind, meta, arrays, attributes, large=large)
 
 
 def kind_of(path: Path) -> str | None:
@@ -145,7 +147,8 @@ def digest(path: Path) -> str:
 def write_streamed(path: Path, record: Record, streams: Mapping[str, "Coming"], force: bool = False) -> None:
     """A record, and datasets beside it that come block by block; straight to disk, if that has room for them."""
     refuse_existing(path, record.kind, force)
-    _check_free(path, _size(record) + sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values()))
+    size = _size(record) + sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values())
+    check_free(path.parent, size)
     with whole_or_absent(path) as scratch, h5py.File(scratch, "w") as file:
         _fill(file, record)
         for name, one in streams.items():
@@ -154,62 +157,23 @@ def write_streamed(path: Path, record: Record, streams: Mapping[str, "Coming"], 
 
 @dataclass(frozen=True)
 class Coming:
-    """A dataset (N, ...) that comes in blocks (n, ...), to lie in chunks of so many rows with a checksum each."""
+    """A dataset that comes piece by piece, each with its place, to lie in these chunks with a checksum each."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    rows: int
-    blocks: Iterator[np.ndarray]
+    chunks: tuple[int, ...]
+    pieces: Iterator[tuple[Any, np.ndarray]]
 
     def fill(self, file: h5py.File, name: str, attributes: Mapping[str, Any]) -> None:
-        chunks = (min(self.rows, self.shape[0]), *self.shape[1:])
-        dataset, done = file.create_dataset(name, self.shape, self.dtype, chunks=chunks, fletcher32=True), 0
+        dataset = file.create_dataset(name, self.shape, self.dtype, chunks=self.chunks, fletcher32=True)
         for key, value in attributes.items():
             dataset.attrs[key] = _plain(value)
-        for block in self.blocks:
-            dataset[done : done + len(block)] = block
-            done += len(block)
+        for place, piece in self.pieces:
+            dataset[place] = piece
 
 
-@contextmanager
-def unfinished(path: Path, kind: str, force: bool = False) -> Iterator["Unfinished"]:
-    """A file of this kind that comes bit by bit, whole or absent in the end."""
-    refuse_existing(path, kind, force)
-    with ExitStack() as until_done:
-        yield Unfinished(path, force, until_done)
-
-
-class Unfinished:
-    """A file of ours that is being made: large arrays have their place in it and are filled there, the rest is last."""
-
-    def __init__(self, path: Path, force: bool, until_done: ExitStack) -> None:
-        self.path, self.force, self.until_done = path, force, until_done
-        self.file: h5py.File | None = None
-
-    def place(self, name: str, shape: tuple[int, ...]) -> Any:
-        """Room for so many float64, written and read by rows: in memory if it is little, else in the file."""
-        size = 8 * int(np.prod(shape))
-        if size <= MOST_IN_MEMORY:
-            return np.empty(shape)
-        _check_free(self.path, size)
-        if self.file is None:
-            scratch = self.until_done.enter_context(whole_or_absent(self.path))
-            self.file = self.until_done.enter_context(h5py.File(scratch, "w"))
-        chunks = _chunks(np.broadcast_to(0.0, shape))
-        return self.file.create_dataset(name, shape, np.float64, chunks=chunks, fletcher32=True)
-
-    def finish(self, record: Record) -> None:
-        """All that has no place in the file yet."""
-        if self.file is None:
-            write(self.path, record, self.force)
-        else:
-            _fill(self.file, record)
-
-
-def _check_free(path: Path, size: int) -> None:
-    """Before a file of so many bytes is begun."""
-    if (free := shutil.disk_usage(path.parent).free) < 1.01 * size:
-        raise UserError(f"{path}: wants {size / 1e9:.3g}GB, and {free / 1e9:.3g}GB are free")
+def _coming(array: Filed) -> Coming:
+    return Coming(array.shape, array.dtype, _chunks(array.shape, array.dtype.itemsize), array.pieces())
 
 
 def _size(record: Record) -> int:
@@ -235,19 +199,19 @@ def _fill(file: h5py.File, record: Record) -> None:
         text = array.dtype.kind in "UO"
         options: dict[str, Any] = {"dtype": h5py.string_dtype()} if text else {}
         if array.ndim and array.size and not text:
-            options |= {"fletcher32": True, "chunks": _chunks(array)}
+            options |= {"fletcher32": True, "chunks": _chunks(array.shape, array.dtype.itemsize)}
         dataset = file.create_dataset(name, data=array.astype(object) if text else array, **options)
         for key, told in record.attributes.get(name, {}).items():
             if told is not None:
                 dataset.attrs[key] = _plain(told)
 
 
-def _chunks(array: np.ndarray, most: int = 1 << 20) -> tuple[int, ...]:
+def _chunks(shape: tuple[int, ...], itemsize: int, most: int = 1 << 20) -> tuple[int, ...]:
     """Whole rows of about a megabyte together: a checksum needs chunks, and readers want rows."""
-    row = max(1, array[:1].nbytes)
-    if row > most and array.ndim > 1:
-        return (1, *_chunks(array[0], most))
-    return (max(1, min(array.shape[0], most // row)), *array.shape[1:])
+    row = max(1, int(np.prod(shape[1:])) * itemsize)
+    if row > most and len(shape) > 1:
+        return (1, *_chunks(shape[1:], itemsize, most))
+    return (max(1, min(shape[0], most // row)), *shape[1:])
 
 
 def _plain(attribute: Any) -> Any:

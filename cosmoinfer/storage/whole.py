@@ -1,6 +1,7 @@
 """Files that are written whole or not at all: under another name beside them, flushed to disk, and renamed."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,12 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
         raise UserError(f"{path}: could not be written ({reason(error)}); nothing is left behind") from error
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def check_free(folder: Path, size: int) -> None:
+    """Before so many bytes are written."""
+    if (free := shutil.disk_usage(folder).free) < 1.01 * size:
+        raise UserError(f"{folder}: {size / 1e9:.3g}GB are wanted, and {free / 1e9:.3g}GB are free")
 
 
 def _sibling(path: Path) -> Path:

@@ -237,7 +237,7 @@ def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
         stream = seeding.generator(seed, "product", *catalog.index[groups[first]].tolist())
         found = multiply(singles, parameters, drawing.draws, stream, truth)
         room.put(number, 0, found.samples, found.log_prob)
-        return replace(found, samples=found.samples[:0], log_prob=found.log_prob[:0])
+        return replace(found, samples=np.empty((0, len(parameters))), log_prob=np.empty(0))  # they lie in the room
 
     kept, drawn = drawing.row_by_row(draw)
     every = np.concatenate([groups[int(first)] for first in kept])
