@@ -30,5 +30,7 @@ def settings(device: torch.device) -> dict[str, str | int]:
 
 
 def default_threads() -> int:
-    """The cores that this process may use (a batch job's share, not the whole node's)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use, a batch job's share and not the whole node's; fewer where it was told so."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = (os.environ.get(name, "").split(",")[0] for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"))
+    return min([cores, *(int(one) for one in told if one.isdigit() and int(one) > 0)])

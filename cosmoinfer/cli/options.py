@@ -72,7 +72,7 @@ class RunOptions:
 
     seed: Annotated[int, _option("Seed of everything random but the split [0].", "Run")] = 0
     device: Annotated[str, _option("auto, cpu, cuda or mps [auto].", "Run")] = "auto"
-    threads: Annotated[int | None, _option("CPU threads [the cores this process may use].", "Run")] = None
+    threads: Annotated[int | None, _option("CPU threads [the cores it may use, or OMP_NUM_THREADS].", "Run")] = None
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ def _model(work: Path) -> Path:
 
 def _unless_there(path: Path, *command: Any) -> Path:
     if not path.exists():
-        words = [sys.executable, "-m", "cosmoinfer", *map(str, command), "--quiet"]
+        threads = [] if command[0] == "simulate" else ["--threads", "1"]
+        words = [sys.executable, "-m", "cosmoinfer", *map(str, command), "--quiet", *threads]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     return path
 
