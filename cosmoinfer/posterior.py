@@ -189,7 +189,7 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
 def read(path: Path | str, leave_large: bool = False) -> Posterior:
     """leave_large: draws that are too large for memory stay in the file, and are read row by row."""
     record = storage.read(path, "posterior", leave=LEFT if leave_large else ())
-    found: dict[str, Any] = record.arrays | record.large
+    found: dict[str, Any] = record.every
     return Posterior(
         Parameters.from_attributes(record.attributes["names"]),
         record.arrays["index"],

@@ -93,8 +93,7 @@ def _ours(terminal: Terminal, file: Path, kind: str) -> None:
 
     record = storage.read(file, leave=posterior.LEFT)
     contents = TOLD[kind](record) if kind in TOLD else {}
-    there = sorted((record.arrays | record.large).items())
-    shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in there if value.shape}
+    shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in sorted(record.every.items()) if value.shape}
     settings = {key: str(value) for key, value in record.meta["settings"].items()}
     if contents:
         terminal.table(listing(contents, f"{file}: {kind}"))
@@ -140,8 +139,8 @@ def _model(record: "Record") -> dict[str, str]:
 def _posterior(record: "Record") -> dict[str, str]:
     """Of which parameters, or classes, for how many rows."""
     told = {"rows": str(len(record.arrays["index"])), "parameters": ", ".join(record.attributes["names"]["names"])}
-    if "samples" in (there := record.arrays | record.large):
-        told["draws"] = str(there["samples"].shape[1])
+    if "samples" in record.every:
+        told["draws"] = str(record.every["samples"].shape[1])
     if "probabilities" in record.arrays:
         told["classes"] = ", ".join(record.attributes["probabilities"]["names"])
     return told

@@ -224,7 +224,8 @@ class Evidence:
         draws, known = posterior.samples, posterior.reference
         picked = np.zeros(len(posterior), np.int64)
         picked[rows] = self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))
-        one = np.concatenate([_of_each(draws[some], picked[some]) for some in blocks(draws)])[rows]
+        each = [np.take_along_axis(draws[some], picked[some, None, None], axis=1)[:, 0] for some in blocks(draws)]
+        one = np.concatenate(each)[rows]
         queries = [_beside(draws[row][:LOCAL_DRAWS], known[row]) for row in asked.tolist()]
         if len(rows) < FEWEST or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
             return np.full(len(asked), np.nan), np.full(len(asked), np.nan)
@@ -243,11 +244,6 @@ class Evidence:
 
     def _stream(self, *purpose: str) -> np.random.Generator:
         return seeding.generator(self.seed, "evaluate", *purpose)
-
-
-def _of_each(draws: np.ndarray, picked: np.ndarray) -> np.ndarray:
-    """One draw a row: (n, S, P), (n,) -> (n, P)."""
-    return draws[np.arange(len(draws)), picked]
 
 
 def _beside(draws: np.ndarray, known: np.ndarray) -> np.ndarray:

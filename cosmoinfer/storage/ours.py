@@ -47,6 +47,11 @@ class Record:
     of_file: dict[str, Any] = field(default_factory=dict)
     large: dict[str, Filed] = field(default_factory=dict)
 
+    @property
+    def every(self) -> dict[str, np.ndarray | Filed]:
+        """Arrays, wherever they are, by path."""
+        return {**self.arrays, **self.large}
+
 
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
