@@ -12,7 +12,7 @@ from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
 Draws = np.ndarray | storage.Filed  # (n, S, ...)
-BLOCK = 4_000_000  # numbers of (rows, S, P) worked on at once
+BLOCK = 2_000_000  # numbers of (rows, S, P) worked on at once
 
 
 @dataclass(frozen=True)

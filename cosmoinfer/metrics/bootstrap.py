@@ -16,7 +16,7 @@ from cosmoinfer import seeding
 RESAMPLES = 1000  # the smallest p-value of a clustered test is 1 / (RESAMPLES + 1)
 LEVEL = 0.683
 FEWEST = 10  # simulations: below, a clustered p-value is not worth printing
-BLOCK = 8_000_000  # weights held at once
+BLOCK = 2_000_000  # weights held at once
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,10 @@ class Clusters:
     def _counts(self) -> np.ndarray:
         stream = seeding.generator(self.seed, "evaluate", "bootstrap")
         share = np.full(self.count, 1 / self.count)
-        return stream.multinomial(self.count, share, size=RESAMPLES).astype(np.uint16)  # (B, G)
+        found = np.empty((RESAMPLES, self.count), np.uint16)  # (B, G)
+        for resample in found:  # one by one: all at once they are four times as large on the way
+            resample[:] = stream.multinomial(self.count, share)
+        return found
 
     def resamples(self) -> Iterator[np.ndarray]:
         """Row weights of the resamples, (b, n) at a time, each adding to one; the same ones for every metric."""
