@@ -157,11 +157,9 @@ def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.
 
 def mass_of(model: FlowModel, sims: Catalog, row: int, draws: int, seed: int) -> Mass:
     """Of the box, as drawing so often from the posterior of a row finds it."""
-    contexts, generator = (
-        model.contexts(sims, np.array([row])),
-        Drawing(sims, np.array([row]), draws, seed).generator(row),
-    )
-    return model.mixture.draw(contexts, draws, generator, lambda *_: None)
+    alone = np.array([row])
+    generator = Drawing(sims, alone, draws, seed).generator(row)
+    return model.mixture.draw(model.contexts(sims, alone), draws, generator, lambda *_: None)
 
 
 def line(support: Support) -> tuple[np.ndarray, np.ndarray]:

@@ -156,10 +156,9 @@ class Task:
         from cosmoinfer.errors import listed
         from cosmoinfer.models.drawing import Drawing
 
-        what = "simulation" if self.how.combine else "row"
-        asked = self.how.draws, self.how.run.seed, self.how.skip_failed
-        drawing = Drawing(self.sims, self.chosen, *asked, terminal.rows(f"sampling {what}"), folder)
-        if self.how.combine:
+        how, progress = self.how, terminal.rows(f"sampling {'simulation' if self.how.combine else 'row'}")
+        drawing = Drawing(self.sims, self.chosen, how.draws, how.run.seed, how.skip_failed, progress, folder)
+        if how.combine:
             return self._product(terminal, drawing)
         if (fitted := getattr(self.model, "recalibration", None)) is not None and self.model.temperature != 1:
             terminal.say(fitted.told)

@@ -54,8 +54,10 @@ def draw_inside(propose: Callable[[int], Proposed], parameters: Parameters, draw
         found = propose(min(max(count, FEWEST_DRAWS), LARGEST))
         inside = parameters.inside(found.theta)
         proposed, accepted = proposed + len(inside), accepted + int(inside.sum())
-        kept += [found.of(inside)] if done < draws else []
-        if done < draws and (accepted >= draws or accepted - done >= LARGEST):
+        if done == draws:  # and only the mass is not known yet
+            continue
+        kept.append(found.of(inside))
+        if accepted >= draws or accepted - done >= LARGEST:
             theta, log_prob = _together(kept, draws - done)
             keep(done, parameters.clip(theta), log_prob)
             done += len(theta)
