@@ -84,6 +84,20 @@ def test_stacked_linear_layers_are_separate_ones(masked):
         torch.testing.assert_close(found[member], alone(x[member]))
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_linear_layer_adds_to_what_is_known_and_leaves_it_as_it_was(masked):
+    mask = (normal(5, 4, seed=1) > 0).float() if masked else None
+    layer, known, x = Linear(three(), 5, 4, mask), normal(MEMBERS * 7, 4, seed=2), normal(MEMBERS * 7, 5)
+    inputs = known.clone().requires_grad_(), x.requires_grad_()
+    found, expected = layer.added_to(*inputs), inputs[0] + layer(inputs[1])
+    torch.testing.assert_close(found, expected)
+    assert inputs[0].equal(known)
+    wanted = (*inputs, layer.weight, layer.bias)
+    torch.testing.assert_close(
+        torch.autograd.grad(found.square().sum(), wanted), torch.autograd.grad(expected.square().sum(), wanted)
+    )
+
+
 @every_dimension
 @pytest.mark.parametrize("periodic", [False, True])
 @pytest.mark.parametrize("stride", [1, 2])

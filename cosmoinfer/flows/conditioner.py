@@ -56,10 +56,14 @@ class Conditioner(nn.Module):
         else:
             given = inputs if context is None else torch.cat([inputs, context], dim=1)
             hidden = self.first(given if given.shape[1] else given.new_zeros(len(given), 1))
-        for block in self.blocks:
-            hidden = hidden + block(self.dropout(self.activation(hidden)))
+        for block in self._linear:
+            hidden = block.added_to(hidden, self.dropout(self.activation(hidden)))
         shapes = self.last(self.dropout(self.activation(hidden)))
         return shapes.reshape(len(shapes), self.features, -1)
+
+    @property
+    def _linear(self) -> list[Linear]:
+        return [block for block in self.blocks if isinstance(block, Linear)]
 
     def _under_one(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         weight, size = self.first.allowed(), inputs.shape[1]
@@ -77,25 +81,24 @@ class Conditioner(nn.Module):
         order = torch.argsort(degrees, stable=True)
         ends = [0, *torch.bincount(degrees, minlength=features).cumsum(0).tolist()]
         first = self.first.allowed()[:, :, order]  # (M, features + C, H)
-        blocks = [block for block in self.blocks if isinstance(block, Linear)]
-        inner = [block.allowed()[:, order][:, :, order] for block in blocks]
+        inner = [block.allowed()[:, order][:, :, order] for block in self._linear]
         last = self.last.allowed()[:, order]
         members, outputs = len(first), last.shape[2] // features
         start = self.first.bias[:, :, order].expand(-1, rows // members, -1)
         if context is not None:
             start = start + torch.bmm(context.reshape(members, -1, context.shape[1]), first[:, features:])
-        biases = [block.bias[:, :, order] for block in blocks]
+        biases = [block.bias[:, :, order] for block in self._linear]
         known = start.new_zeros(members, rows // members, 0)
         active: list[torch.Tensor] = [start.new_zeros(members, rows // members, 0) for _ in range(len(inner) + 1)]
         for dimension in range(features):
             begin, end = ends[dimension], ends[dimension + 1]
-            units = start[:, :, begin:end] + torch.bmm(known, first[:, :dimension, begin:end])
+            units = torch.baddbmm(start[:, :, begin:end], known, first[:, :dimension, begin:end])
             for number, (weight, bias) in enumerate(zip(inner, biases, strict=True)):
                 active[number] = torch.cat([active[number], self.dropout(self.activation(units))], dim=2)
-                units = units + bias[:, :, begin:end] + torch.bmm(active[number], weight[:, :end, begin:end])
+                units = (units + bias[:, :, begin:end]).baddbmm_(active[number], weight[:, :end, begin:end])
             active[-1] = torch.cat([active[-1], self.dropout(self.activation(units))], dim=2)
             own = slice(dimension * outputs, (dimension + 1) * outputs)
-            shapes = self.last.bias[:, :, own] + torch.bmm(active[-1], last[:, :end, own])
+            shapes = torch.baddbmm(self.last.bias[:, :, own], active[-1], last[:, :end, own])
             value = yield shapes.reshape(rows, outputs)
             known = torch.cat([known, value.reshape(members, -1, 1)], dim=2)
 
