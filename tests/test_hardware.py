@@ -1,6 +1,9 @@
-"""How many threads a command takes where nobody said: the cores that it may use, or fewer where it was told so."""
+"""What of the machine a command takes: threads where nobody said how many, and memory that it has once had."""
 
 import os
+import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +31,27 @@ def test_threads_are_those_that_the_surroundings_leave(monkeypatch, openmp, slur
         else:
             monkeypatch.setenv(name, value)
     assert hardware.default_threads() == expected
+
+
+DRAWING = """
+import resource
+import torch
+from cosmoinfer import hardware
+from cosmoinfer.flows.maf import MAF
+
+hardware.prepare("cpu", threads=1)
+flow = MAF(layers=5, hidden=50).build(2, 40, [torch.Generator()])
+noise, context, faults = torch.randn(8192, 2), torch.randn(1, 40), []
+with torch.no_grad():
+    for _ in range(15):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        flow.inverse(noise, context)
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(sorted(faults[5:])[5])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what is shown is glibc's allocator")
+def test_the_memory_of_draws_is_used_for_the_next_and_not_mapped_anew():
+    told = subprocess.run([sys.executable, "-c", DRAWING], capture_output=True, check=True)
+    assert int(told.stdout) < 50  # pages; some thousands where each batch maps its own

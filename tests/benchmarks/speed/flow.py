@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 import cosmoinfer
-from cosmoinfer import split
+from cosmoinfer import hardware, split
 from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.flows.maf import MAF
 from cosmoinfer.flows.nsf import NSF
@@ -47,7 +45,7 @@ class Fitted:
 
 
 def fit(problem: Problem, settings: Any, training: Training, members: int = 1, support: str = "probit") -> Fitted:
-    torch.set_num_threads(1)
+    device = hardware.prepare("cpu", threads=1)
     sims = cosmoinfer.read_catalog(problem.catalog)
     assert sims.label is not None
     frame = fit_frame(sims, split.by_label(sims.simulation, sims.label), Reading(), "auto")
@@ -61,5 +59,5 @@ def fit(problem: Problem, settings: Any, training: Training, members: int = 1, s
         ends.append(since(begun[-1]))
         log_prob.append(-validation)
 
-    bench = Bench(torch.device("cpu"), 0, lambda line: begun.append(now()), listen)
+    bench = Bench(device, 0, lambda line: begun.append(now()), listen)
     return Fitted(fit_flow(sims, frame, recipe, bench), sims, ends, log_prob)
