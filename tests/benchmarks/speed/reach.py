@@ -1,10 +1,15 @@
 """Seconds until ours is as good as a peer is at its best, on held rows; the peer trained as it ships, ours by default.
 
+Ours has the peer's architecture, and the training and the dropout that ``train-flow --flow`` takes for so many rows.
+
 The peer's time is that until its best epoch, not the patience that it takes to know so. Both overflow the box (ours by
 --support truncate, as the peers do), and are compared before they are renormalised over it.
 """
 
+from dataclasses import replace
+
 from cosmoinfer.models.defaults import default_training
+from cosmoinfer.models.flow.recipe import flow_defaults
 from cosmoinfer.training import Training
 from tests.benchmarks.speed.clock import Seconds
 from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
@@ -44,7 +49,9 @@ def _compare(report: Report, table: Table, what: str, problem: Problem, peer: Pe
     seconds, trained = peer.train(name, problem.rows, **(QUICKLY if quick else {}))
     target = peer.score(name, problem.rows, NORMALISING)["raw"]
     training = Training(epochs=10, batch_size=20) if quick else default_training(problem.train, [(1,)])
-    ours = fit(problem, AS_PEER[name], training, support="truncate")
+    flow = name.rpartition("-")[2]
+    settings = replace(AS_PEER[name], dropout=flow_defaults(flow, problem.train, [(1,)]).settings.dropout)
+    ours = fit(problem, settings, training, support="truncate")
     theirs, reached = seconds.per(trained["epochs"] / trained["best"]), _reached(ours, target)
     report.figures[f"{what}, {name}"] = {
         "peer": {"to its best epoch": theirs, "in all": seconds, **trained, "log_prob": target},
