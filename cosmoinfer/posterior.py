@@ -109,7 +109,13 @@ class Room:
     @classmethod
     def of(cls, rows: int, draws: int, parameters: int, folder: Path | None = None) -> "Room":
         """In memory, or on disk in a folder where they are too many for it."""
-        return cls(_place((rows, draws, parameters), folder), _place((rows, draws), folder))
+        shapes = (rows, draws, parameters), (rows, draws)
+        if folder is None:
+            return cls(*map(np.empty, shapes))
+        sizes = {shape: 8 * int(np.prod(shape)) for shape in shapes}
+        large = {shape: size for shape, size in sizes.items() if size > storage.LARGE}
+        storage.check_free(folder, 2 * sum(large.values()))  # there, and in the file that is written from them
+        return cls(*(storage.Spill(folder, shape) if shape in large else np.empty(shape) for shape in shapes))
 
     def put(self, row: int, first: int, samples: np.ndarray, log_prob: np.ndarray) -> None:
         """Draws (k, P) of a row, from its ``first`` on."""
@@ -126,12 +132,6 @@ class Room:
     def filled(self, rows: int) -> dict[str, Any]:
         """The draws of the first so many rows, by field of ``Posterior``."""
         return {"samples": _first(self.samples, rows), "log_prob": _first(self.log_prob, rows)}
-
-
-def _place(shape: tuple[int, ...], folder: Path | None) -> np.ndarray | storage.Spill:
-    if folder is None or 8 * np.prod(shape) <= storage.LARGE:
-        return np.empty(shape)
-    return storage.Spill(folder, shape)
 
 
 def _first(filled: np.ndarray | storage.Spill, rows: int) -> Draws:

@@ -1,6 +1,8 @@
 """Posteriors: what is written comes back, and an exact moment is preferred to that of the draws."""
 
+import shutil
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -162,6 +164,11 @@ def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "LARGE", 0)
     with pytest.raises(UserError, match=r"GB are wanted"):
         Room.of(10**6, 10**6, 6, tmp_path)
+    both = 2 * 8 * 3 * 50 * (2 + 1)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=both))  # enough for each of the two
+        with pytest.raises(UserError, match=r"GB are wanted"):
+            Room.of(3, 50, 2, tmp_path)
     room = Room.of(3, 50, 2, tmp_path)
     room.samples._file.close()
     room.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115

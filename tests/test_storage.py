@@ -106,7 +106,7 @@ def test_a_file_says_its_kind_and_format(path):
 
 def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
     storage.write(path, RECORD)
-    monkeypatch.setattr(ours, "MOST_IN_MEMORY", 10)
+    monkeypatch.setattr(ours, "LARGE", 10)
     monkeypatch.setattr(ours, "_image", None)
     storage.write(path.with_name("large.h5"), RECORD)
     one, other = storage.read(path), storage.read(path.with_name("large.h5"))

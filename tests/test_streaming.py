@@ -91,7 +91,7 @@ def test_more_files_than_a_process_may_open(tmp_path):
     parts = tuple(Stored(maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
     values = Streamed(parts)
     np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
-    assert 0 < anybody._kept_bytes.cache_info().currsize <= 32
+    assert 0 < anybody._kept.cache_info().currsize <= 32
 
 
 def test_chunks_that_run_across_all_rows_do_not_make_one_block_of_them(tmp_path):
@@ -500,7 +500,7 @@ def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):
     anew = catalogs.read(tmp_path / "maps.h5", memory=100)
     assert anew.fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint != first.fingerprint
     assert not np.array_equal(anew.summaries[0].read(np.arange(3)), before)
-    anybody._kept_bytes.cache_clear()
+    anybody._kept.cache_clear()
     with pytest.raises(UserError, match="has changed since it was first looked at"):
         first.summaries[0].read(np.arange(3))
 

@@ -19,7 +19,7 @@ from cosmoinfer.storage.ours import (
     write,
     write_streamed,
 )
-from cosmoinfer.storage.whole import whole_or_absent
+from cosmoinfer.storage.whole import check_free, whole_or_absent
 
 __all__ = [
     "FORMATS",
@@ -31,6 +31,7 @@ __all__ = [
     "Spill",
     "Stored",
     "attribute",
+    "check_free",
     "command_of",
     "contents",
     "digest",

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -96,9 +97,10 @@ class Stored:
         known = os.getpid(), self.path, self.identity
         try:
             if len(self._places) and rows.dtype == self.dtype and rows.flags.c_contiguous:
-                self._straight(rows.reshape(-1).view(np.uint8).data, _kept_bytes(*known).fileno(), start, stop)
+                file = _kept(io.FileIO, *known)
+                self._straight(rows.reshape(-1).view(np.uint8).data, file.fileno(), start, stop)
             else:
-                file = _kept_open(*known)
+                file = _kept(h5py.File, *known)
                 file[self.name].read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
         except OSError as error:
             raise UserError(f"{self.path}: /{self.name} is damaged ({reason(error)})") from error
@@ -153,22 +155,11 @@ class Stored:
 
 
 @lru_cache(maxsize=32)
-def _kept_open(process: int, path: Path, identity: tuple[int, ...]) -> h5py.File:
-    """A file of the last few that were read, in this process; those that are let go are closed."""
-    _check_same(path, identity)
-    return h5py.File(path, "r")
-
-
-@lru_cache(maxsize=32)
-def _kept_bytes(process: int, path: Path, identity: tuple[int, ...]) -> io.FileIO:
-    """The same past HDF5."""
-    _check_same(path, identity)
-    return io.FileIO(path)
-
-
-def _check_same(path: Path, identity: tuple[int, ...]) -> None:
+def _kept(opens: Callable[[Path], Any], process: int, path: Path, identity: tuple[int, ...]) -> Any:
+    """A file of the last few that were read, in this process, by HDF5 or past it; those that are let go are closed."""
     if _identity(existing(path)) != identity:
         raise UserError(f"{path}: has changed since it was first looked at")
+    return opens(path)
 
 
 def _fill(buffer: memoryview, descriptor: int, place: int) -> None:

@@ -11,9 +11,8 @@ import numpy as np
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.anybody import Stored
 from cosmoinfer.storage.hdf5 import reason
-from cosmoinfer.storage.whole import check_free
 
-LARGE = 1 << 26  # bytes of an array that is not held in memory
+LARGE = 1 << 26  # bytes of an array, or of the image of a file, that is not held in memory
 PIECE = 1 << 24  # bytes that are copied at once
 
 
@@ -24,7 +23,6 @@ class Spill:
 
     def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
         self.folder, self.shape = folder, shape
-        check_free(folder, 2 * 8 * int(np.prod(shape)))  # here, and in the file that is written from it
         with self._told():
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  open as long as this object lives
 

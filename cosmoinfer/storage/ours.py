@@ -30,9 +30,6 @@ FORMATS = {
 }  # kind: newest format we write and read
 
 
-MOST_IN_MEMORY = 1 << 26  # bytes of a file whose image is made in memory before it is written
-
-
 @dataclass(frozen=True)
 class Record:
     """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays and of the file.
@@ -55,7 +52,7 @@ class Record:
 
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
-    if _size(record) > MOST_IN_MEMORY or record.large:
+    if _size(record) > LARGE or record.large:
         streams = {name: _coming(one) for name, one in record.large.items()}
         write_streamed(path, record, streams, force)
         return
