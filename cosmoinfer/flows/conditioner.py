@@ -19,6 +19,8 @@ class Conditioner(nn.Module):
     they start at 1, and the first dimension never does).
     """
 
+    order: torch.Tensor
+
     def __init__(
         self,
         generators: Generators,
@@ -43,6 +45,8 @@ class Conditioner(nn.Module):
             inner = (degrees[:, None] <= degrees[None, :]).float()
             reach = degrees[:, None] <= torch.arange(features)[None, :]
             last = reach.repeat_interleave(outputs, dim=1).float()
+            self.register_buffer("order", torch.argsort(degrees, stable=True), persistent=False)
+            self.ends = [0, *torch.bincount(degrees, minlength=features).cumsum(0).tolist()]  # of each degree, in order
         self.first = Linear(generators, given, hidden, first)
         self.blocks = nn.ModuleList(Linear(generators, hidden, hidden, inner) for _ in range(blocks))
         self.last = Linear(generators, hidden, features * outputs, last, zero=True)
@@ -74,33 +78,40 @@ class Conditioner(nn.Module):
     def one_by_one(self, rows: int, context: torch.Tensor | None) -> Generator[torch.Tensor, torch.Tensor, None]:
         """Of a masked one: the numbers of dimension 0, and of the next each time that a dimension's value is sent.
 
-        A hidden unit of degree d is final once d dimensions are known: each is computed once, in all one pass's work.
+        A hidden unit of degree d is final once d dimensions are known: each is computed once, in all one pass's work,
+        and those of degree 0 once for all rows of one context (M, C). What is multiplied is allowed: no mask is needed.
         """
-        features, hidden = self.features, self.first.weight.shape[2]
-        degrees = torch.arange(hidden) % features
-        order = torch.argsort(degrees, stable=True)
-        ends = [0, *torch.bincount(degrees, minlength=features).cumsum(0).tolist()]
-        first = self.first.allowed()[:, :, order]  # (M, features + C, H)
-        inner = [block.allowed()[:, order][:, :, order] for block in self._linear]
-        last = self.last.allowed()[:, order]
-        members, outputs = len(first), last.shape[2] // features
-        start = self.first.bias[:, :, order].expand(-1, rows // members, -1)
-        if context is not None:
-            start = start + torch.bmm(context.reshape(members, -1, context.shape[1]), first[:, features:])
-        biases = [block.bias[:, :, order] for block in self._linear]
-        known = start.new_zeros(members, rows // members, 0)
-        active: list[torch.Tensor] = [start.new_zeros(members, rows // members, 0) for _ in range(len(inner) + 1)]
-        for dimension in range(features):
-            begin, end = ends[dimension], ends[dimension + 1]
-            units = torch.baddbmm(start[:, :, begin:end], known, first[:, :dimension, begin:end])
-            for number, (weight, bias) in enumerate(zip(inner, biases, strict=True)):
-                active[number] = torch.cat([active[number], self.dropout(self.activation(units))], dim=2)
+        order, inner, last = self.order, self._linear, self.last.weight[:, self.order]
+        first = self.first.weight[:, :, order]  # (M, features + C, H)
+        weights = [block.weight[:, order[:, None], order] for block in inner]
+        biases = [block.bias[:, :, order] for block in inner]
+        members, outputs = len(first), last.shape[2] // self.features
+        each = rows // members
+        start = self.first.bias[:, :, order]
+        if context is None:
+            start = start.expand(-1, each, -1)
+        else:
+            start = torch.baddbmm(start, context.reshape(members, -1, context.shape[1]), first[:, self.features :])
+        known = start.new_zeros(members, each, 0)
+        active = [start[:, :, :0] for _ in range(len(inner) + 1)]
+        for dimension in range(self.features):
+            begin, end = self.ends[dimension : dimension + 2]
+            units = start[:, :, begin:end]
+            if dimension:
+                units = torch.baddbmm(units, known, first[:, :dimension, begin:end])
+            for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+                active[number] = _joined(active[number], self.dropout(self.activation(units)))
                 units = (units + bias[:, :, begin:end]).baddbmm_(active[number], weight[:, :end, begin:end])
-            active[-1] = torch.cat([active[-1], self.dropout(self.activation(units))], dim=2)
+            active[-1] = _joined(active[-1], self.dropout(self.activation(units)))
             own = slice(dimension * outputs, (dimension + 1) * outputs)
             shapes = torch.baddbmm(self.last.bias[:, :, own], active[-1], last[:, :end, own])
-            value = yield shapes.reshape(rows, outputs)
+            value = yield shapes.expand(-1, each, -1).reshape(rows, outputs)
             known = torch.cat([known, value.reshape(members, -1, 1)], dim=2)
+
+
+def _joined(before: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
+    """Hidden units (M, 1 or B, H) and more (M, B, h), of as many rows as those: (M, B, H + h)."""
+    return torch.cat([before.expand(-1, units.shape[1], -1), units], dim=2)
 
 
 def _narrow(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
