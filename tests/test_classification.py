@@ -283,7 +283,7 @@ def test_the_table_shows_metrics_and_confusion():
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(metrics_table(evaluate(by_hand(LABEL, PROBABILITIES))))
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.export_text().splitlines()]
-    assert ["accuracy", "0.6 ± 0.2"] in lines
+    assert ["accuracy", "0.60 ± 0.20"] in lines
     assert ["TNG", "2", "1", "0", "66.7 %"] in lines
     assert set(CLASSIFICATION) - {"auc"} <= {line[0] for line in lines if line}
 

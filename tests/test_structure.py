@@ -21,7 +21,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"networks"},
     {"catalog", "split", "posterior", "scaling", "simulators"},
     {"parameters", "storage", "history", "scales", "expressions", "importance", "memory"},
-    {"seeding", "schedule", "errors"},
+    {"seeding", "schedule", "rounding", "errors"},
 )
 DOORS = {
     "h5py": {"storage"},
@@ -33,7 +33,7 @@ DOORS = {
 }
 NO_TORCH = {"catalog", "split", "posterior", "scaling", "simulators", "parameters", "storage", "history", "audit"}
 NO_TORCH |= {"scales", "seeding", "schedule", "errors", "metrics", "plots", "report"}
-NO_TORCH |= {"reweighting", "expressions", "importance", "memory"}
+NO_TORCH |= {"reweighting", "expressions", "importance", "memory", "rounding"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn")
 

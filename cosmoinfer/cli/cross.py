@@ -23,9 +23,8 @@ from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.cli.train_flow import Init, Others, Summary
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from cosmoinfer.catalog import Catalog, Reading
+    from cosmoinfer.cli.tables import Wide
     from cosmoinfer.split import Split
 
 Catalogs = Annotated[list[Path], typer.Argument(help="Catalogs, a suite each: two or more.", show_default=False)]
@@ -192,7 +191,7 @@ def _tell(terminal: Terminal, document: dict[str, Any]) -> None:
     terminal.document(document)
 
 
-def _tables(document: dict[str, Any]) -> Iterator["Table"]:
+def _tables(document: dict[str, Any]) -> Iterator["Wide"]:
     """A row a pair; a column a parameter of one number, or a joint number."""
     from cosmoinfer.metrics.metric import JOINT, PARAMETERS
     from cosmoinfer.metrics.transfer import MATRIX
@@ -208,16 +207,8 @@ def _tables(document: dict[str, Any]) -> Iterator["Table"]:
     yield _table("all parameters together", pairs, columns)
 
 
-def _table(title: str, pairs: list[dict[str, Any]], columns: dict[str, list[dict[str, Any]]]) -> "Table":
-    from rich.table import Table
+def _table(title: str, pairs: list[dict[str, Any]], columns: dict[str, list[dict[str, Any]]]) -> "Wide":
+    from cosmoinfer.cli.tables import Wide, cell
 
-    from cosmoinfer.cli.tables import cell
-
-    table = Table(title=title)
-    table.add_column("trained on")
-    table.add_column("tested on")
-    for name in columns:
-        table.add_column(name, justify="right")
-    for number, pair in enumerate(pairs):
-        table.add_row(pair["trained"], pair["tested"], *(cell(entries[number]) for entries in columns.values()))
-    return table
+    heads = {"trained on": [pair["trained"] for pair in pairs], "tested on": [pair["tested"] for pair in pairs]}
+    return Wide(title, heads, {name: [cell(entry) for entry in entries] for name, entries in columns.items()})

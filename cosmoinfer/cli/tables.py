@@ -1,21 +1,70 @@
 """Tables for the terminal."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.table import Table
+
+from cosmoinfer.rounding import rounded
 
 MOST = 15  # pairs of parameters, those of six of them, that a table lists
 
 
+@dataclass(frozen=True)
+class Wide:
+    """A table whose columns go side by side as far as the width allows, the others below, under the same heads.
+
+    heads: title of each column that names the rows -> its cells; columns: the same, of what is told of them.
+    """
+
+    title: str
+    heads: Mapping[str, Sequence[str]]
+    columns: Mapping[str, Sequence[str]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = {name: max(map(len, (name, *cells))) + len(" │ ") for name, cells in self._all.items()}
+        room = options.max_width - len("│") - sum(widths[name] for name in self.heads)
+        block: list[str] = []
+        for name in self.columns:
+            if block and sum(widths[one] for one in (*block, name)) > room:
+                yield self._table(block)
+                block = []
+            block.append(name)
+        yield self._table(block)
+
+    @property
+    def _all(self) -> dict[str, Sequence[str]]:
+        return {**self.heads, **self.columns}
+
+    def _table(self, block: list[str]) -> Table:
+        table = Table(title=self.title)
+        for name in self.heads:
+            table.add_column(escape(name), overflow="fold")
+        for name in block:
+            table.add_column(escape(name), justify="right", overflow="fold")
+        for row in zip(*(self._all[name] for name in (*self.heads, *block)), strict=True):
+            table.add_row(*map(escape, row))
+        return table
+
+
 def metrics_table(document: dict[str, Any]) -> RenderableType:
-    """A row a metric, a column a parameter; what concerns all together, two of them or one row stands below.
+    """A row a metric, a column a parameter; then what concerns all together, two of them or one row; the verdicts.
 
     Of a classifier, the confusion.
     """
-    table = _parameters_table(document)
-    return Group(table, confusion_table(document["confusion"])) if "confusion" in document else table
+    title = f"{document['rows']} rows of {document['simulations']} simulations; 68.3 % intervals"
+    metrics, verdicts = document["metrics"], document["verdict"]["parameters"]
+    found = metrics["parameters"]
+    columns = {name: [cell(entries[name]) for entries in found.values()] for name in verdicts}
+    parts: list[RenderableType] = [Wide(title, {"metric": [*found]}, columns)] if found else []
+    parts.append(_values_table(metrics, "together" if found else title))
+    parts.append(listing(verdicts, "verdict"))
+    if "confusion" in document:
+        parts.append(confusion_table(document["confusion"]))
+    return Group(*parts)
 
 
 def confusion_table(confusion: dict[str, Any]) -> Table:
@@ -34,31 +83,27 @@ def confusion_table(confusion: dict[str, Any]) -> Table:
 def listing(rows: dict[str, str], title: str) -> Table:
     """Two columns: what, and what it is."""
     table = Table(title=title, show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
     for key, value in rows.items():
-        table.add_row(key, value)
+        table.add_row(escape(key), escape(value))
     return table
 
 
-def _parameters_table(document: dict[str, Any]) -> Table:
-    names = list(document["verdict"]["parameters"])
-    table = Table(title=f"{document['rows']} rows of {document['simulations']} simulations; 68.3 % intervals")
-    table.add_column("metric")
-    for name in names:
-        table.add_column(name, justify="right")
-    for metric, entries in document["metrics"]["parameters"].items():
-        table.add_row(metric, *(cell(entries[name]) for name in names))
-    table.add_section()
-    for metric, entry in document["metrics"]["joint"].items():
+def _values_table(metrics: dict[str, Any], title: str) -> Table:
+    """A row a metric that has one value, or one for each pair of parameters or row."""
+    table = Table(title=title)
+    table.add_column("metric", overflow="fold")
+    table.add_column("value", justify="right")
+    for metric, entry in metrics["joint"].items():
         table.add_row(metric, cell(entry))
     for scope in ("pairs", "local"):
-        for metric, entries in document["metrics"].get(scope, {}).items():
+        for metric, entries in metrics.get(scope, {}).items():
             table.add_section()
             for name, entry in list(entries.items())[:MOST]:
                 table.add_row(escape(f"{metric}[{name}]"), cell(entry))
             if len(entries) > MOST:
                 table.add_row(f"{metric}: {len(entries) - MOST} others are in the metrics file")
-    table.add_section()
-    table.add_row("verdict", *document["verdict"]["parameters"].values())
     return table
 
 
@@ -67,4 +112,4 @@ def cell(entry: dict[str, Any]) -> str:
         return "-"
     if entry["low"] is None:
         return f"{entry['value']:.3g}"
-    return f"{entry['value']:.3g} ± {(entry['high'] - entry['low']) / 2:.1g}"
+    return rounded(entry["value"], (entry["high"] - entry["low"]) / 2)

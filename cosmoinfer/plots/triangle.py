@@ -16,6 +16,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots.material import Material
 from cosmoinfer.plots.page import BLUE, DARK, GREY, GROUND, LIGHT, RED, shade_outside, typeset
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.rounding import rounded
 
 getdist.chains.print_load_details = False  # it prints on stdout, which belongs to --json
 
@@ -102,11 +103,7 @@ def _draw_marginal(axes: Axes, density: MCSamples, parameters: Parameters, x: in
     theta[:, x] = np.linspace(*axes.get_xlim(), 400)
     axes.plot(theta[:, x], np.exp(parameters.log_prior(theta)[:, x]), color=GREY, linewidth=1, linestyle="--")
     axes.set_ylim(0, 1.12 * heights.max())
-    mean, std = draws[:, x].mean(), draws[:, x].std()
-    digits = int(max(0, 1 - np.floor(np.log10(std))))
-    short = 1e-4 < std < 1e4
-    said = f"{mean:.{digits}f} ± {std:.{digits}f}" if short else f"{mean:.3g} ± {std:.1e}"
-    axes.set_title(said, fontsize=8, pad=3)
+    axes.set_title(rounded(draws[:, x].mean(), draws[:, x].std()), fontsize=8, pad=3)
 
 
 def _draw_regions(axes: Axes, density: MCSamples, x: int, y: int) -> None:

@@ -1,0 +1,59 @@
+"""Tables on narrow and wide terminals."""
+
+import pytest
+from rich.console import Console, RenderableType
+
+from cosmoinfer.cli.tables import Wide, listing, metrics_table
+
+NAMES = ("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2")
+MEASURED = {"value": 0.6721, "low": 0.6301, "high": 0.7141}
+
+
+def printed(table: RenderableType, width: int) -> list[str]:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(table)
+    return console.export_text().splitlines()
+
+
+def words(lines: list[str]) -> list[str]:
+    return [word for line in lines for word in line.replace("│", " ").replace("┃", " ").split()]
+
+
+def test_columns_that_do_not_fit_stand_below_under_the_same_heads():
+    table = Wide("of four", {"row": ["first", "second"]}, {name * 8: [name, name.upper()] for name in "abcd"})
+    narrow, wide = words(printed(table, 34)), words(printed(table, 80))
+    assert [narrow.count(word) for word in ("first", "row", "bbbbbbbb", "B", "D")] == [2, 2, 1, 1, 1]
+    assert [wide.count(word) for word in ("first", "row", "bbbbbbbb", "B", "D")] == [1, 1, 1, 1, 1]
+    assert [len(line) for line in printed(table, 34) if "first" in line] == [32, 32]
+
+
+def test_a_column_wider_than_the_terminal_is_folded_and_not_cut():
+    lines = printed(Wide("broad", {"row": ["first"]}, {"n" * 50: ["1"], "other": ["2"]}), 30)
+    assert max(map(len, lines)) <= 30
+    assert "".join(lines).count("n") == 50
+
+
+@pytest.mark.parametrize("width", [50, 80, 140])
+def test_the_metrics_of_many_parameters_are_cut_nowhere(width: int):
+    pairs = {f"{a},{b}": MEASURED for a in NAMES for b in NAMES if a < b}
+    document = {
+        "rows": 131,
+        "simulations": 131,
+        "verdict": {"joint": "biased", "parameters": dict.fromkeys(NAMES, "calibrated within errors")},
+        "metrics": {
+            "parameters": {name: dict.fromkeys(NAMES, MEASURED) for name in ("coverage_68", "coverage_95")},
+            "joint": {"log_prob": MEASURED, "hpd_p": {"value": 0.42, "low": None, "high": None}},
+            "pairs": {"fom": pairs},
+        },
+    }
+    lines = printed(metrics_table(document), width)
+    assert max(map(len, lines)) <= width
+    told = words(lines)
+    assert "…" not in "".join(lines)
+    assert {"coverage_68", "coverage_95", *NAMES, *(f"fom[{pair}]" for pair in pairs)} <= set(told)
+    assert told.count("0.672") == 2 * len(NAMES) + 1 + len(pairs)
+
+
+def test_what_stands_in_brackets_is_no_markup():
+    assert "wavenumber [h/Mpc]" in "".join(printed(listing({"k": "wavenumber [h/Mpc]"}, "units"), 60))
+    assert "[bold]" in "".join(printed(Wide("of one", {"row": ["[bold]"]}, {"a": ["1"]}), 60))
