@@ -35,7 +35,7 @@ def default_threads() -> int:
     """The cores that this process may use, a batch job's share and not the whole node's; fewer where it was told so."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     told = (os.environ.get(name, "").split(",")[0] for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"))
-    return min([cores, *(int(one) for one in told if one.isdigit() and int(one) > 0)])
+    return min([cores, *(int(one) for one in told if one.isdecimal() and int(one) > 0)])
 
 
 def _keep_freed_memory() -> None:

@@ -85,7 +85,11 @@ class Posterior:
         """The exact standard deviation where the model knows it, else that of the draws, (n, P)."""
         if self.std is not None:
             return self.std
-        return None if self.samples is None else by_blocks(self.samples, lambda draws: draws.std(axis=1, ddof=1))
+        if self.samples is None:
+            return None
+        if self.samples.shape[1] < 2:  # of which no width can be told
+            return np.full((len(self), len(self.parameters)), np.nan)
+        return by_blocks(self.samples, lambda draws: draws.std(axis=1, ddof=1))
 
 
 def blocks(draws: Draws) -> Iterator[slice]:
@@ -107,14 +111,17 @@ class Room:
     log_prob: np.ndarray | storage.Spill
 
     @classmethod
-    def of(cls, rows: int, draws: int, parameters: int, folder: Path | None = None) -> "Room":
-        """In memory, or on disk in a folder where they are too many for it."""
+    def of(cls, rows: int, draws: int, parameters: int, folder: Path | None = None, copies: int = 2) -> "Room":
+        """In memory, or on disk in a folder where they are too many for it.
+
+        copies: of them that the disk must take in the end: here, and in a file that is written from them.
+        """
         shapes = (rows, draws, parameters), (rows, draws)
         if folder is None:
             return cls(*map(np.empty, shapes))
         sizes = {shape: 8 * int(np.prod(shape)) for shape in shapes}
-        large = {shape: size for shape, size in sizes.items() if size > storage.LARGE}
-        storage.check_free(folder, 2 * sum(large.values()))  # there, and in the file that is written from them
+        large = {shape: size for shape, size in sizes.items() if size > storage.filed.LARGE}
+        storage.check_free(folder, copies * sum(large.values()))
         return cls(*(storage.Spill(folder, shape) if shape in large else np.empty(shape) for shape in shapes))
 
     def put(self, row: int, first: int, samples: np.ndarray, log_prob: np.ndarray) -> None:
@@ -156,7 +163,7 @@ _ARRAYS = (
     "agreement",
     "ood",
 )
-LEFT = ("samples", "log_prob")  # which may be larger than memory
+DRAWN = ("samples", "log_prob")  # which may be larger than memory
 _NUMBERS = ("ood_set_p", "temperature")
 ROUNDING = 1e-4  # by which probabilities computed in float32 may miss a sum of one
 
@@ -188,7 +195,7 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
 
 def read(path: Path | str, leave_large: bool = False) -> Posterior:
     """leave_large: draws that are too large for memory stay in the file, and are read row by row."""
-    record = storage.read(path, "posterior", leave=LEFT if leave_large else ())
+    record = storage.read(path, "posterior", leave=DRAWN if leave_large else ())
     found: dict[str, Any] = record.every
     return Posterior(
         Parameters.from_attributes(record.attributes["names"]),

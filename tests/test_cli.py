@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import cosmoinfer
-from cosmoinfer import storage
-from cosmoinfer.storage import ours
+from cosmoinfer.cli.sample import Task
+from cosmoinfer.storage import filed
 from tests.command_line import call, done, linear, refused, write
 
 QUICK = ["--epochs", "3", "--ensemble", "2", "--threads", "1", "--support", "probit"]
@@ -310,13 +310,55 @@ def test_numbers_that_make_no_sense(sims: Path) -> None:
         assert told in refused("train-flow", sims, *options)
 
 
+@pytest.mark.parametrize(
+    "options", [["--draws", 3], ["--skip-failed"], ["--kind", "map"], ["--data", "data"], ["--memory", "1GB"]]
+)
+def test_what_says_how_to_draw_is_refused_of_a_posterior_that_is_drawn(drawn, options) -> None:
+    told = refused("evaluate", drawn, *options, "-o", drawn.with_name("never.h5"))
+    assert "drawn already" in told and told.endswith(f"only a model takes {options[0]}")
+
+
+def test_rows_that_are_named_are_judged_of_a_posterior_too(folder, drawn) -> None:
+    there = cosmoinfer.read_posterior(drawn).index[[3, 8, 5]]
+    named = ",".join(map(str, there))
+    asked = ("evaluate", drawn, "--rows", named, "-o", folder / "named.metrics.h5")
+    document = json.loads(done(*asked, "--json"))
+    assert document["rows"] == document["simulations"] == 3
+    assert "has no row 1000 (it has" in refused(*asked[:2], "--rows", "1000", *asked[4:])
+    assert "--rows replaces --split" in refused(*asked, "--split", "test")
+
+
+def test_rows_that_are_named_and_have_all_trained_are_refused_before_they_are_drawn(folder, sims, flow, monkeypatch):
+    drawn, output = folder / "seen.posterior.h5", ("-o", folder / "never.metrics.h5")
+    done("sample", flow, sims, "--split", "train", "--draws", "10", "-o", drawn)
+    monkeypatch.setattr(Task, "draw", None)
+    row = cosmoinfer.read_posterior(drawn).index[0]
+    for asked in ((flow, sims), (drawn,)):
+        assert "trained on or chosen by all of them" in refused("evaluate", *asked, "--rows", row, *output)
+
+
+def test_what_can_be_known_before_drawing_is_told_before(folder, sims, flow, monkeypatch) -> None:
+    monkeypatch.setattr(Task, "draw", None)
+    output = ("-o", folder / "never.metrics.h5")
+    assert "the posterior has no row 1000" in refused("evaluate", flow, sims, "--local", 1000, *output)
+    unlabelled = write(folder / "unlabelled.h5", None, linear(5, 3)[1])
+    assert "has no true parameters to compare with" in refused("evaluate", flow, unlabelled, *output)
+
+
+def test_the_document_of_a_posterior_says_how_many_draws_there_are(folder, sims, flow) -> None:
+    told = [json.loads(done("sample", flow, sims, "--draws", 7, "-o", folder / "seven.h5", "--json"))["draws"]]
+    points = folder / "points.h5"
+    done("train-regressor", sims, "--network", "linear", "--loss", "mse", "-o", points)
+    told.append(json.loads(done("sample", points, sims, "-o", folder / "points.posterior.h5", "--json"))["draws"])
+    assert told == [7, None]
+
+
 def test_draws_that_are_too_many_for_memory_are_the_same_file(folder, sims, flow, drawn, monkeypatch) -> None:
     """And are judged the same, alone, against others, at one row; nothing is left beside."""
     asked = ("--json", "--against", drawn, "--local", str(cosmoinfer.read_posterior(drawn).index[0]), "--threads", "1")
     expected = done("evaluate", drawn, "-o", folder / "small.metrics.h5", *asked)
     inspected = json.loads(done("inspect", drawn, "--json"))
-    monkeypatch.setattr(storage, "LARGE", 0)
-    monkeypatch.setattr(ours, "LARGE", 0)
+    monkeypatch.setattr(filed, "LARGE", 0)
     there = set(folder.iterdir())
     large = folder / "large.posterior.h5"
     done("sample", flow, sims, "--draws", "100", "--threads", "1", "-o", large)

@@ -296,6 +296,9 @@ def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, m
     monkeypatch.setattr(box_module, "LARGEST", 700)
     found = sampled(model, sims, [row], 3000)
     contexts = model.contexts(sims, np.array([row]))
+    pieces: list[int] = []
+    model.mixture.draw(contexts, 3000, np.random.default_rng(0), lambda first, theta, _: pieces.append(len(theta)))
+    assert sum(pieces) == 3000 and max(pieces) <= 2 * 700
     log_mass = mass_of(model, sims, row, 3000, 0).log
     assert (log_mass < -0.01) == (support == "truncate")
     expected = model.mixture.log_prob(found.samples[0], contexts) - log_mass

@@ -21,6 +21,7 @@ from cosmoinfer import hardware
         ("", "0", 8),
         ("2,1", None, 2),
         ("many", "x", 8),
+        ("²", None, 8),
     ],
 )
 def test_threads_are_those_that_the_surroundings_leave(monkeypatch, openmp, slurm, expected):

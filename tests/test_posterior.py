@@ -1,6 +1,8 @@
 """Posteriors: what is written comes back, and an exact moment is preferred to that of the draws."""
 
+import gc
 import shutil
+import warnings
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
@@ -11,7 +13,7 @@ from cosmoinfer import metrics, posterior, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, Room
-from cosmoinfer.storage import filed, ours
+from cosmoinfer.storage import filed
 
 RNG = np.random.default_rng(0)
 PARAMETERS = Parameters.of(("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}"))
@@ -71,7 +73,7 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
 @pytest.fixture
 def left_in_file(tmp_path, monkeypatch) -> Posterior:
     """FULL, whose draws stay in their file and are walked two rows at a time."""
-    monkeypatch.setattr(ours, "LARGE", 0)  # of all arrays
+    monkeypatch.setattr(filed, "LARGE", 0)  # of all arrays
     monkeypatch.setattr(posterior, "BLOCK", 2 * 50 * 2)
     posterior.write(tmp_path / "p.h5", FULL, {"settings": {}})
     found = posterior.read(tmp_path / "p.h5", leave_large=True)
@@ -118,11 +120,11 @@ def test_rows_alone_can_be_picked_of_draws_in_a_file(left_in_file):
 
 @pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])
 def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, whole):
-    monkeypatch.setattr(ours, "LARGE", 0)
+    monkeypatch.setattr(filed, "LARGE", 0)
     posterior.write(tmp_path / "p.h5", whole, {"settings": {}})
     back = posterior.read(tmp_path / "p.h5", leave_large=True)
-    filed = {name for name in ARRAYS if isinstance(getattr(back, name), storage.Filed)}
-    assert filed == ({"samples", "log_prob"} if whole is FULL else set())
+    there = {name for name in ARRAYS if isinstance(getattr(back, name), storage.Filed)}
+    assert there == ({"samples", "log_prob"} if whole is FULL else set())
     for name in ARRAYS:
         if getattr(whole, name) is not None:
             np.testing.assert_array_equal(np.asarray(getattr(back, name)), getattr(whole, name))
@@ -133,7 +135,7 @@ def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, w
 @pytest.mark.parametrize("rows", [2, 3])
 def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monkeypatch, large, piece, rows):
     """Some rows fail: the file holds those that did not, and is the same file wherever the draws lay before."""
-    monkeypatch.setattr(storage, "LARGE", large)
+    monkeypatch.setattr(filed, "LARGE", large)
     monkeypatch.setattr(filed, "PIECE", piece)
     monkeypatch.setattr(posterior, "BLOCK", 7)
     room = Room.of(3, 50, 2, tmp_path)
@@ -160,8 +162,44 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
     assert sorted(one.name for one in tmp_path.iterdir()) == ["p.h5", "q.h5"]
 
 
+def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(filed, "PIECE", 240)
+    spill = storage.Spill(tmp_path, (3, 50, 2))
+    for row in range(3):
+        spill[row, 0:50] = FULL.samples[row]
+    found, sizes = np.empty((3, 50, 2)), []
+    for place, piece in storage.Filed(spill).pieces():
+        found[place] = piece
+        sizes.append(piece.nbytes)
+    np.testing.assert_array_equal(found, FULL.samples)
+    assert max(sizes) <= 240
+
+
+def test_what_is_spilled_takes_what_an_array_takes(tmp_path):
+    """Another shape than the place's is no quiet neighbour's loss; what was never written is no number."""
+    spill, array = storage.Spill(tmp_path, (3, 50, 2)), np.zeros((3, 50, 2))
+    for one in (spill, array):
+        one[0, 0:50] = 1.0
+        one[1, 10:20] = FULL.samples[1, :1]
+        one[1, 40:60] = FULL.samples[0, :10]
+        with pytest.raises(ValueError, match="broadcast"):
+            one[1, 40:60] = FULL.samples[0, :20]
+    np.testing.assert_array_equal(spill[0, 0:50], array[0])
+    np.testing.assert_array_equal(spill[1, 10:50], array[1, 10:])
+    with pytest.raises(UserError, match="not all of it was ever written"):
+        spill[2, 0:50]
+
+
+def test_a_spilled_file_is_closed_with_its_array(tmp_path):
+    spill = storage.Spill(tmp_path, (3, 50))
+    file = spill._file
+    del spill
+    gc.collect()
+    assert file.closed
+
+
 def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "LARGE", 0)
+    monkeypatch.setattr(filed, "LARGE", 0)
     with pytest.raises(UserError, match=r"GB are wanted"):
         Room.of(10**6, 10**6, 6, tmp_path)
     both = 2 * 8 * 3 * 50 * (2 + 1)
@@ -169,6 +207,7 @@ def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
         scarce.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=both))  # enough for each of the two
         with pytest.raises(UserError, match=r"GB are wanted"):
             Room.of(3, 50, 2, tmp_path)
+        Room.of(3, 50, 2, tmp_path, copies=1)  # of which no file is written
     room = Room.of(3, 50, 2, tmp_path)
     room.samples._file.close()
     room.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
@@ -231,3 +270,11 @@ def test_an_exact_moment_is_preferred_to_that_of_the_draws():
     spread = ((FULL.samples - drawn.best_mean[:, None]) ** 2).sum(axis=1)
     np.testing.assert_allclose(drawn.best_std, np.sqrt(spread / 49))
     assert HEAD.best_mean is HEAD.best_std is None
+
+
+def test_one_draw_has_a_mean_and_no_width():
+    one = Posterior(PARAMETERS, FULL.index, FULL.simulation, FULL.split, samples=FULL.samples[:, :1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(one.best_mean, FULL.samples[:, 0])
+        assert one.best_std.shape == (3, 2) and np.isnan(one.best_std).all()

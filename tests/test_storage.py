@@ -11,7 +11,7 @@ import pytest
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import Record, ours
+from cosmoinfer.storage import Record, filed, ours
 
 VALUES = np.arange(3000.0).reshape(1000, 3)
 RECORD = Record("posterior", {"version": "1", "settings": {"seed": 1}}, {"x": VALUES})
@@ -106,7 +106,7 @@ def test_a_file_says_its_kind_and_format(path):
 
 def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
     storage.write(path, RECORD)
-    monkeypatch.setattr(ours, "LARGE", 10)
+    monkeypatch.setattr(filed, "LARGE", 10)
     monkeypatch.setattr(ours, "_image", None)
     storage.write(path.with_name("large.h5"), RECORD)
     one, other = storage.read(path), storage.read(path.with_name("large.h5"))

@@ -9,7 +9,7 @@ from scipy import stats
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import Other, c2st, evaluate, matched, summary
+from cosmoinfer.metrics import Other, c2st, evaluate, evidence, matched, summary
 from cosmoinfer.metrics.bootstrap import Clusters
 from cosmoinfer.metrics.two_sample import Classifier, _outputs, _slopes, _started, local_c2st, one_a_simulation
 from cosmoinfer.parameters import Parameters
@@ -135,6 +135,17 @@ def test_local_entries_and_their_words():
     few = evaluate(gaussian(10), local=(3,))["metrics"]["local"]
     assert few["lc2st_p"]["3"]["value"] is None and "fewer than 10 other" in few["lc2st_p"]["3"]["reason"]
     assert list(few) == ["lc2st_p"]
+
+
+def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
+    """What the others are does not matter."""
+    posterior = gaussian(60, draws=40)
+    odd = replace(posterior, samples=posterior.samples.copy())
+    odd.samples[3, 20:] += 100
+    tested = [evaluate(one, local=(3,))["metrics"]["local"]["lc2st_p"] for one in (posterior, odd)]
+    monkeypatch.setattr(evidence, "LOCAL_DRAWS", 20)
+    few = [evaluate(one, local=(3,))["metrics"]["local"]["lc2st_p"] for one in (posterior, odd)]
+    assert few[0] == few[1] and tested[0] != tested[1]
 
 
 @pytest.mark.parametrize(

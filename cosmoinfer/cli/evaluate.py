@@ -1,14 +1,14 @@
 """``cosmoinfer evaluate``."""
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cosmoinfer.cli.options import Output, ReadingOptions, RunOptions, SayOptions
-from cosmoinfer.cli.sample import Draws, How, Part, Recalibrate, Rows, SkipFailed, Task
+from cosmoinfer.cli.sample import How, Part, Recalibrate, Rows, SkipFailed, Task
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 File = Annotated[Path, typer.Argument(help="A posterior, or a model together with its catalog.", show_default=False)]
 Sims = Annotated[Path | None, typer.Argument(help="Catalog, for a model here or behind --against.", show_default=False)]
+DrawsOfModel = Annotated[
+    int | None, typer.Option("--draws", help=f"Draws of each row of a model [{How.draws}].", show_default=False)
+]
 Folder = Annotated[Path | None, typer.Option(help="Draw the figures too, into this folder.", show_default=False)]
 Against = Annotated[
     Path | None, typer.Option(help="Hold it against this posterior or model of the same rows.", show_default=False)
@@ -44,7 +47,7 @@ def evaluate(
     output: Output = None,
     part: Part = None,
     rows: Rows = None,
-    draws: Draws = 1000,
+    draws: DrawsOfModel = None,
     skip_failed: SkipFailed = False,
     recalibrate: Recalibrate = None,
     against: Against = None,
@@ -57,22 +60,20 @@ def evaluate(
 
     Example: cosmoinfer evaluate nsf.posterior.h5 --gate --fail-if 'coverage_68<0.5'
     """
-    from cosmoinfer import storage
+    from cosmoinfer import metrics, storage
     from cosmoinfer.errors import UserError
 
     gates = checked(fail_if)
     terminal = Terminal(say.json, say.quiet)
     output = output or file.with_name(f"{file.stem}.metrics.h5")
-    how = How(reading, run, part, rows, draws, skip_failed, recalibrate=recalibrate)
     if (kind := storage.kind_of(file)) in (None, "catalog"):
         raise UserError(f"{file}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {file}")
-    if kind == "model":
-        case = _model(file, catalog, how, output.parent, terminal)
-    else:
-        if catalog is not None and (against is None or storage.kind_of(against) != "model"):
-            raise UserError(f"{file}: is a posterior and holds its truths; a catalog goes with a model only")
-        case = _posterior(file, how, terminal)
+    if kind != "model" and (against is None or storage.kind_of(against) != "model"):
+        _check_drawn(file, catalog, {"draws": draws, "skip_failed": skip_failed, **asdict(reading)})
+    how = How(reading, run, part, rows, How.draws if draws is None else draws, skip_failed, recalibrate=recalibrate)
+    case = _model(file, catalog, how, output.parent, terminal) if kind == "model" else _posterior(file, how, terminal)
     if local:
+        metrics.check_local(local, case.index)
         case = replace(case, local=tuple(dict.fromkeys(local)), meta=_with(case.meta, {"local": local}))
     if against is not None:
         case = _beside(case, against, catalog, how, output.parent, terminal)
@@ -81,6 +82,17 @@ def evaluate(
         picture(case.draw(), document, case.curves, run.seed, figures, terminal)
     tell(terminal, document)
     stop_at(document, gates, gate, terminal)
+
+
+def _check_drawn(path: Path, catalog: Path | None, options: "Mapping[str, Any]") -> None:
+    """What says how to draw, or how to read a catalog, says nothing of a posterior that was drawn before."""
+    from cosmoinfer.errors import UserError, listed
+
+    if catalog is not None:
+        raise UserError(f"{path}: is a posterior and holds its truths; a catalog goes with a model only")
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value not in (None, False, [])]
+    if given:
+        raise UserError(f"{path}: is a posterior, drawn already; only a model takes {listed(given)}")
 
 
 @dataclass(frozen=True)
@@ -105,9 +117,12 @@ def _model(path: Path, catalog: Path | None, how: How, folder: Path, terminal: T
     if catalog is None:
         raise UserError(f"{path}: is a model; name its catalog too: cosmoinfer evaluate {path} CATALOG")
     task = Task.prepare(path, catalog, how)
-    inputs.tell_seen(task.model.frame, task.sims, task.chosen, how.part, terminal)
+    if task.sims.theta is None:
+        raise UserError(f"{catalog}: has no true parameters to compare with")
+    inputs.tell_seen(task.parts, how.part, terminal)
     meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
-    draw = functools.cache(lambda: of_part(task.draw(terminal, folder), path, how.part, terminal))
+    _check_unseen(task.parts, how)
+    draw = functools.cache(lambda: of_part(task.draw(terminal, folder, written=False), path, how.part, terminal))
     return Case(draw, task.sims.index[task.chosen], meta, task.curves)
 
 
@@ -118,8 +133,12 @@ def _posterior(path: Path, how: How, terminal: Terminal) -> Case:
 
     if how.recalibrate is not None:
         raise UserError(f"{path}: is a posterior, drawn already; --recalibrate goes with a model")
-    kept = of_part(posterior.read(path, leave_large=True), path, how.part, terminal)
-    settings = {"part": how.part, "seed": how.run.seed}
+    kept, settings = posterior.read(path, leave_large=True), {"part": how.part, "seed": how.run.seed}
+    if how.rows is not None:
+        kept = kept.take(inputs.numbered(path, kept.index, how.part, how.rows))
+        settings["rows"] = kept.index.tolist()
+        _check_unseen(kept.split, how)
+    kept = of_part(kept, path, how.part, terminal)
     meta = inputs.record("evaluate", settings, {"posterior": storage.digest(path)})
     return Case(lambda: kept, kept.index, meta, {})
 
@@ -136,11 +155,11 @@ def _beside(case: Case, path: Path, catalog: Path | None, how: How, folder: Path
             )
         same = replace(how, part=None, rows=",".join(map(str, case.index)), recalibrate=None)
         task = Task.prepare(path, catalog, same)
-        seen = int((task.model.frame.parts(task.sims, task.chosen) < 2).sum())
+        seen = int((task.parts < 2).sum())
         if seen:
             terminal.warn(f"{path}: was trained on or chosen by {seen} of these {len(case.index)} rows")
         settings, inputs = {"against": task.meta["settings"]}, task.meta["inputs"]
-        find = functools.cache(lambda: metrics.Other(task.draw(terminal, folder), task.model.kind))
+        find = functools.cache(lambda: metrics.Other(task.draw(terminal, folder, written=False), task.model.kind))
     else:
         exact = storage.command_of(path) == "simulate"
         settings, inputs = {}, {"posterior": storage.digest(path)}
@@ -163,6 +182,17 @@ def _common(drawn: "Posterior", other: "Other", terminal: Terminal) -> "tuple[Po
 def _with(meta: dict[str, Any], settings: dict[str, Any], inputs: dict[str, str] | None = None) -> dict[str, Any]:
     """The /meta of a file that was made with more than this."""
     return meta | {"settings": meta["settings"] | settings, "inputs": meta["inputs"] | (inputs or {})}
+
+
+def _check_unseen(parts: "np.ndarray", how: How) -> None:
+    """Of rows that were named, those that no training has seen are judged: before they are drawn, if there are any."""
+    from cosmoinfer.errors import UserError
+
+    if how.rows is not None and (parts < 2).all():
+        raise UserError(
+            f"--rows {how.rows}: the model was trained on or chosen by all of them; --split train or validation judges "
+            "what it has seen"
+        )
 
 
 def of_part(drawn: "Posterior", path: Path, part: str | None, terminal: Terminal) -> "Posterior":

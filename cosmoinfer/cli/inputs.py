@@ -102,23 +102,26 @@ def tell_data(frame: Frame, sims: Catalog, parts: Split, terminal: Terminal) -> 
 
 def chosen_rows(frame: Frame, sims: Catalog, part: str | None, rows: str | None) -> np.ndarray:
     """Positions in the catalog: ``--rows`` are row numbers of the file and replace ``--split``."""
-    if rows is None:
-        return frame.rows(sims, part)
+    return frame.rows(sims, part) if rows is None else numbered(sims.path, sims.index, part, rows)
+
+
+def numbered(path: Path, index: np.ndarray, part: str | None, rows: str) -> np.ndarray:
+    """Positions of ``--rows`` among the row numbers (n,) that a file holds."""
     if part is not None:
         raise UserError("--rows replaces --split; give one of them")
-    wanted = _numbers(rows, int(sims.index.max()) + 1)
-    positions = {int(index): position for position, index in enumerate(sims.index)}
+    wanted = _numbers(rows, int(index.max()) + 1)
+    positions = {number: position for position, number in enumerate(index.tolist())}
     missing = [number for number in wanted if number not in positions]
     if missing or not wanted:
-        raise UserError(f"--rows {rows}: {sims.path} has no row {listed(missing) or 'so named'} (it has {len(sims)})")
+        raise UserError(f"--rows {rows}: {path} has no row {listed(missing) or 'so named'} (it has {len(index)})")
     return np.array([positions[number] for number in wanted])
 
 
-def tell_seen(frame: Frame, sims: Catalog, chosen: np.ndarray, part: str | None, terminal: Terminal) -> None:
-    """Rows that were picked by number may be some that the model was trained on."""
-    seen = int((frame.parts(sims, chosen) < 2).sum())
+def tell_seen(parts: np.ndarray, part: str | None, terminal: Terminal) -> None:
+    """Rows that were picked by number may be some that the model was trained on; parts: (n,), of those rows."""
+    seen = int((parts < 2).sum())
     if seen and part is None:
-        terminal.warn(f"the model was trained on or chosen by {seen} of these {len(chosen)} rows")
+        terminal.warn(f"the model was trained on or chosen by {seen} of these {len(parts)} rows")
 
 
 def _numbers(text: str, count: int) -> list[int]:

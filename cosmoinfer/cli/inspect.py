@@ -91,7 +91,7 @@ def _ours(terminal: Terminal, file: Path, kind: str) -> None:
     from cosmoinfer import posterior, storage
     from cosmoinfer.cli.tables import listing
 
-    record = storage.read(file, leave=posterior.LEFT)
+    record = storage.read(file, leave=posterior.DRAWN)
     contents = TOLD[kind](record) if kind in TOLD else {}
     shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in sorted(record.every.items()) if value.shape}
     settings = {key: str(value) for key, value in record.meta["settings"].items()}

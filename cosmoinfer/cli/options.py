@@ -72,7 +72,9 @@ class RunOptions:
 
     seed: Annotated[int, _option("Seed of everything random but the split [0].", "Run")] = 0
     device: Annotated[str, _option("auto, cpu, cuda or mps [auto].", "Run")] = "auto"
-    threads: Annotated[int | None, _option("CPU threads [the cores it may use, or OMP_NUM_THREADS].", "Run")] = None
+    threads: Annotated[
+        int | None, _option("CPU threads [least of cores, OMP_NUM_THREADS, SLURM_CPUS_PER_TASK].", "Run")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def sample(
     output = output or model.with_name(f"{model.stem}.posterior.h5")
     how = How(reading, run, part, rows, draws, skip_failed, combine, recalibrate)
     drawn = write(terminal, model, catalog, how, output, say.force)
-    terminal.document({"output": str(output), "rows": len(drawn), "draws": draws, **_document(drawn)})
+    terminal.document({"output": str(output), "rows": len(drawn), **_document(drawn)})
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def write(terminal: Terminal, model: Path, catalog: Path, how: How, output: Path
     task = Task.prepare(model, catalog, how)
     if inputs.stands(output, "posterior", task.meta, terminal, force):
         return posterior.read(output, leave_large=True)
-    inputs.tell_seen(task.model.frame, task.sims, task.chosen, how.part, terminal)
+    inputs.tell_seen(task.parts, how.part, terminal)
     drawn = task.draw(terminal, output.parent)
     posterior.write(output, drawn, task.meta, force)
     terminal.result(f"{output}: {len(drawn)} rows, {_told(drawn)}")
@@ -144,6 +144,11 @@ class Task:
         return cls(trained, sims, chosen, how, meta)
 
     @property
+    def parts(self) -> "np.ndarray":
+        """Of each row: which part of the training's split it was in, (n,)."""
+        return self.model.frame.parts(self.sims, self.chosen)
+
+    @property
     def curves(self) -> dict[str, Any]:
         """The learning curves of the model, and what they measure, by field of ``plots.Material``."""
         from cosmoinfer import models
@@ -151,13 +156,22 @@ class Task:
         loss = getattr(self.model, "loss", None)
         return {"histories": models.histories(self.model)} | ({"loss": f"loss: {loss}"} if loss else {})
 
-    def draw(self, terminal: Terminal, folder: Path) -> "Posterior":
-        """With progress; rows that could not be sampled are listed. folder: for draws that are too many for memory."""
+    def draw(self, terminal: Terminal, folder: Path, written: bool = True) -> "Posterior":
+        """With progress; rows that could not be sampled are listed. folder, written: as of ``Drawing``."""
         from cosmoinfer.errors import listed
         from cosmoinfer.models.drawing import Drawing
 
         how, progress = self.how, terminal.rows(f"sampling {'simulation' if self.how.combine else 'row'}")
-        drawing = Drawing(self.sims, self.chosen, how.draws, how.run.seed, how.skip_failed, progress, folder)
+        drawing = Drawing(
+            self.sims,
+            self.chosen,
+            how.draws,
+            seed=how.run.seed,
+            skip_failed=how.skip_failed,
+            listen=progress,
+            folder=folder,
+            written=written,
+        )
         if how.combine:
             return self._product(terminal, drawing)
         if (fitted := getattr(self.model, "recalibration", None)) is not None and self.model.temperature != 1:
@@ -185,8 +199,9 @@ class Task:
 
 
 def _document(drawn: "Posterior") -> dict[str, Any]:
-    """What a script wants to know of a posterior: how many observations are odd, and the temperature."""
-    told: dict[str, Any] = {"temperature": drawn.temperature}
+    """What a script wants to know of a posterior: draws a row, how many observations are odd, and the temperature."""
+    draws = None if drawn.samples is None else drawn.samples.shape[1]
+    told: dict[str, Any] = {"draws": draws, "temperature": drawn.temperature}
     if drawn.ess is not None and drawn.agreement is not None:
         told |= {"ess": {"lowest": float(drawn.ess.min())}, "agreement": {"lowest": float(drawn.agreement.min())}}
     if drawn.ood is None:

@@ -30,7 +30,7 @@ def score(
     density = inputs.density(model, device)
     sims = inputs.read_for(density.frame, catalog, reading)
     chosen = inputs.chosen_rows(density.frame, sims, part, rows)
-    inputs.tell_seen(density.frame, sims, chosen, part, terminal)
+    inputs.tell_seen(density.frame.parts(sims, chosen), part, terminal)
     settings = {"rows": sims.index[chosen].tolist(), **hardware.settings(device)}
     fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "model": storage.digest(model)}
     meta = inputs.record("score", settings, fingerprints)

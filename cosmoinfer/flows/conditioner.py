@@ -1,6 +1,7 @@
 """The networks inside a flow: from the given parameters and the context to the numbers that shape each dimension."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
+from typing import cast
 
 import torch
 from torch import nn
@@ -67,7 +68,7 @@ class Conditioner(nn.Module):
 
     @property
     def _linear(self) -> list[Linear]:
-        return [block for block in self.blocks if isinstance(block, Linear)]
+        return list(cast(Iterable[Linear], self.blocks))
 
     def _under_one(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         weight, size = self.first.allowed(), inputs.shape[1]

@@ -6,6 +6,7 @@ misspecification, local, against, classification. A gate of the default set is a
 
 from cosmoinfer.metrics.curves import Curve, Curves, curves
 from cosmoinfer.metrics.document import METRICS, evaluate
+from cosmoinfer.metrics.evidence import check_local
 from cosmoinfer.metrics.file import read, write
 from cosmoinfer.metrics.gate import GATES, check_gate, default_gates, gate
 from cosmoinfer.metrics.other import Other, matched
@@ -22,6 +23,7 @@ __all__ = [
     "Reliability",
     "c2st",
     "check_gate",
+    "check_local",
     "curves",
     "default_gates",
     "evaluate",

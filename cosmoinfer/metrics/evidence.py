@@ -1,5 +1,6 @@
 """Posteriors beside the truths that they should have found: what all metrics share, computed once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -18,6 +19,14 @@ from cosmoinfer.posterior import Posterior, blocks, by_blocks
 REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on the posterior mean
 LOCAL_DRAWS = 10_000  # at most, of the observation that is tested by itself
 C2ST_ROWS, C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
+
+
+def check_local(local: Iterable[int], index: np.ndarray) -> None:
+    """Whether rows with these numbers are among those (n,) of a posterior; it may be asked before they are drawn."""
+    unknown = sorted(set(local) - set(index.tolist()))
+    if unknown:
+        there = listed(index.tolist())
+        raise UserError(f"--local: the posterior has no row {listed(unknown)}; it holds row {there}")
 
 
 @dataclass(frozen=True)
@@ -39,10 +48,7 @@ class Evidence:
             raise UserError("the posterior has no true parameters to compare with; sample a catalog that holds them")
         if len(self.posterior) == 0:
             raise UserError("the posterior has no rows to evaluate")
-        unknown = sorted(set(self.local) - set(self.posterior.index.tolist()))
-        if unknown:
-            there = listed(self.posterior.index.tolist())
-            raise UserError(f"--local: the posterior has no row {listed(unknown)}; it holds row {there}")
+        check_local(self.local, self.posterior.index)
         if self.local and (self.posterior.samples is None or self.posterior.reference is None):
             raise UserError("--local: the posterior has no draws, or no /reference beside them, to test one row by")
 

@@ -22,7 +22,8 @@ class Drawing:
     """So many draws of each of these rows (by position) of a catalog.
 
     skip_failed: rows that cannot be drawn are left out. listen: is told how many rows are done, and of how many.
-    folder: where draws go that are too many for memory; without one all are held.
+    folder: where draws go that are too many for memory; without one all are held. written: whether a file is written
+    from them there.
     """
 
     catalog: Catalog
@@ -32,9 +33,10 @@ class Drawing:
     skip_failed: bool = False
     listen: Callable[[int, int], None] = lambda done, rows: None
     folder: Path | None = None
+    written: bool = True
 
     def room(self, parameters: Parameters) -> Room:
-        return Room.of(len(self.rows), self.draws, len(parameters), self.folder)
+        return Room.of(len(self.rows), self.draws, len(parameters), self.folder, copies=1 + self.written)
 
     def generator(self, row: int) -> np.random.Generator:
         """Of a row's draws: it depends on the row's number in its file and the seed, on no other row."""

@@ -3,8 +3,9 @@
 The only door to h5py.
 """
 
+from cosmoinfer.storage import filed
 from cosmoinfer.storage.anybody import Dataset, Stored, attribute, contents, file_attributes, load
-from cosmoinfer.storage.filed import LARGE, Filed, Spill
+from cosmoinfer.storage.filed import Filed, Spill
 from cosmoinfer.storage.ours import (
     FORMATS,
     Coming,
@@ -23,7 +24,6 @@ from cosmoinfer.storage.whole import check_free, whole_or_absent
 
 __all__ = [
     "FORMATS",
-    "LARGE",
     "Coming",
     "Dataset",
     "Filed",
@@ -36,6 +36,7 @@ __all__ = [
     "contents",
     "digest",
     "file_attributes",
+    "filed",
     "is_kind",
     "kind_of",
     "load",

@@ -100,7 +100,7 @@ class Stored:
                 file = _kept(io.FileIO, *known)
                 self._straight(rows.reshape(-1).view(np.uint8).data, file.fileno(), start, stop)
             else:
-                file = _kept(h5py.File, *known)
+                file = _kept(_read_only, *known)
                 file[self.name].read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
         except OSError as error:
             raise UserError(f"{self.path}: /{self.name} is damaged ({reason(error)})") from error
@@ -152,6 +152,10 @@ class Stored:
         row = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
         rows = chunk * max(1, round(size / (row * chunk)))
         return rows if rows * row <= MOST_CHUNKS * size else max(1, size // row)  # chunks that run across all rows
+
+
+def _read_only(path: Path) -> h5py.File:
+    return h5py.File(path, "r")
 
 
 @lru_cache(maxsize=32)

@@ -1,10 +1,11 @@
 """Arrays that are too large for memory: on their way to a file, and left in one. Read row by row."""
 
 import tempfile
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -25,15 +26,17 @@ class Spill:
         self.folder, self.shape = folder, shape
         with self._told():
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  open as long as this object lives
+        weakref.finalize(self, _let_go, self._file)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __setitem__(self, place: tuple[int, slice], values: np.ndarray) -> None:
-        first, _ = self._range(place[1])
+        first, stop = self._range(place[1])
+        whole = np.broadcast_to(values, (stop - first, *self.shape[2:]))
         with self._told():
             self._file.seek(self._offset(place[0], first))
-            self._file.write(np.ascontiguousarray(values, self.dtype).data)
+            self._file.write(np.ascontiguousarray(whole, self.dtype).data)
 
     def __getitem__(self, place: tuple[int, slice]) -> np.ndarray:
         first, stop = self._range(place[1])
@@ -48,7 +51,8 @@ class Spill:
     def _read(self, found: np.ndarray, offset: int) -> None:
         with self._told():
             self._file.seek(offset)
-            self._file.readinto(found.reshape(-1).view(np.uint8).data)
+            if self._file.readinto(found.reshape(-1).view(np.uint8).data) < found.nbytes:
+                raise OSError("not all of it was ever written")
 
     def _range(self, some: slice) -> tuple[int, int]:
         first, stop, _ = some.indices(self.shape[1])
@@ -63,6 +67,12 @@ class Spill:
             yield
         except OSError as error:
             raise UserError(f"{self.folder}: cannot hold what was drawn so far ({reason(error)})") from error
+
+
+def _let_go(file: IO[bytes]) -> None:
+    """What the disk did not take any more was told when it was written."""
+    with suppress(OSError):
+        file.close()
 
 
 class Filed:

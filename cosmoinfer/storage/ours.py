@@ -13,8 +13,9 @@ import numpy as np
 
 from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
+from cosmoinfer.storage import filed
 from cosmoinfer.storage.anybody import Stored, attribute
-from cosmoinfer.storage.filed import LARGE, Filed
+from cosmoinfer.storage.filed import Filed
 from cosmoinfer.storage.hdf5 import array_of, datasets, existing, opened, text_of, value_of
 from cosmoinfer.storage.whole import check_free, whole_or_absent
 
@@ -52,7 +53,7 @@ class Record:
 
 def write(path: Path, record: Record, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
-    if _size(record) > LARGE or record.large:
+    if _size(record) > filed.LARGE or record.large:
         streams = {name: _coming(one) for name, one in record.large.items()}
         write_streamed(path, record, streams, force)
         return
@@ -79,7 +80,7 @@ def read(path: Path | str, *kinds: str, leave: Container[str] = ()) -> Record:
             raise UserError(f"{path}: its format is {found}, this version ({__version__}) reads up to {FORMATS[kind]}")
         arrays, attributes, large = {}, {}, {}
         for name, dataset in datasets(file):
-            if name in leave and dataset.nbytes > LARGE:
+            if name in leave and dataset.nbytes > filed.LARGE:
                 large[name] = Filed(Stored(Path(path), name))
             else:
                 arrays[name] = array_of(Path(path), dataset)

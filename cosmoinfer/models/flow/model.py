@@ -88,10 +88,8 @@ class FlowModel:
         log_prob = self.unnormalised(catalog, rows, theta)
         if not self.support.exact:
             for place, row in enumerate(rows):
-                contexts, generator = (
-                    self.contexts(catalog, rows[place : place + 1]),
-                    seeding.generator(seed, "mass", row),
-                )
+                contexts = self.contexts(catalog, rows[place : place + 1])
+                generator = seeding.generator(seed, "mass", row)
                 log_prob[place] -= np.log(self.mixture.mass(contexts, draws, generator))
         return log_prob
 

@@ -42,21 +42,28 @@ class Single:
 
 
 @dataclass(frozen=True)
-class Product:
-    """samples: (S, P), log_prob: (S,), of equal weights. mean, std: (P,), of all weighted points.
+class Weighted:
+    """What the weighted points of a product tell. mean, std: (P,). log_prob_at: (k,), the density where it was asked.
 
-    log_prob_at: (k,), at the points asked for. error: of the normalisation. ess: what the points are worth.
-    agreement: chance of single posteriors at least as far apart as these.
+    error: of the normalisation. ess: what the points are worth. agreement: chance of single posteriors at least as far
+    apart as these.
     """
 
-    samples: np.ndarray
-    log_prob: np.ndarray
     log_prob_at: np.ndarray
     mean: np.ndarray
     std: np.ndarray
     error: float
     ess: float
     agreement: float
+
+
+@dataclass(frozen=True)
+class Product:
+    """samples: (S, P), log_prob: (S,), of equal weights."""
+
+    samples: np.ndarray
+    log_prob: np.ndarray
+    weighted: Weighted
 
 
 def multiply(
@@ -82,9 +89,7 @@ def multiply(
     chosen = found.resample(draws, generator)
     at_points = target.log_ratio(at).sum(axis=0) + parameters.log_prior(at).sum(axis=-1) if len(at) else np.zeros(0)
     log_prob = log_target - _log_normal(z) + parameters.log_prior(theta).sum(axis=-1) - found.log_mean
-    return Product(
-        theta[chosen],
-        log_prob[chosen],
+    weighted = Weighted(
         at_points - found.log_mean,
         found.mean(theta),
         found.std(theta),
@@ -92,6 +97,7 @@ def multiply(
         ess,
         target.agreement(ratio),
     )
+    return Product(theta[chosen], log_prob[chosen], weighted)
 
 
 @dataclass(frozen=True)
@@ -231,13 +237,13 @@ def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
     drawing = replace(drawing, rows=np.array(list(groups)))
     room = drawing.room(parameters)
 
-    def draw(first: int, number: int) -> Product:
+    def draw(first: int, number: int) -> Weighted:
         singles = [_single(model, drawing, row) for row in groups[first]]
         truth = np.empty((0, len(parameters))) if catalog.theta is None else catalog.theta[first : first + 1]
         stream = seeding.generator(seed, "product", *catalog.index[groups[first]].tolist())
         found = multiply(singles, parameters, drawing.draws, stream, truth)
         room.put(number, 0, found.samples, found.log_prob)
-        return replace(found, samples=np.empty((0, len(parameters))), log_prob=np.empty(0))  # they lie in the room
+        return found.weighted
 
     kept, drawn = drawing.row_by_row(draw)
     every = np.concatenate([groups[int(first)] for first in kept])
