@@ -27,6 +27,13 @@ def test_columns_that_do_not_fit_stand_below_under_the_same_heads():
     assert [len(line) for line in printed(table, 34) if "first" in line] == [32, 32]
 
 
+def test_long_heads_leave_half_of_the_width_to_the_columns():
+    suites = {"trained on": ["CAMELS IllustrisTNG LH"], "tested on": ["SIMBA"]}
+    lines = printed(Wide("r2", suites, {name: ["0.604 ± 0.049"] for name in "abcd"}), 80)
+    assert max(map(len, lines)) <= 80 and "".join(lines).count("trained on") == 2
+    assert words(lines).count("IllustrisTNG") == 2
+
+
 def test_a_column_wider_than_the_terminal_is_folded_and_not_cut():
     lines = printed(Wide("broad", {"row": ["first"]}, {"n" * 50: ["1"], "other": ["2"]}), 30)
     assert max(map(len, lines)) <= 30

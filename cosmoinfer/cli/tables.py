@@ -25,29 +25,32 @@ class Wide:
     columns: Mapping[str, Sequence[str]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        widths = {name: max(map(len, (name, *cells))) + len(" │ ") for name, cells in self._all.items()}
-        room = options.max_width - len("│") - sum(widths[name] for name in self.heads)
+        most = options.max_width // (2 * len(self.heads)) - len(" │ ")  # heads fold before they take more than half
+        heads = {name: max(1, min(_width(name, cells), most)) for name, cells in self.heads.items()}
+        room = options.max_width - len("│") - sum(width + len(" │ ") for width in heads.values())
+        widths = {name: _width(name, cells) + len(" │ ") for name, cells in self.columns.items()}
         block: list[str] = []
         for name in self.columns:
             if block and sum(widths[one] for one in (*block, name)) > room:
-                yield self._table(block)
+                yield self._table(heads, block)
                 block = []
             block.append(name)
-        yield self._table(block)
+        yield self._table(heads, block)
 
-    @property
-    def _all(self) -> dict[str, Sequence[str]]:
-        return {**self.heads, **self.columns}
-
-    def _table(self, block: list[str]) -> Table:
+    def _table(self, heads: Mapping[str, int], block: list[str]) -> Table:
         table = Table(title=self.title)
-        for name in self.heads:
-            table.add_column(escape(name), overflow="fold")
+        for name, width in heads.items():
+            table.add_column(escape(name), overflow="fold", width=width)
         for name in block:
             table.add_column(escape(name), justify="right", overflow="fold")
-        for row in zip(*(self._all[name] for name in (*self.heads, *block)), strict=True):
+        cells = (*self.heads.values(), *(self.columns[name] for name in block))
+        for row in zip(*cells, strict=True):
             table.add_row(*map(escape, row))
         return table
+
+
+def _width(name: str, cells: Sequence[str]) -> int:
+    return max(map(len, (name, *cells)))
 
 
 def metrics_table(document: dict[str, Any]) -> RenderableType:
