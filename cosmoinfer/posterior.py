@@ -31,6 +31,7 @@ class Posterior:
     fisher: (n, P, P), the Fisher information of the data at the truth, where a problem has a formula for it.
     ess: (n,), how many independent draws weighted ones were worth, where another density was weighted to this one.
     agreement: (n,), where several observations were combined, the chance of single posteriors as far apart as these.
+    observations: (n,), how many were combined; absent where each posterior is of one.
     reweighted: whether the prior is another than that from which the simulations, and so the truths, were drawn.
     derived: names of parameters that are functions of the others; log_prob is a density of those others.
     """
@@ -51,6 +52,7 @@ class Posterior:
     fisher: np.ndarray | None = None
     ess: np.ndarray | None = None
     agreement: np.ndarray | None = None
+    observations: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     ood: np.ndarray | None = None
     ood_set_p: float | None = None
@@ -161,6 +163,7 @@ _ARRAYS = (
     "fisher",
     "ess",
     "agreement",
+    "observations",
     "ood",
 )
 DRAWN = ("samples", "log_prob")  # which may be larger than memory

@@ -241,7 +241,7 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
         raise UserError(f"--derive: {text!r} is not understood; expected 'S_8=sigma_8*(Omega_m/0.3)**0.5'")
     names = posterior.parameters.names
     if not re.fullmatch(r"[^\W\d]\w*", name) or name == "all":  # what --fail-if, --parameters and expressions can name
-        raise UserError(f"--derive {name}: expected a name of letters, digits and underscores, and not all")
+        raise UserError(f"--derive {name}: expected a name of letters, digits and underscores, other than 'all'")
     if name in names:
         raise UserError(f"--derive {name}: is there already; give it another name")
     try:
@@ -252,6 +252,9 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
     def values(theta: np.ndarray) -> np.ndarray:
         return expression({one: theta[..., column] for column, one in enumerate(names)})
 
+    drawn = values(np.asarray(posterior.samples))
+    if drawn.size > 1 and np.ptp(drawn) == 0:
+        raise UserError(f"--derive {name}: is {drawn.flat[0]:g} in every draw; there is nothing to infer")
     added: dict[str, Any] = {"fisher": None}
     for key in ("samples", "truth", "reference"):
         theta = getattr(posterior, key)

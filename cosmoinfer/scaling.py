@@ -41,6 +41,12 @@ class Standardizer:
         """(N, ...) in catalog units -> (N, ...) float32."""
         return ((self._logged(np.asarray(values, np.float64)) - self.mean) / self.std).astype(np.float32)
 
+    def below(self, values: np.ndarray) -> np.ndarray:
+        """(n,) the share of a row's numbers, of those that are taken to log10, which lie below the floor."""
+        low = np.logical_and(self.log, np.asarray(values) < self.floor)
+        logged = np.broadcast_to(self.log, low.shape[1:]).sum()
+        return low.reshape(len(low), -1).sum(axis=1) / max(1, logged)
+
     def inverse(self, z: np.ndarray) -> np.ndarray:
         """(N, ...) -> (N, ...) float64 in catalog units."""
         values = np.asarray(z, np.float64) * self.std + self.mean

@@ -294,6 +294,9 @@ def test_a_foreign_log_uniform_parameter_is_recognised(folder: Path) -> None:
 def test_nothing_is_learned_from_what_never_varies(folder: Path) -> None:
     theta, x = linear(240, 1)
     theta[:, 1] = 0.8
+    assert "there is nothing to infer" in refused(
+        "train-flow", write(folder / "all_fixed.h5", np.tile([0.3, 0.8], (len(x), 1)), x), *QUICK
+    )
     assert "sigma_8 never varies" in refused("train-flow", write(folder / "fixed.h5", theta, x), *QUICK)
     theta, x = linear(240, 1)
     assert "the same in every training row" in refused(

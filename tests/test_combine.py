@@ -362,9 +362,15 @@ def test_one_posterior_a_simulation(folder: Path):
             assert ((samples >= [0.1, 0.6]) & (samples <= [0.5, 1.0])).all()
             assert np.isfinite(made["log_prob_truth"][()]).all()
             assert ("ess" in made) == ("agreement" in made) == (name == "product")
+            assert (made["observations"][()] == 3).all()
         document = json.loads(done("evaluate", folder / f"{name}.h5", "--json"))
         assert document["rows"] == document["simulations"]
     assert simulations(folder / "product.h5") == simulations(folder / "set.h5")
+    one_by_one = folder / "alone.h5"
+    done("sample", folder / "rows.h5", folder / "sims.h5", "-o", one_by_one, *common)
+    beside = ("evaluate", folder / "product.h5", "-o", folder / "beside.h5", "--against")
+    assert "of 1 observations where this one is of 3" in refused(*beside, one_by_one)
+    done(*beside, folder / "set.h5")
 
 
 def test_an_observed_set(folder: Path):

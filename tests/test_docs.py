@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from rich.markup import render
 
 from cosmoinfer.catalog.reading import AXES, MISSING
 from cosmoinfer.cli import COMMANDS, app
@@ -250,3 +251,10 @@ def test_every_option_has_a_help_and_no_two_the_same() -> None:
     for name in COMMANDS:
         texts = [one.help for one in PARSERS[name].params if getattr(one, "help", None) is not None]
         assert all(texts) and len(set(texts)) == len(texts), name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_default_in_brackets_is_taken_for_markup(name: str) -> None:
+    for one in PARSERS[name].params:
+        text = getattr(one, "help", None) or ""
+        assert render(text).plain == text.replace("\\[", "["), one.name

@@ -310,6 +310,27 @@ def test_odd_observations_are_warned_about_even_when_quiet(folder):
     assert drawn.ood_set_p == found["set_p"]
 
 
+@pytest.mark.parametrize("wrong", [np.log10, np.negative, np.zeros_like, lambda x: 1e-9 * x], ids=str)
+def test_observations_below_all_that_a_logarithm_was_learned_from_are_told(tmp_path, wrong):
+    """All of them are the floor to the network: an unremarkable row of least values, were nothing else said.
+
+    As smooth as histories: the row of least values lies along the direction in which all rows differ most.
+    """
+    random = np.random.default_rng(0)
+    theta = random.uniform([0.1, 0.6], [0.5, 1.0], (400, 2))
+    level = 8 * (theta - [0.3, 0.8]) + 0.3 * random.normal(size=(400, 2))
+    x = 10 ** (level @ np.array([np.ones(20), np.linspace(-0.1, 0.1, 20)]) - 6 + 0.02 * random.normal(size=(400, 20)))
+    sims, new, flow = (tmp_path / f"{name}.h5" for name in ("sims", "new", "flow"))
+    write(sims, theta, x)
+    write(new, None, np.concatenate([wrong(x[:2]), 1.01 * x[100:102]]))
+    done("train-flow", sims, "-o", flow, "--flow", "maf", *QUICK)
+    status, _, err = call("sample", flow, new, "-o", tmp_path / "p.h5", "--quiet", *FEW)
+    assert status == 0 and "2 of 4 observations lie below all training values" in err and "row 0, 1;" in err
+    assert "was it taken before, or are the units others?" in err
+    drawn = posterior.read(tmp_path / "p.h5")
+    assert (drawn.ood[:2] > 99).all() and (drawn.ood[2:] < 99).all()
+
+
 def test_a_single_odd_observation_is_warned_about(folder):
     alone = ("sample", folder / "model.h5", folder / "odd.h5", "--quiet", "-o", folder / "one.h5", "--force", *FEW)
     assert "1 of 1 observations" in call(*alone, "--rows", "3")[2]

@@ -34,6 +34,7 @@ FULL = Posterior(
     fisher=RNG.random((3, 2, 2)),
     ess=RNG.random(3),
     agreement=RNG.random(3),
+    observations=np.array([2.0, 4.0, 1.0]),
     ood=100 * RNG.random(3),
     ood_set_p=0.25,
     temperature=1.125,

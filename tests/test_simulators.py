@@ -364,6 +364,19 @@ def test_every_problem_makes_a_catalog(problem):
     assert np.isnan(made.arrays["data"]).any() == (problem == "masked-spectrum")
 
 
+def test_the_truth_of_data_with_gaps_is_written(tmp_path):
+    done("simulate", "masked-spectrum", "-n", 60, "-o", tmp_path / "m.h5", "--truth", "--draws", 20)
+    found = posterior.read(tmp_path / "m.truth.h5")
+    data = storage.read(tmp_path / "m.h5", "catalog").arrays["data"][found.index].astype(np.float64)
+    np.testing.assert_allclose(found.log_prob_truth, MASKED.log_posterior(found.truth, data))
+
+
+def test_what_says_how_the_truth_is_written_wants_it_written(tmp_path):
+    for option in (["--draws", 5], ["--split-seed", 3], ["--fractions", 0.5, 0.25, 0.25]):
+        told = refused("simulate", "two-moons", "-n", 60, "-o", tmp_path / "m.h5", *option)
+        assert "say what --truth writes" in told and not (tmp_path / "m.h5").exists()
+
+
 def test_settings_are_replaced_by_name(tmp_path):
     file = tmp_path / "maps.h5"
     words = ("simulate", "gaussian-maps", "-n", 6, "--rows-per-simulation", 3, "-o", file, "--seed", 5)

@@ -181,6 +181,8 @@ def test_against_another_model_of_known_mean_and_width():
         assert accuracy["width_ratio"][name]["value"] == pytest.approx(0.5, abs=0.01)
     told = summary(document)[-1]
     assert told.startswith("Against the regressor: the truths are 0.") and "widths are 0.5" in told
+    turned = summary(evaluate(other.posterior, other=replace(other, posterior=exactly(posterior, seed=2))))[-1]
+    assert told.split(": ")[1].split(";")[0].replace("more", "less") == turned.split(": ")[1].split(";")[0]
 
 
 def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():

@@ -137,7 +137,7 @@ def ends(subject: Subject) -> list[Finding]:
             columns = [one for one in np.flatnonzero(often).tolist() if _continuous(summary, one, end[one])]
             if columns:
                 values = listed([f"{value:g}" for value in np.unique(end[columns])], 2)
-                text = f"/{summary.name}: {100 * share[columns].max():.2g} % of the rows share the very {word} number"
+                text = f"/{summary.name}: {100 * share[columns].max():.3g} % of the rows share the very {word} number"
                 text += f" {values} ({what} {listed(columns)})"
                 found.append(warning(f"{text}: clipped there, or a code for what was not measured? Mark gaps as NaN"))
     return found

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cosmoinfer.split import Split
 
 Sizes = Annotated[
-    str | None, typer.Option(help="Training simulations: 500,1000,2000,4000 [all, and up to four halvings].")
+    str | None, typer.Option(help=r"Training simulations: 500,1000,2000,4000 \[all, and up to four halvings].")
 ]
 Predict = Annotated[str | None, typer.Option(help="Predict the log_prob with so many, too: 16000, or 8000,16000.")]
 Figures = Annotated[Path | None, typer.Option(help="Draw the curve, into this folder.", show_default=False)]

@@ -20,7 +20,9 @@ Priors = Annotated[
 Derive = Annotated[
     list[str] | None, typer.Option(help="A parameter more: 'S_8=sigma_8*(Omega_m/0.3)**0.5'; repeatable.")
 ]
-Draws = Annotated[int | None, typer.Option(help="Draws to keep of each row [all that there are].", show_default=False)]
+Draws = Annotated[
+    int | None, typer.Option(help=r"Draws to keep of each row \[all that there are].", show_default=False)
+]
 Seed = Annotated[int, typer.Option(help="Seed of which draws are kept [0].", show_default=False)]
 
 
@@ -96,7 +98,7 @@ def _tell_effective(terminal: Terminal, made: "Posterior") -> str:
     if few.any():
         terminal.warn(
             f"{int(few.sum())} of {len(made)} posteriors are worth less than {FEWEST} draws "
-            f"(row {listed(made.index[few])}): the new prior is narrow, or lies where few draws are; draw more "
-            "(--draws), or train with that prior"
+            f"(row {listed(made.index[few])}): the new prior is narrow, or lies where few draws are; sample more "
+            "(sample --draws), or train with that prior"
         )
     return f"worth {np.median(made.ess):.0f} draws each, the worst (row {made.index[worst]}) {made.ess[worst]:.0f}"

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from cosmoinfer.catalog import Catalog
     from cosmoinfer.models import ClassifierModel, FlowModel, RegressorModel
     from cosmoinfer.models.drawing import Drawing
-    from cosmoinfer.models.frame import Frame
     from cosmoinfer.posterior import Posterior
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
-Part = Annotated[str | None, typer.Option("--split", help="train, validation, test or all [the model's test rows].")]
+Part = Annotated[str | None, typer.Option("--split", help=r"train, validation, test or all \[the model's test rows].")]
 Rows = Annotated[str | None, typer.Option(help="Row numbers of the catalog: 0:10 or 3,5,20:25.")]
 Draws = Annotated[int, typer.Option(help="Draws of each row.")]
 SkipFailed = Annotated[
@@ -180,7 +179,7 @@ class Task:
         failed = sorted(set(self.sims.index[self.chosen].tolist()) - set(drawn.index.tolist()))
         if failed:
             terminal.say(f"left out, could not be sampled: row {listed(failed)}")
-        _tell_odd(terminal, self.model.frame, drawn)
+        _tell_odd(terminal, self, drawn)
         return drawn
 
     def _product(self, terminal: Terminal, drawing: "Drawing") -> "Posterior":
@@ -194,7 +193,7 @@ class Task:
         if failed:
             terminal.say(f"left out, could not be sampled: simulation {listed(failed)}")
         _tell_combined(terminal, drawn)
-        _tell_odd(terminal, self.model.frame, drawn)
+        _tell_odd(terminal, self, drawn)
         return drawn
 
 
@@ -210,12 +209,20 @@ def _document(drawn: "Posterior") -> dict[str, Any]:
     return told | {"ood": {**above, "set_p": drawn.ood_set_p}}
 
 
-def _tell_odd(terminal: Terminal, frame: "Frame", drawn: "Posterior") -> None:
+def _tell_odd(terminal: Terminal, task: "Task", drawn: "Posterior") -> None:
     """Observations unlike the training data, where they are more than chance gives."""
     from cosmoinfer.errors import listed
 
+    frame, index = task.model.frame, task.sims.index[task.chosen]
     if drawn.ood is None or frame.novelty is None:
         return
+    sunk = frame.sunk(task.sims, task.chosen)
+    if sunk.any():
+        terminal.warn(
+            f"{int(sunk.sum())} of {len(sunk)} observations lie below all training values in half of their numbers or "
+            f"more, of which the model takes the logarithm: row {listed(index[sunk])}; was it taken before, or are the "
+            "units others? Their posteriors are guesses"
+        )
     odd = frame.novelty.alarm(drawn.ood, drawn.simulation)
     if odd is not None:
         terminal.warn(
@@ -224,9 +231,10 @@ def _tell_odd(terminal: Terminal, frame: "Frame", drawn: "Posterior") -> None:
             "are guesses"
         )
     if drawn.ood_set_p is not None:
-        unlike = "unlike the validation rows; another simulator, or parameters not drawn from the prior"
-        verdict = unlike if drawn.ood_set_p < ODD_SET else "like the validation rows"
-        terminal.say(f"the observations as a set: {verdict} (MMD, p = {drawn.ood_set_p:.3f})")
+        unlike = drawn.ood_set_p < ODD_SET
+        verdict = "unlike the validation rows; another simulator, or parameters not drawn from the prior"
+        told = f"the observations as a set: {verdict if unlike else 'like the validation rows'}"
+        (terminal.warn if unlike else terminal.say)(f"{told} (MMD, p = {drawn.ood_set_p:.3f})")
 
 
 def _recalibrated(recalibrate: str, path: Path, model: Any) -> Any:

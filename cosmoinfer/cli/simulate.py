@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from cosmoinfer.simulators import Simulator
     from cosmoinfer.storage import Record
 
+DRAWS = 2000  # of each exact posterior
+
 Problem = Annotated[str, typer.Argument(help="A problem whose exact posterior is known.", show_default=False)]
 Count = Annotated[int, typer.Option("-n", "--rows", help="Rows to simulate.")]
 Each = Annotated[int, typer.Option(help="Of which so many share a simulation: parameters, no noise.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="A setting of the problem: pixels=64; repeatable.")]
 Truth = Annotated[bool, typer.Option("--truth", help="Write the exact posterior of the test rows too.")]
-Draws = Annotated[int, typer.Option(help="Exact draws of each test row.")]
+Draws = Annotated[
+    int | None, typer.Option(help=r"Exact draws of each test row, with --truth \[2000].", show_default=False)
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random but the split.")]
 
 
@@ -35,7 +39,7 @@ def simulate(
     rows_per_simulation: Each = 1,
     settings: Settings = None,
     truth: Truth = False,
-    draws: Draws = 2000,
+    draws: Draws = None,
     seed: Seed = 0,
 ) -> None:
     """Simulate a problem whose exact posterior is known; what is written is a catalog, and with --truth a posterior.
@@ -45,23 +49,30 @@ def simulate(
 
     Example: cosmoinfer simulate two-moons -n 10000 -o moons.h5 --truth
     """
+    import numpy as np
+
     from cosmoinfer import catalog, storage
     from cosmoinfer.cli import inputs
+    from cosmoinfer.errors import UserError
 
     terminal = Terminal(say.json, say.quiet)
     output = output or Path(f"{problem}.h5")
     simulator = with_settings(problem, settings or ())
     record = simulated(simulator, problem, rows, rows_per_simulation, seed)
+    exact = DRAWS if draws is None else draws
     if truth:
-        _check_truth(record.arrays["simulation"], splitting, draws)
+        _check_truth(record.arrays["simulation"], splitting, exact)
+    elif draws is not None or splitting != SplitOptions():
+        raise UserError("--draws, --fractions, --split-seed, --split-file: say what --truth writes; give it too")
     if not inputs.stands(output, "catalog", record.meta, terminal, say.force):
         storage.write(output, record, say.force)
     told = f"{output}: {rows} rows of {problem}" + _limits(simulator)
     document: dict[str, Any] = {"output": str(output), "rows": rows}
     if truth:
-        sims = catalog.read(output, catalog.Reading())  # as it lies in the file, in single precision
+        gaps = "mask" if np.isnan(record.arrays["data"]).any() else ""
+        sims = catalog.read(output, catalog.Reading(missing=gaps))  # as it lies in the file, in single precision
         path = output.with_name(f"{output.stem}.truth.h5")
-        found = _write_truth(simulator, sims, splitting, draws, seed, path, terminal, say.force)
+        found = _write_truth(simulator, sims, splitting, exact, seed, path, terminal, say.force)
         told += f"; {path}: the exact posterior of {len(found)} test rows"
         document |= {"truth": str(path), "test": len(found)}
     terminal.result(told)

@@ -27,6 +27,7 @@ def matched(posterior: Posterior, other: Other) -> tuple[Posterior, Other]:
     first = posterior.take(found >= 0)
     second = replace(other, posterior=other.posterior.take(found[found >= 0]))
     _check_truths(first, second)
+    _check_data(first, second)
     return first, second
 
 
@@ -48,6 +49,19 @@ def _unlike(posterior: Posterior, other: Posterior) -> str:
         return f"it holds row {listed(other.index.tolist())}; expected row {listed(posterior.index.tolist())}"
     here, there = (str(one.simulation[one.index == shared[0]][0]) for one in (posterior, other))
     return f"row {shared[0]} is of simulation {there}; expected simulation {here}"
+
+
+def _check_data(first: Posterior, second: Other) -> None:
+    """Of one row and of all rows of its simulation, both right posteriors differ."""
+    here, there = (
+        np.ones(len(one)) if one.observations is None else one.observations for one in (first, second.posterior)
+    )
+    if (apart := here != there).any():
+        row = int(np.flatnonzero(apart)[0])
+        raise UserError(
+            f"the {second.kind} is of other data: of {there[row]:g} observations where this one is of {here[row]:g} "
+            f"(row {first.index[row]}); expected both of the same"
+        )
 
 
 def _check_truths(first: Posterior, second: Other) -> None:

@@ -101,7 +101,10 @@ def _against(document: dict[str, Any]) -> str:
     if _known(joint, "expected_kl"):
         told.append(f"{_measured(joint['expected_kl'], form='.3f')} nats short of it (expected KL)")
     elif _known(joint, "log_prob_difference"):
-        told.append(f"the truths are {_measured(joint['log_prob_difference'], form='.3f')} nats more probable")
+        entry = joint["log_prob_difference"]
+        more = "more" if entry["value"] >= 0 else "less"
+        sign = 1.0 if entry["value"] >= 0 else -1.0
+        told.append(f"the truths are {_measured(entry, sign, '.3f')} nats {more} probable")
     if _known(joint, "c2st"):
         told.append(f"C2ST {_measured(joint['c2st'], form='.3f')} (0.5 is perfect)")
     if _known(joint, "fisher_loss"):
@@ -171,7 +174,7 @@ def _target(document: dict[str, Any]) -> str:
 def _measured(entry: dict[str, Any], unit: float = 1.0, form: str = ".2f") -> str:
     if entry["low"] is None:
         return f"{unit * entry['value']:.3g}"
-    return f"{unit * entry['value']:{form}} +- {unit * (entry['high'] - entry['low']) / 2:{form}}"
+    return f"{unit * entry['value']:{form}} +- {abs(unit) * (entry['high'] - entry['low']) / 2:{form}}"
 
 
 def _short(entry: dict[str, Any], form: str = ".2f") -> str:

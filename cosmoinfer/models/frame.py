@@ -22,6 +22,7 @@ from cosmoinfer.split import PARTS, Split
 from cosmoinfer.training import ROWS_AT_ONCE
 
 RIDGES = 16  # times the features of all its rows, that a regression may take of the memory
+SUNK = 0.5  # share of a row's numbers below all training values, from which on it is told
 CHUNK_NUMBERS = 1 << 23  # of the data, that are scaled at once
 
 
@@ -109,7 +110,29 @@ class Frame:
         p_value = None
         if new.sum() >= LEAST_OBSERVATIONS:
             p_value = self.novelty.p_value([one[new] for one in found], catalog.simulation[rows][new], seed)
-        return {"ood": self.novelty.percentile(found), "ood_set_p": p_value}
+        below = np.where(self.sunk(catalog, rows), 100 * (1 - self._chance_sunk), 0.0)
+        return {"ood": np.maximum(self.novelty.percentile(found), below), "ood_set_p": p_value}
+
+    def sunk(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether half or more of the numbers that are taken to log10 lie below all training values.
+
+        There they are all taken for the least of these, so that the network and the distances see no difference
+        between them: negative numbers, other units, a logarithm that was taken before.
+        """
+        found = np.zeros(len(rows))
+        for one, blocks in zip(self.inputs, observed(catalog, rows, self.noise), strict=True):
+            if one.standardizer.log.any():
+                found = np.maximum(found, np.concatenate([one.standardizer.below(block) for block in blocks]))
+        return found >= SUNK
+
+    @property
+    def _chance_sunk(self) -> float:
+        """At most, of a row like the training rows: a number of it is less than all of G simulations' with a chance of
+        1 / (G + 1) at most, or is none as often as in the training rows; half of all, by Markov's inequality, with
+        twice that chance."""
+        numbers = len(self.seen) * sum(int(one.standardizer.log.any()) * int(np.prod(one.shape)) for one in self.inputs)
+        floored = sum(one.standardizer.floored for one in self.inputs) / max(1, numbers)
+        return min(1.0, (1 / (1 + self.split.sizes[0]) + floored) / SUNK)
 
     def own(self, catalog: Catalog) -> bool:
         """Whether this is the catalog that the model was trained on."""
@@ -344,7 +367,8 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
     if constant and catalog.classes:
         raise UserError(f"{catalog.path}: the training rows are all of one class; there is nothing to tell apart")
     if constant:
-        raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; --infer leaves it out")
+        mend = "--infer leaves it out" if len(constant) < len(parameters) else "there is nothing to infer"
+        raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; {mend}")
     first = [summary.read(rows[:1]) for summary in catalog.summaries]
     if all(
         (block == one).all()

@@ -266,6 +266,7 @@ def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
         log_norm_error=np.array([one.error for one in drawn]),
         ess=np.array([one.ess for one in drawn]),
         agreement=np.array([one.agreement for one in drawn]),
+        observations=np.bincount(product).astype(np.float64),
         temperature=None if model.temperature == 1 else model.temperature,
         **odd,
     )
