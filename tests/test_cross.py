@@ -16,7 +16,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate, transfer
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
-from tests.command_line import done, refused, write
+from tests.command_line import call, done, linear, refused, write
 from tests.examples import linear_gaussian, of
 
 SUITES = {"A": 0.0, "B": 3.0, "C": 1.5}  # by how much the first parameter seems larger, in tenths of its box
@@ -140,6 +140,19 @@ def test_suites_that_differ_are_refused(change: Callable[[Catalog], Catalog], sa
     check_agreement([first, other])
     with pytest.raises(UserError, match=said):
         check_agreement([first, replace(change(other), path=Path("other.h5"))])
+
+
+def test_suites_that_share_universes_are_warned_about(tmp_path: Path) -> None:
+    """Unless a list of test simulations names the same universes of both."""
+    theta, x = linear(120, 1)
+    apart = write(tmp_path / "A.h5", theta, x), write(tmp_path / "B.h5", theta[::-1], x[::-1] + 1)
+    quick = ["--flow", "maf", "--epochs", "1", "--ensemble", "1", "--support", "probit", "--draws", "50", "--quiet"]
+    status, _, err = call("cross", *apart, "-o", tmp_path / "apart.h5", *quick)
+    assert status == 0 and err.count("have the parameters of training rows of") == 2
+    chosen = "".join(f"A/{one}\nB/{119 - one}\n" for one in range(20))
+    (tmp_path / "test.txt").write_text(chosen)
+    status, _, err = call("cross", *apart, "-o", tmp_path / "alike.h5", "--split-file", tmp_path / "test.txt", *quick)
+    assert status == 0 and "have the parameters of training rows of" not in err
 
 
 def test_the_command_refuses_one_suite_and_suites_that_differ(tmp_path: Path) -> None:

@@ -464,8 +464,12 @@ def test_one_universe_gives_a_bias_with_its_error_and_no_calibration():
     posterior = one_universe()
     document = evaluate(replace(posterior, truth=np.broadcast_to([0.8, -0.4], posterior.truth.shape)))
     entry = document["metrics"]["parameters"]["bias"]["a"]
-    words = re.fullmatch(r"fixed at 0.8: bias (\S+) \+- (\S+) \((\S+) errors\)", document["verdict"]["parameters"]["a"])
-    bias, error, errors = map(float, words.groups())
+    words = re.fullmatch(
+        r"fixed at 0.8: bias (\S+) \+- (\S+) \((\S+) errors, (\S+) of its width\)",
+        document["verdict"]["parameters"]["a"],
+    )
+    bias, error, errors, widths = map(float, words.groups())
+    assert widths == pytest.approx(abs(document["metrics"]["parameters"]["z_mean"]["a"]["value"]), abs=0.005)
     scatter = 0.8 * 0.5 / np.sqrt(300)  # a posterior mean is 0.8 x, and x scatters by 0.5
     assert bias == pytest.approx(entry["value"], abs=1e-3) and errors == pytest.approx(abs(bias) / error, rel=0.1)
     assert bias == pytest.approx(-0.2 * 0.8, abs=4 * scatter) and error == pytest.approx(scatter, rel=0.2)

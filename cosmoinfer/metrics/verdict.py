@@ -131,11 +131,16 @@ def _calibration(evidence: Evidence, metrics: dict[str, Any]) -> dict[str, str]:
 
 
 def _at_one_value(evidence: Evidence, name: str) -> str:
-    """The bias in units of its error; both with the two digits of the error that mean anything."""
+    """The bias in units of its error, and of the posterior's width: a wide one is drawn to the middle of the prior.
+
+    Bias and error with the two digits of the error that mean anything.
+    """
     column = evidence.parameters.names.index(name)
     bias, error = evidence.clusters.mean(evidence.error[:, column])
     digits = max(0, 1 - int(np.floor(np.log10(error)))) if error > 0 else 6
     away = f"{abs(bias) / error:.1f} errors" if error > 0 else "no scatter between simulations"
+    if evidence.std is not None:
+        away += f", {abs(evidence.pull[:, column].mean()):.2f} of its width"
     value = f"{FIXED} at {evidence.truth[0, column]:.6g}"
     return f"{value}: bias {bias:+.{digits}f} +- {error:.{digits}f} ({away})"
 
