@@ -159,7 +159,11 @@ def _beside(case: Case, path: Path, catalog: Path | None, how: How, folder: Path
         if seen:
             terminal.warn(f"{path}: was trained on or chosen by {seen} of these {len(case.index)} rows")
         settings, inputs = {"against": task.meta["settings"]}, task.meta["inputs"]
-        find = functools.cache(lambda: metrics.Other(task.draw(terminal, folder, written=False), task.model.kind))
+
+        @functools.cache
+        def find() -> "Other":
+            terminal.say(f"{path}: the same rows")
+            return metrics.Other(task.draw(terminal, folder, written=False), task.model.kind)
     else:
         exact = storage.command_of(path) == "simulate"
         settings, inputs = {}, {"posterior": storage.digest(path)}

@@ -22,7 +22,10 @@ DRAWS = 2000  # of each exact posterior
 Problem = Annotated[str, typer.Argument(help="A problem whose exact posterior is known.", show_default=False)]
 Count = Annotated[int, typer.Option("-n", "--rows", help="Rows to simulate.")]
 Each = Annotated[int, typer.Option(help="Of which so many share a simulation: parameters, no noise.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="A setting of the problem: pixels=64; repeatable.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting of the problem: pixels=64; repeatable; any other word lists them."),
+]
 Truth = Annotated[bool, typer.Option("--truth", help="Write the exact posterior of the test rows too.")]
 Draws = Annotated[
     int | None, typer.Option(help=r"Exact draws of each test row, with --truth \[2000].", show_default=False)
