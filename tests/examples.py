@@ -17,7 +17,8 @@ from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.box import Mass
 from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
-from cosmoinfer.models.frame import Frame, fit_frame
+from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.framing import fit_frame
 from cosmoinfer.models.noise import Noise
 from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 from cosmoinfer.parameters import Parameters

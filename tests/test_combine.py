@@ -16,7 +16,7 @@ from cosmoinfer.models import sets
 from cosmoinfer.models.drawing import Drawing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.models.flow.product import Product, Single, multiply, piled_up
-from cosmoinfer.models.frame import fit_frame
+from cosmoinfer.models.framing import fit_frame
 from cosmoinfer.models.stack import generators
 from cosmoinfer.networks.embedding import SetEmbedding, build_embedding
 from cosmoinfer.parameters import Parameters

@@ -9,7 +9,7 @@ from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.models.flow import fit as fit_module
-from cosmoinfer.models.frame import compressed
+from cosmoinfer.models.framing import compressed
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash
 from tests.examples import (

@@ -17,7 +17,7 @@ from cosmoinfer.models.density import fit as fit_module
 from cosmoinfer.models.density import model as model_module
 from cosmoinfer.models.density.jitter import Jitter, fit_jitter
 from cosmoinfer.models.density.typicality import fit_typicality
-from cosmoinfer.models.frame import fit_frame
+from cosmoinfer.models.framing import fit_frame
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash
 from tests.examples import NORMAL, bench, of

@@ -11,7 +11,8 @@ from cosmoinfer import models
 from cosmoinfer.catalog import Catalog, Reading, Summary
 from cosmoinfer.errors import UserError
 from cosmoinfer.models import compression
-from cosmoinfer.models.frame import as_read_by, choices, compressed
+from cosmoinfer.models.frame import as_read_by
+from cosmoinfer.models.framing import choices, compressed
 from cosmoinfer.models.noise import Noise, read_noise
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.training import Training

@@ -18,10 +18,10 @@ from cosmoinfer.audit import values as audit_values
 from cosmoinfer.catalog import Reading, many, packing
 from cosmoinfer.catalog.streamed import Streamed, joined
 from cosmoinfer.errors import UserError
-from cosmoinfer.models import frame as frame_module
+from cosmoinfer.models import framing
 from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.feeding import Stream, feed
-from cosmoinfer.models.frame import fit_frame
+from cosmoinfer.models.framing import fit_frame
 from cosmoinfer.storage import Stored, anybody
 from tests.command_line import call, done, refused
 
@@ -114,7 +114,7 @@ def test_a_child_process_opens_the_file_itself(tmp_path):
 
 
 def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small, monkeypatch):
-    monkeypatch.setattr(frame_module, "RIDGES", 0)  # or the regression would take fewer rows
+    monkeypatch.setattr(framing, "RIDGES", 0)  # or the regression would take fewer rows
     path = maps(tmp_path / "maps.h5")
     held, streamed = catalogs.read(path), catalogs.read(path, memory=60_000)
     assert streamed.streamed and not held.streamed and isinstance(streamed.summaries[0].values, Streamed)

@@ -15,7 +15,8 @@ from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.density import DensityModel
-from cosmoinfer.models.frame import Frame, as_read_by, choices, compressed, fit_frame
+from cosmoinfer.models.frame import Frame, as_read_by
+from cosmoinfer.models.framing import choices, compressed, fit_frame
 from cosmoinfer.models.noise import Noise, read_noise
 from cosmoinfer.split import Split
 

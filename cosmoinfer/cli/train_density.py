@@ -38,7 +38,7 @@ def train_density(
     from cosmoinfer.models.bench import Bench
     from cosmoinfer.models.density import density_recipe, fit_density
     from cosmoinfer.models.flow import cost
-    from cosmoinfer.models.frame import fit_frame
+    from cosmoinfer.models.framing import fit_frame
 
     terminal = Terminal(say.json, say.quiet)
     output = output or inputs.named_after(catalog, "density")

@@ -104,7 +104,7 @@ def fit(
     from cosmoinfer.errors import UserError
     from cosmoinfer.models.bench import Bench
     from cosmoinfer.models.flow import continued_recipe, cost, fit_flow, flow_recipe
-    from cosmoinfer.models.frame import as_compressed_by
+    from cosmoinfer.models.framing import as_compressed_by
 
     device = hardware.prepare(run.device, run.threads)
     regressor = None if others.summary is None else inputs.model(others.summary, "regressor", device, "--summary")

@@ -11,7 +11,7 @@ from cosmoinfer.flows.nsf import NSF
 from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.flow import FlowModel, fit_flow
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
-from cosmoinfer.models.frame import fit_frame
+from cosmoinfer.models.framing import fit_frame
 from cosmoinfer.training import Training
 from tests.benchmarks.speed.clock import Seconds, now, since
 from tests.benchmarks.speed.problem import Problem

@@ -23,7 +23,7 @@ from cosmoinfer.catalog import Reading
 from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.feeding import feed
-from cosmoinfer.models.frame import fit_frame
+from cosmoinfer.models.framing import fit_frame
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.storage import Stored
 from cosmoinfer.training import Feed
