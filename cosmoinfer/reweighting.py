@@ -252,9 +252,6 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
     def values(theta: np.ndarray) -> np.ndarray:
         return expression({one: theta[..., column] for column, one in enumerate(names)})
 
-    drawn = values(np.asarray(posterior.samples))
-    if drawn.size > 1 and np.ptp(drawn) == 0:
-        raise UserError(f"--derive {name}: is {drawn.flat[0]:g} in every draw; there is nothing to infer")
     added: dict[str, Any] = {"fisher": None}
     for key in ("samples", "truth", "reference"):
         theta = getattr(posterior, key)
@@ -262,6 +259,8 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
             column = values(theta)
             if key != "reference":
                 _check_finite(name, key, column, posterior.index)
+            if key == "samples" and column.size > 1 and np.ptp(column) == 0:
+                raise UserError(f"--derive {name}: is {column.flat[0]:g} in every draw; there is nothing to infer")
             added[key] = np.concatenate([theta, column[..., None]], axis=-1)
     of_draws = {"mean": added["samples"][..., -1].mean(axis=1), "std": added["samples"][..., -1].std(axis=1, ddof=1)}
     for key, column in of_draws.items():

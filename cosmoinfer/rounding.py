@@ -9,5 +9,10 @@ def rounded(value: float, error: float) -> str:
         return f"{value:.3g} ± 0"
     if not 1e-4 < error < 1e4:
         return f"{value:.3g} ± {error:.1e}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+    places = decimals(error)
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
+def decimals(error: float) -> int:
+    """Behind the point, of what has this error: two digits of it."""
+    return max(0, 1 - math.floor(math.log10(error)))

@@ -1,9 +1,11 @@
 """The command line, called in this process: what it returned, what it said, and catalogs small enough to train on."""
 
+import io
 from pathlib import Path
 
 import h5py
 import numpy as np
+from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
 from cosmoinfer.cli import app
@@ -33,6 +35,13 @@ def refused(*arguments: object) -> str:
     lines = [line for line in err.splitlines() if line.startswith("cosmoinfer: ")]
     assert len(lines) == 1
     return lines[0]
+
+
+def printed(table: RenderableType, width: int) -> list[str]:
+    """The lines of a table on a terminal of so many columns."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text().splitlines()
 
 
 def linear(count: int, seed: int, features: int = 8) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rich.console import Console
 from scipy import special, stats
 from sklearn import metrics as sklearn_metrics
 
@@ -21,6 +20,7 @@ from cosmoinfer.metrics.metric import Statistic
 from cosmoinfer.metrics.reliability import equal_mass
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from tests.command_line import printed
 
 SUITE = Parameters.of(("suite",))
 CALIBRATED, OVER_CONFIDENT, CONSERVATIVE = "calibrated within errors", "over-confident", "conservative"
@@ -280,9 +280,8 @@ def test_summary_says_how_good_how_mistaken_and_how_calibrated():
 
 
 def test_the_table_shows_metrics_and_confusion():
-    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(metrics_table(evaluate(by_hand(LABEL, PROBABILITIES))))
-    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.export_text().splitlines()]
+    shown = printed(metrics_table(evaluate(by_hand(LABEL, PROBABILITIES))), 140)
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown]
     assert ["accuracy", "0.60 ± 0.20"] in lines
     assert ["TNG", "2", "1", "0", "66.7 %"] in lines
     assert set(CLASSIFICATION) - {"auc"} <= {line[0] for line in lines if line}

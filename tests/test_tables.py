@@ -1,18 +1,12 @@
 """Tables on narrow and wide terminals."""
 
 import pytest
-from rich.console import Console, RenderableType
 
 from cosmoinfer.cli.tables import Wide, listing, metrics_table
+from tests.command_line import printed
 
 NAMES = ("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2")
 MEASURED = {"value": 0.6721, "low": 0.6301, "high": 0.7141}
-
-
-def printed(table: RenderableType, width: int) -> list[str]:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(table)
-    return console.export_text().splitlines()
 
 
 def words(lines: list[str]) -> list[str]:

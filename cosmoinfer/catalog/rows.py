@@ -147,11 +147,16 @@ class Catalog:
             label=None if self.label is None else self.label[rows],
         )
 
+    def theta_hashes(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) uint64, of theta alone, for which no data are read; 0 of what has none."""
+        if self.theta is None:
+            return np.zeros(len(rows), dtype=np.uint64)
+        return np.array([_number(_short(self.theta[row])) for row in rows], dtype=np.uint64)
+
     def hashes(self, rows: np.ndarray) -> np.ndarray:
         """(n, 2) uint64, of theta and of x: a training row is recognised wherever a copy of it turns up."""
         found = np.zeros((len(rows), 2), dtype=np.uint64)
-        if self.theta is not None:
-            found[:, 0] = [_number(_short(self.theta[row])) for row in rows]
+        found[:, 0] = self.theta_hashes(rows)
         step = max(1, NUMBERS_STREAMED // max(1, sum(int(np.prod(one.shape)) for one in self.summaries)))
         for start in range(0, len(rows), step):
             blocks = [summary.read(rows[start : start + step]) for summary in self.summaries]

@@ -152,8 +152,6 @@ def _plans(suites: Mapping[str, Suite]) -> Iterator[Plan]:
 
 def _draw(terminal: Terminal, model: Path, suite: Suite, drawing: How, output: Path, force: bool) -> None:
     """The posterior of the suite's test rows, the same ones whatever was trained, unless it stands there already."""
-    import numpy as np
-
     from cosmoinfer import hardware, posterior, storage
     from cosmoinfer.cli import inputs
     from cosmoinfer.errors import UserError, listed
@@ -171,7 +169,7 @@ def _draw(terminal: Terminal, model: Path, suite: Suite, drawing: How, output: P
     if used.any():
         rows = listed(suite.sims.index[test[used]])
         raise UserError(f"{suite.sims.path}: test rows that the flow of {model} has learned from (row {rows})")
-    shared = int(np.isin(suite.sims.hashes(test)[:, 0], flow.frame.seen[:, 0]).sum())
+    shared = int(flow.frame.met(suite.sims, test).sum())
     if shared:
         terminal.warn(
             f"{suite.sims.path}: {shared} of {len(test)} test rows have the parameters of training rows of {model}, "

@@ -119,9 +119,9 @@ def _model(path: Path, catalog: Path | None, how: How, folder: Path, terminal: T
     task = Task.prepare(path, catalog, how)
     if task.sims.theta is None:
         raise UserError(f"{catalog}: has no true parameters to compare with")
+    _check_unseen(task.parts, how)
     inputs.tell_seen(task.parts, how.part, terminal)
     meta = inputs.record("evaluate", task.meta["settings"], task.meta["inputs"])
-    _check_unseen(task.parts, how)
     draw = functools.cache(lambda: of_part(task.draw(terminal, folder, written=False), path, how.part, terminal))
     return Case(draw, task.sims.index[task.chosen], meta, task.curves)
 

@@ -1,5 +1,6 @@
 """``cosmoinfer sample``."""
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -142,7 +143,7 @@ class Task:
         meta = inputs.record("sample", settings, fingerprints)
         return cls(trained, sims, chosen, how, meta)
 
-    @property
+    @functools.cached_property
     def parts(self) -> "np.ndarray":
         """Of each row: which part of the training's split it was in, (n,)."""
         return self.model.frame.parts(self.sims, self.chosen)

@@ -28,7 +28,7 @@ Settings = Annotated[
 ]
 Truth = Annotated[bool, typer.Option("--truth", help="Write the exact posterior of the test rows too.")]
 Draws = Annotated[
-    int | None, typer.Option(help=r"Exact draws of each test row, with --truth \[2000].", show_default=False)
+    int | None, typer.Option(help=rf"Exact draws of each test row, with --truth \[{DRAWS}].", show_default=False)
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random but the split.")]
 

@@ -102,8 +102,7 @@ def _against(document: dict[str, Any]) -> str:
         told.append(f"{_measured(joint['expected_kl'], form='.3f')} nats short of it (expected KL)")
     elif _known(joint, "log_prob_difference"):
         entry = joint["log_prob_difference"]
-        more = "more" if entry["value"] >= 0 else "less"
-        sign = 1.0 if entry["value"] >= 0 else -1.0
+        sign, more = (1.0, "more") if entry["value"] >= 0 else (-1.0, "less")
         told.append(f"the truths are {_measured(entry, sign, '.3f')} nats {more} probable")
     if _known(joint, "c2st"):
         told.append(f"C2ST {_measured(joint['c2st'], form='.3f')} (0.5 is perfect)")

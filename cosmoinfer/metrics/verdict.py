@@ -39,6 +39,7 @@ from cosmoinfer.metrics.calibration import atc
 from cosmoinfer.metrics.evidence import Evidence
 from cosmoinfer.metrics.holm import adjusted
 from cosmoinfer.metrics.metric import JOINT
+from cosmoinfer.rounding import decimals
 
 SIGNIFICANCE = 0.05
 UNCONSTRAINED_R2 = 0.05
@@ -137,7 +138,7 @@ def _at_one_value(evidence: Evidence, name: str) -> str:
     """
     column = evidence.parameters.names.index(name)
     bias, error = evidence.clusters.mean(evidence.error[:, column])
-    digits = max(0, 1 - int(np.floor(np.log10(error)))) if error > 0 else 6
+    digits = decimals(error) if error > 0 else 6
     away = f"{abs(bias) / error:.1f} errors" if error > 0 else "no scatter between simulations"
     if evidence.std is not None:
         away += f", {abs(evidence.pull[:, column].mean()):.2f} of its width"

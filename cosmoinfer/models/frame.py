@@ -198,6 +198,10 @@ class Frame:
         """(n,) bool: whether the data of the row were among the training rows."""
         return np.isin(catalog.hashes(rows)[:, 1], self.seen[:, 1])
 
+    def met(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether a training row had the parameters of the row, whatever its data."""
+        return np.isin(catalog.theta_hashes(rows), self.seen[:, 0])
+
     # -------------------------------------------------------------------------------------------------- the file
     def arrays(self) -> dict[str, np.ndarray]:
         arrays = {
