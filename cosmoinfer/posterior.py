@@ -122,7 +122,7 @@ class Room:
         if folder is None:
             return cls(*map(np.empty, shapes))
         sizes = {shape: 8 * int(np.prod(shape)) for shape in shapes}
-        large = {shape: size for shape, size in sizes.items() if size > storage.filed.LARGE}
+        large = {shape: size for shape, size in sizes.items() if size > storage.out_of_core.LARGE}
         storage.check_free(folder, copies * sum(large.values()))
         return cls(*(storage.Spill(folder, shape) if shape in large else np.empty(shape) for shape in shapes))
 

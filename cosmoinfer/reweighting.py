@@ -13,7 +13,7 @@ from scipy import special
 
 from cosmoinfer import expressions, seeding
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.importance import Importance, effective
+from cosmoinfer.importance_sampling import Importance, effective
 from cosmoinfer.parameters import ROUNDING, Parameters
 from cosmoinfer.posterior import Posterior
 

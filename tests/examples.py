@@ -9,21 +9,21 @@ import torch
 from scipy import stats
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer import training
 from cosmoinfer.catalog import Catalog, Reading, Summary
-from cosmoinfer.history import History
 from cosmoinfer.models import FlowModel, RegressorModel
-from cosmoinfer.models.bench import Bench
-from cosmoinfer.models.box import Mass
-from cosmoinfer.models.drawing import Drawing
+from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
-from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.framing import fit_frame
-from cosmoinfer.models.noise import Noise
+from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.scaling import Support
+from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.sampling.rejection import Mass
+from cosmoinfer.sampling.request import Drawing
 from cosmoinfer.split import by_hash
+from cosmoinfer.supports import Support
+from cosmoinfer.training import loop
+from cosmoinfer.training.context import Bench
+from cosmoinfer.training.history import History
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 ROWS = 300
@@ -216,9 +216,9 @@ def far_away(row: int) -> Catalog:
 
 def train(network, loss, rows, validation, *settings, **others) -> History:
     """``training.train`` on rows in memory."""
-    return training.train(network, loss, training.Held(rows), training.Held(validation), *settings, **others)
+    return loop.train(network, loss, loop.Held(rows), loop.Held(validation), *settings, **others)
 
 
 def judge(network, loss, rows, members: int) -> torch.Tensor:
     """``training.evaluate`` of rows in memory."""
-    return training.evaluate(network, loss, training.Held(rows), members)
+    return loop.evaluate(network, loss, loop.Held(rows), members)

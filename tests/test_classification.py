@@ -12,12 +12,12 @@ from cosmoinfer import metrics, storage
 from cosmoinfer.cli.tables import metrics_table
 from cosmoinfer.metrics import evaluate, gate, reliability, summary
 from cosmoinfer.metrics.bootstrap import Clusters
-from cosmoinfer.metrics.class_verdict import _binomial, as_promised
-from cosmoinfer.metrics.classification import CLASSIFICATION
-from cosmoinfer.metrics.document import METRICS
-from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
+from cosmoinfer.metrics.classifier.reliability import equal_mass
+from cosmoinfer.metrics.classifier.verdict import _binomial, as_promised, class_verdict
+from cosmoinfer.metrics.evaluation import METRICS
+from cosmoinfer.metrics.evaluation_data import Evidence
 from cosmoinfer.metrics.metric import Statistic
-from cosmoinfer.metrics.reliability import equal_mass
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.command_line import printed
@@ -262,7 +262,7 @@ def test_false_alarms_of_each_test_are_nominal(rows, simulations):
 def test_false_alarms_of_whole_verdicts_are_nominal(rows, frequency):
     """60 right classifiers: at 5 % each, more than 10 accused have a probability of 3e-4."""
     found = [Evidence(exact(100, rows, frequency, seed=seed)) for seed in range(60)]
-    accused = [metrics.document.class_verdict(each, each.guesses)["joint"] != CALIBRATED for each in found]
+    accused = [class_verdict(each, each.guesses)["joint"] != CALIBRATED for each in found]
     assert sum(accused) <= 10
 
 

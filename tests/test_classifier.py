@@ -12,7 +12,7 @@ from cosmoinfer.catalog import Catalog, Reading, Summary
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models import ClassifierModel
-from cosmoinfer.models.framing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash

@@ -13,7 +13,7 @@ import pytest
 
 import cosmoinfer
 from cosmoinfer.cli.sample import Task
-from cosmoinfer.storage import filed
+from cosmoinfer.storage import out_of_core
 from tests.command_line import call, done, linear, refused, write
 
 QUICK = ["--epochs", "3", "--ensemble", "2", "--threads", "1", "--support", "probit"]
@@ -361,7 +361,7 @@ def test_draws_that_are_too_many_for_memory_are_the_same_file(folder, sims, flow
     asked = ("--json", "--against", drawn, "--local", str(cosmoinfer.read_posterior(drawn).index[0]), "--threads", "1")
     expected = done("evaluate", drawn, "-o", folder / "small.metrics.h5", *asked)
     inspected = json.loads(done("inspect", drawn, "--json"))
-    monkeypatch.setattr(filed, "LARGE", 0)
+    monkeypatch.setattr(out_of_core, "LARGE", 0)
     there = set(folder.iterdir())
     large = folder / "large.posterior.h5"
     done("sample", flow, sims, "--draws", "100", "--threads", "1", "-o", large)

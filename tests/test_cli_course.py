@@ -14,12 +14,12 @@ import pytest
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
-from cosmoinfer.models.compression import COMPRESSIONS
 from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.cnn import PADDINGS, POOLINGS
-from cosmoinfer.schedule import SCHEDULES
-from cosmoinfer.training import OPTIMIZERS
+from cosmoinfer.preprocessing.compression import COMPRESSIONS
+from cosmoinfer.training.learning_rate import SCHEDULES
+from cosmoinfer.training.loop import OPTIMIZERS
 from tests.command_line import call, done, linear, refused, write
 
 ROWS = 90

@@ -10,18 +10,17 @@ import pytest
 import torch
 from scipy import stats
 
-from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.catalog import Catalog, Reading, Summary, observation_sets
 from cosmoinfer.errors import UserError
-from cosmoinfer.models import sets
-from cosmoinfer.models.drawing import Drawing
+from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.models.flow.product import Product, Single, multiply, piled_up
-from cosmoinfer.models.framing import fit_frame
-from cosmoinfer.models.stack import generators
 from cosmoinfer.networks.embedding import SetEmbedding, build_embedding
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.sampling.request import Drawing
 from cosmoinfer.split import by_hash
+from cosmoinfer.training.context import generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import NORMAL as PROBLEM
 from tests.examples import bench, of, with_maps
@@ -217,22 +216,22 @@ def rows_of(*ids: str, theta: np.ndarray | None = None) -> Catalog:
 
 def test_rows_of_one_simulation_stand_together():
     sims = rows_of("c", "a", "c", "b", "a", "c")
-    assert [own.tolist() for own in sets.groups(sims, np.arange(6))] == [[0, 2, 5], [1, 4], [3]]
-    assert [own.tolist() for own in sets.groups(sims, np.array([4, 5, 2]))] == [[4], [5, 2]]
-    assert sets.heads(sims, np.array([4, 5, 2, 3])).tolist() == [1, 0, 3]
-    assert sets.members(sims, np.array([2, 0]), 3).tolist() == [[0, 2, 5], [0, 2, 5]]
+    assert [own.tolist() for own in observation_sets.groups(sims, np.arange(6))] == [[0, 2, 5], [1, 4], [3]]
+    assert [own.tolist() for own in observation_sets.groups(sims, np.array([4, 5, 2]))] == [[4], [5, 2]]
+    assert observation_sets.heads(sims, np.array([4, 5, 2, 3])).tolist() == [1, 0, 3]
+    assert observation_sets.members(sims, np.array([2, 0]), 3).tolist() == [[0, 2, 5], [0, 2, 5]]
     with pytest.raises(UserError, match=r"simulation b has 1 rows .row 3.; the flow takes sets of 3"):
-        sets.members(sims, np.array([0, 3]), 3)
+        observation_sets.members(sims, np.array([0, 3]), 3)
 
 
 def test_every_simulation_has_as_many_rows():
-    assert sets.common_size(rows_of("b", "a", "b", "a")) == 2
+    assert observation_sets.common_size(rows_of("b", "a", "b", "a")) == 2
     with pytest.raises(UserError, match=r"found 1 to 2 .simulation a has 1"):
-        sets.common_size(rows_of("b", "a", "b"))
+        observation_sets.common_size(rows_of("b", "a", "b"))
     with pytest.raises(UserError, match="no two rows share a simulation"):
-        sets.common_size(rows_of("b", "a"))
+        observation_sets.common_size(rows_of("b", "a"))
     with pytest.raises(UserError, match=r"rows of simulation a have different parameters .row 1, 3"):
-        sets.common_size(rows_of("b", "a", "b", "a", theta=np.array([[1.0], [1.0], [1.0], [2.0]])))
+        observation_sets.common_size(rows_of("b", "a", "b", "a", theta=np.array([[1.0], [1.0], [1.0], [2.0]])))
 
 
 # ------------------------------------------------------------------------------------------------------- sets

@@ -8,8 +8,8 @@ import pytest
 from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
+from cosmoinfer.models.fit_preprocessing import compressed
 from cosmoinfer.models.flow import fit as fit_module
-from cosmoinfer.models.framing import compressed
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash
 from tests.examples import (

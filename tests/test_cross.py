@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer.catalog import Catalog, Reading, assemble, many
+from cosmoinfer.catalog import Catalog, Reading, assemble, multi_file
 from cosmoinfer.catalog.suites import check_agreement, joined, of_suite, suite_names
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import evaluate, transfer
+from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.studies import cross_suite
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import linear_gaussian, of
 
@@ -175,7 +176,7 @@ def test_suites_are_called_by_attribute_stem_or_folder(tmp_path: Path) -> None:
         file.attrs["suite"] = "third"
 
     def names(of: list[Path]) -> list[str]:
-        return suite_names([assemble(path, Reading()) for path in of], [many.name(path) for path in of])
+        return suite_names([assemble(path, Reading()) for path in of], [multi_file.name(path) for path in of])
 
     assert names(paths) == ["TNG-LH", "SIMBA-LH", "third"]
     assert names(paths[1:]) == ["LH", "third"]
@@ -216,16 +217,16 @@ def test_words_compare_with_home() -> None:
         ("S", "S"): document(0.9, 3.0),
         ("all but S", "S"): document(0.2, 1.0),
     }
-    assert transfer.words("T", "T", found) == (
+    assert cross_suite.words("T", "T", found) == (
         "trained and tested on T: a R2 0.60; 2.00 nats over the prior; calibrated within errors"
     )
-    assert transfer.words("T", "S", found) == (
+    assert cross_suite.words("T", "S", found) == (
         "trained on T, tested on S: a worse than the prior (R2 0.60 -> -0.50); worse than the prior: 2.00 -> -3.00 "
         "nats; over-confident; 48 % of the observations flagged"
     )
-    assert "a R2 0.90 -> 0.20; 3.00 -> 1.00 nats" in transfer.words("all but S", "S", found)
-    gathered = transfer.gather(["T", "S"], found)
-    flags = transfer.matrix(gathered, "joint", "ood")
+    assert "a R2 0.90 -> 0.20; 3.00 -> 1.00 nats" in cross_suite.words("all but S", "S", found)
+    gathered = cross_suite.gather(["T", "S"], found)
+    flags = cross_suite.matrix(gathered, "joint", "ood")
     assert flags.shape == (3, 2, 3) and flags[0, 1].tolist() == pytest.approx([0.48, 0.38, 0.58])
     assert np.isnan(flags).sum() == 15  # not tested, or not flagged at all
 
@@ -244,4 +245,4 @@ def test_flags_are_counted_beyond_the_95th_percentile() -> None:
 def test_one_error_below_the_prior_is_no_finding() -> None:
     near = {**document(0.6, 2.0)}
     near["metrics"]["parameters"]["r2"]["a"] = {"value": -0.06, "low": -0.12, "high": -0.01}
-    assert "worse" not in transfer.words("T", "S", {("T", "S"): near, ("T", "T"): document(0.9, 3.0)})
+    assert "worse" not in cross_suite.words("T", "S", {("T", "S"): near, ("T", "T"): document(0.9, 3.0)})

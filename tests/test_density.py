@@ -15,10 +15,10 @@ from cosmoinfer.models import DensityModel
 from cosmoinfer.models.density import density_recipe, fit_density, scores
 from cosmoinfer.models.density import fit as fit_module
 from cosmoinfer.models.density import model as model_module
-from cosmoinfer.models.density.jitter import Jitter, fit_jitter
-from cosmoinfer.models.density.typicality import fit_typicality
-from cosmoinfer.models.framing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.ood.typicality import fit_typicality
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.null_modes import Jitter, fit_jitter
 from cosmoinfer.split import by_hash
 from tests.examples import NORMAL, bench, of
 

@@ -17,16 +17,17 @@ from cosmoinfer.cli import COMMANDS, app
 from cosmoinfer.cli.simulate import simulated, with_settings
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
-from cosmoinfer.models.compression import COMPRESSIONS
 from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.cnn import PADDINGS, POOLINGS
 from cosmoinfer.networks.embedding import EMBEDDINGS
-from cosmoinfer.scaling import SUPPORTS, TRANSFORMS
-from cosmoinfer.schedule import SCHEDULES
+from cosmoinfer.preprocessing.compression import COMPRESSIONS
+from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.simulators import SIMULATORS
-from cosmoinfer.symmetries import NAMES
-from cosmoinfer.training import OPTIMIZERS
+from cosmoinfer.supports import SUPPORTS
+from cosmoinfer.training.augmentation import NAMES
+from cosmoinfer.training.learning_rate import SCHEDULES
+from cosmoinfer.training.loop import OPTIMIZERS
 from tests.command_line import done, linear, write
 
 ROOT = Path(__file__).parent.parent

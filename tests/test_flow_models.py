@@ -11,15 +11,16 @@ from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.models import FlowModel
-from cosmoinfer.models import box as box_module
+from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow import build_flow, cost, fit_flow, flow_recipe
 from cosmoinfer.models.flow import fit as fit_module
 from cosmoinfer.models.flow import model as flow_model
 from cosmoinfer.models.flow.fit import clustered_error, mixture_shares, prefer
-from cosmoinfer.models.noise import Noise
-from cosmoinfer.models.stack import Stack, generators
-from cosmoinfer.scaling import EDGE, FAR, SUPPORTS, Support
+from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
+from cosmoinfer.supports import EDGE, FAR, SUPPORTS, Support
+from cosmoinfer.training.context import generators
 from tests.examples import (
     NORMAL,
     ROWS,

@@ -9,7 +9,7 @@ import pytest
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import GATES, default_gates, evaluate, gate
-from cosmoinfer.metrics.gate import Judged, parse
+from cosmoinfer.metrics.gates import Judged, parse
 from tests.command_line import call
 from tests.test_metrics import gaussian
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cosmoinfer import hardware
+from cosmoinfer import device
 
 
 @pytest.mark.parametrize(
@@ -31,16 +31,16 @@ def test_threads_are_those_that_the_surroundings_leave(monkeypatch, openmp, slur
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
-    assert hardware.default_threads() == expected
+    assert device.default_threads() == expected
 
 
 DRAWING = """
 import resource
 import torch
-from cosmoinfer import hardware
+from cosmoinfer.device import prepare_device
 from cosmoinfer.flows.maf import MAF
 
-hardware.prepare("cpu", threads=1)
+prepare_device("cpu", threads=1)
 flow = MAF(layers=5, hidden=50).build(2, 40, [torch.Generator()])
 noise, context, faults = torch.randn(8192, 2), torch.randn(1, 40), []
 with torch.no_grad():

@@ -10,12 +10,12 @@ from sklearn.decomposition import PCA
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog, Reading, Summary
 from cosmoinfer.errors import UserError
-from cosmoinfer.models import compression
-from cosmoinfer.models.frame import as_read_by
-from cosmoinfer.models.framing import choices, compressed
-from cosmoinfer.models.noise import Noise, read_noise
+from cosmoinfer.models.fit_preprocessing import choices, compressed
+from cosmoinfer.models.preprocessing import as_read_by
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.training import Training
+from cosmoinfer.preprocessing import compression
+from cosmoinfer.preprocessing.noise import Noise, read_noise
+from cosmoinfer.training.loop import Training
 from tests.examples import (
     NORMAL,
     ROWS,

@@ -10,15 +10,16 @@ import pytest
 
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import scaling_law
 from cosmoinfer.metrics.bootstrap import Clusters, interval
-from cosmoinfer.metrics.learning_curve import (
+from cosmoinfer.split import by_hash, nested
+from cosmoinfer.studies import scaling_law
+from cosmoinfer.studies.learning_curve import (
     LearningCurve,
     check_sizes,
     default_sizes,
     measure,
 )
-from cosmoinfer.metrics.scaling_law import (
+from cosmoinfer.studies.scaling_law import (
     ALPHA,
     ALPHA_ERROR,
     ALPHA_RANGE,
@@ -27,7 +28,6 @@ from cosmoinfer.metrics.scaling_law import (
     covariance_of_differences,
     fit,
 )
-from cosmoinfer.split import by_hash, nested
 from tests.command_line import call, done, linear, refused, write
 
 SIZES = np.array([500, 1000, 2000, 4000])

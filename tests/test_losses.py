@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import special
 
-from cosmoinfer import losses, training
+from cosmoinfer import losses
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import (
     CLASSIFICATION_LOSSES,
@@ -22,9 +22,10 @@ from cosmoinfer.losses import (
     probabilities,
     squared_error,
 )
-from cosmoinfer.models.stack import generators
 from cosmoinfer.networks.mlp import LinearNetwork
-from cosmoinfer.training import Hooks, Loss, Training
+from cosmoinfer.training import loop
+from cosmoinfer.training.context import generators
+from cosmoinfer.training.loop import Hooks, Loss, Training
 from tests.examples import judge, train
 
 THETA = torch.tensor([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]], dtype=torch.float64)
@@ -265,7 +266,7 @@ def test_validation_means_are_over_the_whole_set(name, monkeypatch):
     rows = tuple(torch.randn(50, size, generator=random) * torch.linspace(0.1, 5, 50)[:, None] for size in (2, 3))
     terms = Loss(of_rows(loss.terms, loss.head), loss.reduce)
     whole = judge(network, terms, rows, 2)
-    monkeypatch.setattr(training, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(loop, "ROWS_AT_ONCE", 7)
     torch.testing.assert_close(judge(network, terms, rows, 2), whole)
     with torch.no_grad():
         found = said(network, loss.head, rows[1].repeat(2, 1)).reshape(2, 50, -1)

@@ -12,8 +12,8 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import METRICS, Other, curves, evaluate, ranks, summary
 from cosmoinfer.metrics.bootstrap import Clusters, resampled_distances, uniform_band, uniform_p
 from cosmoinfer.metrics.calibration import atc
-from cosmoinfer.metrics.classification import CLASSIFICATION
-from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
+from cosmoinfer.metrics.evaluation_data import Evidence
 from cosmoinfer.metrics.holm import adjusted
 from cosmoinfer.metrics.metric import JOINT, LOCAL, PAIRS, PARAMETERS, PValue
 from cosmoinfer.metrics.verdict import Check, clustered_bias, clustered_width, holm

@@ -11,7 +11,7 @@ from cosmoinfer import models, posterior, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.losses import LOSSES
-from cosmoinfer.scaling import SUPPORTS
+from cosmoinfer.supports import SUPPORTS
 from tests.examples import (
     check_same_row,
     continue_flow,

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from cosmoinfer import models, training
+from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.flow import fit as flow_fit
 from cosmoinfer.models.regressor import fit as regressor_fit
-from cosmoinfer.training import stacked
+from cosmoinfer.training import loop
+from cosmoinfer.training.loop import stacked
 from tests.examples import check_same_row, framed, of, sampled, train_flow, train_regressor, with_maps
 
 
@@ -158,7 +159,7 @@ def test_compiled_steps_give_the_same_numbers_to_rounding(monkeypatch):
 def test_mixed_precision_is_for_cuda_and_takes_half_the_digits_of_embeddings_alone(monkeypatch):
     with pytest.raises(UserError, match="--mixed-precision: is for cuda"):
         curves(mixed_precision=True)
-    monkeypatch.setattr(training, "MIXED", ("cuda", "cpu"))
+    monkeypatch.setattr(loop, "MIXED", ("cuda", "cpu"))
     for one, other in zip(curves(mixed_precision=True), curves(), strict=True):
         difference = np.abs(one - other).max()
         assert 1e-6 < difference < 0.1

@@ -4,16 +4,16 @@ import dataclasses
 
 import pytest
 
-from cosmoinfer import training
 from cosmoinfer.catalog import Reading
 from cosmoinfer.cli.options import ReadingOptions, TrainingOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import flow_recipe
-from cosmoinfer.models.options import override
+from cosmoinfer.models.overrides import override
 from cosmoinfer.models.regressor import regressor_recipe
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.training import Training
+from cosmoinfer.training import loop
+from cosmoinfer.training.loop import Training
 
 
 def test_an_unknown_setting_lists_those_that_there_are():
@@ -54,7 +54,7 @@ def test_what_was_given_is_taken_and_the_rest_is_left():
     assert stack.embedding == (("cnn", CNN(hidden=9)),)
 
 
-@pytest.mark.parametrize(("options", "settings"), [(TrainingOptions, training.Training), (ReadingOptions, Reading)])
+@pytest.mark.parametrize(("options", "settings"), [(TrainingOptions, loop.Training), (ReadingOptions, Reading)])
 def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options, settings):
     said, there = ({field.name for field in dataclasses.fields(one)} for one in (options, settings))
     assert said - {"memory"} == there  # which is of the machine, not of the file

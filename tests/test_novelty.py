@@ -10,11 +10,11 @@ from scipy import stats
 
 from cosmoinfer import models, posterior
 from cosmoinfer.catalog import Summary
-from cosmoinfer.models.discrepancy import _kernel, _mmd2, fit_discrepancy
-from cosmoinfer.models.novelty import Novelty, fit_novelty, folded, gap_counts
 from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
+from cosmoinfer.multiscale_power import features
+from cosmoinfer.ood.detector import Novelty, fit_novelty, folded, gap_counts
+from cosmoinfer.ood.mmd import _kernel, _mmd2, fit_discrepancy
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.scales import features
 from tests.command_line import call, done, linear, write
 from tests.examples import bench, far_away, flow_of, framed, linear_gaussian, of, regressor_of, sampled
 

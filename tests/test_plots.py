@@ -13,13 +13,13 @@ from scipy import stats
 
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
-from cosmoinfer.history import History
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, Material, draw
-from cosmoinfer.plots.page import typeset
+from cosmoinfer.plots.style import typeset
 from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.training.history import History
 
 WIDTHS = np.array([0.05, 0.2, 0.1, 0.3, 20.0, 20.0])  # of the noise, in units of the box: the last two say nothing
 NEED_DRAWS = {"corner", "coverage", "sbc"}

@@ -13,7 +13,7 @@ from cosmoinfer import metrics, posterior, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, Room
-from cosmoinfer.storage import filed
+from cosmoinfer.storage import out_of_core
 
 RNG = np.random.default_rng(0)
 PARAMETERS = Parameters.of(("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}"))
@@ -74,7 +74,7 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
 @pytest.fixture
 def left_in_file(tmp_path, monkeypatch) -> Posterior:
     """FULL, whose draws stay in their file and are walked two rows at a time."""
-    monkeypatch.setattr(filed, "LARGE", 0)  # of all arrays
+    monkeypatch.setattr(out_of_core, "LARGE", 0)  # of all arrays
     monkeypatch.setattr(posterior, "BLOCK", 2 * 50 * 2)
     posterior.write(tmp_path / "p.h5", FULL, {"settings": {}})
     found = posterior.read(tmp_path / "p.h5", leave_large=True)
@@ -121,7 +121,7 @@ def test_rows_alone_can_be_picked_of_draws_in_a_file(left_in_file):
 
 @pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])
 def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, whole):
-    monkeypatch.setattr(filed, "LARGE", 0)
+    monkeypatch.setattr(out_of_core, "LARGE", 0)
     posterior.write(tmp_path / "p.h5", whole, {"settings": {}})
     back = posterior.read(tmp_path / "p.h5", leave_large=True)
     there = {name for name in ARRAYS if isinstance(getattr(back, name), storage.Filed)}
@@ -136,8 +136,8 @@ def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, w
 @pytest.mark.parametrize("rows", [2, 3])
 def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monkeypatch, large, piece, rows):
     """Some rows fail: the file holds those that did not, and is the same file wherever the draws lay before."""
-    monkeypatch.setattr(filed, "LARGE", large)
-    monkeypatch.setattr(filed, "PIECE", piece)
+    monkeypatch.setattr(out_of_core, "LARGE", large)
+    monkeypatch.setattr(out_of_core, "PIECE", piece)
     monkeypatch.setattr(posterior, "BLOCK", 7)
     room = Room.of(3, 50, 2, tmp_path)
     for row in range(rows):
@@ -164,7 +164,7 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
 
 
 def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(filed, "PIECE", 240)
+    monkeypatch.setattr(out_of_core, "PIECE", 240)
     spill = storage.Spill(tmp_path, (3, 50, 2))
     for row in range(3):
         spill[row, 0:50] = FULL.samples[row]
@@ -200,7 +200,7 @@ def test_a_spilled_file_is_closed_with_its_array(tmp_path):
 
 
 def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(filed, "LARGE", 0)
+    monkeypatch.setattr(out_of_core, "LARGE", 0)
     with pytest.raises(UserError, match=r"GB are wanted"):
         Room.of(10**6, 10**6, 6, tmp_path)
     both = 2 * 8 * 3 * 50 * (2 + 1)

@@ -12,14 +12,14 @@ from cosmoinfer.catalog import Catalog, Summary
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models import RegressorModel
-from cosmoinfer.models.box import Mass
-from cosmoinfer.models.noise import Noise
 from cosmoinfer.models.regressor import collapsed, fit_regressor, regressor_recipe
 from cosmoinfer.models.regressor import fit as fit_module
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.networks.baselines import BASELINES, PENALTIES
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.scaling import Support
+from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.sampling.rejection import Mass
+from cosmoinfer.supports import Support
 from tests.examples import (
     NORMAL,
     ROWS,

@@ -11,7 +11,7 @@ from scipy import stats
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.importance import Importance, effective
+from cosmoinfer.importance_sampling import Importance, effective
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior

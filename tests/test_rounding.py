@@ -2,7 +2,7 @@
 
 import pytest
 
-from cosmoinfer.rounding import rounded
+from cosmoinfer.formatting import rounded
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.scaling import SUPPORTS, Standardizer, Support, fit_standardizer, fit_support
+from cosmoinfer.preprocessing.standardizer import Standardizer, fit_standardizer
+from cosmoinfer.supports import SUPPORTS, Support, fit_support
 
 RNG = np.random.default_rng(0)
 PRIORS = {

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cosmoinfer.schedule import SCHEDULES, WARMUP, factor
+from cosmoinfer.training.learning_rate import SCHEDULES, WARMUP, factor
 
 STEPS = (1, 5, 80, 1000, 20_000)
 

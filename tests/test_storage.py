@@ -11,7 +11,7 @@ import pytest
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import Record, filed, ours
+from cosmoinfer.storage import Record, format, out_of_core
 
 VALUES = np.arange(3000.0).reshape(1000, 3)
 RECORD = Record("posterior", {"version": "1", "settings": {"seed": 1}}, {"x": VALUES})
@@ -106,8 +106,8 @@ def test_a_file_says_its_kind_and_format(path):
 
 def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
     storage.write(path, RECORD)
-    monkeypatch.setattr(filed, "LARGE", 10)
-    monkeypatch.setattr(ours, "_image", None)
+    monkeypatch.setattr(out_of_core, "LARGE", 10)
+    monkeypatch.setattr(format, "_image", None)
     storage.write(path.with_name("large.h5"), RECORD)
     one, other = storage.read(path), storage.read(path.with_name("large.h5"))
     assert one.meta == other.meta and one.attributes == other.attributes
@@ -123,7 +123,7 @@ def test_a_file_has_the_permissions_of_any_new_file(path):
 
 # -------------------------------------------------------------------------------------------------- whole or absent
 @pytest.mark.parametrize("interruption", [OSError(28, "No space left on device"), KeyboardInterrupt(), TypeError()])
-@pytest.mark.parametrize("place", ["os.fsync", "os.replace", "cosmoinfer.storage.ours._fill"])
+@pytest.mark.parametrize("place", ["os.fsync", "os.replace", "cosmoinfer.storage.format._fill"])
 def test_a_failing_write_leaves_nothing(path, monkeypatch, place, interruption):
     def fail(*args):
         raise interruption

@@ -13,16 +13,17 @@ import pytest
 import torch
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer import memory, split, training
+from cosmoinfer import memory, split
 from cosmoinfer.audit import values as audit_values
-from cosmoinfer.catalog import Reading, many, packing
-from cosmoinfer.catalog.streamed import Streamed, joined
+from cosmoinfer.catalog import Reading, multi_file, repack
+from cosmoinfer.catalog.lazy_array import Streamed, joined
 from cosmoinfer.errors import UserError
-from cosmoinfer.models import framing
-from cosmoinfer.models.bench import Bench
-from cosmoinfer.models.feeding import Stream, feed
-from cosmoinfer.models.framing import fit_frame
-from cosmoinfer.storage import Stored, anybody
+from cosmoinfer.models import fit_preprocessing
+from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.storage import Stored, reader
+from cosmoinfer.training import loop
+from cosmoinfer.training.context import Bench
+from cosmoinfer.training.streaming import Stream, feed
 from tests.command_line import call, done, refused
 
 ROWS = 230
@@ -48,7 +49,7 @@ def maps(path: Path, rows: int = ROWS, seed: int = 0, **layout: object) -> Path:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory into which the maps do not fit, blocks of a few rows, windows of a few batches."""
     monkeypatch.setattr(memory, "LEAST", 1)
-    monkeypatch.setattr(catalogs.streamed, "BLOCK_BYTES", 1500)
+    monkeypatch.setattr(catalogs.lazy_array, "BLOCK_BYTES", 1500)
     monkeypatch.setattr(catalogs.rows, "NUMBERS_STREAMED", 500)
 
 
@@ -91,7 +92,7 @@ def test_more_files_than_a_process_may_open(tmp_path):
     parts = tuple(Stored(maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
     values = Streamed(parts)
     np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
-    assert 0 < anybody._kept.cache_info().currsize <= 32
+    assert 0 < reader._kept.cache_info().currsize <= 32
 
 
 def test_chunks_that_run_across_all_rows_do_not_make_one_block_of_them(tmp_path):
@@ -114,7 +115,7 @@ def test_a_child_process_opens_the_file_itself(tmp_path):
 
 
 def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small, monkeypatch):
-    monkeypatch.setattr(framing, "RIDGES", 0)  # or the regression would take fewer rows
+    monkeypatch.setattr(fit_preprocessing, "RIDGES", 0)  # or the regression would take fewer rows
     path = maps(tmp_path / "maps.h5")
     held, streamed = catalogs.read(path), catalogs.read(path, memory=60_000)
     assert streamed.streamed and not held.streamed and isinstance(streamed.summaries[0].values, Streamed)
@@ -221,7 +222,7 @@ def test_a_memory_that_is_none_is_refused(monkeypatch):
 # ----------------------------------------------------------------------------------------------------------- repack
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, monkeypatch):
-    monkeypatch.setattr(packing, "CHUNK_BYTES", 3000)
+    monkeypatch.setattr(repack, "CHUNK_BYTES", 3000)
     path, packed = maps(tmp_path / "maps.h5", **LAYOUTS[layout]), tmp_path / "packed.h5"
     with h5py.File(path, "a") as file:
         file["k"], file.attrs["suite"] = np.arange(6), "TNG"
@@ -319,7 +320,7 @@ def test_many_files_are_one_catalog(tmp_path, small, memory_):
     done("inspect", pattern, "--manifest", tmp_path / "sims.json")
     listed = catalogs.read(tmp_path / "sims.json", memory=memory_)
     assert listed.fingerprint == whole.fingerprint
-    assert many.name(pattern) == "maps" and many.name(tmp_path / "sims.json") == "sims"
+    assert multi_file.name(pattern) == "maps" and multi_file.name(tmp_path / "sims.json") == "sims"
 
 
 def test_a_selection_of_joined_parts_is_still_in_its_files(tmp_path):
@@ -469,7 +470,7 @@ def test_a_copy_keeps_what_stands_beside_the_data(tmp_path):
 
 
 def test_a_copy_says_what_it_leaves_out(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(packing, "MOST_BESIDE", 1000)
+    monkeypatch.setattr(repack, "MOST_BESIDE", 1000)
     with h5py.File(maps(tmp_path / "maps.h5", 20), "a") as file:
         file["CV/maps"], file["CV/seed"] = np.zeros((300, 6)), np.arange(3)
     _, _, told = call("repack", tmp_path / "maps.h5", "-o", tmp_path / "packed.h5")
@@ -500,7 +501,7 @@ def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):
     anew = catalogs.read(tmp_path / "maps.h5", memory=100)
     assert anew.fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint != first.fingerprint
     assert not np.array_equal(anew.summaries[0].read(np.arange(3)), before)
-    anybody._kept.cache_clear()
+    reader._kept.cache_clear()
     with pytest.raises(UserError, match="has changed since it was first looked at"):
         first.summaries[0].read(np.arange(3))
 
@@ -536,13 +537,13 @@ def test_that_data_stay_on_disk_is_said(tmp_path, small):
 
 
 def test_rows_are_validated_a_bounded_amount_at_a_time(monkeypatch):
-    monkeypatch.setattr(training, "NUMBERS_AT_ONCE", 600)
+    monkeypatch.setattr(loop, "NUMBERS_AT_ONCE", 600)
     sizes = []
 
     def terms(network, rows):
         sizes.append(len(rows[0]))
         return rows[0].mean((1, 2, 3))[:, None]
 
-    held = training.Held((torch.randn(20, 1, 10, 10),))
-    training.evaluate(torch.nn.Identity(), training.Loss(terms, lambda found: found.mean((1, 2))), held, 2)
+    held = loop.Held((torch.randn(20, 1, 10, 10),))
+    loop.evaluate(torch.nn.Identity(), loop.Loss(terms, lambda found: found.mean((1, 2))), held, 2)
     assert sizes == [2 * 3] * 6 + [2 * 2]

@@ -14,14 +14,17 @@ PACKAGE = ROOT / "cosmoinfer"
 FLOORS = (  # from the top; what stands on one floor does not know its neighbours
     {"__main__", "__init__"},  # the console script, and the lazy face
     {"cli"},
-    {"report"},
     {"plots"},
+    {"studies"},
     {"metrics", "models", "audit", "reweighting"},
-    {"training", "flows", "losses", "symmetries", "hardware"},
+    {"sampling", "ood", "preprocessing"},
+    {"training"},
+    {"flows", "losses"},
     {"networks"},
-    {"catalog", "split", "posterior", "scaling", "simulators"},
-    {"parameters", "storage", "history", "scales", "expressions", "importance", "memory"},
-    {"seeding", "schedule", "rounding", "errors"},
+    {"catalog", "split", "posterior", "supports", "simulators"},
+    {"parameters", "storage", "multiscale_power"},
+    {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error"},
+    {"errors"},
 )
 DOORS = {
     "h5py": {"storage"},
@@ -31,9 +34,9 @@ DOORS = {
     "typer": {"cli"},
     "rich": {"cli"},
 }
-NO_TORCH = {"catalog", "split", "posterior", "scaling", "simulators", "parameters", "storage", "history", "audit"}
-NO_TORCH |= {"scales", "seeding", "schedule", "errors", "metrics", "plots", "report"}
-NO_TORCH |= {"reweighting", "expressions", "importance", "memory", "rounding"}
+NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
+NO_TORCH |= {"multiscale_power", "seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions"}
+NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn")
 

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.symmetries import Symmetries, motions, parse, transformed
+from cosmoinfer.training.augmentation import Symmetries, motions, parse, transformed
 
 ALL = Symmetries(rotations=True, mirrors=True, shifts=True)
 TURNS, MIRRORS, SHIFTS = Symmetries(rotations=True), Symmetries(mirrors=True), Symmetries(shifts=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cosmoinfer import models
-from cosmoinfer.models.recalibration import Recalibration, fit_recalibration
-from cosmoinfer.scaling import SUPPORTS
+from cosmoinfer.sampling.temperature import Recalibration, fit_recalibration
+from cosmoinfer.supports import SUPPORTS
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import agree, cells, density, flow_of, linear_gaussian, of, regressor_of, sampled
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import Other, c2st, evaluate, evidence, matched, summary
+from cosmoinfer.metrics import Other, c2st, evaluate, evaluation_data, matched, summary
 from cosmoinfer.metrics.bootstrap import Clusters
 from cosmoinfer.metrics.two_sample import Classifier, _outputs, _slopes, _started, local_c2st, one_a_simulation
 from cosmoinfer.parameters import Parameters
@@ -143,7 +143,7 @@ def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
     odd = replace(posterior, samples=posterior.samples.copy())
     odd.samples[3, 20:] += 100
     tested = [evaluate(one, local=(3,))["metrics"]["local"]["lc2st_p"] for one in (posterior, odd)]
-    monkeypatch.setattr(evidence, "LOCAL_DRAWS", 20)
+    monkeypatch.setattr(evaluation_data, "LOCAL_DRAWS", 20)
     few = [evaluate(one, local=(3,))["metrics"]["local"]["lc2st_p"] for one in (posterior, odd)]
     assert few[0] == few[1] and tested[0] != tested[1]
 

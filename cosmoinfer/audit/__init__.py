@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cosmoinfer.audit import dependence, features, parameters, rows, values
+from cosmoinfer.audit.catalog_under_test import Budget, Subject, sample
 from cosmoinfer.audit.finding import LEVELS, Finding
 from cosmoinfer.audit.ranges import ranges
-from cosmoinfer.audit.subject import Budget, Subject, sample
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.split import Split
 from cosmoinfer.storage import Dataset

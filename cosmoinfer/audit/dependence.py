@@ -11,10 +11,10 @@ from functools import cached_property
 import numpy as np
 
 from cosmoinfer import seeding
+from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.audit.probe import Probe, few_numbers, probe
-from cosmoinfer.audit.reorderings import REORDERINGS, Line, Reordering
-from cosmoinfer.audit.subject import Subject
+from cosmoinfer.audit.ridge_probe import Probe, few_numbers, probe
+from cosmoinfer.audit.row_order import REORDERINGS, Line, Reordering
 from cosmoinfer.errors import listed
 
 LEAST = 30  # simulations

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from cosmoinfer.audit.catalog_under_test import Subject
+from cosmoinfer.audit.feature_range import Span
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.audit.span import Span
-from cosmoinfer.audit.subject import Subject
 from cosmoinfer.catalog import Summary
 from cosmoinfer.errors import listed
 

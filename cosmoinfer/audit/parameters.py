@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
+from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.audit.subject import Subject
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters, recognise_log_uniform
 

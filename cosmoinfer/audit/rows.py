@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.audit.subject import Subject
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.split import PARTS
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from cosmoinfer.catalog.checks import check_box, finite, nonfinite_rows
-from cosmoinfer.catalog.cuts import narrow
-from cosmoinfer.catalog.many import assemble
+from cosmoinfer.catalog.multi_file import assemble
 from cosmoinfer.catalog.reading import Reading
 from cosmoinfer.catalog.rows import Catalog, Summary, fingerprint, view
+from cosmoinfer.catalog.scale_cuts import narrow
 from cosmoinfer.catalog.writing import write
 
 __all__ = ["Catalog", "Reading", "Summary", "assemble", "fingerprint", "narrow", "nonfinite_rows", "read", "write"]

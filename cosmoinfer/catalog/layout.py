@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
+from cosmoinfer.catalog.lazy_array import Streamed
 from cosmoinfer.catalog.reading import AXES, Reading
 from cosmoinfer.catalog.rows import Catalog, File, Summary
-from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer.catalog.streamed import Streamed
+from cosmoinfer.catalog.lazy_array import Streamed
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog import streamed as streaming
+from cosmoinfer.catalog import lazy_array as streaming
+from cosmoinfer.catalog.lazy_array import Streamed
 from cosmoinfer.catalog.rows import Catalog, Summary, fingerprint, view
-from cosmoinfer.catalog.streamed import Streamed
 from cosmoinfer.errors import UserError, listed
 
 

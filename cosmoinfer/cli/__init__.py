@@ -8,7 +8,7 @@ import typer
 
 from cosmoinfer import __version__
 from cosmoinfer.cli import (
-    cross,
+    cross_suite,
     evaluate,
     generate,
     inspect,
@@ -66,7 +66,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "reweight": reweight.reweight,
     "run": run.run,
-    "cross": cross.cross,
+    "cross": cross_suite.cross,
     "learning-curve": learning_curve.learning_curve,
     "generate": generate.generate,
     "score": score.score,

@@ -23,21 +23,22 @@ def generate(
 
     Example: cosmoinfer generate maps.density.h5 --at Omega_m=0.3,sigma_8=0.8 --draws 64 -o new_maps.h5
     """
-    from cosmoinfer import catalog, hardware, storage
+    from cosmoinfer import catalog, storage
     from cosmoinfer.cli import inputs
+    from cosmoinfer.device import device_settings, prepare_device
     from cosmoinfer.errors import UserError
 
     if draws < 1:
         raise UserError(f"--draws: expected at least 1, found {draws}")
     terminal = Terminal(say.json, say.quiet)
     output = output or model.with_name(f"{model.stem}.generated.h5")
-    device = hardware.prepare(run.device, run.threads)
+    device = prepare_device(run.device, run.threads)
     density = inputs.density(model, device)
     theta = None if density.condition is None else _parameters(density, at)
     if density.condition is None and at is not None:
         raise UserError(f"--at: {model} is p(x), without parameters")
     settings = {"at": None if theta is None else list(theta), "draws": draws, "seed": run.seed}
-    meta = inputs.record("generate", settings | hardware.settings(device), {"model": storage.digest(model)})
+    meta = inputs.record("generate", settings | device_settings(device), {"model": storage.digest(model)})
     if not inputs.stands(output, "catalog", meta, terminal, say.force):
         data = density.generate(theta, draws, run.seed)
         known = None if theta is None else density.frame.parameters

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosmoinfer import __version__, audit, catalog, hardware, memory, models, split, storage
-from cosmoinfer.catalog import Catalog, Reading, many
+from cosmoinfer import __version__, audit, catalog, memory, models, split, storage
+from cosmoinfer.catalog import Catalog, Reading, multi_file
 from cosmoinfer.cli.options import ReadingOptions, SplitOptions
 from cosmoinfer.cli.terminal import Terminal
+from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.models.bench import Bench
 from cosmoinfer.models.density import DensityModel
-from cosmoinfer.models.frame import Frame, as_read_by
-from cosmoinfer.models.framing import choices, compressed, fit_frame
-from cosmoinfer.models.noise import Noise, read_noise
+from cosmoinfer.models.fit_preprocessing import choices, compressed, fit_frame
+from cosmoinfer.models.preprocessing import Frame, as_read_by
+from cosmoinfer.preprocessing.noise import Noise, read_noise
 from cosmoinfer.split import Split
+from cosmoinfer.training.context import Bench
 
 
 def read_catalog(path: Path, options: ReadingOptions) -> tuple[Catalog, Reading]:
@@ -32,7 +33,7 @@ def read_catalog(path: Path, options: ReadingOptions) -> tuple[Catalog, Reading]
 
 def read_for(frame: Frame, path: Path, options: ReadingOptions) -> Catalog:
     """A catalog for a model: read as the model's own was, unless the options say otherwise; then checked."""
-    generated = storage.command_of(many.first(path)) == "generate"  # in our layout, and cut already
+    generated = storage.command_of(multi_file.first(path)) == "generate"  # in our layout, and cut already
     own = Reading() if generated else frame.reading
     sims = catalog.read(path, as_read_by(own, Reading(**options.given())), memory_of(options))
     frame.check(sims)
@@ -46,7 +47,7 @@ def memory_of(options: ReadingOptions) -> int | None:
 
 def named_after(path: Path, what: str) -> Path:
     """An output in the current folder, called after a catalog."""
-    return Path(f"{many.name(path)}.{what}.h5")
+    return Path(f"{multi_file.name(path)}.{what}.h5")
 
 
 def choose_split(sims: Catalog, options: SplitOptions) -> Split:
@@ -191,7 +192,7 @@ def record_training(
     others: Mapping[str, str],
 ) -> dict[str, Any]:
     """The /meta of a model. others: digests of what it is made from beside the catalog."""
-    settings = {"recipe": recipe, "reading": how, "seed": seed, **hardware.settings(device)}
+    settings = {"recipe": recipe, "reading": how, "seed": seed, **device_settings(device)}
     settings |= {"memory": sims.memory} if sims.streamed else {}  # it decides which rows meet in a batch
     fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "split": split.fingerprint(parts)}
     return record(command, settings, {**fingerprints, **others})

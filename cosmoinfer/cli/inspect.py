@@ -31,11 +31,11 @@ def inspect(
     Example: cosmoinfer inspect sample_data/maps.h5 --audit
     """
     from cosmoinfer import storage
-    from cosmoinfer.catalog import many
+    from cosmoinfer.catalog import multi_file
     from cosmoinfer.errors import UserError
 
     terminal = Terminal(say.json, say.quiet)
-    kind = storage.kind_of(many.first(file))
+    kind = storage.kind_of(multi_file.first(file))
     if kind in (None, "catalog"):
         parts = _catalog(terminal, file, reading, audit)
         if manifest is not None:
@@ -73,7 +73,7 @@ def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool
 
 def _list_files(terminal: Terminal, parts: "Sequence[rows.File]", manifest: Path, force: bool) -> None:
     from cosmoinfer import storage
-    from cosmoinfer.catalog import many
+    from cosmoinfer.catalog import multi_file
     from cosmoinfer.errors import UserError
 
     if manifest.suffix != ".json":
@@ -83,7 +83,7 @@ def _list_files(terminal: Terminal, parts: "Sequence[rows.File]", manifest: Path
     if manifest.exists() and not force:
         raise UserError(f"{manifest}: exists already; --force replaces it")
     with storage.whole_or_absent(manifest) as scratch:
-        scratch.write_text(many.manifest(parts, manifest.parent))
+        scratch.write_text(multi_file.manifest(parts, manifest.parent))
     terminal.say(f"{manifest}: stands for {len(parts)} files")
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cosmoinfer.catalog import Catalog
-    from cosmoinfer.metrics.learning_curve import LearningCurve
     from cosmoinfer.split import Split
+    from cosmoinfer.studies.learning_curve import LearningCurve
 
 Sizes = Annotated[
     str | None, typer.Option(help=r"Training simulations: 500,1000,2000,4000 \[all, and up to four halvings].")
@@ -56,10 +56,11 @@ def learning_curve(
 
     Example: cosmoinfer learning-curve sample_data/power_spectra.h5 --predict 16000
     """
-    from cosmoinfer import hardware, storage
     from cosmoinfer import split as splits
+    from cosmoinfer import storage
     from cosmoinfer.cli import inputs, train_flow
-    from cosmoinfer.metrics import learning_curve as curves
+    from cosmoinfer.device import prepare_device
+    from cosmoinfer.studies import learning_curve as curves
 
     terminal, step = Terminal(say.json, say.quiet), Terminal(say.json, say.quiet, within=True)
     output = output or inputs.named_after(catalog, "curve")
@@ -75,7 +76,7 @@ def learning_curve(
     subsets = {size: splits.nested(parts, size) for size in wanted}
     options, others = given(flow, network, intake, training), train_flow.Others(intake.noise)
     models = {size: folder / f"{size}.flow.h5" for size in wanted}
-    device = hardware.prepare(run.device, run.threads)
+    device = prepare_device(run.device, run.threads)
     for size, subset in reversed(subsets.items()):
         step.say(f"{size} training simulations, {subset.sizes[1]} validation")
         train_flow.fit(step, sims, how, subset, options, run, models[size], say.force, others, subsets[wanted[-1]])
@@ -101,12 +102,12 @@ def _score(
     """log_prob of the same test rows under the flow of every size."""
     import numpy as np
 
-    from cosmoinfer import hardware
     from cosmoinfer.cli import inputs
-    from cosmoinfer.metrics.learning_curve import LearningCurve
+    from cosmoinfer.device import prepare_device
     from cosmoinfer.models.flow.fit import COMPARING_DRAWS
+    from cosmoinfer.studies.learning_curve import LearningCurve
 
-    device = hardware.prepare(run.device, run.threads)
+    device = prepare_device(run.device, run.threads)
     _, theta = sims.training()
     test = next(iter(subsets.values())).rows(sims.simulation, "test")
     found = []

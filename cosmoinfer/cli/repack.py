@@ -13,7 +13,7 @@ def repack(catalog: CatalogPath, reading: ReadingOptions, say: SayOptions, outpu
 
     Example: cosmoinfer repack sample_data/maps.h5 -o maps.packed.h5
     """
-    from cosmoinfer.catalog import Reading, assemble, fingerprint, packing
+    from cosmoinfer.catalog import Reading, assemble, fingerprint, repack
     from cosmoinfer.cli import inputs
     from cosmoinfer.errors import UserError, listed
 
@@ -26,7 +26,7 @@ def repack(catalog: CatalogPath, reading: ReadingOptions, say: SayOptions, outpu
     meta = inputs.record("repack", {"reading": how}, {"catalog": fingerprint(sims)})
     if inputs.stands(output, "catalog", meta, terminal, say.force, *(one.path for one in sims.files)):
         return
-    left_out = packing.repack(sims, how, output, meta, say.force)
+    left_out = repack.repack(sims, how, output, meta, say.force)
     shapes = ", ".join(f"{one.kind} {one.shape}" for one in sims.summaries)
     terminal.say(f"{output}: {len(sims)} rows of {shapes}")
     if left_out:

@@ -90,7 +90,7 @@ def _tell_effective(terminal: Terminal, made: "Posterior") -> str:
     import numpy as np
 
     from cosmoinfer.errors import listed
-    from cosmoinfer.importance import FEWEST
+    from cosmoinfer.importance_sampling import FEWEST
 
     assert made.ess is not None
     few = made.ess < FEWEST

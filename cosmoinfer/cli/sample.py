@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from cosmoinfer.catalog import Catalog
     from cosmoinfer.models import ClassifierModel, FlowModel, RegressorModel
-    from cosmoinfer.models.drawing import Drawing
     from cosmoinfer.posterior import Posterior
+    from cosmoinfer.sampling.request import Drawing
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
@@ -120,13 +120,14 @@ class Task:
     @classmethod
     def prepare(cls, model: Path, catalog: Path, how: How) -> "Task":
         """Read the model and the catalog, and pick the rows."""
-        from cosmoinfer import hardware, models, storage
+        from cosmoinfer import models, storage
         from cosmoinfer.cli import inputs
+        from cosmoinfer.device import device_settings, prepare_device
         from cosmoinfer.errors import UserError
 
         if how.draws < 1:
             raise UserError(f"--draws: expected at least 1, found {how.draws}")
-        device = hardware.prepare(how.run.device, how.run.threads)
+        device = prepare_device(how.run.device, how.run.threads)
         trained = models.read(model, device)
         if isinstance(trained, models.DensityModel):
             raise UserError(f"{model}: is a density of the data; generate draws from it, score judges rows by it")
@@ -138,7 +139,7 @@ class Task:
         chosen = inputs.chosen_rows(trained.frame, sims, how.part, how.rows)
         if isinstance(trained, models.FlowModel):
             chosen = trained.heads(sims, chosen)
-        settings = {"rows": sims.index[chosen].tolist(), **how.settings, **hardware.settings(device)}
+        settings = {"rows": sims.index[chosen].tolist(), **how.settings, **device_settings(device)}
         fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "model": storage.digest(model)}
         meta = inputs.record("sample", settings, fingerprints)
         return cls(trained, sims, chosen, how, meta)
@@ -159,7 +160,7 @@ class Task:
     def draw(self, terminal: Terminal, folder: Path, written: bool = True) -> "Posterior":
         """With progress; rows that could not be sampled are listed. folder, written: as of ``Drawing``."""
         from cosmoinfer.errors import listed
-        from cosmoinfer.models.drawing import Drawing
+        from cosmoinfer.sampling.request import Drawing
 
         how, progress = self.how, terminal.rows(f"sampling {'simulation' if self.how.combine else 'row'}")
         drawing = Drawing(
@@ -268,7 +269,7 @@ def _check_combine(combine: str, path: Path, model: Any) -> None:
 def _tell_combined(terminal: Terminal, drawn: "Posterior") -> None:
     """What a product is worth, and whether its factors agree."""
     from cosmoinfer.errors import listed
-    from cosmoinfer.importance import FEWEST
+    from cosmoinfer.importance_sampling import FEWEST
     from cosmoinfer.models.flow.product import piled_up
 
     assert drawn.ess is not None and drawn.agreement is not None

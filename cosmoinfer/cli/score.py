@@ -20,18 +20,19 @@ def score(
 
     Example: cosmoinfer score spectra.density.h5 sample_data/power_spectra.h5 -o scores.h5
     """
-    from cosmoinfer import hardware, storage
+    from cosmoinfer import storage
     from cosmoinfer.cli import inputs
+    from cosmoinfer.device import device_settings, prepare_device
     from cosmoinfer.models.density import scores
 
     terminal = Terminal(say.json, say.quiet)
     output = output or model.with_name(f"{model.stem}.scores.h5")
-    device = hardware.prepare(run.device, run.threads)
+    device = prepare_device(run.device, run.threads)
     density = inputs.density(model, device)
     sims = inputs.read_for(density.frame, catalog, reading)
     chosen = inputs.chosen_rows(density.frame, sims, part, rows)
     inputs.tell_seen(density.frame.parts(sims, chosen), part, terminal)
-    settings = {"rows": sims.index[chosen].tolist(), **hardware.settings(device)}
+    settings = {"rows": sims.index[chosen].tolist(), **device_settings(device)}
     fingerprints = {"catalog": sims.fingerprint, "view": sims.view, "model": storage.digest(model)}
     meta = inputs.record("score", settings, fingerprints)
     if inputs.stands(output, "scores", meta, terminal, say.force):

@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.markup import escape
 from rich.table import Table
 
-from cosmoinfer.rounding import rounded
+from cosmoinfer.formatting import rounded
 
 MOST = 15  # pairs of parameters, those of six of them, that a table lists
 

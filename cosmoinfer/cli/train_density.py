@@ -32,13 +32,14 @@ def train_density(
 
     Example: cosmoinfer train-density sample_data/power_spectra.h5 --flow maf -o spectra.density.h5
     """
-    from cosmoinfer import hardware, models
+    from cosmoinfer import models
     from cosmoinfer.cli import inputs
+    from cosmoinfer.device import prepare_device
     from cosmoinfer.errors import UserError
-    from cosmoinfer.models.bench import Bench
     from cosmoinfer.models.density import density_recipe, fit_density
+    from cosmoinfer.models.fit_preprocessing import fit_frame
     from cosmoinfer.models.flow import cost
-    from cosmoinfer.models.framing import fit_frame
+    from cosmoinfer.training.context import Bench
 
     terminal = Terminal(say.json, say.quiet)
     output = output or inputs.named_after(catalog, "density")
@@ -48,7 +49,7 @@ def train_density(
     if density.unconditional:
         sims = replace(sims, parameters=None, theta=None)
     split = inputs.choose_split(sims, splitting)
-    device = hardware.prepare(run.device, run.threads)
+    device = prepare_device(run.device, run.threads)
     rows = len(split.rows(sims.simulation, "train"))
     conditional = sims.theta is not None
     kinds = tuple(one.kind for one in sims.summaries)

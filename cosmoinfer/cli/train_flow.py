@@ -99,14 +99,15 @@ def fit(
 
     defaults_of: the split for whose number of training rows the recipe is; this one, where nobody says.
     """
-    from cosmoinfer import hardware, models
+    from cosmoinfer import models
     from cosmoinfer.cli import inputs
+    from cosmoinfer.device import prepare_device
     from cosmoinfer.errors import UserError
-    from cosmoinfer.models.bench import Bench
+    from cosmoinfer.models.fit_preprocessing import as_compressed_by
     from cosmoinfer.models.flow import continued_recipe, cost, fit_flow, flow_recipe
-    from cosmoinfer.models.framing import as_compressed_by
+    from cosmoinfer.training.context import Bench
 
-    device = hardware.prepare(run.device, run.threads)
+    device = prepare_device(run.device, run.threads)
     regressor = None if others.summary is None else inputs.model(others.summary, "regressor", device, "--summary")
     ancestor = None if others.init is None else inputs.model(others.init, "flow", device, "--init")
     check(sims)

@@ -20,10 +20,10 @@ from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from cosmoinfer.catalog import Catalog
-    from cosmoinfer.models.bench import Bench
-    from cosmoinfer.models.frame import Frame
+    from cosmoinfer.models.preprocessing import Frame
     from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
     from cosmoinfer.models.regressor.recipe import RegressorRecipe
+    from cosmoinfer.training.context import Bench
 
 
 def train_regressor(
@@ -45,11 +45,12 @@ def train_regressor(
 
     Example: cosmoinfer train-regressor sample_data/power_spectra.h5 --network mlp --loss moment
     """
-    from cosmoinfer import hardware, models, storage
+    from cosmoinfer import models, storage
     from cosmoinfer.cli import inputs
+    from cosmoinfer.device import prepare_device
     from cosmoinfer.errors import UserError
-    from cosmoinfer.models.bench import Bench
     from cosmoinfer.models.regressor import regressor_recipe
+    from cosmoinfer.training.context import Bench
 
     terminal = Terminal(say.json, say.quiet)
     output = output or inputs.named_after(catalog, "regressor")
@@ -57,7 +58,7 @@ def train_regressor(
     if reading.target and not sims.classes:
         raise UserError(f"{catalog}: has no /classes/{reading.target} to learn")
     split = inputs.choose_split(sims, splitting)
-    device = hardware.prepare(run.device, run.threads)
+    device = prepare_device(run.device, run.threads)
     rows = len(split.rows(sims.simulation, "train"))
     options = given(regressor, network, convolution, intake, training)
     recipe = regressor_recipe(options, rows, [one.shape for one in sims.summaries], len(sims.classes))

@@ -4,13 +4,13 @@ Adding one is a definition and an entry in the table at the foot of its family's
 misspecification, local, against, classification. A gate of the default set is an entry in ``gate``.
 """
 
+from cosmoinfer.metrics.classifier.reliability import Reliability, reliability
 from cosmoinfer.metrics.curves import Curve, Curves, curves
-from cosmoinfer.metrics.document import METRICS, evaluate
-from cosmoinfer.metrics.evidence import check_local
+from cosmoinfer.metrics.evaluation import METRICS, evaluate
+from cosmoinfer.metrics.evaluation_data import check_local
 from cosmoinfer.metrics.file import read, write
-from cosmoinfer.metrics.gate import GATES, check_gate, default_gates, gate
-from cosmoinfer.metrics.other import Other, matched
-from cosmoinfer.metrics.reliability import Reliability, reliability
+from cosmoinfer.metrics.gates import GATES, check_gate, default_gates, gate
+from cosmoinfer.metrics.reference_posterior import Other, matched
 from cosmoinfer.metrics.summary import summary
 from cosmoinfer.metrics.two_sample import c2st
 

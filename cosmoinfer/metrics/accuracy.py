@@ -6,7 +6,7 @@ The CAMELS papers print three different numbers as "accuracy": rel_err_mean, rel
 import numpy as np
 
 from cosmoinfer.metrics.bootstrap import weighted_median
-from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.evaluation_data import Evidence
 from cosmoinfer.metrics.metric import EQUAL_TRUTHS, Mean, Metric, Statistic
 
 

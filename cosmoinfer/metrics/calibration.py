@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.evaluation_data import Evidence
 from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Uniformity, there
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosmoinfer.metrics.bootstrap import LEVEL, Clusters, uniform_band
-from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.evaluation_data import Evidence
 from cosmoinfer.posterior import Posterior
 
 ALPHA = np.linspace(0, 1, 101)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cosmoinfer.metrics.bootstrap import weighted_median
-from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.evaluation_data import Evidence
 from cosmoinfer.metrics.metric import JOINT, PAIRS, Mean, Metric, Statistic
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cosmoinfer.errors import listed
 from cosmoinfer.metrics.bootstrap import FEWEST, LEVEL, RESAMPLES, interval, uniform_p
-from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.evaluation_data import Evidence
 from cosmoinfer.metrics.holm import adjusted
 
 EQUAL_TRUTHS = "all true values are equal"

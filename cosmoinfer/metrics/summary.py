@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cosmoinfer.metrics.local import FEW
+from cosmoinfer.metrics.local_c2st import FEW
 from cosmoinfer.metrics.verdict import FIXED, UNCONSTRAINED, UNCONSTRAINED_R2
 
 

@@ -34,12 +34,12 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
+from cosmoinfer.formatting import decimals
 from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
 from cosmoinfer.metrics.calibration import atc
-from cosmoinfer.metrics.evidence import Evidence
+from cosmoinfer.metrics.evaluation_data import Evidence
 from cosmoinfer.metrics.holm import adjusted
 from cosmoinfer.metrics.metric import JOINT
-from cosmoinfer.rounding import decimals
 
 SIGNIFICANCE = 0.05
 UNCONSTRAINED_R2 = 0.05

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from cosmoinfer import storage
-from cosmoinfer.history import History
 from cosmoinfer.models.density import DensityModel
+from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow import FlowModel
-from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
-from cosmoinfer.models.stack import Stack
+from cosmoinfer.training.history import History
 
 Model = FlowModel | RegressorModel | ClassifierModel | DensityModel
 MODELS: dict[str, Any] = {one.kind: one for one in (FlowModel, RegressorModel, ClassifierModel, DensityModel)}

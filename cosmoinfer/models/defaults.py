@@ -5,7 +5,7 @@ from typing import Any
 
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.training import Training
+from cosmoinfer.training.loop import Training
 
 Shapes = Sequence[tuple[int, ...]]  # of one row, one a summary
 

@@ -3,9 +3,9 @@
 Adding one is a function in the file of its family and an entry in the table of ``gallery``.
 """
 
-from cosmoinfer.plots.gallery import PLOTS, draw, save
-from cosmoinfer.plots.material import Material
+from cosmoinfer.plots.cross_suite import cross
+from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.registry import PLOTS, draw, save
 from cosmoinfer.plots.scaling import learning_curve
-from cosmoinfer.plots.transfer import cross
 
 __all__ = ["PLOTS", "Material", "cross", "draw", "learning_curve", "save"]

@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cosmoinfer.metrics import Curve
-from cosmoinfer.plots.material import Material
-from cosmoinfer.plots.page import BLUE, GREY, QUARTERS, RED, page, typeset
+from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, page, typeset
 
 
 def coverage(material: Material) -> Figure | None:

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from cosmoinfer.metrics import reliability as reliabilities
-from cosmoinfer.metrics.evidence import Evidence
-from cosmoinfer.plots.material import Material
-from cosmoinfer.plots.page import BLUE, GREY, QUARTERS, page, plain
+from cosmoinfer.metrics.classifier.reliability import reliability as reliabilities
+from cosmoinfer.metrics.evaluation_data import Evidence
+from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, page, plain
 
 MOST_NUMBERED = 15  # classes: with more, the numbers in the squares are not legible
 

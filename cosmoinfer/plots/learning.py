@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cosmoinfer.plots.material import Material
-from cosmoinfer.plots.page import BLUE, GREY, RED, page
+from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.style import BLUE, GREY, RED, page
 
 
 def losses(material: Material) -> Figure | None:

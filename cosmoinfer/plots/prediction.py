@@ -9,8 +9,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from cosmoinfer.metrics.verdict import UNCONSTRAINED_R2
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.plots.material import Material
-from cosmoinfer.plots.page import BLUE, GREY, RED, page, shade_outside, typeset
+from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.style import BLUE, GREY, RED, page, shade_outside, typeset
 
 
 def truth_prediction(material: Material) -> Figure | None:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from cosmoinfer.plots.page import BLUE, GREY, RED
+from cosmoinfer.plots.style import BLUE, GREY, RED
 
 
 def learning_curve(document: dict[str, Any]) -> Figure:

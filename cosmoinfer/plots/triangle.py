@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from cosmoinfer.formatting import rounded
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.plots.material import Material
-from cosmoinfer.plots.page import BLUE, DARK, GREY, GROUND, LIGHT, RED, shade_outside, typeset
+from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.style import BLUE, DARK, GREY, GROUND, LIGHT, RED, shade_outside, typeset
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.rounding import rounded
 
 getdist.chains.print_load_details = False  # it prints on stdout, which belongs to --json
 

@@ -3,10 +3,9 @@
 The only door to h5py.
 """
 
-from cosmoinfer.storage import filed
-from cosmoinfer.storage.anybody import Dataset, Stored, attribute, contents, file_attributes, load
-from cosmoinfer.storage.filed import Filed, Spill
-from cosmoinfer.storage.ours import (
+from cosmoinfer.storage import out_of_core
+from cosmoinfer.storage.atomic import check_free, whole_or_absent
+from cosmoinfer.storage.format import (
     FORMATS,
     Coming,
     Record,
@@ -20,7 +19,8 @@ from cosmoinfer.storage.ours import (
     write,
     write_streamed,
 )
-from cosmoinfer.storage.whole import check_free, whole_or_absent
+from cosmoinfer.storage.out_of_core import Filed, Spill
+from cosmoinfer.storage.reader import Dataset, Stored, attribute, contents, file_attributes, load
 
 __all__ = [
     "FORMATS",
@@ -36,10 +36,10 @@ __all__ = [
     "contents",
     "digest",
     "file_attributes",
-    "filed",
     "is_kind",
     "kind_of",
     "load",
+    "out_of_core",
     "read",
     "refuse_existing",
     "same_run",

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer.audit import AUDITS, Finding, before_training
+from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.dependence import questions
-from cosmoinfer.audit.subject import Subject
 from cosmoinfer.catalog import Catalog, Summary
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash

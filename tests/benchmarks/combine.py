@@ -14,9 +14,9 @@ import numpy as np
 from scipy import stats
 
 from cosmoinfer.catalog import Catalog, Reading
-from cosmoinfer.models.drawing import Drawing
+from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
-from cosmoinfer.models.framing import fit_frame
+from cosmoinfer.sampling.request import Drawing
 from cosmoinfer.split import by_hash
 from tests.examples import NORMAL, bench
 from tests.test_combine import universes

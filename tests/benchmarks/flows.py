@@ -25,8 +25,8 @@ import torch
 
 from cosmoinfer.flows import FLOWS, Transform, initialise
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.scaling import fit_support
-from cosmoinfer.training import Loss, Rows, Training, stacked, train
+from cosmoinfer.supports import fit_support
+from cosmoinfer.training.loop import Loss, Rows, Training, stacked, train
 
 NOISES = (0.1, 0.01)  # of the prior's width
 WIDTH = np.sqrt(12)  # of a uniform prior whose standard deviation is 1

@@ -21,9 +21,9 @@ import numpy as np
 import cosmoinfer
 from cosmoinfer import split, storage
 from cosmoinfer.metrics.bootstrap import Clusters
-from cosmoinfer.metrics.learning_curve import read
 from cosmoinfer.models.flow.fit import COMPARING_DRAWS
 from cosmoinfer.simulators import SIMULATORS
+from cosmoinfer.studies.learning_curve import read
 
 WIDTH = 0.05  # nat
 ROWS = 24_000

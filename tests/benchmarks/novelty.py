@@ -18,8 +18,8 @@ from scipy import stats
 import cosmoinfer
 from cosmoinfer import split
 from cosmoinfer.catalog import Catalog, Reading
-from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.framing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.preprocessing import Frame
 from tests.benchmarks.camels import CATALOG, HISTORIES, SEEDS
 
 LEVEL = 95

@@ -5,21 +5,22 @@ from dataclasses import asdict, replace
 import numpy as np
 from torch import Tensor, nn
 
-from cosmoinfer import losses, seeding, symmetries
+from cosmoinfer import losses, seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import initialise
-from cosmoinfer.models.bench import Bench, uniform
-from cosmoinfer.models.density.jitter import fit_jitter
 from cosmoinfer.models.density.model import DensityFlow, DensityModel, build_density, density_config
 from cosmoinfer.models.density.recipe import DensityRecipe
-from cosmoinfer.models.density.typicality import Typicality, fit_typicality
-from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.hooks import training_hooks
-from cosmoinfer.models.stack import Stack, generators
+from cosmoinfer.models.ensemble import Stack
+from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.ood.typicality import Typicality, fit_typicality
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.scaling import TINY, fit_support
-from cosmoinfer.training import Held, Loss, Rows, stacked, train
+from cosmoinfer.preprocessing.null_modes import fit_jitter
+from cosmoinfer.supports import TINY, fit_support
+from cosmoinfer.training import augmentation
+from cosmoinfer.training.context import Bench, generators, uniform
+from cosmoinfer.training.hooks import training_hooks
+from cosmoinfer.training.loop import Held, Loss, Rows, stacked, train
 
 INITIAL_ROWS = 1024  # from which what starts from data does: a regression on theta, an ActNorm
 
@@ -69,7 +70,7 @@ def _fit_stack(
     network = build_density(config, generators(bench.seed, "initialise", recipe.ensemble)).to(bench.device)
     start = tuple(stacked(part[:INITIAL_ROWS], recipe.ensemble) for part in parts[0])
     initialise(network, lambda: _minus_log_prob(network, start))
-    symmetric = symmetries.parse(recipe.augment, [one.kind for one in frame.inputs], frame.periodic)
+    symmetric = augmentation.parse(recipe.augment, [one.kind for one in frame.inputs], frame.periodic)
     hooks = training_hooks(bench, recipe.ensemble, symmetric, parts[0][:-1], None if jitter is None else fresh)
     order = generators(bench.seed, "order", recipe.ensemble)
     loss = Loss(_minus_log_prob, losses.mean)

@@ -13,13 +13,13 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
-from cosmoinfer.models.density.jitter import Jitter
-from cosmoinfer.models.density.typicality import Typicality
-from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.stack import Stack, read_stacks
+from cosmoinfer.models.ensemble import Stack, read_stacks
+from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.networks.stacked import Generators
-from cosmoinfer.scaling import Support
-from cosmoinfer.training import stacked
+from cosmoinfer.ood.typicality import Typicality
+from cosmoinfer.preprocessing.null_modes import Jitter
+from cosmoinfer.supports import Support
+from cosmoinfer.training.loop import stacked
 
 CHUNK = 256  # rows at once
 Listener = Callable[[int, int], None]  # rows done, rows in all

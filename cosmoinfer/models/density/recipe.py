@@ -5,9 +5,9 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
-from cosmoinfer.models.options import OF_RECIPES, OF_TRAINING, Given, known, members, override, said
-from cosmoinfer.scaling import TRANSFORMS
-from cosmoinfer.training import Training
+from cosmoinfer.models.overrides import OF_RECIPES, OF_TRAINING, Given, known, members, override, said
+from cosmoinfer.preprocessing.standardizer import TRANSFORMS
+from cosmoinfer.training.loop import Training
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,22 @@ from scipy import special
 from torch import Tensor, nn
 
 from cosmoinfer import losses
-from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog import Catalog, observation_sets
+from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.flows.actnorm import initialise
-from cosmoinfer.models import sets
-from cosmoinfer.models.bench import Bench, uniform
-from cosmoinfer.models.clusters import clustered_error
-from cosmoinfer.models.feeding import feed
+from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.model import FlowModel, conditions
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
-from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.hooks import training_hooks
+from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.models.stack import Stack, generators
-from cosmoinfer.scaling import SUPPORTS, Support, fit_support
-from cosmoinfer.symmetries import Symmetries, parse
-from cosmoinfer.training import Loss, Rows, stacked, train
+from cosmoinfer.supports import SUPPORTS, Support, fit_support
+from cosmoinfer.training.augmentation import Symmetries, parse
+from cosmoinfer.training.context import Bench, generators, uniform
+from cosmoinfer.training.hooks import training_hooks
+from cosmoinfer.training.loop import Loss, Rows, stacked, train
+from cosmoinfer.training.streaming import feed
 
 COMPARING_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
 PILOT_MEMBERS = 2
@@ -56,7 +55,7 @@ class Source:
 
     def rows(self, part: str) -> np.ndarray:
         rows = self.frame.split.rows(self.catalog.simulation, part)
-        return sets.heads(self.catalog, rows) if self.size else rows
+        return observation_sets.heads(self.catalog, rows) if self.size else rows
 
     @property
     def theta(self) -> np.ndarray:
@@ -92,7 +91,7 @@ def fit_flow(
         ancestor.frame.check(catalog)
     if recipe.combine == "set":
         catalog.must_be_held("--combine set")
-    size = sets.common_size(catalog) if recipe.combine == "set" else 0
+    size = observation_sets.common_size(catalog) if recipe.combine == "set" else 0
     source = Source(catalog, frame, summary, ancestor, size)
     support = _choose_support(source, recipe, bench)
     stacks = []

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from scipy import special
 
-from cosmoinfer.models.box import Keep, Mass, Proposed, draw_inside, parts
+from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.network import ConditionalFlow
-from cosmoinfer.models.recalibration import PROPOSING, log_mass
-from cosmoinfer.models.stack import Stack
-from cosmoinfer.scaling import Support
-from cosmoinfer.training import stacked
+from cosmoinfer.sampling.rejection import Keep, Mass, Proposed, draw_inside, parts
+from cosmoinfer.sampling.temperature import PROPOSING, log_mass
+from cosmoinfer.supports import Support
+from cosmoinfer.training.loop import stacked
 
 POINTS = 1 << 13  # a member, that go through a network at once
 PROPOSALS = 50  # at each temperature, of one row, for its mass inside the box

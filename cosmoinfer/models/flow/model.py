@@ -8,18 +8,17 @@ import numpy as np
 import torch
 
 from cosmoinfer import seeding
-from cosmoinfer.catalog import Catalog
-from cosmoinfer.models import sets
-from cosmoinfer.models.box import Mass
-from cosmoinfer.models.drawing import Drawing
+from cosmoinfer.catalog import Catalog, observation_sets
+from cosmoinfer.models.ensemble import Stack, read_stacks
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
-from cosmoinfer.models.frame import Frame, Spaces, in_chunks
-from cosmoinfer.models.recalibration import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
+from cosmoinfer.models.preprocessing import Frame, Spaces, in_chunks
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.models.stack import Stack, read_stacks
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.scaling import Support
+from cosmoinfer.sampling.rejection import Mass
+from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.sampling.temperature import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
+from cosmoinfer.supports import Support
 
 TOGETHER = 256  # rows whose truths go through a network at once
 
@@ -37,7 +36,7 @@ def conditions(
     size: of the sets that rows stand for, if they do: then (n, size, ...), of all rows of their simulations.
     """
     if size:
-        every = conditions(frame, summary, catalog, sets.members(catalog, rows, size).ravel(), epoch)
+        every = conditions(frame, summary, catalog, observation_sets.members(catalog, rows, size).ravel(), epoch)
         return tuple(one.reshape(len(rows), size, *one.shape[1:]) for one in every)
     if summary is None:
         return frame.data(catalog, rows, epoch)
@@ -75,7 +74,7 @@ class FlowModel:
 
     def heads(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The rows that stand for these: of a set, the first of its simulation."""
-        return sets.heads(catalog, rows) if self.set_size else rows
+        return observation_sets.heads(catalog, rows) if self.set_size else rows
 
     def unnormalised(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
@@ -163,7 +162,7 @@ class FlowModel:
         """What is told of rows, (n, F) each; where they stand for sets, the mean over their sets."""
         if not self.set_size:
             return told(catalog, rows)
-        every = told(catalog, sets.members(catalog, rows, self.set_size).ravel())
+        every = told(catalog, observation_sets.members(catalog, rows, self.set_size).ravel())
         return [one.reshape(len(rows), self.set_size, -1).mean(axis=1) for one in every]
 
     def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:

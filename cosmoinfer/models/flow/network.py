@@ -9,7 +9,7 @@ from torch import nn
 
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.flow.recipe import StackRecipe
-from cosmoinfer.models.frame import Frame
+from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, named
 from cosmoinfer.networks.stacked import Generators
 

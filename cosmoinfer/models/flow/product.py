@@ -12,15 +12,14 @@ import numpy as np
 from scipy import special, stats
 
 from cosmoinfer import seeding
-from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.importance import Importance, effective
-from cosmoinfer.models import sets
-from cosmoinfer.models.box import TooLittleInside
-from cosmoinfer.models.drawing import Drawing
+from cosmoinfer.importance_sampling import Importance, effective
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, by_blocks
+from cosmoinfer.sampling.rejection import TooLittleInside
+from cosmoinfer.sampling.request import Drawing
 
 SINGLE_DRAWS = 1000  # of each single posterior: the first proposal, and whether they agree
 TRIAL, TRIALS = 1000, 6  # points a round, and rounds at most, in which the proposal is fitted
@@ -303,12 +302,12 @@ def piled_up(posterior: Posterior) -> np.ndarray:
 
 def _together(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
     """The chosen rows (by position) of each simulation."""
-    found = sets.groups(catalog, rows)
+    found = observation_sets.groups(catalog, rows)
     if all(len(own) == 1 for own in found):
         raise UserError(
             f"{catalog.path}: --combine product: no two of these rows share a simulation; --simulation or "
             "--rows-per-simulation says which belong together"
         )
     for own in found:
-        sets.check_one_universe(catalog, own)
+        observation_sets.check_one_universe(catalog, own)
     return found

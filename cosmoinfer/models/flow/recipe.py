@@ -7,7 +7,7 @@ from typing import Any
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.models.defaults import Shapes, are_vectors, default_members, default_network, default_training
-from cosmoinfer.models.options import (
+from cosmoinfer.models.overrides import (
     OF_RECIPES,
     OF_TRAINING,
     Given,
@@ -20,8 +20,9 @@ from cosmoinfer.models.options import (
 )
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.embedding import EMBEDDINGS
-from cosmoinfer.scaling import SUPPORTS, TRANSFORMS
-from cosmoinfer.training import Training
+from cosmoinfer.preprocessing.standardizer import TRANSFORMS
+from cosmoinfer.supports import SUPPORTS
+from cosmoinfer.training.loop import Training
 
 COMBINATIONS = ("set",)  # how a flow may take the rows of a simulation together
 FEW_ROWS = 1000  # below, a MAF is mixed in

@@ -9,11 +9,11 @@ import torch
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
-from cosmoinfer.models.drawing import Drawing
-from cosmoinfer.models.frame import Frame, in_chunks
+from cosmoinfer.models.ensemble import Stack, outputs, read_stacks
+from cosmoinfer.models.preprocessing import Frame, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
-from cosmoinfer.models.stack import Stack, outputs, read_stacks
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.sampling.request import Drawing
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cosmoinfer import losses, symmetries
+from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.history import History
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
-from cosmoinfer.models.bench import Bench, uniform
-from cosmoinfer.models.feeding import feed
-from cosmoinfer.models.frame import Frame
-from cosmoinfer.models.hooks import training_hooks
+from cosmoinfer.models.ensemble import Stack
+from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import Regressor, build_regressor, regressor_config
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
-from cosmoinfer.models.stack import Stack, generators
-from cosmoinfer.training import Loss, Rows, evaluate, train
+from cosmoinfer.training import augmentation
+from cosmoinfer.training.context import Bench, generators, uniform
+from cosmoinfer.training.history import History
+from cosmoinfer.training.hooks import training_hooks
+from cosmoinfer.training.loop import Loss, Rows, evaluate, train
+from cosmoinfer.training.streaming import feed
 
 COLLAPSED = 0.05  # R2 on the validation rows
 
@@ -90,7 +91,7 @@ def _fit_stack(
         curves = [evaluate(network, loss, one, 1).cpu().numpy()[None] for one in feeds]
         return Stack(config, 1, network, History(curves[0], curves[1], np.zeros(1), np.zeros(1, dtype=np.int64)))
     fresh = None if frame.noise is None else lambda epoch: frame.data(catalog, rows[0], epoch)
-    symmetric = symmetries.parse(recipe.augment, [one.kind for one in frame.inputs], frame.periodic)
+    symmetric = augmentation.parse(recipe.augment, [one.kind for one in frame.inputs], frame.periodic)
     warm = Loss(_of_rows(losses.squared_error), losses.mean) if head != "point" else None
     hooks = training_hooks(bench, recipe.ensemble, symmetric, bench.tensors(targets[rows[0]]), fresh, warm)
     order = generators(bench.seed, "order", recipe.ensemble)

@@ -10,9 +10,13 @@ import torch
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
-from cosmoinfer.models.drawing import Drawing
-from cosmoinfer.models.frame import Frame, in_chunks
-from cosmoinfer.models.recalibration import (
+from cosmoinfer.models.ensemble import Stack, outputs, read_stacks
+from cosmoinfer.models.preprocessing import Frame, in_chunks
+from cosmoinfer.models.regressor.network import Regressor, build_regressor
+from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.sampling.temperature import (
     NORMALISING_ROWS,
     PROPOSING,
     LogProbs,
@@ -20,10 +24,6 @@ from cosmoinfer.models.recalibration import (
     fit_recalibration,
     log_mass,
 )
-from cosmoinfer.models.regressor.network import Regressor, build_regressor
-from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
-from cosmoinfer.models.stack import Stack, outputs, read_stacks
-from cosmoinfer.posterior import Posterior
 
 RECALIBRATING_ROWS = 500  # validation rows, from which a temperature comes, at most
 PROPOSALS = 200  # at each temperature, of one row, for its mass inside the box

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from cosmoinfer.models.box import Keep, Mass, Proposed, draw_inside, parts
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.sampling.rejection import Keep, Mass, Proposed, draw_inside, parts
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.models.defaults import Shapes, default_members, default_network, default_training
-from cosmoinfer.models.options import (
+from cosmoinfer.models.overrides import (
     OF_RECIPES,
     OF_TRAINING,
     Given,
@@ -20,8 +20,8 @@ from cosmoinfer.models.options import (
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.scaling import TRANSFORMS
-from cosmoinfer.training import Training
+from cosmoinfer.preprocessing.standardizer import TRANSFORMS
+from cosmoinfer.training.loop import Training
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
-from cosmoinfer.models.stack import generators
-from cosmoinfer.training import Held, Loss, Rows, Training, train
+from cosmoinfer.training.context import generators
+from cosmoinfer.training.loop import Held, Loss, Rows, Training, train
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, shape
 from tests.benchmarks.speed.report import Report, Task, told

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import cosmoinfer
-from cosmoinfer import hardware, split
+from cosmoinfer import split
 from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.device import prepare_device
 from cosmoinfer.flows.maf import MAF
 from cosmoinfer.flows.nsf import NSF
-from cosmoinfer.models.bench import Bench
+from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.models.flow import FlowModel, fit_flow
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
-from cosmoinfer.models.framing import fit_frame
-from cosmoinfer.training import Training
+from cosmoinfer.training.context import Bench
+from cosmoinfer.training.loop import Training
 from tests.benchmarks.speed.clock import Seconds, now, since
 from tests.benchmarks.speed.problem import Problem
 
@@ -45,7 +46,7 @@ class Fitted:
 
 
 def fit(problem: Problem, settings: Any, training: Training, members: int = 1, support: str = "probit") -> Fitted:
-    device = hardware.prepare("cpu", threads=1)
+    device = prepare_device("cpu", threads=1)
     sims = cosmoinfer.read_catalog(problem.catalog)
     assert sims.label is not None
     frame = fit_frame(sims, split.by_label(sims.simulation, sims.label), Reading(), "auto")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from cosmoinfer.models.defaults import default_training
 from cosmoinfer.models.flow.recipe import flow_defaults
-from cosmoinfer.training import Training
+from cosmoinfer.training.loop import Training
 from tests.benchmarks.speed.clock import Seconds
 from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
 from tests.benchmarks.speed.peer import Peer

@@ -20,13 +20,13 @@ import torch
 
 from cosmoinfer import catalog, memory, split
 from cosmoinfer.catalog import Reading
-from cosmoinfer.catalog.streamed import Streamed
-from cosmoinfer.models.bench import Bench
-from cosmoinfer.models.feeding import feed
-from cosmoinfer.models.framing import fit_frame
+from cosmoinfer.catalog.lazy_array import Streamed
+from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.storage import Stored
-from cosmoinfer.training import Feed
+from cosmoinfer.training.context import Bench
+from cosmoinfer.training.loop import Feed
+from cosmoinfer.training.streaming import feed
 from tests.benchmarks.speed import memory as memory_of_process
 from tests.benchmarks.speed.clock import now, since
 from tests.benchmarks.speed.report import Report, Task

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.models.drawing import Drawing
-from cosmoinfer.training import Training
+from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.training.loop import Training
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
 from tests.benchmarks.speed.peer import Peer

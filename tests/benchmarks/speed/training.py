@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from cosmoinfer.training import Training
+from cosmoinfer.training.loop import Training
 from tests.benchmarks.speed.clock import Seconds, alternated, median
 from tests.benchmarks.speed.flow import AS_PEER, fit, shape
 from tests.benchmarks.speed.peer import Peer

@@ -1,0 +1,1 @@
+"""Metrics of classifiers: predictions beside labels, reliability, a verdict."""

@@ -1,0 +1,257 @@
+"""Posteriors beside the truths that they should have found: what all metrics share, computed once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from cosmoinfer import seeding
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.metrics import ranks, two_sample
+from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
+from cosmoinfer.metrics.classifier.predictions import Guesses
+from cosmoinfer.metrics.reference_posterior import Other
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.posterior import Posterior, blocks, by_blocks
+
+REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on the posterior mean
+LOCAL_DRAWS = 10_000  # at most, of the observation that is tested by itself
+C2ST_ROWS, C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
+
+
+def check_local(local: Iterable[int], index: np.ndarray) -> None:
+    """Whether rows with these numbers are among those (n,) of a posterior; it may be asked before they are drawn."""
+    unknown = sorted(set(local) - set(index.tolist()))
+    if unknown:
+        there = listed(index.tolist())
+        raise UserError(f"--local: the posterior has no row {listed(unknown)}; it holds row {there}")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """n rows of G simulations with P parameters. Any of mean, std, sbc, tarp, tarp_x, hpd, guesses and what comes of
+    ``other`` and ``local`` is None where the posterior does not hold what it needs. Units of the catalog, natural
+    logarithms.
+
+    other: another posterior of the same rows. local: row numbers at which the posterior is put to the test by itself.
+    """
+
+    posterior: Posterior
+    seed: int = 0
+    other: Other | None = None
+    local: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.posterior.truth is None:
+            raise UserError("the posterior has no true parameters to compare with; sample a catalog that holds them")
+        if len(self.posterior) == 0:
+            raise UserError("the posterior has no rows to evaluate")
+        check_local(self.local, self.posterior.index)
+        if self.local and (self.posterior.samples is None or self.posterior.reference is None):
+            raise UserError("--local: the posterior has no draws, or no /reference beside them, to test one row by")
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        return Clusters.of(self.posterior.simulation, self.seed)
+
+    @property
+    def parameters(self) -> Parameters:
+        return self.posterior.parameters
+
+    @cached_property
+    def base(self) -> Parameters:
+        """Those that none of the others makes: of which the joint density is one. They come first."""
+        names = self.parameters.names
+        return self.parameters.take(names[: len(names) - len(self.posterior.derived)])
+
+    @property
+    def truth(self) -> np.ndarray:
+        assert self.posterior.truth is not None
+        return self.posterior.truth
+
+    @cached_property
+    def mean(self) -> np.ndarray | None:
+        return self.posterior.best_mean
+
+    @cached_property
+    def std(self) -> np.ndarray | None:
+        return self.posterior.best_std
+
+    @property
+    def log_prob_truth(self) -> np.ndarray | None:
+        return self.posterior.log_prob_truth
+
+    @cached_property
+    def fixed(self) -> tuple[str, ...]:
+        """Parameters of which all simulations share one true value: those truths do not come from the prior."""
+        if self.clusters.count < 2 or self.posterior.probabilities is not None:
+            return ()
+        same = np.ptp(self.truth, axis=0) == 0
+        return tuple(name for name, one in zip(self.parameters.names, same, strict=True) if one)
+
+    @property
+    def unlike_prior(self) -> str:
+        """Why truths do not come from the prior that the posterior takes; empty where they do, as far as one knows."""
+        if self.posterior.reweighted:
+            return "the posterior has another prior than the truths were drawn from"
+        return f"all true values of {', '.join(self.fixed)} are equal" if self.fixed else ""
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Every two parameters, by their columns."""
+        return tuple(combinations(range(len(self.parameters)), 2))
+
+    @cached_property
+    def covariance(self) -> np.ndarray | None:
+        """Of the draws, (n, P, P)."""
+        if self.posterior.samples is None:
+            return None
+
+        def of_rows(draws: np.ndarray) -> np.ndarray:
+            return np.stack([np.atleast_2d(np.cov(row, rowvar=False)) for row in draws])
+
+        return by_blocks(self.posterior.samples, of_rows)
+
+    @cached_property
+    def error(self) -> np.ndarray:
+        """mu - t, (n, P)."""
+        assert self.mean is not None
+        return self.mean - self.truth
+
+    @cached_property
+    def pull(self) -> np.ndarray:
+        """z = (mu - t) / sigma, (n, P): mean 0 and mean square 1 for a right posterior of any shape."""
+        assert self.std is not None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.error / self.std
+
+    @cached_property
+    def sbc(self) -> np.ndarray | None:
+        """Rank of the truth among the draws, (n, P)."""
+        if self.posterior.samples is None:
+            return None
+        return ranks.by_value(self.posterior.samples, self.truth, self._stream("sbc"))
+
+    @cached_property
+    def tarp(self) -> np.ndarray | None:
+        """Rank of the truth by distance from a point drawn from the prior, (n,)."""
+        return self._tarp(self._stream("tarp", "reference").random((len(self.truth), len(self.base))), "tarp")
+
+    @cached_property
+    def tarp_x(self) -> np.ndarray | None:
+        """The same from a point that depends on the observation: a ridge estimate plus noise, (n,)."""
+        if self.posterior.reference is None:
+            return None
+        known = self.base.cdf(self.posterior.reference[:, : len(self.base)])
+        noise = REFERENCE_NOISE * self._stream("tarp_x", "reference").standard_normal(known.shape)
+        return self._tarp(known + noise, "tarp_x")
+
+    @cached_property
+    def hpd(self) -> np.ndarray | None:
+        """The share of draws that are denser than the truth, (n,)."""
+        if self.posterior.log_prob is None or self.log_prob_truth is None:
+            return None
+        return ranks.by_density(self.posterior.log_prob, self.log_prob_truth, self._stream("hpd"))
+
+    @cached_property
+    def guesses(self) -> Guesses | None:
+        """Of a classifier."""
+        if self.posterior.probabilities is None:
+            return None
+        return Guesses(self.posterior.probabilities, self.truth[:, 0].astype(np.int64))
+
+    @property
+    def ood(self) -> np.ndarray | None:
+        """How unlike the training data each observation is, a percentile, (n,)."""
+        return self.posterior.ood
+
+    @property
+    def ood_set_p(self) -> np.ndarray | None:
+        """Of all observations together, (1,)."""
+        return None if self.posterior.ood_set_p is None else np.array([self.posterior.ood_set_p])
+
+    @property
+    def two_classes(self) -> Guesses | None:
+        """The same, where there are just two."""
+        return self.guesses if len(self.posterior.classes) == 2 else None
+
+    # ------------------------------------------------------------------------------------- against another posterior
+    @cached_property
+    def other_mean(self) -> np.ndarray | None:
+        return None if self.other is None else self.other.posterior.best_mean
+
+    @cached_property
+    def other_std(self) -> np.ndarray | None:
+        return None if self.other is None else self.other.posterior.best_std
+
+    @property
+    def other_log_prob_truth(self) -> np.ndarray | None:
+        return None if self.other is None else self.other.posterior.log_prob_truth
+
+    @property
+    def other_fisher(self) -> np.ndarray | None:
+        return None if self.other is None else self.other.posterior.fisher
+
+    @property
+    def exact(self) -> Other | None:
+        """The other, where it is the true posterior."""
+        return self.other if self.other is not None and self.other.exact else None
+
+    @cached_property
+    def c2st(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rows, (O,), the first of each of the first few simulations; and how well draws are told from exact ones."""
+        if self.exact is None or self.posterior.samples is None or self.exact.posterior.samples is None:
+            return None
+        rows = np.sort(np.unique(self.clusters.member, return_index=True)[1])[:C2ST_ROWS]
+        both = self.posterior.samples, self.exact.posterior.samples
+        draws = min(C2ST_DRAWS, *(samples.shape[1] for samples in both))
+        if draws < two_sample.FOLDS:
+            return None
+        ours, exact = (np.stack([samples[row][:draws] for row in rows.tolist()]) for samples in both)
+        accuracies = np.full(len(rows), np.nan)
+        finite = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(exact).all(axis=(1, 2))
+        accuracies[finite] = two_sample.c2st(ours[finite], exact[finite], self.seed)
+        return rows, accuracies
+
+    # ------------------------------------------------------------------------------------------- at one observation
+    @cached_property
+    def lc2st(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Statistics and p-values of local C2ST at the rows asked for, (L,) each.
+
+        NaN with too few simulations, or where draws or estimates are not finite.
+        """
+        posterior = self.posterior
+        if not self.local or posterior.samples is None or posterior.reference is None:
+            return None
+        asked = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
+        rows = two_sample.one_a_simulation(self.clusters, asked, self.seed)
+        draws, known = posterior.samples, posterior.reference
+        picked = np.zeros(len(posterior), np.int64)
+        picked[rows] = self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))
+        each = [np.take_along_axis(draws[some], picked[some, None, None], axis=1)[:, 0] for some in blocks(draws)]
+        one = np.concatenate(each)[rows]
+        queries = [_beside(draws[row][:LOCAL_DRAWS], known[row]) for row in asked.tolist()]
+        if len(rows) < FEWEST or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
+            return np.full(len(asked), np.nan), np.full(len(asked), np.nan)
+        return two_sample.local_c2st(self.truth[rows], one, known[rows], queries, self.seed)
+
+    @property
+    def several_lc2st(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The same, where there is more than one."""
+        return self.lc2st if len(self.local) > 1 else None
+
+    def _tarp(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
+        if self.posterior.samples is None:
+            return None
+        truth = self.truth[:, : len(self.base)]
+        return ranks.by_distance(self.base, self.posterior.samples, truth, reference, self._stream(purpose))
+
+    def _stream(self, *purpose: str) -> np.random.Generator:
+        return seeding.generator(self.seed, "evaluate", *purpose)
+
+
+def _beside(draws: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """What is known of the row beside each of its draws: (S, P), (P,) -> (S, 2 P)."""
+    return np.hstack([draws, np.broadcast_to(known, draws.shape)])

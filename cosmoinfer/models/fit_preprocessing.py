@@ -1,0 +1,142 @@
+"""From a catalog and its split to what a model knows of them: scalings, compressions, and what was assumed."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.models.preprocessing import Frame, observed
+from cosmoinfer.parameters import Parameters, recognise_log_uniform
+from cosmoinfer.preprocessing.compression import fit_compression
+from cosmoinfer.preprocessing.inputs import Input
+from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.preprocessing.ridge_estimate import MOST_FEATURES, Ridge, fit_ridge
+from cosmoinfer.preprocessing.standardizer import fit_standardizer
+from cosmoinfer.split import Split
+from cosmoinfer.training.context import Bench
+
+RIDGES = 16  # times the features of all its rows, that a regression may take of the memory
+
+
+def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, noise: Noise | None = None) -> Frame:
+    """All scalings from the training rows, all of them, and from nothing else."""
+    if noise is not None:
+        catalog.must_be_held("--noise")
+    if noise is not None and catalog.noisy:
+        raise UserError("--noise: would not be heard beside --noisy, which says that the data hold their noise already")
+    if reading.target and catalog.theta is None:
+        raise UserError(f"{catalog.path}: has no /classes/{reading.target}; expected labelled rows, found observations")
+    nothing = Parameters.of(()), np.zeros((len(catalog), 0))  # is what a density of data without parameters asks for
+    parameters, theta = nothing if catalog.theta is None else catalog.training()
+    rows = split.rows(catalog.simulation, "train")
+    parameters = recognise_log_uniform(parameters, theta[rows], catalog.declared)
+    _check_variation(catalog, parameters, theta[rows], rows)
+    for summary in catalog.summaries:
+        if summary.masked and not any(np.isnan(block).any() for block in summary.blocks(rows)):
+            raise UserError(
+                f"{catalog.path}: --missing mask: no training row of /{summary.name} has a gap, so that a network "
+                "would not learn what one means"
+            )
+    standardizers = [
+        fit_standardizer(blocks, summary.kind == "vector", transform)
+        for summary, blocks in zip(catalog.summaries, observed(catalog, rows, noise), strict=True)
+    ]
+    validation = split.rows(catalog.simulation, "validation")
+    both = np.sort(np.concatenate([rows, validation]))  # in one walk
+    hashes = catalog.hashes(both)
+    frame = Frame(
+        parameters,
+        tuple(Input.of(summary, scale) for summary, scale in zip(catalog.summaries, standardizers, strict=True)),
+        split,
+        reading,
+        catalog.fingerprint,
+        hashes[np.searchsorted(both, rows)],
+        hashes[np.searchsorted(both, validation)],
+        Ridge(np.zeros((0, len(parameters))), np.zeros(len(parameters))),
+        noise,
+        catalog.classes,
+    )
+    if catalog.streamed:  # a regression holds its features: of as many rows, evenly spread, as memory takes
+        size = sum(min(MOST_FEATURES, int(np.prod(one.shape))) for one in frame.inputs)
+        rows = rows[:: max(1, len(rows) * size * 8 * RIDGES // catalog.memory)]
+    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows), theta[rows]))
+
+
+def compressed(frame: Frame, catalog: Catalog, text: str, bench: Bench) -> Frame:
+    """The frame with its vectors in fewer numbers: ``pca:20`` or ``autoencoder:8``."""
+    catalog.must_be_held(f"--compress {text}")
+    rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
+    pairs = list(zip(frame.inputs, *(frame.data(catalog, some) for some in rows), strict=True))
+    if not any(one.kind == "vector" for one in frame.inputs):
+        raise UserError(f"--compress {text}: is for vectors, and there is none")
+    inputs = tuple(
+        replace(one, compression=fit_compression(text, train, validation, bench)) if one.kind == "vector" else one
+        for one, train, validation in pairs
+    )
+    frame = replace(frame, inputs=inputs)
+    _, theta = catalog.training()
+    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows[0]), theta[rows[0]]))
+
+
+def as_compressed_by(ancestor: Frame, frame: Frame, catalog: Catalog) -> Frame:
+    """The frame with the compressions of another model, and the scalings that go before them: a code is not refitted.
+
+    What is not compressed is scaled by its own training rows, to the same kind of numbers.
+    """
+    if len(ancestor.inputs) != len(frame.inputs):
+        raise UserError(
+            f"--init: the flow sees {len(ancestor.inputs)} summaries a row, this catalog has {len(frame.inputs)}"
+        )
+    for known, own in zip(ancestor.inputs, frame.inputs, strict=True):
+        if known.shape == own.shape and not np.array_equal(known.standardizer.log, own.standardizer.log):
+            raise UserError(
+                f"--init: /{own.name} is taken to log10 by one of the two models only; --transform settles it"
+            )
+    pairs = zip(ancestor.inputs, frame.inputs, strict=True)
+    inputs = tuple(known if known.compression is not None else own for known, own in pairs)
+    frame, (_, theta) = replace(frame, inputs=inputs), catalog.training()
+    rows = frame.split.rows(catalog.simulation, "train")
+    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows), theta[rows]))
+
+
+def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray, rows: np.ndarray) -> None:
+    """A parameter that never varies has a density without bound; data that never vary teach nothing."""
+    constant = [name for name, varies in zip(parameters.names, np.ptp(theta, axis=0) > 0, strict=True) if not varies]
+    if constant and catalog.classes:
+        raise UserError(f"{catalog.path}: the training rows are all of one class; there is nothing to tell apart")
+    if constant:
+        mend = "--infer leaves it out" if len(constant) < len(parameters) else "there is nothing to infer"
+        raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; {mend}")
+    first = [summary.read(rows[:1]) for summary in catalog.summaries]
+    if all(
+        (block == one).all()
+        for summary, one in zip(catalog.summaries, first, strict=True)
+        for block in summary.blocks(rows)
+    ):
+        raise UserError(f"{catalog.path}: the data are the same in every training row")
+
+
+def choices(frame: Frame, catalog: Catalog) -> list[str]:
+    """What was assumed and chosen about the data, a line each."""
+    lines = list(catalog.notes)
+    guessed = [
+        name
+        for name, prior in zip(frame.parameters.names, frame.parameters.prior, strict=True)
+        if prior == "log-uniform" and name not in catalog.declared
+    ]
+    if guessed:
+        lines.append(f"taken as log-uniform, as the training rows prefer it: {', '.join(guessed)}")
+    for one in frame.inputs:
+        if one.standardizer.log.any():
+            note = f"/{one.name}: taken to log10"
+            if one.standardizer.floored:
+                note += f"; {one.standardizer.floored} training values floored at the feature's smallest positive one"
+            lines.append(note)
+        if one.compression is not None:
+            lines.append(f"/{one.name}: {one.compression.told}")
+    if frame.noise is not None:
+        lines.append("noise is drawn anew for every epoch; validation and test rows have one fixed draw each")
+    train, validation, test = frame.split.sizes
+    lines.append(f"{train} simulations train, {validation} validate, {test} test")
+    return lines

@@ -1,0 +1,70 @@
+"""All figures by name (PLOTS), drawn into a folder.
+
+A figure is one function ``material -> Figure``, None where it does not apply, and one entry in the table. The first
+line of its docstring can stand as its caption. No pyplot: nothing here leaves state behind.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.plots.calibration import coverage, sbc
+from cosmoinfer.plots.classes import confusion, reliability
+from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.learning import losses
+from cosmoinfer.plots.prediction import truth_prediction
+from cosmoinfer.plots.style import LOOK
+from cosmoinfer.plots.triangle import corner
+
+
+def draw(material: Material, folder: Path) -> list[Path]:
+    """Every figure that applies, as ``folder/NAME.png``, whole or absent. Same material, same bytes.
+
+    A figure of an earlier run that no longer applies is removed: it would show another posterior.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {name: folder / f"{name}.png" for name in PLOTS}
+    return [path for name, path in paths.items() if save(partial(PLOTS[name], material), path)]
+
+
+def save(plot: Callable[[], Figure | None], path: Path) -> bool:
+    """Draw one figure in our look and write it, whole or absent; where there is none, remove an earlier one."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a matplotlibrc of the user's must not change a figure of ours
+        matplotlib.rcParams.update(LOOK)
+        figure = plot()
+        if figure is None:
+            path.unlink(missing_ok=True)
+        else:
+            _write(figure, path)
+    return figure is not None
+
+
+def _write(figure: Figure, path: Path) -> None:
+    image = BytesIO()
+    figure.savefig(image, format="png", dpi=150, metadata={"Software": None})
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        scratch.write_bytes(image.getvalue())
+        os.replace(scratch, path)
+    except OSError as error:
+        raise UserError(f"{path}: could not be written ({error.strerror}); nothing is left behind") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+PLOTS: dict[str, Callable[[Material], Figure | None]] = {
+    "losses": losses,
+    "truth_prediction": truth_prediction,
+    "corner": corner,
+    "coverage": coverage,
+    "sbc": sbc,
+    "confusion": confusion,
+    "reliability": reliability,
+}

@@ -1,0 +1,128 @@
+"""A data vector in fewer numbers: its principal components, or the code of an autoencoder. Fitted on training rows."""
+
+import json
+import re
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cosmoinfer import losses
+from cosmoinfer.errors import UserError
+from cosmoinfer.networks.mlp import MLP
+from cosmoinfer.networks.stacked import Linear
+from cosmoinfer.training.context import Bench, generators
+from cosmoinfer.training.loop import Held, Loss, Rows, Training, train
+
+COMPRESSIONS = ("pca", "autoencoder")
+
+
+@dataclass(frozen=True)
+class Compression:
+    """``size`` numbers of unit variance over the training rows. encoder: (n, inputs) -> (n, size)."""
+
+    name: str
+    inputs: int
+    size: int
+    encoder: "Encoder"
+    kept: float
+
+    @torch.no_grad()
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """(n, ...) standardised float32 -> (n, size) float32, on the CPU."""
+        return self.encoder(torch.from_numpy(values.reshape(len(values), -1))).numpy()
+
+    @property
+    def told(self) -> str:
+        """In words: what it keeps of the training rows."""
+        return f"{self.name}:{self.size} keeps {100 * self.kept:.1f} % of the variance of the standardised data"
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        config = {"name": self.name, "inputs": self.inputs, "size": self.size, "kept": self.kept}
+        weights = {f"weights/{name}": value.numpy() for name, value in self.encoder.state_dict().items()}
+        return {"config": np.array(json.dumps(config)), **weights}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Compression":
+        config: dict[str, Any] = json.loads(str(arrays["config"]))
+        encoder = _encoder(config["name"], config["inputs"], config["size"], 0)
+        weights = {name.removeprefix("weights/"): value for name, value in arrays.items() if name != "config"}
+        encoder.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()}, strict=True)
+        return cls(config["name"], config["inputs"], config["size"], encoder.eval(), config["kept"])
+
+
+def fit_compression(text: str, train_rows: np.ndarray, validation_rows: np.ndarray, bench: Bench) -> Compression:
+    """``pca:20`` or ``autoencoder:8``, of standardised rows (N, ...)."""
+    match = re.fullmatch(r"([a-z]+):(\d+)", text)
+    if not match or match[1] not in COMPRESSIONS:
+        raise UserError(f"--compress: {text!r} is not understood; expected pca:20 or autoencoder:8")
+    name, size, inputs = match[1], int(match[2]), prod(train_rows.shape[1:])
+    if not 1 <= size <= min(inputs, len(train_rows)):
+        raise UserError(f"--compress {text}: expected 1 to {min(inputs, len(train_rows))} numbers a row")
+    fit = _principal_components if name == "pca" else _autoencoder
+    encoder, kept = fit(train_rows.reshape(-1, inputs), validation_rows.reshape(-1, inputs), size, bench)
+    return Compression(name, inputs, size, encoder, kept)
+
+
+class Encoder(nn.Module):
+    """A network, then a shift and a scale: (n, inputs) -> (n, size)."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, size: int) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("shift", torch.zeros(1, size))
+        self.register_buffer("scale", torch.ones(1, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.network(x) - self.shift) / self.scale
+
+    @torch.no_grad()
+    def standardise(self, x: Tensor) -> None:
+        """So that these rows come out with zero mean and unit variance."""
+        code = self.network(x)
+        self.shift.copy_(code.mean(0, keepdim=True))
+        self.scale.copy_(code.std(0, keepdim=True).clamp(min=1e-12))
+
+
+def _encoder(name: str, inputs: int, size: int, seed: int) -> Encoder:
+    stream = generators(seed, "encoder", 1)
+    network = Linear(stream, inputs, size) if name == "pca" else MLP(128, 2).build((inputs,), size, stream)
+    return Encoder(network, size)
+
+
+def _principal_components(rows: np.ndarray, validation: np.ndarray, size: int, bench: Bench) -> tuple[Encoder, float]:
+    """The directions of largest variance (Pearson 1901; Hotelling 1933), and the share of it that they hold."""
+    centre = rows.mean(axis=0, dtype=np.float64)
+    _, values, right = np.linalg.svd(rows - centre, full_matrices=False)
+    encoder = _encoder("pca", rows.shape[1], size, 0)
+    linear = {"weight": right[:size].T[None], "bias": -(centre @ right[:size].T)[None, None]}
+    encoder.network.load_state_dict({name: torch.from_numpy(value) for name, value in linear.items()})
+    encoder.standardise(torch.from_numpy(rows))
+    return encoder, float((values[:size] ** 2).sum() / (values**2).sum())
+
+
+def _autoencoder(rows: np.ndarray, validation: np.ndarray, size: int, bench: Bench) -> tuple[Encoder, float]:
+    """An encoder and a decoder that give the rows back in mean square (Hinton & Salakhutdinov 2006)."""
+    encoder = _encoder("autoencoder", rows.shape[1], size, bench.seed)
+    decoder = MLP(128, 2).build((size,), rows.shape[1], generators(bench.seed, "decoder", 1))
+    both = nn.Sequential(encoder, decoder).to(bench.device)
+    settings = Training(epochs=min(400, max(50, 300_000 // len(rows))), patience=50)
+    order, held_out = generators(bench.seed, "autoencoder", 1), bench.tensors(validation)
+    train(both, _RECONSTRUCTION, Held(bench.tensors(rows)), Held(held_out), settings, order, bench.listen)
+    with torch.no_grad():
+        missed = float(((both(held_out[0]) - held_out[0]) ** 2).sum())
+    encoder.cpu().standardise(torch.from_numpy(rows))
+    return encoder, 1 - missed / float(((validation - validation.mean(axis=0)) ** 2).sum())
+
+
+def _squared(network: nn.Module, batch: Rows) -> Tensor:
+    return (network(*batch) - batch[0]) ** 2
+
+
+_RECONSTRUCTION = Loss(_squared, losses.mean)

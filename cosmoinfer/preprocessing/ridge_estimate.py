@@ -1,0 +1,33 @@
+"""A ridge estimate of theta from x, kept in every model: reference points for TARP, and the line to beat."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cosmoinfer.multiscale_power import features
+from cosmoinfer.networks.baselines import solve_ridge
+
+MOST_FEATURES = 1000
+Data = Iterable[Sequence[np.ndarray]]  # of some rows after the other, one array (n, ...) a summary
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """theta = features @ weights + offset: weights (F, P), offset (P,), in catalog units."""
+
+    weights: np.ndarray
+    offset: np.ndarray
+
+    def __call__(self, data: Data) -> np.ndarray:
+        return np.concatenate([_features(one) for one in data]) @ self.weights + self.offset
+
+
+def fit_ridge(data: Data, theta: np.ndarray) -> Ridge:
+    """The penalty by leave-one-out on the training rows themselves."""
+    return Ridge(*solve_ridge(np.concatenate([_features(one) for one in data]), theta))
+
+
+def _features(data: Sequence[np.ndarray]) -> np.ndarray:
+    """Of all summaries together, (n, F)."""
+    return np.concatenate([features(one) for one in data], axis=1)[:, :MOST_FEATURES]

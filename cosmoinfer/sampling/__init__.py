@@ -1,0 +1,1 @@
+"""Drawing from posteriors: rejection inside the prior box, temperature, what was asked for."""

@@ -1,0 +1,1 @@
+"""Studies of many posteriors: the cross-suite matrix, the learning curve and its scaling law."""

@@ -1,0 +1,33 @@
+"""Where a training is done, and to whom it is reported."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cosmoinfer import seeding
+from cosmoinfer.training.loop import Listener, Rows
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the work is done and to whom it is reported."""
+
+    device: torch.device
+    seed: int
+    say: Callable[[str], None]
+    listen: Listener
+
+    def tensors(self, *arrays: np.ndarray) -> Rows:
+        """As float32 on the device."""
+        return tuple(torch.from_numpy(array.astype(np.float32)).to(self.device) for array in arrays)
+
+
+def uniform(members: int) -> np.ndarray:
+    return np.full(members, 1 / members)
+
+
+def generators(seed: int, purpose: str, members: int) -> list[torch.Generator]:
+    """One a member, by its number: member 3 of 5 draws what member 3 of 10 draws."""
+    return [torch.Generator().manual_seed(seeding.number(seed, purpose, member)) for member in range(members)]
