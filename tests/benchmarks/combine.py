@@ -19,7 +19,7 @@ from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_pos
 from cosmoinfer.sampling.request import Drawing
 from cosmoinfer.split import by_hash
 from tests.examples import NORMAL, bench
-from tests.test_combine import universes
+from tests.sampling.test_product import universes
 
 
 def main() -> None:

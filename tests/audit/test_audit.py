@@ -18,7 +18,7 @@ from cosmoinfer.split import by_hash
 from tests.command_line import call, done, linear, write
 from tests.examples import linear_gaussian
 
-SAMPLE_DATA = Path(__file__).parent.parent / "sample_data"
+SAMPLE_DATA = Path(__file__).parents[2] / "sample_data"
 N = 200
 RNG = np.random.default_rng(0)
 THETA = RNG.uniform([0.1, 0.6], [0.5, 1.0], size=(N, 2))

@@ -11,7 +11,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import GATES, default_gates, evaluate, gate
 from cosmoinfer.metrics.gates import Judged, parse
 from tests.command_line import call
-from tests.test_metrics import gaussian
+from tests.metrics.test_metrics import gaussian
 
 DOCUMENT = {
     "metrics": {

@@ -15,7 +15,7 @@ from cosmoinfer.metrics.two_sample import Classifier, _outputs, _slopes, _starte
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.command_line import call, done, linear, refused, write
-from tests.test_metrics import NAMES, gaussian, value
+from tests.metrics.test_metrics import NAMES, gaussian, value
 
 QUICK = Classifier(epochs=30)
 

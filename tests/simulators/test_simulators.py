@@ -30,7 +30,7 @@ from cosmoinfer.simulators import (
 )
 from tests.command_line import call, done, refused
 
-SAMPLE_DATA = Path(__file__).parent.parent / "sample_data"
+SAMPLE_DATA = Path(__file__).parents[2] / "sample_data"
 CORNERS = np.array([*product((0.1, 0.3, 0.5), (0.6, 1.0))])
 SPECTRUM = PowerSpectrum()
 MASKED = MaskedSpectrum()
