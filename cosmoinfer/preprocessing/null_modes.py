@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cosmoinfer import seeding
+from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
 
 NULL = 1e-6  # of the median variance of a mode: what has less does not vary
@@ -92,7 +93,7 @@ def fit_jitter(values: np.ndarray) -> Jitter | None:
         variance, basis = np.linalg.eigh(np.cov(values.T, bias=True).reshape(values.shape[1], -1))
         std = np.where(_null(variance), np.sqrt(variance[~_null(variance)].min()), 0.0)
     else:
-        blocks = (values[start : start + BLOCK] - centre for start in range(0, len(values), BLOCK))
+        blocks = (values[rows] - centre for rows in slices(len(values), BLOCK))
         variance = sum((np.abs(np.fft.fft2(block, norm="ortho")) ** 2).sum(axis=0) for block in blocks) / len(values)
         std, basis = np.stack([np.sqrt(_nearest(channel)) for channel in variance]), np.empty((0, 0))
     blank = Jitter(std, basis, np.zeros_like(centre))

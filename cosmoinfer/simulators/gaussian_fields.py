@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from cosmoinfer.chunking import slices
 from cosmoinfer.simulators.gaussian_modes import Bands, GaussianModes
 
 BLOCK = 4_000_000  # cells transformed at once: 64 MB as complex numbers
@@ -114,8 +115,7 @@ class GaussianField(GaussianModes):
 
     def _blocks(self, count: int) -> Iterator[slice]:
         """So many fields, some at a time."""
-        rows = max(1, BLOCK // self.pixels**self.dimensions)
-        return (slice(start, start + rows) for start in range(0, count, rows))
+        return slices(count, BLOCK // self.pixels**self.dimensions)
 
     @cached_property
     def _squares(self) -> np.ndarray:

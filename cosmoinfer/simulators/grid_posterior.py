@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
+from cosmoinfer.chunking import slices
 from cosmoinfer.parameters import Parameters
 
 BLOCK = 4_000_000  # numbers held at once while many rows meet many nodes: 32 MB
@@ -65,9 +66,8 @@ class GridPosterior:
 
     def _blocks(self, x: np.ndarray) -> Iterator[np.ndarray]:
         """The log-likelihood at every node, some rows at a time: (B, G)."""
-        rows = max(1, BLOCK // len(self._grid[0]))
-        for start in range(0, len(x), rows):
-            yield self._table(x[start : start + rows])
+        for rows in slices(len(x), BLOCK // len(self._grid[0])):
+            yield self._table(x[rows])
 
     @cached_property
     def _table(self) -> Callable[[np.ndarray], np.ndarray]:
