@@ -4,9 +4,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from cosmoinfer.catalog.rows import Catalog
+from cosmoinfer.catalog.reading import Reading
+from cosmoinfer.catalog.rows import Catalog, fingerprint, view
+from cosmoinfer.catalog.scale_cuts import narrow
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
+
+
+def validated(catalog: Catalog, reading: Reading) -> Catalog:
+    """The catalog once its values are checked, with its fingerprint, reduced to what ``reading`` selects.
+
+    Raises UserError for NaN or infinity that nothing allows, and for parameters outside their box.
+    """
+    catalog = finite(catalog, reading.drop_nonfinite)
+    if catalog.parameters is not None and catalog.theta is not None:
+        check_box(catalog, catalog.parameters, catalog.theta)
+    catalog = replace(catalog, fingerprint=fingerprint(catalog))
+    selected = narrow(catalog, reading)
+    return replace(selected, view=view(selected, cut=selected.summaries is not catalog.summaries))
 
 
 def finite(catalog: Catalog, drop: bool) -> Catalog:

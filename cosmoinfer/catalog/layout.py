@@ -4,6 +4,7 @@ Shapes are checked here, values are not.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,12 +22,24 @@ TOLD_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row i
 
 @dataclass(frozen=True)
 class Layout:
-    """Of one file. data: the datasets to learn from."""
+    """Where the datasets of one catalog stand.
+
+    path: the file, or a name for messages where there is none.
+    reading: how the file is to be read.
+    contents: every dataset, by path.
+    data: the datasets to learn from.
+    arrays: the values by path, of a catalog that was never in a file.
+    """
 
     path: Path
     reading: Reading
     contents: dict[str, storage.Dataset]
     data: tuple[storage.Dataset, ...]
+    arrays: Mapping[str, np.ndarray] | None = None
+
+    def load(self, name: str) -> np.ndarray:
+        """All values of a dataset; text as str."""
+        return storage.load(self.path, name) if self.arrays is None else self.arrays[name]
 
     @property
     def size(self) -> int:
@@ -50,7 +63,7 @@ def assemble(found: Layout, streamed: bool) -> Catalog:
     """What the file says, shapes checked, values not yet: what an audit looks at. streamed: data stay in it."""
     path, reading, contents = found.path, found.reading, found.contents
     notes: list[str] = []
-    summaries = tuple(_summary(path, one, reading, notes, streamed) for one in found.data)
+    summaries = tuple(_summary(found, one, notes, streamed) for one in found.data)
     if reading.missing and not any(summary.masked for summary in summaries):
         raise UserError(f"{path}: --missing {reading.missing} is for vectors, and there is none")
     counts = {summary.name: len(summary.values) for summary in summaries}
@@ -60,13 +73,13 @@ def assemble(found: Layout, streamed: bool) -> Catalog:
     count = next(iter(counts.values()))
     if count == 0:
         raise UserError(f"{path}: /{summaries[0].name} has no rows")
-    simulation = _simulation(path, contents, reading, count)
+    simulation = _simulation(found, count)
     classes: tuple[str, ...] = ()
     if reading.target:
-        parameters, theta, classes = _classes(path, contents, reading.target, count)
+        parameters, theta, classes = _classes(found, reading.target, count)
     else:
-        parameters, theta = _parameters(path, contents, reading, simulation, count, notes)
-    label = storage.load(path, "split") if "split" in contents else None
+        parameters, theta = _parameters(found, simulation, count, notes)
+    label = found.load("split") if "split" in contents else None
     if label is not None and len(label) != count:
         raise UserError(f"{path}: /split has {len(label)} rows, the data have {count}")
     declared: frozenset[str] = frozenset()
@@ -106,7 +119,8 @@ def _told(contents: dict[str, storage.Dataset]) -> str:
     return ", ".join(f"/{name} {found.shape}" for name, found in contents.items()) or "nothing"
 
 
-def _summary(path: Path, found: storage.Dataset, reading: Reading, notes: list[str], streamed: bool) -> Summary:
+def _summary(layout: Layout, found: storage.Dataset, notes: list[str], streamed: bool) -> Summary:
+    path, reading = layout.path, layout.reading
     axes, kind = len(found.shape) - 1, reading.kind
     if not kind:
         kind = str(found.attributes.get("kind", ""))
@@ -117,7 +131,7 @@ def _summary(path: Path, found: storage.Dataset, reading: Reading, notes: list[s
         notes.append(f"/{found.path}: taken as {kind}, told by its {axes + 1} axes")
     if kind not in AXES:
         raise UserError(f"{path}: /{found.path} is of kind {kind!r}; there are {', '.join(AXES)}")
-    values = Streamed((storage.Stored(path, found.path),)) if streamed else storage.load(path, found.path)
+    values = Streamed((storage.Stored(path, found.path),)) if streamed else layout.load(found.path)
     if values.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{found.path} holds {values.dtype}; expected numbers")
     if axes == AXES[kind] - 1 and kind in ("profile", "map", "grid"):
@@ -130,7 +144,8 @@ def _summary(path: Path, found: storage.Dataset, reading: Reading, notes: list[s
     return Summary(found.path, kind, values, periodic, masked=reading.missing == "mask" and kind == "vector")
 
 
-def _simulation(path: Path, contents: dict[str, storage.Dataset], reading: Reading, count: int) -> np.ndarray:
+def _simulation(layout: Layout, count: int) -> np.ndarray:
+    path, contents, reading = layout.path, layout.contents, layout.reading
     if reading.rows_per_simulation:
         if count % reading.rows_per_simulation:
             raise UserError(
@@ -140,7 +155,7 @@ def _simulation(path: Path, contents: dict[str, storage.Dataset], reading: Readi
     name = reading.simulation.strip("/") or "simulation"
     if name not in contents and not reading.simulation:
         return np.arange(count).astype(str)
-    ids = storage.load(path, name)
+    ids = layout.load(name)
     if ids.shape != (count,):
         raise UserError(f"{path}: /{name} has shape {ids.shape}; expected ({count},), one id a row")
     if ids.dtype.kind == "f":
@@ -148,17 +163,16 @@ def _simulation(path: Path, contents: dict[str, storage.Dataset], reading: Readi
     return ids.astype(str)
 
 
-def _classes(
-    path: Path, contents: dict[str, storage.Dataset], target: str, count: int
-) -> tuple[Parameters | None, np.ndarray | None, tuple[str, ...]]:
+def _classes(layout: Layout, target: str, count: int) -> tuple[Parameters | None, np.ndarray | None, tuple[str, ...]]:
     """A categorical target in the place of the parameters: its number, (N, 1), and the names of the classes."""
+    path, contents = layout.path, layout.contents
     name = target.strip("/") if target.strip("/") in contents else f"classes/{target}"
     if name not in contents:
         there = [one.removeprefix("classes/") for one in contents if one.startswith("classes/")]
         if not there:
             return None, None, ()  # observations
         raise UserError(f"{path}: has no /classes/{target}; there are {', '.join(there)}")
-    labels = storage.load(path, name)
+    labels = layout.load(name)
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise UserError(f"{path}: /{name} has shape {labels.shape} of {labels.dtype}; expected ({count},) integers")
     if labels.min() < 0:
@@ -173,17 +187,13 @@ def _classes(
 
 
 def _parameters(
-    path: Path,
-    contents: dict[str, storage.Dataset],
-    reading: Reading,
-    simulation: np.ndarray,
-    count: int,
-    notes: list[str],
+    layout: Layout, simulation: np.ndarray, count: int, notes: list[str]
 ) -> tuple[Parameters | None, np.ndarray | None]:
+    path, contents, reading = layout.path, layout.contents, layout.reading
     name = reading.parameters.strip("/") or "parameters"
     if name not in contents and not reading.parameters:
         return None, None
-    theta = storage.load(path, name)
+    theta = layout.load(name)
     theta = theta[:, None] if theta.ndim == 1 else theta
     if theta.ndim != 2 or theta.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{name} has shape {theta.shape} of {theta.dtype}; expected (N, P) numbers")

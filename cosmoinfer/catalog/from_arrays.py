@@ -1,0 +1,126 @@
+"""A catalog from arrays in memory, with the checks and the fingerprint of one that was read from a file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cosmoinfer import memory, storage
+from cosmoinfer.catalog import layout
+from cosmoinfer.catalog.checks import validated
+from cosmoinfer.catalog.reading import Reading
+from cosmoinfer.catalog.rows import Catalog
+from cosmoinfer.errors import UserError
+
+NAME = Path("arrays")  # in messages, where a catalog from a file has its path
+
+
+def from_arrays(
+    theta: ArrayLike | None = None,
+    x: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    names: Sequence[str] | None = None,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    prior: str | Sequence[str] | None = None,
+    simulation: ArrayLike | None = None,
+    kind: str | Mapping[str, str] | None = None,
+    *,
+    prior_mean: ArrayLike | None = None,
+    prior_std: ArrayLike | None = None,
+    labels: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
+    split: ArrayLike | None = None,
+    missing: str = "",
+    drop_nonfinite: bool = False,
+) -> Catalog:
+    """N rows of parameters and data.
+
+    theta: (N, P) parameters, or (N,) of a single one; None for observations. With ``classes``: (N,) class numbers.
+    x: the data, (N, K) a vector, (N, C, L) a profile, (N, H, W) or (N, C, H, W) a map, (N, D, H, W) or
+        (N, C, D, H, W) a grid; or several such arrays by name.
+    names: (P,) names of the parameters, by default parameter_0, parameter_1, ...
+    low, high: (P,) the prior box, -inf and inf where it is unbounded (the default).
+    prior: (P,) of uniform, log-uniform, normal or unknown, or one word for all parameters; by default uniform inside
+        a finite box.
+    simulation: (N,) integers or strings, the simulation of each row; by default the row number.
+    kind: vector, profile, map or grid, for all data or by name; by default by the number of axes: 2 vector, 3 or 4
+        map, 5 grid.
+    prior_mean, prior_std: (P,) of normal priors.
+    labels: (P,) LaTeX names of the parameters.
+    classes: (C,) names of the classes, when theta is a class number.
+    split: (N,) 0 train, 1 validation, 2 test.
+    missing: ``mask`` when NaN in a vector marks an entry that was not measured.
+    drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
+
+    Raises UserError, which names the dataset of a catalog file that the array stands for, when shapes do not agree,
+    values are not finite, or parameters lie outside their box.
+    """
+    if x is None:
+        raise UserError("x: expected an array, or arrays by name, with one row a simulation")
+    data = {_dataset(name): array for name, array in x.items()} if isinstance(x, Mapping) else {"data": x}
+    kinds = {_dataset(name): word for name, word in kind.items()} if isinstance(kind, Mapping) else {}
+    if unknown := sorted(kinds.keys() - data.keys()):
+        raise UserError(f"kind: names {', '.join(unknown)}, and x holds {', '.join(data)}")
+    arrays = dict(data)
+    attributes: dict[str, dict[str, Any]] = {name: {"kind": word} for name, word in kinds.items()}
+    target = ""
+    if classes is not None and theta is not None:
+        target = f"classes/{names[0] if names else 'class'}"
+        arrays[target], attributes[target] = theta, {"names": tuple(classes)}
+    elif theta is not None:
+        columns = _columns(theta, names, low, high, prior, prior_mean, prior_std, labels)
+        arrays["parameters"], attributes["parameters"] = theta, columns
+    elif any(setting is not None for setting in (names, low, high, prior, prior_mean, prior_std, labels)):
+        raise UserError("names, low, high, prior and labels describe theta, which is missing")
+    if simulation is not None:
+        arrays["simulation"] = simulation
+    if split is not None:
+        arrays["split"] = split
+    values = {name: np.asarray(array) for name, array in arrays.items()}
+    contents = {name: _description(name, array, attributes.get(name, {})) for name, array in values.items()}
+    reading = Reading(
+        data=tuple(sorted(data)),
+        kind=kind if isinstance(kind, str) else "",
+        target=target,
+        missing=missing,
+        drop_nonfinite=drop_nonfinite,
+    )
+    found = layout.Layout(NAME, reading, contents, tuple(contents[name] for name in reading.data), values)
+    catalog = layout.assemble(found, streamed=False)
+    return validated(replace(catalog, memory=memory.budget()), reading)
+
+
+def _dataset(name: str) -> str:
+    """The path in a catalog file of the data of that name."""
+    return name if name == "data" or name.startswith("data/") else f"data/{name}"
+
+
+def _columns(
+    theta: ArrayLike,
+    names: Sequence[str] | None,
+    low: ArrayLike | None,
+    high: ArrayLike | None,
+    prior: str | Sequence[str] | None,
+    prior_mean: ArrayLike | None,
+    prior_std: ArrayLike | None,
+    labels: Sequence[str] | None,
+) -> dict[str, Any]:
+    """The attributes of /parameters, as in a file."""
+    count = 1 if np.ndim(theta) < 2 else np.shape(theta)[1]
+    settings = {
+        "names": names if names is None else tuple(names),
+        "low": low if low is None else np.atleast_1d(np.asarray(low, np.float64)),
+        "high": high if high is None else np.atleast_1d(np.asarray(high, np.float64)),
+        "prior": (prior,) * count if isinstance(prior, str) else prior if prior is None else tuple(prior),
+        "prior_mean": prior_mean if prior_mean is None else np.atleast_1d(np.asarray(prior_mean, np.float64)),
+        "prior_std": prior_std if prior_std is None else np.atleast_1d(np.asarray(prior_std, np.float64)),
+        "labels": labels if labels is None else tuple(labels),
+    }
+    return {name: setting for name, setting in settings.items() if setting is not None}
+
+
+def _description(name: str, array: np.ndarray, attributes: dict[str, Any]) -> storage.Dataset:
+    return storage.Dataset(name, array.shape, array.dtype, None, None, attributes)

@@ -1,0 +1,110 @@
+"""Catalogs from arrays: the checks, the rows and the fingerprint of a file that holds the same arrays."""
+
+import h5py
+import numpy as np
+import pytest
+
+from cosmoinfer import catalog
+from cosmoinfer.catalog import Reading, from_arrays
+from cosmoinfer.errors import UserError
+
+N = 12
+RNG = np.random.default_rng(0)
+THETA = np.stack([RNG.uniform(0.1, 0.5, N), RNG.uniform(0.25, 4.0, N)], axis=1)
+VECTOR = RNG.normal(size=(N, 6)).astype(np.float32)
+MAPS = RNG.normal(size=(N, 4, 4))
+BOX = {"names": ["Omega_m", "A"], "low": [0.1, 0.25], "high": [0.5, 4.0], "prior": ["uniform", "log-uniform"]}
+
+
+def from_file(path, datasets, attributes, **reading):
+    with h5py.File(path, "w") as file:
+        for name, values in datasets.items():
+            file.create_dataset(name, data=values).attrs.update(attributes.get(name, {}))
+    return catalog.read(path, Reading(**reading))
+
+
+def assert_same(left, right):
+    assert left.fingerprint == right.fingerprint
+    assert (left.view, left.declared, left.notes) == (right.view, right.declared, right.notes)
+    assert (left.classes, len(left), left.memory) == (right.classes, len(right), right.memory)
+    np.testing.assert_array_equal(left.hashes(np.arange(N)), right.hashes(np.arange(N)))
+    for one, other in zip(left.summaries, right.summaries, strict=True):
+        assert (one.name, one.kind, one.periodic, one.masked) == (other.name, other.kind, other.periodic, other.masked)
+        np.testing.assert_array_equal(one.values, other.values)
+    np.testing.assert_array_equal(left.simulation, right.simulation)
+    np.testing.assert_array_equal(left.label, right.label)
+    for name in ("low", "high", "prior", "labels") if left.parameters else ():
+        np.testing.assert_array_equal(getattr(left.parameters, name), getattr(right.parameters, name))
+
+
+def test_arrays_are_the_catalog_that_a_file_with_them_is(tmp_path):
+    read = from_file(
+        tmp_path / "sims.h5",
+        {"parameters": THETA, "data": VECTOR, "simulation": np.arange(N) // 3, "split": np.arange(N) % 3},
+        {"parameters": BOX},
+    )
+    assert_same(from_arrays(THETA, VECTOR, **BOX, simulation=np.arange(N) // 3, split=np.arange(N) % 3), read)
+
+
+def test_several_arrays_by_name_have_a_kind_each(tmp_path):
+    read = from_file(
+        tmp_path / "sims.h5",
+        {"parameters": THETA, "data/spectrum": VECTOR, "data/density": MAPS},
+        {"data/spectrum": {"kind": "vector"}, "data/density": {"kind": "map"}},
+    )
+    arrays = from_arrays(THETA, {"spectrum": VECTOR, "density": MAPS}, kind={"spectrum": "vector", "density": "map"})
+    assert_same(arrays, read)
+    assert [summary.name for summary in arrays.summaries] == ["data/density", "data/spectrum"]
+
+
+def test_without_theta_they_are_observations(tmp_path):
+    read = from_file(tmp_path / "observed.h5", {"data": VECTOR}, {})
+    found = from_arrays(x=VECTOR)
+    assert_same(found, read)
+    assert found.theta is None and found.parameters is None
+
+
+def test_classes_take_the_place_of_parameters(tmp_path):
+    labels = np.arange(N) % 2
+    read = from_file(
+        tmp_path / "sims.h5",
+        {"classes/gravity": labels, "data": VECTOR},
+        {"classes/gravity": {"names": ["GR", "f(R)"]}},
+        target="gravity",
+    )
+    assert_same(from_arrays(labels, VECTOR, names=["gravity"], classes=["GR", "f(R)"]), read)
+
+
+def test_one_parameter_may_be_flat_and_one_prior_serve_all():
+    single = from_arrays(THETA[:, 0], VECTOR, names=["Omega_m"], low=0.1, high=0.5)
+    assert single.theta.shape == (N, 1) and single.parameters.prior == ("uniform",)
+    normal = from_arrays(THETA, VECTOR, prior="normal", prior_mean=[0.3, 1], prior_std=[0.1, 1])
+    assert normal.parameters.prior == ("normal", "normal") and normal.parameters.mean.tolist() == [0.3, 1]
+
+
+def test_gaps_are_allowed_where_they_are_declared():
+    gaps = np.where(np.arange(6) == 2, np.nan, VECTOR)
+    assert from_arrays(THETA, gaps, missing="mask").summaries[0].masked
+    with pytest.raises(UserError, match="every one of its 12 rows"):
+        from_arrays(THETA, gaps, drop_nonfinite=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"theta": THETA}, "^x: expected an array"),
+        ({"theta": THETA[:-1], "x": VECTOR}, "/parameters has 11 rows, the data have 12"),
+        ({"theta": THETA, "x": VECTOR[:, 0]}, "/data has 1 axes; expected 2 to 5"),
+        ({"theta": THETA, "x": VECTOR, "names": ["Omega_m"]}, "/parameters has 2 columns, the attribute names has 1"),
+        ({"theta": THETA, "x": VECTOR, "low": [0.3, 0.2], "high": [0.5, 4.0]}, "rows lie outside the declared box"),
+        ({"theta": THETA, "x": np.where(VECTOR > 1, np.nan, VECTOR)}, "rows hold NaN or inf"),
+        ({"theta": THETA, "x": VECTOR, "kind": "picture"}, "'picture' is not known"),
+        ({"theta": THETA, "x": {"a": VECTOR}, "kind": {"b": "vector"}}, "kind: names data/b, and x holds data/a"),
+        ({"x": VECTOR, "names": ["Omega_m"]}, "describe theta, which is missing"),
+        ({"theta": THETA, "x": VECTOR, "simulation": np.arange(N) / 2}, "expected integers or strings"),
+        ({"theta": THETA, "x": VECTOR, "split": np.arange(3)}, "/split has 3 rows"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, complaint):
+    with pytest.raises(UserError, match=complaint):
+        from_arrays(**arguments)
