@@ -22,16 +22,17 @@ class Posterior:
     index, simulation, split: (n,), row number, simulation id and part (0 train, 1 validation, 2 test, 255 neither).
     truth: (n, P), where known. samples: (n, S, P) with log_prob (n, S): absent for a model that gives points only, and
     left in their file where they are too large for memory.
-    log_prob_truth: (n,). reference: (n, P), a ridge estimate of theta, for TARP. mean, std: (n, P), where the model
-    knows them exactly. log_norm_error: (n,), standard error of log Z where a density was renormalised over the box.
+    log_prob_truth: (n,). ridge_estimate: (n, P), a ridge regression's estimate of theta, for TARP.
+    mean, std: (n, P), where the model knows them exactly.
+    log_norm_error: (n,), standard error of log Z where a density was renormalised over the box.
     probabilities: (n, C), of the C classes of a classifier, whose only "parameter" is the number of the class.
-    ood: (n,), how unlike the training data: a percentile of the validation rows' distances from them, 0..100.
-    ood_set_p: a p-value of all observations as a set from the simulator and its prior. temperature: by which the noise
-    of the model was multiplied, if it was.
+    ood_percentile: (n,), the percentile of the distance from the training data among validation rows, 0..100.
+    ood_set_p_value: that all observations as a set come from the simulator and its prior.
+    temperature: by which the noise of the model was multiplied, if it was.
     fisher: (n, P, P), the Fisher information of the data at the truth, where a problem has a formula for it.
     ess: (n,), how many independent draws weighted ones were worth, where another density was weighted to this one.
-    agreement: (n,), where several observations were combined, the chance of single posteriors as far apart as these.
-    observations: (n,), how many were combined; absent where each posterior is of one.
+    consistency_p_value: (n,), where several observations were combined, of single posteriors as far apart as these.
+    n_observations: (n,), how many were combined; absent where each posterior is of one.
     reweighted: whether the prior is another than that from which the simulations, and so the truths, were drawn.
     derived: names of parameters that are functions of the others; log_prob is a density of those others.
     """
@@ -44,18 +45,18 @@ class Posterior:
     samples: Draws | None = None
     log_prob: Draws | None = None
     log_prob_truth: np.ndarray | None = None
-    reference: np.ndarray | None = None
+    ridge_estimate: np.ndarray | None = None
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     log_norm_error: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     fisher: np.ndarray | None = None
     ess: np.ndarray | None = None
-    agreement: np.ndarray | None = None
-    observations: np.ndarray | None = None
+    consistency_p_value: np.ndarray | None = None
+    n_observations: np.ndarray | None = None
     classes: tuple[str, ...] = ()
-    ood: np.ndarray | None = None
-    ood_set_p: float | None = None
+    ood_percentile: np.ndarray | None = None
+    ood_set_p_value: float | None = None
     temperature: float | None = None
     reweighted: bool = False
     derived: tuple[str, ...] = ()
@@ -73,7 +74,9 @@ class Posterior:
         arrays = ("index", "simulation", "split", "truth", *_ARRAYS)
         found = {name: getattr(self, name) for name in arrays}
         taken: dict[str, Any] = {name: _of_rows(one, keep) for name, one in found.items() if one is not None}
-        return replace(self, **taken, ood_set_p=self.ood_set_p if len(taken["index"]) == len(self) else None)
+        return replace(
+            self, **taken, ood_set_p_value=self.ood_set_p_value if len(taken["index"]) == len(self) else None
+        )
 
     @property
     def best_mean(self) -> np.ndarray | None:
@@ -155,19 +158,19 @@ _ARRAYS = (
     "samples",
     "log_prob",
     "log_prob_truth",
-    "reference",
+    "ridge_estimate",
     "mean",
     "std",
     "log_norm_error",
     "probabilities",
     "fisher",
     "ess",
-    "agreement",
-    "observations",
-    "ood",
+    "consistency_p_value",
+    "n_observations",
+    "ood_percentile",
 )
 DRAWN = ("samples", "log_prob")  # which may be larger than memory
-_NUMBERS = ("ood_set_p", "temperature")
+_NUMBERS = ("ood_set_p_value", "temperature")
 ROUNDING = 1e-4  # by which probabilities computed in float32 may miss a sum of one
 
 
@@ -181,8 +184,8 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
     marks = {"derived": posterior.derived or None, "reweighted": posterior.reweighted or None}
     attributes = {"names": posterior.parameters.attributes() | marks}
     if posterior.truth is not None:
-        arrays["parameters"] = posterior.truth.astype(np.float64)
-        attributes["parameters"] = posterior.parameters.attributes()
+        arrays["truth"] = posterior.truth.astype(np.float64)
+        attributes["truth"] = posterior.parameters.attributes()
     values = {name: getattr(posterior, name) for name in _ARRAYS}
     large = {name: value for name, value in values.items() if isinstance(value, storage.Filed)}
     for name, value in values.items():
@@ -205,7 +208,7 @@ def read(path: Path | str, leave_large: bool = False) -> Posterior:
         record.arrays["index"],
         record.arrays["simulation"].astype(str),
         record.arrays["split"],
-        record.arrays.get("parameters"),
+        record.arrays.get("truth"),
         **{name: found.get(name) for name in _ARRAYS},
         **{name: float(record.arrays[name]) for name in _NUMBERS if name in record.arrays},  # type: ignore[arg-type]
         classes=tuple(record.attributes.get("probabilities", {}).get("names", ())),

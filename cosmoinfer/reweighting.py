@@ -253,11 +253,11 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
         return expression({one: theta[..., column] for column, one in enumerate(names)})
 
     added: dict[str, Any] = {"fisher": None}
-    for key in ("samples", "truth", "reference"):
+    for key in ("samples", "truth", "ridge_estimate"):
         theta = getattr(posterior, key)
         if theta is not None:
             column = values(theta)
-            if key != "reference":
+            if key != "ridge_estimate":
                 _check_finite(name, key, column, posterior.index)
             if key == "samples" and column.size > 1 and np.ptp(column) == 0:
                 raise UserError(f"--derive {name}: is {column.flat[0]:g} in every draw; there is nothing to infer")

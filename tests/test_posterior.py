@@ -27,16 +27,16 @@ FULL = Posterior(
     samples=RNG.random((3, 50, 2)),
     log_prob=RNG.normal(size=(3, 50)),
     log_prob_truth=RNG.normal(size=3),
-    reference=RNG.random((3, 2)),
+    ridge_estimate=RNG.random((3, 2)),
     mean=RNG.random((3, 2)),
     std=RNG.random((3, 2)),
     log_norm_error=RNG.random(3),
     fisher=RNG.random((3, 2, 2)),
     ess=RNG.random(3),
-    agreement=RNG.random(3),
-    observations=np.array([2.0, 4.0, 1.0]),
-    ood=100 * RNG.random(3),
-    ood_set_p=0.25,
+    consistency_p_value=RNG.random(3),
+    n_observations=np.array([2.0, 4.0, 1.0]),
+    ood_percentile=100 * RNG.random(3),
+    ood_set_p_value=0.25,
     temperature=1.125,
     reweighted=True,
     derived=("b",),
@@ -50,7 +50,7 @@ CLASSIFIED = Posterior(
     probabilities=np.array([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0], [0.25, 0.5, 0.25]]),
     classes=("TNG", "SIMBA", "Astrid"),
 )
-NUMBERS = ("ood_set_p", "temperature")
+NUMBERS = ("ood_set_p_value", "temperature")
 MARKS = ("parameters", "classes", "reweighted", "derived", *NUMBERS)
 ARRAYS = [field.name for field in fields(Posterior) if field.name not in MARKS]
 
@@ -153,7 +153,7 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
     for one in (drawn, posterior.read(tmp_path / "p.h5")):
         np.testing.assert_array_equal(np.asarray(one.samples), FULL.samples[:rows])
         np.testing.assert_array_equal(np.asarray(one.log_prob), expected)
-        np.testing.assert_array_equal(one.ood, FULL.ood[:rows])
+        np.testing.assert_array_equal(one.ood_percentile, FULL.ood_percentile[:rows])
     posterior.write(tmp_path / "q.h5", replace(drawn, samples=FULL.samples[:rows], log_prob=expected), {"settings": {}})
     layouts = [
         [(one.shape, one.dtype, one.chunks) for one in storage.contents(tmp_path / f"{name}.h5").values()]
@@ -229,7 +229,7 @@ def test_taking_observations_takes_all_of_them(keep, whole):
             np.testing.assert_array_equal(getattr(some, name), expected[1:])
     assert HEAD.take(keep).samples is None
     assert some.temperature == whole.temperature
-    assert some.ood_set_p is None and whole.take(np.arange(3)).ood_set_p == whole.ood_set_p
+    assert some.ood_set_p_value is None and whole.take(np.arange(3)).ood_set_p_value == whole.ood_set_p_value
 
 
 def test_what_a_model_holds_is_all_tested():

@@ -191,14 +191,14 @@ def test_what_the_draws_do_not_cover():
 
 def test_derived_parameters_stand_beside_the_others():
     before = replace(
-        exact(400), reference=np.stack([X, X + 3], axis=-1), mean=exact(400).best_mean, std=exact(400).best_std
+        exact(400), ridge_estimate=np.stack([X, X + 3], axis=-1), mean=exact(400).best_mean, std=exact(400).best_std
     )
     after = derive(before, ["c=a*b**0.5", "d = abs(c) - a"])
     a, b = before.samples[..., 0], before.samples[..., 1]
     np.testing.assert_allclose(after.samples[..., 2], a * np.sqrt(b), rtol=1e-15)
     np.testing.assert_allclose(after.samples[..., 3], np.abs(a * np.sqrt(b)) - a, rtol=1e-12)
     np.testing.assert_allclose(after.truth[:, 2], before.truth[:, 0] * np.sqrt(before.truth[:, 1]))
-    np.testing.assert_allclose(after.reference[:, 2], X * np.sqrt(X + 3))
+    np.testing.assert_allclose(after.ridge_estimate[:, 2], X * np.sqrt(X + 3))
     np.testing.assert_array_equal(after.mean[:, :2], before.mean)
     np.testing.assert_allclose(after.mean[:, 2], (a * np.sqrt(b)).mean(axis=1))
     np.testing.assert_allclose(after.std[:, 2], (a * np.sqrt(b)).std(axis=1, ddof=1))
@@ -208,7 +208,7 @@ def test_derived_parameters_stand_beside_the_others():
 
 
 def test_joint_metrics_are_of_the_parameters_that_make_the_others():
-    plain = replace(exact(60), reference=np.stack([X, X + 3], axis=-1))
+    plain = replace(exact(60), ridge_estimate=np.stack([X, X + 3], axis=-1))
     before, after = (evaluate(one)["metrics"]["joint"] for one in (plain, derive(plain, ["c=a*b"])))
     for name in ("log_prob_gain", "tarp_p", "tarp_x_p", "hpd_p"):
         assert before[name]["value"] is not None and after[name] == before[name], name
@@ -300,7 +300,7 @@ def test_derived_parameters_alone_keep_every_draw(folder: Path):
     with h5py.File(folder / "p.derived.h5") as made, h5py.File(folder / "p.h5") as before:
         np.testing.assert_array_equal(made["samples"][..., :2], before["samples"][()])
         np.testing.assert_array_equal(made["log_prob"][()], before["log_prob"][()])
-        assert made["samples"].shape[-1] == made["parameters"].shape[-1] == made["reference"].shape[-1] == 4
+        assert made["samples"].shape[-1] == made["truth"].shape[-1] == made["ridge_estimate"].shape[-1] == 4
         assert "ess" not in made
     done("evaluate", folder / "p.derived.h5")
 

@@ -203,12 +203,15 @@ def _document(drawn: "Posterior") -> dict[str, Any]:
     """What a script wants to know of a posterior: draws a row, how many observations are odd, and the temperature."""
     draws = None if drawn.samples is None else drawn.samples.shape[1]
     told: dict[str, Any] = {"draws": draws, "temperature": drawn.temperature}
-    if drawn.ess is not None and drawn.agreement is not None:
-        told |= {"ess": {"lowest": float(drawn.ess.min())}, "agreement": {"lowest": float(drawn.agreement.min())}}
-    if drawn.ood is None:
+    if drawn.ess is not None and drawn.consistency_p_value is not None:
+        told |= {
+            "ess": {"lowest": float(drawn.ess.min())},
+            "consistency_p_value": {"lowest": float(drawn.consistency_p_value.min())},
+        }
+    if drawn.ood_percentile is None:
         return told | {"ood": None}
-    above = {f"above_{level}": int((drawn.ood > level).sum()) for level in (95, 99)}
-    return told | {"ood": {**above, "set_p": drawn.ood_set_p}}
+    above = {f"above_{level}": int((drawn.ood_percentile > level).sum()) for level in (95, 99)}
+    return told | {"ood": {**above, "set_p": drawn.ood_set_p_value}}
 
 
 def _tell_odd(terminal: Terminal, task: "Task", drawn: "Posterior") -> None:
@@ -216,7 +219,7 @@ def _tell_odd(terminal: Terminal, task: "Task", drawn: "Posterior") -> None:
     from cosmoinfer.errors import listed
 
     frame, index = task.model.frame, task.sims.index[task.chosen]
-    if drawn.ood is None or frame.novelty is None:
+    if drawn.ood_percentile is None or frame.novelty is None:
         return
     sunk = frame.sunk(task.sims, task.chosen)
     if sunk.any():
@@ -225,18 +228,18 @@ def _tell_odd(terminal: Terminal, task: "Task", drawn: "Posterior") -> None:
             f"more, of which the model takes the logarithm: row {listed(index[sunk])}; was it taken before, or are the "
             "units others? Their posteriors are guesses"
         )
-    odd = frame.novelty.alarm(drawn.ood, drawn.simulation)
+    odd = frame.novelty.alarm(drawn.ood_percentile, drawn.simulation)
     if odd is not None:
         terminal.warn(
             f"{len(odd.positions)} of {len(drawn)} observations are unlike the training data (percentile above "
             f"{odd.level:g}; {odd.expected:.2g} expected): row {listed(drawn.index[odd.positions])}; their posteriors "
             "are guesses"
         )
-    if drawn.ood_set_p is not None:
-        unlike = drawn.ood_set_p < ODD_SET
+    if drawn.ood_set_p_value is not None:
+        unlike = drawn.ood_set_p_value < ODD_SET
         verdict = "unlike the validation rows; another simulator, or parameters not drawn from the prior"
         told = f"the observations as a set: {verdict if unlike else 'like the validation rows'}"
-        (terminal.warn if unlike else terminal.say)(f"{told} (MMD, p = {drawn.ood_set_p:.3f})")
+        (terminal.warn if unlike else terminal.say)(f"{told} (MMD, p = {drawn.ood_set_p_value:.3f})")
 
 
 def _recalibrated(recalibrate: str, path: Path, model: Any) -> Any:
@@ -272,8 +275,8 @@ def _tell_combined(terminal: Terminal, drawn: "Posterior") -> None:
     from cosmoinfer.importance_sampling import FEWEST
     from cosmoinfer.models.flow.product import piled_up
 
-    assert drawn.ess is not None and drawn.agreement is not None
-    few, apart, piled = drawn.ess < FEWEST, drawn.agreement < APART, piled_up(drawn)
+    assert drawn.ess is not None and drawn.consistency_p_value is not None
+    few, apart, piled = drawn.ess < FEWEST, drawn.consistency_p_value < APART, piled_up(drawn)
     terminal.say(
         "each simulation: the product of its rows' posteriors over the prior, right if the rows are independent; the "
         "flow's errors add up over them, so evaluate it on test simulations"

@@ -49,8 +49,10 @@ class Evidence:
         if len(self.posterior) == 0:
             raise UserError("the posterior has no rows to evaluate")
         check_local(self.local, self.posterior.index)
-        if self.local and (self.posterior.samples is None or self.posterior.reference is None):
-            raise UserError("--local: the posterior has no draws, or no /reference beside them, to test one row by")
+        if self.local and (self.posterior.samples is None or self.posterior.ridge_estimate is None):
+            raise UserError(
+                "--local: the posterior has no draws, or no /ridge_estimate beside them, to test one row by"
+            )
 
     @cached_property
     def clusters(self) -> Clusters:
@@ -142,9 +144,9 @@ class Evidence:
     @cached_property
     def tarp_x(self) -> np.ndarray | None:
         """The same from a point that depends on the observation: a ridge estimate plus noise, (n,)."""
-        if self.posterior.reference is None:
+        if self.posterior.ridge_estimate is None:
             return None
-        known = self.base.cdf(self.posterior.reference[:, : len(self.base)])
+        known = self.base.cdf(self.posterior.ridge_estimate[:, : len(self.base)])
         noise = REFERENCE_NOISE * self._stream("tarp_x", "reference").standard_normal(known.shape)
         return self._tarp(known + noise, "tarp_x")
 
@@ -165,12 +167,12 @@ class Evidence:
     @property
     def ood(self) -> np.ndarray | None:
         """How unlike the training data each observation is, a percentile, (n,)."""
-        return self.posterior.ood
+        return self.posterior.ood_percentile
 
     @property
     def ood_set_p(self) -> np.ndarray | None:
         """Of all observations together, (1,)."""
-        return None if self.posterior.ood_set_p is None else np.array([self.posterior.ood_set_p])
+        return None if self.posterior.ood_set_p_value is None else np.array([self.posterior.ood_set_p_value])
 
     @property
     def two_classes(self) -> Guesses | None:
@@ -223,11 +225,11 @@ class Evidence:
         NaN with too few simulations, or where draws or estimates are not finite.
         """
         posterior = self.posterior
-        if not self.local or posterior.samples is None or posterior.reference is None:
+        if not self.local or posterior.samples is None or posterior.ridge_estimate is None:
             return None
         asked = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
         rows = two_sample.one_a_simulation(self.clusters, asked, self.seed)
-        draws, known = posterior.samples, posterior.reference
+        draws, known = posterior.samples, posterior.ridge_estimate
         picked = np.zeros(len(posterior), np.int64)
         picked[rows] = self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))
         each = [np.take_along_axis(draws[some], picked[some, None, None], axis=1)[:, 0] for some in blocks(draws)]

@@ -1,6 +1,6 @@
 """Whether the posterior is right at one observation: local C2ST, at the rows that were asked for.
 
-An observation is known here by a summary of it that the posterior file keeps: /reference, the ridge estimate of theta.
+An observation is known here by a summary of it that the posterior file keeps: /ridge_estimate, that of theta.
 So the question is whether the posterior is right for observations with this ridge estimate; an error that comes and
 goes between observations of one estimate is seen as their average.
 """

@@ -54,7 +54,7 @@ def _unlike(posterior: Posterior, other: Posterior) -> str:
 def _check_data(first: Posterior, second: Other) -> None:
     """Of one row and of all rows of its simulation, both right posteriors differ."""
     here, there = (
-        np.ones(len(one)) if one.observations is None else one.observations for one in (first, second.posterior)
+        np.ones(len(one)) if one.n_observations is None else one.n_observations for one in (first, second.posterior)
     )
     if (apart := here != there).any():
         row = int(np.flatnonzero(apart)[0])

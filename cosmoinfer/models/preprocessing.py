@@ -97,8 +97,7 @@ class Frame:
         return replace(self, novelty=found)
 
     def oddness(self, catalog: Catalog, rows: np.ndarray, spaces: "Spaces", seed: int) -> dict[str, Any]:
-        """``ood`` of each row, a percentile, and ``ood_set_p`` of all rows that no training has seen, if they are many;
-        by field of a posterior."""
+        """``ood_percentile`` of each row, and ``ood_set_p_value`` of all rows that no training has seen, if many."""
         if self.novelty is None:
             return {}
         found = spaces(catalog, rows)
@@ -107,7 +106,7 @@ class Frame:
         if new.sum() >= LEAST_OBSERVATIONS:
             p_value = self.novelty.p_value([one[new] for one in found], catalog.simulation[rows][new], seed)
         below = np.where(self.sunk(catalog, rows), 100 * (1 - self._chance_sunk), 0.0)
-        return {"ood": np.maximum(self.novelty.percentile(found), below), "ood_set_p": p_value}
+        return {"ood_percentile": np.maximum(self.novelty.percentile(found), below), "ood_set_p_value": p_value}
 
     def sunk(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """(n,) bool: whether half or more of the numbers that are taken to log10 lie below all training values.

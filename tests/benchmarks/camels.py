@@ -77,8 +77,8 @@ def regressor(work: Path, options: list[str]) -> None:
     gains = []
     for seed in SEEDS:
         ours = _posterior(work, "train-regressor", seed, options)
-        assert ours.truth is not None and ours.best_mean is not None and ours.reference is not None
-        network, ridge = _r2(ours.truth, ours.best_mean), _r2(ours.truth, ours.reference)
+        assert ours.truth is not None and ours.best_mean is not None and ours.ridge_estimate is not None
+        network, ridge = _r2(ours.truth, ours.best_mean), _r2(ours.truth, ours.ridge_estimate)
         gains.append((network, ridge, _gain_errors(ours)))
         print(f"split seed {seed}: network {_row(network)}  ridge {_row(ridge)}")
     network, ridge, errors = (np.mean(part, axis=0) for part in zip(*gains, strict=True))
@@ -206,8 +206,8 @@ def _r2(truth: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 def _gain_errors(ours: Posterior) -> np.ndarray:
     """Standard error of the difference of two R2 on the same rows, (P,)."""
-    assert ours.truth is not None and ours.best_mean is not None and ours.reference is not None
-    gap = (ours.truth - ours.reference) ** 2 - (ours.truth - ours.best_mean) ** 2
+    assert ours.truth is not None and ours.best_mean is not None and ours.ridge_estimate is not None
+    gap = (ours.truth - ours.ridge_estimate) ** 2 - (ours.truth - ours.best_mean) ** 2
     scale = ours.truth.var(axis=0)
     return np.array([clustered_error(gap[:, one], ours.simulation) / scale[one] for one in range(gap.shape[1])])
 

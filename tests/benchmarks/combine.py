@@ -35,7 +35,9 @@ def main() -> None:
         product = product_posterior(_trained(sims, arguments.members), Drawing(test, np.arange(len(test)), 1000))
         of_sets = _trained(sims, arguments.members, combine="set")
         heads = of_sets.heads(test, np.arange(len(test)))
-        assert product.log_prob_truth is not None and product.ess is not None and product.agreement is not None
+        assert (
+            product.log_prob_truth is not None and product.ess is not None and product.consistency_p_value is not None
+        )
         found = {
             "one row, exact": _log_prob(test, looks, 1),
             "product": product.log_prob_truth,
@@ -46,8 +48,9 @@ def main() -> None:
             f"{name} {one.mean():.3f} +- {one.std() / np.sqrt(len(one)):.3f}" for name, one in short.items()
         )
         worth = f"products worth {np.median(product.ess):.0f} draws, at least {product.ess.min():.0f}"
+        disagree = (product.consistency_p_value < 1e-3).sum()
         print(
-            f"{looks} rows: nats short of exact: {told}; {worth}; {(product.agreement < 1e-3).sum()} disagree",
+            f"{looks} rows: nats short of exact: {told}; {worth}; {disagree} disagree",
             flush=True,
         )
 

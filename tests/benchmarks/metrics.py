@@ -60,7 +60,7 @@ def posterior(
         mean[:, None] + offsets,
         noise.logpdf(offsets),
         noise.logpdf(theta - mean),
-        reference=exact,
+        ridge_estimate=exact,
         fisher=PROBLEM.fisher(theta),
     )
 

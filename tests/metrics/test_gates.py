@@ -183,6 +183,6 @@ def test_a_gate_on_a_metric_that_nothing_has_is_told_before_any_work(tmp_path):
 
 
 def test_a_right_posterior_passes_the_gate_and_is_told_what_was_not_judged(tmp_path):
-    posteriors.write(tmp_path / "right.h5", replace(gaussian(), reference=None), {"command": "sample"})
+    posteriors.write(tmp_path / "right.h5", replace(gaussian(), ridge_estimate=None), {"command": "sample"})
     status, _, err = call("evaluate", tmp_path / "right.h5", "--gate")
     assert status == 0 and "the gate tarp_x_p<0.001 is not judged: there is no tarp_x_p here" in err

@@ -51,7 +51,7 @@ def gaussian(
         samples,
         stats.norm.logpdf(samples, mean[:, None], scale).sum(axis=-1),
         stats.norm.logpdf(truth, mean, scale).sum(axis=-1),
-        reference=exact,
+        ridge_estimate=exact,
     )
 
 
@@ -217,8 +217,8 @@ def test_verdict_names_the_parameter_that_is_wrong():
 def test_joint_verdict_sees_what_no_parameter_shows():
     """Two errors that are the same number, and draws that take them for independent."""
     right = gaussian()
-    truth = right.reference + (right.truth - right.reference)[:, :1]
-    density = stats.norm.logpdf(truth, right.reference, np.sqrt(0.2)).sum(axis=-1)
+    truth = right.ridge_estimate + (right.truth - right.ridge_estimate)[:, :1]
+    density = stats.norm.logpdf(truth, right.ridge_estimate, np.sqrt(0.2)).sum(axis=-1)
     found = evaluate(replace(right, truth=truth, log_prob_truth=density))["verdict"]
     assert set(found["parameters"].values()) == {CALIBRATED}
     assert found["joint"] != CALIBRATED
@@ -320,7 +320,7 @@ def test_the_clustered_test_still_rejects():
 
 def test_intervals_of_repeated_rows_are_those_of_the_simulations():
     many = gaussian(100, rows=15, draws=100, alike=True)
-    fields = ("index", "simulation", "split", "truth", "samples", "log_prob", "log_prob_truth", "reference")
+    fields = ("index", "simulation", "split", "truth", "samples", "log_prob", "log_prob_truth", "ridge_estimate")
     one = replace(many, **{name: getattr(many, name)[::15] for name in fields})
     wide, narrow = (evaluate(each)["metrics"]["parameters"] for each in (many, one))
     for metric in ("rmse", "r2", "bias", "chi2_median", "corr"):
@@ -351,7 +351,7 @@ def test_equal_draws_of_simulations_with_unequal_rows_are_weighted_by_row():
 
 # -------------------------------------------------------------------------------------------- absent, null, refused
 def test_every_number_has_its_key_and_the_document_is_json():
-    posterior = replace(gaussian(60), ood=np.linspace(0, 99, 60), ood_set_p=0.5)
+    posterior = replace(gaussian(60), ood_percentile=np.linspace(0, 99, 60), ood_set_p_value=0.5)
     exact = replace(posterior, fisher=np.broadcast_to(np.eye(2), (60, 2, 2)))
     document = evaluate(posterior, other=Other(exact, "exact posterior", exact=True), local=(3, 5))
     assert json.loads(json.dumps(document, allow_nan=False)) == document
@@ -456,8 +456,8 @@ def one_universe(truth=(0.8, -0.4), simulations=300, rows=1, noise=0.5) -> Poste
     posterior = gaussian(simulations, rows, noise=noise)
     shift = np.array(truth) - posterior.truth
     size = 1 / (1 + noise**2)  # x moves along with theta, the posterior mean by this share
-    samples, reference = posterior.samples + size * shift[:, None], posterior.reference + size * shift
-    return replace(posterior, truth=posterior.truth + shift, samples=samples, reference=reference)
+    samples, reference = posterior.samples + size * shift[:, None], posterior.ridge_estimate + size * shift
+    return replace(posterior, truth=posterior.truth + shift, samples=samples, ridge_estimate=reference)
 
 
 def test_one_universe_gives_a_bias_with_its_error_and_no_calibration():
@@ -529,7 +529,7 @@ def test_figure_of_merit_is_the_inverse_area_of_the_covariance():
 
 
 def test_oddness_is_the_share_beyond_the_95th_percentile():
-    posterior = replace(gaussian(40), ood=np.repeat([10.0, 95.0, 95.1, 100.0], 10), ood_set_p=0.25)
+    posterior = replace(gaussian(40), ood_percentile=np.repeat([10.0, 95.0, 95.1, 100.0], 10), ood_set_p_value=0.25)
     document = evaluate(posterior)
     assert value(document, "ood") == 0.5 and value(document, "ood_set_p") == 0.25
 

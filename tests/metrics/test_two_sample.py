@@ -151,7 +151,7 @@ def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
 @pytest.mark.parametrize(
     ("lacking", "local", "said"),
     [({}, (60,), "no row 60; it holds row 0, 1"), ({"samples": None}, (3,), "no draws"),
-     ({"reference": None}, (3,), "no /reference")],
+     ({"ridge_estimate": None}, (3,), "no /ridge_estimate")],
 )  # fmt: skip
 def test_a_local_test_that_cannot_be_made_is_refused(lacking, local, said):
     with pytest.raises(UserError, match=said):

@@ -322,7 +322,7 @@ def test_skip_failed_leaves_the_row_out_and_draws_nothing_in_its_place(impatient
     found = sampled(model, sims, [6, 4, 2], 100, skip_failed=True)
     assert found.index.tolist() == [6, 2] and found.simulation.tolist() == ["6", "2"]
     np.testing.assert_array_equal(found.truth, sims.theta[[6, 2]])
-    assert len(found.samples) == len(found.log_prob) == len(found.log_norm_error) == len(found.reference) == 2
+    assert len(found.samples) == len(found.log_prob) == len(found.log_norm_error) == len(found.ridge_estimate) == 2
     check_same_row(found.take(np.array([1])), sampled(model, sims, [2], 100))
     with pytest.raises(UserError, match="no observation could be sampled"):
         sampled(model, sims, [4], 100, skip_failed=True)

@@ -302,7 +302,7 @@ def test_a_product_of_flows_is_nearer_the_truth_than_one_row():
     test = universes(25, size, 1)
     found = product_posterior(model, Drawing(test, np.arange(len(test)), 100))
     assert found.index.tolist() == list(range(0, len(test), size)) and (found.ess > 1000).all()
-    assert (found.agreement > 1e-3).all()
+    assert (found.consistency_p_value > 1e-3).all()
     right, alone = exact(test, size).mean(), exact(test.take(np.arange(0, len(test), size)), 1).mean()
     assert found.log_prob_truth.mean() - alone > 0.6 * (right - alone)
     few = product_posterior(model, Drawing(test, np.arange(3 * size), 100))
@@ -360,8 +360,8 @@ def test_one_posterior_a_simulation(folder: Path):
             samples = made["samples"][()]
             assert ((samples >= [0.1, 0.6]) & (samples <= [0.5, 1.0])).all()
             assert np.isfinite(made["log_prob_truth"][()]).all()
-            assert ("ess" in made) == ("agreement" in made) == (name == "product")
-            assert (made["observations"][()] == 3).all()
+            assert ("ess" in made) == ("consistency_p_value" in made) == (name == "product")
+            assert (made["n_observations"][()] == 3).all()
         document = json.loads(done("evaluate", folder / f"{name}.h5", "--json"))
         assert document["rows"] == document["simulations"]
     assert simulations(folder / "product.h5") == simulations(folder / "set.h5")
@@ -389,7 +389,7 @@ def test_a_product_of_observations_without_parameters(folder: Path):
     """What the option is for; a MAF has no network call of no points."""
     which = ["--rows-per-simulation", "3", "--draws", "20", "--threads", "1", "--combine", "product", "--json"]
     told = json.loads(done("sample", folder / "rows.h5", folder / "observed.h5", "-o", folder / "q.h5", *which))
-    assert told["rows"] == 1 and told["ess"]["lowest"] > 0 and 0 <= told["agreement"]["lowest"] <= 1
+    assert told["rows"] == 1 and told["ess"]["lowest"] > 0 and 0 <= told["consistency_p_value"]["lowest"] <= 1
     with h5py.File(folder / "q.h5") as file:
         assert file["samples"].shape == (1, 20, 2) and "log_prob_truth" not in file
 

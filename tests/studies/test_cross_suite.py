@@ -236,10 +236,10 @@ def test_flags_are_counted_beyond_the_95th_percentile() -> None:
     known = Parameters.of(("a",), [0.0], [1.0])
     index, part, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
     ood = np.where(index < 10, 99.0, 95.0)
-    posterior = Posterior(known, index, index.astype(str), part, truth, mean=truth, ood=ood)
+    posterior = Posterior(known, index, index.astype(str), part, truth, mean=truth, ood_percentile=ood)
     flagged = evaluate(posterior)["metrics"]["joint"]["ood"]
     assert flagged["value"] == 0.25 and flagged["low"] < 0.25 < flagged["high"]
-    assert "ood" not in evaluate(replace(posterior, ood=None))["metrics"]["joint"]
+    assert "ood" not in evaluate(replace(posterior, ood_percentile=None))["metrics"]["joint"]
 
 
 def test_one_error_below_the_prior_is_no_finding() -> None:

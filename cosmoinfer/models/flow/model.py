@@ -119,9 +119,9 @@ class FlowModel:
             None if catalog.theta is None else catalog.theta[kept],
             **room.filled(len(kept)),
             log_prob_truth=None if at_truth is None else at_truth - np.array([mass.log for mass in masses]),
-            reference=self._references(catalog, kept),
+            ridge_estimate=self._references(catalog, kept),
             log_norm_error=None if self.support.exact else np.array([mass.error for mass in masses]),
-            observations=np.full(len(kept), float(self.set_size)) if self.set_size else None,
+            n_observations=np.full(len(kept), float(self.set_size)) if self.set_size else None,
             temperature=None if self.temperature == 1 else self.temperature,
             **self.frame.oddness(catalog, kept, self.spaces, drawing.seed),
         )

@@ -249,8 +249,8 @@ def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
     product = np.repeat(np.arange(len(kept)), [len(groups[int(first)]) for first in kept])
     references = model.frame.references(catalog, every)
     odd = model.frame.oddness(catalog, every, model.spaces, seed)
-    if odd.get("ood") is not None:
-        odd["ood"] = _oddest(odd["ood"], product)
+    if odd.get("ood_percentile") is not None:
+        odd["ood_percentile"] = _oddest(odd["ood_percentile"], product)
     return Posterior(
         parameters,
         catalog.index[kept],
@@ -259,13 +259,13 @@ def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
         None if catalog.theta is None else catalog.theta[kept],
         **room.filled(len(kept)),
         log_prob_truth=None if catalog.theta is None else np.concatenate([one.log_prob_at for one in drawn]),
-        reference=np.stack([references[product == number].mean(axis=0) for number in range(len(kept))]),
+        ridge_estimate=np.stack([references[product == number].mean(axis=0) for number in range(len(kept))]),
         mean=np.stack([one.mean for one in drawn]),
         std=np.stack([one.std for one in drawn]),
         log_norm_error=np.array([one.error for one in drawn]),
         ess=np.array([one.ess for one in drawn]),
-        agreement=np.array([one.agreement for one in drawn]),
-        observations=np.bincount(product).astype(np.float64),
+        consistency_p_value=np.array([one.agreement for one in drawn]),
+        n_observations=np.bincount(product).astype(np.float64),
         temperature=None if model.temperature == 1 else model.temperature,
         **odd,
     )

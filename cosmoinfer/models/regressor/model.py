@@ -147,7 +147,7 @@ class RegressorModel:
             catalog.simulation[rows],
             self.frame.parts(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
-            reference=self.frame.references(catalog, rows),
+            ridge_estimate=self.frame.references(catalog, rows),
             temperature=None if self.temperature == 1 else self.temperature,
             **self.frame.oddness(catalog, rows, self.spaces, seed),
             **found,  # type: ignore[arg-type]
