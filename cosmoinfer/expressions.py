@@ -18,7 +18,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
     "abs": np.abs,
 }
-LONGEST, DEEPEST = 1000, 50  # characters; brackets, signs and powers within one another
+MAX_CHARACTERS, MAX_DEPTH = 1000, 50  # characters; brackets, signs and powers within one another
 _BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "+": np.add,
     "-": np.subtract,
@@ -63,8 +63,8 @@ def parse(text: str, known: tuple[str, ...]) -> Expression:
 
     A name that is no identifier stands in braces: ``{Omega b}``. Raises UserError that says where it went wrong.
     """
-    if len(text) > LONGEST:
-        raise UserError(f"the expression has {len(text)} characters; expected {LONGEST} at most")
+    if len(text) > MAX_CHARACTERS:
+        raise UserError(f"the expression has {len(text)} characters; expected {MAX_CHARACTERS} at most")
     reader = _Reader(text, known)
     reader.sum(0)
     if reader.at < len(text.rstrip()):
@@ -100,8 +100,8 @@ class _Reader:
         self._chain(("*", "/"), self.factor, depth)
 
     def factor(self, depth: int) -> None:
-        if depth > DEEPEST:
-            raise UserError(f"{self.text!r}: is nested more than {DEEPEST} deep")
+        if depth > MAX_DEPTH:
+            raise UserError(f"{self.text!r}: is nested more than {MAX_DEPTH} deep")
         if self.sign in ("+", "-"):
             minus = self._take() == "-"
             self.factor(depth + 1)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FEWEST = 100  # effective draws, below which a warning is due: they know a mean to a tenth of a standard deviation
+MIN_EFFECTIVE_DRAWS = 100  # fewer deserve a warning: 100 give a mean to a tenth of a standard deviation
 
 
 @dataclass(frozen=True)
-class Importance:
+class ImportanceWeights:
     """weights: (S,), of S draws, adding to one. log_mean: log of the mean of the weights before that was so.
 
     Where the weights are p~/q of a normalised q and an unnormalised p~, ``log_mean`` estimates log of the integral of
@@ -19,15 +19,15 @@ class Importance:
     log_mean: float
 
     @classmethod
-    def of(cls, log_weights: np.ndarray) -> "Importance":
+    def from_log_weights(cls, log_weights: np.ndarray) -> "ImportanceWeights":
         """log_weights: (S,), -inf where the target has no density; at least one is finite."""
         top = log_weights.max()
         weights = np.exp(log_weights - top)
         return cls(weights / weights.sum(), float(top + np.log(weights.mean())))
 
-    def log_mean_error(self, effective: float) -> float:
+    def log_mean_error(self, effective_sample_size: float) -> float:
         """Standard error of ``log_mean``, from how many draws the weights are worth."""
-        return float(np.sqrt(max(1 / effective - 1 / len(self.weights), 0.0)))
+        return float(np.sqrt(max(1 / effective_sample_size - 1 / len(self.weights), 0.0)))
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Of values (S, P) under the target, (P,)."""
@@ -50,7 +50,7 @@ class Importance:
         return generator.permutation(np.minimum(chosen, len(self.weights) - 1))
 
 
-def effective(weights: np.ndarray, draws: np.ndarray | None = None) -> float:
+def effective_sample_size(weights: np.ndarray, draws: np.ndarray | None = None) -> float:
     """How many independent draws of the target weighted ones are worth: (sum w)^2 / sum w^2 (Kish 1965).
 
     draws: (S, P); one that stands there twice counts once, with its weights together.

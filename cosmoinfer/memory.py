@@ -1,4 +1,4 @@
-"""How much memory a process may take: what was asked for, else a share of what the machine and its batch job leave."""
+"""How much memory a process may take: as asked for, else a fraction of what the machine and its batch job leave."""
 
 import os
 import re
@@ -7,35 +7,36 @@ from pathlib import Path
 from cosmoinfer.errors import UserError
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-UNITS |= {f"{one}i": 1024**power for power, one in enumerate("kmgt", start=1)}
-LEAST = 100 * 10**6  # bytes: below, blocks would be too small to be shuffled
-SHARE = 0.5  # of the memory that is there, where nobody said how much
+UNITS |= {f"{prefix}i": 1024**power for power, prefix in enumerate("kmgt", start=1)}
+MIN_MEMORY_BYTES = 100 * 10**6  # bytes: below, blocks would be too small to be shuffled
+MEMORY_FRACTION = 0.5  # of the memory available, where --memory does not say how much
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def parse(text: str) -> int:
-    """``2GB``, ``500M``: bytes, in powers of 1000; ``2GiB``: of 1024."""
+def parse_size(text: str) -> int:
+    """Bytes of ``2GB`` or ``500M`` (powers of 1000) or ``2GiB`` (of 1024). Raises UserError for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", text.lower())
     if not match or match[2] not in UNITS:
         raise UserError(f"--memory: {text!r} is not understood; expected 2GB or 500MB")
-    found = int(float(match[1]) * UNITS[match[2]])
-    if found < LEAST:
-        raise UserError(f"--memory: expected at least {LEAST // 10**6}MB, found {text}")
-    return found
+    size = int(float(match[1]) * UNITS[match[2]])
+    if size < MIN_MEMORY_BYTES:
+        raise UserError(f"--memory: expected at least {MIN_MEMORY_BYTES // 10**6}MB, found {text}")
+    return size
 
 
-def budget() -> int:
+def available_bytes() -> int:
     """Half of the machine's memory, or of what its control group or SLURM job may use, in bytes."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit in map(Path, _LIMITS):
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-            found.append(int(text))
-    for asked, times in (("SLURM_MEM_PER_NODE", 1), ("SLURM_MEM_PER_CPU", _number("SLURM_CPUS_ON_NODE") or 1)):
-        if megabytes := _number(asked):  # 0 is all of the node
-            found.append(times * megabytes << 20)
-    return int(SHARE * min(found))
+            limits.append(int(text))
+    cpus = _environment_integer("SLURM_CPUS_ON_NODE") or 1
+    for variable, times in (("SLURM_MEM_PER_NODE", 1), ("SLURM_MEM_PER_CPU", cpus)):
+        if megabytes := _environment_integer(variable):  # 0 is all of the node
+            limits.append(times * megabytes << 20)
+    return int(MEMORY_FRACTION * min(limits))
 
 
-def _number(variable: str) -> int:
+def _environment_integer(variable: str) -> int:
     text = os.environ.get(variable, "")
     return int(text) if text.isdigit() else 0

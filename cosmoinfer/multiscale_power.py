@@ -6,18 +6,18 @@ A ridge regression can read them, where it can make nothing of pixels. Of what t
 import numpy as np
 
 
-def features(data: np.ndarray) -> np.ndarray:
+def summary_features(data: np.ndarray) -> np.ndarray:
     """Of one summary: a vector as it is, what has axes by its power on successive scales; (n, ...) -> (n, F)."""
     return np.asarray(data if data.ndim == 2 else power_by_scale(data), np.float64)
 
 
 def power_by_scale(data: np.ndarray) -> np.ndarray:
     """Mean and log variance a channel, at the full resolution and after each pooling by two: (n, C, ...) -> (n, F)."""
-    found = [data.reshape(*data.shape[:2], -1).mean(axis=2)]
+    features = [data.reshape(*data.shape[:2], -1).mean(axis=2)]
     while min(data.shape[2:]) >= 4:
-        found.append(np.log(data.reshape(*data.shape[:2], -1).var(axis=2) + 1e-12))
+        features.append(np.log(data.reshape(*data.shape[:2], -1).var(axis=2) + 1e-12))
         for axis in range(2, data.ndim):
             even = data.shape[axis] // 2 * 2
             pairs = np.take(data, np.arange(0, even, 2), axis) + np.take(data, np.arange(1, even, 2), axis)
             data = pairs / 2
-    return np.concatenate(found, axis=1)
+    return np.concatenate(features, axis=1)

@@ -10,7 +10,7 @@ from scipy import special
 from cosmoinfer.errors import UserError, listed
 
 PRIORS = ("uniform", "log-uniform", "normal", "unknown")
-ROUNDING = 1e-6  # of the box's width: a table written with few digits may overstep an edge by this much
+BOX_TOLERANCE = 1e-6  # of the box's width: a table written with few digits may overstep an edge by this much
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Parameters:
         count = len(self.names)
         if len(set(self.names)) != count:
             raise UserError(f"parameter names must differ, found {listed(self.names)}")
-        for what in ("low", "high", "prior", "mean", "std", "labels"):
-            if len(getattr(self, what)) != count:
-                raise UserError(f"{what}: expected {count} values, one a parameter, found {len(getattr(self, what))}")
+        for field in ("low", "high", "prior", "mean", "std", "labels"):
+            if len(getattr(self, field)) != count:
+                raise UserError(f"{field}: expected {count} values, one a parameter, found {len(getattr(self, field))}")
         for name, low, high, prior in zip(self.names, self.low, self.high, self.prior, strict=True):
             if not low < high:
                 raise UserError(f"{name}: the box {low:g}..{high:g} is empty")
@@ -52,7 +52,7 @@ class Parameters:
                 )
 
     @classmethod
-    def of(
+    def from_names(
         cls,
         names: Sequence[str],
         low: Any = None,
@@ -81,7 +81,7 @@ class Parameters:
     def __len__(self) -> int:
         return len(self.names)
 
-    def take(self, names: Sequence[str]) -> "Parameters":
+    def select(self, names: Sequence[str]) -> "Parameters":
         """These parameters only, in this order (the rest is marginalised by leaving it out)."""
         columns = self.columns(names)
         return Parameters(
@@ -94,16 +94,16 @@ class Parameters:
             tuple(self.labels[column] for column in columns),
         )
 
-    def joined(self, other: "Parameters") -> "Parameters":
+    def concatenated(self, following: "Parameters") -> "Parameters":
         """These, then the other's."""
         return Parameters(
-            (*self.names, *other.names),
-            np.concatenate([self.low, other.low]),
-            np.concatenate([self.high, other.high]),
-            (*self.prior, *other.prior),
-            np.concatenate([self.mean, other.mean]),
-            np.concatenate([self.std, other.std]),
-            (*self.labels, *other.labels),
+            (*self.names, *following.names),
+            np.concatenate([self.low, following.low]),
+            np.concatenate([self.high, following.high]),
+            (*self.prior, *following.prior),
+            np.concatenate([self.mean, following.mean]),
+            np.concatenate([self.std, following.std]),
+            (*self.labels, *following.labels),
         )
 
     def columns(self, names: Sequence[str]) -> list[int]:
@@ -117,22 +117,22 @@ class Parameters:
         return replace(self, prior=tuple(prior))
 
     @property
-    def known(self) -> np.ndarray:
+    def has_prior(self) -> np.ndarray:
         """Which parameters have a prior that can be evaluated, (P,) bool."""
         return np.array([prior != "unknown" for prior in self.prior])
 
     def inside(self, theta: np.ndarray) -> np.ndarray:
         """Whether every parameter lies in its box, up to the rounding of printed tables: (..., P) -> (...)."""
-        return np.logical_and(theta >= self.low - self._slack, theta <= self.high + self._slack).all(axis=-1)
+        return np.logical_and(theta >= self.low - self._tolerance, theta <= self.high + self._tolerance).all(axis=-1)
 
     def clip(self, theta: np.ndarray) -> np.ndarray:
         """Onto the box; moves nothing but rounding where ``inside`` holds."""
         return np.clip(theta, self.low, self.high)
 
     @property
-    def _slack(self) -> np.ndarray:
+    def _tolerance(self) -> np.ndarray:
         width = self.high - self.low
-        return ROUNDING * np.where(np.isfinite(width), width, 0.0)
+        return BOX_TOLERANCE * np.where(np.isfinite(width), width, 0.0)
 
     # ------------------------------------------------------------------------------------------------- the prior
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
@@ -173,8 +173,8 @@ class Parameters:
             density = -0.5 * z**2 - np.log(self.std[column] * np.sqrt(2 * np.pi) * mass)
         else:
             return np.full(np.shape(value), np.nan)
-        slack = self._slack[column]
-        inside = np.where((value >= low - slack) & (value <= high + slack), density, -np.inf)
+        tolerance = self._tolerance[column]
+        inside = np.where((value >= low - tolerance) & (value <= high + tolerance), density, -np.inf)
         return np.where(np.isnan(value), np.nan, inside)
 
     def _cdf(self, column: int, value: np.ndarray) -> np.ndarray:
@@ -223,17 +223,17 @@ class Parameters:
 
     @classmethod
     def from_attributes(cls, attributes: dict[str, Any]) -> "Parameters":
-        given = {key: (value,) if np.ndim(value) == 0 else value for key, value in attributes.items()}  # P = 1
-        if "normal" in given.get("prior", ()) and not {"prior_mean", "prior_std"} <= given.keys():
+        values = {key: (value,) if np.ndim(value) == 0 else value for key, value in attributes.items()}  # P = 1
+        if "normal" in values.get("prior", ()) and not {"prior_mean", "prior_std"} <= values.keys():
             raise UserError("a normal prior needs the attributes prior_mean and prior_std beside it")
-        return cls.of(
-            given["names"],
-            given.get("low"),
-            given.get("high"),
-            given.get("prior"),
-            given.get("prior_mean"),
-            given.get("prior_std"),
-            given.get("labels"),
+        return cls.from_names(
+            values["names"],
+            values.get("low"),
+            values.get("high"),
+            values.get("prior"),
+            values.get("prior_mean"),
+            values.get("prior_std"),
+            values.get("labels"),
         )
 
 

@@ -13,8 +13,8 @@ from scipy import special
 
 from cosmoinfer import expressions, seeding
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.importance_sampling import Importance, effective
-from cosmoinfer.parameters import ROUNDING, Parameters
+from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
+from cosmoinfer.parameters import BOX_TOLERANCE, Parameters
 from cosmoinfer.posterior import Posterior
 
 LEAST_MASS = 0.01  # of a normal prior that must lie inside the box
@@ -47,7 +47,7 @@ class Prior:
     def of(self, parameters: Parameters) -> Parameters:
         """The parameters with this prior in the place of the one that they had."""
         (column,) = parameters.columns([self.name])
-        if not parameters.known[column]:
+        if not parameters.has_prior[column]:
             raise UserError(f"--prior {self.name}: its own prior is not known, so it cannot be divided out")
         low, high, mean, std = (np.array(getattr(parameters, key)) for key in ("low", "high", "mean", "std"))
         if self.kind == "normal":
@@ -82,7 +82,7 @@ class Prior:
         return words if share == 1 else f"{words}, truncated to the box {box}, which holds {100 * share:.4g} % of it"
 
     def _check_inside(self, low: float, high: float) -> None:
-        slack = ROUNDING * (high - low) if np.isfinite(high - low) else 0.0
+        slack = BOX_TOLERANCE * (high - low) if np.isfinite(high - low) else 0.0
         if self.first < low - slack or self.second > high + slack:
             raise UserError(
                 f"--prior {self.name}={self.kind}:{self.first:g}:{self.second:g}: reaches outside the box "
@@ -90,12 +90,12 @@ class Prior:
             )
 
 
-def _weighted(log_weights: np.ndarray, samples: np.ndarray) -> tuple[Importance, float]:
+def _weighted(log_weights: np.ndarray, samples: np.ndarray) -> tuple[ImportanceWeights, float]:
     """The weights, and how many draws they are worth: none where all are zero."""
     if not np.isfinite(log_weights).any():
-        return Importance(np.zeros(len(log_weights)), -np.inf), 0.0
-    found = Importance.of(log_weights)
-    return found, effective(found.weights, samples)
+        return ImportanceWeights(np.zeros(len(log_weights)), -np.inf), 0.0
+    found = ImportanceWeights.from_log_weights(log_weights)
+    return found, effective_sample_size(found.weights, samples)
 
 
 _FORMS = {"uniform": "low:high", "log-uniform": "low:high", "normal": "mean:std"}
@@ -177,7 +177,7 @@ class _Row:
 def _reweighted(
     samples: np.ndarray,
     log_product: np.ndarray,
-    found: Importance,
+    found: ImportanceWeights,
     ess: float,
     draws: int,
     generator: np.random.Generator,
@@ -197,8 +197,8 @@ def _reweighted(
 
 def _log_ratio(old: Parameters, new: Parameters) -> Callable[[np.ndarray], np.ndarray]:
     """theta (..., P) -> log p_new - log p_old (...), over the parameters whose prior has changed."""
-    names = [name for name in old.names if not _same_prior(old.take([name]), new.take([name]))]
-    columns, before, after = old.columns(names), old.take(names), new.take(names)
+    names = [name for name in old.names if not _same_prior(old.select([name]), new.select([name]))]
+    columns, before, after = old.columns(names), old.select(names), new.select(names)
 
     def ratio(theta: np.ndarray) -> np.ndarray:
         new, had = after.log_prior(theta[..., columns]), before.log_prior(theta[..., columns])
@@ -267,7 +267,7 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
         known = getattr(posterior, key)
         if known is not None:
             added[key] = np.concatenate([known, column[:, None]], axis=1)
-    parameters = posterior.parameters.joined(Parameters.of([name]))
+    parameters = posterior.parameters.concatenated(Parameters.from_names([name]))
     return replace(posterior, parameters=parameters, derived=(*posterior.derived, name), **added)
 
 

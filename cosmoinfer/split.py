@@ -112,7 +112,7 @@ def nested(parts: Split, size: int) -> Split:
     keep = parts.part == 2
     for part, count in counts.items():
         where = np.flatnonzero(parts.part == part)
-        order = np.argsort([seeding.number(0, "nested", one) for one in parts.simulation[where].tolist()])
+        order = np.argsort([seeding.derive_seed(0, "nested", one) for one in parts.simulation[where].tolist()])
         keep[where[order[:count]]] = True
     return Split(parts.simulation[keep], parts.part[keep])
 

@@ -11,10 +11,10 @@ from scipy import special
 from cosmoinfer.parameters import Parameters
 
 SUPPORTS = ("probit", "soft", "truncate")
-EDGE = 1e-7  # u is kept this far from 0 and 1: a parameter exactly on its edge stays finite
-TINY = np.finfo(np.float64).tiny  # from the edge of a half-open box, whose parameter may be as small as A_s
-FAR = 1e-12  # the same for a soft support, whose tail reaches further
-CORE = 0.1  # the soft support is linear but for this share of the prior at each edge
+MIN_PROBIT_U = 1e-7  # u is kept this far from 0 and 1: a parameter exactly on its edge stays finite
+MIN_EDGE_DISTANCE = np.finfo(np.float64).tiny  # from the edge of a half-open box: a parameter may be as small as A_s
+MIN_SOFT_U = 1e-12  # the same for a soft support, whose tail reaches further
+SOFT_TAIL_FRACTION = 0.1  # the soft support is linear but for this share of the prior at each edge
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Support:
     parameters: Parameters
     shift: np.ndarray
     scale: np.ndarray
-    unconstrained: frozenset[str] = frozenset()
+    probit_only: frozenset[str] = frozenset()
 
     @property
-    def exact(self) -> bool:
+    def maps_into_box(self) -> bool:
         """Whether every z maps into the box; if not, the density must be renormalised over it."""
         bounded = np.isfinite(self.parameters.low) | np.isfinite(self.parameters.high)
         overflowing = [name for name, bound in zip(self.parameters.names, bounded, strict=True) if bound]
-        return self.name != "truncate" or self.unconstrained.issuperset(overflowing)
+        return self.name != "truncate" or self.probit_only.issuperset(overflowing)
 
     def forward(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(..., P) in catalog units -> z (..., P) and log |dz/dtheta| (...), both float64."""
@@ -66,28 +66,28 @@ class Support:
         """Which map the columns take: probit for the unconstrained, ``name`` for the rest."""
         names = self.parameters.names
         groups = {
-            "probit": [one for one in names if one in self.unconstrained],
-            self.name: [one for one in names if one not in self.unconstrained],
+            "probit": [one for one in names if one in self.probit_only],
+            self.name: [one for one in names if one not in self.probit_only],
         }
         if self.name == "probit":
             groups = {"probit": list(names)}
         return [
-            (name, self.parameters.columns(group), self.parameters.take(group))
+            (name, self.parameters.columns(group), self.parameters.select(group))
             for name, group in groups.items()
             if group
         ]
 
 
 def fit_support(
-    name: str, parameters: Parameters, theta: np.ndarray, unconstrained: frozenset[str] = frozenset()
+    name: str, parameters: Parameters, theta: np.ndarray, probit_only: frozenset[str] = frozenset()
 ) -> Support:
     """Fitted on the training rows, theta (N, P)."""
     zeros, ones, count = np.zeros(len(parameters)), np.ones(len(parameters)), len(theta)
-    plain = Support(name, parameters, zeros, ones, unconstrained)
+    plain = Support(name, parameters, zeros, ones, probit_only)
     raw, _ = plain.forward(theta)
     shift, scale = raw.mean(axis=0), raw.std(axis=0)
     # where a probit finds the box filled as the prior says, the prior stays exactly normal
-    probit = np.array([name == "probit" or one in unconstrained for one in parameters.names])
+    probit = np.array([name == "probit" or one in probit_only for one in parameters.names])
     as_prior = (np.abs(shift) < 5 / np.sqrt(count)) & (np.abs(scale - 1) < 5 / np.sqrt(2 * count))
     as_prior &= probit & _bounded(parameters)
     shift, scale = np.where(as_prior, 0.0, shift), np.where(as_prior, 1.0, scale)
@@ -95,7 +95,7 @@ def fit_support(
 
 
 def _bounded(parameters: Parameters) -> np.ndarray:
-    return parameters.known & np.isfinite(parameters.low) & np.isfinite(parameters.high)
+    return parameters.has_prior & np.isfinite(parameters.low) & np.isfinite(parameters.high)
 
 
 def _boxed(parameters: Parameters) -> Parameters:
@@ -104,7 +104,7 @@ def _boxed(parameters: Parameters) -> Parameters:
     return parameters.with_prior(
         [
             "uniform" if closed and not known else prior
-            for prior, closed, known in zip(parameters.prior, box, parameters.known, strict=True)
+            for prior, closed, known in zip(parameters.prior, box, parameters.has_prior, strict=True)
         ]
     )
 
@@ -115,17 +115,17 @@ def _to_line(name: str, parameters: Parameters, theta: np.ndarray) -> tuple[np.n
     parameters = _boxed(parameters)
     bounded = _bounded(parameters)
     if name != "truncate" and bounded.any():
-        u = np.clip(parameters.cdf(theta), FAR, 1 - FAR)
+        u = np.clip(parameters.cdf(theta), MIN_SOFT_U, 1 - MIN_SOFT_U)
         bent, bend = _probit(u) if name == "probit" else _soft(u)
         z, log_slope = bent, bend + parameters.log_prior(theta)
     for column, prior in enumerate(parameters.prior):
         if name == "truncate" or not bounded[column]:
             value, low, high = theta[..., column], parameters.low[column], parameters.high[column]
             if name != "truncate" and np.isfinite(low):
-                z[..., column] = np.log(np.maximum(value - low, TINY))
+                z[..., column] = np.log(np.maximum(value - low, MIN_EDGE_DISTANCE))
                 log_slope[..., column] = -z[..., column]
             elif name != "truncate" and np.isfinite(high):
-                z[..., column] = -np.log(np.maximum(high - value, TINY))
+                z[..., column] = -np.log(np.maximum(high - value, MIN_EDGE_DISTANCE))
                 log_slope[..., column] = z[..., column]
             elif prior == "log-uniform":
                 z[..., column] = np.log(value)
@@ -155,7 +155,7 @@ def _from_line(name: str, parameters: Parameters, z: np.ndarray) -> np.ndarray:
 
 def _probit(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """z and log dz/du."""
-    z = special.ndtri(np.clip(u, EDGE, 1 - EDGE))
+    z = special.ndtri(np.clip(u, MIN_PROBIT_U, 1 - MIN_PROBIT_U))
     return z, 0.5 * z**2 + 0.5 * np.log(2 * np.pi)
 
 
@@ -171,15 +171,17 @@ def _soft(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     depth = np.minimum(u, 1 - u)  # by symmetry: how deep inside the nearer edge
     slope = np.sqrt(12.0)
-    t = -np.log(np.clip(depth, FAR, CORE) / CORE)
-    tail = slope * (CORE - 0.5 - 2 * CORE * (np.sqrt(1 + t) - 1))
-    below = np.where(depth < CORE, tail, slope * (depth - 0.5))
+    t = -np.log(np.clip(depth, MIN_SOFT_U, SOFT_TAIL_FRACTION) / SOFT_TAIL_FRACTION)
+    tail = slope * (SOFT_TAIL_FRACTION - 0.5 - 2 * SOFT_TAIL_FRACTION * (np.sqrt(1 + t) - 1))
+    below = np.where(depth < SOFT_TAIL_FRACTION, tail, slope * (depth - 0.5))
     return np.where(u < 0.5, below, -below), np.log(slope) + t - 0.5 * np.log1p(t)
 
 
 def _soft_inverse(z: np.ndarray) -> np.ndarray:
     slope = np.sqrt(12.0)
     below = -np.abs(z) / slope
-    beyond = np.maximum(CORE - 0.5 - below, 0.0) / CORE
-    depth = np.where(below < CORE - 0.5, CORE * np.exp(1 - (1 + beyond / 2) ** 2), 0.5 + below)
+    beyond = np.maximum(SOFT_TAIL_FRACTION - 0.5 - below, 0.0) / SOFT_TAIL_FRACTION
+    depth = np.where(
+        below < SOFT_TAIL_FRACTION - 0.5, SOFT_TAIL_FRACTION * np.exp(1 - (1 + beyond / 2) ** 2), 0.5 + below
+    )
     return np.where(z < 0, depth, 1 - depth)

@@ -33,7 +33,7 @@ TINY = {"layers": 2, "hidden": 12, "epochs": 3, "batch_size": 50, "learning_rate
 def box(size: int) -> Parameters:
     """Uniform boxes, but the second parameter, which is log-uniform."""
     low, high = np.array([0.1, 0.25, -1, 0, 10, -3])[:size], np.array([0.5, 4, 1, 1, 30, -2])[:size]
-    return Parameters.of(
+    return Parameters.from_names(
         NAMES[:size], low, high, ["log-uniform" if name == "b" else "uniform" for name in NAMES[:size]]
     )
 
@@ -46,7 +46,7 @@ def linear_gaussian(size: int, rows: int = ROWS, seed: int = 0, bounded: bool = 
     u = random.random((rows, size))
     x = np.repeat(u, 2, axis=1) + 0.15 * random.standard_normal((rows, 2 * size))
     theta = parameters.quantile(u)
-    known = parameters if bounded else Parameters.of(NAMES[:size])
+    known = parameters if bounded else Parameters.from_names(NAMES[:size])
     return of(theta, known, Summary("data", "vector", x), name=f"linear_gaussian_{seed}.h5")
 
 
@@ -87,7 +87,7 @@ class Normal:
     @property
     def parameters(self) -> Parameters:
         size = self.slope.shape[1]
-        return Parameters.of(NAMES[:size], prior=["normal"] * size, mean=np.zeros(size), std=np.ones(size))
+        return Parameters.from_names(NAMES[:size], prior=["normal"] * size, mean=np.zeros(size), std=np.ones(size))
 
     def posterior(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of x (n, K): means (n, P) and their common covariance (P, P)."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.expressions import DEEPEST, LONGEST, parse
+from cosmoinfer.expressions import MAX_CHARACTERS, MAX_DEPTH, parse
 
 VALUES = {"a": 2.5, "b": -0.75, "Omega_m": 0.3, "A_SN1": 1.7, "log": 3.0}
 NAMES = (*VALUES, "Omega b", "Ω_m")
@@ -120,11 +120,11 @@ def test_an_error_shows_the_place(text, place):
     "text", ["-" * 900 + "a", "(" * 400 + "a" + ")" * 400, "2**" * 300 + "a", "sqrt(" * 100 + "a" + ")" * 100]
 )
 def test_what_is_nested_too_deep_is_refused(text):
-    with pytest.raises(UserError, match=f"more than {DEEPEST} deep"):
+    with pytest.raises(UserError, match=f"more than {MAX_DEPTH} deep"):
         parse(text, NAMES)
 
 
 def test_what_is_too_long_is_refused_and_what_is_long_is_not():
-    with pytest.raises(UserError, match=f"{LONGEST} at most"):
-        parse("a" + "+a" * LONGEST, NAMES)
+    with pytest.raises(UserError, match=f"{MAX_CHARACTERS} at most"):
+        parse("a" + "+a" * MAX_CHARACTERS, NAMES)
     assert parse("a" + "+a" * 400, NAMES)(VALUES) == pytest.approx(401 * 2.5)

@@ -8,7 +8,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import PRIORS, Parameters, recognise_log_uniform
 
 NAMES = ("Omega_m", "A_SN1", "n_s", "H_0", "b_1")
-EVERY = Parameters.of(
+EVERY = Parameters.from_names(
     NAMES,
     low=(0.1, 0.25, -np.inf, 60, 0),
     high=(0.5, 4, np.inf, 75, np.inf),
@@ -28,7 +28,7 @@ every_prior = pytest.mark.parametrize(("column", "exact"), list(enumerate(EXACT)
 
 
 def alone(column):
-    return EVERY.take([NAMES[column]])
+    return EVERY.select([NAMES[column]])
 
 
 # ------------------------------------------------------------------------------------------------------- the densities
@@ -71,7 +71,7 @@ def test_outside_the_box_the_density_is_zero(column, exact):
 
 @pytest.mark.parametrize("u", [0.0, 1.0, -1e-9, 1 + 1e-9])
 def test_quantiles_stay_in_the_box(u):
-    boxed = EVERY.take(("Omega_m", "A_SN1", "H_0"))
+    boxed = EVERY.select(("Omega_m", "A_SN1", "H_0"))
     with np.errstate(invalid="ignore"):
         theta = boxed.quantile(np.full((1, 3), u))[:, :2]
     assert ((theta >= boxed.low[:2]) & (theta <= boxed.high[:2])).all()
@@ -79,7 +79,7 @@ def test_quantiles_stay_in_the_box(u):
 
 def test_the_last_digit_of_a_printed_table_is_no_step_outside():
     rounded = np.float64(np.float32([0.6]))  # above 0.6
-    box = Parameters.of(["a"], [0.1], [0.6])
+    box = Parameters.from_names(["a"], [0.1], [0.6])
     assert rounded[0] > 0.6
     assert box.inside(rounded)
     assert box.log_prior(rounded) == pytest.approx(np.log(2))
@@ -88,7 +88,7 @@ def test_the_last_digit_of_a_printed_table_is_no_step_outside():
 
 
 def test_rounding_below_a_tiny_edge_is_no_nan():
-    wide = Parameters.of(["A"], [1e-9], [1.0], ["log-uniform"])
+    wide = Parameters.from_names(["A"], [1e-9], [1.0], ["log-uniform"])
     np.testing.assert_allclose(wide.log_prior(np.array([[-1e-8], [1e-9]])), wide.log_prior(np.array([[1e-9]]))[0, 0])
 
 
@@ -100,9 +100,9 @@ def test_nan_stays_nan_in_every_prior():
 
 
 def test_an_unknown_prior_gives_nan_and_says_so():
-    free = Parameters.of(["a", "b"], low=[0, -np.inf], high=[1, np.inf])
+    free = Parameters.from_names(["a", "b"], low=[0, -np.inf], high=[1, np.inf])
     assert free.prior == ("uniform", "unknown")
-    assert free.known.tolist() == [True, False]
+    assert free.has_prior.tolist() == [True, False]
     theta = np.full((3, 2), 0.5)
     for answer in (free.log_prior(theta), free.cdf(theta), free.quantile(theta)):
         assert answer.shape == (3, 2)
@@ -112,7 +112,7 @@ def test_an_unknown_prior_gives_nan_and_says_so():
 
 # ----------------------------------------------------------------------------------------------------- choosing among
 def test_parameters_are_taken_by_name_in_the_order_asked_for():
-    two = EVERY.take(("H_0", "Omega_m"))
+    two = EVERY.select(("H_0", "Omega_m"))
     assert (two.names, two.prior) == (("H_0", "Omega_m"), ("normal", "uniform"))
     assert two.low.tolist() == [60, 0.1]
     assert (two.mean[0], two.std[0]) == (67, 5)
@@ -122,7 +122,7 @@ def test_parameters_are_taken_by_name_in_the_order_asked_for():
 
 def test_a_name_that_is_not_there_is_told():
     with pytest.raises(UserError, match="no parameter is named sigma8; there are Omega_m, A_SN1"):
-        EVERY.take(["Omega_m", "sigma8"])
+        EVERY.select(["Omega_m", "sigma8"])
 
 
 def test_attributes_say_it_all():
@@ -161,7 +161,7 @@ def test_a_single_parameter_needs_no_arrays():
 )
 def test_nonsense_is_refused(said, complaint):
     with pytest.raises(UserError, match=complaint):
-        Parameters.of(["a"], **said)
+        Parameters.from_names(["a"], **said)
 
 
 @pytest.mark.parametrize("said", [{}, {"prior_mean": (0.0,)}, {"prior_std": (1.0,)}])
@@ -172,12 +172,12 @@ def test_the_normal_prior_of_a_file_is_not_guessed(said):
 
 def test_names_must_differ():
     with pytest.raises(UserError, match="names must differ"):
-        Parameters.of(["a", "b", "a"])
+        Parameters.from_names(["a", "b", "a"])
 
 
 # --------------------------------------------------------------------------------------------- recognising log-uniform
 def recognised(low, high, theta):
-    return recognise_log_uniform(Parameters.of(["a"], [low], [high]), theta[:, None]).prior[0]
+    return recognise_log_uniform(Parameters.from_names(["a"], [low], [high]), theta[:, None]).prior[0]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.25, 4.0), (0.5, 2.0), (1e-3, 1.0)])
@@ -202,7 +202,7 @@ def test_a_narrow_unbounded_or_negative_box_is_never_log_uniform():
 
 
 def test_each_parameter_is_judged_by_its_own_column():
-    box = Parameters.of(["a", "b", "c"], [0.25] * 3, [4.0] * 3, ["uniform", "uniform", "unknown"])
+    box = Parameters.from_names(["a", "b", "c"], [0.25] * 3, [4.0] * 3, ["uniform", "uniform", "unknown"])
     log = stats.loguniform(0.25, 4).rvs(1000, random_state=0)
     flat = stats.uniform(0.25, 3.75).rvs(1000, random_state=0)
     assert recognise_log_uniform(box, np.stack([flat, log, log], axis=1)).prior == ("uniform", "log-uniform", "unknown")

@@ -16,7 +16,9 @@ from cosmoinfer.posterior import Posterior, Room
 from cosmoinfer.storage import out_of_core
 
 RNG = np.random.default_rng(0)
-PARAMETERS = Parameters.of(("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}"))
+PARAMETERS = Parameters.from_names(
+    ("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}")
+)
 HEAD = Posterior(PARAMETERS, np.array([4, 7, 9]), np.array(["LH_2", "LH_3", "9"]), np.array([2, 2, 255], np.uint8))
 FULL = Posterior(
     PARAMETERS,
@@ -42,7 +44,7 @@ FULL = Posterior(
     derived=("b",),
 )
 CLASSIFIED = Posterior(
-    Parameters.of(("suite",)),
+    Parameters.from_names(("suite",)),
     HEAD.index,
     HEAD.simulation,
     HEAD.split,
@@ -259,7 +261,12 @@ def test_probabilities_of_single_precision_add_to_one_well_enough():
     rounded = np.random.default_rng(0).dirichlet(np.ones(3), 1000).astype(np.float32)
     index = np.arange(1000)
     Posterior(
-        Parameters.of(("suite",)), index, index.astype(str), index, probabilities=rounded, classes=("a", "b", "c")
+        Parameters.from_names(("suite",)),
+        index,
+        index.astype(str),
+        index,
+        probabilities=rounded,
+        classes=("a", "b", "c"),
     )
 
 

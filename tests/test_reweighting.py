@@ -11,14 +11,14 @@ from scipy import stats
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.importance_sampling import Importance, effective
+from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.reweighting import Prior, derive, reweight, with_priors
 from tests.command_line import call, done, linear, refused, write
 
-BOX = Parameters.of(("a", "b"), [-5.0, 1.0], [5.0, 9.0], ["uniform", "log-uniform"])
+BOX = Parameters.from_names(("a", "b"), [-5.0, 1.0], [5.0, 9.0], ["uniform", "log-uniform"])
 X = np.array([-0.5, 0.1, 0.6])  # observations of a, with this noise
 NOISE = 0.5
 
@@ -72,11 +72,13 @@ def test_the_effective_number_of_a_normal_weight_is_known():
     """w = N(theta; m, s) over draws of N(0, 1), both of one parameter: E[w]^2 / E[w^2] in closed form."""
     draws = stats.norm.rvs(size=(400_000, 1), random_state=1)
     width, mean = 0.7, 0.5
-    found = Importance.of(stats.norm(mean, width).logpdf(draws[:, 0]))
+    found = ImportanceWeights.from_log_weights(stats.norm(mean, width).logpdf(draws[:, 0]))
     first = stats.norm(mean, np.hypot(width, 1)).pdf(0)
     second = stats.norm(mean, np.sqrt(width**2 / 2 + 1)).pdf(0) / (2 * width * np.sqrt(np.pi))
-    assert effective(found.weights) / len(draws) == pytest.approx(first**2 / second, rel=0.01)
-    assert found.log_mean == pytest.approx(np.log(first), abs=5 * found.log_mean_error(effective(found.weights)))
+    assert effective_sample_size(found.weights) / len(draws) == pytest.approx(first**2 / second, rel=0.01)
+    assert found.log_mean == pytest.approx(
+        np.log(first), abs=5 * found.log_mean_error(effective_sample_size(found.weights))
+    )
 
 
 def test_a_smaller_uniform_box_cuts_and_renormalises():
@@ -121,7 +123,7 @@ def test_a_second_prior_replaces_the_first():
 
 def test_draws_are_kept_in_proportion_to_their_weights():
     weights = np.array([0.5, 0.0, 0.25, 0.2, 0.05])
-    found = Importance.of(np.log(np.maximum(weights, 1e-300)) + 700)
+    found = ImportanceWeights.from_log_weights(np.log(np.maximum(weights, 1e-300)) + 700)
     counts = [np.bincount(found.resample(10, np.random.default_rng(seed)), minlength=5) for seed in range(4000)]
     assert (np.abs(np.array(counts) - 10 * weights) < 1).all()
     np.testing.assert_allclose(np.mean(counts, axis=0), 10 * weights, atol=0.03)
@@ -130,10 +132,10 @@ def test_draws_are_kept_in_proportion_to_their_weights():
 
 
 def test_what_weighted_draws_are_worth():
-    assert effective(np.full(7, 1 / 7)) == pytest.approx(7)
-    assert effective(np.array([0.0, 1.0, 0.0])) == pytest.approx(1)
+    assert effective_sample_size(np.full(7, 1 / 7)) == pytest.approx(7)
+    assert effective_sample_size(np.array([0.0, 1.0, 0.0])) == pytest.approx(1)
     twice = np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 2.0], [1.0, 5.0]])
-    assert effective(np.full(4, 0.25), twice) == pytest.approx(1 / (0.25 + 2 / 16))
+    assert effective_sample_size(np.full(4, 0.25), twice) == pytest.approx(1 / (0.25 + 2 / 16))
 
 
 def test_the_draws_of_a_row_are_those_of_its_number_whichever_rows_stand_beside():
@@ -170,7 +172,7 @@ def test_a_prior_is_given_once_and_replaces_one_that_is_known():
     with pytest.raises(UserError, match="2 times"):
         under("a=normal:0:1", "a=uniform:0:1")
     with pytest.raises(UserError, match="own prior is not known"):
-        with_priors(Parameters.of(("a",)), [Prior.parse("a=normal:0:1")])
+        with_priors(Parameters.from_names(("a",)), [Prior.parse("a=normal:0:1")])
 
 
 def test_what_the_draws_do_not_cover():
@@ -204,7 +206,7 @@ def test_derived_parameters_stand_beside_the_others():
     np.testing.assert_allclose(after.std[:, 2], (a * np.sqrt(b)).std(axis=1, ddof=1))
     np.testing.assert_array_equal(after.log_prob, before.log_prob)
     assert after.parameters.names == ("a", "b", "c", "d") and after.derived == ("c", "d")
-    assert after.parameters.known.tolist() == [True, True, False, False]
+    assert after.parameters.has_prior.tolist() == [True, True, False, False]
 
 
 def test_joint_metrics_are_of_the_parameters_that_make_the_others():

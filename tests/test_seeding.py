@@ -11,12 +11,12 @@ from cosmoinfer import seeding
 
 def test_a_seed_is_blake2b_of_the_seed_and_the_purpose():
     digest = hashlib.blake2b(b"3:member:7", digest_size=8).digest()
-    assert seeding.number(3, "member", 7) == int.from_bytes(digest, "little") // 2
-    assert seeding.number(0, "draws") == 3154725373477621327  # for ever
+    assert seeding.derive_seed(3, "member", 7) == int.from_bytes(digest, "little") // 2
+    assert seeding.derive_seed(0, "draws") == 3154725373477621327  # for ever
 
 
 def test_a_seed_fits_where_63_bits_fit():
-    seeds = [seeding.number(seed, "purpose") for seed in range(500)]
+    seeds = [seeding.derive_seed(seed, "purpose") for seed in range(500)]
     assert len(set(seeds)) == 500
     assert min(seeds) >= 0
     assert 2**61 < max(seeds) < 2**63

@@ -36,7 +36,7 @@ def outside(subject: Subject) -> list[Finding]:
         return []
     told = []
     for column, name in enumerate(catalog.parameters.names):
-        one = catalog.parameters.take([name])
+        one = catalog.parameters.select([name])
         values = catalog.theta[np.isfinite(catalog.theta[:, column]), column]
         if not one.inside(values[:, None]).all():
             told.append(f"{name} {values.min():.4g}..{values.max():.4g}, box {one.low[0]:g}..{one.high[0]:g}")
@@ -80,8 +80,8 @@ def prior(subject: Subject) -> list[Finding]:
     parameters = recognise_log_uniform(parameters, theta, subject.catalog.declared)
     found = []
     for column, name in enumerate(parameters.names):
-        one, values = parameters.take([name]), theta[:, column]
-        if not one.known[0] or not one.inside(values[:, None]).all():
+        one, values = parameters.select([name]), theta[:, column]
+        if not one.has_prior[0] or not one.inside(values[:, None]).all():
             continue  # what lies outside is told by ``outside``
         u = one.cdf(values[:, None])[:, 0]
         box = f"{one.low[0]:g}..{one.high[0]:g}"
@@ -113,7 +113,7 @@ def _other_prior(one: Parameters, values: np.ndarray) -> str:
     name, low, high = one.names[0], one.low[0], one.high[0]
     for prior, word in (("log-uniform", "log"), ("uniform", "uniform")):
         try:
-            other = Parameters.of(one.names, one.low, one.high, [prior])
+            other = Parameters.from_names(one.names, one.low, one.high, [prior])
         except UserError:  # no box, or one that reaches zero
             continue
         if prior != one.prior[0] and _agreement(other.cdf(values[:, None])[:, 0]) > FITS:
@@ -163,4 +163,4 @@ def _varied(subject: Subject) -> tuple[Parameters, np.ndarray] | None:
     names = [name for name, spread in zip(catalog.parameters.names, np.ptp(theta, axis=0), strict=True) if spread > 0]
     if not names:
         return None
-    return catalog.parameters.take(names), theta[:, catalog.parameters.columns(names)]
+    return catalog.parameters.select(names), theta[:, catalog.parameters.columns(names)]

@@ -66,7 +66,7 @@ def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> No
         column = next(
             c
             for c in range(len(parameters))
-            if not parameters.take([parameters.names[c]]).inside(theta[row, c : c + 1])
+            if not parameters.select([parameters.names[c]]).inside(theta[row, c : c + 1])
         )
         raise UserError(
             f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.told(outside)}); "

@@ -90,7 +90,7 @@ def from_arrays(
     )
     found = layout.Layout(NAME, reading, contents, tuple(contents[name] for name in reading.data), values)
     catalog = layout.assemble(found, streamed=False)
-    return validated(replace(catalog, memory=memory.budget()), reading)
+    return validated(replace(catalog, memory=memory.available_bytes()), reading)
 
 
 def _dataset(name: str) -> str:

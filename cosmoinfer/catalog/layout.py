@@ -183,7 +183,7 @@ def _classes(layout: Layout, target: str, count: int) -> tuple[Parameters | None
         raise UserError(f"{path}: /{name} has a single class; there is nothing to tell apart")
     if labels.max() >= len(classes):
         raise UserError(f"{path}: /{name} has numbers up to {labels.max()}, and {len(classes)} names of classes")
-    return Parameters.of((name.rpartition("/")[2],)), labels[:, None].astype(np.float64), classes
+    return Parameters.from_names((name.rpartition("/")[2],)), labels[:, None].astype(np.float64), classes
 
 
 def _parameters(

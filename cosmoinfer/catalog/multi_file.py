@@ -26,7 +26,7 @@ def assemble(path: Path, reading: Reading, memory: int | None = None) -> Catalog
     """What the files say, shapes checked, values not yet. What does not fit into the memory (bytes) stays in them."""
     found = _found(path)
     layouts = [layout.look(one, reading) for one in found.paths]
-    given = memory or memories.budget()
+    given = memory or memories.available_bytes()
     size = COPIES * sum(one.size for one in layouts)
     streamed = size > given
     parts = [layout.assemble(one, streamed) for one in layouts]

@@ -17,7 +17,7 @@ def narrow(catalog: Catalog, reading: Reading) -> Catalog:
     if reading.infer:
         parameters, theta = catalog.training()
         columns = parameters.columns(reading.infer)
-        catalog = replace(catalog, parameters=parameters.take(reading.infer), theta=theta[:, columns])
+        catalog = replace(catalog, parameters=parameters.select(reading.infer), theta=theta[:, columns])
     for cut in reading.features:
         catalog = replace(catalog, summaries=_cut(catalog, cut))
     return catalog

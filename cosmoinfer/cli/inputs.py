@@ -42,7 +42,7 @@ def read_for(frame: Frame, path: Path, options: ReadingOptions) -> Catalog:
 
 def memory_of(options: ReadingOptions) -> int | None:
     """Bytes that data may take, if it was said."""
-    return None if options.memory is None else memory.parse(options.memory)
+    return None if options.memory is None else memory.parse_size(options.memory)
 
 
 def named_after(path: Path, what: str) -> Path:

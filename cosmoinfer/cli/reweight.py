@@ -90,14 +90,14 @@ def _tell_effective(terminal: Terminal, made: "Posterior") -> str:
     import numpy as np
 
     from cosmoinfer.errors import listed
-    from cosmoinfer.importance_sampling import FEWEST
+    from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 
     assert made.ess is not None
-    few = made.ess < FEWEST
+    few = made.ess < MIN_EFFECTIVE_DRAWS
     worst = int(np.argmin(made.ess))
     if few.any():
         terminal.warn(
-            f"{int(few.sum())} of {len(made)} posteriors are worth less than {FEWEST} draws "
+            f"{int(few.sum())} of {len(made)} posteriors are worth less than {MIN_EFFECTIVE_DRAWS} draws "
             f"(row {listed(made.index[few])}): the new prior is narrow, or lies where few draws are; sample more "
             "(sample --draws), or train with that prior"
         )

@@ -272,18 +272,18 @@ def _check_combine(combine: str, path: Path, model: Any) -> None:
 def _tell_combined(terminal: Terminal, drawn: "Posterior") -> None:
     """What a product is worth, and whether its factors agree."""
     from cosmoinfer.errors import listed
-    from cosmoinfer.importance_sampling import FEWEST
+    from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
     from cosmoinfer.models.flow.product import piled_up
 
     assert drawn.ess is not None and drawn.consistency_p_value is not None
-    few, apart, piled = drawn.ess < FEWEST, drawn.consistency_p_value < APART, piled_up(drawn)
+    few, apart, piled = drawn.ess < MIN_EFFECTIVE_DRAWS, drawn.consistency_p_value < APART, piled_up(drawn)
     terminal.say(
         "each simulation: the product of its rows' posteriors over the prior, right if the rows are independent; the "
         "flow's errors add up over them, so evaluate it on test simulations"
     )
     if few.any():
         terminal.warn(
-            f"{int(few.sum())} of {len(drawn)} products are worth less than {FEWEST} draws (row "
+            f"{int(few.sum())} of {len(drawn)} products are worth less than {MIN_EFFECTIVE_DRAWS} draws (row "
             f"{listed(drawn.index[few])}): no broad agreement of the rows; train-flow --combine set learns from all of "
             "a simulation's rows at once"
         )

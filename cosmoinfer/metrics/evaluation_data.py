@@ -66,7 +66,7 @@ class Evidence:
     def base(self) -> Parameters:
         """Those that none of the others makes: of which the joint density is one. They come first."""
         names = self.parameters.names
-        return self.parameters.take(names[: len(names) - len(self.posterior.derived)])
+        return self.parameters.select(names[: len(names) - len(self.posterior.derived)])
 
     @property
     def truth(self) -> np.ndarray:

@@ -56,7 +56,7 @@ class Metric(ABC):
     def _barred(self, evidence: Evidence) -> list[str]:
         """Why there can be no value, whatever was computed: a column each, empty where there can."""
         parameters = evidence.base if self.scope == JOINT else evidence.parameters
-        names, known = parameters.names, parameters.known
+        names, known = parameters.names, parameters.has_prior
         unknown = [name for name, yes in zip(names, known, strict=True) if self.prior and not yes]
         unlike = evidence.unlike_prior if self.drawn else ""
         if self.scope == PARAMETERS:

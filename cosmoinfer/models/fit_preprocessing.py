@@ -27,7 +27,10 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
         raise UserError("--noise: would not be heard beside --noisy, which says that the data hold their noise already")
     if reading.target and catalog.theta is None:
         raise UserError(f"{catalog.path}: has no /classes/{reading.target}; expected labelled rows, found observations")
-    nothing = Parameters.of(()), np.zeros((len(catalog), 0))  # is what a density of data without parameters asks for
+    nothing = (
+        Parameters.from_names(()),
+        np.zeros((len(catalog), 0)),
+    )  # is what a density of data without parameters asks for
     parameters, theta = nothing if catalog.theta is None else catalog.training()
     rows = split.rows(catalog.simulation, "train")
     parameters = recognise_log_uniform(parameters, theta[rows], catalog.declared)

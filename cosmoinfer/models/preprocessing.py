@@ -8,7 +8,7 @@ import numpy as np
 
 from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.multiscale_power import features
+from cosmoinfer.multiscale_power import summary_features
 from cosmoinfer.ood.detector import Novelty, fit_novelty, gap_counts
 from cosmoinfer.ood.mmd import LEAST_OBSERVATIONS
 from cosmoinfer.parameters import Parameters
@@ -78,7 +78,7 @@ class Frame:
             found, holes = [], []
             for block in blocks:  # which is let go before the next one comes
                 scaled = one.scaled(block)
-                found.append(features(scaled))
+                found.append(summary_features(scaled))
                 holes += [gap_counts(scaled[:, one.shape[0] :])] if one.masked else []
             data.append(np.concatenate(found))
             gaps += [np.concatenate(holes)] if one.masked else []

@@ -17,12 +17,12 @@ from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.stacked import Generators, Linear
 
-MOST_FEATURES = 4096
+MAX_FEATURES = 4096
 PENALTIES = np.logspace(-3, 5, 17)
-SHRINKAGE = 0.05
-PATIENCE = 50  # trees
-ROWS = 2000  # a tree sees at most so many: as good as half of 11,200, in a third of the time
-LEAST_FEATURES = 8
+TREE_LEARNING_RATE = 0.05
+TREE_PATIENCE = 50  # trees
+MAX_TREE_ROWS = 2000  # a tree sees at most so many: as good as half of 11,200, in a third of the time
+MIN_TREE_FEATURES = 8
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Ridge:
         return nn.Sequential(nn.Flatten(), Linear(generators, _features("ridge", shape), outputs))
 
     @torch.no_grad()
-    def solve(
+    def fit(
         self,
         module: nn.Sequential,
         x: np.ndarray,
@@ -67,14 +67,14 @@ class Trees:
         if self.trees < 1 or not 1 <= self.depth <= 12:
             raise UserError(f"--trees, --depth: expected at least 1, and 1 to 12; found {self.trees}, {self.depth}")
 
-    def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> "Forest":
+    def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> "TreeEnsemble":
         """(M*B, *shape) -> (M*B, outputs)."""
         _features("trees", shape)
-        return Forest(len(generators), outputs, self.trees, self.depth)
+        return TreeEnsemble(len(generators), outputs, self.trees, self.depth)
 
-    def solve(
+    def fit(
         self,
-        module: "Forest",
+        module: "TreeEnsemble",
         x: np.ndarray,
         theta: np.ndarray,
         x_validation: np.ndarray,
@@ -85,11 +85,13 @@ class Trees:
         rows, checks = x.reshape(len(x), -1), x_validation.reshape(len(x_validation), -1)
         members, outputs = module.offset.shape
         for member, output in itertools.product(range(members), range(outputs)):
-            number = seeding.number(seed, "trees", member, output) % 2**32
+            number = seeding.derive_seed(seed, "trees", member, output) % 2**32
             y, y_checks = theta[:, output], theta_validation[:, output]
-            module.plant(member, output, y.mean(), *self.grow(rows, y - y.mean(), checks, y_checks - y.mean(), number))
+            module.load_trees(
+                member, output, y.mean(), *self.fit_boosting(rows, y - y.mean(), checks, y_checks - y.mean(), number)
+            )
 
-    def grow(
+    def fit_boosting(
         self, x: np.ndarray, y: np.ndarray, x_validation: np.ndarray, y_validation: np.ndarray, seed: int
     ) -> tuple[Any, int]:
         """scikit-learn's ensemble for x (N, F) and y (N,) of mean zero, and how many of its trees count."""
@@ -98,16 +100,16 @@ class Trees:
         left, errors = y_validation.astype(np.float64), []  # what the trees so far leave unexplained
 
         def tired(number: int, ensemble: Any, _: dict[str, Any]) -> bool:
-            left[:] -= SHRINKAGE * ensemble.estimators_[number, 0].predict(x_validation.astype(np.float32))
+            left[:] -= TREE_LEARNING_RATE * ensemble.estimators_[number, 0].predict(x_validation.astype(np.float32))
             errors.append((left**2).mean())
-            return number - int(np.argmin(errors)) >= PATIENCE
+            return number - int(np.argmin(errors)) >= TREE_PATIENCE
 
         ensemble = GradientBoostingRegressor(
             n_estimators=self.trees,
             max_depth=self.depth,
-            learning_rate=SHRINKAGE,
-            subsample=min(0.5, ROWS / len(x)),
-            max_features=min(x.shape[1], max(LEAST_FEATURES, round(x.shape[1] ** 0.5))),
+            learning_rate=TREE_LEARNING_RATE,
+            subsample=min(0.5, MAX_TREE_ROWS / len(x)),
+            max_features=min(x.shape[1], max(MIN_TREE_FEATURES, round(x.shape[1] ** 0.5))),
             min_samples_leaf=max(1, min(10, len(x) // 20)),
             init="zero",
             random_state=seed,
@@ -116,7 +118,7 @@ class Trees:
         return ensemble, int(np.argmin(errors)) + 1
 
 
-class Forest(nn.Module):
+class TreeEnsemble(nn.Module):
     """Trees as arrays: node n asks whether ``feature`` lies above ``threshold``, and goes on to 2n + 1 or 2n + 2.
 
     All are filled up to the full depth: feature, threshold (M, P, T, 2^depth - 1), value (M, P, T, 2^depth) and offset
@@ -138,7 +140,7 @@ class Forest(nn.Module):
         self.register_buffer("value", torch.zeros(*size, 2**depth))
         self.register_buffer("offset", torch.zeros(members, outputs))
 
-    def plant(self, member: int, output: int, mean: float, ensemble: Any, count: int) -> None:
+    def load_trees(self, member: int, output: int, mean: float, ensemble: Any, count: int) -> None:
         """One sequence in its place: the first ``count`` trees of scikit-learn's ensemble, around the mean."""
         self.offset[member, output] = float(mean)
         for number in range(count):
@@ -207,8 +209,8 @@ def solve_ridge(x: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def _features(name: str, shape: tuple[int, ...]) -> int:
     count = prod(shape)
-    if count > MOST_FEATURES:
-        raise UserError(f"{name} takes at most {MOST_FEATURES} numbers a row; these data have {count}, shape {shape}")
+    if count > MAX_FEATURES:
+        raise UserError(f"{name} takes at most {MAX_FEATURES} numbers a row; these data have {count}, shape {shape}")
     return count
 
 

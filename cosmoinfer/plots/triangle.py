@@ -33,7 +33,7 @@ def corner(material: Material) -> Figure | None:
     varying = np.flatnonzero(np.ptp(posterior.samples[row], axis=0) > 0)[:MOST_IN_CORNER]
     if not len(varying):
         return None
-    parameters = posterior.parameters.take([posterior.parameters.names[column] for column in varying])
+    parameters = posterior.parameters.select([posterior.parameters.names[column] for column in varying])
     draws = parameters.clip(posterior.samples[row][:, varying])  # (S, P)
     marks = np.empty((0, len(varying))) if posterior.truth is None else posterior.truth[row : row + 1, varying]
     views = _corner_views(draws, marks)

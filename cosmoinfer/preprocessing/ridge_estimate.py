@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosmoinfer.multiscale_power import features
+from cosmoinfer.multiscale_power import summary_features
 from cosmoinfer.networks.baselines import solve_ridge
 
 MOST_FEATURES = 1000
@@ -30,4 +30,4 @@ def fit_ridge(data: Data, theta: np.ndarray) -> Ridge:
 
 def _features(data: Sequence[np.ndarray]) -> np.ndarray:
     """Of all summaries together, (n, F)."""
-    return np.concatenate([features(one) for one in data], axis=1)[:, :MOST_FEATURES]
+    return np.concatenate([summary_features(one) for one in data], axis=1)[:, :MOST_FEATURES]

@@ -11,7 +11,7 @@ from cosmoinfer import seeding
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.simulators.simulator import Simulator
 
-SQUARE = Parameters.of(("theta_1", "theta_2"), (-1.0, -1.0), (1.0, 1.0))
+SQUARE = Parameters.from_names(("theta_1", "theta_2"), (-1.0, -1.0), (1.0, 1.0))
 
 
 class InSquare(Simulator):

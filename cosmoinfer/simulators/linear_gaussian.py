@@ -30,7 +30,7 @@ class LinearGaussian(Simulator):
 
     @property
     def parameters(self) -> Parameters:
-        return Parameters.of(_names(self.dimensions), prior=("normal",) * self.dimensions)
+        return Parameters.from_names(_names(self.dimensions), prior=("normal",) * self.dimensions)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class BoxedLinearGaussian(Simulator):
     @property
     def parameters(self) -> Parameters:
         edge = np.ones(self.dimensions)
-        return Parameters.of(_names(self.dimensions), -edge, edge)
+        return Parameters.from_names(_names(self.dimensions), -edge, edge)
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from scipy import special
 
 from cosmoinfer.parameters import Parameters
 
-OMEGA_M_SIGMA_8 = Parameters.of(("Omega_m", "sigma_8"), (0.1, 0.6), (0.5, 1.0), labels=(r"\Omega_m", r"\sigma_8"))
+OMEGA_M_SIGMA_8 = Parameters.from_names(
+    ("Omega_m", "sigma_8"), (0.1, 0.6), (0.5, 1.0), labels=(r"\Omega_m", r"\sigma_8")
+)
 RADIUS = 8.0  # Mpc/h, of the sphere that sigma_8 is about
 WAVENUMBERS = np.geomspace(1e-4, 20, 192)  # h/Mpc, for the integral over that sphere: sigma_8 to better than 1e-6
 

@@ -36,7 +36,7 @@ class Supernovae(Simulator):
 
     @property
     def parameters(self) -> Parameters:
-        return Parameters.of(("Omega_m", "w", "offset"), (0.1, -2.0, -0.2), (0.6, -0.4, 0.2), labels=LABELS)
+        return Parameters.from_names(("Omega_m", "w", "offset"), (0.1, -2.0, -0.2), (0.6, -0.4, 0.2), labels=LABELS)
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Supernovae(Simulator):
     @cached_property
     def _grid(self) -> GridPosterior:
         """Of (Omega_m, w), the offset integrated out; a likelihood of the moduli, (N, K)."""
-        return GridPosterior(self.parameters.take(("Omega_m", "w")), self._log_marginal, self._tabulate)
+        return GridPosterior(self.parameters.select(("Omega_m", "w")), self._log_marginal, self._tabulate)
 
     def _log_marginal(self, cosmology: np.ndarray, data: np.ndarray) -> np.ndarray:
         residual = data - self.modulus(cosmology)

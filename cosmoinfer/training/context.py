@@ -30,4 +30,4 @@ def uniform(members: int) -> np.ndarray:
 
 def generators(seed: int, purpose: str, members: int) -> list[torch.Generator]:
     """One a member, by its number: member 3 of 5 draws what member 3 of 10 draws."""
-    return [torch.Generator().manual_seed(seeding.number(seed, purpose, member)) for member in range(members)]
+    return [torch.Generator().manual_seed(seeding.derive_seed(seed, purpose, member)) for member in range(members)]

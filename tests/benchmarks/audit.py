@@ -104,7 +104,7 @@ def _drawn(rng: np.random.Generator) -> tuple[Catalog, float]:
     x *= 10 ** rng.uniform(-3, 3, features)  # units
     summary = Summary("data", "vector", x.astype(np.float32))
     rows = np.arange(len(x))
-    known = parameters if rng.random() < 0.8 else Parameters.of(parameters.names)
+    known = parameters if rng.random() < 0.8 else Parameters.from_names(parameters.names)
     declared = frozenset(known.names)
     ids = simulation.astype(str)
     return Catalog(Path("sims.h5"), known, theta[simulation], (summary,), ids, rows, declared=declared), best
@@ -116,7 +116,7 @@ def _parameters(size: int, rng: np.random.Generator) -> Parameters:
     high = low * np.exp(rng.uniform(0.5, 3, size))
     low, high = (np.where(prior == "normal", end, edge) for end, edge in ((-np.inf, low), (np.inf, high)))
     names = [f"theta_{column}" for column in range(size)]
-    return Parameters.of(names, low, high, prior.tolist(), rng.normal(size=size), np.exp(rng.normal(size=size)))
+    return Parameters.from_names(names, low, high, prior.tolist(), rng.normal(size=size), np.exp(rng.normal(size=size)))
 
 
 def _r2(sims: Catalog) -> float:

@@ -118,7 +118,7 @@ def _seen(random: np.random.Generator, rows: int, features: int) -> tuple[np.nda
 def moons(recipe: object, rows: int, settings: Training) -> tuple[float, float]:
     """theta uniform in (-1, 1)^2; a crescent of radius 0.1 +- 0.01 in x (Greenberg+ arXiv:1905.07488)."""
     random = np.random.default_rng(0)
-    box = Parameters.of(("a", "b"), (-1.0, -1.0), (1.0, 1.0))
+    box = Parameters.from_names(("a", "b"), (-1.0, -1.0), (1.0, 1.0))
     theta, x = _moons(random, rows)
     support = fit_support("probit", box, theta)
     spread, middle = x.std(0), x.mean(0)

@@ -26,7 +26,7 @@ every_size = pytest.mark.parametrize("features", [1, 2, 6, 20])
 
 def generators(purpose: str, members: int) -> list[torch.Generator]:
     """One a member, the same for this purpose each time."""
-    return [torch.Generator().manual_seed(seeding.number(0, purpose, member)) for member in range(members)]
+    return [torch.Generator().manual_seed(seeding.derive_seed(0, purpose, member)) for member in range(members)]
 
 
 def built(name: str, features: int, context: int = CONTEXT, strength: float = 0.2, members: int = MEMBERS) -> Transform:

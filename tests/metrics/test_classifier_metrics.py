@@ -22,7 +22,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.command_line import printed
 
-SUITE = Parameters.of(("suite",))
+SUITE = Parameters.from_names(("suite",))
 CALIBRATED, OVER_CONFIDENT, CONSERVATIVE = "calibrated within errors", "over-confident", "conservative"
 TOO_SHARP, TOO_FLAT = 2.5, 0.4
 

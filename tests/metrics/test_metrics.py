@@ -43,7 +43,7 @@ def gaussian(
     if alike:
         mean, samples, exact = (np.repeat(each[::rows], rows, axis=0) for each in (mean, samples, exact))
     return Posterior(
-        Parameters.of(names, prior=["normal"] * size),
+        Parameters.from_names(names, prior=["normal"] * size),
         np.arange(count),
         np.repeat(np.arange(simulations), rows).astype(str),
         np.full(count, 2),
@@ -60,7 +60,7 @@ def by_hand(truth, mean, std=None, **others) -> Posterior:
     count = len(truth)
     columns = {"truth": truth, "mean": mean, "std": std}
     arrays = {key: np.array(value, dtype=float)[:, None] for key, value in columns.items() if value is not None}
-    box = Parameters.of(["a"], [0.0], [10.0])
+    box = Parameters.from_names(["a"], [0.0], [10.0])
     given = {"parameters": box, "simulation": np.arange(count).astype(str)} | arrays | others
     return Posterior(index=100 + np.arange(count), split=np.full(count, 2), **given)
 
@@ -99,7 +99,7 @@ def test_metric_by_hand(metric):
 
 
 def test_nrmse_without_a_box_is_in_units_of_the_spread_of_truths():
-    document = evaluate(by_hand(T, MU, parameters=Parameters.of(["a"])))
+    document = evaluate(by_hand(T, MU, parameters=Parameters.from_names(["a"])))
     assert value(document, "nrmse", "a") == pytest.approx(np.sqrt(5.25 / 4) / np.std(T))
 
 
@@ -139,7 +139,7 @@ def test_rank_by_density_of_a_flat_posterior_is_not_decided_by_rounding():
 
 def test_rank_by_distance_is_in_units_of_the_prior():
     """In catalog units the draw is nearer to the reference (0.3 in b); in shares of the box the truth is (0.1 of a)."""
-    box = Parameters.of(NAMES, [0.0, 0.0], [10.0, 1.0])
+    box = Parameters.from_names(NAMES, [0.0, 0.0], [10.0, 1.0])
     samples, truth = np.array([[[5.0, 0.8]]]), np.array([[6.0, 0.5]])
     f = ranks.by_distance(box, samples, truth, np.array([[0.5, 0.5]]), np.random.default_rng(0))
     assert f[0] < 0.5

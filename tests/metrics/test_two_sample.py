@@ -223,7 +223,7 @@ def test_observations_are_matched_by_row_and_simulation():
             "row 0 is of simulation x0; expected",
         ),
         (lambda p: {"truth": p.truth + np.array([0, 1])}, "b of row 0 is"),
-        (lambda p: {"parameters": Parameters.of(("b", "a"))}, "is one of b, a; expected a, b, in this order"),
+        (lambda p: {"parameters": Parameters.from_names(("b", "a"))}, "is one of b, a; expected a, b, in this order"),
     ],
 )
 def test_other_observations_are_refused_and_it_says_what_does_not_match(change, said):

@@ -31,7 +31,7 @@ def blobs(classes: int, rows: int = ROWS, seed: int = 0) -> Catalog:
     random = np.random.default_rng(seed)
     labels = random.choice(classes, rows, p=SHARES[classes])
     x = CENTRES[labels] + random.standard_normal((rows, 3))
-    sims = of(labels[:, None].astype(float), Parameters.of(("suite",)), Summary("data", "vector", x))
+    sims = of(labels[:, None].astype(float), Parameters.from_names(("suite",)), Summary("data", "vector", x))
     return replace(sims, classes=SUITES[:classes], declared=frozenset())
 
 

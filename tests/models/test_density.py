@@ -38,7 +38,7 @@ def log_prob(model: DensityModel, sims: Catalog, rows=None) -> np.ndarray:
 
 
 def unit_box() -> Parameters:
-    return Parameters.of(("a",), [0.0], [1.0])
+    return Parameters.from_names(("a",), [0.0], [1.0])
 
 
 @lru_cache
@@ -148,7 +148,7 @@ def test_a_condition_outside_the_box_is_refused():
     beyond = sims.theta.copy()
     beyond[[3, 8]] = 1.2
     with pytest.raises(UserError, match=r"wide.h5: 2 rows have parameters outside the box"):
-        log_prob(model, of(beyond, Parameters.of(("a",), [0.0], [2.0]), *sims.summaries, name="wide.h5"))
+        log_prob(model, of(beyond, Parameters.from_names(("a",), [0.0], [2.0]), *sims.summaries, name="wide.h5"))
 
 
 def test_a_density_without_a_condition_asks_for_no_parameters(tmp_path):
@@ -158,7 +158,7 @@ def test_a_density_without_a_condition_asks_for_no_parameters(tmp_path):
     made = [train(some, conditional=False, flow="maf", epochs=1) for some in (bare, sims)]
     models.write(tmp_path / "density.h5", made[0], {})
     again = models.read(tmp_path / "density.h5")
-    renamed = of(sims.theta, Parameters.of(("c", "d")), *sims.summaries)
+    renamed = of(sims.theta, Parameters.from_names(("c", "d")), *sims.summaries)
     for model in (*made, again):
         for judged in (bare, sims, renamed):
             model.frame.check(judged)

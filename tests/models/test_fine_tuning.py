@@ -97,7 +97,7 @@ def test_an_ancestor_of_something_else_is_refused():
     sims = linear_gaussian(2, seed=1)
     with pytest.raises(UserError, match=r"trained on data of shape \(4,\)"):
         continue_flow(linear_gaussian(1, seed=1), ancestor)
-    renamed = of(sims.theta, Parameters.of(("c", "d"), box(2).low, box(2).high), *sims.summaries)
+    renamed = of(sims.theta, Parameters.from_names(("c", "d"), box(2).low, box(2).high), *sims.summaries)
     with pytest.raises(UserError, match=r"infers a, b; this catalog has c, d"):
         continue_flow(renamed, ancestor)
     fewer = of(sims.theta[:, :1], box(1), *sims.summaries)

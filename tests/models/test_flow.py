@@ -19,7 +19,7 @@ from cosmoinfer.models.flow.fit import clustered_error, mixture_shares, prefer
 from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
-from cosmoinfer.supports import EDGE, FAR, SUPPORTS, Support
+from cosmoinfer.supports import MIN_PROBIT_U, MIN_SOFT_U, SUPPORTS, Support
 from cosmoinfer.training.context import generators
 from tests.examples import (
     NORMAL,
@@ -61,7 +61,7 @@ def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
     Next to none, for any support.
     """
     u = support.parameters.cdf(theta)
-    nearest = {"probit": EDGE, "soft": FAR, "truncate": 0.0}[support.name]
+    nearest = {"probit": MIN_PROBIT_U, "soft": MIN_SOFT_U, "truncate": 0.0}[support.name]
     return np.minimum(u, 1 - u) < nearest
 
 
@@ -136,7 +136,7 @@ def test_the_log_prob_of_a_file_is_that_of_the_model(flow, support):
             found.log_prob[position], density(model, sims, row, found.samples[position]), atol=0.1, rtol=0
         )
     truths = model.log_prob(sims, np.array([0, 5]), sims.theta[[0, 5]], 10_000, seed=1)
-    np.testing.assert_allclose(found.log_prob_truth, truths, atol=2e-5 if model.support.exact else 0.1)
+    np.testing.assert_allclose(found.log_prob_truth, truths, atol=2e-5 if model.support.maps_into_box else 0.1)
     outside = model.frame.parameters.high + 0.1
     assert model.log_prob(sims, np.array([0]), outside[None], 1000, seed=1).tolist() == [-np.inf]
 
@@ -147,7 +147,7 @@ def test_an_unbounded_catalog_needs_no_box(flow):
     for support in (*SUPPORTS, "auto"):
         model = train_flow(sims, flow=flow, ensemble=1, support=support, epochs=1)
         found = sampled(model, sims, [0], 2000)
-        assert model.support.exact and found.log_norm_error is None
+        assert model.support.maps_into_box and found.log_norm_error is None
         assert model.support.name == ("probit" if support == "auto" else support)
         spread = 8 * sims.theta.std(axis=0)
         axes = [np.linspace(m - s, m + s, 200) for m, s in zip(sims.theta.mean(axis=0), spread, strict=True)]

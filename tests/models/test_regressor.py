@@ -118,7 +118,7 @@ def test_correlated_normals_are_those_of_scipy():
     covariances = np.array([[[1.0, 0.7], [0.7, 2.0]], [[0.5, -0.3], [-0.3, 0.4]]])
     means, weights = np.array([[0.0, 1.0], [2.0, -1.0]]), np.array([0.3, 0.7])
     factors = np.linalg.cholesky(np.linalg.inv(covariances))
-    mixture = CorrelatedNormals(Parameters.of(("a", "b"), [-50, -50], [50, 50]), weights, means, factors)
+    mixture = CorrelatedNormals(Parameters.from_names(("a", "b"), [-50, -50], [50, 50]), weights, means, factors)
     samples, mass = drawn_of(mixture, 20_000)
     terms = [stats.multivariate_normal(*one).logpdf(samples) for one in zip(means, covariances, strict=True)]
     expected = special.logsumexp(terms, axis=0, b=weights[:, None])
@@ -134,7 +134,7 @@ def test_correlated_normals_are_those_of_scipy():
 def test_gaussian_nll_finds_the_exact_correlated_posterior():
     """Of a linear model with normal noise, its parameters in very different units: mean, widths and correlation."""
     sims, units = NORMAL.simulate(2500, 0), np.array([0.01, 30.0])
-    parameters = Parameters.of(("a", "b"), prior=["normal"] * 2, mean=np.zeros(2), std=units)
+    parameters = Parameters.from_names(("a", "b"), prior=["normal"] * 2, mean=np.zeros(2), std=units)
     sims = of(sims.theta * units, parameters, *sims.summaries)
     given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 2, "epochs": 40, "learning_rate": 0.005}
     model = train_regressor(sims, loss="gaussian-nll", **given)
@@ -226,7 +226,7 @@ def test_trees_find_what_a_line_cannot():
     random = np.random.default_rng(0)
     theta = random.uniform(-1, 1, (600, 1))
     x = np.concatenate([np.abs(theta), np.sign(theta)], axis=1) + 0.05 * random.standard_normal((600, 2))
-    sims = of(theta**2, Parameters.of(("a",), [0.0], [1.0]), Summary("data", "vector", x))
+    sims = of(theta**2, Parameters.from_names(("a",), [0.0], [1.0]), Summary("data", "vector", x))
     rows = np.arange(600)
     wrong = {name: (baseline(name, sims).means(sims, rows) - sims.theta).std() for name in BASELINES}
     assert wrong["trees"] < 0.7 * wrong["ridge"]

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import RidgeCV
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.networks.baselines import BASELINES, PENALTIES, Forest, Ridge, Trees, solve_ridge
+from cosmoinfer.networks.baselines import BASELINES, PENALTIES, Ridge, TreeEnsemble, Trees, solve_ridge
 
 MEMBERS, SHAPE = 2, (2, 3)
 RECIPES = {"ridge": Ridge(), "trees": Trees(trees=120, depth=4)}
@@ -30,7 +30,7 @@ def built(name: str, members: int = MEMBERS) -> torch.nn.Module:
 @cache
 def solved(name: str, members: int = MEMBERS, seed: int = 0) -> torch.nn.Module:
     module = built(name, members)
-    RECIPES[name].solve(module, *rows(600), *rows(200, seed=1), seed=seed)
+    RECIPES[name].fit(module, *rows(600), *rows(200, seed=1), seed=seed)
     return module
 
 
@@ -112,12 +112,12 @@ def test_ridge_of_a_feature_that_does_not_vary_is_the_mean():
 @torch.no_grad()
 def test_our_trees_answer_as_those_of_scikit_learn(depth):
     (x, theta), (x_validation, theta_validation) = rows(300), rows(100, seed=1)
-    recipe, forest = Trees(trees=60, depth=depth), Forest(1, 2, 60, depth)
+    recipe, forest = Trees(trees=60, depth=depth), TreeEnsemble(1, 2, 60, depth)
     for output in range(2):
         mean, flat = theta[:, output].mean(), x.reshape(300, 6)
         checks = x_validation.reshape(100, 6), theta_validation[:, output] - mean
-        ensemble, count = recipe.grow(flat, theta[:, output] - mean, *checks, seed=output)
-        forest.plant(0, output, mean, ensemble, count)
+        ensemble, count = recipe.fit_boosting(flat, theta[:, output] - mean, *checks, seed=output)
+        forest.load_trees(0, output, mean, ensemble, count)
         expected = list(ensemble.staged_predict(flat))[count - 1] + mean
         np.testing.assert_allclose(forest(torch.from_numpy(x))[:, output], expected, rtol=1e-5, atol=1e-5)
 
@@ -127,9 +127,9 @@ def test_thresholds_part_neighbours_among_float32_numbers():
     step = np.spacing(np.float32(1000))
     x = np.tile(np.float32(1000) + step * np.arange(3, dtype=np.float32), 30)[:, None]
     y = np.tile([-1.0, 0.0, 1.0], 30)
-    recipe, forest = Trees(trees=100, depth=2), Forest(1, 1, 100, 2)
-    ensemble, count = recipe.grow(x, y, x, y, seed=0)
-    forest.plant(0, 0, 0.0, ensemble, count)
+    recipe, forest = Trees(trees=100, depth=2), TreeEnsemble(1, 1, 100, 2)
+    ensemble, count = recipe.fit_boosting(x, y, x, y, seed=0)
+    forest.load_trees(0, 0, 0.0, ensemble, count)
     np.testing.assert_allclose(
         forest(torch.from_numpy(x))[:, 0], list(ensemble.staged_predict(x))[count - 1], rtol=1e-5
     )
@@ -141,11 +141,11 @@ def test_the_sequence_ends_where_the_validation_rows_say():
     noise = np.random.default_rng(0)
     x, y = noise.normal(size=(300, 4)), noise.normal(size=300)
     x_validation, y_validation = noise.normal(size=(300, 4)), noise.normal(size=300)
-    ensemble, count = Trees(trees=400).grow(x, y, x_validation, y_validation, seed=0)
+    ensemble, count = Trees(trees=400).fit_boosting(x, y, x_validation, y_validation, seed=0)
     errors = [((found - y_validation) ** 2).mean() for found in ensemble.staged_predict(x_validation)]
     assert count == np.argmin(errors) + 1
     assert len(ensemble.estimators_) == count + 50 < 100
-    assert Trees(trees=7).grow(x, x[:, 0], x_validation, x_validation[:, 0], seed=0)[1] == 7
+    assert Trees(trees=7).fit_boosting(x, x[:, 0], x_validation, x_validation[:, 0], seed=0)[1] == 7
 
 
 @pytest.mark.parametrize("settings", [{"trees": 0}, {"depth": 0}, {"depth": 13}])

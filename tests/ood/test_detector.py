@@ -11,7 +11,7 @@ from scipy import stats
 from cosmoinfer import models, posterior
 from cosmoinfer.catalog import Summary
 from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
-from cosmoinfer.multiscale_power import features
+from cosmoinfer.multiscale_power import summary_features
 from cosmoinfer.ood.detector import Novelty, fit_novelty, folded, gap_counts
 from cosmoinfer.ood.mmd import _kernel, _mmd2, fit_discrepancy
 from cosmoinfer.parameters import Parameters
@@ -146,9 +146,11 @@ def test_many_features_are_folded_and_none_is_lost():
 def test_what_has_axes_is_told_by_its_power():
     random = np.random.default_rng(0)
     maps = random.normal(size=(5, 2, 16, 16))
-    assert features(maps).shape[1] < 20
-    np.testing.assert_allclose(features(2 * maps) - features(maps), features(maps * 2) - features(maps))
-    assert np.abs(features(1.5 * maps) - features(maps)).max() > 0.5
+    assert summary_features(maps).shape[1] < 20
+    np.testing.assert_allclose(
+        summary_features(2 * maps) - summary_features(maps), summary_features(maps * 2) - summary_features(maps)
+    )
+    assert np.abs(summary_features(1.5 * maps) - summary_features(maps)).max() > 0.5
 
 
 def gappy(count: int, seed: int, gaps: np.ndarray | None = None) -> Summary:
@@ -278,7 +280,7 @@ def test_every_posterior_says_how_odd_its_observations_are(which, tmp_path):
 def test_a_classifier_says_so_too():
     labels, x = np.repeat([0.0, 1.0], 150), rows(300, 0)
     order = np.random.default_rng(0).permutation(300)
-    known = Parameters.of(("kind",))
+    known = Parameters.from_names(("kind",))
     sims = of(labels[order, None], known, Summary("data", "vector", x + labels[order, None]))
     sims = replace(sims, classes=("a", "b"), declared=frozenset())
     recipe = regressor_recipe({"network": "linear", "ensemble": 2, "epochs": 2}, 300, [(SIZE,)], 2)

@@ -34,7 +34,7 @@ def posterior_of(count: int, rows: int = 60, draws: int = 200, narrower: float =
     low, high = np.array([0.1, 0.6, -1.0, 0.25, 0.0, 0.5])[:count], np.array([0.5, 1.0, 1.0, 4.0, 1e-3, 2.0])[:count]
     labels = [r"\Omega_m", r"\sigma_8", "c", r"A_{\rm SN1}", "$e$", r"\broken{"][:count]
     names = ["Omega_m", "sigma_8", "c", "A_SN1", "e", "a$b"][:count]
-    parameters = Parameters.of(names, low, high, labels=labels)
+    parameters = Parameters.from_names(names, low, high, labels=labels)
     truth = parameters.quantile(stream.random((rows, count)))
     sigma = WIDTHS[:count] * (high - low)
     x = truth + sigma * stream.normal(size=truth.shape)
@@ -57,7 +57,7 @@ def classified(names: tuple[str, ...], rows: int = 200) -> Posterior:
     odds = stats.norm.pdf(x[:, None], np.arange(len(names)), 0.7)
     index, part = np.arange(rows), np.full(rows, 2, dtype=np.uint8)
     probabilities = odds / odds.sum(axis=1, keepdims=True)
-    suite, truth = Parameters.of(("suite",)), number[:, None].astype(float)
+    suite, truth = Parameters.from_names(("suite",)), number[:, None].astype(float)
     return Posterior(suite, index, index.astype(str), part, truth, probabilities=probabilities, classes=names)
 
 
@@ -81,7 +81,7 @@ def without_truth(posterior: Posterior) -> Posterior:
 
 
 def unbounded(posterior: Posterior) -> Posterior:
-    return replace(posterior, parameters=Parameters.of(posterior.parameters.names))
+    return replace(posterior, parameters=Parameters.from_names(posterior.parameters.names))
 
 
 def one_simulation(posterior: Posterior) -> Posterior:

@@ -82,7 +82,7 @@ def test_data_of_another_shape_or_other_names_are_refused():
         frame.check(narrow)
     with pytest.raises(UserError, match=r"has \(4,\) and \(4,\)"):
         frame.check(of(sims.theta, sims.parameters, *[Summary("data", "vector", values)] * 2))
-    swapped = of(sims.theta[:, ::-1], sims.parameters.take(["b", "a"]), sims.summaries[0])
+    swapped = of(sims.theta[:, ::-1], sims.parameters.select(["b", "a"]), sims.summaries[0])
     with pytest.raises(UserError, match=r"infers a, b; this catalog has b, a"):
         frame.check(swapped)
 
@@ -244,7 +244,7 @@ def arc(rows: int = 300) -> Catalog:
     angle = np.random.default_rng(0).uniform(0, 5 * np.pi / 3, (rows, 1))
     turn = np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6)))[0][:, :2]
     x = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) @ turn.T
-    return of(angle, Parameters.of(("angle",), [0.0], [5 * np.pi / 3]), Summary("data", "vector", x))
+    return of(angle, Parameters.from_names(("angle",), [0.0], [5 * np.pi / 3]), Summary("data", "vector", x))
 
 
 def test_an_autoencoder_finds_the_curve_that_no_line_follows():
@@ -317,7 +317,7 @@ def lossy(rows: int, masked: bool) -> tuple[Catalog, np.ndarray]:
     lost = random.random((rows, 4)) < 0.5
     lost[np.arange(rows), random.integers(4, size=rows)] = False
     exact = np.where(lost, 0, x).sum(axis=1) / ((~lost).sum(axis=1) + SCATTER**2)
-    parameters = Parameters.of(("a",), prior=["normal"], mean=[0.0], std=[1.0])
+    parameters = Parameters.from_names(("a",), prior=["normal"], mean=[0.0], std=[1.0])
     return of(
         theta, parameters, Summary("data", "vector", np.where(lost, np.nan if masked else 0, x), masked=masked)
     ), exact

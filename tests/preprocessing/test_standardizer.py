@@ -10,17 +10,17 @@ from cosmoinfer.supports import SUPPORTS, Support, fit_support
 
 RNG = np.random.default_rng(0)
 PRIORS = {
-    "uniform": Parameters.of(["Omega_m"], [0.1], [0.5]),
-    "log-uniform": Parameters.of(["A"], [0.25], [4.0], ["log-uniform"]),
-    "normal": Parameters.of(["n_s"], prior=["normal"], mean=[0.96], std=[0.04]),
-    "normal in a box": Parameters.of(["H_0"], [60.0], [75.0], ["normal"], [67.0], [5.0]),
-    "normal above": Parameters.of(["b"], [0.0], [np.inf], ["normal"], [-1.0], [2.0]),
-    "unbounded": Parameters.of(["a"]),
-    "unknown above": Parameters.of(["A_s"], [0.0], [np.inf]),
-    "unknown below": Parameters.of(["w"], [-np.inf], [-0.3]),
-    "unknown in a box": Parameters.of(["f"], [-1.0], [3.0], ["unknown"]),
+    "uniform": Parameters.from_names(["Omega_m"], [0.1], [0.5]),
+    "log-uniform": Parameters.from_names(["A"], [0.25], [4.0], ["log-uniform"]),
+    "normal": Parameters.from_names(["n_s"], prior=["normal"], mean=[0.96], std=[0.04]),
+    "normal in a box": Parameters.from_names(["H_0"], [60.0], [75.0], ["normal"], [67.0], [5.0]),
+    "normal above": Parameters.from_names(["b"], [0.0], [np.inf], ["normal"], [-1.0], [2.0]),
+    "unbounded": Parameters.from_names(["a"]),
+    "unknown above": Parameters.from_names(["A_s"], [0.0], [np.inf]),
+    "unknown below": Parameters.from_names(["w"], [-np.inf], [-0.3]),
+    "unknown in a box": Parameters.from_names(["f"], [-1.0], [3.0], ["unknown"]),
 }
-TOGETHER = Parameters.of(
+TOGETHER = Parameters.from_names(
     ["a", "b", "c", "d"],
     [0.1, 0.25, -np.inf, 0.0],
     [0.5, 4.0, np.inf, np.inf],
@@ -79,7 +79,7 @@ def test_the_log_determinant_of_many_is_the_sum(name):
     support = fit_support(name, TOGETHER, theta.T)
     z, log_slope = support.forward(theta.T.reshape(5, 10, 4))
     each = [
-        Support(name, TOGETHER.take([one]), support.shift[[column]], support.scale[[column]]).forward(
+        Support(name, TOGETHER.select([one]), support.shift[[column]], support.scale[[column]]).forward(
             theta[column, :, None]
         )
         for column, one in enumerate(TOGETHER.names)
@@ -97,13 +97,13 @@ def test_no_draw_leaves_the_box(name, prior):
     theta = support.inverse(z)
     assert ((theta >= parameters.low) & (theta <= parameters.high)).all()
     assert np.isfinite(theta).all()
-    assert support.exact
+    assert support.maps_into_box
 
 
 def test_truncate_is_exact_only_without_a_box():
-    assert not fit_support("truncate", PRIORS["uniform"], rows("uniform")).exact
-    assert not fit_support("truncate", PRIORS["unknown above"], rows("unknown above")).exact
-    assert fit_support("truncate", PRIORS["normal"], rows("normal")).exact
+    assert not fit_support("truncate", PRIORS["uniform"], rows("uniform")).maps_into_box
+    assert not fit_support("truncate", PRIORS["unknown above"], rows("unknown above")).maps_into_box
+    assert fit_support("truncate", PRIORS["normal"], rows("normal")).maps_into_box
 
 
 @every_support
@@ -152,7 +152,7 @@ def test_truncate_is_linear_and_logarithmic_in_a_log_uniform_parameter():
 
 
 def test_soft_is_linear_in_the_core_continuous_and_once_differentiable():
-    support = Support("soft", Parameters.of(["u"], [0.0], [1.0]), np.zeros(1), np.ones(1))
+    support = Support("soft", Parameters.from_names(["u"], [0.0], [1.0]), np.zeros(1), np.ones(1))
     core = np.linspace(0.1, 0.9, 50)[:, None]
     z, log_slope = support.forward(core)
     np.testing.assert_allclose(z, np.sqrt(12) * (core - 0.5), atol=1e-12)
@@ -175,7 +175,9 @@ def test_a_density_learned_on_the_line_integrates_to_one_in_the_box(name, prior)
     theta = parameters.quantile(np.linspace(0, 1, 400_001)[1:-1, None])
     z, log_slope = support.forward(theta)
     density = np.exp(stats.norm.logpdf(z[:, 0], 0.5, 0.3) + log_slope)  # narrow: little beyond the box for truncate
-    inside = 1.0 if support.exact else np.diff(stats.norm.cdf(support.forward(theta[[0, -1]])[0][:, 0], 0.5, 0.3))[0]
+    inside = (
+        1.0 if support.maps_into_box else np.diff(stats.norm.cdf(support.forward(theta[[0, -1]])[0][:, 0], 0.5, 0.3))[0]
+    )
     assert np.trapezoid(density, theta[:, 0]) == pytest.approx(inside, abs=1e-3)
 
 

@@ -26,7 +26,7 @@ from tests.examples import NORMAL as PROBLEM
 from tests.examples import bench, of, with_maps
 
 SLOPE = np.array([[1.0, 0.3], [-0.4, 0.8], [0.5, 0.5]])  # x = SLOPE theta + noise of unit variance, theta ~ N(0, 1)
-PRIOR = Parameters.of(("a", "b"), prior=["normal", "normal"], mean=[0, 0], std=[1, 1])
+PRIOR = Parameters.from_names(("a", "b"), prior=["normal", "normal"], mean=[0, 0], std=[1, 1])
 
 
 def looks(count: int, seed: int, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +74,7 @@ def test_a_product_of_normal_posteriors_is_the_posterior_of_all(count, noise):
 
 def test_a_product_in_a_box_with_a_log_uniform_parameter():
     """Gaussian looks at a and log b, near the edges of the box: against a grid."""
-    box = Parameters.of(("a", "b"), [0, 0.25], [1, 4], ["uniform", "log-uniform"])
+    box = Parameters.from_names(("a", "b"), [0, 0.25], [1, 4], ["uniform", "log-uniform"])
     centres, width = np.array([[0.05, -0.9], [0.2, -1.2], [-0.1, -1.3]]), np.array([0.3, 0.4])
     steps = np.stack(np.meshgrid(np.linspace(0, 1, 401), np.linspace(*np.log([0.25, 4]), 401), indexing="ij"), axis=-1)
     cell = np.prod(steps[1, 1] - steps[0, 0])
@@ -117,7 +117,7 @@ def test_two_modes_that_all_rows_share_are_both_kept():
         return np.logaddexp(*parts.logpdf(theta[:, 0])) - np.log(2)
 
     draws = stats.norm.rvs(np.repeat([-1.0, 1.0], 500), 0.15, random_state=0)[:, None]
-    prior = Parameters.of(("a",), prior=["normal"], mean=[0], std=[1])
+    prior = Parameters.from_names(("a",), prior=["normal"], mean=[0], std=[1])
     found = multiply([Single(draws, log_prob)] * 3, prior, 2000, np.random.default_rng(0), draws[:1])
     assert found.weighted.ess > 1000
     assert np.mean(found.samples > 0) == pytest.approx(0.5, abs=0.05)
@@ -125,7 +125,7 @@ def test_two_modes_that_all_rows_share_are_both_kept():
 
 def test_what_a_flow_squeezes_onto_an_edge_does_not_grow_with_the_rows():
     """One in a thousand draws from a density that diverges at the edge: alone harmless, its eighth power improper."""
-    box, random = Parameters.of(("a",), [0], [1]), np.random.default_rng(0)
+    box, random = Parameters.from_names(("a",), [0], [1]), np.random.default_rng(0)
     width, centres = 0.1, random.normal(0.5, 0.1, 8)
     squeezed = stats.beta(0.3, 1)
 
@@ -150,7 +150,9 @@ def test_what_a_flow_squeezes_onto_an_edge_does_not_grow_with_the_rows():
 
 
 def test_products_that_pile_up_at_an_end_of_the_prior_are_found():
-    box = Parameters.of(("a", "b", "c"), [0, 1, -9], [1, 9, 9], ["uniform", "log-uniform", "normal"], [0] * 3, [1] * 3)
+    box = Parameters.from_names(
+        ("a", "b", "c"), [0, 1, -9], [1, 9, 9], ["uniform", "log-uniform", "normal"], [0] * 3, [1] * 3
+    )
     samples = np.random.default_rng(0).uniform([0, 1, 0], [1, 9, 1], (4, 1000, 3))
     samples[3, :150, 2] = -4
     samples[1, :150, 1] = 9 - 1e-6
@@ -174,7 +176,7 @@ def test_agreement_is_a_chance():
 
 def test_agreement_of_wide_posteriors_in_a_box():
     """Rows of which each says next to nothing, and the edges much, are no false alarm."""
-    box = Parameters.of(("a", "b"), [0, 0], [1, 1])
+    box = Parameters.from_names(("a", "b"), [0, 0], [1, 1])
     random, told = np.random.default_rng(0), []
     for _ in range(30):
         ends = [
@@ -210,7 +212,9 @@ def test_single_posteriors_that_are_too_narrow_do_not_agree():
 # -------------------------------------------------------------------------------------------------- which rows
 def rows_of(*ids: str, theta: np.ndarray | None = None) -> Catalog:
     count = len(ids)
-    sims = of(theta, Parameters.of(("a",)) if theta is not None else None, Summary("data", "vector", np.eye(count)))
+    sims = of(
+        theta, Parameters.from_names(("a",)) if theta is not None else None, Summary("data", "vector", np.eye(count))
+    )
     return replace(sims, simulation=np.array(ids))
 
 

@@ -111,7 +111,7 @@ def narrower(sims: Catalog) -> Catalog:
 
 
 def other_names(sims: Catalog) -> Catalog:
-    return replace(sims, parameters=Parameters.of(("x", "y")))
+    return replace(sims, parameters=Parameters.from_names(("x", "y")))
 
 
 def fewer_features(sims: Catalog) -> Catalog:
@@ -233,7 +233,7 @@ def test_words_compare_with_home() -> None:
 
 def test_flags_are_counted_beyond_the_95th_percentile() -> None:
     sims = of(np.linspace(0.2, 0.4, 40)[:, None], None, linear_gaussian(1, rows=40).summaries[0])
-    known = Parameters.of(("a",), [0.0], [1.0])
+    known = Parameters.from_names(("a",), [0.0], [1.0])
     index, part, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
     ood = np.where(index < 10, 99.0, 95.0)
     posterior = Posterior(known, index, index.astype(str), part, truth, mean=truth, ood_percentile=ood)

@@ -16,7 +16,7 @@ from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.ood.typicality import Typicality, fit_typicality
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.null_modes import fit_jitter
-from cosmoinfer.supports import TINY, fit_support
+from cosmoinfer.supports import MIN_EDGE_DISTANCE, fit_support
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.context import Bench, generators, uniform
 from cosmoinfer.training.hooks import training_hooks
@@ -33,7 +33,7 @@ def fit_density(catalog: Catalog, frame: Frame, recipe: DensityRecipe, bench: Be
     if recipe.conditional:
         condition = fit_support("truncate", frame.parameters, catalog.training()[1][rows[0]])
     else:
-        frame = replace(frame, parameters=Parameters.of(()))
+        frame = replace(frame, parameters=Parameters.from_names(()))
     scaled = [frame.data(catalog, some)[0] for some in rows]
     jitter = fit_jitter(scaled[0])
     if jitter is not None:
@@ -85,7 +85,7 @@ def _unfloored(frame: Frame) -> Frame:
         raise UserError("--missing mask: a density is of whole rows; --drop-nonfinite leaves those with gaps out")
     if own.standardizer.floored:
         return frame
-    scale = replace(own.standardizer, floor=np.full_like(own.standardizer.floor, TINY))
+    scale = replace(own.standardizer, floor=np.full_like(own.standardizer.floor, MIN_EDGE_DISTANCE))
     return replace(frame, inputs=(replace(own, standardizer=scale),))
 
 

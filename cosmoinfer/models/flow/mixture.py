@@ -87,7 +87,7 @@ class Mixture:
             theta = self.support.inverse(z)
             return Proposed(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
 
-        if not self.support.exact:
+        if not self.support.maps_into_box:
             return draw_inside(propose, self.support.parameters, draws, keep)
         for some in parts(draws):
             found = propose(some.stop - some.start)

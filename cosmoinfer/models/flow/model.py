@@ -85,7 +85,7 @@ class FlowModel:
     def log_prob(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, normalised over the box with ``draws`` draws a row."""
         log_prob = self.unnormalised(catalog, rows, theta)
-        if not self.support.exact:
+        if not self.support.maps_into_box:
             for place, row in enumerate(rows):
                 contexts = self.contexts(catalog, rows[place : place + 1])
                 generator = seeding.generator(seed, "mass", row)
@@ -120,7 +120,7 @@ class FlowModel:
             **room.filled(len(kept)),
             log_prob_truth=None if at_truth is None else at_truth - np.array([mass.log for mass in masses]),
             ridge_estimate=self._references(catalog, kept),
-            log_norm_error=None if self.support.exact else np.array([mass.error for mass in masses]),
+            log_norm_error=None if self.support.maps_into_box else np.array([mass.error for mass in masses]),
             n_observations=np.full(len(kept), float(self.set_size)) if self.set_size else None,
             temperature=None if self.temperature == 1 else self.temperature,
             **self.frame.oddness(catalog, kept, self.spaces, drawing.seed),
@@ -174,7 +174,7 @@ class FlowModel:
         found = [self.mixture.noise(theta[some], self.contexts(catalog, rows[some])) for some in parts]
         squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         masses: list[Callable[[float], float]] = []
-        if not self.support.exact:
+        if not self.support.maps_into_box:
             for row in rows[:: -(-len(rows) // NORMALISING_ROWS)]:
                 generator = seeding.generator(seed, "temperature", int(row))
                 masses.append(self.mixture.log_mass(self.contexts(catalog, np.array([row])), generator))
@@ -192,7 +192,7 @@ class FlowModel:
         yield from ({} if self.recalibration is None else self.recalibration.arrays()).items()
 
     def config(self) -> dict[str, Any]:
-        return {"support": self.support.name, "unconstrained": sorted(self.support.unconstrained)}
+        return {"support": self.support.name, "unconstrained": sorted(self.support.probit_only)}
 
     def embedded(self) -> dict[str, Any]:
         """Other models that this one needs, or came from."""

@@ -14,7 +14,7 @@ from scipy import special, stats
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.importance_sampling import Importance, effective
+from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, by_blocks
@@ -77,14 +77,14 @@ def multiply(
     for _ in range(TRIALS):
         z = target.propose(proposal, TRIAL, generator)
         log_weights, _, _ = target.weigh(z, proposal)
-        found = Importance.of(log_weights)
-        if effective(found.weights) >= GOOD * TRIAL:
+        found = ImportanceWeights.from_log_weights(log_weights)
+        if effective_sample_size(found.weights) >= GOOD * TRIAL:
             break
         proposal = _Student.fitted(z, _tempered(log_weights, 10 * len(parameters) + 20))
     z = target.propose(proposal, max(FEWEST_FINAL, 4 * draws), generator)
     log_weights, log_target, ratio = target.weigh(z, proposal)
-    found, theta = Importance.of(log_weights), target.theta(z)
-    ess = effective(found.weights)
+    found, theta = ImportanceWeights.from_log_weights(log_weights), target.theta(z)
+    ess = effective_sample_size(found.weights)
     chosen = found.resample(draws, generator)
     at_points = target.log_ratio(at).sum(axis=0) + parameters.log_prior(at).sum(axis=-1) if len(at) else np.zeros(0)
     log_prob = log_target - _log_normal(z) + parameters.log_prior(theta).sum(axis=-1) - found.log_mean
@@ -218,8 +218,8 @@ def _tempered(log_weights: np.ndarray, least: float) -> np.ndarray:
     """Weights to the highest power (at most one) under which so many points still count, or nearly all."""
     log_weights = np.maximum(log_weights, log_weights[np.isfinite(log_weights)].min())
     for power in 0.7 ** np.arange(40):
-        weights = Importance.of(power * log_weights).weights
-        if effective(weights) >= min(least, 0.9 * len(weights)):
+        weights = ImportanceWeights.from_log_weights(power * log_weights).weights
+        if effective_sample_size(weights) >= min(least, 0.9 * len(weights)):
             break
     return weights
 
@@ -229,8 +229,8 @@ def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
     """One posterior a simulation, of those of its rows that were chosen; it goes by the first of them."""
     catalog, seed = drawing.catalog, drawing.seed
     parameters = model.frame.parameters
-    if not parameters.known.all():
-        unknown = [name for name, known in zip(parameters.names, parameters.known, strict=True) if not known]
+    if not parameters.has_prior.all():
+        unknown = [name for name, known in zip(parameters.names, parameters.has_prior, strict=True) if not known]
         raise UserError(f"--combine product: divides by the prior, and that of {listed(unknown)} is not known")
     groups = {int(own[0]): own for own in _together(catalog, drawing.rows)}
     drawing = replace(drawing, rows=np.array(list(groups)))

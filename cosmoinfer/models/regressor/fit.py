@@ -84,7 +84,7 @@ def _fit_stack(
         (_, baseline), part = recipe.networks[0], network.parts.parts[0]
         catalog.must_be_held(f"--network {recipe.networks[0][0]}")
         data = [frame.data(catalog, some)[0] for some in rows]
-        baseline.solve(part, data[0], targets[rows[0]], data[1], targets[rows[1]], bench.seed)
+        baseline.fit(part, data[0], targets[rows[0]], data[1], targets[rows[1]], bench.seed)
     network.to(bench.device)
     feeds = [feed(catalog, some, [targets[some]], partial(frame.data, catalog), bench) for some in rows]
     if recipe.solved:

@@ -146,7 +146,7 @@ def _elsewhere(path: Path, name: str, steps: int) -> dict[str, float]:
 def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
     """rate: maps a second by the wall; cpu rate: of the processor; peak: MB of this process."""
     torch.set_num_threads(1)
-    sims = catalog.read(path, memory=memory.parse(MEMORY))
+    sims = catalog.read(path, memory=memory.parse_size(MEMORY))
     if name == "in memory":
         sims = sims.held(np.arange(min(HELD_ROWS, len(sims))))
     parts = split.by_hash(sims.simulation)
