@@ -6,10 +6,10 @@ begin with variables of its environment, ``NAME=value``.
 
 from itertools import product
 
-ONE = "--threads 1"
-QUICK = f"--epochs 3 --ensemble 2 --batch-size 40 --learning-rate 0.005 {ONE}"
+THREAD = "--threads 1"
+QUICK = f"--epochs 3 --ensemble 2 --batch-size 40 --learning-rate 0.005 {THREAD}"
 SMALL = "--layers 2 --hidden 12"
-FEW = f"--draws 40 {ONE}"
+FEW = f"--draws 40 {THREAD}"
 Lines = tuple[str, ...]
 
 
@@ -34,7 +34,7 @@ def regressor(options: str = "", catalog: str = "vectors.h5", quick: str = QUICK
 
 
 def classifier(options: str, catalog: str = "vectors.h5") -> Lines:
-    return (*regressor(f"{SMALL} --target {options}", catalog), f"evaluate posterior.h5 {ONE} -o metrics.h5")
+    return (*regressor(f"{SMALL} --target {options}", catalog), f"evaluate posterior.h5 {THREAD} -o metrics.h5")
 
 
 def density(options: str = "", catalog: str = "vectors.h5", at: str = "--at Omega_m=0.3,sigma_8=0.8") -> Lines:
@@ -42,8 +42,8 @@ def density(options: str = "", catalog: str = "vectors.h5", at: str = "--at Omeg
     at = "" if "--unconditional" in options or catalog == "bare.h5" else at
     return (
         f"train-density {catalog} {QUICK} --layers 2 --hidden 8 {options} -o density.h5",
-        f"generate density.h5 {at} --draws 12 {ONE} -o generated.h5",
-        f"score density.h5 {catalog} {ONE} -o scores.h5",
+        f"generate density.h5 {at} --draws 12 {THREAD} -o generated.h5",
+        f"score density.h5 {catalog} {THREAD} -o scores.h5",
     )
 
 
@@ -53,7 +53,11 @@ def simulated(problem: str, options: str = "", rows: int = 24) -> Lines:
 
 def measured(options: str = "", before: Lines = (), support: str = "probit") -> Lines:
     """A posterior of rows that no training has seen."""
-    return (*flow(tested="fresh.h5", support=support), *before, f"evaluate posterior.h5 {options} {ONE} -o metrics.h5")
+    return (
+        *flow(tested="fresh.h5", support=support),
+        *before,
+        f"evaluate posterior.h5 {options} {THREAD} -o metrics.h5",
+    )
 
 
 FLOWS = ("realnvp", "maf", "iaf", "glow", "nsf", "nsf-ar")
@@ -87,14 +91,18 @@ OF_FLOWS: dict[str, Lines] = {
     },
     **{f"flow {name}, P=11": flow(f"--flow {name}", "many.h5") for name in ("nsf", "iaf")},
     "flow auto, few rows": (
-        f"train-flow vectors.h5 --epochs 3 {ONE} -o flow.h5",
+        f"train-flow vectors.h5 --epochs 3 {THREAD} -o flow.h5",
         f"sample flow.h5 vectors.h5 {FEW} -o posterior.h5",
     ),
     "flow auto, many rows": (
-        f"train-flow larger.h5 --epochs 1 --ensemble 1 --support probit {ONE} -o flow.h5",
+        f"train-flow larger.h5 --epochs 1 --ensemble 1 --support probit {THREAD} -o flow.h5",
         f"sample flow.h5 larger.h5 --rows 0:5 {FEW} -o posterior.h5",
     ),
-    "flow nsf, by its defaults": (f"train-flow vectors.h5 --flow nsf --epochs 2 --support soft {ONE} -o flow.h5",),
+    "flow auto, more rows": (
+        f"train-flow largest.h5 --epochs 1 --ensemble 1 --support probit {THREAD} -o flow.h5",
+        f"sample flow.h5 largest.h5 --rows 0:5 {FEW} -o posterior.h5",
+    ),
+    "flow nsf, by its defaults": (f"train-flow vectors.h5 --flow nsf --epochs 2 --support soft {THREAD} -o flow.h5",),
     "flow nsf, bins, blocks, dropout": flow("--flow nsf --bins 5 --blocks 1 --dropout 0.3 --seed 4"),
     **{
         f"support {support}, {what}": flow("--flow maf", catalog, support=support)
@@ -120,7 +128,7 @@ OF_FLOWS: dict[str, Lines] = {
     "embedding cnn, 3-D": shaped_flow("--flow maf --embedding cnn --no-embedding-batch-norm", "grids.h5"),
     "embedding cmd": flow("--flow maf --embedding cmd --embedding-hidden 1 --embedding-features 4", "maps.h5"),
     "map flow by its defaults": (
-        f"train-flow maps.h5 --epochs 2 {ONE} -o flow.h5",
+        f"train-flow maps.h5 --epochs 2 {THREAD} -o flow.h5",
         f"sample flow.h5 maps.h5 {FEW} -o posterior.h5",
     ),
     "several summaries": shaped_flow("--flow maf", "several.h5"),
@@ -139,7 +147,12 @@ OF_FLOWS: dict[str, Lines] = {
     "product": (
         *flow("--flow maf", "looks.h5"),
         f"sample flow.h5 looks.h5 --combine product --skip-failed {FEW} -o product.h5",
-        f"evaluate product.h5 {ONE} -o metrics.h5",
+        f"evaluate product.h5 {THREAD} -o metrics.h5",
+    ),
+    "product of observations": (
+        *flow("--flow nsf", "looks.h5"),
+        f"sample flow.h5 bare.h5 --rows-per-simulation 2 --rows 0:12 --combine product --skip-failed {FEW} "
+        "-o product.h5",
     ),
     "temperature of a flow": (
         *flow("--flow nsf", support="truncate"),
@@ -165,10 +178,21 @@ OF_FLOWS: dict[str, Lines] = {
     ),
     "flow, --init": (
         f"train-flow a.h5 {QUICK} {SMALL} --flow nsf --support soft -o ancestor.h5",
-        f"train-flow b.h5 --epochs 2 {ONE} --init ancestor.h5 -o flow.h5",
+        f"train-flow b.h5 --epochs 2 {THREAD} --init ancestor.h5 -o flow.h5",
         f"sample flow.h5 b.h5 {FEW} -o posterior.h5",
     ),
     **{f"flow, optimizer {name}": flow(f"--flow maf --optimizer {name}") for name in ("adam", "sgd")},
+    "flow, schedule and descent": flow(
+        "--flow maf --schedule cyclic --weight-decay 0.1 --patience 2 --clip 0.1 --epochs 12 --learning-rate 0.03"
+    ),
+    "flow, plateau and momentum": flow("--flow nsf --schedule plateau --optimizer sgd --momentum 0.5 --epochs 15"),
+    "flow, augment": shaped_flow("--flow maf --augment mirrors", "maps.h5"),
+    "flow, kind": flow("--flow maf --kind vector", "rings.h5"),
+    "flow, rows of a simulation": flow("--flow maf --rows-per-simulation 4"),
+    "flow, --noise, observations": (
+        *flow("--flow maf --noise covariance.npy", "clean.h5"),
+        f"sample flow.h5 bare.h5 {FEW} -o observed.h5",
+    ),
     "flow, another split": flow("--flow maf --split-seed 3 --fractions 0.6 0.2 0.2"),
     "flow, tests by a list": flow("--flow maf --split-file tests.txt"),
     "flow, a split of the catalog": flow("--flow maf", "labelled.h5"),
@@ -184,7 +208,7 @@ OF_FLOWS: dict[str, Lines] = {
 }
 
 OF_REGRESSORS: dict[str, Lines] = {
-    "regressor by its defaults": (f"train-regressor vectors.h5 --epochs 3 {ONE} -o regressor.h5",),
+    "regressor by its defaults": (f"train-regressor vectors.h5 --epochs 3 {THREAD} -o regressor.h5",),
     "network linear": regressor("--network linear"),
     "network mlp": regressor(f"--network mlp {SMALL} --dropout 0.3"),
     "network cnn, 1-D": regressor("--network cnn --hidden 4 --kernel 5", "profiles.h5"),
@@ -234,16 +258,20 @@ OF_REGRESSORS: dict[str, Lines] = {
     "warm-up and clip": regressor(f"{SMALL} --warm-up 1 --clip 0.01"),
     "single rows": regressor(f"{SMALL} --batch-size 1 --epochs 1"),
     "full batch": regressor(f"{SMALL} --batch-size 10000"),
-    "ridge": regressor("--network ridge", quick=ONE),
-    "ridge, P=4": regressor("--network ridge", "mixed.h5", ONE),
-    "ridge of maps": regressor("--network ridge", "maps.h5", ONE),
-    "trees": regressor("--network trees --trees 30 --depth 3", quick=ONE),
+    "ridge": regressor("--network ridge", quick=THREAD),
+    "ridge, P=4": regressor("--network ridge", "mixed.h5", THREAD),
+    "ridge of maps": regressor("--network ridge", "maps.h5", THREAD),
+    "trees": regressor("--network trees --trees 30 --depth 3", quick=THREAD),
     "regressor, compressed by pca": regressor(f"{SMALL} --compress pca:3"),
     "regressor, compressed by an autoencoder": regressor(f"{SMALL} --compress autoencoder:3"),
     "regressor, --noise": regressor(f"{SMALL} --noise covariance.npy", "clean.h5"),
     "regressor, gaps": regressor(f"{SMALL} --missing mask", "gaps.h5"),
     "regressor, transform": regressor(f"{SMALL} --transform log10", "positive.h5"),
     "regressor, scale cut": regressor(f"{SMALL} --features 0:5 --features 1:4"),
+    "regressor, --infer": regressor(f"{SMALL} --infer c,b", "mixed.h5"),
+    "regressor, another seed and split": regressor(f"{SMALL} --seed 3 --split-seed 2"),
+    "regressor of many files": regressor(SMALL, "[ab].h5"),
+    "regressor of profiles, --noise": regressor(f"{SMALL} --noise ring_variances.npy", "rings.h5"),
     "temperature of a regressor": (
         *regressor(SMALL),
         f"sample regressor.h5 vectors.h5 --recalibrate temperature {FEW} -o hot.h5",
@@ -259,7 +287,8 @@ OF_REGRESSORS: dict[str, Lines] = {
         f"SLURM_MEM_PER_NODE=1 sample flow.h5 large.h5 {FEW} -o posterior.h5",
     ),
     "streamed, --memory": (
-        f"train-regressor huge.h5 --memory 100MB --ensemble 1 --epochs 1 --hidden 2 --stride 4 {ONE} -o regressor.h5",
+        f"train-regressor huge.h5 --memory 100MB --ensemble 1 --epochs 1 --hidden 2 --stride 4 {THREAD} "
+        "-o regressor.h5",
     ),
 }
 
@@ -272,9 +301,17 @@ OF_DENSITIES: dict[str, Lines] = {
         for name in ("glow", "realnvp")
     },
     "density of fields": density("--flow glow --levels 1 --kernel 5 --augment none", "fields.h5"),
-    "density by its defaults": (f"train-density vectors.h5 --epochs 3 {ONE} -o density.h5",),
-    "density of maps, by its defaults": (f"train-density maps.h5 --epochs 1 {ONE} -o density.h5",),
+    "density by its defaults": (f"train-density vectors.h5 --epochs 3 {THREAD} -o density.h5",),
+    "density of maps, by its defaults": (f"train-density maps.h5 --epochs 1 {THREAD} -o density.h5",),
     "density nsf, bins, dropout": density("--flow nsf --bins 5 --dropout 0.2 --blocks 1"),
+    "density, activation and descent": density("--activation relu --optimizer adam --schedule constant --seed 2"),
+    "density, scored rows": (
+        *density("--flow nsf"),
+        f"score density.h5 fresh.h5 {THREAD} -o fresh_scores.h5",
+        f"score density.h5 vectors.h5 --rows 0:9 {THREAD} -o rows.h5",
+        f"score density.h5 vectors.h5 --split validation {THREAD} -o validation.h5",
+        f"generate density.h5 --at Omega_m=0.2,sigma_8=0.9 --draws 5 --seed 7 {THREAD} -o again.h5",
+    ),
     "density without parameters": density("", "bare.h5"),
     "density, transform": density("--flow maf --transform log10", "positive.h5"),
     "density, P=4": density("", "mixed.h5", "--at a=0.3,b=1,c=0.1,d=-0.2"),
@@ -288,14 +325,14 @@ OF_POSTERIORS: dict[str, Lines] = {
         *flow("--flow nsf"),
         f"sample flow.h5 vectors.h5 --split validation --seed 5 {FEW} -o validation.h5",
         f"sample flow.h5 vectors.h5 --rows 3,5,20:25 {FEW} -o rows.h5",
-        f"sample flow.h5 vectors.h5 --split all --draws 5 {ONE} -o all.h5",
+        f"sample flow.h5 vectors.h5 --split all --draws 5 {THREAD} -o all.h5",
     ),
     "out of distribution": (
         *flow("--flow maf"),
         f"sample flow.h5 fresh.h5 {FEW} -o alike.h5",
         f"sample flow.h5 shifted.h5 --skip-failed {FEW} -o unlike.h5",
         f"sample flow.h5 bare.h5 {FEW} -o observed.h5",
-        f"evaluate alike.h5 {ONE} -o metrics.h5",
+        f"evaluate alike.h5 {THREAD} -o metrics.h5",
     ),
     "out of distribution, regressor, gaps": (
         *regressor(f"{SMALL} --missing mask", "gaps.h5"),
@@ -304,29 +341,30 @@ OF_POSTERIORS: dict[str, Lines] = {
     ),
     "out of distribution, classifier": (
         *classifier("suite"),
-        f"sample regressor.h5 shifted.h5 {ONE} -o unlike.h5",
+        f"sample regressor.h5 shifted.h5 {THREAD} -o unlike.h5",
     ),
     "out of distribution, logarithm": (
         *flow("--flow maf", "positive.h5"),
         f"sample flow.h5 fresh.h5 --skip-failed {FEW} -o unlike.h5",
     ),
-    "many draws": (*regressor(SMALL), f"sample regressor.h5 vectors.h5 --rows 0:3 --draws 30000 {ONE} -o drawn.h5"),
+    "many draws": (*regressor(SMALL), f"sample regressor.h5 vectors.h5 --rows 0:3 --draws 30000 {THREAD} -o drawn.h5"),
     "evaluate": measured(),
-    "evaluate, P=1": (*flow("--flow maf", "single.h5"), f"evaluate posterior.h5 {ONE} -o metrics.h5"),
-    "evaluate, P=4": (*flow("--flow maf", "mixed.h5"), f"evaluate posterior.h5 {ONE} --seed 2 -o metrics.h5"),
-    "evaluate, unbounded": (*flow("--flow maf", "unbounded.h5"), f"evaluate posterior.h5 {ONE} -o metrics.h5"),
+    "evaluate, P=1": (*flow("--flow maf", "single.h5"), f"evaluate posterior.h5 {THREAD} -o metrics.h5"),
+    "evaluate, P=4": (*flow("--flow maf", "mixed.h5"), f"evaluate posterior.h5 {THREAD} --seed 2 -o metrics.h5"),
+    "evaluate, unbounded": (*flow("--flow maf", "unbounded.h5"), f"evaluate posterior.h5 {THREAD} -o metrics.h5"),
     "evaluate, sets": (
         *flow("--flow maf --combine set --embedding-hidden 8", "looks.h5"),
-        f"evaluate posterior.h5 {ONE} -o metrics.h5",
+        f"evaluate posterior.h5 {THREAD} -o metrics.h5",
     ),
-    "evaluate, clusters": (*flow("--flow nsf", "looks.h5"), f"evaluate posterior.h5 {ONE} -o metrics.h5"),
+    "evaluate, clusters": (*flow("--flow nsf", "looks.h5"), f"evaluate posterior.h5 {THREAD} -o metrics.h5"),
     "evaluate a model": (*flow("--flow maf"), f"evaluate flow.h5 vectors.h5 {FEW} -o metrics.h5"),
-    "evaluate points": (*regressor(f"{SMALL} --loss mse"), f"evaluate posterior.h5 {ONE} -o metrics.h5"),
-    "evaluate widths": (*regressor(SMALL), f"evaluate posterior.h5 {ONE} -o metrics.h5"),
+    "evaluate points": (*regressor(f"{SMALL} --loss mse"), f"evaluate posterior.h5 {THREAD} -o metrics.h5"),
+    "evaluate widths": (*regressor(SMALL), f"evaluate posterior.h5 {THREAD} -o metrics.h5"),
     "evaluate one universe": (
         *flow("--flow maf", tested="fixed.h5"),
-        f"evaluate posterior.h5 {ONE} -o metrics.h5",
+        f"evaluate posterior.h5 {THREAD} -o metrics.h5",
     ),
+    "evaluate, gates": measured("--gate --fail-if 'r2[Omega_m]<0.5'"),
     "evaluate, --local": measured("--local 17 --local 3"),
     "evaluate a part, rows": (
         *flow("--flow maf"),
@@ -348,8 +386,8 @@ OF_POSTERIORS: dict[str, Lines] = {
     "against the truth": (
         "simulate linear-gaussian -n 160 --truth --draws 100 -o sims.h5",
         f"train-flow sims.h5 {QUICK} {SMALL} --flow maf --support probit -o flow.h5",
-        f"sample flow.h5 sims.h5 --draws 100 {ONE} -o posterior.h5",
-        f"evaluate posterior.h5 --against sims.truth.h5 {ONE} -o metrics.h5",
+        f"sample flow.h5 sims.h5 --draws 100 {THREAD} -o posterior.h5",
+        f"evaluate posterior.h5 --against sims.truth.h5 {THREAD} -o metrics.h5",
     ),
     "reweight": (
         *flow("--flow maf --epochs 6"),
@@ -359,8 +397,8 @@ OF_POSTERIORS: dict[str, Lines] = {
         "reweight posterior.h5 --derive S_8=sigma_8*(Omega_m/0.3)**0.5 -o derived.h5",
         "reweight posterior.h5 --prior Omega_m=normal:0.31:0.1 --derive S_8=sigma_8*(Omega_m/0.3)**0.5 --skip-failed "
         "-o both.h5",
-        f"evaluate derived.h5 {ONE} -o metrics.h5",
-        f"evaluate normal.h5 {ONE} -o of_normal.h5",
+        f"evaluate derived.h5 {THREAD} -o metrics.h5",
+        f"evaluate normal.h5 {THREAD} -o of_normal.h5",
     ),
 }
 
@@ -368,11 +406,17 @@ OF_STUDIES: dict[str, Lines] = {
     "cross": (f"cross a.h5 b.h5 c.h5 {QUICK} {SMALL} --flow maf --support probit --draws 40 -o cross.h5",),
     "cross, --init": (
         f"train-flow vectors.h5 {QUICK} {SMALL} --flow maf --support probit -o ancestor.h5",
-        f"cross a.h5 b.h5 --epochs 2 {ONE} --init ancestor.h5 --draws 40 -o cross.h5",
+        f"cross a.h5 b.h5 --epochs 2 {THREAD} --init ancestor.h5 --draws 40 -o cross.h5",
     ),
     "learning-curve": (
         f"learning-curve vectors.h5 {QUICK} {SMALL} --flow maf --sizes 30,60,90 --predict 400 -o curve.h5",
     ),
+    "learning-curve, by its defaults": (f"learning-curve vectors.h5 --epochs 2 {THREAD} -o curve.h5",),
+    "cross, sets": (
+        f"cross looks_a.h5 looks_b.h5 {QUICK} {SMALL} --flow nsf --support soft --combine set --draws 40 "
+        "--embedding-hidden 8 -o cross.h5",
+    ),
+    "run on maps": (f"run maps.h5 --epochs 2 --embedding-hidden 4 {FEW} -o results",),
     "run": (f"run vectors.h5 {QUICK} {SMALL} --flow maf --recalibrate temperature --draws 40 -o results",),
     "split": ("split looks.h5 -o split.h5",),
     "split, fractions and seed": ("split vectors.h5 --fractions 0.5 0.3 0.2 --split-seed 7 -o split.h5",),

@@ -63,14 +63,14 @@ class File:
 
     universe: Universe | None
     data: dict[str, np.ndarray]
-    more: dict[str, np.ndarray] = field(default_factory=dict)
+    beside: dict[str, np.ndarray] = field(default_factory=dict)
     of_data: dict[str, Any] = field(default_factory=dict)
     of_file: dict[str, Any] = field(default_factory=dict)
     declared: bool = True
 
     def write(self, path: Path) -> None:
         with h5py.File(path, "w") as file:
-            for name, values in {**self.data, **self.more}.items():
+            for name, values in {**self.data, **self.beside}.items():
                 file[name] = values
             for name, value in self.of_data.items():
                 file[CATALOG["data"]].attrs[CATALOG[name]] = value
@@ -89,13 +89,13 @@ class File:
             dataset.attrs[CATALOG["mean"]], dataset.attrs[CATALOG["std"]] = np.zeros(len(names)), np.ones(len(names))
 
 
-def _vectors(seed: int = 1, rows: int = ROWS, priors: Priors | None = None, noise: float = 1.0, **more: Any) -> File:
+def _vectors(seed: int = 1, rows: int = ROWS, priors: Priors | None = None, noise: float = 1.0, **form: Any) -> File:
     """With two categorical targets, two suites and three codes, and a coordinate of the data, /k."""
     universe = Universe.of(seed, rows, priors)
     suite, code = np.arange(rows) % 2, np.arange(rows) % 3
     x = universe.vectors(noise=noise) + 2 * suite[:, None] * np.eye(8)[0] + code[:, None] * np.eye(8)[1]
     classes = {f"{CATALOG['classes']}/suite": suite, f"{CATALOG['classes']}/code": code, "k": np.linspace(0.1, 0.8, 8)}
-    return File(universe, {CATALOG["data"]: x}, classes, **more)
+    return File(universe, {CATALOG["data"]: x}, classes, **form)
 
 
 def _shaped(*shape: int, rows: int = ROWS, kind: str | None = None, **of_data: Any) -> File:
@@ -126,11 +126,11 @@ def _flawed() -> File:
     return File(universe, {CATALOG["data"]: x})
 
 
-def _looks(rows: int = 60, each: int = 3) -> File:
-    """So many rows of each simulation."""
-    simulation = np.repeat(np.arange(rows), each)
-    universe = Universe.of(6, rows).take(simulation)
-    return File(universe, {CATALOG["data"]: universe.vectors()}, {CATALOG["simulation"]: simulation})
+def _looks(seed: int = 6, **form: Any) -> File:
+    """Three rows of each simulation."""
+    simulation = np.repeat(np.arange(60), 3)
+    universe = Universe.of(seed, 60).take(simulation)
+    return File(universe, {CATALOG["data"]: universe.vectors()}, {CATALOG["simulation"]: simulation}, **form)
 
 
 def _several() -> File:
@@ -173,8 +173,8 @@ def _foreign() -> File:
     """Somebody else's file: parameters of each simulation, ids, no attributes."""
     universe = Universe.of(13, 60, {name: MIXED[name] for name in "ab"})
     rows = np.repeat(np.arange(60), 2)
-    more = {"LH/params": universe.theta, "LH/id": rows}
-    return File(None, {"LH/x": universe.take(rows).vectors(), "LH/y": universe.take(rows).vectors(4)}, more)
+    beside = {"LH/params": universe.theta, "LH/id": rows}
+    return File(None, {"LH/x": universe.take(rows).vectors(), "LH/y": universe.take(rows).vectors(4)}, beside)
 
 
 def _labelled() -> File:
@@ -193,10 +193,13 @@ CATALOGS: dict[str, Callable[[], File]] = {
     "many.h5": lambda: _vectors(priors={f"p{number}": (-1.0, 1.0, "uniform") for number in range(11)}),
     "fresh.h5": lambda: _vectors(seed=21, rows=80),
     "larger.h5": lambda: _vectors(seed=22, rows=1600),
+    "largest.h5": lambda: _vectors(seed=23, rows=4800),
     "positive.h5": _positive,
     "gaps.h5": _gaps,
     "flawed.h5": _flawed,
     "looks.h5": _looks,
+    "looks_a.h5": lambda: _looks(24, of_file={"suite": "a"}),
+    "looks_b.h5": lambda: _looks(25, of_file={"suite": "b"}),
     "several.h5": _several,
     "a.h5": lambda: _suite("a", 0.0),
     "b.h5": lambda: _suite("b", 0.5),
@@ -231,5 +234,7 @@ def make(name: str) -> None:
         np.save(path, root @ root.T + 0.1 * np.eye(8))
     elif name == "variances.npy":
         np.save(path, np.linspace(0.2, 0.9, 8))
+    elif name == "ring_variances.npy":
+        np.save(path, np.linspace(0.2, 0.9, 16))
     elif name == "tests.txt":
         path.write_text(" ".join(map(str, range(0, ROWS, 6))))

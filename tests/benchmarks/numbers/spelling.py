@@ -29,7 +29,7 @@ _OPTIONS = (
     # what is done with a model or a posterior
     "--split --rows --draws --skip-failed --recalibrate --against --local --at --prior --derive --sizes --predict "
     # the rest
-    "--set --truth -n --audit --manifest"
+    "--set --truth -n --audit --manifest --gate --fail-if"
 )
 SPELLED: dict[str, str] = (
     {word: word for word in f"{_COMMANDS} {_OPTIONS}".split()}
