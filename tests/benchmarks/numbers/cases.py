@@ -348,6 +348,10 @@ OF_POSTERIORS: dict[str, Lines] = {
         f"sample flow.h5 fresh.h5 --skip-failed {FEW} -o unlike.h5",
     ),
     "many draws": (*regressor(SMALL), f"sample regressor.h5 vectors.h5 --rows 0:3 --draws 30000 {THREAD} -o drawn.h5"),
+    "draws on disk": (
+        *regressor(SMALL),
+        f"sample regressor.h5 vectors.h5 --rows 0:2 --draws 2200000 {THREAD} -o drawn.h5",
+    ),
     "evaluate": measured(),
     "evaluate, P=1": (*flow("--flow maf", "single.h5"), f"evaluate posterior.h5 {THREAD} -o metrics.h5"),
     "evaluate, P=4": (*flow("--flow maf", "mixed.h5"), f"evaluate posterior.h5 {THREAD} --seed 2 -o metrics.h5"),

@@ -11,14 +11,15 @@ import numpy as np
 from tests.benchmarks.numbers.record import SCATTERED, Numbers, digest
 
 Record = dict[str, dict[str, Any]]  # key: sha256, count
+MOST = 1 << 20  # values of an array that is kept
 SHOWN = 3  # of numbers that stand in no order
 
 
 def keep(folder: Path, case: str, numbers: Numbers) -> None:
-    """Every array of a case, under its role and a number."""
+    """Every array of a case but the largest, under its role and a number."""
     folder.mkdir(parents=True, exist_ok=True)
     named = {f"{role}#{place}": array for role, arrays in numbers.items() for place, array in enumerate(arrays)}
-    np.savez(_path(folder, case), **named)
+    np.savez(_path(folder, case), **{name: array for name, array in named.items() if array.size <= MOST})
 
 
 def differing(before: Record, after: Record) -> list[str]:
