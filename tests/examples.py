@@ -24,6 +24,7 @@ from cosmoinfer.supports import Support
 from cosmoinfer.training import loop
 from cosmoinfer.training.context import Bench
 from cosmoinfer.training.history import History
+from cosmoinfer.training.loaders import InMemoryLoader
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 ROWS = 300
@@ -216,9 +217,9 @@ def far_away(row: int) -> Catalog:
 
 def train(network, loss, rows, validation, *settings, **others) -> History:
     """``training.train`` on rows in memory."""
-    return loop.train(network, loss, loop.Held(rows), loop.Held(validation), *settings, **others)
+    return loop.train(network, loss, InMemoryLoader(rows), InMemoryLoader(validation), *settings, **others)
 
 
 def judge(network, loss, rows, members: int) -> torch.Tensor:
     """``training.evaluate`` of rows in memory."""
-    return loop.evaluate(network, loss, loop.Held(rows), members)
+    return loop.evaluate(network, loss, InMemoryLoader(rows), members)

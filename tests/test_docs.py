@@ -27,7 +27,7 @@ from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.training.augmentation import NAMES
 from cosmoinfer.training.learning_rate import SCHEDULES
-from cosmoinfer.training.loop import OPTIMIZERS
+from cosmoinfer.training.settings import OPTIMIZERS
 from tests.command_line import done, linear, write
 
 ROOT = Path(__file__).parent.parent

@@ -5,14 +5,14 @@ parameters to noise (context 0: unconditional), and ``passes(features)``, the ne
 evaluate a density and to draw. A new flow is one such class and one name here.
 """
 
-from cosmoinfer.flows.actnorm import initialise
 from cosmoinfer.flows.glow import Glow
 from cosmoinfer.flows.iaf import IAF
+from cosmoinfer.flows.initialisation import initialise
 from cosmoinfer.flows.maf import MAF
 from cosmoinfer.flows.multiscale import MAP_FLOWS
 from cosmoinfer.flows.nsf import NSF, AutoregressiveNSF
 from cosmoinfer.flows.realnvp import RealNVP
-from cosmoinfer.flows.transforms import Transform
+from cosmoinfer.flows.transform import Transform
 
 FLOWS = {"realnvp": RealNVP, "maf": MAF, "iaf": IAF, "glow": Glow, "nsf": NSF, "nsf-ar": AutoregressiveNSF}
 

@@ -1,14 +1,32 @@
 """The networks inside a flow: from the given parameters and the context to the numbers that shape each dimension."""
 
 from collections.abc import Callable, Generator, Iterable
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import nn
 
 from cosmoinfer.errors import UserError
+from cosmoinfer.flows.elementwise import Elementwise
 from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.networks.stacked import Dropout, Generators, Linear
+from cosmoinfer.networks.dense import Dropout, Linear
+from cosmoinfer.networks.members import Generators
+
+
+class ConditionerSettings(Protocol):
+    """What every recipe says of the networks inside its layers."""
+
+    @property
+    def hidden(self) -> int: ...
+
+    @property
+    def blocks(self) -> int: ...
+
+    @property
+    def dropout(self) -> float: ...
+
+    @property
+    def activation(self) -> str: ...
 
 
 class Conditioner(nn.Module):
@@ -52,17 +70,17 @@ class Conditioner(nn.Module):
         self.blocks = nn.ModuleList(Linear(generators, hidden, hidden, inner) for _ in range(blocks))
         self.last = Linear(generators, hidden, features * outputs, last, zero=True)
         self.dropout = Dropout(generators, dropout)
-        self.activation = _narrow(activation)
+        self.activation = single_piece_activation(activation)
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
         """context: (M*B, C), or (M, C): one for all the inputs of a member, multiplied once."""
         if context is not None and len(context) < len(inputs):
-            hidden = self._under_one(inputs, context)
+            hidden = self._first_under_one_context(inputs, context)
         else:
             given = inputs if context is None else torch.cat([inputs, context], dim=1)
             hidden = self.first(given if given.shape[1] else given.new_zeros(len(given), 1))
         for block in self._linear:
-            hidden = block.added_to(hidden, self.dropout(self.activation(hidden)))
+            hidden = block.residual_add(hidden, self.dropout(self.activation(hidden)))
         shapes = self.last(self.dropout(self.activation(hidden)))
         return shapes.reshape(len(shapes), self.features, -1)
 
@@ -70,13 +88,15 @@ class Conditioner(nn.Module):
     def _linear(self) -> list[Linear]:
         return list(cast(Iterable[Linear], self.blocks))
 
-    def _under_one(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        weight, size = self.first.allowed(), inputs.shape[1]
+    def _first_under_one_context(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        weight, size = self.first.masked_weight(), inputs.shape[1]
         start = torch.baddbmm(self.first.bias, context[:, None], weight[:, size:])  # (M, 1, H)
         inputs = inputs.reshape(len(weight), len(inputs) // len(weight), size)
         return torch.baddbmm(start, inputs, weight[:, :size]).reshape(-1, weight.shape[2])
 
-    def one_by_one(self, rows: int, context: torch.Tensor | None) -> Generator[torch.Tensor, torch.Tensor, None]:
+    def autoregressive_steps(
+        self, rows: int, context: torch.Tensor | None
+    ) -> Generator[torch.Tensor, torch.Tensor, None]:
         """Of a masked one: the numbers of dimension 0, and of the next each time that a dimension's value is sent.
 
         A hidden unit of degree d is final once d dimensions are known: each is computed once, in all one pass's work,
@@ -101,21 +121,43 @@ class Conditioner(nn.Module):
             if dimension:
                 units = torch.baddbmm(units, known, first[:, :dimension, begin:end])
             for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-                active[number] = _joined(active[number], self.dropout(self.activation(units)))
+                active[number] = _append_units(active[number], self.dropout(self.activation(units)))
                 units = (units + bias[:, :, begin:end]).baddbmm_(active[number], weight[:, :end, begin:end])
-            active[-1] = _joined(active[-1], self.dropout(self.activation(units)))
+            active[-1] = _append_units(active[-1], self.dropout(self.activation(units)))
             own = slice(dimension * outputs, (dimension + 1) * outputs)
             shapes = torch.baddbmm(self.last.bias[:, :, own], active[-1], last[:, :end, own])
             value = yield shapes.expand(-1, each, -1).reshape(rows, outputs)
             known = torch.cat([known, value.reshape(members, -1, 1)], dim=2)
 
 
-def _joined(before: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
+def made_conditioner(
+    elementwise: Elementwise,
+    features: int,
+    context: int,
+    settings: ConditionerSettings,
+    generators: Generators,
+) -> Conditioner:
+    """The masked network of an autoregressive layer."""
+    return Conditioner(
+        generators,
+        features,
+        features,
+        elementwise.outputs,
+        context,
+        settings.hidden,
+        settings.blocks,
+        settings.dropout,
+        settings.activation,
+        masked=True,
+    )
+
+
+def _append_units(active: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
     """Hidden units (M, 1 or B, H) and more (M, B, h), of as many rows as those: (M, B, H + h)."""
-    return torch.cat([before.expand(-1, units.shape[1], -1), units], dim=2)
+    return torch.cat([active.expand(-1, units.shape[1], -1), units], dim=2)
 
 
-def _narrow(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+def single_piece_activation(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     activation = ACTIVATIONS[name]
     if activation.pieces != 1:
         raise UserError(f"--activation {name}: the networks inside a flow take one that keeps the number of neurons")

@@ -1,8 +1,23 @@
-"""Monotonic maps of one dimension, shaped by a network: affine."""
+"""Monotonic maps of one dimension, shaped by a network: affine, and which map each layer of a flow takes."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows.spline import Spline
+
+
+class Elementwise(Protocol):
+    """A monotonic map of each dimension, shaped by ``outputs`` numbers a dimension."""
+
+    @property
+    def outputs(self) -> int: ...
+
+    def forward(self, x: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+    def inverse(self, z: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -27,3 +42,16 @@ class Affine:
     def _parts(self, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         shift, free = shapes.unbind(-1)
         return shift, self.steepest * torch.tanh(free / self.steepest)
+
+
+def affine_maps(layers: int, features: int, min_layers: int) -> list[Elementwise]:
+    """One a layer; of one parameter an affine one and a spline, since nothing but affine maps would be a Gaussian."""
+    check_layers(layers, min_layers)
+    maps: list[Elementwise] = [Affine() for _ in range(layers)]
+    return [*maps[:1], Spline()] if features == 1 else maps
+
+
+def check_layers(layers: int, min_layers: int) -> None:
+    """With fewer, some parameters would be left as they are: their posterior would be the prior."""
+    if layers < min_layers:
+        raise UserError(f"--layers: this flow wants at least {min_layers} for so many parameters, found {layers}")

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from nflows.transforms.base import CompositeTransform, Transform
-
 from cosmoinfer.flows.actnorm import ActNorm
-from cosmoinfer.flows.transforms import LU, affine_maps, coupling, linear_start
-from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.flows.composite import Composite
+from cosmoinfer.flows.coupling import coupling_layer
+from cosmoinfer.flows.elementwise import affine_maps
+from cosmoinfer.flows.linear_start import linear_start
+from cosmoinfer.flows.mixing import LU
+from cosmoinfer.flows.transform import Transform
+from cosmoinfer.networks.members import Generators
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,12 @@ class Glow:
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
         parts = linear_start(self.linear, features, context, generators)
-        for number, elementwise in enumerate(affine_maps(self.layers, features, least=min(2, features))):
+        for number, elementwise in enumerate(affine_maps(self.layers, features, min_layers=min(2, features))):
             parts.append(ActNorm(generators, features))
             if features > 1:
                 parts.append(LU(generators, features))
-            parts.append(coupling(elementwise, features, number % 2 == 1, context, self, generators))
-        return CompositeTransform(parts)
+            parts.append(coupling_layer(elementwise, features, number % 2 == 1, context, self, generators))
+        return Composite(parts)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
-from nflows.transforms.base import CompositeTransform, Transform
-
-from cosmoinfer.flows.transforms import InverseAutoregressive, Reverse, affine_maps, linear_start, made
-from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.flows.autoregressive import InverseAutoregressive
+from cosmoinfer.flows.composite import Composite
+from cosmoinfer.flows.conditioner import made_conditioner
+from cosmoinfer.flows.elementwise import affine_maps
+from cosmoinfer.flows.linear_start import linear_start
+from cosmoinfer.flows.mixing import Reverse
+from cosmoinfer.flows.transform import Transform
+from cosmoinfer.networks.members import Generators
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,12 @@ class IAF:
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
         parts = linear_start(self.linear, features, context, generators)
-        for number, elementwise in enumerate(affine_maps(self.layers, features, least=1)):
+        for number, elementwise in enumerate(affine_maps(self.layers, features, min_layers=1)):
             if number:
                 parts.append(Reverse())
-            network = made(elementwise, features, context, self, generators)
+            network = made_conditioner(elementwise, features, context, self, generators)
             parts.append(InverseAutoregressive(elementwise, network))
-        return CompositeTransform(parts)
+        return Composite(parts)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-from nflows.transforms.base import CompositeTransform, Transform
-
-from cosmoinfer.flows.elementwise import Affine
+from cosmoinfer.flows.autoregressive import Autoregressive
+from cosmoinfer.flows.composite import Composite
+from cosmoinfer.flows.conditioner import made_conditioner
+from cosmoinfer.flows.coupling import coupling_layer
+from cosmoinfer.flows.elementwise import Affine, check_layers
+from cosmoinfer.flows.linear_start import linear_start
+from cosmoinfer.flows.mixing import LU, Reverse
 from cosmoinfer.flows.spline import Spline
-from cosmoinfer.flows.transforms import LU, Autoregressive, Reverse, coupling, enough_layers, linear_start, made
-from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.flows.transform import Transform
+from cosmoinfer.networks.members import Generators
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,15 @@ class NSF:
     linear: bool = False
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        enough_layers(self.layers, least=min(2, features))
+        check_layers(self.layers, min_layers=min(2, features))
         parts = linear_start(self.linear, features, context, generators)
         if features == 1:
-            parts.append(coupling(Affine(), 1, False, context, self, generators))
+            parts.append(coupling_layer(Affine(), 1, False, context, self, generators))
         for number in range(self.layers):
             if features > 1:
                 parts.append(LU(generators, features))
-            parts.append(coupling(Spline(self.bins), features, number % 2 == 1, context, self, generators))
-        return CompositeTransform(parts)
+            parts.append(coupling_layer(Spline(self.bins), features, number % 2 == 1, context, self, generators))
+        return Composite(parts)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""
@@ -59,13 +63,13 @@ class AutoregressiveNSF:
     linear: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        enough_layers(self.layers, least=1)
+        check_layers(self.layers, min_layers=1)
         parts = linear_start(self.linear, features, context, generators)
-        parts.append(Autoregressive(Affine(), made(Affine(), features, context, self, generators)))
+        parts.append(Autoregressive(Affine(), made_conditioner(Affine(), features, context, self, generators)))
         for _ in range(self.layers):
             spline = Spline(self.bins)
-            parts += [Reverse(), Autoregressive(spline, made(spline, features, context, self, generators))]
-        return CompositeTransform(parts)
+            parts += [Reverse(), Autoregressive(spline, made_conditioner(spline, features, context, self, generators))]
+        return Composite(parts)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""

@@ -5,12 +5,12 @@ from typing import Any
 
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 
 Shapes = Sequence[tuple[int, ...]]  # of one row, one a summary
 
 
-def default_training(rows: int, shapes: Shapes) -> Training:
+def default_training(rows: int, shapes: Shapes) -> TrainingSettings:
     """Vectors: 2,100 steps of 100 rows, 5,000 of 256 from 3,000 rows on. With a CNN fewer, by the number of rows.
 
     Gaussian maps. 700 of 32x32, nats short of exact after 280, 550 and 1,050 steps of 100: 0.22, 0.17, 0.12 (two
@@ -24,7 +24,7 @@ def default_training(rows: int, shapes: Shapes) -> Training:
         if rows >= 3000:
             batch, steps, rate, least = 64, 2000, 3e-3, 4
     epochs = min(300, max(least, round(steps * batch / rows)))
-    return Training(epochs=epochs, batch_size=batch, learning_rate=rate)
+    return TrainingSettings(epochs=epochs, batch_size=batch, learning_rate=rate)
 
 
 def are_vectors(shapes: Shapes) -> bool:

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from cosmoinfer.errors import UserError, listed
+from cosmoinfer.networks.members import expand_members
 from cosmoinfer.training.context import generators
 from cosmoinfer.training.history import History
-from cosmoinfer.training.loop import stacked
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -88,6 +88,6 @@ def outputs(stacks: Sequence[Stack[Network]], data: Sequence[np.ndarray]) -> np.
     """Of every member of every stack, for the same rows: (M, n, O) float64."""
     found = []
     for stack in stacks:
-        raw = stack.network(*(stacked(torch.from_numpy(part).to(stack.device), stack.members) for part in data))
+        raw = stack.network(*(expand_members(torch.from_numpy(part).to(stack.device), stack.members) for part in data))
         found.append(raw.reshape(stack.members, len(data[0]), -1).double().cpu().numpy())
     return np.concatenate(found)

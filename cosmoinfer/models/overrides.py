@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 
 Recipe = TypeVar("Recipe")
 Given = dict[str, Any]  # options by field name; None where the user said nothing
@@ -23,7 +23,7 @@ OF_NETWORKS = (
     "activation",
 )
 OF_RECIPES = (*OF_NETWORKS, "bins", "linear", "levels", "trees", "depth")
-OF_TRAINING = tuple(field.name for field in fields(Training))
+OF_TRAINING = tuple(field.name for field in fields(TrainingSettings))
 _LEAST = {"layers": 0, "blocks": 0, "levels": 0, "hidden": 1, "bins": 1, "kernel": 1, "stride": 1}
 _OPTIONS = (*OF_RECIPES, *OF_TRAINING)
 

@@ -16,7 +16,7 @@ from cosmoinfer.preprocessing.inputs import Input
 from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.preprocessing.ridge_estimate import Ridge
 from cosmoinfer.split import PARTS, Split
-from cosmoinfer.training.loop import ROWS_AT_ONCE
+from cosmoinfer.training.loop import MAX_ROWS_PER_CHUNK
 
 SUNK = 0.5  # share of a row's numbers below all training values, from which on it is told
 CHUNK_NUMBERS = 1 << 23  # of the data, that are scaled at once
@@ -64,7 +64,7 @@ class Frame:
     def at_once(self) -> int:
         """Rows whose data are a bounded amount of numbers."""
         numbers = max(1, sum(int(np.prod(one.shape)) for one in self.inputs))
-        return min(ROWS_AT_ONCE, max(1, CHUNK_NUMBERS // numbers))
+        return min(MAX_ROWS_PER_CHUNK, max(1, CHUNK_NUMBERS // numbers))
 
     def references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box."""

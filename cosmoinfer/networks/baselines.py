@@ -15,7 +15,8 @@ from torch import nn
 
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
-from cosmoinfer.networks.stacked import Generators, Linear
+from cosmoinfer.networks.dense import Linear
+from cosmoinfer.networks.members import Generators
 
 MAX_FEATURES = 4096
 PENALTIES = np.logspace(-3, 5, 17)

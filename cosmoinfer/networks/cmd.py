@@ -9,7 +9,10 @@ from torch import nn
 from torch.nn import functional
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.networks.stacked import BatchNorm, Convolution, Dropout, Generators, Linear, apart, beside
+from cosmoinfer.networks.convolution import Convolution
+from cosmoinfer.networks.dense import Dropout, Linear
+from cosmoinfer.networks.members import Generators, apart, fold_members
+from cosmoinfer.networks.normalisation import BatchNorm
 
 SIZES = {4 * 2**stages: stages for stages in range(1, 7)}  # pixels on a side: stages that leave 4
 
@@ -53,7 +56,7 @@ class _BenchmarkNetwork(nn.Module):
         self.last = Linear(generators, 64 * h, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = beside(x, self.members)
+        x = fold_members(x, self.members)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = functional.leaky_relu(norm(convolution(x)), 0.2)
         features = apart(x.flatten(1), self.members)  # (M*B, 128h): a map of one pixel

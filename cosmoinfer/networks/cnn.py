@@ -11,17 +11,10 @@ from torch.nn import functional
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.networks.stacked import (
-    BatchNorm,
-    Convolution,
-    Dropout,
-    Generators,
-    Linear,
-    Standardize,
-    apart,
-    beside,
-    output_size,
-)
+from cosmoinfer.networks.convolution import Convolution, output_size
+from cosmoinfer.networks.dense import Dropout, Linear
+from cosmoinfer.networks.members import Generators, apart, fold_members
+from cosmoinfer.networks.normalisation import BatchNorm, FrozenNorm
 
 Pool = Callable[[torch.Tensor, int], torch.Tensor]
 POOLINGS: dict[str, Sequence[Pool] | None] = {  # in one, two and three dimensions
@@ -133,7 +126,7 @@ class _ConvolutionalNetwork(nn.Module):
         self.last = Linear(generators, width, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = beside(x, self.members)
+        x = fold_members(x, self.members)
         means = []
         for number, stage in enumerate(zip(self.convolutions, self.norms, self.residuals, strict=True)):
             convolution, norm, residual = stage
@@ -171,9 +164,9 @@ def _convolution(
 
 
 def _normed(convolution: nn.Module, norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    assert isinstance(convolution, Convolution) and isinstance(norm, BatchNorm | Standardize)
-    return norm.after(convolution, x)
+    assert isinstance(convolution, Convolution) and isinstance(norm, BatchNorm | FrozenNorm)
+    return norm.apply_after(convolution, x)
 
 
 def _norm(recipe: CNN, generators: Generators, channels: int) -> nn.Module:
-    return (BatchNorm if recipe.batch_norm else Standardize)(len(generators), channels)
+    return (BatchNorm if recipe.batch_norm else FrozenNorm)(len(generators), channels)

@@ -8,25 +8,27 @@ from typing import Any
 import torch
 from torch import nn
 
+from cosmoinfer.errors import UserError
 from cosmoinfer.networks import NETWORKS
-from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.networks.members import Generators
 
 EMBEDDINGS = ("auto", "none", *NETWORKS)
+MIXED_PRECISION_DEVICES = ("cuda",)  # where bfloat16 is faster
 Named = tuple[str, dict[str, Any]]  # a network and its settings
 
 
 class Embedding(nn.Module):
     """Each summary through a network of its own, the results side by side: (M*B, ``size``).
 
-    ``mixed``: whether its products and convolutions are in bfloat16 while it trains; what comes out is float32.
+    ``mixed_precision``: whether its products and convolutions are in bfloat16 while it trains; its output is float32.
     """
 
     def __init__(self, parts: Sequence[nn.Module], size: int) -> None:
         super().__init__()
-        self.parts, self.size, self.mixed = nn.ModuleList(parts), size, False
+        self.parts, self.size, self.mixed_precision = nn.ModuleList(parts), size, False
 
     def forward(self, *data: torch.Tensor) -> torch.Tensor:
-        if self.mixed and self.training:
+        if self.mixed_precision and self.training:
             with torch.autocast(data[0].device.type, torch.bfloat16):
                 return self._side_by_side(data).float()
         return self._side_by_side(data)
@@ -49,6 +51,19 @@ class SetEmbedding(nn.Module):
         count = data[0].shape[1]
         rows = self.each(*(one.flatten(0, 1) for one in data))  # (M*B*R, F), member by member as before
         return rows.reshape(-1, count, self.size).mean(dim=1)
+
+
+def use_mixed_precision(network: nn.Module, device: torch.device) -> None:
+    """Train the embeddings of a network in bfloat16, where that is faster: a density needs all digits of its own.
+
+    Raises UserError (``mixed_precision``) on devices where it is slower.
+    """
+    if device.type not in MIXED_PRECISION_DEVICES:
+        devices = ", ".join(MIXED_PRECISION_DEVICES)
+        raise UserError(f"--mixed-precision: is for {devices}; bfloat16 is slower on a {device.type}")
+    for layer in network.modules():
+        if isinstance(layer, Embedding):
+            layer.mixed_precision = True
 
 
 def named(networks: Sequence[tuple[str, Any]], periodic: Sequence[bool]) -> list[list[Any]]:

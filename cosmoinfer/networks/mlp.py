@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.networks.stacked import Dropout, Generators, Linear
+from cosmoinfer.networks.dense import Dropout, Linear
+from cosmoinfer.networks.members import Generators
 
 
 @dataclass(frozen=True)

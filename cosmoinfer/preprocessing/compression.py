@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from cosmoinfer import losses
 from cosmoinfer.errors import UserError
+from cosmoinfer.networks.dense import Linear
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.networks.stacked import Linear
-from cosmoinfer.training.context import Bench, generators
-from cosmoinfer.training.loop import Held, Loss, Rows, Training, train
+from cosmoinfer.training.context import Bench, Rows, generators
+from cosmoinfer.training.loaders import InMemoryLoader
+from cosmoinfer.training.loop import train
+from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.settings import TrainingSettings
 
 COMPRESSIONS = ("pca", "autoencoder")
 
@@ -112,9 +115,17 @@ def _autoencoder(rows: np.ndarray, validation: np.ndarray, size: int, bench: Ben
     encoder = _encoder("autoencoder", rows.shape[1], size, bench.seed)
     decoder = MLP(128, 2).build((size,), rows.shape[1], generators(bench.seed, "decoder", 1))
     both = nn.Sequential(encoder, decoder).to(bench.device)
-    settings = Training(epochs=min(400, max(50, 300_000 // len(rows))), patience=50)
+    settings = TrainingSettings(epochs=min(400, max(50, 300_000 // len(rows))), patience=50)
     order, held_out = generators(bench.seed, "autoencoder", 1), bench.tensors(validation)
-    train(both, _RECONSTRUCTION, Held(bench.tensors(rows)), Held(held_out), settings, order, bench.listen)
+    train(
+        both,
+        _RECONSTRUCTION,
+        InMemoryLoader(bench.tensors(rows)),
+        InMemoryLoader(held_out),
+        settings,
+        order,
+        bench.listen,
+    )
     with torch.no_grad():
         missed = float(((both(held_out[0]) - held_out[0]) ** 2).sum())
     encoder.cpu().standardise(torch.from_numpy(rows))

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 
 from cosmoinfer import seeding
-from cosmoinfer.training.loop import Listener, Rows
+
+Rows = tuple[torch.Tensor, ...]  # one tensor per thing a row has, each (N, ...)
+Listener = Callable[[int, int, float, float], None]  # epoch, epochs, training and validation loss
 
 
 @dataclass(frozen=True)

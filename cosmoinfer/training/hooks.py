@@ -1,45 +1,61 @@
 """What steps into a training: noise drawn anew for every epoch, and the symmetries of periodic boxes."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from cosmoinfer.training import augmentation
-from cosmoinfer.training.context import Bench, generators
-from cosmoinfer.training.loop import Hooks, Loss, Rows
+from cosmoinfer.training.context import Bench, Rows, generators
+from cosmoinfer.training.loss import Loss
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What may step into a training, nothing by default.
+
+    warm_loss: what the warm-up epochs minimise.
+    fresh_rows: epoch -> training rows, as many as there were, where noise is drawn anew.
+    augment: changes a training batch (M*B, ...), member m's rows by the m-th of ``streams``.
+    """
+
+    warm_loss: Loss | None = None
+    fresh_rows: Callable[[int], Rows] | None = None
+    augment: Callable[[Rows, Sequence[torch.Generator]], Rows] | None = None
+    streams: Sequence[torch.Generator] = ()
 
 
 def training_hooks(
     bench: Bench,
     members: int,
-    symmetric: Sequence[augmentation.Symmetries],
-    known: Rows,
-    fresh: Callable[[int], tuple[np.ndarray, ...]] | None,
+    symmetries: Sequence[augmentation.Symmetries],
+    leading: Rows,
+    read_with_noise: Callable[[int], tuple[np.ndarray, ...]] | None,
     warm_loss: Loss | None = None,
     sets: bool = False,
 ) -> Hooks:
-    """known: the parts of the training rows that come before the data, and that noise and symmetries leave alone.
+    """leading: what of the training rows comes before the data, which noise and symmetries leave alone.
 
-    fresh: the data of an epoch, where noise is drawn anew. sets: of a row the data are a set, (R, ...), whose rows each
-    have a symmetry of their own.
+    read_with_noise: the data of an epoch, where noise is drawn anew.
+    sets: the data of a row are a set, (R, ...), whose rows each have a symmetry of their own.
     """
 
-    def drawn(epoch: int) -> Rows:
-        assert fresh is not None
-        return (*known, *bench.tensors(*fresh(epoch)))
+    def fresh_rows(epoch: int) -> Rows:
+        assert read_with_noise is not None
+        return (*leading, *bench.tensors(*read_with_noise(epoch)))
 
-    def moved(batch: Rows, streams: Sequence[torch.Generator]) -> Rows:
-        data = batch[len(known) :]
+    def augment(batch: Rows, streams: Sequence[torch.Generator]) -> Rows:
+        data = batch[len(leading) :]
         if not sets:
-            return (*batch[: len(known)], *augmentation.transformed(symmetric, data, streams))
-        apart = augmentation.transformed(symmetric, [one.flatten(0, 1) for one in data], streams)
-        return (*batch[: len(known)], *(new.view_as(one) for new, one in zip(apart, data, strict=True)))
+            return (*batch[: len(leading)], *augmentation.transformed(symmetries, data, streams))
+        moved = augmentation.transformed(symmetries, [rows.flatten(0, 1) for rows in data], streams)
+        return (*batch[: len(leading)], *(new.view_as(old) for new, old in zip(moved, data, strict=True)))
 
-    still = all(one == augmentation.Symmetries() for one in symmetric)
+    unaugmented = all(symmetry == augmentation.Symmetries() for symmetry in symmetries)
     return Hooks(
         warm_loss,
-        None if fresh is None else drawn,
-        None if still else moved,
+        None if read_with_noise is None else fresh_rows,
+        None if unaugmented else augment,
         generators(bench.seed, "augment", members),
     )

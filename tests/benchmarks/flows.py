@@ -24,9 +24,13 @@ import numpy as np
 import torch
 
 from cosmoinfer.flows import FLOWS, Transform, initialise
+from cosmoinfer.networks.members import expand_members
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.supports import fit_support
-from cosmoinfer.training.loop import Loss, Rows, Training, stacked, train
+from cosmoinfer.training.context import Rows
+from cosmoinfer.training.loop import train
+from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.settings import TrainingSettings
 
 NOISES = (0.1, 0.01)  # of the prior's width
 WIDTH = np.sqrt(12)  # of a uniform prior whose standard deviation is 1
@@ -36,10 +40,10 @@ EXACT_DRAWS = 20  # of the exact posterior a test row
 HELD_OUT = 0.1
 SPLINES = ("nsf", "nsf-ar")
 NARROW_RECIPE = {"linear": True, "hidden": 32}
-NARROW_TRAINING = Training(epochs=10, batch_size=250)
+NARROW_TRAINING = TrainingSettings(epochs=10, batch_size=250)
 MOONS_RECIPE = {"layers": 5}
-MOONS_TRAINING = Training(epochs=40, batch_size=128)
-QUICK = Training(epochs=2, batch_size=128)
+MOONS_TRAINING = TrainingSettings(epochs=40, batch_size=128)
+QUICK = TrainingSettings(epochs=2, batch_size=128)
 
 
 def main() -> None:
@@ -90,7 +94,7 @@ def say(name: str, target: str, features: int, rows: int, kl: float, error: floa
 
 
 # ------------------------------------------------------------------------------------------------------ a narrow one
-def narrow(recipe: object, features: int, rows: int, settings: Training) -> list[tuple[float, float]]:
+def narrow(recipe: object, features: int, rows: int, settings: TrainingSettings) -> list[tuple[float, float]]:
     """KL and its error, for each noise."""
     random = np.random.default_rng(features)
     z, x = _seen(random, rows, features)
@@ -115,7 +119,7 @@ def _seen(random: np.random.Generator, rows: int, features: int) -> tuple[np.nda
 
 
 # --------------------------------------------------------------------------------------------------------- two moons
-def moons(recipe: object, rows: int, settings: Training) -> tuple[float, float]:
+def moons(recipe: object, rows: int, settings: TrainingSettings) -> tuple[float, float]:
     """theta uniform in (-1, 1)^2; a crescent of radius 0.1 +- 0.01 in x (Greenberg+ arXiv:1905.07488)."""
     random = np.random.default_rng(0)
     box = Parameters.from_names(("a", "b"), (-1.0, -1.0), (1.0, 1.0))
@@ -176,14 +180,14 @@ def _moons_mass(x: np.ndarray) -> float:
 
 
 # ---------------------------------------------------------------------------------------------------------- learning
-def learned(recipe: object, z: np.ndarray, x: np.ndarray, settings: Training) -> Transform:
+def learned(recipe: object, z: np.ndarray, x: np.ndarray, settings: TrainingSettings) -> Transform:
     """Trained by maximum likelihood on z (N, P) given x (N, M, C): one member for each of M sights of x."""
     members, features = x.shape[1], z.shape[1]
     flow = recipe.build(features, x.shape[2], _generators("build", members))  # type: ignore[attr-defined]
     rows = (torch.from_numpy(z).float(), torch.from_numpy(x).float())
     held = round(len(z) * (1 - HELD_OUT))
     training, validation = tuple(part[:held] for part in rows), tuple(part[held:] for part in rows)
-    first = tuple(stacked(part[:5000], members) for part in training)
+    first = tuple(expand_members(part[:5000], members) for part in training)
     initialise(flow, lambda: flow(first[0], sight(first[1], members)))
     loss = Loss(_negative_log_prob(members), lambda terms: terms.mean((1, 2)))
     train(flow, loss, training, validation, settings, _generators("order", members), lambda *_: None)
@@ -210,7 +214,7 @@ def log_prob(flow: Transform, z: np.ndarray, x: np.ndarray, member: int) -> np.n
     members = len(next(flow.parameters()))
     flat = torch.from_numpy(z.reshape(-1, z.shape[-1])).float()
     context = torch.from_numpy(np.repeat(x, z.shape[1], axis=0)).float()
-    noise, log_det = flow(stacked(flat, members), stacked(context, members))
+    noise, log_det = flow(expand_members(flat, members), expand_members(context, members))
     found = (log_det - 0.5 * (noise**2 + np.log(2 * np.pi)).sum(-1)).reshape(members, *z.shape[:2])
     return found[member].double().numpy()
 

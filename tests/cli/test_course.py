@@ -19,7 +19,7 @@ from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.cnn import PADDINGS, POOLINGS
 from cosmoinfer.preprocessing.compression import COMPRESSIONS
 from cosmoinfer.training.learning_rate import SCHEDULES
-from cosmoinfer.training.loop import OPTIMIZERS
+from cosmoinfer.training.settings import OPTIMIZERS
 from tests.command_line import call, done, linear, refused, write
 
 ROWS = 90

@@ -12,11 +12,14 @@ from nflows.transforms import AffineCouplingTransform, MaskedAffineAutoregressiv
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, Transform, initialise
-from cosmoinfer.flows.actnorm import ActNorm, Regression
+from cosmoinfer.flows.actnorm import ActNorm
+from cosmoinfer.flows.autoregressive import Autoregressive, InverseAutoregressive
 from cosmoinfer.flows.conditioner import Conditioner
+from cosmoinfer.flows.coupling import Coupling, halves
 from cosmoinfer.flows.elementwise import Affine
+from cosmoinfer.flows.linear_start import LinearStart
+from cosmoinfer.flows.mixing import LU
 from cosmoinfer.flows.spline import Spline
-from cosmoinfer.flows.transforms import LU, Autoregressive, Coupling, InverseAutoregressive, halves
 from cosmoinfer.networks.activations import ACTIVATIONS
 
 CONTEXT, MEMBERS = 3, 2
@@ -163,7 +166,7 @@ def test_few_layers_are_conditioned_all_over_or_an_error(name, features):
 def test_network_passes_are_as_many_as_the_recipe_says(name, features, monkeypatch):
     """Counted at each layer's network: a whole pass is one, and so is each step of one dimension after another."""
     flow, (x, condition), passes = built(name, features), given(4, features), Counter()
-    whole, stepwise = Conditioner.forward, Conditioner.one_by_one
+    whole, stepwise = Conditioner.forward, Conditioner.autoregressive_steps
 
     def forward(network, *inputs):
         passes[network] += 1
@@ -490,7 +493,7 @@ def test_actnorm_started_is_learned_and_stored():
 def test_a_regression_starts_at_the_linear_gaussian_posterior(rows):
     """x = A c + b + s noise: the expected excess over the exact density is (C + 2) / 2N nat a dimension."""
     slope, s = normal(CONTEXT, 4, seed=8), torch.tensor([1.0, 0.1, 0.01, 0.001], dtype=torch.float64)
-    layer = Regression(generators("regression", MEMBERS), 4, CONTEXT).double()
+    layer = LinearStart(generators("regression", MEMBERS), 4, CONTEXT).double()
     context, noise = normal(MEMBERS * rows, CONTEXT, seed=3), normal(MEMBERS * rows, 4)
     initialise(layer, lambda: layer(context @ slope + 7 + s * noise, context))
     context, noise = normal(MEMBERS * 5000, CONTEXT, seed=6), normal(MEMBERS * 5000, 4, seed=7)
@@ -502,7 +505,7 @@ def test_a_regression_starts_at_the_linear_gaussian_posterior(rows):
 @torch.no_grad()
 def test_a_regression_on_noise_stays_with_the_prior():
     """60 numbers that say nothing, 100 rows: least squares would leave 40 % of the variance; new rows, 2.5 times it."""
-    layer = Regression(generators("regression", 1), 2, 60).double()
+    layer = LinearStart(generators("regression", 1), 2, 60).double()
     initialise(layer, lambda: layer(normal(100, 2), normal(100, 60, seed=3)))
     z, _ = layer(normal(1000, 2, seed=6), normal(1000, 60, seed=7))
     assert 0.8 < z.std() < 1.25
@@ -510,7 +513,7 @@ def test_a_regression_on_noise_stays_with_the_prior():
 
 @torch.no_grad()
 def test_a_regression_on_constants_is_a_standardisation():
-    layer, x = Regression(generators("regression", 1), 2, CONTEXT).double(), 5 + 2 * normal(300, 2)
+    layer, x = LinearStart(generators("regression", 1), 2, CONTEXT).double(), 5 + 2 * normal(300, 2)
     initialise(layer, lambda: layer(x, torch.ones(300, CONTEXT, dtype=torch.float64)))
     z, _ = layer(x, torch.ones(300, CONTEXT, dtype=torch.float64))
     torch.testing.assert_close(z.std(0), torch.ones(2, dtype=torch.float64))

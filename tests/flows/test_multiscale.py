@@ -9,9 +9,12 @@ from nflows.transforms import SqueezeTransform, Transform
 from scipy import stats
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.flows.actnorm import initialise
-from cosmoinfer.flows.multiscale import MAP_FLOWS, CouplingNetwork, MapCoupling, Spectrum, Squeeze, by_member, hats
-from cosmoinfer.networks.stacked import beside
+from cosmoinfer.flows.initialisation import initialise
+from cosmoinfer.flows.map_coupling import CouplingNetwork, MapCoupling, by_member
+from cosmoinfer.flows.multiscale import MAP_FLOWS
+from cosmoinfer.flows.spectrum import Spectrum, hats
+from cosmoinfer.flows.squeeze import Squeeze
+from cosmoinfer.networks.members import fold_members
 
 every_flow = pytest.mark.parametrize("name", MAP_FLOWS)
 every_ensemble = pytest.mark.parametrize("members", [1, 2])
@@ -316,7 +319,7 @@ def test_one_coupling_leaves_half_as_it_is():
 def test_one_member_is_not_copied():
     """Only views stand between a map and its convolution."""
     maps = normal(5, 3, 4, 4)
-    assert beside(maps, 1).data_ptr() == maps.data_ptr() == by_member(maps, 1).data_ptr()
+    assert fold_members(maps, 1).data_ptr() == maps.data_ptr() == by_member(maps, 1).data_ptr()
     stack = normal(6, 3, 4, 4)
-    torch.testing.assert_close(by_member(beside(stack, 2), 2), stack)
-    torch.testing.assert_close(beside(stack, 2)[1], torch.cat([stack[1], stack[4]]))
+    torch.testing.assert_close(by_member(fold_members(stack, 2), 2), stack)
+    torch.testing.assert_close(fold_members(stack, 2)[1], torch.cat([stack[1], stack[4]]))

@@ -25,7 +25,9 @@ from cosmoinfer.losses import (
 from cosmoinfer.networks.mlp import LinearNetwork
 from cosmoinfer.training import loop
 from cosmoinfer.training.context import generators
-from cosmoinfer.training.loop import Hooks, Loss, Training
+from cosmoinfer.training.hooks import Hooks
+from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.settings import TrainingSettings
 from tests.examples import judge, train
 
 THETA = torch.tensor([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]], dtype=torch.float64)
@@ -225,7 +227,7 @@ def of_rows(terms: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], head: s
 def test_a_training_with_the_moment_loss_keeps_the_exact_mean():
     theta, noise = skewed()
     network = LinearNetwork().build((1,), 2, generators(0, "build", 1))
-    settings = Training(epochs=60, batch_size=100, learning_rate=3e-3, weight_decay=0, patience=60)
+    settings = TrainingSettings(epochs=60, batch_size=100, learning_rate=3e-3, weight_decay=0, patience=60)
     loss = LOSSES["moment"]
     score = Loss(of_rows(loss.score, "widths"), losses.mean)
     rows, order = (theta, noise), generators(0, "order", 1)
@@ -246,7 +248,7 @@ def test_a_training_with_gaussian_nll_learns_means_and_covariance_that_move_with
     network = LinearNetwork().build((2,), loss.outputs(2), generators(0, "build", 1))
     terms = Loss(of_rows(loss.terms, loss.head), loss.reduce)
     warm = Hooks(warm_loss=Loss(of_rows(squared_error, loss.head), losses.mean))
-    settings = Training(epochs=30, batch_size=200, learning_rate=0.02, weight_decay=0, warm_up=3)
+    settings = TrainingSettings(epochs=30, batch_size=200, learning_rate=0.02, weight_decay=0, warm_up=3)
     rows = (theta, x)
     history = train(network, terms, rows, rows, settings, generators(0, "order", 1), lambda *_: None, hooks=warm)
     exact = torch.distributions.MultivariateNormal(theta - noise, covariance).log_prob(theta).mean()
@@ -266,7 +268,7 @@ def test_validation_means_are_over_the_whole_set(name, monkeypatch):
     rows = tuple(torch.randn(50, size, generator=random) * torch.linspace(0.1, 5, 50)[:, None] for size in (2, 3))
     terms = Loss(of_rows(loss.terms, loss.head), loss.reduce)
     whole = judge(network, terms, rows, 2)
-    monkeypatch.setattr(loop, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(loop, "MAX_ROWS_PER_CHUNK", 7)
     torch.testing.assert_close(judge(network, terms, rows, 2), whole)
     with torch.no_grad():
         found = said(network, loss.head, rows[1].repeat(2, 1)).reshape(2, 50, -1)
@@ -359,7 +361,7 @@ def test_a_linear_classifier_learns_the_boundary(name):
     network = LinearNetwork().build((2,), loss.outputs(2), generators(0, "build", 1))
     rows = (labels.float(), x)  # labels may come as floats
     terms = Loss(lambda net, batch: loss.terms(net(batch[1]), batch[0]), losses.mean)
-    settings = Training(epochs=20, batch_size=200, learning_rate=0.05)
+    settings = TrainingSettings(epochs=20, batch_size=200, learning_rate=0.05)
     train(network, terms, rows, rows, settings, generators(0, "order", 1), lambda *_: None)
     with torch.no_grad():
         logits = loss.logits(network(x)).numpy()

@@ -11,8 +11,8 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.flow import fit as flow_fit
 from cosmoinfer.models.regressor import fit as regressor_fit
-from cosmoinfer.training import loop
-from cosmoinfer.training.loop import stacked
+from cosmoinfer.networks import embedding
+from cosmoinfer.networks.members import expand_members
 from tests.examples import check_same_row, framed, of, sampled, train_flow, train_regressor, with_maps
 
 
@@ -83,7 +83,7 @@ def test_symmetries_move_the_maps_of_training_batches_and_nothing_else(handed):
     held_out = frame.data(sims, frame.split.rows(sims.simulation, "validation"))
     for part, expected in zip(validation[known:], held_out, strict=True):
         np.testing.assert_array_equal(part, expected)
-    batch = tuple(stacked(part, 2) for part in rows)
+    batch = tuple(expand_members(part, 2) for part in rows)
     moved = hooks.augment(batch, hooks.streams)
     for part, other in zip(batch[:-1], moved[:-1], strict=True):
         assert (part == other).all()
@@ -98,7 +98,9 @@ def test_a_member_is_moved_as_it_would_be_alone(handed):
     sims, turned = with_maps(periodic=True), []
     for members in (1, 2):
         rows, _, hooks, _ = handed(sims, ensemble=members)
-        turned.append(hooks.augment(tuple(stacked(part, members) for part in rows), hooks.streams)[-1][: len(rows[0])])
+        turned.append(
+            hooks.augment(tuple(expand_members(part, members) for part in rows), hooks.streams)[-1][: len(rows[0])]
+        )
     np.testing.assert_array_equal(*turned)
 
 
@@ -159,7 +161,7 @@ def test_compiled_steps_give_the_same_numbers_to_rounding(monkeypatch):
 def test_mixed_precision_is_for_cuda_and_takes_half_the_digits_of_embeddings_alone(monkeypatch):
     with pytest.raises(UserError, match="--mixed-precision: is for cuda"):
         curves(mixed_precision=True)
-    monkeypatch.setattr(loop, "MIXED", ("cuda", "cpu"))
+    monkeypatch.setattr(embedding, "MIXED_PRECISION_DEVICES", ("cuda", "cpu"))
     for one, other in zip(curves(mixed_precision=True), curves(), strict=True):
         difference = np.abs(one - other).max()
         assert 1e-6 < difference < 0.1

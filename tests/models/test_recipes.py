@@ -12,8 +12,7 @@ from cosmoinfer.models.overrides import override
 from cosmoinfer.models.regressor import regressor_recipe
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.training import loop
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 
 
 def test_an_unknown_setting_lists_those_that_there_are():
@@ -22,7 +21,7 @@ def test_an_unknown_setting_lists_those_that_there_are():
     with pytest.raises(UserError, match=r"--network linear has no --hidden"):
         regressor_recipe({"network": "linear", "hidden": 4}, 100, [(3,)])
     with pytest.raises(UserError, match=r"training has no --batch-sise; it has --epochs, --batch-size"):
-        override(Training(), {"batch_sise": 3}, "training")
+        override(TrainingSettings(), {"batch_sise": 3}, "training")
     with pytest.raises(UserError, match=r"no embedding to set"):
         flow_recipe({"flow": "maf", "embedding_layers": 3}, 100, [(3,)])
 
@@ -54,7 +53,7 @@ def test_what_was_given_is_taken_and_the_rest_is_left():
     assert stack.embedding == (("cnn", CNN(hidden=9)),)
 
 
-@pytest.mark.parametrize(("options", "settings"), [(TrainingOptions, loop.Training), (ReadingOptions, Reading)])
+@pytest.mark.parametrize(("options", "settings"), [(TrainingOptions, TrainingSettings), (ReadingOptions, Reading)])
 def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options, settings):
     said, there = ({field.name for field in dataclasses.fields(one)} for one in (options, settings))
     assert said - {"memory"} == there  # which is of the machine, not of the file

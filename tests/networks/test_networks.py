@@ -14,9 +14,12 @@ from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.cmd import CMD
 from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.networks.convolution import Convolution, circular_pad
+from cosmoinfer.networks.dense import Dropout, Linear
 from cosmoinfer.networks.embedding import build_embedding, named
+from cosmoinfer.networks.members import apart, fold_members
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
-from cosmoinfer.networks.stacked import BatchNorm, Convolution, Dropout, Linear, Standardize, apart, beside, wrapped
+from cosmoinfer.networks.normalisation import BatchNorm, FrozenNorm
 
 MEMBERS = 3
 every_dimension = pytest.mark.parametrize("dimensions", [1, 2, 3])
@@ -89,7 +92,7 @@ def test_a_linear_layer_adds_to_what_is_known_and_leaves_it_as_it_was(masked):
     mask = (normal(5, 4, seed=1) > 0).float() if masked else None
     layer, known, x = Linear(three(), 5, 4, mask), normal(MEMBERS * 7, 4, seed=2), normal(MEMBERS * 7, 5)
     inputs = known.clone().requires_grad_(), x.requires_grad_()
-    found, expected = layer.added_to(*inputs), inputs[0] + layer(inputs[1])
+    found, expected = layer.residual_add(*inputs), inputs[0] + layer(inputs[1])
     torch.testing.assert_close(found, expected)
     assert inputs[0].equal(known)
     wanted = (*inputs, layer.weight, layer.bias)
@@ -105,7 +108,7 @@ def test_a_linear_layer_adds_to_what_is_known_and_leaves_it_as_it_was(masked):
 def test_stacked_convolutions_are_separate_ones(dimensions, periodic, stride):
     layer = Convolution(three(), 2, 4, dimensions, kernel=3, stride=stride, periodic=periodic)
     x = normal(MEMBERS, 5, 2, *[6] * dimensions)
-    found = layer(beside(x.flatten(0, 1), MEMBERS)).unflatten(1, (MEMBERS, 4))
+    found = layer(fold_members(x.flatten(0, 1), MEMBERS)).unflatten(1, (MEMBERS, 4))
     kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dimensions - 1]
     for member in range(MEMBERS):
         alone = kind(2, 4, 3, stride, 1, padding_mode="circular" if periodic else "zeros")
@@ -177,14 +180,14 @@ def test_a_convolution_leaves_as_many_cells_as_the_formula_says(dimensions):
 @every_dimension
 def test_a_periodic_box_goes_on_with_its_other_end(dimensions):
     x = normal(2, 3, *[5] * dimensions)
-    assert (wrapped(x, 2) == nn.functional.pad(x, [2] * 2 * dimensions, mode="circular")).all()
+    assert (circular_pad(x, 2) == nn.functional.pad(x, [2] * 2 * dimensions, mode="circular")).all()
 
 
 def test_members_lie_beside_each_other_and_come_apart_again():
     x = normal(MEMBERS * 5, 4)
-    assert beside(x, MEMBERS).shape == (5, MEMBERS * 4)
-    assert (apart(beside(x, MEMBERS), MEMBERS) == x).all()
-    assert (beside(x, MEMBERS)[1, 4:8] == x[5 + 1]).all()  # the second member's second row
+    assert fold_members(x, MEMBERS).shape == (5, MEMBERS * 4)
+    assert (apart(fold_members(x, MEMBERS), MEMBERS) == x).all()
+    assert (fold_members(x, MEMBERS)[1, 4:8] == x[5 + 1]).all()  # the second member's second row
 
 
 @torch.no_grad()
@@ -199,13 +202,13 @@ def test_one_number_a_channel_has_no_variance_to_norm_by():
 @torch.no_grad()
 def test_the_first_batch_sets_the_moments_for_good():
     """Each member's own; a channel that never varies is not blown up; batches do not feel how they are composed."""
-    norm, x = Standardize(2, 3), 3 * normal(50, 6, 8, 8) + 1
+    norm, x = FrozenNorm(2, 3), 3 * normal(50, 6, 8, 8) + 1
     convolution = Convolution(three()[:2], 3, 3, 2, kernel=1)
     convolution.weight.copy_(torch.eye(3)[None, :, :, None, None].expand_as(convolution.weight))
     convolution.bias.zero_()
 
     def layer(x: torch.Tensor) -> torch.Tensor:
-        return norm.after(convolution, x)
+        return norm.apply_after(convolution, x)
 
     x[:, 4] = 7.0
     first = layer(x)
@@ -229,7 +232,7 @@ def test_stacked_batch_norms_are_separate_ones():
         norm.running_var.copy_(layer.running_var[member])
     for training in (True, True, False):
         layer.train(training)
-        found = layer(beside(x.flatten(0, 1), MEMBERS)).unflatten(1, (MEMBERS, 4))
+        found = layer(fold_members(x.flatten(0, 1), MEMBERS)).unflatten(1, (MEMBERS, 4))
         for member, norm in enumerate(alone):
             torch.testing.assert_close(found[:, member], norm.train(training)(x[member]), rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(layer.running_mean[member], norm.running_mean)

@@ -15,7 +15,7 @@ from cosmoinfer.models.preprocessing import as_read_by
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing import compression
 from cosmoinfer.preprocessing.noise import Noise, read_noise
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 from tests.examples import (
     NORMAL,
     ROWS,
@@ -264,7 +264,7 @@ def test_an_autoencoder_finds_the_curve_that_no_line_follows():
 @pytest.mark.parametrize("text", ["pca:2", "autoencoder:2"])
 def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeypatch):
     """After its file has been read, with the same seed, and whichever rows are asked for."""
-    monkeypatch.setattr(compression, "Training", lambda **_: Training(epochs=2))
+    monkeypatch.setattr(compression, "Training", lambda **_: TrainingSettings(epochs=2))
     sims = linear_gaussian(2)
     made = [train_regressor(sims, frame=compressed(framed(sims), sims, text, bench()), ensemble=1) for _ in range(2)]
     paths = [tmp_path / "one.h5", tmp_path / "two.h5"]

@@ -10,11 +10,14 @@ from torch import nn
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, initialise
 from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.networks.members import expand_members
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
 from cosmoinfer.training import learning_rate
 from cosmoinfer.training.context import generators
 from cosmoinfer.training.history import History
-from cosmoinfer.training.loop import OPTIMIZERS, Hooks, Loss, Training, stacked
+from cosmoinfer.training.hooks import Hooks
+from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.settings import OPTIMIZERS, TrainingSettings
 from tests.examples import judge, train
 
 SQUARED = Loss(lambda network, batch: (network(batch[1]) - batch[0]) ** 2, lambda terms: terms.mean((1, 2)))
@@ -57,14 +60,14 @@ def problem(name: str, given: list[torch.Generator]):
     if name in FLOWS:
         flow = FLOWS[name](layers=2, hidden=8, dropout=0.2).build(OUTPUTS, SHAPE[0], given)
         network, training = Density(flow).double(), rows(90, 1)
-        initialise(network, lambda: network(*(stacked(part, len(given)) for part in training)))
+        initialise(network, lambda: network(*(expand_members(part, len(given)) for part in training)))
         return network, LIKELIHOOD, training, rows(40, 2)
     shape = (1, 8, 8) if name == "cnn" else SHAPE
     recipe = CNN(hidden=2, dropout=0.2) if name == "cnn" else MLP(16, 2, dropout=0.2)
     return recipe.build(shape, OUTPUTS, given).double(), SQUARED, rows(90, 1, shape), rows(40, 2, shape)
 
 
-def trained(name: str, members: slice, settings: Training):
+def trained(name: str, members: slice, settings: TrainingSettings):
     """Of five possible members those in the slice, trained side by side."""
     network, loss, training, validation = problem(name, generators(0, "initialise", 5)[members])
     history = train(network, loss, training, validation, settings, generators(0, "order", 5)[members], silent)
@@ -74,7 +77,7 @@ def trained(name: str, members: slice, settings: Training):
 # ---------------------------------------------------------------------------------------------------------- members
 @pytest.mark.parametrize("name", [*FLOWS, "mlp", "cnn"])
 def test_members_side_by_side_end_as_if_each_had_trained_alone(name):
-    settings = Training(epochs=6, batch_size=20, learning_rate=5e-3, patience=6, clip=1.0)
+    settings = TrainingSettings(epochs=6, batch_size=20, learning_rate=5e-3, patience=6, clip=1.0)
     together, history, _ = trained(name, slice(1, 4), settings)
     weights = together.state_dict()
     for number in range(3):
@@ -96,7 +99,7 @@ def shaken(batch: tuple[torch.Tensor, ...], streams: list[torch.Generator]) -> t
 def test_members_side_by_side_have_plateaus_and_noise_of_their_own(monkeypatch):
     """High rates overfit at once, so that plateaus come early and at different epochs."""
     monkeypatch.setattr(learning_rate, "PLATEAU_EPOCHS", 2)
-    settings = Training(epochs=12, batch_size=20, learning_rate=0.05, schedule="plateau")
+    settings = TrainingSettings(epochs=12, batch_size=20, learning_rate=0.05, schedule="plateau")
     kept: list[torch.Tensor] = []
 
     def run(members: slice) -> tuple[nn.Module, History]:
@@ -126,7 +129,7 @@ def test_members_side_by_side_have_plateaus_and_noise_of_their_own(monkeypatch):
 
 def test_a_member_stops_by_itself_and_keeps_what_it_had():
     """With a high rate they overfit at once; the one that stops first does not move while the others go on."""
-    settings = Training(epochs=40, batch_size=10, learning_rate=0.05, patience=2, schedule="constant")
+    settings = TrainingSettings(epochs=40, batch_size=10, learning_rate=0.05, patience=2, schedule="constant")
     _, history, _ = trained("mlp", slice(0, 4), settings)
     alone = [trained("mlp", slice(n, n + 1), settings)[1] for n in range(4)]
     assert history.best.tolist() == [int(one.best[0]) for one in alone]
@@ -151,7 +154,7 @@ def test_a_member_that_has_stopped_does_not_come_back():
     def keep(*_: float) -> None:
         kept.append(weight.detach().clone())
 
-    settings = Training(epochs=20, batch_size=10, learning_rate=0.01, patience=2)
+    settings = TrainingSettings(epochs=20, batch_size=10, learning_rate=0.01, patience=2)
     loss = Loss(terms, SQUARED.reduce)
     history = train(network, loss, rows(30, 1), rows(10, 2), settings, generators(0, "order", 2), keep)
     assert history.best.tolist() == [1, 4]
@@ -162,7 +165,7 @@ def test_a_member_that_has_stopped_does_not_come_back():
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "nsf"])
 def test_the_best_weights_are_kept(name):
-    settings = Training(epochs=12, batch_size=10, learning_rate=0.1, patience=12, schedule="constant")
+    settings = TrainingSettings(epochs=12, batch_size=10, learning_rate=0.1, patience=12, schedule="constant")
     network, history, validation = trained(name, slice(0, 3), settings)
     np.testing.assert_allclose(validation, history.best_validation, rtol=1e-5)
     np.testing.assert_array_equal(history.best_validation, history.validation.min(axis=0))
@@ -178,7 +181,7 @@ def test_a_loss_that_is_not_finite_ends_the_training():
     order = generators(0, "order", 2)
     for parts in (((bad, x), (theta, x)), ((theta, x), (bad, x))):
         with pytest.raises(UserError, match=r"not finite in epoch 1.*--learning-rate \(now 0.001\)"):
-            train(network, SQUARED, *parts, Training(epochs=3), order, silent)
+            train(network, SQUARED, *parts, TrainingSettings(epochs=3), order, silent)
 
 
 # ---------------------------------------------------------------------------------------------------------- descent
@@ -196,7 +199,7 @@ def least_squares() -> tuple[tuple[torch.Tensor, ...], float]:
 def test_a_convex_loss_falls_to_its_minimum(optimizer, name, batch, epochs, rate):
     """From one row to the whole set; with one row and a constant rate the noise of the steps stays."""
     data, least = least_squares()
-    settings = Training(epochs, batch, rate, optimizer, name, weight_decay=0)
+    settings = TrainingSettings(epochs, batch, rate, optimizer, name, weight_decay=0)
     network = linear(1)
     before = float(judge(network, SQUARED, data, 1)) - least
     history = train(network, SQUARED, data, data, settings, generators(0, "order", 1), silent)
@@ -209,7 +212,7 @@ def test_a_convex_loss_falls_to_its_minimum(optimizer, name, batch, epochs, rate
 def test_one_step_is_that_of_torch(optimizer):
     """One batch, no clipping: the weights are where torch's own optimiser puts them."""
     theta, x = rows(30, 1)
-    settings = Training(
+    settings = TrainingSettings(
         epochs=1,
         batch_size=30,
         learning_rate=0.01,
@@ -236,7 +239,7 @@ def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
     monkeypatch.setattr(learning_rate, "WARMUP", 1)
     (theta, x), (judge, seen) = rows(30, 1), rows(20, 2)
     options = {"weight_decay": 0.01} | ({"momentum": 0.9} if optimizer == "sgd" else {})
-    settings = Training(40, 30, 0.2, optimizer, "plateau", weight_decay=0.01, clip=1e9)
+    settings = TrainingSettings(40, 30, 0.2, optimizer, "plateau", weight_decay=0.01, clip=1e9)
     ours, plain, kept = linear(1), linear(1), []
     history = train(
         ours,
@@ -275,7 +278,7 @@ def test_each_member_is_clipped_by_its_own_norm():
     def step(clip: float) -> torch.Tensor:
         network = linear(2)
         before = [value.detach().clone() for value in network.parameters()]
-        settings = Training(1, 30, 1.0, "sgd", "constant", weight_decay=0, momentum=0, clip=clip)
+        settings = TrainingSettings(1, 30, 1.0, "sgd", "constant", weight_decay=0, momentum=0, clip=clip)
         train(network, steep, (theta, x), (theta, x), settings, generators(0, "order", 2), silent)
         moves = [(after - value).flatten(1) for after, value in zip(network.parameters(), before, strict=True)]
         return torch.cat(moves, dim=1).detach()  # (M, weights)
@@ -296,14 +299,22 @@ def test_every_row_is_seen_once_an_epoch_in_an_order_that_changes():
 
     theta = torch.arange(20.0)[:, None]
     network = LinearNetwork().build((1,), 1, generators(0, "build", 2))
-    train(network, Loss(watch, SQUARED.reduce), (theta,), (theta,), Training(3, 5), generators(0, "order", 2), silent)
+    train(
+        network,
+        Loss(watch, SQUARED.reduce),
+        (theta,),
+        (theta,),
+        TrainingSettings(3, 5),
+        generators(0, "order", 2),
+        silent,
+    )
     epochs = torch.stack(seen).reshape(3, 4, 2, 5).transpose(1, 2).reshape(3, 2, 20)
     assert (epochs.sort(dim=-1).values == theta[:, 0]).all()
     assert (epochs[0] != epochs[1]).any() and (epochs[0, 0] != epochs[0, 1]).any()
 
 
 def test_a_batch_is_at_most_all_rows():
-    _, history, _ = trained("mlp", slice(0, 1), Training(epochs=2, batch_size=10_000))
+    _, history, _ = trained("mlp", slice(0, 1), TrainingSettings(epochs=2, batch_size=10_000))
     assert history.train.shape == (2, 1)
 
 
@@ -311,7 +322,13 @@ def test_the_listener_hears_of_every_epoch():
     heard = []
     network, loss, training, validation = problem("mlp", generators(0, "initialise", 2))
     history = train(
-        network, loss, training, validation, Training(epochs=3), generators(0, "o", 2), lambda *news: heard.append(news)
+        network,
+        loss,
+        training,
+        validation,
+        TrainingSettings(epochs=3),
+        generators(0, "o", 2),
+        lambda *news: heard.append(news),
     )
     assert [news[:2] for news in heard] == [(1, 3), (2, 3), (3, 3)]
     np.testing.assert_allclose([news[2] for news in heard], history.train.mean(axis=1), rtol=1e-6)
@@ -320,7 +337,7 @@ def test_the_listener_hears_of_every_epoch():
 
 def test_the_same_rows_go_to_every_member():
     part = torch.arange(6.0).reshape(3, 2)
-    assert (stacked(part, 2) == torch.cat([part, part])).all()
+    assert (expand_members(part, 2) == torch.cat([part, part])).all()
 
 
 # ------------------------------------------------------------------------------------------------------------ hooks
@@ -336,7 +353,7 @@ def test_a_warm_up_minimises_its_own_loss_in_its_own_epochs_and_the_judge_stays(
         return Loss(terms, SQUARED.reduce)
 
     score, hooks = named("score") if judge == "score" else None, Hooks(warm_loss=named("warm"))
-    settings, order = Training(epochs=5, batch_size=30, warm_up=2), generators(0, "order", 1)
+    settings, order = TrainingSettings(epochs=5, batch_size=30, warm_up=2), generators(0, "order", 1)
     train(linear(1), named("loss"), rows(30, 1), rows(9, 2), settings, order, silent, score, hooks)
     judged = [(judge, False)]
     assert calls == [*([("warm", True), *judged] * 2), *([("loss", True), *judged] * 3)]
@@ -352,7 +369,7 @@ def test_patience_counts_from_the_end_of_the_warm_up(warm_up, epochs):
         return found if network.training else 0 * found + next(clock)
 
     loss = Loss(terms, SQUARED.reduce)
-    settings = Training(epochs=20, batch_size=30, patience=3, warm_up=warm_up)
+    settings = TrainingSettings(epochs=20, batch_size=30, patience=3, warm_up=warm_up)
     order = generators(0, "order", 1)
     history = train(linear(1), loss, rows(30, 1), rows(9, 2), settings, order, silent, hooks=Hooks(warm_loss=loss))
     assert len(history.train) == epochs
@@ -363,7 +380,7 @@ def test_a_plateau_counts_from_the_end_of_the_warm_up(monkeypatch):
     monkeypatch.setattr(learning_rate, "PLATEAU_EPOCHS", 2)
     monkeypatch.setattr(learning_rate, "WARMUP", 1)
     flat = Loss(lambda network, batch: 0 * SQUARED.terms(network, batch), SQUARED.reduce)
-    settings = Training(10, 30, 1.0, "sgd", "plateau", warm_up=4)
+    settings = TrainingSettings(10, 30, 1.0, "sgd", "plateau", warm_up=4)
     order = generators(0, "order", 1)
     history = train(linear(1), flat, rows(30, 1), rows(9, 2), settings, order, silent, hooks=Hooks(warm_loss=flat))
     np.testing.assert_allclose(history.learning_rate, [1] * 6 + [0.3] * 2 + [0.09] * 2)
@@ -371,7 +388,7 @@ def test_a_plateau_counts_from_the_end_of_the_warm_up(monkeypatch):
 
 def test_a_warm_up_without_a_gentler_loss_is_refused():
     with pytest.raises(UserError, match="--warm-up 3: this loss has no gentler one"):
-        train(linear(1), SQUARED, rows(9, 1), rows(9, 2), Training(warm_up=3), generators(0, "o", 1), silent)
+        train(linear(1), SQUARED, rows(9, 1), rows(9, 2), TrainingSettings(warm_up=3), generators(0, "o", 1), silent)
 
 
 def test_fresh_rows_are_those_of_the_epoch():
@@ -384,9 +401,9 @@ def test_fresh_rows_are_those_of_the_epoch():
         return network(batch[0])
 
     base = torch.arange(12.0)[:, None] / 100
-    hooks = Hooks(fresh=lambda epoch: (base + epoch,))
+    hooks = Hooks(fresh_rows=lambda epoch: (base + epoch,))
     loss = Loss(watch, SQUARED.reduce)
-    train(network, loss, (base - 9,), (base - 5,), Training(3, 12), generators(0, "o", 1), silent, hooks=hooks)
+    train(network, loss, (base - 9,), (base - 5,), TrainingSettings(3, 12), generators(0, "o", 1), silent, hooks=hooks)
     assert seen[True] == [(base[:, 0] + epoch).tolist() for epoch in range(3)]
     assert seen[False] == [(base[:, 0] - 5).tolist()] * 3
 
@@ -405,7 +422,7 @@ def test_what_augments_acts_on_training_batches_alone():
         network, kept = linear(2), []
         weight = next(network.parameters())
         torch.nn.init.zeros_(weight)
-        settings = Training(epochs=5, batch_size=30, learning_rate=0.01, optimizer="sgd")
+        settings = TrainingSettings(epochs=5, batch_size=30, learning_rate=0.01, optimizer="sgd")
         score, hooks = Loss(watch, SQUARED.reduce), Hooks(augment=augment, streams=generators(0, "turn", 2))
 
         def keep(*_: float) -> None:
@@ -417,7 +434,7 @@ def test_what_augments_acts_on_training_batches_alone():
     plain = path(None)
     assert plain[-1].abs().max() > 0.05
     torch.testing.assert_close(path(lambda batch, streams: (batch[0], -batch[1])), -plain)
-    assert all(torch.equal(one, stacked(validation[1], 2)) for one in judged)
+    assert all(torch.equal(one, expand_members(validation[1], 2)) for one in judged)
 
 
 # --------------------------------------------------------------------------------------------------------- settings
@@ -434,7 +451,7 @@ def test_schedules_rise_shortly_and_then_follow_their_curve():
 
 
 def test_the_history_tells_the_rate():
-    settings = Training(epochs=10, batch_size=9, learning_rate=0.02)
+    settings = TrainingSettings(epochs=10, batch_size=9, learning_rate=0.02)
     _, history, _ = trained("mlp", slice(0, 1), settings)
     expected = [0.02 * learning_rate.factor("cosine", 10 * epoch + 9, 100) for epoch in range(10)]
     np.testing.assert_allclose(history.learning_rate, expected)
@@ -457,4 +474,4 @@ def test_the_history_tells_the_rate():
 )
 def test_settings_that_cannot_be_are_refused(field, value, message):
     with pytest.raises(UserError, match=message):
-        Training(**{field: value})
+        TrainingSettings(**{field: value})

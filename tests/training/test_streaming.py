@@ -23,7 +23,8 @@ from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.storage import Stored, reader
 from cosmoinfer.training import loop
 from cosmoinfer.training.context import Bench
-from cosmoinfer.training.streaming import Stream, feed
+from cosmoinfer.training.loaders import InMemoryLoader, StreamingLoader, make_loader
+from cosmoinfer.training.loss import Loss
 from tests.command_line import call, done, refused
 
 ROWS = 230
@@ -132,13 +133,13 @@ def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small, monkeypat
     np.testing.assert_array_equal(taken.summaries[0].read(np.arange(5)), held.summaries[0].read(rows[:5]))
 
 
-def streaming(path: Path) -> tuple[Stream, np.ndarray]:
+def streaming(path: Path) -> tuple[StreamingLoader, np.ndarray]:
     """A feed of every second row, and the data that it should give."""
     sims = catalogs.read(path, memory=60_000)
     rows = np.arange(0, ROWS, 2)
     bench = Bench(torch.device("cpu"), 3, lambda line: None, lambda *_: None)
-    made = feed(sims, rows, [rows[:, None].astype(float)], lambda some: (sims.summaries[0].read(some),), bench)
-    assert isinstance(made, Stream) and made.window < len(rows)
+    made = make_loader(sims, rows, [rows[:, None].astype(float)], lambda some: (sims.summaries[0].read(some),), bench)
+    assert isinstance(made, StreamingLoader) and made.window < len(rows)
     return made, catalogs.read(path).summaries[0].read(rows)
 
 
@@ -173,7 +174,9 @@ def test_a_reader_that_fails_says_so_and_does_not_hang(tmp_path, small):
     raw[place] ^= 1
     (tmp_path / "broken.h5").write_bytes(bytes(raw))
     broken = Streamed((Stored(tmp_path / "broken.h5", "data"),))
-    failing = Stream(made.known, lambda rows: (broken[rows],), made.rows, made.blocks, made.window, made.bench)
+    failing = StreamingLoader(
+        made.leading, lambda rows: (broken[rows],), made.rows, made.blocks, made.window, made.bench
+    )
     with pytest.raises(UserError, match=r"broken\.h5: /data is damaged"):
         list(failing.batches(0, 10, [torch.Generator()]))
 
@@ -537,13 +540,13 @@ def test_that_data_stay_on_disk_is_said(tmp_path, small):
 
 
 def test_rows_are_validated_a_bounded_amount_at_a_time(monkeypatch):
-    monkeypatch.setattr(loop, "NUMBERS_AT_ONCE", 600)
+    monkeypatch.setattr(loop, "MAX_NUMBERS_PER_CHUNK", 600)
     sizes = []
 
     def terms(network, rows):
         sizes.append(len(rows[0]))
         return rows[0].mean((1, 2, 3))[:, None]
 
-    held = loop.Held((torch.randn(20, 1, 10, 10),))
-    loop.evaluate(torch.nn.Identity(), loop.Loss(terms, lambda found: found.mean((1, 2))), held, 2)
+    held = InMemoryLoader((torch.randn(20, 1, 10, 10),))
+    loop.evaluate(torch.nn.Identity(), Loss(terms, lambda found: found.mean((1, 2))), held, 2)
     assert sizes == [2 * 3] * 6 + [2 * 2]

@@ -13,14 +13,18 @@ from cosmoinfer.models.density.model import DensityFlow, DensityModel, build_den
 from cosmoinfer.models.density.recipe import DensityRecipe
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.networks.embedding import use_mixed_precision
+from cosmoinfer.networks.members import expand_members
 from cosmoinfer.ood.typicality import Typicality, fit_typicality
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.null_modes import fit_jitter
 from cosmoinfer.supports import MIN_EDGE_DISTANCE, fit_support
 from cosmoinfer.training import augmentation
-from cosmoinfer.training.context import Bench, generators, uniform
+from cosmoinfer.training.context import Bench, Rows, generators, uniform
 from cosmoinfer.training.hooks import training_hooks
-from cosmoinfer.training.loop import Held, Loss, Rows, stacked, train
+from cosmoinfer.training.loaders import InMemoryLoader
+from cosmoinfer.training.loop import train
+from cosmoinfer.training.loss import Loss
 
 INITIAL_ROWS = 1024  # from which what starts from data does: a regression on theta, an ActNorm
 
@@ -68,13 +72,24 @@ def _fit_stack(
     size = 0 if model.condition is None else len(frame.parameters)
     config = density_config(recipe.flow, asdict(recipe.settings), frame.shapes[0], frame.periodic[0], size)
     network = build_density(config, generators(bench.seed, "initialise", recipe.ensemble)).to(bench.device)
-    start = tuple(stacked(part[:INITIAL_ROWS], recipe.ensemble) for part in parts[0])
+    start = tuple(expand_members(part[:INITIAL_ROWS], recipe.ensemble) for part in parts[0])
     initialise(network, lambda: _minus_log_prob(network, start))
     symmetric = augmentation.parse(recipe.augment, [one.kind for one in frame.inputs], frame.periodic)
     hooks = training_hooks(bench, recipe.ensemble, symmetric, parts[0][:-1], None if jitter is None else fresh)
     order = generators(bench.seed, "order", recipe.ensemble)
     loss = Loss(_minus_log_prob, losses.mean)
-    history = train(network, loss, Held(parts[0]), Held(parts[1]), recipe.training, order, bench.listen, hooks=hooks)
+    if recipe.training.mixed_precision:
+        use_mixed_precision(network, bench.device)
+    history = train(
+        network,
+        loss,
+        InMemoryLoader(parts[0]),
+        InMemoryLoader(parts[1]),
+        recipe.training,
+        order,
+        bench.listen,
+        hooks=hooks,
+    )
     return Stack(config, recipe.ensemble, network, history)
 
 

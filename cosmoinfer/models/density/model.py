@@ -15,11 +15,10 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
 from cosmoinfer.models.ensemble import Stack, read_stacks
 from cosmoinfer.models.preprocessing import Frame
-from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.networks.members import Generators, expand_members
 from cosmoinfer.ood.typicality import Typicality
 from cosmoinfer.preprocessing.null_modes import Jitter
 from cosmoinfer.supports import Support
-from cosmoinfer.training.loop import stacked
 
 CHUNK = 256  # rows at once
 Listener = Callable[[int, int], None]  # rows done, rows in all
@@ -203,7 +202,7 @@ def _group(arrays: dict[str, np.ndarray], start: str) -> dict[str, Any]:
 
 def _stacked(part: Any, stack: Stack[DensityFlow]) -> Any:
     """The same rows for every member, on its device; None stays None."""
-    return None if part is None else stacked(torch.from_numpy(part).to(stack.device), stack.members)
+    return None if part is None else expand_members(torch.from_numpy(part).to(stack.device), stack.members)
 
 
 def density_config(

@@ -7,7 +7,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.models.overrides import OF_RECIPES, OF_TRAINING, Given, known, members, override, said
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class DensityRecipe:
     transform: str
     augment: str
     ensemble: int
-    training: Training
+    training: TrainingSettings
 
 
 def density_recipe(given: Given, rows: int, kinds: tuple[str, ...], conditional: bool) -> DensityRecipe:
@@ -44,12 +44,12 @@ def density_recipe(given: Given, rows: int, kinds: tuple[str, ...], conditional:
     )
 
 
-def default_training(rows: int, kind: str) -> Training:
+def default_training(rows: int, kind: str) -> TrainingSettings:
     """Vectors: as many steps as a posterior's flow takes. Maps: small batches, since a step is dear."""
     if kind == "vector":
         batch = 100 if rows < 3000 else 256
-        return Training(epochs=min(300, max(30, 500_000 // rows)), batch_size=batch)
-    return Training(epochs=min(100, max(6, 60_000 // rows)), batch_size=64, learning_rate=4e-3)
+        return TrainingSettings(epochs=min(300, max(30, 500_000 // rows)), batch_size=batch)
+    return TrainingSettings(epochs=min(100, max(6, 60_000 // rows)), batch_size=64, learning_rate=4e-3)
 
 
 def _sized(recipe: Any, rows: int) -> Any:

@@ -12,19 +12,22 @@ from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.flows.actnorm import initialise
+from cosmoinfer.flows.initialisation import initialise
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.model import FlowModel, conditions
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.models.regressor.model import RegressorModel
+from cosmoinfer.networks.embedding import use_mixed_precision
+from cosmoinfer.networks.members import expand_members
 from cosmoinfer.supports import SUPPORTS, Support, fit_support
 from cosmoinfer.training.augmentation import Symmetries, parse
-from cosmoinfer.training.context import Bench, generators, uniform
+from cosmoinfer.training.context import Bench, Rows, generators, uniform
 from cosmoinfer.training.hooks import training_hooks
-from cosmoinfer.training.loop import Loss, Rows, stacked, train
-from cosmoinfer.training.streaming import feed
+from cosmoinfer.training.loaders import make_loader
+from cosmoinfer.training.loop import train
+from cosmoinfer.training.loss import Loss
 
 COMPARING_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
 PILOT_MEMBERS = 2
@@ -188,14 +191,16 @@ def _fit_stack(
     if source.ancestor is None:
         most = max(1, min(INITIAL_ROWS, INITIAL_NUMBERS // sum(map(prod, shapes))))
         first = bench.tensors(*(part[:most] for part in known[0]), *source.data(rows[0][:most]))
-        start = tuple(stacked(part, members) for part in first)
+        start = tuple(expand_members(part, members) for part in first)
         initialise(network, lambda: _minus_log_prob(network, start))
-    feeds = [feed(source.catalog, some, one, source.data, bench) for some, one in zip(rows, known, strict=True)]
+    feeds = [make_loader(source.catalog, some, one, source.data, bench) for some, one in zip(rows, known, strict=True)]
     noisy = (source.summary.frame if source.summary else source.frame).noise is not None
     fresh = (lambda epoch: source.data(rows[0], epoch)) if noisy else None
     symmetries = source.symmetries(augment)
     hooks = training_hooks(bench, members, symmetries, bench.tensors(*known[0]), fresh, sets=source.size > 0)
     order = generators(bench.seed, "order", members)
+    if stack.training.mixed_precision:
+        use_mixed_precision(network, bench.device)
     history = train(network, _LIKELIHOOD, feeds[0], feeds[1], stack.training, order, bench.listen, hooks=hooks)
     return Stack(config, members, network, history)
 

@@ -9,10 +9,10 @@ from scipy import special
 
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.network import ConditionalFlow
+from cosmoinfer.networks.members import expand_members
 from cosmoinfer.sampling.rejection import Keep, Mass, Proposed, draw_inside, parts
 from cosmoinfer.sampling.temperature import PROPOSING, log_mass
 from cosmoinfer.supports import Support
-from cosmoinfer.training.loop import stacked
 
 POINTS = 1 << 13  # a member, that go through a network at once
 PROPOSALS = 50  # at each temperature, of one row, for its mass inside the box
@@ -34,7 +34,7 @@ class Mixture:
         tensors = [torch.from_numpy(part).to(self.stacks[0].device) for part in data]
         found = []
         for stack in self.stacks:
-            embedded = stack.network.embedding(*(stacked(part, stack.members) for part in tensors))
+            embedded = stack.network.embedding(*(expand_members(part, stack.members) for part in tensors))
             found.append(embedded.reshape(stack.members, len(data[0]), -1))
         return found
 
@@ -64,7 +64,7 @@ class Mixture:
         for points, given in self._pieces(z, contexts):
             found = []
             for stack, context in zip(self.stacks, given, strict=True):
-                noise, log_det = stack.network.transform(stacked(points, stack.members), context)
+                noise, log_det = stack.network.transform(expand_members(points, stack.members), context)
                 both = torch.stack([noise.double().square().sum(-1), log_det.double()])
                 found.append(both.reshape(2, stack.members, -1).cpu().numpy())
             pieces.append(np.concatenate(found, axis=1))

@@ -11,7 +11,7 @@ from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.flow.recipe import StackRecipe
 from cosmoinfer.models.preprocessing import Frame
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, named
-from cosmoinfer.networks.stacked import Generators
+from cosmoinfer.networks.members import Generators
 
 
 class ConditionalFlow(nn.Module):

@@ -22,7 +22,7 @@ from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.embedding import EMBEDDINGS
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.supports import SUPPORTS
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 
 COMBINATIONS = ("set",)  # how a flow may take the rows of a simulation together
 FEW_ROWS = 1000  # below, a MAF is mixed in
@@ -41,7 +41,7 @@ class StackRecipe:
     settings: Any
     embedding: tuple[tuple[str, Any], ...]
     features: int
-    training: Training
+    training: TrainingSettings
 
 
 @dataclass(frozen=True)

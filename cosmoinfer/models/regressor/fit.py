@@ -16,12 +16,14 @@ from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import Regressor, build_regressor, regressor_config
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
+from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.training import augmentation
-from cosmoinfer.training.context import Bench, generators, uniform
+from cosmoinfer.training.context import Bench, Rows, generators, uniform
 from cosmoinfer.training.history import History
 from cosmoinfer.training.hooks import training_hooks
-from cosmoinfer.training.loop import Loss, Rows, evaluate, train
-from cosmoinfer.training.streaming import feed
+from cosmoinfer.training.loaders import make_loader
+from cosmoinfer.training.loop import evaluate, train
+from cosmoinfer.training.loss import Loss
 
 COLLAPSED = 0.05  # R2 on the validation rows
 
@@ -86,7 +88,7 @@ def _fit_stack(
         data = [frame.data(catalog, some)[0] for some in rows]
         baseline.fit(part, data[0], targets[rows[0]], data[1], targets[rows[1]], bench.seed)
     network.to(bench.device)
-    feeds = [feed(catalog, some, [targets[some]], partial(frame.data, catalog), bench) for some in rows]
+    feeds = [make_loader(catalog, some, [targets[some]], partial(frame.data, catalog), bench) for some in rows]
     if recipe.solved:
         curves = [evaluate(network, loss, one, 1).cpu().numpy()[None] for one in feeds]
         return Stack(config, 1, network, History(curves[0], curves[1], np.zeros(1), np.zeros(1, dtype=np.int64)))
@@ -95,6 +97,8 @@ def _fit_stack(
     warm = Loss(_of_rows(losses.squared_error), losses.mean) if head != "point" else None
     hooks = training_hooks(bench, recipe.ensemble, symmetric, bench.tensors(targets[rows[0]]), fresh, warm)
     order = generators(bench.seed, "order", recipe.ensemble)
+    if recipe.training.mixed_precision:
+        use_mixed_precision(network, bench.device)
     history = train(network, loss, feeds[0], feeds[1], recipe.training, order, bench.listen, score, hooks)
     return Stack(config, recipe.ensemble, network, history)
 

@@ -9,8 +9,9 @@ from cosmoinfer.losses import positive
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
+from cosmoinfer.networks.dense import Linear
 from cosmoinfer.networks.embedding import Embedding, named
-from cosmoinfer.networks.stacked import Generators, Linear
+from cosmoinfer.networks.members import Generators
 
 
 class Regressor(nn.Module):

@@ -21,7 +21,7 @@ from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class RegressorRecipe:
     compress: str
     augment: str
     ensemble: int
-    training: Training
+    training: TrainingSettings
 
     @property
     def solved(self) -> bool:
@@ -80,6 +80,6 @@ def _check_baseline(name: str, given: Given, shapes: Shapes, classes: int) -> No
         raise UserError(f"--network {name}: regresses the parameters from one summary (--data names one)")
     if given.get("loss") not in (None, "mse"):
         raise UserError(f"--network {name}: minimises the squared error; --loss mse is all it has")
-    for key in ("ensemble", "augment", *(field.name for field in fields(Training))):
+    for key in ("ensemble", "augment", *(field.name for field in fields(TrainingSettings))):
         if given.get(key) is not None:
             raise UserError(f"--network {name}: is solved, not trained, and has no {flag(key)}")

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from cosmoinfer.networks.cnn import CNN
-from cosmoinfer.networks.stacked import Convolution
+from cosmoinfer.networks.convolution import Convolution
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.report import COMPARED, Report, Task
 

@@ -13,8 +13,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
-from cosmoinfer.training.context import generators
-from cosmoinfer.training.loop import Held, Loss, Rows, Training, train
+from cosmoinfer.training.context import Rows, generators
+from cosmoinfer.training.loaders import InMemoryLoader
+from cosmoinfer.training.loop import train
+from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, shape
 from tests.benchmarks.speed.report import Report, Task, told
@@ -65,7 +68,11 @@ def _network(settings: Any) -> ConditionalFlow:
 def _train(network: ConditionalFlow, steps: int) -> None:
     random = torch.Generator().manual_seed(0)
     z, x = (torch.randn(steps * BATCH, size, generator=random) for size in (PARAMETERS, NUMBERS))
-    settings, rows, judges = Training(epochs=1, batch_size=BATCH), Held((z, x)), Held((z[:1], x[:1]))
+    settings, rows, judges = (
+        TrainingSettings(epochs=1, batch_size=BATCH),
+        InMemoryLoader((z, x)),
+        InMemoryLoader((z[:1], x[:1])),
+    )
     train(network, LIKELIHOOD, rows, judges, settings, generators(0, "order", 1), lambda *_: None)
 
 

@@ -13,7 +13,7 @@ from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.models.flow import FlowModel, fit_flow
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.training.context import Bench
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds, now, since
 from tests.benchmarks.speed.problem import Problem
 
@@ -45,7 +45,9 @@ class Fitted:
         return sum(one.numel() for stack in self.model.stacks for one in stack.network.parameters())
 
 
-def fit(problem: Problem, settings: Any, training: Training, members: int = 1, support: str = "probit") -> Fitted:
+def fit(
+    problem: Problem, settings: Any, training: TrainingSettings, members: int = 1, support: str = "probit"
+) -> Fitted:
     device = prepare_device("cpu", threads=1)
     sims = cosmoinfer.read_catalog(problem.catalog)
     assert sims.label is not None

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from cosmoinfer.models.defaults import default_training
 from cosmoinfer.models.flow.recipe import flow_defaults
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds
 from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
 from tests.benchmarks.speed.peer import Peer
@@ -48,7 +48,7 @@ def measure(task: Task) -> Report:
 def _compare(report: Report, table: Table, what: str, problem: Problem, peer: Peer, name: str, quick: bool) -> None:
     seconds, trained = peer.train(name, problem.rows, **(QUICKLY if quick else {}))
     target = peer.score(name, problem.rows, NORMALISING)["raw"]
-    training = Training(epochs=10, batch_size=20) if quick else default_training(problem.train, [(1,)])
+    training = TrainingSettings(epochs=10, batch_size=20) if quick else default_training(problem.train, [(1,)])
     flow = name.rpartition("-")[2]
     settings = replace(AS_PEER[name], dropout=flow_defaults(flow, problem.train, [(1,)]).settings.dropout)
     ours = fit(problem, settings, training, support="truncate")

@@ -25,8 +25,7 @@ from cosmoinfer.models.fit_preprocessing import fit_frame
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.storage import Stored
 from cosmoinfer.training.context import Bench
-from cosmoinfer.training.loop import Feed
-from cosmoinfer.training.streaming import feed
+from cosmoinfer.training.loaders import DataLoader, make_loader
 from tests.benchmarks.speed import memory as memory_of_process
 from tests.benchmarks.speed.clock import now, since
 from tests.benchmarks.speed.report import Report, Task
@@ -154,7 +153,7 @@ def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
     rows = parts.rows(sims.simulation, "train")
     bench = Bench(torch.device("cpu"), 0, lambda line: None, lambda *_: None)
     known = [sims.training()[1][rows]]
-    batches = _endless(feed(sims, rows, known, lambda some: frame.data(sims, some), bench))
+    batches = _endless(make_loader(sims, rows, known, lambda some: frame.data(sims, some), bench))
     network = CNN().build((1, PIXELS, PIXELS), OUTPUTS, [torch.Generator().manual_seed(0)])
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     start = now()
@@ -169,7 +168,7 @@ def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
     return {"rate": steps * BATCH / seconds.wall, "cpu rate": steps * BATCH / seconds.cpu, "peak": peak}
 
 
-def _endless(rows: Feed) -> Iterator[tuple[torch.Tensor, ...]]:
+def _endless(rows: DataLoader) -> Iterator[tuple[torch.Tensor, ...]]:
     epoch = 0
     while True:
         yield from rows.batches(epoch, BATCH, [torch.Generator().manual_seed(epoch)])

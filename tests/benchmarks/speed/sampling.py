@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer.sampling.request import Drawing
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
 from tests.benchmarks.speed.peer import Peer
@@ -36,7 +36,7 @@ def measure(task: Task) -> Report:
     report = Report()
     train, observations = (512, 5) if task.quick else (3600, 1000)
     problem = make(task.work, "observed_power_spectra", SPECTRA, train, observations)
-    training = Training(epochs=2 if task.quick else 60, batch_size=256)
+    training = TrainingSettings(epochs=2 if task.quick else 60, batch_size=256)
     ours = {name: fit(problem, settings, training, support=support) for name, (settings, support) in OURS.items()}
     with Peer(task.work / "peers.log") as peer:
         for name in PEERS:

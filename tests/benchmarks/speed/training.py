@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from cosmoinfer.training.loop import Training
+from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds, alternated, median
 from tests.benchmarks.speed.flow import AS_PEER, fit, shape
 from tests.benchmarks.speed.peer import Peer
@@ -74,12 +74,14 @@ def _compare_compiled(report: Report, table: Table, what: str, course: Course, p
 
 def _ours_compiled(course: Course) -> Seconds:
     epochs = course.epochs + 1
-    ends = fit(course.problem, AS_PEER[COMPILED], Training(epochs=epochs, batch_size=course.batch, compile=True)).ends
+    ends = fit(
+        course.problem, AS_PEER[COMPILED], TrainingSettings(epochs=epochs, batch_size=course.batch, compile=True)
+    ).ends
     return Seconds(ends[-1].cpu - ends[0].cpu, ends[-1].wall - ends[0].wall).per(course.epochs)
 
 
 def _ours(course: Course, name: str, members: int, weights: dict[str, int]) -> Seconds:
-    training = Training(epochs=course.epochs, batch_size=course.batch)
+    training = TrainingSettings(epochs=course.epochs, batch_size=course.batch)
     found = fit(course.problem, AS_PEER[name], training, members)
     weights[f"ours as {name}"] = found.weights // members
     return found.ends[-1].per(course.epochs)

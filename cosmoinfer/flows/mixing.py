@@ -1,0 +1,55 @@
+"""What stands between layers so that all dimensions meet: reversal, and a learned linear map."""
+
+import torch
+from torch import nn
+
+from cosmoinfer.flows.transform import Transform
+from cosmoinfer.networks.members import Generators
+
+
+class Reverse(Transform):
+    """The dimensions in reverse order. (nflows keeps the order as a buffer; nothing here needs to be stored.)"""
+
+    def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return inputs.flip(1), inputs.new_zeros(len(inputs))
+
+    def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.forward(inputs)
+
+
+class LU(Transform):
+    """M learned linear maps x -> x W + b with W = L U, log |det| from U's diagonal; starts as the identity."""
+
+    upper: torch.Tensor
+
+    def __init__(self, generators: Generators, features: int) -> None:
+        super().__init__()
+        members = len(generators)
+        self.below = nn.Parameter(torch.zeros(members, features, features))
+        self.above = nn.Parameter(torch.zeros(members, features, features))
+        self.log_diagonal = nn.Parameter(torch.zeros(members, features))
+        self.bias = nn.Parameter(torch.zeros(members, 1, features))
+        self.register_buffer("upper", torch.triu(torch.ones(features, features), 1), persistent=False)
+
+    def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        lower, upper = self._factors()
+        x = inputs.reshape(len(lower), -1, inputs.shape[1])
+        z = torch.baddbmm(self.bias, x, torch.bmm(lower, upper))
+        return z.reshape(inputs.shape), self._log_det(x)
+
+    def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        lower, upper = self._factors()
+        z = inputs.reshape(len(lower), -1, inputs.shape[1]) - self.bias
+        one = torch.eye(len(self.upper), dtype=z.dtype, device=z.device).expand_as(lower)
+        half = torch.linalg.solve_triangular(upper, one, upper=True)  # of the small matrices: rows may be a million
+        back = torch.linalg.solve_triangular(lower, half, upper=False, left=False, unitriangular=True)
+        x = torch.bmm(z, back)
+        return x.reshape(inputs.shape), -self._log_det(x)
+
+    def _factors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        one = torch.eye(self.upper.shape[0], dtype=self.below.dtype, device=self.below.device)
+        lower = self.below * self.upper.T + one
+        return lower, self.above * self.upper + torch.diag_embed(self.log_diagonal.exp())
+
+    def _log_det(self, x: torch.Tensor) -> torch.Tensor:
+        return self.log_diagonal.sum(-1, keepdim=True).expand(-1, x.shape[1]).reshape(-1)

@@ -1,0 +1,44 @@
+"""Pixels and channels: blocks of pixels become channels, and transforms of vectors act on every pixel."""
+
+from collections.abc import Callable
+
+import torch
+
+from cosmoinfer.flows.transform import Transform
+
+
+class Squeeze(Transform):
+    """Blocks of 2x2 pixels become channels, (N, C, H, W) -> (N, 4C, H/2, W/2): first one diagonal, then the other.
+
+    So the halves of the channels are the colours of a checkerboard, and their even and odd quarters its rows.
+    """
+
+    def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        pixels = [inputs[:, :, y::2, x::2] for y, x in ((0, 0), (1, 1), (0, 1), (1, 0))]
+        return torch.cat(pixels, dim=1), inputs.new_zeros(len(inputs))
+
+    def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        here, both, right, below = inputs.chunk(4, dim=1)
+        rows = [torch.stack(pair, dim=-1).flatten(-2) for pair in ((here, right), (below, both))]  # (N, C, H, 2W)
+        return torch.stack(rows, dim=-2).flatten(-3, -2), inputs.new_zeros(len(inputs))
+
+
+class PerPixel(Transform):
+    """A transform of vectors, (M*B, C), on the channels of every pixel: what makes a linear map a 1x1 convolution."""
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._run(inputs, self.transform.forward)
+
+    def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._run(inputs, self.transform.inverse)
+
+    def _run(
+        self, inputs: torch.Tensor, run: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        last = inputs.movedim(1, -1)  # (M*B, H, W, C)
+        outputs, log_det = run(last.flatten(0, 2))
+        return outputs.reshape(last.shape).movedim(-1, 1), log_det.reshape(len(inputs), -1).sum(1)

@@ -1,0 +1,46 @@
+"""How a training descends: optimiser, learning rate, epochs, patience."""
+
+from dataclasses import dataclass
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.training import learning_rate as schedule
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to descend. ``patience``: epochs without a better validation loss after which a member stops.
+
+    ``warm_up``: epochs that minimise a gentler loss first; patience counts from their end. ``compile``: the steps run
+    as machine code made for them, which changes results by rounding. ``mixed_precision``: embeddings in bfloat16.
+    """
+
+    epochs: int = 100
+    batch_size: int = 100
+    learning_rate: float = 1e-3
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    weight_decay: float = 1e-2
+    momentum: float = 0.9
+    patience: int = 100
+    clip: float = 5.0
+    warm_up: int = 0
+    compile: bool = False
+    mixed_precision: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')}: expected at least 1, found {getattr(self, name)}")
+        if not 0 <= self.warm_up < self.epochs:
+            raise UserError(f"--warm-up: expected 0 to {self.epochs - 1}, less than --epochs, found {self.warm_up}")
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"--{name.replace('_', '-')}: expected more than 0, found {getattr(self, name):g}")
+        if self.weight_decay < 0 or not 0 <= self.momentum < 1:
+            raise UserError("--weight-decay: expected 0 or more, --momentum: a number in [0, 1)")
+        if self.optimizer not in OPTIMIZERS:
+            raise UserError(f"--optimizer: {self.optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}")
+        if self.schedule not in schedule.SCHEDULES:
+            raise UserError(f"--schedule: {self.schedule!r} is not known; there are {', '.join(schedule.SCHEDULES)}")
