@@ -119,6 +119,11 @@ def test_a_library_has_one_door(library):
     assert users == DOORS[library]
 
 
+def test_one_module_knows_nflows():
+    """What it needs of nflows, every layer takes from there."""
+    assert [module for module, tree in MODULES.items() if "nflows" in libraries(tree)] == ["flows.transform"]
+
+
 def test_after_sampling_nothing_needs_torch():
     users = {module.split(".")[0] for module, tree in MODULES.items() if libraries(tree) & {"torch", "nflows"}}
     assert not users & NO_TORCH

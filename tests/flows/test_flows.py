@@ -172,7 +172,7 @@ def test_network_passes_are_as_many_as_the_recipe_says(name, features, monkeypat
         passes[network] += 1
         return whole(network, *inputs)
 
-    def one_by_one(network, *inputs):
+    def autoregressive_steps(network, *inputs):
         steps, value = stepwise(network, *inputs), None
         while True:
             shapes = steps.send(value)
@@ -180,7 +180,7 @@ def test_network_passes_are_as_many_as_the_recipe_says(name, features, monkeypat
             value = yield shapes
 
     monkeypatch.setattr(Conditioner, "forward", forward)
-    monkeypatch.setattr(Conditioner, "one_by_one", one_by_one)
+    monkeypatch.setattr(Conditioner, "autoregressive_steps", autoregressive_steps)
     networks = [module for module in flow.modules() if isinstance(module, Conditioner)]
     for run, expected in zip((flow.forward, flow.inverse), FLOWS[name]().passes(features), strict=True):
         passes.clear()
