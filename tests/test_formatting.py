@@ -2,7 +2,7 @@
 
 import pytest
 
-from cosmoinfer.formatting import rounded
+from cosmoinfer.formatting import format_with_error
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from cosmoinfer.formatting import rounded
     ],
 )
 def test_a_number_has_the_digits_that_its_error_leaves(value: float, error: float, expected: str):
-    assert rounded(value, error) == expected
+    assert format_with_error(value, error) == expected

@@ -24,7 +24,7 @@ from cosmoinfer.cli.train_flow import Init, Others, Summary
 
 if TYPE_CHECKING:
     from cosmoinfer.catalog import Catalog, Reading
-    from cosmoinfer.cli.tables import Wide
+    from cosmoinfer.cli.tables import WrappingTable
     from cosmoinfer.split import Split
 
 Catalogs = Annotated[list[Path], typer.Argument(help="Catalogs, a suite each: two or more.", show_default=False)]
@@ -82,7 +82,7 @@ def cross(
     if figures is not None:
         from cosmoinfer import plots
 
-        inputs.picture(lambda: plots.cross(document), figures / "cross.png", terminal)
+        inputs.picture(lambda: plots.plot_cross_suite(document), figures / "cross.png", terminal)
     _tell(terminal, document)
 
 
@@ -199,24 +199,24 @@ def _tell(terminal: Terminal, document: dict[str, Any]) -> None:
     terminal.document(document)
 
 
-def _tables(document: dict[str, Any]) -> Iterator["Wide"]:
+def _tables(document: dict[str, Any]) -> Iterator["WrappingTable"]:
     """A row a pair; a column a parameter of one number, or a joint number."""
     from cosmoinfer.metrics.metric import JOINT, PARAMETERS
-    from cosmoinfer.studies.cross_suite import MATRIX
+    from cosmoinfer.studies.cross_suite import MATRIX_METRICS
 
     pairs = document["pairs"]
-    for metric in MATRIX[PARAMETERS]:
+    for metric in MATRIX_METRICS[PARAMETERS]:
         columns = {
             name: [pair["metrics"][PARAMETERS][metric][name] for pair in pairs] for name in document["parameters"]
         }
         yield _table(f"{metric}; 68.3 % intervals", pairs, columns)
-    there = [metric for metric in MATRIX[JOINT] if metric in pairs[0]["metrics"][JOINT]]
+    there = [metric for metric in MATRIX_METRICS[JOINT] if metric in pairs[0]["metrics"][JOINT]]
     columns = {metric: [pair["metrics"][JOINT][metric] for pair in pairs] for metric in there}
     yield _table("all parameters together", pairs, columns)
 
 
-def _table(title: str, pairs: list[dict[str, Any]], columns: dict[str, list[dict[str, Any]]]) -> "Wide":
-    from cosmoinfer.cli.tables import Wide, cell
+def _table(title: str, pairs: list[dict[str, Any]], columns: dict[str, list[dict[str, Any]]]) -> "WrappingTable":
+    from cosmoinfer.cli.tables import WrappingTable, cell
 
     heads = {"trained on": [pair["trained"] for pair in pairs], "tested on": [pair["tested"] for pair in pairs]}
-    return Wide(title, heads, {name: [cell(entry) for entry in entries] for name, entries in columns.items()})
+    return WrappingTable(title, heads, {name: [cell(entry) for entry in entries] for name, entries in columns.items()})

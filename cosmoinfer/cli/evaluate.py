@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from cosmoinfer.metrics import Other
+    from cosmoinfer.metrics import ReferencePosterior
     from cosmoinfer.posterior import Posterior
 
 File = Annotated[Path, typer.Argument(help="A posterior, or a model together with its catalog.", show_default=False)]
@@ -106,7 +106,7 @@ class Case:
     index: "np.ndarray"
     meta: dict[str, Any]
     curves: "Mapping[str, Any]"
-    other: "Callable[[], Other | None]" = lambda: None
+    other: "Callable[[], ReferencePosterior | None]" = lambda: None
     local: tuple[int, ...] = ()
 
 
@@ -161,23 +161,25 @@ def _beside(case: Case, path: Path, catalog: Path | None, how: How, folder: Path
         settings, inputs = {"against": task.meta["settings"]}, task.meta["inputs"]
 
         @functools.cache
-        def find() -> "Other":
+        def find() -> "ReferencePosterior":
             terminal.say(f"{path}: the same rows")
-            return metrics.Other(task.draw(terminal, folder, written=False), task.model.kind)
+            return metrics.ReferencePosterior(task.draw(terminal, folder, written=False), task.model.kind)
     else:
         exact = storage.command_of(path) == "simulate"
         settings, inputs = {}, {"posterior": storage.digest(path)}
         kind = "exact posterior" if exact else "other posterior"
-        find = functools.cache(lambda: metrics.Other(posterior.read(path, leave_large=True), kind, exact))
+        find = functools.cache(lambda: metrics.ReferencePosterior(posterior.read(path, leave_large=True), kind, exact))
     both = functools.cache(lambda: _common(case.draw(), find(), terminal))
     meta = _with(case.meta, settings, {f"against_{name}": value for name, value in inputs.items()})
     return replace(case, draw=lambda: both()[0], other=lambda: both()[1], meta=meta)
 
 
-def _common(drawn: "Posterior", other: "Other", terminal: Terminal) -> "tuple[Posterior, Other]":
+def _common(
+    drawn: "Posterior", other: "ReferencePosterior", terminal: Terminal
+) -> "tuple[Posterior, ReferencePosterior]":
     from cosmoinfer import metrics
 
-    found, beside = metrics.matched(drawn, other)
+    found, beside = metrics.match_observations(drawn, other)
     if len(found) < len(drawn):
         terminal.say(f"left out {len(drawn) - len(found)} rows that the {other.kind} does not hold")
     return found, beside
@@ -223,7 +225,7 @@ def measure(
     output: Path,
     terminal: Terminal,
     force: bool,
-    other: "Callable[[], Other | None]" = lambda: None,
+    other: "Callable[[], ReferencePosterior | None]" = lambda: None,
     local: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """The metrics of a posterior, written unless they stand there already; only then is it drawn."""
@@ -250,7 +252,7 @@ def picture(
     from cosmoinfer.cli import inputs
 
     inputs.make_folder(folder)
-    drawings = plots.draw(plots.Material(drawn, document, **curves, seed=seed), folder)
+    drawings = plots.draw(plots.FigureData(drawn, document, **curves, seed=seed), folder)
     terminal.say(f"{folder}: {', '.join(drawing.name for drawing in drawings)}")
 
 
@@ -270,7 +272,7 @@ def checked(fail_if: list[str] | None) -> list[str]:
     from cosmoinfer import metrics
 
     for one in fail_if or []:
-        metrics.check_gate(one)
+        metrics.validate_gate(one)
     return fail_if or []
 
 
@@ -279,9 +281,9 @@ def stop_at(document: dict[str, Any], gates: list[str], default: bool, terminal:
     from cosmoinfer import metrics
     from cosmoinfer.errors import GateFailed
 
-    failed = [reason for one in gates if (reason := metrics.gate(document, one))]
+    failed = [reason for one in gates if (reason := metrics.gate_failure(document, one))]
     if default:
-        judged = metrics.default_gates(document)
+        judged = metrics.check_default_gates(document)
         for line in judged.skipped.values():
             terminal.say(line)
         failed += judged.failed.values()

@@ -50,7 +50,7 @@ def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool
     """Gives the files that it consists of."""
     from cosmoinfer import audit, catalog, storage
     from cosmoinfer.cli import inputs
-    from cosmoinfer.cli.tables import listing
+    from cosmoinfer.cli.tables import two_column_table
     from cosmoinfer.errors import UserError
 
     reading = catalog.Reading(**options.given())
@@ -59,7 +59,7 @@ def _catalog(terminal: Terminal, file: Path, options: ReadingOptions, full: bool
     sims = audit.sample(sims)
     findings = audit.audit(sims, storage.contents(sims.first), full)
     ranges = audit.ranges(sims)
-    terminal.table(listing(ranges, f"{file}: {rows} rows of {simulations} simulations"))
+    terminal.table(two_column_table(ranges, f"{file}: {rows} rows of {simulations} simulations"))
     for finding in findings:
         terminal.result(f"{finding.level}: {finding.text}")
     document: dict[str, Any] = {"kind": "catalog", "rows": rows, "simulations": simulations, "contents": ranges}
@@ -89,16 +89,18 @@ def _list_files(terminal: Terminal, parts: "Sequence[rows.File]", manifest: Path
 
 def _ours(terminal: Terminal, file: Path, kind: str) -> None:
     from cosmoinfer import posterior, storage
-    from cosmoinfer.cli.tables import listing
+    from cosmoinfer.cli.tables import two_column_table
 
     record = storage.read(file, leave=posterior.DRAWN)
     contents = TOLD[kind](record) if kind in TOLD else {}
     shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in sorted(record.every.items()) if value.shape}
     settings = {key: str(value) for key, value in record.meta["settings"].items()}
     if contents:
-        terminal.table(listing(contents, f"{file}: {kind}"))
-    terminal.table(listing(settings, f"{file}: {kind} of version {record.meta['version']}, {record.meta['command']}"))
-    terminal.table(listing(shapes, "datasets"))
+        terminal.table(two_column_table(contents, f"{file}: {kind}"))
+    terminal.table(
+        two_column_table(settings, f"{file}: {kind} of version {record.meta['version']}, {record.meta['command']}")
+    )
+    terminal.table(two_column_table(shapes, "datasets"))
     terminal.document({"kind": kind, "contents": contents, "meta": record.meta, "datasets": shapes})
 
 

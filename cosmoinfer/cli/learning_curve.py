@@ -92,7 +92,7 @@ def learning_curve(
     if figures is not None:
         from cosmoinfer import plots
 
-        inputs.picture(lambda: plots.learning_curve(document), figures / "learning_curve.png", terminal)
+        inputs.picture(lambda: plots.plot_learning_curve(document), figures / "learning_curve.png", terminal)
     _tell(terminal, document)
 
 

@@ -8,13 +8,13 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.markup import escape
 from rich.table import Table
 
-from cosmoinfer.formatting import rounded
+from cosmoinfer.formatting import format_with_error
 
-MOST = 15  # pairs of parameters, those of six of them, that a table lists
+MAX_PAIRS = 15  # pairs of parameters, those of six of them, that a table lists
 
 
 @dataclass(frozen=True)
-class Wide:
+class WrappingTable:
     """A table whose columns go side by side as far as the width allows, the others below, under the same heads.
 
     heads: title of each column that names the rows -> its cells; columns: the same, of what is told of them.
@@ -62,9 +62,9 @@ def metrics_table(document: dict[str, Any]) -> RenderableType:
     metrics, verdicts = document["metrics"], document["verdict"]["parameters"]
     found = metrics["parameters"]
     columns = {name: [cell(entries[name]) for entries in found.values()] for name in verdicts}
-    parts: list[RenderableType] = [Wide(title, {"metric": [*found]}, columns)] if found else []
+    parts: list[RenderableType] = [WrappingTable(title, {"metric": [*found]}, columns)] if found else []
     parts.append(_values_table(metrics, "together" if found else title))
-    parts.append(listing(verdicts, "verdict"))
+    parts.append(two_column_table(verdicts, "verdict"))
     if "confusion" in document:
         parts.append(confusion_table(document["confusion"]))
     return Group(*parts)
@@ -83,7 +83,7 @@ def confusion_table(confusion: dict[str, Any]) -> Table:
     return table
 
 
-def listing(rows: dict[str, str], title: str) -> Table:
+def two_column_table(rows: dict[str, str], title: str) -> Table:
     """Two columns: what, and what it is."""
     table = Table(title=title, show_header=False)
     table.add_column(overflow="fold")
@@ -103,10 +103,10 @@ def _values_table(metrics: dict[str, Any], title: str) -> Table:
     for scope in ("pairs", "local"):
         for metric, entries in metrics.get(scope, {}).items():
             table.add_section()
-            for name, entry in list(entries.items())[:MOST]:
+            for name, entry in list(entries.items())[:MAX_PAIRS]:
                 table.add_row(escape(f"{metric}[{name}]"), cell(entry))
-            if len(entries) > MOST:
-                table.add_row(f"{metric}: {len(entries) - MOST} others are in the metrics file")
+            if len(entries) > MAX_PAIRS:
+                table.add_row(f"{metric}: {len(entries) - MAX_PAIRS} others are in the metrics file")
     return table
 
 
@@ -115,4 +115,4 @@ def cell(entry: dict[str, Any]) -> str:
         return "-"
     if entry["low"] is None:
         return f"{entry['value']:.3g}"
-    return rounded(entry["value"], (entry["high"] - entry["low"]) / 2)
+    return format_with_error(entry["value"], (entry["high"] - entry["low"]) / 2)

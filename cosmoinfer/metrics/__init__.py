@@ -9,8 +9,8 @@ from cosmoinfer.metrics.curves import Curve, Curves, curves
 from cosmoinfer.metrics.evaluation import METRICS, evaluate
 from cosmoinfer.metrics.evaluation_data import check_local
 from cosmoinfer.metrics.file import read, write
-from cosmoinfer.metrics.gates import GATES, check_gate, default_gates, gate
-from cosmoinfer.metrics.reference_posterior import Other, matched
+from cosmoinfer.metrics.gates import GATES, check_default_gates, gate_failure, validate_gate
+from cosmoinfer.metrics.reference_posterior import ReferencePosterior, match_observations
 from cosmoinfer.metrics.summary import summary
 from cosmoinfer.metrics.two_sample import c2st
 
@@ -19,18 +19,18 @@ __all__ = [
     "METRICS",
     "Curve",
     "Curves",
-    "Other",
+    "ReferencePosterior",
     "Reliability",
     "c2st",
-    "check_gate",
+    "check_default_gates",
     "check_local",
     "curves",
-    "default_gates",
     "evaluate",
-    "gate",
-    "matched",
+    "gate_failure",
+    "match_observations",
     "read",
     "reliability",
     "summary",
+    "validate_gate",
     "write",
 ]

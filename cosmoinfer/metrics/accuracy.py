@@ -6,56 +6,56 @@ The CAMELS papers print three different numbers as "accuracy": rel_err_mean, rel
 import numpy as np
 
 from cosmoinfer.metrics.bootstrap import weighted_median
-from cosmoinfer.metrics.evaluation_data import Evidence
+from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.metric import EQUAL_TRUTHS, Mean, Metric, Statistic
 
 
-def nrmse(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+def nrmse(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     """rmse over the range of the prior box; over the truths' standard deviation where there is no box: (B, P)."""
-    width = evidence.parameters.high - evidence.parameters.low
-    scale = np.where(np.isfinite(width), width, np.sqrt(_variance(evidence.truth, weights)))
-    return np.sqrt(weights @ evidence.error**2) / scale
+    width = data.parameters.high - data.parameters.low
+    scale = np.where(np.isfinite(width), width, np.sqrt(_variance(data.truth, weights)))
+    return np.sqrt(weights @ data.error**2) / scale
 
 
-def r2(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+def r2(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     """1 - sum (t - mu)^2 / sum (t - mean t)^2: (B, P). One is perfect, zero is the prior mean."""
-    return 1 - weights @ evidence.error**2 / _variance(evidence.truth, weights)
+    return 1 - weights @ data.error**2 / _variance(data.truth, weights)
 
 
-def chi2_median(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+def chi2_median(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     """Median of (t - mu)^2 / sigma^2: (B, P); 0.455 for right normal posteriors, and blind to a few wild rows."""
-    return np.stack([weighted_median(column, weights) for column in evidence.pull.T**2], axis=-1)
+    return np.stack([weighted_median(column, weights) for column in data.pull.T**2], axis=-1)
 
 
-def z_std(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+def z_std(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     """Standard deviation of z = (mu - t) / sigma: (B, P); one for right widths, whatever the bias."""
-    return np.sqrt(_variance(evidence.pull, weights))
+    return np.sqrt(_variance(data.pull, weights))
 
 
-def collapse(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+def collapse(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     """std(mu) / std(t): (B, P); towards zero when the model returns the prior."""
-    return np.sqrt(_variance(_mean(evidence), weights) / _variance(evidence.truth, weights))
+    return np.sqrt(_variance(_mean(data), weights) / _variance(data.truth, weights))
 
 
-def corr(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+def corr(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     """Pearson's correlation of mu and t: (B, P)."""
-    mean, truth = _centred(_mean(evidence)), _centred(evidence.truth)
+    mean, truth = _centred(_mean(data)), _centred(data.truth)
     covariance = weights @ (mean * truth) - (weights @ mean) * (weights @ truth)
     return covariance / np.sqrt(_variance(mean, weights) * _variance(truth, weights))
 
 
-def _mean(evidence: Evidence) -> np.ndarray:
-    assert evidence.mean is not None
-    return evidence.mean
+def _mean(data: EvaluationData) -> np.ndarray:
+    assert data.mean is not None
+    return data.mean
 
 
-def _relative(evidence: Evidence) -> np.ndarray:
-    return np.abs(evidence.error) / np.abs(evidence.truth)
+def _relative(data: EvaluationData) -> np.ndarray:
+    return np.abs(data.error) / np.abs(data.truth)
 
 
-def _relative_width(evidence: Evidence) -> np.ndarray:
-    assert evidence.std is not None
-    return evidence.std / np.abs(_mean(evidence))
+def _relative_width(data: EvaluationData) -> np.ndarray:
+    assert data.std is not None
+    return data.std / np.abs(_mean(data))
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
@@ -73,22 +73,22 @@ _ZERO_WIDTH = "a standard deviation is zero"
 
 ACCURACY: dict[str, Metric] = {
     "rmse": Mean(terms=lambda e: e.error**2, finish=np.sqrt),
-    "nrmse": Statistic(compute=nrmse, why=EQUAL_TRUTHS),
+    "nrmse": Statistic(compute=nrmse, explanation=EQUAL_TRUTHS),
     "bias": Mean(terms=lambda e: e.error),
-    "r2": Statistic(compute=r2, why=EQUAL_TRUTHS),
-    "rel_err_mean": Mean(terms=_relative, why=_ZERO_TRUTH),
-    "rel_err_rms": Mean(terms=lambda e: _relative(e) ** 2, finish=np.sqrt, why=_ZERO_TRUTH),
-    "precision": Mean(terms=_relative_width, needs=("mean", "std"), why="a mean is zero"),
-    "chi2": Mean(terms=lambda e: e.pull**2, needs=("mean", "std"), why=_ZERO_WIDTH),
-    "chi2_median": Statistic(compute=chi2_median, needs=("mean", "std"), why=_ZERO_WIDTH),
+    "r2": Statistic(compute=r2, explanation=EQUAL_TRUTHS),
+    "rel_err_mean": Mean(terms=_relative, explanation=_ZERO_TRUTH),
+    "rel_err_rms": Mean(terms=lambda e: _relative(e) ** 2, finish=np.sqrt, explanation=_ZERO_TRUTH),
+    "precision": Mean(terms=_relative_width, needs=("mean", "std"), explanation="a mean is zero"),
+    "chi2": Mean(terms=lambda e: e.pull**2, needs=("mean", "std"), explanation=_ZERO_WIDTH),
+    "chi2_median": Statistic(compute=chi2_median, needs=("mean", "std"), explanation=_ZERO_WIDTH),
     "pulls_beyond_5": Mean(
         terms=lambda e: np.where(np.isnan(e.pull), np.nan, np.abs(e.pull) > 5),
         needs=("mean", "std"),
-        share=True,
-        why=_ZERO_WIDTH,
+        is_fraction=True,
+        explanation=_ZERO_WIDTH,
     ),
-    "z_mean": Mean(terms=lambda e: e.pull, needs=("mean", "std"), why=_ZERO_WIDTH),
-    "z_std": Statistic(compute=z_std, needs=("mean", "std"), why=_ZERO_WIDTH),
-    "collapse": Statistic(compute=collapse, why=EQUAL_TRUTHS),
-    "corr": Statistic(compute=corr, why="all true values, or all posterior means, are equal"),
+    "z_mean": Mean(terms=lambda e: e.pull, needs=("mean", "std"), explanation=_ZERO_WIDTH),
+    "z_std": Statistic(compute=z_std, needs=("mean", "std"), explanation=_ZERO_WIDTH),
+    "collapse": Statistic(compute=collapse, explanation=EQUAL_TRUTHS),
+    "corr": Statistic(compute=corr, explanation="all true values, or all posterior means, are equal"),
 }

@@ -14,29 +14,29 @@ from scipy import stats
 from cosmoinfer import seeding
 
 RESAMPLES = 1000  # the smallest p-value of a clustered test is 1 / (RESAMPLES + 1)
-LEVEL = 0.683
-FEWEST = 10  # simulations: below, a clustered p-value is not worth printing
-BLOCK = 2_000_000  # weights held at once
+INTERVAL_LEVEL = 0.683
+MIN_SIMULATIONS = 10  # simulations: below, a clustered p-value is not worth printing
+MAX_WEIGHTS = 2_000_000  # weights held at once
 
 
 @dataclass(frozen=True)
 class Clusters:
     """Which simulation each row belongs to: ``member``, (n,), 0..G-1, of ``count`` = G simulations."""
 
-    member: np.ndarray
+    simulation_of_row: np.ndarray
     count: int
     seed: int = 0
 
     @classmethod
-    def of(cls, simulation: np.ndarray, seed: int = 0) -> "Clusters":
-        ids, member = np.unique(simulation, return_inverse=True)
-        return cls(member, len(ids), seed)
+    def from_ids(cls, simulation: np.ndarray, seed: int = 0) -> "Clusters":
+        ids, simulation_of_row = np.unique(simulation, return_inverse=True)
+        return cls(simulation_of_row, len(ids), seed)
 
     def __len__(self) -> int:
-        return len(self.member)
+        return len(self.simulation_of_row)
 
     @property
-    def single(self) -> bool:
+    def one_row_each(self) -> bool:
         """Every row is a simulation of its own."""
         return self.count == len(self)
 
@@ -56,9 +56,9 @@ class Clusters:
 
     def resamples(self) -> Iterator[np.ndarray]:
         """Row weights of the resamples, (b, n) at a time, each adding to one; the same ones for every metric."""
-        size = max(1, BLOCK // len(self))
+        size = max(1, MAX_WEIGHTS // len(self))
         for start in range(0, RESAMPLES, size):
-            weights = self._counts[start : start + size][:, self.member].astype(np.float64)
+            weights = self._counts[start : start + size][:, self.simulation_of_row].astype(np.float64)
             yield weights / weights.sum(axis=1, keepdims=True)
 
     def resampled(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -68,7 +68,7 @@ class Clusters:
     def mean(self, values: np.ndarray) -> tuple[float, float]:
         """Mean over rows of (n,) and its standard error, from the spread of the simulations' sums."""
         mean = values.mean()
-        sums = np.bincount(self.member, values - mean, minlength=self.count)
+        sums = np.bincount(self.simulation_of_row, values - mean, minlength=self.count)
         return float(mean), float(np.sqrt(self.count / (self.count - 1) * (sums**2).sum()) / len(self))
 
 
@@ -93,34 +93,34 @@ def interval(resampled: np.ndarray) -> tuple[float, float]:
     finite = resampled[np.isfinite(resampled)]
     if len(finite) < 0.99 * len(resampled):
         return np.nan, np.nan
-    low, high = np.quantile(finite, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    low, high = np.quantile(finite, [0.5 - INTERVAL_LEVEL / 2, 0.5 + INTERVAL_LEVEL / 2])
     return float(low), float(high)
 
 
-def uniform_p(values: np.ndarray, clusters: Clusters) -> float:
+def uniformity_p_value(values: np.ndarray, clusters: Clusters) -> float:
     """p-value of (n,) numbers being uniform on 0..1: the one-sample Kolmogorov-Smirnov distance D = sup |F - u|.
 
     Exact where every row is a simulation of its own. Else D is compared with D* = sup |F* - F| over resampled
     simulations, p = (1 + #{D* >= D}) / (B + 1); NaN with fewer than 10 simulations.
     """
-    if clusters.single:
+    if clusters.one_row_each:
         return float(stats.kstest(values, "uniform").pvalue)
-    if clusters.count < FEWEST:
+    if clusters.count < MIN_SIMULATIONS:
         return np.nan
     distance = stats.kstest(values, "uniform").statistic
-    return float((1 + (resampled_distances(values, clusters) >= distance).sum()) / (RESAMPLES + 1))
+    return float((1 + (resampled_ks_distances(values, clusters) >= distance).sum()) / (RESAMPLES + 1))
 
 
-def uniform_band(values: np.ndarray, clusters: Clusters, level: float = 0.95) -> float:
+def uniformity_band(values: np.ndarray, clusters: Clusters, level: float = 0.95) -> float:
     """Half-width of the simultaneous band around the diagonal: an ECDF leaves it when ``uniform_p`` < 1 - level."""
-    if clusters.single:
+    if clusters.one_row_each:
         return float(stats.kstwo.ppf(level, len(values)))
-    if clusters.count < FEWEST:
+    if clusters.count < MIN_SIMULATIONS:
         return np.nan
-    return float(np.quantile(resampled_distances(values, clusters), level))
+    return float(np.quantile(resampled_ks_distances(values, clusters), level))
 
 
-def resampled_distances(values: np.ndarray, clusters: Clusters) -> np.ndarray:
+def resampled_ks_distances(values: np.ndarray, clusters: Clusters) -> np.ndarray:
     """sup |F* - F| over resampled simulations, (B,), F the empirical distribution function of (n,)."""
     order = np.argsort(values)
     steps = np.arange(1, len(values) + 1) / len(values)

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.metrics.evaluation_data import Evidence
-from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Uniformity, there
+from cosmoinfer.metrics.evaluation_data import EvaluationData
+from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Uniformity, required
 
 
-def covered(level: float) -> Callable[[Evidence], np.ndarray]:
+def covered(level: float) -> Callable[[EvaluationData], np.ndarray]:
     """Whether the truth lies in the central interval of this level of the draws, (n, P).
 
     Told from the rank among S + 1 places, so that the share is right on average for any number of draws.
     """
 
-    def terms(evidence: Evidence) -> np.ndarray:
-        sbc = there(evidence.sbc)
+    def terms(data: EvaluationData) -> np.ndarray:
+        sbc = required(data.sbc_ranks)
         return np.where(np.isnan(sbc), np.nan, np.abs(sbc - 0.5) <= level / 2)
 
     return terms
@@ -35,22 +35,33 @@ def atc(fractions: np.ndarray) -> np.ndarray:
     return 5 / 8 - np.maximum(fractions, 0.5)
 
 
-def _sbc(evidence: Evidence) -> np.ndarray:
-    return there(evidence.sbc)
+def _sbc(data: EvaluationData) -> np.ndarray:
+    return required(data.sbc_ranks)
 
 
 _BAD_DRAWS = "draws, truth or densities are not finite"
-_RANKED: dict[str, Any] = {"needs": ("sbc",), "drawn": True, "why": _BAD_DRAWS}
-_DISTANCES: dict[str, Any] = {"scope": JOINT, "prior": True, "drawn": True, "why": _BAD_DRAWS}
+_RANKED: dict[str, Any] = {"needs": ("sbc_ranks",), "needs_prior_truths": True, "explanation": _BAD_DRAWS}
+_DISTANCES: dict[str, Any] = {
+    "scope": JOINT,
+    "needs_prior": True,
+    "needs_prior_truths": True,
+    "explanation": _BAD_DRAWS,
+}
 
 CALIBRATION: dict[str, Metric] = {
-    "coverage_68": Mean(terms=covered(0.68), share=True, **_RANKED),
-    "coverage_95": Mean(terms=covered(0.95), share=True, **_RANKED),
+    "coverage_68": Mean(terms=covered(0.68), is_fraction=True, **_RANKED),
+    "coverage_95": Mean(terms=covered(0.95), is_fraction=True, **_RANKED),
     "sbc_p": Uniformity(fractions=_sbc, **_RANKED),
-    "sbc_p_holm": Uniformity(fractions=_sbc, corrected=True, **_RANKED),
-    "tarp_p": Uniformity(fractions=lambda e: there(e.tarp), needs=("tarp",), **_DISTANCES),
-    "tarp_atc": Mean(terms=lambda e: atc(there(e.tarp)), needs=("tarp",), **_DISTANCES),
-    "tarp_x_p": Uniformity(fractions=lambda e: there(e.tarp_x), needs=("tarp_x",), **_DISTANCES),
-    "tarp_x_atc": Mean(terms=lambda e: atc(there(e.tarp_x)), needs=("tarp_x",), **_DISTANCES),
-    "hpd_p": Uniformity(fractions=lambda e: there(e.hpd), scope=JOINT, needs=("hpd",), drawn=True, why=_BAD_DRAWS),
+    "sbc_p_holm": Uniformity(fractions=_sbc, holm=True, **_RANKED),
+    "tarp_p": Uniformity(fractions=lambda e: required(e.tarp_ranks), needs=("tarp_ranks",), **_DISTANCES),
+    "tarp_atc": Mean(terms=lambda e: atc(required(e.tarp_ranks)), needs=("tarp_ranks",), **_DISTANCES),
+    "tarp_x_p": Uniformity(fractions=lambda e: required(e.tarp_x_ranks), needs=("tarp_x_ranks",), **_DISTANCES),
+    "tarp_x_atc": Mean(terms=lambda e: atc(required(e.tarp_x_ranks)), needs=("tarp_x_ranks",), **_DISTANCES),
+    "hpd_p": Uniformity(
+        fractions=lambda e: required(e.hpd_ranks),
+        scope=JOINT,
+        needs=("hpd_ranks",),
+        needs_prior_truths=True,
+        explanation=_BAD_DRAWS,
+    ),
 }

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosmoinfer.metrics.bootstrap import LEVEL, Clusters, uniform_band
-from cosmoinfer.metrics.evaluation_data import Evidence
+from cosmoinfer.metrics.bootstrap import INTERVAL_LEVEL, Clusters, uniformity_band
+from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.posterior import Posterior
 
 ALPHA = np.linspace(0, 1, 101)
@@ -45,17 +45,17 @@ class Curves:
 
 def curves(posterior: Posterior, seed: int = 0) -> Curves:
     """With the same random numbers as ``evaluate`` with this seed."""
-    evidence = Evidence(posterior, seed)
-    if evidence.unlike_prior:
+    data = EvaluationData(posterior, seed)
+    if data.prior_mismatch:
         return Curves({}, {}, None, None, None)
-    names, clusters = posterior.parameters.names, evidence.clusters
-    ranks = () if evidence.sbc is None else tuple(evidence.sbc.T)
+    names, clusters = posterior.parameters.names, data.clusters
+    ranks = () if data.sbc_ranks is None else tuple(data.sbc_ranks.T)
     return Curves(
         _named(names, [_curve(column, clusters) for column in ranks]),
         _named(names, [_curve(np.abs(2 * column - 1), clusters) for column in ranks]),
-        _curve(evidence.tarp, clusters),
-        _curve(evidence.tarp_x, clusters),
-        _curve(evidence.hpd, clusters),
+        _curve(data.tarp_ranks, clusters),
+        _curve(data.tarp_x_ranks, clusters),
+        _curve(data.hpd_ranks, clusters),
     )
 
 
@@ -68,10 +68,10 @@ def _curve(fractions: np.ndarray | None, clusters: Clusters) -> Curve | None:
         return None
     below = (fractions[:, None] < ALPHA).astype(np.float64)  # (n, A)
     low, high = _pointwise(below, clusters)
-    return Curve(fractions, ALPHA, below.mean(axis=0), low, high, uniform_band(fractions, clusters))
+    return Curve(fractions, ALPHA, below.mean(axis=0), low, high, uniformity_band(fractions, clusters))
 
 
 def _pointwise(below: np.ndarray, clusters: Clusters) -> tuple[np.ndarray, np.ndarray]:
     resampled = clusters.resampled(lambda weights: weights @ below)  # (B, A)
-    low, high = np.quantile(resampled, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+    low, high = np.quantile(resampled, [0.5 - INTERVAL_LEVEL / 2, 0.5 + INTERVAL_LEVEL / 2], axis=0)
     return low, high

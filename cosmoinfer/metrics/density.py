@@ -3,39 +3,41 @@
 import numpy as np
 
 from cosmoinfer.metrics.bootstrap import weighted_median
-from cosmoinfer.metrics.evaluation_data import Evidence
+from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.metric import JOINT, PAIRS, Mean, Metric, Statistic
 
 
-def gain(evidence: Evidence) -> np.ndarray:
+def gain(data: EvaluationData) -> np.ndarray:
     """log q(t|x) - log p(t) a row, (n,), in nats, over all parameters together."""
-    base = evidence.base
-    return _log_prob(evidence) - base.log_prior(evidence.truth[:, : len(base)]).sum(axis=-1)
+    base = data.independent_parameters
+    return _log_prob(data) - base.log_prior(data.truth[:, : len(base)]).sum(axis=-1)
 
 
-def variance_left(evidence: Evidence) -> np.ndarray:
+def variance_left(data: EvaluationData) -> np.ndarray:
     """var_q / var_prior a row, (n, P)."""
-    assert evidence.std is not None
-    return (evidence.std / evidence.parameters.prior_std()) ** 2
+    assert data.std is not None
+    return (data.std / data.parameters.prior_std()) ** 2
 
 
-def fom(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+def fom(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     """Median over rows of 1 / sqrt(det Cov(a, b)), for every two parameters: (B, pairs), in inverse catalog units."""
-    assert evidence.covariance is not None
-    blocks = [evidence.covariance[:, np.array(pair)[:, None], pair] for pair in evidence.pairs]  # (n, 2, 2) each
+    assert data.covariance is not None
+    blocks = [data.covariance[:, np.array(pair)[:, None], pair] for pair in data.pairs]  # (n, 2, 2) each
     return np.stack([weighted_median(np.linalg.det(block) ** -0.5, weights) for block in blocks], axis=-1)
 
 
-def _log_prob(evidence: Evidence) -> np.ndarray:
-    assert evidence.log_prob_truth is not None
-    return evidence.log_prob_truth
+def _log_prob(data: EvaluationData) -> np.ndarray:
+    assert data.log_prob_truth is not None
+    return data.log_prob_truth
 
 
 _NO_DENSITY = "no density at the truth; does it lie outside the box?"
 
 DENSITY: dict[str, Metric] = {
-    "log_prob": Mean(terms=_log_prob, scope=JOINT, needs=("log_prob_truth",), why=_NO_DENSITY),
-    "log_prob_gain": Mean(terms=gain, scope=JOINT, needs=("log_prob_truth",), prior=True, why=_NO_DENSITY),
-    "contraction": Mean(terms=variance_left, finish=lambda mean: 1 - mean, needs=("std",), prior=True),
-    "fom": Statistic(compute=fom, scope=PAIRS, needs=("covariance",), why="the draws of a row lie on a line"),
+    "log_prob": Mean(terms=_log_prob, scope=JOINT, needs=("log_prob_truth",), explanation=_NO_DENSITY),
+    "log_prob_gain": Mean(
+        terms=gain, scope=JOINT, needs=("log_prob_truth",), needs_prior=True, explanation=_NO_DENSITY
+    ),
+    "contraction": Mean(terms=variance_left, finish=lambda mean: 1 - mean, needs=("std",), needs_prior=True),
+    "fom": Statistic(compute=fom, scope=PAIRS, needs=("covariance",), explanation="the draws of a row lie on a line"),
 }

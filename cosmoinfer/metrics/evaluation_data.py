@@ -10,15 +10,15 @@ import numpy as np
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.metrics import ranks, two_sample
-from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
-from cosmoinfer.metrics.classifier.predictions import Guesses
-from cosmoinfer.metrics.reference_posterior import Other
+from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS, Clusters
+from cosmoinfer.metrics.classifier.predictions import ClassPredictions
+from cosmoinfer.metrics.reference_posterior import ReferencePosterior
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, blocks, by_blocks
 
 REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on the posterior mean
-LOCAL_DRAWS = 10_000  # at most, of the observation that is tested by itself
-C2ST_ROWS, C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
+MAX_LOCAL_DRAWS = 10_000  # at most, of the observation that is tested by itself
+MAX_C2ST_OBSERVATIONS, MAX_C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
 
 
 def check_local(local: Iterable[int], index: np.ndarray) -> None:
@@ -30,17 +30,19 @@ def check_local(local: Iterable[int], index: np.ndarray) -> None:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """n rows of G simulations with P parameters. Any of mean, std, sbc, tarp, tarp_x, hpd, guesses and what comes of
-    ``other`` and ``local`` is None where the posterior does not hold what it needs. Units of the catalog, natural
-    logarithms.
+class EvaluationData:
+    """A posterior beside the true parameters: n rows of G simulations with P parameters; catalog units, natural logs.
 
-    other: another posterior of the same rows. local: row numbers at which the posterior is put to the test by itself.
+    Mean, std, ranks, predictions and whatever comes from ``reference`` or ``local`` are None where the posterior does
+    not hold what they need.
+
+    posterior: with truths. seed: of randomised ranks and resampling. reference: another posterior of the same rows.
+    local: row numbers at which local C2ST is computed.
     """
 
     posterior: Posterior
     seed: int = 0
-    other: Other | None = None
+    reference: ReferencePosterior | None = None
     local: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -56,14 +58,14 @@ class Evidence:
 
     @cached_property
     def clusters(self) -> Clusters:
-        return Clusters.of(self.posterior.simulation, self.seed)
+        return Clusters.from_ids(self.posterior.simulation, self.seed)
 
     @property
     def parameters(self) -> Parameters:
         return self.posterior.parameters
 
     @cached_property
-    def base(self) -> Parameters:
+    def independent_parameters(self) -> Parameters:
         """Those that none of the others makes: of which the joint density is one. They come first."""
         names = self.parameters.names
         return self.parameters.select(names[: len(names) - len(self.posterior.derived)])
@@ -86,7 +88,7 @@ class Evidence:
         return self.posterior.log_prob_truth
 
     @cached_property
-    def fixed(self) -> tuple[str, ...]:
+    def fixed_parameters(self) -> tuple[str, ...]:
         """Parameters of which all simulations share one true value: those truths do not come from the prior."""
         if self.clusters.count < 2 or self.posterior.probabilities is not None:
             return ()
@@ -94,11 +96,11 @@ class Evidence:
         return tuple(name for name, one in zip(self.parameters.names, same, strict=True) if one)
 
     @property
-    def unlike_prior(self) -> str:
+    def prior_mismatch(self) -> str:
         """Why truths do not come from the prior that the posterior takes; empty where they do, as far as one knows."""
         if self.posterior.reweighted:
             return "the posterior has another prior than the truths were drawn from"
-        return f"all true values of {', '.join(self.fixed)} are equal" if self.fixed else ""
+        return f"all true values of {', '.join(self.fixed_parameters)} are equal" if self.fixed_parameters else ""
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:
@@ -130,39 +132,41 @@ class Evidence:
             return self.error / self.std
 
     @cached_property
-    def sbc(self) -> np.ndarray | None:
+    def sbc_ranks(self) -> np.ndarray | None:
         """Rank of the truth among the draws, (n, P)."""
         if self.posterior.samples is None:
             return None
-        return ranks.by_value(self.posterior.samples, self.truth, self._stream("sbc"))
+        return ranks.sbc_ranks(self.posterior.samples, self.truth, self._generator("sbc"))
 
     @cached_property
-    def tarp(self) -> np.ndarray | None:
+    def tarp_ranks(self) -> np.ndarray | None:
         """Rank of the truth by distance from a point drawn from the prior, (n,)."""
-        return self._tarp(self._stream("tarp", "reference").random((len(self.truth), len(self.base))), "tarp")
+        return self._distance_ranks(
+            self._generator("tarp", "reference").random((len(self.truth), len(self.independent_parameters))), "tarp"
+        )
 
     @cached_property
-    def tarp_x(self) -> np.ndarray | None:
+    def tarp_x_ranks(self) -> np.ndarray | None:
         """The same from a point that depends on the observation: a ridge estimate plus noise, (n,)."""
         if self.posterior.ridge_estimate is None:
             return None
-        known = self.base.cdf(self.posterior.ridge_estimate[:, : len(self.base)])
-        noise = REFERENCE_NOISE * self._stream("tarp_x", "reference").standard_normal(known.shape)
-        return self._tarp(known + noise, "tarp_x")
+        known = self.independent_parameters.cdf(self.posterior.ridge_estimate[:, : len(self.independent_parameters)])
+        noise = REFERENCE_NOISE * self._generator("tarp_x", "reference").standard_normal(known.shape)
+        return self._distance_ranks(known + noise, "tarp_x")
 
     @cached_property
-    def hpd(self) -> np.ndarray | None:
+    def hpd_ranks(self) -> np.ndarray | None:
         """The share of draws that are denser than the truth, (n,)."""
         if self.posterior.log_prob is None or self.log_prob_truth is None:
             return None
-        return ranks.by_density(self.posterior.log_prob, self.log_prob_truth, self._stream("hpd"))
+        return ranks.hpd_ranks(self.posterior.log_prob, self.log_prob_truth, self._generator("hpd"))
 
     @cached_property
-    def guesses(self) -> Guesses | None:
+    def predictions(self) -> ClassPredictions | None:
         """Of a classifier."""
         if self.posterior.probabilities is None:
             return None
-        return Guesses(self.posterior.probabilities, self.truth[:, 0].astype(np.int64))
+        return ClassPredictions(self.posterior.probabilities, self.truth[:, 0].astype(np.int64))
 
     @property
     def ood(self) -> np.ndarray | None:
@@ -175,46 +179,50 @@ class Evidence:
         return None if self.posterior.ood_set_p_value is None else np.array([self.posterior.ood_set_p_value])
 
     @property
-    def two_classes(self) -> Guesses | None:
+    def two_class_predictions(self) -> ClassPredictions | None:
         """The same, where there are just two."""
-        return self.guesses if len(self.posterior.classes) == 2 else None
+        return self.predictions if len(self.posterior.classes) == 2 else None
 
     # ------------------------------------------------------------------------------------- against another posterior
     @cached_property
-    def other_mean(self) -> np.ndarray | None:
-        return None if self.other is None else self.other.posterior.best_mean
+    def reference_mean(self) -> np.ndarray | None:
+        return None if self.reference is None else self.reference.posterior.best_mean
 
     @cached_property
-    def other_std(self) -> np.ndarray | None:
-        return None if self.other is None else self.other.posterior.best_std
+    def reference_std(self) -> np.ndarray | None:
+        return None if self.reference is None else self.reference.posterior.best_std
 
     @property
-    def other_log_prob_truth(self) -> np.ndarray | None:
-        return None if self.other is None else self.other.posterior.log_prob_truth
+    def reference_log_prob_truth(self) -> np.ndarray | None:
+        return None if self.reference is None else self.reference.posterior.log_prob_truth
 
     @property
-    def other_fisher(self) -> np.ndarray | None:
-        return None if self.other is None else self.other.posterior.fisher
+    def reference_fisher(self) -> np.ndarray | None:
+        return None if self.reference is None else self.reference.posterior.fisher
 
     @property
-    def exact(self) -> Other | None:
+    def exact_reference(self) -> ReferencePosterior | None:
         """The other, where it is the true posterior."""
-        return self.other if self.other is not None and self.other.exact else None
+        return self.reference if self.reference is not None and self.reference.exact else None
 
     @cached_property
     def c2st(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Rows, (O,), the first of each of the first few simulations; and how well draws are told from exact ones."""
-        if self.exact is None or self.posterior.samples is None or self.exact.posterior.samples is None:
+        if (
+            self.exact_reference is None
+            or self.posterior.samples is None
+            or self.exact_reference.posterior.samples is None
+        ):
             return None
-        rows = np.sort(np.unique(self.clusters.member, return_index=True)[1])[:C2ST_ROWS]
-        both = self.posterior.samples, self.exact.posterior.samples
-        draws = min(C2ST_DRAWS, *(samples.shape[1] for samples in both))
+        rows = np.sort(np.unique(self.clusters.simulation_of_row, return_index=True)[1])[:MAX_C2ST_OBSERVATIONS]
+        both = self.posterior.samples, self.exact_reference.posterior.samples
+        draws = min(MAX_C2ST_DRAWS, *(samples.shape[1] for samples in both))
         if draws < two_sample.FOLDS:
             return None
-        ours, exact = (np.stack([samples[row][:draws] for row in rows.tolist()]) for samples in both)
+        ours, exact_reference = (np.stack([samples[row][:draws] for row in rows.tolist()]) for samples in both)
         accuracies = np.full(len(rows), np.nan)
-        finite = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(exact).all(axis=(1, 2))
-        accuracies[finite] = two_sample.c2st(ours[finite], exact[finite], self.seed)
+        finite = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(exact_reference).all(axis=(1, 2))
+        accuracies[finite] = two_sample.c2st(ours[finite], exact_reference[finite], self.seed)
         return rows, accuracies
 
     # ------------------------------------------------------------------------------------------- at one observation
@@ -228,29 +236,31 @@ class Evidence:
         if not self.local or posterior.samples is None or posterior.ridge_estimate is None:
             return None
         asked = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
-        rows = two_sample.one_a_simulation(self.clusters, asked, self.seed)
+        rows = two_sample.sample_one_row_per_simulation(self.clusters, asked, self.seed)
         draws, known = posterior.samples, posterior.ridge_estimate
         picked = np.zeros(len(posterior), np.int64)
-        picked[rows] = self._stream("lc2st", "draw").integers(draws.shape[1], size=len(rows))
+        picked[rows] = self._generator("lc2st", "draw").integers(draws.shape[1], size=len(rows))
         each = [np.take_along_axis(draws[some], picked[some, None, None], axis=1)[:, 0] for some in blocks(draws)]
         one = np.concatenate(each)[rows]
-        queries = [_beside(draws[row][:LOCAL_DRAWS], known[row]) for row in asked.tolist()]
-        if len(rows) < FEWEST or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
+        queries = [_beside(draws[row][:MAX_LOCAL_DRAWS], known[row]) for row in asked.tolist()]
+        if len(rows) < MIN_SIMULATIONS or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
             return np.full(len(asked), np.nan), np.full(len(asked), np.nan)
         return two_sample.local_c2st(self.truth[rows], one, known[rows], queries, self.seed)
 
     @property
-    def several_lc2st(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def multiple_lc2st(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The same, where there is more than one."""
         return self.lc2st if len(self.local) > 1 else None
 
-    def _tarp(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
+    def _distance_ranks(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
         if self.posterior.samples is None:
             return None
-        truth = self.truth[:, : len(self.base)]
-        return ranks.by_distance(self.base, self.posterior.samples, truth, reference, self._stream(purpose))
+        truth = self.truth[:, : len(self.independent_parameters)]
+        return ranks.tarp_ranks(
+            self.independent_parameters, self.posterior.samples, truth, reference, self._generator(purpose)
+        )
 
-    def _stream(self, *purpose: str) -> np.random.Generator:
+    def _generator(self, *purpose: str) -> np.random.Generator:
         return seeding.generator(self.seed, "evaluate", *purpose)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics.bootstrap import FEWEST
+from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS
 from cosmoinfer.metrics.evaluation import METRICS
 from cosmoinfer.metrics.metric import JOINT
 
@@ -27,7 +27,7 @@ _FORM = re.compile(
     r"\s*(?P<metric>\w+)\s*(?:\[(?P<parameter>.+)\])?\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)"
     r"(?:\s+by\s+(?P<errors>\S+))?\s*"
 )
-ALL = "all"
+ALL_PARAMETERS = "all"
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,16 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Gate:
+class DefaultGate:
     """A condition of the default set, and why it is one. ``must_be``: a value that is null fails it, too."""
 
     condition: str
-    why: str
-    must_be: bool = False
+    explanation: str
+    fails_if_null: bool = False
 
 
 @dataclass(frozen=True)
-class Judged:
+class GateResults:
     """Of many gates: a sentence on each that failed, and on each that could not be judged, by its condition."""
 
     failed: dict[str, str]
@@ -67,43 +67,45 @@ class Judged:
 # its limit by three errors. Resampled p-values end at 1 / 1001: with several rows a simulation and more than ten
 # parameters, sbc_p_holm cannot reach its limit, and the joint ones have to. (A posterior that returns the prior may be
 # right; there is nothing in it to go on with.)
-GATES: tuple[Gate, ...] = (
-    Gate("log_prob<-1e300", "a truth is given no density at all", must_be=True),
-    Gate("log_prob_gain<0 by 3", "the truths are less probable than under the prior"),
-    Gate("r2[all]<=0.05", "no parameter is constrained: the model returns the prior"),
-    Gate("coverage_68<0.6 by 3", "over-confident by more than anybody's published error bars should be"),
-    Gate("sbc_p_holm<0.01", "the ranks of a parameter's truths are not uniform"),
-    Gate("tarp_p<0.001", "the joint posterior is not calibrated, seen from points of the prior"),
-    Gate("tarp_x_p<0.001", "the joint posterior is not calibrated, seen from points near the observation's estimate"),
-    Gate("hpd_p<0.001", "the joint density is not calibrated"),
+GATES: tuple[DefaultGate, ...] = (
+    DefaultGate("log_prob<-1e300", "a truth is given no density at all", fails_if_null=True),
+    DefaultGate("log_prob_gain<0 by 3", "the truths are less probable than under the prior"),
+    DefaultGate("r2[all]<=0.05", "no parameter is constrained: the model returns the prior"),
+    DefaultGate("coverage_68<0.6 by 3", "over-confident by more than anybody's published error bars should be"),
+    DefaultGate("sbc_p_holm<0.01", "the ranks of a parameter's truths are not uniform"),
+    DefaultGate("tarp_p<0.001", "the joint posterior is not calibrated, seen from points of the prior"),
+    DefaultGate(
+        "tarp_x_p<0.001", "the joint posterior is not calibrated, seen from points near the observation's estimate"
+    ),
+    DefaultGate("hpd_p<0.001", "the joint density is not calibrated"),
 )
 
 
-def gate(document: dict[str, Any], expression: str) -> str | None:
+def gate_failure(document: dict[str, Any], expression: str) -> str | None:
     """A sentence saying what failed, or None. It fails where the expression is true, or a value is null."""
-    condition = parse(expression)
+    condition = parse_gate(expression)
     failures = {name: _failure(name, entry, condition) for name, entry in _entries(document, condition).items()}
     named = [failure for failure in failures.values() if failure]
-    if condition.parameter == ALL and len(named) < len(failures):
+    if condition.parameter == ALL_PARAMETERS and len(named) < len(failures):
         return None
     return f"the gate {condition.text} failed: {', '.join(named)}" if named else None
 
 
-def default_gates(document: dict[str, Any]) -> Judged:
+def check_default_gates(document: dict[str, Any]) -> GateResults:
     """What of GATES fails; a metric that this evaluation does not have, or that is null, is skipped with a sentence."""
     failed, skipped = {}, {}
     for one in GATES:
         reason = _unjudged(document, one)
         if reason:
             skipped[one.condition] = f"the gate {one.condition} is not judged: {reason}"
-        elif told := gate(document, one.condition):
-            failed[one.condition] = f"{told} ({one.why})"
+        elif told := gate_failure(document, one.condition):
+            failed[one.condition] = f"{told} ({one.explanation})"
     if len(skipped) == len(GATES):
         raise UserError("--gate: this evaluation has none of the metrics that the default gates ask for; use --fail-if")
-    return Judged(failed, skipped)
+    return GateResults(failed, skipped)
 
 
-def parse(expression: str) -> Condition:
+def parse_gate(expression: str) -> Condition:
     """Whether it is a gate at all, told without a document: before any work is done."""
     found = _FORM.fullmatch(expression)
     limit = _number(found["limit"]) if found else None
@@ -115,26 +117,30 @@ def parse(expression: str) -> Condition:
     return Condition(expression.strip(), found["metric"], name and name.strip(), found["operator"], limit, errors)
 
 
-def check_gate(expression: str) -> None:
+def validate_gate(expression: str) -> None:
     """Whether it is a gate on a metric that there is, told without a document."""
-    condition = parse(expression)
+    condition = parse_gate(expression)
     if condition.metric not in METRICS:
         near = difflib.get_close_matches(condition.metric, METRICS)
         there = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(METRICS)}"
         raise UserError(f"the gate {condition.text}: no metric is called {condition.metric}; {there}")
 
 
-def _unjudged(document: dict[str, Any], one: Gate) -> str:
+def _unjudged(document: dict[str, Any], one: DefaultGate) -> str:
     """Why a default gate says nothing of this document; empty where it does."""
-    condition = parse(one.condition)
+    condition = parse_gate(one.condition)
     found = _by_name(document, condition.metric)
     if found is None:
         return f"there is no {condition.metric} here"
     null = [entry["reason"] for entry in found.values() if entry["value"] is None]
-    if len(null) == len(found) and not one.must_be:
+    if len(null) == len(found) and not one.fails_if_null:
         return str(null[0])
     simulations = document["simulations"]
-    return f"{simulations} simulations, of {FEWEST} needed" if condition.errors and simulations < FEWEST else ""
+    return (
+        f"{simulations} simulations, of {MIN_SIMULATIONS} needed"
+        if condition.errors and simulations < MIN_SIMULATIONS
+        else ""
+    )
 
 
 def _by_name(document: dict[str, Any], metric: str) -> dict[str, dict[str, Any]] | None:
@@ -156,7 +162,7 @@ def _entries(document: dict[str, Any], condition: Condition) -> dict[str, dict[s
         if parameter is not None:
             raise UserError(f"the gate {condition.text}: {metric} is of the joint posterior; leave out [{parameter}]")
         return {metric: entries[""]}
-    if parameter is not None and parameter not in (ALL, *entries):
+    if parameter is not None and parameter not in (ALL_PARAMETERS, *entries):
         there = ", ".join(entries)
         raise UserError(f"the gate {condition.text}: no parameter is named {parameter}; there are {there}")
     chosen = [parameter] if parameter in entries else entries

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def adjusted(p: np.ndarray) -> np.ndarray:
+def holm_adjusted(p: np.ndarray) -> np.ndarray:
     """p-values of m tests as if each had been the only one, (m,): below alpha in any with a chance of alpha at most.
 
     The k-th smallest, k = 0..m-1, times m - k; never less than a smaller one's. What is no number was no test, and

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer.errors import listed
-from cosmoinfer.metrics.bootstrap import FEWEST, LEVEL, RESAMPLES, interval, uniform_p
-from cosmoinfer.metrics.evaluation_data import Evidence
-from cosmoinfer.metrics.holm import adjusted
+from cosmoinfer.metrics.bootstrap import INTERVAL_LEVEL, MIN_SIMULATIONS, RESAMPLES, interval, uniformity_p_value
+from cosmoinfer.metrics.evaluation_data import EvaluationData
+from cosmoinfer.metrics.holm import holm_adjusted
 
 EQUAL_TRUTHS = "all true values are equal"
 Entry = dict[str, Any]  # value, low, high; and the reason where one of them is null
@@ -33,38 +33,38 @@ class Metric(ABC):
 
     scope: str = PARAMETERS
     needs: tuple[str, ...] = ("mean",)
-    prior: bool = False
-    drawn: bool = False
-    why: str = ""
+    needs_prior: bool = False
+    needs_prior_truths: bool = False
+    explanation: str = ""
 
-    def available(self, evidence: Evidence) -> bool:
-        columns = self.scope == JOINT or bool(_columns(evidence, self.scope))
-        return columns and all(getattr(evidence, need) is not None for need in self.needs)
+    def available(self, data: EvaluationData) -> bool:
+        columns = self.scope == JOINT or bool(_columns(data, self.scope))
+        return columns and all(getattr(data, need) is not None for need in self.needs)
 
-    def entries(self, evidence: Evidence) -> Entry:
+    def entries(self, data: EvaluationData) -> Entry:
         """One entry for a joint metric; else one a column, by name."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            entries = self._measure(evidence)
-        for column, reason in enumerate(self._barred(evidence)):
+            entries = self._measure(data)
+        for column, reason in enumerate(self._exclusions(data)):
             entries[column] = null(reason) if reason else entries[column]
-        return entries[0] if self.scope == JOINT else dict(zip(_columns(evidence, self.scope), entries, strict=True))
+        return entries[0] if self.scope == JOINT else dict(zip(_columns(data, self.scope), entries, strict=True))
 
     @abstractmethod
-    def _measure(self, evidence: Evidence) -> list[Entry]:
+    def _measure(self, data: EvaluationData) -> list[Entry]:
         """One entry a column; the joint is one column."""
 
-    def _barred(self, evidence: Evidence) -> list[str]:
+    def _exclusions(self, data: EvaluationData) -> list[str]:
         """Why there can be no value, whatever was computed: a column each, empty where there can."""
-        parameters = evidence.base if self.scope == JOINT else evidence.parameters
+        parameters = data.independent_parameters if self.scope == JOINT else data.parameters
         names, known = parameters.names, parameters.has_prior
-        unknown = [name for name, yes in zip(names, known, strict=True) if self.prior and not yes]
-        unlike = evidence.unlike_prior if self.drawn else ""
+        unknown = [name for name, yes in zip(names, known, strict=True) if self.needs_prior and not yes]
+        unlike = data.prior_mismatch if self.needs_prior_truths else ""
         if self.scope == PARAMETERS:
-            fixed = evidence.fixed if self.drawn else ()
+            fixed = data.fixed_parameters if self.needs_prior_truths else ()
             own = [EQUAL_TRUTHS if name in fixed else unlike for name in names]
             priors = [_no_prior([name]) if name in unknown else "" for name in names]
             return [one or other for one, other in zip(own, priors, strict=True)]
-        return [unlike or _no_prior(unknown)] * (1 if self.scope == JOINT else len(_columns(evidence, self.scope)))
+        return [unlike or _no_prior(unknown)] * (1 if self.scope == JOINT else len(_columns(data, self.scope)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,54 +75,54 @@ class Mean(Metric):
     that the share is known exactly.
     """
 
-    terms: Callable[[Evidence], np.ndarray]
+    terms: Callable[[EvaluationData], np.ndarray]
     finish: Callable[[np.ndarray], np.ndarray] = lambda mean: mean
-    share: bool = False
+    is_fraction: bool = False
 
-    def _measure(self, evidence: Evidence) -> list[Entry]:
-        terms = np.asarray(self.terms(evidence), dtype=np.float64).reshape(len(evidence.posterior), -1)
-        reasons = [not_finite(evidence, column, self.why) for column in terms.T]
+    def _measure(self, data: EvaluationData) -> list[Entry]:
+        terms = np.asarray(self.terms(data), dtype=np.float64).reshape(len(data.posterior), -1)
+        reasons = [not_finite(data, column, self.explanation) for column in terms.T]
         lowest, highest = terms.min(axis=0), terms.max(axis=0)  # which a mean does not leave, whatever rounding says
 
         def mean(weights: np.ndarray) -> np.ndarray:
             return self.finish(np.clip(weights @ terms, lowest, highest))
 
         value = self.finish(terms.mean(axis=0))  # not through the weights: a share of 68 in 100 is 0.68 to the last bit
-        entries = _with_intervals(evidence, value, mean, reasons)
-        alike = self.share & (lowest == highest)
-        return [_of_all_or_none(entry, evidence) if one else entry for one, entry in zip(alike, entries, strict=True)]
+        entries = _with_intervals(data, value, mean, reasons)
+        alike = self.is_fraction & (lowest == highest)
+        return [_of_all_or_none(entry, data) if one else entry for one, entry in zip(alike, entries, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic(Metric):
-    """Any function of the evidence and of row weights (B, n), each set adding to one: (B, P), or (B,) if joint."""
+    """Any function of the data and of row weights (B, n), each set adding to one: (B, P), or (B,) if joint."""
 
-    compute: Callable[[Evidence, np.ndarray], np.ndarray]
+    compute: Callable[[EvaluationData, np.ndarray], np.ndarray]
 
-    def _measure(self, evidence: Evidence) -> list[Entry]:
+    def _measure(self, data: EvaluationData) -> list[Entry]:
         def statistic(weights: np.ndarray) -> np.ndarray:
-            return self.compute(evidence, weights).reshape(len(weights), -1)
+            return self.compute(data, weights).reshape(len(weights), -1)
 
-        columns = 1 if self.scope == JOINT else len(_columns(evidence, self.scope))
-        value = statistic(evidence.clusters.equal_weights)[0]
-        return _with_intervals(evidence, value, statistic, [self.why] * columns)
+        columns = 1 if self.scope == JOINT else len(_columns(data, self.scope))
+        value = statistic(data.clusters.equal_weights)[0]
+        return _with_intervals(data, value, statistic, [self.explanation] * columns)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PValue(Metric):
     """It has no interval: it is one already. ``corrected``: by Holm, for as many columns as there are."""
 
-    corrected: bool = False
+    holm: bool = False
 
-    def _measure(self, evidence: Evidence) -> list[Entry]:
-        found, reasons = self._tests(evidence)
+    def _measure(self, data: EvaluationData) -> list[Entry]:
+        found, reasons = self._tests(data)
         # Columns that are barred are no tests: they must not count.
-        found = np.where([bool(reason) for reason in self._barred(evidence)], np.nan, found)
-        p = adjusted(found) if self.corrected else found
-        return [_p_value(one, reason, evidence) for one, reason in zip(p, reasons, strict=True)]
+        found = np.where([bool(reason) for reason in self._exclusions(data)], np.nan, found)
+        p = holm_adjusted(found) if self.holm else found
+        return [_p_value(one, reason, data) for one, reason in zip(p, reasons, strict=True)]
 
     @abstractmethod
-    def _tests(self, evidence: Evidence) -> tuple[np.ndarray, list[str]]:
+    def _tests(self, data: EvaluationData) -> tuple[np.ndarray, list[str]]:
         """A p-value a column, NaN where there is none; and what is not finite, in words."""
 
 
@@ -130,42 +130,46 @@ class PValue(Metric):
 class Uniformity(PValue):
     """p-value of ``fractions``, (n, P) or (n,), being uniform."""
 
-    fractions: Callable[[Evidence], np.ndarray]
+    fractions: Callable[[EvaluationData], np.ndarray]
 
-    def _tests(self, evidence: Evidence) -> tuple[np.ndarray, list[str]]:
-        columns = self.fractions(evidence).reshape(len(evidence.truth), -1).T
+    def _tests(self, data: EvaluationData) -> tuple[np.ndarray, list[str]]:
+        columns = self.fractions(data).reshape(len(data.truth), -1).T
         finite = [bool(np.isfinite(column).all()) for column in columns]
-        found = [uniform_p(one, evidence.clusters) if yes else np.nan for one, yes in zip(columns, finite, strict=True)]
-        bad = [not_finite(evidence, one, self.why) if not yes else "" for one, yes in zip(columns, finite, strict=True)]
+        found = [
+            uniformity_p_value(one, data.clusters) if yes else np.nan for one, yes in zip(columns, finite, strict=True)
+        ]
+        bad = [
+            not_finite(data, one, self.explanation) if not yes else "" for one, yes in zip(columns, finite, strict=True)
+        ]
         return np.array(found), bad
 
 
 @dataclass(frozen=True, kw_only=True)
-class Permuted(PValue):
+class PermutationTest(PValue):
     """``p_values``, one a column, of tests that bring their own null distribution."""
 
-    p_values: Callable[[Evidence], np.ndarray]
+    p_values: Callable[[EvaluationData], np.ndarray]
 
-    def _tests(self, evidence: Evidence) -> tuple[np.ndarray, list[str]]:
-        found = self.p_values(evidence)
-        return found, [self.why] * len(found)
+    def _tests(self, data: EvaluationData) -> tuple[np.ndarray, list[str]]:
+        found = self.p_values(data)
+        return found, [self.explanation] * len(found)
 
 
-def _columns(evidence: Evidence, scope: str) -> tuple[str, ...]:
+def _columns(data: EvaluationData, scope: str) -> tuple[str, ...]:
     """What the columns of a scope are called."""
-    names = evidence.parameters.names
+    names = data.parameters.names
     if scope == PAIRS:
-        return tuple(f"{names[one]},{names[other]}" for one, other in evidence.pairs)
-    return tuple(map(str, evidence.local)) if scope == LOCAL else names
+        return tuple(f"{names[one]},{names[other]}" for one, other in data.pairs)
+    return tuple(map(str, data.local)) if scope == LOCAL else names
 
 
-def _p_value(p: float, reason: str, evidence: Evidence) -> Entry:
+def _p_value(p: float, reason: str, data: EvaluationData) -> Entry:
     if not np.isfinite(p):
-        return null(reason or f"{evidence.clusters.count} simulations; a clustered p-value needs {FEWEST}")
+        return null(reason or f"{data.clusters.count} simulations; a clustered p-value needs {MIN_SIMULATIONS}")
     return {"value": float(p), "low": None, "high": None, "reason": "a p-value has no interval"}
 
 
-def there(values: np.ndarray | None) -> np.ndarray:
+def required(values: np.ndarray | None) -> np.ndarray:
     """What ``needs`` has seen to."""
     assert values is not None
     return values
@@ -175,29 +179,29 @@ def null(reason: str) -> Entry:
     return {"value": None, "low": None, "high": None, "reason": reason}
 
 
-def not_finite(evidence: Evidence, terms: np.ndarray, why: str) -> str:
+def not_finite(data: EvaluationData, terms: np.ndarray, why: str) -> str:
     """What is not finite, in how many rows and which, by their number in the catalog; empty where all is finite."""
     bad = ~np.isfinite(terms)
     if not bad.any():
         return why
     kinds = "/".join(sorted({str(term) for term in terms[bad].tolist()}))
-    rows = listed(evidence.posterior.index[bad].tolist(), 20)
+    rows = listed(data.posterior.index[bad].tolist(), 20)
     return f"{kinds} in {bad.sum()} of {len(bad)} rows (row {rows})" + (f": {why}" if why else "")
 
 
-def _of_all_or_none(entry: Entry, evidence: Evidence) -> Entry:
+def _of_all_or_none(entry: Entry, data: EvaluationData) -> Entry:
     """A share of 0 or 1 with the interval of Clopper & Pearson (1934, Biometrika 26, 404), by simulation."""
     if entry["low"] is None:
         return entry
-    reach = 1 - ((1 - LEVEL) / 2) ** (1 / evidence.clusters.count)
+    reach = 1 - ((1 - INTERVAL_LEVEL) / 2) ** (1 / data.clusters.count)
     return entry | ({"low": 1 - reach} if entry["value"] else {"high": reach})
 
 
 def _with_intervals(
-    evidence: Evidence, values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], reasons: list[str]
+    data: EvaluationData, values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], reasons: list[str]
 ) -> list[Entry]:
     """Entries of a statistic (b, n) -> (b, C): its values (C,), and their intervals over resampled simulations."""
-    resampled = evidence.clusters.resampled(statistic) if evidence.clusters.count > 1 else None
+    resampled = data.clusters.resampled(statistic) if data.clusters.count > 1 else None
     return [
         _entry(value, None if resampled is None else resampled[:, column], reason)
         for column, (value, reason) in enumerate(zip(values, reasons, strict=True))

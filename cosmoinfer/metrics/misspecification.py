@@ -1,11 +1,13 @@
 """Whether the observations look like those that the model was trained on; else no posterior can be trusted."""
 
-from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Permuted, there
+from cosmoinfer.metrics.metric import JOINT, Mean, Metric, PermutationTest, required
 
-ODD = 95.0  # percentile of the validation rows' distances: 5 % of the observations of the same simulator lie beyond
+OOD_PERCENTILE = (
+    95.0  # percentile of the validation rows' distances: 5 % of the observations of the same simulator lie beyond
+)
 
 
 MISSPECIFICATION: dict[str, Metric] = {
-    "ood": Mean(terms=lambda e: there(e.ood) > ODD, scope=JOINT, needs=("ood",)),
-    "ood_set_p": Permuted(p_values=lambda e: there(e.ood_set_p), scope=JOINT, needs=("ood_set_p",)),
+    "ood": Mean(terms=lambda e: required(e.ood) > OOD_PERCENTILE, scope=JOINT, needs=("ood",)),
+    "ood_set_p": PermutationTest(p_values=lambda e: required(e.ood_set_p), scope=JOINT, needs=("ood_set_p",)),
 }

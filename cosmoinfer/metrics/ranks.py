@@ -9,10 +9,12 @@ import numpy as np
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Draws, blocks
 
-NATS = 1e-5  # densities nearer than this are the same density: two batches of one network differ by rounding
+DENSITY_TOLERANCE_NATS = (
+    1e-5  # densities nearer than this are the same density: two batches of one network differ by rounding
+)
 
 
-def by_value(samples: Draws, truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+def sbc_ranks(samples: Draws, truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     """Simulation-based calibration: rank of the truth among the draws, (n, S, P) and (n, P) -> (n, P).
 
     Talts et al. 2018, arXiv:1804.06788.
@@ -27,7 +29,7 @@ def by_value(samples: Draws, truth: np.ndarray, stream: np.random.Generator) -> 
     return _randomised(below, equal, finite, samples.shape[1], stream)
 
 
-def by_distance(
+def tarp_ranks(
     parameters: Parameters,
     samples: Draws,
     truth: np.ndarray,
@@ -51,7 +53,7 @@ def by_distance(
     return _randomised(below, equal, finite & np.isfinite(to_truth), samples.shape[1], stream)
 
 
-def by_density(log_prob: Draws, log_prob_truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+def hpd_ranks(log_prob: Draws, log_prob_truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     """Highest posterior density: the share of draws denser than the truth, (n, S) and (n,) -> (n,).
 
     Hermans et al. 2021, arXiv:2110.06581; Deistler et al. 2022, arXiv:2210.04815.
@@ -62,7 +64,10 @@ def by_density(log_prob: Draws, log_prob_truth: np.ndarray, stream: np.random.Ge
         of_draws = log_prob[rows]
         with np.errstate(invalid="ignore"):
             above = of_draws - log_prob_truth[rows, None]
-        denser[rows], equal[rows] = (above > NATS).sum(axis=1), (np.abs(above) <= NATS).sum(axis=1)
+        denser[rows], equal[rows] = (
+            (above > DENSITY_TOLERANCE_NATS).sum(axis=1),
+            (np.abs(above) <= DENSITY_TOLERANCE_NATS).sum(axis=1),
+        )
         finite[rows] &= np.isfinite(of_draws).all(axis=1)
     return _randomised(denser, equal, finite, log_prob.shape[1], stream)
 

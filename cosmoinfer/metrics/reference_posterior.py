@@ -9,7 +9,7 @@ from cosmoinfer.posterior import Posterior
 
 
 @dataclass(frozen=True)
-class Other:
+class ReferencePosterior:
     """``kind``: what it is, in a word or two. ``exact``: its densities and draws are those of the truth."""
 
     posterior: Posterior
@@ -17,7 +17,7 @@ class Other:
     exact: bool = False
 
 
-def matched(posterior: Posterior, other: Other) -> tuple[Posterior, Other]:
+def match_observations(posterior: Posterior, other: ReferencePosterior) -> tuple[Posterior, ReferencePosterior]:
     """The observations that both have, in the order of the first: those of one row number and one simulation."""
     _check_alike(posterior, other)
     place = {key: number for number, key in enumerate(_keys(other.posterior))}
@@ -35,7 +35,7 @@ def _keys(posterior: Posterior) -> list[tuple[int, str]]:
     return list(zip(posterior.index.tolist(), posterior.simulation.astype(str).tolist(), strict=True))
 
 
-def _check_alike(posterior: Posterior, other: Other) -> None:
+def _check_alike(posterior: Posterior, other: ReferencePosterior) -> None:
     if posterior.probabilities is not None or other.posterior.probabilities is not None:
         raise UserError("--against compares posteriors of parameters; a classifier has none")
     names, others = posterior.parameters.names, other.posterior.parameters.names
@@ -51,7 +51,7 @@ def _unlike(posterior: Posterior, other: Posterior) -> str:
     return f"row {shared[0]} is of simulation {there}; expected simulation {here}"
 
 
-def _check_data(first: Posterior, second: Other) -> None:
+def _check_data(first: Posterior, second: ReferencePosterior) -> None:
     """Of one row and of all rows of its simulation, both right posteriors differ."""
     here, there = (
         np.ones(len(one)) if one.n_observations is None else one.n_observations for one in (first, second.posterior)
@@ -64,7 +64,7 @@ def _check_data(first: Posterior, second: Other) -> None:
         )
 
 
-def _check_truths(first: Posterior, second: Other) -> None:
+def _check_truths(first: Posterior, second: ReferencePosterior) -> None:
     """Catalogs count their rows alike: the same numbers may be other universes."""
     if first.truth is None or second.posterior.truth is None:
         return

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cosmoinfer.metrics.local_c2st import FEW
+from cosmoinfer.metrics.local_c2st import RECOMMENDED_SIMULATIONS
 from cosmoinfer.metrics.verdict import FIXED, UNCONSTRAINED, UNCONSTRAINED_R2
 
 
@@ -85,10 +85,10 @@ def _local(document: dict[str, Any]) -> str:
         return ""
     told = [f"row {row} {_short(entry, '.2g')}" for row, entry in entries.items()]
     corrected = ", Holm-corrected" if len(entries) > 1 else ""
-    few = f"; from {document['simulations']} simulations it sees gross errors only, {FEW} are few"
+    few = f"; from {document['simulations']} simulations it sees gross errors only, {RECOMMENDED_SIMULATIONS} are few"
     return (
         f"Local test (p-value of the posterior being right there{corrected}): {', '.join(told)}"
-        f"{few if document['simulations'] < FEW else ''}."
+        f"{few if document['simulations'] < RECOMMENDED_SIMULATIONS else ''}."
     )
 
 

@@ -15,8 +15,8 @@ from cosmoinfer import seeding
 from cosmoinfer.metrics.bootstrap import Clusters
 
 FOLDS = 5
-PERMUTATIONS = 100  # of a local test: its smallest p-value is 1 / 101
-TOGETHER = 10  # observations trained at once: more of them only outgrow the processor's cache
+NULL_PERMUTATIONS = 100  # of a local test: its smallest p-value is 1 / 101
+OBSERVATIONS_PER_STACK = 10  # observations trained at once: more of them only outgrow the processor's cache
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def c2st(samples: np.ndarray, reference: np.ndarray, seed: int = 0, classifier: 
     shares = [stream.permutation(draws).reshape(FOLDS, -1) + side * draws for side in (0, 1)]
     folds = np.concatenate(shares, axis=1)  # (F, 2S / F)
     found = np.empty(len(samples))
-    for start in range(0, len(samples), TOGETHER):
-        part = slice(start, start + TOGETHER)
+    for start in range(0, len(samples), OBSERVATIONS_PER_STACK):
+        part = slice(start, start + OBSERVATIONS_PER_STACK)
         sides = samples[part, :draws], reference[part, :draws]
         found[part] = _accuracies(*sides, folds, seed, classifier or Classifier())
     return found
@@ -77,21 +77,21 @@ def local_c2st(
     count = len(truth)
     rows = np.concatenate([np.hstack([truth, summary]), np.hstack([drawn, summary])])
     centre, scale = _moments(rows[None])
-    exchanged = seeding.generator(seed, "lc2st", "exchange").random((PERMUTATIONS + 1, count)) < 0.5
+    exchanged = seeding.generator(seed, "lc2st", "exchange").random((NULL_PERMUTATIONS + 1, count)) < 0.5
     exchanged[0] = False
     labels = np.concatenate([~exchanged, exchanged], axis=1).astype(np.float32)
     inputs = np.broadcast_to(((rows - centre[0]) / scale[0]).astype(np.float32), (len(labels), *rows.shape))
-    layers = _trained(inputs, labels, classifier or Classifier(), seeding.generator(seed, "lc2st", "training"))
+    layers = _train(inputs, labels, classifier or Classifier(), seeding.generator(seed, "lc2st", "training"))
     found = np.stack([_distance(layers, ((query - centre[0]) / scale[0]).astype(np.float32)) for query in queries])
-    return found[:, 0], (1 + (found[:, 1:] >= found[:, :1]).sum(axis=1)) / (PERMUTATIONS + 1)
+    return found[:, 0], (1 + (found[:, 1:] >= found[:, :1]).sum(axis=1)) / (NULL_PERMUTATIONS + 1)
 
 
-def one_a_simulation(clusters: Clusters, leave_out: np.ndarray, seed: int) -> np.ndarray:
+def sample_one_row_per_simulation(clusters: Clusters, leave_out: np.ndarray, seed: int) -> np.ndarray:
     """Rows that are independent: one of each simulation, at random, (g,); none of the simulations of ``leave_out``."""
     order = seeding.generator(seed, "lc2st", "rows").permutation(len(clusters))
-    _, first = np.unique(clusters.member[order], return_index=True)
+    _, first = np.unique(clusters.simulation_of_row[order], return_index=True)
     chosen = np.sort(order[first])
-    return chosen[~np.isin(clusters.member[chosen], clusters.member[leave_out])]
+    return chosen[~np.isin(clusters.simulation_of_row[chosen], clusters.simulation_of_row[leave_out])]
 
 
 def _accuracies(
@@ -107,9 +107,9 @@ def _accuracies(
         inputs = both[:, rows].reshape(-1, rows.shape[1], both.shape[-1])  # (o F, rows, D)
         return inputs, np.tile(labels[rows], (len(both), 1))
 
-    layers = _trained(*stacked(others), classifier, seeding.generator(seed, "c2st", "training"))
+    layers = _train(*stacked(others), classifier, seeding.generator(seed, "c2st", "training"))
     inputs, wanted = stacked(folds)
-    right = (_outputs(layers, inputs)[-1][..., 0] > 0) == (wanted > 0.5)
+    right = (_forward(layers, inputs)[-1][..., 0] > 0) == (wanted > 0.5)
     return right.reshape(len(both), -1).mean(axis=1)
 
 
@@ -121,14 +121,14 @@ def _moments(reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _distance(layers: Layers, query: np.ndarray) -> np.ndarray:
     """Mean of (p - 1/2)^2 over (S, D), of each of the M networks: (M,)."""
-    p = special.expit(_outputs(layers, np.broadcast_to(query, (len(layers[0][0]), *query.shape)))[-1])
+    p = special.expit(_forward(layers, np.broadcast_to(query, (len(layers[0][0]), *query.shape)))[-1])
     return ((p - 0.5) ** 2).mean(axis=(1, 2), dtype=np.float64)
 
 
 # ---------------------------------------------------------------------------------------------- the stacked networks
-def _trained(inputs: np.ndarray, labels: np.ndarray, how: Classifier, stream: np.random.Generator) -> Layers:
+def _train(inputs: np.ndarray, labels: np.ndarray, how: Classifier, stream: np.random.Generator) -> Layers:
     """M networks, each on its own (n, D) of inputs (M, n, D) and labels (M, n): the cross entropy, by Adam."""
-    layers = _started(len(inputs), inputs.shape[-1], how.width * inputs.shape[-1], stream)
+    layers = _initial_layers(len(inputs), inputs.shape[-1], how.width * inputs.shape[-1], stream)
     parts = [part for layer in layers for part in layer]
     moments = [(np.zeros_like(part), np.zeros_like(part)) for part in parts]
     step = 0
@@ -136,13 +136,13 @@ def _trained(inputs: np.ndarray, labels: np.ndarray, how: Classifier, stream: np
         order = stream.permutation(inputs.shape[1])
         for start in range(0, len(order), how.batch):
             rows, step = order[start : start + how.batch], step + 1
-            slopes = _slopes(layers, inputs[:, rows], labels[:, rows])
+            slopes = _gradients(layers, inputs[:, rows], labels[:, rows])
             for part, slope, pair in zip(parts, slopes, moments, strict=True):
-                _adam(part, slope, pair, step, how)
+                _adam_step(part, slope, pair, step, how)
     return layers
 
 
-def _started(count: int, features: int, hidden: int, stream: np.random.Generator) -> Layers:
+def _initial_layers(count: int, features: int, hidden: int, stream: np.random.Generator) -> Layers:
     """The same start for every network."""
     sizes = (features, hidden, hidden, 1)
     layers = []
@@ -153,7 +153,7 @@ def _started(count: int, features: int, hidden: int, stream: np.random.Generator
     return layers
 
 
-def _outputs(layers: Layers, inputs: np.ndarray) -> list[np.ndarray]:
+def _forward(layers: Layers, inputs: np.ndarray) -> list[np.ndarray]:
     """The inputs (M, n, D), what each hidden layer makes of them, and the logit (M, n, 1)."""
     outputs = [inputs]
     for number, (weight, offset) in enumerate(layers):
@@ -163,9 +163,9 @@ def _outputs(layers: Layers, inputs: np.ndarray) -> list[np.ndarray]:
     return outputs
 
 
-def _slopes(layers: Layers, inputs: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+def _gradients(layers: Layers, inputs: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
     """Derivatives of the mean cross entropy by weights and offsets, from the inputs on."""
-    outputs = _outputs(layers, inputs)
+    outputs = _forward(layers, inputs)
     back = (special.expit(outputs[-1]) - labels[..., None]) / np.float32(labels.shape[1])  # (M, n, 1)
     found: list[np.ndarray] = []
     for (weight, _), below in zip(reversed(layers), reversed(outputs[:-1]), strict=True):
@@ -175,7 +175,9 @@ def _slopes(layers: Layers, inputs: np.ndarray, labels: np.ndarray) -> list[np.n
     return found[::-1]
 
 
-def _adam(part: np.ndarray, slope: np.ndarray, moments: tuple[np.ndarray, ...], step: int, how: Classifier) -> None:
+def _adam_step(
+    part: np.ndarray, slope: np.ndarray, moments: tuple[np.ndarray, ...], step: int, how: Classifier
+) -> None:
     """One step, in place. moments: running means of the slope and of its square."""
     for moment, value, decay in zip(moments, (slope, slope**2), how.decay, strict=True):
         moment *= np.float32(decay)

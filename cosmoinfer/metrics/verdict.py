@@ -34,11 +34,11 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from cosmoinfer.formatting import decimals
-from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
+from cosmoinfer.formatting import decimal_places
+from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS, Clusters
 from cosmoinfer.metrics.calibration import atc
-from cosmoinfer.metrics.evaluation_data import Evidence
-from cosmoinfer.metrics.holm import adjusted
+from cosmoinfer.metrics.evaluation_data import EvaluationData
+from cosmoinfer.metrics.holm import holm_adjusted
 from cosmoinfer.metrics.metric import JOINT
 
 SIGNIFICANCE = 0.05
@@ -49,7 +49,7 @@ FIXED = "fixed"
 NO_WIDTH = "no width: calibration not available"
 UNCONSTRAINED, RETURNS_PRIOR = "not constrained by the data", "(returns the prior)"
 
-_JOINT_TESTS = {"tarp_p": "tarp", "tarp_x_p": "tarp_x", "hpd_p": "hpd"}
+_JOINT_TESTS = {"tarp_p": "tarp_ranks", "tarp_x_p": "tarp_x_ranks", "hpd_p": "hpd_ranks"}
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Check:
     side: float = 0.0
 
 
-def verdict(evidence: Evidence, metrics: dict[str, Any]) -> dict[str, Any]:
-    """{"joint": words, "parameters": {name: words}} from the evidence and the document's metrics."""
-    names = evidence.parameters.names
-    calibration = _calibration(evidence, metrics)
+def verdict(data: EvaluationData, metrics: dict[str, Any]) -> dict[str, Any]:
+    """{"joint": words, "parameters": {name: words}} from the data and the document's metrics."""
+    names = data.parameters.names
+    calibration = _calibration(data, metrics)
     loose = {name: _unconstrained(metrics["parameters"], name) for name in names}
     common = next(iter(loose.values())) if len(set(loose.values())) == 1 else ""
     return {
@@ -93,7 +93,7 @@ def clustered_width(scores: np.ndarray, clusters: Clusters) -> tuple[float, floa
 def holm(tests: list[Check], significance: float = SIGNIFICANCE) -> list[Check]:
     """The tests that reject when all share one error rate (Holm 1979): smallest p first, until one does not."""
     found = sorted(tests, key=lambda test: test.p)
-    corrected = adjusted(np.array([test.p for test in found]))
+    corrected = holm_adjusted(np.array([test.p for test in found]))
     return [test for test, p in zip(found, corrected, strict=True) if p <= significance]
 
 
@@ -109,64 +109,64 @@ def two_sided(value: float, error: float, count: int) -> tuple[float, float]:
 
 
 def too_few(clusters: Clusters) -> str:
-    return f"too few simulations to judge calibration ({clusters.count}, of {FEWEST} needed)"
+    return f"too few simulations to judge calibration ({clusters.count}, of {MIN_SIMULATIONS} needed)"
 
 
-def _calibration(evidence: Evidence, metrics: dict[str, Any]) -> dict[str, str]:
+def _calibration(data: EvaluationData, metrics: dict[str, Any]) -> dict[str, str]:
     """The words on calibration, by parameter and for the joint."""
-    columns = (*evidence.parameters.names, JOINT)
-    if evidence.unlike_prior:
-        words = dict.fromkeys(columns, f"calibration not judged: {evidence.unlike_prior}")
-        return words | {name: _at_one_value(evidence, name) for name in evidence.fixed}
-    if evidence.sbc is None and evidence.std is None:
+    columns = (*data.parameters.names, JOINT)
+    if data.prior_mismatch:
+        words = dict.fromkeys(columns, f"calibration not judged: {data.prior_mismatch}")
+        return words | {name: _at_one_value(data, name) for name in data.fixed_parameters}
+    if data.sbc_ranks is None and data.std is None:
         return dict.fromkeys(columns, NO_WIDTH)
-    scores = _scores(evidence)
-    if evidence.clusters.count < FEWEST:
-        return dict.fromkeys(columns, too_few(evidence.clusters))
+    scores = _scores(data)
+    if data.clusters.count < MIN_SIMULATIONS:
+        return dict.fromkeys(columns, too_few(data.clusters))
     if not np.isfinite(scores).all():
         return dict.fromkeys(columns, "calibration not available: draws, widths or truths are not finite")
-    tests = _parameter_tests(evidence, scores, metrics) + _joint_tests(evidence, metrics)
+    tests = _parameter_tests(data, scores, metrics) + _joint_tests(data, metrics)
     rejected = holm(tests)
-    words = {name: _word(name, rejected, metrics) for name in evidence.parameters.names}
+    words = {name: _word(name, rejected, metrics) for name in data.parameters.names}
     return words | {JOINT: _joint_word(words, rejected)}
 
 
-def _at_one_value(evidence: Evidence, name: str) -> str:
+def _at_one_value(data: EvaluationData, name: str) -> str:
     """The bias in units of its error, and of the posterior's width: a wide one is drawn to the middle of the prior.
 
     Bias and error with the two digits of the error that mean anything.
     """
-    column = evidence.parameters.names.index(name)
-    bias, error = evidence.clusters.mean(evidence.error[:, column])
-    digits = decimals(error) if error > 0 else 6
+    column = data.parameters.names.index(name)
+    bias, error = data.clusters.mean(data.error[:, column])
+    digits = decimal_places(error) if error > 0 else 6
     away = f"{abs(bias) / error:.1f} errors" if error > 0 else "no scatter between simulations"
-    if evidence.std is not None:
-        away += f", {abs(evidence.pull[:, column].mean()):.2f} of its width"
-    value = f"{FIXED} at {evidence.truth[0, column]:.6g}"
+    if data.std is not None:
+        away += f", {abs(data.pull[:, column].mean()):.2f} of its width"
+    value = f"{FIXED} at {data.truth[0, column]:.6g}"
     return f"{value}: bias {bias:+.{digits}f} +- {error:.{digits}f} ({away})"
 
 
-def _scores(evidence: Evidence) -> np.ndarray:
+def _scores(data: EvaluationData) -> np.ndarray:
     """Standard normal if the posterior is right, (n, P); plus where the truth lies above."""
-    return -evidence.pull if evidence.sbc is None else special.ndtri(evidence.sbc)
+    return -data.pull if data.sbc_ranks is None else special.ndtri(data.sbc_ranks)
 
 
-def _parameter_tests(evidence: Evidence, scores: np.ndarray, metrics: dict[str, Any]) -> list[Check]:
+def _parameter_tests(data: EvaluationData, scores: np.ndarray, metrics: dict[str, Any]) -> list[Check]:
     tests = []
-    for name, column in zip(evidence.parameters.names, scores.T, strict=True):
-        tests += [Check(name, "bias", *clustered_bias(column, evidence.clusters))]
-        tests += [Check(name, "width", *clustered_width(column, evidence.clusters))]
+    for name, column in zip(data.parameters.names, scores.T, strict=True):
+        tests += [Check(name, "bias", *clustered_bias(column, data.clusters))]
+        tests += [Check(name, "width", *clustered_width(column, data.clusters))]
         if (p := _value(metrics["parameters"], "sbc_p", name)) is not None:
             tests += [Check(name, "shape", p)]
     return tests
 
 
-def _joint_tests(evidence: Evidence, metrics: dict[str, Any]) -> list[Check]:
+def _joint_tests(data: EvaluationData, metrics: dict[str, Any]) -> list[Check]:
     tests = []
     for kind, fractions in _JOINT_TESTS.items():
         p = metrics["joint"].get(kind, {}).get("value")
         if p is not None:
-            away, side = clustered_bias(atc(getattr(evidence, fractions)), evidence.clusters)
+            away, side = clustered_bias(atc(getattr(data, fractions)), data.clusters)
             tests.append(Check(JOINT, kind, p, side if away < SIGNIFICANCE else 0.0))
     return tests
 

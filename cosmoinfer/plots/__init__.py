@@ -3,9 +3,9 @@
 Adding one is a function in the file of its family and an entry in the table of ``gallery``.
 """
 
-from cosmoinfer.plots.cross_suite import cross
-from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.cross_suite import plot_cross_suite
+from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.registry import PLOTS, draw, save
-from cosmoinfer.plots.scaling import learning_curve
+from cosmoinfer.plots.scaling import plot_learning_curve
 
-__all__ = ["PLOTS", "Material", "cross", "draw", "learning_curve", "save"]
+__all__ = ["PLOTS", "FigureData", "draw", "plot_cross_suite", "plot_learning_curve", "save"]

@@ -5,22 +5,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cosmoinfer.metrics import Curve
-from cosmoinfer.plots.figure_data import Material
-from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, page, typeset
+from cosmoinfer.plots.figure_data import FigureData
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, panel_grid, parameter_label
 
 
-def coverage(material: Material) -> Figure | None:
+def coverage(data: FigureData) -> Figure | None:
     """Share of truths inside the central interval, or the joint region, of each level: the diagonal if calibrated.
 
     Dark band: 68 % interval of the curve, simulations resampled. Light band: 95 % of calibrated curves never leave it.
     """
-    found = material.curves
+    found = data.curves
     joint = {"highest density (hpd)": found.hpd, "TARP (tarp)": found.tarp, "TARP (tarp_x)": found.tarp_x}
-    titled = [(typeset(material.posterior.parameters, name), curve) for name, curve in found.central.items()]
+    titled = [(parameter_label(data.posterior.parameters, name), curve) for name, curve in found.central.items()]
     titled += [(f"jointly: {name}", curve) for name, curve in joint.items() if curve is not None]
     if not titled:
         return None
-    figure, panels = page(len(titled), width=2.7, height=2.8)
+    figure, panels = panel_grid(len(titled), width=2.7, height=2.8)
     for axes, (title, curve) in zip(panels, titled, strict=True):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         _fill_band(axes, curve, around=curve.alpha)
@@ -35,16 +35,16 @@ def coverage(material: Material) -> Figure | None:
     return figure
 
 
-def sbc(material: Material) -> Figure | None:
+def sbc(data: FigureData) -> Figure | None:
     """Share of truths below each rank, less the rank itself; 95 % of calibrated curves never leave the band.
 
     Säilynoja+ (arXiv:2103.10522), with the band of the Kolmogorov-Smirnov distance that ``sbc_p`` is computed from. A
     posterior equal to the prior passes: read it beside the contraction.
     """
-    found = material.curves.sbc
+    found = data.curves.sbc
     if not found:
         return None
-    figure, panels = page(len(found), width=3.0, height=2.5, sharey=True)
+    figure, panels = panel_grid(len(found), width=3.0, height=2.5, sharey=True)
     reach = 1.35 * np.nanmax([[curve.band, np.abs(curve.coverage - curve.alpha).max()] for curve in found.values()])
     for axes, (name, curve) in zip(panels, found.items(), strict=True):
         difference = curve.coverage - curve.alpha
@@ -54,9 +54,9 @@ def sbc(material: Material) -> Figure | None:
         axes.plot(curve.alpha, difference, color=BLUE, linewidth=1.4)
         axes.plot(curve.alpha[outside], difference[outside], ".", color=RED, markersize=4)
         axes.set(xlim=(0, 1), ylim=(-reach, reach), xlabel="rank of the truth", ylabel="ECDF - uniform")
-        axes.set_title(typeset(material.posterior.parameters, name))
+        axes.set_title(parameter_label(data.posterior.parameters, name))
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
-        contraction = material.metric("contraction", name)
+        contraction = data.metric("contraction", name)
         if contraction is not None:
             axes.text(0.03, 0.04, f"contraction {round(contraction, 2) + 0:.2f}", transform=axes.transAxes, fontsize=8)
     return figure

@@ -8,24 +8,24 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from cosmoinfer.metrics.classifier.reliability import reliability as reliabilities
-from cosmoinfer.metrics.evaluation_data import Evidence
-from cosmoinfer.plots.figure_data import Material
-from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, page, plain
+from cosmoinfer.metrics.evaluation_data import EvaluationData
+from cosmoinfer.plots.figure_data import FigureData
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, escape_dollars, panel_grid
 
-MOST_NUMBERED = 15  # classes: with more, the numbers in the squares are not legible
+MAX_CLASSES_WITH_COUNTS = 15  # classes: with more, the numbers in the squares are not legible
 
 
-def confusion(material: Material) -> Figure | None:
+def confusion(data: FigureData) -> Figure | None:
     """Rows of each class by the class that they are taken for: their number, and shaded the share of the true class."""
-    posterior = material.posterior
+    posterior = data.posterior
     if posterior.probabilities is None or posterior.truth is None:
         return None
-    guesses = Evidence(posterior).guesses
+    guesses = EvaluationData(posterior).predictions
     assert guesses is not None
     counts = guesses.confusion
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [plain(name) for name in posterior.classes]
-    side = 0.75 * min(len(names), MOST_NUMBERED) + 1.8
+    names = [escape_dollars(name) for name in posterior.classes]
+    side = 0.75 * min(len(names), MAX_CLASSES_WITH_COUNTS) + 1.8
     figure = Figure(figsize=(side + 0.9, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(share, cmap=LinearSegmentedColormap.from_list("blue", ["white", BLUE]), vmin=0, vmax=1)
@@ -38,26 +38,26 @@ def confusion(material: Material) -> Figure | None:
     axes.grid(False)
     axes.spines[:].set(visible=True, color=GREY)
     axes.set(xlabel="taken for", ylabel="true class")
-    if len(names) <= MOST_NUMBERED:
+    if len(names) <= MAX_CLASSES_WITH_COUNTS:
         _write_counts(axes, counts, share)
     return figure
 
 
-def reliability(material: Material) -> Figure | None:
+def reliability(data: FigureData) -> Figure | None:
     """Share of rows that are of a class against the probability that was promised for it: the diagonal if calibrated.
 
     Bins of equally many rows, with 68.3 % binomial intervals. Of two classes one is shown: the other mirrors it.
     """
-    found = reliabilities(material.posterior)
+    found = reliabilities(data.posterior)
     if not found:
         return None
     shown = dict(list(found.items())[-1:]) if len(found) == 2 else found
-    figure, panels = page(len(shown), width=3.0, height=3.1)
+    figure, panels = panel_grid(len(shown), width=3.0, height=3.1)
     for axes, (name, curve) in zip(panels, shown.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
-        errors = np.abs(np.stack([curve.low, curve.high]) - curve.found)
-        axes.errorbar(curve.promised, curve.found, errors, fmt="o-", color=BLUE, markersize=4, linewidth=1.2)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=plain(name))
+        errors = np.abs(np.stack([curve.low, curve.high]) - curve.observed)
+        axes.errorbar(curve.predicted, curve.observed, errors, fmt="o-", color=BLUE, markersize=4, linewidth=1.2)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=escape_dollars(name))
         axes.set(xlabel="promised probability", ylabel="share of rows")
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_yticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])

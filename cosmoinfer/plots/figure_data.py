@@ -11,7 +11,7 @@ from cosmoinfer.training.history import History
 
 
 @dataclass(frozen=True)
-class Material:
+class FigureData:
     """What figures are made of. metrics: the dictionary of ``evaluate``. histories: name of a stack -> its History.
 
     loss: what the learning curves measure, as an axis label.

@@ -5,16 +5,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cosmoinfer.plots.figure_data import Material
-from cosmoinfer.plots.style import BLUE, GREY, RED, page
+from cosmoinfer.plots.figure_data import FigureData
+from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid
 
 
-def losses(material: Material) -> Figure | None:
+def losses(data: FigureData) -> Figure | None:
     """Training and validation loss against epoch. Thin: members; bold: their median; dots: the epochs that are kept."""
-    if not material.histories:
+    if not data.histories:
         return None
-    figure, panels = page(len(material.histories), width=4.4, height=3.2)
-    for axes, (name, history) in zip(panels, material.histories.items(), strict=True):
+    figure, panels = panel_grid(len(data.histories), width=4.4, height=3.2)
+    for axes, (name, history) in zip(panels, data.histories.items(), strict=True):
         epochs = 1 + np.arange(len(history.train))
         marker = "o" if len(epochs) == 1 else None
         for loss, colour, label in ((history.train, GREY, "training"), (history.validation, BLUE, "validation")):
@@ -26,7 +26,7 @@ def losses(material: Material) -> Figure | None:
         axes.plot(history.best + 1, history.best_validation, "o", color=RED, markersize=4, label="kept")
         beyond = _clip_spikes(axes, np.hstack([history.train, history.validation]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set(title=name, xlabel="epoch", ylabel=material.loss)
+        axes.set(title=name, xlabel="epoch", ylabel=data.loss)
         axes.legend(loc="upper right", title=beyond, title_fontsize=8)
     return figure
 

@@ -9,17 +9,17 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from cosmoinfer.metrics.verdict import UNCONSTRAINED_R2
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.plots.figure_data import Material
-from cosmoinfer.plots.style import BLUE, GREY, RED, page, shade_outside, typeset
+from cosmoinfer.plots.figure_data import FigureData
+from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, parameter_label, shade_outside
 
 
-def truth_prediction(material: Material) -> Figure | None:
+def truth_prediction(data: FigureData) -> Figure | None:
     """Posterior mean against truth, with the posterior's standard deviation where there is one."""
-    posterior, parameters = material.posterior, material.posterior.parameters
+    posterior, parameters = data.posterior, data.posterior.parameters
     mean, std, truth = posterior.best_mean, posterior.best_std, posterior.truth
     if mean is None or truth is None:
         return None
-    figure, panels = page(len(parameters), width=3.0, height=3.0)
+    figure, panels = panel_grid(len(parameters), width=3.0, height=3.0)
     alpha = float(np.clip(8 / np.sqrt(len(truth)), 0.1, 0.8))
     for column, axes in enumerate(panels):
         sigma = None if std is None else std[:, column]
@@ -34,10 +34,10 @@ def truth_prediction(material: Material) -> Figure | None:
         axes.plot([low, high], [low, high], color=GREY, linewidth=1)
         style: dict[str, Any] = {"fmt": ".", "color": BLUE, "markersize": 4, "elinewidth": 0.7, "alpha": alpha}
         axes.errorbar(truth[:, column], mean[:, column], yerr=sigma, **style)
-        label = typeset(parameters, parameters.names[column])
+        label = parameter_label(parameters, parameters.names[column])
         axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
         axes.set_box_aspect(1)
-        _say_accuracy(axes, material, parameters.names[column])
+        _say_accuracy(axes, data, parameters.names[column])
     return figure
 
 
@@ -62,8 +62,8 @@ def _plain_numbers(axes: Axes) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
-def _say_accuracy(axes: Axes, material: Material, name: str) -> None:
-    r2, chi2 = material.metric("r2", name), material.metric("chi2", name)
+def _say_accuracy(axes: Axes, data: FigureData, name: str) -> None:
+    r2, chi2 = data.metric("r2", name), data.metric("chi2", name)
     said = [rf"$R^2$ = {r2:.3f}"] if r2 is not None else []
     said += [rf"$\chi^2$ = {chi2:.2f}"] if chi2 is not None else []
     unconstrained = r2 is not None and r2 <= UNCONSTRAINED_R2

@@ -1,6 +1,6 @@
 """All figures by name (PLOTS), drawn into a folder.
 
-A figure is one function ``material -> Figure``, None where it does not apply, and one entry in the table. The first
+A figure is one function ``data -> Figure``, None where it does not apply, and one entry in the table. The first
 line of its docstring can stand as its caption. No pyplot: nothing here leaves state behind.
 """
 
@@ -16,28 +16,28 @@ from matplotlib.figure import Figure
 from cosmoinfer.errors import UserError
 from cosmoinfer.plots.calibration import coverage, sbc
 from cosmoinfer.plots.classes import confusion, reliability
-from cosmoinfer.plots.figure_data import Material
+from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.learning import losses
 from cosmoinfer.plots.prediction import truth_prediction
-from cosmoinfer.plots.style import LOOK
+from cosmoinfer.plots.style import RC_PARAMS
 from cosmoinfer.plots.triangle import corner
 
 
-def draw(material: Material, folder: Path) -> list[Path]:
-    """Every figure that applies, as ``folder/NAME.png``, whole or absent. Same material, same bytes.
+def draw(data: FigureData, folder: Path) -> list[Path]:
+    """Every figure that applies, as ``folder/NAME.png``, whole or absent. Same data, same bytes.
 
     A figure of an earlier run that no longer applies is removed: it would show another posterior.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / f"{name}.png" for name in PLOTS}
-    return [path for name, path in paths.items() if save(partial(PLOTS[name], material), path)]
+    return [path for name, path in paths.items() if save(partial(PLOTS[name], data), path)]
 
 
 def save(plot: Callable[[], Figure | None], path: Path) -> bool:
     """Draw one figure in our look and write it, whole or absent; where there is none, remove an earlier one."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a matplotlibrc of the user's must not change a figure of ours
-        matplotlib.rcParams.update(LOOK)
+        matplotlib.rcParams.update(RC_PARAMS)
         figure = plot()
         if figure is None:
             path.unlink(missing_ok=True)
@@ -59,7 +59,7 @@ def _write(figure: Figure, path: Path) -> None:
         scratch.unlink(missing_ok=True)
 
 
-PLOTS: dict[str, Callable[[Material], Figure | None]] = {
+PLOTS: dict[str, Callable[[FigureData], Figure | None]] = {
     "losses": losses,
     "truth_prediction": truth_prediction,
     "corner": corner,

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from cosmoinfer.plots.style import BLUE, GREY, RED
 
 
-def learning_curve(document: dict[str, Any]) -> Figure:
+def plot_learning_curve(document: dict[str, Any]) -> Figure:
     """Mean held-out log density of each size, and the power law through them with its 68.3 % interval.
 
     Error bars: of the difference from the largest size. What test rows add to all sizes alike stands in the title.

@@ -10,9 +10,9 @@ from matplotlib.patches import Rectangle
 
 from cosmoinfer.parameters import Parameters
 
-BLUE, RED, GREY, GROUND = "#0072B2", "#D55E00", "#6B6B6B", "#ECECEC"  # Okabe & Ito: told apart by every eye
+BLUE, RED, GREY, BACKGROUND = "#0072B2", "#D55E00", "#6B6B6B", "#ECECEC"  # Okabe & Ito: told apart by every eye
 LIGHT, DARK = "#9CC8E3", "#4E9DCB"  # of the same blue: 95 and 68 %
-LOOK: Any = {
+RC_PARAMS: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
@@ -30,7 +30,7 @@ LOOK: Any = {
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 
 
-def page(count: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+def panel_grid(count: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
     """A page of ``count`` panels, near to square, of at most four columns."""
     columns = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(count, 4)
     rows = -(-count // columns)
@@ -41,7 +41,7 @@ def page(count: int, width: float, height: float, **options: Any) -> tuple[Figur
     return figure, panels[:count]
 
 
-def typeset(parameters: Parameters, name: str) -> str:
+def parameter_label(parameters: Parameters, name: str) -> str:
     """Its LaTeX label; its plain name where it has none, or one that cannot be typeset."""
     label = parameters.labels[parameters.names.index(name)].strip("$")
     if label != name:
@@ -50,10 +50,10 @@ def typeset(parameters: Parameters, name: str) -> str:
             return f"${label}$"
         except ValueError:
             pass
-    return plain(name)
+    return escape_dollars(name)
 
 
-def plain(name: str) -> str:
+def escape_dollars(name: str) -> str:
     """As it stands: matplotlib would take what lies between two dollars for mathematics."""
     return name.replace("$", r"\$")
 
@@ -64,6 +64,6 @@ def shade_outside(axes: Axes, parameters: Parameters, x: int, y: int | None) -> 
     edges = [(parameters.low[k], parameters.high[k]) if k is not None else (-np.inf, np.inf) for k in (x, y)]
     beyond = [(2 * start - end, 2 * end - start) for start, end in limits]  # an edge out of sight, at a finite place
     (left, right), (bottom, top) = (np.clip(edge, *far) for edge, far in zip(edges, beyond, strict=True))
-    axes.set_facecolor(GROUND)
+    axes.set_facecolor(BACKGROUND)
     style: dict[str, Any] = {"facecolor": "white", "edgecolor": GREY, "linewidth": 0.8, "zorder": 0}
     axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, **style))

@@ -12,25 +12,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from cosmoinfer.formatting import rounded
+from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.plots.figure_data import Material
-from cosmoinfer.plots.style import BLUE, DARK, GREY, GROUND, LIGHT, RED, shade_outside, typeset
+from cosmoinfer.plots.figure_data import FigureData
+from cosmoinfer.plots.style import BACKGROUND, BLUE, DARK, GREY, LIGHT, RED, parameter_label, shade_outside
 from cosmoinfer.posterior import Posterior
 
 getdist.chains.print_load_details = False  # it prints on stdout, which belongs to --json
 
-FEWEST_DRAWS = 50  # with fewer, a smoothed density shows its smoothing
-MOST_IN_CORNER = 10  # parameters of one triangle that stay legible
+MIN_DRAWS = 50  # with fewer, a smoothed density shows its smoothing
+MAX_CORNER_PARAMETERS = 10  # parameters of one triangle that stay legible
 
 
-def corner(material: Material) -> Figure | None:
+def corner(data: FigureData) -> Figure | None:
     """The posterior of one typical observation: its 68 and 95 % regions, the truth and the edges of the prior."""
-    posterior = material.posterior
-    if posterior.samples is None or posterior.samples.shape[1] < FEWEST_DRAWS:
+    posterior = data.posterior
+    if posterior.samples is None or posterior.samples.shape[1] < MIN_DRAWS:
         return None
     row = _typical_row(posterior)
-    varying = np.flatnonzero(np.ptp(posterior.samples[row], axis=0) > 0)[:MOST_IN_CORNER]
+    varying = np.flatnonzero(np.ptp(posterior.samples[row], axis=0) > 0)[:MAX_CORNER_PARAMETERS]
     if not len(varying):
         return None
     parameters = posterior.parameters.select([posterior.parameters.names[column] for column in varying])
@@ -103,7 +103,7 @@ def _draw_marginal(axes: Axes, density: MCSamples, parameters: Parameters, x: in
     theta[:, x] = np.linspace(*axes.get_xlim(), 400)
     axes.plot(theta[:, x], np.exp(parameters.log_prior(theta)[:, x]), color=GREY, linewidth=1, linestyle="--")
     axes.set_ylim(0, 1.12 * heights.max())
-    axes.set_title(rounded(draws[:, x].mean(), draws[:, x].std()), fontsize=8, pad=3)
+    axes.set_title(format_with_error(draws[:, x].mean(), draws[:, x].std()), fontsize=8, pad=3)
 
 
 def _draw_regions(axes: Axes, density: MCSamples, x: int, y: int) -> None:
@@ -128,9 +128,9 @@ def _name_edges(axes: Axes, parameters: Parameters, x: int, y: int) -> None:
     axes.tick_params(axis="x", labelrotation=45)
     axes.spines["left"].set_visible(y > x)
     if y == last:
-        axes.set_xlabel(typeset(parameters, parameters.names[x]))
+        axes.set_xlabel(parameter_label(parameters, parameters.names[x]))
     if x == 0 < y:
-        axes.set_ylabel(typeset(parameters, parameters.names[y]))
+        axes.set_ylabel(parameter_label(parameters, parameters.names[y]))
 
 
 def _corner_legend(figure: Figure, posterior: Posterior, row: int) -> None:
@@ -139,7 +139,7 @@ def _corner_legend(figure: Figure, posterior: Posterior, row: int) -> None:
     handles: list[Any] = [
         *(Patch(facecolor=colour, label=f"posterior{share}") for colour, share in regions.items()),
         Line2D([], [], color=GREY, linestyle="--", label="prior"),
-        Patch(facecolor=GROUND, edgecolor=GREY, label="outside the prior"),
+        Patch(facecolor=BACKGROUND, edgecolor=GREY, label="outside the prior"),
     ]
     if posterior.truth is not None:
         handles.insert(0, Line2D([], [], color=RED, label="truth"))

@@ -11,7 +11,7 @@ from cosmoinfer import storage
 from cosmoinfer.metrics.metric import JOINT, PARAMETERS
 from cosmoinfer.metrics.verdict import UNCONSTRAINED_R2
 
-MATRIX = {PARAMETERS: ("r2", "coverage_68"), JOINT: ("log_prob", "log_prob_gain", "ood")}
+MATRIX_METRICS = {PARAMETERS: ("r2", "coverage_68"), JOINT: ("log_prob", "log_prob_gain", "ood")}
 ALL_BUT = "all but "
 
 
@@ -66,7 +66,7 @@ def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: boo
     arrays = {"document": np.array(json.dumps(document, allow_nan=False))}
     arrays |= {"suites": np.array(document["suites"]), "trained": np.array(document["trained"])}
     arrays["names"] = np.array(document["parameters"])
-    for scope, metrics in MATRIX.items():
+    for scope, metrics in MATRIX_METRICS.items():
         arrays |= {f"{scope}/{metric}": matrix(document, scope, metric) for metric in metrics}
     storage.write(path, storage.Record("cross", meta, arrays), force)
 

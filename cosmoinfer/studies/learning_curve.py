@@ -16,13 +16,13 @@ from cosmoinfer import storage
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.metrics.bootstrap import Clusters, interval
 from cosmoinfer.metrics.metric import Entry, null
-from cosmoinfer.studies.scaling_law import ScalingLaw, covariance_of_differences, fit
+from cosmoinfer.studies.scaling_law import ScalingLaw, covariance_of_differences, fit_scaling_law
 
-MOST_SIZES, FEWEST_SIZES = 5, 3  # by default; and of a fit of three unknowns
-SMALL = 200  # simulations: below, a default training learns little that a larger one would repeat
-SMALLEST = 20  # simulations, of which a flow can be trained at all
-FALL = 3.0  # errors by which more simulations should not be worse than fewer
-WORTH = 0.05  # nat: a doubling that brings less is not worth its simulations
+MAX_DEFAULT_SIZES, MIN_SIZES = 5, 3  # by default; and of a fit of three unknowns
+SMALLEST_DEFAULT_SIZE = 200  # simulations: below, a default training learns little that a larger one would repeat
+MIN_TRAINING_SIMULATIONS = 20  # simulations, of which a flow can be trained at all
+SIGNIFICANT_LOSS_ERRORS = 3.0  # errors by which more simulations should not be worse than fewer
+WORTHWHILE_GAIN_NATS = 0.05  # nat: a doubling that brings less is not worth its simulations
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,18 @@ class LearningCurve:
 
 def default_sizes(simulations: int) -> tuple[int, ...]:
     """Up to five sizes, each half of the next, from all training simulations down to 200; three in any case."""
-    halved = [simulations // 2**step for step in range(MOST_SIZES)]
-    kept = [size for step, size in enumerate(halved) if size >= SMALL or step < FEWEST_SIZES]
+    halved = [simulations // 2**step for step in range(MAX_DEFAULT_SIZES)]
+    kept = [size for step, size in enumerate(halved) if size >= SMALLEST_DEFAULT_SIZE or step < MIN_SIZES]
     return tuple(reversed(kept))
 
 
 def check_sizes(sizes: Sequence[int], simulations: int) -> tuple[int, ...]:
     """In growing order; at least three, none too small, none beyond the training simulations of the catalog."""
     found = tuple(sorted(set(sizes)))
-    if len(found) < FEWEST_SIZES:
-        raise UserError(f"--sizes: expected at least {FEWEST_SIZES} different sizes, found {listed(found) or 'none'}")
-    if found[0] < SMALLEST:
-        raise UserError(f"--sizes: expected at least {SMALLEST} training simulations, found {found[0]}")
+    if len(found) < MIN_SIZES:
+        raise UserError(f"--sizes: expected at least {MIN_SIZES} different sizes, found {listed(found) or 'none'}")
+    if found[0] < MIN_TRAINING_SIMULATIONS:
+        raise UserError(f"--sizes: expected at least {MIN_TRAINING_SIMULATIONS} training simulations, found {found[0]}")
     if found[-1] > simulations:
         raise UserError(f"--sizes: {found[-1]} is more than the {simulations} training simulations of this split")
     return found
@@ -73,12 +73,12 @@ def measure(curve: LearningCurve, predict: Sequence[int] = (), seed: int = 0) ->
     ``log_prob`` are of the mean over rows, and common to all sizes; predictions are for the same test rows, and hold
     the scatter of a training, but not that.
     """
-    clusters = Clusters.of(curve.simulation, seed)
+    clusters = Clusters.from_ids(curve.simulation, seed)
     if clusters.count < 2:
         raise UserError("the test part has a single simulation; a learning curve wants more (--fractions)")
     means = curve.log_prob.mean(axis=1)
     covariance = covariance_of_differences(curve.log_prob, clusters)
-    law = fit(curve.sizes, means, covariance, seed)
+    law = fit_scaling_law(curve.sizes, means, covariance, seed)
     steps = np.diff(curve.log_prob, axis=0)
     document: dict[str, Any] = {
         "sizes": curve.sizes.tolist(),
@@ -88,7 +88,12 @@ def measure(curve: LearningCurve, predict: Sequence[int] = (), seed: int = 0) ->
         "log_prob": [_mean(rows, clusters) for rows in curve.log_prob],
         "gain": [null("the smallest size"), *(_mean(step, clusters) for step in steps)],
         "error": np.sqrt(np.diag(covariance)).tolist(),
-        "law": {name: _entry(getattr(law, name)) for name in ("limit", "alpha", "shortfall", "scatter")},
+        "law": {
+            "limit": _entry(law.asymptote),
+            "alpha": _entry(law.alpha),
+            "shortfall": _entry(law.shortfall),
+            "scatter": _entry(law.scatter),
+        },
         "doubling": {"size": 2 * int(curve.sizes[-1]), "gain": _entry(law.gain(2 * curve.sizes[-1]))},
         "predictions": [_prediction(law, size) for size in predict],
     }
@@ -105,7 +110,7 @@ def words(document: dict[str, Any]) -> list[str]:
         f"({_told(law['limit'])}); the shortfall falls as N^-{_told(law['alpha'])}.",
     ]
     for size, gain in zip(document["sizes"][1:], document["gain"][1:], strict=True):
-        if gain["value"] < -FALL * (gain["high"] - gain["value"]):
+        if gain["value"] < -SIGNIFICANT_LOSS_ERRORS * (gain["high"] - gain["value"]):
             told.append(
                 f"With {size:,} the flow is worse than with fewer, by {_told(_negative(gain))} nat: that training "
                 "went wrong, or its rows are of another kind, and what the law predicts is not to be trusted."
@@ -122,7 +127,7 @@ def band(law: ScalingLaw, document: dict[str, Any]) -> dict[str, list[float]]:
     """For a figure: the law and its 68.3 % interval from the smallest size to twice the largest, or what was asked."""
     last = max([document["doubling"]["size"], *(one["size"] for one in document["predictions"])])
     sizes = np.geomspace(document["sizes"][0], last, 60)
-    entries = [_entry(law.at(size)) for size in sizes]
+    entries = [_entry(law.log_prob_at(size)) for size in sizes]
     return {"size": sizes.tolist()} | {key: [entry[key] for entry in entries] for key in ("value", "low", "high")}
 
 
@@ -185,6 +190,6 @@ def _negative(entry: Entry) -> Entry:
 
 
 def _flattened(gain: Entry) -> str:
-    if gain["high"] < WORTH:
+    if gain["high"] < WORTHWHILE_GAIN_NATS:
         return "the curve has flattened"
-    return "the curve has not flattened" if gain["low"] > WORTH else "the curve is flattening"
+    return "the curve has not flattened" if gain["low"] > WORTHWHILE_GAIN_NATS else "the curve is flattening"

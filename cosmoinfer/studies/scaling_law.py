@@ -23,13 +23,13 @@ from scipy import special
 from cosmoinfer import seeding
 from cosmoinfer.metrics.bootstrap import Clusters
 
-DRAWS = 4000
-ALPHA, ALPHA_ERROR, ALPHA_RANGE = 0.8, 0.25, (0.3, 1.5)
-SCATTER, SCATTER_FACTOR = 0.10, 2.0
+POSTERIOR_DRAWS = 4000
+ALPHA_MEAN, ALPHA_STD, ALPHA_RANGE = 0.8, 0.25, (0.3, 1.5)
+SCATTER_MEDIAN, SCATTER_FACTOR = 0.10, 2.0
 SHORTFALL_RANGE = (1e-4, 1e2)  # nat, at the largest size
-PRECISION = 1e-4  # nat: no mean log density is taken to be known better
-NODES = (21, 100, 7)  # of alpha, shortfall and scatter
-NEGLIGIBLE = 1e-4  # of the highest density on the first grid: the second leaves out what is below
+MIN_ERROR_NATS = 1e-4  # nat: no mean log density is taken to be known better
+GRID_NODES = (21, 100, 7)  # of alpha, shortfall and scatter
+NEGLIGIBLE_DENSITY = 1e-4  # of the highest density on the first grid: the second leaves out what is below
 
 
 @dataclass(frozen=True)
@@ -38,46 +38,50 @@ class ScalingLaw:
     the share of its shortfall by which a training misses the law; chance: standard normal, of a training to come."""
 
     largest: float
-    limit: np.ndarray
+    asymptote: np.ndarray
     alpha: np.ndarray
     shortfall: np.ndarray
     scatter: np.ndarray
-    chance: np.ndarray
+    standard_deviate: np.ndarray
 
-    def at(self, size: float) -> np.ndarray:
+    def log_prob_at(self, size: float) -> np.ndarray:
         """L(size), (D,)."""
-        return self.limit - self._short(size)
+        return self.asymptote - self._shortfall_at(size)
 
     def training_at(self, size: float) -> np.ndarray:
         """What one training with so many simulations would reach, (D,): off the law by its scatter."""
-        return self.at(size) + self.chance * self.scatter * self._short(size)
+        return self.log_prob_at(size) + self.standard_deviate * self.scatter * self._shortfall_at(size)
 
     def gain(self, size: float) -> np.ndarray:
         """L(size) - L(largest), (D,)."""
-        return self.shortfall - self._short(size)
+        return self.shortfall - self._shortfall_at(size)
 
-    def _short(self, size: float) -> np.ndarray:
+    def _shortfall_at(self, size: float) -> np.ndarray:
         return self.shortfall * (size / self.largest) ** -self.alpha
 
 
-def fit(sizes: np.ndarray, log_probs: np.ndarray, covariance: np.ndarray, seed: int = 0) -> ScalingLaw:
+def fit_scaling_law(sizes: np.ndarray, log_probs: np.ndarray, covariance: np.ndarray, seed: int = 0) -> ScalingLaw:
     """From mean log densities (K,) at growing sizes (K,), and the covariance (K, K) of what held-out rows add to each.
 
     On a grid of alpha, shortfall and scatter, L_inf integrated out; then on a finer one where that is not negligible.
     """
     spread = 2 * np.log(SCATTER_FACTOR)
-    ranges = [ALPHA_RANGE, tuple(np.log(SHORTFALL_RANGE)), (np.log(SCATTER) - spread, np.log(SCATTER) + spread)]
+    ranges = [
+        ALPHA_RANGE,
+        tuple(np.log(SHORTFALL_RANGE)),
+        (np.log(SCATTER_MEDIAN) - spread, np.log(SCATTER_MEDIAN) + spread),
+    ]
     for _ in range(2):
-        axes = [np.linspace(low, high, count) for (low, high), count in zip(ranges, NODES, strict=True)]
-        grid = _on_grid(axes, np.asarray(sizes, dtype=np.float64), np.asarray(log_probs), covariance)
-        likely = np.nonzero(grid.log_density > grid.log_density.max() + np.log(NEGLIGIBLE))
-        ranges = [_around(axis, where) for axis, where in zip(axes, likely, strict=True)]
+        axes = [np.linspace(low, high, count) for (low, high), count in zip(ranges, GRID_NODES, strict=True)]
+        grid = _evaluate_grid(axes, np.asarray(sizes, dtype=np.float64), np.asarray(log_probs), covariance)
+        likely = np.nonzero(grid.log_density > grid.log_density.max() + np.log(NEGLIGIBLE_DENSITY))
+        ranges = [_refined_range(axis, where) for axis, where in zip(axes, likely, strict=True)]
     stream = seeding.generator(seed, "scaling law")
     weights = special.softmax(grid.log_density.ravel())
-    node = np.unravel_index(stream.choice(len(weights), DRAWS, p=weights), grid.log_density.shape)
+    node = np.unravel_index(stream.choice(len(weights), POSTERIOR_DRAWS, p=weights), grid.log_density.shape)
     alpha, shortfall, scatter = (axis[index] for axis, index in zip(axes, node, strict=True))
-    limit = grid.limit[node] + np.sqrt(grid.variance[node]) * stream.standard_normal(DRAWS)
-    chance = stream.standard_normal(DRAWS)
+    limit = grid.limit[node] + np.sqrt(grid.variance[node]) * stream.standard_normal(POSTERIOR_DRAWS)
+    chance = stream.standard_normal(POSTERIOR_DRAWS)
     return ScalingLaw(float(sizes[-1]), limit, alpha, np.exp(shortfall), np.exp(scatter), chance)
 
 
@@ -85,7 +89,9 @@ def covariance_of_differences(log_probs: np.ndarray, clusters: Clusters) -> np.n
     """Of mean log densities of rows (K, n), each less that of the last size: (K, K), clustered by simulation."""
     differences = log_probs - log_probs[-1]
     centred = differences - differences.mean(axis=1, keepdims=True)
-    sums = np.stack([np.bincount(clusters.member, row, minlength=clusters.count) for row in centred])  # (K, G)
+    sums = np.stack(
+        [np.bincount(clusters.simulation_of_row, row, minlength=clusters.count) for row in centred]
+    )  # (K, G)
     return clusters.count / (clusters.count - 1) * sums @ sums.T / len(clusters) ** 2
 
 
@@ -97,21 +103,23 @@ class _Grid(NamedTuple):
     variance: np.ndarray
 
 
-def _on_grid(axes: list[np.ndarray], sizes: np.ndarray, log_probs: np.ndarray, covariance: np.ndarray) -> _Grid:
+def _evaluate_grid(axes: list[np.ndarray], sizes: np.ndarray, log_probs: np.ndarray, covariance: np.ndarray) -> _Grid:
     alpha, log_shortfall, log_scatter = (axis[..., None] for axis in np.meshgrid(*axes, indexing="ij"))
     short = np.exp(log_shortfall) * (sizes / sizes[-1]) ** -alpha  # (A, S, F, K)
-    own = (np.exp(log_scatter) * short) ** 2 + PRECISION**2
+    own = (np.exp(log_scatter) * short) ** 2 + MIN_ERROR_NATS**2
     precision = np.linalg.inv(covariance + own[..., None] * np.eye(len(sizes)))  # (A, S, F, K, K)
     at_infinity = log_probs + short
     variance = 1 / precision.sum(axis=(-2, -1))
     limit = variance * np.einsum("...kl,...l->...", precision, at_infinity)
     residual = at_infinity - limit[..., None]
     chi2 = np.einsum("...k,...kl,...l->...", residual, precision, residual)
-    prior = ((alpha - ALPHA) / ALPHA_ERROR) ** 2 + ((log_scatter - np.log(SCATTER)) / np.log(SCATTER_FACTOR)) ** 2
+    prior = ((alpha - ALPHA_MEAN) / ALPHA_STD) ** 2 + (
+        (log_scatter - np.log(SCATTER_MEDIAN)) / np.log(SCATTER_FACTOR)
+    ) ** 2
     log_density = 0.5 * (np.linalg.slogdet(precision)[1] + np.log(variance) - chi2 - prior[..., 0])
     return _Grid(log_density, limit, variance)
 
 
-def _around(axis: np.ndarray, where: np.ndarray) -> tuple[float, float]:
+def _refined_range(axis: np.ndarray, where: np.ndarray) -> tuple[float, float]:
     """From a node before the first that matters to one after the last."""
     return float(axis[max(where.min() - 1, 0)]), float(axis[min(where.max() + 1, len(axis) - 1)])

@@ -70,7 +70,7 @@ def _compare(catalog: Path, curve: Path, model: Path, size: int) -> bool:
     found = flow.log_prob(sims, rows, theta[rows], COMPARING_DRAWS, 0)
     exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.summaries[0].read(rows))
     value, low, high = (prediction["log_prob"][key] for key in ("value", "low", "high"))
-    short, error = Clusters.of(sims.simulation[rows]).mean(exact - found)
+    short, error = Clusters.from_ids(sims.simulation[rows]).mean(exact - found)
     largest = storage.load(curve, "log_prob")[-1]
     print(f"{len(rows)} test rows; exact posterior {exact.mean():.4f} nat, which endless simulations would reach")
     print(f"largest size of the curve {largest.mean():.4f}, {exact.mean() - largest.mean():.4f} short of exact")

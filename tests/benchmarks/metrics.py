@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from cosmoinfer.metrics import Other, default_gates, evaluate
+from cosmoinfer.metrics import ReferencePosterior, check_default_gates, evaluate
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.simulators.linear_gaussian import LinearGaussian
 
@@ -76,7 +76,7 @@ def entries(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def show(simulations: int, rows: int, draws: int) -> list[str]:
     """The table of four posteriors; what was missed."""
-    exact = Other(posterior(simulations, rows, draws, seed=0), "exact posterior", exact=True)
+    exact = ReferencePosterior(posterior(simulations, rows, draws, seed=0), "exact posterior", exact=True)
     documents = {}
     for number, (name, (wrong, _)) in enumerate(CASES.items(), start=1):
         drawn = posterior(simulations, rows, draws, 0, *wrong, repeat=number)
@@ -89,7 +89,7 @@ def show(simulations: int, rows: int, draws: int) -> list[str]:
         print(f"{metric:28}" + "".join(f"{_cell(found[one][metric], found['exact'][metric]):>22}" for one in CASES))
     missed = []
     for name, (_, expected) in CASES.items():
-        words, failed = documents[name]["verdict"]["joint"], default_gates(documents[name]).failed
+        words, failed = documents[name]["verdict"]["joint"], check_default_gates(documents[name]).failed
         print(f"{name:14} verdict: {words}; failed gates: {', '.join(failed) or 'none'}", flush=True)
         missed += [f"{name}, {rows} rows a simulation: {words!r}"] if words != expected else []
     return missed
@@ -116,7 +116,7 @@ def false_alarms(simulations: int, rows: int, draws: int, repetitions: int) -> l
         corrected = document["metrics"]["parameters"]["sbc_p_holm"].values()
         alarms.setdefault("sbc_p_holm, any", []).append(any(entry["value"] < LEVEL for entry in corrected))
         alarms.setdefault("verdict", []).append(document["verdict"]["joint"] != CASES["exact"][1])
-        alarms.setdefault("default gates", []).append(bool(default_gates(document).failed))
+        alarms.setdefault("default gates", []).append(bool(check_default_gates(document).failed))
     print(f"\nfalse alarms over {repetitions} exact posteriors of {simulations} simulations of {rows} rows")
     at_most = {"sbc_p_holm, any": LEVEL, "verdict": LEVEL, "default gates": GATE_LEVEL}
     return [line for name, found in alarms.items() if (line := _count(name, found, at_most.get(name)))]

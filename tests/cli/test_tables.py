@@ -2,7 +2,7 @@
 
 import pytest
 
-from cosmoinfer.cli.tables import Wide, listing, metrics_table
+from cosmoinfer.cli.tables import WrappingTable, metrics_table, two_column_table
 from tests.command_line import printed
 
 NAMES = ("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2")
@@ -14,7 +14,7 @@ def words(lines: list[str]) -> list[str]:
 
 
 def test_columns_that_do_not_fit_stand_below_under_the_same_heads():
-    table = Wide("of four", {"row": ["first", "second"]}, {name * 8: [name, name.upper()] for name in "abcd"})
+    table = WrappingTable("of four", {"row": ["first", "second"]}, {name * 8: [name, name.upper()] for name in "abcd"})
     narrow, wide = words(printed(table, 34)), words(printed(table, 80))
     assert [narrow.count(word) for word in ("first", "row", "bbbbbbbb", "B", "D")] == [2, 2, 1, 1, 1]
     assert [wide.count(word) for word in ("first", "row", "bbbbbbbb", "B", "D")] == [1, 1, 1, 1, 1]
@@ -23,13 +23,13 @@ def test_columns_that_do_not_fit_stand_below_under_the_same_heads():
 
 def test_long_heads_leave_half_of_the_width_to_the_columns():
     suites = {"trained on": ["CAMELS IllustrisTNG LH"], "tested on": ["SIMBA"]}
-    lines = printed(Wide("r2", suites, {name: ["0.604 ± 0.049"] for name in "abcd"}), 80)
+    lines = printed(WrappingTable("r2", suites, {name: ["0.604 ± 0.049"] for name in "abcd"}), 80)
     assert max(map(len, lines)) <= 80 and "".join(lines).count("trained on") == 2
     assert words(lines).count("IllustrisTNG") == 2
 
 
 def test_a_column_wider_than_the_terminal_is_folded_and_not_cut():
-    lines = printed(Wide("broad", {"row": ["first"]}, {"n" * 50: ["1"], "other": ["2"]}), 30)
+    lines = printed(WrappingTable("broad", {"row": ["first"]}, {"n" * 50: ["1"], "other": ["2"]}), 30)
     assert max(map(len, lines)) <= 30
     assert "".join(lines).count("n") == 50
 
@@ -56,5 +56,5 @@ def test_the_metrics_of_many_parameters_are_cut_nowhere(width: int):
 
 
 def test_what_stands_in_brackets_is_no_markup():
-    assert "wavenumber [h/Mpc]" in "".join(printed(listing({"k": "wavenumber [h/Mpc]"}, "units"), 60))
-    assert "[bold]" in "".join(printed(Wide("of one", {"row": ["[bold]"]}, {"a": ["1"]}), 60))
+    assert "wavenumber [h/Mpc]" in "".join(printed(two_column_table({"k": "wavenumber [h/Mpc]"}, "units"), 60))
+    assert "[bold]" in "".join(printed(WrappingTable("of one", {"row": ["[bold]"]}, {"a": ["1"]}), 60))

@@ -10,13 +10,13 @@ from sklearn import metrics as sklearn_metrics
 
 from cosmoinfer import metrics, storage
 from cosmoinfer.cli.tables import metrics_table
-from cosmoinfer.metrics import evaluate, gate, reliability, summary
+from cosmoinfer.metrics import evaluate, gate_failure, reliability, summary
 from cosmoinfer.metrics.bootstrap import Clusters
 from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
 from cosmoinfer.metrics.classifier.reliability import equal_mass
-from cosmoinfer.metrics.classifier.verdict import _binomial, as_promised, class_verdict
+from cosmoinfer.metrics.classifier.verdict import _binomial, class_verdict, frequency_test
 from cosmoinfer.metrics.evaluation import METRICS
-from cosmoinfer.metrics.evaluation_data import Evidence
+from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.metric import Statistic
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
@@ -96,12 +96,12 @@ def test_metrics_are_those_of_scikit_learn():
 def test_a_row_of_weight_three_counts_as_three_rows(metric):
     posterior, times = exact(15, alike=0), np.random.default_rng(1).integers(1, 4, 15)
     compute, repeated = CLASSIFICATION[metric].compute, posterior.take(np.repeat(np.arange(15), times))
-    weighted = compute(Evidence(posterior), times[None] / times.sum())
+    weighted = compute(EvaluationData(posterior), times[None] / times.sum())
     if metric == "ece":  # the sign of a gap is that of all rows
-        excess = Evidence(posterior).guesses.excess
+        excess = EvaluationData(posterior).predictions.overconfidence
         assert weighted == pytest.approx(np.sign(excess.sum()) * (times @ excess) / times.sum())
     else:
-        assert weighted == pytest.approx(compute(Evidence(repeated), np.full((1, times.sum()), 1 / times.sum())))
+        assert weighted == pytest.approx(compute(EvaluationData(repeated), np.full((1, times.sum()), 1 / times.sum())))
 
 
 def test_calibration_error_is_the_weighted_gap_of_bins_of_equal_mass():
@@ -121,8 +121,8 @@ def test_bins_have_equal_mass_and_equal_values_share_one():
 
 
 def test_the_calibration_error_of_a_right_classifier_goes_to_zero_and_of_a_wrong_one_does_not():
-    evidence = [Evidence(exact(20_000, sharp=sharp, alike=0)) for sharp in (1.0, TOO_SHARP, TOO_FLAT)]
-    errors = [CLASSIFICATION["ece"].compute(each, each.clusters.equal_weights)[0] for each in evidence]
+    data = [EvaluationData(exact(20_000, sharp=sharp, alike=0)) for sharp in (1.0, TOO_SHARP, TOO_FLAT)]
+    errors = [CLASSIFICATION["ece"].compute(each, each.clusters.equal_weights)[0] for each in data]
     assert errors[0] < 0.015 and min(errors[1:]) > 0.04
 
 
@@ -150,8 +150,8 @@ def test_the_metrics_file_holds_document_and_arrays(tmp_path):
 
 def test_gates_speak_of_classes():
     document = evaluate(by_hand(LABEL, PROBABILITIES))
-    assert gate(document, "accuracy<0.9") == "the gate accuracy<0.9 failed: accuracy is 0.6"
-    assert gate(document, "accuracy<0.6") is None
+    assert gate_failure(document, "accuracy<0.9") == "the gate accuracy<0.9 failed: accuracy is 0.6"
+    assert gate_failure(document, "accuracy<0.6") is None
 
 
 def test_a_true_class_without_probability_is_null_and_not_hidden():
@@ -226,7 +226,7 @@ def test_chances_of_a_count_are_those_of_formulas():
 
 def test_p_value_of_single_rows_is_the_exact_one():
     came = np.arange(40) < 34
-    p, side = as_promised(np.full(40, 0.7), came, Clusters.of(np.arange(40)))
+    p, side = frequency_test(np.full(40, 0.7), came, Clusters.from_ids(np.arange(40)))
     assert p == pytest.approx(2 * stats.binom.sf(33, 40, 0.7)) and side == -1
 
 
@@ -251,18 +251,18 @@ def test_false_alarms_of_each_test_are_nominal(rows, simulations):
     """200 right classifiers: at 5 % each, 10 +- 3.1 are accused by a test; if none is, it never rejects."""
     confidence, frequency = 0, 0
     for seed in range(200):
-        evidence = Evidence(exact(simulations, rows, distance=1.2, seed=seed))
-        guesses, clusters = evidence.guesses, evidence.clusters
-        confidence += as_promised(guesses.confidence, guesses.correct, clusters)[0] < 0.05
-        frequency += as_promised(guesses.probabilities[:, 0], guesses.label == 0, clusters)[0] < 0.05
+        data = EvaluationData(exact(simulations, rows, distance=1.2, seed=seed))
+        predictions, clusters = data.predictions, data.clusters
+        confidence += frequency_test(predictions.confidence, predictions.correct, clusters)[0] < 0.05
+        frequency += frequency_test(predictions.probabilities[:, 0], predictions.label == 0, clusters)[0] < 0.05
     assert 1 <= confidence <= 22 and 1 <= frequency <= 22
 
 
 @pytest.mark.parametrize(("rows", "frequency"), [(1, (0.6, 0.4)), (1, (0.4, 0.3, 0.2, 0.1)), (5, (0.6, 0.4))])
 def test_false_alarms_of_whole_verdicts_are_nominal(rows, frequency):
     """60 right classifiers: at 5 % each, more than 10 accused have a probability of 3e-4."""
-    found = [Evidence(exact(100, rows, frequency, seed=seed)) for seed in range(60)]
-    accused = [class_verdict(each, each.guesses)["joint"] != CALIBRATED for each in found]
+    found = [EvaluationData(exact(100, rows, frequency, seed=seed)) for seed in range(60)]
+    accused = [class_verdict(each, each.predictions)["joint"] != CALIBRATED for each in found]
     assert sum(accused) <= 10
 
 
@@ -290,12 +290,12 @@ def test_the_table_shows_metrics_and_confusion():
 def test_reliability_is_the_diagonal_for_a_right_classifier_only():
     curves = reliability(exact(3000, alike=0))
     assert list(curves) == ["TNG", "SIMBA"]
-    bins = [(curve.low <= curve.promised) & (curve.promised <= curve.high) for curve in curves.values()]
+    bins = [(curve.low <= curve.predicted) & (curve.predicted <= curve.high) for curve in curves.values()]
     assert [len(inside) for inside in bins] == [15, 15]
     assert min(inside.sum() for inside in bins) >= 5  # 10.2 +- 1.8
     sharp = reliability(exact(3000, sharp=TOO_SHARP, alike=0))["TNG"]
-    middle = np.abs(sharp.promised - 0.5) > 0.2
-    assert (np.sign(sharp.promised - 0.5) * (sharp.promised - sharp.found))[middle].mean() > 0.03
+    middle = np.abs(sharp.predicted - 0.5) > 0.2
+    assert (np.sign(sharp.predicted - 0.5) * (sharp.predicted - sharp.observed))[middle].mean() > 0.03
 
 
 def test_errors_of_reliability_count_simulations_and_stay_in_bounds():

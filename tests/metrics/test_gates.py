@@ -8,8 +8,8 @@ import pytest
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import GATES, default_gates, evaluate, gate
-from cosmoinfer.metrics.gates import Judged, parse
+from cosmoinfer.metrics import GATES, check_default_gates, evaluate, gate_failure
+from cosmoinfer.metrics.gates import GateResults, parse_gate
 from tests.command_line import call
 from tests.metrics.test_metrics import gaussian
 
@@ -53,7 +53,7 @@ DOCUMENT = {
     ],
 )
 def test_gate(expression, told):
-    assert gate(DOCUMENT, expression) == (told and f"the gate {expression} failed: {told}")
+    assert gate_failure(DOCUMENT, expression) == (told and f"the gate {expression} failed: {told}")
 
 
 @pytest.mark.parametrize(
@@ -73,22 +73,22 @@ def test_gate(expression, told):
 )
 def test_gate_that_means_nothing_is_refused(expression, said):
     with pytest.raises(UserError) as refused:
-        gate(DOCUMENT, expression)
+        gate_failure(DOCUMENT, expression)
     assert said in str(refused.value)
 
 
 # --------------------------------------------------------------------------------------------------- the default set
 def failed(posterior) -> list[str]:
     """The default gates that fail, by metric."""
-    return [parse(condition).metric for condition in judged(posterior).failed]
+    return [parse_gate(condition).metric for condition in judged(posterior).failed]
 
 
 def judged(posterior):
-    return default_gates(evaluate(posterior))
+    return check_default_gates(evaluate(posterior))
 
 
 def test_a_right_posterior_passes_and_every_gate_is_judged():
-    assert judged(gaussian()) == Judged({}, {})
+    assert judged(gaussian()) == GateResults({}, {})
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_wrong_posterior_fails_the_gates_that_are_about_it(wrong, expected):
 def test_right_posteriors_seldom_fail_whatever_the_number_of_rows():
     """At 2 % each, more than 6 of 80 have a probability of 1e-3; half of them have twelve rows only."""
     documents = [evaluate(gaussian(rows, draws=40, seed=seed), seed) for rows in (12, 150) for seed in range(40)]
-    assert sum(bool(default_gates(document).failed) for document in documents) <= 6
+    assert sum(bool(check_default_gates(document).failed) for document in documents) <= 6
 
 
 def test_a_truth_without_density_fails():
@@ -129,7 +129,7 @@ def test_what_is_not_there_is_skipped_with_a_sentence_and_nothing_at_all_is_refu
     document = evaluate(points)
     del document["metrics"]["parameters"]["r2"]
     with pytest.raises(UserError, match="none of the metrics"):
-        default_gates(document)
+        check_default_gates(document)
 
 
 def test_one_universe_is_not_stopped_for_its_calibration():
@@ -141,7 +141,7 @@ def test_one_universe_is_not_stopped_for_its_calibration():
 
 def test_every_gate_of_the_set_is_understood_and_says_why():
     for one in GATES:
-        assert parse(one.condition) and one.why
+        assert parse_gate(one.condition) and one.explanation
 
 
 # --------------------------------------------------------------------------------------------------- the command line

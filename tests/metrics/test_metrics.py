@@ -9,12 +9,12 @@ import pytest
 from scipy import integrate, special, stats
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import METRICS, Other, curves, evaluate, ranks, summary
-from cosmoinfer.metrics.bootstrap import Clusters, resampled_distances, uniform_band, uniform_p
+from cosmoinfer.metrics import METRICS, ReferencePosterior, curves, evaluate, ranks, summary
+from cosmoinfer.metrics.bootstrap import Clusters, resampled_ks_distances, uniformity_band, uniformity_p_value
 from cosmoinfer.metrics.calibration import atc
 from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
-from cosmoinfer.metrics.evaluation_data import Evidence
-from cosmoinfer.metrics.holm import adjusted
+from cosmoinfer.metrics.evaluation_data import EvaluationData
+from cosmoinfer.metrics.holm import holm_adjusted
 from cosmoinfer.metrics.metric import JOINT, LOCAL, PAIRS, PARAMETERS, PValue
 from cosmoinfer.metrics.verdict import Check, clustered_bias, clustered_width, holm
 from cosmoinfer.parameters import Parameters
@@ -119,21 +119,21 @@ def test_exact_mean_and_width_are_preferred_over_draws():
 def test_rank_among_draws_is_randomised_between_its_neighbours_and_over_ties():
     samples = np.array([1.0, 2.0, 3.0, 4.0])[None, :, None].repeat(20_000, axis=0)
     stream = np.random.default_rng(0)
-    between = ranks.by_value(samples, np.full((20_000, 1), 2.5), stream)
+    between = ranks.sbc_ranks(samples, np.full((20_000, 1), 2.5), stream)
     assert between.min() >= 2 / 5 and between.max() <= 3 / 5  # two of four below: over S + 1, not over S
-    tied = ranks.by_value(samples, np.full((20_000, 1), 2.0), stream)
+    tied = ranks.sbc_ranks(samples, np.full((20_000, 1), 2.0), stream)
     assert tied.min() < 0.21 and tied.max() > 0.59 and tied.mean() == pytest.approx(0.4, abs=0.01)
 
 
 def test_rank_by_density_counts_denser_draws():
     log_prob = np.array([[0.0, -1.0, -2.0, -3.0]])
-    assert 2 / 5 <= ranks.by_density(log_prob, np.array([-1.5]), np.random.default_rng(0))[0] <= 3 / 5
-    assert ranks.by_density(log_prob, np.array([-np.inf]), np.random.default_rng(0))[0] >= 4 / 5
+    assert 2 / 5 <= ranks.hpd_ranks(log_prob, np.array([-1.5]), np.random.default_rng(0))[0] <= 3 / 5
+    assert ranks.hpd_ranks(log_prob, np.array([-np.inf]), np.random.default_rng(0))[0] >= 4 / 5
 
 
 def test_rank_by_density_of_a_flat_posterior_is_not_decided_by_rounding():
     truth = np.zeros(500)
-    f = ranks.by_density(truth[:, None] + np.full((500, 9), 1e-12), truth, np.random.default_rng(0))
+    f = ranks.hpd_ranks(truth[:, None] + np.full((500, 9), 1e-12), truth, np.random.default_rng(0))
     assert stats.kstest(f, "uniform").pvalue > 1e-3
 
 
@@ -141,7 +141,7 @@ def test_rank_by_distance_is_in_units_of_the_prior():
     """In catalog units the draw is nearer to the reference (0.3 in b); in shares of the box the truth is (0.1 of a)."""
     box = Parameters.from_names(NAMES, [0.0, 0.0], [10.0, 1.0])
     samples, truth = np.array([[[5.0, 0.8]]]), np.array([[6.0, 0.5]])
-    f = ranks.by_distance(box, samples, truth, np.array([[0.5, 0.5]]), np.random.default_rng(0))
+    f = ranks.tarp_ranks(box, samples, truth, np.array([[0.5, 0.5]]), np.random.default_rng(0))
     assert f[0] < 0.5
 
 
@@ -246,17 +246,17 @@ def test_holm_stops_at_the_first_that_does_not_reject():
 
 
 def test_holm_adjusts_by_hand_and_what_was_no_test_does_not_count():
-    found = adjusted(np.array([0.03, 0.001, np.nan, 0.04, 0.016, 0.5]))
+    found = holm_adjusted(np.array([0.03, 0.001, np.nan, 0.04, 0.016, 0.5]))
     np.testing.assert_allclose(found, [0.09, 0.005, np.nan, 0.09, 0.064, 0.5])
-    assert adjusted(np.array([0.7, 0.6])).tolist() == [1, 1]
+    assert holm_adjusted(np.array([0.7, 0.6])).tolist() == [1, 1]
 
 
 def test_p_values_of_several_parameters_share_one_error_rate():
     wrong = gaussian(width=1.3)
     entries = evaluate(wrong)["metrics"]["parameters"]
     raw = np.array([entries["sbc_p"][name]["value"] for name in NAMES])
-    assert [entries["sbc_p_holm"][name]["value"] for name in NAMES] == pytest.approx(adjusted(raw))
-    assert raw.min() * 2 == pytest.approx(adjusted(raw).min())
+    assert [entries["sbc_p_holm"][name]["value"] for name in NAMES] == pytest.approx(holm_adjusted(raw))
+    assert raw.min() * 2 == pytest.approx(holm_adjusted(raw).min())
 
 
 # --------------------------------------------------------------------------------------------- what tests cannot see
@@ -284,19 +284,19 @@ def test_tarp_is_a_one_sample_test_that_rejects_and_its_area_tells_the_side(widt
 def test_false_alarms_of_the_parameter_tests_are_nominal():
     """300 right posteriors, of 40 simulations each; 5 % of 300 is 15 +- 3.8."""
     random = np.random.default_rng(3)
-    clusters = Clusters.of(np.arange(40))
+    clusters = Clusters.from_ids(np.arange(40))
     u = random.random((300, 40))
     for test in (lambda u: clustered_bias(special.ndtri(u), clusters)[0],
                  lambda u: clustered_width(special.ndtri(u), clusters)[0],
-                 lambda u: uniform_p(u, clusters)):  # fmt: skip
+                 lambda u: uniformity_p_value(u, clusters)):  # fmt: skip
         assert 4 <= sum(test(one) < 0.05 for one in u) <= 28
 
 
 def test_false_alarms_of_the_joint_tests_are_nominal():
     """300 right posteriors: 30 +- 5.2 p-values of each kind lie below a tenth; the bounds are four sigma."""
-    found = [Evidence(gaussian(60, draws=40, seed=seed), seed) for seed in range(300)]
-    for kind in ("tarp", "tarp_x", "hpd"):
-        assert 9 <= sum(uniform_p(getattr(each, kind), each.clusters) < 0.1 for each in found) <= 51
+    found = [EvaluationData(gaussian(60, draws=40, seed=seed), seed) for seed in range(300)]
+    for kind in ("tarp_ranks", "tarp_x_ranks", "hpd_ranks"):
+        assert 9 <= sum(uniformity_p_value(getattr(each, kind), each.clusters) < 0.1 for each in found) <= 51
 
 
 def test_false_alarms_of_whole_verdicts_are_nominal():
@@ -307,15 +307,15 @@ def test_false_alarms_of_whole_verdicts_are_nominal():
 
 def test_rows_that_repeat_a_simulation_cheat_the_plain_test_but_not_the_clustered_one():
     random = np.random.default_rng(4)
-    clusters = Clusters.of(np.repeat(np.arange(40), 15))
+    clusters = Clusters.from_ids(np.repeat(np.arange(40), 15))
     u = np.repeat(random.random((60, 40)), 15, axis=1)
     assert sum(stats.kstest(one, "uniform").pvalue < 0.05 for one in u) > 30
-    assert sum(uniform_p(one, clusters) < 0.05 for one in u) <= 9  # 3 +- 1.7
+    assert sum(uniformity_p_value(one, clusters) < 0.05 for one in u) <= 9  # 3 +- 1.7
 
 
 def test_the_clustered_test_still_rejects():
     u = np.repeat(np.random.default_rng(4).beta(3, 3, size=100), 15)
-    assert uniform_p(u, Clusters.of(np.repeat(np.arange(100), 15))) < 0.01
+    assert uniformity_p_value(u, Clusters.from_ids(np.repeat(np.arange(100), 15))) < 0.01
 
 
 def test_intervals_of_repeated_rows_are_those_of_the_simulations():
@@ -343,17 +343,17 @@ def by_hand_pulls(seed) -> Posterior:
 
 
 def test_equal_draws_of_simulations_with_unequal_rows_are_weighted_by_row():
-    clusters = Clusters.of(np.array(["x", "y", "y", "y"]))
+    clusters = Clusters.from_ids(np.array(["x", "y", "y", "y"]))
     means = clusters.resampled(lambda weights: weights @ np.array([0.0, 1.0, 1.0, 1.0]))
     assert set(np.round(means, 6)) == {0.0, 0.75, 1.0}
-    assert np.round(resampled_distances(np.array([0.1, 0.2, 0.3, 0.4]), clusters), 6).max() == 0.75
+    assert np.round(resampled_ks_distances(np.array([0.1, 0.2, 0.3, 0.4]), clusters), 6).max() == 0.75
 
 
 # -------------------------------------------------------------------------------------------- absent, null, refused
 def test_every_number_has_its_key_and_the_document_is_json():
     posterior = replace(gaussian(60), ood_percentile=np.linspace(0, 99, 60), ood_set_p_value=0.5)
     exact = replace(posterior, fisher=np.broadcast_to(np.eye(2), (60, 2, 2)))
-    document = evaluate(posterior, other=Other(exact, "exact posterior", exact=True), local=(3, 5))
+    document = evaluate(posterior, other=ReferencePosterior(exact, "exact posterior", exact=True), local=(3, 5))
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert set(document) == {"rows", "simulations", "against", "verdict", "metrics"}
     assert (document["rows"], document["simulations"]) == (60, 60)
@@ -486,8 +486,8 @@ def test_one_universe_gives_a_bias_with_its_error_and_no_calibration():
 
 def test_a_right_posterior_of_one_universe_would_fail_what_is_not_asked_of_it():
     """At a truth in the wing of the prior, coverage is not 0.68: the reason why nothing of the sort is tested there."""
-    evidence = Evidence(one_universe((2.5, 2.5)))
-    assert uniform_p(evidence.sbc[:, 0], evidence.clusters) < 1e-6
+    data = EvaluationData(one_universe((2.5, 2.5)))
+    assert uniformity_p_value(data.sbc_ranks[:, 0], data.clusters) < 1e-6
 
 
 def test_the_bias_of_one_universe_is_clustered_by_simulation():
@@ -562,5 +562,7 @@ def test_curves_leave_their_band_when_the_test_rejects(rows):
 
 def test_band_of_repeated_rows_is_that_of_the_simulations():
     u = np.random.default_rng(0).random(200)
-    plain = uniform_band(u, Clusters.of(np.arange(200)))
-    assert uniform_band(np.repeat(u, 5), Clusters.of(np.repeat(np.arange(200), 5))) == pytest.approx(plain, rel=0.2)
+    plain = uniformity_band(u, Clusters.from_ids(np.arange(200)))
+    assert uniformity_band(np.repeat(u, 5), Clusters.from_ids(np.repeat(np.arange(200), 5))) == pytest.approx(
+        plain, rel=0.2
+    )

@@ -9,9 +9,16 @@ from scipy import stats
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import Other, c2st, evaluate, evaluation_data, matched, summary
+from cosmoinfer.metrics import ReferencePosterior, c2st, evaluate, evaluation_data, match_observations, summary
 from cosmoinfer.metrics.bootstrap import Clusters
-from cosmoinfer.metrics.two_sample import Classifier, _outputs, _slopes, _started, local_c2st, one_a_simulation
+from cosmoinfer.metrics.two_sample import (
+    Classifier,
+    _forward,
+    _gradients,
+    _initial_layers,
+    local_c2st,
+    sample_one_row_per_simulation,
+)
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.command_line import call, done, linear, refused, write
@@ -64,13 +71,15 @@ def test_folds_and_units_and_other_observations_do_not_matter():
 def test_slopes_are_those_of_the_mean_cross_entropy():
     random = np.random.default_rng(0)
     inputs, labels = random.standard_normal((2, 7, 3)).astype(np.float32), (random.random((2, 7)) < 0.5) * np.float32(1)
-    layers = [(weight.astype(np.float64), np.full(offset.shape, 0.1)) for weight, offset in _started(2, 3, 5, random)]
+    layers = [
+        (weight.astype(np.float64), np.full(offset.shape, 0.1)) for weight, offset in _initial_layers(2, 3, 5, random)
+    ]
 
     def loss() -> np.ndarray:
-        logit = _outputs(layers, inputs.astype(np.float64))[-1][..., 0]
+        logit = _forward(layers, inputs.astype(np.float64))[-1][..., 0]
         return (np.logaddexp(0, logit) - labels * logit).mean(axis=1)
 
-    slopes = _slopes(layers, inputs.astype(np.float64), labels)
+    slopes = _gradients(layers, inputs.astype(np.float64), labels)
     for part, slope in zip([part for layer in layers for part in layer], slopes, strict=True):
         assert part.shape == slope.shape
         before = loss()
@@ -82,14 +91,14 @@ def test_slopes_are_those_of_the_mean_cross_entropy():
 def test_c2st_of_evaluate_is_the_mean_over_ten_simulations_and_needs_the_truth():
     posterior = gaussian(12, rows=2, draws=200)
     exact = replace(posterior, samples=np.random.default_rng(9).permuted(posterior.samples, axis=1) + 20)
-    document = evaluate(posterior, other=Other(exact, "exact posterior", exact=True))
+    document = evaluate(posterior, other=ReferencePosterior(exact, "exact posterior", exact=True))
     assert value(document, "c2st") == 1  # nothing in common
     first = np.arange(0, 20, 2)  # the first row of each of the first ten simulations
     samples = posterior.samples.copy()
     samples[np.setdiff1d(np.arange(24), first)] = np.nan
-    gaps = evaluate(replace(posterior, samples=samples), other=Other(exact, "exact posterior", exact=True))
+    gaps = evaluate(replace(posterior, samples=samples), other=ReferencePosterior(exact, "exact posterior", exact=True))
     assert value(gaps, "c2st") == 1
-    assert "c2st" not in evaluate(posterior, other=Other(exact, "flow"))["metrics"]["joint"]
+    assert "c2st" not in evaluate(posterior, other=ReferencePosterior(exact, "flow"))["metrics"]["joint"]
 
 
 # --------------------------------------------------------------------------------------------------- at one observation
@@ -119,8 +128,8 @@ def test_local_false_alarms_are_nominal():
 
 
 def test_local_test_learns_from_one_row_a_simulation_and_from_none_of_the_one_in_question():
-    clusters = Clusters.of(np.repeat(np.arange(20), 5))
-    rows = one_a_simulation(clusters, np.array([7, 55]), 0)
+    clusters = Clusters.from_ids(np.repeat(np.arange(20), 5))
+    rows = sample_one_row_per_simulation(clusters, np.array([7, 55]), 0)
     assert sorted(rows // 5) == [one for one in range(20) if one not in (1, 11)]
     assert len(set(rows % 5)) > 2
 
@@ -143,7 +152,7 @@ def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
     odd = replace(posterior, samples=posterior.samples.copy())
     odd.samples[3, 20:] += 100
     tested = [evaluate(one, local=(3,))["metrics"]["local"]["lc2st_p"] for one in (posterior, odd)]
-    monkeypatch.setattr(evaluation_data, "LOCAL_DRAWS", 20)
+    monkeypatch.setattr(evaluation_data, "MAX_LOCAL_DRAWS", 20)
     few = [evaluate(one, local=(3,))["metrics"]["local"]["lc2st_p"] for one in (posterior, odd)]
     assert few[0] == few[1] and tested[0] != tested[1]
 
@@ -169,7 +178,7 @@ def exactly(posterior, width=1.0, shift=0.0, seed=1) -> Posterior:
 
 def test_against_another_model_of_known_mean_and_width():
     posterior = gaussian(200, draws=4000)
-    other = Other(exactly(posterior, width=2.0, shift=0.5), "regressor")
+    other = ReferencePosterior(exactly(posterior, width=2.0, shift=0.5), "regressor")
     document = evaluate(exactly(posterior, seed=2), other=other)
     joint, accuracy = document["metrics"]["joint"], document["metrics"]["parameters"]
     assert {"expected_kl", "c2st", "fisher_loss"}.isdisjoint(joint)
@@ -187,7 +196,7 @@ def test_against_another_model_of_known_mean_and_width():
 
 def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():
     posterior = gaussian(1000, draws=10)
-    exact = Other(replace(exactly(posterior), samples=None), "exact posterior", exact=True)
+    exact = ReferencePosterior(replace(exactly(posterior), samples=None), "exact posterior", exact=True)
     found = evaluate(exactly(posterior, width=1.5, shift=0.5), other=exact)["metrics"]["joint"]
     expected = 2 * (np.log(1.5) + (1 + 0.25) / (2 * 1.5**2) - 0.5)
     entry = found["expected_kl"]
@@ -200,7 +209,7 @@ def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():
 def test_fisher_loss_is_the_log_of_how_much_wider_the_posterior_is():
     """Information 1 / 0.2 in each parameter: the exact posterior is just so narrow, one twice as wide 2 ln 2 wider."""
     posterior = replace(gaussian(100, draws=4000), fisher=np.broadcast_to(np.eye(2) / 0.2, (100, 2, 2)))
-    other = Other(replace(posterior, samples=None), "exact posterior", exact=True)
+    other = ReferencePosterior(replace(posterior, samples=None), "exact posterior", exact=True)
     for width in (1.0, 2.0):
         document = evaluate(exactly(posterior, width=width), other=other)
         assert value(document, "fisher_loss") == pytest.approx(2 * np.log(width), abs=0.02)
@@ -209,7 +218,7 @@ def test_fisher_loss_is_the_log_of_how_much_wider_the_posterior_is():
 def test_observations_are_matched_by_row_and_simulation():
     first = gaussian(30)
     shuffled = first.take(np.random.default_rng(0).permutation(30)[:20])
-    one, other = matched(first, Other(shuffled, "flow"))
+    one, other = match_observations(first, ReferencePosterior(shuffled, "flow"))
     assert len(one) == 20 and (one.index == other.posterior.index).all() and (np.diff(one.index) > 0).all()
     np.testing.assert_array_equal(one.samples, other.posterior.samples)
 
@@ -229,7 +238,7 @@ def test_observations_are_matched_by_row_and_simulation():
 def test_other_observations_are_refused_and_it_says_what_does_not_match(change, said):
     posterior = gaussian(9)
     with pytest.raises(UserError) as refused:
-        matched(posterior, Other(replace(posterior, **change(posterior)), "flow"))
+        match_observations(posterior, ReferencePosterior(replace(posterior, **change(posterior)), "flow"))
     assert said in str(refused.value)
 
 

@@ -15,8 +15,8 @@ from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.plots import PLOTS, Material, draw
-from cosmoinfer.plots.style import typeset
+from cosmoinfer.plots import PLOTS, FigureData, draw
+from cosmoinfer.plots.style import parameter_label
 from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training.history import History
@@ -67,9 +67,9 @@ def history_of(members: int, epochs: int = 30) -> History:
     return History(fall - 0.1, fall, np.full(epochs, 1e-3), fall.argmin(axis=0))
 
 
-def material_of(posterior: Posterior) -> Material:
+def figure_data_of(posterior: Posterior) -> FigureData:
     metrics = {} if posterior.truth is None else evaluate(posterior)
-    return Material(posterior, metrics, {"nsf": history_of(3)})
+    return FigureData(posterior, metrics, {"nsf": history_of(3)})
 
 
 def only_points(posterior: Posterior) -> Posterior:
@@ -99,7 +99,7 @@ def names(paths: list[Path]) -> set[str]:
 
 @pytest.mark.parametrize("count", [1, 6])  # two parameters: below
 def test_every_figure_is_drawn_whole(count: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    written = draw(material_of(posterior_of(count)), tmp_path / "figures")
+    written = draw(figure_data_of(posterior_of(count)), tmp_path / "figures")
     assert [path.stem for path in written] == OF_PARAMETERS
     assert sorted((tmp_path / "figures").iterdir()) == sorted(written)
     for path in written:
@@ -124,7 +124,7 @@ def test_what_a_posterior_lacks_is_left_out(
     full = posterior_of(2 if change is unbounded else 1, draws=60)
     for name in absent:
         (tmp_path / f"{name}.png").write_text("of an earlier posterior")
-    assert names(draw(material_of(change(full)), tmp_path)) == set(OF_PARAMETERS) - absent
+    assert names(draw(figure_data_of(change(full)), tmp_path)) == set(OF_PARAMETERS) - absent
     assert names(list(tmp_path.iterdir())) == set(OF_PARAMETERS) - absent
 
 
@@ -137,15 +137,15 @@ def test_a_classifier_has_figures_of_classes(
     for name in OF_PARAMETERS:
         (tmp_path / f"{name}.png").write_text("of an earlier posterior")
     posterior = classified(classes)
-    assert names(draw(material_of(posterior), tmp_path)) == {"losses"} | OF_CLASSES
+    assert names(draw(figure_data_of(posterior), tmp_path)) == {"losses"} | OF_CLASSES
     assert names(list(tmp_path.iterdir())) == {"losses"} | OF_CLASSES
-    assert names(draw(Material(without_truth(posterior)), tmp_path)) == set()
+    assert names(draw(FigureData(without_truth(posterior)), tmp_path)) == set()
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_confusion_figure_says_how_many_and_what_share() -> None:
     posterior = classified(("TNG", "SIMBA"))
-    figure = PLOTS["confusion"](Material(posterior))
+    figure = PLOTS["confusion"](FigureData(posterior))
     assert figure is not None
     matrix = figure.axes[0]
     assert (matrix.get_xlabel(), matrix.get_ylabel()) == ("taken for", "true class")
@@ -156,18 +156,18 @@ def test_the_confusion_figure_says_how_many_and_what_share() -> None:
 
 def test_reliability_shows_one_of_two_classes_and_all_of_three() -> None:
     for classes, shown in ((("TNG", "SIMBA"), ["SIMBA"]), (("a", "b", "c"), ["a", "b", "c"])):
-        figure = PLOTS["reliability"](Material(classified(classes)))
+        figure = PLOTS["reliability"](FigureData(classified(classes)))
         assert figure is not None
         assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == shown
 
 
 def test_same_material_same_bytes_whatever_the_user_likes(tmp_path: Path) -> None:
-    material = material_of(posterior_of(2, draws=60))
-    first = draw(material, tmp_path / "first")
+    data = figure_data_of(posterior_of(2, draws=60))
+    first = draw(data, tmp_path / "first")
     assert [path.stem for path in first] == OF_PARAMETERS
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "pink"}):
         mine = dict(matplotlib.rcParams)
-        second = draw(replace(material), tmp_path / "second")
+        second = draw(replace(data), tmp_path / "second")
         assert dict(matplotlib.rcParams) == mine
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
@@ -175,12 +175,12 @@ def test_same_material_same_bytes_whatever_the_user_likes(tmp_path: Path) -> Non
 def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "losses.png").mkdir()
     with pytest.raises(UserError, match=r"losses\.png: could not be written"):
-        draw(material_of(posterior_of(1, draws=60)), tmp_path)
+        draw(figure_data_of(posterior_of(1, draws=60)), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["losses.png"]
 
 
 def test_an_unconstrained_parameter_is_said_to_be() -> None:
-    figure = PLOTS["truth_prediction"](material_of(posterior_of(6)))
+    figure = PLOTS["truth_prediction"](figure_data_of(posterior_of(6)))
     assert figure is not None
     said = ["unconstrained" in axes.get_title() for axes in figure.axes]
     assert said == [False, False, False, False, True, True]
@@ -188,7 +188,7 @@ def test_an_unconstrained_parameter_is_said_to_be() -> None:
 
 def test_rank_curves_stray_only_if_the_posterior_is_wrong() -> None:
     def strays(narrower: float) -> int:
-        figure = PLOTS["sbc"](material_of(posterior_of(2, rows=200, narrower=narrower)))
+        figure = PLOTS["sbc"](figure_data_of(posterior_of(2, rows=200, narrower=narrower)))
         assert figure is not None
         return sum(len(axes.lines[-1].get_xdata()) for axes in figure.axes)
 
@@ -209,7 +209,7 @@ def test_an_early_spike_does_not_squash_the_curve() -> None:
     gone = replace(calm, train=np.where(np.arange(30)[:, None] > 20, np.nan, calm.train))
     posterior = posterior_of(1, draws=60)
     for history, said in ((calm, ""), (wild, "not shown: up to 1e+06"), (gone, "")):
-        figure = PLOTS["losses"](Material(posterior, histories={"nsf": history}))
+        figure = PLOTS["losses"](FigureData(posterior, histories={"nsf": history}))
         assert figure is not None
         assert figure.axes[0].get_ylim()[1] < 2
         legend = figure.axes[0].get_legend()
@@ -218,7 +218,7 @@ def test_an_early_spike_does_not_squash_the_curve() -> None:
 
 def test_a_label_that_cannot_be_typeset_becomes_the_name() -> None:
     parameters = posterior_of(6, rows=2, draws=2).parameters
-    found = [typeset(parameters, name) for name in parameters.names]
+    found = [parameter_label(parameters, name) for name in parameters.names]
     assert found == [r"$\Omega_m$", r"$\sigma_8$", "c", r"$A_{\rm SN1}$", "e", r"a\$b"]
 
 

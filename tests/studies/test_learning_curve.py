@@ -20,13 +20,13 @@ from cosmoinfer.studies.learning_curve import (
     measure,
 )
 from cosmoinfer.studies.scaling_law import (
-    ALPHA,
-    ALPHA_ERROR,
+    ALPHA_MEAN,
     ALPHA_RANGE,
-    SCATTER,
+    ALPHA_STD,
     SCATTER_FACTOR,
+    SCATTER_MEDIAN,
     covariance_of_differences,
-    fit,
+    fit_scaling_law,
 )
 from tests.command_line import call, done, linear, refused, write
 
@@ -45,16 +45,16 @@ def law_of(alpha: float, shortfall: float, limit: float = 6.5):
 def test_a_curve_without_scatter_is_extended_to_where_it_goes(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """The truth lies inside, and what keeps the interval wide is the scatter that is assumed beforehand."""
     truth, widths = law_of(alpha, 0.1), []
-    for scatter in (SCATTER, 0.01):
-        monkeypatch.setattr(scaling_law, "SCATTER", scatter)
-        law = fit(SIZES, truth(SIZES), np.zeros((4, 4)))
-        for draws, right in ((law.at(16000), truth(16000)), (law.gain(8000), truth(8000) - truth(4000))):
+    for scatter in (SCATTER_MEDIAN, 0.01):
+        monkeypatch.setattr(scaling_law, "SCATTER_MEDIAN", scatter)
+        law = fit_scaling_law(SIZES, truth(SIZES), np.zeros((4, 4)))
+        for draws, right in ((law.log_prob_at(16000), truth(16000)), (law.gain(8000), truth(8000) - truth(4000))):
             low, high = interval(draws)
             assert low < right < high
             widths.append(high - low)
     assert max(widths) < 0.05 and max(widths[2:]) < 0.008
     assert np.median(law.alpha) == pytest.approx(alpha, abs=0.03)
-    assert np.median(law.limit) == pytest.approx(6.5, abs=0.004)
+    assert np.median(law.asymptote) == pytest.approx(6.5, abs=0.004)
 
 
 def test_intervals_hold_the_share_that_they_promise() -> None:
@@ -62,18 +62,21 @@ def test_intervals_hold_the_share_that_they_promise() -> None:
     stream = seeding.generator(0, "test scaling law")
     held = {"training": [], "gain": []}
     for seed in range(70):
-        alpha = np.clip(stream.normal(ALPHA, ALPHA_ERROR), *ALPHA_RANGE)
-        truth, scatter = law_of(alpha, np.exp(stream.uniform(-4, -1))), SCATTER * SCATTER_FACTOR ** stream.normal()
+        alpha = np.clip(stream.normal(ALPHA_MEAN, ALPHA_STD), *ALPHA_RANGE)
+        truth, scatter = (
+            law_of(alpha, np.exp(stream.uniform(-4, -1))),
+            SCATTER_MEDIAN * SCATTER_FACTOR ** stream.normal(),
+        )
         short = 6.5 - truth(SIZES)
         error = 0.03 * (short - short[-1])
         covariance = np.outer(error, error)
         found = truth(SIZES) + 0.05 * stream.normal() + scatter * short * stream.normal(size=4)
         found += error * stream.normal()
-        law = fit(SIZES, found, covariance, seed)
+        law = fit_scaling_law(SIZES, found, covariance, seed)
         low, high = interval(law.gain(8000))
         held["gain"].append(low < truth(8000) - truth(4000) < high)
         other = truth(16000) - truth(4000) + scatter * (6.5 - truth(16000)) * stream.normal()
-        low, high = interval(law.training_at(16000) - law.at(4000))
+        low, high = interval(law.training_at(16000) - law.log_prob_at(4000))
         held["training"].append(low < other < high)
     for name, share in held.items():
         assert 0.683 - 3 * 0.056 < np.mean(share) < 0.683 + 3 * 0.056, name  # sqrt(0.683 0.317 / 70)
@@ -81,9 +84,9 @@ def test_intervals_hold_the_share_that_they_promise() -> None:
 
 def test_a_flat_curve_gains_nothing() -> None:
     stream = np.random.default_rng(0)
-    law = fit(SIZES, 3.0 + 1e-3 * stream.normal(size=4), np.zeros((4, 4)))
+    law = fit_scaling_law(SIZES, 3.0 + 1e-3 * stream.normal(size=4), np.zeros((4, 4)))
     assert interval(law.gain(8000))[1] < 0.005
-    assert np.median(law.at(16000)) == pytest.approx(3.0, abs=0.005)
+    assert np.median(law.log_prob_at(16000)) == pytest.approx(3.0, abs=0.005)
 
 
 def test_a_training_that_more_simulations_made_worse_is_told() -> None:
@@ -99,14 +102,14 @@ def test_a_training_that_more_simulations_made_worse_is_told() -> None:
 
 def test_what_is_common_to_all_sizes_moves_the_limit_and_nothing_else() -> None:
     found = law_of(0.8, 0.1)(SIZES) + np.array([0.01, -0.01, 0.002, 0])
-    law, moved = (fit(SIZES, found + shift, 1e-5 * np.eye(4)) for shift in (0.0, 5.0))
+    law, moved = (fit_scaling_law(SIZES, found + shift, 1e-5 * np.eye(4)) for shift in (0.0, 5.0))
     np.testing.assert_allclose(moved.gain(8000), law.gain(8000))
-    np.testing.assert_allclose(moved.limit, law.limit + 5)
+    np.testing.assert_allclose(moved.asymptote, law.asymptote + 5)
 
 
 def test_the_covariance_is_of_differences_and_clustered() -> None:
     stream = np.random.default_rng(0)
-    clusters = Clusters.of(np.arange(60) // 3)
+    clusters = Clusters.from_ids(np.arange(60) // 3)
     log_prob = stream.normal(size=(3, 60)) + stream.normal(size=20)[np.arange(60) // 3]
     covariance = covariance_of_differences(log_prob, clusters)
     for size in range(2):

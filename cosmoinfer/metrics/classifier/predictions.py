@@ -7,23 +7,23 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Guesses:
+class ClassPredictions:
     """probabilities: (n, C). label: (n,), the number of the true class, 0..C-1."""
 
     probabilities: np.ndarray
     label: np.ndarray
 
     @property
-    def classes(self) -> int:
+    def class_count(self) -> int:
         return self.probabilities.shape[1]
 
     @cached_property
     def one_hot(self) -> np.ndarray:
         """(n, C): one at the true class, zero elsewhere."""
-        return np.eye(self.classes)[self.label]
+        return np.eye(self.class_count)[self.label]
 
     @cached_property
-    def guess(self) -> np.ndarray:
+    def predicted(self) -> np.ndarray:
         """The most probable class, (n,); the first of equals."""
         return self.probabilities.argmax(axis=1)
 
@@ -35,10 +35,10 @@ class Guesses:
     @property
     def correct(self) -> np.ndarray:
         """(n,) bool."""
-        return self.guess == self.label
+        return self.predicted == self.label
 
     @property
-    def excess(self) -> np.ndarray:
+    def overconfidence(self) -> np.ndarray:
         """confidence - correct, (n,): of mean zero for right probabilities, above it where they promise too much."""
         return self.confidence - self.correct
 
@@ -51,4 +51,6 @@ class Guesses:
     @property
     def confusion(self) -> np.ndarray:
         """Rows of each class (down) by the class that they are taken for (across), (C, C)."""
-        return np.bincount(self.classes * self.label + self.guess, minlength=self.classes**2).reshape(self.classes, -1)
+        return np.bincount(self.class_count * self.label + self.predicted, minlength=self.class_count**2).reshape(
+            self.class_count, -1
+        )

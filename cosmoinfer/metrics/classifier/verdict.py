@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from scipy import signal, stats
 
-from cosmoinfer.metrics.bootstrap import FEWEST, Clusters
-from cosmoinfer.metrics.classifier.predictions import Guesses
-from cosmoinfer.metrics.evaluation_data import Evidence
+from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS, Clusters
+from cosmoinfer.metrics.classifier.predictions import ClassPredictions
+from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.metric import JOINT
 from cosmoinfer.metrics.verdict import (
     BIASED,
@@ -46,20 +46,20 @@ from cosmoinfer.metrics.verdict import (
 )
 
 
-def class_verdict(evidence: Evidence, guesses: Guesses) -> dict[str, Any]:
+def class_verdict(data: EvaluationData, predictions: ClassPredictions) -> dict[str, Any]:
     """{"joint": words, "parameters": {the target: the same words}}."""
-    if evidence.clusters.count < FEWEST:
-        words = too_few(evidence.clusters)
+    if data.clusters.count < MIN_SIMULATIONS:
+        words = too_few(data.clusters)
     else:
-        loose = f"{UNCONSTRAINED} {RETURNS_PRIOR}" if _returns_prior(guesses, evidence.clusters) else ""
-        words = joined(loose, _calibration(guesses, evidence.clusters, evidence.posterior.classes))
-    return {JOINT: words, "parameters": dict.fromkeys(evidence.parameters.names, words)}
+        loose = f"{UNCONSTRAINED} {RETURNS_PRIOR}" if _returns_prior(predictions, data.clusters) else ""
+        words = joined(loose, _calibration(predictions, data.clusters, data.posterior.classes))
+    return {JOINT: words, "parameters": dict.fromkeys(data.parameters.names, words)}
 
 
-def as_promised(chance: np.ndarray, came: np.ndarray, clusters: Clusters) -> tuple[float, float]:
+def frequency_test(chance: np.ndarray, came: np.ndarray, clusters: Clusters) -> tuple[float, float]:
     """p-value of events, (n,) bool, coming true with these chances, and the sign of promised less found."""
     chance = np.clip(chance, 0, 1)  # rounding
-    p = _exact(chance, int(came.sum())) if clusters.single else _clustered(chance, came, clusters)
+    p = _exact(chance, int(came.sum())) if clusters.one_row_each else _clustered(chance, came, clusters)
     return p, float(np.sign((chance - came).sum()))
 
 
@@ -84,21 +84,21 @@ def _clustered(chance: np.ndarray, came: np.ndarray, clusters: Clusters) -> floa
     mean, error = clusters.mean(excess)
     around = np.linalg.norm(excess - mean)
     clumped = error / around * np.linalg.norm(scatter) if around > 0 else 0.0
-    surprised = len(np.unique(clusters.member[np.abs(excess) > 0.5]))
-    alike = scatter if surprised >= FEWEST else np.bincount(clusters.member, scatter)
+    surprised = len(np.unique(clusters.simulation_of_row[np.abs(excess) > 0.5]))
+    alike = scatter if surprised >= MIN_SIMULATIONS else np.bincount(clusters.simulation_of_row, scatter)
     error = float(np.max([error, clumped, np.linalg.norm(alike) / len(clusters)]))
     if error == 0:
         return float(mean == 0)
-    skew = (np.bincount(clusters.member, excess - mean) ** 3).sum() / (error * len(clusters)) ** 3
+    skew = (np.bincount(clusters.simulation_of_row, excess - mean) ** 3).sum() / (error * len(clusters)) ** 3
     t = mean / error
     return two_sided(t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6, 1.0, clusters.count)[0]
 
 
-def _calibration(guesses: Guesses, clusters: Clusters, classes: tuple[str, ...]) -> str:
-    tests = [Check(JOINT, "confidence", *as_promised(guesses.confidence, guesses.correct, clusters))]
-    for number in range(guesses.classes if guesses.classes > 2 else 1):
-        promised, of_class = guesses.probabilities[:, number], guesses.label == number
-        tests.append(Check(classes[number], "frequency", *as_promised(promised, of_class, clusters)))
+def _calibration(predictions: ClassPredictions, clusters: Clusters, classes: tuple[str, ...]) -> str:
+    tests = [Check(JOINT, "confidence", *frequency_test(predictions.confidence, predictions.correct, clusters))]
+    for number in range(predictions.class_count if predictions.class_count > 2 else 1):
+        promised, of_class = predictions.probabilities[:, number], predictions.label == number
+        tests.append(Check(classes[number], "frequency", *frequency_test(promised, of_class, clusters)))
     rejected = holm(tests)
     bias = _bias({test.of: test.side for test in rejected if test.kind == "frequency"}, classes)
     width = [OVER_CONFIDENT if test.side > 0 else CONSERVATIVE for test in rejected if test.kind == "confidence"]
@@ -115,12 +115,12 @@ def _bias(sides: dict[str, float], classes: tuple[str, ...]) -> str:
     return f"{BIASED} against {', '.join(sides)}" if sides else ""
 
 
-def _returns_prior(guesses: Guesses, clusters: Clusters) -> bool:
-    share = guesses.one_hot.mean(axis=0)[guesses.label]  # of the row's own class, (n,)
-    classes = len(np.unique(guesses.label))
-    if classes == 1 or not np.isfinite(guesses.log_score).all():
+def _returns_prior(predictions: ClassPredictions, clusters: Clusters) -> bool:
+    share = predictions.one_hot.mean(axis=0)[predictions.label]  # of the row's own class, (n,)
+    classes = len(np.unique(predictions.label))
+    if classes == 1 or not np.isfinite(predictions.log_score).all():
         return False
-    gain, skill = guesses.log_score - np.log(share), (guesses.correct / share - 1) / classes
+    gain, skill = predictions.log_score - np.log(share), (predictions.correct / share - 1) / classes
     return not any(_above_zero(terms, clusters) for terms in (gain, skill))
 
 
