@@ -170,7 +170,7 @@ def test_a_local_test_that_cannot_be_made_is_refused(lacking, local, said):
 # ------------------------------------------------------------------------------------------------- against another
 def exactly(posterior, width=1.0, shift=0.0, seed=1) -> Posterior:
     """N(reference, 0.2) is the exact posterior of ``gaussian``; widened and shifted in units of its width."""
-    mean, std = posterior.reference + shift * np.sqrt(0.2), width * np.sqrt(0.2)
+    mean, std = posterior.ridge_estimate + shift * np.sqrt(0.2), width * np.sqrt(0.2)
     samples = mean[:, None] + std * np.random.default_rng(seed).standard_normal(posterior.samples.shape)
     log_prob_truth = stats.norm.logpdf(posterior.truth, mean, std).sum(axis=-1)
     return replace(posterior, samples=samples, log_prob=None, log_prob_truth=log_prob_truth)
