@@ -1,24 +1,28 @@
-"""The parameters of a universe: names, labels, the box that holds them and the prior that they were drawn from."""
+"""The parameters of a simulation: names, labels, the box that holds them and the prior that they were drawn from."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from cosmoinfer.errors import UserError, listed
+from cosmoinfer.priors import BOX_TOLERANCE, MOMENTS, PRIORS, Prior, Uniform, default_prior
 
-PRIORS = ("uniform", "log-uniform", "normal", "unknown")
-BOX_TOLERANCE = 1e-6  # of the box's width: a table written with few digits may overstep an edge by this much
+MIN_RECOGNITION_GAIN = 5.0  # in log-likelihood, by which rows must prefer a prior that nobody declared
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """P parameters with a product prior. ``low``, ``high``: (P,), -inf/inf where unbounded, in catalog units.
+    """P parameters with a product prior.
 
-    ``prior`` is, per parameter, uniform or log-uniform on the box, normal (``mean``, ``std``; truncated to the box
-    if there is one), or unknown: then whatever needs a prior is not available, and says so.
+    names: (P,), all different.
+    low, high: (P,) the box, in catalog units, -inf and inf where it is unbounded.
+    prior: (P,) names of the table in ``priors``.
+    mean, std: (P,) of normal priors, before the box truncates them.
+    labels: (P,) LaTeX, for figures.
     """
 
     names: tuple[str, ...]
@@ -41,15 +45,9 @@ class Parameters:
                 raise UserError(f"{name}: the box {low:g}..{high:g} is empty")
             if prior not in PRIORS:
                 raise UserError(f"{name}: prior {prior!r} is not known; there are {', '.join(PRIORS)}")
-            if prior in ("uniform", "log-uniform") and not np.isfinite([low, high]).all():
-                raise UserError(f"{name}: a {prior} prior needs two finite bounds, found {low:g}..{high:g}")
-            if prior == "log-uniform" and low <= 0:
-                raise UserError(f"{name}: a log-uniform prior needs positive bounds, found {low:g}..{high:g}")
-        for name, prior, mean, std in zip(self.names, self.prior, self.mean, self.std, strict=True):
-            if prior == "normal" and not (np.isfinite([mean, std]).all() and std > 0):
-                raise UserError(
-                    f"{name}: a normal prior needs a prior_mean and a positive prior_std, found {mean:g} and {std:g}"
-                )
+        for name, prior_on_box in zip(self.names, self.priors, strict=True):
+            if problem := prior_on_box.problem():
+                raise UserError(f"{name}: {problem}")
 
     @classmethod
     def from_names(
@@ -67,7 +65,7 @@ class Parameters:
         low = np.full(count, -np.inf) if low is None else np.asarray(low, dtype=np.float64)
         high = np.full(count, np.inf) if high is None else np.asarray(high, dtype=np.float64)
         if prior is None:
-            prior = ["uniform" if finite else "unknown" for finite in np.isfinite(low) & np.isfinite(high)]
+            prior = [default_prior(*box) for box in zip(low, high, strict=False)]
         return cls(
             tuple(names),
             low,
@@ -116,11 +114,6 @@ class Parameters:
     def with_prior(self, prior: Sequence[str]) -> "Parameters":
         return replace(self, prior=tuple(prior))
 
-    @property
-    def has_prior(self) -> np.ndarray:
-        """Which parameters have a prior that can be evaluated, (P,) bool."""
-        return np.array([prior != "unknown" for prior in self.prior])
-
     def inside(self, theta: np.ndarray) -> np.ndarray:
         """Whether every parameter lies in its box, up to the rounding of printed tables: (..., P) -> (...)."""
         return np.logical_and(theta >= self.low - self._tolerance, theta <= self.high + self._tolerance).all(axis=-1)
@@ -135,20 +128,28 @@ class Parameters:
         return BOX_TOLERANCE * np.where(np.isfinite(width), width, 0.0)
 
     # ------------------------------------------------------------------------------------------------- the prior
+    @cached_property
+    def priors(self) -> tuple[Prior, ...]:
+        """The prior of each parameter on its box."""
+        columns = zip(self.prior, self.low, self.high, self.mean, self.std, strict=True)
+        return tuple(PRIORS[name](low, high, mean, std) for name, low, high, mean, std in columns)
+
+    @property
+    def has_prior(self) -> np.ndarray:
+        """Which parameters have a prior that can be evaluated, (P,) bool."""
+        return np.array([prior.is_known for prior in self.priors])
+
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
-        """log p(theta), natural, in catalog units: (..., P) -> (..., P), one term a parameter; NaN where unknown."""
-        terms = [self._log_density(column, theta[..., column]) for column in range(len(self))]
-        return np.stack(terms, axis=-1)
+        """ln p(theta), natural, in catalog units: (..., P) -> (..., P), one term a parameter; NaN where unknown."""
+        return np.stack([prior.log_density(theta[..., column]) for column, prior in enumerate(self.priors)], axis=-1)
 
     def cdf(self, theta: np.ndarray) -> np.ndarray:
         """The prior's distribution function, per parameter: (..., P) -> (..., P) in [0, 1]; NaN where unknown."""
-        columns = [self._cdf(column, theta[..., column]) for column in range(len(self))]
-        return np.stack(columns, axis=-1)
+        return np.stack([prior.cdf(theta[..., column]) for column, prior in enumerate(self.priors)], axis=-1)
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
         """The inverse of ``cdf``: (..., P) -> (..., P). ``quantile`` of uniform numbers draws from the prior."""
-        columns = [self._quantile(column, u[..., column]) for column in range(len(self))]
-        return np.stack(columns, axis=-1)
+        return np.stack([prior.quantile(u[..., column]) for column, prior in enumerate(self.priors)], axis=-1)
 
     def prior_mean(self) -> np.ndarray:
         """(P,), by quadrature over the prior's own quantiles; NaN where unknown."""
@@ -159,54 +160,8 @@ class Parameters:
         return self.quantile(self._midpoints()).std(axis=0)
 
     def _midpoints(self, count: int = 20_000) -> np.ndarray:
+        """Of ``count`` equal steps in u, (count, P)."""
         return np.repeat((np.arange(count)[:, None] + 0.5) / count, len(self), axis=1)
-
-    def _log_density(self, column: int, value: np.ndarray) -> np.ndarray:
-        low, high, prior = self.low[column], self.high[column], self.prior[column]
-        if prior == "uniform":
-            density = np.full(np.shape(value), -np.log(high - low))
-        elif prior == "log-uniform":
-            density = -np.log(np.clip(value, low, high)) - np.log(np.log(high / low))
-        elif prior == "normal":
-            z = (value - self.mean[column]) / self.std[column]
-            mass = np.subtract(*self._edges(column)[::-1])
-            density = -0.5 * z**2 - np.log(self.std[column] * np.sqrt(2 * np.pi) * mass)
-        else:
-            return np.full(np.shape(value), np.nan)
-        tolerance = self._tolerance[column]
-        inside = np.where((value >= low - tolerance) & (value <= high + tolerance), density, -np.inf)
-        return np.where(np.isnan(value), np.nan, inside)
-
-    def _cdf(self, column: int, value: np.ndarray) -> np.ndarray:
-        low, high, prior = self.low[column], self.high[column], self.prior[column]
-        value = np.clip(value, low, high)
-        if prior == "uniform":
-            return (value - low) / (high - low)
-        if prior == "log-uniform":
-            return np.log(value / low) / np.log(high / low)
-        if prior == "normal":
-            below, above = self._edges(column)
-            return (special.ndtr((value - self.mean[column]) / self.std[column]) - below) / (above - below)
-        return np.full(np.shape(value), np.nan)
-
-    def _quantile(self, column: int, u: np.ndarray) -> np.ndarray:
-        low, high, prior = self.low[column], self.high[column], self.prior[column]
-        if prior == "uniform":
-            value = low + u * (high - low)
-        elif prior == "log-uniform":
-            value = low * np.exp(u * np.log(high / low))
-        elif prior == "normal":
-            below, above = self._edges(column)
-            value = self.mean[column] + self.std[column] * special.ndtri(below + u * (above - below))
-        else:
-            return np.full(np.shape(u), np.nan)
-        return np.clip(value, low, high)
-
-    def _edges(self, column: int) -> tuple[float, float]:
-        """The share of a normal prior below the box, and up to its upper edge."""
-        edges = (np.array([self.low[column], self.high[column]]) - self.mean[column]) / self.std[column]
-        below, above = special.ndtr(edges)
-        return float(below), float(above)
 
     # -------------------------------------------------------------------------------------------------- the file
     def attributes(self) -> dict[str, Any]:
@@ -224,8 +179,10 @@ class Parameters:
     @classmethod
     def from_attributes(cls, attributes: dict[str, Any]) -> "Parameters":
         values = {key: (value,) if np.ndim(value) == 0 else value for key, value in attributes.items()}  # P = 1
-        if "normal" in values.get("prior", ()) and not {"prior_mean", "prior_std"} <= values.keys():
-            raise UserError("a normal prior needs the attributes prior_mean and prior_std beside it")
+        moments_given = {"prior_mean", "prior_std"} <= values.keys()
+        for prior in values.get("prior", ()):
+            if not moments_given and prior in PRIORS and PRIORS[prior].arguments == MOMENTS:
+                raise UserError(f"a {prior} prior needs the attributes prior_mean and prior_std beside it")
         return cls.from_names(
             values["names"],
             values.get("low"),
@@ -237,18 +194,59 @@ class Parameters:
         )
 
 
-def recognise_log_uniform(
-    parameters: Parameters, theta: np.ndarray, declared: frozenset[str] = frozenset()
-) -> Parameters:
-    """Where no prior was declared, take a bounded parameter as log-uniform if the training rows clearly say so.
+def recognise_priors(parameters: Parameters, theta: np.ndarray, declared: frozenset[str] = frozenset()) -> Parameters:
+    """Where no prior was declared, a uniform one gives way to another of its box that the rows theta (N, P) prefer.
 
-    Two conditions, both needed: high/low >= 3, and the rows (N, P) prefer it by more than 5 in log-likelihood.
+    Two conditions, both needed: the prior may be recognised in this box (log-uniform: high/low >= 3), and the rows
+    prefer it by more than MIN_RECOGNITION_GAIN in log-likelihood. declared: names of parameters that keep their prior.
     """
-    priors = list(parameters.prior)
-    for column, (low, high) in enumerate(zip(parameters.low, parameters.high, strict=True)):
-        if parameters.names[column] not in declared and priors[column] == "uniform" and low > 0 and high / low >= 3:
-            as_log = parameters.with_prior([*priors[:column], "log-uniform", *priors[column + 1 :]])
-            gain = as_log._log_density(column, theta[:, column]) - parameters._log_density(column, theta[:, column])
-            if gain.sum() > 5:
-                priors[column] = "log-uniform"
-    return parameters.with_prior(priors)
+    names = list(parameters.prior)
+    for column, (name, prior) in enumerate(zip(parameters.names, parameters.priors, strict=True)):
+        if name not in declared and names[column] == Uniform.name:
+            names[column] = _recognise_prior(prior, theta[:, column])
+    return parameters.with_prior(names)
+
+
+def _recognise_prior(uniform: Prior, values: np.ndarray) -> str:
+    """The name of the prior on the same box that the values (N,) prefer."""
+    gains = {Uniform.name: MIN_RECOGNITION_GAIN}
+    for name, prior in PRIORS.items():
+        candidate = prior(uniform.low, uniform.high)
+        if candidate.may_be_recognised():
+            gains[name] = float((candidate.log_density(values) - uniform.log_density(values)).sum())
+    return max(gains, key=gains.__getitem__)
+
+
+# ------------------------------------------------------------------------------------ boxes as a user writes them
+def with_bounds(parameters: Parameters, text: str) -> Parameters:
+    """The box, and where it says so the prior, from ``a=0.1:0.5,b=0.25:4:log``; the other parameters keep theirs.
+
+    Raises UserError where the text is not understood, and where it names no parameter.
+    """
+    suffixes = bounds_suffixes()
+    form = rf"\s*([^=]+?)\s*=\s*([^:]+):([^:]+?)(?::({'|'.join(suffixes)}))?\s*"
+    low, high, names = parameters.low.copy(), parameters.high.copy(), list(parameters.prior)
+    for item in text.split(","):
+        match = re.fullmatch(form, item)
+        if not match:
+            endings = " or ".join(f":{suffix}" for suffix in suffixes)
+            raise UserError(f"--bounds: {item!r} is not understood; expected name=low:high, then {endings}")
+        (column,) = parameters.columns([match[1]])
+        try:
+            low[column], high[column] = float(match[2]), float(match[3])
+        except ValueError as error:
+            raise UserError(f"--bounds: {item!r} holds no two numbers") from error
+        names[column] = suffixes[match[4]] if match[4] else default_prior(low[column], high[column])
+    return replace(parameters, low=low, high=high, prior=tuple(names))
+
+
+def declared_priors(text: str) -> frozenset[str]:
+    """The names of the parameters whose prior, and not only their box, is declared in the text of ``with_bounds``."""
+    endings = tuple(f":{suffix}" for suffix in bounds_suffixes())
+    items = [item.strip() for item in text.split(",")]
+    return frozenset(item.split("=")[0].strip() for item in items if item.endswith(endings))
+
+
+def bounds_suffixes() -> dict[str, str]:
+    """The prior of each suffix; log before uniform, as the help has it."""
+    return {prior.bounds_suffix: name for name, prior in reversed(PRIORS.items()) if prior.bounds_suffix}

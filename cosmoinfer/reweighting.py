@@ -9,84 +9,88 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from cosmoinfer import expressions, seeding
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
-from cosmoinfer.parameters import BOX_TOLERANCE, Parameters
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.priors import BOX, BOX_TOLERANCE, PRIORS
 
-LEAST_MASS = 0.01  # of a normal prior that must lie inside the box
+MIN_MASS_IN_BOX = 0.01  # probability of a normal prior that must lie inside the box
 LEAST_WORTH = 3.0  # draws; fewer say nothing of a width
 
 
 # ------------------------------------------------------------------------------------------------ another prior
 @dataclass(frozen=True)
-class Prior:
-    """What a user writes: ``Omega_m=normal:0.31:0.01``."""
+class PriorChange:
+    """Another prior for one parameter, as a user writes it: ``Omega_m=normal:0.31:0.01``.
 
-    name: str
+    kind: of ``PRIORS``. numbers: its two arguments, which are the box, or mean and std.
+    """
+
+    parameter: str
     kind: str
-    first: float
-    second: float
+    numbers: tuple[float, float]
 
     @classmethod
-    def parse(cls, text: str) -> "Prior":
-        name, equals, rest = text.rpartition("=")
-        kind, *numbers = (part.strip() for part in rest.split(":"))
+    def parse(cls, text: str) -> "PriorChange":
+        """Raises UserError where the text is not understood."""
+        name, equals, written = text.rpartition("=")
+        kind, *numbers = (word.strip() for word in written.split(":"))
         try:
             first, second = (float(number) for number in numbers)
         except ValueError:
             first = second = np.nan
-        if not equals or kind not in _FORMS or not np.isfinite([first, second]).all():
-            forms = ", ".join(f"name={kind}:{form}" for kind, form in _FORMS.items())
-            raise UserError(f"--prior: {text!r} is not understood; expected one of {forms}")
-        return cls(name.strip(), kind, first, second)
+        if not equals or not (kind in PRIORS and PRIORS[kind].arguments) or not np.isfinite([first, second]).all():
+            forms = [f"name={kind}:{':'.join(prior.arguments)}" for kind, prior in PRIORS.items() if prior.arguments]
+            raise UserError(f"--prior: {text!r} is not understood; expected one of {', '.join(forms)}")
+        return cls(name.strip(), kind, (first, second))
 
-    def of(self, parameters: Parameters) -> Parameters:
-        """The parameters with this prior in the place of the one that they had."""
-        (column,) = parameters.columns([self.name])
+    def apply_to(self, parameters: Parameters) -> Parameters:
+        """The parameters with this prior in the place of the one that they had.
+
+        Raises UserError where the old prior is unknown, and where the new one lies outside the box.
+        """
+        (column,) = parameters.columns([self.parameter])
         if not parameters.has_prior[column]:
-            raise UserError(f"--prior {self.name}: its own prior is not known, so it cannot be divided out")
-        low, high, mean, std = (np.array(getattr(parameters, key)) for key in ("low", "high", "mean", "std"))
-        if self.kind == "normal":
-            mean[column], std[column] = self.first, self.second
-        else:
-            self._check_inside(low[column], high[column])
-            low[column], high[column] = max(self.first, low[column]), min(self.second, high[column])
+            raise UserError(f"--prior {self.parameter}: its own prior is not known, so it cannot be divided out")
+        numbers = self.numbers
+        if PRIORS[self.kind].arguments == BOX:
+            low, high = parameters.low[column], parameters.high[column]
+            self._check_inside(low, high)
+            numbers = max(numbers[0], low), min(numbers[1], high)
+        fields: dict[str, Any] = {field: np.array(getattr(parameters, field)) for field in PRIORS[self.kind].arguments}
+        for values, number in zip(fields.values(), numbers, strict=True):
+            values[column] = number
         kinds = [self.kind if place == column else kind for place, kind in enumerate(parameters.prior)]
-        changed = replace(parameters, low=low, high=high, mean=mean, std=std, prior=tuple(kinds))
-        if self.kind == "normal" and self.inside(changed) < LEAST_MASS:
+        changed = replace(parameters, prior=tuple(kinds), **fields)
+        prior = changed.priors[column]
+        if prior.mass_in_box() < MIN_MASS_IN_BOX:
             raise UserError(
-                f"--prior {self.name}: {100 * self.inside(changed):.2g} % of normal {self.first:g} +- {self.second:g} "
-                f"lie in the box {low[column]:g}..{high[column]:g}, outside which the posterior is not known; "
+                f"--prior {self.parameter}: {100 * prior.mass_in_box():.2g} % of {prior} lie in the box "
+                f"{prior.low:g}..{prior.high:g}, outside which the posterior is not known; "
                 "train with simulations from that prior"
             )
         return changed
 
-    def inside(self, parameters: Parameters) -> float:
-        """The share of a normal prior in the box."""
-        (column,) = parameters.columns([self.name])
-        edges = (np.array([parameters.low[column], parameters.high[column]]) - self.first) / self.second
-        return float(np.diff(special.ndtr(edges))[0])
-
-    def told(self, parameters: Parameters) -> str:
+    def describe(self, parameters: Parameters) -> str:
         """In words, as it stands now among the parameters."""
-        (column,) = parameters.columns([self.name])
-        box = f"{parameters.low[column]:g}..{parameters.high[column]:g}"
-        if self.kind != "normal":
-            return f"{self.name}: {self.kind} in {box}"
-        words = f"{self.name}: normal {self.first:g} +- {self.second:g}"
-        share = self.inside(parameters)
-        return words if share == 1 else f"{words}, truncated to the box {box}, which holds {100 * share:.4g} % of it"
+        (prior,) = parameters.select([self.parameter]).priors
+        box = f"{prior.low:g}..{prior.high:g}"
+        if prior.arguments == BOX:
+            return f"{self.parameter}: {prior} in {box}"
+        mass = prior.mass_in_box()
+        truncation = "" if mass == 1 else f", truncated to the box {box}, which holds {100 * mass:.4g} % of it"
+        return f"{self.parameter}: {prior}{truncation}"
 
     def _check_inside(self, low: float, high: float) -> None:
-        slack = BOX_TOLERANCE * (high - low) if np.isfinite(high - low) else 0.0
-        if self.first < low - slack or self.second > high + slack:
+        tolerance = BOX_TOLERANCE * (high - low) if np.isfinite(high - low) else 0.0
+        if self.numbers[0] < low - tolerance or self.numbers[1] > high + tolerance:
+            written = ":".join(f"{number:g}" for number in self.numbers)
             raise UserError(
-                f"--prior {self.name}={self.kind}:{self.first:g}:{self.second:g}: reaches outside the box "
-                f"{low:g}..{high:g}, where the posterior is not known; train with simulations from there"
+                f"--prior {self.parameter}={self.kind}:{written}: reaches outside the box {low:g}..{high:g}, where the "
+                "posterior is not known; train with simulations from there"
             )
 
 
@@ -98,17 +102,14 @@ def _weighted(log_weights: np.ndarray, samples: np.ndarray) -> tuple[ImportanceW
     return found, effective_sample_size(found.weights, samples)
 
 
-_FORMS = {"uniform": "low:high", "log-uniform": "low:high", "normal": "mean:std"}
-
-
-def with_priors(parameters: Parameters, priors: Sequence[Prior]) -> Parameters:
-    """Those that are named get another prior, the rest keep theirs."""
-    names = [prior.name for prior in priors]
+def with_priors(parameters: Parameters, changes: Sequence[PriorChange]) -> Parameters:
+    """Those that are named get another prior, the rest keep theirs. Raises UserError where one is named twice."""
+    names = [change.parameter for change in changes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"--prior {twice[0]}: was given {names.count(twice[0])} times")
-    for prior in priors:
-        parameters = prior.of(parameters)
+    for change in changes:
+        parameters = change.apply_to(parameters)
     return parameters
 
 

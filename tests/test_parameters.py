@@ -5,7 +5,8 @@ import pytest
 from scipy import integrate, stats
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.parameters import PRIORS, Parameters, recognise_log_uniform
+from cosmoinfer.parameters import Parameters, recognise_priors
+from cosmoinfer.priors import PRIORS
 
 NAMES = ("Omega_m", "A_SN1", "n_s", "H_0", "b_1")
 EVERY = Parameters.from_names(
@@ -177,7 +178,7 @@ def test_names_must_differ():
 
 # --------------------------------------------------------------------------------------------- recognising log-uniform
 def recognised(low, high, theta):
-    return recognise_log_uniform(Parameters.from_names(["a"], [low], [high]), theta[:, None]).prior[0]
+    return recognise_priors(Parameters.from_names(["a"], [low], [high]), theta[:, None]).prior[0]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.25, 4.0), (0.5, 2.0), (1e-3, 1.0)])
@@ -205,7 +206,7 @@ def test_each_parameter_is_judged_by_its_own_column():
     box = Parameters.from_names(["a", "b", "c"], [0.25] * 3, [4.0] * 3, ["uniform", "uniform", "unknown"])
     log = stats.loguniform(0.25, 4).rvs(1000, random_state=0)
     flat = stats.uniform(0.25, 3.75).rvs(1000, random_state=0)
-    assert recognise_log_uniform(box, np.stack([flat, log, log], axis=1)).prior == ("uniform", "log-uniform", "unknown")
+    assert recognise_priors(box, np.stack([flat, log, log], axis=1)).prior == ("uniform", "log-uniform", "unknown")
 
 
 def test_every_prior_of_the_table_is_tested():

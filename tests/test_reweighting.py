@@ -15,7 +15,7 @@ from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_s
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.reweighting import Prior, derive, reweight, with_priors
+from cosmoinfer.reweighting import PriorChange, derive, reweight, with_priors
 from tests.command_line import call, done, linear, refused, write
 
 BOX = Parameters.from_names(("a", "b"), [-5.0, 1.0], [5.0, 9.0], ["uniform", "log-uniform"])
@@ -47,7 +47,7 @@ def log_q(theta: np.ndarray) -> np.ndarray:
 
 
 def under(*texts: str) -> Parameters:
-    return with_priors(BOX, [Prior.parse(text) for text in texts])
+    return with_priors(BOX, [PriorChange.parse(text) for text in texts])
 
 
 def test_a_normal_prior_gives_the_closed_form():
@@ -115,7 +115,7 @@ def test_a_second_prior_replaces_the_first():
     """In two steps as in one; draws that the first step took several times count once."""
     direct = reweight(exact(), under("a=normal:0:0.5"))
     first = reweight(exact(), under("a=normal:0.2:0.6"))
-    second = reweight(first, with_priors(first.parameters, [Prior.parse("a=normal:0:0.5")]))
+    second = reweight(first, with_priors(first.parameters, [PriorChange.parse("a=normal:0:0.5")]))
     assert (np.abs(second.mean - direct.mean) < 0.03).all()
     assert (np.abs(second.log_prob_truth - direct.log_prob_truth) < 0.05).all()
     assert (second.ess < 1.02 * direct.ess).all() and (second.log_norm_error > first.log_norm_error).all()
@@ -172,7 +172,7 @@ def test_a_prior_is_given_once_and_replaces_one_that_is_known():
     with pytest.raises(UserError, match="2 times"):
         under("a=normal:0:1", "a=uniform:0:1")
     with pytest.raises(UserError, match="own prior is not known"):
-        with_priors(Parameters.from_names(("a",)), [Prior.parse("a=normal:0:1")])
+        with_priors(Parameters.from_names(("a",)), [PriorChange.parse("a=normal:0:1")])
 
 
 def test_what_the_draws_do_not_cover():
@@ -219,7 +219,7 @@ def test_joint_metrics_are_of_the_parameters_that_make_the_others():
 def test_a_derived_parameter_follows_the_new_prior():
     found = reweight(
         derive(exact(), ["c=2*a+1"]),
-        with_priors(derive(exact(5), ["c=2*a+1"]).parameters, [Prior.parse("a=normal:0:0.3")]),
+        with_priors(derive(exact(5), ["c=2*a+1"]).parameters, [PriorChange.parse("a=normal:0:0.3")]),
     )
     np.testing.assert_allclose(found.mean[:, 2], 2 * found.mean[:, 0] + 1, rtol=1e-9)
     np.testing.assert_allclose(found.std[:, 2], 2 * found.std[:, 0], rtol=1e-9)
@@ -247,7 +247,7 @@ def test_a_parameter_that_cannot_be_derived(text, message):
 def test_a_file_keeps_what_was_done(tmp_path: Path):
     made = reweight(
         derive(exact(50), ["c=a+b"]),
-        with_priors(derive(exact(5), ["c=a+b"]).parameters, [Prior.parse("a=normal:0:0.3")]),
+        with_priors(derive(exact(5), ["c=a+b"]).parameters, [PriorChange.parse("a=normal:0:0.3")]),
     )
     posteriors.write(tmp_path / "p.h5", made, {"settings": {}})
     found = posteriors.read(tmp_path / "p.h5")

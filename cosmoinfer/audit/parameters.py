@@ -7,8 +7,9 @@ from scipy import special
 
 from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.errors import UserError, listed
-from cosmoinfer.parameters import Parameters, recognise_log_uniform
+from cosmoinfer.errors import listed
+from cosmoinfer.parameters import Parameters, bounds_suffixes, recognise_priors
+from cosmoinfer.priors import BOX, PRIORS
 
 FILLED = 0.2  # rows that fill less of their box were drawn from another one
 SURE = 1e-6  # the p-value below which rows contradict their prior
@@ -77,7 +78,7 @@ def prior(subject: Subject) -> list[Finding]:
     if varied is None:
         return []
     parameters, theta = varied
-    parameters = recognise_log_uniform(parameters, theta, subject.catalog.declared)
+    parameters = recognise_priors(parameters, theta, subject.catalog.declared)
     found = []
     for column, name in enumerate(parameters.names):
         one, values = parameters.select([name]), theta[:, column]
@@ -85,7 +86,7 @@ def prior(subject: Subject) -> list[Finding]:
             continue  # what lies outside is told by ``outside``
         u = one.cdf(values[:, None])[:, 0]
         box = f"{one.low[0]:g}..{one.high[0]:g}"
-        if np.ptp(u) < FILLED and one.prior[0] != "normal":
+        if np.ptp(u) < FILLED and one.priors[0].arguments == BOX:
             span = f"{values.min():.4g}..{values.max():.4g}"
             text = (
                 f"{name}: the rows ({span}) fill {100 * np.ptp(u):.2g} % of its box {box}; is that the box of another"
@@ -111,13 +112,10 @@ def _agreement(u: np.ndarray) -> float:
 def _other_prior(one: Parameters, values: np.ndarray) -> str:
     """What to do about one parameter."""
     name, low, high = one.names[0], one.low[0], one.high[0]
-    for prior, word in (("log-uniform", "log"), ("uniform", "uniform")):
-        try:
-            other = Parameters.from_names(one.names, one.low, one.high, [prior])
-        except UserError:  # no box, or one that reaches zero
-            continue
-        if prior != one.prior[0] and _agreement(other.cdf(values[:, None])[:, 0]) > FITS:
-            return f"they are {prior}: --bounds '{name}={low:g}:{high:g}:{word}' says so"
+    for suffix, prior in bounds_suffixes().items():
+        other = PRIORS[prior](low, high)
+        if prior != one.prior[0] and not other.problem() and _agreement(other.cdf(values)) > FITS:
+            return f"they are {prior}: --bounds '{name}={low:g}:{high:g}:{suffix}' says so"
     return "declare the prior, or the box, from which they were drawn: a posterior is worth as much as its prior"
 
 

@@ -3,9 +3,8 @@
 Shapes are checked here, values are not.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from cosmoinfer.catalog.lazy_array import Streamed
 from cosmoinfer.catalog.reading import AXES, Reading
 from cosmoinfer.catalog.rows import Catalog, File, Summary
 from cosmoinfer.errors import UserError
-from cosmoinfer.parameters import Parameters
+from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
 
 TOLD_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
 
@@ -85,7 +84,7 @@ def assemble(found: Layout, streamed: bool) -> Catalog:
     declared: frozenset[str] = frozenset()
     if parameters is not None and not classes:
         written = "prior" in contents[reading.parameters.strip("/") or "parameters"].attributes and not reading.names
-        declared = frozenset(parameters.names if written else ()) | declared_in(reading.bounds)
+        declared = frozenset(parameters.names if written else ()) | declared_priors(reading.bounds)
     return Catalog(
         path,
         parameters,
@@ -210,7 +209,7 @@ def _parameters(
         raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {given} has {named}")
     parameters = Parameters.from_attributes(attributes)
     if reading.bounds:
-        parameters = bounded(parameters, reading.bounds)
+        parameters = with_bounds(parameters, reading.bounds)
     free = [
         one
         for one, low, high in zip(parameters.names, parameters.low, parameters.high, strict=True)
@@ -237,26 +236,3 @@ def _a_row_each(
         f"{path}: /{name} has {len(theta)} rows, the data have {count}; expected as many, or one a simulation "
         "(--rows-per-simulation, or --simulation with row numbers)"
     )
-
-
-def declared_in(bounds: str) -> frozenset[str]:
-    """The parameters whose prior, and not only their box, the command line declares."""
-    parts = [part.strip() for part in bounds.split(",")]
-    return frozenset(part.split("=")[0].strip() for part in parts if part.endswith((":log", ":uniform")))
-
-
-def bounded(parameters: Parameters, text: str) -> Parameters:
-    """The box as the command line says it: ``a=0.1:0.5,b=0.25:4:log``; ``:log`` and ``:uniform`` declare the prior."""
-    low, high, prior = parameters.low.copy(), parameters.high.copy(), list(parameters.prior)
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*([^=]+?)\s*=\s*([^:]+):([^:]+?)(:log|:uniform)?\s*", part)
-        if not match:
-            raise UserError(f"--bounds: {part!r} is not understood; expected name=low:high, then :log or :uniform")
-        (column,) = parameters.columns([match[1]])
-        try:
-            low[column], high[column] = float(match[2]), float(match[3])
-        except ValueError as error:
-            raise UserError(f"--bounds: {part!r} holds no two numbers") from error
-        box = np.isfinite([low[column], high[column]]).all()
-        prior[column] = "log-uniform" if match[4] == ":log" else ("uniform" if box else "unknown")
-    return replace(parameters, low=low, high=high, prior=tuple(prior))

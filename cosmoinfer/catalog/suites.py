@@ -106,9 +106,8 @@ def _told(catalog: Catalog) -> str:
 
 
 def _prior(catalog: Catalog, name: str) -> str:
-    told = {key: value[0] for key, value in catalog.training()[0].select([name]).attributes().items()}
-    normal = f" {told['prior_mean']:g} +- {told['prior_std']:g}" if told["prior"] == "normal" else ""
-    return f"{told['prior']}{normal} on {told['low']:g}..{told['high']:g}"
+    (prior,) = catalog.training()[0].select([name]).priors
+    return f"{prior} on {prior.low:g}..{prior.high:g}"
 
 
 def _names(catalog: Catalog) -> str:

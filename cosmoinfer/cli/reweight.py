@@ -58,10 +58,10 @@ def reweight(
     else:
         made = reweighting.derive(drawn, derive or [])
         if prior:
-            priors = [reweighting.Prior.parse(text) for text in prior]
-            parameters = reweighting.with_priors(made.parameters, priors)
-            for one in priors:
-                terminal.say(one.told(parameters))
+            changes = [reweighting.PriorChange.parse(text) for text in prior]
+            parameters = reweighting.with_priors(made.parameters, changes)
+            for change in changes:
+                terminal.say(change.describe(parameters))
             made = reweighting.reweight(made, parameters, draws, seed, skip_failed)
         posterior.write(output, made, meta, say.force)
     left_out = sorted(set(drawn.index.tolist()) - set(made.index.tolist()))

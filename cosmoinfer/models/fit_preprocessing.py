@@ -7,7 +7,7 @@ import numpy as np
 from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.models.preprocessing import Frame, observed
-from cosmoinfer.parameters import Parameters, recognise_log_uniform
+from cosmoinfer.parameters import Parameters, recognise_priors
 from cosmoinfer.preprocessing.compression import fit_compression
 from cosmoinfer.preprocessing.inputs import Input
 from cosmoinfer.preprocessing.noise import Noise
@@ -33,7 +33,7 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
     )  # is what a density of data without parameters asks for
     parameters, theta = nothing if catalog.theta is None else catalog.training()
     rows = split.rows(catalog.simulation, "train")
-    parameters = recognise_log_uniform(parameters, theta[rows], catalog.declared)
+    parameters = recognise_priors(parameters, theta[rows], catalog.declared)
     _check_variation(catalog, parameters, theta[rows], rows)
     for summary in catalog.summaries:
         if summary.masked and not any(np.isnan(block).any() for block in summary.blocks(rows)):
@@ -123,13 +123,12 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
 def choices(frame: Frame, catalog: Catalog) -> list[str]:
     """What was assumed and chosen about the data, a line each."""
     lines = list(catalog.notes)
-    guessed = [
-        name
-        for name, prior in zip(frame.parameters.names, frame.parameters.prior, strict=True)
-        if prior == "log-uniform" and name not in catalog.declared
-    ]
-    if guessed:
-        lines.append(f"taken as log-uniform, as the training rows prefer it: {', '.join(guessed)}")
+    recognised: dict[str, list[str]] = {}
+    for name, prior in zip(frame.parameters.names, frame.parameters.priors, strict=True):
+        if prior.may_be_recognised() and name not in catalog.declared:
+            recognised.setdefault(prior.name, []).append(name)
+    for prior_name, names in recognised.items():
+        lines.append(f"taken as {prior_name}, as the training rows prefer it: {', '.join(names)}")
     for one in frame.inputs:
         if one.standardizer.log.any():
             note = f"/{one.name}: taken to log10"

@@ -24,7 +24,7 @@ def truth_prediction(data: FigureData) -> Figure | None:
     for column, axes in enumerate(panels):
         sigma = None if std is None else std[:, column]
         low, high = _prediction_view(parameters, column, truth[:, column], mean[:, column], sigma)
-        if parameters.prior[column] == "log-uniform":
+        if parameters.priors[column].log_axis:
             axes.set(xscale="log", yscale="log")
             _plain_numbers(axes)
         else:
@@ -49,7 +49,7 @@ def _prediction_view(
     std = np.zeros_like(mean) if std is None else std
     start = min(low if np.isfinite(low) else truth.min(), np.quantile(mean - std, 0.01))
     end = max(high if np.isfinite(high) else truth.max(), np.quantile(mean + std, 0.99))
-    if parameters.prior[column] == "log-uniform":
+    if parameters.priors[column].log_axis:
         return float(0.9 * max(start, low / 2)), float(1.1 * end)
     return float(start - 0.04 * (end - start)), float(end + 0.04 * (end - start))
 

@@ -140,7 +140,7 @@ def _choose_support(source: Source, recipe: FlowRecipe, bench: Bench) -> Support
     frame, theta = source.frame, source.theta
     train = theta[source.rows("train")]
     auto = recipe.support == "auto"
-    names = (SUPPORTS if _any_bound(frame) else SUPPORTS[:1]) if auto else (recipe.support,)
+    names = (tuple(SUPPORTS) if _any_bound(frame) else tuple(SUPPORTS)[:1]) if auto else (recipe.support,)
     rows = source.rows("validation")[:COMPARING_ROWS]
     loose = _unconstrained(source, rows) if auto else frozenset()
     supports = [fit_support(name, frame.parameters, train, loose) for name in names]
