@@ -14,7 +14,6 @@ from rich.markup import render
 
 from cosmoinfer.catalog.reading import AXES, MISSING
 from cosmoinfer.cli import COMMANDS, app
-from cosmoinfer.cli.simulate import simulated, with_settings
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.networks import BASELINES, NETWORKS
@@ -25,6 +24,7 @@ from cosmoinfer.preprocessing.compression import COMPRESSIONS
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.supports import SUPPORTS
+from cosmoinfer.tasks.simulate import simulate_record, with_settings
 from cosmoinfer.training.augmentation import NAMES
 from cosmoinfer.training.learning_rate import SCHEDULES
 from cosmoinfer.training.settings import OPTIMIZERS
@@ -184,7 +184,7 @@ def test_other_catalogs_of_the_table_can_be_made() -> None:
     for line in lines:
         words = shlex.split(line)
         problem, settings = words[2], re.findall(r"--set (\S+)", line)
-        assert len(simulated(with_settings(problem, settings), problem, 2, 1, 0).arrays["data"]) == 2
+        assert len(simulate_record(with_settings(problem, settings), problem, 2, 1, 0).arrays["data"]) == 2
         made.add(words[words.index("-o") + 1])
     for command in systems().values():
         for word in shlex.split(command):

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "cosmoinfer"
 FLOORS = (  # from the top; what stands on one floor does not know its neighbours
     {"__main__", "__init__"},  # the console script, and the lazy face
     {"cli"},
+    {"tasks"},
     {"plots"},
     {"studies"},
     {"metrics", "models", "audit", "reweighting"},

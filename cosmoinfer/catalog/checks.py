@@ -19,7 +19,7 @@ def validated(catalog: Catalog, reading: Reading) -> Catalog:
     catalog = finite(catalog, reading.drop_nonfinite)
     if catalog.parameters is not None and catalog.theta is not None:
         check_box(catalog, catalog.parameters, catalog.theta)
-    catalog = replace(catalog, fingerprint=fingerprint(catalog))
+    catalog = replace(catalog, fingerprint=fingerprint(catalog), reading=reading)
     selected = narrow(catalog, reading)
     return replace(selected, view=view(selected, cut=selected.summaries is not catalog.summaries))
 

@@ -5,12 +5,13 @@ Commands and models ask a summary for rows; whether they lie in memory is nobody
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from cosmoinfer.catalog.lazy_array import Streamed
+from cosmoinfer.catalog.reading import Reading
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
@@ -76,7 +77,8 @@ class Catalog:
     """N rows. theta: (N, P), None for an observation; simulation: (N,) ids as text; index: (N,) rows in the file;
     label: (N,) the file's own split; fingerprint: of the whole; view: of what was declared of it and picked from it;
     notes: what had to be assumed, a line each; classes: names of the classes, where theta (N, 1) is a class number;
-    noisy: whether the data hold their noise already. memory: bytes that data may take. files: in the order of rows."""
+    noisy: whether the data hold their noise already. memory: bytes that data may take. files: in the order of rows.
+    reading: how its file was read."""
 
     path: Path
     parameters: Parameters | None
@@ -93,6 +95,7 @@ class Catalog:
     noisy: bool = False
     memory: int = 0
     files: tuple[File, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
     def __len__(self) -> int:
         return len(self.index)

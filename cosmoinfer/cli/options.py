@@ -41,17 +41,6 @@ class ReadingOptions:
         str | None, _option("What data may take, 2GB; more stay in their file [half of the memory].", "Catalog")
     ] = None
 
-    def given(self) -> dict[str, Any]:
-        """By field of ``catalog.Reading``; what was not said is left out."""
-        said = {key: value for key, value in asdict(self).items() if value and key != "memory"}
-        for key in ("names", "infer"):
-            if key in said:
-                said[key] = tuple(name.strip() for name in said[key].split(","))
-        for key in ("data", "features"):
-            if key in said:
-                said[key] = tuple(said[key])
-        return said
-
 
 @dataclass(frozen=True)
 class SplitOptions:
@@ -220,9 +209,9 @@ class DensityOptions:
     bins: Annotated[int | None, _option("Bins of a spline (nsf, nsf-ar).", "Architecture")] = None
 
 
-def given(*groups: Any) -> dict[str, Any]:
-    """The options of several groups, by name."""
-    return {key: value for group in groups for key, value in asdict(group).items()}
+def keywords(*groups: Any, **options: Any) -> dict[str, Any]:
+    """The options of several groups, and others, by name: keyword arguments of a task."""
+    return {key: value for group in groups for key, value in asdict(group).items()} | options
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,9 +1,8 @@
 """``cosmoinfer repack``."""
 
-from cosmoinfer.cli.options import CatalogPath, Output, ReadingOptions, SayOptions
+from cosmoinfer.cli.options import CatalogPath, Output, ReadingOptions, SayOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
-
-HELD = 1  # byte of data in memory: all of it stays in its files
+from cosmoinfer.errors import listed
 
 
 def repack(catalog: CatalogPath, reading: ReadingOptions, say: SayOptions, output: Output = None) -> None:
@@ -13,21 +12,13 @@ def repack(catalog: CatalogPath, reading: ReadingOptions, say: SayOptions, outpu
 
     Example: cosmoinfer repack sample_data/maps.h5 -o maps.packed.h5
     """
-    from cosmoinfer.catalog import Reading, assemble, fingerprint, repack
-    from cosmoinfer.cli import inputs
-    from cosmoinfer.errors import UserError, listed
+    from cosmoinfer.tasks.repack import write_repacked
 
     terminal = Terminal(say.json, say.quiet)
-    output = output or inputs.named_after(catalog, "packed")
-    how = Reading(**reading.given())
-    if how.infer or how.features or how.drop_nonfinite:
-        raise UserError("repack: copies whole rows; --infer, --features and --drop-nonfinite go with a training")
-    sims = assemble(catalog, how, HELD)
-    meta = inputs.record("repack", {"reading": how}, {"catalog": fingerprint(sims)})
-    if inputs.stands(output, "catalog", meta, terminal, say.force, *(one.path for one in sims.files)):
+    repacked = write_repacked(catalog, keywords(reading), output, say.force, terminal.reporter())
+    if repacked.complete:
         return
-    left_out = repack.repack(sims, how, output, meta, say.force)
-    shapes = ", ".join(f"{one.kind} {one.shape}" for one in sims.summaries)
-    terminal.say(f"{output}: {len(sims)} rows of {shapes}")
-    if left_out:
-        terminal.say(f"{output}: without {listed(left_out)}, which are large and no part of this catalog")
+    terminal.say(repacked.describe())
+    if repacked.left_out:
+        left_out = listed(repacked.left_out)
+        terminal.say(f"{repacked.output}: without {left_out}, which are large and no part of this catalog")

@@ -83,7 +83,7 @@ def confusion_table(confusion: dict[str, Any]) -> Table:
     return table
 
 
-def two_column_table(rows: dict[str, str], title: str) -> Table:
+def two_column_table(rows: Mapping[str, str], title: str) -> Table:
     """Two columns: what, and what it is."""
     table = Table(title=title, show_header=False)
     table.add_column(overflow="fold")

@@ -3,9 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from cosmoinfer.tasks.reporter import Reporter
 
 EVERY = 3.0  # seconds between two progress lines of a log file
 
@@ -64,15 +65,9 @@ class Terminal:
             print(f"{what} {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
             self._last = now
 
-    def epochs(self) -> Callable[[int, int, float, float], None]:
-        """For the training loop to report to."""
-        return lambda epoch, epochs, training, validation: self.progress(
-            "epoch", epoch, epochs, f"train {training:.3f}  validation {validation:.3f}"
-        )
-
-    def rows(self, what: str) -> Callable[[int, int], None]:
-        """For a sampler to report to."""
-        return lambda done, total: self.progress(what, done, total)
+    def reporter(self) -> Reporter:
+        """For a task to report to."""
+        return Reporter(self.say, self.result, self.warn, self.progress)
 
     def _close_bar(self) -> None:
         if self._open:

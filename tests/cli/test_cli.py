@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import cosmoinfer
-from cosmoinfer.cli.sample import Task
 from cosmoinfer.storage import out_of_core
+from cosmoinfer.tasks.sampling_job import SamplingJob
 from tests.command_line import call, done, linear, refused, write
 
 QUICK = ["--epochs", "3", "--ensemble", "2", "--threads", "1", "--support", "probit"]
@@ -334,14 +334,14 @@ def test_rows_that_are_named_are_judged_of_a_posterior_too(folder, drawn) -> Non
 def test_rows_that_are_named_and_have_all_trained_are_refused_before_they_are_drawn(folder, sims, flow, monkeypatch):
     drawn, output = folder / "seen.posterior.h5", ("-o", folder / "never.metrics.h5")
     done("sample", flow, sims, "--split", "train", "--draws", "10", "-o", drawn)
-    monkeypatch.setattr(Task, "draw", None)
+    monkeypatch.setattr(SamplingJob, "draw", None)
     row = cosmoinfer.read_posterior(drawn).index[0]
     for asked in ((flow, sims), (drawn,)):
         assert "trained on or chosen by all of them" in refused("evaluate", *asked, "--rows", row, *output)
 
 
 def test_what_can_be_known_before_drawing_is_told_before(folder, sims, flow, monkeypatch) -> None:
-    monkeypatch.setattr(Task, "draw", None)
+    monkeypatch.setattr(SamplingJob, "draw", None)
     output = ("-o", folder / "never.metrics.h5")
     assert "the posterior has no row 1000" in refused("evaluate", flow, sims, "--local", 1000, *output)
     unlabelled = write(folder / "unlabelled.h5", None, linear(5, 3)[1])

@@ -12,7 +12,6 @@ from scipy import integrate, stats
 
 from cosmoinfer import catalog, posterior, storage
 from cosmoinfer import split as splits
-from cosmoinfer.cli.simulate import simulated, with_settings
 from cosmoinfer.errors import UserError
 from cosmoinfer.simulators import (
     SIMULATORS,
@@ -28,6 +27,7 @@ from cosmoinfer.simulators import (
     latin_hypercube,
     top_hat,
 )
+from cosmoinfer.tasks.simulate import simulate_record, with_settings
 from tests.command_line import call, done, refused
 
 SAMPLE_DATA = Path(__file__).parents[2] / "sample_data"
@@ -352,7 +352,7 @@ def test_the_files_that_ship_are_small():
 
 @pytest.mark.parametrize("problem", SIMULATORS)
 def test_every_problem_makes_a_catalog(problem):
-    made = simulated(with_settings(problem, ()), problem, 8, 2, seed=0)
+    made = simulate_record(with_settings(problem, ()), problem, 8, 2, seed=0)
     said = made.attributes["data"]
     channels = len(said.get("channels", ()))
     row = made.arrays["data"].shape[1:]

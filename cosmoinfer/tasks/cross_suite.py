@@ -1,0 +1,185 @@
+"""Train a flow on each suite of simulations, and test it on every suite."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cosmoinfer import metrics, plots, storage
+from cosmoinfer import posterior as posteriors
+from cosmoinfer.catalog import Catalog, multi_file, suites
+from cosmoinfer.device import device_settings, prepare_device
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.metrics.metric import JOINT, PARAMETERS
+from cosmoinfer.split import Split
+from cosmoinfer.studies import cross_suite
+from cosmoinfer.tasks import train_flow
+from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, make_folder, task_provenance, work_folder
+from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.sampling_job import SamplingJob, SamplingOptions
+from cosmoinfer.tasks.settings import SplitSettings, TrainingSettings, select_keywords
+from cosmoinfer.tasks.train_flow import check_target, train_and_write
+
+OPTIONS = ("draws", "skip_failed", "figures")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Simulations of one code, and which of them train, validate and test."""
+
+    catalog: Catalog
+    split: Split
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What one flow is trained on, and the names of the suites that it is tested on."""
+
+    name: str
+    suite: Suite
+    tested: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CrossSuiteStudy:
+    """document: metrics of every pair of what was trained on and what was tested on, and words on it."""
+
+    output: Path
+    document: dict[str, Any]
+
+    def tables(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """By title and column: an entry (value, low, high) of each pair."""
+        pairs, names = self.document["pairs"], self.document["parameters"]
+        tables = {
+            f"{metric}; 68.3 % intervals": {
+                name: [pair["metrics"][PARAMETERS][metric][name] for pair in pairs] for name in names
+            }
+            for metric in cross_suite.MATRIX_METRICS[PARAMETERS]
+        }
+        available = [metric for metric in cross_suite.MATRIX_METRICS[JOINT] if metric in pairs[0]["metrics"][JOINT]]
+        joint = {metric: [pair["metrics"][JOINT][metric] for pair in pairs] for metric in available}
+        return tables | {"all parameters together": joint}
+
+
+def write_cross_suite(
+    catalogs: Sequence[Path],
+    keywords: Mapping[str, Any],
+    output: Path = Path("cross.h5"),
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> CrossSuiteStudy:
+    """Run again, it goes on where it stopped; models and posteriors stay in a folder of the output's name.
+
+    With three suites and more also a flow for all others together is tested on the one left out.
+
+    keywords: settings by the name of their option. Raises UserError if a setting is not usable or suites do not agree.
+    """
+    of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
+    settings = TrainingSettings.from_keywords("cross", of_training, train_flow.RECIPE, train_flow.INPUTS)
+    options = select_keywords(SamplingOptions, keywords)
+    by_name = _read_suites(catalogs, settings)
+    folder = work_folder(output)
+    device, seed = prepare_device(settings.run.device, settings.run.threads), settings.run.seed
+    posterior_paths = {}
+    for plan in _training_plans(by_name):
+        model = folder / f"{plan.name}.flow.h5"
+        reporter.report(f"{plan.name}: a flow")
+        trained = train_and_write(plan.suite.catalog, plan.suite.split, settings, device, model, force, reporter)
+        if trained.model is not None:
+            reporter.result(trained.describe())
+        for name in plan.tested:
+            path = folder / f"{plan.name} on {name}.posterior.h5"
+            _sample_test_rows(model, by_name[name], options, device, path, force, reporter)
+            posterior_paths[plan.name, name] = path
+    inputs = {f"{trained} on {tested}": storage.digest(path) for (trained, tested), path in posterior_paths.items()}
+    meta = task_provenance("cross", {"suites": list(by_name), "seed": seed}, inputs)
+    if is_up_to_date(output, "cross", meta, reporter, force):
+        document = cross_suite.read(output)
+    else:
+        evaluations = {
+            pair: metrics.evaluate(posteriors.read(path, leave_large=True), seed)
+            for pair, path in posterior_paths.items()
+        }
+        document = cross_suite.gather(list(by_name), evaluations)
+        cross_suite.write(output, document, meta, force)
+    if (figures := keywords.get("figures")) is not None:
+        make_folder(Path(figures))
+        plots.save(lambda: plots.plot_cross_suite(document), Path(figures) / "cross.png")
+        reporter.report(f"{figures}: cross.png")
+    return CrossSuiteStudy(output, document)
+
+
+def _read_suites(paths: Sequence[Path], settings: TrainingSettings) -> dict[str, Suite]:
+    """By name. Split together, so that a list of test simulations may name those of every suite."""
+    if len(paths) < 2:
+        raise UserError(f"expected two suites or more, found {paths[0]} alone; train-flow and evaluate serve one")
+    catalogs = [read_catalog(path, settings.catalog) for path in paths]
+    for catalog in catalogs:
+        check_target(catalog)
+    suites.check_agreement(catalogs)
+    names = suites.suite_names(catalogs, [multi_file.name(path) for path in paths])
+    by_name = {name: suites.of_suite(name, catalog) for name, catalog in zip(names, catalogs, strict=True)}
+    split = _split_together(list(by_name.values()), settings.split)
+    return {name: Suite(catalog, _split_of_suite(split, catalog)) for name, catalog in by_name.items()}
+
+
+def _split_together(catalogs: Sequence[Catalog], settings: SplitSettings) -> Split:
+    return choose_split(suites.joined(catalogs), settings)
+
+
+def _split_of_suite(split: Split, catalog: Catalog) -> Split:
+    """The share of a split that is of one suite; every part must have a simulation."""
+    of_suite = np.isin(split.simulation, catalog.simulation)
+    return Split(split.simulation[of_suite], split.part[of_suite]).complete()
+
+
+def _training_plans(by_name: Mapping[str, Suite]) -> Iterator[TrainingPlan]:
+    """A flow for each suite; with three and more, one for all others together as well."""
+    for name, suite in by_name.items():
+        yield TrainingPlan(name, suite, tuple(by_name))
+    for left_out in by_name if len(by_name) > 2 else ():
+        training = [suite for name, suite in by_name.items() if name != left_out]
+        split = Split(
+            np.concatenate([suite.split.simulation for suite in training]),
+            np.concatenate([suite.split.part for suite in training]),
+        )
+        joined = Suite(suites.joined([suite.catalog for suite in training]), split)
+        yield TrainingPlan(f"{cross_suite.ALL_BUT}{left_out}", joined, (left_out,))
+
+
+def _sample_test_rows(
+    model: Path,
+    suite: Suite,
+    options: SamplingOptions,
+    device: torch.device,
+    output: Path,
+    force: bool,
+    reporter: Reporter,
+) -> None:
+    """The posterior of the suite's test rows, the same ones whatever was trained, unless it is up to date."""
+    catalog = suite.catalog
+    rows = suite.split.rows(catalog.simulation, "test")
+    settings = {**options.provenance, **device_settings(device), "rows": catalog.index[rows].tolist()}
+    meta = task_provenance("cross", settings, {**catalog_inputs(catalog), "model": storage.digest(model)})
+    if is_up_to_date(output, "posterior", meta, reporter, force):
+        return
+    flow = read_model_of_kind(model, "flow", device)
+    rows = flow.heads(catalog, rows)
+    used = flow.frame.parts(catalog, rows) < 2
+    if used.any():
+        learned = listed(catalog.index[rows[used]])
+        raise UserError(f"{catalog.path}: test rows that the flow of {model} has learned from (row {learned})")
+    shared = int(flow.frame.met(catalog, rows).sum())
+    if shared:
+        reporter.warn(
+            f"{catalog.path}: {shared} of {len(rows)} test rows have the parameters of training rows of {model}, "
+            "and may score too well; --split-file with test simulations as SUITE/ID, the same of every suite, keeps "
+            "matched ones together"
+        )
+    posterior = SamplingJob(flow, catalog, rows, options, meta).draw(reporter, output.parent)
+    posteriors.write(output, posterior, meta, force)
+    reporter.report(f"{output}: {len(posterior)} rows")

@@ -1,0 +1,71 @@
+"""What is wrong with posteriors that were just drawn: observations unlike the training data, products worth little."""
+
+import numpy as np
+
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.errors import listed
+from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
+from cosmoinfer.models.flow.product import piled_up
+from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.tasks.reporter import Reporter
+
+MAX_OOD_SET_P_VALUE = 0.01  # below which a set of observations is unlike the validation rows
+MAX_CONSISTENCY_P_VALUE = 1e-3  # below which single posteriors of one universe do not agree
+
+
+def warn_of_anomalies(
+    frame: Frame, catalog: Catalog, rows: np.ndarray, posterior: Posterior, reporter: Reporter
+) -> None:
+    """Observations unlike the training data, where they are more than chance gives. rows: (n,) positions."""
+    index = catalog.index[rows]
+    if posterior.ood_percentile is None or frame.novelty is None:
+        return
+    below = frame.sunk(catalog, rows)
+    if below.any():
+        reporter.warn(
+            f"{int(below.sum())} of {len(below)} observations lie below all training values in half of their numbers "
+            f"or more, of which the model takes the logarithm: row {listed(index[below])}; was it taken before, or are "
+            "the units others? Their posteriors are guesses"
+        )
+    alarm = frame.novelty.alarm(posterior.ood_percentile, posterior.simulation)
+    if alarm is not None:
+        reporter.warn(
+            f"{len(alarm.positions)} of {len(posterior)} observations are unlike the training data (percentile above "
+            f"{alarm.level:g}; {alarm.expected:.2g} expected): row {listed(posterior.index[alarm.positions])}; their "
+            "posteriors are guesses"
+        )
+    if posterior.ood_set_p_value is not None:
+        unlike = posterior.ood_set_p_value < MAX_OOD_SET_P_VALUE
+        verdict = "unlike the validation rows; another simulator, or parameters not drawn from the prior"
+        line = f"the observations as a set: {verdict if unlike else 'like the validation rows'}"
+        (reporter.warn if unlike else reporter.report)(f"{line} (MMD, p = {posterior.ood_set_p_value:.3f})")
+
+
+def warn_of_product(posterior: Posterior, reporter: Reporter) -> None:
+    """Products that are worth few draws, pile up at an end of the prior, or whose factors do not agree."""
+    assert posterior.ess is not None and posterior.consistency_p_value is not None
+    few, piled = posterior.ess < MIN_EFFECTIVE_DRAWS, piled_up(posterior)
+    inconsistent = posterior.consistency_p_value < MAX_CONSISTENCY_P_VALUE
+    reporter.report(
+        "each simulation: the product of its rows' posteriors over the prior, right if the rows are independent; the "
+        "flow's errors add up over them, so evaluate it on test simulations"
+    )
+    if few.any():
+        reporter.warn(
+            f"{int(few.sum())} of {len(posterior)} products are worth less than {MIN_EFFECTIVE_DRAWS} draws (row "
+            f"{listed(posterior.index[few])}): no broad agreement of the rows; train-flow --combine set learns from "
+            "all of a simulation's rows at once"
+        )
+    if piled.any():
+        reporter.warn(
+            f"{int(piled.sum())} of {len(posterior)} products pile up at an end of the prior (row "
+            f"{listed(posterior.index[piled])}), where a flow's errors grow fastest: train it longer, or on sets"
+        )
+    if inconsistent.any():
+        reporter.warn(
+            f"in {int(inconsistent.sum())} of {len(posterior)} simulations (row "
+            f"{listed(posterior.index[inconsistent])}) the single posteriors lie further apart than chance has it once "
+            f"in {1 / MAX_CONSISTENCY_P_VALUE:.0f} times: they are too narrow or biased, or the rows are not of one "
+            "universe"
+        )

@@ -1,0 +1,150 @@
+"""What is to be evaluated: a posterior, drawn before or to be drawn, a reference beside it, and their provenance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import metrics, storage
+from cosmoinfer import posterior as posteriors
+from cosmoinfer.errors import UserError
+from cosmoinfer.metrics import ReferencePosterior
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.split import PARTS
+from cosmoinfer.tasks.provenance import task_provenance
+from cosmoinfer.tasks.reading import find_rows
+from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.tasks.sampling_job import RowSelection, SamplingJob
+
+
+@dataclass(frozen=True)
+class DrawnPosterior:
+    """A posterior file, or some of its rows. provenance: the /meta of its evaluation."""
+
+    posterior: Posterior
+    provenance: dict[str, Any]
+    learning_curves: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def index(self) -> np.ndarray:
+        """Row numbers, (n,)."""
+        return self.posterior.index
+
+    def draw(self, reporter: Reporter, folder: Path) -> Posterior:
+        """The posterior, which was drawn before."""
+        return self.posterior
+
+
+@dataclass(frozen=True)
+class PosteriorOfModel:
+    """A posterior that is still to be drawn. path: of the model. part: of the split, if one was named.
+
+    provenance: the /meta of its evaluation.
+    """
+
+    path: Path
+    job: SamplingJob
+    part: str | None
+    provenance: dict[str, Any]
+
+    @property
+    def index(self) -> np.ndarray:
+        """Row numbers, (n,)."""
+        return self.job.index
+
+    @property
+    def learning_curves(self) -> Mapping[str, Any]:
+        """Those of the model, by field of ``plots.FigureData``."""
+        return self.job.learning_curves
+
+    def draw(self, reporter: Reporter, folder: Path) -> Posterior:
+        """The posterior of the rows of the part. folder: for draws that are too many for memory."""
+        return select_part(self.job.draw(reporter, folder, written=False), self.path, self.part, reporter)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another posterior of the same rows: of a posterior file, or of a model, then with the job that draws it."""
+
+    path: Path
+    job: SamplingJob | None
+    provenance: dict[str, Any]
+
+    def draw(self, reporter: Reporter, folder: Path) -> ReferencePosterior:
+        """Read or drawn. folder: for draws that are too many for memory."""
+        if self.job is not None:
+            reporter.report(f"{self.path}: the same rows")
+            return ReferencePosterior(self.job.draw(reporter, folder, written=False), self.job.model.kind)
+        exact = storage.command_of(self.path) == "simulate"
+        kind = "exact posterior" if exact else "other posterior"
+        return ReferencePosterior(posteriors.read(self.path, leave_large=True), kind, exact)
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """local: row numbers at which the posterior is tested by itself. seed: of ranks, references and bootstraps."""
+
+    source: DrawnPosterior | PosteriorOfModel
+    reference: Reference | None
+    local: tuple[int, ...]
+    seed: int
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The /meta of the metrics file."""
+        meta = self.source.provenance
+        settings, inputs = dict(meta["settings"]), dict(meta["inputs"])
+        if self.local:
+            settings["local"] = list(self.local)
+        if self.reference is not None:
+            settings |= self.reference.provenance["settings"]
+            inputs |= {f"against_{name}": digest for name, digest in self.reference.provenance["inputs"].items()}
+        return meta | {"settings": settings, "inputs": inputs}
+
+    def draw(self, reporter: Reporter, folder: Path) -> tuple[Posterior, ReferencePosterior | None]:
+        """The posterior and the reference, of the rows that both hold. folder: for draws too many for memory."""
+        posterior = self.source.draw(reporter, folder)
+        if self.reference is None:
+            return posterior, None
+        matched, reference = metrics.match_observations(posterior, self.reference.draw(reporter, folder))
+        if len(matched) < len(posterior):
+            reporter.report(f"left out {len(posterior) - len(matched)} rows that the {reference.kind} does not hold")
+        return matched, reference
+
+
+def read_drawn(path: Path, selection: RowSelection, seed: int, reporter: Reporter) -> DrawnPosterior:
+    """Raises UserError if it holds none of the selected rows."""
+    posterior = posteriors.read(path, leave_large=True)
+    settings: dict[str, Any] = {"part": selection.part, "seed": seed}
+    if selection.rows is not None:
+        posterior = posterior.take(find_rows(path, posterior.index, selection.part, selection.rows))
+        settings["rows"] = posterior.index.tolist()
+        check_held_out(posterior.split, selection)
+    posterior = select_part(posterior, path, selection.part, reporter)
+    return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": storage.digest(path)}))
+
+
+def check_held_out(parts: np.ndarray, selection: RowSelection) -> None:
+    """Raises UserError if the model was trained on or chosen by all rows that were named. parts: (n,), of these."""
+    if selection.rows is not None and (parts < 2).all():
+        raise UserError(
+            f"--rows {selection.rows}: the model was trained on or chosen by all of them; --split train or validation "
+            "judges what it has seen"
+        )
+
+
+def select_part(posterior: Posterior, path: Path, part: str | None, reporter: Reporter) -> Posterior:
+    """The rows of a part of the split; by default those that no training has used. Raises UserError if it has none."""
+    if part not in (None, "all", *PARTS):
+        raise UserError(f"--split: {part!r} is not known; there are {', '.join(PARTS)} and all")
+    if part == "all":
+        return posterior
+    keep = posterior.split >= 2 if part is None else posterior.split == PARTS.index(part)
+    if not keep.any():
+        raise UserError(f"{path}: holds no {part or 'test'} rows; --split train, validation or all names others")
+    if part is None and not keep.all():
+        left_out = int((~keep).sum())
+        reporter.report(f"left out {left_out} rows of the training and validation parts (--split names others)")
+    return posterior.take(keep)

@@ -1,0 +1,82 @@
+"""Draw new data from a density of the data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import catalog, storage
+from cosmoinfer.device import device_settings, prepare_device
+from cosmoinfer.errors import UserError
+from cosmoinfer.models.density import DensityModel
+from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
+from cosmoinfer.tasks.reading import read_model_of_kind
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import RUN, RunSettings, check_keywords, select_keywords
+
+DRAWS = 64  # by default
+
+
+@dataclass(frozen=True)
+class GeneratedRows:
+    """How many rows a file holds."""
+
+    output: Path
+    rows: int
+
+    def describe(self) -> str:
+        """In one line."""
+        return f"{self.output}: {self.rows} rows"
+
+
+def write_generated(
+    model: Path,
+    keywords: Mapping[str, Any],
+    output: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> GeneratedRows:
+    """Draw data from a density, and write them as a catalog unless it is up to date.
+
+    keywords: settings by the name of their option. Raises UserError if a setting or the model is not usable.
+    """
+    check_keywords("generate", keywords, (*RUN, "at", "draws"))
+    at, draws = keywords.get("at"), keywords.get("draws", DRAWS)
+    if draws < 1:
+        raise UserError(f"--draws: expected at least 1, found {draws}")
+    output = output or model.with_name(f"{model.stem}.generated.h5")
+    run = select_keywords(RunSettings, keywords)
+    device = prepare_device(run.device, run.threads)
+    density: DensityModel = read_model_of_kind(model, "density", device)
+    theta = None if density.condition is None else _parameter_values(density, at)
+    if density.condition is None and at is not None:
+        raise UserError(f"--at: {model} is p(x), without parameters")
+    settings = {"at": theta, "draws": draws, "seed": run.seed, **device_settings(device)}
+    meta = task_provenance("generate", settings, {"model": storage.digest(model)})
+    if not is_up_to_date(output, "catalog", meta, reporter, force):
+        data = density.generate(theta, draws, run.seed)
+        parameters = None if theta is None else density.frame.parameters
+        catalog.write(output, data, density.frame.inputs[0], parameters, theta, meta, force)
+    return GeneratedRows(output, draws)
+
+
+def _parameter_values(density: DensityModel, at: str | Mapping[str, float] | None) -> list[float]:
+    """``Omega_m=0.3,sigma_8=0.8`` or a mapping, in the model's order. Raises UserError if outside of its box."""
+    parameters = density.frame.parameters
+    example = ",".join(f"{name}=..." for name in parameters.names)
+    text = at if isinstance(at, str) else ",".join(f"{name}={value!r}" for name, value in (at or {}).items())
+    try:
+        pairs = [word.split("=") for word in text.split(",")]
+        values = {name.strip(): float(value) for name, value in pairs}
+    except ValueError as error:
+        raise UserError(f"--at: expected {example}, found {text or 'nothing'}") from error
+    if set(values) != set(parameters.names):
+        raise UserError(f"--at: expected {example}, found {text}")
+    theta = np.array([values[name] for name in parameters.names])
+    if not parameters.inside(theta):
+        limits = zip(parameters.names, parameters.low, parameters.high, strict=True)
+        box = ", ".join(f"{name} {low:g}..{high:g}" for name, low, high in limits)
+        raise UserError(f"--at {text}: lies outside the box that the model was trained in ({box})")
+    return [float(value) for value in theta]

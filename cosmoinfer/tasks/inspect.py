@@ -1,0 +1,146 @@
+"""Say what a file holds; of a catalog, what would break a training."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosmoinfer import audit, catalog, posterior, storage
+from cosmoinfer.audit.finding import Finding
+from cosmoinfer.catalog import multi_file
+from cosmoinfer.catalog.rows import File
+from cosmoinfer.errors import UserError
+from cosmoinfer.storage import Record
+from cosmoinfer.tasks.settings import READING, CatalogSettings, check_keywords
+
+
+@dataclass(frozen=True)
+class CatalogContents:
+    """rows, simulations: how many. ranges: what each parameter and summary holds, in words. files: that it consists of.
+    findings: of the audit, and ``error`` the first that would break a training, if there is one."""
+
+    file: Path
+    rows: int
+    simulations: int
+    ranges: Mapping[str, str]
+    findings: tuple[Finding, ...]
+    files: tuple[File, ...]
+
+    @property
+    def error(self) -> Finding | None:
+        """The first finding that would break a training."""
+        return next((finding for finding in self.findings if finding.level == "error"), None)
+
+
+@dataclass(frozen=True)
+class FileContents:
+    """Of one of our files. contents: what it holds, in words. datasets: their shapes and types, by path. meta: what
+    made it."""
+
+    file: Path
+    kind: str
+    contents: Mapping[str, str]
+    datasets: Mapping[str, str]
+    meta: Mapping[str, Any]
+
+
+def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogContents | FileContents:
+    """keywords: how a catalog is read, by the name of their option; ``audit``: whether to look for every fault.
+
+    Raises UserError if the file cannot be read.
+    """
+    check_keywords("inspect", keywords, (*READING, "memory", "audit", "manifest"))
+    kind = storage.kind_of(multi_file.first(file))
+    if kind in (None, "catalog"):
+        return _inspect_catalog(file, CatalogSettings.from_keywords(keywords), bool(keywords.get("audit")))
+    if keywords.get("audit") or keywords.get("manifest"):
+        raise UserError(f"--audit, --manifest: are for catalogs; {file} is a {kind} file")
+    return _inspect_file_of_ours(file, str(kind))
+
+
+def write_manifest(contents: CatalogContents, manifest: Path, force: bool) -> None:
+    """JSON that stands for the files of a catalog. Raises UserError if it cannot be written."""
+    if manifest.suffix != ".json":
+        raise UserError(f"--manifest {manifest}: expected the name of a .json file")
+    if not manifest.parent.is_dir():
+        raise UserError(f"{manifest}: the folder {manifest.parent} does not exist")
+    if manifest.exists() and not force:
+        raise UserError(f"{manifest}: exists already; --force replaces it")
+    with storage.whole_or_absent(manifest) as scratch:
+        scratch.write_text(multi_file.manifest(contents.files, manifest.parent))
+
+
+def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> CatalogContents:
+    assembled = catalog.assemble(file, settings.reading, settings.memory)
+    simulations = catalog.narrow(assembled, settings.reading)
+    rows, ids = len(simulations), len(set(simulations.simulation.tolist()))
+    sampled = audit.sample(simulations)
+    findings = audit.audit(sampled, storage.contents(sampled.first), full)
+    return CatalogContents(file, rows, ids, audit.ranges(sampled), tuple(findings), tuple(sampled.files))
+
+
+def _inspect_file_of_ours(file: Path, kind: str) -> FileContents:
+    record = storage.read(file, leave=posterior.DRAWN)
+    contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
+    every = sorted(record.every.items())
+    shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in every if value.shape}
+    return FileContents(file, kind, contents, shapes, record.meta)
+
+
+def _describe_model(record: Record) -> dict[str, str]:
+    """What a model infers from what, and what it consists of."""
+    config = json.loads(str(record.arrays["config"]))
+    names, classes = ", ".join(record.attributes["parameters"]["names"]), config["frame"]["classes"]
+    kinds = {
+        "flow": f"p({names} | data)",
+        "regressor": f"{names}, loss {config.get('loss')}",
+        "classifier": f"{names}: {', '.join(classes)}; loss {config.get('loss')}",
+        "density": f"p(data | {names})" if config.get("condition") else "p(data)",
+    }
+    contents = {config["model"]: kinds[config["model"]]}
+    for number, summary in enumerate(config["frame"]["inputs"]):
+        gaps = ", NaN marks gaps" if summary["masked"] else ""
+        code = json.loads(str(record.arrays.get(f"inputs/{number}/compression/config", "null")))
+        compressed = "" if code is None else f", in {code['size']} numbers ({code['name']})"
+        contents[f"/{summary['name']}"] = f"{summary['kind']} {tuple(summary['shape'])}{gaps}{compressed}"
+    optional = {
+        "noise/root": ("noise", "added to simulations"),
+        "summary/config": ("data", "through a trained regressor"),
+        "ancestor/config": ("weights", "begins from another flow"),
+    }
+    contents |= dict(line for path, line in optional.items() if path in record.arrays)
+    number = 0
+    while f"stacks/{number}/config" in record.arrays:
+        stack = json.loads(str(record.arrays[f"stacks/{number}/config"]))
+        networks = stack.get("flow") or ", ".join(name for name, _ in stack["networks"])
+        best = sorted(int(epoch) + 1 for epoch in record.arrays[f"stacks/{number}/history/best"])
+        members = int(record.arrays[f"stacks/{number}/members"])
+        contents[f"stack {number}"] = f"{members} x {networks}, best epochs {best}"
+        number += 1
+    return contents
+
+
+def _describe_posterior(record: Record) -> dict[str, str]:
+    """Of which parameters, or classes, for how many rows."""
+    contents = {"rows": str(len(record.arrays["index"]))}
+    contents["parameters"] = ", ".join(record.attributes["names"]["names"])
+    if "samples" in record.every:
+        contents["draws"] = str(record.every["samples"].shape[1])
+    if "probabilities" in record.arrays:
+        contents["classes"] = ", ".join(record.attributes["probabilities"]["names"])
+    return contents
+
+
+def _describe_scores(record: Record) -> dict[str, str]:
+    """How many rows, and the range of their scores."""
+    scores = {name: values for name, values in record.arrays.items() if values.dtype.kind == "f"}
+    ranges = {name: f"{values.min():.4g}..{values.max():.4g}" for name, values in scores.items()}
+    return {"rows": str(len(record.arrays["index"])), **ranges}
+
+
+DESCRIBE: dict[str, Callable[[Record], dict[str, str]]] = {
+    "model": _describe_model,
+    "posterior": _describe_posterior,
+    "scores": _describe_scores,
+}

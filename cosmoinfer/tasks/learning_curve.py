@@ -1,0 +1,125 @@
+"""Train on nested subsets of a catalog, and say whether more simulations would help."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cosmoinfer import plots, storage
+from cosmoinfer import split as splits
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.device import prepare_device
+from cosmoinfer.models.flow.fit import COMPARING_DRAWS
+from cosmoinfer.split import Split
+from cosmoinfer.studies import learning_curve
+from cosmoinfer.studies.learning_curve import LearningCurve
+from cosmoinfer.tasks import train_flow
+from cosmoinfer.tasks.provenance import default_output, is_up_to_date, make_folder, task_provenance, work_folder
+from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import TrainingSettings
+from cosmoinfer.tasks.train_flow import check_target, train_and_write
+
+INPUTS = ("noise",)
+OPTIONS = ("sizes", "predict", "figures")
+
+
+@dataclass(frozen=True)
+class LearningCurveStudy:
+    """document: log density by number of training simulations, the law that extends it, and words on it."""
+
+    output: Path
+    document: dict[str, Any]
+
+
+def write_learning_curve(
+    catalog: Path,
+    keywords: Mapping[str, Any],
+    output: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> LearningCurveStudy:
+    """Run again, it goes on where it stopped; models stay in a folder of the output's name.
+
+    keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
+    """
+    of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
+    settings = TrainingSettings.from_keywords("learning_curve", of_training, train_flow.RECIPE, INPUTS)
+    output, seed = output or default_output(catalog, "curve"), settings.run.seed
+    predict = parse_counts("--predict", keywords["predict"]) if keywords.get("predict") else ()
+    simulations = read_catalog(catalog, settings.catalog)
+    check_target(simulations)
+    split = choose_split(simulations, settings.split)
+    sizes = _choose_sizes(keywords.get("sizes"), split.sizes[0])
+    folder = work_folder(output)
+    subsets = {size: splits.nested(split, size) for size in sizes}
+    models = {size: folder / f"{size}.flow.h5" for size in sizes}
+    device = prepare_device(settings.run.device, settings.run.threads)
+    _train_all(simulations, subsets, models, settings, device, force, reporter)
+    inputs = {str(size): storage.digest(path) for size, path in models.items()}
+    meta = task_provenance("learning-curve", {"sizes": sizes, "predict": predict, "seed": seed}, inputs)
+    if is_up_to_date(output, "learning-curve", meta, reporter, force):
+        document = learning_curve.read(output)
+    else:
+        curve = _score_test_rows(simulations, subsets, models, device, seed, reporter)
+        document = learning_curve.measure(curve, predict, seed)
+        learning_curve.write(output, curve, document, meta, force)
+    if (figures := keywords.get("figures")) is not None:
+        make_folder(Path(figures))
+        plots.save(lambda: plots.plot_learning_curve(document), Path(figures) / "learning_curve.png")
+        reporter.report(f"{figures}: learning_curve.png")
+    return LearningCurveStudy(output, document)
+
+
+def _choose_sizes(sizes: Any, simulations: int) -> tuple[int, ...]:
+    """Numbers of training simulations, growing."""
+    chosen = parse_counts("--sizes", sizes) if sizes else learning_curve.default_sizes(simulations)
+    return learning_curve.check_sizes(chosen, simulations)
+
+
+def _train_all(
+    simulations: Catalog,
+    subsets: Mapping[int, Split],
+    models: Mapping[int, Path],
+    settings: TrainingSettings,
+    device: torch.device,
+    force: bool,
+    reporter: Reporter,
+) -> None:
+    """A flow of each size, with the recipe and the support of the largest, which is trained first."""
+    largest = subsets[max(subsets)]
+    for size, subset in sorted(subsets.items(), reverse=True):
+        reporter.report(f"{size} training simulations, {subset.sizes[1]} validation")
+        trained = train_and_write(
+            simulations, subset, settings, device, models[size], force, reporter, defaults_of=largest
+        )
+        if trained.model is not None:
+            reporter.result(trained.describe())
+        if not settings.recipe.get("support"):
+            support = read_model_of_kind(models[size], "flow", device).support.name
+            settings = replace(settings, recipe={**settings.recipe, "support": support})
+
+
+def _score_test_rows(
+    simulations: Catalog,
+    subsets: Mapping[int, Split],
+    models: Mapping[int, Path],
+    device: torch.device,
+    seed: int,
+    reporter: Reporter,
+) -> LearningCurve:
+    """log_prob of the same test rows under the flow of each size."""
+    _, theta = simulations.training()
+    rows = next(iter(subsets.values())).rows(simulations.simulation, "test")
+    log_prob = []
+    for path in models.values():
+        reporter.report(f"{path}: scoring {len(rows)} test rows")
+        flow = read_model_of_kind(path, "flow", device)
+        rows = flow.heads(simulations, rows)
+        log_prob.append(flow.log_prob(simulations, rows, theta[rows], COMPARING_DRAWS, seed))
+    validation = np.array([subset.sizes[1] for subset in subsets.values()])
+    sizes = np.array([*models])
+    return LearningCurve(sizes, validation, np.stack(log_prob), simulations.simulation[rows], simulations.index[rows])

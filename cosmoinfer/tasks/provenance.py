@@ -1,0 +1,93 @@
+"""What made a file (its ``/meta``), whether an output is up to date, and the names of outputs."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cosmoinfer import __version__, split, storage
+from cosmoinfer.catalog import Catalog, multi_file
+from cosmoinfer.device import device_settings
+from cosmoinfer.errors import UserError
+from cosmoinfer.split import Split
+from cosmoinfer.tasks.reporter import Reporter
+
+
+def task_provenance(task: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+    """The /meta of a file: version, the settings that affect its numbers, fingerprints of what it was made from."""
+    return {"version": __version__, "command": task, "settings": _as_json(settings), "inputs": dict(inputs)}
+
+
+def training_provenance(
+    task: str,
+    recipe: Any,
+    seed: int,
+    device: torch.device,
+    catalog: Catalog,
+    split_of_training: Split,
+    digests: Mapping[str, str],
+) -> dict[str, Any]:
+    """The /meta of a model. digests: of the files that it is made from beside the catalog."""
+    settings = {"recipe": recipe, "reading": catalog.reading, "seed": seed, **device_settings(device)}
+    settings |= {"memory": catalog.memory} if catalog.streamed else {}  # it decides which rows meet in a batch
+    inputs = {**catalog_inputs(catalog), "split": split.fingerprint(split_of_training), **digests}
+    return task_provenance(task, settings, inputs)
+
+
+def catalog_inputs(catalog: Catalog) -> dict[str, str]:
+    """Fingerprints of a catalog: of its content, and of what was declared of it and selected from it."""
+    return {"catalog": catalog.fingerprint, "view": catalog.view}
+
+
+def is_up_to_date(
+    path: Path, kind: str, provenance: Mapping[str, Any], reporter: Reporter, force: bool, *inputs: Path | None
+) -> bool:
+    """Whether the very same output is there already; reports it.
+
+    inputs: files of the same kind that are read, and must not be the output. Raises UserError if another file is there
+    and ``force`` is not set, or if the output cannot be written.
+    """
+    if path.exists() and any(path.samefile(read) for read in inputs if read is not None):
+        raise UserError(f"{path}: is read by this command; name another output")
+    if not force and storage.same_run(path, provenance):
+        reporter.report(f"{path}: complete already, from the same settings and inputs")
+        return True
+    storage.refuse_existing(path, kind, force)
+    return False
+
+
+def default_output(catalog: Path, suffix: str) -> Path:
+    """An output in the current folder, named after a catalog."""
+    return Path(f"{multi_file.name(catalog)}.{suffix}.h5")
+
+
+def make_folder(path: Path) -> None:
+    """Raises UserError if it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: the folder cannot be made ({error.strerror})") from error
+
+
+def work_folder(output: Path) -> Path:
+    """Beside an output and of its name: for the files that a long task makes on its way, so that it can go on.
+
+    Raises UserError if the output's name has no suffix, or the folder cannot be made.
+    """
+    if not output.suffix:
+        raise UserError(f"{output}: expected the name of a file, as {output}.h5: the folder {output} keeps the models")
+    folder = output.with_suffix("")
+    make_folder(folder)
+    return folder
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return _as_json(asdict(value))
+    return str(value) if isinstance(value, Path) else value

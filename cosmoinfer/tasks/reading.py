@@ -1,0 +1,148 @@
+"""What tasks read: a catalog, its split, some of its rows, a model of a kind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cosmoinfer import audit, catalog, models, split, storage
+from cosmoinfer.catalog import Catalog, Reading, multi_file
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.models.fit_preprocessing import choices, compressed, fit_frame
+from cosmoinfer.models.preprocessing import Frame, as_read_by
+from cosmoinfer.preprocessing.noise import Noise, read_noise
+from cosmoinfer.split import Split
+from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings
+from cosmoinfer.training.context import Bench
+
+
+def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
+    """Raises UserError if it cannot be read, or lacks the class that is the target."""
+    simulations = catalog.read(path, settings.reading, settings.memory)
+    target = settings.reading.target
+    if target and not simulations.classes:
+        raise UserError(f"{path}: has no /classes/{target}, nor any other class (--target)")
+    return simulations
+
+
+def read_for_model(frame: Frame, path: Path, settings: CatalogSettings) -> Catalog:
+    """A catalog as the model's own was read, unless the settings say otherwise.
+
+    Raises UserError if the model cannot take its data or parameters.
+    """
+    generated = storage.command_of(multi_file.first(path)) == "generate"  # in our layout, and cut already
+    own_reading = Reading() if generated else frame.reading
+    simulations = catalog.read(path, as_read_by(own_reading, settings.reading), settings.memory)
+    frame.check(simulations)
+    return simulations
+
+
+def choose_split(simulations: Catalog, settings: SplitSettings) -> Split:
+    """A split file, else the catalog's own /split, else by hash.
+
+    Raises UserError if a part has no simulation, or settings would have no effect.
+    """
+    fractions = settings.fractions or split.FRACTIONS
+    path = settings.split_file
+    if path is not None:
+        if settings.fractions is not None and storage.is_kind(path, "split"):
+            raise UserError(f"{path}: says where each simulation belongs; --fractions would not be heard")
+        return split.from_file(path, simulations.simulation, fractions, settings.split_seed).complete()
+    if simulations.label is not None:
+        if settings.fractions is not None or settings.split_seed:
+            raise UserError(f"{simulations.path}: has its own /split; --fractions and --split-seed would not be heard")
+        return split.by_label(simulations.simulation, simulations.label).complete()
+    return split.by_hash(simulations.simulation, fractions, settings.split_seed).complete()
+
+
+def read_noise_for(path: Path | None, simulations: Catalog, seed: int) -> Noise | None:
+    """The noise that a training adds to these simulations, if a covariance is given."""
+    return None if path is None else read_noise(path, tuple(one.shape for one in simulations.summaries), seed)
+
+
+def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str = "") -> Any:
+    """setting: which names the file, if one does. Raises UserError if the model is of another kind."""
+    model = models.read(path, device)
+    if model.kind != kind:
+        where, expected = (f"{setting} {path}", kind) if setting else (path, f"{kind} (train-{kind})")
+        raise UserError(f"{where}: expected a {expected}, found a {model.kind}")
+    return model
+
+
+def fit_preprocessing(
+    simulations: Catalog,
+    split_of_training: Split,
+    recipe: Any,
+    context: Bench,
+    noise: Noise | None,
+    reporter: Reporter,
+) -> Frame:
+    """Scalings and compression, fitted to the training rows; reports what was assumed and chosen."""
+    frame = fit_frame(simulations, split_of_training, simulations.reading, recipe.transform, noise)
+    if recipe.compress:
+        frame = compressed(frame, simulations, recipe.compress, context)
+    report_data(frame, simulations, split_of_training, reporter)
+    return frame
+
+
+def report_data(frame: Frame, simulations: Catalog, split_of_training: Split, reporter: Reporter) -> None:
+    """Warns of what looks wrong in the data of a training; reports what was assumed and chosen."""
+    for finding in audit.before_training(simulations, split_of_training):
+        reporter.warn(finding.text)
+    for line in choices(frame, simulations):
+        reporter.report(line)
+
+
+def select_rows(frame: Frame, simulations: Catalog, part: str | None, rows: str | None) -> np.ndarray:
+    """Positions (n,) in the catalog. rows: row numbers of the file, which replace the part of the split."""
+    return frame.rows(simulations, part) if rows is None else find_rows(simulations.path, simulations.index, part, rows)
+
+
+def find_rows(path: Path, index: np.ndarray, part: str | None, rows: str) -> np.ndarray:
+    """Positions (n,) of row numbers (``3,5,20:25``) among those (N,) that a file holds.
+
+    Raises UserError if some are not there, or a part of the split is given too.
+    """
+    if part is not None:
+        raise UserError("--rows replaces --split; give one of them")
+    numbers = parse_row_numbers(rows, int(index.max()) + 1)
+    positions = {number: position for position, number in enumerate(index.tolist())}
+    missing = [number for number in numbers if number not in positions]
+    if missing or not numbers:
+        raise UserError(f"--rows {rows}: {path} has no row {listed(missing) or 'so named'} (it has {len(index)})")
+    return np.array([positions[number] for number in numbers])
+
+
+def warn_of_training_rows(parts: np.ndarray, part: str | None, reporter: Reporter) -> None:
+    """Rows that were picked by number may be some that the model was trained on. parts: (n,), of those rows."""
+    used = int((parts < 2).sum())
+    if used and part is None:
+        reporter.warn(f"the model was trained on or chosen by {used} of these {len(parts)} rows")
+
+
+def parse_row_numbers(text: str, count: int) -> list[int]:
+    """``0:10``, ``7``, ``3,5,20:25``; a range without an end goes on to ``count``."""
+    numbers: list[int] = []
+    for word in text.split(","):
+        first, colon, last = word.partition(":")
+        try:
+            start = int(first) if first else 0
+            stop = (int(last) if last else count) if colon else start + 1
+        except ValueError as error:
+            raise UserError(f"--rows: {word!r} is not understood; expected 7, 0:10 or 3,5,20:25") from error
+        if start < 0 or stop < 0:
+            raise UserError(f"--rows: {word!r} is not understood; row numbers count from 0")
+        numbers += range(start, stop)
+    return list(dict.fromkeys(numbers))
+
+
+def parse_counts(setting: str, counts: str | Sequence[int]) -> tuple[int, ...]:
+    """``500,1000``, or a sequence: positive whole numbers."""
+    words = counts.split(",") if isinstance(counts, str) else [str(count) for count in counts]
+    words = [word.strip().replace("_", "") for word in words]
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise UserError(f"{setting}: expected positive whole numbers, as 500,1000,2000, found {counts!r}")
+    return tuple(int(word) for word in words)

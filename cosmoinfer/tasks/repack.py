@@ -1,0 +1,52 @@
+"""Write a catalog anew, in the layout that trainings read fastest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosmoinfer.catalog import Catalog, assemble, fingerprint, repack
+from cosmoinfer.errors import UserError
+from cosmoinfer.tasks.provenance import default_output, is_up_to_date, task_provenance
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import READING, CatalogSettings, check_keywords
+
+MEMORY_BYTES = 1  # for data: all of it stays in its files
+
+
+@dataclass(frozen=True)
+class RepackedCatalog:
+    """left_out: datasets of the old file that are large and no part of the catalog. complete: it was there already."""
+
+    output: Path
+    catalog: Catalog
+    left_out: tuple[str, ...] = ()
+    complete: bool = False
+
+    def describe(self) -> str:
+        """In one line."""
+        shapes = ", ".join(f"{one.kind} {one.shape}" for one in self.catalog.summaries)
+        return f"{self.output}: {len(self.catalog)} rows of {shapes}"
+
+
+def write_repacked(
+    catalog: Path,
+    keywords: Mapping[str, Any],
+    output: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> RepackedCatalog:
+    """Copy a catalog into one file of our layout, unless it is up to date; rows, ids and fingerprint stay.
+
+    keywords: settings by the name of their option. Raises UserError if they select rows or features.
+    """
+    check_keywords("repack", keywords, (*READING, "memory"))
+    output, reading = output or default_output(catalog, "packed"), CatalogSettings.from_keywords(keywords).reading
+    if reading.infer or reading.features or reading.drop_nonfinite:
+        raise UserError("repack: copies whole rows; --infer, --features and --drop-nonfinite go with a training")
+    simulations = assemble(catalog, reading, MEMORY_BYTES)
+    meta = task_provenance("repack", {"reading": reading}, {"catalog": fingerprint(simulations)})
+    if is_up_to_date(output, "catalog", meta, reporter, force, *(one.path for one in simulations.files)):
+        return RepackedCatalog(output, simulations, complete=True)
+    left_out = repack.repack(simulations, reading, output, meta, force)
+    return RepackedCatalog(output, simulations, tuple(left_out))

@@ -1,0 +1,50 @@
+"""To whom a task reports while it works."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class CosmoinferWarning(UserWarning):
+    """What nobody should miss: results that are not reliable, data that look wrong."""
+
+
+def ignore_line(line: str) -> None:
+    """For lines that nobody asked for."""
+
+
+def ignore_progress(task: str, done: int, total: int, note: str = "") -> None:
+    """For progress that nobody asked for."""
+
+
+def warn_in_python(line: str) -> None:
+    """Through the ``warnings`` of Python, which a notebook shows and a script can filter."""
+    warnings.warn(line, CosmoinferWarning, stacklevel=3)
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Callbacks of a task; silent by default, but for warnings.
+
+    report: takes a line on what was chosen or done. result: takes a line on a step that is complete, of tasks of
+    several steps. warn: takes a line that nobody should miss. progress: takes the name of what is counted, how many
+    are done, of how many, and a note.
+    """
+
+    report: Callable[[str], None] = ignore_line
+    result: Callable[[str], None] = ignore_line
+    warn: Callable[[str], None] = warn_in_python
+    progress: Callable[[str, int, int, str], None] = ignore_progress
+
+    def epochs(self) -> Callable[[int, int, float, float], None]:
+        """For the training loop: takes epoch, epochs, training loss and validation loss."""
+        return lambda epoch, epochs, training, validation: self.progress(
+            "epoch", epoch, epochs, f"train {training:.3f}  validation {validation:.3f}"
+        )
+
+    def rows(self, task: str) -> Callable[[int, int], None]:
+        """For a sampler: takes how many rows are done, and of how many."""
+        return lambda done, total: self.progress(task, done, total, "")
+
+
+SILENT = Reporter()

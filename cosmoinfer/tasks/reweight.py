@@ -1,0 +1,106 @@
+"""Put a posterior under another prior, and add derived parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import posterior as posteriors
+from cosmoinfer import reweighting, storage
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import check_keywords
+
+SETTINGS = ("prior", "derive", "draws", "seed", "skip_failed")
+
+
+@dataclass(frozen=True)
+class ReweightedPosterior:
+    """left_out: row numbers of which too few draws lie under the new prior."""
+
+    output: Path
+    posterior: Posterior
+    left_out: tuple[int, ...]
+
+    @property
+    def draws(self) -> int:
+        """Of each row."""
+        assert self.posterior.samples is not None
+        return int(self.posterior.samples.shape[1])
+
+    @property
+    def ess(self) -> np.ndarray | None:
+        """Effective number of draws, (n,), where another prior was given."""
+        return self.posterior.ess if self.posterior.reweighted else None
+
+    def describe(self) -> str:
+        """In one line."""
+        names = ", ".join(self.posterior.parameters.names)
+        line = f"{self.output}: {len(self.posterior)} rows, {self.draws} draws of {names}"
+        if self.ess is None:
+            return line
+        worst = int(np.argmin(self.ess))
+        row = f"the worst (row {self.posterior.index[worst]}) {self.ess[worst]:.0f}"
+        return f"{line}; worth {np.median(self.ess):.0f} draws each, {row}"
+
+
+def write_reweighted(
+    file: Path,
+    keywords: Mapping[str, Any],
+    output: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> ReweightedPosterior:
+    """Reweight a posterior, and write it unless it is up to date.
+
+    keywords: settings by the name of their option. Raises UserError if a setting or the posterior is not usable.
+    """
+    check_keywords("reweight", keywords, SETTINGS)
+    prior, derive = list(keywords.get("prior") or ()), list(keywords.get("derive") or ())
+    draws, seed = keywords.get("draws"), keywords.get("seed") or 0
+    skip_failed = bool(keywords.get("skip_failed"))
+    if not prior and not derive:
+        raise UserError("nothing to do: --prior gives the posterior another prior, --derive adds a parameter")
+    if draws is not None and not prior:
+        raise UserError("--draws: goes with --prior, without which every draw is kept")
+    output = output or file.with_name(f"{file.stem}.{'reweighted' if prior else 'derived'}.h5")
+    original = posteriors.read(file)
+    settings = {"prior": prior, "derive": derive, "draws": draws, "skip_failed": skip_failed, "seed": seed}
+    meta = task_provenance("reweight", settings, {"posterior": storage.digest(file)})
+    if is_up_to_date(output, "posterior", meta, reporter, force, file):
+        posterior = posteriors.read(output)
+    else:
+        posterior = reweighting.derive(original, derive)
+        if prior:
+            changes = [reweighting.PriorChange.parse(text) for text in prior]
+            parameters = reweighting.with_priors(posterior.parameters, changes)
+            for change in changes:
+                reporter.report(change.describe(parameters))
+            posterior = reweighting.reweight(posterior, parameters, draws, seed, skip_failed)
+        posteriors.write(output, posterior, meta, force)
+    left_out = tuple(sorted(set(original.index.tolist()) - set(posterior.index.tolist())))
+    reweighted = ReweightedPosterior(output, posterior, left_out)
+    _warn_of_few_draws(reweighted, reporter)
+    return reweighted
+
+
+def _warn_of_few_draws(reweighted: ReweightedPosterior, reporter: Reporter) -> None:
+    posterior, ess = reweighted.posterior, reweighted.ess
+    if reweighted.left_out:
+        reporter.report(f"left out, too few draws lie under the new prior: row {listed(reweighted.left_out)}")
+    if ess is None:
+        return
+    few = ess < MIN_EFFECTIVE_DRAWS
+    if few.any():
+        reporter.warn(
+            f"{int(few.sum())} of {len(posterior)} posteriors are worth less than {MIN_EFFECTIVE_DRAWS} draws "
+            f"(row {listed(posterior.index[few])}): the new prior is narrow, or lies where few draws are; sample more "
+            "(sample --draws), or train with that prior"
+        )
+    if posterior.truth is not None:
+        reporter.report("simulations from the old prior are no fair test of these posteriors: their truths follow it")

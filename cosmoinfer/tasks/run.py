@@ -1,0 +1,58 @@
+"""Split, train a flow, sample, evaluate and draw the figures, in one go."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cosmoinfer import models, storage
+from cosmoinfer.device import prepare_device
+from cosmoinfer.tasks import train_flow
+from cosmoinfer.tasks.evaluate import EvaluatedPosterior, Gates, draw_figures, measure_and_write
+from cosmoinfer.tasks.provenance import make_folder, task_provenance
+from cosmoinfer.tasks.reading import read_catalog
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.sample import draw_and_write
+from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
+from cosmoinfer.tasks.settings import TrainingSettings, select_keywords
+from cosmoinfer.tasks.split import split_and_write
+from cosmoinfer.tasks.train_flow import check_target, train_and_write
+
+INPUTS = ("noise",)
+OPTIONS = ("draws", "recalibrate", "fail_if", "gate")
+
+
+def run_all(
+    catalog: Path,
+    keywords: Mapping[str, Any],
+    folder: Path = Path("results"),
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> EvaluatedPosterior:
+    """Every file goes into the folder; run again, it goes on where it stopped.
+
+    keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
+    """
+    gates = Gates.from_keywords(keywords)
+    of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
+    settings = TrainingSettings.from_keywords("run", of_training, train_flow.RECIPE, INPUTS)
+    files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
+    simulations = read_catalog(catalog, settings.catalog)
+    check_target(simulations)
+    make_folder(folder)
+    written = split_and_write(simulations, settings.split, files["split"], force, reporter)
+    reporter.result(written.describe())
+    device, seed = prepare_device(settings.run.device, settings.run.threads), settings.run.seed
+    trained = train_and_write(simulations, written.split, settings, device, files["flow"], force, reporter)
+    if trained.model is not None:
+        reporter.result(trained.describe())
+    options = select_keywords(SamplingOptions, keywords)
+    job = prepare_sampling(files["flow"], catalog, settings.catalog, RowSelection("test"), options, device)
+    sampled = draw_and_write(job, "test", files["posterior"], force, reporter)
+    if not sampled.complete:
+        reporter.result(sampled.describe())
+    inputs = {"posterior": storage.digest(files["posterior"])}
+    meta = task_provenance("evaluate", {"part": None, "seed": seed}, inputs)
+    evaluated = measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
+    learning_curves = {"histories": models.histories(models.read(files["flow"]))}
+    draw_figures(sampled.posterior, evaluated.document, learning_curves, seed, folder / "figures", reporter)
+    return gates.judge(evaluated)

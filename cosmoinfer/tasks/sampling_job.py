@@ -1,0 +1,174 @@
+"""What is to be sampled: a model, rows of a catalog, options, and the provenance of the draws; and drawing it."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cosmoinfer import models, storage
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.device import device_settings
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
+from cosmoinfer.models.flow import product_posterior
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
+from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
+from cosmoinfer.tasks.reading import read_for_model, select_rows
+from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.tasks.settings import CatalogSettings
+
+PosteriorModel = FlowModel | RegressorModel | ClassifierModel
+
+
+@dataclass(frozen=True)
+class RowSelection:
+    """part: train, validation, test or all; by default the model's own test rows, or the whole of another catalog.
+
+    rows: row numbers of the catalog, ``3,5,20:25``, which replace the part.
+    """
+
+    part: str | None = None
+    rows: str | None = None
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How posteriors are drawn.
+
+    draws: of each row. skip_failed: rows that cannot be sampled are left out. combine: ``product`` for one posterior a
+    simulation, of its rows as independent observations. recalibrate: ``temperature`` for the width that the validation
+    rows ask for. seed: of the draws.
+    """
+
+    draws: int = 1000
+    skip_failed: bool = False
+    combine: str | None = None
+    recalibrate: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise UserError(f"--draws: expected at least 1, found {self.draws}")
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The settings that the draws depend on; those without effect leave no trace."""
+        optional = {"combine": self.combine, "recalibrate": self.recalibrate}
+        always = {"draws": self.draws, "skip_failed": self.skip_failed, "seed": self.seed}
+        return always | {name: value for name, value in optional.items() if value}
+
+
+@dataclass(frozen=True)
+class SamplingJob:
+    """rows: (n,) positions in the catalog. provenance: the /meta of a file of the draws."""
+
+    model: PosteriorModel
+    catalog: Catalog
+    rows: np.ndarray
+    options: SamplingOptions
+    provenance: dict[str, Any]
+
+    @property
+    def index(self) -> np.ndarray:
+        """Row numbers, (n,)."""
+        return self.catalog.index[self.rows]
+
+    @cached_property
+    def parts(self) -> np.ndarray:
+        """The part of the training's split that each row belongs to, (n,)."""
+        return self.model.frame.parts(self.catalog, self.rows)
+
+    @property
+    def learning_curves(self) -> dict[str, Any]:
+        """Those of the model, and what they measure, by field of ``plots.FigureData``."""
+        loss = getattr(self.model, "loss", None)
+        return {"histories": models.histories(self.model)} | ({"loss": f"loss: {loss}"} if loss else {})
+
+    def draw(self, reporter: Reporter, folder: Path, written: bool = True) -> Posterior:
+        """Reports progress, rows that could not be sampled, and observations unlike the training data.
+
+        folder: for draws that are too many for memory. written: whether a file is written from them there.
+        """
+        combine = self.options.combine
+        drawing = Drawing(
+            self.catalog,
+            self.rows,
+            self.options.draws,
+            seed=self.options.seed,
+            skip_failed=self.options.skip_failed,
+            listen=reporter.rows(f"sampling {'simulation' if combine else 'row'}"),
+            folder=folder,
+            written=written,
+        )
+        if combine:
+            assert isinstance(self.model, FlowModel)
+            posterior = product_posterior(self.model, drawing)
+            failed = set(self.catalog.simulation[self.rows].tolist()) - set(posterior.simulation.tolist())
+        else:
+            fitted = getattr(self.model, "recalibration", None)
+            if fitted is not None and self.model.temperature != 1:
+                reporter.report(fitted.told)
+            posterior = self.model.posterior(drawing)
+            failed = set(self.index.tolist()) - set(posterior.index.tolist())
+        if failed:
+            unit = "simulation" if combine else "row"
+            reporter.report(f"left out, could not be sampled: {unit} {listed(sorted(failed))}")
+        if combine:
+            warn_of_product(posterior, reporter)
+        warn_of_anomalies(self.model.frame, self.catalog, self.rows, posterior, reporter)
+        return posterior
+
+
+def prepare_sampling(
+    path: Path,
+    catalog: Path,
+    settings: CatalogSettings,
+    selection: RowSelection,
+    options: SamplingOptions,
+    device: torch.device,
+) -> SamplingJob:
+    """Read the model and the catalog, and select the rows.
+
+    Raises UserError if the model gives no posteriors, or cannot be combined or recalibrated as the options ask.
+    """
+    model = models.read(path, device)
+    if isinstance(model, DensityModel):
+        raise UserError(f"{path}: is a density of the data; generate draws from it, score judges rows by it")
+    if options.combine is not None:
+        _check_combine(options.combine, path, model)
+    if options.recalibrate is not None:
+        model = _recalibrated(options.recalibrate, path, model)
+    simulations = read_for_model(model.frame, catalog, settings)
+    rows = select_rows(model.frame, simulations, selection.part, selection.rows)
+    if isinstance(model, FlowModel):
+        rows = model.heads(simulations, rows)
+    used = {"rows": simulations.index[rows].tolist(), **options.provenance, **device_settings(device)}
+    inputs = {**catalog_inputs(simulations), "model": storage.digest(path)}
+    return SamplingJob(model, simulations, rows, options, task_provenance("sample", used, inputs))
+
+
+def _recalibrated(recalibrate: str, path: Path, model: Any) -> Any:
+    """The model at the temperature that its validation rows ask for."""
+    if recalibrate != "temperature":
+        raise UserError(f"--recalibrate: {recalibrate!r} is not known; there is temperature")
+    if model.kind == "classifier":
+        raise UserError(f"--recalibrate: {path} is a classifier, whose probabilities have their temperature already")
+    if model.recalibration is None:
+        points = getattr(model, "head", "") == "point"
+        why = "it gives points and no widths" if points else "train it anew to have one"
+        raise UserError(f"--recalibrate: {path} knows no temperature: {why}")
+    return replace(model, temperature=model.recalibration.temperature)
+
+
+def _check_combine(combine: str, path: Path, model: PosteriorModel) -> None:
+    if combine != "product":
+        raise UserError(f"--combine: {combine!r} is not known; there is product (and, of train-flow, set)")
+    if not isinstance(model, FlowModel):
+        raise UserError(f"--combine product: {path} is a {model.kind}; expected a flow")
+    if model.set_size:
+        raise UserError(f"--combine product: {path} takes all rows of a simulation as one observation already")

@@ -1,0 +1,67 @@
+"""Judge rows by a density of the data: how likely they are, and how far from typical."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosmoinfer import storage
+from cosmoinfer.device import device_settings, prepare_device
+from cosmoinfer.models.density import scores
+from cosmoinfer.models.density.scores import Scores
+from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance
+from cosmoinfer.tasks.reading import read_for_model, read_model_of_kind, select_rows, warn_of_training_rows
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import READING, RUN, CatalogSettings, RunSettings, check_keywords, select_keywords
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Scores and the file that holds them."""
+
+    output: Path
+    scores: Scores
+
+    @property
+    def anomalous(self) -> int:
+        """Rows that are less typical than 99 % of the validation rows."""
+        return int((self.scores.p_value < scores.ODD).sum())
+
+    def describe(self) -> str:
+        """In one line."""
+        share = 100 * (1 - scores.ODD)
+        return f"{self.output}: {len(self.scores)} rows; {self.anomalous} odder than {share:g} % of the validation rows"
+
+
+def write_scores(
+    model: Path,
+    catalog: Path,
+    keywords: Mapping[str, Any],
+    output: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> ScoredRows:
+    """Score rows of a catalog under a density, and write the scores unless they are up to date.
+
+    keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
+    """
+    check_keywords("score", keywords, (*READING, "memory", *RUN, "split", "rows"))
+    output, part = output or model.with_name(f"{model.stem}.scores.h5"), keywords.get("split")
+    run = select_keywords(RunSettings, keywords)
+    device = prepare_device(run.device, run.threads)
+    density = read_model_of_kind(model, "density", device)
+    simulations = read_for_model(density.frame, catalog, CatalogSettings.from_keywords(keywords))
+    rows = select_rows(density.frame, simulations, part, keywords.get("rows"))
+    warn_of_training_rows(density.frame.parts(simulations, rows), part, reporter)
+    settings = {"rows": simulations.index[rows].tolist(), **device_settings(device)}
+    inputs = {**catalog_inputs(simulations), "model": storage.digest(model)}
+    meta = task_provenance("score", settings, inputs)
+    if is_up_to_date(output, "scores", meta, reporter, force):
+        scored = scores.read(output)
+    else:
+        scored = scores.of_rows(density, simulations, rows, reporter.rows("scoring row"))
+        scores.write(output, scored, meta, force)
+    if 2 / (1 + len(density.typicality.residuals)) > scores.ODD:
+        count = len(density.typicality.residuals)
+        reporter.report(f"only {count} validation rows to compare with: no row can be told to be as odd as 1 in 100")
+    return ScoredRows(output, scored)

@@ -1,0 +1,141 @@
+"""Typed settings that several tasks share, and how they come from keyword arguments with the names of the options."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cosmoinfer import memory, storage
+from cosmoinfer.catalog import Reading
+from cosmoinfer.errors import UserError
+
+Settings = TypeVar("Settings")
+LISTS = {"names", "infer", "data", "features"}  # of the settings of a reading
+
+
+@dataclass(frozen=True)
+class CatalogSettings:
+    """How a catalog is read.
+
+    reading: where things stand in its file, and which of them are used. memory: bytes that data may take in memory, by
+    default a share of what there is.
+    """
+
+    reading: Reading = field(default_factory=Reading)
+    memory: int | None = None
+
+    @classmethod
+    def from_keywords(cls, keywords: Mapping[str, Any]) -> "CatalogSettings":
+        """Lists may be given as such or as ``a,b``; empty and missing values are the defaults.
+
+        Raises UserError if a value is not allowed.
+        """
+        values = {name: keywords[name] for name in READING if keywords.get(name)}
+        for name in ("names", "infer"):
+            if isinstance(text := values.get(name), str):
+                values[name] = tuple(word.strip() for word in text.split(","))
+        for name in ("data", "features"):
+            if isinstance(text := values.get(name), str):
+                values[name] = (text,)
+        for name in LISTS & values.keys():
+            values[name] = tuple(values[name])
+        size = keywords.get("memory")
+        return cls(Reading(**values), memory.parse_size(size) if isinstance(size, str) else size)
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """Which simulations train, validate and test.
+
+    fractions: shares of the three parts, by default 0.7, 0.15, 0.15. split_seed: of the hash that assigns simulations.
+    split_file: a split file, or a list of test simulations.
+    """
+
+    fractions: tuple[float, float, float] | None = None
+    split_seed: int = 0
+    split_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.split_file, str):
+            object.__setattr__(self, "split_file", Path(self.split_file))
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """seed: of everything random but the split. device: auto, cpu, cuda or mps. threads: of the CPU, by default as many
+    as the process may use."""
+
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """Files beside the catalog from which a model is made.
+
+    noise: a covariance (.npy). summary: a trained regressor. init: a flow from whose weights the training starts.
+    """
+
+    noise: Path | None = None
+    summary: Path | None = None
+    init: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in names_of_fields(self):
+            if isinstance(path := getattr(self, name), str):
+                object.__setattr__(self, name, Path(path))
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file that is used, by setting."""
+        paths = {name: getattr(self, name) for name in names_of_fields(self)}
+        return {name: storage.digest(path) for name, path in paths.items() if path is not None}
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """All settings of a training. recipe: those of architecture and training by name, without those that are None."""
+
+    catalog: CatalogSettings
+    split: SplitSettings
+    run: RunSettings
+    inputs: ModelInputs
+    recipe: Mapping[str, Any]
+
+    @classmethod
+    def from_keywords(
+        cls, task: str, keywords: Mapping[str, Any], recipe: Collection[str], inputs: Collection[str]
+    ) -> "TrainingSettings":
+        """recipe, inputs: names of the settings of architecture and training, and of the files beside the catalog.
+
+        Raises UserError if a keyword is not known to the task.
+        """
+        check_keywords(task, keywords, (*recipe, *inputs, *READING, "memory", *SPLIT, *RUN))
+        return cls(
+            CatalogSettings.from_keywords(keywords),
+            select_keywords(SplitSettings, keywords),
+            select_keywords(RunSettings, keywords),
+            ModelInputs(**{name: keywords.get(name) for name in inputs}),
+            {name: keywords[name] for name in recipe if keywords.get(name) is not None},
+        )
+
+
+def names_of_fields(settings: Any) -> tuple[str, ...]:
+    """Of a dataclass."""
+    return tuple(entry.name for entry in fields(settings))
+
+
+READING, SPLIT, RUN = (names_of_fields(group) for group in (Reading, SplitSettings, RunSettings))
+
+
+def select_keywords(settings: type[Settings], keywords: Mapping[str, Any]) -> Settings:
+    """The keywords that are fields of this dataclass; None stands for its default."""
+    names = names_of_fields(settings)
+    return settings(**{name: keywords[name] for name in names if keywords.get(name) is not None})
+
+
+def check_keywords(task: str, keywords: Mapping[str, Any], names: Collection[str]) -> None:
+    """Raises UserError if a keyword is none of these settings; it lists them."""
+    for name in keywords:
+        if name not in names:
+            raise UserError(f"{task} has no setting {name!r}; there are {', '.join(sorted(set(names)))}")

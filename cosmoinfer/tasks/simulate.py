@@ -1,0 +1,195 @@
+"""Simulate problems whose exact posterior is known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import catalog, storage
+from cosmoinfer import posterior as posteriors
+from cosmoinfer import split as splits
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.errors import UserError
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.simulators import SIMULATORS, Simulator
+from cosmoinfer.storage import Record
+from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
+from cosmoinfer.tasks.reading import choose_split
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import SPLIT, SplitSettings, check_keywords, select_keywords
+
+ROWS = 2000  # by default
+DRAWS = 2000  # of each exact posterior, by default
+SETTINGS = ("rows", "rows_per_simulation", "set", "truth", "draws", "seed", *SPLIT)
+
+
+@dataclass(frozen=True)
+class SimulatedCatalog:
+    """rows: how many. truth: file of the exact posterior, if it was asked for, of so many test rows (``tested``)."""
+
+    output: Path
+    problem: str
+    simulator: Simulator
+    rows: int
+    truth: Path | None = None
+    tested: int = 0
+
+    def describe(self) -> str:
+        """In one line, with what Fisher information says of the errors."""
+        line = f"{self.output}: {self.rows} rows of {self.problem}" + _describe_fisher_errors(self.simulator)
+        if self.truth is None:
+            return line
+        return f"{line}; {self.truth}: the exact posterior of {self.tested} test rows"
+
+
+def write_simulations(
+    problem: str,
+    keywords: Mapping[str, Any],
+    output: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> SimulatedCatalog:
+    """Simulate a catalog, and write it unless it is up to date; with ``truth`` the exact posterior of its test rows.
+
+    keywords: settings by the name of their option. Raises UserError if a setting or the problem is not known.
+    """
+    check_keywords("simulate", keywords, SETTINGS)
+    output, seed, truth = output or Path(f"{problem}.h5"), keywords.get("seed") or 0, bool(keywords.get("truth"))
+    rows, rows_per_simulation = keywords.get("rows", ROWS), keywords.get("rows_per_simulation", 1)
+    draws, split_settings = keywords.get("draws"), select_keywords(SplitSettings, keywords)
+    simulator = with_settings(problem, keywords.get("set") or ())
+    record = simulate_record(simulator, problem, rows, rows_per_simulation, seed)
+    exact_draws = DRAWS if draws is None else draws
+    if truth:
+        _check_truth(record.arrays["simulation"], split_settings, exact_draws)
+    elif draws is not None or split_settings != SplitSettings():
+        raise UserError("--draws, --fractions, --split-seed, --split-file: say what --truth writes; give it too")
+    if not is_up_to_date(output, "catalog", record.meta, reporter, force):
+        storage.write(output, record, force)
+    simulated = SimulatedCatalog(output, problem, simulator, rows)
+    if not truth:
+        return simulated
+    gaps = "mask" if np.isnan(record.arrays["data"]).any() else ""
+    simulations = catalog.read(output, catalog.Reading(missing=gaps))  # as it lies in the file, in single precision
+    path = output.with_name(f"{output.stem}.truth.h5")
+    posterior = _write_truth(simulator, simulations, split_settings, exact_draws, seed, path, reporter, force)
+    return replace(simulated, truth=path, tested=len(posterior))
+
+
+def with_settings(problem: str, settings: Sequence[str]) -> Simulator:
+    """A problem by its name, with settings NAME=NUMBER. Raises UserError if it has no such setting."""
+    if problem not in SIMULATORS:
+        raise UserError(f"{problem!r} is no problem that is known; there are {', '.join(SIMULATORS)}")
+    types = {field.name: type(field.default) for field in fields(SIMULATORS[problem])}  # type: ignore[arg-type]
+    numbers = {name: of_type for name, of_type in types.items() if of_type in (int, float)}
+    values = dict(_parse_setting(problem, text, numbers) for text in settings)
+    return replace(SIMULATORS[problem], **values)  # type: ignore[type-var]
+
+
+def _parse_setting(problem: str, text: str, types: Mapping[str, Any]) -> tuple[str, Any]:
+    """A field of the problem and its value: positive, and whole where the default is whole."""
+    name, _, value = text.partition("=")
+    if name not in types:
+        raise UserError(f"--set {text}: {problem} has no setting {name!r}; there are {', '.join(types)}")
+    try:
+        number = types[name](value)
+    except ValueError:
+        number = 0
+    if not 0 < number < float("inf"):
+        whole = "whole " if types[name] is int else ""
+        raise UserError(f"--set {text}: expected {name}= and a positive {whole}number, found {value!r}")
+    return name, number
+
+
+def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simulation: int, seed: int) -> Record:
+    """The catalog as it will lie in a file: its data in single precision, its parameters in double."""
+    if rows_per_simulation < 1:
+        raise UserError(f"--rows-per-simulation: expected at least 1, found {rows_per_simulation}")
+    if rows < 1:
+        raise UserError(f"--rows: expected at least 1, found {rows}")
+    if rows % rows_per_simulation:
+        raise UserError(f"--rows: expected a multiple of {rows_per_simulation}, the rows of a simulation, found {rows}")
+    simulations = simulator.simulate(rows // rows_per_simulation, seed, rows_per_simulation)
+    settings = {
+        "problem": problem,
+        "seed": seed,
+        "rows": rows,
+        "rows_per_simulation": rows_per_simulation,
+        "settings": simulator,
+    }
+    arrays = {
+        "parameters": simulations.theta,
+        "data": simulations.data.astype(np.float32),
+        "simulation": simulations.simulation,
+        **simulations.coordinates,
+    }
+    attributes = {"parameters": simulations.parameters.attributes(), "data": simulations.attributes}
+    return Record("catalog", task_provenance("simulate", settings, {}), arrays, attributes)
+
+
+def _check_truth(simulation: np.ndarray, settings: SplitSettings, draws: int) -> None:
+    """Before a catalog is written whose exact posterior then is not."""
+    if draws < 1:
+        raise UserError(f"--draws: expected at least 1, found {draws}")
+    if settings.split_file is None:
+        fractions = settings.fractions or splits.FRACTIONS
+        splits.by_hash(simulation.astype(str), fractions, settings.split_seed).complete()
+
+
+def _write_truth(
+    simulator: Simulator,
+    simulations: Catalog,
+    settings: SplitSettings,
+    draws: int,
+    seed: int,
+    path: Path,
+    reporter: Reporter,
+    force: bool,
+) -> Posterior:
+    """The exact posterior of the test rows, written unless it is up to date."""
+    split = choose_split(simulations, settings)
+    rows = split.rows(simulations.simulation, "test")
+    inputs = {"catalog": simulations.fingerprint, "split": splits.fingerprint(split)}
+    meta = task_provenance("simulate", {"draws": draws, "seed": seed}, inputs)
+    if is_up_to_date(path, "posterior", meta, reporter, force):
+        return posteriors.read(path)
+    posterior = exact_posterior(simulator, simulations, rows, draws, seed)
+    posteriors.write(path, posterior, meta, force)
+    return posterior
+
+
+def exact_posterior(simulator: Simulator, simulations: Catalog, rows: np.ndarray, draws: int, seed: int) -> Posterior:
+    """Of these rows (n,), by position, of a catalog that the simulator made."""
+    parameters, theta = simulations.training()
+    data = simulations.summaries[0].read(rows).reshape(len(rows), *_row_shape(simulator))
+    samples = simulator.sample(data, draws, seed)
+    pairs = zip(samples, data, strict=True)
+    return Posterior(
+        parameters,
+        simulations.index[rows],
+        simulations.simulation[rows],
+        np.full(len(rows), 2, np.uint8),
+        theta[rows],
+        samples,
+        np.stack([simulator.log_posterior(draws_of_row, row) for draws_of_row, row in pairs]),
+        simulator.log_posterior(theta[rows], data),
+        fisher=simulator.fisher(theta[rows]),
+    )
+
+
+def _row_shape(simulator: Simulator) -> tuple[int, ...]:
+    """As the simulator makes it: a catalog gives maps of one field a channel axis."""
+    return simulator.simulate(1, 0).data.shape[1:]
+
+
+def _describe_fisher_errors(simulator: Simulator) -> str:
+    """What Fisher information says of the errors at the middle of the prior."""
+    parameters = simulator.parameters
+    information = simulator.fisher(parameters.quantile(np.full((1, len(parameters)), 0.5)))
+    if information is None:
+        return ""
+    errors = np.sqrt(np.diag(np.linalg.inv(information[0])))
+    line = ", ".join(f"{name} {error:.3g}" for name, error in zip(parameters.names, errors, strict=True))
+    return f" (by Fisher information, errors of a row at the middle of the prior: {line})"

@@ -1,0 +1,94 @@
+"""Train normalizing flows for the data themselves, p(x | theta) or p(x)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cosmoinfer import models
+from cosmoinfer.device import prepare_device
+from cosmoinfer.errors import UserError
+from cosmoinfer.models.density import DensityModel, density_recipe, fit_density
+from cosmoinfer.models.density.recipe import DensityRecipe
+from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.flow import cost
+from cosmoinfer.models.overrides import OF_TRAINING
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
+from cosmoinfer.tasks.reading import choose_split, read_catalog, report_data
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import TrainingSettings
+from cosmoinfer.training.context import Bench
+
+RECIPE = (
+    *("flow", "unconditional", "levels", "kernel", "bins", "augment", "ensemble", "transform"),
+    *("layers", "hidden", "dropout", "activation", "blocks"),
+    *OF_TRAINING,
+)
+
+
+@dataclass(frozen=True)
+class TrainedDensity:
+    """model: None where the output was complete already. rows: how many it was trained on. validation: mean log density
+    of a validation row, natural logarithm, in catalog units."""
+
+    output: Path
+    rows: int
+    recipe: DensityRecipe
+    validation: float | None
+    model: DensityModel | None
+
+    def describe(self) -> str:
+        """In one line."""
+        if self.model is None:
+            return f"{self.output}: complete"
+        density = describe_density(self.recipe, self.model.frame.parameters)
+        flows = f"{self.recipe.ensemble} x {self.recipe.flow}"
+        return f"{self.output}: {flows}, {density}; validation log density of a row {self.validation:.4f}"
+
+
+def write_density(
+    catalog: Path,
+    keywords: Mapping[str, Any],
+    output: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> TrainedDensity:
+    """Train a density of the data, and write it unless it is up to date.
+
+    keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
+    """
+    settings = TrainingSettings.from_keywords("train_density", keywords, RECIPE, ())
+    output, seed = output or default_output(catalog, "density"), settings.run.seed
+    simulations = read_catalog(catalog, settings.catalog)
+    if simulations.classes:
+        target = settings.catalog.reading.target
+        raise UserError(f"--target {target}: a density is of the data; train-regressor tells classes apart")
+    if settings.recipe.get("unconditional"):
+        simulations = replace(simulations, parameters=None, theta=None)
+    split = choose_split(simulations, settings.split)
+    device = prepare_device(settings.run.device, settings.run.threads)
+    rows = len(split.rows(simulations.simulation, "train"))
+    kinds = tuple(one.kind for one in simulations.summaries)
+    recipe = density_recipe(dict(settings.recipe), rows, kinds, simulations.theta is not None)
+    if kinds == ("vector",):
+        for line in cost(recipe.flow, recipe.settings, simulations.summaries[0].shape[0], force):
+            reporter.report(line)
+    meta = training_provenance("train-density", recipe, seed, device, simulations, split, {})
+    if is_up_to_date(output, "model", meta, reporter, force):
+        return TrainedDensity(output, rows, recipe, None, None)
+    context = Bench(device, seed, reporter.report, reporter.epochs())
+    frame = fit_frame(simulations, split, simulations.reading, recipe.transform)
+    report_data(frame, simulations, split, reporter)
+    density = describe_density(recipe, frame.parameters)
+    reporter.report(f"training {recipe.ensemble} x {recipe.flow} for {density}")
+    model = fit_density(simulations, frame, recipe, context)
+    models.write(output, model, meta, force)
+    validation_rows = split.rows(simulations.simulation, "validation")
+    log_prob = model.log_prob(simulations, validation_rows, reporter.rows("validation row"))
+    return TrainedDensity(output, rows, recipe, float(log_prob.mean()), model)
+
+
+def describe_density(recipe: DensityRecipe, parameters: Parameters) -> str:
+    """p(x | theta) with the names of the parameters, or p(x)."""
+    return f"p(x | {', '.join(parameters.names)})" if recipe.conditional else "p(x)"

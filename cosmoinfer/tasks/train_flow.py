@@ -1,0 +1,131 @@
+"""Train normalizing flows for p(theta | x)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cosmoinfer import models
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.device import prepare_device
+from cosmoinfer.errors import UserError
+from cosmoinfer.models.fit_preprocessing import as_compressed_by
+from cosmoinfer.models.flow import FlowModel, continued_recipe, cost, fit_flow, flow_recipe
+from cosmoinfer.models.overrides import OF_NETWORKS, OF_TRAINING
+from cosmoinfer.split import Split
+from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
+from cosmoinfer.tasks.reading import choose_split, fit_preprocessing, read_catalog, read_model_of_kind, read_noise_for
+from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import TrainingSettings
+from cosmoinfer.training.context import Bench
+
+RECIPE = (
+    *("flow", "support", "bins", "linear", "embedding", "combine", "compress", "augment", "ensemble", "transform"),
+    *("layers", "hidden", "dropout", "activation", "blocks"),
+    *(f"embedding_{name}" for name in ("features", *OF_NETWORKS)),
+    *OF_TRAINING,
+)
+INPUTS = ("noise", "summary", "init")
+
+
+@dataclass(frozen=True)
+class TrainedFlow:
+    """model: None where the output was complete already. rows: how many it was trained on, or sets of them."""
+
+    output: Path
+    rows: int
+    sets: bool
+    model: FlowModel | None
+
+    @property
+    def members(self) -> str:
+        """How many of each architecture."""
+        stacks = () if self.model is None else self.model.stacks
+        return ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in stacks)
+
+    def describe(self) -> str:
+        """In one line."""
+        if self.model is None:
+            return f"{self.output}: complete"
+        learned = f"{self.rows} training {'sets of rows' if self.sets else 'rows'}"
+        return f"{self.output}: {self.members}, support {self.model.support.name}, {learned}"
+
+
+def write_flow(
+    catalog: Path,
+    keywords: Mapping[str, Any],
+    output: Path | None = None,
+    force: bool = False,
+    reporter: Reporter = SILENT,
+) -> TrainedFlow:
+    """Train flows on a catalog, and write the model unless it is up to date.
+
+    keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
+    """
+    settings = TrainingSettings.from_keywords("train_flow", keywords, RECIPE, INPUTS)
+    simulations = read_catalog(catalog, settings.catalog)
+    split = choose_split(simulations, settings.split)
+    device = prepare_device(settings.run.device, settings.run.threads)
+    output = output or default_output(catalog, "flow")
+    return train_and_write(simulations, split, settings, device, output, force, reporter)
+
+
+def check_target(simulations: Catalog) -> None:
+    """Raises UserError if the target is a class: a flow infers parameters."""
+    if simulations.classes:
+        name = simulations.training()[0].names[0]
+        raise UserError(f"--target {name}: a flow infers parameters; train-regressor tells classes apart")
+
+
+def train_and_write(
+    simulations: Catalog,
+    split: Split,
+    settings: TrainingSettings,
+    device: torch.device,
+    output: Path,
+    force: bool,
+    reporter: Reporter,
+    defaults_of: Split | None = None,
+) -> TrainedFlow:
+    """Train on a catalog that has been read and split, and write the model unless it is up to date.
+
+    defaults_of: the split for whose number of training rows the recipe is; by default this one.
+    """
+    inputs, seed = settings.inputs, settings.run.seed
+    regressor = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", device, "--summary")
+    ancestor = None if inputs.init is None else read_model_of_kind(inputs.init, "flow", device, "--init")
+    check_target(simulations)
+    if regressor is not None and inputs.noise is not None:
+        raise UserError("--noise: the regressor that --summary names brings its own noise, or none")
+    if regressor is not None and settings.recipe.get("compress"):
+        raise UserError("--compress: the regressor that --summary names is all that the flow sees")
+    noise = read_noise_for(inputs.noise, simulations, seed)
+    for trained in (regressor, ancestor):
+        noise = trained.frame.noise if noise is None and trained is not None else noise
+    sets = bool(settings.recipe.get("combine") or (ancestor is not None and ancestor.set_size))
+    rows, rows_of_defaults = (
+        part.sizes[0] if sets else len(part.rows(simulations.simulation, "train"))
+        for part in (split, defaults_of or split)
+    )
+    shapes = [one.shape for one in simulations.summaries] if regressor is None else [regressor.summary_shape]
+    options = dict(settings.recipe)
+    if ancestor is None:
+        recipe = flow_recipe(options, rows_of_defaults, shapes)
+    else:
+        configs, members = [stack.config for stack in ancestor.stacks], ancestor.stacks[0].members
+        recipe = continued_recipe(configs, members, options, rows_of_defaults, shapes)
+    for stack in recipe.stacks:
+        for line in cost(stack.flow, stack.settings, len(simulations.training()[0]), force):
+            reporter.report(line)
+    meta = training_provenance("train-flow", recipe, seed, device, simulations, split, inputs.digests())
+    if is_up_to_date(output, "model", meta, reporter, force, inputs.summary, inputs.init):
+        return TrainedFlow(output, rows, sets, None)
+    context = Bench(device, seed, reporter.report, reporter.epochs())
+    frame = fit_preprocessing(simulations, split, recipe, context, noise, reporter)
+    if ancestor is not None:
+        frame = as_compressed_by(ancestor.frame, frame, simulations)
+    model = fit_flow(simulations, frame, recipe, context, regressor, ancestor)
+    models.write(output, model, meta, force)
+    return TrainedFlow(output, rows, sets, model)
