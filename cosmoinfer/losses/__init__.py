@@ -1,24 +1,30 @@
-"""What a network minimises, by name: LOSSES for parameters, CLASSIFICATION_LOSSES for classes.
+"""Loss functions by name: LOSSES for regression, CLASSIFICATION_LOSSES for classification.
 
-A new loss is one definition and one name in the table at the foot of its file.
+A new loss is one definition and one entry in the table at the foot of its file.
 """
 
 from cosmoinfer.losses.classification import CLASSIFICATION_LOSSES, ClassificationLoss, fit_temperature, probabilities
-from cosmoinfer.losses.heads import HEADS, POSITIVE, means_and_factors, means_and_widths, positive
+from cosmoinfer.losses.output_heads import (
+    OUTPUT_HEADS,
+    POSITIVE_MAPS,
+    make_positive,
+    means_and_factors,
+    means_and_widths,
+)
 from cosmoinfer.losses.regression import LOSSES, RegressionLoss, mean, squared_error
 
 __all__ = [
     "CLASSIFICATION_LOSSES",
-    "HEADS",
     "LOSSES",
-    "POSITIVE",
+    "OUTPUT_HEADS",
+    "POSITIVE_MAPS",
     "ClassificationLoss",
     "RegressionLoss",
     "fit_temperature",
+    "make_positive",
     "mean",
     "means_and_factors",
     "means_and_widths",
-    "positive",
     "probabilities",
     "squared_error",
 ]

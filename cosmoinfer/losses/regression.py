@@ -1,6 +1,6 @@
-"""Losses for parameters. Each is the terms of a row, and how the terms of many rows become one number.
+"""Regression losses: the terms of each row, and how the terms of all rows are reduced to one number.
 
-Outputs and parameters are standardised; widths and the diagonals of Cholesky factors are positive already (``heads``).
+Outputs and parameters are standardised; widths and the diagonals of Cholesky factors are positive (``output_heads``).
 """
 
 import math
@@ -10,41 +10,45 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cosmoinfer.losses.heads import HEADS, means_and_factors, means_and_widths
+from cosmoinfer.losses.output_heads import OUTPUT_HEADS, means_and_factors, means_and_widths
 
 Terms = Callable[[Tensor, Tensor], Tensor]  # outputs (N, O) and theta (N, P) -> (N, K)
 
 
 def mean(terms: Tensor) -> Tensor:
-    """Over rows and terms: (M, N, K) -> (M,)."""
+    """The mean over rows and terms: (M, N, K) -> (M,)."""
     return terms.mean((1, 2))
 
 
 @dataclass(frozen=True)
 class RegressionLoss:
-    """head: what it wants of the last layer, one of ``HEADS``. reduce: terms (M, N, K) -> (M,).
+    """A loss of regression.
 
-    score: terms whose mean judges the validation rows, where the loss itself would choose the wrong epoch.
+    terms: outputs (N, O) and theta (N, P) -> (N, K).
+    output_head: the name in ``OUTPUT_HEADS`` of the head that the loss needs.
+    reduce: terms (M, N, K) of M members -> (M,).
+    validation_score: terms whose mean selects the epoch on validation rows, where the loss itself is biased.
+    validation_score_name: how messages call it.
     """
 
     terms: Terms
-    head: str
+    output_head: str
     reduce: Callable[[Tensor], Tensor] = mean
-    score: Terms | None = None
-    score_name: str = ""
+    validation_score: Terms | None = None
+    validation_score_name: str = ""
 
-    def outputs(self, parameters: int) -> int:
-        """Of the last layer, for so many parameters."""
-        return HEADS[self.head](parameters)
+    def n_outputs(self, parameters: int) -> int:
+        """The number of outputs of the last layer, for this number of parameters."""
+        return OUTPUT_HEADS[self.output_head](parameters)
 
 
 def squared_error(outputs: Tensor, theta: Tensor) -> Tensor:
-    """(theta - mu)^2, (N, P), whatever the head says besides mu: also what a warm-up minimises."""
+    """(theta - mu)^2, (N, P), of outputs (N, O) and theta (N, P), for any output head: also the loss of a warm-up."""
     return (theta - outputs[:, : theta.shape[1]]) ** 2
 
 
 def _absolute_error(outputs: Tensor, theta: Tensor) -> Tensor:
-    """|theta - mu|: least at the median of p(theta | x)."""
+    """|theta - mu|: minimised by the median of p(theta | x)."""
     return (theta - outputs).abs()
 
 
@@ -60,16 +64,16 @@ def _moment(outputs: Tensor, theta: Tensor) -> Tensor:
 
 
 def _dawid_sebastiani(outputs: Tensor, theta: Tensor) -> Tensor:
-    """log sigma^2 + (theta - mu)^2 / sigma^2: least at the exact mean and width (Dawid & Sebastiani 1999).
+    """log sigma^2 + (theta - mu)^2 / sigma^2: minimised by the exact mean and width (Dawid & Sebastiani 1999).
 
-    The value of the moment loss, unlike its gradient, is least at a biased mean: it must not choose the epoch.
+    The value of the moment loss, unlike its gradient, has its minimum at a biased mean: it must not select the epoch.
     """
     mean, width = means_and_widths(outputs)
     return 2 * width.log() + ((theta - mean) / width) ** 2
 
 
 def _moment_log(outputs: Tensor, theta: Tensor) -> Tensor:
-    """The two terms whose batch means go under a logarithm (CAMELS Multifield Dataset, arXiv:2109.10915).
+    """The two terms of the moment loss, whose batch means are taken to the logarithm (CAMELS CMD, arXiv:2109.10915).
 
     As published, nothing is detached: where p(theta | x) is skewed, mu is biased by its third moment.
     """
@@ -78,8 +82,8 @@ def _moment_log(outputs: Tensor, theta: Tensor) -> Tensor:
     return torch.cat([squared, (squared - width**2) ** 2], dim=-1)
 
 
-def _sum_of_logs(terms: Tensor) -> Tensor:
-    """sum over parameters of log(mean over rows); wants batches of 64 and more."""
+def _sum_of_log_means(terms: Tensor) -> Tensor:
+    """sum over parameters of log(mean over rows): (M, N, K) -> (M,); needs batches of 64 rows or more."""
     return terms.mean(1).log().sum(1)
 
 
@@ -97,7 +101,9 @@ def _gaussian_nll(outputs: Tensor, theta: Tensor) -> Tensor:
 LOSSES = {
     "mse": RegressionLoss(squared_error, "point"),
     "mae": RegressionLoss(_absolute_error, "point"),
-    "moment": RegressionLoss(_moment, "widths", score=_dawid_sebastiani, score_name="Dawid-Sebastiani score"),
-    "moment-log": RegressionLoss(_moment_log, "widths", _sum_of_logs),
+    "moment": RegressionLoss(
+        _moment, "widths", validation_score=_dawid_sebastiani, validation_score_name="Dawid-Sebastiani score"
+    ),
+    "moment-log": RegressionLoss(_moment_log, "widths", _sum_of_log_means),
     "gaussian-nll": RegressionLoss(_gaussian_nll, "covariance"),
 }

@@ -1,8 +1,8 @@
-"""Networks, by name: recipes that build themselves, for M members at once.
+"""Network architectures by name: recipes that build a network of M members.
 
-A recipe is a frozen dataclass of settings with ``build(shape, outputs, generators)``, from (M*B, *shape) to
-(M*B, outputs), and ``widths``: how its free outputs become widths, ``softplus`` or ``square``. A new network is one
-such class and one name here. Baselines are recipes as well, and are solved where networks descend.
+A recipe is a frozen dataclass of settings with ``build(shape, outputs, generators)``, which returns a module from
+(M*B, *shape) to (M*B, outputs), and ``positive_map``: the name in ``losses.POSITIVE_MAPS`` for its widths.
+A new network is one such class and one entry here. Baselines are recipes too, but are solved, not trained.
 """
 
 from cosmoinfer.networks.baselines import BASELINES

@@ -1,4 +1,4 @@
-"""Activation functions, by name."""
+"""Activation functions by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,18 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Activation:
-    """``function`` of what a layer ``pieces`` times as wide as the next one gave."""
+    """An activation function.
+
+    function: (N, pieces * C, ...) -> (N, C, ...).
+    pieces: inputs per unit; the layer before it is this many times as wide.
+    """
 
     function: Callable[[Tensor], Tensor]
     pieces: int = 1
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """x above zero, x / 10 below."""
+    """x where x > 0, x / 10 elsewhere; of any shape."""
     return functional.leaky_relu(x, 0.1)
 
 

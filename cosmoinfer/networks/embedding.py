@@ -1,4 +1,4 @@
-"""From the data of a row, one summary or several, to one vector."""
+"""Embedding networks: from the observables of a row to one vector."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,42 +14,42 @@ from cosmoinfer.networks.members import Generators
 
 EMBEDDINGS = ("auto", "none", *NETWORKS)
 MIXED_PRECISION_DEVICES = ("cuda",)  # where bfloat16 is faster
-Named = tuple[str, dict[str, Any]]  # a network and its settings
+NetworkConfig = tuple[str, dict[str, object]]  # name in NETWORKS, or none, and its settings
 
 
 class Embedding(nn.Module):
-    """Each summary through a network of its own, the results side by side: (M*B, ``size``).
+    """One network per observable, whose outputs are concatenated: (M*B, ...) each -> (M*B, size).
 
-    ``mixed_precision``: whether its products and convolutions are in bfloat16 while it trains; its output is float32.
+    mixed_precision: products and convolutions are in bfloat16 during training; the output is float32.
     """
 
-    def __init__(self, parts: Sequence[nn.Module], size: int) -> None:
+    def __init__(self, networks: Sequence[nn.Module], size: int) -> None:
         super().__init__()
-        self.parts, self.size, self.mixed_precision = nn.ModuleList(parts), size, False
+        self.networks, self.size, self.mixed_precision = nn.ModuleList(networks), size, False
 
     def forward(self, *data: torch.Tensor) -> torch.Tensor:
         if self.mixed_precision and self.training:
             with torch.autocast(data[0].device.type, torch.bfloat16):
-                return self._side_by_side(data).float()
-        return self._side_by_side(data)
+                return self._concatenate(data).float()
+        return self._concatenate(data)
 
-    def _side_by_side(self, data: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat([part(one) for part, one in zip(self.parts, data, strict=True)], dim=1)
+    def _concatenate(self, data: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([network(x) for network, x in zip(self.networks, data, strict=True)], dim=1)
 
 
 class SetEmbedding(nn.Module):
-    """The mean over a set of rows of what an embedding makes of each: the same in whatever order they stand.
+    """The mean of an embedding over a set of R rows, invariant under their order: (M*B, R, ...) each -> (M*B, size).
 
-    Of each summary (M*B, R, ...). Zaheer et al. 2017, arXiv:1703.06114.
+    Deep sets (Zaheer et al. 2017, arXiv:1703.06114).
     """
 
-    def __init__(self, each: Embedding) -> None:
+    def __init__(self, row_embedding: Embedding) -> None:
         super().__init__()
-        self.each, self.size = each, each.size
+        self.row_embedding, self.size = row_embedding, row_embedding.size
 
     def forward(self, *data: torch.Tensor) -> torch.Tensor:
         count = data[0].shape[1]
-        rows = self.each(*(one.flatten(0, 1) for one in data))  # (M*B*R, F), member by member as before
+        rows = self.row_embedding(*(x.flatten(0, 1) for x in data))  # (M*B*R, F), members stay contiguous
         return rows.reshape(-1, count, self.size).mean(dim=1)
 
 
@@ -66,26 +66,26 @@ def use_mixed_precision(network: nn.Module, device: torch.device) -> None:
             layer.mixed_precision = True
 
 
-def named(networks: Sequence[tuple[str, Any]], periodic: Sequence[bool]) -> list[list[Any]]:
-    """[name, settings] a summary, as JSON holds it; what convolves is told whether its box wraps round."""
-    found: list[list[Any]] = []
-    for (name, recipe), wraps in zip(networks, periodic, strict=True):
+def network_configs(networks: Sequence[tuple[str, Any]], periodic: Sequence[bool]) -> list[list[Any]]:
+    """[name, settings] of each observable, for JSON; ``periodic`` says of each whether its box wraps round."""
+    configs: list[list[Any]] = []
+    for (name, recipe), is_periodic in zip(networks, periodic, strict=True):
         settings = {} if recipe is None else asdict(recipe)
-        found.append([name, settings | {"periodic": wraps} if "periodic" in settings else settings])
-    return found
+        configs.append([name, settings | {"periodic": is_periodic} if "periodic" in settings else settings])
+    return configs
 
 
 def build_embedding(
-    networks: Sequence[Named], shapes: Sequence[tuple[int, ...]], features: int, generators: Generators
+    networks: Sequence[NetworkConfig], shapes: Sequence[tuple[int, ...]], features: int, generators: Generators
 ) -> Embedding:
-    """One network a summary, each of which makes ``features`` numbers of it; ``none`` passes it as it is."""
-    parts: list[nn.Module] = []
+    """One network per observable of row shape ``shapes``, each with ``features`` outputs; ``none`` only flattens."""
+    modules: list[nn.Module] = []
     size = 0
     for (name, settings), shape in zip(networks, shapes, strict=True):
         if name == "none":
-            parts.append(nn.Flatten())
+            modules.append(nn.Flatten())
             size += prod(shape)
         else:
-            parts.append(NETWORKS[name](**settings).build(shape, features, generators))
+            modules.append(NETWORKS[name](**settings).build(shape, features, generators))
             size += features
-    return Embedding(parts, size)
+    return Embedding(modules, size)

@@ -17,6 +17,6 @@ def fold_members(x: torch.Tensor, members: int) -> torch.Tensor:
     return x.reshape(members, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
 
 
-def apart(x: torch.Tensor, members: int) -> torch.Tensor:
-    """Back again: (B, M*C) -> (M*B, C)."""
+def unfold_members(x: torch.Tensor, members: int) -> torch.Tensor:
+    """The inverse of ``fold_members`` for vectors: (B, M*C) -> (M*B, C)."""
     return x.reshape(len(x), members, -1).transpose(0, 1).flatten(0, 1)

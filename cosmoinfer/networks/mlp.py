@@ -16,17 +16,24 @@ from cosmoinfer.networks.members import Generators
 class LinearNetwork:
     """One affine map of the flattened data."""
 
-    widths: ClassVar[str] = "softplus"
+    positive_map: ClassVar[str] = "softplus"
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
+        """A module from (M*B, *shape) to (M*B, outputs)."""
         return nn.Sequential(nn.Flatten(), Linear(generators, prod(shape), outputs))
 
 
 @dataclass(frozen=True)
 class MLP:
-    """``layers`` hidden layers of ``hidden`` neurons, dropout after each activation; without any it is affine."""
+    """A multi-layer perceptron.
 
-    widths: ClassVar[str] = "softplus"
+    hidden: neurons per hidden layer.
+    layers: number of hidden layers; with 0 it is affine.
+    activation: a name in ``ACTIVATIONS``.
+    dropout: the rate after each activation.
+    """
+
+    positive_map: ClassVar[str] = "softplus"
 
     hidden: int = 128
     layers: int = 2
@@ -34,7 +41,7 @@ class MLP:
     dropout: float = 0.0
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
-        """(M*B, *shape) -> (M*B, outputs)."""
+        """A module from (M*B, *shape) to (M*B, outputs)."""
         modules: list[nn.Module] = [nn.Flatten()]
         width = prod(shape)
         for _ in range(self.layers):
@@ -45,7 +52,7 @@ class MLP:
 
 
 class Activated(nn.Module):
-    """An activation function as a layer; the layer before it is ``pieces`` times as wide as the one after."""
+    """An activation function as a layer: (M*B, pieces * C) -> (M*B, C)."""
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -119,4 +119,4 @@ def describe_networks(recipe: RegressorRecipe) -> str:
 
 def score_name(recipe: RegressorRecipe) -> str:
     """What the validation rows choose the epoch by."""
-    return LOSSES[recipe.loss].score_name or recipe.loss if recipe.loss in LOSSES else recipe.loss
+    return LOSSES[recipe.loss].validation_score_name or recipe.loss if recipe.loss in LOSSES else recipe.loss

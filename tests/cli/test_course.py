@@ -109,7 +109,7 @@ def evaluated(posterior: Path) -> dict:
 
 def regressed(model: Path, catalog: Path) -> np.ndarray:
     """Means (n, P) of the model's test rows, drawn from too where there are widths; then evaluated."""
-    if LOSSES[recipe(model)["loss"]].head != "point":
+    if LOSSES[recipe(model)["loss"]].output_head != "point":
         sampled(model, catalog)
     else:
         assert "a point and no draws" in done("sample", model, catalog, *ONE)
@@ -166,7 +166,7 @@ def test_a_network_is_trained_written_read_and_sampled(folder: Path, vectors: Pa
 def test_a_loss_is_minimised_and_its_posterior_sampled(folder: Path, vectors: Path, loss: str) -> None:
     model = folder / f"{loss}.loss.h5"
     said = done(*REGRESSOR, vectors, "-o", model, "--loss", loss)
-    assert f"validation {LOSSES[loss].score_name or loss} of a member" in said
+    assert f"validation {LOSSES[loss].validation_score_name or loss} of a member" in said
     assert recipe(model)["loss"] == loss
     regressed(model, vectors)
 
@@ -178,7 +178,7 @@ def test_a_target_makes_a_classifier(folder: Path, vectors: Path, target: str, l
     command = [*REGRESSOR, vectors, "-o", model, "--target", target, "--loss", loss, "--force"]
     classes = ["TNG", "SIMBA"] if target == "suite" else ["0", "1", "2"]
     try:
-        CLASSIFICATION_LOSSES[loss].outputs(len(classes))
+        CLASSIFICATION_LOSSES[loss].n_outputs(len(classes))
     except UserError as error:  # not for so many classes
         assert str(error) in refused(*command)
         return

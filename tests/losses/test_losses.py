@@ -11,14 +11,14 @@ from cosmoinfer import losses
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import (
     CLASSIFICATION_LOSSES,
-    HEADS,
     LOSSES,
-    POSITIVE,
+    OUTPUT_HEADS,
+    POSITIVE_MAPS,
     RegressionLoss,
     fit_temperature,
+    make_positive,
     means_and_factors,
     means_and_widths,
-    positive,
     probabilities,
     squared_error,
 )
@@ -51,12 +51,12 @@ def value(loss: RegressionLoss, found: torch.Tensor, theta: torch.Tensor) -> tor
 
 
 # ------------------------------------------------------------------------------------------------------------ heads
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("how", POSITIVE)
+@pytest.mark.parametrize("head", OUTPUT_HEADS)
+@pytest.mark.parametrize("how", POSITIVE_MAPS)
 @pytest.mark.parametrize("parameters", [1, 2, 5])
 def test_what_must_be_positive_is_and_the_rest_is_left_alone(head, how, parameters):
-    raw = torch.randn(50, HEADS[head](parameters), generator=torch.Generator().manual_seed(0)) * 3
-    found = positive(raw, head, how)
+    raw = torch.randn(50, OUTPUT_HEADS[head](parameters), generator=torch.Generator().manual_seed(0)) * 3
+    found = make_positive(raw, head, how)
     assert found.shape == raw.shape
     middle = slice(parameters, 2 * parameters)
     assert (found[:, middle] > 0).all()
@@ -76,7 +76,7 @@ def test_heads_are_read_as_they_are_written():
 
 @pytest.mark.parametrize("parameters", [1, 2, 3, 6])
 def test_every_lower_triangle_can_be_said_and_no_other(parameters):
-    raw = torch.arange(1.0, HEADS["covariance"](parameters) + 1)[None]
+    raw = torch.arange(1.0, OUTPUT_HEADS["covariance"](parameters) + 1)[None]
     mean, factor = means_and_factors(raw)
     assert torch.equal(factor, factor.tril())
     numbers = torch.cat([mean[0], factor[0][factor[0] != 0]])
@@ -97,20 +97,20 @@ def test_every_lower_triangle_can_be_said_and_no_other(parameters):
 )
 def test_every_loss_follows_its_formula(name, expected):
     loss = LOSSES[name]
-    assert loss.outputs(2) == outputs(loss.head).shape[1]
-    torch.testing.assert_close(value(loss, outputs(loss.head), THETA), expected)
+    assert loss.n_outputs(2) == outputs(loss.output_head).shape[1]
+    torch.testing.assert_close(value(loss, outputs(loss.output_head), THETA), expected)
     assert set(LOSSES) == {"mse", "mae", "moment", "moment-log", "gaussian-nll"}  # a new loss wants its formula here
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_member_has_its_own_loss(name):
     loss = LOSSES[name]
-    one, other = outputs(loss.head), outputs(loss.head) + 0.3
+    one, other = outputs(loss.output_head), outputs(loss.output_head) + 0.3
     together = loss.reduce(torch.stack([loss.terms(one, THETA), loss.terms(other, THETA)]))
     torch.testing.assert_close(together, torch.stack([value(loss, one, THETA), value(loss, other, THETA)]))
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", OUTPUT_HEADS)
 def test_a_warm_up_fits_the_means_of_any_head(head):
     torch.testing.assert_close(squared_error(outputs(head), THETA), SQUARED)
 
@@ -119,7 +119,7 @@ def test_a_warm_up_fits_the_means_of_any_head(head):
 def test_the_fit_of_the_width_leaves_the_mean_alone(name, free):
     """The gradient of the mean is that of the squared error, but for moment-log, as published."""
     loss = LOSSES[name]
-    found = outputs(loss.head).requires_grad_()
+    found = outputs(loss.output_head).requires_grad_()
     (gradient,) = torch.autograd.grad(value(loss, found, THETA), found)
     plain = 2 * (MEAN - THETA) / THETA.numel()
     assert torch.allclose(gradient[:, :2], plain) == free
@@ -150,13 +150,13 @@ def _best(name: str, theta: torch.Tensor) -> torch.Tensor:
 def test_a_loss_is_stationary_at_the_exact_answer_and_its_score_is_least_there(name, score):
     """mean, median, mean and width, mean and precision; everywhere else the gradient is not zero."""
     theta, loss = _rows(), LOSSES[name]
-    terms = loss.score if score and loss.score else loss.terms
+    terms = loss.validation_score if score and loss.validation_score else loss.terms
 
     def total(said: torch.Tensor) -> torch.Tensor:
         return terms(said.expand(len(theta), -1), theta).mean()
 
     best = _best(name, theta).requires_grad_()
-    assert len(best) == loss.outputs(3)
+    assert len(best) == loss.n_outputs(3)
     (gradient,) = torch.autograd.grad(total(best), best)
     torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-12)
     if score:
@@ -186,7 +186,7 @@ def skewed(rows: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def said(network: torch.nn.Module, head: str, *data: torch.Tensor) -> torch.Tensor:
-    return positive(network(*data), head, "softplus")
+    return make_positive(network(*data), head, "softplus")
 
 
 def moments(network: torch.nn.Module, noise: torch.Tensor) -> tuple[float, float]:
@@ -229,7 +229,7 @@ def test_a_training_with_the_moment_loss_keeps_the_exact_mean():
     network = LinearNetwork().build((1,), 2, generators(0, "build", 1))
     settings = TrainingSettings(epochs=60, batch_size=100, learning_rate=3e-3, weight_decay=0, patience=60)
     loss = LOSSES["moment"]
-    score = Loss(of_rows(loss.score, "widths"), losses.mean)
+    score = Loss(of_rows(loss.validation_score, "widths"), losses.mean)
     rows, order = (theta, noise), generators(0, "order", 1)
     terms = Loss(of_rows(loss.terms, "widths"), loss.reduce)
     train(network, terms, rows, rows, settings, order, lambda *_: None, score)  # the loss itself keeps a biased epoch
@@ -245,16 +245,16 @@ def test_a_training_with_gaussian_nll_learns_means_and_covariance_that_move_with
     covariance = torch.tensor([[0.5, 0.3], [0.3, 0.4]])
     noise = torch.randn(4000, 2, generator=random) @ torch.linalg.cholesky(covariance).mT
     theta, loss = x @ torch.tensor([[1.0, 0.5], [-0.5, 0.2]]) + noise, LOSSES["gaussian-nll"]
-    network = LinearNetwork().build((2,), loss.outputs(2), generators(0, "build", 1))
-    terms = Loss(of_rows(loss.terms, loss.head), loss.reduce)
-    warm = Hooks(warm_loss=Loss(of_rows(squared_error, loss.head), losses.mean))
+    network = LinearNetwork().build((2,), loss.n_outputs(2), generators(0, "build", 1))
+    terms = Loss(of_rows(loss.terms, loss.output_head), loss.reduce)
+    warm = Hooks(warm_loss=Loss(of_rows(squared_error, loss.output_head), losses.mean))
     settings = TrainingSettings(epochs=30, batch_size=200, learning_rate=0.02, weight_decay=0, warm_up=3)
     rows = (theta, x)
     history = train(network, terms, rows, rows, settings, generators(0, "order", 1), lambda *_: None, hooks=warm)
     exact = torch.distributions.MultivariateNormal(theta - noise, covariance).log_prob(theta).mean()
     assert history.best_validation[0] == pytest.approx(-exact.item(), abs=0.01)
     with torch.no_grad():
-        _, factor = means_and_factors(said(network, loss.head, x))
+        _, factor = means_and_factors(said(network, loss.output_head, x))
     torch.testing.assert_close((factor @ factor.mT).mean(0).inverse(), covariance, atol=0.04, rtol=0)
 
 
@@ -263,15 +263,15 @@ def test_a_training_with_gaussian_nll_learns_means_and_covariance_that_move_with
 def test_validation_means_are_over_the_whole_set(name, monkeypatch):
     """The mean of logs of chunks is not the log of the mean."""
     loss = LOSSES[name]
-    network = LinearNetwork().build((3,), loss.outputs(2), generators(0, "build", 2))
+    network = LinearNetwork().build((3,), loss.n_outputs(2), generators(0, "build", 2))
     random = torch.Generator().manual_seed(1)
     rows = tuple(torch.randn(50, size, generator=random) * torch.linspace(0.1, 5, 50)[:, None] for size in (2, 3))
-    terms = Loss(of_rows(loss.terms, loss.head), loss.reduce)
+    terms = Loss(of_rows(loss.terms, loss.output_head), loss.reduce)
     whole = judge(network, terms, rows, 2)
     monkeypatch.setattr(loop, "MAX_ROWS_PER_CHUNK", 7)
     torch.testing.assert_close(judge(network, terms, rows, 2), whole)
     with torch.no_grad():
-        found = said(network, loss.head, rows[1].repeat(2, 1)).reshape(2, 50, -1)
+        found = said(network, loss.output_head, rows[1].repeat(2, 1)).reshape(2, 50, -1)
     for member in range(2):
         torch.testing.assert_close(whole[member], value(loss, found[member], rows[0]))
 
@@ -315,10 +315,10 @@ def test_a_right_answer_costs_least_and_its_logit_is_largest(name, classes):
     loss = CLASSIFICATION_LOSSES[name]
     if name == "logistic" and classes > 2:
         with pytest.raises(UserError, match=rf"--loss logistic: expected two classes, found {classes}"):
-            loss.outputs(classes)
+            loss.n_outputs(classes)
         return
     labels = torch.arange(30) % classes
-    free = torch.randn(30, loss.outputs(classes), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    free = torch.randn(30, loss.n_outputs(classes), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     at_first = loss.terms(free, labels).mean()
     free.requires_grad_()
     optimizer = torch.optim.Adam([free], 0.1)
@@ -338,7 +338,7 @@ def test_two_classes_are_alike(name):
     """Name the classes the other way round: the loss is the same, with the outputs turned round."""
     loss = CLASSIFICATION_LOSSES[name]
     random = torch.Generator().manual_seed(0)
-    found = torch.randn(40, loss.outputs(2), generator=random, dtype=torch.float64)
+    found = torch.randn(40, loss.n_outputs(2), generator=random, dtype=torch.float64)
     labels = torch.randint(2, (40,), generator=random)
     other = -found if found.shape[1] == 1 else found.flip(1)
     torch.testing.assert_close(loss.terms(other, 1 - labels), loss.terms(found, labels))
@@ -358,7 +358,7 @@ def test_a_linear_classifier_learns_the_boundary(name):
     loss, random = CLASSIFICATION_LOSSES[name], torch.Generator().manual_seed(0)
     labels = torch.randint(2, (4000,), generator=random)
     x = torch.randn(4000, 2, generator=random) + 3.0 * labels[:, None] * torch.tensor([0.6, 0.8]) - 1.5
-    network = LinearNetwork().build((2,), loss.outputs(2), generators(0, "build", 1))
+    network = LinearNetwork().build((2,), loss.n_outputs(2), generators(0, "build", 1))
     rows = (labels.float(), x)  # labels may come as floats
     terms = Loss(lambda net, batch: loss.terms(net(batch[1]), batch[0]), losses.mean)
     settings = TrainingSettings(epochs=20, batch_size=200, learning_rate=0.05)

@@ -37,7 +37,7 @@ from tests.examples import (
     train_regressor,
 )
 
-every_width = pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.head != "point"])
+every_width = pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.output_head != "point"])
 
 
 def normals(model: RegressorModel, sims: Catalog, row: int) -> Normals:

@@ -16,8 +16,8 @@ from cosmoinfer.networks.cmd import CMD
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.convolution import Convolution, circular_pad
 from cosmoinfer.networks.dense import Dropout, Linear
-from cosmoinfer.networks.embedding import build_embedding, named
-from cosmoinfer.networks.members import apart, fold_members
+from cosmoinfer.networks.embedding import build_embedding, network_configs
+from cosmoinfer.networks.members import fold_members, unfold_members
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
 from cosmoinfer.networks.normalisation import BatchNorm, FrozenNorm
 
@@ -186,7 +186,7 @@ def test_a_periodic_box_goes_on_with_its_other_end(dimensions):
 def test_members_lie_beside_each_other_and_come_apart_again():
     x = normal(MEMBERS * 5, 4)
     assert fold_members(x, MEMBERS).shape == (5, MEMBERS * 4)
-    assert (apart(fold_members(x, MEMBERS), MEMBERS) == x).all()
+    assert (unfold_members(fold_members(x, MEMBERS), MEMBERS) == x).all()
     assert (fold_members(x, MEMBERS)[1, 4:8] == x[5 + 1]).all()  # the second member's second row
 
 
@@ -344,7 +344,7 @@ def test_a_periodic_cnn_does_not_care_where_the_box_begins(dimensions, padding):
         here = network(x)
         for axis in range(dimensions):
             moves = (network(x.roll(4, dims=2 + axis)) - here).abs().max() / here.std()
-            assert moves < 1e-4 if recipe.edges == "periodic" else moves > 1e-3
+            assert moves < 1e-4 if recipe.resolved_padding == "periodic" else moves > 1e-3
 
 
 @torch.no_grad()
@@ -463,7 +463,7 @@ def test_the_benchmark_takes_square_maps_only(shape):
 
 
 def test_networks_say_how_their_outputs_become_widths():
-    assert {name: recipe.widths for name, recipe in NETWORKS.items() if recipe.widths != "softplus"} == {
+    assert {name: recipe.positive_map for name, recipe in NETWORKS.items() if recipe.positive_map != "softplus"} == {
         "cmd": "square"
     }
 
@@ -474,7 +474,7 @@ SHAPES = [(5,), (2, 8), (1, 8, 8)]
 
 def embedding(names, shapes=SHAPES, periodic=None):
     recipes = {"none": None, "mlp": MLP(8, 1), "cnn": CNN(hidden=4)}
-    networks = named([(name, recipes[name]) for name in names], periodic or [False] * len(shapes))
+    networks = network_configs([(name, recipes[name]) for name in names], periodic or [False] * len(shapes))
     return build_embedding(networks, shapes, 6, three())
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.flow.recipe import StackRecipe
 from cosmoinfer.models.preprocessing import Frame
-from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, named
+from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
 from cosmoinfer.networks.members import Generators
 
 
@@ -63,7 +63,7 @@ def stack_config(
     return {
         "flow": recipe.flow,
         "recipe": asdict(recipe.settings),
-        "embedding": named(recipe.embedding, wraps),
+        "embedding": network_configs(recipe.embedding, wraps),
         "features": recipe.features,
         "shapes": [list(shape) for shape in shapes],
         "parameters": len(frame.parameters),

@@ -36,9 +36,9 @@ def fit_regressor(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, bench
     scale = np.where(scale > 0, scale, 1.0)
     loss = LOSSES[recipe.loss]
     fitted = Loss(_of_rows(loss.terms), loss.reduce)
-    score = None if loss.score is None else Loss(_of_rows(loss.score), losses.mean)
-    outputs = loss.outputs(theta.shape[1])
-    stack = _fit_stack(catalog, frame, recipe, bench, (theta - shift) / scale, outputs, loss.head, fitted, score)
+    score = None if loss.validation_score is None else Loss(_of_rows(loss.validation_score), losses.mean)
+    outputs = loss.n_outputs(theta.shape[1])
+    stack = _fit_stack(catalog, frame, recipe, bench, (theta - shift) / scale, outputs, loss.output_head, fitted, score)
     model = RegressorModel(frame, recipe.loss, shift, scale, (stack,), uniform(recipe.ensemble))
     return model.calibrated(catalog, bench.seed)
 
@@ -51,7 +51,7 @@ def fit_classifier(catalog: Catalog, frame: Frame, recipe: RegressorRecipe, benc
     def terms(network: nn.Module, batch: Rows) -> Tensor:
         return loss.terms(network(*batch[1:]), batch[0][:, 0])
 
-    outputs = loss.outputs(len(frame.classes))
+    outputs = loss.n_outputs(len(frame.classes))
     fitted = Loss(terms, losses.mean)
     stack = _fit_stack(catalog, frame, recipe, bench, labels, outputs, "point", fitted, None)
     model = ClassifierModel(frame, recipe.loss, (stack,), uniform(recipe.ensemble), 1.0)
@@ -83,7 +83,7 @@ def _fit_stack(
     config = regressor_config(recipe, frame.shapes, frame.periodic, outputs, head)
     network = build_regressor(config, generators(bench.seed, "initialise", recipe.ensemble))
     if recipe.solved:
-        (_, baseline), part = recipe.networks[0], network.parts.parts[0]
+        (_, baseline), part = recipe.networks[0], network.parts.networks[0]
         catalog.must_be_held(f"--network {recipe.networks[0][0]}")
         data = [frame.data(catalog, some)[0] for some in rows]
         baseline.fit(part, data[0], targets[rows[0]], data[1], targets[rows[1]], bench.seed)

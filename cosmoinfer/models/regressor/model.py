@@ -50,7 +50,7 @@ class RegressorModel:
     @property
     def head(self) -> str:
         """What the network says: a point, widths, or a covariance."""
-        return LOSSES[self.loss].head
+        return LOSSES[self.loss].output_head
 
     @property
     def summary_shape(self) -> tuple[int, ...]:

@@ -5,24 +5,24 @@ from typing import Any
 import torch
 from torch import nn
 
-from cosmoinfer.losses import positive
+from cosmoinfer.losses import make_positive
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.networks.dense import Linear
-from cosmoinfer.networks.embedding import Embedding, named
+from cosmoinfer.networks.embedding import Embedding, network_configs
 from cosmoinfer.networks.members import Generators
 
 
 class Regressor(nn.Module):
     """(M*B, ...) a summary -> outputs (M*B, O) as a loss wants them: what must be positive is."""
 
-    def __init__(self, parts: Embedding, last: nn.Module, head: str, widths: str) -> None:
+    def __init__(self, parts: Embedding, last: nn.Module, head: str, positive_map: str) -> None:
         super().__init__()
-        self.parts, self.last, self.head, self.widths = parts, last, head, widths
+        self.parts, self.last, self.head, self.positive_map = parts, last, head, positive_map
 
     def forward(self, *data: torch.Tensor) -> torch.Tensor:
-        return positive(self.last(self.parts(*data)), self.head, self.widths)
+        return make_positive(self.last(self.parts(*data)), self.head, self.positive_map)
 
 
 def build_regressor(config: dict[str, Any], generators: Generators) -> Regressor:
@@ -34,8 +34,8 @@ def build_regressor(config: dict[str, Any], generators: Generators) -> Regressor
     parts = [recipe.build(shape, features, generators) for recipe, shape in zip(recipes, shapes, strict=True)]
     size = features * len(shapes)
     last = nn.Identity() if alone else Linear(generators, size, outputs)
-    widths = getattr(recipes[0], "widths", "softplus") if alone else "softplus"
-    return Regressor(Embedding(parts, size), last, config["head"], widths)
+    positive_map = getattr(recipes[0], "positive_map", "softplus") if alone else "softplus"
+    return Regressor(Embedding(parts, size), last, config["head"], positive_map)
 
 
 def regressor_config(
@@ -43,7 +43,7 @@ def regressor_config(
 ) -> dict[str, Any]:
     """The JSON from which ``build_regressor`` builds; plain lists and numbers only."""
     return {
-        "networks": named(recipe.networks, periodic),
+        "networks": network_configs(recipe.networks, periodic),
         "shapes": [list(shape) for shape in shapes],
         "outputs": outputs,
         "features": recipe.features,
