@@ -1,8 +1,11 @@
 """Arithmetic over named numbers, as a user writes it: ``sigma_8*(Omega_m/0.3)**0.5``.
 
-Parsed here by hand into a few array operations; no text is ever executed as code.
+Python's parser sees placeholders and operators only, and gives their precedence; no text is ever executed as code.
+Every number is a float64, so that a tower of powers such as ``9**9**9`` is inf at once: no large integer is computed.
 """
 
+import ast
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,150 +21,119 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
     "abs": np.abs,
 }
-MAX_CHARACTERS, MAX_DEPTH = 1000, 50  # characters; brackets, signs and powers within one another
-_BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "**": np.power,
+MAX_CHARACTERS, MAX_DEPTH = 1000, 50  # depth: brackets, signs and powers within one another
+_BINARY: dict[type[ast.operator], Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
 }
+_UNARY: dict[type[ast.unaryop], Callable[[np.ndarray], np.ndarray]] = {ast.UAdd: np.positive, ast.USub: np.negative}
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*|\{[^{}]+\})|(?P<sign>\*\*|[-+*/()]))"
+    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*|\{[^{}]+\})|(?P<sign>\*\*|[-+*/()])|\S)"
 )
 
 
 @dataclass(frozen=True)
 class Expression:
-    """text: as written. names: what it wants values of. steps: it, in postfix order."""
+    """text: as written. names: of the values that it takes, in the order in which they appear.
+
+    tree: of operators over the placeholders ``_0``, ``_1``, ...
+    operands: the number, or the name of a value or of a function, that each placeholder stands for.
+    """
 
     text: str
     names: tuple[str, ...]
-    steps: tuple[tuple[str, str | float], ...]
+    tree: ast.expr
+    operands: Mapping[str, float | str]
 
     def __call__(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Element by element, arrays broadcast; NaN or inf where it has no value."""
-        stack: list[np.ndarray] = []
+        """Element by element in float64, arrays (...) broadcast; NaN or inf where it has no value."""
         with np.errstate(all="ignore"):
-            for what, operand in self.steps:
-                if what == "number":
-                    stack.append(np.float64(operand))  # type: ignore[arg-type]
-                elif what == "name":
-                    stack.append(np.asarray(values[str(operand)], np.float64))
-                elif what == "minus":
-                    stack.append(-stack.pop())
-                elif what == "function":
-                    stack.append(FUNCTIONS[str(operand)](stack.pop()))
-                else:
-                    right, left = stack.pop(), stack.pop()
-                    stack.append(_BINARY[str(operand)](left, right))
-        return stack[0]
+            return self._evaluate(self.tree, values)
+
+    def _evaluate(self, node: ast.expr, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        match node:
+            case ast.BinOp(left, operator, right):
+                return _BINARY[type(operator)](self._evaluate(left, values), self._evaluate(right, values))
+            case ast.UnaryOp(sign, operand):
+                return _UNARY[type(sign)](self._evaluate(operand, values))
+            case ast.Call(ast.Name(function), [argument]):
+                return FUNCTIONS[str(self.operands[function])](self._evaluate(argument, values))
+            case ast.Name(placeholder):
+                name_or_number = self.operands[placeholder]
+                value = values[name_or_number] if isinstance(name_or_number, str) else name_or_number
+                return np.asarray(value, np.float64)[()]
+        raise AssertionError(f"{ast.dump(node)} is none of what the tokens can make")
 
 
-def parse(text: str, known: tuple[str, ...]) -> Expression:
-    """Numbers, the ``known`` names, + - * / ** with Python's precedence, brackets, and FUNCTIONS.
+def parse(text: str, names: tuple[str, ...]) -> Expression:
+    """Numbers, ``names``, + - * / ** with Python's precedence, brackets, and FUNCTIONS.
 
-    A name that is no identifier stands in braces: ``{Omega b}``. Raises UserError that says where it went wrong.
+    A name that is no identifier stands in braces: ``{Omega b}``. Raises UserError that says where it went wrong, and
+    where the text is longer than MAX_CHARACTERS, nested deeper than MAX_DEPTH, or names nothing.
     """
     if len(text) > MAX_CHARACTERS:
         raise UserError(f"the expression has {len(text)} characters; expected {MAX_CHARACTERS} at most")
-    reader = _Reader(text, known)
-    reader.sum(0)
-    if reader.at < len(text.rstrip()):
-        raise reader.wrong("an operator or the end")
-    names = dict.fromkeys(str(operand) for what, operand in reader.steps if what == "name")
-    if not names:
-        raise UserError(f"{text!r} names no parameter; there are {', '.join(known)}")
-    return Expression(text, tuple(names), tuple(reader.steps))
+    tokens = list(_TOKEN.finditer(text))
+    _check(text, tokens, names)
+    operands: dict[str, float | str] = {}
+    written = []
+    for token in tokens:
+        if token["sign"]:
+            written.append(token["sign"])
+        else:
+            written.append(f"_{len(operands)}")
+            operands[written[-1]] = float(token["number"]) if token["number"] else token["name"].strip("{}")
+    tree = ast.parse(" ".join(written), mode="eval").body
+    functions = {
+        node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    used = [operand for key, operand in operands.items() if isinstance(operand, str) and key not in functions]
+    if not used:
+        raise UserError(f"{text!r} names no parameter; there are {', '.join(names)}")
+    return Expression(text, tuple(dict.fromkeys(used)), tree, operands)
 
 
-class _Reader:
-    """By recursive descent, a method a rule; each leaves its value's steps behind in postfix order.
+def _check(text: str, tokens: list[re.Match[str]], names: tuple[str, ...]) -> None:
+    """Operands and operators take turns, and brackets close.
 
-    sum = product {(+ | -) product}; product = factor {(* | /) factor}; factor = (+ | -) factor | power;
-    power = atom [** factor]; atom = number | name | function(sum) | (sum).
+    A bracket, a sign and the exponent of a power are each one deeper than what they stand in.
     """
-
-    def __init__(self, text: str, known: tuple[str, ...]) -> None:
-        self.text, self.known = text, known
-        self.at = 0
-        self.steps: list[tuple[str, str | float]] = []
-
-    @property
-    def sign(self) -> str:
-        """The operator or bracket that comes next, or nothing."""
-        match = _TOKEN.match(self.text, self.at)
-        return (match["sign"] or "") if match else ""
-
-    def sum(self, depth: int) -> None:
-        self._chain(("+", "-"), self.product, depth)
-
-    def product(self, depth: int) -> None:
-        self._chain(("*", "/"), self.factor, depth)
-
-    def factor(self, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise UserError(f"{self.text!r}: is nested more than {MAX_DEPTH} deep")
-        if self.sign in ("+", "-"):
-            minus = self._take() == "-"
-            self.factor(depth + 1)
-            self.steps += [("minus", "")] * minus
+    nesting, operand_is_next = [0], True  # per open bracket: signs and powers since the last + - * /
+    for token, following in itertools.zip_longest(tokens, tokens[1:]):
+        name, sign = (token["name"] or "").strip("{}"), token["sign"] or ""
+        if operand_is_next and name in FUNCTIONS and following and following["sign"] == "(":
+            continue
+        if operand_is_next and name and name not in names:
+            raise _wrong(text, token, f"a parameter ({', '.join(names)}) or a function ({', '.join(FUNCTIONS)})")
+        if operand_is_next and (name or token["number"]):
+            operand_is_next = False
+        elif operand_is_next and sign == "(":
+            nesting.append(0)
+        elif operand_is_next and sign in ("+", "-"):
+            nesting[-1] += 1
+        elif operand_is_next:
+            raise _wrong(text, token, "a number, a name or (")
+        elif sign == ")" and len(nesting) > 1:
+            nesting.pop()
+        elif sign and sign not in "()":
+            nesting[-1] = nesting[-1] + 1 if sign == "**" else 0
+            operand_is_next = True
         else:
-            self.power(depth)
+            raise _wrong(text, token, "an operator or )" if len(nesting) > 1 else "an operator or the end")
+        if len(nesting) - 1 + sum(nesting) > MAX_DEPTH:
+            raise UserError(f"{text!r}: is nested more than {MAX_DEPTH} deep")
+    if operand_is_next:
+        raise _wrong(text, None, "a number, a name or (")
+    if len(nesting) > 1:
+        raise _wrong(text, None, "an operator or )")
 
-    def power(self, depth: int) -> None:
-        self.atom(depth)
-        if self.sign == "**":
-            self._take()
-            self.factor(depth + 1)
-            self.steps.append(("binary", "**"))
 
-    def atom(self, depth: int) -> None:
-        match = _TOKEN.match(self.text, self.at)
-        if match and match["number"]:
-            self._take()
-            self.steps.append(("number", float(match["number"])))
-        elif match and match["name"]:
-            self._named(match, depth)
-        elif self.sign == "(":
-            self._bracket(depth)
-        else:
-            raise self.wrong("a number, a name or (")
-
-    def _named(self, match: re.Match[str], depth: int) -> None:
-        name, start = match["name"].strip("{}"), self.at
-        self._take()
-        if name in FUNCTIONS and self.sign == "(":
-            self._bracket(depth)
-            self.steps.append(("function", name))
-        elif name in self.known:
-            self.steps.append(("name", name))
-        else:
-            self.at = start
-            raise self.wrong(f"a parameter ({', '.join(self.known)}) or a function ({', '.join(FUNCTIONS)})")
-
-    def _bracket(self, depth: int) -> None:
-        self._take()
-        self.sum(depth + 1)
-        if self.sign != ")":
-            raise self.wrong("an operator or )")
-        self._take()
-
-    def _chain(self, signs: tuple[str, ...], operand: Callable[[int], None], depth: int) -> None:
-        """Operands from left to right."""
-        operand(depth)
-        while self.sign in signs:
-            taken = self._take()
-            operand(depth)
-            self.steps.append(("binary", taken))
-
-    def _take(self) -> str:
-        match = _TOKEN.match(self.text, self.at)
-        assert match
-        self.at = match.end()
-        return match[0].strip()
-
-    def wrong(self, expected: str) -> UserError:
-        rest = self.text[self.at :].strip()
-        place = f"character {len(self.text) - len(self.text[self.at :].lstrip()) + 1}" if rest else "its end"
-        return UserError(f"{self.text!r}: expected {expected} at {place}" + (f", found {rest[:20]!r}" if rest else ""))
+def _wrong(text: str, token: re.Match[str] | None, expected: str) -> UserError:
+    """token: the first that does not fit; None where the text ends too early."""
+    if token is None:
+        return UserError(f"{text!r}: expected {expected} at its end")
+    start = token.end() - len(token[0].lstrip())
+    return UserError(f"{text!r}: expected {expected} at character {start + 1}, found {text[start:].rstrip()[:20]!r}")

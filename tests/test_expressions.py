@@ -128,3 +128,34 @@ def test_what_is_too_long_is_refused_and_what_is_long_is_not():
     with pytest.raises(UserError, match=f"{MAX_CHARACTERS} at most"):
         parse("a" + "+a" * MAX_CHARACTERS, NAMES)
     assert parse("a" + "+a" * 400, NAMES)(VALUES) == pytest.approx(401 * 2.5)
+
+
+def test_names_that_python_keeps_for_itself_are_names():
+    names = ("lambda", "None", "µ", "is", "_0")
+    values = {name: float(number) for number, name in enumerate(names, start=2)}
+    assert parse("lambda*None - µ**is/_0", names)(values) == pytest.approx(2 * 3 - 4**5 / 6)
+
+
+@pytest.mark.parametrize("text", ["9**9**9*a", "a**" + "9" * 300, "9" * 900 + "*a"])
+def test_large_numbers_are_infinite_at_once(text):
+    assert parse(text, NAMES)(VALUES) == np.inf
+
+
+def test_the_longest_text_that_is_allowed_is_parsed():
+    assert parse("-a" * (MAX_CHARACTERS // 2), NAMES)(VALUES) == pytest.approx(-2.5 * MAX_CHARACTERS / 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["0x10*a", "1_0*a", "1j*a", "a@b", "a<b", "a and b", "not a", "~a", "a if 1", "'a'", "a;b", "a:=1"]
+)
+def test_the_rest_of_python_is_refused(text):
+    with pytest.raises(UserError, match="expected"):
+        parse(text, NAMES)
+
+
+@pytest.mark.parametrize(
+    "text", ["sqrt()", "sqrt(a, b)", "sqrt(*a)", "sqrt(x=a)", "a(b)", "(a)(b)", "sqrt(a)(b)", "2(a)"]
+)
+def test_a_function_has_one_argument_and_only_functions_are_called(text):
+    with pytest.raises(UserError, match="expected"):
+        parse(text, NAMES)
