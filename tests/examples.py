@@ -11,9 +11,9 @@ from scipy import stats
 from cosmoinfer import catalog as catalogs
 from cosmoinfer.catalog import Catalog, Reading, Summary
 from cosmoinfer.models import FlowModel, RegressorModel
-from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
-from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.noise import Noise
@@ -22,7 +22,7 @@ from cosmoinfer.sampling.request import Drawing
 from cosmoinfer.split import by_hash
 from cosmoinfer.supports import Support
 from cosmoinfer.training import loop
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.history import History
 from cosmoinfer.training.loaders import InMemoryLoader
 
@@ -110,12 +110,14 @@ NORMAL = Normal(
 )
 
 
-def bench(seed: int = 0, said: list[str] | None = None) -> Bench:
-    return Bench(torch.device("cpu"), seed, (lambda line: None) if said is None else said.append, lambda *_: None)
+def bench(seed: int = 0, said: list[str] | None = None) -> TrainingContext:
+    return TrainingContext(
+        torch.device("cpu"), seed, (lambda line: None) if said is None else said.append, lambda *_: None
+    )
 
 
-def framed(sims: Catalog, noise: Noise | None = None) -> Frame:
-    return fit_frame(sims, by_hash(sims.simulation), Reading(), "auto", noise)
+def framed(sims: Catalog, noise: Noise | None = None) -> Preprocessing:
+    return fit_preprocessing(sims, by_hash(sims.simulation), Reading(), "auto", noise)
 
 
 def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = None, **given) -> FlowModel:
@@ -124,15 +126,15 @@ def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = No
     return fit_flow(sims, framed(sims), recipe, bench(seed), summary)
 
 
-def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Frame | None = None, **given) -> FlowModel:
+def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Preprocessing | None = None, **given) -> FlowModel:
     """As ``--init`` does."""
     stacks = ancestor.stacks
     shapes = [one.shape for one in sims.summaries]
     recipe = continued_recipe([one.config for one in stacks], stacks[0].members, given, ROWS, shapes)
-    return fit_flow(sims, frame or framed(sims), recipe, bench(), ancestor=ancestor)
+    return fit_flow(sims, frame or framed(sims), recipe, bench(), initialised_from=ancestor)
 
 
-def train_regressor(sims: Catalog, seed: int = 0, frame: Frame | None = None, **given) -> RegressorModel:
+def train_regressor(sims: Catalog, seed: int = 0, frame: Preprocessing | None = None, **given) -> RegressorModel:
     recipe = regressor_recipe(TINY | given, ROWS, [one.shape for one in sims.summaries])
     return fit_regressor(sims, frame or framed(sims), recipe, bench(seed))
 
@@ -153,7 +155,7 @@ def sampled(model, sims: Catalog, rows=(0,), draws: int = 1000, seed: int = 0, s
 
 def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.ndarray:
     """log q(theta | x_row) at many points, normalised as the draws of that row are."""
-    contexts = model.contexts(sims, np.array([row]))
+    contexts = model.embed(sims, np.array([row]))
     return model.mixture.log_prob(theta, contexts) - mass_of(model, sims, row, 10, seed=0).log
 
 
@@ -161,7 +163,7 @@ def mass_of(model: FlowModel, sims: Catalog, row: int, draws: int, seed: int) ->
     """Of the box, as drawing so often from the posterior of a row finds it."""
     alone = np.array([row])
     generator = Drawing(sims, alone, draws, seed).generator(row)
-    return model.mixture.draw(model.contexts(sims, alone), draws, generator, lambda *_: None)
+    return model.mixture.draw(model.embed(sims, alone), draws, generator, lambda *_: None)
 
 
 def line(support: Support) -> tuple[np.ndarray, np.ndarray]:
@@ -196,7 +198,7 @@ def check_same_row(one, other) -> None:
     for name in ("samples", "log_prob", "log_prob_truth", "log_norm_error", "mean", "std"):
         found, expected = getattr(one, name), getattr(other, name)
         assert (found is None and expected is None) or (found == expected).all(), name
-    np.testing.assert_allclose(one.reference, other.reference, rtol=1e-12)
+    np.testing.assert_allclose(one.ridge_estimate, other.ridge_estimate, rtol=1e-12)
 
 
 def with_maps(periodic: bool, rows: int = 60) -> Catalog:

@@ -45,7 +45,7 @@ SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "s
 
 
 def name_of(path: Path) -> str:
-    """``models.frame`` of cosmoinfer/models/frame.py, ``models`` of its __init__."""
+    """``models.preprocessing`` of cosmoinfer/models/frame.py, ``models`` of its __init__."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
 

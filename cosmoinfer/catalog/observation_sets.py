@@ -14,7 +14,7 @@ def groups(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
     return [apart[number] for number in np.argsort(first)]
 
 
-def heads(catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+def representatives(catalog: Catalog, rows: np.ndarray) -> np.ndarray:
     """The first row in the catalog of each simulation that one of these rows is of."""
     wanted = np.flatnonzero(np.isin(catalog.simulation, catalog.simulation[rows]))
     found = {catalog.simulation[own[0]]: own[0] for own in groups(catalog, wanted)}

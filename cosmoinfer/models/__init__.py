@@ -11,7 +11,7 @@ from cosmoinfer import storage
 from cosmoinfer.models.density import DensityModel
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow import FlowModel
-from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
 from cosmoinfer.training.history import History
 
@@ -49,14 +49,14 @@ def _called(stack: Stack[Any], kind: str) -> str:
 
 def _pack(model: Model, prefix: str) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
     """Arrays and attributes by path; models that this one needs lie in groups of their own."""
-    config = {"model": model.kind, "frame": model.frame.config(), **model.config()}
+    config = {"model": model.kind, "frame": model.preprocessing.config(), **model.config()}
     arrays = {"config": np.array(json.dumps(config, sort_keys=True)), "mixture": model.weights}
-    arrays |= model.frame.arrays() | dict(model.arrays())
+    arrays |= model.preprocessing.arrays() | dict(model.arrays())
     stacks: tuple[Stack[Any], ...] = model.stacks
     for number, stack in enumerate(stacks):
         arrays |= stack.arrays(f"stacks/{number}")
     arrays = {prefix + name: value for name, value in arrays.items()}
-    attributes = {f"{prefix}parameters": model.frame.parameters.attributes()}
+    attributes = {f"{prefix}parameters": model.preprocessing.parameters.attributes()}
     for name, other in model.embedded().items():
         inner = _pack(other, f"{prefix}{name}/")
         arrays, attributes = arrays | inner[0], attributes | inner[1]
@@ -67,7 +67,7 @@ def _unpack(record: storage.Record, prefix: str) -> Any:
     arrays = {name.removeprefix(prefix): value for name, value in record.arrays.items() if name.startswith(prefix)}
     attributes = {name.removeprefix(prefix): one for name, one in record.attributes.items() if name.startswith(prefix)}
     config = json.loads(str(arrays["config"]))
-    frame = Frame.from_arrays(config["frame"], arrays, attributes)
-    inner = [name for name in ("summary", "ancestor") if f"{name}/config" in arrays]
+    frame = Preprocessing.from_arrays(config["frame"], arrays, attributes)
+    inner = [name for name in ("summary", "initialised_from") if f"{name}/config" in arrays]
     embedded = {name: _unpack(record, f"{prefix}{name}/") for name in inner}
     return MODELS[config["model"]].from_arrays(frame, config, arrays, embedded)

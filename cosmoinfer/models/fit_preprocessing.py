@@ -6,20 +6,22 @@ import numpy as np
 
 from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.models.preprocessing import Frame, observed
+from cosmoinfer.models.preprocessing import Preprocessing, add_noise
 from cosmoinfer.parameters import Parameters, recognise_priors
 from cosmoinfer.preprocessing.compression import fit_compression
 from cosmoinfer.preprocessing.inputs import Input
 from cosmoinfer.preprocessing.noise import Noise
-from cosmoinfer.preprocessing.ridge_estimate import MOST_FEATURES, Ridge, fit_ridge
+from cosmoinfer.preprocessing.ridge_estimate import MAX_FEATURES, Ridge, fit_ridge
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
 from cosmoinfer.split import Split
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 
-RIDGES = 16  # times the features of all its rows, that a regression may take of the memory
+RIDGE_MEMORY_FACTOR = 16  # times the features of all its rows, that a regression may take of the memory
 
 
-def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, noise: Noise | None = None) -> Frame:
+def fit_preprocessing(
+    catalog: Catalog, split: Split, reading: Reading, transform: str, noise: Noise | None = None
+) -> Preprocessing:
     """All scalings from the training rows, all of them, and from nothing else."""
     if noise is not None:
         catalog.must_be_held("--noise")
@@ -43,12 +45,12 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
             )
     standardizers = [
         fit_standardizer(blocks, summary.kind == "vector", transform)
-        for summary, blocks in zip(catalog.summaries, observed(catalog, rows, noise), strict=True)
+        for summary, blocks in zip(catalog.summaries, add_noise(catalog, rows, noise), strict=True)
     ]
     validation = split.rows(catalog.simulation, "validation")
     both = np.sort(np.concatenate([rows, validation]))  # in one walk
     hashes = catalog.hashes(both)
-    frame = Frame(
+    preprocessing = Preprocessing(
         parameters,
         tuple(Input.of(summary, scale) for summary, scale in zip(catalog.summaries, standardizers, strict=True)),
         split,
@@ -61,46 +63,48 @@ def fit_frame(catalog: Catalog, split: Split, reading: Reading, transform: str, 
         catalog.classes,
     )
     if catalog.streamed:  # a regression holds its features: of as many rows, evenly spread, as memory takes
-        size = sum(min(MOST_FEATURES, int(np.prod(one.shape))) for one in frame.inputs)
-        rows = rows[:: max(1, len(rows) * size * 8 * RIDGES // catalog.memory)]
-    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows), theta[rows]))
+        size = sum(min(MAX_FEATURES, int(np.prod(one.shape))) for one in preprocessing.inputs)
+        rows = rows[:: max(1, len(rows) * size * 8 * RIDGE_MEMORY_FACTOR // catalog.memory)]
+    return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
 
 
-def compressed(frame: Frame, catalog: Catalog, text: str, bench: Bench) -> Frame:
+def with_compression(
+    preprocessing: Preprocessing, catalog: Catalog, text: str, context: TrainingContext
+) -> Preprocessing:
     """The frame with its vectors in fewer numbers: ``pca:20`` or ``autoencoder:8``."""
     catalog.must_be_held(f"--compress {text}")
-    rows = [frame.split.rows(catalog.simulation, part) for part in ("train", "validation")]
-    pairs = list(zip(frame.inputs, *(frame.data(catalog, some) for some in rows), strict=True))
-    if not any(one.kind == "vector" for one in frame.inputs):
+    rows = [preprocessing.split.rows(catalog.simulation, part) for part in ("train", "validation")]
+    pairs = list(zip(preprocessing.inputs, *(preprocessing.data(catalog, some) for some in rows), strict=True))
+    if not any(one.kind == "vector" for one in preprocessing.inputs):
         raise UserError(f"--compress {text}: is for vectors, and there is none")
     inputs = tuple(
-        replace(one, compression=fit_compression(text, train, validation, bench)) if one.kind == "vector" else one
+        replace(one, compression=fit_compression(text, train, validation, context)) if one.kind == "vector" else one
         for one, train, validation in pairs
     )
-    frame = replace(frame, inputs=inputs)
+    preprocessing = replace(preprocessing, inputs=inputs)
     _, theta = catalog.training()
-    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows[0]), theta[rows[0]]))
+    return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows[0]), theta[rows[0]]))
 
 
-def as_compressed_by(ancestor: Frame, frame: Frame, catalog: Catalog) -> Frame:
+def with_compression_of(other: Preprocessing, preprocessing: Preprocessing, catalog: Catalog) -> Preprocessing:
     """The frame with the compressions of another model, and the scalings that go before them: a code is not refitted.
 
     What is not compressed is scaled by its own training rows, to the same kind of numbers.
     """
-    if len(ancestor.inputs) != len(frame.inputs):
+    if len(other.inputs) != len(preprocessing.inputs):
         raise UserError(
-            f"--init: the flow sees {len(ancestor.inputs)} summaries a row, this catalog has {len(frame.inputs)}"
+            f"--init: the flow sees {len(other.inputs)} summaries a row, this catalog has {len(preprocessing.inputs)}"
         )
-    for known, own in zip(ancestor.inputs, frame.inputs, strict=True):
+    for known, own in zip(other.inputs, preprocessing.inputs, strict=True):
         if known.shape == own.shape and not np.array_equal(known.standardizer.log, own.standardizer.log):
             raise UserError(
                 f"--init: /{own.name} is taken to log10 by one of the two models only; --transform settles it"
             )
-    pairs = zip(ancestor.inputs, frame.inputs, strict=True)
+    pairs = zip(other.inputs, preprocessing.inputs, strict=True)
     inputs = tuple(known if known.compression is not None else own for known, own in pairs)
-    frame, (_, theta) = replace(frame, inputs=inputs), catalog.training()
-    rows = frame.split.rows(catalog.simulation, "train")
-    return replace(frame, reference=fit_ridge(frame.chunks(catalog, rows), theta[rows]))
+    preprocessing, (_, theta) = replace(preprocessing, inputs=inputs), catalog.training()
+    rows = preprocessing.split.rows(catalog.simulation, "train")
+    return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
 
 
 def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray, rows: np.ndarray) -> None:
@@ -120,25 +124,25 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
         raise UserError(f"{catalog.path}: the data are the same in every training row")
 
 
-def choices(frame: Frame, catalog: Catalog) -> list[str]:
+def describe_choices(preprocessing: Preprocessing, catalog: Catalog) -> list[str]:
     """What was assumed and chosen about the data, a line each."""
     lines = list(catalog.notes)
     recognised: dict[str, list[str]] = {}
-    for name, prior in zip(frame.parameters.names, frame.parameters.priors, strict=True):
+    for name, prior in zip(preprocessing.parameters.names, preprocessing.parameters.priors, strict=True):
         if prior.may_be_recognised() and name not in catalog.declared:
             recognised.setdefault(prior.name, []).append(name)
     for prior_name, names in recognised.items():
         lines.append(f"taken as {prior_name}, as the training rows prefer it: {', '.join(names)}")
-    for one in frame.inputs:
+    for one in preprocessing.inputs:
         if one.standardizer.log.any():
             note = f"/{one.name}: taken to log10"
-            if one.standardizer.floored:
-                note += f"; {one.standardizer.floored} training values floored at the feature's smallest positive one"
+            if one.standardizer.n_floored:
+                note += f"; {one.standardizer.n_floored} training values floored at the feature's smallest positive one"
             lines.append(note)
         if one.compression is not None:
-            lines.append(f"/{one.name}: {one.compression.told}")
-    if frame.noise is not None:
+            lines.append(f"/{one.name}: {one.compression.description}")
+    if preprocessing.noise is not None:
         lines.append("noise is drawn anew for every epoch; validation and test rows have one fixed draw each")
-    train, validation, test = frame.split.sizes
+    train, validation, test = preprocessing.split.sizes
     lines.append(f"{train} simulations train, {validation} validate, {test} test")
     return lines

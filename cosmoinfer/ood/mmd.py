@@ -10,13 +10,13 @@ import numpy as np
 
 from cosmoinfer import seeding
 
-LEAST_OBSERVATIONS = 20
-MOST_ROWS = 1000  # of either side, evenly spaced
+MIN_OBSERVATIONS = 20
+MAX_ROWS = 1000  # of either side, evenly spaced
 PERMUTATIONS = 500
 
 
 @dataclass(frozen=True)
-class Discrepancy:
+class MMDTest:
     """views: features of the validation rows, (n, F) each, seen in several ways; widths: the median squared distance
     of the training rows in each. simulation: (n,) numbers of the validation simulations."""
 
@@ -30,7 +30,7 @@ class Discrepancy:
         Of the views that counts in which the sides differ most, beside how they differ when dealt anew. A set drawn
         from another distribution of parameters differs too, though each of its members may be typical.
         """
-        some = slice(None, None, -(-len(simulation) // MOST_ROWS))
+        some = slice(None, None, -(-len(simulation) // MAX_ROWS))
         _, own = np.unique(simulation[some], return_inverse=True)
         group = np.concatenate([own, own.max() + 1 + self.simulation])
         first, groups = int(own.max()) + 1, int(group.max()) + 1
@@ -48,7 +48,7 @@ class Discrepancy:
         return float((1 + (most[1:] >= most[0] - 1e-9).sum()) / (1 + PERMUTATIONS))
 
     @classmethod
-    def none(cls) -> "Discrepancy":
+    def none(cls) -> "MMDTest":
         """That compares nothing."""
         return cls((), np.zeros(0), np.zeros(0, dtype=np.int64))
 
@@ -57,23 +57,21 @@ class Discrepancy:
         return views | {"widths": self.widths, "simulation": self.simulation}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Discrepancy":
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "MMDTest":
         count = len(arrays["widths"])
         return cls(tuple(arrays[f"views/{n}"] for n in range(count)), arrays["widths"], arrays["simulation"])
 
 
-def fit_discrepancy(
-    train: Sequence[np.ndarray], validation: Sequence[np.ndarray], simulation: np.ndarray
-) -> Discrepancy:
+def fit_mmd_test(train: Sequence[np.ndarray], validation: Sequence[np.ndarray], simulation: np.ndarray) -> MMDTest:
     """Views of training rows (N, F) and validation rows (n, F); simulation: (n,) of the latter.
 
     The widths come from the training rows once and for all: a width from the sets themselves would follow a shift.
     """
-    some = slice(None, None, -(-len(simulation) // MOST_ROWS))
+    some = slice(None, None, -(-len(simulation) // MAX_ROWS))
     _, group = np.unique(simulation[some], return_inverse=True)
-    widths = [_median_distance(view[:: -(-len(view) // MOST_ROWS)]) for view in train]
+    widths = [_median_distance(view[:: -(-len(view) // MAX_ROWS)]) for view in train]
     kept = tuple(view[some].astype(np.float32) for view in validation)
-    return Discrepancy(kept, np.array(widths), group)
+    return MMDTest(kept, np.array(widths), group)
 
 
 def _mmd2(kernel: np.ndarray, sides: np.ndarray) -> np.ndarray:

@@ -21,22 +21,22 @@ class Typicality:
 
     def expected(self, contexts: np.ndarray | None, count: int) -> np.ndarray:
         """(n,) value that rows at these scaled theta (n, P) have on average."""
-        return _terms(contexts, count, len(self.coefficients)) @ self.coefficients
+        return _quadratic_terms(contexts, count, len(self.coefficients)) @ self.coefficients
 
-    def deviation(self, values: np.ndarray, contexts: np.ndarray | None) -> np.ndarray:
+    def z_score(self, values: np.ndarray, contexts: np.ndarray | None) -> np.ndarray:
         """(n,) how far above (+) or below (-) the median validation row, in their standard deviations."""
         residual = values - self.expected(contexts, len(values))
         return (residual - np.median(self.residuals)) / self.residuals.std()
 
-    def percentile(self, deviation: np.ndarray) -> np.ndarray:
+    def percentile(self, z_score: np.ndarray) -> np.ndarray:
         """(n,) per cent of the validation rows that lie nearer to the median, on either side: 100 is the oddest."""
         own = np.sort(np.abs(self.residuals - np.median(self.residuals)) / self.residuals.std())
-        return 100 * np.searchsorted(own, np.abs(deviation)) / len(own)
+        return 100 * np.searchsorted(own, np.abs(z_score)) / len(own)
 
-    def p_value(self, deviation: np.ndarray) -> np.ndarray:
+    def p_value(self, z_score: np.ndarray) -> np.ndarray:
         """(n,) (1 + validation rows that are at least as odd) / (1 + validation rows): how rare by chance."""
         own = np.sort(np.abs(self.residuals - np.median(self.residuals)) / self.residuals.std())
-        return (1 + len(own) - np.searchsorted(own, np.abs(deviation))) / (1 + len(own))
+        return (1 + len(own) - np.searchsorted(own, np.abs(z_score))) / (1 + len(own))
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"coefficients": self.coefficients, "residuals": self.residuals}
@@ -47,12 +47,12 @@ def fit_typicality(values: np.ndarray, contexts: np.ndarray | None) -> Typicalit
     count = len(values)
     size = 0 if contexts is None else contexts.shape[1]
     full = 1 + size + size * (size + 1) // 2
-    terms = _terms(contexts, count, full if count >= 10 * full else 1)
+    terms = _quadratic_terms(contexts, count, full if count >= 10 * full else 1)
     coefficients = np.linalg.lstsq(terms, values, rcond=None)[0]
     return Typicality(coefficients, np.sort(values - terms @ coefficients))
 
 
-def _terms(contexts: np.ndarray | None, count: int, wanted: int) -> np.ndarray:
+def _quadratic_terms(contexts: np.ndarray | None, count: int, wanted: int) -> np.ndarray:
     """1, theta_i, theta_i theta_j: (n, wanted)."""
     ones = np.ones((count, 1))
     if contexts is None or wanted == 1:

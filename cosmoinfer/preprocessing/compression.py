@@ -14,7 +14,7 @@ from cosmoinfer import losses
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.dense import Linear
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.training.context import Bench, Rows, generators
+from cosmoinfer.training.context import Rows, TrainingContext, generators
 from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import train
 from cosmoinfer.training.loss import Loss
@@ -31,7 +31,7 @@ class Compression:
     inputs: int
     size: int
     encoder: "Encoder"
-    kept: float
+    explained_variance: float
 
     @torch.no_grad()
     def __call__(self, values: np.ndarray) -> np.ndarray:
@@ -39,12 +39,13 @@ class Compression:
         return self.encoder(torch.from_numpy(values.reshape(len(values), -1))).numpy()
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """In words: what it keeps of the training rows."""
-        return f"{self.name}:{self.size} keeps {100 * self.kept:.1f} % of the variance of the standardised data"
+        percent = 100 * self.explained_variance
+        return f"{self.name}:{self.size} keeps {percent:.1f} % of the variance of the standardised data"
 
     def arrays(self) -> dict[str, np.ndarray]:
-        config = {"name": self.name, "inputs": self.inputs, "size": self.size, "kept": self.kept}
+        config = {"name": self.name, "inputs": self.inputs, "size": self.size, "kept": self.explained_variance}
         weights = {f"weights/{name}": value.numpy() for name, value in self.encoder.state_dict().items()}
         return {"config": np.array(json.dumps(config)), **weights}
 
@@ -57,7 +58,9 @@ class Compression:
         return cls(config["name"], config["inputs"], config["size"], encoder.eval(), config["kept"])
 
 
-def fit_compression(text: str, train_rows: np.ndarray, validation_rows: np.ndarray, bench: Bench) -> Compression:
+def fit_compression(
+    text: str, train_rows: np.ndarray, validation_rows: np.ndarray, context: TrainingContext
+) -> Compression:
     """``pca:20`` or ``autoencoder:8``, of standardised rows (N, ...)."""
     match = re.fullmatch(r"([a-z]+):(\d+)", text)
     if not match or match[1] not in COMPRESSIONS:
@@ -66,7 +69,7 @@ def fit_compression(text: str, train_rows: np.ndarray, validation_rows: np.ndarr
     if not 1 <= size <= min(inputs, len(train_rows)):
         raise UserError(f"--compress {text}: expected 1 to {min(inputs, len(train_rows))} numbers a row")
     fit = _principal_components if name == "pca" else _autoencoder
-    encoder, kept = fit(train_rows.reshape(-1, inputs), validation_rows.reshape(-1, inputs), size, bench)
+    encoder, kept = fit(train_rows.reshape(-1, inputs), validation_rows.reshape(-1, inputs), size, context)
     return Compression(name, inputs, size, encoder, kept)
 
 
@@ -99,7 +102,9 @@ def _encoder(name: str, inputs: int, size: int, seed: int) -> Encoder:
     return Encoder(network, size)
 
 
-def _principal_components(rows: np.ndarray, validation: np.ndarray, size: int, bench: Bench) -> tuple[Encoder, float]:
+def _principal_components(
+    rows: np.ndarray, validation: np.ndarray, size: int, context: TrainingContext
+) -> tuple[Encoder, float]:
     """The directions of largest variance (Pearson 1901; Hotelling 1933), and the share of it that they hold."""
     centre = rows.mean(axis=0, dtype=np.float64)
     _, values, right = np.linalg.svd(rows - centre, full_matrices=False)
@@ -110,21 +115,23 @@ def _principal_components(rows: np.ndarray, validation: np.ndarray, size: int, b
     return encoder, float((values[:size] ** 2).sum() / (values**2).sum())
 
 
-def _autoencoder(rows: np.ndarray, validation: np.ndarray, size: int, bench: Bench) -> tuple[Encoder, float]:
+def _autoencoder(
+    rows: np.ndarray, validation: np.ndarray, size: int, context: TrainingContext
+) -> tuple[Encoder, float]:
     """An encoder and a decoder that give the rows back in mean square (Hinton & Salakhutdinov 2006)."""
-    encoder = _encoder("autoencoder", rows.shape[1], size, bench.seed)
-    decoder = MLP(128, 2).build((size,), rows.shape[1], generators(bench.seed, "decoder", 1))
-    both = nn.Sequential(encoder, decoder).to(bench.device)
+    encoder = _encoder("autoencoder", rows.shape[1], size, context.seed)
+    decoder = MLP(128, 2).build((size,), rows.shape[1], generators(context.seed, "decoder", 1))
+    both = nn.Sequential(encoder, decoder).to(context.device)
     settings = TrainingSettings(epochs=min(400, max(50, 300_000 // len(rows))), patience=50)
-    order, held_out = generators(bench.seed, "autoencoder", 1), bench.tensors(validation)
+    order, held_out = generators(context.seed, "autoencoder", 1), context.tensors(validation)
     train(
         both,
         _RECONSTRUCTION,
-        InMemoryLoader(bench.tensors(rows)),
+        InMemoryLoader(context.tensors(rows)),
         InMemoryLoader(held_out),
         settings,
         order,
-        bench.listen,
+        context.on_epoch,
     )
     with torch.no_grad():
         missed = float(((both(held_out[0]) - held_out[0]) ** 2).sum())

@@ -9,7 +9,7 @@ from cosmoinfer.catalog import Summary
 from cosmoinfer.preprocessing.compression import Compression
 from cosmoinfer.preprocessing.standardizer import Standardizer
 
-_OF_STANDARDIZER = ("log", "floor", "mean", "std", "floored")
+_OF_STANDARDIZER = ("log", "floor", "mean", "std", "n_floored")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Input:
         return cls(summary.name, summary.kind, summary.shape, summary.periodic, summary.masked, standardizer)
 
     @property
-    def seen(self) -> tuple[int, ...]:
+    def network_shape(self) -> tuple[int, ...]:
         """The shape of a row as a network sees it."""
         if self.compression is not None:
             return (self.compression.size,)

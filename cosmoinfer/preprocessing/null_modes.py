@@ -13,13 +13,13 @@ from cosmoinfer import seeding
 from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
 
-NULL = 1e-6  # of the median variance of a mode: what has less does not vary
-BLOCK = 256  # maps that are transformed at once
-ROUNDING = 1e-12  # of the largest: what numbers kept in float32 leave of nothing, with room
+NULL_VARIANCE_FRACTION = 1e-6  # of the median variance of a mode: what has less does not vary
+MAPS_PER_CHUNK = 256  # maps that are transformed at once
+ROUNDING_FRACTION = 1e-12  # of the largest: what numbers kept in float32 leave of nothing, with room
 
 
 @dataclass(frozen=True)
-class Jitter:
+class NullModeNoise:
     """std: of each mode's noise, 0 where the data vary: (K,) along the columns of ``basis`` (K, K), the principal
     axes of a vector; (C, H, W) in the unitary Fourier modes of maps, with no basis. In standardised units.
     mean: (K,) or (C, H, W), what the null modes hold in every row.
@@ -30,7 +30,7 @@ class Jitter:
     mean: np.ndarray
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What is done, in words."""
         some = self.std[self.std > 0]
         return (
@@ -78,7 +78,7 @@ class Jitter:
         return np.fft.ifft2(modes, norm="ortho").real if self.std.ndim > 1 else modes @ self.basis.T
 
 
-def fit_jitter(values: np.ndarray) -> Jitter | None:
+def fit_null_mode_noise(values: np.ndarray) -> NullModeNoise | None:
     """From standardised training rows, vectors (N, K) or maps (N, C, H, W); None where every mode varies."""
     centre = values.mean(axis=0, dtype=np.float64)
     if values.ndim > 2:
@@ -93,10 +93,10 @@ def fit_jitter(values: np.ndarray) -> Jitter | None:
         variance, basis = np.linalg.eigh(np.cov(values.T, bias=True).reshape(values.shape[1], -1))
         std = np.where(_null(variance), np.sqrt(variance[~_null(variance)].min()), 0.0)
     else:
-        blocks = (values[rows] - centre for rows in slices(len(values), BLOCK))
+        blocks = (values[rows] - centre for rows in slices(len(values), MAPS_PER_CHUNK))
         variance = sum((np.abs(np.fft.fft2(block, norm="ortho")) ** 2).sum(axis=0) for block in blocks) / len(values)
         std, basis = np.stack([np.sqrt(_nearest(channel)) for channel in variance]), np.empty((0, 0))
-    blank = Jitter(std, basis, np.zeros_like(centre))
+    blank = NullModeNoise(std, basis, np.zeros_like(centre))
     return replace(blank, mean=centre - blank.remove(centre)) if (std > 0).any() else None
 
 
@@ -107,13 +107,13 @@ def _check_pixels(maps: np.ndarray) -> None:
         raise UserError(f"{blank} pixels are the same in every training map (masked?): a density has no bound there")
     channels = maps[:, :, ::2, ::2].transpose(1, 0, 2, 3).reshape(maps.shape[1], -1)
     spread = np.linalg.eigvalsh(np.atleast_2d(np.corrcoef(channels)))
-    if spread[0] < NULL:
+    if spread[0] < NULL_VARIANCE_FRACTION:
         raise UserError("one channel of the maps follows from the others: a density of all of them has no bound")
 
 
 def _null(variance: np.ndarray) -> np.ndarray:
     """Which modes do not vary, beside the median of those that do."""
-    return variance < NULL * np.median(variance[variance > ROUNDING * variance.max()])
+    return variance < NULL_VARIANCE_FRACTION * np.median(variance[variance > ROUNDING_FRACTION * variance.max()])
 
 
 def _nearest(variance: np.ndarray) -> np.ndarray:

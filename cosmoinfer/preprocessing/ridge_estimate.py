@@ -8,7 +8,7 @@ import numpy as np
 from cosmoinfer.multiscale_power import summary_features
 from cosmoinfer.networks.baselines import solve_ridge
 
-MOST_FEATURES = 1000
+MAX_FEATURES = 1000
 Data = Iterable[Sequence[np.ndarray]]  # of some rows after the other, one array (n, ...) a summary
 
 
@@ -30,4 +30,4 @@ def fit_ridge(data: Data, theta: np.ndarray) -> Ridge:
 
 def _features(data: Sequence[np.ndarray]) -> np.ndarray:
     """Of all summaries together, (n, F)."""
-    return np.concatenate([summary_features(one) for one in data], axis=1)[:, :MOST_FEATURES]
+    return np.concatenate([summary_features(one) for one in data], axis=1)[:, :MAX_FEATURES]

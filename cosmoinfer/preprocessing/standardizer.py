@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 TRANSFORMS = ("auto", "log10", "none")
-WIDE = 30.0  # positive data whose 99.9th percentile exceeds the 0.1th by this factor are taken to log10
-FEW = 0.01  # the share of zeros that does not turn log10 off
-SAMPLED = 10_000  # numbers of a block, about, that tell how wide data spread
+LOG_DYNAMIC_RANGE = 30.0  # positive data whose 99.9th percentile exceeds the 0.1th by this factor are taken to log10
+MAX_ZERO_FRACTION = 0.01  # the share of zeros that does not turn log10 off
+SAMPLE_SIZE = 10_000  # numbers of a block, about, that tell how wide data spread
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Standardizer:
     floor: np.ndarray
     mean: np.ndarray
     std: np.ndarray
-    floored: int = 0
+    n_floored: int = 0
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(N, ...) in catalog units -> (N, ...) float32."""
         return ((self._logged(np.asarray(values, np.float64)) - self.mean) / self.std).astype(np.float32)
 
-    def below(self, values: np.ndarray) -> np.ndarray:
+    def fraction_below_floor(self, values: np.ndarray) -> np.ndarray:
         """(n,) the share of a row's numbers, of those that are taken to log10, which lie below the floor."""
         low = np.logical_and(self.log, np.asarray(values) < self.floor)
         logged = np.broadcast_to(self.log, low.shape[1:]).sum()
@@ -52,11 +52,11 @@ class Standardizer:
         return np.where(self.log, np.log10(np.maximum(values, self.floor)), values) if self.log.any() else values
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {name: np.asarray(getattr(self, name)) for name in ("log", "floor", "mean", "std", "floored")}
+        return {name: np.asarray(getattr(self, name)) for name in ("log", "floor", "mean", "std", "n_floored")}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Standardizer":
-        return cls(arrays["log"], arrays["floor"], arrays["mean"], arrays["std"], int(arrays["floored"]))
+        return cls(arrays["log"], arrays["floor"], arrays["mean"], arrays["std"], int(arrays["n_floored"]))
 
 
 def fit_standardizer(blocks: Iterable[np.ndarray], vector: bool, transform: str) -> Standardizer:
@@ -125,12 +125,12 @@ class _Spread:
         self.negative |= bool((values < 0).any())
         self.zeros += int(np.count_nonzero(values == 0))
         self.count += values.size
-        self.seen.append(values[:: max(1, values.size // SAMPLED)].copy())  # or it would keep the whole block
+        self.seen.append(values[:: max(1, values.size // SAMPLE_SIZE)].copy())  # or it would keep the whole block
 
     @property
     def wide(self) -> bool:
-        if self.negative or self.zeros > FEW * self.count:
+        if self.negative or self.zeros > MAX_ZERO_FRACTION * self.count:
             return False
         positive = np.concatenate(self.seen)
         low, high = np.quantile(positive[positive > 0], [0.001, 0.999])
-        return bool(high / low >= WIDE)
+        return bool(high / low >= LOG_DYNAMIC_RANGE)

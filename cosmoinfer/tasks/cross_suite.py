@@ -168,12 +168,12 @@ def _sample_test_rows(
     if is_up_to_date(output, "posterior", meta, reporter, force):
         return
     flow = read_model_of_kind(model, "flow", device)
-    rows = flow.heads(catalog, rows)
-    used = flow.frame.parts(catalog, rows) < 2
+    rows = flow.representatives(catalog, rows)
+    used = flow.preprocessing.partition_of(catalog, rows) < 2
     if used.any():
         learned = listed(catalog.index[rows[used]])
         raise UserError(f"{catalog.path}: test rows that the flow of {model} has learned from (row {learned})")
-    shared = int(flow.frame.met(catalog, rows).sum())
+    shared = int(flow.preprocessing.shares_parameters(catalog, rows).sum())
     if shared:
         reporter.warn(
             f"{catalog.path}: {shared} of {len(rows)} test rows have the parameters of training rows of {model}, "

@@ -6,7 +6,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import listed
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.models.flow.product import piled_up
-from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.reporter import Reporter
 
@@ -15,20 +15,20 @@ MAX_CONSISTENCY_P_VALUE = 1e-3  # below which single posteriors of one universe 
 
 
 def warn_of_anomalies(
-    frame: Frame, catalog: Catalog, rows: np.ndarray, posterior: Posterior, reporter: Reporter
+    frame: Preprocessing, catalog: Catalog, rows: np.ndarray, posterior: Posterior, reporter: Reporter
 ) -> None:
     """Observations unlike the training data, where they are more than chance gives. rows: (n,) positions."""
     index = catalog.index[rows]
-    if posterior.ood_percentile is None or frame.novelty is None:
+    if posterior.ood_percentile is None or frame.ood is None:
         return
-    below = frame.sunk(catalog, rows)
+    below = frame.below_training_range(catalog, rows)
     if below.any():
         reporter.warn(
             f"{int(below.sum())} of {len(below)} observations lie below all training values in half of their numbers "
             f"or more, of which the model takes the logarithm: row {listed(index[below])}; was it taken before, or are "
             "the units others? Their posteriors are guesses"
         )
-    alarm = frame.novelty.alarm(posterior.ood_percentile, posterior.simulation)
+    alarm = frame.ood.excess_outliers(posterior.ood_percentile, posterior.simulation)
     if alarm is not None:
         reporter.warn(
             f"{len(alarm.positions)} of {len(posterior)} observations are unlike the training data (percentile above "

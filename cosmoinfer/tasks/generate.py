@@ -57,14 +57,14 @@ def write_generated(
     meta = task_provenance("generate", settings, {"model": storage.digest(model)})
     if not is_up_to_date(output, "catalog", meta, reporter, force):
         data = density.generate(theta, draws, run.seed)
-        parameters = None if theta is None else density.frame.parameters
-        catalog.write(output, data, density.frame.inputs[0], parameters, theta, meta, force)
+        parameters = None if theta is None else density.preprocessing.parameters
+        catalog.write(output, data, density.preprocessing.inputs[0], parameters, theta, meta, force)
     return GeneratedRows(output, draws)
 
 
 def _parameter_values(density: DensityModel, at: str | Mapping[str, float] | None) -> list[float]:
     """``Omega_m=0.3,sigma_8=0.8`` or a mapping, in the model's order. Raises UserError if outside of its box."""
-    parameters = density.frame.parameters
+    parameters = density.preprocessing.parameters
     example = ",".join(f"{name}=..." for name in parameters.names)
     text = at if isinstance(at, str) else ",".join(f"{name}={value!r}" for name, value in (at or {}).items())
     try:

@@ -102,8 +102,8 @@ def _describe_model(record: Record) -> dict[str, str]:
     for number, summary in enumerate(config["frame"]["inputs"]):
         gaps = ", NaN marks gaps" if summary["masked"] else ""
         code = json.loads(str(record.arrays.get(f"inputs/{number}/compression/config", "null")))
-        compressed = "" if code is None else f", in {code['size']} numbers ({code['name']})"
-        contents[f"/{summary['name']}"] = f"{summary['kind']} {tuple(summary['shape'])}{gaps}{compressed}"
+        compression = "" if code is None else f", in {code['size']} numbers ({code['name']})"
+        contents[f"/{summary['name']}"] = f"{summary['kind']} {tuple(summary['shape'])}{gaps}{compression}"
     optional = {
         "noise/root": ("noise", "added to simulations"),
         "summary/config": ("data", "through a trained regressor"),

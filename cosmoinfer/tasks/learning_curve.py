@@ -12,7 +12,7 @@ from cosmoinfer import plots, storage
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
-from cosmoinfer.models.flow.fit import COMPARING_DRAWS
+from cosmoinfer.models.flow.fit import SUPPORT_COMPARISON_DRAWS
 from cosmoinfer.split import Split
 from cosmoinfer.studies import learning_curve
 from cosmoinfer.studies.learning_curve import LearningCurve
@@ -118,8 +118,8 @@ def _score_test_rows(
     for path in models.values():
         reporter.report(f"{path}: scoring {len(rows)} test rows")
         flow = read_model_of_kind(path, "flow", device)
-        rows = flow.heads(simulations, rows)
-        log_prob.append(flow.log_prob(simulations, rows, theta[rows], COMPARING_DRAWS, seed))
+        rows = flow.representatives(simulations, rows)
+        log_prob.append(flow.log_prob(simulations, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, seed))
     validation = np.array([subset.sizes[1] for subset in subsets.values()])
     sizes = np.array([*models])
     return LearningCurve(sizes, validation, np.stack(log_prob), simulations.simulation[rows], simulations.index[rows])

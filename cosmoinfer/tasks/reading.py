@@ -10,13 +10,13 @@ import torch
 from cosmoinfer import audit, catalog, models, split, storage
 from cosmoinfer.catalog import Catalog, Reading, multi_file
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.models.fit_preprocessing import choices, compressed, fit_frame
-from cosmoinfer.models.preprocessing import Frame, as_read_by
+from cosmoinfer.models.fit_preprocessing import describe_choices, fit_preprocessing, with_compression
+from cosmoinfer.models.preprocessing import Preprocessing, reading_for_model
 from cosmoinfer.preprocessing.noise import Noise, read_noise
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 
 
 def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
@@ -28,15 +28,15 @@ def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
     return simulations
 
 
-def read_for_model(frame: Frame, path: Path, settings: CatalogSettings) -> Catalog:
+def read_for_model(frame: Preprocessing, path: Path, settings: CatalogSettings) -> Catalog:
     """A catalog as the model's own was read, unless the settings say otherwise.
 
     Raises UserError if the model cannot take its data or parameters.
     """
     generated = storage.command_of(multi_file.first(path)) == "generate"  # in our layout, and cut already
     own_reading = Reading() if generated else frame.reading
-    simulations = catalog.read(path, as_read_by(own_reading, settings.reading), settings.memory)
-    frame.check(simulations)
+    simulations = catalog.read(path, reading_for_model(own_reading, settings.reading), settings.memory)
+    frame.check_catalog(simulations)
     return simulations
 
 
@@ -72,33 +72,37 @@ def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str
     return model
 
 
-def fit_preprocessing(
+def fit_and_report_preprocessing(
     simulations: Catalog,
     split_of_training: Split,
     recipe: Any,
-    context: Bench,
+    context: TrainingContext,
     noise: Noise | None,
     reporter: Reporter,
-) -> Frame:
+) -> Preprocessing:
     """Scalings and compression, fitted to the training rows; reports what was assumed and chosen."""
-    frame = fit_frame(simulations, split_of_training, simulations.reading, recipe.transform, noise)
+    frame = fit_preprocessing(simulations, split_of_training, simulations.reading, recipe.transform, noise)
     if recipe.compress:
-        frame = compressed(frame, simulations, recipe.compress, context)
+        frame = with_compression(frame, simulations, recipe.compress, context)
     report_data(frame, simulations, split_of_training, reporter)
     return frame
 
 
-def report_data(frame: Frame, simulations: Catalog, split_of_training: Split, reporter: Reporter) -> None:
+def report_data(frame: Preprocessing, simulations: Catalog, split_of_training: Split, reporter: Reporter) -> None:
     """Warns of what looks wrong in the data of a training; reports what was assumed and chosen."""
     for finding in audit.before_training(simulations, split_of_training):
         reporter.warn(finding.text)
-    for line in choices(frame, simulations):
+    for line in describe_choices(frame, simulations):
         reporter.report(line)
 
 
-def select_rows(frame: Frame, simulations: Catalog, part: str | None, rows: str | None) -> np.ndarray:
+def select_rows(frame: Preprocessing, simulations: Catalog, part: str | None, rows: str | None) -> np.ndarray:
     """Positions (n,) in the catalog. rows: row numbers of the file, which replace the part of the split."""
-    return frame.rows(simulations, part) if rows is None else find_rows(simulations.path, simulations.index, part, rows)
+    return (
+        frame.select_rows(simulations, part)
+        if rows is None
+        else find_rows(simulations.path, simulations.index, part, rows)
+    )
 
 
 def find_rows(path: Path, index: np.ndarray, part: str | None, rows: str) -> np.ndarray:

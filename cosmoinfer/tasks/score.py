@@ -25,11 +25,11 @@ class ScoredRows:
     @property
     def anomalous(self) -> int:
         """Rows that are less typical than 99 % of the validation rows."""
-        return int((self.scores.p_value < scores.ODD).sum())
+        return int((self.scores.p_value < scores.OUTLIER_P_VALUE).sum())
 
     def describe(self) -> str:
         """In one line."""
-        share = 100 * (1 - scores.ODD)
+        share = 100 * (1 - scores.OUTLIER_P_VALUE)
         return f"{self.output}: {len(self.scores)} rows; {self.anomalous} odder than {share:g} % of the validation rows"
 
 
@@ -50,18 +50,18 @@ def write_scores(
     run = select_keywords(RunSettings, keywords)
     device = prepare_device(run.device, run.threads)
     density = read_model_of_kind(model, "density", device)
-    simulations = read_for_model(density.frame, catalog, CatalogSettings.from_keywords(keywords))
-    rows = select_rows(density.frame, simulations, part, keywords.get("rows"))
-    warn_of_training_rows(density.frame.parts(simulations, rows), part, reporter)
+    simulations = read_for_model(density.preprocessing, catalog, CatalogSettings.from_keywords(keywords))
+    rows = select_rows(density.preprocessing, simulations, part, keywords.get("rows"))
+    warn_of_training_rows(density.preprocessing.partition_of(simulations, rows), part, reporter)
     settings = {"rows": simulations.index[rows].tolist(), **device_settings(device)}
     inputs = {**catalog_inputs(simulations), "model": storage.digest(model)}
     meta = task_provenance("score", settings, inputs)
     if is_up_to_date(output, "scores", meta, reporter, force):
         scored = scores.read(output)
     else:
-        scored = scores.of_rows(density, simulations, rows, reporter.rows("scoring row"))
+        scored = scores.score_rows(density, simulations, rows, reporter.rows("scoring row"))
         scores.write(output, scored, meta, force)
-    if 2 / (1 + len(density.typicality.residuals)) > scores.ODD:
+    if 2 / (1 + len(density.typicality.residuals)) > scores.OUTLIER_P_VALUE:
         count = len(density.typicality.residuals)
         reporter.report(f"only {count} validation rows to compare with: no row can be told to be as odd as 1 in 100")
     return ScoredRows(output, scored)

@@ -10,20 +10,20 @@ from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import DensityModel, density_recipe, fit_density
 from cosmoinfer.models.density.recipe import DensityRecipe
-from cosmoinfer.models.fit_preprocessing import fit_frame
-from cosmoinfer.models.flow import cost
-from cosmoinfer.models.overrides import OF_TRAINING
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
+from cosmoinfer.models.flow import check_passes
+from cosmoinfer.models.overrides import TRAINING_SETTINGS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
 from cosmoinfer.tasks.reading import choose_split, read_catalog, report_data
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import TrainingSettings
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 
 RECIPE = (
     *("flow", "unconditional", "levels", "kernel", "bins", "augment", "ensemble", "transform"),
     *("layers", "hidden", "dropout", "activation", "blocks"),
-    *OF_TRAINING,
+    *TRAINING_SETTINGS,
 )
 
 
@@ -42,7 +42,7 @@ class TrainedDensity:
         """In one line."""
         if self.model is None:
             return f"{self.output}: complete"
-        density = describe_density(self.recipe, self.model.frame.parameters)
+        density = describe_density(self.recipe, self.model.preprocessing.parameters)
         flows = f"{self.recipe.ensemble} x {self.recipe.flow}"
         return f"{self.output}: {flows}, {density}; validation log density of a row {self.validation:.4f}"
 
@@ -72,13 +72,13 @@ def write_density(
     kinds = tuple(one.kind for one in simulations.summaries)
     recipe = density_recipe(dict(settings.recipe), rows, kinds, simulations.theta is not None)
     if kinds == ("vector",):
-        for line in cost(recipe.flow, recipe.settings, simulations.summaries[0].shape[0], force):
+        for line in check_passes(recipe.flow, recipe.settings, simulations.summaries[0].shape[0], force):
             reporter.report(line)
     meta = training_provenance("train-density", recipe, seed, device, simulations, split, {})
     if is_up_to_date(output, "model", meta, reporter, force):
         return TrainedDensity(output, rows, recipe, None, None)
-    context = Bench(device, seed, reporter.report, reporter.epochs())
-    frame = fit_frame(simulations, split, simulations.reading, recipe.transform)
+    context = TrainingContext(device, seed, reporter.report, reporter.epochs())
+    frame = fit_preprocessing(simulations, split, simulations.reading, recipe.transform)
     report_data(frame, simulations, split, reporter)
     density = describe_density(recipe, frame.parameters)
     reporter.report(f"training {recipe.ensemble} x {recipe.flow} for {density}")

@@ -11,21 +11,27 @@ from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.fit_preprocessing import as_compressed_by
-from cosmoinfer.models.flow import FlowModel, continued_recipe, cost, fit_flow, flow_recipe
-from cosmoinfer.models.overrides import OF_NETWORKS, OF_TRAINING
+from cosmoinfer.models.fit_preprocessing import with_compression_of
+from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe
+from cosmoinfer.models.overrides import NETWORK_SETTINGS, TRAINING_SETTINGS
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
-from cosmoinfer.tasks.reading import choose_split, fit_preprocessing, read_catalog, read_model_of_kind, read_noise_for
+from cosmoinfer.tasks.reading import (
+    choose_split,
+    fit_and_report_preprocessing,
+    read_catalog,
+    read_model_of_kind,
+    read_noise_for,
+)
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import TrainingSettings
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 
 RECIPE = (
     *("flow", "support", "bins", "linear", "embedding", "combine", "compress", "augment", "ensemble", "transform"),
     *("layers", "hidden", "dropout", "activation", "blocks"),
-    *(f"embedding_{name}" for name in ("features", *OF_NETWORKS)),
-    *OF_TRAINING,
+    *(f"embedding_{name}" for name in ("features", *NETWORK_SETTINGS)),
+    *TRAINING_SETTINGS,
 )
 INPUTS = ("noise", "summary", "init")
 
@@ -103,7 +109,7 @@ def train_and_write(
         raise UserError("--compress: the regressor that --summary names is all that the flow sees")
     noise = read_noise_for(inputs.noise, simulations, seed)
     for trained in (regressor, ancestor):
-        noise = trained.frame.noise if noise is None and trained is not None else noise
+        noise = trained.preprocessing.noise if noise is None and trained is not None else noise
     sets = bool(settings.recipe.get("combine") or (ancestor is not None and ancestor.set_size))
     rows, rows_of_defaults = (
         part.sizes[0] if sets else len(part.rows(simulations.simulation, "train"))
@@ -117,15 +123,15 @@ def train_and_write(
         configs, members = [stack.config for stack in ancestor.stacks], ancestor.stacks[0].members
         recipe = continued_recipe(configs, members, options, rows_of_defaults, shapes)
     for stack in recipe.stacks:
-        for line in cost(stack.flow, stack.settings, len(simulations.training()[0]), force):
+        for line in check_passes(stack.flow, stack.settings, len(simulations.training()[0]), force):
             reporter.report(line)
     meta = training_provenance("train-flow", recipe, seed, device, simulations, split, inputs.digests())
     if is_up_to_date(output, "model", meta, reporter, force, inputs.summary, inputs.init):
         return TrainedFlow(output, rows, sets, None)
-    context = Bench(device, seed, reporter.report, reporter.epochs())
-    frame = fit_preprocessing(simulations, split, recipe, context, noise, reporter)
+    context = TrainingContext(device, seed, reporter.report, reporter.epochs())
+    frame = fit_and_report_preprocessing(simulations, split, recipe, context, noise, reporter)
     if ancestor is not None:
-        frame = as_compressed_by(ancestor.frame, frame, simulations)
+        frame = with_compression_of(ancestor.preprocessing, frame, simulations)
     model = fit_flow(simulations, frame, recipe, context, regressor, ancestor)
     models.write(output, model, meta, force)
     return TrainedFlow(output, rows, sets, model)

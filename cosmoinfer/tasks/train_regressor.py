@@ -9,27 +9,27 @@ from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
 from cosmoinfer.losses import LOSSES
-from cosmoinfer.models.overrides import OF_NETWORKS, OF_TRAINING
-from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.models.overrides import NETWORK_SETTINGS, TRAINING_SETTINGS
+from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.models.regressor import (
     ClassifierModel,
     RegressorModel,
-    collapsed,
+    collapsed_parameters,
     fit_classifier,
     fit_regressor,
     regressor_recipe,
 )
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
-from cosmoinfer.tasks.reading import choose_split, fit_preprocessing, read_catalog, read_noise_for
+from cosmoinfer.tasks.reading import choose_split, fit_and_report_preprocessing, read_catalog, read_noise_for
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import TrainingSettings
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 
 RECIPE = (
     *("network", "trees", "depth", "loss", "compress", "augment", "ensemble", "transform"),
-    *OF_NETWORKS,
-    *OF_TRAINING,
+    *NETWORK_SETTINGS,
+    *TRAINING_SETTINGS,
 )
 INPUTS = ("noise",)
 
@@ -84,16 +84,16 @@ def write_regressor(
     meta = training_provenance("train-regressor", recipe, seed, device, simulations, split, digests)
     if is_up_to_date(output, "model", meta, reporter, force):
         return TrainedRegressor(output, rows, recipe, None)
-    context = Bench(device, seed, reporter.report, reporter.epochs())
+    context = TrainingContext(device, seed, reporter.report, reporter.epochs())
     noise = read_noise_for(settings.inputs.noise, simulations, seed)
-    frame = fit_preprocessing(simulations, split, recipe, context, noise, reporter)
+    frame = fit_and_report_preprocessing(simulations, split, recipe, context, noise, reporter)
     model = _fit(simulations, frame, recipe, context, reporter)
     models.write(output, model, meta, force)
     return TrainedRegressor(output, rows, recipe, model)
 
 
 def _fit(
-    simulations: Catalog, frame: Frame, recipe: RegressorRecipe, context: Bench, reporter: Reporter
+    simulations: Catalog, frame: Preprocessing, recipe: RegressorRecipe, context: TrainingContext, reporter: Reporter
 ) -> RegressorModel | ClassifierModel:
     """With a warning where the network found nothing in the data."""
     networks = f"training {describe_networks(recipe)}, loss {recipe.loss}"
@@ -101,7 +101,7 @@ def _fit(
     if simulations.classes:
         return fit_classifier(simulations, frame, recipe, context)
     model = fit_regressor(simulations, frame, recipe, context)
-    constant = collapsed(model, simulations)
+    constant = collapsed_parameters(model, simulations)
     if len(constant) == len(frame.parameters):
         reporter.warn(
             "the network returns the mean of the prior for every parameter: before any other setting, look at the "

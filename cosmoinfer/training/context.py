@@ -13,13 +13,13 @@ Listener = Callable[[int, int, float, float], None]  # epoch, epochs, training a
 
 
 @dataclass(frozen=True)
-class Bench:
+class TrainingContext:
     """Where the work is done and to whom it is reported."""
 
     device: torch.device
     seed: int
-    say: Callable[[str], None]
-    listen: Listener
+    report: Callable[[str], None]
+    on_epoch: Listener
 
     def tensors(self, *arrays: np.ndarray) -> Rows:
         """As float32 on the device."""

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from cosmoinfer.training import augmentation
-from cosmoinfer.training.context import Bench, Rows, generators
+from cosmoinfer.training.context import Rows, TrainingContext, generators
 from cosmoinfer.training.loss import Loss
 
 
@@ -27,7 +27,7 @@ class Hooks:
 
 
 def training_hooks(
-    bench: Bench,
+    context: TrainingContext,
     members: int,
     symmetries: Sequence[augmentation.Symmetries],
     leading: Rows,
@@ -43,7 +43,7 @@ def training_hooks(
 
     def fresh_rows(epoch: int) -> Rows:
         assert read_with_noise is not None
-        return (*leading, *bench.tensors(*read_with_noise(epoch)))
+        return (*leading, *context.tensors(*read_with_noise(epoch)))
 
     def augment(batch: Rows, streams: Sequence[torch.Generator]) -> Rows:
         data = batch[len(leading) :]
@@ -57,5 +57,5 @@ def training_hooks(
         warm_loss,
         None if read_with_noise is None else fresh_rows,
         None if unaugmented else augment,
-        generators(bench.seed, "augment", members),
+        generators(context.seed, "augment", members),
     )

@@ -17,7 +17,7 @@ import torch
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.catalog.lazy_array import Streamed
-from cosmoinfer.training.context import Bench, Rows
+from cosmoinfer.training.context import Rows, TrainingContext
 
 WINDOWS_IN_MEMORY = (
     8  # would fill the memory that data may take: some are held at once, scaled, shuffled and on their way
@@ -84,7 +84,7 @@ class StreamingLoader(DataLoader):
     rows: np.ndarray
     blocks: list[np.ndarray]
     window: int
-    bench: Bench
+    context: TrainingContext
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -94,15 +94,15 @@ class StreamingLoader(DataLoader):
         return sum(part[0].size for part in self._read(np.arange(1)))
 
     def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
-        order = seeding.generator(self.bench.seed, "blocks", epoch).permutation(len(self.blocks))
+        order = seeding.generator(self.context.seed, "blocks", epoch).permutation(len(self.blocks))
         window_rows = max(1, self.window // size) * size
         for window in _prefetch(self._windows(order, window_rows)):
-            yield from InMemoryLoader(self.bench.tensors(*window)).batches(epoch, size, generators)
+            yield from InMemoryLoader(self.context.tensors(*window)).batches(epoch, size, generators)
 
     def chunks(self, size: int) -> Iterator[Rows]:
         size = min(size, self.window)
         for start in range(0, len(self.rows), size):
-            yield self.bench.tensors(*self._read(np.arange(start, min(start + size, len(self.rows)))))
+            yield self.context.tensors(*self._read(np.arange(start, min(start + size, len(self.rows)))))
 
     def _windows(self, order: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
         """So many rows at a time, the last ones fewer; what a block has too many waits for the next."""
@@ -122,21 +122,21 @@ class StreamingLoader(DataLoader):
 
 
 def make_loader(
-    catalog: Catalog, rows: np.ndarray, leading: Sequence[np.ndarray], data: ReadRows, bench: Bench
+    catalog: Catalog, rows: np.ndarray, leading: Sequence[np.ndarray], data: ReadRows, context: TrainingContext
 ) -> DataLoader:
     """The rows (n,) of a catalog, by position: in memory, or streamed where they are more than it may take.
 
     leading: what comes before the data in a batch, one array (n, ...) each.
     """
     if not catalog.streamed:
-        return InMemoryLoader(bench.tensors(*leading, *data(rows)))
+        return InMemoryLoader(context.tensors(*leading, *data(rows)))
     values = max((summary.values for summary in catalog.summaries), key=lambda values: values.size)  # of largest rows
     assert isinstance(values, Streamed)
     size = sum(array.nbytes for array in data(rows[:1]))
     window = max(1, catalog.memory // (WINDOWS_IN_MEMORY * size))
     if len(rows) <= window:
-        return InMemoryLoader(bench.tensors(*leading, *data(rows)))
-    return StreamingLoader(tuple(leading), data, rows, values.blocks(rows), window, bench)
+        return InMemoryLoader(context.tensors(*leading, *data(rows)))
+    return StreamingLoader(tuple(leading), data, rows, values.blocks(rows), window, context)
 
 
 def _concatenate(batches: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:

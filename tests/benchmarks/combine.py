@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from cosmoinfer.catalog import Catalog, Reading
-from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.sampling.request import Drawing
 from cosmoinfer.split import by_hash
@@ -34,7 +34,7 @@ def main() -> None:
         exact = _log_prob(test, looks, looks)
         product = product_posterior(_trained(sims, arguments.members), Drawing(test, np.arange(len(test)), 1000))
         of_sets = _trained(sims, arguments.members, combine="set")
-        heads = of_sets.heads(test, np.arange(len(test)))
+        heads = of_sets.representatives(test, np.arange(len(test)))
         assert (
             product.log_prob_truth is not None and product.ess is not None and product.consistency_p_value is not None
         )
@@ -57,7 +57,7 @@ def main() -> None:
 
 def _trained(sims: Catalog, members: int, **given: object) -> FlowModel:
     split = by_hash(sims.simulation)
-    frame = fit_frame(sims, split, Reading(), "auto")
+    frame = fit_preprocessing(sims, split, Reading(), "auto")
     rows = split.sizes[0] if given else len(split.rows(sims.simulation, "train"))
     recipe = flow_recipe({"ensemble": members, **given}, rows, [one.shape for one in sims.summaries])
     return fit_flow(sims, frame, recipe, bench())

@@ -21,7 +21,7 @@ import numpy as np
 import cosmoinfer
 from cosmoinfer import split, storage
 from cosmoinfer.metrics.bootstrap import Clusters
-from cosmoinfer.models.flow.fit import COMPARING_DRAWS
+from cosmoinfer.models.flow.fit import SUPPORT_COMPARISON_DRAWS
 from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.studies.learning_curve import read
 
@@ -67,7 +67,7 @@ def _compare(catalog: Path, curve: Path, model: Path, size: int) -> bool:
     theta, rows = sims.theta, storage.load(curve, "index")
     assert theta is not None
     flow = cosmoinfer.read_model(model)
-    found = flow.log_prob(sims, rows, theta[rows], COMPARING_DRAWS, 0)
+    found = flow.log_prob(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
     exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.summaries[0].read(rows))
     value, low, high = (prediction["log_prob"][key] for key in ("value", "low", "high"))
     short, error = Clusters.from_ids(sims.simulation[rows]).mean(exact - found)

@@ -18,8 +18,8 @@ from scipy import stats
 import cosmoinfer
 from cosmoinfer import split
 from cosmoinfer.catalog import Catalog, Reading
-from cosmoinfer.models.fit_preprocessing import fit_frame
-from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
+from cosmoinfer.models.preprocessing import Preprocessing
 from tests.benchmarks.camels import CATALOG, HISTORIES, SEEDS
 
 LEVEL = 95
@@ -27,19 +27,19 @@ SET = 50
 DEX = (0.01, 0.02, 0.04)
 
 
-def frames(sims: Catalog) -> list[Frame]:
+def frames(sims: Catalog) -> list[Preprocessing]:
     """One a split seed, acquainted with its training and validation rows."""
     found = []
     for seed in SEEDS:
-        frame = fit_frame(sims, split.by_hash(sims.simulation, split.FRACTIONS, seed), Reading(), "auto")
-        found.append(frame.acquainted(sims, frame.spaces))
+        frame = fit_preprocessing(sims, split.by_hash(sims.simulation, split.FRACTIONS, seed), Reading(), "auto")
+        found.append(frame.with_ood_detector(sims, frame.feature_spaces))
     return found
 
 
-def percentiles(frame: Frame, sims: Catalog, histories: np.ndarray) -> np.ndarray:
+def percentiles(frame: Preprocessing, sims: Catalog, histories: np.ndarray) -> np.ndarray:
     """(n,) of histories (n, 100) that stand in no catalog."""
-    assert frame.novelty is not None
-    return frame.novelty.percentile(frame.spaces(observations(sims, histories), np.arange(len(histories))))
+    assert frame.ood is not None
+    return frame.ood.percentile(frame.feature_spaces(observations(sims, histories), np.arange(len(histories))))
 
 
 def observations(sims: Catalog, histories: np.ndarray) -> Catalog:
@@ -59,7 +59,7 @@ def scattered(histories: np.ndarray, dex: float) -> np.ndarray:
     return histories * 10 ** np.random.default_rng(0).normal(0, dex, histories.shape)
 
 
-def alarms(frame: Frame, sims: Catalog, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def alarms(frame: Preprocessing, sims: Catalog, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """(n,) of each test history, the share of what ``change`` makes of it that is flagged."""
     rows = frame.split.rows(sims.simulation, "test")
     changed = change(sims.summaries[0].values[rows].astype(np.float64))
@@ -97,7 +97,7 @@ def main() -> None:
         )
 
 
-def sets(sims: Catalog, simba: np.ndarray, known: list[Frame]) -> dict[str, list[np.ndarray]]:
+def sets(sims: Catalog, simba: np.ndarray, known: list[Preprocessing]) -> dict[str, list[np.ndarray]]:
     """By name, one a frame."""
     rows = [frame.split.rows(sims.simulation, "test")[:SET] for frame in known]
     own = [sims.summaries[0].values[some].astype(np.float64) for some in rows]
@@ -109,10 +109,10 @@ def sets(sims: Catalog, simba: np.ndarray, known: list[Frame]) -> dict[str, list
     }
 
 
-def p_value(frame: Frame, sims: Catalog, histories: np.ndarray) -> float:
-    assert frame.novelty is not None
+def p_value(frame: Preprocessing, sims: Catalog, histories: np.ndarray) -> float:
+    assert frame.ood is not None
     ids = np.arange(len(histories))
-    return frame.novelty.p_value(frame.spaces(observations(sims, histories), ids), ids.astype(str), 0)
+    return frame.ood.set_p_value(frame.feature_spaces(observations(sims, histories), ids), ids.astype(str), 0)
 
 
 def told(name: str, shares: list[np.ndarray]) -> None:

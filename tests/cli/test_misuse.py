@@ -38,7 +38,7 @@ def test_a_warm_start_keeps_the_noise_and_the_code_of_its_ancestor(folder: Path)
     ancestor, heir = folder / "ancestor.h5", folder / "heir.h5"
     done("train-flow", folder / "one.h5", "-o", ancestor, *FLOW, "--compress", "pca:3", "--noise", folder / "cov.npy")
     go_on(folder, ancestor, heir)
-    old, new = models.read(ancestor).frame, models.read(heir).frame
+    old, new = models.read(ancestor).preprocessing, models.read(heir).preprocessing
     np.testing.assert_array_equal(new.noise.root, old.noise.root)
     rows = np.random.default_rng(0).standard_normal((5, *old.inputs[0].shape))
     np.testing.assert_array_equal(new.inputs[0](rows), old.inputs[0](rows))
@@ -50,8 +50,8 @@ def test_the_validation_rows_of_an_ancestor_are_no_test_rows(folder: Path) -> No
     ancestor, heir = folder / "first.h5", folder / "second.h5"
     done("train-flow", folder / "one.h5", "-o", ancestor, *FLOW)
     go_on(folder, ancestor, heir)
-    frame = models.read(ancestor).frame
-    assert len(models.read(heir).frame.judged) > len(frame.judged)
+    frame = models.read(ancestor).preprocessing
+    assert len(models.read(heir).preprocessing.validation_hashes) > len(frame.validation_hashes)
     assert "chosen by" in refused("evaluate", heir, folder / "one.h5", "-o", folder / "no.h5", "--threads", 1)
     few = ("--rows", "0:20", "--draws", 5, "--quiet")
     _, _, said = call("sample", ancestor, folder / "one.h5", "-o", folder / "few.h5", *few)

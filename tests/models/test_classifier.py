@@ -12,7 +12,7 @@ from cosmoinfer.catalog import Catalog, Reading, Summary
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models import ClassifierModel
-from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash
@@ -66,7 +66,7 @@ def test_the_probabilities_are_near_the_exact_ones(loss, classes):
     away = np.abs(found - right).mean()
     assert away < (0.025 if loss in ("cross-entropy", "logistic") else 0.09)
     assert (found.argmax(axis=1) == right.argmax(axis=1)).mean() > 0.9
-    for one in range(classes):  # calibrated: what comes true is what was said
+    for one in range(classes):  # with_temperature: what comes true is what was said
         said, came = found[:, one], judged.theta[:, 0] == one
         assert abs(came.mean() - said.mean()) < 5 * np.sqrt((said * (1 - said)).sum()) / 400 + 0.03
 
@@ -74,7 +74,7 @@ def test_the_probabilities_are_near_the_exact_ones(loss, classes):
 @every_loss
 def test_the_temperature_is_that_of_the_validation_rows(loss):
     model, sims = classifier(loss), blobs(2)
-    rows = model.frame.split.rows(sims.simulation, "validation")
+    rows = model.preprocessing.split.rows(sims.simulation, "validation")
     logits, labels = model.logits(sims, rows), sims.theta[rows, 0]
     assert model.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-6)
     nll = [
@@ -82,7 +82,7 @@ def test_the_temperature_is_that_of_the_validation_rows(loss):
         for by in (0.7, 1, 1.4)
     ]
     assert nll[1] < min(nll[0], nll[2])
-    sharp = ClassifierModel(model.frame, loss, model.stacks, model.weights, 17.0).calibrated(sims, rows)
+    sharp = ClassifierModel(model.preprocessing, loss, model.stacks, model.weights, 17.0).with_temperature(sims, rows)
     assert sharp.temperature == pytest.approx(model.temperature)
 
 
@@ -94,7 +94,7 @@ def test_logits_are_the_mean_of_the_members_and_a_row_does_not_feel_the_others()
     weight, bias = (
         stack.network.state_dict()[f"parts.parts.0.1.{name}"].double().numpy() for name in ("weight", "bias")
     )
-    (x,) = model.frame.data(sims, np.arange(20))
+    (x,) = model.preprocessing.data(sims, np.arange(20))
     np.testing.assert_allclose(many, (x @ weight + bias).mean(axis=0), atol=1e-5)
 
 
@@ -106,7 +106,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file_the_same_probabilities(tm
     one, two, other = ((tmp_path / name).read_bytes() for name in ("one", "two", "other"))
     assert one == two != other
     model, again = fit_classifier(sims, framed(sims), recipe, bench()), models.read(tmp_path / "one")
-    assert (again.kind, again.frame.classes, again.loss) == ("classifier", SUITES, "cross-entropy")
+    assert (again.kind, again.preprocessing.classes, again.loss) == ("classifier", SUITES, "cross-entropy")
     found, found_again = (sampled(each, sims, np.arange(10)) for each in (model, again))
     np.testing.assert_array_equal(found.probabilities, found_again.probabilities)
     posterior.write(tmp_path / "posterior.h5", found_again, {})
@@ -119,8 +119,8 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file_the_same_probabilities(tm
 def test_an_observation_has_no_class_and_gets_one():
     model = classifier("cross-entropy")
     observed = of(None, None, Summary("data", "vector", np.array([[3.0, 0, 0], [-3.0, 0, 0]])))
-    model.frame.check(observed)
-    found = sampled(model, observed, model.frame.rows(observed, None))
+    model.preprocessing.check_catalog(observed)
+    found = sampled(model, observed, model.preprocessing.select_rows(observed, None))
     assert found.truth is None
     assert found.probabilities.argmax(axis=1).tolist() == [0, 1]
     assert (found.probabilities.max(axis=1) > 0.9).all()
@@ -128,17 +128,17 @@ def test_an_observation_has_no_class_and_gets_one():
 
 def test_classes_of_other_names_are_refused():
     """The same numbers in another order would be judged as errors."""
-    frame, sims = classifier("cross-entropy").frame, blobs(2)
-    frame.check(sims)
+    frame, sims = classifier("cross-entropy").preprocessing, blobs(2)
+    frame.check_catalog(sims)
     for names in (("SIMBA", "TNG"), SUITES):
         with pytest.raises(UserError, match=r"the model tells TNG, SIMBA apart; this catalog has the classes"):
-            frame.check(replace(sims, classes=names))
+            frame.check_catalog(replace(sims, classes=names))
 
 
 def test_without_classes_there_is_nothing_to_learn():
     observed = of(None, None, blobs(2).summaries[0], name="observed.h5")
     with pytest.raises(UserError, match=r"observed.h5: has no /classes/suite"):
-        fit_frame(observed, by_hash(observed.simulation), Reading(target="suite"), "auto")
+        fit_preprocessing(observed, by_hash(observed.simulation), Reading(target="suite"), "auto")
 
 
 def test_training_rows_of_one_class_are_refused():

@@ -15,10 +15,10 @@ from cosmoinfer.models import DensityModel
 from cosmoinfer.models.density import density_recipe, fit_density, scores
 from cosmoinfer.models.density import fit as fit_module
 from cosmoinfer.models.density import model as model_module
-from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.ood.typicality import fit_typicality
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.preprocessing.null_modes import Jitter, fit_jitter
+from cosmoinfer.preprocessing.null_modes import NullModeNoise, fit_null_mode_noise
 from cosmoinfer.split import by_hash
 from tests.examples import NORMAL, bench, of
 
@@ -29,7 +29,7 @@ every_map_flow = pytest.mark.parametrize("flow", MAP_FLOWS)
 
 def train(sims: Catalog, conditional: bool = True, said: list[str] | None = None, **given) -> DensityModel:
     recipe = density_recipe(SMALL | given, 1000, tuple(one.kind for one in sims.summaries), conditional)
-    frame = fit_frame(sims, by_hash(sims.simulation), Reading(), recipe.transform)
+    frame = fit_preprocessing(sims, by_hash(sims.simulation), Reading(), recipe.transform)
     return fit_density(sims, frame, recipe, bench(0, said))
 
 
@@ -103,7 +103,7 @@ def test_the_density_in_catalog_units_integrates_to_one(flow, size):
     """Of data that were taken to log10, at two values of the condition; cells are equal in the logarithm."""
     sims = skewed(400, size)
     model = train(sims, flow=flow, epochs=2, ensemble=2, layers=2 if size > 1 else 1)
-    assert model.frame.inputs[0].standardizer.log.all()
+    assert model.preprocessing.inputs[0].standardizer.log.all()
     edges = np.logspace(-5, 7, {1: 2001, 2: 161}[size])
     middles = np.sqrt(edges[1:] * edges[:-1])
     sides = middles * np.log(edges[1] / edges[0])
@@ -123,7 +123,7 @@ def test_below_all_that_was_seen_the_density_goes_on_falling():
     judged = of(np.full((4, 1), 0.5), sims.parameters, Summary("data", "vector", less))
     found = log_prob(model, judged) + np.log(less[:, 0])  # of the logarithm
     assert (np.diff(found) < -1).all()
-    assert scores.of_rows(model, judged, np.arange(4), lambda *_: None).deviation[-1] < -5
+    assert scores.score_rows(model, judged, np.arange(4), lambda *_: None).z_score[-1] < -5
 
 
 def test_a_density_wants_every_number_of_a_row():
@@ -161,7 +161,7 @@ def test_a_density_without_a_condition_asks_for_no_parameters(tmp_path):
     renamed = of(sims.theta, Parameters.from_names(("c", "d")), *sims.summaries)
     for model in (*made, again):
         for judged in (bare, sims, renamed):
-            model.frame.check(judged)
+            model.preprocessing.check_catalog(judged)
             np.testing.assert_array_equal(
                 log_prob(model, judged, np.arange(20)), log_prob(made[0], bare, np.arange(20))
             )
@@ -180,7 +180,7 @@ def test_chunks_do_not_matter(which, monkeypatch):
     rows = np.array([31, 7, 44])
     np.testing.assert_allclose(log_prob(model, sims, rows), whole[rows], atol=2e-4)
     np.testing.assert_allclose(log_prob(model, sims.take(rows)), whole[rows], atol=2e-4)
-    monkeypatch.setattr(model_module, "CHUNK", 7)
+    monkeypatch.setattr(model_module, "ROWS_PER_CHUNK", 7)
     np.testing.assert_allclose(log_prob(model, sims), whole, atol=2e-4)
 
 
@@ -202,14 +202,14 @@ def check_file(model: DensityModel, sims: Catalog, theta, folder) -> None:
     assert again.kind == "density"
     np.testing.assert_array_equal(log_prob(again, sims), log_prob(model, sims))
     np.testing.assert_array_equal(again.generate(theta, 9, 0), model.generate(theta, 9, 0))
-    one, other = (scores.of_rows(each, sims, np.arange(10), lambda *_: None) for each in (again, model))
+    one, other = (scores.score_rows(each, sims, np.arange(10), lambda *_: None) for each in (again, model))
     np.testing.assert_array_equal(one.p_value, other.p_value)
     models.write(folder / "again.h5", again, {"seed": 0})
     assert (folder / "again.h5").read_bytes() == (folder / "density.h5").read_bytes()
     scores.write(folder / "scores.h5", one, {})
     read = scores.read(folder / "scores.h5")
     assert len(read) == 10 and read.simulation.tolist() == sims.simulation[:10].tolist()
-    np.testing.assert_array_equal(read.deviation, one.deviation)
+    np.testing.assert_array_equal(read.z_score, one.z_score)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
@@ -230,7 +230,7 @@ def modes(maps: np.ndarray) -> np.ndarray:
 def test_maps_of_one_mean_lack_one_mode(offset, dtype):
     maps = np.random.default_rng(0).standard_normal((400, 1, 8, 8))
     maps = (maps - maps.mean(axis=(2, 3), keepdims=True) + offset).astype(dtype).astype(float)
-    jitter = fit_jitter(maps)
+    jitter = fit_null_mode_noise(maps)
     assert (jitter.std > 0).sum() == 1 and jitter.std[0, 0, 0] > 0
     around = modes(maps - maps.mean(axis=0)).mean(axis=(0, 1))[[0, 0, 1, -1], [1, -1, 0, 0]].mean()
     assert jitter.std[0, 0, 0] ** 2 == pytest.approx(around, rel=1e-6)
@@ -245,7 +245,7 @@ def test_of_two_channels_only_the_band_limited_one_gets_jitter():
     k = np.abs(np.fft.fftfreq(16, 1 / 16))
     keep = np.stack([(k[:, None] < 4.5) & (k < 4.5), np.ones((16, 16), bool)])
     maps = np.fft.ifft2(np.fft.fft2(random.standard_normal((300, 2, 16, 16))) * keep).real
-    jitter = fit_jitter(maps)
+    jitter = fit_null_mode_noise(maps)
     np.testing.assert_array_equal(jitter.std > 0, ~keep)
     np.testing.assert_allclose(jitter.std[~keep], 1, rtol=0.1)
     noisy = maps + jitter.draw(300, random)
@@ -254,14 +254,14 @@ def test_of_two_channels_only_the_band_limited_one_gets_jitter():
     own = np.sqrt(modes(noisy)[:, jitter.std > 0])
     expected = stats.norm.logpdf(own, scale=jitter.std[jitter.std > 0]).sum(axis=1)
     np.testing.assert_allclose(jitter.log_prob(noisy), expected)
-    assert "of 512 modes of the data never vary" in jitter.told
+    assert "of 512 modes of the data never vary" in jitter.description
 
 
 def test_the_density_of_jitter_is_that_of_its_draws():
     """In pixels: a degenerate normal of the covariance that the draws have, on its own subspace."""
     maps = np.random.default_rng(4).standard_normal((200, 1, 4, 4))
     maps = np.fft.ifft2(np.fft.fft2(maps) * (np.abs(np.fft.fftfreq(4, 0.25)) < 1.5)).real
-    jitter = fit_jitter(maps)
+    jitter = fit_null_mode_noise(maps)
     drawn = jitter.draw(50_000, np.random.default_rng(5)).reshape(50_000, 16)
     variances, axes = np.linalg.eigh(np.cov(drawn.T))
     null = variances > 1e-6
@@ -274,7 +274,7 @@ def test_fractions_that_sum_to_one_lack_a_direction():
     random = np.random.default_rng(5)
     fractions = random.dirichlet(np.ones(4), 500)
     vectors = np.concatenate([fractions, np.full((500, 1), 3.0)], axis=1)
-    jitter = fit_jitter(vectors)
+    jitter = fit_null_mode_noise(vectors)
     assert (jitter.std > 0).sum() == 2
     noisy = vectors + jitter.draw(500, random)
     assert np.linalg.eigvalsh(np.cov(noisy.T)).min() > 1e-3
@@ -286,26 +286,26 @@ def test_fractions_that_sum_to_one_lack_a_direction():
 
 def test_nothing_is_added_where_everything_varies():
     random = np.random.default_rng(6)
-    assert fit_jitter(random.standard_normal((100, 2, 8, 8))) is None
-    assert fit_jitter(random.standard_normal((100, 5))) is None
-    assert fit_jitter(random.standard_normal((100, 5)) * np.logspace(-2, 0, 5)) is None
-    assert map_density().jitter is not None
-    assert normal_density(True).jitter is None
+    assert fit_null_mode_noise(random.standard_normal((100, 2, 8, 8))) is None
+    assert fit_null_mode_noise(random.standard_normal((100, 5))) is None
+    assert fit_null_mode_noise(random.standard_normal((100, 5)) * np.logspace(-2, 0, 5)) is None
+    assert map_density().null_mode_noise is not None
+    assert normal_density(True).null_mode_noise is None
 
 
 def test_too_few_rows_do_not_tell_what_never_varies():
     """As many rows as numbers leave directions empty in which the data vary all the same."""
     with pytest.raises(UserError, match="a density of 20 numbers a row wants more than 20 training rows, found 20"):
-        fit_jitter(np.random.default_rng(0).standard_normal((20, 20)))
-    assert fit_jitter(np.random.default_rng(0).standard_normal((40, 20))) is None
+        fit_null_mode_noise(np.random.default_rng(0).standard_normal((20, 20)))
+    assert fit_null_mode_noise(np.random.default_rng(0).standard_normal((40, 20))) is None
 
 
 def test_the_jitter_of_a_row_is_its_own():
-    jitter = map_density().jitter
+    jitter = map_density().null_mode_noise
     many = jitter.fixed(np.arange(8))
     np.testing.assert_array_equal(jitter.fixed(np.array([5, 2])), many[[5, 2]])
     assert len(np.unique(many[:, 0, 0, 0])) == 8
-    again = Jitter(**jitter.arrays())
+    again = NullModeNoise(**jitter.arrays())
     np.testing.assert_array_equal(again.fixed(np.arange(8)), many)
 
 
@@ -354,7 +354,7 @@ def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone
     with pytest.raises(StopIteration):
         train(white_maps(60), flow="glow", hidden=4)
     (rows, hooks), (log_det, context, x) = handed[0], handed[0][0]
-    first, second = hooks.fresh(0), hooks.fresh(1)
+    first, second = hooks.fresh_rows(0), hooks.fresh_rows(1)
     for known, one, other in zip((log_det, context), first, second, strict=False):
         assert (known == one).all() and (known == other).all()
     away = (first[2] - second[2]).numpy()
@@ -368,14 +368,14 @@ def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone
 def test_rows_of_the_same_law_are_odd_as_often_as_they_should_be():
     """Each of the two percentiles is uniform; the p-value of both together is small no more often than it says."""
     model, judged = normal_density(True), NORMAL.simulate(600, 7)
-    found = scores.of_rows(model, judged, np.arange(600), lambda *_: None)
+    found = scores.score_rows(model, judged, np.arange(600), lambda *_: None)
     np.testing.assert_array_equal(found.log_prob, log_prob(model, judged))
-    rows = model.frame.split.sizes[1]  # against which 600 others are ranked: Kolmogorov's law of two samples
+    rows = model.preprocessing.split.sizes[1]  # against which 600 others are ranked: Kolmogorov's law of two samples
     most = 1.95 * np.sqrt(1 / 600 + 1 / rows)
     for percentile in (found.percentile, found.shape_percentile):
         assert stats.kstest(percentile / 100, "uniform").statistic < most
-    contexts = model.contexts(judged.theta, judged.path)
-    alone = model.typicality.p_value(model.typicality.deviation(found.log_prob, contexts))
+    contexts = model.scale_parameters(judged.theta, judged.path)
+    alone = model.typicality.p_value(model.typicality.z_score(found.log_prob, contexts))
     assert stats.kstest(alone, "uniform").statistic < most
     for level in (0.05, 0.1, 0.2):
         assert level / 3 < (found.p_value <= level).mean() < level + 0.05
@@ -383,7 +383,7 @@ def test_rows_of_the_same_law_are_odd_as_often_as_they_should_be():
 
 
 def white(rows: int, seed: int, scale: float = 1.0) -> Catalog:
-    """Sixty independent normal numbers of this standard deviation."""
+    """Sixty independent normal numbers of this standard z_score."""
     random = np.random.default_rng(seed)
     values = scale * random.standard_normal((rows, 60))
     return of(random.uniform(0, 1, (rows, 1)), unit_box(), Summary("data", "vector", values))
@@ -400,11 +400,11 @@ def test_too_loud_and_too_quiet_are_both_odd(amplitude):
     """White Gaussian vectors: the quiet ones are denser than any that was seen, and no less odd."""
     model = quiet_density()
     usual, odd = (
-        scores.of_rows(model, white(200, seed, scale), np.arange(200), lambda *_: None)
+        scores.score_rows(model, white(200, seed, scale), np.arange(200), lambda *_: None)
         for seed, scale in ((1, 1.0), (2, amplitude))
     )
     assert (odd.log_prob.mean() > usual.log_prob.mean()) == (amplitude < 1)
-    assert np.sign(odd.deviation.mean()) == (1 if amplitude < 1 else -1)
+    assert np.sign(odd.z_score.mean()) == (1 if amplitude < 1 else -1)
     auc = stats.mannwhitneyu(odd.percentile, usual.percentile).statistic / 200**2
     assert auc > 0.98
     assert (odd.p_value < 0.05).mean() > 0.9 and (usual.p_value < 0.05).mean() < 0.12
@@ -417,9 +417,9 @@ def test_a_row_of_the_usual_density_and_an_unusual_shape_is_odd():
     spikes[np.arange(200), random.integers(60, size=200)] = np.sqrt(random.chisquare(60, 200))
     model = quiet_density()
     sims = of(random.uniform(0, 1, (200, 1)), unit_box(), Summary("data", "vector", spikes))
-    found = scores.of_rows(model, sims, np.arange(200), lambda *_: None)
+    found = scores.score_rows(model, sims, np.arange(200), lambda *_: None)
     assert np.median(found.percentile) < 90
-    assert np.median(found.shape_deviation) > 5
+    assert np.median(found.shape_z_score) > 5
     assert (found.p_value < 0.05).mean() > 0.95
 
 
@@ -431,7 +431,7 @@ def test_what_is_typical_moves_with_the_condition():
     model = fit_typicality(found, theta)
     np.testing.assert_allclose(model.coefficients, [3, 1, 0, 0, 1, -2], atol=0.03)
     assert model.residuals.std() == pytest.approx(0.1, rel=0.1)
-    assert abs(model.deviation(found, theta).mean()) < 0.2
+    assert abs(model.z_score(found, theta).mean()) < 0.2
     few = fit_typicality(found[:20], theta[:20])
     np.testing.assert_allclose(few.coefficients, [found[:20].mean()])
     alone = fit_typicality(found, None)

@@ -58,7 +58,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
         path = tmp_path / f"{number}.h5"
         models.write(path, model, {"said": name})
         again = models.read(path)
-        assert type(again) is type(model) and again.frame.own(sims) == (name != "ancestor")
+        assert type(again) is type(model) and again.preprocessing.is_training_catalog(sims) == (name != "ancestor")
         for stack, stack_again in zip(model.stacks, again.stacks, strict=True):
             weights, weights_again = (one.network.state_dict() for one in (stack, stack_again))
             assert weights.keys() == weights_again.keys()

@@ -8,7 +8,7 @@ import pytest
 from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
-from cosmoinfer.models.fit_preprocessing import compressed
+from cosmoinfer.models.fit_preprocessing import with_compression
 from cosmoinfer.models.flow import fit as fit_module
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash
@@ -38,7 +38,7 @@ def test_a_training_starts_from_the_weights_of_its_ancestor(flow):
 
 
 def test_an_ancestor_of_several_architectures_with_networks_before_them_is_continued(monkeypatch):
-    monkeypatch.setattr(fit_module, "LEAST_SHARE", 0.0)
+    monkeypatch.setattr(fit_module, "MIN_MIXTURE_WEIGHT", 0.0)
     sims, rows = linear_gaussian(2), np.arange(40)
     given = {"embedding": "mlp", "embedding_hidden": 9, "support": "probit", "ensemble": 2}
     parts = [train_flow(sims, flow=name, **given) for name in ("maf", "nsf")]
@@ -59,11 +59,11 @@ def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):
     (tmp_path / "ancestor.h5").unlink()
     again = models.read(tmp_path / "flow.h5")
     check_same_row(sampled(model, other, [2], 50), sampled(again, other, [2], 50))
-    check_same_row(sampled(model.ancestor, sims, [2], 50), sampled(again.ancestor, sims, [2], 50))
-    rows = model.ancestor.frame.split.rows(sims.simulation, "train")
-    assert again.frame.trained_on(sims, rows).all()
-    rows = again.frame.split.rows(other.simulation, "train")
-    assert again.frame.trained_on(other, rows).all()
+    check_same_row(sampled(model.initialised_from, sims, [2], 50), sampled(again.initialised_from, sims, [2], 50))
+    rows = model.initialised_from.preprocessing.split.rows(sims.simulation, "train")
+    assert again.preprocessing.is_training_row(sims, rows).all()
+    rows = again.preprocessing.split.rows(other.simulation, "train")
+    assert again.preprocessing.is_training_row(other, rows).all()
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,6 @@ def test_an_ancestor_of_something_else_is_refused():
     fewer = of(sims.theta[:, :1], box(1), *sims.summaries)
     with pytest.raises(UserError, match=r"infers a, b; this catalog has a"):
         continue_flow(fewer, ancestor)
-    short = compressed(framed(sims), sims, "pca:2", bench())
+    short = with_compression(framed(sims), sims, "pca:2", bench())
     with pytest.raises(UserError, match=r"--init: the flow sees .*\(4,\).*\(2,\)"):
         continue_flow(sims, ancestor, short)

@@ -12,10 +12,10 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.models.flow import build_flow, cost, fit_flow, flow_recipe
+from cosmoinfer.models.flow import build_flow, check_passes, fit_flow, flow_recipe
 from cosmoinfer.models.flow import fit as fit_module
 from cosmoinfer.models.flow import model as flow_model
-from cosmoinfer.models.flow.fit import clustered_error, mixture_shares, prefer
+from cosmoinfer.models.flow.fit import clustered_error, fit_mixture_weights, select_support
 from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
@@ -119,7 +119,7 @@ def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members,
 @pytest.mark.parametrize("size", [1, 2, 6])
 def test_every_draw_lies_in_the_box(flow, members, support, size):
     model, sims = flow_of(flow, size, members, support), linear_gaussian(size)
-    found, parameters = sampled(model, sims, [0, 5, 9], 500), model.frame.parameters
+    found, parameters = sampled(model, sims, [0, 5, 9], 500), model.preprocessing.parameters
     assert found.samples.shape == (3, 500, size)
     assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
     assert np.isfinite(found.log_prob).all() and np.isfinite(found.log_prob_truth).all()
@@ -137,7 +137,7 @@ def test_the_log_prob_of_a_file_is_that_of_the_model(flow, support):
         )
     truths = model.log_prob(sims, np.array([0, 5]), sims.theta[[0, 5]], 10_000, seed=1)
     np.testing.assert_allclose(found.log_prob_truth, truths, atol=2e-5 if model.support.maps_into_box else 0.1)
-    outside = model.frame.parameters.high + 0.1
+    outside = model.preprocessing.parameters.high + 0.1
     assert model.log_prob(sims, np.array([0]), outside[None], 1000, seed=1).tolist() == [-np.inf]
 
 
@@ -222,21 +222,21 @@ def test_shares_maximise_the_likelihood_of_the_mixture():
     log_probs = np.stack([stats.norm.logpdf(values, mean, 1) for mean in (-2, 2)])
     grid = np.linspace(0.001, 0.999, 999)
     scores = [special.logsumexp(log_probs, axis=0, b=[[share], [1 - share]]).mean() for share in grid]
-    np.testing.assert_allclose(mixture_shares(log_probs)[0], grid[np.argmax(scores)], atol=1e-3)
-    shares = mixture_shares(np.stack([*log_probs, stats.norm.logpdf(values, 50, 1)]))
+    np.testing.assert_allclose(fit_mixture_weights(log_probs)[0], grid[np.argmax(scores)], atol=1e-3)
+    shares = fit_mixture_weights(np.stack([*log_probs, stats.norm.logpdf(values, 50, 1)]))
     assert shares.sum() == pytest.approx(1) and shares[2] < 1e-6
 
 
 def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
     """Weighed by them, all members of one alike; the mixture is no worse on them than either alone."""
-    monkeypatch.setattr(fit_module, "LEAST_SHARE", 0.0)
+    monkeypatch.setattr(fit_module, "MIN_MIXTURE_WEIGHT", 0.0)
     sims = linear_gaussian(2)
     model = train_flow(sims, support="probit", ensemble=2, flow="auto")
     names = [stack.config["flow"] for stack in model.stacks]
     assert names == ["maf", "nsf", "nsf"]
     assert model.weights.sum() == pytest.approx(1)
     np.testing.assert_array_equal(model.weights[::2], model.weights[1::2])
-    rows = model.frame.split.rows(sims.simulation, "validation")
+    rows = model.preprocessing.split.rows(sims.simulation, "validation")
     scores = [
         replace(model, stacks=(stack,), weights=np.full(2, 0.5)).log_prob(sims, rows, sims.theta[rows], 1, 0)
         for stack in model.stacks
@@ -244,10 +244,12 @@ def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
     found = model.log_prob(sims, rows, sims.theta[rows], 1, 0)
     assert found.mean() >= max(score.mean() for score in scores) - 1e-6
     shares = model.weights[::2] * 2
-    np.testing.assert_allclose(shares, mixture_shares(np.stack(scores)), atol=1e-6)
+    np.testing.assert_allclose(shares, fit_mixture_weights(np.stack(scores)), atol=1e-6)
     np.testing.assert_allclose(found, special.logsumexp(scores, axis=0, b=shares[:, None]), atol=1e-4)
 
-    monkeypatch.setattr(fit_module, "LEAST_SHARE", np.sort(shares)[-2] + 1e-3)  # and those that add little are left out
+    monkeypatch.setattr(
+        fit_module, "MIN_MIXTURE_WEIGHT", np.sort(shares)[-2] + 1e-3
+    )  # and those that add little are left out
     model = train_flow(sims, support="probit", ensemble=2, flow="auto")
     assert [stack.config["flow"] for stack in model.stacks] == [names[np.argmax(shares)]]
     np.testing.assert_allclose(model.weights, [0.5, 0.5])
@@ -296,7 +298,7 @@ def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, m
     row = int(np.argmin(sims.theta[:, 0]))  # near an edge
     monkeypatch.setattr(box_module, "LARGEST", 700)
     found = sampled(model, sims, [row], 3000)
-    contexts = model.contexts(sims, np.array([row]))
+    contexts = model.embed(sims, np.array([row]))
     pieces: list[int] = []
     model.mixture.draw(contexts, 3000, np.random.default_rng(0), lambda first, theta, _: pieces.append(len(theta)))
     assert sum(pieces) == 3000 and max(pieces) <= 2 * 700
@@ -354,13 +356,13 @@ def test_a_tie_is_the_first_and_a_clear_best_is_the_best():
     base, ids = random.normal(size=200), np.arange(200).astype(str)
     noise = random.normal(size=200)
     noise -= noise.mean()
-    assert prefer([base, base + noise + 0.05, base], ids) == 0  # an error of 0.07
-    assert prefer([base, base + noise + 0.30, base], ids) == 1
-    assert prefer([base - 1, base + noise, base + 2 * noise], ids) == 1
-    assert prefer([base, base + 0.9 * fit_module.TIE], ids) == 0  # too little to matter, however sure
-    assert prefer([base, base + 1.1 * fit_module.TIE], ids) == 1
-    assert prefer([base], ids) == 0
-    assert prefer([base, base], ids) == 0
+    assert select_support([base, base + noise + 0.05, base], ids) == 0  # an error of 0.07
+    assert select_support([base, base + noise + 0.30, base], ids) == 1
+    assert select_support([base - 1, base + noise, base + 2 * noise], ids) == 1
+    assert select_support([base, base + 0.9 * fit_module.TIE_NATS], ids) == 0  # too little to matter, however sure
+    assert select_support([base, base + 1.1 * fit_module.TIE_NATS], ids) == 1
+    assert select_support([base], ids) == 0
+    assert select_support([base, base], ids) == 0
 
 
 def test_rows_of_one_simulation_count_once():
@@ -373,9 +375,13 @@ def test_rows_of_one_simulation_count_once():
     assert clustered_error(np.repeat(values, 15), np.repeat(ids, 15)) == pytest.approx(plain)
     gain = values - values.mean() + 1.5 * plain
     zero = np.zeros(40)
-    assert prefer([zero, gain], ids) == 1 == prefer([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15))
+    assert (
+        select_support([zero, gain], ids)
+        == 1
+        == select_support([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15))
+    )
     gain = values - values.mean() + 0.5 * plain
-    assert prefer([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15)) == 0
+    assert select_support([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15)) == 0
 
 
 def test_auto_compares_all_supports_and_says_so():
@@ -400,7 +406,7 @@ def test_a_summary_regressor_is_embedded(tmp_path):
     again = models.read(tmp_path / "flow.h5")
     assert again.summary.summarise(sims, np.arange(3), None).shape == (3, 4)
     check_same_row(sampled(model, sims, [2], 50), sampled(again, sims, [2], 50))
-    np.testing.assert_array_equal(again.summary.frame.seen, summary.frame.seen)
+    np.testing.assert_array_equal(again.summary.preprocessing.training_hashes, summary.preprocessing.training_hashes)
 
 
 def test_a_summary_that_has_seen_held_out_rows_is_refused():
@@ -423,14 +429,14 @@ def test_a_summary_that_has_seen_held_out_rows_is_refused():
 def test_what_one_density_costs_is_said_and_bounded(flow):
     """Passes of the network: as many as parameters for the inverse flow, one for the others."""
     settings, slow = FLOWS[flow](), flow == "iaf"
-    assert cost(flow, settings, 10, False) == []
+    assert check_passes(flow, settings, 10, False) == []
     for features in (11, 30):
-        told = cost(flow, settings, features, False)
+        told = check_passes(flow, settings, features, False)
         assert len(told) == slow and all(f"iaf: one density takes {features} network passes" in line for line in told)
     if slow:
         with pytest.raises(UserError, match=r"--flow iaf: one density takes 31 network passes.*--force"):
-            cost(flow, settings, 31, False)
-    assert len(cost(flow, settings, 31, True)) == slow
+            check_passes(flow, settings, 31, False)
+    assert len(check_passes(flow, settings, 31, True)) == slow
 
 
 # ------------------------------------------------------------------------------------------------------- noisy training
@@ -443,7 +449,7 @@ def test_the_noise_of_a_flow_is_fresh_in_every_epoch(through, monkeypatch):
     handed = {}
 
     def stop(network, loss, train_rows, validation_rows, *rest, hooks):
-        handed.update(rows=train_rows.rows, fresh=[hooks.fresh(epoch) for epoch in (0, 1, 0)])
+        handed.update(rows=train_rows.rows, fresh=[hooks.fresh_rows(epoch) for epoch in (0, 1, 0)])
         raise StopIteration
 
     monkeypatch.setattr(fit_module, "train", stop)

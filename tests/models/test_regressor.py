@@ -12,7 +12,7 @@ from cosmoinfer.catalog import Catalog, Summary
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models import RegressorModel
-from cosmoinfer.models.regressor import collapsed, fit_regressor, regressor_recipe
+from cosmoinfer.models.regressor import collapsed_parameters, fit_regressor, regressor_recipe
 from cosmoinfer.models.regressor import fit as fit_module
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.networks.baselines import BASELINES, PENALTIES
@@ -70,7 +70,7 @@ def test_the_moments_of_a_regressor_are_those_of_its_mixture(loss):
 @pytest.mark.parametrize("size", [1, 2])
 def test_the_density_of_a_regressor_is_one_and_draws_follow_it(size, loss):
     model, sims, steps = regressor_of(size, loss), linear_gaussian(size), {1: 2000, 2: 320}[size]
-    parameters = model.frame.parameters
+    parameters = model.preprocessing.parameters
     theta, volumes, edges = cells(Support("truncate", parameters, np.zeros(size), np.ones(size)), steps)
     found, mixture = sampled(model, sims, [3], 4000), normals(model, sims, 3)
     log_mass = mixture.log_prob(found.samples[0]) - found.log_prob[0]
@@ -138,7 +138,7 @@ def test_gaussian_nll_finds_the_exact_correlated_posterior():
     sims = of(sims.theta * units, parameters, *sims.summaries)
     given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 2, "epochs": 40, "learning_rate": 0.005}
     model = train_regressor(sims, loss="gaussian-nll", **given)
-    rows = model.frame.split.rows(sims.simulation, "test")
+    rows = model.preprocessing.split.rows(sims.simulation, "test")
     found = sampled(model, sims, rows[:3], 4000)
     means, covariance = NORMAL.posterior(sims.summaries[0].values[rows])
     means, covariance = means * units, covariance * np.outer(units, units)
@@ -167,7 +167,7 @@ def test_a_regressor_predicts_in_catalog_units():
     noise = np.random.default_rng(0).standard_normal((2000, 2))
     sims = of(sims.theta, sims.parameters, Summary("data", "vector", noise))
     model = train_regressor(sims, network="linear", loss="mse", epochs=40, layers=None, hidden=None, learning_rate=0.02)
-    rows = model.frame.split.rows(sims.simulation, "train")
+    rows = model.preprocessing.split.rows(sims.simulation, "train")
     np.testing.assert_allclose(
         sampled(model, sims, rows, 1).mean.mean(axis=0), sims.theta[rows].mean(axis=0), rtol=0.02
     )
@@ -197,12 +197,14 @@ def baseline(name: str, sims: Catalog) -> RegressorModel:
 def test_ridge_is_that_of_scikit_learn_and_the_reference_of_every_model():
     sims = linear_gaussian(2)
     model, rows = baseline("ridge", sims), np.arange(ROWS)
-    train = model.frame.split.rows(sims.simulation, "train")
-    (x,) = model.frame.data(sims, rows)
+    train = model.preprocessing.split.rows(sims.simulation, "train")
+    (x,) = model.preprocessing.data(sims, rows)
     other = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(x[train].astype(float), sims.theta[train])
     found = model.means(sims, rows)
     np.testing.assert_allclose(found, other.predict(x.astype(float)), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(model.frame.parameters.clip(found), model.frame.references(sims, rows), atol=1e-4)
+    np.testing.assert_allclose(
+        model.preprocessing.parameters.clip(found), model.preprocessing.estimate_parameters(sims, rows), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -217,7 +219,7 @@ def test_a_baseline_gives_means_only_and_comes_back_from_its_file(name, tmp_path
     again = sampled(models.read(tmp_path / "baseline.h5"), sims, rows, 10)
     np.testing.assert_array_equal(again.mean, found.mean)
     (history,) = models.histories(model).values()
-    parts = [model.frame.split.rows(sims.simulation, part) for part in ("train", "validation")]
+    parts = [model.preprocessing.split.rows(sims.simulation, part) for part in ("train", "validation")]
     errors = [(((model.means(sims, part) - sims.theta[part]) / model.scale) ** 2).mean() for part in parts]
     assert [history.train[0, 0], history.validation[0, 0]] == pytest.approx(errors, rel=1e-4)
 
@@ -252,8 +254,8 @@ def test_parameters_of_which_the_data_say_nothing_are_told():
     theta[:, 1] = np.random.default_rng(0).permutation(theta[:, 1])
     mixed = of(theta, sims.parameters, *sims.summaries)
     for fit in (lambda some: train_regressor(some, epochs=10, ensemble=1), lambda some: baseline("ridge", some)):
-        assert collapsed(fit(sims), sims) == ()
-        assert collapsed(fit(mixed), mixed) == ("b",)
+        assert collapsed_parameters(fit(sims), sims) == ()
+        assert collapsed_parameters(fit(mixed), mixed) == ("b",)
 
 
 def test_a_warm_up_minimises_the_squared_error_whatever_the_loss_and_then_the_loss():
@@ -275,7 +277,7 @@ def test_noise_is_fresh_in_every_epoch_and_judged_with_one_draw(monkeypatch):
     handed = []
 
     def stop(network, loss, train_rows, validation_rows, *rest, **hooks):
-        fresh = [rest[-1].fresh(epoch)[1].numpy() for epoch in (0, 1, 0)]
+        fresh = [rest[-1].fresh_rows(epoch)[1].numpy() for epoch in (0, 1, 0)]
         handed.append((train_rows.rows[1].numpy(), validation_rows.rows[1].numpy(), fresh))
         raise StopIteration
 

@@ -12,8 +12,8 @@ from cosmoinfer import models, posterior
 from cosmoinfer.catalog import Summary
 from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
 from cosmoinfer.multiscale_power import summary_features
-from cosmoinfer.ood.detector import Novelty, fit_novelty, folded, gap_counts
-from cosmoinfer.ood.mmd import _kernel, _mmd2, fit_discrepancy
+from cosmoinfer.ood.detector import OutOfDistribution, fit_ood_detector, fold_features, gap_counts
+from cosmoinfer.ood.mmd import _kernel, _mmd2, fit_mmd_test
 from cosmoinfer.parameters import Parameters
 from tests.command_line import call, done, linear, write
 from tests.examples import bench, far_away, flow_of, framed, linear_gaussian, of, regressor_of, sampled
@@ -30,10 +30,10 @@ def rows(count: int, seed: object) -> np.ndarray:
     return random.standard_t(6, (count, 3)) @ FACTORS + 0.05 * random.standard_t(6, (count, SIZE))
 
 
-def fitted(train: np.ndarray, validation: np.ndarray, *others: np.ndarray, size: int = 1) -> Novelty:
+def fitted(train: np.ndarray, validation: np.ndarray, *others: np.ndarray, size: int = 1) -> OutOfDistribution:
     """size: rows of one simulation. others: a second space of both."""
     ids = [np.arange(len(one)) // size for one in (train, validation)]
-    found = fit_novelty([train, *others[:1]], [validation, *others[1:]], *map(ids_of, ids), gaps=False)
+    found = fit_ood_detector([train, *others[:1]], [validation, *others[1:]], *map(ids_of, ids), gaps=False)
     assert found is not None
     return found
 
@@ -42,8 +42,8 @@ def ids_of(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(str)
 
 
-def flagged(novelty: Novelty, found: np.ndarray, level: float = 95) -> float:
-    return float((novelty.percentile([found]) > level).mean())
+def flagged(ood: OutOfDistribution, found: np.ndarray, level: float = 95) -> float:
+    return float((ood.percentile([found]) > level).mean())
 
 
 # ------------------------------------------------------------------------------------------------- one observation
@@ -74,12 +74,12 @@ def test_false_alarms_of_rows_that_share_a_simulation():
 
 def test_a_percentile_is_a_rank_among_the_validation_rows():
     validation = rows(50, 1)
-    novelty = fitted(rows(200, 0), validation)
-    scores = novelty.score([validation])
-    np.testing.assert_array_equal(novelty.scores, np.sort(scores))
+    ood = fitted(rows(200, 0), validation)
+    scores = ood.score([validation])
+    np.testing.assert_array_equal(ood.scores, np.sort(scores))
     expected = 100 * stats.rankdata(scores, "min").clip(1) / 51 - 100 / 51
-    np.testing.assert_allclose(novelty.percentile([validation]), expected)
-    assert novelty.judges == 50
+    np.testing.assert_allclose(ood.percentile([validation]), expected)
+    assert ood.n_validation_simulations == 50
 
 
 def test_the_distance_is_that_of_mahalanobis():
@@ -87,15 +87,15 @@ def test_the_distance_is_that_of_mahalanobis():
     covariance = FACTORS.T @ FACTORS + 0.05**2 * np.eye(SIZE)
     random = np.random.default_rng(0)
     train, new = (random.multivariate_normal(np.zeros(SIZE), covariance, count) for count in (4000, 50))
-    (cloud,) = fitted(train, new).clouds
+    (cloud,) = fitted(train, new).gaussians
     expected = np.sqrt(np.einsum("ni,ij,nj->n", new, np.linalg.inv(covariance), new))
     np.testing.assert_allclose(np.exp(cloud.statistics(new)[:, 0]), expected, rtol=0.05)
 
 
 def test_few_validation_rows_tell_a_gross_outlier_and_no_other():
-    novelty = fitted(rows(150, 0), rows(9, 1))
-    assert flagged(novelty, 30 * rows(20, 2), 99) == 1
-    assert flagged(novelty, rows(2000, 2), 99) <= 0.02  # one of nine is the oddest in a tenth of all cases
+    ood = fitted(rows(150, 0), rows(9, 1))
+    assert flagged(ood, 30 * rows(20, 2), 99) == 1
+    assert flagged(ood, rows(2000, 2), 99) <= 0.02  # one of nine is the oddest in a tenth of all cases
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_few_validation_rows_tell_a_gross_outlier_and_no_other():
     ids=["one feature", "noise", "scale", "order"],
 )
 def test_what_is_odd_is_found(odd, least):
-    novelty = fitted(rows(400, 0), rows(100, 1))
-    assert flagged(novelty, odd(rows(400, 2))) > least
-    assert flagged(novelty, rows(400, 2)) < 0.12
+    ood = fitted(rows(400, 0), rows(100, 1))
+    assert flagged(ood, odd(rows(400, 2))) > least
+    assert flagged(ood, rows(400, 2)) < 0.12
 
 
 def test_too_smooth_is_odd_too():
@@ -122,11 +122,11 @@ def test_too_smooth_is_odd_too():
 def test_one_space_alone_may_tell():
     """An embedding that is where it always is, and data that are not; and the other way round."""
     spaces = [rows(300, 0), rows(300, 1)[:, :4]], [rows(100, 2), rows(100, 3)[:, :4]]
-    novelty = fitted(spaces[0][0], spaces[1][0], spaces[0][1], spaces[1][1])
+    ood = fitted(spaces[0][0], spaces[1][0], spaces[0][1], spaces[1][1])
     fine, other = rows(50, 4), rows(50, 5)[:, :4]
-    assert (novelty.percentile([4 * rows(50, 6), other]) > 95).mean() > 0.6
-    assert (novelty.percentile([fine, 9 * other]) > 95).mean() > 0.6
-    assert (novelty.percentile([fine, other]) > 95).mean() < 0.2
+    assert (ood.percentile([4 * rows(50, 6), other]) > 95).mean() > 0.6
+    assert (ood.percentile([fine, 9 * other]) > 95).mean() > 0.6
+    assert (ood.percentile([fine, other]) > 95).mean() < 0.2
 
 
 def test_a_feature_that_never_varied_is_missed_when_it_does():
@@ -136,8 +136,8 @@ def test_a_feature_that_never_varied_is_missed_when_it_does():
 
 
 def test_many_features_are_folded_and_none_is_lost():
-    assert folded(np.ones((2, 1000))).shape == (2, 1000)
-    one = folded(np.eye(2500))
+    assert fold_features(np.ones((2, 1000))).shape == (2, 1000)
+    one = fold_features(np.eye(2500))
     assert one.shape == (2500, 1000)
     np.testing.assert_array_equal(np.abs(one).sum(axis=1), 1)
     np.testing.assert_array_equal(np.flatnonzero(one[2300]), [300])
@@ -168,11 +168,11 @@ def test_gaps_of_another_pattern_are_odd():
     theta = linear_gaussian(1, 500).theta
     sims = of(theta, linear_gaussian(1).parameters, gappy(500, 0))
     frame = framed(sims)
-    frame = frame.acquainted(sims, frame.spaces)
+    frame = frame.with_ood_detector(sims, frame.feature_spaces)
 
     def judged(gaps: np.ndarray | None) -> np.ndarray:
         new = of(None, None, gappy(100, 1, gaps))
-        return frame.oddness(new, np.arange(100), frame.spaces, 0)["ood_percentile"]
+        return frame.ood_scores(new, np.arange(100), frame.feature_spaces, 0)["ood_percentile"]
 
     assert (judged(np.arange(20) < 10) > 95).mean() > 0.9
     assert (judged(None) > 95).mean() < 0.15
@@ -200,30 +200,30 @@ def test_a_set_raises_a_false_alarm_as_often_as_it_says(size):
     found = []
     for r in range(60):
         known, new = group(30, [r, 1]), group(12, [r, 2])
-        sets = fit_discrepancy([group(40, [r, 0])], [known], ids_of(np.arange(len(known)) // size))
-        found.append(sets.p_value([new], ids_of(np.arange(len(new)) // size), seed=r))
+        mmd_test = fit_mmd_test([group(40, [r, 0])], [known], ids_of(np.arange(len(known)) // size))
+        found.append(mmd_test.p_value([new], ids_of(np.arange(len(new)) // size), seed=r))
     assert stats.kstest(found, "uniform").pvalue > 1e-3
     assert min(found) > 0
 
 
 def test_a_set_that_is_shifted_is_found_though_no_row_is_odd():
-    novelty = fitted(rows(300, 0), rows(100, 1))
+    ood = fitted(rows(300, 0), rows(100, 1))
     new = rows(60, 2)
     ids = ids_of(np.arange(60))
     shifted = new + 1.5 * FACTORS[0]  # a little more than a standard deviation
-    assert flagged(novelty, shifted) < 0.2
-    assert novelty.p_value([shifted], ids, 0) < 0.01 < novelty.p_value([new], ids, 0)
+    assert flagged(ood, shifted) < 0.2
+    assert ood.set_p_value([shifted], ids, 0) < 0.01 < ood.set_p_value([new], ids, 0)
     noisier = new + 0.05 * np.random.default_rng(0).normal(size=new.shape)
-    assert novelty.p_value([noisier], ids, 0) < 0.01  # as much noise again
+    assert ood.set_p_value([noisier], ids, 0) < 0.01  # as much noise again
 
 
 # ------------------------------------------------------------------------------------------------------- a warning
 def test_an_alarm_wants_more_than_chance():
-    novelty = fitted(rows(200, 0), rows(120, 1))
+    ood = fitted(rows(200, 0), rows(120, 1))
     ids = ids_of(np.arange(10))
 
     def alarm(count: int, percentile: float, simulation: np.ndarray = ids):
-        return novelty.alarm(np.where(np.arange(len(simulation)) < count, percentile, 50), simulation)
+        return ood.excess_outliers(np.where(np.arange(len(simulation)) < count, percentile, 50), simulation)
 
     assert alarm(1, 99.5, ids[:1]).positions.tolist() == [0]
     assert alarm(1, 98.5, ids[:1]) is None
@@ -236,20 +236,20 @@ def test_an_alarm_wants_more_than_chance():
 
 def test_the_surprise_is_that_of_ranks_among_a_sample():
     """How many of 50 rows exceed the highest of 120 others, or the 6th highest, whatever their distribution."""
-    novelty = fitted(rows(200, 0), rows(120, 1))
+    ood = fitted(rows(200, 0), rows(120, 1))
     ids = ids_of(np.arange(50))
     for level, above in ((99, 1), (95, 6)):
         for count in (1, 3):
-            tail = novelty.outliers(np.where(np.arange(50) < count, 99.5, 0), ids, level).surprise
+            tail = ood.outliers(np.where(np.arange(50) < count, 99.5, 0), ids, level).surprise
             assert tail == pytest.approx(stats.betabinom(50, above, 121 - above).sf(count - 1))
-    assert novelty.outliers(np.zeros(50), ids, 99).surprise == pytest.approx(1)
+    assert ood.outliers(np.zeros(50), ids, 99).surprise == pytest.approx(1)
 
 
 def test_own_rows_are_seldom_warned_about():
     """In about one case of a hundred, a set of 100 rows beside 100 validation rows."""
     alarms = [
-        (novelty := fitted(rows(150, [r, 0]), rows(100, [r, 1]))).alarm(
-            novelty.percentile([rows(100, [r, 2])]), ids_of(np.arange(100))
+        (ood := fitted(rows(150, [r, 0]), rows(100, [r, 1]))).excess_outliers(
+            ood.percentile([rows(100, [r, 2])]), ids_of(np.arange(100))
         )
         for r in range(100)
     ]
@@ -261,7 +261,7 @@ def test_own_rows_are_seldom_warned_about():
 def test_every_posterior_says_how_odd_its_observations_are(which, tmp_path):
     model = flow_of("maf", 1, 1, "probit") if which == "flow" else regressor_of(1)
     sims = linear_gaussian(1)
-    test = model.frame.rows(sims, None)
+    test = model.preprocessing.select_rows(sims, None)
     fine, odd = sampled(model, sims, test, 10), sampled(model, far_away(test[3]), test, 10)
     assert (
         fine.ood_percentile.shape == (len(test),) and ((fine.ood_percentile >= 0) & (fine.ood_percentile <= 100)).all()
@@ -293,7 +293,7 @@ def test_a_classifier_says_so_too():
 # ------------------------------------------------------------------------------------------------ the command line
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("novelty")
+    folder = tmp_path_factory.mktemp("ood")
     theta, x = linear(800, 1)
     write(folder / "sims.h5", theta, x)
     write(folder / "odd.h5", None, np.where(np.arange(30)[:, None] % 10 == 3, 9, 1) * linear(30, 2)[1])

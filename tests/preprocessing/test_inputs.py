@@ -10,8 +10,8 @@ from sklearn.decomposition import PCA
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog, Reading, Summary
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.fit_preprocessing import choices, compressed
-from cosmoinfer.models.preprocessing import as_read_by
+from cosmoinfer.models.fit_preprocessing import describe_choices, with_compression
+from cosmoinfer.models.preprocessing import reading_for_model
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing import compression
 from cosmoinfer.preprocessing.noise import Noise, read_noise
@@ -34,57 +34,61 @@ from tests.examples import (
 # ----------------------------------------------------------------------------------------------------------- the frame
 def test_a_model_takes_its_own_test_rows_and_all_of_another_catalog():
     model, sims, other = flow_of("maf", 2, 1, "probit"), linear_gaussian(2), linear_gaussian(2, 50, seed=1)
-    frame = model.frame
+    frame = model.preprocessing
     for part in ("train", "validation", "test"):
-        np.testing.assert_array_equal(frame.rows(sims, part), frame.split.rows(sims.simulation, part))
-    np.testing.assert_array_equal(frame.rows(sims, None), frame.rows(sims, "test"))
-    assert set(sampled(model, sims, frame.rows(sims, None)[:3], 2).split) == {2}
-    assert len(frame.rows(sims, "all")) == ROWS
-    np.testing.assert_array_equal(frame.rows(other, None), np.arange(50))
-    np.testing.assert_array_equal(frame.rows(other, "test"), np.arange(50))
+        np.testing.assert_array_equal(frame.select_rows(sims, part), frame.split.rows(sims.simulation, part))
+    np.testing.assert_array_equal(frame.select_rows(sims, None), frame.select_rows(sims, "test"))
+    assert set(sampled(model, sims, frame.select_rows(sims, None)[:3], 2).split) == {2}
+    assert len(frame.select_rows(sims, "all")) == ROWS
+    np.testing.assert_array_equal(frame.select_rows(other, None), np.arange(50))
+    np.testing.assert_array_equal(frame.select_rows(other, "test"), np.arange(50))
     with pytest.raises(UserError, match="no row belongs to the train part"):
-        frame.rows(other, "train")
+        frame.select_rows(other, "train")
     with pytest.raises(UserError, match="'tset' is not known; there are train, validation, test and all"):
-        frame.rows(sims, "tset")
+        frame.select_rows(sims, "tset")
 
 
 def test_a_renumbered_copy_of_a_training_row_is_recognised():
-    frame, sims, other = flow_of("maf", 2, 1, "probit").frame, linear_gaussian(2), linear_gaussian(2, 50, seed=1)
-    seen = frame.rows(sims, "train")[7]
+    frame, sims, other = (
+        flow_of("maf", 2, 1, "probit").preprocessing,
+        linear_gaussian(2),
+        linear_gaussian(2, 50, seed=1),
+    )
+    seen = frame.select_rows(sims, "train")[7]
     theta, x = other.theta.copy(), other.summaries[0].values.copy()
     theta[20], x[20] = sims.theta[seen], sims.summaries[0].values[seen]
     mixed = of(theta, other.parameters, replace(other.summaries[0], values=x), name="mixed.h5")
     with pytest.raises(
         UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"
     ):
-        frame.rows(mixed, None)
-    assert frame.rows(mixed, "train").tolist() == [20]
-    assert 20 not in frame.rows(mixed, "test") and len(frame.rows(mixed, "test")) == 49
+        frame.select_rows(mixed, None)
+    assert frame.select_rows(mixed, "train").tolist() == [20]
+    assert 20 not in frame.select_rows(mixed, "test") and len(frame.select_rows(mixed, "test")) == 49
     unlabelled = of(None, None, replace(other.summaries[0], values=x))  # an observation has no theta to compare
-    assert np.flatnonzero(frame.trained_on(unlabelled, np.arange(50))).tolist() == [20]
+    assert np.flatnonzero(frame.is_training_row(unlabelled, np.arange(50))).tolist() == [20]
 
 
 def test_an_observation_needs_no_parameters():
     sims = linear_gaussian(2)
     observation = of(None, None, Summary("data", "vector", sims.summaries[0].values[:2] + 0.01))
     for model in (flow_of("maf", 2, 1, "probit"), flow_of("maf", 2, 1, "truncate"), regressor_of(2)):
-        model.frame.check(observation)
-        found = sampled(model, observation, model.frame.rows(observation, None), 20)
+        model.preprocessing.check_catalog(observation)
+        found = sampled(model, observation, model.preprocessing.select_rows(observation, None), 20)
         assert found.truth is None and found.log_prob_truth is None and found.samples.shape == (2, 20, 2)
 
 
 def test_data_of_another_shape_or_other_names_are_refused():
-    frame, sims = flow_of("maf", 2, 1, "probit").frame, linear_gaussian(2)
-    frame.check(sims)
+    frame, sims = flow_of("maf", 2, 1, "probit").preprocessing, linear_gaussian(2)
+    frame.check_catalog(sims)
     values = sims.summaries[0].values
     narrow = of(sims.theta, sims.parameters, Summary("data", "vector", values[:, :3]), name="narrow.h5")
     with pytest.raises(UserError, match=r"narrow.h5: the model was trained on data of shape \(4,\) a row.*has \(3,\)"):
-        frame.check(narrow)
+        frame.check_catalog(narrow)
     with pytest.raises(UserError, match=r"has \(4,\) and \(4,\)"):
-        frame.check(of(sims.theta, sims.parameters, *[Summary("data", "vector", values)] * 2))
+        frame.check_catalog(of(sims.theta, sims.parameters, *[Summary("data", "vector", values)] * 2))
     swapped = of(sims.theta[:, ::-1], sims.parameters.select(["b", "a"]), sims.summaries[0])
     with pytest.raises(UserError, match=r"infers a, b; this catalog has b, a"):
-        frame.check(swapped)
+        frame.check_catalog(swapped)
 
 
 def test_scalings_come_from_the_training_rows_alone():
@@ -96,19 +100,19 @@ def test_scalings_come_from_the_training_rows_alone():
     other = framed(of(sims.theta, sims.parameters, replace(sims.summaries[0], values=values)))
     for key, value in frame.inputs[0].arrays().items():
         np.testing.assert_array_equal(other.inputs[0].arrays()[key], value)
-    np.testing.assert_array_equal(other.reference.weights, frame.reference.weights)
+    np.testing.assert_array_equal(other.ridge_estimate.weights, frame.ridge_estimate.weights)
     (train,) = frame.data(sims, frame.split.rows(sims.simulation, "train"))
     np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-5)
-    lines = choices(frame, sims)
+    lines = describe_choices(frame, sims)
     assert lines[-1] == "{} simulations train, {} validate, {} test".format(*frame.split.sizes)
 
 
 def test_a_catalog_is_read_for_a_model_as_its_own_was():
     own = Reading(data=("maps",), infer=("a",), features=("0:3",))
-    assert as_read_by(own, Reading()) == own
-    assert as_read_by(own, Reading(drop_nonfinite=True)) == replace(own, drop_nonfinite=True)
-    assert as_read_by(own, Reading(data=("other",))) == replace(own, data=("other",))
+    assert reading_for_model(own, Reading()) == own
+    assert reading_for_model(own, Reading(drop_nonfinite=True)) == replace(own, drop_nonfinite=True)
+    assert reading_for_model(own, Reading(data=("other",))) == replace(own, data=("other",))
 
 
 # --------------------------------------------------------------------------------------------------------------- noise
@@ -221,7 +225,7 @@ def test_noise_is_for_one_vector_or_profile(covariance, shapes):
 def test_principal_components_are_those_of_scikit_learn():
     sims = linear_gaussian(6)
     frame = framed(sims)
-    short = compressed(frame, sims, "pca:5", bench())
+    short = with_compression(frame, sims, "pca:5", bench())
     train = frame.split.rows(sims.simulation, "train")
     (x,), (found,) = frame.data(sims, train), short.data(sims, train)
     other = PCA(5, whiten=True).fit(x.astype(float))
@@ -229,10 +233,10 @@ def test_principal_components_are_those_of_scikit_learn():
     signs = np.sign((expected * found).sum(axis=0))
     np.testing.assert_allclose(found, signs * expected, atol=2e-3)
     singular = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
-    kept = short.inputs[0].compression.kept
+    kept = short.inputs[0].compression.explained_variance
     assert kept == pytest.approx(singular[:5].sum() / singular.sum(), rel=1e-5)
     assert short.shapes == ((5,),)
-    assert f"pca:5 keeps {100 * kept:.1f} %" in " ".join(choices(short, sims))
+    assert f"pca:5 keeps {100 * kept:.1f} %" in " ".join(describe_choices(short, sims))
     held_out = frame.split.rows(sims.simulation, "test")
     np.testing.assert_allclose(
         short.data(sims, held_out)[0], signs * other.transform(frame.data(sims, held_out)[0].astype(float)), atol=2e-3
@@ -251,9 +255,9 @@ def test_an_autoencoder_finds_the_curve_that_no_line_follows():
     """Its code is the angle, told on held-out rows; the first principal component keeps about half."""
     sims = arc()
     frame = framed(sims)
-    line, curve = (compressed(frame, sims, text, bench()) for text in ("pca:1", "autoencoder:1"))
-    assert line.inputs[0].compression.kept < 0.75
-    assert curve.inputs[0].compression.kept > 0.95
+    line, curve = (with_compression(frame, sims, text, bench()) for text in ("pca:1", "autoencoder:1"))
+    assert line.inputs[0].compression.explained_variance < 0.75
+    assert curve.inputs[0].compression.explained_variance > 0.95
     test = frame.split.rows(sims.simulation, "test")
     order = [abs(stats.spearmanr(one.data(sims, test)[0][:, 0], sims.theta[test, 0])[0]) for one in (line, curve)]
     assert order[0] < 0.95 < 0.99 < order[1]
@@ -264,18 +268,20 @@ def test_an_autoencoder_finds_the_curve_that_no_line_follows():
 @pytest.mark.parametrize("text", ["pca:2", "autoencoder:2"])
 def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeypatch):
     """After its file has been read, with the same seed, and whichever rows are asked for."""
-    monkeypatch.setattr(compression, "Training", lambda **_: TrainingSettings(epochs=2))
+    monkeypatch.setattr(compression, "TrainingSettings", lambda **_: TrainingSettings(epochs=2))
     sims = linear_gaussian(2)
-    made = [train_regressor(sims, frame=compressed(framed(sims), sims, text, bench()), ensemble=1) for _ in range(2)]
+    made = [
+        train_regressor(sims, frame=with_compression(framed(sims), sims, text, bench()), ensemble=1) for _ in range(2)
+    ]
     paths = [tmp_path / "one.h5", tmp_path / "two.h5"]
     for path, model in zip(paths, made, strict=True):
         models.write(path, model, {})
     assert paths[0].read_bytes() == paths[1].read_bytes()
     again, rows = models.read(paths[0]), np.arange(10)
-    np.testing.assert_array_equal(again.frame.data(sims, rows)[0], made[0].frame.data(sims, rows)[0])
+    np.testing.assert_array_equal(again.preprocessing.data(sims, rows)[0], made[0].preprocessing.data(sims, rows)[0])
     np.testing.assert_array_equal(sampled(again, sims, rows, 20).samples, sampled(made[0], sims, rows, 20).samples)
-    alone = again.frame.data(sims, rows[3:4])[0]
-    np.testing.assert_allclose(alone, again.frame.data(sims, rows)[0][3:4], atol=1e-5)
+    alone = again.preprocessing.data(sims, rows[3:4])[0]
+    np.testing.assert_allclose(alone, again.preprocessing.data(sims, rows)[0][3:4], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -290,16 +296,16 @@ def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeyp
 def test_a_compression_that_cannot_be_is_told(text, complaint):
     sims = linear_gaussian(2)
     with pytest.raises(UserError, match=complaint):
-        compressed(framed(sims), sims, text, bench())
+        with_compression(framed(sims), sims, text, bench())
 
 
 def test_only_vectors_are_compressed():
     sims = with_maps(periodic=True)
-    short = compressed(framed(sims), sims, "pca:1", bench())
+    short = with_compression(framed(sims), sims, "pca:1", bench())
     assert short.shapes == ((1,), (1, 8, 8))
     maps = of(sims.theta, sims.parameters, sims.summaries[1])
     with pytest.raises(UserError, match="--compress pca:1: is for vectors, and there is none"):
-        compressed(framed(maps), maps, "pca:1", bench())
+        with_compression(framed(maps), maps, "pca:1", bench())
 
 
 # ----------------------------------------------------------------------------------------------------- what is missing
@@ -333,7 +339,7 @@ def test_gaps_are_filled_with_the_mean_and_told_by_a_one():
     train = frame.split.rows(sims.simulation, "train")
     expected = (values - np.nanmean(values[train], axis=0)) / np.nanstd(values[train], axis=0)
     np.testing.assert_allclose(found[:, :4], np.nan_to_num(expected), atol=1e-5)
-    assert np.isfinite(frame.references(sims, np.arange(ROWS))).all()
+    assert np.isfinite(frame.estimate_parameters(sims, np.arange(ROWS))).all()
 
 
 def test_a_network_that_sees_the_gaps_comes_near_the_exact_mean():
@@ -341,7 +347,7 @@ def test_a_network_that_sees_the_gaps_comes_near_the_exact_mean():
     for masked in (True, False):
         sims, exact = lossy(2000, masked)
         model = train_regressor(sims, loss="mse", ensemble=1, epochs=40, hidden=32)
-        test = model.frame.split.rows(sims.simulation, "test")
+        test = model.preprocessing.split.rows(sims.simulation, "test")
         excess.append(((model.means(sims, test)[:, 0] - exact[test]) ** 2).mean())
     assert excess[0] < 0.012 and excess[1] > 2 * excess[0]
 
@@ -352,12 +358,12 @@ def test_gaps_are_not_for_a_model_of_whole_rows():
     values[3, 1] = np.nan
     gappy = of(sims.theta, sims.parameters, Summary("data", "vector", values, masked=True), name="gappy.h5")
     with pytest.raises(UserError, match=r"gappy.h5: .*--missing mask, and the model was trained without"):
-        model.frame.check(gappy)
+        model.preprocessing.check_catalog(gappy)
 
 
 def test_gaps_meet_compression_noise_and_files(tmp_path):
     sims, _ = lossy(ROWS, masked=True)
-    frame = compressed(framed(sims, Noise(0.1 * np.eye(4), 0)), sims, "pca:6", bench())
+    frame = with_compression(framed(sims, Noise(0.1 * np.eye(4), 0)), sims, "pca:6", bench())
     model = train_regressor(sims, frame=frame, ensemble=1)
     models.write(tmp_path / "model.h5", model, {})
     found = sampled(models.read(tmp_path / "model.h5"), sims, [0, 1, 2], 20)

@@ -242,7 +242,7 @@ def test_a_few_zeros_do_not_turn_log10_off():
     values[[3, 5], [0, 2]] = 0.0
     found = fit(values)
     assert found.log.all()
-    assert found.floored == 2
+    assert found.n_floored == 2
     np.testing.assert_array_equal(found.floor, np.where(values > 0, values, np.inf).min(axis=0))
     assert np.isfinite(found(values)).all()
     np.testing.assert_array_equal(found(np.zeros((1, 6))), found(found.floor[None]))
@@ -261,7 +261,7 @@ def test_a_few_zeros_do_not_turn_log10_off():
 def test_log10_is_not_taken_for(values):
     found = fit(values)
     assert not found.log.any()
-    assert found.floored == 0
+    assert found.n_floored == 0
     assert np.isfinite(found(values)).all()
 
 
@@ -303,7 +303,7 @@ def test_a_standardizer_comes_back_from_its_arrays():
         found = fit(values, vector=vector)
         again = Standardizer.from_arrays(found.arrays())
         np.testing.assert_array_equal(again(values), found(values))
-        assert again.floored == found.floored
+        assert again.n_floored == found.n_floored
 
 
 @pytest.mark.parametrize(("values", "vector"), [(VECTORS, True), (FIELDS, False)], ids=["vectors", "fields"])
@@ -351,7 +351,7 @@ def test_gaps_are_left_out_of_every_sum_and_stay_gaps(transform, size):
     np.testing.assert_allclose(found.std, np.nanstd(logged, axis=0))
     np.testing.assert_array_equal(found.floor, np.nanmin(values, axis=0))
     assert found.log.all() == (transform == "auto")
-    assert found.floored == 0
+    assert found.n_floored == 0
     np.testing.assert_array_equal(np.isnan(found(values)), np.isnan(values))
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from cosmoinfer.catalog import Catalog, Reading, Summary, observation_sets
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.models.flow.product import Product, Single, multiply, piled_up
 from cosmoinfer.networks.embedding import SetEmbedding, build_embedding
@@ -222,7 +222,7 @@ def test_rows_of_one_simulation_stand_together():
     sims = rows_of("c", "a", "c", "b", "a", "c")
     assert [own.tolist() for own in observation_sets.groups(sims, np.arange(6))] == [[0, 2, 5], [1, 4], [3]]
     assert [own.tolist() for own in observation_sets.groups(sims, np.array([4, 5, 2]))] == [[4], [5, 2]]
-    assert observation_sets.heads(sims, np.array([4, 5, 2, 3])).tolist() == [1, 0, 3]
+    assert observation_sets.representatives(sims, np.array([4, 5, 2, 3])).tolist() == [1, 0, 3]
     assert observation_sets.members(sims, np.array([2, 0]), 3).tolist() == [[0, 2, 5], [0, 2, 5]]
     with pytest.raises(UserError, match=r"simulation b has 1 rows .row 3.; the flow takes sets of 3"):
         observation_sets.members(sims, np.array([0, 3]), 3)
@@ -272,7 +272,7 @@ def exact(sims: Catalog, size: int) -> np.ndarray:
 
 
 def trained(sims: Catalog, **given) -> FlowModel:
-    frame = fit_frame(sims, by_hash(sims.simulation), Reading(), "auto")
+    frame = fit_preprocessing(sims, by_hash(sims.simulation), Reading(), "auto")
     quick = {"flow": "maf", "ensemble": 1, "support": "probit", "hidden": 24, "layers": 2, "batch_size": 25}
     shapes = [one.shape for one in sims.summaries]
     recipe = flow_recipe(quick | {"learning_rate": 5e-3} | given, len(sims), shapes)
@@ -286,14 +286,14 @@ def test_a_flow_of_sets_learns_what_all_rows_say():
     size = 5
     model = trained(universes(400, size, 0), epochs=45, **SET)
     test = universes(400, size, 1)
-    heads = model.heads(test, np.arange(len(test)))
+    heads = model.representatives(test, np.arange(len(test)))
     assert heads.tolist() == list(range(0, len(test), size)) and model.set_size == size
     right, ours = exact(test, size), model.log_prob(test, heads, test.theta[heads], 100, 0)
     alone = exact(test.take(heads), 1)  # the exact posterior of one row of each
     assert right.mean() - alone.mean() > 1
     assert ours.mean() - alone.mean() > 0.75 * (right.mean() - alone.mean())
     shuffled = test.take(np.random.default_rng(0).permutation(len(test)))
-    other = model.heads(shuffled, np.arange(len(test)))
+    other = model.representatives(shuffled, np.arange(len(test)))
     there = dict(
         zip(shuffled.simulation[other], model.log_prob(shuffled, other, shuffled.theta[other], 100, 0), strict=True)
     )

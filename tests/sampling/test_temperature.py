@@ -108,7 +108,7 @@ def test_the_mass_inside_the_box_at_any_temperature(temperature):
     """Weighted from draws at other temperatures, and counted at this one."""
     model, sims = flow_of("maf", 2, 3, "truncate"), linear_gaussian(2)
     for row in (3,):
-        contexts = model.contexts(sims, np.array([row]))
+        contexts = model.embed(sims, np.array([row]))
         counted = model.mixture.at(temperature).mass(contexts, 20_000, np.random.default_rng(0))
         generators = [np.random.default_rng(seed) for seed in range(1, 11)]
         weighted = np.exp([model.mixture.log_mass(contexts, one)(temperature) for one in generators])
@@ -136,7 +136,7 @@ def test_a_point_has_no_temperature():
 @pytest.mark.parametrize("which", ["flow", "regressor"])
 def test_a_model_keeps_what_its_validation_rows_ask_for(which, tmp_path):
     model, sims = flow_of("nsf", 2, 3, "soft") if which == "flow" else regressor_of(2), linear_gaussian(2)
-    rows = model.frame.split.rows(sims.simulation, "validation")
+    rows = model.preprocessing.split.rows(sims.simulation, "validation")
     assert model.temperature == 1 and model.recalibration.rows == len(rows)
     models.write(tmp_path / "m.h5", model, {})
     back = models.read(tmp_path / "m.h5")

@@ -18,11 +18,11 @@ from cosmoinfer.audit import values as audit_values
 from cosmoinfer.catalog import Reading, multi_file, repack
 from cosmoinfer.catalog.lazy_array import Streamed, joined
 from cosmoinfer.errors import UserError
-from cosmoinfer.models import fit_preprocessing
-from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models import fit_preprocessing as fit_module
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.storage import Stored, reader
 from cosmoinfer.training import loop
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.loaders import InMemoryLoader, StreamingLoader, make_loader
 from cosmoinfer.training.loss import Loss
 from tests.command_line import call, done, refused
@@ -116,19 +116,21 @@ def test_a_child_process_opens_the_file_itself(tmp_path):
 
 
 def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small, monkeypatch):
-    monkeypatch.setattr(fit_preprocessing, "RIDGES", 0)  # or the regression would take fewer rows
+    monkeypatch.setattr(fit_module, "RIDGE_MEMORY_FACTOR", 0)  # or the regression would take fewer rows
     path = maps(tmp_path / "maps.h5")
     held, streamed = catalogs.read(path), catalogs.read(path, memory=60_000)
     assert streamed.streamed and not held.streamed and isinstance(streamed.summaries[0].values, Streamed)
     assert streamed.fingerprint == held.fingerprint and streamed.view == held.view
     np.testing.assert_array_equal(streamed.hashes(np.arange(40, 90)), held.hashes(np.arange(40, 90)))
     parts = split.by_hash(held.simulation)
-    frames = [fit_frame(one, parts, Reading(), "auto") for one in (held, streamed)]
+    frames = [fit_preprocessing(one, parts, Reading(), "auto") for one in (held, streamed)]
     for name in ("mean", "std", "floor"):
         own = [getattr(frame.inputs[0].standardizer, name) for frame in frames]
         np.testing.assert_allclose(own[0], own[1], rtol=1e-6)
     rows = np.arange(10, 70)
-    np.testing.assert_allclose(frames[0].references(held, rows), frames[1].references(streamed, rows), rtol=1e-4)
+    np.testing.assert_allclose(
+        frames[0].estimate_parameters(held, rows), frames[1].estimate_parameters(streamed, rows), rtol=1e-4
+    )
     taken = streamed.take(rows).take(np.arange(5))
     np.testing.assert_array_equal(taken.summaries[0].read(np.arange(5)), held.summaries[0].read(rows[:5]))
 
@@ -137,7 +139,7 @@ def streaming(path: Path) -> tuple[StreamingLoader, np.ndarray]:
     """A feed of every second row, and the data that it should give."""
     sims = catalogs.read(path, memory=60_000)
     rows = np.arange(0, ROWS, 2)
-    bench = Bench(torch.device("cpu"), 3, lambda line: None, lambda *_: None)
+    bench = TrainingContext(torch.device("cpu"), 3, lambda line: None, lambda *_: None)
     made = make_loader(sims, rows, [rows[:, None].astype(float)], lambda some: (sims.summaries[0].read(some),), bench)
     assert isinstance(made, StreamingLoader) and made.window < len(rows)
     return made, catalogs.read(path).summaries[0].read(rows)

@@ -14,13 +14,13 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
 from cosmoinfer.models.ensemble import Stack, read_stacks
-from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.networks.members import Generators, expand_members
 from cosmoinfer.ood.typicality import Typicality
-from cosmoinfer.preprocessing.null_modes import Jitter
+from cosmoinfer.preprocessing.null_modes import NullModeNoise
 from cosmoinfer.supports import Support
 
-CHUNK = 256  # rows at once
+ROWS_PER_CHUNK = 256  # rows at once
 Listener = Callable[[int, int], None]  # rows done, rows in all
 
 
@@ -35,9 +35,9 @@ class DensityFlow(nn.Module):
 
     def log_prob(self, x: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
         """log q(x | theta) of rows (M*B, ...) under contexts (M*B, C), (M*B,)."""
-        return self.judge(x, context)[0]
+        return self.log_prob_and_kurtosis(x, context)[0]
 
-    def judge(self, x: torch.Tensor, context: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def log_prob_and_kurtosis(self, x: torch.Tensor, context: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """log q, and the kurtosis of the noise over that of a normal, mean z^4 / 3 (mean z^2)^2: (M*B,) each."""
         noise, log_det = self.transform(x, context)
         squares = noise.flatten(1) ** 2
@@ -56,22 +56,23 @@ def build_density(config: dict[str, Any], generators: Generators) -> DensityFlow
 
 @dataclass(frozen=True)
 class DensityModel:
-    """condition: how theta is scaled; None for p(x). jitter: noise on what does not vary at all; None where all varies.
+    """condition: how theta is scaled; None for p(x). null_mode_noise: noise in the modes that never vary, if any.
 
-    weights: (M,) of the mixture. typicality, shape: what log densities, and what kurtoses of the noise, the validation
-    rows have. A density of maps sees little but their power: that a map is not of their kind shows in its noise.
+    weights: (M,) of the mixture. typicality, kurtosis_typicality: what log densities, and what kurtoses of the noise,
+    the validation rows have. A density of maps sees little but their power: that a map is not of
+    their kind shows in its noise.
     """
 
-    frame: Frame
+    preprocessing: Preprocessing
     condition: Support | None
-    jitter: Jitter | None
+    null_mode_noise: NullModeNoise | None
     stacks: tuple[Stack[DensityFlow], ...]
     weights: np.ndarray
     typicality: Typicality
-    shape: Typicality
+    kurtosis_typicality: Typicality
     kind = "density"
 
-    def contexts(self, theta: np.ndarray | None, path: object) -> np.ndarray | None:
+    def scale_parameters(self, theta: np.ndarray | None, path: object) -> np.ndarray | None:
         """theta (n, P) as the flow sees it, float32."""
         if self.condition is None:
             return None
@@ -79,26 +80,30 @@ class DensityModel:
             raise UserError(
                 f"{path}: has no /parameters, and the model is p(x | theta); train one with --unconditional"
             )
-        outside = int((~self.frame.parameters.inside(theta)).sum())
+        outside = int((~self.preprocessing.parameters.inside(theta)).sum())
         if outside:
             raise UserError(f"{path}: {outside} rows have parameters outside the box that the model was trained in")
         return self.condition.forward(theta)[0].astype(np.float32)
 
     def log_prob(self, catalog: Catalog, rows: np.ndarray, listen: Listener) -> np.ndarray:
-        """log q(x_n | theta_n), (n,), natural, in catalog units: over the modes that vary, where there is a jitter."""
-        return self.judge(catalog, rows, listen)[0]
+        """log q(x_n | theta_n), (n,), natural, in catalog units: over the modes that vary."""
+        return self.log_prob_and_kurtosis(catalog, rows, listen)[0]
 
-    def judge(self, catalog: Catalog, rows: np.ndarray, listen: Listener) -> tuple[np.ndarray, np.ndarray]:
+    def log_prob_and_kurtosis(
+        self, catalog: Catalog, rows: np.ndarray, listen: Listener
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The same, and the kurtosis of the noise over that of a normal, (n,): the mean of the members'."""
-        scale, found = self.frame.inputs[0].standardizer, []
-        volume = 0.0 if self.jitter is None else self.jitter.log_volume(scale.std)
-        for start in range(0, len(rows), CHUNK):
-            some = rows[start : start + CHUNK]
+        scale, found = self.preprocessing.inputs[0].standardizer, []
+        volume = 0.0 if self.null_mode_noise is None else self.null_mode_noise.log_volume(scale.std)
+        for start in range(0, len(rows), ROWS_PER_CHUNK):
+            some = rows[start : start + ROWS_PER_CHUNK]
             values = catalog.summaries[0].read(some)
             theta = None if catalog.theta is None else catalog.theta[some]
             slope = scale.log_slope(values) + volume
-            (scaled,) = self.frame.data(catalog, some)
-            log_prob, kurtosis = self._judge(scaled, self.contexts(theta, catalog.path), catalog.index[some])
+            (scaled,) = self.preprocessing.data(catalog, some)
+            log_prob, kurtosis = self._log_prob_and_kurtosis(
+                scaled, self.scale_parameters(theta, catalog.path), catalog.index[some]
+            )
             found.append((slope + log_prob, kurtosis))
             listen(start + len(some), len(rows))
         log_probs, kurtoses = zip(*found, strict=True)
@@ -108,7 +113,7 @@ class DensityModel:
         """New rows, (draws, ...), in catalog units, at theta (P,)."""
         generator = seeding.generator(seed, "generate")
         known = None if theta is None else np.tile(theta, (draws, 1))
-        contexts = self.contexts(known, "--at")
+        contexts = self.scale_parameters(known, "--at")
         counts = generator.multinomial(draws, self.weights)
         parts: list[np.ndarray] = []
         first = 0
@@ -119,22 +124,22 @@ class DensityModel:
                 parts.append(self._draw(stack, member, count, context, generator))
                 first += count
         scaled = generator.permutation(np.concatenate(parts))
-        scaled = scaled if self.jitter is None else self.jitter.remove(scaled)
-        return self.frame.inputs[0].standardizer.inverse(scaled)
+        scaled = scaled if self.null_mode_noise is None else self.null_mode_noise.remove(scaled)
+        return self.preprocessing.inputs[0].standardizer.inverse(scaled)
 
     @torch.no_grad()
-    def _judge(
+    def _log_prob_and_kurtosis(
         self, scaled: np.ndarray, contexts: np.ndarray | None, index: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """In standardised units, (n,) each."""
         off = np.zeros(len(scaled))
-        if self.jitter is not None:
-            noise = self.jitter.fixed(index)
-            scaled, off = scaled + noise, self.jitter.log_prob(noise)
+        if self.null_mode_noise is not None:
+            noise = self.null_mode_noise.fixed(index)
+            scaled, off = scaled + noise, self.null_mode_noise.log_prob(noise)
         both = []
         for stack in self.stacks:
             x, context = (_stacked(part, stack) for part in (scaled.astype(np.float32), contexts))
-            judged = torch.stack(stack.network.judge(x, context))
+            judged = torch.stack(stack.network.log_prob_and_kurtosis(x, context))
             both.append(judged.reshape(2, stack.members, -1).double().cpu().numpy())
         terms, kurtosis = np.concatenate(both, axis=1)
         return special.logsumexp(terms, axis=0, b=self.weights[:, None]) - off, self.weights @ kurtosis
@@ -149,10 +154,10 @@ class DensityModel:
         generator: np.random.Generator,
     ) -> np.ndarray:
         """``count`` draws of one member, (count, ...), standardised, float64."""
-        shape = self.frame.shapes[0]
+        shape = self.preprocessing.shapes[0]
         drawn = []
-        for start in range(0, count, CHUNK):
-            size = min(CHUNK, count - start)
+        for start in range(0, count, ROWS_PER_CHUNK):
+            size = min(ROWS_PER_CHUNK, count - start)
             noise = generator.standard_normal((size, int(np.prod(shape))), dtype=np.float32)
             context = None if contexts is None else contexts[start : start + size]
             x, _ = stack.network.transform.inverse(_stacked(noise, stack), _stacked(context, stack))
@@ -161,13 +166,13 @@ class DensityModel:
 
     # -------------------------------------------------------------------------------------------------- the file
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
-        for name in ("typicality", "shape"):
+        for name in ("typicality", "kurtosis_typicality"):
             yield from ((f"{name}/{key}", value) for key, value in getattr(self, name).arrays().items())
         if self.condition is not None:
             yield "condition/shift", self.condition.shift
             yield "condition/scale", self.condition.scale
-        if self.jitter is not None:
-            yield from ((f"jitter/{name}", value) for name, value in self.jitter.arrays().items())
+        if self.null_mode_noise is not None:
+            yield from ((f"null_mode_noise/{name}", value) for name, value in self.null_mode_noise.arrays().items())
 
     def config(self) -> dict[str, Any]:
         return {"condition": None if self.condition is None else self.condition.name}
@@ -178,17 +183,23 @@ class DensityModel:
 
     @classmethod
     def from_arrays(
-        cls, frame: Frame, config: dict[str, Any], arrays: dict[str, np.ndarray], embedded: dict[str, Any]
+        cls,
+        preprocessing: Preprocessing,
+        config: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        embedded: dict[str, Any],
     ) -> "DensityModel":
         condition = None
         if config["condition"]:
             scalings = (arrays["condition/shift"], arrays["condition/scale"])
-            condition = Support(config["condition"], frame.parameters, *scalings)
-        jitter, typicality, shape = (_group(arrays, name) for name in ("jitter/", "typicality/", "shape/"))
+            condition = Support(config["condition"], preprocessing.parameters, *scalings)
+        null_mode_noise, typicality, shape = (
+            _group(arrays, name) for name in ("null_mode_noise/", "typicality/", "kurtosis_typicality/")
+        )
         return cls(
-            frame,
+            preprocessing,
             condition,
-            Jitter(**jitter) if jitter else None,
+            NullModeNoise(**null_mode_noise) if null_mode_noise else None,
             read_stacks(arrays, build_density),
             arrays["mixture"],
             Typicality(**typicality),

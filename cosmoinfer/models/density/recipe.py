@@ -5,7 +5,15 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
-from cosmoinfer.models.overrides import OF_RECIPES, OF_TRAINING, Given, known, members, override, said
+from cosmoinfer.models.overrides import (
+    RECIPE_SETTINGS,
+    TRAINING_SETTINGS,
+    Overrides,
+    check_choice,
+    check_ensemble_size,
+    override,
+    value_or_default,
+)
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.training.settings import TrainingSettings
 
@@ -23,23 +31,25 @@ class DensityRecipe:
     training: TrainingSettings
 
 
-def density_recipe(given: Given, rows: int, kinds: tuple[str, ...], conditional: bool) -> DensityRecipe:
+def density_recipe(given: Overrides, rows: int, kinds: tuple[str, ...], conditional: bool) -> DensityRecipe:
     """The defaults for so many training rows of one summary, overridden by what was given."""
     if len(kinds) != 1 or kinds[0] not in ("vector", "map"):
         raise UserError(
             f"a density is trained on one vector or map a row, found {' and '.join(kinds)} (--data names one)"
         )
     table: dict[str, Any] = FLOWS if kinds[0] == "vector" else MAP_FLOWS
-    name = known("--flow", given.get("flow") or ("maf" if kinds[0] == "vector" else "glow"), table)
-    options = {key: given.get(key) for key in OF_RECIPES}
-    training = override(default_training(rows, kinds[0]), {key: given.get(key) for key in OF_TRAINING}, "training")
+    name = check_choice("--flow", given.get("flow") or ("maf" if kinds[0] == "vector" else "glow"), table)
+    options = {key: given.get(key) for key in RECIPE_SETTINGS}
+    training = override(
+        default_training(rows, kinds[0]), {key: given.get(key) for key in TRAINING_SETTINGS}, "training"
+    )
     return DensityRecipe(
         name,
         override(_sized(table[name], rows), options, f"--flow {name}"),
         conditional,
-        known("--transform", given.get("transform") or "auto", TRANSFORMS),
+        check_choice("--transform", given.get("transform") or "auto", TRANSFORMS),
         given.get("augment") or "auto",
-        members(said(given.get("ensemble"), 1)),
+        check_ensemble_size(value_or_default(given.get("ensemble"), 1)),
         training,
     )
 

@@ -10,21 +10,21 @@ from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.models.density.model import DensityModel, Listener
 
-ODD = 0.01  # p-value below which a row is counted as odd
+OUTLIER_P_VALUE = 0.01  # p-value below which a row is counted as odd
 
 
 @dataclass(frozen=True)
 class Scores:
-    """log_prob: (n,) log q(x), natural, catalog units. deviation: (n,) of it from what is typical, in standard
+    """log_prob: (n,) log q(x), natural, catalog units. z_score: (n,) of it from what is typical, in standard
     deviations of the validation rows, + for too dense. percentile: (n,) per cent of the validation rows that are less
-    odd. shape_deviation, shape_percentile: the same of the kurtosis of the noise that the flow makes of the row.
+    odd. shape_z_score, shape_percentile: the same of the kurtosis of the noise that the flow makes of the row.
     p_value: (n,) how rarely a row like those of the training is so odd in either (Bonferroni). index, simulation,
     split: of the rows."""
 
     log_prob: np.ndarray
-    deviation: np.ndarray
+    z_score: np.ndarray
     percentile: np.ndarray
-    shape_deviation: np.ndarray
+    shape_z_score: np.ndarray
     shape_percentile: np.ndarray
     p_value: np.ndarray
     index: np.ndarray
@@ -35,20 +35,20 @@ class Scores:
         return len(self.index)
 
 
-def of_rows(model: DensityModel, catalog: Catalog, rows: np.ndarray, listen: Listener) -> Scores:
-    log_prob, kurtosis = model.judge(catalog, rows, listen)
-    contexts = model.contexts(None if catalog.theta is None else catalog.theta[rows], catalog.path)
-    deviation, shape = model.typicality.deviation(log_prob, contexts), model.shape.deviation(kurtosis, contexts)
+def score_rows(model: DensityModel, catalog: Catalog, rows: np.ndarray, listen: Listener) -> Scores:
+    log_prob, kurtosis = model.log_prob_and_kurtosis(catalog, rows, listen)
+    contexts = model.scale_parameters(None if catalog.theta is None else catalog.theta[rows], catalog.path)
+    z_score, shape = model.typicality.z_score(log_prob, contexts), model.kurtosis_typicality.z_score(kurtosis, contexts)
     return Scores(
         log_prob,
-        deviation,
-        model.typicality.percentile(deviation),
+        z_score,
+        model.typicality.percentile(z_score),
         shape,
-        model.shape.percentile(shape),
-        np.minimum(1, 2 * np.minimum(model.typicality.p_value(deviation), model.shape.p_value(shape))),
+        model.kurtosis_typicality.percentile(shape),
+        np.minimum(1, 2 * np.minimum(model.typicality.p_value(z_score), model.kurtosis_typicality.p_value(shape))),
         catalog.index[rows],
         catalog.simulation[rows],
-        model.frame.parts(catalog, rows),
+        model.preprocessing.partition_of(catalog, rows),
     )
 
 

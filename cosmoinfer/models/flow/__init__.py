@@ -4,6 +4,14 @@ from cosmoinfer.models.flow.fit import fit_flow
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import build_flow
 from cosmoinfer.models.flow.product import product_posterior
-from cosmoinfer.models.flow.recipe import continued_recipe, cost, flow_recipe
+from cosmoinfer.models.flow.recipe import check_passes, continued_recipe, flow_recipe
 
-__all__ = ["FlowModel", "build_flow", "continued_recipe", "cost", "fit_flow", "flow_recipe", "product_posterior"]
+__all__ = [
+    "FlowModel",
+    "build_flow",
+    "check_passes",
+    "continued_recipe",
+    "fit_flow",
+    "flow_recipe",
+    "product_posterior",
+]

@@ -14,51 +14,53 @@ from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.flows.initialisation import initialise
 from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.models.flow.model import FlowModel, conditions
+from cosmoinfer.models.flow.model import FlowModel, conditioning_data
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
-from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.networks.members import expand_members
 from cosmoinfer.supports import SUPPORTS, Support, fit_support
 from cosmoinfer.training.augmentation import Symmetries, parse
-from cosmoinfer.training.context import Bench, Rows, generators, uniform
+from cosmoinfer.training.context import Rows, TrainingContext, generators, uniform
 from cosmoinfer.training.hooks import training_hooks
 from cosmoinfer.training.loaders import make_loader
 from cosmoinfer.training.loop import train
 from cosmoinfer.training.loss import Loss
 
-COMPARING_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
+SUPPORT_COMPARISON_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
 PILOT_MEMBERS = 2
-PILOT_SHARE = 3  # a pilot trains for a third of the epochs
-LEAST_SHARE = 0.02  # of the mixture; an architecture that gets less is left out
-INITIAL_ROWS = 5000  # at most, from which what starts from data does: a regression on the context, an ActNorm
-INITIAL_NUMBERS = 1 << 22  # of these rows' data at most
-COMPARING_ROWS = 500  # validation rows that decide between supports
-TIE = 0.02  # nat: what is not worth a flow that overflows its box
+PILOT_EPOCH_DIVISOR = 3  # a pilot trains for a third of the epochs
+MIN_MIXTURE_WEIGHT = 0.02  # of the mixture; an architecture that gets less is left out
+MAX_INITIALISATION_ROWS = (
+    5000  # at most, from which what starts from data does: a regression on the context, an ActNorm
+)
+MAX_INITIALISATION_VALUES = 1 << 22  # of these rows' data at most
+SUPPORT_COMPARISON_ROWS = 500  # validation rows that decide between supports
+TIE_NATS = 0.02  # nat: what is not worth a flow that overflows its box
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a flow is trained on: rows of a catalog, as the frame or a summary network shows them.
+class FlowTrainingData:
+    """What a flow is trained on: rows of a catalog, as the preprocessing or a summary network shows them.
 
-    ancestor: a trained flow of the same architecture, from whose weights the training starts. size: of the sets of rows
-    that are one observation; 0 if every row is one.
+    initialised_from: a trained flow of the same architecture, from whose weights the training starts.
+    set_size: of the sets of rows that are one observation; 0 if every row is one.
     """
 
     catalog: Catalog
-    frame: Frame
+    preprocessing: Preprocessing
     summary: RegressorModel | None = None
-    ancestor: FlowModel | None = None
-    size: int = 0
+    initialised_from: FlowModel | None = None
+    set_size: int = 0
 
     def data(self, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
-        return conditions(self.frame, self.summary, self.catalog, rows, epoch, self.size)
+        return conditioning_data(self.preprocessing, self.summary, self.catalog, rows, epoch, self.set_size)
 
     def rows(self, part: str) -> np.ndarray:
-        rows = self.frame.split.rows(self.catalog.simulation, part)
-        return observation_sets.heads(self.catalog, rows) if self.size else rows
+        rows = self.preprocessing.split.rows(self.catalog.simulation, part)
+        return observation_sets.representatives(self.catalog, rows) if self.set_size else rows
 
     @property
     def theta(self) -> np.ndarray:
@@ -68,48 +70,49 @@ class Source:
         """Those of the data; a summary network has used them up."""
         if self.summary is not None:
             return ()
-        return parse(text, [one.kind for one in self.frame.inputs], self.frame.periodic)
+        return parse(text, [one.kind for one in self.preprocessing.inputs], self.preprocessing.periodic)
 
     def model(self, support: Support, stacks: Sequence[Stack[ConditionalFlow]], weights: np.ndarray) -> FlowModel:
-        return FlowModel(self.frame, support, tuple(stacks), weights, self.summary, self.ancestor)
+        return FlowModel(self.preprocessing, support, tuple(stacks), weights, self.summary, self.initialised_from)
 
 
 def fit_flow(
     catalog: Catalog,
-    frame: Frame,
+    preprocessing: Preprocessing,
     recipe: FlowRecipe,
-    bench: Bench,
+    context: TrainingContext,
     summary: RegressorModel | None = None,
-    ancestor: FlowModel | None = None,
+    initialised_from: FlowModel | None = None,
 ) -> FlowModel:
     """An ensemble of each architecture; the validation rows weigh them, and pick the support if it is ``auto``."""
-    for option, model in (("--summary", summary), ("--init", ancestor)):
+    for option, model in (("--summary", summary), ("--init", initialised_from)):
         if model is not None:
-            _check_held_out(option, model, catalog, frame)
-            seen, judged = (
-                np.concatenate([getattr(one, name) for one in (frame, model.frame)]) for name in ("seen", "judged")
+            _check_held_out(option, model, catalog, preprocessing)
+            training_hashes, validation_hashes = (
+                np.concatenate([getattr(one, name) for one in (preprocessing, model.preprocessing)])
+                for name in ("training_hashes", "validation_hashes")
             )
-            frame = replace(frame, seen=seen, judged=judged)
-    if ancestor is not None:
-        ancestor.frame.check(catalog)
+            preprocessing = replace(preprocessing, training_hashes=training_hashes, validation_hashes=validation_hashes)
+    if initialised_from is not None:
+        initialised_from.preprocessing.check_catalog(catalog)
     if recipe.combine == "set":
         catalog.must_be_held("--combine set")
     size = observation_sets.common_size(catalog) if recipe.combine == "set" else 0
-    source = Source(catalog, frame, summary, ancestor, size)
-    support = _choose_support(source, recipe, bench)
+    data = FlowTrainingData(catalog, preprocessing, summary, initialised_from, size)
+    support = _choose_support(data, recipe, context)
     stacks = []
     for number, stack in enumerate(recipe.stacks):
-        bench.say(f"training {recipe.ensemble} x {stack.flow}, support {support.name}")
-        stacks.append(_fit_stack(source, stack, number, recipe.ensemble, support, bench, recipe.augment))
-    models = [source.model(support, (one,), uniform(recipe.ensemble)) for one in stacks]
-    shares = _weigh(source, models, recipe, bench)
-    kept = [number for number, share in enumerate(shares) if share >= LEAST_SHARE]
+        context.report(f"training {recipe.ensemble} x {stack.flow}, support {support.name}")
+        stacks.append(_fit_stack(data, stack, number, recipe.ensemble, support, context, recipe.augment))
+    models = [data.model(support, (one,), uniform(recipe.ensemble)) for one in stacks]
+    shares = _weigh_architectures(data, models, recipe, context)
+    kept = [number for number, share in enumerate(shares) if share >= MIN_MIXTURE_WEIGHT]
     weights = np.concatenate([shares[number] * models[number].weights for number in kept])
-    model = source.model(support, [stacks[number] for number in kept], weights / weights.sum())
-    return model.calibrated(catalog, bench.seed)
+    model = data.model(support, [stacks[number] for number in kept], weights / weights.sum())
+    return model.with_recalibration(catalog, context.seed)
 
 
-def mixture_shares(log_probs: np.ndarray) -> np.ndarray:
+def fit_mixture_weights(log_probs: np.ndarray) -> np.ndarray:
     """The shares (K,) that maximise the mean log of a mixture of K densities, log_probs (K, n), by EM."""
     shares = np.full(len(log_probs), 1 / len(log_probs))
     for _ in range(500):
@@ -119,7 +122,7 @@ def mixture_shares(log_probs: np.ndarray) -> np.ndarray:
     return shares
 
 
-def prefer(scores: Sequence[np.ndarray], simulation: np.ndarray) -> int:
+def select_support(scores: Sequence[np.ndarray], simulation: np.ndarray) -> int:
     """The first whose paired shortfall from the best is a tie: within one error, clustered by simulation, or tiny.
 
     Supports are asked in the order of ``SUPPORTS``: what cannot overflow the box comes before what can.
@@ -127,96 +130,106 @@ def prefer(scores: Sequence[np.ndarray], simulation: np.ndarray) -> int:
     best = max(scores, key=np.mean)
     for number, score in enumerate(scores):
         shortfall = best - score
-        if shortfall.mean() <= max(clustered_error(shortfall, simulation), TIE):
+        if shortfall.mean() <= max(clustered_error(shortfall, simulation), TIE_NATS):
             return number
     raise AssertionError("the best falls short of itself")
 
 
-def _choose_support(source: Source, recipe: FlowRecipe, bench: Bench) -> Support:
+def _choose_support(data: FlowTrainingData, recipe: FlowRecipe, context: TrainingContext) -> Support:
     """The one that was asked for, or the one that the validation rows prefer after a pilot of each.
 
     A pilot is the first architecture with fewer members and epochs: three full trainings for one choice would be dear.
     """
-    frame, theta = source.frame, source.theta
-    train = theta[source.rows("train")]
+    preprocessing, theta = data.preprocessing, data.theta
+    train = theta[data.rows("train")]
     auto = recipe.support == "auto"
-    names = (tuple(SUPPORTS) if _any_bound(frame) else tuple(SUPPORTS)[:1]) if auto else (recipe.support,)
-    rows = source.rows("validation")[:COMPARING_ROWS]
-    loose = _unconstrained(source, rows) if auto else frozenset()
-    supports = [fit_support(name, frame.parameters, train, loose) for name in names]
+    names = (tuple(SUPPORTS) if _any_bound(preprocessing) else tuple(SUPPORTS)[:1]) if auto else (recipe.support,)
+    rows = data.rows("validation")[:SUPPORT_COMPARISON_ROWS]
+    probit_only = _unconstrained(data, rows) if auto else frozenset()
+    supports = [fit_support(name, preprocessing.parameters, train, probit_only) for name in names]
     if len(names) == 1:
         return supports[0]
     stack, members = recipe.stacks[0], min(PILOT_MEMBERS, recipe.ensemble)
-    epochs = max(1, stack.training.epochs // PILOT_SHARE)
+    epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
     pilot = replace(stack, training=replace(stack.training, epochs=epochs, warm_up=0))
-    if loose:
-        bench.say(f"probit in any case, since ridge finds next to nothing about them: {', '.join(sorted(loose))}")
+    if probit_only:
+        context.report(
+            f"probit in any case, since ridge finds next to nothing about them: {', '.join(sorted(probit_only))}"
+        )
     scores = []
     for support in supports:
-        bench.say(f"pilot: support {support.name}")
-        trained = _fit_stack(source, pilot, 0, members, support, bench, recipe.augment)
-        model = source.model(support, (trained,), uniform(members))
-        scores.append(model.log_prob(source.catalog, rows, theta[rows], COMPARING_DRAWS, bench.seed))
-    chosen = prefer(scores, source.catalog.simulation[rows])
+        context.report(f"pilot: support {support.name}")
+        trained = _fit_stack(data, pilot, 0, members, support, context, recipe.augment)
+        model = data.model(support, (trained,), uniform(members))
+        scores.append(model.log_prob(data.catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, context.seed))
+    chosen = select_support(scores, data.catalog.simulation[rows])
     told = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
-    bench.say(f"mean log_prob of the validation rows: {told}; taken: support {names[chosen]}")
+    context.report(f"mean log_prob of the validation rows: {told}; taken: support {names[chosen]}")
     return supports[chosen]
 
 
-def _unconstrained(source: Source, rows: np.ndarray) -> frozenset[str]:
+def _unconstrained(data: FlowTrainingData, rows: np.ndarray) -> frozenset[str]:
     """Parameters of which the ridge reference explains less than a tenth on the validation rows."""
-    theta = source.theta
-    residual = ((theta[rows] - source.frame.references(source.catalog, rows)) ** 2).sum(axis=0)
+    theta = data.theta
+    residual = ((theta[rows] - data.preprocessing.estimate_parameters(data.catalog, rows)) ** 2).sum(axis=0)
     r2 = 1 - residual / np.maximum(((theta[rows] - theta[rows].mean(axis=0)) ** 2).sum(axis=0), 1e-300)
-    return frozenset(name for name, one in zip(source.frame.parameters.names, r2, strict=True) if one < 0.1)
+    return frozenset(name for name, one in zip(data.preprocessing.parameters.names, r2, strict=True) if one < 0.1)
 
 
 def _fit_stack(
-    source: Source, stack: StackRecipe, number: int, members: int, support: Support, bench: Bench, augment: str
+    data: FlowTrainingData,
+    stack: StackRecipe,
+    number: int,
+    members: int,
+    support: Support,
+    context: TrainingContext,
+    augment: str,
 ) -> Stack[ConditionalFlow]:
     """The members of one architecture, the ``number``-th of the recipe, side by side."""
-    rows = [source.rows(part) for part in ("train", "validation")]
-    shapes = tuple(part.shape[1:] for part in source.data(rows[0][:1]))
-    config = stack_config(source.frame, shapes, stack, source.size)
-    network = build_flow(config, generators(bench.seed, "initialise", members))
-    if source.ancestor is not None:
-        start_from = source.ancestor.stacks[number]
+    rows = [data.rows(part) for part in ("train", "validation")]
+    shapes = tuple(part.shape[1:] for part in data.data(rows[0][:1]))
+    config = stack_config(data.preprocessing, shapes, stack, data.set_size)
+    network = build_flow(config, generators(context.seed, "initialise", members))
+    if data.initialised_from is not None:
+        start_from = data.initialised_from.stacks[number]
         _check_shapes(start_from.config["shapes"], config["shapes"])
         network.load_state_dict(start_from.first(members), strict=True)
-    network.to(bench.device)
+    network.to(context.device)
     known = []
     for some in rows:
-        z, log_det = support.forward(source.theta[some])
+        z, log_det = support.forward(data.theta[some])
         known.append((z, log_det[:, None]))
-    if source.ancestor is None:
-        most = max(1, min(INITIAL_ROWS, INITIAL_NUMBERS // sum(map(prod, shapes))))
-        first = bench.tensors(*(part[:most] for part in known[0]), *source.data(rows[0][:most]))
+    if data.initialised_from is None:
+        most = max(1, min(MAX_INITIALISATION_ROWS, MAX_INITIALISATION_VALUES // sum(map(prod, shapes))))
+        first = context.tensors(*(part[:most] for part in known[0]), *data.data(rows[0][:most]))
         start = tuple(expand_members(part, members) for part in first)
         initialise(network, lambda: _minus_log_prob(network, start))
-    feeds = [make_loader(source.catalog, some, one, source.data, bench) for some, one in zip(rows, known, strict=True)]
-    noisy = (source.summary.frame if source.summary else source.frame).noise is not None
-    fresh = (lambda epoch: source.data(rows[0], epoch)) if noisy else None
-    symmetries = source.symmetries(augment)
-    hooks = training_hooks(bench, members, symmetries, bench.tensors(*known[0]), fresh, sets=source.size > 0)
-    order = generators(bench.seed, "order", members)
+    feeds = [make_loader(data.catalog, some, one, data.data, context) for some, one in zip(rows, known, strict=True)]
+    noisy = (data.summary.preprocessing if data.summary else data.preprocessing).noise is not None
+    fresh = (lambda epoch: data.data(rows[0], epoch)) if noisy else None
+    symmetries = data.symmetries(augment)
+    hooks = training_hooks(context, members, symmetries, context.tensors(*known[0]), fresh, sets=data.set_size > 0)
+    order = generators(context.seed, "order", members)
     if stack.training.mixed_precision:
-        use_mixed_precision(network, bench.device)
-    history = train(network, _LIKELIHOOD, feeds[0], feeds[1], stack.training, order, bench.listen, hooks=hooks)
+        use_mixed_precision(network, context.device)
+    history = train(network, _LIKELIHOOD, feeds[0], feeds[1], stack.training, order, context.on_epoch, hooks=hooks)
     return Stack(config, members, network, history)
 
 
-def _weigh(source: Source, models: list[FlowModel], recipe: FlowRecipe, bench: Bench) -> np.ndarray:
+def _weigh_architectures(
+    data: FlowTrainingData, models: list[FlowModel], recipe: FlowRecipe, context: TrainingContext
+) -> np.ndarray:
     """The share of each architecture in the mixture, (K,).
 
     Of truncated flows before renormalisation: it is their unnormalised mixture that is renormalised.
     """
     if len(models) == 1:
         return np.ones(1)
-    rows = source.rows("validation")
-    log_probs = [model.unnormalised(source.catalog, rows, source.theta[rows]) for model in models]
-    shares = mixture_shares(np.stack(log_probs))
+    rows = data.rows("validation")
+    log_probs = [model.log_prob_untruncated(data.catalog, rows, data.theta[rows]) for model in models]
+    shares = fit_mixture_weights(np.stack(log_probs))
     told = ", ".join(f"{share:.2f} {stack.flow}" for share, stack in zip(shares, recipe.stacks, strict=True))
-    bench.say(f"the validation rows mix {told}")
+    context.report(f"the validation rows mix {told}")
     return shares
 
 
@@ -230,8 +243,8 @@ def _minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
 _LIKELIHOOD = Loss(_minus_log_prob, losses.mean)
 
 
-def _any_bound(frame: Frame) -> bool:
-    return bool(np.isfinite([frame.parameters.low, frame.parameters.high]).any())
+def _any_bound(preprocessing: Preprocessing) -> bool:
+    return bool(np.isfinite([preprocessing.parameters.low, preprocessing.parameters.high]).any())
 
 
 def _check_shapes(known: list[list[int]], found: list[list[int]]) -> None:
@@ -244,15 +257,19 @@ def _check_shapes(known: list[list[int]], found: list[list[int]]) -> None:
         )
 
 
-def _check_held_out(option: str, model: RegressorModel | FlowModel, catalog: Catalog, frame: Frame) -> None:
+def _check_held_out(
+    option: str, model: RegressorModel | FlowModel, catalog: Catalog, preprocessing: Preprocessing
+) -> None:
     """A model that has learned from this split's validation or test rows would make them training rows.
 
     Nor may it have been chosen by test rows.
     """
-    model.frame.check_data(catalog)
-    validation, test = (frame.split.rows(catalog.simulation, part) for part in ("validation", "test"))
+    model.preprocessing.check_data(catalog)
+    validation, test = (preprocessing.split.rows(catalog.simulation, part) for part in ("validation", "test"))
     held_out = np.concatenate([validation, test])
-    used = np.concatenate([model.frame.parts(catalog, validation) < 1, model.frame.parts(catalog, test) < 2])
+    used = np.concatenate(
+        [model.preprocessing.partition_of(catalog, validation) < 1, model.preprocessing.partition_of(catalog, test) < 2]
+    )
     if used.any():
         raise UserError(
             f"{option}: the {model.kind} was trained on or chosen by {int(used.sum())} validation or test rows of this "

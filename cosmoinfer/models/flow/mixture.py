@@ -29,7 +29,7 @@ class Mixture:
     temperature: float = 1.0
 
     @torch.no_grad()
-    def contexts(self, data: tuple[np.ndarray, ...]) -> Contexts:
+    def embed(self, data: tuple[np.ndarray, ...]) -> Contexts:
         """The embedded data, (n, ...) each."""
         tensors = [torch.from_numpy(part).to(self.stacks[0].device) for part in data]
         found = []
@@ -46,7 +46,7 @@ class Mixture:
         found = np.empty(len(theta))
         for some in parts(len(theta)):
             given = [one if one.shape[1] == 1 else one[:, some] for one in contexts]
-            found[some] = self.tempered(*self.noise(theta[some], given))
+            found[some] = self.log_prob_at_temperature(*self.noise(theta[some], given))
         return np.where(self.support.parameters.inside(theta), found, -np.inf)
 
     def noise(self, theta: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +71,7 @@ class Mixture:
         squares, log_dets = np.concatenate(pieces, axis=2)
         return squares, log_dets
 
-    def tempered(self, squares: np.ndarray, log_dets: np.ndarray) -> np.ndarray:
+    def log_prob_at_temperature(self, squares: np.ndarray, log_dets: np.ndarray) -> np.ndarray:
         """log of the mean of densities, (n,), from ``noise``."""
         terms = special.logsumexp(log_dets - 0.5 * squares / self.temperature**2, axis=0, b=self.weights[:, None])
         return terms - len(self.support.parameters) * np.log(self.temperature * np.sqrt(2 * np.pi))
@@ -105,7 +105,7 @@ class Mixture:
         z = np.concatenate(drawn)
         noise = self._noise(z, contexts)  # of z: a draw outside the box has no theta
         inside = self.support.parameters.inside(self.support.inverse(z))
-        return log_mass(lambda temperature: self.at(temperature).tempered(*noise), inside)
+        return log_mass(lambda temperature: self.at(temperature).log_prob_at_temperature(*noise), inside)
 
     def _pieces(self, z: np.ndarray, contexts: Contexts) -> Iterator[tuple[torch.Tensor, Contexts]]:
         """Some points (n, P) at a time, on the device, with their contexts (M*n, C) by stack, or (M, C) of one."""

@@ -12,7 +12,7 @@ from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.models.ensemble import Stack, read_stacks
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
-from cosmoinfer.models.preprocessing import Frame, Spaces, in_chunks
+from cosmoinfer.models.preprocessing import FeatureSpaces, Preprocessing, in_chunks
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.rejection import Mass
@@ -23,8 +23,8 @@ from cosmoinfer.supports import Support
 TOGETHER = 256  # rows whose truths go through a network at once
 
 
-def conditions(
-    frame: Frame,
+def conditioning_data(
+    preprocessing: Preprocessing,
     summary: RegressorModel | None,
     catalog: Catalog,
     rows: np.ndarray,
@@ -36,25 +36,27 @@ def conditions(
     size: of the sets that rows stand for, if they do: then (n, size, ...), of all rows of their simulations.
     """
     if size:
-        every = conditions(frame, summary, catalog, observation_sets.members(catalog, rows, size).ravel(), epoch)
-        return tuple(one.reshape(len(rows), size, *one.shape[1:]) for one in every)
+        set_rows = conditioning_data(
+            preprocessing, summary, catalog, observation_sets.members(catalog, rows, size).ravel(), epoch
+        )
+        return tuple(one.reshape(len(rows), size, *one.shape[1:]) for one in set_rows)
     if summary is None:
-        return frame.data(catalog, rows, epoch)
+        return preprocessing.data(catalog, rows, epoch)
     return (summary.summarise(catalog, rows, epoch),)
 
 
 @dataclass(frozen=True)
 class FlowModel:
     """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one.
-    ancestor: the flow whose weights it started from. temperature: the standard deviation of the noise of every member;
+    initialised_from: the flow whose weights it started from. temperature: the noise's width;
     recalibration: that which the validation rows ask for, taken only on demand."""
 
-    frame: Frame
+    preprocessing: Preprocessing
     support: Support
     stacks: tuple[Stack[ConditionalFlow], ...]
     weights: np.ndarray
     summary: RegressorModel | None = None
-    ancestor: "FlowModel | None" = None
+    initialised_from: "FlowModel | None" = None
     temperature: float = 1.0
     recalibration: Recalibration | None = None
     kind = "flow"
@@ -63,42 +65,44 @@ class FlowModel:
     def mixture(self) -> Mixture:
         return Mixture(self.stacks, self.weights, self.support, self.temperature)
 
-    def contexts(self, catalog: Catalog, rows: np.ndarray) -> Contexts:
+    def embed(self, catalog: Catalog, rows: np.ndarray) -> Contexts:
         """What the flow is conditioned on, embedded."""
-        return self.mixture.contexts(conditions(self.frame, self.summary, catalog, rows, size=self.set_size))
+        return self.mixture.embed(
+            conditioning_data(self.preprocessing, self.summary, catalog, rows, size=self.set_size)
+        )
 
     @property
     def set_size(self) -> int:
         """Rows of one simulation that it takes together; 0 if every row stands for itself."""
         return int(self.stacks[0].config.get("rows", 0))
 
-    def heads(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+    def representatives(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The rows that stand for these: of a set, the first of its simulation."""
-        return observation_sets.heads(catalog, rows) if self.set_size else rows
+        return observation_sets.representatives(catalog, rows) if self.set_size else rows
 
-    def unnormalised(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    def log_prob_untruncated(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
-        parts = in_chunks(np.arange(len(rows)), self.frame.at_once)
-        found = [self.mixture.log_prob(theta[some], self.contexts(catalog, rows[some])) for some in parts]
+        parts = in_chunks(np.arange(len(rows)), self.preprocessing.rows_per_chunk)
+        found = [self.mixture.log_prob(theta[some], self.embed(catalog, rows[some])) for some in parts]
         return np.concatenate(found)
 
     def log_prob(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, normalised over the box with ``draws`` draws a row."""
-        log_prob = self.unnormalised(catalog, rows, theta)
+        log_prob = self.log_prob_untruncated(catalog, rows, theta)
         if not self.support.maps_into_box:
             for place, row in enumerate(rows):
-                contexts = self.contexts(catalog, rows[place : place + 1])
+                contexts = self.embed(catalog, rows[place : place + 1])
                 generator = seeding.generator(seed, "mass", row)
                 log_prob[place] -= np.log(self.mixture.mass(contexts, draws, generator))
         return log_prob
 
     def posterior(self, drawing: Drawing) -> Posterior:
         """The draws of a row depend on its number and the seed, on no other row."""
-        catalog, room = drawing.catalog, drawing.room(self.frame.parameters)
+        catalog, room = drawing.catalog, drawing.room(self.preprocessing.parameters)
         truths = _Truths(self.mixture, catalog.theta)
 
         def draw(row: int, number: int) -> Mass:
-            contexts = self.contexts(catalog, np.array([row]))
+            contexts = self.embed(catalog, np.array([row]))
 
             def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
                 log_prob = self.mixture.log_prob(theta, contexts) if log_prob is None else log_prob
@@ -112,10 +116,10 @@ class FlowModel:
         kept, masses = drawing.row_by_row(draw)
         at_truth = truths.log_prob()
         return Posterior(
-            self.frame.parameters,
+            self.preprocessing.parameters,
             catalog.index[kept],
             catalog.simulation[kept],
-            self.frame.parts(catalog, kept),
+            self.preprocessing.partition_of(catalog, kept),
             None if catalog.theta is None else catalog.theta[kept],
             **room.filled(len(kept)),
             log_prob_truth=None if at_truth is None else at_truth - np.array([mass.log for mass in masses]),
@@ -123,42 +127,46 @@ class FlowModel:
             log_norm_error=None if self.support.maps_into_box else np.array([mass.error for mass in masses]),
             n_observations=np.full(len(kept), float(self.set_size)) if self.set_size else None,
             temperature=None if self.temperature == 1 else self.temperature,
-            **self.frame.oddness(catalog, kept, self.spaces, drawing.seed),
+            **self.preprocessing.ood_scores(catalog, kept, self.feature_spaces, drawing.seed),
         )
 
-    def calibrated(self, catalog: Catalog, seed: int) -> "FlowModel":
+    def with_recalibration(self, catalog: Catalog, seed: int) -> "FlowModel":
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
-        rows = self.heads(catalog, self.frame.split.rows(catalog.simulation, "validation"))
+        rows = self.representatives(catalog, self.preprocessing.split.rows(catalog.simulation, "validation"))
         log_probs = self._of_temperature(catalog, rows, catalog.training()[1][rows], seed)
-        frame = self.frame.acquainted(catalog, self.spaces)
-        return replace(self, frame=frame, recalibration=fit_recalibration(log_probs, catalog.simulation[rows]))
+        preprocessing = self.preprocessing.with_ood_detector(catalog, self.feature_spaces)
+        return replace(
+            self, preprocessing=preprocessing, recalibration=fit_recalibration(log_probs, catalog.simulation[rows])
+        )
 
-    def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+    def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which rows are told from the training's: those of the data, and what the flow's networks make of them."""
-        if len(heads := self.heads(catalog, rows)) < len(rows):  # once a set, and the same for all of its rows
+        if len(heads := self.representatives(catalog, rows)) < len(
+            rows
+        ):  # once a set, and the same for all of its rows
             place = {one: number for number, one in enumerate(catalog.simulation[heads].tolist())}
             back = [place[one] for one in catalog.simulation[rows].tolist()]
-            return [one[back] for one in self.spaces(catalog, heads)]
+            return [one[back] for one in self.feature_spaces(catalog, heads)]
         learned = [] if self.summary is None else self._of_sets(self._summaries, catalog, rows)
         taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
         if any(taught):
             found = []
-            for some in in_chunks(rows, self.frame.at_once):
-                contexts = self.contexts(catalog, some)
+            for some in in_chunks(rows, self.preprocessing.rows_per_chunk):
+                contexts = self.embed(catalog, some)
                 own = [one for one, learns in zip(contexts, taught, strict=True) if learns]
                 found.append(np.concatenate([one.transpose(0, 1).flatten(1).cpu().numpy() for one in own], axis=1))
             learned.append(np.concatenate(found))
-        return [*self._of_sets(self.frame.spaces, catalog, rows), *learned]
+        return [*self._of_sets(self.preprocessing.feature_spaces, catalog, rows), *learned]
 
     def _summaries(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
-        return list(conditions(self.frame, self.summary, catalog, rows))
+        return list(conditioning_data(self.preprocessing, self.summary, catalog, rows))
 
     def _references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
-        (found,) = self._of_sets(lambda *which: [self.frame.references(*which)], catalog, rows)
+        (found,) = self._of_sets(lambda *which: [self.preprocessing.estimate_parameters(*which)], catalog, rows)
         return found
 
-    def _of_sets(self, told: Spaces, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+    def _of_sets(self, told: FeatureSpaces, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """What is told of rows, (n, F) each; where they stand for sets, the mean over their sets."""
         if not self.set_size:
             return told(catalog, rows)
@@ -170,18 +178,18 @@ class FlowModel:
 
         A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.
         """
-        parts = in_chunks(np.arange(len(rows)), self.frame.at_once)
-        found = [self.mixture.noise(theta[some], self.contexts(catalog, rows[some])) for some in parts]
+        parts = in_chunks(np.arange(len(rows)), self.preprocessing.rows_per_chunk)
+        found = [self.mixture.noise(theta[some], self.embed(catalog, rows[some])) for some in parts]
         squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         masses: list[Callable[[float], float]] = []
         if not self.support.maps_into_box:
             for row in rows[:: -(-len(rows) // NORMALISING_ROWS)]:
                 generator = seeding.generator(seed, "temperature", int(row))
-                masses.append(self.mixture.log_mass(self.contexts(catalog, np.array([row])), generator))
+                masses.append(self.mixture.log_mass(self.embed(catalog, np.array([row])), generator))
 
         def log_probs(temperature: float) -> np.ndarray:
             outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0
-            return self.mixture.at(temperature).tempered(squares, log_dets) - outside
+            return self.mixture.at(temperature).log_prob_at_temperature(squares, log_dets) - outside
 
         return log_probs
 
@@ -196,18 +204,24 @@ class FlowModel:
 
     def embedded(self) -> dict[str, Any]:
         """Other models that this one needs, or came from."""
-        others = {"summary": self.summary, "ancestor": self.ancestor}
+        others = {"summary": self.summary, "initialised_from": self.initialised_from}
         return {name: model for name, model in others.items() if model is not None}
 
     @classmethod
     def from_arrays(
-        cls, frame: Frame, config: dict[str, Any], arrays: dict[str, np.ndarray], embedded: dict[str, Any]
+        cls,
+        preprocessing: Preprocessing,
+        config: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        embedded: dict[str, Any],
     ) -> "FlowModel":
         loose = frozenset(config["unconstrained"])
-        support = Support(config["support"], frame.parameters, arrays["support/shift"], arrays["support/scale"], loose)
+        support = Support(
+            config["support"], preprocessing.parameters, arrays["support/shift"], arrays["support/scale"], loose
+        )
         recalibration = Recalibration.from_arrays(arrays)
         stacks = read_stacks(arrays, build_flow)
-        return cls(frame, support, stacks, arrays["mixture"], **embedded, recalibration=recalibration)
+        return cls(preprocessing, support, stacks, arrays["mixture"], **embedded, recalibration=recalibration)
 
 
 class _Truths:

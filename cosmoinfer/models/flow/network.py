@@ -9,7 +9,7 @@ from torch import nn
 
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.flow.recipe import StackRecipe
-from cosmoinfer.models.preprocessing import Frame
+from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
 from cosmoinfer.networks.members import Generators
 
@@ -56,16 +56,16 @@ def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlo
 
 
 def stack_config(
-    frame: Frame, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe, size: int = 0
+    preprocessing: Preprocessing, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe, size: int = 0
 ) -> dict[str, Any]:
     """The JSON from which ``build_flow`` builds; plain lists and numbers only. size: of sets that rows stand for."""
-    wraps = frame.periodic if len(frame.periodic) == len(shapes) else [False] * len(shapes)
+    wraps = preprocessing.periodic if len(preprocessing.periodic) == len(shapes) else [False] * len(shapes)
     return {
         "flow": recipe.flow,
         "recipe": asdict(recipe.settings),
         "embedding": network_configs(recipe.embedding, wraps),
         "features": recipe.features,
         "shapes": [list(shape) for shape in shapes],
-        "parameters": len(frame.parameters),
+        "parameters": len(preprocessing.parameters),
         **({"rows": size} if size else {}),
     }

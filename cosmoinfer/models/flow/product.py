@@ -228,7 +228,7 @@ def _tempered(log_weights: np.ndarray, least: float) -> np.ndarray:
 def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
     """One posterior a simulation, of those of its rows that were chosen; it goes by the first of them."""
     catalog, seed = drawing.catalog, drawing.seed
-    parameters = model.frame.parameters
+    parameters = model.preprocessing.parameters
     if not parameters.has_prior.all():
         unknown = [name for name, known in zip(parameters.names, parameters.has_prior, strict=True) if not known]
         raise UserError(f"--combine product: divides by the prior, and that of {listed(unknown)} is not known")
@@ -247,15 +247,15 @@ def product_posterior(model: FlowModel, drawing: Drawing) -> Posterior:
     kept, drawn = drawing.row_by_row(draw)
     every = np.concatenate([groups[int(first)] for first in kept])
     product = np.repeat(np.arange(len(kept)), [len(groups[int(first)]) for first in kept])
-    references = model.frame.references(catalog, every)
-    odd = model.frame.oddness(catalog, every, model.spaces, seed)
+    references = model.preprocessing.estimate_parameters(catalog, every)
+    odd = model.preprocessing.ood_scores(catalog, every, model.feature_spaces, seed)
     if odd.get("ood_percentile") is not None:
         odd["ood_percentile"] = _oddest(odd["ood_percentile"], product)
     return Posterior(
         parameters,
         catalog.index[kept],
         catalog.simulation[kept],
-        model.frame.parts(catalog, kept),
+        model.preprocessing.partition_of(catalog, kept),
         None if catalog.theta is None else catalog.theta[kept],
         **room.filled(len(kept)),
         log_prob_truth=None if catalog.theta is None else np.concatenate([one.log_prob_at for one in drawn]),
@@ -279,8 +279,8 @@ def _oddest(percentile: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 
 def _single(model: FlowModel, drawing: Drawing, row: int) -> Single:
-    contexts = model.contexts(drawing.catalog, np.array([row]))
-    draws = np.empty((SINGLE_DRAWS, len(model.frame.parameters)))
+    contexts = model.embed(drawing.catalog, np.array([row]))
+    draws = np.empty((SINGLE_DRAWS, len(model.preprocessing.parameters)))
 
     def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
         draws[first : first + len(theta)] = theta

@@ -8,15 +8,15 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.models.defaults import Shapes, are_vectors, default_members, default_network, default_training
 from cosmoinfer.models.overrides import (
-    OF_RECIPES,
-    OF_TRAINING,
-    Given,
-    flag,
-    known,
-    members,
+    RECIPE_SETTINGS,
+    TRAINING_SETTINGS,
+    Overrides,
+    check_choice,
+    check_ensemble_size,
+    option_name,
     override,
     override_each,
-    said,
+    value_or_default,
 )
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.embedding import EMBEDDINGS
@@ -25,9 +25,9 @@ from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.training.settings import TrainingSettings
 
 COMBINATIONS = ("set",)  # how a flow may take the rows of a simulation together
-FEW_ROWS = 1000  # below, a MAF is mixed in
-MANY_ROWS = 3000  # from here on the precise flow is deeper
-COSTLY, FORBIDDEN = 10, 30  # network passes a density: what takes more is said, or wants --force
+MAF_BELOW_ROWS = 1000  # below, a MAF is mixed in
+DEEP_FROM_ROWS = 3000  # from here on the expressive flow is deeper
+WARN_PASSES, MAX_PASSES = 10, 30  # network passes a density: what takes more is warned about, or wants --force
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class FlowRecipe:
     combine: str = ""
 
 
-def flow_recipe(given: Given, rows: int, shapes: Shapes) -> FlowRecipe:
+def flow_recipe(given: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
-    asked = known("--flow", given.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
+    asked = check_choice("--flow", given.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
     sets = bool(given.get("combine"))
     auto = asked == "auto"
     defaults = mixed_defaults(rows, shapes, sets) if auto else [flow_defaults(asked, rows, shapes, sets)]
@@ -72,20 +72,20 @@ def flow_recipe(given: Given, rows: int, shapes: Shapes) -> FlowRecipe:
             lacking.append(error)
     if not stacks:
         raise lacking[-1]
-    return _of_stacks(stacks, given, shapes, said(given.get("ensemble"), default_members(shapes)))
+    return _of_stacks(stacks, given, shapes, value_or_default(given.get("ensemble"), default_members(shapes)))
 
 
 def continued_recipe(
-    stacks: Sequence[dict[str, Any]], ensemble: int, given: Given, rows: int, shapes: Shapes
+    stacks: Sequence[dict[str, Any]], ensemble: int, given: Overrides, rows: int, shapes: Shapes
 ) -> FlowRecipe:
     """That of another model, from the configurations of its stacks: only the training may differ."""
     embedding = [key for key in given if key.startswith("embedding")]
-    for key in ("flow", "ensemble", "compress", "combine", *OF_RECIPES, *embedding):
+    for key in ("flow", "ensemble", "compress", "combine", *RECIPE_SETTINGS, *embedding):
         if given.get(key) is not None:
-            raise UserError(f"{flag(key)}: the architecture is that of the model that --init names")
+            raise UserError(f"{option_name(key)}: the architecture is that of the model that --init names")
     training = default_training(rows, shapes)
     training = replace(training, learning_rate=training.learning_rate / 3)  # to move on, not to start again
-    training = override(training, {key: given.get(key) for key in OF_TRAINING}, "training")
+    training = override(training, {key: given.get(key) for key in TRAINING_SETTINGS}, "training")
     recipes = [
         StackRecipe(
             one["flow"],
@@ -100,24 +100,25 @@ def continued_recipe(
     return _of_stacks(recipes, given | {"combine": combine}, shapes, ensemble)
 
 
-def _of_stacks(stacks: Sequence[StackRecipe], given: Given, shapes: Shapes, ensemble: int) -> FlowRecipe:
+def _of_stacks(stacks: Sequence[StackRecipe], given: Overrides, shapes: Shapes, ensemble: int) -> FlowRecipe:
     support = "auto" if are_vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
-        known("--support", given.get("support") or support, (*SUPPORTS, "auto")),
-        known("--transform", given.get("transform") or "auto", TRANSFORMS),
+        check_choice("--support", given.get("support") or support, (*SUPPORTS, "auto")),
+        check_choice("--transform", given.get("transform") or "auto", TRANSFORMS),
         given.get("compress") or "",
         given.get("augment") or "auto",
-        members(ensemble),
-        known("--combine", given["combine"], COMBINATIONS) if given.get("combine") else "",
+        check_ensemble_size(ensemble),
+        check_choice("--combine", given["combine"], COMBINATIONS) if given.get("combine") else "",
     )
 
 
 def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackRecipe]:
-    """What is mixed for so many training rows of vectors when nothing is said, as the validation rows weigh it.
+    """What is mixed for so many training rows of vectors when nothing is set, as the validation rows weigh it.
 
-    A cautious NSF, narrow and with dropout, on the data as they are, and a precise one without dropout behind an MLP:
-    the first is for noisy data and many parameters, the second for sharp posteriors. Below 1,000 rows a MAF too.
+    A regularised NSF, narrow and with dropout, on the data as they are, and an expressive one without dropout behind
+    an MLP: the first is for noisy data and many parameters, the second for sharp posteriors. Below 1,000 rows a
+    MAF too.
 
     Nats short of the exact posterior, five members of each alone, probit, on rows that no benchmark scores: of a linear
     Gaussian in a box with ten parameters, two moons, the narrow ridge and power spectra, at 900 training rows (233
@@ -131,18 +132,20 @@ def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackR
         nsf, width 128, dropout 0.2     0.66     0.99   0.44   0.40           -             3.28
         maf, width 128, dropout 0.2     0.83      -      -      -             -             3.47
 
-    The precise one at 9,000 rows, mixture and support as they come by default:
+    The expressive one at 9,000 rows, mixture and support as they come by default:
 
                                      moons   spectra   ridge
         three layers of 50            0.29     0.068    0.009
         five layers of 64             0.12     0.068    0.011
     """
     maf = flow_defaults("maf", rows, shapes, sets)
-    cautious = replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2))
+    regularised = replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2))
     network = tuple(default_network(shape) for shape in shapes)
-    sharp = FLOWS["nsf"](hidden=64, layers=5) if rows >= MANY_ROWS else FLOWS["nsf"](hidden=50)
-    precise = replace(maf, flow="nsf", settings=sharp, embedding=network)
-    return [maf, cautious, precise] if rows < FEW_ROWS else [precise, cautious]  # the first is the pilot of supports
+    sharp = FLOWS["nsf"](hidden=64, layers=5) if rows >= DEEP_FROM_ROWS else FLOWS["nsf"](hidden=50)
+    expressive = replace(maf, flow="nsf", settings=sharp, embedding=network)
+    return (
+        [maf, regularised, expressive] if rows < MAF_BELOW_ROWS else [expressive, regularised]
+    )  # the first is the pilot of supports
 
 
 def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> StackRecipe:
@@ -187,12 +190,12 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
     return StackRecipe(name, settings, embedding, 16, default_training(rows, shapes))
 
 
-def _overridden(stack: StackRecipe, given: Given, shapes: Shapes) -> StackRecipe:
-    if said(given.get("layers"), 1) < 1:
+def _overridden(stack: StackRecipe, given: Overrides, shapes: Shapes) -> StackRecipe:
+    if value_or_default(given.get("layers"), 1) < 1:
         raise UserError(f"--layers: expected at least 1, found {given['layers']}")
-    name = known("--embedding", given.get("embedding") or "auto", EMBEDDINGS)
+    name = check_choice("--embedding", given.get("embedding") or "auto", EMBEDDINGS)
     embedded = {key.removeprefix("embedding_"): value for key, value in given.items() if key.startswith("embedding_")}
-    features = said(embedded.pop("features", None), stack.features)
+    features = value_or_default(embedded.pop("features", None), stack.features)
     if features < 1:
         raise UserError(f"--embedding-features: expected at least 1, found {features}")
     embedding = [
@@ -203,21 +206,21 @@ def _overridden(stack: StackRecipe, given: Given, shapes: Shapes) -> StackRecipe
         raise UserError("--embedding-...: there is no embedding to set; --embedding mlp or cnn makes one")
     return replace(
         stack,
-        settings=override(stack.settings, {key: given.get(key) for key in OF_RECIPES}, f"--flow {stack.flow}"),
+        settings=override(stack.settings, {key: given.get(key) for key in RECIPE_SETTINGS}, f"--flow {stack.flow}"),
         embedding=override_each(embedding, embedded, "--embedding", "embedding_"),
         features=features,
-        training=override(stack.training, {key: given.get(key) for key in OF_TRAINING}, "training"),
+        training=override(stack.training, {key: given.get(key) for key in TRAINING_SETTINGS}, "training"),
     )
 
 
-def cost(flow: str, settings: Any, features: int, force: bool) -> list[str]:
+def check_passes(flow: str, settings: Any, features: int, force: bool) -> list[str]:
     """What is to be said of a flow that wants many network passes for one density; refused when they are too many."""
     passes, _ = settings.passes(features)
-    if passes > FORBIDDEN and not force:
+    if passes > MAX_PASSES and not force:
         raise UserError(
             f"--flow {flow}: one density takes {passes} network passes, one a dimension; --force trains it all the "
             "same, --flow maf takes one pass"
         )
-    if passes > COSTLY:
+    if passes > WARN_PASSES:
         return [f"{flow}: one density takes {passes} network passes, and so does every step of the training"]
     return []

@@ -1,7 +1,7 @@
 """Networks that regress the parameters or tell classes apart: what to train, how, and the model that comes of it."""
 
 from cosmoinfer.models.regressor.classifier import ClassifierModel
-from cosmoinfer.models.regressor.fit import collapsed, fit_classifier, fit_regressor
+from cosmoinfer.models.regressor.fit import collapsed_parameters, fit_classifier, fit_regressor
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import build_regressor
 from cosmoinfer.models.regressor.recipe import regressor_recipe
@@ -10,7 +10,7 @@ __all__ = [
     "ClassifierModel",
     "RegressorModel",
     "build_regressor",
-    "collapsed",
+    "collapsed_parameters",
     "fit_classifier",
     "fit_regressor",
     "regressor_recipe",

@@ -1,4 +1,4 @@
-"""Networks that tell classes apart: a probability for each, calibrated on the validation rows, as a mixture."""
+"""Networks that tell classes apart: a probability for each, with_temperature on the validation rows, as a mixture."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import torch
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models.ensemble import Stack, outputs, read_stacks
-from cosmoinfer.models.preprocessing import Frame, in_chunks
+from cosmoinfer.models.preprocessing import Preprocessing, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.request import Drawing
@@ -20,30 +20,33 @@ from cosmoinfer.sampling.request import Drawing
 class ClassifierModel:
     """temperature: of the mean of the members' logits, fitted on the validation rows (Guo+ arXiv:1706.04599)."""
 
-    frame: Frame
+    preprocessing: Preprocessing
     loss: str
     stacks: tuple[Stack[Regressor], ...]
     weights: np.ndarray
     temperature: float
     kind = "classifier"
 
-    def acquainted(self, catalog: Catalog) -> "ClassifierModel":
+    def with_ood_detector(self, catalog: Catalog) -> "ClassifierModel":
         """With how far from the training rows others lie."""
-        return replace(self, frame=self.frame.acquainted(catalog, self.spaces))
+        return replace(self, preprocessing=self.preprocessing.with_ood_detector(catalog, self.feature_spaces))
 
-    def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+    def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which rows are told from the training's: those of the data, and what each member says of them."""
-        said = [outputs(self.stacks, self.frame.data(catalog, some)) for some in in_chunks(rows, self.frame.at_once)]
+        member_outputs = [
+            outputs(self.stacks, self.preprocessing.data(catalog, some))
+            for some in in_chunks(rows, self.preprocessing.rows_per_chunk)
+        ]
         return [
-            *self.frame.spaces(catalog, rows),
-            np.concatenate(said, axis=1).transpose(1, 0, 2).reshape(len(rows), -1),
+            *self.preprocessing.feature_spaces(catalog, rows),
+            np.concatenate(member_outputs, axis=1).transpose(1, 0, 2).reshape(len(rows), -1),
         ]
 
     def logits(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The members' mean, (n, C). Row by row: in a larger batch a row can differ in its last digits."""
         found = []
         for place in range(len(rows)):
-            raw = outputs(self.stacks, self.frame.data(catalog, rows[place : place + 1]))  # (M, 1, O)
+            raw = outputs(self.stacks, self.preprocessing.data(catalog, rows[place : place + 1]))  # (M, 1, O)
             logits = CLASSIFICATION_LOSSES[self.loss].logits(torch.from_numpy(raw[:, 0])).numpy()
             found.append(self.weights @ logits)
         return np.stack(found)
@@ -54,17 +57,17 @@ class ClassifierModel:
         found = probabilities(self.logits(catalog, rows), self.temperature)
         drawing.listen(len(rows), len(rows))
         return Posterior(
-            self.frame.parameters,
+            self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            self.frame.parts(catalog, rows),
+            self.preprocessing.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
             probabilities=found,
-            classes=self.frame.classes,
-            **self.frame.oddness(catalog, rows, self.spaces, drawing.seed),
+            classes=self.preprocessing.classes,
+            **self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, drawing.seed),
         )
 
-    def calibrated(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":
+    def with_temperature(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":
         """With the temperature that these rows prefer."""
         _, theta = catalog.training()
         temperature = fit_temperature(self.logits(catalog, rows), theta[rows, 0])
@@ -83,7 +86,11 @@ class ClassifierModel:
 
     @classmethod
     def from_arrays(
-        cls, frame: Frame, config: dict[str, Any], arrays: dict[str, np.ndarray], embedded: dict[str, Any]
+        cls,
+        preprocessing: Preprocessing,
+        config: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        embedded: dict[str, Any],
     ) -> "ClassifierModel":
         stacks = read_stacks(arrays, build_regressor)
-        return cls(frame, config["loss"], stacks, arrays["mixture"], float(arrays["temperature"]))
+        return cls(preprocessing, config["loss"], stacks, arrays["mixture"], float(arrays["temperature"]))

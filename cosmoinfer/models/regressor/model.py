@@ -11,7 +11,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
 from cosmoinfer.models.ensemble import Stack, outputs, read_stacks
-from cosmoinfer.models.preprocessing import Frame, in_chunks
+from cosmoinfer.models.preprocessing import Preprocessing, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.posterior import Posterior
@@ -37,7 +37,7 @@ class RegressorModel:
     on demand.
     """
 
-    frame: Frame
+    preprocessing: Preprocessing
     loss: str
     shift: np.ndarray
     scale: np.ndarray
@@ -55,7 +55,7 @@ class RegressorModel:
     @property
     def summary_shape(self) -> tuple[int, ...]:
         """Of one row of ``summarise``."""
-        return (len(self.frame.parameters) * (1 if self.head == "point" else 2),)
+        return (len(self.preprocessing.parameters) * (1 if self.head == "point" else 2),)
 
     def means(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> np.ndarray:
         """The mixture's mean, (n, P), in catalog units."""
@@ -81,7 +81,7 @@ class RegressorModel:
             mean = np.concatenate([self.means(catalog, rows[n : n + 1]) for n in range(len(rows))])
             return self._posterior(catalog, rows, drawing.seed, mean=mean)
 
-        room = drawing.room(self.frame.parameters)
+        room = drawing.room(self.preprocessing.parameters)
 
         def draw(row: int, number: int) -> tuple[np.ndarray, ...]:
             (raw,) = self._raw(catalog, np.array([row]))
@@ -108,22 +108,25 @@ class RegressorModel:
             log_norm_error=errors if self.head == "covariance" else None,
         )
 
-    def calibrated(self, catalog: Catalog, seed: int) -> "RegressorModel":
+    def with_recalibration(self, catalog: Catalog, seed: int) -> "RegressorModel":
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
-        frame = self.frame.acquainted(catalog, self.spaces)
-        rows = self.frame.split.rows(catalog.simulation, "validation")
+        preprocessing = self.preprocessing.with_ood_detector(catalog, self.feature_spaces)
+        rows = self.preprocessing.split.rows(catalog.simulation, "validation")
         rows = rows[:: -(-len(rows) // RECALIBRATING_ROWS)]
         fitted = None
         if self.head != "point":
             log_probs = self._of_temperature(catalog, rows, catalog.training()[1][rows], seed)
             fitted = fit_recalibration(log_probs, catalog.simulation[rows])
-        return replace(self, frame=frame, recalibration=fitted)
+        return replace(self, preprocessing=preprocessing, recalibration=fitted)
 
-    def spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+    def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which rows are told from the training's: those of the data, and what each member says of them."""
-        said = np.concatenate(list(self._raw(catalog, rows)), axis=1)  # (M, n, O)
-        return [*self.frame.spaces(catalog, rows), said.transpose(1, 0, 2).reshape(len(rows), -1)]
+        member_outputs = np.concatenate(list(self._raw(catalog, rows)), axis=1)  # (M, n, O)
+        return [
+            *self.preprocessing.feature_spaces(catalog, rows),
+            member_outputs.transpose(1, 0, 2).reshape(len(rows), -1),
+        ]
 
     def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:
         """log q_T of these truths, (n,), for any T; a mass outside the box as the mean of some rows."""
@@ -142,22 +145,26 @@ class RegressorModel:
 
     def _posterior(self, catalog: Catalog, rows: np.ndarray, seed: int, **found: np.ndarray | None) -> Posterior:
         return Posterior(
-            self.frame.parameters,
+            self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            self.frame.parts(catalog, rows),
+            self.preprocessing.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
-            ridge_estimate=self.frame.references(catalog, rows),
+            ridge_estimate=self.preprocessing.estimate_parameters(catalog, rows),
             temperature=None if self.temperature == 1 else self.temperature,
-            **self.frame.oddness(catalog, rows, self.spaces, seed),
+            **self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, seed),
             **found,  # type: ignore[arg-type]
         )
 
     def _raw(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> Iterator[np.ndarray]:
         """Outputs of every member, (M, n, O), a bounded number of rows at a time."""
-        drawn = None if epoch is None else self.frame.data(catalog, rows, epoch)  # noise is for all rows at once
-        for some in in_chunks(np.arange(len(rows)), self.frame.at_once):
-            data = self.frame.data(catalog, rows[some]) if drawn is None else tuple(part[some] for part in drawn)
+        drawn = (
+            None if epoch is None else self.preprocessing.data(catalog, rows, epoch)
+        )  # noise is for all rows at once
+        for some in in_chunks(np.arange(len(rows)), self.preprocessing.rows_per_chunk):
+            data = (
+                self.preprocessing.data(catalog, rows[some]) if drawn is None else tuple(part[some] for part in drawn)
+            )
             yield outputs(self.stacks, data)
 
     def _members(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -175,7 +182,7 @@ class RegressorModel:
         means, shapes = self._members(raw)
         assert shapes is not None
         family = IndependentNormals if self.head == "widths" else CorrelatedNormals
-        box = self.frame.parameters
+        box = self.preprocessing.parameters
         mixtures = [family(box, self.weights, means[:, row], shapes[:, row]) for row in range(raw.shape[1])]
         return [one.heated(self.temperature) for one in mixtures]
 
@@ -194,11 +201,15 @@ class RegressorModel:
 
     @classmethod
     def from_arrays(
-        cls, frame: Frame, config: dict[str, Any], arrays: dict[str, np.ndarray], embedded: dict[str, Any]
+        cls,
+        preprocessing: Preprocessing,
+        config: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        embedded: dict[str, Any],
     ) -> "RegressorModel":
         stacks = read_stacks(arrays, build_regressor)
         target, fitted = (arrays["target/shift"], arrays["target/scale"]), Recalibration.from_arrays(arrays)
-        return cls(frame, config["loss"], *target, stacks, arrays["mixture"], recalibration=fitted)
+        return cls(preprocessing, config["loss"], *target, stacks, arrays["mixture"], recalibration=fitted)
 
 
 def _log_mass(mixture: CorrelatedNormals, generator: np.random.Generator) -> Callable[[float], float]:

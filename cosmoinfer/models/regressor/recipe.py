@@ -7,15 +7,15 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.models.defaults import Shapes, default_members, default_network, default_training
 from cosmoinfer.models.overrides import (
-    OF_RECIPES,
-    OF_TRAINING,
-    Given,
-    flag,
-    known,
-    members,
+    RECIPE_SETTINGS,
+    TRAINING_SETTINGS,
+    Overrides,
+    check_choice,
+    check_ensemble_size,
+    option_name,
     override,
     override_each,
-    said,
+    value_or_default,
 )
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
@@ -38,29 +38,29 @@ class RegressorRecipe:
     training: TrainingSettings
 
     @property
-    def solved(self) -> bool:
+    def is_baseline(self) -> bool:
         """Whether the network is a baseline, solved and not descended."""
         return any(name in BASELINES for name, _ in self.networks)
 
 
-def regressor_recipe(given: Given, rows: int, shapes: Shapes, classes: int = 0) -> RegressorRecipe:
+def regressor_recipe(given: Overrides, rows: int, shapes: Shapes, classes: int = 0) -> RegressorRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given; classes: of a target."""
-    asked = known("--network", given.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
+    asked = check_choice("--network", given.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
     if asked in BASELINES:
         _check_baseline(asked, given, shapes, classes)
     networks = [_default(asked, shape) for shape in shapes]
     table: Any = CLASSIFICATION_LOSSES if classes else LOSSES
     loss = "cross-entropy" if classes else "mse" if asked in BASELINES else "moment"
     ensemble = 1 if asked in BASELINES else default_members(shapes)
-    training = override(default_training(rows, shapes), {key: given.get(key) for key in OF_TRAINING}, "training")
+    training = override(default_training(rows, shapes), {key: given.get(key) for key in TRAINING_SETTINGS}, "training")
     return RegressorRecipe(
-        override_each(networks, {key: given.get(key) for key in OF_RECIPES}, "--network"),
+        override_each(networks, {key: given.get(key) for key in RECIPE_SETTINGS}, "--network"),
         32,
-        known("--loss", given.get("loss") or loss, table),
-        known("--transform", given.get("transform") or "auto", TRANSFORMS),
+        check_choice("--loss", given.get("loss") or loss, table),
+        check_choice("--transform", given.get("transform") or "auto", TRANSFORMS),
         given.get("compress") or "",
         given.get("augment") or "auto",
-        members(said(given.get("ensemble"), ensemble)),
+        check_ensemble_size(value_or_default(given.get("ensemble"), ensemble)),
         training,
     )
 
@@ -74,7 +74,7 @@ def _default(asked: str, shape: tuple[int, ...]) -> tuple[str, Any]:
     return name, MLP(dropout=0.2, activation="relu") if name == "mlp" else settings
 
 
-def _check_baseline(name: str, given: Given, shapes: Shapes, classes: int) -> None:
+def _check_baseline(name: str, given: Overrides, shapes: Shapes, classes: int) -> None:
     """A baseline regresses one summary; it has no descent to set."""
     if len(shapes) > 1 or classes:
         raise UserError(f"--network {name}: regresses the parameters from one summary (--data names one)")
@@ -82,4 +82,4 @@ def _check_baseline(name: str, given: Given, shapes: Shapes, classes: int) -> No
         raise UserError(f"--network {name}: minimises the squared error; --loss mse is all it has")
     for key in ("ensemble", "augment", *(field.name for field in fields(TrainingSettings))):
         if given.get(key) is not None:
-            raise UserError(f"--network {name}: is solved, not trained, and has no {flag(key)}")
+            raise UserError(f"--network {name}: is solved, not trained, and has no {option_name(key)}")

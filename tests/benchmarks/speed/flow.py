@@ -9,10 +9,10 @@ from cosmoinfer.catalog import Catalog, Reading
 from cosmoinfer.device import prepare_device
 from cosmoinfer.flows.maf import MAF
 from cosmoinfer.flows.nsf import NSF
-from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds, now, since
 from tests.benchmarks.speed.problem import Problem
@@ -51,7 +51,7 @@ def fit(
     device = prepare_device("cpu", threads=1)
     sims = cosmoinfer.read_catalog(problem.catalog)
     assert sims.label is not None
-    frame = fit_frame(sims, split.by_label(sims.simulation, sims.label), Reading(), "auto")
+    frame = fit_preprocessing(sims, split.by_label(sims.simulation, sims.label), Reading(), "auto")
     stack = StackRecipe(type(settings).__name__.lower(), settings, (("none", None),), 1, training)
     recipe = FlowRecipe((stack,), support, "auto", "", "none", members)
     begun: list[Seconds] = []  # it says so just before it trains
@@ -62,5 +62,5 @@ def fit(
         ends.append(since(begun[-1]))
         log_prob.append(-validation)
 
-    bench = Bench(device, 0, lambda line: begun.append(now()), listen)
+    bench = TrainingContext(device, 0, lambda line: begun.append(now()), listen)
     return Fitted(fit_flow(sims, frame, recipe, bench), sims, ends, log_prob)

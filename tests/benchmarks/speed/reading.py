@@ -21,10 +21,10 @@ import torch
 from cosmoinfer import catalog, memory, split
 from cosmoinfer.catalog import Reading
 from cosmoinfer.catalog.lazy_array import Streamed
-from cosmoinfer.models.fit_preprocessing import fit_frame
+from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.storage import Stored
-from cosmoinfer.training.context import Bench
+from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.loaders import DataLoader, make_loader
 from tests.benchmarks.speed import memory as memory_of_process
 from tests.benchmarks.speed.clock import now, since
@@ -149,9 +149,9 @@ def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
     if name == "in memory":
         sims = sims.held(np.arange(min(HELD_ROWS, len(sims))))
     parts = split.by_hash(sims.simulation)
-    frame = fit_frame(sims, parts, Reading(), "none")
+    frame = fit_preprocessing(sims, parts, Reading(), "none")
     rows = parts.rows(sims.simulation, "train")
-    bench = Bench(torch.device("cpu"), 0, lambda line: None, lambda *_: None)
+    bench = TrainingContext(torch.device("cpu"), 0, lambda line: None, lambda *_: None)
     known = [sims.training()[1][rows]]
     batches = _endless(make_loader(sims, rows, known, lambda some: frame.data(sims, some), bench))
     network = CNN().build((1, PIXELS, PIXELS), OUTPUTS, [torch.Generator().manual_seed(0)])
