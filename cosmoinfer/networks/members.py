@@ -13,7 +13,7 @@ def expand_members(rows: torch.Tensor, members: int) -> torch.Tensor:
 
 
 def fold_members(x: torch.Tensor, members: int) -> torch.Tensor:
-    """From rows member by member to members side by side, as convolutions want them: (M*B, C, ...) -> (B, M*C, ...)."""
+    """From rows member by member to members side by side, as for convolutions: (M*B, C, ...) -> (B, M*C, ...)."""
     return x.reshape(members, -1, *x.shape[1:]).transpose(0, 1).flatten(1, 2)
 
 
