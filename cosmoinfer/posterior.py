@@ -11,7 +11,7 @@ from cosmoinfer import storage
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
-Draws = np.ndarray | storage.Filed  # (n, S, ...)
+Draws = np.ndarray | storage.OnDiskArray  # (n, S, ...)
 BLOCK = 2_000_000  # numbers of (rows, S, P) worked on at once
 
 
@@ -112,8 +112,8 @@ def by_blocks(draws: Draws, tell: Callable[[np.ndarray], np.ndarray]) -> np.ndar
 class Room:
     """Where draws (n, S, P) and their log_prob (n, S) go as they come, row by row, and of a row piece by piece."""
 
-    samples: np.ndarray | storage.Spill
-    log_prob: np.ndarray | storage.Spill
+    samples: np.ndarray | storage.ScratchArray
+    log_prob: np.ndarray | storage.ScratchArray
 
     @classmethod
     def of(cls, rows: int, draws: int, parameters: int, folder: Path | None = None, copies: int = 2) -> "Room":
@@ -125,9 +125,9 @@ class Room:
         if folder is None:
             return cls(*map(np.empty, shapes))
         sizes = {shape: 8 * int(np.prod(shape)) for shape in shapes}
-        large = {shape: size for shape, size in sizes.items() if size > storage.out_of_core.LARGE}
-        storage.check_free(folder, copies * sum(large.values()))
-        return cls(*(storage.Spill(folder, shape) if shape in large else np.empty(shape) for shape in shapes))
+        large = {shape: size for shape, size in sizes.items() if size > storage.out_of_core.MAX_IN_MEMORY_BYTES}
+        storage.check_free_space(folder, copies * sum(large.values()))
+        return cls(*(storage.ScratchArray(folder, shape) if shape in large else np.empty(shape) for shape in shapes))
 
     def put(self, row: int, first: int, samples: np.ndarray, log_prob: np.ndarray) -> None:
         """Draws (k, P) of a row, from its ``first`` on."""
@@ -146,12 +146,12 @@ class Room:
         return {"samples": _first(self.samples, rows), "log_prob": _first(self.log_prob, rows)}
 
 
-def _first(filled: np.ndarray | storage.Spill, rows: int) -> Draws:
-    return storage.Filed(filled, np.arange(rows)) if isinstance(filled, storage.Spill) else filled[:rows]
+def _first(filled: np.ndarray | storage.ScratchArray, rows: int) -> Draws:
+    return storage.OnDiskArray(filled, np.arange(rows)) if isinstance(filled, storage.ScratchArray) else filled[:rows]
 
 
 def _of_rows(value: Draws, keep: np.ndarray) -> Draws:
-    return value.take(keep) if isinstance(value, storage.Filed) else value[keep]
+    return value.take(keep) if isinstance(value, storage.OnDiskArray) else value[keep]
 
 
 _ARRAYS = (
@@ -187,7 +187,7 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
         arrays["truth"] = posterior.truth.astype(np.float64)
         attributes["truth"] = posterior.parameters.attributes()
     values = {name: getattr(posterior, name) for name in _ARRAYS}
-    large = {name: value for name, value in values.items() if isinstance(value, storage.Filed)}
+    large = {name: value for name, value in values.items() if isinstance(value, storage.OnDiskArray)}
     for name, value in values.items():
         if value is not None and name not in large:
             arrays[name] = np.asarray(value, np.float64)  # draws may fill half of the memory: no copy
@@ -196,13 +196,13 @@ def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = 
             arrays[name] = np.array(float(getattr(posterior, name)))
     if posterior.probabilities is not None:
         attributes["probabilities"] = {"names": posterior.classes}
-    storage.write(path, storage.Record("posterior", meta, arrays, attributes, large=large), force)
+    storage.write(path, storage.FileContents("posterior", meta, arrays, attributes, on_disk=large), force)
 
 
 def read(path: Path | str, leave_large: bool = False) -> Posterior:
     """leave_large: draws that are too large for memory stay in the file, and are read row by row."""
-    record = storage.read(path, "posterior", leave=DRAWN if leave_large else ())
-    found: dict[str, Any] = record.every
+    record = storage.read(path, "posterior", keep_on_disk=DRAWN if leave_large else ())
+    found: dict[str, Any] = record.all_arrays
     return Posterior(
         Parameters.from_attributes(record.attributes["names"]),
         record.arrays["index"],

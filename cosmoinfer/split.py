@@ -12,8 +12,8 @@ import numpy as np
 from cosmoinfer import seeding, storage
 from cosmoinfer.errors import UserError, listed
 
-PARTS = ("train", "validation", "test")
-FRACTIONS = (0.7, 0.15, 0.15)
+PARTITIONS = ("train", "validation", "test")
+DEFAULT_FRACTIONS = (0.7, 0.15, 0.15)
 
 
 @dataclass(frozen=True)
@@ -21,44 +21,44 @@ class Split:
     """simulation: (G,) ids as text; part: (G,) uint8, 0 train, 1 validation, 2 test."""
 
     simulation: np.ndarray
-    part: np.ndarray
+    partition: np.ndarray
 
-    def rows(self, simulation: np.ndarray, part: str) -> np.ndarray:
+    def select_rows(self, simulation: np.ndarray, partition: str) -> np.ndarray:
         """The rows (by position in ``simulation``, one id a row) that belong to a part."""
-        return np.flatnonzero(self.of(simulation) == PARTS.index(part))
+        return np.flatnonzero(self.partition_of(simulation) == PARTITIONS.index(partition))
 
-    def of(self, simulation: np.ndarray) -> np.ndarray:
+    def partition_of(self, simulation: np.ndarray) -> np.ndarray:
         """The part of each row; 255 for a simulation that this split does not know."""
-        known = dict(zip(self.simulation.tolist(), self.part.tolist(), strict=True))
+        known = dict(zip(self.simulation.tolist(), self.partition.tolist(), strict=True))
         return np.array([known.get(one, 255) for one in simulation.tolist()], dtype=np.uint8)
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Simulations in train, validation and test."""
-        train, validation, test = np.bincount(self.part, minlength=3)[:3]
+        train, validation, test = np.bincount(self.partition, minlength=3)[:3]
         return int(train), int(validation), int(test)
 
-    def complete(self) -> "Split":
+    def require_complete(self) -> "Split":
         """Itself, once every part has a simulation."""
-        for name, size in zip(PARTS, self.sizes, strict=True):
+        for name, size in zip(PARTITIONS, self.sizes, strict=True):
             if size == 0:
                 raise UserError(
-                    f"the {name} part of the split is empty ({len(self.part)} simulations); "
+                    f"the {name} part of the split is empty ({len(self.partition)} simulations); "
                     "change --fractions or --split-seed, or add simulations"
                 )
         return self
 
 
-def by_hash(simulation: np.ndarray, fractions: Sequence[float] = FRACTIONS, seed: int = 0) -> Split:
+def by_hash(simulation: np.ndarray, fractions: Sequence[float] = DEFAULT_FRACTIONS, seed: int = 0) -> Split:
     """u = BLAKE2b(seed:id) / 2^64; train below f1, validation below f1 + f2, else test."""
     first, second, _ = check_fractions(fractions)
-    ids = unique(simulation)
+    ids = unique_simulations(simulation)
     u = np.array([_uniform(one, seed) for one in ids.tolist()])
     part = np.where(u < first, 0, np.where(u < first + second, 1, 2)).astype(np.uint8)
     return Split(ids, part)
 
 
-def by_label(simulation: np.ndarray, labels: np.ndarray) -> Split:
+def by_labels(simulation: np.ndarray, labels: np.ndarray) -> Split:
     """From one label a row (0, 1, 2), as a catalog's own /split; a simulation must not stand in two parts."""
     part_of: dict[str, int] = {}
     for one, label in zip(simulation.tolist(), np.asarray(labels).tolist(), strict=True):
@@ -69,19 +69,21 @@ def by_label(simulation: np.ndarray, labels: np.ndarray) -> Split:
     return Split(np.array(list(part_of)), np.array(list(part_of.values()), dtype=np.uint8))
 
 
-def from_file(path: Path, simulation: np.ndarray, fractions: Sequence[float] = FRACTIONS, seed: int = 0) -> Split:
+def from_file(
+    path: Path, simulation: np.ndarray, fractions: Sequence[float] = DEFAULT_FRACTIONS, seed: int = 0
+) -> Split:
     """A split file of ours, or a list of ids (text, JSON, or an array in HDF5 or .npy) that are the test simulations.
 
     With a list, the other simulations go to train and validation by hash, in their shares of the fractions.
     """
-    ids = unique(simulation)
-    if path.suffix in (".h5", ".hdf5") and storage.kind_of(path) == "split":
+    ids = unique_simulations(simulation)
+    if path.suffix in (".h5", ".hdf5") and storage.file_kind(path) == "split":
         found = read(path)
         missing = sorted(set(ids.tolist()) - set(found.simulation.tolist()))
         if missing:
             raise UserError(f"{path}: does not say where simulation {listed(missing)} belongs")
         keep = np.isin(found.simulation, ids)
-        return Split(found.simulation[keep], found.part[keep])
+        return Split(found.simulation[keep], found.partition[keep])
     test = _ids(path)
     strange = sorted(set(test) - set(ids.tolist()))
     if strange:
@@ -90,11 +92,13 @@ def from_file(path: Path, simulation: np.ndarray, fractions: Sequence[float] = F
     if first + second == 0:
         raise UserError("--fractions: with a list of test simulations, train and validation cannot both be 0")
     others = by_hash(ids, (first / (first + second), second / (first + second), 0.0), seed)
-    return Split(ids, np.where(np.isin(ids, test), 2, others.part).astype(np.uint8))
+    return Split(ids, np.where(np.isin(ids, test), 2, others.partition).astype(np.uint8))
 
 
 def write(path: Path, split: Split, meta: dict[str, Any], force: bool = False) -> None:
-    storage.write(path, storage.Record("split", meta, {"simulation": split.simulation, "part": split.part}), force)
+    storage.write(
+        path, storage.FileContents("split", meta, {"simulation": split.simulation, "part": split.partition}), force
+    )
 
 
 def read(path: Path | str) -> Split:
@@ -102,28 +106,30 @@ def read(path: Path | str) -> Split:
     return Split(arrays["simulation"].astype(str), arrays["part"])
 
 
-def nested(parts: Split, size: int) -> Split:
+def nested_subset(parts: Split, size: int) -> Split:
     """So many training simulations, validation in proportion, and all of the test; the rest belongs to no part.
 
     Picked by a hash of their ids: a smaller subset lies inside a larger one, whatever the order of the rows.
     """
     train, validation, _ = parts.sizes
     counts = {0: size, 1: max(2, round(validation * size / train))}
-    keep = parts.part == 2
+    keep = parts.partition == 2
     for part, count in counts.items():
-        where = np.flatnonzero(parts.part == part)
+        where = np.flatnonzero(parts.partition == part)
         order = np.argsort([seeding.derive_seed(0, "nested", one) for one in parts.simulation[where].tolist()])
         keep[where[order[:count]]] = True
-    return Split(parts.simulation[keep], parts.part[keep])
+    return Split(parts.simulation[keep], parts.partition[keep])
 
 
 def fingerprint(split: Split) -> str:
     """SHA-256 over ids and parts."""
-    text = "\n".join(f"{one} {part}" for one, part in zip(split.simulation.tolist(), split.part.tolist(), strict=True))
+    text = "\n".join(
+        f"{one} {part}" for one, part in zip(split.simulation.tolist(), split.partition.tolist(), strict=True)
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def unique(simulation: np.ndarray) -> np.ndarray:
+def unique_simulations(simulation: np.ndarray) -> np.ndarray:
     """Each simulation once, in the order in which it first appears."""
     return np.array(list(dict.fromkeys(simulation.tolist())))
 
@@ -142,7 +148,7 @@ def _uniform(one: str, seed: int) -> float:
 
 def _ids(path: Path) -> list[str]:
     if path.suffix in (".h5", ".hdf5"):
-        arrays = list(storage.contents(path))
+        arrays = list(storage.describe_datasets(path))
         if len(arrays) != 1:
             raise UserError(f"{path}: expected a split file or one dataset of test ids, found {listed(arrays)}")
         return [str(one) for one in storage.load(path, arrays[0]).ravel().tolist()]

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.models import FlowModel, RegressorModel
 from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
@@ -48,10 +48,12 @@ def linear_gaussian(size: int, rows: int = ROWS, seed: int = 0, bounded: bool = 
     x = np.repeat(u, 2, axis=1) + 0.15 * random.standard_normal((rows, 2 * size))
     theta = parameters.quantile(u)
     known = parameters if bounded else Parameters.from_names(NAMES[:size])
-    return of(theta, known, Summary("data", "vector", x), name=f"linear_gaussian_{seed}.h5")
+    return of(theta, known, Observable("data", "vector", x), name=f"linear_gaussian_{seed}.h5")
 
 
-def of(theta: np.ndarray | None, parameters: Parameters | None, *summaries: Summary, name: str = "sims.h5") -> Catalog:
+def of(
+    theta: np.ndarray | None, parameters: Parameters | None, *summaries: Observable, name: str = "sims.h5"
+) -> Catalog:
     """A catalog in memory, as ``catalog.read`` would give it."""
     count = len(summaries[0].values)
     ids = np.arange(count).astype(str)
@@ -62,7 +64,7 @@ def of(theta: np.ndarray | None, parameters: Parameters | None, *summaries: Summ
         summaries,
         ids,
         np.arange(count),
-        declared=frozenset(parameters.names if parameters else ()),
+        declared_priors=frozenset(parameters.names if parameters else ()),
     )
     return replace(made, fingerprint=catalogs.fingerprint(made))
 
@@ -83,7 +85,7 @@ class Normal:
         theta = random.standard_normal((rows, size))
         scatter = random.multivariate_normal(np.zeros(count), self.covariance, rows)
         x = theta @ self.slope.T + (scatter if noise else 0)
-        return of(theta, self.parameters, Summary("data", "vector", x), name=f"normal_{seed}.h5")
+        return of(theta, self.parameters, Observable("data", "vector", x), name=f"normal_{seed}.h5")
 
     @property
     def parameters(self) -> Parameters:
@@ -117,11 +119,11 @@ def bench(seed: int = 0, said: list[str] | None = None) -> TrainingContext:
 
 
 def framed(sims: Catalog, noise: Noise | None = None) -> Preprocessing:
-    return fit_preprocessing(sims, by_hash(sims.simulation), Reading(), "auto", noise)
+    return fit_preprocessing(sims, by_hash(sims.simulation), ReadOptions(), "auto", noise)
 
 
 def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = None, **given) -> FlowModel:
-    shapes = [one.shape for one in sims.summaries] if summary is None else [summary.summary_shape]
+    shapes = [one.row_shape for one in sims.observables] if summary is None else [summary.summary_shape]
     recipe = flow_recipe(TINY | given, ROWS, shapes)
     return fit_flow(sims, framed(sims), recipe, bench(seed), summary)
 
@@ -129,13 +131,13 @@ def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = No
 def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Preprocessing | None = None, **given) -> FlowModel:
     """As ``--init`` does."""
     stacks = ancestor.stacks
-    shapes = [one.shape for one in sims.summaries]
+    shapes = [one.row_shape for one in sims.observables]
     recipe = continued_recipe([one.config for one in stacks], stacks[0].members, given, ROWS, shapes)
     return fit_flow(sims, frame or framed(sims), recipe, bench(), initialised_from=ancestor)
 
 
 def train_regressor(sims: Catalog, seed: int = 0, frame: Preprocessing | None = None, **given) -> RegressorModel:
-    recipe = regressor_recipe(TINY | given, ROWS, [one.shape for one in sims.summaries])
+    recipe = regressor_recipe(TINY | given, ROWS, [one.row_shape for one in sims.observables])
     return fit_regressor(sims, frame or framed(sims), recipe, bench(seed))
 
 
@@ -206,15 +208,15 @@ def with_maps(periodic: bool, rows: int = 60) -> Catalog:
     theta = box(2).quantile(random.random((rows, 2)))
     maps = theta[:, :1, None, None] * random.standard_normal((rows, 1, 8, 8))
     vector = theta + 0.1 * random.standard_normal((rows, 2))
-    return of(theta, box(2), Summary("data/p", "vector", vector), Summary("data/m", "map", maps, periodic))
+    return of(theta, box(2), Observable("data/p", "vector", vector), Observable("data/m", "map", maps, periodic))
 
 
 def far_away(row: int) -> Catalog:
     """One row of the catalog is like nothing that was ever simulated."""
     sims = linear_gaussian(1)
-    values = sims.summaries[0].values.copy()
+    values = sims.observables[0].values.copy()
     values[row] = 200.0
-    return of(sims.theta, sims.parameters, replace(sims.summaries[0], values=values), name="far.h5")
+    return of(sims.theta, sims.parameters, replace(sims.observables[0], values=values), name="far.h5")
 
 
 def train(network, loss, rows, validation, *settings, **others) -> History:

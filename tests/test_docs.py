@@ -12,7 +12,7 @@ import pytest
 import typer.main
 from rich.markup import render
 
-from cosmoinfer.catalog.reading import AXES, MISSING
+from cosmoinfer.catalog.reading import AXES_OF_KIND, MISSING_MODES
 from cosmoinfer.cli import COMMANDS, app
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
@@ -233,8 +233,8 @@ CHOICES = {
     ("train-regressor", "--schedule"): tuple(SCHEDULES),
     ("train-regressor", "--padding"): PADDINGS,
     ("train-regressor", "--pooling"): tuple(POOLINGS),
-    ("train-regressor", "--missing"): MISSING,
-    ("train-regressor", "--kind"): tuple(AXES),
+    ("train-regressor", "--missing"): MISSING_MODES,
+    ("train-regressor", "--kind"): tuple(AXES_OF_KIND),
     ("train-regressor", "--transform"): TRANSFORMS,
     ("train-density", "--flow"): (*MAP_FLOWS, "maf"),
 }

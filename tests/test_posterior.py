@@ -76,11 +76,11 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
 @pytest.fixture
 def left_in_file(tmp_path, monkeypatch) -> Posterior:
     """FULL, whose draws stay in their file and are walked two rows at a time."""
-    monkeypatch.setattr(out_of_core, "LARGE", 0)  # of all arrays
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)  # of all arrays
     monkeypatch.setattr(posterior, "BLOCK", 2 * 50 * 2)
     posterior.write(tmp_path / "p.h5", FULL, {"settings": {}})
     found = posterior.read(tmp_path / "p.h5", leave_large=True)
-    assert isinstance(found.samples, storage.Filed) and isinstance(found.log_prob, storage.Filed)
+    assert isinstance(found.samples, storage.OnDiskArray) and isinstance(found.log_prob, storage.OnDiskArray)
     return found
 
 
@@ -96,7 +96,7 @@ def test_rows_are_read_from_their_file_as_from_memory(left_in_file, which):
 @pytest.mark.parametrize("keep", [np.array([True, False, True]), np.array([2, 0])], ids=["mask", "positions"])
 def test_what_is_taken_of_draws_in_a_file_stays_there(left_in_file, keep):
     some = left_in_file.take(keep)
-    assert isinstance(some.samples, storage.Filed)
+    assert isinstance(some.samples, storage.OnDiskArray)
     np.testing.assert_array_equal(some.samples[:], FULL.samples[keep])
     np.testing.assert_array_equal(some.log_prob[1], FULL.log_prob[keep][1])
 
@@ -123,10 +123,10 @@ def test_rows_alone_can_be_picked_of_draws_in_a_file(left_in_file):
 
 @pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])
 def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, whole):
-    monkeypatch.setattr(out_of_core, "LARGE", 0)
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
     posterior.write(tmp_path / "p.h5", whole, {"settings": {}})
     back = posterior.read(tmp_path / "p.h5", leave_large=True)
-    there = {name for name in ARRAYS if isinstance(getattr(back, name), storage.Filed)}
+    there = {name for name in ARRAYS if isinstance(getattr(back, name), storage.OnDiskArray)}
     assert there == ({"samples", "log_prob"} if whole is FULL else set())
     for name in ARRAYS:
         if getattr(whole, name) is not None:
@@ -138,8 +138,8 @@ def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, w
 @pytest.mark.parametrize("rows", [2, 3])
 def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monkeypatch, large, piece, rows):
     """Some rows fail: the file holds those that did not, and is the same file wherever the draws lay before."""
-    monkeypatch.setattr(out_of_core, "LARGE", large)
-    monkeypatch.setattr(out_of_core, "PIECE", piece)
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", large)
+    monkeypatch.setattr(out_of_core, "SLAB_BYTES", piece)
     monkeypatch.setattr(posterior, "BLOCK", 7)
     room = Room.of(3, 50, 2, tmp_path)
     for row in range(rows):
@@ -158,7 +158,7 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
         np.testing.assert_array_equal(one.ood_percentile, FULL.ood_percentile[:rows])
     posterior.write(tmp_path / "q.h5", replace(drawn, samples=FULL.samples[:rows], log_prob=expected), {"settings": {}})
     layouts = [
-        [(one.shape, one.dtype, one.chunks) for one in storage.contents(tmp_path / f"{name}.h5").values()]
+        [(one.shape, one.dtype, one.chunks) for one in storage.describe_datasets(tmp_path / f"{name}.h5").values()]
         for name in "pq"
     ]
     assert layouts[0] == layouts[1]
@@ -166,12 +166,12 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
 
 
 def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(out_of_core, "PIECE", 240)
-    spill = storage.Spill(tmp_path, (3, 50, 2))
+    monkeypatch.setattr(out_of_core, "SLAB_BYTES", 240)
+    spill = storage.ScratchArray(tmp_path, (3, 50, 2))
     for row in range(3):
         spill[row, 0:50] = FULL.samples[row]
     found, sizes = np.empty((3, 50, 2)), []
-    for place, piece in storage.Filed(spill).pieces():
+    for place, piece in storage.OnDiskArray(spill).slabs():
         found[place] = piece
         sizes.append(piece.nbytes)
     np.testing.assert_array_equal(found, FULL.samples)
@@ -180,7 +180,7 @@ def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
 
 def test_what_is_spilled_takes_what_an_array_takes(tmp_path):
     """Another shape than the place's is no quiet neighbour's loss; what was never written is no number."""
-    spill, array = storage.Spill(tmp_path, (3, 50, 2)), np.zeros((3, 50, 2))
+    spill, array = storage.ScratchArray(tmp_path, (3, 50, 2)), np.zeros((3, 50, 2))
     for one in (spill, array):
         one[0, 0:50] = 1.0
         one[1, 10:20] = FULL.samples[1, :1]
@@ -194,7 +194,7 @@ def test_what_is_spilled_takes_what_an_array_takes(tmp_path):
 
 
 def test_a_spilled_file_is_closed_with_its_array(tmp_path):
-    spill = storage.Spill(tmp_path, (3, 50))
+    spill = storage.ScratchArray(tmp_path, (3, 50))
     file = spill._file
     del spill
     gc.collect()
@@ -202,7 +202,7 @@ def test_a_spilled_file_is_closed_with_its_array(tmp_path):
 
 
 def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(out_of_core, "LARGE", 0)
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
     with pytest.raises(UserError, match=r"GB are wanted"):
         Room.of(10**6, 10**6, 6, tmp_path)
     both = 2 * 8 * 3 * 50 * (2 + 1)

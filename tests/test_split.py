@@ -23,7 +23,7 @@ def expected_part(one, seed=0, fractions=(0.7, 0.15, 0.15)):
 
 
 def parts(found):
-    return dict(zip(found.simulation.tolist(), found.part.tolist(), strict=True))
+    return dict(zip(found.simulation.tolist(), found.partition.tolist(), strict=True))
 
 
 # ------------------------------------------------------------------------------------------------------------- by hash
@@ -36,7 +36,7 @@ def test_the_part_is_the_hash_of_seed_and_id(seed, fractions):
 
 
 def test_the_parts_of_ten_simulations_never_change():
-    assert split.by_hash(IDS[:10]).part.tolist() == [0, 0, 0, 1, 0, 0, 0, 2, 1, 0]
+    assert split.by_hash(IDS[:10]).partition.tolist() == [0, 0, 0, 1, 0, 0, 0, 2, 1, 0]
 
 
 def test_adding_removing_and_reordering_moves_nobody():
@@ -48,12 +48,12 @@ def test_adding_removing_and_reordering_moves_nobody():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_sizes_are_about_the_fractions(seed):
-    for size, fraction in zip(split.by_hash(IDS, seed=seed).sizes, split.FRACTIONS, strict=True):
+    for size, fraction in zip(split.by_hash(IDS, seed=seed).sizes, split.DEFAULT_FRACTIONS, strict=True):
         assert abs(size - 1000 * fraction) < 4 * np.sqrt(1000 * fraction * (1 - fraction))
 
 
 def test_another_seed_is_another_split():
-    same = (split.by_hash(IDS, seed=0).part == split.by_hash(IDS, seed=1).part).mean()
+    same = (split.by_hash(IDS, seed=0).partition == split.by_hash(IDS, seed=1).partition).mean()
     assert same == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.05)
 
 
@@ -61,7 +61,7 @@ def test_rows_of_one_simulation_never_part():
     simulation = RNG.permutation(np.repeat(IDS[:100], 15))
     found = split.by_hash(simulation)
     assert len(found.simulation) == 100
-    rows = [found.rows(simulation, part) for part in split.PARTS]
+    rows = [found.select_rows(simulation, part) for part in split.PARTITIONS]
     np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(1500))
     simulations = [set(simulation[of]) for of in rows]
     assert not (simulations[0] & simulations[1] or simulations[0] & simulations[2] or simulations[1] & simulations[2])
@@ -71,8 +71,8 @@ def test_rows_of_one_simulation_never_part():
 def test_a_simulation_that_the_split_does_not_know_is_in_no_part():
     found = split.by_hash(IDS[:10])
     strangers = np.array(["0", "stranger"])
-    assert found.of(strangers).tolist() == [expected_part("0"), 255]
-    assert sum(len(found.rows(strangers, part)) for part in split.PARTS) == 1
+    assert found.partition_of(strangers).tolist() == [expected_part("0"), 255]
+    assert sum(len(found.select_rows(strangers, part)) for part in split.PARTITIONS) == 1
 
 
 @pytest.mark.parametrize("fractions", [(0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (np.nan, 0.5, 0.5), (70, 15, 15)])
@@ -82,31 +82,31 @@ def test_fractions_must_be_shares(fractions):
 
 
 def test_an_empty_part_says_what_to_do():
-    assert split.by_hash(IDS).complete().sizes == split.by_hash(IDS).sizes
+    assert split.by_hash(IDS).require_complete().sizes == split.by_hash(IDS).sizes
     with pytest.raises(UserError, match=r"the test part .* is empty .*--fractions or --split-seed"):
-        split.by_hash(IDS, (0.8, 0.2, 0.0)).complete()
+        split.by_hash(IDS, (0.8, 0.2, 0.0)).require_complete()
     with pytest.raises(UserError, match=r"the train part .* is empty"):
-        split.by_hash(IDS, (0.0, 0.5, 0.5)).complete()
+        split.by_hash(IDS, (0.0, 0.5, 0.5)).require_complete()
     with pytest.raises(UserError, match=r"is empty \(2 simulations\)"):
-        split.by_hash(IDS[:2]).complete()
+        split.by_hash(IDS[:2]).require_complete()
 
 
 # ----------------------------------------------------------------------------------------------------------- by label
 def test_the_labels_of_a_catalog_are_honoured():
     labels = RNG.integers(0, 3, 1000).astype(np.uint8)
-    found = split.by_label(np.repeat(IDS, 3), np.repeat(labels, 3))
+    found = split.by_labels(np.repeat(IDS, 3), np.repeat(labels, 3))
     assert parts(found) == dict(zip(IDS.tolist(), labels.tolist(), strict=True))
 
 
 def test_a_simulation_in_two_parts_is_refused():
     with pytest.raises(UserError, match="simulation b stands in two parts"):
-        split.by_label(np.array(["a", "b", "c", "b"]), np.array([0, 1, 2, 2]))
+        split.by_labels(np.array(["a", "b", "c", "b"]), np.array([0, 1, 2, 2]))
 
 
 @pytest.mark.parametrize("label", [3, 255, -1, 0.5, np.nan])
 def test_a_label_that_is_no_part_is_refused(label):
     with pytest.raises(UserError, match=r"expected 0 \(train\), 1 \(validation\) or 2 \(test\), found"):
-        split.by_label(np.array(["a", "b"]), np.array([0, label]))
+        split.by_labels(np.array(["a", "b"]), np.array([0, label]))
 
 
 # ------------------------------------------------------------------------------------------------------------ from file
@@ -137,7 +137,7 @@ def as_hdf5(folder):
 @pytest.mark.parametrize("write", [as_text, as_json, as_npy, as_hdf5])
 def test_a_list_of_ids_is_the_test_simulations(tmp_path, write):
     found = split.from_file(write(tmp_path), IDS)
-    assert found.simulation[found.part == 2].tolist() == sorted(TEST_IDS, key=int)
+    assert found.simulation[found.partition == 2].tolist() == sorted(TEST_IDS, key=int)
     others = {one: part for one, part in parts(found).items() if part != 2}
     shares = (0.7 / 0.85, 0.15 / 0.85, 0.0)
     assert others == {one: expected_part(one, fractions=shares) for one in others}
@@ -206,7 +206,7 @@ def test_which_of_several_datasets_is_the_list_is_not_guessed(tmp_path):
 def test_an_empty_list_leaves_no_test_part(tmp_path):
     (tmp_path / "ids.txt").write_text("\n")
     with pytest.raises(UserError, match="the test part of the split is empty"):
-        split.from_file(tmp_path / "ids.txt", IDS).complete()
+        split.from_file(tmp_path / "ids.txt", IDS).require_complete()
 
 
 def test_a_list_needs_a_share_for_the_others(tmp_path):
@@ -216,8 +216,8 @@ def test_a_list_needs_a_share_for_the_others(tmp_path):
 
 def test_a_fingerprint_tells_every_change():
     one = split.by_hash(IDS[:100])
-    moved = one.part.copy()
+    moved = one.partition.copy()
     moved[7] = (moved[7] + 1) % 3
     assert split.fingerprint(one) == split.fingerprint(split.by_hash(IDS[:100]))
     assert split.fingerprint(one) != split.fingerprint(Split(one.simulation, moved))
-    assert split.fingerprint(one) != split.fingerprint(Split(np.append(one.simulation[:-1], "x"), one.part))
+    assert split.fingerprint(one) != split.fingerprint(Split(np.append(one.simulation[:-1], "x"), one.partition))

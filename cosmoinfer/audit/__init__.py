@@ -12,7 +12,7 @@ from cosmoinfer.audit.finding import LEVELS, Finding
 from cosmoinfer.audit.ranges import ranges
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.split import Split
-from cosmoinfer.storage import Dataset
+from cosmoinfer.storage import DatasetInfo
 
 __all__ = ["AUDITS", "LEVELS", "Audit", "Finding", "audit", "before_training", "ranges"]
 
@@ -56,7 +56,7 @@ AUDITS: dict[str, Audit] = {
 }
 
 
-def audit(catalog: Catalog, contents: dict[str, Dataset], full: bool = False) -> list[Finding]:
+def audit(catalog: Catalog, contents: dict[str, DatasetInfo], full: bool = False) -> list[Finding]:
     """What is worth saying about the values of a catalog and how they lie on disk: at a look, or by every check."""
     notes = [Finding("note", line, "reading") for line in catalog.notes]
     chosen = [name for name, one in AUDITS.items() if full or one.look]

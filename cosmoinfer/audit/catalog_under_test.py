@@ -7,8 +7,8 @@ import numpy as np
 
 from cosmoinfer.audit.feature_range import Span, span
 from cosmoinfer.catalog import Catalog, nonfinite_rows
-from cosmoinfer.split import Split, by_hash, by_label, unique
-from cosmoinfer.storage import Dataset
+from cosmoinfer.split import Split, by_hash, by_labels, unique_simulations
+from cosmoinfer.storage import DatasetInfo
 
 SAMPLE = 1 << 24  # numbers of data that are looked at, where they do not fit into memory
 COUNTS = 16  # whole numbers in a row, up to which two rows may agree by chance
@@ -26,15 +26,15 @@ class Budget:
 
 def sample(catalog: Catalog) -> Catalog:
     """What of a catalog is looked at: all of it; of one that stays in its file whole simulations, evenly spread."""
-    if not catalog.streamed:
+    if not catalog.is_streamed:
         return catalog
-    numbers = sum(int(np.prod(one.shape)) for one in catalog.summaries) * len(catalog)
-    ids = unique(catalog.simulation)
+    numbers = sum(int(np.prod(one.row_shape)) for one in catalog.observables) * len(catalog)
+    ids = unique_simulations(catalog.simulation)
     rows = np.flatnonzero(np.isin(catalog.simulation, ids[:: max(1, -(-numbers // SAMPLE))]))
     if len(rows) == len(catalog):
-        return catalog.held(rows)
+        return catalog.in_memory(rows)
     note = f"{len(rows)} of its {len(catalog)} rows are looked at, as it does not fit into memory"
-    return replace(catalog.held(rows), notes=(*catalog.notes, note))
+    return replace(catalog.in_memory(rows), notes=(*catalog.notes, note))
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Subject:
     """contents: what the file says of its datasets. given: the split that a training uses, if there is one."""
 
     catalog: Catalog
-    contents: dict[str, Dataset] = field(default_factory=dict)
+    contents: dict[str, DatasetInfo] = field(default_factory=dict)
     given: Split | None = None
     budget: Budget = field(default_factory=Budget)
 
@@ -51,8 +51,8 @@ class Subject:
         """The one that is given, else the catalog's own, else the default; a broken /split is a UserError."""
         if self.given is not None:
             return self.given
-        ids, label = self.catalog.simulation, self.catalog.label
-        return by_hash(ids) if label is None else by_label(ids, label)
+        ids, label = self.catalog.simulation, self.catalog.split_labels
+        return by_hash(ids) if label is None else by_labels(ids, label)
 
     @cached_property
     def finite(self) -> np.ndarray:
@@ -72,15 +72,15 @@ class Subject:
         A row of few numbers, one or some counts, may have the data of another by chance: then parameters must agree.
         """
         data = self.hashes[:, 1]
-        size = sum(int(np.prod(one.shape)) for one in self.catalog.summaries)
-        if size > COUNTS or (size > 1 and not all((one.array % 1 == 0).all() for one in self.catalog.summaries)):
+        size = sum(int(np.prod(one.row_shape)) for one in self.catalog.observables)
+        if size > COUNTS or (size > 1 and not all((one.array % 1 == 0).all() for one in self.catalog.observables)):
             return data
         return np.arange(len(data)) if self.catalog.theta is None else data ^ self.hashes[:, 0] * np.uint64(3)
 
     @cached_property
     def ids(self) -> np.ndarray:
         """(G,) the simulations in the order in which they first appear."""
-        return unique(self.catalog.simulation)
+        return unique_simulations(self.catalog.simulation)
 
     @cached_property
     def number(self) -> np.ndarray:
@@ -97,4 +97,4 @@ class Subject:
     @cached_property
     def spans(self) -> tuple[Span, ...]:
         """One a summary."""
-        return tuple(span(summary) for summary in self.catalog.summaries)
+        return tuple(span(summary) for summary in self.catalog.observables)

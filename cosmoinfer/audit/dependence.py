@@ -116,7 +116,7 @@ def questions(subject: Subject) -> list[Question]:
 def _chosen(subject: Subject) -> np.ndarray:
     """Rows within the budget: of simulations spread over the catalog, the first rows of each."""
     rows, budget = np.flatnonzero(subject.finite), subject.budget
-    size = sum(int(np.prod(one.shape)) for one in subject.catalog.summaries)
+    size = sum(int(np.prod(one.row_shape)) for one in subject.catalog.observables)
     most = max(LEAST, min(2 * budget.simulations, budget.numbers // max(1, size)))  # rows
     simulations = np.unique(subject.number[rows])
     count = min(most, budget.simulations, len(simulations))
@@ -134,7 +134,7 @@ def _targets(subject: Subject) -> tuple[tuple[str, ...], np.ndarray]:
     By ranks nothing depends on a parameter's unit, nor on a logarithm; by squares data that know |theta| are seen.
     """
     catalog = subject.catalog
-    parameters, theta = catalog.training()
+    parameters, theta = catalog.require_parameters()
     if catalog.classes:
         values = (theta == np.arange(len(catalog.classes))).astype(np.float64)
         varies = np.ptp(values, axis=0) > 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosmoinfer.catalog import Summary
+from cosmoinfer.catalog import Observable
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Span:
         return self.high - self.low
 
 
-def span(summary: Summary) -> Span:
+def span(summary: Observable) -> Span:
     """In one walk over the rows."""
-    size = int(np.prod(summary.shape))
+    size = int(np.prod(summary.row_shape))
     low, high, count = np.full(size, np.inf), np.full(size, -np.inf), np.zeros(size, dtype=int)
     zeros, positive = 0, np.inf
     for block in summary.blocks(np.arange(len(summary.array))):

@@ -5,7 +5,7 @@ import numpy as np
 from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.feature_range import Span
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.catalog import Summary
+from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import listed
 
 NEARLY = 1e-6  # spread over size: what single precision resolves of it
@@ -19,7 +19,7 @@ FEW = 3  # features: of fewer, all may be the same by right
 def constant(subject: Subject) -> list[Finding]:
     """Features that never vary, or by less than can be resolved; channels; of the numbers that are there."""
     found = []
-    for summary, span in zip(subject.catalog.summaries, subject.spans, strict=True):
+    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
         name, still = f"/{summary.name}", np.flatnonzero(span.spread == 0)
         if len(still) == len(span.spread):
             found.append(error(f"{name}: the same in every row"))
@@ -29,7 +29,7 @@ def constant(subject: Subject) -> list[Finding]:
             found.append(warning(f"{name}: channel {listed(channels)} is the same in every row; leave it out"))
         elif len(still):
             text = f"{name}: {len(still)} constant features ({listed(still)})"
-            cut = "; --features cuts them off" if summary.kind in ("vector", "profile") else ""
+            cut = "; --scale-cut cuts them off" if summary.kind in ("vector", "profile") else ""
             found.append(warning(text + cut))
         with np.errstate(invalid="ignore"):
             nearly = (span.spread > 0) & (span.spread <= NEARLY * np.maximum(np.abs(span.low), np.abs(span.high)))
@@ -40,31 +40,31 @@ def constant(subject: Subject) -> list[Finding]:
     return found
 
 
-def _still_channels(summary: Summary, span: Span) -> list[int]:
+def _still_channels(summary: Observable, span: Span) -> list[int]:
     """Channels, of several, none of whose pixels varies."""
-    if summary.kind == "vector" or summary.shape[0] == 1:
+    if summary.kind == "vector" or summary.row_shape[0] == 1:
         return []
-    return [int(one) for one in np.flatnonzero((span.spread.reshape(summary.shape[0], -1) == 0).all(axis=1))]
+    return [int(one) for one in np.flatnonzero((span.spread.reshape(summary.row_shape[0], -1) == 0).all(axis=1))]
 
 
 def gaps(subject: Subject) -> list[Finding]:
     """How much is missing where NaN marks gaps, and what always is."""
     found = []
-    for summary, span in zip(subject.catalog.summaries, subject.spans, strict=True):
+    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
         if summary.masked:
             share = 1 - span.count.sum() / (span.rows * len(span.count))
             found.append(note(f"/{summary.name}: {100 * share:.3g} % of its entries are gaps"))
         never = np.flatnonzero(span.count == 0)
         if len(never) and summary.masked:
             text = f"/{summary.name}: {len(never)} features always missing ({listed(never)})"
-            found.append(warning(text + ("; --features cuts them off" if summary.kind == "vector" else "")))
+            found.append(warning(text + ("; --scale-cut cuts them off" if summary.kind == "vector" else "")))
     return found
 
 
 def usual(subject: Subject) -> list[Finding]:
     """Features that are one and the same number in nearly all rows."""
     found = []
-    for summary, span in zip(subject.catalog.summaries, subject.spans, strict=True):
+    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
         if summary.kind != "vector":
             continue
         there = span.count > 0
@@ -80,8 +80,8 @@ def usual(subject: Subject) -> list[Finding]:
 def flat(subject: Subject) -> list[Finding]:
     """Rows that hold one number throughout: empty maps, failed simulations."""
     found = []
-    for summary in subject.catalog.summaries:
-        if np.prod(summary.shape) < FEW:
+    for summary in subject.catalog.observables:
+        if np.prod(summary.row_shape) < FEW:
             continue
         blocks = summary.blocks(np.arange(len(subject.catalog)))
         still = [(one == one[:, :1]).all(axis=1) for one in (block.reshape(len(block), -1) for block in blocks)]
@@ -91,7 +91,10 @@ def flat(subject: Subject) -> list[Finding]:
             which = listed([f"{one:g}" for one in values], 2)
             text = f"/{summary.name}: {len(rows)} rows hold one number throughout, {which}"
             found.append(
-                warning(f"{text} ({subject.catalog.told(rows)}); failed simulations, or empty files? Leave them out")
+                warning(
+                    f"{text} ({subject.catalog.describe_rows(rows)}); "
+                    "failed simulations, or empty files? Leave them out"
+                )
             )
     return found
 
@@ -100,7 +103,7 @@ def copies(subject: Subject) -> list[Finding]:
     """Summaries, channels or features that are the same numbers as others."""
     whole: dict[str, np.ndarray] = {}
     found, told = [], set()
-    for summary in subject.catalog.summaries:
+    for summary in subject.catalog.observables:
         for name, other in whole.items():
             if other.shape == summary.array.shape and np.array_equal(other, summary.array, equal_nan=True):
                 found.append(
@@ -108,15 +111,15 @@ def copies(subject: Subject) -> list[Finding]:
                 )
                 told.add(summary.name)
         whole[summary.name] = summary.array
-    for summary, span in zip(subject.catalog.summaries, subject.spans, strict=True):
+    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
         if summary.name not in told:
             found += _same_columns(summary, span)
     return found
 
 
-def _same_columns(summary: Summary, span: Span) -> list[Finding]:
+def _same_columns(summary: Observable, span: Span) -> list[Finding]:
     """Features of a vector, or channels of what has axes, that are equal in every row."""
-    count = summary.shape[0]
+    count = summary.row_shape[0]
     what = "feature" if summary.kind == "vector" else "channel"
     varies = (span.spread.reshape(count, -1) > 0).any(axis=1)
     first: dict[bytes, int] = {}
@@ -140,7 +143,7 @@ def answers(subject: Subject) -> list[Finding]:
     some = rows[:: max(1, len(rows) // SAMPLE)]
     theta = _scaled(catalog.theta[some])
     found = []
-    for summary in catalog.summaries:
+    for summary in catalog.observables:
         if summary.kind != "vector":
             continue
         x = _scaled(summary.read(some).astype(np.float64))  # gaps are no answer: zero
@@ -151,9 +154,9 @@ def answers(subject: Subject) -> list[Finding]:
                 for one in np.flatnonzero(candidates[:, column])
                 if _same(summary.array[rows, one], catalog.theta[rows, column])
             ]
-            if 0 < len(columns) <= max(1, summary.shape[0] // 2) and summary.shape[0] > 1:
+            if 0 < len(columns) <= max(1, summary.row_shape[0] // 2) and summary.row_shape[0] > 1:
                 text = f"/{summary.name}: feature {listed(columns)} is {name} itself, up to a factor and a constant"
-                found.append(warning(f"{text}; --features cuts it off: no observation will have it"))
+                found.append(warning(f"{text}; --scale-cut cuts it off: no observation will have it"))
     return found
 
 
@@ -177,10 +180,10 @@ def numbered(subject: Subject) -> list[Finding]:
     if len(catalog) < LEAST or (catalog.theta is not None and _rises(catalog.theta[subject.finite]).any()):
         return []  # rows that are sorted by a parameter have features that are sorted too
     found = []
-    for summary in catalog.summaries:
+    for summary in catalog.observables:
         if summary.kind == "vector" and (columns := np.flatnonzero(_rises(summary.array))).size:
             text = f"/{summary.name}: feature {listed(columns)} rises or falls with the row number, row by row"
-            found.append(warning(f"{text}; an index or an id among the data? --features cuts it off"))
+            found.append(warning(f"{text}; an index or an id among the data? --scale-cut cuts it off"))
     return found
 
 

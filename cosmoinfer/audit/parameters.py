@@ -42,7 +42,7 @@ def outside(subject: Subject) -> list[Finding]:
         if not one.inside(values[:, None]).all():
             told.append(f"{name} {values.min():.4g}..{values.max():.4g}, box {one.low[0]:g}..{one.high[0]:g}")
             told[-1] += _other_units(one, values)
-    text = f"{len(rows)} rows lie outside the declared box ({subject.catalog.told(rows)}): {'; '.join(told)}"
+    text = f"{len(rows)} rows lie outside the declared box ({subject.catalog.describe_rows(rows)}): {'; '.join(told)}"
     return [error(f"{text}; mend these rows, or the box with --bounds 'NAME=LOW:HIGH'")]
 
 
@@ -78,7 +78,7 @@ def prior(subject: Subject) -> list[Finding]:
     if varied is None:
         return []
     parameters, theta = varied
-    parameters = recognise_priors(parameters, theta, subject.catalog.declared)
+    parameters = recognise_priors(parameters, theta, subject.catalog.declared_priors)
     found = []
     for column, name in enumerate(parameters.names):
         one, values = parameters.select([name]), theta[:, column]

@@ -22,7 +22,7 @@ def _rows_in_box(catalog: Catalog) -> dict[str, str]:
 
 
 def _rows_of_classes(catalog: Catalog) -> dict[str, str]:
-    parameters, theta = catalog.training()
+    parameters, theta = catalog.require_parameters()
     counts = np.bincount(theta[:, 0].astype(int), minlength=len(catalog.classes))
     told = ", ".join(f"{name} {count}" for name, count in zip(catalog.classes, counts, strict=True))
     return {parameters.names[0]: f"rows of each class: {told}"}
@@ -31,9 +31,9 @@ def _rows_of_classes(catalog: Catalog) -> dict[str, str]:
 def _summaries(catalog: Catalog) -> dict[str, str]:
     """The range of the numbers that are there, and the share of those that are not."""
     told = {}
-    for summary in catalog.summaries:
+    for summary in catalog.observables:
         values = summary.array[np.isfinite(summary.array)]
         span = f"{values.min():.4g}..{values.max():.4g}" if values.size else "no number"
         gaps = f", {100 * np.isnan(summary.array).mean():.3g} % gaps" if summary.masked else ""
-        told[f"/{summary.name}"] = f"{summary.kind} {summary.shape}, {span}{gaps}"
+        told[f"/{summary.name}"] = f"{summary.kind} {summary.row_shape}, {span}{gaps}"
     return told

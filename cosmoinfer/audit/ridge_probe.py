@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosmoinfer.audit.catalog_under_test import Subject
-from cosmoinfer.catalog import Summary
+from cosmoinfer.catalog import Observable
 from cosmoinfer.multiscale_power import power_by_scale
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
 
@@ -62,10 +62,10 @@ def _robust(values: np.ndarray) -> np.ndarray:
 
 def few_numbers(subject: Subject, rows: np.ndarray) -> np.ndarray:
     """Of these rows: vectors, their squares, and what has axes by its power on successive scales, (n, F)."""
-    return np.concatenate([_of(one, rows, subject.budget.features) for one in subject.catalog.summaries], axis=1)
+    return np.concatenate([_of(one, rows, subject.budget.features) for one in subject.catalog.observables], axis=1)
 
 
-def _of(summary: Summary, rows: np.ndarray, most: int) -> np.ndarray:
+def _of(summary: Observable, rows: np.ndarray, most: int) -> np.ndarray:
     vector = summary.kind == "vector"
     scale = fit_standardizer(summary.blocks(rows), vector, "auto")
     if vector:

@@ -5,7 +5,7 @@ import numpy as np
 from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.finding import Finding, error, note, warning
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.split import PARTS
+from cosmoinfer.split import PARTITIONS
 
 FEW_ROWS = 100
 FEW_TESTS = 10  # simulations: a coverage of ten is known to 15 %
@@ -46,7 +46,7 @@ def _runs(theta: np.ndarray) -> str:
 def across(subject: Subject) -> list[Finding]:
     """The same data, or the same parameters under other ids, on two sides of the split: a test that was learned."""
     try:
-        part = subject.split.of(subject.catalog.simulation)
+        part = subject.split.partition_of(subject.catalog.simulation)
     except UserError:  # is told by ``parts``
         return []
     found = []
@@ -54,12 +54,12 @@ def across(subject: Subject) -> list[Finding]:
     theta = subject.hashes[:, 0]
     if len(rows := _shared(subject.copies, part)):
         text = f"{len(rows)} rows of the test or validation part repeat the data of training rows"
-        found.append(warning(f"{text} ({subject.catalog.told(rows)}): what is tested was learned; {mend}"))
+        found.append(warning(f"{text} ({subject.catalog.describe_rows(rows)}): what is tested was learned; {mend}"))
     if subject.catalog.theta is not None and not subject.catalog.classes and len(np.unique(theta)) > 1:
         rows = _shared(theta, part)
         if len(rows):
             text = f"{len(rows)} rows of the test or validation part have the parameters of training rows"
-            found.append(warning(f"{text} ({subject.catalog.told(rows)}) under another simulation id; {mend}"))
+            found.append(warning(f"{text} ({subject.catalog.describe_rows(rows)}) under another simulation id; {mend}"))
     return found
 
 
@@ -125,7 +125,7 @@ def parts(subject: Subject) -> list[Finding]:
         sizes = subject.split.sizes
     except UserError as broken:
         return [error(str(broken))]
-    empty = [name for name, size in zip(PARTS, sizes, strict=True) if size == 0]
+    empty = [name for name, size in zip(PARTITIONS, sizes, strict=True) if size == 0]
     if empty:
         text = f"the {listed(empty)} part of the split is empty ({sum(sizes)} simulations)"
         return [error(f"{text}; change --fractions or --split-seed, or add simulations")]

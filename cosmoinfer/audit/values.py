@@ -4,9 +4,9 @@ import numpy as np
 
 from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.catalog import Summary
+from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import listed
-from cosmoinfer.storage import Dataset
+from cosmoinfer.storage import DatasetInfo
 
 SINGLE = np.finfo(np.float32)
 HALF = np.finfo(np.float16)
@@ -26,10 +26,10 @@ def finite(subject: Subject) -> list[Finding]:
     rows = np.flatnonzero(~subject.finite)
     if len(rows) == 0:
         return []
-    found, masked = "NaN or inf", [one.masked for one in subject.catalog.summaries if one.kind == "vector"]
+    found, masked = "NaN or inf", [one.masked for one in subject.catalog.observables if one.kind == "vector"]
     if any(masked):
         found = "inf, or nothing but gaps"
-    text = f"{len(rows)} rows hold {found} ({subject.catalog.told(rows)}); --drop-nonfinite skips them"
+    text = f"{len(rows)} rows hold {found} ({subject.catalog.describe_rows(rows)}); --drop-nonfinite skips them"
     if masked and not any(masked):
         text += ", --missing mask takes NaN in a vector for a gap"
     return [error(text)]
@@ -38,7 +38,7 @@ def finite(subject: Subject) -> list[Finding]:
 def precision(subject: Subject) -> list[Finding]:
     """Numbers too large or too small for single precision; data stored in half of it; whole numbers that overflowed."""
     found = []
-    for summary, span in zip(subject.catalog.summaries, subject.spans, strict=True):
+    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
         there = span.count > 0
         if not there.any():
             continue
@@ -53,7 +53,7 @@ def precision(subject: Subject) -> list[Finding]:
     return found
 
 
-def _stored(summary: Summary, low: float, high: float) -> list[Finding]:
+def _stored(summary: Observable, low: float, high: float) -> list[Finding]:
     """What the type of the numbers on disk may have done to them."""
     dtype = summary.array.dtype
     if dtype.kind == "f" and dtype.itemsize == 2:
@@ -71,16 +71,16 @@ def _stored(summary: Summary, low: float, high: float) -> list[Finding]:
 def outliers(subject: Subject) -> list[Finding]:
     """Rows like no other: in other units, damaged, or of a simulation that failed."""
     found = []
-    for summary in subject.catalog.summaries:
+    for summary in subject.catalog.observables:
         rows, level = _far(summary, subject) if summary.kind == "vector" else _far_fields(summary, subject)
         if len(rows):
             text = f"/{summary.name}: {len(rows)} rows lie {level.max():.2g} robust standard deviations from the others"
-            text += f" ({subject.catalog.told(rows)}); other units, a damaged file, a simulation that failed?"
+            text += f" ({subject.catalog.describe_rows(rows)}); other units, a damaged file, a simulation that failed?"
             found.append(warning(f"{text} Mend them or leave them out: they rule every scaling"))
     return found
 
 
-def _far(summary: Summary, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+def _far(summary: Observable, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a vector that are far from the median in some feature, and how far; where positive, in log10 too."""
     values = np.where(np.isfinite(summary.array), summary.array, np.nan).astype(np.float64)
     there = np.isfinite(values).any(axis=0)
@@ -95,7 +95,7 @@ def _far(summary: Summary, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     return _worst(np.where(high | low, level, 0.0), subject)
 
 
-def _far_fields(summary: Summary, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+def _far_fields(summary: Observable, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """The same of what has axes, told by mean and variance of a row's channels."""
     moments = []
     for block in summary.blocks(np.arange(len(subject.catalog))):
@@ -127,7 +127,7 @@ def _robust(values: np.ndarray) -> np.ndarray:
 def ends(subject: Subject) -> list[Finding]:
     """Continuous numbers of which many rows share the very largest or smallest: clipped, or a code for no number."""
     found = []
-    for summary, span in zip(subject.catalog.summaries, subject.spans, strict=True):
+    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
         what = "features" if summary.kind == "vector" else "channels"
         low, high = _columns(span.low[None], summary)[0].min(axis=1), _columns(span.high[None], summary)[0].max(axis=1)
         for word, end in (("largest", high), ("smallest", low)):
@@ -143,12 +143,12 @@ def ends(subject: Subject) -> list[Finding]:
     return found
 
 
-def _columns(values: np.ndarray, summary: Summary) -> np.ndarray:
+def _columns(values: np.ndarray, summary: Observable) -> np.ndarray:
     """The features of a vector, or the channels of what has axes: (n, ...) -> (n, C, numbers of one)."""
-    return values.reshape(len(values), summary.shape[0], -1)
+    return values.reshape(len(values), summary.row_shape[0], -1)
 
 
-def _share_at(summary: Summary, end: np.ndarray) -> np.ndarray:
+def _share_at(summary: Observable, end: np.ndarray) -> np.ndarray:
     """(C,) share of the rows that have the number ``end`` (C,) in this column."""
     blocks = summary.blocks(np.arange(len(summary.array)))
     return sum((_columns(block, summary) == end[:, None]).any(axis=2).sum(axis=0) for block in blocks) / len(
@@ -156,7 +156,7 @@ def _share_at(summary: Summary, end: np.ndarray) -> np.ndarray:
     )
 
 
-def _continuous(summary: Summary, column: int, end: float) -> bool:
+def _continuous(summary: Observable, column: int, end: float) -> bool:
     """Whether the other numbers of a column are mostly different ones, and not all whole."""
     values = summary.array[:, column].ravel()
     others = values[:: max(1, values.size // SAMPLE)]
@@ -167,7 +167,7 @@ def _continuous(summary: Summary, column: int, end: float) -> bool:
 def positive(subject: Subject) -> list[Finding]:
     """The dynamic range of positive data, and what a logarithm would meet."""
     found = []
-    for summary, span in zip(subject.catalog.summaries, subject.spans, strict=True):
+    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
         there = span.count > 0
         if there.any() and (span.low[there] >= 0).all() and np.isfinite(span.positive):
             text = f"/{summary.name}: positive, dynamic range {span.high[there].max() / span.positive:.3g}"
@@ -177,13 +177,13 @@ def positive(subject: Subject) -> list[Finding]:
 
 def layout(subject: Subject) -> list[Finding]:
     """How the data lie on disk."""
-    notes = [note(f"/{one.name}: {_told(subject.contents[one.name])}") for one in subject.catalog.summaries]
-    slow = [(one.name, _slow(subject.contents[one.name])) for one in subject.catalog.summaries]
+    notes = [note(f"/{one.name}: {_told(subject.contents[one.name])}") for one in subject.catalog.observables]
+    slow = [(one.name, _slow(subject.contents[one.name])) for one in subject.catalog.observables]
     told = "`cosmoinfer repack` writes a copy that is read faster"
     return notes + [note(f"/{name}: {why}; {told}") for name, why in slow if why]
 
 
-def _slow(dataset: Dataset) -> str:
+def _slow(dataset: DatasetInfo) -> str:
     """Why a training that reads it block by block would wait; empty where it would not."""
     row = int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize
     if int(np.prod(dataset.shape)) * dataset.dtype.itemsize < LARGE or not dataset.chunks:
@@ -195,7 +195,7 @@ def _slow(dataset: Dataset) -> str:
     return "its chunks are small" if dataset.chunks[0] * row < SMALL else ""
 
 
-def _told(dataset: Dataset) -> str:
+def _told(dataset: DatasetInfo) -> str:
     rows = dataset.chunks[0] if dataset.chunks else 0
     how = f"chunks of {rows} rows" if rows else "contiguous"
     how += f", {dataset.compression}" if dataset.compression else ""

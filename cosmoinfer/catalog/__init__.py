@@ -4,27 +4,27 @@ from pathlib import Path
 
 from cosmoinfer.catalog.checks import nonfinite_rows, validated
 from cosmoinfer.catalog.from_arrays import from_arrays
-from cosmoinfer.catalog.multi_file import assemble
-from cosmoinfer.catalog.reading import Reading
-from cosmoinfer.catalog.rows import Catalog, Summary, fingerprint
-from cosmoinfer.catalog.scale_cuts import narrow
+from cosmoinfer.catalog.multi_file import read_unchecked
+from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.rows import Catalog, Observable, fingerprint
+from cosmoinfer.catalog.scale_cuts import select
 from cosmoinfer.catalog.writing import write
 
 __all__ = [
     "Catalog",
-    "Reading",
-    "Summary",
-    "assemble",
+    "Observable",
+    "ReadOptions",
     "fingerprint",
     "from_arrays",
-    "narrow",
     "nonfinite_rows",
     "read",
+    "read_unchecked",
+    "select",
     "write",
 ]
 
 
-def read(path: Path | str, reading: Reading | None = None, memory: int | None = None) -> Catalog:
+def read(path: Path | str, reading: ReadOptions | None = None, memory: int | None = None) -> Catalog:
     """A catalog that a training can trust: finite, consistent, inside its box.
 
     path: a file, a pattern of files, or a manifest.
@@ -32,5 +32,5 @@ def read(path: Path | str, reading: Reading | None = None, memory: int | None = 
 
     Raises UserError, which says in which file and row, when the catalog is not as it must be.
     """
-    reading = reading or Reading()
-    return validated(assemble(Path(path), reading, memory), reading)
+    reading = reading or ReadOptions()
+    return validated(read_unchecked(Path(path), reading, memory), reading)

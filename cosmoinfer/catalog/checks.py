@@ -4,27 +4,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from cosmoinfer.catalog.reading import Reading
-from cosmoinfer.catalog.rows import Catalog, fingerprint, view
-from cosmoinfer.catalog.scale_cuts import narrow
+from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.rows import Catalog, fingerprint, selection_hash
+from cosmoinfer.catalog.scale_cuts import select
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
 
-def validated(catalog: Catalog, reading: Reading) -> Catalog:
+def validated(catalog: Catalog, reading: ReadOptions) -> Catalog:
     """The catalog once its values are checked, with its fingerprint, reduced to what ``reading`` selects.
 
     Raises UserError for NaN or infinity that nothing allows, and for parameters outside their box.
     """
-    catalog = finite(catalog, reading.drop_nonfinite)
+    catalog = without_nonfinite_rows(catalog, reading.drop_nonfinite)
     if catalog.parameters is not None and catalog.theta is not None:
         check_box(catalog, catalog.parameters, catalog.theta)
     catalog = replace(catalog, fingerprint=fingerprint(catalog), reading=reading)
-    selected = narrow(catalog, reading)
-    return replace(selected, view=view(selected, cut=selected.summaries is not catalog.summaries))
+    selected = select(catalog, reading)
+    return replace(
+        selected, selection_hash=selection_hash(selected, cut=selected.observables is not catalog.observables)
+    )
 
 
-def finite(catalog: Catalog, drop: bool) -> Catalog:
+def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
     """Refuse NaN and inf, or leave those rows out."""
     bad = nonfinite_rows(catalog)
     if not bad.any():
@@ -32,13 +34,15 @@ def finite(catalog: Catalog, drop: bool) -> Catalog:
     rows = np.flatnonzero(bad)
     if not drop:
         raise UserError(
-            f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf ({catalog.told(rows)}); "
+            f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf ({catalog.describe_rows(rows)}); "
             "--drop-nonfinite goes on without them, --missing mask takes NaN in a vector for what was not measured"
         )
     if bad.all():
         raise UserError(f"{catalog.path}: every one of its {len(catalog)} rows holds NaN or inf")
     kept = catalog.take(np.flatnonzero(~bad))
-    return replace(kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf ({catalog.told(rows)})"))
+    return replace(
+        kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf ({catalog.describe_rows(rows)})")
+    )
 
 
 def nonfinite_rows(catalog: Catalog) -> np.ndarray:
@@ -46,7 +50,7 @@ def nonfinite_rows(catalog: Catalog) -> np.ndarray:
     bad = np.zeros(len(catalog), dtype=bool)
     if catalog.theta is not None:
         bad |= ~np.isfinite(catalog.theta).all(axis=1)
-    for summary in catalog.summaries:
+    for summary in catalog.observables:
         blocks = summary.blocks(np.arange(len(catalog)))
         bad |= np.concatenate([_useless(block.reshape(len(block), -1), summary.masked) for block in blocks])
     return bad
@@ -69,7 +73,7 @@ def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> No
             if not parameters.select([parameters.names[c]]).inside(theta[row, c : c + 1])
         )
         raise UserError(
-            f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.told(outside)}); "
+            f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.describe_rows(outside)}); "
             f"{parameters.names[column]} = {theta[row, column]:g} is not in "
             f"{parameters.low[column]:g}..{parameters.high[column]:g}"
         )

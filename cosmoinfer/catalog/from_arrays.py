@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import layout
 from cosmoinfer.catalog.checks import validated
-from cosmoinfer.catalog.reading import Reading
+from cosmoinfer.catalog.reading import ReadOptions
 from cosmoinfer.catalog.rows import Catalog
 from cosmoinfer.errors import UserError
 
@@ -81,7 +81,7 @@ def from_arrays(
         arrays["split"] = split
     values = {name: np.asarray(array) for name, array in arrays.items()}
     contents = {name: _description(name, array, attributes.get(name, {})) for name, array in values.items()}
-    reading = Reading(
+    reading = ReadOptions(
         data=tuple(sorted(data)),
         kind=kind if isinstance(kind, str) else "",
         target=target,
@@ -89,8 +89,8 @@ def from_arrays(
         drop_nonfinite=drop_nonfinite,
     )
     found = layout.Layout(NAME, reading, contents, tuple(contents[name] for name in reading.data), values)
-    catalog = layout.assemble(found, streamed=False)
-    return validated(replace(catalog, memory=memory.available_bytes()), reading)
+    catalog = layout.build_catalog(found, streamed=False)
+    return validated(replace(catalog, memory_limit=memory.available_bytes()), reading)
 
 
 def _dataset(name: str) -> str:
@@ -122,5 +122,5 @@ def _columns(
     return {name: setting for name, setting in settings.items() if setting is not None}
 
 
-def _description(name: str, array: np.ndarray, attributes: dict[str, Any]) -> storage.Dataset:
-    return storage.Dataset(name, array.shape, array.dtype, None, None, attributes)
+def _description(name: str, array: np.ndarray, attributes: dict[str, Any]) -> storage.DatasetInfo:
+    return storage.DatasetInfo(name, array.shape, array.dtype, None, None, attributes)

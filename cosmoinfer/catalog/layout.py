@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.lazy_array import Streamed
-from cosmoinfer.catalog.reading import AXES, Reading
-from cosmoinfer.catalog.rows import Catalog, File, Summary
+from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.catalog.reading import AXES_OF_KIND, ReadOptions
+from cosmoinfer.catalog.rows import Catalog, CatalogFile, Observable
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
 
@@ -31,9 +31,9 @@ class Layout:
     """
 
     path: Path
-    reading: Reading
-    contents: dict[str, storage.Dataset]
-    data: tuple[storage.Dataset, ...]
+    reading: ReadOptions
+    contents: dict[str, storage.DatasetInfo]
+    data: tuple[storage.DatasetInfo, ...]
     arrays: Mapping[str, np.ndarray] | None = None
 
     def load(self, name: str) -> np.ndarray:
@@ -52,13 +52,13 @@ class Layout:
         return not self.reading.rows_per_simulation and name in self.contents
 
 
-def look(path: Path, reading: Reading) -> Layout:
+def read_layout(path: Path, reading: ReadOptions) -> Layout:
     """What stands where, told without reading any of it."""
-    contents = storage.contents(path)
+    contents = storage.describe_datasets(path)
     return Layout(path, reading, contents, tuple(contents[name] for name in _data(path, contents, reading)))
 
 
-def assemble(found: Layout, streamed: bool) -> Catalog:
+def build_catalog(found: Layout, streamed: bool) -> Catalog:
     """What the file says, shapes checked, values not yet: what an audit looks at. streamed: data stay in it."""
     path, reading, contents = found.path, found.reading, found.contents
     notes: list[str] = []
@@ -96,12 +96,12 @@ def assemble(found: Layout, streamed: bool) -> Catalog:
         declared,
         notes=tuple(notes),
         classes=classes,
-        noisy=reading.noisy,
-        files=(File(path, count),),
+        includes_noise=reading.data_include_noise,
+        files=(CatalogFile(path, count),),
     )
 
 
-def _data(path: Path, contents: dict[str, storage.Dataset], reading: Reading) -> list[str]:
+def _data(path: Path, contents: dict[str, storage.DatasetInfo], reading: ReadOptions) -> list[str]:
     if reading.data:
         names = [name.strip("/") for name in reading.data]
         for name in names:
@@ -114,11 +114,11 @@ def _data(path: Path, contents: dict[str, storage.Dataset], reading: Reading) ->
     return names
 
 
-def _told(contents: dict[str, storage.Dataset]) -> str:
+def _told(contents: dict[str, storage.DatasetInfo]) -> str:
     return ", ".join(f"/{name} {found.shape}" for name, found in contents.items()) or "nothing"
 
 
-def _summary(layout: Layout, found: storage.Dataset, notes: list[str], streamed: bool) -> Summary:
+def _summary(layout: Layout, found: storage.DatasetInfo, notes: list[str], streamed: bool) -> Observable:
     path, reading = layout.path, layout.reading
     axes, kind = len(found.shape) - 1, reading.kind
     if not kind:
@@ -128,19 +128,19 @@ def _summary(layout: Layout, found: storage.Dataset, notes: list[str], streamed:
             raise UserError(f"{path}: /{found.path} has {axes + 1} axes; expected 2 to 5 (rows first)")
         kind = TOLD_BY_AXES[axes]
         notes.append(f"/{found.path}: taken as {kind}, told by its {axes + 1} axes")
-    if kind not in AXES:
-        raise UserError(f"{path}: /{found.path} is of kind {kind!r}; there are {', '.join(AXES)}")
-    values = Streamed((storage.Stored(path, found.path),)) if streamed else layout.load(found.path)
+    if kind not in AXES_OF_KIND:
+        raise UserError(f"{path}: /{found.path} is of kind {kind!r}; there are {', '.join(AXES_OF_KIND)}")
+    values = LazyArray((storage.DatasetHandle(path, found.path),)) if streamed else layout.load(found.path)
     if values.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{found.path} holds {values.dtype}; expected numbers")
-    if axes == AXES[kind] - 1 and kind in ("profile", "map", "grid"):
-        values = values.with_channel() if isinstance(values, Streamed) else values[:, None]
+    if axes == AXES_OF_KIND[kind] - 1 and kind in ("profile", "map", "grid"):
+        values = values.with_channel_axis() if isinstance(values, LazyArray) else values[:, None]
     if values.size == 0 and len(values):
         raise UserError(f"{path}: /{found.path} has shape {found.shape}: nothing to learn from")
-    if values.ndim - 1 != AXES[kind]:
+    if values.ndim - 1 != AXES_OF_KIND[kind]:
         raise UserError(f"{path}: /{found.path} has shape {found.shape}, which is no {kind}")
     periodic = bool(found.attributes.get("periodic", kind in ("map", "grid")))
-    return Summary(found.path, kind, values, periodic, masked=reading.missing == "mask" and kind == "vector")
+    return Observable(found.path, kind, values, periodic, masked=reading.missing == "mask" and kind == "vector")
 
 
 def _simulation(layout: Layout, count: int) -> np.ndarray:
@@ -221,7 +221,7 @@ def _parameters(
 
 
 def _a_row_each(
-    path: Path, name: str, theta: np.ndarray, simulation: np.ndarray, count: int, reading: Reading
+    path: Path, name: str, theta: np.ndarray, simulation: np.ndarray, count: int, reading: ReadOptions
 ) -> np.ndarray:
     """One row of parameters a row of data; parameters per simulation are repeated."""
     per = reading.rows_per_simulation

@@ -6,31 +6,31 @@ from functools import cached_property
 
 import numpy as np
 
-from cosmoinfer.storage import Stored
+from cosmoinfer.storage import DatasetHandle
 
 BLOCK_BYTES = 8 << 20  # that are read at once, about: whole chunks of the file
 
 
 @dataclass(frozen=True)
-class Streamed:
+class LazyArray:
     """Stands where an array of all rows would: (N, ...). parts: datasets, one after the other, in as many files.
 
     channel: whether an axis of one channel is put after the rows. keep: of the last axis, what scale cuts leave.
     chosen: (N,) which rows of all parts these are; None for all of them.
     """
 
-    parts: tuple[Stored, ...]
-    channel: bool = False
-    keep: np.ndarray | None = None
-    chosen: np.ndarray | None = None
+    datasets: tuple[DatasetHandle, ...]
+    has_channel_axis: bool = False
+    features: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return self._ends[-1] if self.chosen is None else len(self.chosen)
+        return self._ends[-1] if self.rows is None else len(self.rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        row = ((1,) if self.channel else ()) + self.parts[0].shape[1:]
-        return (len(self), *(row if self.keep is None else (*row[:-1], len(self.keep))))
+        row = ((1,) if self.has_channel_axis else ()) + self.datasets[0].shape[1:]
+        return (len(self), *(row if self.features is None else (*row[:-1], len(self.features))))
 
     @property
     def ndim(self) -> int:
@@ -38,7 +38,7 @@ class Streamed:
 
     @property
     def dtype(self) -> np.dtype:
-        return np.result_type(*(one.dtype for one in self.parts))
+        return np.result_type(*(one.dtype for one in self.datasets))
 
     @property
     def size(self) -> int:
@@ -46,30 +46,30 @@ class Streamed:
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """These rows, in this order: a block of the file is read once, from the first to the last row that counts."""
-        rows = np.asarray(rows) if self.chosen is None else self.chosen[rows]
-        found = np.empty((len(rows), *self.parts[0].shape[1:]), self.dtype)
+        rows = np.asarray(rows) if self.rows is None else self.rows[rows]
+        found = np.empty((len(rows), *self.datasets[0].shape[1:]), self.dtype)
         if len(rows):
             blocks = self._block_of(rows)
             order = np.lexsort((rows, blocks))
             for some in np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1):
                 self._fill(found, some, rows[some])
-        found = found if self.keep is None else found[..., self.keep]
-        return found[:, None] if self.channel else found
+        found = found if self.features is None else found[..., self.features]
+        return found[:, None] if self.has_channel_axis else found
 
-    def take(self, rows: np.ndarray) -> "Streamed":
+    def take(self, rows: np.ndarray) -> "LazyArray":
         """These rows, still in their files."""
-        return replace(self, chosen=np.asarray(rows) if self.chosen is None else self.chosen[rows])
+        return replace(self, rows=np.asarray(rows) if self.rows is None else self.rows[rows])
 
-    def cut(self, keep: np.ndarray) -> "Streamed":
+    def select_features(self, features: np.ndarray) -> "LazyArray":
         """These places of the last axis, still in their files."""
-        return replace(self, keep=keep if self.keep is None else self.keep[keep])
+        return replace(self, features=features if self.features is None else self.features[features])
 
-    def with_channel(self) -> "Streamed":
-        return replace(self, channel=True)
+    def with_channel_axis(self) -> "LazyArray":
+        return replace(self, has_channel_axis=True)
 
-    def blocks(self, rows: np.ndarray) -> list[np.ndarray]:
+    def group_by_block(self, rows: np.ndarray) -> list[np.ndarray]:
         """Positions (n,) among ``rows``, split by the block of the file in which the row lies."""
-        numbers = self._block_of(np.asarray(rows) if self.chosen is None else self.chosen[rows])
+        numbers = self._block_of(np.asarray(rows) if self.rows is None else self.rows[rows])
         order = np.argsort(numbers, kind="stable")
         return np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
 
@@ -77,9 +77,9 @@ class Streamed:
         part = int(np.searchsorted(self._ends, rows[0], side="right"))
         first, last = int(rows[0] - self._starts[part]), int(rows[-1] - self._starts[part])
         if _in_a_row(rows) and _in_a_row(places):
-            self.parts[part].read_into(found[places[0] : places[-1] + 1], first, last + 1)
+            self.datasets[part].read_into(found[places[0] : places[-1] + 1], first, last + 1)
             return
-        slab = self.parts[part].read(first, last + 1)
+        slab = self.datasets[part].read(first, last + 1)
         found[places] = slab[rows - rows[0]].reshape(len(rows), *found.shape[1:])
 
     def _block_of(self, rows: np.ndarray) -> np.ndarray:
@@ -91,13 +91,13 @@ class Streamed:
     @cached_property
     def _steps(self) -> tuple[np.ndarray, np.ndarray]:
         """Of each part: rows a block, and blocks before it."""
-        steps = [one.whole_chunks(BLOCK_BYTES) for one in self.parts]
-        blocks = [-(-len(one) // step) for one, step in zip(self.parts, steps, strict=True)]
+        steps = [one.whole_chunks(BLOCK_BYTES) for one in self.datasets]
+        blocks = [-(-len(one) // step) for one, step in zip(self.datasets, steps, strict=True)]
         return np.array(steps), np.cumsum([0, *blocks])
 
     @cached_property
     def _ends(self) -> np.ndarray:
-        return np.cumsum([len(one) for one in self.parts])
+        return np.cumsum([len(one) for one in self.datasets])
 
     @cached_property
     def _starts(self) -> np.ndarray:
@@ -109,14 +109,14 @@ def _in_a_row(numbers: np.ndarray) -> bool:
     return bool(numbers[-1] - numbers[0] + 1 == len(numbers) and (np.diff(numbers) == 1).all())
 
 
-def joined(parts: Sequence[Streamed]) -> Streamed:
+def concatenate(parts: Sequence[LazyArray]) -> LazyArray:
     """One after the other."""
     chosen, start = [], 0
     for one in parts:
         held = int(one._ends[-1])
-        chosen.append(start + (np.arange(held) if one.chosen is None else one.chosen))
+        chosen.append(start + (np.arange(held) if one.rows is None else one.rows))
         start += held
-    whole = all(one.chosen is None for one in parts)
+    whole = all(one.rows is None for one in parts)
     return replace(
-        parts[0], parts=sum((one.parts for one in parts), ()), chosen=None if whole else np.concatenate(chosen)
+        parts[0], datasets=sum((one.datasets for one in parts), ()), rows=None if whole else np.concatenate(chosen)
     )

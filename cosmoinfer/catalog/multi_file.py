@@ -13,23 +13,23 @@ from cosmoinfer import memory as memories
 from cosmoinfer import storage
 from cosmoinfer.catalog import layout
 from cosmoinfer.catalog.layout import Layout
-from cosmoinfer.catalog.reading import Reading
-from cosmoinfer.catalog.rows import Catalog, File
-from cosmoinfer.catalog.suites import agree, one_after_another, told_apart
+from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.rows import Catalog, CatalogFile
+from cosmoinfer.catalog.suites import check_compatible, concatenate, unique_names
 from cosmoinfer.errors import UserError, listed
 
-COPIES = 3  # of the data that a training holds in memory: as they are, scaled, and on their way
-FORMAT = 1
+TRAINING_COPIES = 3  # of the data that a training holds in memory: as they are, scaled, and on their way
+MANIFEST_FORMAT = 1
 
 
-def assemble(path: Path, reading: Reading, memory: int | None = None) -> Catalog:
+def read_unchecked(path: Path, reading: ReadOptions, memory: int | None = None) -> Catalog:
     """What the files say, shapes checked, values not yet. What does not fit into the memory (bytes) stays in them."""
     found = _found(path)
-    layouts = [layout.look(one, reading) for one in found.paths]
+    layouts = [layout.read_layout(one, reading) for one in found.paths]
     given = memory or memories.available_bytes()
-    size = COPIES * sum(one.size for one in layouts)
+    size = TRAINING_COPIES * sum(one.size for one in layouts)
     streamed = size > given
-    parts = [layout.assemble(one, streamed) for one in layouts]
+    parts = [layout.build_catalog(one, streamed) for one in layouts]
     for part, rows in zip(parts, found.rows, strict=bool(found.rows)):
         if len(part) != rows:
             raise UserError(f"{path}: says that {part.path} has {rows} rows, and it has {len(part)}")
@@ -40,10 +40,10 @@ def assemble(path: Path, reading: Reading, memory: int | None = None) -> Catalog
             f"data are read from disk while they train, as {size / 1e9:.3g}GB would be more than --memory allows "
             f"({given / 1e9:.3g}GB); the ridge reference is fitted to as many rows as it allows",
         )
-    return replace(whole, path=path, memory=given, notes=notes)
+    return replace(whole, path=path, memory_limit=given, notes=notes)
 
 
-def first(path: Path) -> Path:
+def first_file(path: Path) -> Path:
     """The first file of a catalog, no other being opened: what tells its kind."""
     if path.suffix == ".json":
         return _listed_in(path).paths[0]
@@ -57,7 +57,7 @@ def is_pattern(path: Path) -> bool:
     return glob.has_magic(str(path)) and not path.exists()
 
 
-def name(path: Path) -> str:
+def catalog_name(path: Path) -> str:
     """What a catalog is called in the names of files that are made from it."""
     if not is_pattern(path):
         return path.stem
@@ -65,10 +65,10 @@ def name(path: Path) -> str:
     return plain[-1] if plain else "catalog"
 
 
-def manifest(parts: Sequence[File], folder: Path) -> str:
+def manifest_json(parts: Sequence[CatalogFile], folder: Path) -> str:
     """JSON that stands for these files, their paths as seen from the folder that it will lie in."""
     told = [{"path": _seen_from(folder, one.path), "rows": one.rows} for one in parts]
-    return json.dumps({"kind": "manifest", "format": FORMAT, "parts": told}, indent=1) + "\n"
+    return json.dumps({"kind": "manifest", "format": MANIFEST_FORMAT, "parts": told}, indent=1) + "\n"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _every(pattern: Path) -> list[Path]:
 
 
 def _is_catalog(path: Path) -> bool:
-    return storage.kind_of(path) in (None, "catalog")
+    return storage.file_kind(path) in (None, "catalog")
 
 
 def _listed_in(path: Path) -> _Found:
@@ -110,7 +110,7 @@ def _listed_in(path: Path) -> _Found:
     try:
         said = json.loads(path.read_text())
         told = [(path.parent / part["path"], int(part["rows"])) for part in said["parts"]]
-        known = said["kind"] == "manifest" and int(said["format"]) <= FORMAT
+        known = said["kind"] == "manifest" and int(said["format"]) <= MANIFEST_FORMAT
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: is no manifest; `cosmoinfer inspect 'sims/*.h5' --manifest` writes one") from error
     if not known or not told:
@@ -122,8 +122,8 @@ def _listed_in(path: Path) -> _Found:
 
 
 def _together(layouts: Sequence[Layout], parts: Sequence[Catalog]) -> Catalog:
-    agree(parts)
-    stems = told_apart([found.path for found in layouts])
+    check_compatible(parts)
+    stems = unique_names([found.path for found in layouts])
     triples = zip(layouts, parts, stems, strict=True)
     named = [replace(part, simulation=_ids(found, part.simulation, stem)) for found, part, stem in triples]
     owner: dict[str, Path] = {}
@@ -136,12 +136,12 @@ def _together(layouts: Sequence[Layout], parts: Sequence[Catalog]) -> Catalog:
                 "file, or each file bear its suite as an attribute"
             )
         owner |= dict.fromkeys(ids, part.path)
-    return one_after_another(named)
+    return concatenate(named)
 
 
 def _ids(found: Layout, own: np.ndarray, stem: str) -> np.ndarray:
     """``suite/id`` where the file says its suite; rows without ids are those of their file."""
-    suite = storage.attribute(found.path, "suite")
+    suite = storage.file_attribute(found.path, "suite")
     prefix = "/".join(([suite] if suite else []) + ([] if found.own_ids else [stem]))
     return np.array([f"{prefix}/{one}" for one in own.tolist()]) if prefix else own
 

@@ -6,7 +6,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
 
 
-def groups(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+def group_by_simulation(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
     """These rows (by position) by simulation, in the order in which simulations first appear."""
     _, first, which = np.unique(catalog.simulation[rows], return_index=True, return_inverse=True)
     order = np.argsort(which, kind="stable")
@@ -17,14 +17,14 @@ def groups(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
 def representatives(catalog: Catalog, rows: np.ndarray) -> np.ndarray:
     """The first row in the catalog of each simulation that one of these rows is of."""
     wanted = np.flatnonzero(np.isin(catalog.simulation, catalog.simulation[rows]))
-    found = {catalog.simulation[own[0]]: own[0] for own in groups(catalog, wanted)}
+    found = {catalog.simulation[own[0]]: own[0] for own in group_by_simulation(catalog, wanted)}
     return np.array([found[one] for one in dict.fromkeys(catalog.simulation[rows].tolist())])
 
 
-def members(catalog: Catalog, rows: np.ndarray, size: int) -> np.ndarray:
+def simulation_rows(catalog: Catalog, rows: np.ndarray, size: int) -> np.ndarray:
     """All rows of the simulation of each of these rows, (n, size); every simulation must have so many."""
     wanted = np.flatnonzero(np.isin(catalog.simulation, catalog.simulation[rows]))
-    found = {str(catalog.simulation[own[0]]): own for own in groups(catalog, wanted)}
+    found = {str(catalog.simulation[own[0]]): own for own in group_by_simulation(catalog, wanted)}
     for one, own in found.items():
         if len(own) != size:
             raise UserError(
@@ -34,9 +34,9 @@ def members(catalog: Catalog, rows: np.ndarray, size: int) -> np.ndarray:
     return np.stack([found[one] for one in catalog.simulation[rows].tolist()])
 
 
-def common_size(catalog: Catalog) -> int:
+def rows_per_simulation(catalog: Catalog) -> int:
     """How many rows every simulation has: the same for all, and more than one; of one universe each."""
-    apart = groups(catalog, np.arange(len(catalog)))
+    apart = group_by_simulation(catalog, np.arange(len(catalog)))
     sizes = sorted({len(own) for own in apart})
     if sizes == [1]:
         raise UserError(
@@ -50,11 +50,11 @@ def common_size(catalog: Catalog) -> int:
             f"{sizes[-1]} (simulation {catalog.simulation[few[0]]} has {len(few)})"
         )
     for own in apart:
-        check_one_universe(catalog, own)
+        check_same_parameters(catalog, own)
     return sizes[0]
 
 
-def check_one_universe(catalog: Catalog, own: np.ndarray) -> None:
+def check_same_parameters(catalog: Catalog, own: np.ndarray) -> None:
     """The rows of a simulation have the same parameters."""
     if catalog.theta is not None and np.ptp(catalog.theta[own], axis=0).any():
         raise UserError(

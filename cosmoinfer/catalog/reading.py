@@ -4,16 +4,28 @@ from dataclasses import dataclass
 
 from cosmoinfer.errors import UserError
 
-AXES = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included
-MISSING = ("mask",)
+AXES_OF_KIND = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included
+MISSING_MODES = ("mask",)
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How to find things in a file. Empty means: as our own layout names them.
 
-    target: a dataset of /classes that takes the place of the parameters. missing: ``mask`` where NaN in a vector marks
-    what was not measured. noisy: the data hold their noise already, so a model that trained on noise adds none.
+    parameters, data, simulation: paths of datasets.
+    kind: of all data: vector, profile, map or grid; by default as the file says, else by the number of axes.
+    rows_per_simulation: how many consecutive rows are of one simulation.
+    names: of the parameters.
+    bounds: the prior box, ``a=0.1:0.5,b=0.25:4:log``.
+    infer: the parameters to infer; the others are marginalised.
+    scale_cut: features to keep, ``0:40``, ``k<0.3`` or ``0.02<k<0.3``, with ``NAME@`` before it when there are several
+        observables.
+    target: a dataset of /classes that takes the place of the parameters.
+    missing: ``mask`` when NaN in a vector marks an entry that was not measured.
+    drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
+    data_include_noise: the data hold their noise already, so a model that was trained on noise adds none.
+
+    Raises UserError for an unknown kind or mode, and for settings that exclude each other.
     """
 
     parameters: str = ""
@@ -24,17 +36,17 @@ class Reading:
     names: tuple[str, ...] = ()
     bounds: str = ""
     infer: tuple[str, ...] = ()
-    features: tuple[str, ...] = ()
+    scale_cut: tuple[str, ...] = ()
     target: str = ""
     missing: str = ""
     drop_nonfinite: bool = False
-    noisy: bool = False
+    data_include_noise: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind and self.kind not in AXES:
-            raise UserError(f"--kind: {self.kind!r} is not known; there are {', '.join(AXES)}")
-        if self.missing and self.missing not in MISSING:
-            raise UserError(f"--missing: {self.missing!r} is not known; there is {', '.join(MISSING)}")
+        if self.kind and self.kind not in AXES_OF_KIND:
+            raise UserError(f"--kind: {self.kind!r} is not known; there are {', '.join(AXES_OF_KIND)}")
+        if self.missing and self.missing not in MISSING_MODES:
+            raise UserError(f"--missing: {self.missing!r} is not known; there is {', '.join(MISSING_MODES)}")
         if self.target and (self.infer or self.bounds or self.names):
             raise UserError("--target replaces the parameters; --infer, --bounds and --names would not be heard")
         if self.rows_per_simulation < 0:

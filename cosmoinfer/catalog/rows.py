@@ -10,29 +10,29 @@ from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer.catalog.lazy_array import Streamed
-from cosmoinfer.catalog.reading import Reading
+from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.catalog.reading import ReadOptions
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
-NUMBERS = 1 << 22  # that are read at once when a whole summary is walked
-NUMBERS_STREAMED = 1 << 21  # of a summary in its file, where memory is short
+MAX_BLOCK_NUMBERS = 1 << 22  # that are read at once when a whole summary is walked
+MAX_STREAMED_BLOCK_NUMBERS = 1 << 21  # of a summary in its file, where memory is short
 
 
 @dataclass(frozen=True)
-class Summary:
+class Observable:
     """One summary of every simulated universe. values: (N, K) vector, (N, C, L) profile, (N, C, H, W) map,
     (N, C, D, H, W) grid, in memory or still in its file; ``periodic``: whether opposite edges touch; ``masked``:
     whether NaN marks a missing entry."""
 
     name: str
     kind: str
-    values: np.ndarray | Streamed
+    values: np.ndarray | LazyArray
     periodic: bool = False
     masked: bool = False
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def row_shape(self) -> tuple[int, ...]:
         """Of one row."""
         return self.values.shape[1:]
 
@@ -48,24 +48,24 @@ class Summary:
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """These rows in order, a bounded number at a time."""
-        most = NUMBERS if isinstance(self.values, np.ndarray) else NUMBERS_STREAMED
-        step = max(1, most // max(1, int(np.prod(self.shape))))
+        most = MAX_BLOCK_NUMBERS if isinstance(self.values, np.ndarray) else MAX_STREAMED_BLOCK_NUMBERS
+        step = max(1, most // max(1, int(np.prod(self.row_shape))))
         for start in range(0, len(rows), step):
             yield self.read(rows[start : start + step])
 
-    def take(self, rows: np.ndarray) -> "Summary":
+    def take(self, rows: np.ndarray) -> "Observable":
         """These rows only; what lies in a file stays there."""
         values = self.values[rows] if isinstance(self.values, np.ndarray) else self.values.take(rows)
         return replace(self, values=values)
 
-    def held(self) -> "Summary":
+    def in_memory(self) -> "Observable":
         """All in memory."""
         everything = np.arange(len(self.values))
         return self if isinstance(self.values, np.ndarray) else replace(self, values=self.read(everything))
 
 
 @dataclass(frozen=True)
-class File:
+class CatalogFile:
     """Of a catalog: how many of its rows it holds."""
 
     path: Path
@@ -74,43 +74,57 @@ class File:
 
 @dataclass(frozen=True)
 class Catalog:
-    """N rows. theta: (N, P), None for an observation; simulation: (N,) ids as text; index: (N,) rows in the file;
-    label: (N,) the file's own split; fingerprint: of the whole; view: of what was declared of it and picked from it;
-    notes: what had to be assumed, a line each; classes: names of the classes, where theta (N, 1) is a class number;
-    noisy: whether the data hold their noise already. memory: bytes that data may take. files: in the order of rows.
-    reading: how its file was read."""
+    """N rows of parameters and data.
+
+    path: where it was read from.
+    parameters: names, box and priors; None for observations.
+    theta: (N, P) parameters, or (N, 1) class numbers; None for observations.
+    observables: the data, each with N rows.
+    simulation: (N,) the simulation of each row, as text.
+    index: (N,) row numbers in the file.
+    split_labels: (N,) the file's own split, 0 train, 1 validation, 2 test.
+    declared_priors: parameters whose prior was declared, not only their box.
+    fingerprint: SHA-256 of the whole catalog.
+    selection_hash: SHA-256 of what was declared of it and selected from it.
+    notes: what had to be assumed, a line each.
+    classes: names of the classes, when theta is a class number.
+    includes_noise: whether the data hold their noise already.
+    memory_limit: bytes that the data may take.
+    files: the files that hold it, in the order of rows.
+    reading: how it was read.
+    """
 
     path: Path
     parameters: Parameters | None
     theta: np.ndarray | None
-    summaries: tuple[Summary, ...]
+    observables: tuple[Observable, ...]
     simulation: np.ndarray
     index: np.ndarray
-    label: np.ndarray | None = None
-    declared: frozenset[str] = frozenset()
+    split_labels: np.ndarray | None = None
+    declared_priors: frozenset[str] = frozenset()
     fingerprint: str = ""
-    view: str = ""
+    selection_hash: str = ""
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    noisy: bool = False
-    memory: int = 0
-    files: tuple[File, ...] = ()
-    reading: Reading = field(default_factory=Reading)
+    includes_noise: bool = False
+    memory_limit: int = 0
+    files: tuple[CatalogFile, ...] = ()
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def __len__(self) -> int:
         return len(self.index)
 
     @property
-    def first(self) -> Path:
+    def first_file(self) -> Path:
         """Its file, or the first of many."""
         return self.files[0].path if self.files else self.path
 
     @property
-    def streamed(self) -> bool:
+    def is_streamed(self) -> bool:
         """Whether its data stay in their files."""
-        return any(isinstance(one.values, Streamed) for one in self.summaries)
+        return any(isinstance(one.values, LazyArray) for one in self.observables)
 
-    def told(self, rows: np.ndarray) -> str:
+    def describe_rows(self, rows: np.ndarray) -> str:
         """Rows (by position) as a message names them: by their number in the file, of many files with its name."""
         index = self.index[rows]
         if len(self.files) < 2:
@@ -120,20 +134,20 @@ class Catalog:
         own = zip(part.tolist(), (index - starts[part]).tolist(), strict=True)
         return f"row {listed([f'{row} of {self.files[number].path.name}' for number, row in own])}"
 
-    def must_be_held(self, what: str) -> None:
+    def require_in_memory(self, what: str) -> None:
         """Refuse what wants all data in memory at once."""
-        if self.streamed:
+        if self.is_streamed:
             raise UserError(
                 f"{self.path}: {what} wants all data in memory, and with room to work on them they take more than "
-                f"--memory allows ({self.memory / 1e9:.3g}GB)"
+                f"--memory allows ({self.memory_limit / 1e9:.3g}GB)"
             )
 
-    def held(self, rows: np.ndarray) -> "Catalog":
+    def in_memory(self, rows: np.ndarray) -> "Catalog":
         """These rows, in memory."""
         taken = self.take(rows)
-        return replace(taken, summaries=tuple(one.held() for one in taken.summaries))
+        return replace(taken, observables=tuple(one.in_memory() for one in taken.observables))
 
-    def training(self) -> tuple[Parameters, np.ndarray]:
+    def require_parameters(self) -> tuple[Parameters, np.ndarray]:
         """The parameters and their values, which an observation lacks."""
         if self.parameters is None or self.theta is None:
             raise UserError(f"{self.path}: has no /parameters; expected a catalog with parameters, found observations")
@@ -144,10 +158,10 @@ class Catalog:
         return replace(
             self,
             theta=None if self.theta is None else self.theta[rows],
-            summaries=tuple(summary.take(rows) for summary in self.summaries),
+            observables=tuple(summary.take(rows) for summary in self.observables),
             simulation=self.simulation[rows],
             index=self.index[rows],
-            label=None if self.label is None else self.label[rows],
+            split_labels=None if self.split_labels is None else self.split_labels[rows],
         )
 
     def theta_hashes(self, rows: np.ndarray) -> np.ndarray:
@@ -160,9 +174,11 @@ class Catalog:
         """(n, 2) uint64, of theta and of x: a training row is recognised wherever a copy of it turns up."""
         found = np.zeros((len(rows), 2), dtype=np.uint64)
         found[:, 0] = self.theta_hashes(rows)
-        step = max(1, NUMBERS_STREAMED // max(1, sum(int(np.prod(one.shape)) for one in self.summaries)))
+        step = max(
+            1, MAX_STREAMED_BLOCK_NUMBERS // max(1, sum(int(np.prod(one.row_shape)) for one in self.observables))
+        )
         for start in range(0, len(rows), step):
-            blocks = [summary.read(rows[start : start + step]) for summary in self.summaries]
+            blocks = [summary.read(rows[start : start + step]) for summary in self.observables]
             for position, row in enumerate(zip(*blocks, strict=True), start):
                 found[position, 1] = _number(b"".join(_short(one) for one in row))
         return found
@@ -175,16 +191,16 @@ def fingerprint(catalog: Catalog) -> str:
         sha.update(repr(catalog.parameters.names).encode())
         sha.update(_canonical(catalog.theta))
     sha.update("\n".join(catalog.simulation.tolist()).encode())
-    for summary in catalog.summaries:
-        sha.update(repr((summary.kind, summary.shape)).encode())
+    for summary in catalog.observables:
+        sha.update(repr((summary.kind, summary.row_shape)).encode())
         for block in summary.blocks(np.arange(len(catalog))):
             sha.update(_canonical(block))
     return sha.hexdigest()
 
 
-def view(catalog: Catalog, cut: bool) -> str:
+def selection_hash(catalog: Catalog, cut: bool) -> str:
     """SHA-256 over what the fingerprint leaves out: names, box and priors as declared, and the features kept."""
-    sha = hashlib.sha256(repr(sorted(catalog.declared)).encode())
+    sha = hashlib.sha256(repr(sorted(catalog.declared_priors)).encode())
     if catalog.parameters is not None:
         for key, value in catalog.parameters.attributes().items():
             sha.update(f"{key} {np.asarray(value).tolist()!r}".encode())

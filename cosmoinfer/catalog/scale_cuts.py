@@ -7,36 +7,40 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.reading import Reading
-from cosmoinfer.catalog.rows import Catalog, Summary
+from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.rows import Catalog, Observable
 from cosmoinfer.errors import UserError
 
 
-def narrow(catalog: Catalog, reading: Reading) -> Catalog:
+def select(catalog: Catalog, reading: ReadOptions) -> Catalog:
     """Only the parameters to infer and the features within the scale cuts."""
     if reading.infer:
-        parameters, theta = catalog.training()
+        parameters, theta = catalog.require_parameters()
         columns = parameters.columns(reading.infer)
         catalog = replace(catalog, parameters=parameters.select(reading.infer), theta=theta[:, columns])
-    for cut in reading.features:
-        catalog = replace(catalog, summaries=_cut(catalog, cut))
+    for cut in reading.scale_cut:
+        catalog = replace(catalog, observables=_cut(catalog, cut))
     return catalog
 
 
-def _cut(catalog: Catalog, text: str) -> tuple[Summary, ...]:
+def _cut(catalog: Catalog, text: str) -> tuple[Observable, ...]:
     """``0:40``, ``k<0.3``, ``0.02<k<0.3``; ``NAME@0:40`` where there are several summaries."""
     target, _, rule = text.rpartition("@")
-    able = [summary for summary in catalog.summaries if summary.kind in ("vector", "profile")]
+    able = [summary for summary in catalog.observables if summary.kind in ("vector", "profile")]
     chosen = [summary for summary in able if target in ("", summary.name, summary.name.removeprefix("data/"))]
     if len(chosen) != 1:
         names = ", ".join(summary.name for summary in able) or "none here"
-        raise UserError(f"--features {text}: expected one vector or profile to cut (NAME@...); there is: {names}")
-    keep = _kept([one.path for one in catalog.files], rule, chosen[0].shape[-1])
+        raise UserError(f"--scale-cut {text}: expected one vector or profile to cut (NAME@...); there is: {names}")
+    keep = _kept([one.path for one in catalog.files], rule, chosen[0].row_shape[-1])
     if len(keep) == 0:
-        raise UserError(f"--features {text}: leaves none of the {chosen[0].shape[-1]} features of /{chosen[0].name}")
+        raise UserError(
+            f"--scale-cut {text}: leaves none of the {chosen[0].row_shape[-1]} features of /{chosen[0].name}"
+        )
     values = chosen[0].values
-    cut = replace(chosen[0], values=values[..., keep] if isinstance(values, np.ndarray) else values.cut(keep))
-    return tuple(cut if summary is chosen[0] else summary for summary in catalog.summaries)
+    cut = replace(
+        chosen[0], values=values[..., keep] if isinstance(values, np.ndarray) else values.select_features(keep)
+    )
+    return tuple(cut if summary is chosen[0] else summary for summary in catalog.observables)
 
 
 def _kept(paths: list[Path], rule: str, length: int) -> np.ndarray:
@@ -46,7 +50,7 @@ def _kept(paths: list[Path], rule: str, length: int) -> np.ndarray:
     number, ways = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"(<=|<|>=|>)"
     match = re.fullmatch(rf"\s*(?:{number}\s*{ways})?\s*([A-Za-z_/][\w/]*)\s*(?:{ways}\s*{number})?\s*", rule)
     if not match or not (match[1] or match[5]):
-        raise UserError(f"--features: {rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3")
+        raise UserError(f"--scale-cut: {rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3")
     coordinate = storage.load(paths[0], match[3])
     if coordinate.shape != (length,):
         raise UserError(f"{paths[0]}: /{match[3]} has shape {coordinate.shape}; expected ({length},), one a feature")

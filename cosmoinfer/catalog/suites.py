@@ -9,16 +9,16 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog import lazy_array as streaming
-from cosmoinfer.catalog.lazy_array import Streamed
-from cosmoinfer.catalog.rows import Catalog, Summary, fingerprint, view
+from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.catalog.rows import Catalog, Observable, fingerprint, selection_hash
 from cosmoinfer.errors import UserError, listed
 
 
 def suite_names(catalogs: Sequence[Catalog], otherwise: Sequence[str]) -> list[str]:
     """What the files of each call themselves (attribute ``suite``), or else; with their folder where two are alike."""
-    own = [{storage.attribute(file.path, "suite") for file in one.files} for one in catalogs]
+    own = [{storage.file_attribute(file.path, "suite") for file in one.files} for one in catalogs]
     said = [(found.pop() if len(found) == 1 else None) or name for found, name in zip(own, otherwise, strict=True)]
-    names = told_apart([one.path for one in catalogs], said)
+    names = unique_names([one.path for one in catalogs], said)
     if len(set(names)) < len(names):
         raise UserError(f"two suites are called {listed({name for name in names if names.count(name) > 1})}")
     for name in names:
@@ -27,7 +27,7 @@ def suite_names(catalogs: Sequence[Catalog], otherwise: Sequence[str]) -> list[s
     return names
 
 
-def told_apart(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
+def unique_names(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
     """Names of files, by default their stems; of those that are alike, with the folder in front."""
     names = list(names) or [path.stem for path in paths]
     alike = {name for name, count in Counter(names).items() if count > 1}
@@ -35,36 +35,36 @@ def told_apart(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
     return [f"{path.absolute().parent.name}-{path.stem}" if name in alike else name for name, path in pairs]
 
 
-def of_suite(name: str, catalog: Catalog) -> Catalog:
+def with_suite_ids(name: str, catalog: Catalog) -> Catalog:
     """With ids ``suite/id``, so that simulations of two suites never meet in a split."""
     return _known(replace(catalog, simulation=np.array([f"{name}/{one}" for one in catalog.simulation.tolist()])))
 
 
-def joined(catalogs: Sequence[Catalog]) -> Catalog:
+def join_suites(catalogs: Sequence[Catalog]) -> Catalog:
     """The rows of all, one suite after the other, known by a fingerprint of their own."""
-    return _known(one_after_another(catalogs))
+    return _known(concatenate(catalogs))
 
 
-def one_after_another(catalogs: Sequence[Catalog]) -> Catalog:
+def concatenate(catalogs: Sequence[Catalog]) -> Catalog:
     """The rows of all that ``agree``, numbered anew."""
     first = catalogs[0]
     theta = [one.theta for one in catalogs if one.theta is not None]
-    labels = [one.label for one in catalogs if one.label is not None]
+    labels = [one.split_labels for one in catalogs if one.split_labels is not None]
     return replace(
         first,
         path=Path(" + ".join(one.path.name for one in catalogs)),
         theta=np.concatenate(theta) if theta else None,
-        summaries=tuple(_stacked(parts) for parts in zip(*(one.summaries for one in catalogs), strict=True)),
+        observables=tuple(_stacked(parts) for parts in zip(*(one.observables for one in catalogs), strict=True)),
         simulation=np.concatenate([one.simulation for one in catalogs]),
         index=np.arange(sum(len(one) for one in catalogs)),
-        label=np.concatenate(labels) if labels else None,
-        declared=frozenset.intersection(*(one.declared for one in catalogs)),
+        split_labels=np.concatenate(labels) if labels else None,
+        declared_priors=frozenset.intersection(*(one.declared_priors for one in catalogs)),
         notes=tuple(dict.fromkeys(note for one in catalogs for note in one.notes)),
         files=sum((one.files for one in catalogs), ()),
     )
 
 
-def agree(catalogs: Sequence[Catalog]) -> None:
+def check_compatible(catalogs: Sequence[Catalog]) -> None:
     """The same parameters in the same box, data of the same shape, a /split and parameters in all or in none."""
     first = catalogs[0]
     for other in catalogs[1:]:
@@ -73,16 +73,16 @@ def agree(catalogs: Sequence[Catalog]) -> None:
         _same(first, other, "data", *(_told(one) for one in (first, other)))
         for name in () if first.parameters is None or first.classes else first.parameters.names:
             _same(first, other, f"a prior of {name}", *(_prior(one, name) for one in (first, other)))
-        if (first.label is None) != (other.label is None):
-            split = first if other.label is None else other
+        if (first.split_labels is None) != (other.split_labels is None):
+            split = first if other.split_labels is None else other
             raise UserError(f"{split.path}: has a /split, and others have none")
 
 
-def check_agreement(catalogs: Sequence[Catalog]) -> None:
+def check_suites(catalogs: Sequence[Catalog]) -> None:
     """Suites that ``agree``, and no suite twice."""
     for one in catalogs:
-        one.training()
-    agree(catalogs)
+        one.require_parameters()
+    check_compatible(catalogs)
     seen: dict[int, Path] = {}
     for one in catalogs:
         hashes = set(one.hashes(np.arange(len(one)))[:, 1].tolist())
@@ -99,14 +99,14 @@ def _same(first: Catalog, other: Catalog, what: str, expected: str, found: str) 
 
 
 def _told(catalog: Catalog) -> str:
-    edges = ("" if one.periodic or one.kind == "vector" else " with edges" for one in catalog.summaries)
+    edges = ("" if one.periodic or one.kind == "vector" else " with edges" for one in catalog.observables)
     return ", ".join(
-        f"/{one.name} {one.kind} {one.shape}{told}" for one, told in zip(catalog.summaries, edges, strict=True)
+        f"/{one.name} {one.kind} {one.row_shape}{told}" for one, told in zip(catalog.observables, edges, strict=True)
     )
 
 
 def _prior(catalog: Catalog, name: str) -> str:
-    (prior,) = catalog.training()[0].select([name]).priors
+    (prior,) = catalog.require_parameters()[0].select([name]).priors
     return f"{prior} on {prior.low:g}..{prior.high:g}"
 
 
@@ -114,14 +114,16 @@ def _names(catalog: Catalog) -> str:
     return "none" if catalog.parameters is None else ", ".join(catalog.parameters.names)
 
 
-def _stacked(parts: Sequence[Summary]) -> Summary:
+def _stacked(parts: Sequence[Observable]) -> Observable:
     """In memory, if any of them is."""
-    streamed = [one.values for one in parts if isinstance(one.values, Streamed)]
+    streamed = [one.values for one in parts if isinstance(one.values, LazyArray)]
     whole = streamed if len(streamed) == len(parts) else None
-    values = np.concatenate([one.held().values for one in parts]) if whole is None else streaming.joined(whole)
+    values = (
+        np.concatenate([one.in_memory().values for one in parts]) if whole is None else streaming.concatenate(whole)
+    )
     return replace(parts[0], values=values)
 
 
 def _known(catalog: Catalog) -> Catalog:
     """With a fingerprint of its own: of what is left after cuts, so that the view need not tell them."""
-    return replace(catalog, fingerprint=fingerprint(catalog), view=view(catalog, cut=False))
+    return replace(catalog, fingerprint=fingerprint(catalog), selection_hash=selection_hash(catalog, cut=False))

@@ -9,7 +9,7 @@ from cosmoinfer import storage
 from cosmoinfer.parameters import Parameters
 
 
-class Described(Protocol):
+class DataDescription(Protocol):
     """What a file says of its data."""
 
     @property
@@ -22,7 +22,7 @@ class Described(Protocol):
 def write(
     path: Path,
     data: np.ndarray,
-    described: Described,
+    described: DataDescription,
     parameters: Parameters | None,
     theta: Any,
     meta: dict[str, Any],
@@ -34,4 +34,4 @@ def write(
     if parameters is not None:
         arrays["parameters"] = np.tile(np.asarray(theta, np.float64), (len(data), 1))
         attributes["parameters"] = parameters.attributes()
-    storage.write(path, storage.Record("catalog", meta, arrays, attributes), force)
+    storage.write(path, storage.FileContents("catalog", meta, arrays, attributes), force)

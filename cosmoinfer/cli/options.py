@@ -22,7 +22,7 @@ def _option(help: str, panel: str, *names: str) -> Any:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How to find things in somebody else's file; the fields of ``catalog.Reading``."""
+    """How to find things in somebody else's file; the fields of ``catalog.ReadOptions``."""
 
     parameters: Annotated[str | None, _option("Dataset of the parameters [/parameters].", "Catalog")] = None
     data: Annotated[list[str] | None, _option("Dataset of a summary; repeatable [all of /data].", "Catalog")] = None
@@ -32,11 +32,13 @@ class ReadingOptions:
     names: Annotated[str | None, _option("Parameter names: a,b,c.", "Catalog")] = None
     bounds: Annotated[str | None, _option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog")] = None
     infer: Annotated[str | None, _option("Infer these parameters only, marginalise the rest: a,b.", "Catalog")] = None
-    features: Annotated[list[str] | None, _option("Scale cut: 0:40, or 'k<0.3' by dataset /k.", "Catalog")] = None
+    scale_cut: Annotated[list[str] | None, _option("Scale cut: 0:40, or 'k<0.3' by dataset /k.", "Catalog")] = None
     target: Annotated[str | None, _option("Infer a class of /classes/NAME, not parameters.", "Catalog")] = None
     missing: Annotated[str | None, _option("mask: NaN in a vector is a gap, told to the network.", "Catalog")] = None
     drop_nonfinite: Annotated[bool, _option("Leave out rows with NaN or inf.", "Catalog", "--drop-nonfinite")] = False
-    noisy: Annotated[bool, _option("Simulations hold their noise already; add none.", "Catalog", "--noisy")] = False
+    data_include_noise: Annotated[
+        bool, _option("Simulations hold their noise already; add none.", "Catalog", "--data-include-noise")
+    ] = False
     memory: Annotated[
         str | None, _option("What data may take, 2GB; more stay in their file [half of the memory].", "Catalog")
     ] = None

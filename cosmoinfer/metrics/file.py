@@ -28,7 +28,7 @@ def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: boo
     if "confusion" in document:
         arrays["classes"] = np.array(document["confusion"]["classes"])
         arrays["confusion"] = np.array(document["confusion"]["counts"], dtype=np.int64)
-    storage.write(path, storage.Record("metrics", meta, arrays), force)
+    storage.write(path, storage.FileContents("metrics", meta, arrays), force)
 
 
 def read(path: Path | str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ MODELS: dict[str, Any] = {one.kind: one for one in (FlowModel, RegressorModel, C
 
 def write(path: Path, model: Model, meta: dict[str, Any], force: bool = False) -> None:
     arrays, attributes = _pack(model, "")
-    storage.write(path, storage.Record("model", meta, arrays, attributes), force)
+    storage.write(path, storage.FileContents("model", meta, arrays, attributes), force)
 
 
 def read(path: Path | str, device: torch.device | None = None) -> Model:
@@ -63,7 +63,7 @@ def _pack(model: Model, prefix: str) -> tuple[dict[str, np.ndarray], dict[str, d
     return arrays, attributes
 
 
-def _unpack(record: storage.Record, prefix: str) -> Any:
+def _unpack(record: storage.FileContents, prefix: str) -> Any:
     arrays = {name.removeprefix(prefix): value for name, value in record.arrays.items() if name.startswith(prefix)}
     attributes = {name.removeprefix(prefix): one for name, one in record.attributes.items() if name.startswith(prefix)}
     config = json.loads(str(arrays["config"]))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.models.preprocessing import Preprocessing, add_noise
 from cosmoinfer.parameters import Parameters, recognise_priors
@@ -20,24 +20,26 @@ RIDGE_MEMORY_FACTOR = 16  # times the features of all its rows, that a regressio
 
 
 def fit_preprocessing(
-    catalog: Catalog, split: Split, reading: Reading, transform: str, noise: Noise | None = None
+    catalog: Catalog, split: Split, reading: ReadOptions, transform: str, noise: Noise | None = None
 ) -> Preprocessing:
     """All scalings from the training rows, all of them, and from nothing else."""
     if noise is not None:
-        catalog.must_be_held("--noise")
-    if noise is not None and catalog.noisy:
-        raise UserError("--noise: would not be heard beside --noisy, which says that the data hold their noise already")
+        catalog.require_in_memory("--noise")
+    if noise is not None and catalog.includes_noise:
+        raise UserError(
+            "--noise: would not be heard beside --data-include-noise, which says that the data hold their noise already"
+        )
     if reading.target and catalog.theta is None:
         raise UserError(f"{catalog.path}: has no /classes/{reading.target}; expected labelled rows, found observations")
     nothing = (
         Parameters.from_names(()),
         np.zeros((len(catalog), 0)),
     )  # is what a density of data without parameters asks for
-    parameters, theta = nothing if catalog.theta is None else catalog.training()
-    rows = split.rows(catalog.simulation, "train")
-    parameters = recognise_priors(parameters, theta[rows], catalog.declared)
+    parameters, theta = nothing if catalog.theta is None else catalog.require_parameters()
+    rows = split.select_rows(catalog.simulation, "train")
+    parameters = recognise_priors(parameters, theta[rows], catalog.declared_priors)
     _check_variation(catalog, parameters, theta[rows], rows)
-    for summary in catalog.summaries:
+    for summary in catalog.observables:
         if summary.masked and not any(np.isnan(block).any() for block in summary.blocks(rows)):
             raise UserError(
                 f"{catalog.path}: --missing mask: no training row of /{summary.name} has a gap, so that a network "
@@ -45,14 +47,14 @@ def fit_preprocessing(
             )
     standardizers = [
         fit_standardizer(blocks, summary.kind == "vector", transform)
-        for summary, blocks in zip(catalog.summaries, add_noise(catalog, rows, noise), strict=True)
+        for summary, blocks in zip(catalog.observables, add_noise(catalog, rows, noise), strict=True)
     ]
-    validation = split.rows(catalog.simulation, "validation")
+    validation = split.select_rows(catalog.simulation, "validation")
     both = np.sort(np.concatenate([rows, validation]))  # in one walk
     hashes = catalog.hashes(both)
     preprocessing = Preprocessing(
         parameters,
-        tuple(Input.of(summary, scale) for summary, scale in zip(catalog.summaries, standardizers, strict=True)),
+        tuple(Input.of(summary, scale) for summary, scale in zip(catalog.observables, standardizers, strict=True)),
         split,
         reading,
         catalog.fingerprint,
@@ -62,9 +64,9 @@ def fit_preprocessing(
         noise,
         catalog.classes,
     )
-    if catalog.streamed:  # a regression holds its features: of as many rows, evenly spread, as memory takes
+    if catalog.is_streamed:  # a regression holds its features: of as many rows, evenly spread, as memory takes
         size = sum(min(MAX_FEATURES, int(np.prod(one.shape))) for one in preprocessing.inputs)
-        rows = rows[:: max(1, len(rows) * size * 8 * RIDGE_MEMORY_FACTOR // catalog.memory)]
+        rows = rows[:: max(1, len(rows) * size * 8 * RIDGE_MEMORY_FACTOR // catalog.memory_limit)]
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
 
 
@@ -72,8 +74,8 @@ def with_compression(
     preprocessing: Preprocessing, catalog: Catalog, text: str, context: TrainingContext
 ) -> Preprocessing:
     """The frame with its vectors in fewer numbers: ``pca:20`` or ``autoencoder:8``."""
-    catalog.must_be_held(f"--compress {text}")
-    rows = [preprocessing.split.rows(catalog.simulation, part) for part in ("train", "validation")]
+    catalog.require_in_memory(f"--compress {text}")
+    rows = [preprocessing.split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
     pairs = list(zip(preprocessing.inputs, *(preprocessing.data(catalog, some) for some in rows), strict=True))
     if not any(one.kind == "vector" for one in preprocessing.inputs):
         raise UserError(f"--compress {text}: is for vectors, and there is none")
@@ -82,7 +84,7 @@ def with_compression(
         for one, train, validation in pairs
     )
     preprocessing = replace(preprocessing, inputs=inputs)
-    _, theta = catalog.training()
+    _, theta = catalog.require_parameters()
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows[0]), theta[rows[0]]))
 
 
@@ -102,8 +104,8 @@ def with_compression_of(other: Preprocessing, preprocessing: Preprocessing, cata
             )
     pairs = zip(other.inputs, preprocessing.inputs, strict=True)
     inputs = tuple(known if known.compression is not None else own for known, own in pairs)
-    preprocessing, (_, theta) = replace(preprocessing, inputs=inputs), catalog.training()
-    rows = preprocessing.split.rows(catalog.simulation, "train")
+    preprocessing, (_, theta) = replace(preprocessing, inputs=inputs), catalog.require_parameters()
+    rows = preprocessing.split.select_rows(catalog.simulation, "train")
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
 
 
@@ -115,10 +117,10 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
     if constant:
         mend = "--infer leaves it out" if len(constant) < len(parameters) else "there is nothing to infer"
         raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; {mend}")
-    first = [summary.read(rows[:1]) for summary in catalog.summaries]
+    first = [summary.read(rows[:1]) for summary in catalog.observables]
     if all(
         (block == one).all()
-        for summary, one in zip(catalog.summaries, first, strict=True)
+        for summary, one in zip(catalog.observables, first, strict=True)
         for block in summary.blocks(rows)
     ):
         raise UserError(f"{catalog.path}: the data are the same in every training row")
@@ -129,7 +131,7 @@ def describe_choices(preprocessing: Preprocessing, catalog: Catalog) -> list[str
     lines = list(catalog.notes)
     recognised: dict[str, list[str]] = {}
     for name, prior in zip(preprocessing.parameters.names, preprocessing.parameters.priors, strict=True):
-        if prior.may_be_recognised() and name not in catalog.declared:
+        if prior.may_be_recognised() and name not in catalog.declared_priors:
             recognised.setdefault(prior.name, []).append(name)
     for prior_name, names in recognised.items():
         lines.append(f"taken as {prior_name}, as the training rows prefer it: {', '.join(names)}")

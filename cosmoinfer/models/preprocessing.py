@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.multiscale_power import summary_features
 from cosmoinfer.ood.detector import OutOfDistribution, fit_ood_detector, gap_counts
@@ -15,7 +15,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.inputs import Input
 from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.preprocessing.ridge_estimate import Ridge
-from cosmoinfer.split import PARTS, Split
+from cosmoinfer.split import PARTITIONS, Split
 from cosmoinfer.training.loop import MAX_ROWS_PER_CHUNK
 
 BELOW_RANGE_FRACTION = 0.5  # share of a row's numbers below all training values, from which on it is told
@@ -33,7 +33,7 @@ class Preprocessing:
     parameters: Parameters
     inputs: tuple[Input, ...]
     split: Split
-    reading: Reading
+    reading: ReadOptions
     fingerprint: str
     training_hashes: np.ndarray
     validation_hashes: np.ndarray
@@ -87,7 +87,7 @@ class Preprocessing:
 
     def with_ood_detector(self, catalog: Catalog, feature_spaces: "FeatureSpaces") -> "Preprocessing":
         """The frame that knows its training rows in these spaces, and how far from them its validation rows lie."""
-        train, validation = (self.split.rows(catalog.simulation, part) for part in ("train", "validation"))
+        train, validation = (self.split.select_rows(catalog.simulation, part) for part in ("train", "validation"))
         found = fit_ood_detector(
             feature_spaces(catalog, train),
             feature_spaces(catalog, validation),
@@ -158,13 +158,14 @@ class Preprocessing:
 
     def check_data(self, catalog: Catalog) -> None:
         """Refuse data of another shape, or with gaps of which the model knows nothing."""
-        found, known = (tuple(one.shape for one in group) for group in (catalog.summaries, self.inputs))
+        found = tuple(observable.row_shape for observable in catalog.observables)
+        known = tuple(kept.shape for kept in self.inputs)
         if found != known:
             raise UserError(
                 f"{catalog.path}: the model was trained on data of shape {_shapes(known)} a row; "
                 f"this catalog has {_shapes(found)}"
             )
-        if any(one.masked and not own.masked for one, own in zip(catalog.summaries, self.inputs, strict=True)):
+        if any(one.masked and not own.masked for one, own in zip(catalog.observables, self.inputs, strict=True)):
             raise UserError(f"{catalog.path}: was read with --missing mask, and the model was trained without")
 
     def select_rows(self, catalog: Catalog, part: str | None) -> np.ndarray:
@@ -178,16 +179,17 @@ class Preprocessing:
             if used.any():
                 raise UserError(
                     f"{catalog.path}: the model was trained on or chosen by {int(used.sum())} of these {len(catalog)} "
-                    f"rows ({catalog.told(np.flatnonzero(used))}); --split test takes the others, --split train those"
+                    f"rows ({catalog.describe_rows(np.flatnonzero(used))}); "
+                    "--split test takes the others, --split train those"
                 )
             return everything
         part = part or "test"
-        if part not in (*PARTS, "all"):
-            raise UserError(f"--split: {part!r} is not known; there are {', '.join(PARTS)} and all")
+        if part not in (*PARTITIONS, "all"):
+            raise UserError(f"--split: {part!r} is not known; there are {', '.join(PARTITIONS)} and all")
         if part == "all":
             return np.arange(len(catalog))
         partitions = self.partition_of(catalog, np.arange(len(catalog)))
-        chosen = np.flatnonzero(partitions == PARTS.index(part))
+        chosen = np.flatnonzero(partitions == PARTITIONS.index(part))
         if len(chosen) == 0:
             raise UserError(f"{catalog.path}: no row belongs to the {part} part of the model's split")
         return chosen
@@ -195,7 +197,7 @@ class Preprocessing:
     def partition_of(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The part of each row, (n,): from the split in its own catalog; elsewhere told by content, test if unknown."""
         if self.is_training_catalog(catalog):
-            return self.split.of(catalog.simulation[rows])
+            return self.split.partition_of(catalog.simulation[rows])
         found = catalog.hashes(rows)[:, 1]  # of the data alone: an observation has no theta
         validation_hashes = np.where(np.isin(found, self.validation_hashes[:, 1]), 1, 2)
         return np.where(np.isin(found, self.training_hashes[:, 1]), 0, validation_hashes).astype(np.uint8)
@@ -213,7 +215,7 @@ class Preprocessing:
         arrays = {
             "parameters": np.array(self.parameters.names),
             "split/simulation": self.split.simulation,
-            "split/part": self.split.part,
+            "split/part": self.split.partition,
             "seen": self.training_hashes,
             "judged": self.validation_hashes,
             "reference/weights": self.ridge_estimate.weights,
@@ -253,7 +255,7 @@ class Preprocessing:
             Parameters.from_attributes(attributes["parameters"]),
             tuple(inputs),
             Split(arrays["split/simulation"].astype(str), arrays["split/part"]),
-            Reading(**reading),
+            ReadOptions(**reading),
             config["fingerprint"],
             arrays["seen"],
             arrays["judged"],
@@ -279,9 +281,9 @@ def add_noise(
 
     Noise goes onto simulations, whose parameters are known; what has none is an observation, and noisy already.
     """
-    if noise is None or catalog.theta is None or catalog.noisy:
-        return [summary.blocks(rows) for summary in catalog.summaries]
-    values = catalog.summaries[0].read(rows)
+    if noise is None or catalog.theta is None or catalog.includes_noise:
+        return [summary.blocks(rows) for summary in catalog.observables]
+    values = catalog.observables[0].read(rows)
     drawn = noise.fixed(catalog.index[rows]) if epoch is None else noise.fresh(len(rows), epoch)
     return [iter([values + drawn.reshape(values.shape)])]
 
@@ -290,11 +292,11 @@ def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(str(shape) for shape in shapes)
 
 
-def reading_for_model(reading: Reading, given: Reading) -> Reading:
+def reading_for_model(reading: ReadOptions, given: ReadOptions) -> ReadOptions:
     """How to read a catalog for a model: as the model's own was read, but for what the command line says."""
-    empty = Reading()
-    if given.features and given.features != reading.features:
-        raise UserError(f"--features {listed(given.features)}: the model has scale cuts of its own, which hold")
+    empty = ReadOptions()
+    if given.scale_cut and given.scale_cut != reading.scale_cut:
+        raise UserError(f"--scale-cut {listed(given.scale_cut)}: the model has scale cuts of its own, which hold")
     overridden = {key: value for key, value in asdict(given).items() if value != getattr(empty, key)}
     layout = ("parameters", "data", "kind", "simulation", "rows_per_simulation", "names", "bounds")
     base = (

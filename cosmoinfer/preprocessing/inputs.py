@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.catalog import Summary
+from cosmoinfer.catalog import Observable
 from cosmoinfer.preprocessing.compression import Compression
 from cosmoinfer.preprocessing.standardizer import Standardizer
 
@@ -25,8 +25,8 @@ class Input:
     compression: Compression | None = None
 
     @classmethod
-    def of(cls, summary: Summary, standardizer: Standardizer) -> "Input":
-        return cls(summary.name, summary.kind, summary.shape, summary.periodic, summary.masked, standardizer)
+    def of(cls, summary: Observable, standardizer: Standardizer) -> "Input":
+        return cls(summary.name, summary.kind, summary.row_shape, summary.periodic, summary.masked, standardizer)
 
     @property
     def network_shape(self) -> tuple[int, ...]:

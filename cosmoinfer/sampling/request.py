@@ -52,12 +52,14 @@ class Drawing:
                 kept.append(row)
             except TooLittleInside as short:
                 if not self.skip_failed:
-                    where = f"{self.catalog.path}: {self.catalog.told(np.array([row]))}"
+                    where = f"{self.catalog.path}: {self.catalog.describe_rows(np.array([row]))}"
                     raise UserError(
                         f"{where}: {short}; the observation may be unlike the training "
                         "data; --skip-failed leaves it out, a flow with --support probit cannot fail so"
                     ) from short
             self.listen(done, len(self.rows))
         if not kept:
-            raise UserError(f"{self.catalog.path}: no observation could be sampled ({self.catalog.told(self.rows)})")
+            raise UserError(
+                f"{self.catalog.path}: no observation could be sampled ({self.catalog.describe_rows(self.rows)})"
+            )
         return np.array(kept), drawn

@@ -4,46 +4,53 @@ The only door to h5py.
 """
 
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.atomic import check_free, whole_or_absent
+from cosmoinfer.storage.atomic import atomic_write, check_free_space
 from cosmoinfer.storage.format import (
     FORMATS,
-    Coming,
-    Record,
-    command_of,
-    digest,
+    FileContents,
+    StreamedDataset,
+    file_digest,
+    file_kind,
     is_kind,
-    kind_of,
     read,
     refuse_existing,
     same_run,
     write,
     write_streamed,
+    writing_command,
 )
-from cosmoinfer.storage.out_of_core import Filed, Spill
-from cosmoinfer.storage.reader import Dataset, Stored, attribute, contents, file_attributes, load
+from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray
+from cosmoinfer.storage.reader import (
+    DatasetHandle,
+    DatasetInfo,
+    describe_datasets,
+    file_attribute,
+    file_attributes,
+    load,
+)
 
 __all__ = [
     "FORMATS",
-    "Coming",
-    "Dataset",
-    "Filed",
-    "Record",
-    "Spill",
-    "Stored",
-    "attribute",
-    "check_free",
-    "command_of",
-    "contents",
-    "digest",
+    "DatasetHandle",
+    "DatasetInfo",
+    "FileContents",
+    "OnDiskArray",
+    "ScratchArray",
+    "StreamedDataset",
+    "atomic_write",
+    "check_free_space",
+    "describe_datasets",
+    "file_attribute",
     "file_attributes",
+    "file_digest",
+    "file_kind",
     "is_kind",
-    "kind_of",
     "load",
     "out_of_core",
     "read",
     "refuse_existing",
     "same_run",
-    "whole_or_absent",
     "write",
     "write_streamed",
+    "writing_command",
 ]

@@ -14,10 +14,10 @@ import numpy as np
 from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.atomic import check_free, whole_or_absent
-from cosmoinfer.storage.hdf5 import array_of, datasets, existing, opened, text_of, value_of
-from cosmoinfer.storage.out_of_core import Filed
-from cosmoinfer.storage.reader import Stored, attribute
+from cosmoinfer.storage.atomic import atomic_write, check_free_space
+from cosmoinfer.storage.hdf5 import decode_attribute, decode_text, find_datasets, open_file, read_array, require_file
+from cosmoinfer.storage.out_of_core import OnDiskArray
+from cosmoinfer.storage.reader import DatasetHandle, file_attribute
 
 FORMATS = {
     "split": 1,
@@ -32,7 +32,7 @@ FORMATS = {
 
 
 @dataclass(frozen=True)
-class Record:
+class FileContents:
     """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays and of the file.
 
     large: arrays that are not in memory, by path.
@@ -42,34 +42,34 @@ class Record:
     meta: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    of_file: dict[str, Any] = field(default_factory=dict)
-    large: dict[str, Filed] = field(default_factory=dict)
+    file_attributes: dict[str, Any] = field(default_factory=dict)
+    on_disk: dict[str, OnDiskArray] = field(default_factory=dict)
 
     @property
-    def every(self) -> dict[str, np.ndarray | Filed]:
+    def all_arrays(self) -> dict[str, np.ndarray | OnDiskArray]:
         """Arrays, wherever they are, by path."""
-        return {**self.arrays, **self.large}
+        return {**self.arrays, **self.on_disk}
 
 
-def write(path: Path, record: Record, force: bool = False) -> None:
+def write(path: Path, record: FileContents, force: bool = False) -> None:
     """Write the whole file under another name beside it, flush it to disk, and rename it."""
-    if _size(record) > out_of_core.LARGE or record.large:
-        streams = {name: _coming(one) for name, one in record.large.items()}
+    if _size(record) > out_of_core.MAX_IN_MEMORY_BYTES or record.on_disk:
+        streams = {name: _coming(one) for name, one in record.on_disk.items()}
         write_streamed(path, record, streams, force)
         return
     refuse_existing(path, record.kind, force)
     image = _image(record)
-    with whole_or_absent(path) as scratch:
+    with atomic_write(path) as scratch:
         scratch.write_bytes(image)
 
 
-def read(path: Path | str, *kinds: str, leave: Container[str] = ()) -> Record:
+def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = ()) -> FileContents:
     """A file of ours, of one of these kinds and of a format that this version knows.
 
     leave: paths of arrays that stay in the file where they are large.
     """
-    with opened(path) as file:
-        kind = text_of(file.attrs.get("kind", ""))
+    with open_file(path) as file:
+        kind = decode_text(file.attrs.get("kind", ""))
         if kind not in FORMATS:
             wanted = " or ".join(kinds) or "any"
             raise UserError(f"{path}: expected a {wanted} file of cosmoinfer, found another HDF5 file")
@@ -79,26 +79,30 @@ def read(path: Path | str, *kinds: str, leave: Container[str] = ()) -> Record:
         if found > FORMATS[kind]:
             raise UserError(f"{path}: its format is {found}, this version ({__version__}) reads up to {FORMATS[kind]}")
         arrays, attributes, large = {}, {}, {}
-        for name, dataset in datasets(file):
-            if name in leave and dataset.nbytes > out_of_core.LARGE:
-                large[name] = Filed(Stored(Path(path), name))
+        for name, dataset in find_datasets(file):
+            if name in keep_on_disk and dataset.nbytes > out_of_core.MAX_IN_MEMORY_BYTES:
+                large[name] = OnDiskArray(DatasetHandle(Path(path), name))
             else:
-                arrays[name] = array_of(Path(path), dataset)
+                arrays[name] = read_array(Path(path), dataset)
             if len(dataset.attrs):
-                attributes[name] = {key: value_of(value) for key, value in dataset.attrs.items()}
+                attributes[name] = {key: decode_attribute(value) for key, value in dataset.attrs.items()}
         meta = json.loads(str(arrays.pop("meta")))
-    return Record(kind, meta, arrays, attributes, large=large)
+    return FileContents(kind, meta, arrays, attributes, on_disk=large)
 
 
-def kind_of(path: Path) -> str | None:
+def file_kind(path: Path) -> str | None:
     """The kind of a file of ours; None for any other HDF5 file."""
-    return attribute(path, "kind")
+    return file_attribute(path, "kind")
 
 
-def command_of(path: Path) -> str | None:
+def writing_command(path: Path) -> str | None:
     """The command that wrote a file of ours, as its /meta says; None for any other HDF5 file."""
-    with opened(path) as file:
-        return json.loads(text_of(file["meta"][()])).get("command") if "kind" in file.attrs and "meta" in file else None
+    with open_file(path) as file:
+        return (
+            json.loads(decode_text(file["meta"][()])).get("command")
+            if "kind" in file.attrs and "meta" in file
+            else None
+        )
 
 
 def is_kind(path: Path, kind: str) -> bool:
@@ -111,8 +115,8 @@ def same_run(path: Path, meta: Mapping[str, Any]) -> bool:
     if not path.exists():
         return False
     try:
-        with opened(path) as file:
-            return "meta" in file and text_of(file["meta"][()]) == _json(meta)
+        with open_file(path) as file:
+            return "meta" in file and decode_text(file["meta"][()]) == _json(meta)
     except UserError:
         return False
 
@@ -136,54 +140,56 @@ def refuse_existing(path: Path, kind: str, force: bool = False) -> None:
 
 def _kind_or_nothing(path: Path) -> str | None:
     try:
-        return kind_of(path)
+        return file_kind(path)
     except UserError:
         return None
 
 
-def digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """SHA-256 of a file of ours as it lies on disk: how a later file says which one it was made from."""
-    with existing(path).open("rb") as file:
+    with require_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
 
 
-def write_streamed(path: Path, record: Record, streams: Mapping[str, "Coming"], force: bool = False) -> None:
+def write_streamed(
+    path: Path, record: FileContents, streams: Mapping[str, "StreamedDataset"], force: bool = False
+) -> None:
     """A record, and datasets beside it that come block by block; straight to disk, if that has room for them."""
     refuse_existing(path, record.kind, force)
     size = _size(record) + sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values())
-    check_free(path.parent, size)
-    with whole_or_absent(path) as scratch, h5py.File(scratch, "w") as file:
+    check_free_space(path.parent, size)
+    with atomic_write(path) as scratch, h5py.File(scratch, "w") as file:
         _fill(file, record)
         for name, one in streams.items():
             one.fill(file, name, record.attributes.get(name, {}))
 
 
 @dataclass(frozen=True)
-class Coming:
+class StreamedDataset:
     """A dataset that comes piece by piece, each with its place, to lie in these chunks with a checksum each."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
     chunks: tuple[int, ...]
-    pieces: Iterator[tuple[Any, np.ndarray]]
+    slabs: Iterator[tuple[Any, np.ndarray]]
 
     def fill(self, file: h5py.File, name: str, attributes: Mapping[str, Any]) -> None:
         dataset = file.create_dataset(name, self.shape, self.dtype, chunks=self.chunks, fletcher32=True)
         for key, value in attributes.items():
             dataset.attrs[key] = _plain(value)
-        for place, piece in self.pieces:
+        for place, piece in self.slabs:
             dataset[place] = piece
 
 
-def _coming(array: Filed) -> Coming:
-    return Coming(array.shape, array.dtype, _chunks(array.shape, array.dtype.itemsize), array.pieces())
+def _coming(array: OnDiskArray) -> StreamedDataset:
+    return StreamedDataset(array.shape, array.dtype, _chunks(array.shape, array.dtype.itemsize), array.slabs())
 
 
-def _size(record: Record) -> int:
+def _size(record: FileContents) -> int:
     return sum(np.asarray(value).nbytes for value in record.arrays.values())
 
 
-def _image(record: Record) -> bytes:
+def _image(record: FileContents) -> bytes:
     """The bytes of the file, made in memory: on a full disk HDF5 cannot close its file, and crashes the process."""
     with h5py.File(record.kind, "w", driver="core", backing_store=False) as file:
         _fill(file, record)
@@ -191,10 +197,10 @@ def _image(record: Record) -> bytes:
         return file.id.get_file_image()
 
 
-def _fill(file: h5py.File, record: Record) -> None:
+def _fill(file: h5py.File, record: FileContents) -> None:
     file.attrs["kind"] = record.kind
     file.attrs["format"] = FORMATS[record.kind]
-    for key, value in record.of_file.items():
+    for key, value in record.file_attributes.items():
         file.attrs[key] = _plain(value)
     file.create_dataset("meta", data=_json(record.meta), dtype=h5py.string_dtype())
     for name, value in record.arrays.items():

@@ -10,14 +10,14 @@ from typing import IO, Any
 import numpy as np
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage.hdf5 import reason
-from cosmoinfer.storage.reader import Stored
+from cosmoinfer.storage.hdf5 import error_reason
+from cosmoinfer.storage.reader import DatasetHandle
 
-LARGE = 1 << 26  # bytes of an array, or of the image of a file, that is not held in memory
-PIECE = 1 << 24  # bytes that are copied at once
+MAX_IN_MEMORY_BYTES = 1 << 26  # bytes of an array, or of the image of a file, that is not held in memory
+SLAB_BYTES = 1 << 24  # bytes that are copied at once
 
 
-class Spill:
+class ScratchArray:
     """float64 (n, S, ...) on disk, written and read by [row, some of its S]; gone with the process, however it ends."""
 
     dtype = np.dtype(np.float64)
@@ -66,7 +66,7 @@ class Spill:
         try:
             yield
         except OSError as error:
-            raise UserError(f"{self.folder}: cannot hold what was drawn so far ({reason(error)})") from error
+            raise UserError(f"{self.folder}: cannot hold what was drawn so far ({error_reason(error)})") from error
 
 
 def _let_go(file: IO[bytes]) -> None:
@@ -75,20 +75,20 @@ def _let_go(file: IO[bytes]) -> None:
         file.close()
 
 
-class Filed:
+class OnDiskArray:
     """Rows (n, ...) that are not in memory: one by its number (...), several by a slice, a list or a mask (k, ...)."""
 
-    def __init__(self, stored: Stored | Spill, rows: np.ndarray | None = None) -> None:
-        self.stored = stored
-        self.rows = np.arange(len(stored)) if rows is None else rows
+    def __init__(self, source: DatasetHandle | ScratchArray, rows: np.ndarray | None = None) -> None:
+        self.source = source
+        self.rows = np.arange(len(source)) if rows is None else rows
 
     @property
     def dtype(self) -> np.dtype:
-        return self.stored.dtype
+        return self.source.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self.rows), *self.stored.shape[1:])
+        return (len(self.rows), *self.source.shape[1:])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -101,7 +101,7 @@ class Filed:
         ends = np.append(np.flatnonzero(np.diff(rows) != 1) + 1, len(rows))  # runs of rows that follow each other
         start = 0
         for end in ends[ends > 0].tolist():
-            self.stored.read_into(found[start:end], int(rows[start]), int(rows[end - 1]) + 1)
+            self.source.read_into(found[start:end], int(rows[start]), int(rows[end - 1]) + 1)
             start = end
         return found[0] if isinstance(which, int | np.integer) else found
 
@@ -110,21 +110,21 @@ class Filed:
             raise ValueError("what is not in memory cannot be had without a copy")
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
 
-    def take(self, rows: np.ndarray) -> "Filed":
+    def take(self, rows: np.ndarray) -> "OnDiskArray":
         """These rows of them, by number or by mask, still out of memory."""
-        return Filed(self.stored, self.rows[rows])
+        return OnDiskArray(self.source, self.rows[rows])
 
-    def pieces(self) -> Iterator[tuple[Any, np.ndarray]]:
+    def slabs(self) -> Iterator[tuple[Any, np.ndarray]]:
         """All of it, a bounded number of bytes at a time, each with its place: some rows, or some of one row."""
         row = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
-        step = max(1, PIECE // row)
-        if row <= PIECE or not isinstance(self.stored, Spill):
+        step = max(1, SLAB_BYTES // row)
+        if row <= SLAB_BYTES or not isinstance(self.source, ScratchArray):
             for start in range(0, len(self), step):
                 rows = slice(start, min(start + step, len(self)))
                 yield rows, self[rows]
             return
-        step = max(1, PIECE * self.shape[1] // row)
+        step = max(1, SLAB_BYTES * self.shape[1] // row)
         for number, one in enumerate(self.rows.tolist()):
             for first in range(0, self.shape[1], step):
                 some = slice(first, min(first + step, self.shape[1]))
-                yield (number, some), self.stored[one, some]
+                yield (number, some), self.source[one, some]

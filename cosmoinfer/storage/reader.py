@@ -12,13 +12,22 @@ import h5py
 import numpy as np
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage.hdf5 import array_of, check_parts, datasets, existing, opened, reason, text_of, value_of
+from cosmoinfer.storage.hdf5 import (
+    check_virtual_sources,
+    decode_attribute,
+    decode_text,
+    error_reason,
+    find_datasets,
+    open_file,
+    read_array,
+    require_file,
+)
 
-MOST_CHUNKS = 8  # times as many bytes as were asked for, that whole chunks may make
+MAX_CHUNK_OVERREAD = 8  # times as many bytes as were asked for, that whole chunks may make
 
 
 @dataclass(frozen=True)
-class Dataset:
+class DatasetInfo:
     """What a file says of one dataset before any of it is read."""
 
     path: str
@@ -31,42 +40,42 @@ class Dataset:
 
 def file_attributes(path: Path) -> dict[str, Any]:
     """Of a whole file, anybody's; of ours, what it has beside its kind and format."""
-    with opened(path) as file:
-        return {key: value_of(value) for key, value in file.attrs.items() if key not in ("kind", "format")}
+    with open_file(path) as file:
+        return {key: decode_attribute(value) for key, value in file.attrs.items() if key not in ("kind", "format")}
 
 
-def attribute(path: Path, name: str) -> str | None:
+def file_attribute(path: Path, name: str) -> str | None:
     """A text that a file, anybody's, has as an attribute of the whole; None where it has not."""
-    with opened(path) as file:
-        return text_of(file.attrs.get(name, "")) or None
+    with open_file(path) as file:
+        return decode_text(file.attrs.get(name, "")) or None
 
 
-def contents(path: Path) -> dict[str, Dataset]:
+def describe_datasets(path: Path) -> dict[str, DatasetInfo]:
     """Every dataset of any HDF5 file, by its path without the leading slash."""
-    with opened(path) as file:
+    with open_file(path) as file:
         return {
-            name: Dataset(
+            name: DatasetInfo(
                 name,
                 tuple(dataset.shape or ()),
                 dataset.dtype,
                 dataset.chunks,
                 dataset.compression,
-                {key: value_of(value) for key, value in dataset.attrs.items()},
+                {key: decode_attribute(value) for key, value in dataset.attrs.items()},
             )
-            for name, dataset in datasets(file)
+            for name, dataset in find_datasets(file)
         }
 
 
 def load(path: Path, name: str) -> np.ndarray:
     """One whole dataset; strings come as str. A virtual dataset with a missing part is an error, not zeros."""
-    with opened(path) as file:
+    with open_file(path) as file:
         if not isinstance(file.get(name), h5py.Dataset):
-            there = ", ".join("/" + found for found, _ in datasets(file)) or "nothing"
+            there = ", ".join("/" + found for found, _ in find_datasets(file)) or "nothing"
             raise UserError(f"{path}: has no dataset /{name.strip('/')}; it holds {there}")
-        return array_of(path, file[name])
+        return read_array(path, file[name])
 
 
-class Stored:
+class DatasetHandle:
     """One dataset of numbers that stays in its file, read by ranges of rows.
 
     The file is opened when it is first read, once a process; a fork or an unpickled copy opens its own. A file that
@@ -76,12 +85,12 @@ class Stored:
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
-        self.identity = _identity(existing(path))
-        with opened(path) as file:
+        self.identity = _identity(require_file(path))
+        with open_file(path) as file:
             found = file[name]
             self.shape, self.dtype, self.chunks = tuple(found.shape), found.dtype, found.chunks
             if found.is_virtual:
-                check_parts(path, found)
+                check_virtual_sources(path, found)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -103,7 +112,7 @@ class Stored:
                 file = _kept(_read_only, *known)
                 file[self.name].read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
         except OSError as error:
-            raise UserError(f"{self.path}: /{self.name} is damaged ({reason(error)})") from error
+            raise UserError(f"{self.path}: /{self.name} is damaged ({error_reason(error)})") from error
 
     def _straight(self, buffer: memoryview, descriptor: int, start: int, stop: int) -> None:
         """Piece by piece; chunks that lie one after the other are one."""
@@ -126,7 +135,7 @@ class Stored:
     @cached_property
     def _places(self) -> np.ndarray:
         """Where each piece begins in the file, in bytes; none where HDF5 has to be asked."""
-        with opened(self.path) as file:
+        with open_file(self.path) as file:
             return self._told_places(file[self.name], file.userblock_size)
 
     def _told_places(self, found: h5py.Dataset, before: int) -> np.ndarray:
@@ -151,7 +160,9 @@ class Stored:
         chunk = self.chunks[0] if self.chunks else 1
         row = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
         rows = chunk * max(1, round(size / (row * chunk)))
-        return rows if rows * row <= MOST_CHUNKS * size else max(1, size // row)  # chunks that run across all rows
+        return (
+            rows if rows * row <= MAX_CHUNK_OVERREAD * size else max(1, size // row)
+        )  # chunks that run across all rows
 
 
 def _read_only(path: Path) -> h5py.File:
@@ -161,7 +172,7 @@ def _read_only(path: Path) -> h5py.File:
 @lru_cache(maxsize=32)
 def _kept(opens: Callable[[Path], Any], process: int, path: Path, identity: tuple[int, ...]) -> Any:
     """A file of the last few that were read, in this process, by HDF5 or past it; those that are let go are closed."""
-    if _identity(existing(path)) != identity:
+    if _identity(require_file(path)) != identity:
         raise UserError(f"{path}: has changed since it was first looked at")
     return opens(path)
 

@@ -68,7 +68,7 @@ def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: boo
     arrays["names"] = np.array(document["parameters"])
     for scope, metrics in MATRIX_METRICS.items():
         arrays |= {f"{scope}/{metric}": matrix(document, scope, metric) for metric in metrics}
-    storage.write(path, storage.Record("cross", meta, arrays), force)
+    storage.write(path, storage.FileContents("cross", meta, arrays), force)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def write(
     if predictions := document["predictions"]:
         arrays["prediction/size"] = np.array([one["size"] for one in predictions])
         arrays["prediction/log_prob"] = _numbers([one["log_prob"] for one in predictions])
-    storage.write(path, storage.Record("learning-curve", meta, arrays), force)
+    storage.write(path, storage.FileContents("learning-curve", meta, arrays), force)
 
 
 def read(path: Path) -> dict[str, Any]:

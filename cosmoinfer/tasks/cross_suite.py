@@ -95,7 +95,9 @@ def write_cross_suite(
             path = folder / f"{plan.name} on {name}.posterior.h5"
             _sample_test_rows(model, by_name[name], options, device, path, force, reporter)
             posterior_paths[plan.name, name] = path
-    inputs = {f"{trained} on {tested}": storage.digest(path) for (trained, tested), path in posterior_paths.items()}
+    inputs = {
+        f"{trained} on {tested}": storage.file_digest(path) for (trained, tested), path in posterior_paths.items()
+    }
     meta = task_provenance("cross", {"suites": list(by_name), "seed": seed}, inputs)
     if is_up_to_date(output, "cross", meta, reporter, force):
         document = cross_suite.read(output)
@@ -120,21 +122,21 @@ def _read_suites(paths: Sequence[Path], settings: TrainingSettings) -> dict[str,
     catalogs = [read_catalog(path, settings.catalog) for path in paths]
     for catalog in catalogs:
         check_target(catalog)
-    suites.check_agreement(catalogs)
-    names = suites.suite_names(catalogs, [multi_file.name(path) for path in paths])
-    by_name = {name: suites.of_suite(name, catalog) for name, catalog in zip(names, catalogs, strict=True)}
+    suites.check_suites(catalogs)
+    names = suites.suite_names(catalogs, [multi_file.catalog_name(path) for path in paths])
+    by_name = {name: suites.with_suite_ids(name, catalog) for name, catalog in zip(names, catalogs, strict=True)}
     split = _split_together(list(by_name.values()), settings.split)
     return {name: Suite(catalog, _split_of_suite(split, catalog)) for name, catalog in by_name.items()}
 
 
 def _split_together(catalogs: Sequence[Catalog], settings: SplitSettings) -> Split:
-    return choose_split(suites.joined(catalogs), settings)
+    return choose_split(suites.join_suites(catalogs), settings)
 
 
 def _split_of_suite(split: Split, catalog: Catalog) -> Split:
     """The share of a split that is of one suite; every part must have a simulation."""
-    of_suite = np.isin(split.simulation, catalog.simulation)
-    return Split(split.simulation[of_suite], split.part[of_suite]).complete()
+    in_suite = np.isin(split.simulation, catalog.simulation)
+    return Split(split.simulation[in_suite], split.partition[in_suite]).require_complete()
 
 
 def _training_plans(by_name: Mapping[str, Suite]) -> Iterator[TrainingPlan]:
@@ -145,9 +147,9 @@ def _training_plans(by_name: Mapping[str, Suite]) -> Iterator[TrainingPlan]:
         training = [suite for name, suite in by_name.items() if name != left_out]
         split = Split(
             np.concatenate([suite.split.simulation for suite in training]),
-            np.concatenate([suite.split.part for suite in training]),
+            np.concatenate([suite.split.partition for suite in training]),
         )
-        joined = Suite(suites.joined([suite.catalog for suite in training]), split)
+        joined = Suite(suites.join_suites([suite.catalog for suite in training]), split)
         yield TrainingPlan(f"{cross_suite.ALL_BUT}{left_out}", joined, (left_out,))
 
 
@@ -162,9 +164,9 @@ def _sample_test_rows(
 ) -> None:
     """The posterior of the suite's test rows, the same ones whatever was trained, unless it is up to date."""
     catalog = suite.catalog
-    rows = suite.split.rows(catalog.simulation, "test")
+    rows = suite.split.select_rows(catalog.simulation, "test")
     settings = {**options.provenance, **device_settings(device), "rows": catalog.index[rows].tolist()}
-    meta = task_provenance("cross", settings, {**catalog_inputs(catalog), "model": storage.digest(model)})
+    meta = task_provenance("cross", settings, {**catalog_inputs(catalog), "model": storage.file_digest(model)})
     if is_up_to_date(output, "posterior", meta, reporter, force):
         return
     flow = read_model_of_kind(model, "flow", device)

@@ -101,10 +101,10 @@ def prepare_evaluation(
     file: Path, catalog: Path | None, keywords: Mapping[str, Any], reporter: Reporter
 ) -> EvaluationJob:
     """Nothing is drawn yet. Raises UserError if a file is of the wrong kind, or settings would have no effect."""
-    kind, against = storage.kind_of(file), keywords.get("against")
+    kind, against = storage.file_kind(file), keywords.get("against")
     if kind in (None, "catalog"):
         raise UserError(f"{file}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {file}")
-    if kind != "model" and (against is None or storage.kind_of(against) != "model"):
+    if kind != "model" and (against is None or storage.file_kind(against) != "model"):
         _check_drawn(file, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
     options = select_keywords(SamplingOptions, keywords)
     run = select_keywords(RunSettings, keywords)
@@ -189,8 +189,8 @@ def _prepare_reference(
     reporter: Reporter,
 ) -> Reference:
     """Of the same rows. Warns of those that its model has learned from."""
-    if storage.kind_of(path) != "model":
-        return Reference(path, None, {"settings": {}, "inputs": {"posterior": storage.digest(path)}})
+    if storage.file_kind(path) != "model":
+        return Reference(path, None, {"settings": {}, "inputs": {"posterior": storage.file_digest(path)}})
     if catalog is None:
         raise UserError(f"{path}: is a model; name its catalog too: cosmoinfer evaluate FILE CATALOG --against {path}")
     index: Sequence[int] = job.source.index.tolist()

@@ -12,7 +12,7 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import ReferencePosterior
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.split import PARTS
+from cosmoinfer.split import PARTITIONS
 from cosmoinfer.tasks.provenance import task_provenance
 from cosmoinfer.tasks.reading import find_rows
 from cosmoinfer.tasks.reporter import Reporter
@@ -77,7 +77,7 @@ class Reference:
         if self.job is not None:
             reporter.report(f"{self.path}: the same rows")
             return ReferencePosterior(self.job.draw(reporter, folder, written=False), self.job.model.kind)
-        exact = storage.command_of(self.path) == "simulate"
+        exact = storage.writing_command(self.path) == "simulate"
         kind = "exact posterior" if exact else "other posterior"
         return ReferencePosterior(posteriors.read(self.path, leave_large=True), kind, exact)
 
@@ -123,7 +123,7 @@ def read_drawn(path: Path, selection: RowSelection, seed: int, reporter: Reporte
         settings["rows"] = posterior.index.tolist()
         check_held_out(posterior.split, selection)
     posterior = select_part(posterior, path, selection.part, reporter)
-    return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": storage.digest(path)}))
+    return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": storage.file_digest(path)}))
 
 
 def check_held_out(parts: np.ndarray, selection: RowSelection) -> None:
@@ -137,11 +137,11 @@ def check_held_out(parts: np.ndarray, selection: RowSelection) -> None:
 
 def select_part(posterior: Posterior, path: Path, part: str | None, reporter: Reporter) -> Posterior:
     """The rows of a part of the split; by default those that no training has used. Raises UserError if it has none."""
-    if part not in (None, "all", *PARTS):
-        raise UserError(f"--split: {part!r} is not known; there are {', '.join(PARTS)} and all")
+    if part not in (None, "all", *PARTITIONS):
+        raise UserError(f"--split: {part!r} is not known; there are {', '.join(PARTITIONS)} and all")
     if part == "all":
         return posterior
-    keep = posterior.split >= 2 if part is None else posterior.split == PARTS.index(part)
+    keep = posterior.split >= 2 if part is None else posterior.split == PARTITIONS.index(part)
     if not keep.any():
         raise UserError(f"{path}: holds no {part or 'test'} rows; --split train, validation or all names others")
     if part is None and not keep.all():

@@ -54,7 +54,7 @@ def write_generated(
     if density.condition is None and at is not None:
         raise UserError(f"--at: {model} is p(x), without parameters")
     settings = {"at": theta, "draws": draws, "seed": run.seed, **device_settings(device)}
-    meta = task_provenance("generate", settings, {"model": storage.digest(model)})
+    meta = task_provenance("generate", settings, {"model": storage.file_digest(model)})
     if not is_up_to_date(output, "catalog", meta, reporter, force):
         data = density.generate(theta, draws, run.seed)
         parameters = None if theta is None else density.preprocessing.parameters

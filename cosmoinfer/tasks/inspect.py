@@ -9,9 +9,8 @@ from typing import Any
 from cosmoinfer import audit, catalog, posterior, storage
 from cosmoinfer.audit.finding import Finding
 from cosmoinfer.catalog import multi_file
-from cosmoinfer.catalog.rows import File
+from cosmoinfer.catalog.rows import CatalogFile
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import Record
 from cosmoinfer.tasks.settings import READING, CatalogSettings, check_keywords
 
 
@@ -25,7 +24,7 @@ class CatalogContents:
     simulations: int
     ranges: Mapping[str, str]
     findings: tuple[Finding, ...]
-    files: tuple[File, ...]
+    files: tuple[CatalogFile, ...]
 
     @property
     def error(self) -> Finding | None:
@@ -51,7 +50,7 @@ def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogContents | F
     Raises UserError if the file cannot be read.
     """
     check_keywords("inspect", keywords, (*READING, "memory", "audit", "manifest"))
-    kind = storage.kind_of(multi_file.first(file))
+    kind = storage.file_kind(multi_file.first_file(file))
     if kind in (None, "catalog"):
         return _inspect_catalog(file, CatalogSettings.from_keywords(keywords), bool(keywords.get("audit")))
     if keywords.get("audit") or keywords.get("manifest"):
@@ -67,28 +66,28 @@ def write_manifest(contents: CatalogContents, manifest: Path, force: bool) -> No
         raise UserError(f"{manifest}: the folder {manifest.parent} does not exist")
     if manifest.exists() and not force:
         raise UserError(f"{manifest}: exists already; --force replaces it")
-    with storage.whole_or_absent(manifest) as scratch:
-        scratch.write_text(multi_file.manifest(contents.files, manifest.parent))
+    with storage.atomic_write(manifest) as scratch:
+        scratch.write_text(multi_file.manifest_json(contents.files, manifest.parent))
 
 
 def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> CatalogContents:
-    assembled = catalog.assemble(file, settings.reading, settings.memory)
-    simulations = catalog.narrow(assembled, settings.reading)
+    assembled = catalog.read_unchecked(file, settings.reading, settings.memory)
+    simulations = catalog.select(assembled, settings.reading)
     rows, ids = len(simulations), len(set(simulations.simulation.tolist()))
     sampled = audit.sample(simulations)
-    findings = audit.audit(sampled, storage.contents(sampled.first), full)
+    findings = audit.audit(sampled, storage.describe_datasets(sampled.first_file), full)
     return CatalogContents(file, rows, ids, audit.ranges(sampled), tuple(findings), tuple(sampled.files))
 
 
 def _inspect_file_of_ours(file: Path, kind: str) -> FileContents:
-    record = storage.read(file, leave=posterior.DRAWN)
+    record = storage.read(file, keep_on_disk=posterior.DRAWN)
     contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
-    every = sorted(record.every.items())
+    every = sorted(record.all_arrays.items())
     shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in every if value.shape}
     return FileContents(file, kind, contents, shapes, record.meta)
 
 
-def _describe_model(record: Record) -> dict[str, str]:
+def _describe_model(record: storage.FileContents) -> dict[str, str]:
     """What a model infers from what, and what it consists of."""
     config = json.loads(str(record.arrays["config"]))
     names, classes = ", ".join(record.attributes["parameters"]["names"]), config["frame"]["classes"]
@@ -121,25 +120,25 @@ def _describe_model(record: Record) -> dict[str, str]:
     return contents
 
 
-def _describe_posterior(record: Record) -> dict[str, str]:
+def _describe_posterior(record: storage.FileContents) -> dict[str, str]:
     """Of which parameters, or classes, for how many rows."""
     contents = {"rows": str(len(record.arrays["index"]))}
     contents["parameters"] = ", ".join(record.attributes["names"]["names"])
-    if "samples" in record.every:
-        contents["draws"] = str(record.every["samples"].shape[1])
+    if "samples" in record.all_arrays:
+        contents["draws"] = str(record.all_arrays["samples"].shape[1])
     if "probabilities" in record.arrays:
         contents["classes"] = ", ".join(record.attributes["probabilities"]["names"])
     return contents
 
 
-def _describe_scores(record: Record) -> dict[str, str]:
+def _describe_scores(record: storage.FileContents) -> dict[str, str]:
     """How many rows, and the range of their scores."""
     scores = {name: values for name, values in record.arrays.items() if values.dtype.kind == "f"}
     ranges = {name: f"{values.min():.4g}..{values.max():.4g}" for name, values in scores.items()}
     return {"rows": str(len(record.arrays["index"])), **ranges}
 
 
-DESCRIBE: dict[str, Callable[[Record], dict[str, str]]] = {
+DESCRIBE: dict[str, Callable[[storage.FileContents], dict[str, str]]] = {
     "model": _describe_model,
     "posterior": _describe_posterior,
     "scores": _describe_scores,

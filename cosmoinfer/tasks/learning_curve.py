@@ -55,11 +55,11 @@ def write_learning_curve(
     split = choose_split(simulations, settings.split)
     sizes = _choose_sizes(keywords.get("sizes"), split.sizes[0])
     folder = work_folder(output)
-    subsets = {size: splits.nested(split, size) for size in sizes}
+    subsets = {size: splits.nested_subset(split, size) for size in sizes}
     models = {size: folder / f"{size}.flow.h5" for size in sizes}
     device = prepare_device(settings.run.device, settings.run.threads)
     _train_all(simulations, subsets, models, settings, device, force, reporter)
-    inputs = {str(size): storage.digest(path) for size, path in models.items()}
+    inputs = {str(size): storage.file_digest(path) for size, path in models.items()}
     meta = task_provenance("learning-curve", {"sizes": sizes, "predict": predict, "seed": seed}, inputs)
     if is_up_to_date(output, "learning-curve", meta, reporter, force):
         document = learning_curve.read(output)
@@ -112,8 +112,8 @@ def _score_test_rows(
     reporter: Reporter,
 ) -> LearningCurve:
     """log_prob of the same test rows under the flow of each size."""
-    _, theta = simulations.training()
-    rows = next(iter(subsets.values())).rows(simulations.simulation, "test")
+    _, theta = simulations.require_parameters()
+    rows = next(iter(subsets.values())).select_rows(simulations.simulation, "test")
     log_prob = []
     for path in models.values():
         reporter.report(f"{path}: scoring {len(rows)} test rows")

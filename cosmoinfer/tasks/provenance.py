@@ -31,14 +31,14 @@ def training_provenance(
 ) -> dict[str, Any]:
     """The /meta of a model. digests: of the files that it is made from beside the catalog."""
     settings = {"recipe": recipe, "reading": catalog.reading, "seed": seed, **device_settings(device)}
-    settings |= {"memory": catalog.memory} if catalog.streamed else {}  # it decides which rows meet in a batch
+    settings |= {"memory": catalog.memory_limit} if catalog.is_streamed else {}  # it decides which rows meet in a batch
     inputs = {**catalog_inputs(catalog), "split": split.fingerprint(split_of_training), **digests}
     return task_provenance(task, settings, inputs)
 
 
 def catalog_inputs(catalog: Catalog) -> dict[str, str]:
     """Fingerprints of a catalog: of its content, and of what was declared of it and selected from it."""
-    return {"catalog": catalog.fingerprint, "view": catalog.view}
+    return {"catalog": catalog.fingerprint, "view": catalog.selection_hash}
 
 
 def is_up_to_date(
@@ -60,7 +60,7 @@ def is_up_to_date(
 
 def default_output(catalog: Path, suffix: str) -> Path:
     """An output in the current folder, named after a catalog."""
-    return Path(f"{multi_file.name(catalog)}.{suffix}.h5")
+    return Path(f"{multi_file.catalog_name(catalog)}.{suffix}.h5")
 
 
 def make_folder(path: Path) -> None:

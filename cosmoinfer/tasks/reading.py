@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from cosmoinfer import audit, catalog, models, split, storage
-from cosmoinfer.catalog import Catalog, Reading, multi_file
+from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.models.fit_preprocessing import describe_choices, fit_preprocessing, with_compression
 from cosmoinfer.models.preprocessing import Preprocessing, reading_for_model
@@ -33,8 +33,8 @@ def read_for_model(frame: Preprocessing, path: Path, settings: CatalogSettings) 
 
     Raises UserError if the model cannot take its data or parameters.
     """
-    generated = storage.command_of(multi_file.first(path)) == "generate"  # in our layout, and cut already
-    own_reading = Reading() if generated else frame.reading
+    generated = storage.writing_command(multi_file.first_file(path)) == "generate"  # in our layout, and cut already
+    own_reading = ReadOptions() if generated else frame.reading
     simulations = catalog.read(path, reading_for_model(own_reading, settings.reading), settings.memory)
     frame.check_catalog(simulations)
     return simulations
@@ -45,22 +45,22 @@ def choose_split(simulations: Catalog, settings: SplitSettings) -> Split:
 
     Raises UserError if a part has no simulation, or settings would have no effect.
     """
-    fractions = settings.fractions or split.FRACTIONS
+    fractions = settings.fractions or split.DEFAULT_FRACTIONS
     path = settings.split_file
     if path is not None:
         if settings.fractions is not None and storage.is_kind(path, "split"):
             raise UserError(f"{path}: says where each simulation belongs; --fractions would not be heard")
-        return split.from_file(path, simulations.simulation, fractions, settings.split_seed).complete()
-    if simulations.label is not None:
+        return split.from_file(path, simulations.simulation, fractions, settings.split_seed).require_complete()
+    if simulations.split_labels is not None:
         if settings.fractions is not None or settings.split_seed:
             raise UserError(f"{simulations.path}: has its own /split; --fractions and --split-seed would not be heard")
-        return split.by_label(simulations.simulation, simulations.label).complete()
-    return split.by_hash(simulations.simulation, fractions, settings.split_seed).complete()
+        return split.by_labels(simulations.simulation, simulations.split_labels).require_complete()
+    return split.by_hash(simulations.simulation, fractions, settings.split_seed).require_complete()
 
 
 def read_noise_for(path: Path | None, simulations: Catalog, seed: int) -> Noise | None:
     """The noise that a training adds to these simulations, if a covariance is given."""
-    return None if path is None else read_noise(path, tuple(one.shape for one in simulations.summaries), seed)
+    return None if path is None else read_noise(path, tuple(one.row_shape for one in simulations.observables), seed)
 
 
 def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str = "") -> Any:

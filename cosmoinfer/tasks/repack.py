@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer.catalog import Catalog, assemble, fingerprint, repack
+from cosmoinfer.catalog import Catalog, fingerprint, read_unchecked, repack
 from cosmoinfer.errors import UserError
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -25,7 +25,7 @@ class RepackedCatalog:
 
     def describe(self) -> str:
         """In one line."""
-        shapes = ", ".join(f"{one.kind} {one.shape}" for one in self.catalog.summaries)
+        shapes = ", ".join(f"{one.kind} {one.row_shape}" for one in self.catalog.observables)
         return f"{self.output}: {len(self.catalog)} rows of {shapes}"
 
 
@@ -42,9 +42,9 @@ def write_repacked(
     """
     check_keywords("repack", keywords, (*READING, "memory"))
     output, reading = output or default_output(catalog, "packed"), CatalogSettings.from_keywords(keywords).reading
-    if reading.infer or reading.features or reading.drop_nonfinite:
-        raise UserError("repack: copies whole rows; --infer, --features and --drop-nonfinite go with a training")
-    simulations = assemble(catalog, reading, MEMORY_BYTES)
+    if reading.infer or reading.scale_cut or reading.drop_nonfinite:
+        raise UserError("repack: copies whole rows; --infer, --scale-cut and --drop-nonfinite go with a training")
+    simulations = read_unchecked(catalog, reading, MEMORY_BYTES)
     meta = task_provenance("repack", {"reading": reading}, {"catalog": fingerprint(simulations)})
     if is_up_to_date(output, "catalog", meta, reporter, force, *(one.path for one in simulations.files)):
         return RepackedCatalog(output, simulations, complete=True)

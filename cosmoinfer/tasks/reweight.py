@@ -71,7 +71,7 @@ def write_reweighted(
     output = output or file.with_name(f"{file.stem}.{'reweighted' if prior else 'derived'}.h5")
     original = posteriors.read(file)
     settings = {"prior": prior, "derive": derive, "draws": draws, "skip_failed": skip_failed, "seed": seed}
-    meta = task_provenance("reweight", settings, {"posterior": storage.digest(file)})
+    meta = task_provenance("reweight", settings, {"posterior": storage.file_digest(file)})
     if is_up_to_date(output, "posterior", meta, reporter, force, file):
         posterior = posteriors.read(output)
     else:

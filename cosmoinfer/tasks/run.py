@@ -50,7 +50,7 @@ def run_all(
     sampled = draw_and_write(job, "test", files["posterior"], force, reporter)
     if not sampled.complete:
         reporter.result(sampled.describe())
-    inputs = {"posterior": storage.digest(files["posterior"])}
+    inputs = {"posterior": storage.file_digest(files["posterior"])}
     meta = task_provenance("evaluate", {"part": None, "seed": seed}, inputs)
     evaluated = measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
     learning_curves = {"histories": models.histories(models.read(files["flow"]))}

@@ -148,7 +148,7 @@ def prepare_sampling(
     if isinstance(model, FlowModel):
         rows = model.representatives(simulations, rows)
     used = {"rows": simulations.index[rows].tolist(), **options.provenance, **device_settings(device)}
-    inputs = {**catalog_inputs(simulations), "model": storage.digest(path)}
+    inputs = {**catalog_inputs(simulations), "model": storage.file_digest(path)}
     return SamplingJob(model, simulations, rows, options, task_provenance("sample", used, inputs))
 
 

@@ -54,7 +54,7 @@ def write_scores(
     rows = select_rows(density.preprocessing, simulations, part, keywords.get("rows"))
     warn_of_training_rows(density.preprocessing.partition_of(simulations, rows), part, reporter)
     settings = {"rows": simulations.index[rows].tolist(), **device_settings(device)}
-    inputs = {**catalog_inputs(simulations), "model": storage.digest(model)}
+    inputs = {**catalog_inputs(simulations), "model": storage.file_digest(model)}
     meta = task_provenance("score", settings, inputs)
     if is_up_to_date(output, "scores", meta, reporter, force):
         scored = scores.read(output)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cosmoinfer import memory, storage
-from cosmoinfer.catalog import Reading
+from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.errors import UserError
 
 Settings = TypeVar("Settings")
-LISTS = {"names", "infer", "data", "features"}  # of the settings of a reading
+LISTS = {"names", "infer", "data", "scale_cut"}  # of the settings of a reading
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class CatalogSettings:
     default a share of what there is.
     """
 
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
     memory: int | None = None
 
     @classmethod
@@ -34,13 +34,13 @@ class CatalogSettings:
         for name in ("names", "infer"):
             if isinstance(text := values.get(name), str):
                 values[name] = tuple(word.strip() for word in text.split(","))
-        for name in ("data", "features"):
+        for name in ("data", "scale_cut"):
             if isinstance(text := values.get(name), str):
                 values[name] = (text,)
         for name in LISTS & values.keys():
             values[name] = tuple(values[name])
         size = keywords.get("memory")
-        return cls(Reading(**values), memory.parse_size(size) if isinstance(size, str) else size)
+        return cls(ReadOptions(**values), memory.parse_size(size) if isinstance(size, str) else size)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ModelInputs:
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file that is used, by setting."""
         paths = {name: getattr(self, name) for name in names_of_fields(self)}
-        return {name: storage.digest(path) for name, path in paths.items() if path is not None}
+        return {name: storage.file_digest(path) for name, path in paths.items() if path is not None}
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def names_of_fields(settings: Any) -> tuple[str, ...]:
     return tuple(entry.name for entry in fields(settings))
 
 
-READING, SPLIT, RUN = (names_of_fields(group) for group in (Reading, SplitSettings, RunSettings))
+READING, SPLIT, RUN = (names_of_fields(group) for group in (ReadOptions, SplitSettings, RunSettings))
 
 
 def select_keywords(settings: type[Settings], keywords: Mapping[str, Any]) -> Settings:

@@ -14,7 +14,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.simulators import SIMULATORS, Simulator
-from cosmoinfer.storage import Record
+from cosmoinfer.storage import FileContents
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import choose_split
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -72,7 +72,7 @@ def write_simulations(
     if not truth:
         return simulated
     gaps = "mask" if np.isnan(record.arrays["data"]).any() else ""
-    simulations = catalog.read(output, catalog.Reading(missing=gaps))  # as it lies in the file, in single precision
+    simulations = catalog.read(output, catalog.ReadOptions(missing=gaps))  # as it lies in the file, in single precision
     path = output.with_name(f"{output.stem}.truth.h5")
     posterior = _write_truth(simulator, simulations, split_settings, exact_draws, seed, path, reporter, force)
     return replace(simulated, truth=path, tested=len(posterior))
@@ -103,7 +103,7 @@ def _parse_setting(problem: str, text: str, types: Mapping[str, Any]) -> tuple[s
     return name, number
 
 
-def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simulation: int, seed: int) -> Record:
+def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simulation: int, seed: int) -> FileContents:
     """The catalog as it will lie in a file: its data in single precision, its parameters in double."""
     if rows_per_simulation < 1:
         raise UserError(f"--rows-per-simulation: expected at least 1, found {rows_per_simulation}")
@@ -126,7 +126,7 @@ def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simu
         **simulations.coordinates,
     }
     attributes = {"parameters": simulations.parameters.attributes(), "data": simulations.attributes}
-    return Record("catalog", task_provenance("simulate", settings, {}), arrays, attributes)
+    return FileContents("catalog", task_provenance("simulate", settings, {}), arrays, attributes)
 
 
 def _check_truth(simulation: np.ndarray, settings: SplitSettings, draws: int) -> None:
@@ -134,8 +134,8 @@ def _check_truth(simulation: np.ndarray, settings: SplitSettings, draws: int) ->
     if draws < 1:
         raise UserError(f"--draws: expected at least 1, found {draws}")
     if settings.split_file is None:
-        fractions = settings.fractions or splits.FRACTIONS
-        splits.by_hash(simulation.astype(str), fractions, settings.split_seed).complete()
+        fractions = settings.fractions or splits.DEFAULT_FRACTIONS
+        splits.by_hash(simulation.astype(str), fractions, settings.split_seed).require_complete()
 
 
 def _write_truth(
@@ -150,7 +150,7 @@ def _write_truth(
 ) -> Posterior:
     """The exact posterior of the test rows, written unless it is up to date."""
     split = choose_split(simulations, settings)
-    rows = split.rows(simulations.simulation, "test")
+    rows = split.select_rows(simulations.simulation, "test")
     inputs = {"catalog": simulations.fingerprint, "split": splits.fingerprint(split)}
     meta = task_provenance("simulate", {"draws": draws, "seed": seed}, inputs)
     if is_up_to_date(path, "posterior", meta, reporter, force):
@@ -162,8 +162,8 @@ def _write_truth(
 
 def exact_posterior(simulator: Simulator, simulations: Catalog, rows: np.ndarray, draws: int, seed: int) -> Posterior:
     """Of these rows (n,), by position, of a catalog that the simulator made."""
-    parameters, theta = simulations.training()
-    data = simulations.summaries[0].read(rows).reshape(len(rows), *_row_shape(simulator))
+    parameters, theta = simulations.require_parameters()
+    data = simulations.observables[0].read(rows).reshape(len(rows), *_row_shape(simulator))
     samples = simulator.sample(data, draws, seed)
     pairs = zip(samples, data, strict=True)
     return Posterior(

@@ -49,7 +49,7 @@ def split_and_write(
 ) -> WrittenSplit:
     """Split a catalog that has been read, and write the split unless it is up to date."""
     split = choose_split(simulations, settings)
-    used = {"fractions": settings.fractions or splits.FRACTIONS, "split_seed": settings.split_seed}
+    used = {"fractions": settings.fractions or splits.DEFAULT_FRACTIONS, "split_seed": settings.split_seed}
     inputs = {**catalog_inputs(simulations), "split": splits.fingerprint(split)}
     meta = task_provenance("split", used, inputs)
     if not is_up_to_date(output, "split", meta, reporter, force, settings.split_file):

@@ -68,11 +68,11 @@ def write_density(
         simulations = replace(simulations, parameters=None, theta=None)
     split = choose_split(simulations, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
-    rows = len(split.rows(simulations.simulation, "train"))
-    kinds = tuple(one.kind for one in simulations.summaries)
+    rows = len(split.select_rows(simulations.simulation, "train"))
+    kinds = tuple(one.kind for one in simulations.observables)
     recipe = density_recipe(dict(settings.recipe), rows, kinds, simulations.theta is not None)
     if kinds == ("vector",):
-        for line in check_passes(recipe.flow, recipe.settings, simulations.summaries[0].shape[0], force):
+        for line in check_passes(recipe.flow, recipe.settings, simulations.observables[0].row_shape[0], force):
             reporter.report(line)
     meta = training_provenance("train-density", recipe, seed, device, simulations, split, {})
     if is_up_to_date(output, "model", meta, reporter, force):
@@ -84,7 +84,7 @@ def write_density(
     reporter.report(f"training {recipe.ensemble} x {recipe.flow} for {density}")
     model = fit_density(simulations, frame, recipe, context)
     models.write(output, model, meta, force)
-    validation_rows = split.rows(simulations.simulation, "validation")
+    validation_rows = split.select_rows(simulations.simulation, "validation")
     log_prob = model.log_prob(simulations, validation_rows, reporter.rows("validation row"))
     return TrainedDensity(output, rows, recipe, float(log_prob.mean()), model)
 

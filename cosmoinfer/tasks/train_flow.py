@@ -81,7 +81,7 @@ def write_flow(
 def check_target(simulations: Catalog) -> None:
     """Raises UserError if the target is a class: a flow infers parameters."""
     if simulations.classes:
-        name = simulations.training()[0].names[0]
+        name = simulations.require_parameters()[0].names[0]
         raise UserError(f"--target {name}: a flow infers parameters; train-regressor tells classes apart")
 
 
@@ -112,10 +112,10 @@ def train_and_write(
         noise = trained.preprocessing.noise if noise is None and trained is not None else noise
     sets = bool(settings.recipe.get("combine") or (ancestor is not None and ancestor.set_size))
     rows, rows_of_defaults = (
-        part.sizes[0] if sets else len(part.rows(simulations.simulation, "train"))
+        part.sizes[0] if sets else len(part.select_rows(simulations.simulation, "train"))
         for part in (split, defaults_of or split)
     )
-    shapes = [one.shape for one in simulations.summaries] if regressor is None else [regressor.summary_shape]
+    shapes = [one.row_shape for one in simulations.observables] if regressor is None else [regressor.summary_shape]
     options = dict(settings.recipe)
     if ancestor is None:
         recipe = flow_recipe(options, rows_of_defaults, shapes)
@@ -123,7 +123,7 @@ def train_and_write(
         configs, members = [stack.config for stack in ancestor.stacks], ancestor.stacks[0].members
         recipe = continued_recipe(configs, members, options, rows_of_defaults, shapes)
     for stack in recipe.stacks:
-        for line in check_passes(stack.flow, stack.settings, len(simulations.training()[0]), force):
+        for line in check_passes(stack.flow, stack.settings, len(simulations.require_parameters()[0]), force):
             reporter.report(line)
     meta = training_provenance("train-flow", recipe, seed, device, simulations, split, inputs.digests())
     if is_up_to_date(output, "model", meta, reporter, force, inputs.summary, inputs.init):

@@ -77,8 +77,8 @@ def write_regressor(
     simulations = read_catalog(catalog, settings.catalog)
     split = choose_split(simulations, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
-    rows = len(split.rows(simulations.simulation, "train"))
-    shapes = [one.shape for one in simulations.summaries]
+    rows = len(split.select_rows(simulations.simulation, "train"))
+    shapes = [one.row_shape for one in simulations.observables]
     recipe = regressor_recipe(dict(settings.recipe), rows, shapes, len(simulations.classes))
     digests = settings.inputs.digests()
     meta = training_provenance("train-regressor", recipe, seed, device, simulations, split, digests)

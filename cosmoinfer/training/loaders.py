@@ -16,7 +16,7 @@ import torch
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.catalog.lazy_array import Streamed
+from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.training.context import Rows, TrainingContext
 
 WINDOWS_IN_MEMORY = (
@@ -128,15 +128,16 @@ def make_loader(
 
     leading: what comes before the data in a batch, one array (n, ...) each.
     """
-    if not catalog.streamed:
+    if not catalog.is_streamed:
         return InMemoryLoader(context.tensors(*leading, *data(rows)))
-    values = max((summary.values for summary in catalog.summaries), key=lambda values: values.size)  # of largest rows
-    assert isinstance(values, Streamed)
+    # the observable with the largest rows decides how rows are grouped
+    values = max((observable.values for observable in catalog.observables), key=lambda values: values.size)
+    assert isinstance(values, LazyArray)
     size = sum(array.nbytes for array in data(rows[:1]))
-    window = max(1, catalog.memory // (WINDOWS_IN_MEMORY * size))
+    window = max(1, catalog.memory_limit // (WINDOWS_IN_MEMORY * size))
     if len(rows) <= window:
         return InMemoryLoader(context.tensors(*leading, *data(rows)))
-    return StreamingLoader(tuple(leading), data, rows, values.blocks(rows), window, context)
+    return StreamingLoader(tuple(leading), data, rows, values.group_by_block(rows), window, context)
 
 
 def _concatenate(batches: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:

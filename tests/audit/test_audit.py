@@ -13,7 +13,7 @@ import pytest
 
 from cosmoinfer import catalog, simulators, storage
 from cosmoinfer.audit import AUDITS, LEVELS, audit, before_training, ranges
-from cosmoinfer.catalog import Reading
+from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.split import by_hash
 from tests.command_line import call, done, linear, write
 from tests.examples import linear_gaussian
@@ -23,7 +23,7 @@ N = 200
 RNG = np.random.default_rng(0)
 THETA = RNG.uniform([0.1, 0.6], [0.5, 1.0], size=(N, 2))
 VECTOR = (THETA - [0.3, 0.8]) @ RNG.normal(size=(2, 5)) * 5 + RNG.normal(size=(N, 5))
-READING = Reading()
+READING = ReadOptions()
 BOX = {"names": ["Omega_m", "sigma_8"], "low": [0.1, 0.6], "high": [0.5, 1.0], "prior": ["uniform", "uniform"]}
 
 
@@ -42,7 +42,7 @@ def findings(tmp_path):
             if "classes/suite" in file:
                 file["classes/suite"].attrs["names"] = list(classes)
         path = tmp_path / "sims.h5"
-        return audit(catalog.assemble(path, reading), storage.contents(path), full)
+        return audit(catalog.read_unchecked(path, reading), storage.describe_datasets(path), full)
 
     return found
 
@@ -135,20 +135,20 @@ def test_gaps_are_no_fault_where_nan_marks_them(findings):
     values = changed(np.abs(VECTOR), slice(0, N, 2), 0, np.nan)
     (broken,) = of("error", findings(data=values))
     assert "100 rows hold NaN or inf" in broken and "--missing mask" in broken
-    masked = findings(data=values, reading=Reading(missing="mask"))
+    masked = findings(data=values, reading=ReadOptions(missing="mask"))
     assert serious(masked) == []
     assert "/data: 10 % of its entries are gaps" in of("note", masked)
     assert not any("zeros" in text for text in of("note", masked))
-    never = findings(data=changed(values, slice(None), 3, np.nan), reading=Reading(missing="mask"))
-    assert serious(never) == ["/data: 1 features always missing (3); --features cuts them off"]
-    empty = findings(data=changed(values, 9, slice(None), np.nan), reading=Reading(missing="mask"))
+    never = findings(data=changed(values, slice(None), 3, np.nan), reading=ReadOptions(missing="mask"))
+    assert serious(never) == ["/data: 1 features always missing (3); --scale-cut cuts them off"]
+    empty = findings(data=changed(values, 9, slice(None), np.nan), reading=ReadOptions(missing="mask"))
     assert serious(empty) == ["1 rows hold inf, or nothing but gaps (row 9); --drop-nonfinite skips them"]
 
 
 def test_rows_of_a_class_share_it(findings):
     """Two classes are not two sets of parameters that simulations share."""
     label = np.arange(N) % 2
-    assert serious(findings(**{"classes/suite": label}, reading=Reading(target="suite"))) == []
+    assert serious(findings(**{"classes/suite": label}, reading=ReadOptions(target="suite"))) == []
 
 
 def test_the_layout_on_disk_is_told(findings):
@@ -172,7 +172,7 @@ def test_ranges_are_of_the_numbers_that_are_there(tmp_path):
     with h5py.File(tmp_path / "sims.h5", "w") as file:
         file["parameters"], file["data"] = [[0.2, 0.7], [0.4, np.nan]], [[1.0, np.nan], [3.0, -2.0]]
         file["parameters"].attrs.update(BOX)
-    assert ranges(catalog.assemble(tmp_path / "sims.h5", Reading())) == {
+    assert ranges(catalog.read_unchecked(tmp_path / "sims.h5", ReadOptions())) == {
         "Omega_m": "0.2..0.4, box 0.1..0.5 uniform",
         "sigma_8": "0.7..0.7, box 0.6..1 uniform",
         "/data": "vector (2,), -2..3",
@@ -183,7 +183,7 @@ def test_ranges_of_gaps_and_of_classes(tmp_path):
     with h5py.File(tmp_path / "sims.h5", "w") as file:
         file["data"], file["classes/suite"] = [[1.0, np.nan], [3.0, -2.0]], [1, 1]
         file["classes/suite"].attrs["names"] = ["TNG", "SIMBA"]
-    assert ranges(catalog.assemble(tmp_path / "sims.h5", Reading(target="suite", missing="mask"))) == {
+    assert ranges(catalog.read_unchecked(tmp_path / "sims.h5", ReadOptions(target="suite", missing="mask"))) == {
         "suite": "rows of each class: TNG 0, SIMBA 2",
         "/data": "vector (2,), -2..3, 25 % gaps",
     }
@@ -196,7 +196,7 @@ FEW_THETA, FEW_DATA = linear(G, seed=1)
 ROWS_DATA = FEW_DATA[MANY] + 0.3 * np.random.default_rng(2).normal(size=(G * EACH, 8))
 BY_NAME = np.array(sorted(range(N), key=str))
 GROUPS_BY_NAME = np.array(sorted(range(G), key=str))
-PARTS = by_hash(np.arange(N).astype(str)).of(np.arange(N).astype(str))
+PARTS = by_hash(np.arange(N).astype(str)).partition_of(np.arange(N).astype(str))
 TRAINING, TEST = np.flatnonzero(PARTS == 0), np.flatnonzero(PARTS == 2)
 MAPS = 1 + 0.1 * THETA[:, :1, None, None] + THETA[:, 1, None, None, None] * RNG.normal(size=(N, 2, 8, 8))
 SEVERAL = {"parameters": FEW_THETA[MANY], "data": ROWS_DATA, "simulation": MANY}
@@ -272,7 +272,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
     ),
     "NaN": ({"data": changed(VECTOR, [3, 8], 0, np.nan)}, "finite", "error", "2 rows hold NaN or inf (row 3, 8)"),
     "always missing": (
-        {"data": changed(VECTOR, slice(None), 2, np.nan), "reading": Reading(missing="mask")},
+        {"data": changed(VECTOR, slice(None), 2, np.nan), "reading": ReadOptions(missing="mask")},
         "gaps",
         "warning",
         "/data: 1 features always missing (2)",
@@ -281,7 +281,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         {"data": changed(VECTOR, slice(None), [1, 3], 7.0)},
         "constant",
         "warning",
-        "/data: 2 constant features (1, 3); --features",
+        "/data: 2 constant features (1, 3); --scale-cut",
     ),
     "nearly constant": (
         {"data": changed(VECTOR, slice(None), 1, 1e9 + VECTOR[:, 1])},
@@ -406,7 +406,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "/split: simulation 0 stands in two parts",
     ),
     "one class": (
-        {"classes/suite": np.zeros(N, int), "reading": Reading(target="suite")},
+        {"classes/suite": np.zeros(N, int), "reading": ReadOptions(target="suite")},
         "classes",
         "error",
         "all rows are of class TNG",
@@ -414,7 +414,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
     "a rare class": (
         {
             "classes/suite": np.where(VECTOR[:, 0] > np.sort(VECTOR[:, 0])[-12], 1, 0),
-            "reading": Reading(target="suite"),
+            "reading": ReadOptions(target="suite"),
         },
         "classes",
         "warning",
@@ -489,13 +489,13 @@ def test_every_check_has_a_fault_that_it_finds():
 @pytest.mark.parametrize("name", ["maps.h5", "power_spectra.h5"])
 def test_the_sample_data_have_nothing_to_look_at(name):
     path = SAMPLE_DATA / name
-    assert serious(audit(catalog.assemble(path, Reading()), storage.contents(path), full=True)) == []
+    assert serious(audit(catalog.read_unchecked(path, ReadOptions()), storage.describe_datasets(path), full=True)) == []
 
 
-TNG = ("IllustrisTNG.h5", Reading())
+TNG = ("IllustrisTNG.h5", ReadOptions())
 SIMBA = (
     "SIMBA_foreign_layout.h5",
-    Reading(
+    ReadOptions(
         "LH/params",
         ("LH/SFRH",),
         names=("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2"),
@@ -511,8 +511,8 @@ def test_real_simulations_have_nothing_to_look_at(shared, name, reading, infer):
     if not path.is_file():
         pytest.skip(f"no real data: {path} does not exist")
     reading = replace(reading, infer=infer)
-    sims = catalog.narrow(catalog.assemble(path, reading), reading)
-    assert serious(audit(sims, storage.contents(path), full=True)) == []
+    sims = catalog.select(catalog.read_unchecked(path, reading), reading)
+    assert serious(audit(sims, storage.describe_datasets(path), full=True)) == []
 
 
 def test_string_order_is_found_in_real_simulations(shared, tmp_path):
@@ -521,7 +521,7 @@ def test_string_order_is_found_in_real_simulations(shared, tmp_path):
         pytest.skip(f"no real data: {path} does not exist")
     sims = catalog.read(path)
     order = np.array(sorted(range(len(sims)), key=str))
-    mixed = replace(sims, summaries=sims.take(order).summaries)
+    mixed = replace(sims, observables=sims.take(order).observables)
     (found,) = before_training(mixed, by_hash(sims.simulation))
     assert "(undone, it is 0.7" in found.text and "the data are sorted by name" in found.text
 
@@ -533,9 +533,9 @@ def test_simulators_have_nothing_to_look_at(name, tmp_path):
     arrays = {"parameters": made.theta, "data": made.data.astype(np.float32), "simulation": made.simulation}
     attributes = {"parameters": made.parameters.attributes(), "data": made.attributes}
     path = tmp_path / "sims.h5"
-    storage.write(path, storage.Record("catalog", {}, arrays, attributes))
-    reading = Reading(missing="mask" if np.isnan(made.data).any() else "")
-    assert serious(audit(catalog.assemble(path, reading), storage.contents(path), full=True)) == []
+    storage.write(path, storage.FileContents("catalog", {}, arrays, attributes))
+    reading = ReadOptions(missing="mask" if np.isnan(made.data).any() else "")
+    assert serious(audit(catalog.read_unchecked(path, reading), storage.describe_datasets(path), full=True)) == []
 
 
 SIDE = np.linspace(0, 1, 15)
@@ -577,9 +577,9 @@ def test_what_is_not_linear_is_seen_too(findings, how):
 # ------------------------------------------------------------------------------------------------ before a training
 def test_what_training_commands_say_is_quick_to_find():
     sims = linear_gaussian(6, rows=20_000)
-    sims = replace(sims, summaries=(replace(sims.summaries[0], values=np.tile(sims.summaries[0].values, 8)),))
-    noisy = replace(sims.summaries[0], values=sims.summaries[0].values + RNG.normal(size=(20_000, 96)))
-    sims, split = replace(sims, summaries=(noisy,)), by_hash(sims.simulation)
+    sims = replace(sims, observables=(replace(sims.observables[0], values=np.tile(sims.observables[0].values, 8)),))
+    noisy = replace(sims.observables[0], values=sims.observables[0].values + RNG.normal(size=(20_000, 96)))
+    sims, split = replace(sims, observables=(noisy,)), by_hash(sims.simulation)
     start = time.process_time()
     assert before_training(sims, split) == []
     assert time.process_time() - start < 3  # 0.8 s on a quiet core

@@ -23,7 +23,7 @@ import numpy as np
 
 import cosmoinfer
 from cosmoinfer import storage
-from cosmoinfer.catalog import Reading
+from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.metrics.two_sample import c2st
 from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.posterior import Posterior
@@ -97,12 +97,12 @@ def make(catalog: Path, problem: str, rows: int) -> tuple[np.ndarray, np.ndarray
             "split": np.r_[np.arange(rows) % 10 == 9, np.full(TEST, 2)].astype(np.uint8),
         }
         attributes = {"parameters": made.parameters.attributes(), "data": made.attributes}
-        storage.write(catalog, storage.Record("catalog", {}, arrays, attributes))
+        storage.write(catalog, storage.FileContents("catalog", {}, arrays, attributes))
     gaps = np.isnan(simulator.simulate(1, 0).data).any()
-    sims = cosmoinfer.read_catalog(catalog, Reading(missing="mask") if gaps else None)
+    sims = cosmoinfer.read_catalog(catalog, ReadOptions(missing="mask") if gaps else None)
     theta, x = (
         sims.theta,
-        sims.summaries[0].values.astype(np.float64).reshape(len(sims), *simulator.simulate(1, 0).data.shape[1:]),
+        sims.observables[0].values.astype(np.float64).reshape(len(sims), *simulator.simulate(1, 0).data.shape[1:]),
     )
     exact = simulator.log_posterior(theta[rows:], x[rows:])
     return theta, x, exact, simulator.sample(x[rows : rows + OBSERVATIONS], DRAWS, 3)

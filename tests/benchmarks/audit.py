@@ -24,7 +24,7 @@ import numpy as np
 from cosmoinfer.audit import AUDITS, Finding, before_training
 from cosmoinfer.audit.catalog_under_test import Subject
 from cosmoinfer.audit.dependence import questions
-from cosmoinfer.catalog import Catalog, Summary
+from cosmoinfer.catalog import Catalog, Observable
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash
 
@@ -102,12 +102,12 @@ def _drawn(rng: np.random.Generator) -> tuple[Catalog, float]:
     x += 0.7 * noise * rng.normal(size=x.shape)
     x = np.exp(x / x.std(axis=0)) if rng.random() < 0.3 else x + rng.normal(size=features) * 10
     x *= 10 ** rng.uniform(-3, 3, features)  # units
-    summary = Summary("data", "vector", x.astype(np.float32))
+    summary = Observable("data", "vector", x.astype(np.float32))
     rows = np.arange(len(x))
     known = parameters if rng.random() < 0.8 else Parameters.from_names(parameters.names)
     declared = frozenset(known.names)
     ids = simulation.astype(str)
-    return Catalog(Path("sims.h5"), known, theta[simulation], (summary,), ids, rows, declared=declared), best
+    return Catalog(Path("sims.h5"), known, theta[simulation], (summary,), ids, rows, declared_priors=declared), best
 
 
 def _parameters(size: int, rng: np.random.Generator) -> Parameters:
@@ -126,7 +126,7 @@ def _r2(sims: Catalog) -> float:
 def _simulations(sims: Catalog, order: np.ndarray) -> Catalog:
     """The data of other simulations, beside parameters and ids that stay: order (G,)."""
     rows = np.argsort(sims.simulation.astype(int), kind="stable").reshape(len(order), -1)
-    return replace(sims, summaries=sims.take(rows[order].ravel()).summaries)
+    return replace(sims, observables=sims.take(rows[order].ravel()).observables)
 
 
 def _by_name(sims: Catalog, rng: np.random.Generator) -> Catalog:

@@ -130,13 +130,13 @@ def cross(work: Path, options: list[str]) -> None:
 
 def _simba(path: Path) -> None:
     """Its histories in the layout of the other suite, with the same names, box and priors."""
-    known, _ = cosmoinfer.read_catalog(CATALOG).training()
+    known, _ = cosmoinfer.read_catalog(CATALOG).require_parameters()
     arrays = {
         "parameters": np.loadtxt(HISTORIES / "params_SIMBA.txt")[:, : len(known)],
         "data": np.load(HISTORIES / "SFRH_SIMBA.npy", allow_pickle=False),
     }
     attributes = {"parameters": known.attributes(), "data": {"kind": "vector"}}
-    storage.write(path, storage.Record("catalog", {}, arrays, attributes), force=True)
+    storage.write(path, storage.FileContents("catalog", {}, arrays, attributes), force=True)
 
 
 def _both_suites(path: Path) -> None:
@@ -151,7 +151,7 @@ def _both_suites(path: Path) -> None:
         ),
     }
     attributes = {"data": {"kind": "vector"}, "classes/suite": {"names": names}}
-    storage.write(path, storage.Record("catalog", {}, arrays, attributes), force=True)
+    storage.write(path, storage.FileContents("catalog", {}, arrays, attributes), force=True)
 
 
 def _posterior(work: Path, command: str, seed: int, options: list[str]) -> Posterior:
@@ -173,7 +173,7 @@ def _peer(work: Path, name: str, members: int, ours: Posterior, seed: int) -> np
     if not out.exists():
         sims = cosmoinfer.read_catalog(CATALOG)
         test = np.isin(sims.index, ours.index)
-        theta, x = sims.theta, np.log10(sims.summaries[0].values.astype(np.float64))
+        theta, x = sims.theta, np.log10(sims.observables[0].values.astype(np.float64))
         rows = work / f"rows.{seed}.npz"
         box = {"low": ours.parameters.low, "high": ours.parameters.high, "prior": np.array(ours.parameters.prior)}
         split = {"theta_train": theta[~test], "x_train": x[~test], "theta_test": theta[test], "x_test": x[test]}

@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 from scipy import stats
 
-from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.sampling.request import Drawing
@@ -57,16 +57,16 @@ def main() -> None:
 
 def _trained(sims: Catalog, members: int, **given: object) -> FlowModel:
     split = by_hash(sims.simulation)
-    frame = fit_preprocessing(sims, split, Reading(), "auto")
-    rows = split.sizes[0] if given else len(split.rows(sims.simulation, "train"))
-    recipe = flow_recipe({"ensemble": members, **given}, rows, [one.shape for one in sims.summaries])
+    frame = fit_preprocessing(sims, split, ReadOptions(), "auto")
+    rows = split.sizes[0] if given else len(split.select_rows(sims.simulation, "train"))
+    recipe = flow_recipe({"ensemble": members, **given}, rows, [one.row_shape for one in sims.observables])
     return fit_flow(sims, frame, recipe, bench())
 
 
 def _log_prob(sims: Catalog, looks: int, used: int) -> np.ndarray:
     """log p(theta | the first ``used`` of the rows of each simulation), (G,)."""
     assert sims.theta is not None
-    x = sims.summaries[0].values.reshape(-1, looks, len(NORMAL.slope))[:, :used]
+    x = sims.observables[0].values.reshape(-1, looks, len(NORMAL.slope))[:, :used]
     gain = np.linalg.solve(NORMAL.covariance, NORMAL.slope)
     covariance = np.linalg.inv(np.eye(2) + used * NORMAL.slope.T @ gain)
     return stats.multivariate_normal(cov=covariance).logpdf(sims.theta[::looks] - x.sum(axis=1) @ gain @ covariance)

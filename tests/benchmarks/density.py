@@ -49,7 +49,7 @@ def _likelihood(work: Path, catalog: Path, model: Path) -> list[str]:
     """Nats a pixel short of the exact density of the same validation rows, both over maps of mean zero."""
     scores, sims = _scores(work, model, catalog, "validation"), cosmoinfer.read_catalog(catalog)
     rows = np.searchsorted(sims.index, scores["index"])
-    exact = FIELD.log_likelihood(sims.theta[rows], sims.summaries[0].read(rows)[:, 0])
+    exact = FIELD.log_likelihood(sims.theta[rows], sims.observables[0].read(rows)[:, 0])
     gap = (exact - scores["log_prob"]) / FIELD.pixels**2
     error = clustered_error(gap, scores["simulation"])
     print(f"{len(rows)} validation maps: {gap.mean():.5f} +- {error:.5f} nat a pixel short of exact (mark 0.005)")
@@ -66,7 +66,7 @@ def _generated(work: Path, catalog: Path, model: Path) -> list[str]:
     for number, point in enumerate(POINTS):
         theta, path = np.array(point), work / f"generated.{number}.h5"
         _cosmoinfer("generate", model, "--at", f"Omega_m={point[0]},sigma_8={point[1]}", "--draws", MAPS, "-o", path)
-        maps = cosmoinfer.read_catalog(path).summaries[0].values[:, 0]
+        maps = cosmoinfer.read_catalog(path).observables[0].values[:, 0]
         truth = FIELD.observe(np.tile(theta, (MAPS, 1)), np.random.default_rng(number))
         ratios, enough = _power_ratios(maps, theta)
         told = " ".join(f"{ratio:.3f}{'' if sure else '?'}" for ratio, sure in zip(ratios, enough, strict=True))
@@ -98,7 +98,7 @@ def _seen_by(work: Path, regressor: Path, path: Path, truth: np.ndarray, theta: 
     other = work / "true.h5"
     arrays = {"data": truth, "parameters": np.tile(theta, (len(truth), 1))}
     attributes = {"data": FIELD.attributes, "parameters": FIELD.parameters.attributes()}
-    storage.write(other, storage.Record("catalog", {}, arrays, attributes), force=True)
+    storage.write(other, storage.FileContents("catalog", {}, arrays, attributes), force=True)
     answers = []
     for maps in (path, other):
         _cosmoinfer("sample", regressor, maps, "-o", work / "seen.h5", "--draws", 1, "--force")
@@ -113,7 +113,7 @@ def _anomalies(work: Path, catalog: Path, model: Path) -> list[str]:
     """AUC of odd against test maps, by the two-sided score and by the density alone."""
     sims, test = cosmoinfer.read_catalog(catalog), _scores(work, model, catalog, "test")
     rows = np.searchsorted(sims.index, test["index"])
-    maps, theta = sims.summaries[0].read(rows)[:, 0], sims.theta[rows]
+    maps, theta = sims.observables[0].read(rows)[:, 0], sims.theta[rows]
     twins = log_normal_twins(FIELD, theta, SKEWNESS, np.random.default_rng(2))
     odd = {"power x e": maps * np.exp(0.5), "power / e": maps * np.exp(-0.5), "log-normal": twins}
     missed = []
@@ -121,7 +121,7 @@ def _anomalies(work: Path, catalog: Path, model: Path) -> list[str]:
         path = work / f"{name.replace(' ', '_').replace('/', 'over')}.h5"
         attributes = {"data": FIELD.attributes, "parameters": FIELD.parameters.attributes()}
         storage.write(
-            path, storage.Record("catalog", {}, {"data": values, "parameters": theta}, attributes), force=True
+            path, storage.FileContents("catalog", {}, {"data": values, "parameters": theta}, attributes), force=True
         )
         found = _scores(work, model, path, "all")
         either = _auc(_oddness(found), _oddness(test))

@@ -59,7 +59,7 @@ def _near(name: str, work: Path, options: list[str]) -> bool:
     _run("-m", "cosmoinfer", "sample", model, catalog, "-o", drawn, "--draws", 100)
     posterior, sims = cosmoinfer.read_posterior(drawn), cosmoinfer.read_catalog(catalog)
     rows = np.searchsorted(sims.index, posterior.index)
-    data = sims.summaries[0].read(rows)
+    data = sims.observables[0].read(rows)
     simulator = replace(SIMULATORS[name], **problem.settings)  # type: ignore[type-var]
     exact = simulator.log_posterior(sims.theta[rows], data if data.ndim < 4 else data[:, 0])
     assert posterior.log_prob_truth is not None

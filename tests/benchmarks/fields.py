@@ -77,7 +77,7 @@ def _exact(problem: Any, catalog: Path, posterior: Posterior) -> tuple[np.ndarra
     """The exact posterior's mean (n, 2) and log density at the truth (n,) of the rows of a posterior file."""
     sims = cosmoinfer.read_catalog(catalog)
     rows = np.searchsorted(sims.index, posterior.index)
-    data = sims.summaries[0].read(rows)
+    data = sims.observables[0].read(rows)
     data = data if data.ndim == 3 else data[:, 0]  # profiles keep the axis of their one channel
     mean = problem.sample(data, DRAWS, seed=0).mean(axis=1)
     return mean, problem.log_posterior(sims.theta[rows], data)

@@ -54,7 +54,7 @@ def _trained(catalog: Path, work: Path, size: int, options: list[str]) -> Path:
     if not picked.exists():
         record = storage.read(catalog, "catalog")
         ids = record.arrays["simulation"].astype(str)
-        keep = np.isin(ids, split.nested(split.by_hash(ids), size).simulation)
+        keep = np.isin(ids, split.nested_subset(split.by_hash(ids), size).simulation)
         arrays = {name: one[keep] if len(one) == len(keep) else one for name, one in record.arrays.items()}
         storage.write(picked, replace(record, arrays=arrays))
     _cosmoinfer("train-flow", picked, "-o", model, *options)
@@ -68,7 +68,7 @@ def _compare(catalog: Path, curve: Path, model: Path, size: int) -> bool:
     assert theta is not None
     flow = cosmoinfer.read_model(model)
     found = flow.log_prob(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
-    exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.summaries[0].read(rows))
+    exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.observables[0].read(rows))
     value, low, high = (prediction["log_prob"][key] for key in ("value", "low", "high"))
     short, error = Clusters.from_ids(sims.simulation[rows]).mean(exact - found)
     largest = storage.load(curve, "log_prob")[-1]

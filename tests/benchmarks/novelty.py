@@ -17,7 +17,7 @@ from scipy import stats
 
 import cosmoinfer
 from cosmoinfer import split
-from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.preprocessing import Preprocessing
 from tests.benchmarks.camels import CATALOG, HISTORIES, SEEDS
@@ -31,7 +31,9 @@ def frames(sims: Catalog) -> list[Preprocessing]:
     """One a split seed, acquainted with its training and validation rows."""
     found = []
     for seed in SEEDS:
-        frame = fit_preprocessing(sims, split.by_hash(sims.simulation, split.FRACTIONS, seed), Reading(), "auto")
+        frame = fit_preprocessing(
+            sims, split.by_hash(sims.simulation, split.DEFAULT_FRACTIONS, seed), ReadOptions(), "auto"
+        )
         found.append(frame.with_ood_detector(sims, frame.feature_spaces))
     return found
 
@@ -44,8 +46,8 @@ def percentiles(frame: Preprocessing, sims: Catalog, histories: np.ndarray) -> n
 
 def observations(sims: Catalog, histories: np.ndarray) -> Catalog:
     ids = np.arange(len(histories))
-    summary = replace(sims.summaries[0], values=histories)
-    return replace(sims, parameters=None, theta=None, summaries=(summary,), simulation=ids.astype(str), index=ids)
+    summary = replace(sims.observables[0], values=histories)
+    return replace(sims, parameters=None, theta=None, observables=(summary,), simulation=ids.astype(str), index=ids)
 
 
 def one_bin_off(histories: np.ndarray, factor: float) -> np.ndarray:
@@ -61,8 +63,8 @@ def scattered(histories: np.ndarray, dex: float) -> np.ndarray:
 
 def alarms(frame: Preprocessing, sims: Catalog, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """(n,) of each test history, the share of what ``change`` makes of it that is flagged."""
-    rows = frame.split.rows(sims.simulation, "test")
-    changed = change(sims.summaries[0].values[rows].astype(np.float64))
+    rows = frame.split.select_rows(sims.simulation, "test")
+    changed = change(sims.observables[0].values[rows].astype(np.float64))
     return (percentiles(frame, sims, changed) > LEVEL).reshape(len(rows), -1).mean(axis=1)
 
 
@@ -85,7 +87,7 @@ def main() -> None:
         told(name, [alarms(frame, sims, change) for frame in known])
     told("SIMBA", [(percentiles(frame, sims, simba) > LEVEL).astype(float) for frame in known])
     counts = [int(alarms(frame, sims, changes["held-out TNG"]).sum()) for frame in known]
-    tested = sum(len(frame.split.rows(sims.simulation, "test")) for frame in known)
+    tested = sum(len(frame.split.select_rows(sims.simulation, "test")) for frame in known)
     chance = stats.binomtest(sum(counts), tested, 1 - LEVEL / 100).pvalue
     print(f"held-out TNG: {sum(counts)} of {tested} flagged, 5 % expected; binomial p = {chance:.2f}")
 
@@ -99,8 +101,8 @@ def main() -> None:
 
 def sets(sims: Catalog, simba: np.ndarray, known: list[Preprocessing]) -> dict[str, list[np.ndarray]]:
     """By name, one a frame."""
-    rows = [frame.split.rows(sims.simulation, "test")[:SET] for frame in known]
-    own = [sims.summaries[0].values[some].astype(np.float64) for some in rows]
+    rows = [frame.split.select_rows(sims.simulation, "test")[:SET] for frame in known]
+    own = [sims.observables[0].values[some].astype(np.float64) for some in rows]
     return {
         "held-out TNG": own,
         "the same, scatter 0.02 dex": [scattered(one, 0.02) for one in own],

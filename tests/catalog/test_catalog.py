@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer import catalog
-from cosmoinfer.catalog import Reading
+from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.errors import UserError
 
 N = 12
@@ -37,12 +37,12 @@ def ours(make):
 
 
 def fingerprint(path, **reading):
-    return catalog.read(path, Reading(**reading)).fingerprint
+    return catalog.read(path, ReadOptions(**reading)).fingerprint
 
 
 def refused(path, complaint, **reading):
     with pytest.raises(UserError, match=complaint) as error:
-        catalog.read(path, Reading(**reading))
+        catalog.read(path, ReadOptions(**reading))
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -55,16 +55,16 @@ def test_our_own_layout_needs_no_words(make):
             {"parameters": {**BOX, "labels": [r"\Omega_m", "A"]}, "data": {"kind": "vector"}},
         )
     )
-    parameters, theta = found.training()
+    parameters, theta = found.require_parameters()
     assert (parameters.names, parameters.labels) == (("Omega_m", "A"), (r"\Omega_m", "A"))
     assert (parameters.low.tolist(), parameters.high.tolist()) == ([0.1, 0.25], [0.5, 4.0])
     assert parameters.prior == ("uniform", "log-uniform")
-    assert found.declared == set(found.parameters.names)
+    assert found.declared_priors == set(found.parameters.names)
     assert theta.dtype == np.float64
     np.testing.assert_array_equal(theta, THETA)
-    np.testing.assert_array_equal(found.summaries[0].values, VECTOR)
+    np.testing.assert_array_equal(found.observables[0].values, VECTOR)
     assert found.simulation.tolist() == [str(one) for one in np.arange(N) // 3]
-    assert found.label.tolist() == (np.arange(N) % 3).tolist()
+    assert found.split_labels.tolist() == (np.arange(N) % 3).tolist()
     assert found.index.tolist() == list(range(N))
     assert found.notes == ()
     assert len(found) == N
@@ -103,21 +103,21 @@ CASES = [
 def test_every_kind_is_read(make, kind, shape, expected, said):
     values = RNG.normal(size=(N, *shape))
     path = make({"data": values}, {"data": {"kind": kind}} if said == "in the file" else {})
-    found = catalog.read(path, Reading(kind=kind if said == "on the command line" else ""))
-    (summary,) = found.summaries
-    assert (summary.kind, summary.shape) == (kind, expected)
+    found = catalog.read(path, ReadOptions(kind=kind if said == "on the command line" else ""))
+    (summary,) = found.observables
+    assert (summary.kind, summary.row_shape) == (kind, expected)
     assert (said == "told by its axes") == any(f"taken as {kind}, told by its" in note for note in found.notes)
     np.testing.assert_array_equal(summary.values.ravel(), values.ravel())
 
 
 def test_every_kind_of_the_table_is_tested():
-    assert KINDS.keys() == catalog.reading.AXES.keys()
+    assert KINDS.keys() == catalog.reading.AXES_OF_KIND.keys()
 
 
 def test_several_summaries_stand_in_a_group(make):
     fields = RNG.normal(size=(N, 4, 4))
     found = catalog.read(make({"data/pk": VECTOR, "data/maps": fields, "parameters": THETA}, {"parameters": BOX}))
-    assert [(one.name, one.kind, one.shape) for one in found.summaries] == [
+    assert [(one.name, one.kind, one.row_shape) for one in found.observables] == [
         ("data/maps", "map", (1, 4, 4)),
         ("data/pk", "vector", (6,)),
     ]
@@ -126,14 +126,14 @@ def test_several_summaries_stand_in_a_group(make):
 @pytest.mark.parametrize("periodic", [True, False])
 def test_whether_a_map_wraps_around_is_read(make, periodic):
     path = make({"data": RNG.normal(size=(N, 4, 4))}, {"data": {"periodic": periodic}})
-    assert catalog.read(path).summaries[0].periodic is periodic
+    assert catalog.read(path).observables[0].periodic is periodic
 
 
 def test_observations_have_no_parameters(make):
     found = catalog.read(make({"data": VECTOR}))
     assert found.parameters is found.theta is None
     with pytest.raises(UserError, match=r"has no /parameters; expected a catalog with parameters, found observations"):
-        found.training()
+        found.require_parameters()
 
 
 def test_what_was_assumed_is_said(make):
@@ -149,31 +149,31 @@ def test_what_was_assumed_is_said(make):
 def test_a_foreign_layout_is_read_with_all_its_options(make):
     datasets = {"LH/params": THETA[:4], "LH/maps": RNG.normal(size=(N, 5, 5)), "LH/pk": VECTOR, "k": np.arange(6.0)}
     path = make(datasets)
-    reading = Reading(
+    reading = ReadOptions(
         parameters="/LH/params",
         data=("/LH/pk", "LH/maps"),
         rows_per_simulation=3,
         names=("Omega_m", "A"),
         bounds="Omega_m=0.1:0.5, A=0.25:4:log",
         infer=("A",),
-        features=("LH/pk@1<k<=3",),
+        scale_cut=("LH/pk@1<k<=3",),
     )
     found = catalog.read(path, reading)
-    parameters, theta = found.training()
+    parameters, theta = found.require_parameters()
     assert (parameters.names, parameters.prior, parameters.low.tolist()) == (("A",), ("log-uniform",), [0.25])
     np.testing.assert_array_equal(theta, np.repeat(THETA[:4, 1:], 3, axis=0))
-    np.testing.assert_array_equal(found.summaries[0].values, VECTOR[:, [2, 3]])
-    assert found.summaries[1].shape == (1, 5, 5)
+    np.testing.assert_array_equal(found.observables[0].values, VECTOR[:, [2, 3]])
+    assert found.observables[1].row_shape == (1, 5, 5)
     assert found.simulation.tolist() == [str(row // 3) for row in range(N)]
-    assert found.declared == set(found.parameters.names)
+    assert found.declared_priors == set(found.parameters.names)
 
 
 def test_slashes_before_names_do_not_matter(make):
     path = make({"LH/params": THETA, "LH/pk": VECTOR, "LH/id": np.arange(N) + 7}, {"LH/params": BOX})
-    one = Reading(parameters="/LH/params", data=("/LH/pk",), simulation="/LH/id")
-    other = Reading(parameters="LH/params", data=("LH/pk",), simulation="LH/id")
+    one = ReadOptions(parameters="/LH/params", data=("/LH/pk",), simulation="/LH/id")
+    other = ReadOptions(parameters="LH/params", data=("LH/pk",), simulation="LH/id")
     assert catalog.read(path, one).fingerprint == catalog.read(path, other).fingerprint
-    assert catalog.read(path, one).declared
+    assert catalog.read(path, one).declared_priors
     assert catalog.read(path, one).simulation[0] == "7"
 
 
@@ -185,15 +185,15 @@ def test_real_simulations_in_a_foreign_layout(shared):
     bounds = "Omega_m=0.1:0.5,sigma_8=0.6:1,A_SN1=.25:4:log,A_AGN1=.25:4:log,A_SN2=.5:2:log,A_AGN2=.5:2:log"
     found = catalog.read(
         path,
-        Reading(
-            "/LH/params", ("/LH/SFRH",), names=names, bounds=bounds, infer=("sigma_8", "Omega_m"), features=("z<5",)
+        ReadOptions(
+            "/LH/params", ("/LH/SFRH",), names=names, bounds=bounds, infer=("sigma_8", "Omega_m"), scale_cut=("z<5",)
         ),
     )
-    parameters, theta = found.training()
+    parameters, theta = found.require_parameters()
     assert parameters.names == ("sigma_8", "Omega_m")
     assert theta.shape == (1000, 2)
     assert theta.mean(axis=0) == pytest.approx([0.8, 0.3], abs=1e-3)  # a Latin hypercube fills its box evenly
-    assert found.summaries[0].shape == (71,)  # of z = linspace(0, 7, 100)
+    assert found.observables[0].row_shape == (71,)  # of z = linspace(0, 7, 100)
     refused(path, r"has no /data; it holds /LH/SFRH \(1000, 100\), /LH/params \(1000, 6\), /z \(100,\); .*--data")
 
 
@@ -204,14 +204,14 @@ def test_real_simulations_in_our_layout(shared):
     found = catalog.read(path)
     assert found.parameters.prior == ("uniform", "uniform", *["log-uniform"] * 4)
     assert found.theta.shape == (1000, 6)
-    assert found.declared == set(found.parameters.names)
+    assert found.declared_priors == set(found.parameters.names)
 
 
 def test_parameters_may_be_one_row_a_simulation(make):
     ids = RNG.permutation(np.repeat(np.arange(4), 3))
     found = catalog.read(make({"parameters": THETA[:4], "data": VECTOR, "simulation": ids}))
     np.testing.assert_array_equal(found.theta, THETA[ids])
-    found = catalog.read(make({"parameters": THETA[:4], "data": VECTOR}), Reading(rows_per_simulation=3))
+    found = catalog.read(make({"parameters": THETA[:4], "data": VECTOR}), ReadOptions(rows_per_simulation=3))
     np.testing.assert_array_equal(found.theta, THETA[np.arange(N) // 3])
 
 
@@ -223,12 +223,12 @@ def test_which_parameters_belong_to_a_row_is_not_guessed(make, ids):
 
 def test_one_parameter_may_stand_without_a_second_axis(make):
     path = make({"parameters": THETA[:, 0], "data": VECTOR}, {"parameters": {"names": "a", "low": 0.1, "high": 0.5}})
-    parameters, theta = catalog.read(path).training()
+    parameters, theta = catalog.read(path).require_parameters()
     assert (parameters.names, parameters.high.tolist(), theta.shape) == (("a",), [0.5], (N, 1))
 
 
 def test_new_names_void_what_stood_under_the_old_ones(ours):
-    parameters, _ = catalog.read(ours, Reading(names=("x", "y"))).training()
+    parameters, _ = catalog.read(ours, ReadOptions(names=("x", "y"))).require_parameters()
     assert (parameters.names, parameters.prior) == (("x", "y"), ("unknown", "unknown"))
 
 
@@ -242,7 +242,7 @@ def test_new_names_void_what_stood_under_the_old_ones(ours):
     ],
 )
 def test_bounds_replace_the_box_of_the_file(ours, bounds, low, high, prior):
-    parameters, _ = catalog.read(ours, Reading(bounds=bounds)).training()
+    parameters, _ = catalog.read(ours, ReadOptions(bounds=bounds)).require_parameters()
     assert (parameters.low.tolist(), parameters.high.tolist(), parameters.prior) == (low, high, prior)
 
 
@@ -263,7 +263,7 @@ def test_bounds_that_make_no_sense_are_told(ours, bounds, complaint):
 
 
 def test_inferring_some_keeps_the_order_asked_for(ours):
-    parameters, theta = catalog.read(ours, Reading(infer=("A", "Omega_m"))).training()
+    parameters, theta = catalog.read(ours, ReadOptions(infer=("A", "Omega_m"))).require_parameters()
     assert (parameters.names, parameters.prior) == (("A", "Omega_m"), ("log-uniform", "uniform"))
     np.testing.assert_array_equal(theta, THETA[:, ::-1])
     refused(ours, "no parameter is named B", infer=("B",))
@@ -291,13 +291,17 @@ def test_inferring_some_keeps_the_order_asked_for(ours):
 )
 def test_a_scale_cut_keeps_what_it_says(make, cut, kept):
     path = make({"data": VECTOR, "k": np.arange(6) / 10, "coordinates/ell": np.arange(6) * 100})
-    np.testing.assert_array_equal(catalog.read(path, Reading(features=(cut,))).summaries[0].values, VECTOR[:, kept])
+    np.testing.assert_array_equal(
+        catalog.read(path, ReadOptions(scale_cut=(cut,))).observables[0].values, VECTOR[:, kept]
+    )
 
 
 def test_a_profile_is_cut_along_its_last_axis(make):
     values = RNG.normal(size=(N, 2, 6))
     path = make({"data": values, "r": np.arange(6.0)}, {"data": {"kind": "profile"}})
-    np.testing.assert_array_equal(catalog.read(path, Reading(features=("r>2",))).summaries[0].values, values[..., 3:])
+    np.testing.assert_array_equal(
+        catalog.read(path, ReadOptions(scale_cut=("r>2",))).observables[0].values, values[..., 3:]
+    )
 
 
 @pytest.mark.parametrize(
@@ -316,18 +320,20 @@ def test_a_profile_is_cut_along_its_last_axis(make):
     ],
 )
 def test_a_cut_that_makes_no_sense_is_told(make, cut, complaint):
-    refused(make({"data": VECTOR, "k": np.arange(6.0), "edges": np.arange(7.0)}), complaint, features=(cut,))
+    refused(make({"data": VECTOR, "k": np.arange(6.0), "edges": np.arange(7.0)}), complaint, scale_cut=(cut,))
 
 
 def test_of_several_summaries_the_one_to_cut_is_named(make):
     path = make({"data/pk": VECTOR, "data/bk": 2 * VECTOR, "data/maps": RNG.normal(size=(N, 4, 4))})
     for name in ("pk", "data/pk"):
-        sizes = {one.name: one.shape for one in catalog.read(path, Reading(features=(f"{name}@0:4",))).summaries}
+        sizes = {
+            one.name: one.row_shape for one in catalog.read(path, ReadOptions(scale_cut=(f"{name}@0:4",))).observables
+        }
         assert sizes == {"data/bk": (6,), "data/maps": (1, 4, 4), "data/pk": (4,)}
-    both = catalog.read(path, Reading(features=("pk@0:4", "bk@5:"))).summaries
-    assert [one.shape for one in both] == [(1,), (1, 4, 4), (4,)]
-    refused(path, "there is: data/bk, data/pk", features=("0:4",))
-    refused(path, "there is: data/bk, data/pk", features=("maps@0:4",))
+    both = catalog.read(path, ReadOptions(scale_cut=("pk@0:4", "bk@5:"))).observables
+    assert [one.row_shape for one in both] == [(1,), (1, 4, 4), (4,)]
+    refused(path, "there is: data/bk, data/pk", scale_cut=("0:4",))
+    refused(path, "there is: data/bk, data/pk", scale_cut=("maps@0:4",))
 
 
 # --------------------------------------------------------------------------------------------- what a training refuses
@@ -339,20 +345,20 @@ def test_rows_without_numbers_are_counted_and_can_be_dropped(make, value, where)
     datasets[where][[2, 7], [0, 1]] = value
     path = make(datasets)
     refused(path, r"2 of 12 rows hold NaN or inf \(row 2, 7\); --drop-nonfinite")
-    found = catalog.read(path, Reading(drop_nonfinite=True))
+    found = catalog.read(path, ReadOptions(drop_nonfinite=True))
     kept = [row for row in range(N) if row not in (2, 7)]
     assert found.index.tolist() == kept
     assert found.simulation.tolist() == [str(row // 2) for row in kept]
-    assert found.label.tolist() == [row % 3 for row in kept]
+    assert found.split_labels.tolist() == [row % 3 for row in kept]
     np.testing.assert_array_equal(found.theta, THETA[kept])
-    np.testing.assert_array_equal(found.summaries[0].values, VECTOR[kept])
+    np.testing.assert_array_equal(found.observables[0].values, VECTOR[kept])
     assert "left out 2 rows with NaN or inf (row 2, 7)" in found.notes
 
 
 def test_without_an_id_a_dropped_row_moves_no_other(make):
     values = VECTOR.copy()
     values[0] = np.nan
-    found = catalog.read(make({"data": values}), Reading(drop_nonfinite=True))
+    found = catalog.read(make({"data": values}), ReadOptions(drop_nonfinite=True))
     assert found.simulation[0] == "1"
 
 
@@ -413,7 +419,7 @@ def test_names_in_the_file_must_count_its_columns(make):
 @pytest.mark.parametrize("said", [{"kind": "image"}, {"rows_per_simulation": -3}])
 def test_a_reading_checks_itself(said):
     with pytest.raises(UserError, match=r"--kind|--rows-per-simulation"):
-        Reading(**said)
+        ReadOptions(**said)
 
 
 # -------------------------------------------------------------------------------------------------- fingerprint, hashes
@@ -457,12 +463,12 @@ def test_the_fingerprint_sees_every_value(make, ours):
 
 
 def test_the_fingerprint_is_of_the_whole_file_whatever_a_run_uses_of_it(ours):
-    assert fingerprint(ours, infer=("A",), features=("0:2",)) == fingerprint(ours)
+    assert fingerprint(ours, infer=("A",), scale_cut=("0:2",)) == fingerprint(ours)
 
 
 def test_the_fingerprint_does_not_depend_on_how_much_is_read_at_once(ours, monkeypatch):
     whole = fingerprint(ours)
-    monkeypatch.setattr(catalog.rows, "NUMBERS", 20)
+    monkeypatch.setattr(catalog.rows, "MAX_BLOCK_NUMBERS", 20)
     assert fingerprint(ours) == whole
 
 
@@ -487,9 +493,9 @@ def test_a_copy_of_a_row_is_recognised_wherever_it_turns_up(make, ours):
 
 
 def test_blocks_are_all_the_rows_in_order(ours, monkeypatch):
-    monkeypatch.setattr(catalog.rows, "NUMBERS", 20)
+    monkeypatch.setattr(catalog.rows, "MAX_BLOCK_NUMBERS", 20)
     rows = np.array([4, 2, 9, 9, 0, 7, 1])
-    blocks = list(catalog.read(ours).summaries[0].blocks(rows))
+    blocks = list(catalog.read(ours).observables[0].blocks(rows))
     assert [len(block) for block in blocks] == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate(blocks), VECTOR[rows])
 
@@ -497,9 +503,13 @@ def test_blocks_are_all_the_rows_in_order(ours, monkeypatch):
 def test_taking_rows_takes_everything(make):
     datasets = {"parameters": THETA, "data": VECTOR, "simulation": np.arange(N) * 10, "split": np.arange(N) % 3}
     found = catalog.read(make(datasets)).take(np.array([5, 1]))
-    assert (found.index.tolist(), found.simulation.tolist(), found.label.tolist()) == ([5, 1], ["50", "10"], [2, 1])
+    assert (found.index.tolist(), found.simulation.tolist(), found.split_labels.tolist()) == (
+        [5, 1],
+        ["50", "10"],
+        [2, 1],
+    )
     np.testing.assert_array_equal(found.theta, THETA[[5, 1]])
-    np.testing.assert_array_equal(found.summaries[0].values, VECTOR[[5, 1]])
+    np.testing.assert_array_equal(found.observables[0].values, VECTOR[[5, 1]])
     assert len(found) == 2
 
 
@@ -511,11 +521,13 @@ LABELS = np.arange(N) % 3
 def test_a_target_takes_the_place_of_the_parameters(make, target):
     datasets = {"parameters": THETA, "data": VECTOR, "classes/suite": LABELS, "labels": LABELS}
     names = ["TNG", "SIMBA", "Astrid"]
-    found = catalog.read(make(datasets, {"classes/suite": {"names": names}, "parameters": BOX}), Reading(target=target))
+    found = catalog.read(
+        make(datasets, {"classes/suite": {"names": names}, "parameters": BOX}), ReadOptions(target=target)
+    )
     assert found.classes == (("0", "1", "2") if target == "labels" else tuple(names))
     assert found.parameters.names == (("labels",) if target == "labels" else ("suite",))
     np.testing.assert_array_equal(found.theta, LABELS[:, None])
-    assert found.theta.dtype == np.float64 and not found.declared
+    assert found.theta.dtype == np.float64 and not found.declared_priors
 
 
 def test_without_a_target_classes_are_not_looked_at(make):
@@ -525,7 +537,7 @@ def test_without_a_target_classes_are_not_looked_at(make):
 
 def test_an_observation_has_no_class(make):
     """Not even where its parameters are known."""
-    found = catalog.read(make({"data": VECTOR, "parameters": THETA}), Reading(target="suite"))
+    found = catalog.read(make({"data": VECTOR, "parameters": THETA}), ReadOptions(target="suite"))
     assert found.parameters is found.theta is None and found.classes == ()
 
 
@@ -554,7 +566,7 @@ def test_a_class_that_is_not_there_is_told_with_those_that_are(make):
 @pytest.mark.parametrize("said", [{"infer": ("a",)}, {"bounds": "a=0:1"}, {"names": ("a",)}])
 def test_a_target_has_no_parameters_to_choose_from(said):
     with pytest.raises(UserError, match="--target replaces the parameters"):
-        Reading(target="suite", **said)
+        ReadOptions(target="suite", **said)
 
 
 # ---------------------------------------------------------------------------------------------------------------- gaps
@@ -567,10 +579,10 @@ def gappy(make):
 
 def test_nan_is_a_gap_where_that_was_said(gappy):
     refused(gappy, r"2 of 12 rows hold NaN or inf \(row 2, 5\).*--missing mask", drop_nonfinite=False)
-    found = catalog.read(gappy, Reading(missing="mask"))
-    assert len(found) == N and found.summaries[0].masked
-    assert np.isnan(found.summaries[0].values).sum() == 7
-    again = catalog.read(gappy, Reading(missing="mask"))
+    found = catalog.read(gappy, ReadOptions(missing="mask"))
+    assert len(found) == N and found.observables[0].masked
+    assert np.isnan(found.observables[0].values).sum() == 7
+    again = catalog.read(gappy, ReadOptions(missing="mask"))
     np.testing.assert_array_equal(found.hashes(np.arange(N)), again.hashes(np.arange(N)))
     assert found.fingerprint == again.fingerprint
 
@@ -582,7 +594,7 @@ def test_a_row_without_a_number_or_with_inf_is_refused_all_the_same(make, fault)
     values[7, 0] = np.nan
     path = make({"parameters": THETA, "data": values})
     refused(path, r"1 of 12 rows hold NaN or inf \(row 4\)", missing="mask")
-    found = catalog.read(path, Reading(missing="mask", drop_nonfinite=True))
+    found = catalog.read(path, ReadOptions(missing="mask", drop_nonfinite=True))
     assert found.index.tolist() == [row for row in range(N) if row != 4]
 
 
@@ -599,12 +611,15 @@ def test_gaps_are_for_vectors(make):
     path = make({"data/maps": fields, "data/pk": VECTOR})
     refused(path, r"1 of 12 rows hold NaN or inf \(row 3\)", missing="mask")
     with pytest.raises(UserError, match="--missing: 'fill' is not known; there is mask"):
-        Reading(missing="fill")
+        ReadOptions(missing="fill")
 
 
 def test_what_is_noisy_already_is_said_by_the_reader(ours):
-    assert not catalog.read(ours).noisy and catalog.read(ours, Reading(noisy=True)).noisy
-    assert fingerprint(ours, noisy=True) == fingerprint(ours)
+    assert (
+        not catalog.read(ours).includes_noise
+        and catalog.read(ours, ReadOptions(data_include_noise=True)).includes_noise
+    )
+    assert fingerprint(ours, data_include_noise=True) == fingerprint(ours)
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
@@ -612,12 +627,12 @@ def test_what_is_noisy_already_is_said_by_the_reader(ours):
 def test_a_catalog_that_is_written_is_read_without_words(tmp_path, ours, known):
     source = catalog.read(ours)
     fields = RNG.normal(size=(5, 1, 4, 4))
-    described = catalog.Summary("data", "map", fields, periodic=False)
+    described = catalog.Observable("data", "map", fields, periodic=False)
     parameters = source.parameters if known else None
     catalog.write(tmp_path / "new.h5", fields, described, parameters, [0.2, 1.5], {"command": "generate"})
     found = catalog.read(tmp_path / "new.h5")
-    assert found.notes == () and found.summaries[0].periodic is False
-    np.testing.assert_array_equal(found.summaries[0].values, fields)
+    assert found.notes == () and found.observables[0].periodic is False
+    np.testing.assert_array_equal(found.observables[0].values, fields)
     assert found.simulation.tolist() == [str(row) for row in range(5)]
     if known:
         pairs = zip(found.parameters.attributes().values(), source.parameters.attributes().values(), strict=True)

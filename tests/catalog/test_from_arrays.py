@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer import catalog
-from cosmoinfer.catalog import Reading, from_arrays
+from cosmoinfer.catalog import ReadOptions, from_arrays
 from cosmoinfer.errors import UserError
 
 N = 12
@@ -20,19 +20,23 @@ def from_file(path, datasets, attributes, **reading):
     with h5py.File(path, "w") as file:
         for name, values in datasets.items():
             file.create_dataset(name, data=values).attrs.update(attributes.get(name, {}))
-    return catalog.read(path, Reading(**reading))
+    return catalog.read(path, ReadOptions(**reading))
 
 
 def assert_same(left, right):
     assert left.fingerprint == right.fingerprint
-    assert (left.view, left.declared, left.notes) == (right.view, right.declared, right.notes)
-    assert (left.classes, len(left), left.memory) == (right.classes, len(right), right.memory)
+    assert (left.selection_hash, left.declared_priors, left.notes) == (
+        right.selection_hash,
+        right.declared_priors,
+        right.notes,
+    )
+    assert (left.classes, len(left), left.memory_limit) == (right.classes, len(right), right.memory_limit)
     np.testing.assert_array_equal(left.hashes(np.arange(N)), right.hashes(np.arange(N)))
-    for one, other in zip(left.summaries, right.summaries, strict=True):
+    for one, other in zip(left.observables, right.observables, strict=True):
         assert (one.name, one.kind, one.periodic, one.masked) == (other.name, other.kind, other.periodic, other.masked)
         np.testing.assert_array_equal(one.values, other.values)
     np.testing.assert_array_equal(left.simulation, right.simulation)
-    np.testing.assert_array_equal(left.label, right.label)
+    np.testing.assert_array_equal(left.split_labels, right.split_labels)
     for name in ("low", "high", "prior", "labels") if left.parameters else ():
         np.testing.assert_array_equal(getattr(left.parameters, name), getattr(right.parameters, name))
 
@@ -54,7 +58,7 @@ def test_several_arrays_by_name_have_a_kind_each(tmp_path):
     )
     arrays = from_arrays(THETA, {"spectrum": VECTOR, "density": MAPS}, kind={"spectrum": "vector", "density": "map"})
     assert_same(arrays, read)
-    assert [summary.name for summary in arrays.summaries] == ["data/density", "data/spectrum"]
+    assert [summary.name for summary in arrays.observables] == ["data/density", "data/spectrum"]
 
 
 def test_without_theta_they_are_observations(tmp_path):
@@ -84,7 +88,7 @@ def test_one_parameter_may_be_flat_and_one_prior_serve_all():
 
 def test_gaps_are_allowed_where_they_are_declared():
     gaps = np.where(np.arange(6) == 2, np.nan, VECTOR)
-    assert from_arrays(THETA, gaps, missing="mask").summaries[0].masked
+    assert from_arrays(THETA, gaps, missing="mask").observables[0].masked
     with pytest.raises(UserError, match="every one of its 12 rows"):
         from_arrays(THETA, gaps, drop_nonfinite=True)
 

@@ -361,7 +361,7 @@ def test_draws_that_are_too_many_for_memory_are_the_same_file(folder, sims, flow
     asked = ("--json", "--against", drawn, "--local", str(cosmoinfer.read_posterior(drawn).index[0]), "--threads", "1")
     expected = done("evaluate", drawn, "-o", folder / "small.metrics.h5", *asked)
     inspected = json.loads(done("inspect", drawn, "--json"))
-    monkeypatch.setattr(out_of_core, "LARGE", 0)
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
     there = set(folder.iterdir())
     large = folder / "large.posterior.h5"
     done("sample", flow, sims, "--draws", "100", "--threads", "1", "-o", large)

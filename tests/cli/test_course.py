@@ -331,14 +331,14 @@ def test_vectors_are_compressed(folder: Path, vectors: Path, command: list[str],
 
 @pytest.mark.parametrize("command", [FLOW, REGRESSOR], ids=["flow", "regressor"])
 def test_noise_is_added_unless_it_is_there(folder: Path, vectors: Path, command: list[str]) -> None:
-    """A model that was trained with noise adds it to what it is tested on, but not where --noisy says that it is in."""
+    """A model that was trained with noise adds it to test data, unless --data-include-noise says that they hold it."""
     np.save(folder / "cov.npy", 100 * np.eye(8))
     model = folder / f"{command[0]}.noisy.h5"
     status, _, err = call(*command, vectors, "-o", model, "--noise", folder / "cov.npy")
     assert status == 0 and "noise is drawn anew for every epoch" in err
     assert "added to simulations" in done("inspect", model)
     noisy = sampled(model, vectors)
-    done("sample", model, vectors, "--noisy", "-o", folder / f"{command[0]}.h5", "--draws", "20", *ONE)
+    done("sample", model, vectors, "--data-include-noise", "-o", folder / f"{command[0]}.h5", "--draws", "20", *ONE)
     with h5py.File(folder / f"{command[0]}.h5") as file:
         assert not np.array_equal(file["samples"][()], noisy)
     (folder / "cov.npy").unlink()  # kept in the model

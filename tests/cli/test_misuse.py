@@ -74,7 +74,7 @@ def test_a_summary_is_not_compressed(folder: Path) -> None:
 
 def test_what_is_generated_from_cut_data_can_be_scored(folder: Path) -> None:
     density, new = folder / "cut.density.h5", folder / "new.h5"
-    done("train-density", folder / "one.h5", "-o", density, "--features", "1:3", "--unconditional", *QUICK)
+    done("train-density", folder / "one.h5", "-o", density, "--scale-cut", "1:3", "--unconditional", *QUICK)
     done("generate", density, "-o", new, "--draws", 6, "--threads", 1)
     done("score", density, new, "-o", folder / "new.scores.h5", "--threads", 1)
     with h5py.File(folder / "new.scores.h5") as file:

@@ -8,7 +8,7 @@ import pytest
 from scipy import special, stats
 
 from cosmoinfer import models, posterior
-from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models import ClassifierModel
@@ -31,8 +31,8 @@ def blobs(classes: int, rows: int = ROWS, seed: int = 0) -> Catalog:
     random = np.random.default_rng(seed)
     labels = random.choice(classes, rows, p=SHARES[classes])
     x = CENTRES[labels] + random.standard_normal((rows, 3))
-    sims = of(labels[:, None].astype(float), Parameters.from_names(("suite",)), Summary("data", "vector", x))
-    return replace(sims, classes=SUITES[:classes], declared=frozenset())
+    sims = of(labels[:, None].astype(float), Parameters.from_names(("suite",)), Observable("data", "vector", x))
+    return replace(sims, classes=SUITES[:classes], declared_priors=frozenset())
 
 
 SHARES = {2: [0.4, 0.6], 3: [0.5, 0.3, 0.2]}
@@ -61,7 +61,7 @@ def test_the_probabilities_are_near_the_exact_ones(loss, classes):
         return
     model, judged = classifier(loss, classes), blobs(classes, 400, seed=1)
     found = sampled(model, judged, np.arange(400)).probabilities
-    right = exact(judged.summaries[0].values, classes)
+    right = exact(judged.observables[0].values, classes)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     away = np.abs(found - right).mean()
     assert away < (0.025 if loss in ("cross-entropy", "logistic") else 0.09)
@@ -74,7 +74,7 @@ def test_the_probabilities_are_near_the_exact_ones(loss, classes):
 @every_loss
 def test_the_temperature_is_that_of_the_validation_rows(loss):
     model, sims = classifier(loss), blobs(2)
-    rows = model.preprocessing.split.rows(sims.simulation, "validation")
+    rows = model.preprocessing.split.select_rows(sims.simulation, "validation")
     logits, labels = model.logits(sims, rows), sims.theta[rows, 0]
     assert model.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-6)
     nll = [
@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file_the_same_probabilities(tm
 
 def test_an_observation_has_no_class_and_gets_one():
     model = classifier("cross-entropy")
-    observed = of(None, None, Summary("data", "vector", np.array([[3.0, 0, 0], [-3.0, 0, 0]])))
+    observed = of(None, None, Observable("data", "vector", np.array([[3.0, 0, 0], [-3.0, 0, 0]])))
     model.preprocessing.check_catalog(observed)
     found = sampled(model, observed, model.preprocessing.select_rows(observed, None))
     assert found.truth is None
@@ -136,14 +136,14 @@ def test_classes_of_other_names_are_refused():
 
 
 def test_without_classes_there_is_nothing_to_learn():
-    observed = of(None, None, blobs(2).summaries[0], name="observed.h5")
+    observed = of(None, None, blobs(2).observables[0], name="observed.h5")
     with pytest.raises(UserError, match=r"observed.h5: has no /classes/suite"):
-        fit_preprocessing(observed, by_hash(observed.simulation), Reading(target="suite"), "auto")
+        fit_preprocessing(observed, by_hash(observed.simulation), ReadOptions(target="suite"), "auto")
 
 
 def test_training_rows_of_one_class_are_refused():
     sims = blobs(2)
-    train = by_hash(sims.simulation).rows(sims.simulation, "train")
+    train = by_hash(sims.simulation).select_rows(sims.simulation, "train")
     labels = sims.theta.copy()
     labels[train] = 1
     with pytest.raises(UserError, match="the training rows are all of one class; there is nothing to tell apart"):
@@ -153,7 +153,9 @@ def test_training_rows_of_one_class_are_refused():
 def test_a_network_that_finds_nothing_says_the_shares_of_the_classes():
     """x that knows no class: probabilities near the prior's, and no certainty."""
     sims = blobs(2)
-    blind = replace(sims, summaries=(Summary("data", "vector", np.random.default_rng(5).standard_normal((ROWS, 3))),))
+    blind = replace(
+        sims, observables=(Observable("data", "vector", np.random.default_rng(5).standard_normal((ROWS, 3))),)
+    )
     recipe = regressor_recipe(SETTINGS | {"epochs": 5}, ROWS, [(3,)], 2)
     model = fit_classifier(blind, framed(blind), recipe, bench())
     found = sampled(model, blind, np.arange(100)).probabilities

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from cosmoinfer import models
-from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.models import DensityModel
@@ -28,8 +28,8 @@ every_map_flow = pytest.mark.parametrize("flow", MAP_FLOWS)
 
 
 def train(sims: Catalog, conditional: bool = True, said: list[str] | None = None, **given) -> DensityModel:
-    recipe = density_recipe(SMALL | given, 1000, tuple(one.kind for one in sims.summaries), conditional)
-    frame = fit_preprocessing(sims, by_hash(sims.simulation), Reading(), recipe.transform)
+    recipe = density_recipe(SMALL | given, 1000, tuple(one.kind for one in sims.observables), conditional)
+    frame = fit_preprocessing(sims, by_hash(sims.simulation), ReadOptions(), recipe.transform)
     return fit_density(sims, frame, recipe, bench(0, said))
 
 
@@ -53,7 +53,7 @@ def white_maps(rows: int, seed: int = 0, amplitude: float = 1.0, mean: bool = Fa
     theta = random.uniform(0, 1, (rows, 1))
     maps = amplitude * random.standard_normal((rows, 1, 8, 8))
     maps = maps if mean else maps - maps.mean(axis=(2, 3), keepdims=True)
-    return of(theta, unit_box(), Summary("data", "map", maps, periodic=True))
+    return of(theta, unit_box(), Observable("data", "map", maps, periodic=True))
 
 
 @lru_cache
@@ -66,7 +66,7 @@ def map_density(flow: str = "glow") -> DensityModel:
 def test_the_density_of_a_linear_gaussian_is_near_the_exact_one(conditional):
     """Mean log ratio on new rows: the Kullback-Leibler divergence."""
     judged = NORMAL.simulate(1000, 1)
-    x, theta = judged.summaries[0].values, judged.theta if conditional else None
+    x, theta = judged.observables[0].values, judged.theta if conditional else None
     exact = NORMAL.log_prob(x, theta)
     found = log_prob(normal_density(conditional), judged)
     assert (exact - found).mean() < 0.03
@@ -94,7 +94,7 @@ def skewed(rows: int, size: int, seed: int = 0) -> Catalog:
     random = np.random.default_rng(seed)
     theta = random.uniform(0, 1, (rows, 1))
     x = 10 ** (theta + 0.7 * random.standard_normal((rows, size)))
-    return of(theta, unit_box(), Summary("data", "vector", x))
+    return of(theta, unit_box(), Observable("data", "vector", x))
 
 
 @every_flow
@@ -110,7 +110,7 @@ def test_the_density_in_catalog_units_integrates_to_one(flow, size):
     x = np.stack(np.meshgrid(*[middles] * size, indexing="ij"), axis=-1).reshape(-1, size)
     volumes = np.stack(np.meshgrid(*[sides] * size, indexing="ij"), axis=-1).reshape(x.shape).prod(axis=1)
     for value in (0.1, 0.8):
-        grid = of(np.full((len(x), 1), value), sims.parameters, Summary("data", "vector", x))
+        grid = of(np.full((len(x), 1), value), sims.parameters, Observable("data", "vector", x))
         assert (np.exp(log_prob(model, grid)) * volumes).sum() == pytest.approx(1, abs=0.002)
 
 
@@ -118,9 +118,9 @@ def test_below_all_that_was_seen_the_density_goes_on_falling():
     """A floor under the logarithm would make what is far too small as likely as the smallest that was seen."""
     sims = skewed(400, 1)
     model = train(sims, flow="maf", epochs=3, layers=1)
-    values = sims.summaries[0].values
+    values = sims.observables[0].values
     less = values.min() * np.array([[1.0], [1e-1], [1e-2], [1e-3]])
-    judged = of(np.full((4, 1), 0.5), sims.parameters, Summary("data", "vector", less))
+    judged = of(np.full((4, 1), 0.5), sims.parameters, Observable("data", "vector", less))
     found = log_prob(model, judged) + np.log(less[:, 0])  # of the logarithm
     assert (np.diff(found) < -1).all()
     assert scores.score_rows(model, judged, np.arange(4), lambda *_: None).z_score[-1] < -5
@@ -128,14 +128,14 @@ def test_below_all_that_was_seen_the_density_goes_on_falling():
 
 def test_a_density_wants_every_number_of_a_row():
     sims = NORMAL.simulate(200, 0)
-    values = sims.summaries[0].values.copy()
+    values = sims.observables[0].values.copy()
     values[::3, 0] = np.nan
     with pytest.raises(UserError, match="--missing mask: a density is of whole rows"):
-        train(replace(sims, summaries=(Summary("data", "vector", values, masked=True),)))
+        train(replace(sims, observables=(Observable("data", "vector", values, masked=True),)))
 
 
 def test_a_condition_that_is_not_there_is_told():
-    observed = of(None, None, NORMAL.simulate(5, 1).summaries[0], name="observed.h5")
+    observed = of(None, None, NORMAL.simulate(5, 1).observables[0], name="observed.h5")
     with pytest.raises(UserError, match=r"observed.h5: has no /parameters.*--unconditional"):
         log_prob(normal_density(True), observed)
     assert np.isfinite(log_prob(normal_density(False), observed)).all()
@@ -148,17 +148,17 @@ def test_a_condition_outside_the_box_is_refused():
     beyond = sims.theta.copy()
     beyond[[3, 8]] = 1.2
     with pytest.raises(UserError, match=r"wide.h5: 2 rows have parameters outside the box"):
-        log_prob(model, of(beyond, Parameters.from_names(("a",), [0.0], [2.0]), *sims.summaries, name="wide.h5"))
+        log_prob(model, of(beyond, Parameters.from_names(("a",), [0.0], [2.0]), *sims.observables, name="wide.h5"))
 
 
 def test_a_density_without_a_condition_asks_for_no_parameters(tmp_path):
     """Neither in training nor in judging, and whatever they are called."""
     sims = NORMAL.simulate(300, 0)
-    bare = of(None, None, *sims.summaries)
+    bare = of(None, None, *sims.observables)
     made = [train(some, conditional=False, flow="maf", epochs=1) for some in (bare, sims)]
     models.write(tmp_path / "density.h5", made[0], {})
     again = models.read(tmp_path / "density.h5")
-    renamed = of(sims.theta, Parameters.from_names(("c", "d")), *sims.summaries)
+    renamed = of(sims.theta, Parameters.from_names(("c", "d")), *sims.observables)
     for model in (*made, again):
         for judged in (bare, sims, renamed):
             model.preprocessing.check_catalog(judged)
@@ -316,11 +316,11 @@ def test_the_density_of_vectors_that_lack_directions_is_over_those_that_vary():
 
     def degenerate(rows: int) -> Catalog:
         x = random.standard_normal((rows, 2)) @ plane.T + [0, 50, 100, 7]
-        return of(None, None, Summary("data", "vector", x))
+        return of(None, None, Observable("data", "vector", x))
 
     model, judged = train(degenerate(1000), conditional=False, flow="maf", transform="none"), degenerate(300)
     exact = stats.multivariate_normal([0, 50, 100, 7], plane @ plane.T, allow_singular=True)
-    away = exact.logpdf(judged.summaries[0].values) - log_prob(model, judged)
+    away = exact.logpdf(judged.observables[0].values) - log_prob(model, judged)
     assert abs(away.mean()) < 0.06 and away.std() < 0.3
     drawn = model.generate(None, 500, 0)
     np.testing.assert_allclose(drawn.sum(axis=1), 157, atol=1e-4)
@@ -337,7 +337,7 @@ def test_maps_of_mean_zero_are_drawn_with_mean_zero(flow):
     assert np.abs(drawn.mean(axis=(2, 3))).max() < 1e-6
     assert 0.7 < drawn.std() < 1.3
     judged = white_maps(100, 1)
-    exact = stats.norm.logpdf(judged.summaries[0].values).sum(axis=(1, 2, 3)) + 0.5 * np.log(2 * np.pi)
+    exact = stats.norm.logpdf(judged.observables[0].values).sum(axis=(1, 2, 3)) + 0.5 * np.log(2 * np.pi)
     found = log_prob(model, judged)
     assert abs((found - exact).mean()) < 0.02 * 63
     assert np.corrcoef(found, exact)[0, 1] > 0.9
@@ -386,7 +386,7 @@ def white(rows: int, seed: int, scale: float = 1.0) -> Catalog:
     """Sixty independent normal numbers of this standard z_score."""
     random = np.random.default_rng(seed)
     values = scale * random.standard_normal((rows, 60))
-    return of(random.uniform(0, 1, (rows, 1)), unit_box(), Summary("data", "vector", values))
+    return of(random.uniform(0, 1, (rows, 1)), unit_box(), Observable("data", "vector", values))
 
 
 @lru_cache
@@ -416,7 +416,7 @@ def test_a_row_of_the_usual_density_and_an_unusual_shape_is_odd():
     spikes = np.zeros((200, 60))
     spikes[np.arange(200), random.integers(60, size=200)] = np.sqrt(random.chisquare(60, 200))
     model = quiet_density()
-    sims = of(random.uniform(0, 1, (200, 1)), unit_box(), Summary("data", "vector", spikes))
+    sims = of(random.uniform(0, 1, (200, 1)), unit_box(), Observable("data", "vector", spikes))
     found = scores.score_rows(model, sims, np.arange(200), lambda *_: None)
     assert np.median(found.percentile) < 90
     assert np.median(found.shape_z_score) > 5

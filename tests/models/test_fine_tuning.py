@@ -60,9 +60,9 @@ def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):
     again = models.read(tmp_path / "flow.h5")
     check_same_row(sampled(model, other, [2], 50), sampled(again, other, [2], 50))
     check_same_row(sampled(model.initialised_from, sims, [2], 50), sampled(again.initialised_from, sims, [2], 50))
-    rows = model.initialised_from.preprocessing.split.rows(sims.simulation, "train")
+    rows = model.initialised_from.preprocessing.split.select_rows(sims.simulation, "train")
     assert again.preprocessing.is_training_row(sims, rows).all()
-    rows = again.preprocessing.split.rows(other.simulation, "train")
+    rows = again.preprocessing.split.select_rows(other.simulation, "train")
     assert again.preprocessing.is_training_row(other, rows).all()
 
 
@@ -97,10 +97,10 @@ def test_an_ancestor_of_something_else_is_refused():
     sims = linear_gaussian(2, seed=1)
     with pytest.raises(UserError, match=r"trained on data of shape \(4,\)"):
         continue_flow(linear_gaussian(1, seed=1), ancestor)
-    renamed = of(sims.theta, Parameters.from_names(("c", "d"), box(2).low, box(2).high), *sims.summaries)
+    renamed = of(sims.theta, Parameters.from_names(("c", "d"), box(2).low, box(2).high), *sims.observables)
     with pytest.raises(UserError, match=r"infers a, b; this catalog has c, d"):
         continue_flow(renamed, ancestor)
-    fewer = of(sims.theta[:, :1], box(1), *sims.summaries)
+    fewer = of(sims.theta[:, :1], box(1), *sims.observables)
     with pytest.raises(UserError, match=r"infers a, b; this catalog has a"):
         continue_flow(fewer, ancestor)
     short = with_compression(framed(sims), sims, "pca:2", bench())

@@ -236,7 +236,7 @@ def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
     assert names == ["maf", "nsf", "nsf"]
     assert model.weights.sum() == pytest.approx(1)
     np.testing.assert_array_equal(model.weights[::2], model.weights[1::2])
-    rows = model.preprocessing.split.rows(sims.simulation, "validation")
+    rows = model.preprocessing.split.select_rows(sims.simulation, "validation")
     scores = [
         replace(model, stacks=(stack,), weights=np.full(2, 0.5)).log_prob(sims, rows, sims.theta[rows], 1, 0)
         for stack in model.stacks
@@ -412,14 +412,14 @@ def test_a_summary_regressor_is_embedded(tmp_path):
 def test_a_summary_that_has_seen_held_out_rows_is_refused():
     sims = linear_gaussian(2)
     other = replace(framed(sims), split=by_hash(sims.simulation, seed=1))
-    rows = other.split.rows(sims.simulation, "train")
+    rows = other.split.select_rows(sims.simulation, "train")
     summary = train_regressor(sims, frame=replace(other, seen=sims.hashes(rows)))
     with pytest.raises(
         UserError, match=r"--summary: the regressor was trained on or chosen by \d+ validation or test rows"
     ):
         train_flow(sims, summary=summary)
     shuffled = sims.take(np.random.default_rng(0).permutation(len(sims)))  # under other numbers too
-    renumbered = of(shuffled.theta, shuffled.parameters, *shuffled.summaries)
+    renumbered = of(shuffled.theta, shuffled.parameters, *shuffled.observables)
     with pytest.raises(UserError, match="--summary"):
         train_flow(renumbered, summary=regressor_of(2))
 
@@ -470,9 +470,9 @@ def test_a_flow_trained_with_noise_gives_the_posterior_of_the_noisy_problem():
     recipe = flow_recipe(TINY | given, 2000, [(3,)])
     model = fit_flow(sims, frame, recipe, bench())
     judged = NORMAL.simulate(300, 1)
-    rows, (means, covariance) = np.arange(300), NORMAL.posterior(judged.summaries[0].values)
+    rows, (means, covariance) = np.arange(300), NORMAL.posterior(judged.observables[0].values)
     exact = stats.multivariate_normal(cov=covariance).logpdf(judged.theta - means)
-    found = model.log_prob(replace(judged, noisy=True), rows, judged.theta, 1, 0)
+    found = model.log_prob(replace(judged, includes_noise=True), rows, judged.theta, 1, 0)
     assert (exact - found).mean() < 0.05
-    drawn = sampled(model, replace(judged, noisy=True), rows[:5], 2000).samples
+    drawn = sampled(model, replace(judged, includes_noise=True), rows[:5], 2000).samples
     np.testing.assert_allclose(drawn.std(axis=1), np.tile(np.sqrt(np.diag(covariance)), (5, 1)), rtol=0.15)

@@ -35,8 +35,10 @@ def test_vectors_and_maps_meet_in_one_model(tmp_path):
 def test_maps_wrap_only_where_the_catalog_says_so(periodic):
     """The shift is by one cell of the coarsest map: a periodic network must not notice."""
     whole = with_maps(periodic)
-    sims = of(whole.theta, whole.parameters, whole.summaries[1])
-    rolled = of(sims.theta, sims.parameters, replace(sims.summaries[0], values=np.roll(sims.summaries[0].values, 4, 3)))
+    sims = of(whole.theta, whole.parameters, whole.observables[1])
+    rolled = of(
+        sims.theta, sims.parameters, replace(sims.observables[0], values=np.roll(sims.observables[0].values, 4, 3))
+    )
     rows = np.arange(5)
     for model in (
         train_flow(sims, support="probit", ensemble=1, batch_size=10, learning_rate=0.05),
@@ -80,7 +82,7 @@ def test_symmetries_move_the_maps_of_training_batches_and_nothing_else(handed):
     sims = with_maps(periodic=True)
     rows, validation, hooks, known = handed(sims, ensemble=2)
     frame = framed(sims)
-    held_out = frame.data(sims, frame.split.rows(sims.simulation, "validation"))
+    held_out = frame.data(sims, frame.split.select_rows(sims.simulation, "validation"))
     for part, expected in zip(validation[known:], held_out, strict=True):
         np.testing.assert_array_equal(part, expected)
     batch = tuple(expand_members(part, 2) for part in rows)
@@ -107,7 +109,7 @@ def test_a_member_is_moved_as_it_would_be_alone(handed):
 def test_nothing_is_moved_where_there_is_no_symmetry_or_none_is_wanted(handed):
     sims = with_maps(periodic=True)
     assert handed(sims, augment="none")[2].augment is None
-    assert handed(of(sims.theta, sims.parameters, sims.summaries[0]))[2].augment is None
+    assert handed(of(sims.theta, sims.parameters, sims.observables[0]))[2].augment is None
     assert handed(sims)[2].augment is not None
 
 

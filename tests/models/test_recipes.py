@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from cosmoinfer.catalog import Reading
+from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.cli.options import ReadingOptions, TrainingOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import flow_recipe
@@ -53,7 +53,7 @@ def test_what_was_given_is_taken_and_the_rest_is_left():
     assert stack.embedding == (("cnn", CNN(hidden=9)),)
 
 
-@pytest.mark.parametrize(("options", "settings"), [(TrainingOptions, TrainingSettings), (ReadingOptions, Reading)])
+@pytest.mark.parametrize(("options", "settings"), [(TrainingOptions, TrainingSettings), (ReadingOptions, ReadOptions)])
 def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options, settings):
     said, there = ({field.name for field in dataclasses.fields(one)} for one in (options, settings))
     assert said - {"memory"} == there  # which is of the machine, not of the file

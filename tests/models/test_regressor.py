@@ -8,7 +8,7 @@ from scipy import integrate, special, stats
 from sklearn.linear_model import RidgeCV
 
 from cosmoinfer import models
-from cosmoinfer.catalog import Catalog, Summary
+from cosmoinfer.catalog import Catalog, Observable
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models import RegressorModel
@@ -135,12 +135,12 @@ def test_gaussian_nll_finds_the_exact_correlated_posterior():
     """Of a linear model with normal noise, its parameters in very different units: mean, widths and correlation."""
     sims, units = NORMAL.simulate(2500, 0), np.array([0.01, 30.0])
     parameters = Parameters.from_names(("a", "b"), prior=["normal"] * 2, mean=np.zeros(2), std=units)
-    sims = of(sims.theta * units, parameters, *sims.summaries)
+    sims = of(sims.theta * units, parameters, *sims.observables)
     given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 2, "epochs": 40, "learning_rate": 0.005}
     model = train_regressor(sims, loss="gaussian-nll", **given)
-    rows = model.preprocessing.split.rows(sims.simulation, "test")
+    rows = model.preprocessing.split.select_rows(sims.simulation, "test")
     found = sampled(model, sims, rows[:3], 4000)
-    means, covariance = NORMAL.posterior(sims.summaries[0].values[rows])
+    means, covariance = NORMAL.posterior(sims.observables[0].values[rows])
     means, covariance = means * units, covariance * np.outer(units, units)
     widths = np.sqrt(np.diag(covariance))
     assert (np.abs(model.means(sims, rows) - means) < 0.25 * widths).all()
@@ -165,9 +165,9 @@ def test_a_regressor_predicts_in_catalog_units():
     """x that says nothing: the mean of theta itself, for the log-uniform parameter too."""
     sims = linear_gaussian(2, rows=2000, seed=5)
     noise = np.random.default_rng(0).standard_normal((2000, 2))
-    sims = of(sims.theta, sims.parameters, Summary("data", "vector", noise))
+    sims = of(sims.theta, sims.parameters, Observable("data", "vector", noise))
     model = train_regressor(sims, network="linear", loss="mse", epochs=40, layers=None, hidden=None, learning_rate=0.02)
-    rows = model.preprocessing.split.rows(sims.simulation, "train")
+    rows = model.preprocessing.split.select_rows(sims.simulation, "train")
     np.testing.assert_allclose(
         sampled(model, sims, rows, 1).mean.mean(axis=0), sims.theta[rows].mean(axis=0), rtol=0.02
     )
@@ -190,14 +190,14 @@ def test_a_summary_is_the_mean_and_the_log_width_of_the_mixture():
 
 # ------------------------------------------------------------------------------------------ baselines, and what is lost
 def baseline(name: str, sims: Catalog) -> RegressorModel:
-    recipe = regressor_recipe({"network": name}, ROWS, [one.shape for one in sims.summaries])
+    recipe = regressor_recipe({"network": name}, ROWS, [one.row_shape for one in sims.observables])
     return fit_regressor(sims, framed(sims), recipe, bench())
 
 
 def test_ridge_is_that_of_scikit_learn_and_the_reference_of_every_model():
     sims = linear_gaussian(2)
     model, rows = baseline("ridge", sims), np.arange(ROWS)
-    train = model.preprocessing.split.rows(sims.simulation, "train")
+    train = model.preprocessing.split.select_rows(sims.simulation, "train")
     (x,) = model.preprocessing.data(sims, rows)
     other = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(x[train].astype(float), sims.theta[train])
     found = model.means(sims, rows)
@@ -219,7 +219,7 @@ def test_a_baseline_gives_means_only_and_comes_back_from_its_file(name, tmp_path
     again = sampled(models.read(tmp_path / "baseline.h5"), sims, rows, 10)
     np.testing.assert_array_equal(again.mean, found.mean)
     (history,) = models.histories(model).values()
-    parts = [model.preprocessing.split.rows(sims.simulation, part) for part in ("train", "validation")]
+    parts = [model.preprocessing.split.select_rows(sims.simulation, part) for part in ("train", "validation")]
     errors = [(((model.means(sims, part) - sims.theta[part]) / model.scale) ** 2).mean() for part in parts]
     assert [history.train[0, 0], history.validation[0, 0]] == pytest.approx(errors, rel=1e-4)
 
@@ -228,7 +228,7 @@ def test_trees_find_what_a_line_cannot():
     random = np.random.default_rng(0)
     theta = random.uniform(-1, 1, (600, 1))
     x = np.concatenate([np.abs(theta), np.sign(theta)], axis=1) + 0.05 * random.standard_normal((600, 2))
-    sims = of(theta**2, Parameters.from_names(("a",), [0.0], [1.0]), Summary("data", "vector", x))
+    sims = of(theta**2, Parameters.from_names(("a",), [0.0], [1.0]), Observable("data", "vector", x))
     rows = np.arange(600)
     wrong = {name: (baseline(name, sims).means(sims, rows) - sims.theta).std() for name in BASELINES}
     assert wrong["trees"] < 0.7 * wrong["ridge"]
@@ -252,7 +252,7 @@ def test_parameters_of_which_the_data_say_nothing_are_told():
     sims = linear_gaussian(2, rows=600)
     theta = sims.theta.copy()
     theta[:, 1] = np.random.default_rng(0).permutation(theta[:, 1])
-    mixed = of(theta, sims.parameters, *sims.summaries)
+    mixed = of(theta, sims.parameters, *sims.observables)
     for fit in (lambda some: train_regressor(some, epochs=10, ensemble=1), lambda some: baseline("ridge", some)):
         assert collapsed_parameters(fit(sims), sims) == ()
         assert collapsed_parameters(fit(mixed), mixed) == ("b",)
@@ -300,8 +300,8 @@ def test_a_regressor_trained_with_noise_is_as_wide_as_the_noise_makes_it():
     frame = framed(sims, Noise(np.linalg.cholesky(NORMAL.covariance), 0))
     given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 1, "epochs": 25, "learning_rate": 0.02}
     model = train_regressor(sims, frame=frame, loss="gaussian-nll", **given)
-    judged = replace(NORMAL.simulate(20, 1), noisy=True)
-    means, covariance = NORMAL.posterior(judged.summaries[0].values)
+    judged = replace(NORMAL.simulate(20, 1), includes_noise=True)
+    means, covariance = NORMAL.posterior(judged.observables[0].values)
     found = sampled(model, judged, np.arange(20), 10)
     widths = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose(found.std, np.tile(widths, (20, 1)), rtol=0.1)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from cosmoinfer import models, posterior
-from cosmoinfer.catalog import Summary
+from cosmoinfer.catalog import Observable
 from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
 from cosmoinfer.multiscale_power import summary_features
 from cosmoinfer.ood.detector import OutOfDistribution, fit_ood_detector, fold_features, gap_counts
@@ -153,14 +153,14 @@ def test_what_has_axes_is_told_by_its_power():
     assert np.abs(summary_features(1.5 * maps) - summary_features(maps)).max() > 0.5
 
 
-def gappy(count: int, seed: int, gaps: np.ndarray | None = None) -> Summary:
+def gappy(count: int, seed: int, gaps: np.ndarray | None = None) -> Observable:
     """20 bins, a quarter of them missing at random, or those of ``gaps``."""
     random = np.random.default_rng(seed)
     x = random.normal(size=(count, 2)) @ np.random.default_rng(1).normal(size=(2, 20)) + 0.3 * random.normal(
         size=(count, 20)
     )
     missing = random.random(x.shape) < 0.25 if gaps is None else gaps
-    return Summary("data", "vector", np.where(missing, np.nan, x), masked=True)
+    return Observable("data", "vector", np.where(missing, np.nan, x), masked=True)
 
 
 def test_gaps_of_another_pattern_are_odd():
@@ -281,11 +281,11 @@ def test_a_classifier_says_so_too():
     labels, x = np.repeat([0.0, 1.0], 150), rows(300, 0)
     order = np.random.default_rng(0).permutation(300)
     known = Parameters.from_names(("kind",))
-    sims = of(labels[order, None], known, Summary("data", "vector", x + labels[order, None]))
+    sims = of(labels[order, None], known, Observable("data", "vector", x + labels[order, None]))
     sims = replace(sims, classes=("a", "b"), declared=frozenset())
     recipe = regressor_recipe({"network": "linear", "ensemble": 2, "epochs": 2}, 300, [(SIZE,)], 2)
     model = fit_classifier(sims, framed(sims), recipe, bench())
-    new = of(None, None, Summary("data", "vector", np.concatenate([rows(1, 1), 20 * rows(1, 2)])), name="new.h5")
+    new = of(None, None, Observable("data", "vector", np.concatenate([rows(1, 1), 20 * rows(1, 2)])), name="new.h5")
     fine, odd = sampled(model, new, [0, 1]).ood_percentile
     assert fine < 99 < odd
 

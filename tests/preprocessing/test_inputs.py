@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.decomposition import PCA
 
 from cosmoinfer import models
-from cosmoinfer.catalog import Catalog, Reading, Summary
+from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.fit_preprocessing import describe_choices, with_compression
 from cosmoinfer.models.preprocessing import reading_for_model
@@ -36,7 +36,7 @@ def test_a_model_takes_its_own_test_rows_and_all_of_another_catalog():
     model, sims, other = flow_of("maf", 2, 1, "probit"), linear_gaussian(2), linear_gaussian(2, 50, seed=1)
     frame = model.preprocessing
     for part in ("train", "validation", "test"):
-        np.testing.assert_array_equal(frame.select_rows(sims, part), frame.split.rows(sims.simulation, part))
+        np.testing.assert_array_equal(frame.select_rows(sims, part), frame.split.select_rows(sims.simulation, part))
     np.testing.assert_array_equal(frame.select_rows(sims, None), frame.select_rows(sims, "test"))
     assert set(sampled(model, sims, frame.select_rows(sims, None)[:3], 2).split) == {2}
     assert len(frame.select_rows(sims, "all")) == ROWS
@@ -55,22 +55,22 @@ def test_a_renumbered_copy_of_a_training_row_is_recognised():
         linear_gaussian(2, 50, seed=1),
     )
     seen = frame.select_rows(sims, "train")[7]
-    theta, x = other.theta.copy(), other.summaries[0].values.copy()
-    theta[20], x[20] = sims.theta[seen], sims.summaries[0].values[seen]
-    mixed = of(theta, other.parameters, replace(other.summaries[0], values=x), name="mixed.h5")
+    theta, x = other.theta.copy(), other.observables[0].values.copy()
+    theta[20], x[20] = sims.theta[seen], sims.observables[0].values[seen]
+    mixed = of(theta, other.parameters, replace(other.observables[0], values=x), name="mixed.h5")
     with pytest.raises(
         UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"
     ):
         frame.select_rows(mixed, None)
     assert frame.select_rows(mixed, "train").tolist() == [20]
     assert 20 not in frame.select_rows(mixed, "test") and len(frame.select_rows(mixed, "test")) == 49
-    unlabelled = of(None, None, replace(other.summaries[0], values=x))  # an observation has no theta to compare
+    unlabelled = of(None, None, replace(other.observables[0], values=x))  # an observation has no theta to compare
     assert np.flatnonzero(frame.is_training_row(unlabelled, np.arange(50))).tolist() == [20]
 
 
 def test_an_observation_needs_no_parameters():
     sims = linear_gaussian(2)
-    observation = of(None, None, Summary("data", "vector", sims.summaries[0].values[:2] + 0.01))
+    observation = of(None, None, Observable("data", "vector", sims.observables[0].values[:2] + 0.01))
     for model in (flow_of("maf", 2, 1, "probit"), flow_of("maf", 2, 1, "truncate"), regressor_of(2)):
         model.preprocessing.check_catalog(observation)
         found = sampled(model, observation, model.preprocessing.select_rows(observation, None), 20)
@@ -80,13 +80,13 @@ def test_an_observation_needs_no_parameters():
 def test_data_of_another_shape_or_other_names_are_refused():
     frame, sims = flow_of("maf", 2, 1, "probit").preprocessing, linear_gaussian(2)
     frame.check_catalog(sims)
-    values = sims.summaries[0].values
-    narrow = of(sims.theta, sims.parameters, Summary("data", "vector", values[:, :3]), name="narrow.h5")
+    values = sims.observables[0].values
+    narrow = of(sims.theta, sims.parameters, Observable("data", "vector", values[:, :3]), name="narrow.h5")
     with pytest.raises(UserError, match=r"narrow.h5: the model was trained on data of shape \(4,\) a row.*has \(3,\)"):
         frame.check_catalog(narrow)
     with pytest.raises(UserError, match=r"has \(4,\) and \(4,\)"):
-        frame.check_catalog(of(sims.theta, sims.parameters, *[Summary("data", "vector", values)] * 2))
-    swapped = of(sims.theta[:, ::-1], sims.parameters.select(["b", "a"]), sims.summaries[0])
+        frame.check_catalog(of(sims.theta, sims.parameters, *[Observable("data", "vector", values)] * 2))
+    swapped = of(sims.theta[:, ::-1], sims.parameters.select(["b", "a"]), sims.observables[0])
     with pytest.raises(UserError, match=r"infers a, b; this catalog has b, a"):
         frame.check_catalog(swapped)
 
@@ -94,14 +94,14 @@ def test_data_of_another_shape_or_other_names_are_refused():
 def test_scalings_come_from_the_training_rows_alone():
     sims = linear_gaussian(2)
     frame = framed(sims)
-    held_out = np.concatenate([frame.split.rows(sims.simulation, part) for part in ("validation", "test")])
-    values = sims.summaries[0].values.copy()
+    held_out = np.concatenate([frame.split.select_rows(sims.simulation, part) for part in ("validation", "test")])
+    values = sims.observables[0].values.copy()
     values[held_out] += 100
-    other = framed(of(sims.theta, sims.parameters, replace(sims.summaries[0], values=values)))
+    other = framed(of(sims.theta, sims.parameters, replace(sims.observables[0], values=values)))
     for key, value in frame.inputs[0].arrays().items():
         np.testing.assert_array_equal(other.inputs[0].arrays()[key], value)
     np.testing.assert_array_equal(other.ridge_estimate.weights, frame.ridge_estimate.weights)
-    (train,) = frame.data(sims, frame.split.rows(sims.simulation, "train"))
+    (train,) = frame.data(sims, frame.split.select_rows(sims.simulation, "train"))
     np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-5)
     lines = describe_choices(frame, sims)
@@ -109,10 +109,10 @@ def test_scalings_come_from_the_training_rows_alone():
 
 
 def test_a_catalog_is_read_for_a_model_as_its_own_was():
-    own = Reading(data=("maps",), infer=("a",), features=("0:3",))
-    assert reading_for_model(own, Reading()) == own
-    assert reading_for_model(own, Reading(drop_nonfinite=True)) == replace(own, drop_nonfinite=True)
-    assert reading_for_model(own, Reading(data=("other",))) == replace(own, data=("other",))
+    own = ReadOptions(data=("maps",), infer=("a",), scale_cut=("0:3",))
+    assert reading_for_model(own, ReadOptions()) == own
+    assert reading_for_model(own, ReadOptions(drop_nonfinite=True)) == replace(own, drop_nonfinite=True)
+    assert reading_for_model(own, ReadOptions(data=("other",))) == replace(own, data=("other",))
 
 
 # --------------------------------------------------------------------------------------------------------------- noise
@@ -152,8 +152,8 @@ def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
     """The same row keeps its noise at any position; an observation, and what is noisy already, has its own."""
     sims = NORMAL.simulate(ROWS, 0, noise=False)
     kind = "vector" if len(shape) == 1 else "profile"
-    values = sims.summaries[0].values.reshape(ROWS, *shape)
-    sims = of(sims.theta, sims.parameters, Summary("data", kind, values))
+    values = sims.observables[0].values.reshape(ROWS, *shape)
+    sims = of(sims.theta, sims.parameters, Observable("data", kind, values))
     rows = np.arange(ROWS)
     noise = Noise(np.linalg.cholesky(NORMAL.covariance), 0)
     frame = framed(sims, noise)
@@ -163,15 +163,15 @@ def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
     np.testing.assert_allclose(added.reshape(ROWS, 3), noise.fixed(rows), atol=1e-5)
     np.testing.assert_array_equal(frame.data(sims.take(np.arange(5, 10)), np.array([2]))[0][0], found[7])
     (plain,) = (one(values) for one in frame.inputs)
-    np.testing.assert_array_equal(frame.data(of(None, None, sims.summaries[0]), rows)[0], plain)
-    np.testing.assert_array_equal(frame.data(replace(sims, noisy=True), rows)[0], plain)
-    train = frame.split.rows(sims.simulation, "train")
+    np.testing.assert_array_equal(frame.data(of(None, None, sims.observables[0]), rows)[0], plain)
+    np.testing.assert_array_equal(frame.data(replace(sims, includes_noise=True), rows)[0], plain)
+    train = frame.split.select_rows(sims.simulation, "train")
     np.testing.assert_allclose(found[train].reshape(len(train), -1).std(), 1, rtol=0.2)  # scaled with its noise
 
 
 def test_noise_on_what_is_noisy_already_would_not_be_heard():
-    sims = replace(NORMAL.simulate(ROWS, 0), noisy=True)
-    with pytest.raises(UserError, match="--noise: would not be heard beside --noisy"):
+    sims = replace(NORMAL.simulate(ROWS, 0), includes_noise=True)
+    with pytest.raises(UserError, match="--noise: would not be heard beside --data-include-noise"):
         framed(sims, Noise(np.eye(3), 0))
 
 
@@ -226,7 +226,7 @@ def test_principal_components_are_those_of_scikit_learn():
     sims = linear_gaussian(6)
     frame = framed(sims)
     short = with_compression(frame, sims, "pca:5", bench())
-    train = frame.split.rows(sims.simulation, "train")
+    train = frame.split.select_rows(sims.simulation, "train")
     (x,), (found,) = frame.data(sims, train), short.data(sims, train)
     other = PCA(5, whiten=True).fit(x.astype(float))
     expected = other.transform(x.astype(float))
@@ -237,7 +237,7 @@ def test_principal_components_are_those_of_scikit_learn():
     assert kept == pytest.approx(singular[:5].sum() / singular.sum(), rel=1e-5)
     assert short.shapes == ((5,),)
     assert f"pca:5 keeps {100 * kept:.1f} %" in " ".join(describe_choices(short, sims))
-    held_out = frame.split.rows(sims.simulation, "test")
+    held_out = frame.split.select_rows(sims.simulation, "test")
     np.testing.assert_allclose(
         short.data(sims, held_out)[0], signs * other.transform(frame.data(sims, held_out)[0].astype(float)), atol=2e-3
     )
@@ -248,7 +248,7 @@ def arc(rows: int = 300) -> Catalog:
     angle = np.random.default_rng(0).uniform(0, 5 * np.pi / 3, (rows, 1))
     turn = np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6)))[0][:, :2]
     x = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) @ turn.T
-    return of(angle, Parameters.from_names(("angle",), [0.0], [5 * np.pi / 3]), Summary("data", "vector", x))
+    return of(angle, Parameters.from_names(("angle",), [0.0], [5 * np.pi / 3]), Observable("data", "vector", x))
 
 
 def test_an_autoencoder_finds_the_curve_that_no_line_follows():
@@ -258,10 +258,10 @@ def test_an_autoencoder_finds_the_curve_that_no_line_follows():
     line, curve = (with_compression(frame, sims, text, bench()) for text in ("pca:1", "autoencoder:1"))
     assert line.inputs[0].compression.explained_variance < 0.75
     assert curve.inputs[0].compression.explained_variance > 0.95
-    test = frame.split.rows(sims.simulation, "test")
+    test = frame.split.select_rows(sims.simulation, "test")
     order = [abs(stats.spearmanr(one.data(sims, test)[0][:, 0], sims.theta[test, 0])[0]) for one in (line, curve)]
     assert order[0] < 0.95 < 0.99 < order[1]
-    train = curve.data(sims, frame.split.rows(sims.simulation, "train"))[0]
+    train = curve.data(sims, frame.split.select_rows(sims.simulation, "train"))[0]
     np.testing.assert_allclose([train.mean(), train.std(ddof=1)], [0, 1], atol=1e-3)
 
 
@@ -303,7 +303,7 @@ def test_only_vectors_are_compressed():
     sims = with_maps(periodic=True)
     short = with_compression(framed(sims), sims, "pca:1", bench())
     assert short.shapes == ((1,), (1, 8, 8))
-    maps = of(sims.theta, sims.parameters, sims.summaries[1])
+    maps = of(sims.theta, sims.parameters, sims.observables[1])
     with pytest.raises(UserError, match="--compress pca:1: is for vectors, and there is none"):
         with_compression(framed(maps), maps, "pca:1", bench())
 
@@ -325,18 +325,18 @@ def lossy(rows: int, masked: bool) -> tuple[Catalog, np.ndarray]:
     exact = np.where(lost, 0, x).sum(axis=1) / ((~lost).sum(axis=1) + SCATTER**2)
     parameters = Parameters.from_names(("a",), prior=["normal"], mean=[0.0], std=[1.0])
     return of(
-        theta, parameters, Summary("data", "vector", np.where(lost, np.nan if masked else 0, x), masked=masked)
+        theta, parameters, Observable("data", "vector", np.where(lost, np.nan if masked else 0, x), masked=masked)
     ), exact
 
 
 def test_gaps_are_filled_with_the_mean_and_told_by_a_one():
     sims, _ = lossy(ROWS, masked=True)
-    frame, values = framed(sims), sims.summaries[0].values
+    frame, values = framed(sims), sims.observables[0].values
     (found,) = frame.data(sims, np.arange(ROWS))
     assert frame.shapes == ((8,),) and np.isfinite(found).all()
     np.testing.assert_array_equal(found[:, 4:], np.isnan(values))
     assert (found[:, :4][np.isnan(values)] == 0).all()
-    train = frame.split.rows(sims.simulation, "train")
+    train = frame.split.select_rows(sims.simulation, "train")
     expected = (values - np.nanmean(values[train], axis=0)) / np.nanstd(values[train], axis=0)
     np.testing.assert_allclose(found[:, :4], np.nan_to_num(expected), atol=1e-5)
     assert np.isfinite(frame.estimate_parameters(sims, np.arange(ROWS))).all()
@@ -347,16 +347,16 @@ def test_a_network_that_sees_the_gaps_comes_near_the_exact_mean():
     for masked in (True, False):
         sims, exact = lossy(2000, masked)
         model = train_regressor(sims, loss="mse", ensemble=1, epochs=40, hidden=32)
-        test = model.preprocessing.split.rows(sims.simulation, "test")
+        test = model.preprocessing.split.select_rows(sims.simulation, "test")
         excess.append(((model.means(sims, test)[:, 0] - exact[test]) ** 2).mean())
     assert excess[0] < 0.012 and excess[1] > 2 * excess[0]
 
 
 def test_gaps_are_not_for_a_model_of_whole_rows():
     sims, model = linear_gaussian(2), regressor_of(2)
-    values = sims.summaries[0].values.copy()
+    values = sims.observables[0].values.copy()
     values[3, 1] = np.nan
-    gappy = of(sims.theta, sims.parameters, Summary("data", "vector", values, masked=True), name="gappy.h5")
+    gappy = of(sims.theta, sims.parameters, Observable("data", "vector", values, masked=True), name="gappy.h5")
     with pytest.raises(UserError, match=r"gappy.h5: .*--missing mask, and the model was trained without"):
         model.preprocessing.check_catalog(gappy)
 

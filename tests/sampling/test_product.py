@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from cosmoinfer.catalog import Catalog, Reading, Summary, observation_sets
+from cosmoinfer.catalog import Catalog, Observable, ReadOptions, observation_sets
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
@@ -213,29 +213,33 @@ def test_single_posteriors_that_are_too_narrow_do_not_agree():
 def rows_of(*ids: str, theta: np.ndarray | None = None) -> Catalog:
     count = len(ids)
     sims = of(
-        theta, Parameters.from_names(("a",)) if theta is not None else None, Summary("data", "vector", np.eye(count))
+        theta, Parameters.from_names(("a",)) if theta is not None else None, Observable("data", "vector", np.eye(count))
     )
     return replace(sims, simulation=np.array(ids))
 
 
 def test_rows_of_one_simulation_stand_together():
     sims = rows_of("c", "a", "c", "b", "a", "c")
-    assert [own.tolist() for own in observation_sets.groups(sims, np.arange(6))] == [[0, 2, 5], [1, 4], [3]]
-    assert [own.tolist() for own in observation_sets.groups(sims, np.array([4, 5, 2]))] == [[4], [5, 2]]
+    assert [own.tolist() for own in observation_sets.group_by_simulation(sims, np.arange(6))] == [
+        [0, 2, 5],
+        [1, 4],
+        [3],
+    ]
+    assert [own.tolist() for own in observation_sets.group_by_simulation(sims, np.array([4, 5, 2]))] == [[4], [5, 2]]
     assert observation_sets.representatives(sims, np.array([4, 5, 2, 3])).tolist() == [1, 0, 3]
-    assert observation_sets.members(sims, np.array([2, 0]), 3).tolist() == [[0, 2, 5], [0, 2, 5]]
+    assert observation_sets.simulation_rows(sims, np.array([2, 0]), 3).tolist() == [[0, 2, 5], [0, 2, 5]]
     with pytest.raises(UserError, match=r"simulation b has 1 rows .row 3.; the flow takes sets of 3"):
-        observation_sets.members(sims, np.array([0, 3]), 3)
+        observation_sets.simulation_rows(sims, np.array([0, 3]), 3)
 
 
 def test_every_simulation_has_as_many_rows():
-    assert observation_sets.common_size(rows_of("b", "a", "b", "a")) == 2
+    assert observation_sets.rows_per_simulation(rows_of("b", "a", "b", "a")) == 2
     with pytest.raises(UserError, match=r"found 1 to 2 .simulation a has 1"):
-        observation_sets.common_size(rows_of("b", "a", "b"))
+        observation_sets.rows_per_simulation(rows_of("b", "a", "b"))
     with pytest.raises(UserError, match="no two rows share a simulation"):
-        observation_sets.common_size(rows_of("b", "a"))
+        observation_sets.rows_per_simulation(rows_of("b", "a"))
     with pytest.raises(UserError, match=r"rows of simulation a have different parameters .row 1, 3"):
-        observation_sets.common_size(rows_of("b", "a", "b", "a", theta=np.array([[1.0], [1.0], [1.0], [2.0]])))
+        observation_sets.rows_per_simulation(rows_of("b", "a", "b", "a", theta=np.array([[1.0], [1.0], [1.0], [2.0]])))
 
 
 # ------------------------------------------------------------------------------------------------------- sets
@@ -259,22 +263,22 @@ def universes(count: int, size: int, seed: int) -> Catalog:
     random = np.random.default_rng(seed)
     theta = np.repeat(random.standard_normal((count, 2)), size, axis=0)
     x = theta @ PROBLEM.slope.T + random.multivariate_normal(np.zeros(3), PROBLEM.covariance, len(theta))
-    sims = of(theta, PROBLEM.parameters, Summary("data", "vector", x))
+    sims = of(theta, PROBLEM.parameters, Observable("data", "vector", x))
     return replace(sims, simulation=np.repeat(np.arange(count), size).astype(str))
 
 
 def exact(sims: Catalog, size: int) -> np.ndarray:
     """log p(theta | all rows of a simulation), (G,)."""
-    x, theta = sims.summaries[0].values.reshape(-1, size, 3), sims.theta[::size]
+    x, theta = sims.observables[0].values.reshape(-1, size, 3), sims.theta[::size]
     gain = np.linalg.solve(PROBLEM.covariance, PROBLEM.slope)
     covariance = np.linalg.inv(np.eye(2) + size * PROBLEM.slope.T @ gain)
     return stats.multivariate_normal(cov=covariance).logpdf(theta - x.sum(axis=1) @ gain @ covariance)
 
 
 def trained(sims: Catalog, **given) -> FlowModel:
-    frame = fit_preprocessing(sims, by_hash(sims.simulation), Reading(), "auto")
+    frame = fit_preprocessing(sims, by_hash(sims.simulation), ReadOptions(), "auto")
     quick = {"flow": "maf", "ensemble": 1, "support": "probit", "hidden": 24, "layers": 2, "batch_size": 25}
-    shapes = [one.shape for one in sims.summaries]
+    shapes = [one.row_shape for one in sims.observables]
     recipe = flow_recipe(quick | {"learning_rate": 5e-3} | given, len(sims), shapes)
     return fit_flow(sims, frame, recipe, bench())
 

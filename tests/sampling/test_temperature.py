@@ -24,7 +24,7 @@ def from_hotter(model, size: int, count: int = 300):
     rows = np.arange(count)
     sims = linear_gaussian(size).take(rows)
     drawn = sampled(replace(model, temperature=HOT), sims, rows, 1, seed=5)
-    return of(drawn.samples[:, 0], sims.parameters, *sims.summaries, name="hot.h5")
+    return of(drawn.samples[:, 0], sims.parameters, *sims.observables, name="hot.h5")
 
 
 def found_in(model, sims) -> Recalibration:
@@ -136,7 +136,7 @@ def test_a_point_has_no_temperature():
 @pytest.mark.parametrize("which", ["flow", "regressor"])
 def test_a_model_keeps_what_its_validation_rows_ask_for(which, tmp_path):
     model, sims = flow_of("nsf", 2, 3, "soft") if which == "flow" else regressor_of(2), linear_gaussian(2)
-    rows = model.preprocessing.split.rows(sims.simulation, "validation")
+    rows = model.preprocessing.split.select_rows(sims.simulation, "validation")
     assert model.temperature == 1 and model.recalibration.rows == len(rows)
     models.write(tmp_path / "m.h5", model, {})
     back = models.read(tmp_path / "m.h5")

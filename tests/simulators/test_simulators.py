@@ -434,9 +434,9 @@ def test_the_truth_is_the_exact_posterior_of_the_test_rows(tmp_path):
     """Of the data as the file holds them, in single precision; and it calls itself calibrated."""
     file = tmp_path / "moons.h5"
     done("simulate", "two-moons", "-n", 2000, "-o", file, "--truth", "--draws", 100, "--seed", 1)
-    truth, sims = posterior.read(tmp_path / "moons.truth.h5"), catalog.read(file, catalog.Reading())
-    assert truth.index.tolist() == splits.by_hash(sims.simulation).rows(sims.simulation, "test").tolist()
-    data = sims.summaries[0].values[truth.index]
+    truth, sims = posterior.read(tmp_path / "moons.truth.h5"), catalog.read(file, catalog.ReadOptions())
+    assert truth.index.tolist() == splits.by_hash(sims.simulation).select_rows(sims.simulation, "test").tolist()
+    data = sims.observables[0].values[truth.index]
     expected = SIMULATORS["two-moons"].log_posterior(sims.theta[truth.index], data)
     np.testing.assert_allclose(truth.log_prob_truth, expected)
     np.testing.assert_allclose(truth.log_prob[3], SIMULATORS["two-moons"].log_posterior(truth.samples[3], data[3]))

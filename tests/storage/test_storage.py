@@ -11,10 +11,10 @@ import pytest
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import Record, format, out_of_core
+from cosmoinfer.storage import FileContents, format, out_of_core
 
 VALUES = np.arange(3000.0).reshape(1000, 3)
-RECORD = Record("posterior", {"version": "1", "settings": {"seed": 1}}, {"x": VALUES})
+RECORD = FileContents("posterior", {"version": "1", "settings": {"seed": 1}}, {"x": VALUES})
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def one_line(error):
     ids=lambda array: f"{array.dtype}-{array.shape}",
 )
 def test_an_array_comes_back_as_it_was(path, array):
-    storage.write(path, Record("model", {}, {"deep/er": array}))
+    storage.write(path, FileContents("model", {}, {"deep/er": array}))
     back = storage.read(path).arrays["deep/er"]
     assert back.dtype == array.dtype
     assert back.shape == array.shape
@@ -56,14 +56,14 @@ def test_an_array_comes_back_as_it_was(path, array):
 
 @pytest.mark.parametrize("text", [np.array(["a", "Ω_m longer", ""]), np.array([["x"], ["y"]]), np.array("one")])
 def test_strings_come_back_as_strings(path, text):
-    storage.write(path, Record("model", {}, {"s": text}))
+    storage.write(path, FileContents("model", {}, {"s": text}))
     back = storage.read(path).arrays["s"]
     assert back.dtype.kind == "U"
     np.testing.assert_array_equal(back, text)
 
 
 def test_no_strings_come_back_as_no_strings(path):
-    storage.write(path, Record("model", {}, {"s": np.array([], dtype=str)}))
+    storage.write(path, FileContents("model", {}, {"s": np.array([], dtype=str)}))
     back = storage.read(path).arrays["s"]
     assert (back.dtype.kind, back.shape) == ("U", (0,))
 
@@ -71,7 +71,7 @@ def test_no_strings_come_back_as_no_strings(path):
 def test_meta_and_attributes_come_back(path):
     meta = {"settings": {"k": [1, 2.5, None, True, "Ω"]}, "inputs": {}}
     attributes = {"names": ("a", "b"), "low": np.array([0.1, -np.inf]), "one": "text", "number": 3, "absent": None}
-    storage.write(path, Record("model", meta, {"x": VALUES}, {"x": attributes}))
+    storage.write(path, FileContents("model", meta, {"x": VALUES}, {"x": attributes}))
     back = storage.read(path, "model")
     assert (back.kind, back.meta) == ("model", meta)
     assert back.attributes["x"].keys() == {"names", "low", "one", "number"}
@@ -82,7 +82,7 @@ def test_meta_and_attributes_come_back(path):
 
 def test_meta_may_exceed_what_an_attribute_holds(path):
     meta = {"long": "x" * 200_000}
-    storage.write(path, Record("model", meta))
+    storage.write(path, FileContents("model", meta))
     assert storage.read(path).meta == meta
 
 
@@ -91,9 +91,9 @@ def test_a_record_is_the_same_bytes_whenever_and_wherever_it_is_written(tmp_path
     for path in (one, other):
         storage.write(path, RECORD)
     assert one.read_bytes() == other.read_bytes()
-    assert storage.digest(one) == storage.digest(other)
-    storage.write(other, Record("posterior", {"version": "2"}, {"x": VALUES}), force=True)
-    assert storage.digest(one) != storage.digest(other)
+    assert storage.file_digest(one) == storage.file_digest(other)
+    storage.write(other, FileContents("posterior", {"version": "2"}, {"x": VALUES}), force=True)
+    assert storage.file_digest(one) != storage.file_digest(other)
 
 
 def test_a_file_says_its_kind_and_format(path):
@@ -101,12 +101,12 @@ def test_a_file_says_its_kind_and_format(path):
     with h5py.File(path) as file:
         assert (file.attrs["kind"], file.attrs["format"]) == ("posterior", storage.FORMATS["posterior"])
         assert file["x"].fletcher32
-    assert storage.kind_of(path) == "posterior"
+    assert storage.file_kind(path) == "posterior"
 
 
 def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
     storage.write(path, RECORD)
-    monkeypatch.setattr(out_of_core, "LARGE", 10)
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 10)
     monkeypatch.setattr(format, "_image", None)
     storage.write(path.with_name("large.h5"), RECORD)
     one, other = storage.read(path), storage.read(path.with_name("large.h5"))
@@ -139,7 +139,7 @@ def test_a_failing_write_leaves_the_old_file(path, monkeypatch):
     before = path.read_bytes()
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(UserError, match="No space left"):
-        storage.write(path, Record("posterior", {}), force=True)
+        storage.write(path, FileContents("posterior", {}), force=True)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -151,7 +151,7 @@ from cosmoinfer import storage
 from cosmoinfer.errors import UserError
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 try:
-    storage.write(pathlib.Path(sys.argv[1]), storage.Record("model", {}, {"x": np.arange(40_000.0)}))
+    storage.write(pathlib.Path(sys.argv[1]), storage.FileContents("model", {}, {"x": np.arange(40_000.0)}))
 except UserError as error:
     raise SystemExit(f"cosmoinfer: {error}")
 """
@@ -170,12 +170,12 @@ def test_an_existing_output_is_refused_unless_forced(path):
     storage.write(path, RECORD)
     before = path.read_bytes()
     with pytest.raises(UserError, match="--force"):
-        storage.write(path, Record("model", {}))
+        storage.write(path, FileContents("model", {}))
     assert path.read_bytes() == before
     with pytest.raises(UserError, match="--force replaces a model file only, found posterior"):
-        storage.write(path, Record("model", {}), force=True)  # a posterior given for a model by a slip
+        storage.write(path, FileContents("model", {}), force=True)  # a posterior given for a model by a slip
     assert path.read_bytes() == before
-    storage.write(path, Record("posterior", {}), force=True)
+    storage.write(path, FileContents("posterior", {}), force=True)
     assert path.read_bytes() != before
 
 
@@ -209,7 +209,7 @@ def test_a_read_only_folder_is_told(tmp_path):
 
 # ------------------------------------------------------------------------------------------------------ damaged files
 def test_a_missing_file_is_told(path):
-    for read in (storage.read, storage.contents, storage.kind_of, storage.digest):
+    for read in (storage.read, storage.describe_datasets, storage.file_kind, storage.file_digest):
         with pytest.raises(UserError, match="no such file"):
             read(path)
 
@@ -274,7 +274,7 @@ def test_a_file_of_somebody_else_is_told(path, kinds):
         file["x"] = VALUES
     with pytest.raises(UserError, match=f"expected a {kinds[0] if kinds else 'any'} file of cosmoinfer"):
         storage.read(path, *kinds)
-    assert storage.kind_of(path) is None
+    assert storage.file_kind(path) is None
 
 
 def test_a_newer_format_is_told(path):
@@ -290,7 +290,7 @@ def test_a_newer_format_is_told(path):
 def test_the_same_run_is_one_of_identical_meta(path):
     meta = {"version": "1", "settings": {"seed": 1, "rate": 1e-3, "names": ["a", "b"], "none": None, "yes": True}}
     assert not storage.same_run(path, meta)
-    storage.write(path, Record("model", meta))
+    storage.write(path, FileContents("model", meta))
     assert storage.same_run(path, dict(reversed(meta.items())))
     for change in ({"seed": 2}, {"seed": 1.0}, {"yes": 1}, {"rate": 1.0000001e-3}, {"names": ["b", "a"]}, {"more": 0}):
         assert not storage.same_run(path, {**meta, "settings": {**meta["settings"], **change}})
@@ -314,7 +314,7 @@ def test_contents_tell_of_every_dataset(path):
         data.attrs["kind"] = np.bytes_(b"vector")
         data.attrs["names"] = np.array([b"x", b"y"])
         file["c"] = 3
-    found = storage.contents(path)
+    found = storage.describe_datasets(path)
     assert list(found) == ["a/b", "c"]
     assert (found["a/b"].shape, found["a/b"].dtype) == ((1000, 3), np.float32)
     assert (found["a/b"].chunks, found["a/b"].compression) == ((10, 3), "gzip")
@@ -363,7 +363,7 @@ def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
     with pytest.raises(UserError, match=r"two.h5: is no HDF5 file"):
         storage.load(path, "x")
     path.with_name("two.h5").unlink()
-    storage.write(path.with_name("two.h5"), Record("model", {}))
+    storage.write(path.with_name("two.h5"), FileContents("model", {}))
     with pytest.raises(UserError, match=r"wants a part that is missing: .*two.h5 x"):
         storage.load(path, "x")
     virtual(path.with_name("two.h5"), "three.h5")
@@ -419,7 +419,7 @@ def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
         elif how != "unwritten":
             file["x"][:] = values
         expected = file["x"][()]
-    stored = storage.Stored(path, "x")
+    stored = storage.DatasetHandle(path, "x")
     np.testing.assert_array_equal(stored.read(2, 7), expected[2:7])
     into = np.zeros((4, 1, 3, 2), stored.dtype)  # with an axis of one channel
     stored.read_into(into, 6, 10)
@@ -429,7 +429,7 @@ def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
 def test_a_file_that_ends_before_its_rows_do_is_damaged(tmp_path):
     with h5py.File(tmp_path / "file.h5", "w") as file:
         file["x"] = np.ones((100, 50))
-    stored = storage.Stored(tmp_path / "file.h5", "x")
+    stored = storage.DatasetHandle(tmp_path / "file.h5", "x")
     stored._places = np.array([(tmp_path / "file.h5").stat().st_size - 30_000])
     with pytest.raises(UserError, match=r"/x is damaged \(the file ends before its data do"):
         stored.read(50, 100)

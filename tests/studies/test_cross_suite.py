@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer.catalog import Catalog, Reading, assemble, multi_file
-from cosmoinfer.catalog.suites import check_agreement, joined, of_suite, suite_names
+from cosmoinfer.catalog import Catalog, ReadOptions, multi_file, read_unchecked
+from cosmoinfer.catalog.suites import check_suites, join_suites, suite_names, with_suite_ids
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
@@ -115,15 +115,15 @@ def other_names(sims: Catalog) -> Catalog:
 
 
 def fewer_features(sims: Catalog) -> Catalog:
-    return replace(sims, summaries=(replace(sims.summaries[0], values=sims.summaries[0].values[:, :3]),))
+    return replace(sims, observables=(replace(sims.observables[0], values=sims.observables[0].values[:, :3]),))
 
 
 def with_split(sims: Catalog) -> Catalog:
-    return replace(sims, label=np.zeros(len(sims), dtype=np.uint8))
+    return replace(sims, split_labels=np.zeros(len(sims), dtype=np.uint8))
 
 
 def of_the_first(sims: Catalog) -> Catalog:
-    return replace(sims, summaries=linear_gaussian(2, rows=60, seed=0).summaries)
+    return replace(sims, observables=linear_gaussian(2, rows=60, seed=0).observables)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def of_the_first(sims: Catalog) -> Catalog:
 )
 def test_suites_that_differ_are_refused(change: Callable[[Catalog], Catalog], said: str) -> None:
     first, other = (linear_gaussian(2, rows=60, seed=seed) for seed in (0, 1))
-    check_agreement([first, other])
+    check_suites([first, other])
     with pytest.raises(UserError, match=said):
-        check_agreement([first, replace(change(other), path=Path("other.h5"))])
+        check_suites([first, replace(change(other), path=Path("other.h5"))])
 
 
 def test_suites_that_share_universes_are_warned_about(tmp_path: Path) -> None:
@@ -176,7 +176,9 @@ def test_suites_are_called_by_attribute_stem_or_folder(tmp_path: Path) -> None:
         file.attrs["suite"] = "third"
 
     def names(of: list[Path]) -> list[str]:
-        return suite_names([assemble(path, Reading()) for path in of], [multi_file.name(path) for path in of])
+        return suite_names(
+            [read_unchecked(path, ReadOptions()) for path in of], [multi_file.catalog_name(path) for path in of]
+        )
 
     assert names(paths) == ["TNG-LH", "SIMBA-LH", "third"]
     assert names(paths[1:]) == ["LH", "third"]
@@ -190,12 +192,12 @@ def test_suites_are_called_by_attribute_stem_or_folder(tmp_path: Path) -> None:
 
 
 def test_suites_joined_keep_their_rows_and_their_ids() -> None:
-    first, other = (of_suite(f"s{seed}", linear_gaussian(2, rows=30 + seed, seed=seed)) for seed in (0, 1))
-    both = joined([first, other])
+    first, other = (with_suite_ids(f"s{seed}", linear_gaussian(2, rows=30 + seed, seed=seed)) for seed in (0, 1))
+    both = join_suites([first, other])
     assert len(both) == 61 and both.index.tolist() == list(range(61))
     assert both.simulation.tolist() == [f"s0/{n}" for n in range(30)] + [f"s1/{n}" for n in range(31)]
-    np.testing.assert_array_equal(both.training()[1][30:], other.theta)
-    np.testing.assert_array_equal(both.summaries[0].values[30:], other.summaries[0].values)
+    np.testing.assert_array_equal(both.require_parameters()[1][30:], other.theta)
+    np.testing.assert_array_equal(both.observables[0].values[30:], other.observables[0].values)
     assert len({one.fingerprint for one in (first, other, both, linear_gaussian(2, rows=30, seed=0))}) == 4
     assert both.fingerprint == catalogs.fingerprint(both)
 
@@ -232,7 +234,7 @@ def test_words_compare_with_home() -> None:
 
 
 def test_flags_are_counted_beyond_the_95th_percentile() -> None:
-    sims = of(np.linspace(0.2, 0.4, 40)[:, None], None, linear_gaussian(1, rows=40).summaries[0])
+    sims = of(np.linspace(0.2, 0.4, 40)[:, None], None, linear_gaussian(1, rows=40).observables[0])
     known = Parameters.from_names(("a",), [0.0], [1.0])
     index, part, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
     ood = np.where(index < 10, 99.0, 95.0)

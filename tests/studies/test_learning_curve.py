@@ -11,7 +11,7 @@ import pytest
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics.bootstrap import Clusters, interval
-from cosmoinfer.split import by_hash, nested
+from cosmoinfer.split import by_hash, nested_subset
 from cosmoinfer.studies import scaling_law
 from cosmoinfer.studies.learning_curve import (
     LearningCurve,
@@ -125,7 +125,7 @@ def test_the_covariance_is_of_differences_and_clustered() -> None:
 def test_subsets_lie_inside_each_other_and_test_rows_are_the_same() -> None:
     ids = np.arange(1000).astype(str)
     parts = by_hash(ids)
-    subsets = [nested(parts, size) for size in (80, 160, 320, parts.sizes[0])]
+    subsets = [nested_subset(parts, size) for size in (80, 160, 320, parts.sizes[0])]
     for small, large in pairwise(subsets):
         assert set(small.simulation) < set(large.simulation)
     assert [subset.sizes[0] for subset in subsets] == [80, 160, 320, parts.sizes[0]]
@@ -133,8 +133,8 @@ def test_subsets_lie_inside_each_other_and_test_rows_are_the_same() -> None:
     for subset in subsets:
         assert subset.sizes[1] == pytest.approx(subset.sizes[0] * parts.sizes[1] / parts.sizes[0], abs=0.5)
         assert subset.sizes[2] == parts.sizes[2]
-    shuffled = nested(by_hash(np.random.default_rng(0).permutation(ids)), 160)
-    assert set(shuffled.simulation[shuffled.part == 0]) == set(subsets[1].simulation[subsets[1].part == 0])
+    shuffled = nested_subset(by_hash(np.random.default_rng(0).permutation(ids)), 160)
+    assert set(shuffled.simulation[shuffled.partition == 0]) == set(subsets[1].simulation[subsets[1].partition == 0])
 
 
 def test_sizes_are_halved_down_to_a_few_hundred() -> None:

@@ -15,12 +15,12 @@ import torch
 from cosmoinfer import catalog as catalogs
 from cosmoinfer import memory, split
 from cosmoinfer.audit import values as audit_values
-from cosmoinfer.catalog import Reading, multi_file, repack
-from cosmoinfer.catalog.lazy_array import Streamed, joined
+from cosmoinfer.catalog import ReadOptions, multi_file, repack
+from cosmoinfer.catalog.lazy_array import LazyArray, concatenate
 from cosmoinfer.errors import UserError
 from cosmoinfer.models import fit_preprocessing as fit_module
 from cosmoinfer.models.fit_preprocessing import fit_preprocessing
-from cosmoinfer.storage import Stored, reader
+from cosmoinfer.storage import DatasetHandle, reader
 from cosmoinfer.training import loop
 from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.loaders import InMemoryLoader, StreamingLoader, make_loader
@@ -49,15 +49,15 @@ def maps(path: Path, rows: int = ROWS, seed: int = 0, **layout: object) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory into which the maps do not fit, blocks of a few rows, windows of a few batches."""
-    monkeypatch.setattr(memory, "LEAST", 1)
+    monkeypatch.setattr(memory, "MIN_MEMORY_BYTES", 1)
     monkeypatch.setattr(catalogs.lazy_array, "BLOCK_BYTES", 1500)
-    monkeypatch.setattr(catalogs.rows, "NUMBERS_STREAMED", 500)
+    monkeypatch.setattr(catalogs.rows, "MAX_STREAMED_BLOCK_NUMBERS", 500)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_rows_are_those_of_the_file_in_any_order_and_selection(tmp_path, layout, small):
     path = maps(tmp_path / "maps.h5", **LAYOUTS[layout])
-    values = Streamed((Stored(path, "data"),)).with_channel()
+    values = LazyArray((DatasetHandle(path, "data"),)).with_channel_axis()
     with h5py.File(path) as file:
         whole = file["data"][()][:, None]
     assert values.shape == whole.shape and values.dtype == whole.dtype and len(values) == ROWS
@@ -65,17 +65,17 @@ def test_rows_are_those_of_the_file_in_any_order_and_selection(tmp_path, layout,
     for rows in (np.arange(ROWS), some, some[:1], some[:0], np.array([3, 3, 200])):
         np.testing.assert_array_equal(values[rows], whole[rows])
     np.testing.assert_array_equal(
-        values.take(some).cut(np.array([1, 4]))[np.arange(5, 60)], whole[some[5:60]][..., [1, 4]]
+        values.take(some).select_features(np.array([1, 4]))[np.arange(5, 60)], whole[some[5:60]][..., [1, 4]]
     )
     np.testing.assert_array_equal(copy.deepcopy(values)[some], whole[some])
-    blocks = values.take(some).blocks(np.arange(3, 80))
+    blocks = values.take(some).group_by_block(np.arange(3, 80))
     assert sorted(np.concatenate(blocks).tolist()) == list(range(77)) and len(blocks) > 5
 
 
 def test_cuts_add_up_and_rows_that_repeat_repeat(tmp_path):
-    values = Streamed((Stored(maps(tmp_path / "maps.h5"), "data"),))
+    values = LazyArray((DatasetHandle(maps(tmp_path / "maps.h5"), "data"),))
     whole = values[np.arange(ROWS)]
-    cut = values.cut(np.arange(1, 6)).cut(np.array([0, 2]))
+    cut = values.select_features(np.arange(1, 6)).select_features(np.array([0, 2]))
     np.testing.assert_array_equal(cut[np.array([3, 3, 5])], whole[[3, 3, 5]][..., [1, 3]])
 
 
@@ -86,12 +86,12 @@ def test_parts_of_other_types_and_with_an_axis_of_one_channel_go_together(tmp_pa
             file["data"], file["simulation"] = part, np.arange(4) + 10 * int(name)
             file["data"].attrs["kind"] = "map"
     held, streamed = (catalogs.read(tmp_path / "?.h5", memory=given) for given in (None, 1))
-    assert streamed.streamed and held.fingerprint == streamed.fingerprint
+    assert streamed.is_streamed and held.fingerprint == streamed.fingerprint
 
 
 def test_more_files_than_a_process_may_open(tmp_path):
-    parts = tuple(Stored(maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
-    values = Streamed(parts)
+    parts = tuple(DatasetHandle(maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
+    values = LazyArray(parts)
     np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
     assert 0 < reader._kept.cache_info().currsize <= 32
 
@@ -99,15 +99,15 @@ def test_more_files_than_a_process_may_open(tmp_path):
 def test_chunks_that_run_across_all_rows_do_not_make_one_block_of_them(tmp_path):
     with h5py.File(tmp_path / "columns.h5", "w") as file:
         file.create_dataset("data", data=np.zeros((4000, 100)), chunks=(4000, 1))
-    assert Stored(tmp_path / "columns.h5", "data").whole_chunks(80_000) == 100
+    assert DatasetHandle(tmp_path / "columns.h5", "data").whole_chunks(80_000) == 100
 
 
-def read_in_child(values: Streamed, rows: np.ndarray, answer: object) -> None:
+def read_in_child(values: LazyArray, rows: np.ndarray, answer: object) -> None:
     answer.put(values[rows])
 
 
 def test_a_child_process_opens_the_file_itself(tmp_path):
-    values = Streamed((Stored(maps(tmp_path / "maps.h5"), "data"),))
+    values = LazyArray((DatasetHandle(maps(tmp_path / "maps.h5"), "data"),))
     here, answer = values[np.arange(9)], multiprocessing.get_context("fork").Queue()
     child = multiprocessing.get_context("fork").Process(target=read_in_child, args=(values, np.arange(9), answer))
     child.start()
@@ -119,11 +119,11 @@ def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small, monkeypat
     monkeypatch.setattr(fit_module, "RIDGE_MEMORY_FACTOR", 0)  # or the regression would take fewer rows
     path = maps(tmp_path / "maps.h5")
     held, streamed = catalogs.read(path), catalogs.read(path, memory=60_000)
-    assert streamed.streamed and not held.streamed and isinstance(streamed.summaries[0].values, Streamed)
-    assert streamed.fingerprint == held.fingerprint and streamed.view == held.view
+    assert streamed.is_streamed and not held.is_streamed and isinstance(streamed.observables[0].values, LazyArray)
+    assert streamed.fingerprint == held.fingerprint and streamed.selection_hash == held.selection_hash
     np.testing.assert_array_equal(streamed.hashes(np.arange(40, 90)), held.hashes(np.arange(40, 90)))
     parts = split.by_hash(held.simulation)
-    frames = [fit_preprocessing(one, parts, Reading(), "auto") for one in (held, streamed)]
+    frames = [fit_preprocessing(one, parts, ReadOptions(), "auto") for one in (held, streamed)]
     for name in ("mean", "std", "floor"):
         own = [getattr(frame.inputs[0].standardizer, name) for frame in frames]
         np.testing.assert_allclose(own[0], own[1], rtol=1e-6)
@@ -132,7 +132,7 @@ def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small, monkeypat
         frames[0].estimate_parameters(held, rows), frames[1].estimate_parameters(streamed, rows), rtol=1e-4
     )
     taken = streamed.take(rows).take(np.arange(5))
-    np.testing.assert_array_equal(taken.summaries[0].read(np.arange(5)), held.summaries[0].read(rows[:5]))
+    np.testing.assert_array_equal(taken.observables[0].read(np.arange(5)), held.observables[0].read(rows[:5]))
 
 
 def streaming(path: Path) -> tuple[StreamingLoader, np.ndarray]:
@@ -140,9 +140,9 @@ def streaming(path: Path) -> tuple[StreamingLoader, np.ndarray]:
     sims = catalogs.read(path, memory=60_000)
     rows = np.arange(0, ROWS, 2)
     bench = TrainingContext(torch.device("cpu"), 3, lambda line: None, lambda *_: None)
-    made = make_loader(sims, rows, [rows[:, None].astype(float)], lambda some: (sims.summaries[0].read(some),), bench)
+    made = make_loader(sims, rows, [rows[:, None].astype(float)], lambda some: (sims.observables[0].read(some),), bench)
     assert isinstance(made, StreamingLoader) and made.window < len(rows)
-    return made, catalogs.read(path).summaries[0].read(rows)
+    return made, catalogs.read(path).observables[0].read(rows)
 
 
 def test_every_row_comes_once_an_epoch_with_its_own_data_and_the_same_seed_repeats_it(tmp_path, small):
@@ -175,7 +175,7 @@ def test_a_reader_that_fails_says_so_and_does_not_hang(tmp_path, small):
         place = file["data"].id.get_chunk_info(100).byte_offset
     raw[place] ^= 1
     (tmp_path / "broken.h5").write_bytes(bytes(raw))
-    broken = Streamed((Stored(tmp_path / "broken.h5", "data"),))
+    broken = LazyArray((DatasetHandle(tmp_path / "broken.h5", "data"),))
     failing = StreamingLoader(
         made.leading, lambda rows: (broken[rows],), made.rows, made.blocks, made.window, made.bench
     )
@@ -233,7 +233,7 @@ def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, m
         file["k"], file.attrs["suite"] = np.arange(6), "TNG"
     done("repack", path, "-o", packed)
     whole, copy = catalogs.read(path), catalogs.read(packed)
-    assert copy.fingerprint == whole.fingerprint and copy.view == whole.view
+    assert copy.fingerprint == whole.fingerprint and copy.selection_hash == whole.selection_hash
     with h5py.File(packed) as file:
         assert file["data"].chunks == (3000 // 144, 1, 6, 6) and file["data"].fletcher32
         assert file["data"].dtype == np.float32 and file["k"].shape == (6,) and file.attrs["suite"] == "TNG"
@@ -274,12 +274,14 @@ def test_other_peoples_files_and_classes_come_into_our_layout(tmp_path):
     options = ["--parameters", "LH/params", "--data", "LH/x", "--names", "a,b", "--bounds", "a=0:1,b=-1:2"]
     done("repack", tmp_path / "other.h5", "-o", tmp_path / "ours.h5", *options)
     found = catalogs.read(tmp_path / "ours.h5")
-    assert found.parameters.names == ("a", "b") and found.parameters.high.tolist() == [1, 2] and not found.declared
+    assert (
+        found.parameters.names == ("a", "b") and found.parameters.high.tolist() == [1, 2] and not found.declared_priors
+    )
     with h5py.File(tmp_path / "classes.h5", "w") as file:
         file["data"], file["classes/kind"] = stream.normal(size=(40, 3)), np.arange(40) % 2
         file["classes/kind"].attrs["names"] = ["old", "new"]
     done("repack", tmp_path / "classes.h5", "--target", "kind", "-o", tmp_path / "packed.h5")
-    assert catalogs.read(tmp_path / "packed.h5", Reading(target="kind")).classes == ("old", "new")
+    assert catalogs.read(tmp_path / "packed.h5", ReadOptions(target="kind")).classes == ("old", "new")
 
 
 def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
@@ -321,16 +323,16 @@ def test_many_files_are_one_catalog(tmp_path, small, memory_):
     together = catalogs.read(pattern, memory=memory_)
     assert together.fingerprint == whole.fingerprint and len(together) == ROWS
     some = np.random.default_rng(0).permutation(ROWS)
-    np.testing.assert_array_equal(together.summaries[0].read(some), whole.summaries[0].read(some))
+    np.testing.assert_array_equal(together.observables[0].read(some), whole.observables[0].read(some))
     done("inspect", pattern, "--manifest", tmp_path / "sims.json")
     listed = catalogs.read(tmp_path / "sims.json", memory=memory_)
     assert listed.fingerprint == whole.fingerprint
-    assert multi_file.name(pattern) == "maps" and multi_file.name(tmp_path / "sims.json") == "sims"
+    assert multi_file.catalog_name(pattern) == "maps" and multi_file.catalog_name(tmp_path / "sims.json") == "sims"
 
 
 def test_a_selection_of_joined_parts_is_still_in_its_files(tmp_path):
-    parts = [Streamed((Stored(maps(tmp_path / f"{seed}.h5", 20, seed), "data"),)) for seed in (1, 2)]
-    both = joined([parts[0].take(np.array([4, 2])), parts[1]])
+    parts = [LazyArray((DatasetHandle(maps(tmp_path / f"{seed}.h5", 20, seed), "data"),)) for seed in (1, 2)]
+    both = concatenate([parts[0].take(np.array([4, 2])), parts[1]])
     expected = np.concatenate([parts[0][np.array([4, 2])], parts[1][np.arange(20)]])
     np.testing.assert_array_equal(both[np.arange(22)], expected)
 
@@ -417,8 +419,8 @@ def test_a_row_of_many_files_is_named_by_its_file(tmp_path):
     with pytest.raises(UserError, match=r"row 7 of 01\.h5"):
         catalogs.read(pattern)
     assert "row 7 of 01.h5" in refused("inspect", pattern)
-    dropped = catalogs.read(pattern, Reading(drop_nonfinite=True))
-    assert "row 8 of 01.h5" in dropped.told(np.array([57]))
+    dropped = catalogs.read(pattern, ReadOptions(drop_nonfinite=True))
+    assert "row 8 of 01.h5" in dropped.describe_rows(np.array([57]))
 
 
 def test_datasets_of_other_names_and_other_coordinates_do_not_fit_together(tmp_path):
@@ -429,7 +431,7 @@ def test_datasets_of_other_names_and_other_coordinates_do_not_fit_together(tmp_p
             file["k"] = k * np.arange(1, 5)
     assert len(catalogs.read(tmp_path / "[01].h5")) == 40
     with pytest.raises(UserError, match=r"1\.h5: /k differs from that of .*0\.h5"):
-        catalogs.read(tmp_path / "[01].h5", Reading(features=("k<2.5",)))
+        catalogs.read(tmp_path / "[01].h5", ReadOptions(scale_cut=("k<2.5",)))
     with pytest.raises(UserError, match=r"expected data as in .*/data/pk.*found /data/bk"):
         catalogs.read(tmp_path / "[02].h5")
 
@@ -441,7 +443,7 @@ def test_a_manifest_of_other_peoples_files_is_read_as_they_are(tmp_path):
             file["P"], file["x"] = stream.uniform(size=(20, 2)), stream.normal(size=(20, 3))
     options = ["--parameters", "P", "--data", "x"]
     done("inspect", tmp_path / "*.h5", *options, "--manifest", tmp_path / "sims.json")
-    assert len(catalogs.read(tmp_path / "sims.json", Reading(parameters="P", data=("x",)))) == 40
+    assert len(catalogs.read(tmp_path / "sims.json", ReadOptions(parameters="P", data=("x",)))) == 40
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
 
 
@@ -470,8 +472,8 @@ def test_a_copy_keeps_what_stands_beside_the_data(tmp_path):
         assert (one["data"].attrs["units"], one["k"].attrs["units"]) == ("Mpc", "h/Mpc")
         for name, sizes in {"k": (20, 20), "weights": (20, 40), "classes/kind": (20, 40)}.items():
             assert (len(one[name]), len(both[name])) == sizes, name
-    assert catalogs.read(tmp_path / "both.packed", Reading(features=("k<10",))).summaries[0].shape == (10,)
-    assert catalogs.read(tmp_path / "both.packed", Reading(target="kind")).classes == ("0", "1")
+    assert catalogs.read(tmp_path / "both.packed", ReadOptions(scale_cut=("k<10",))).observables[0].row_shape == (10,)
+    assert catalogs.read(tmp_path / "both.packed", ReadOptions(target="kind")).classes == ("0", "1")
 
 
 def test_a_copy_says_what_it_leaves_out(tmp_path, monkeypatch, capsys):
@@ -501,14 +503,14 @@ def test_a_virtual_dataset_with_a_gap_or_a_short_part_is_an_error_not_zeros(tmp_
 
 def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):
     first = catalogs.read(maps(tmp_path / "maps.h5", 30, 1), memory=100)
-    before = first.summaries[0].read(np.arange(3))
+    before = first.observables[0].read(np.arange(3))
     maps(tmp_path / "other.h5", 30, 2).replace(tmp_path / "maps.h5")
     anew = catalogs.read(tmp_path / "maps.h5", memory=100)
     assert anew.fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint != first.fingerprint
-    assert not np.array_equal(anew.summaries[0].read(np.arange(3)), before)
+    assert not np.array_equal(anew.observables[0].read(np.arange(3)), before)
     reader._kept.cache_clear()
     with pytest.raises(UserError, match="has changed since it was first looked at"):
-        first.summaries[0].read(np.arange(3))
+        first.observables[0].read(np.arange(3))
 
 
 def test_folders_below_folders_match_and_equal_names_are_told_apart(tmp_path):

@@ -33,11 +33,11 @@ def fit_density(
     catalog: Catalog, preprocessing: Preprocessing, recipe: DensityRecipe, context: TrainingContext
 ) -> DensityModel:
     """One flow ensemble by maximum likelihood; the validation rows say which log densities are typical."""
-    catalog.must_be_held("a density of the data")
+    catalog.require_in_memory("a density of the data")
     preprocessing, condition = _unfloored(preprocessing), None
-    rows = [preprocessing.split.rows(catalog.simulation, part) for part in ("train", "validation")]
+    rows = [preprocessing.split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
     if recipe.conditional:
-        condition = fit_support("truncate", preprocessing.parameters, catalog.training()[1][rows[0]])
+        condition = fit_support("truncate", preprocessing.parameters, catalog.require_parameters()[1][rows[0]])
     else:
         preprocessing = replace(preprocessing, parameters=Parameters.from_names(()))
     scaled = [preprocessing.data(catalog, some)[0] for some in rows]
@@ -113,7 +113,7 @@ def _unfloored(preprocessing: Preprocessing) -> Preprocessing:
 def _known(model: DensityModel, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
     """What comes before the data in a batch: the scaling's log-determinant (n, 1), and the condition, if any."""
     scale, contexts = model.preprocessing.inputs[0].standardizer, _contexts(model, catalog, rows)
-    log_det = np.concatenate([scale.log_slope(block) for block in catalog.summaries[0].blocks(rows)])[:, None]
+    log_det = np.concatenate([scale.log_slope(block) for block in catalog.observables[0].blocks(rows)])[:, None]
     return (log_det,) if contexts is None else (log_det, contexts)
 
 

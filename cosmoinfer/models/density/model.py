@@ -97,7 +97,7 @@ class DensityModel:
         volume = 0.0 if self.null_mode_noise is None else self.null_mode_noise.log_volume(scale.std)
         for start in range(0, len(rows), ROWS_PER_CHUNK):
             some = rows[start : start + ROWS_PER_CHUNK]
-            values = catalog.summaries[0].read(some)
+            values = catalog.observables[0].read(some)
             theta = None if catalog.theta is None else catalog.theta[some]
             slope = scale.log_slope(values) + volume
             (scaled,) = self.preprocessing.data(catalog, some)

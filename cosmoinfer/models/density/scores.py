@@ -54,7 +54,7 @@ def score_rows(model: DensityModel, catalog: Catalog, rows: np.ndarray, listen: 
 
 def write(path: Path, scores: Scores, meta: dict[str, Any], force: bool = False) -> None:
     arrays = {field.name: getattr(scores, field.name) for field in fields(scores)}
-    storage.write(path, storage.Record("scores", meta, arrays), force)
+    storage.write(path, storage.FileContents("scores", meta, arrays), force)
 
 
 def read(path: Path) -> Scores:

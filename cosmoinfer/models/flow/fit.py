@@ -59,12 +59,12 @@ class FlowTrainingData:
         return conditioning_data(self.preprocessing, self.summary, self.catalog, rows, epoch, self.set_size)
 
     def rows(self, part: str) -> np.ndarray:
-        rows = self.preprocessing.split.rows(self.catalog.simulation, part)
+        rows = self.preprocessing.split.select_rows(self.catalog.simulation, part)
         return observation_sets.representatives(self.catalog, rows) if self.set_size else rows
 
     @property
     def theta(self) -> np.ndarray:
-        return self.catalog.training()[1]
+        return self.catalog.require_parameters()[1]
 
     def symmetries(self, text: str) -> tuple[Symmetries, ...]:
         """Those of the data; a summary network has used them up."""
@@ -96,8 +96,8 @@ def fit_flow(
     if initialised_from is not None:
         initialised_from.preprocessing.check_catalog(catalog)
     if recipe.combine == "set":
-        catalog.must_be_held("--combine set")
-    size = observation_sets.common_size(catalog) if recipe.combine == "set" else 0
+        catalog.require_in_memory("--combine set")
+    size = observation_sets.rows_per_simulation(catalog) if recipe.combine == "set" else 0
     data = FlowTrainingData(catalog, preprocessing, summary, initialised_from, size)
     support = _choose_support(data, recipe, context)
     stacks = []
@@ -265,7 +265,7 @@ def _check_held_out(
     Nor may it have been chosen by test rows.
     """
     model.preprocessing.check_data(catalog)
-    validation, test = (preprocessing.split.rows(catalog.simulation, part) for part in ("validation", "test"))
+    validation, test = (preprocessing.split.select_rows(catalog.simulation, part) for part in ("validation", "test"))
     held_out = np.concatenate([validation, test])
     used = np.concatenate(
         [model.preprocessing.partition_of(catalog, validation) < 1, model.preprocessing.partition_of(catalog, test) < 2]

@@ -37,7 +37,7 @@ def conditioning_data(
     """
     if size:
         set_rows = conditioning_data(
-            preprocessing, summary, catalog, observation_sets.members(catalog, rows, size).ravel(), epoch
+            preprocessing, summary, catalog, observation_sets.simulation_rows(catalog, rows, size).ravel(), epoch
         )
         return tuple(one.reshape(len(rows), size, *one.shape[1:]) for one in set_rows)
     if summary is None:
@@ -133,8 +133,8 @@ class FlowModel:
     def with_recalibration(self, catalog: Catalog, seed: int) -> "FlowModel":
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
-        rows = self.representatives(catalog, self.preprocessing.split.rows(catalog.simulation, "validation"))
-        log_probs = self._of_temperature(catalog, rows, catalog.training()[1][rows], seed)
+        rows = self.representatives(catalog, self.preprocessing.split.select_rows(catalog.simulation, "validation"))
+        log_probs = self._of_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
         preprocessing = self.preprocessing.with_ood_detector(catalog, self.feature_spaces)
         return replace(
             self, preprocessing=preprocessing, recalibration=fit_recalibration(log_probs, catalog.simulation[rows])
@@ -170,7 +170,7 @@ class FlowModel:
         """What is told of rows, (n, F) each; where they stand for sets, the mean over their sets."""
         if not self.set_size:
             return told(catalog, rows)
-        every = told(catalog, observation_sets.members(catalog, rows, self.set_size).ravel())
+        every = told(catalog, observation_sets.simulation_rows(catalog, rows, self.set_size).ravel())
         return [one.reshape(len(rows), self.set_size, -1).mean(axis=1) for one in every]
 
     def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:

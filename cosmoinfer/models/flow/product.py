@@ -302,12 +302,12 @@ def piled_up(posterior: Posterior) -> np.ndarray:
 
 def _together(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
     """The chosen rows (by position) of each simulation."""
-    found = observation_sets.groups(catalog, rows)
+    found = observation_sets.group_by_simulation(catalog, rows)
     if all(len(own) == 1 for own in found):
         raise UserError(
             f"{catalog.path}: --combine product: no two of these rows share a simulation; --simulation or "
             "--rows-per-simulation says which belong together"
         )
     for own in found:
-        observation_sets.check_one_universe(catalog, own)
+        observation_sets.check_same_parameters(catalog, own)
     return found

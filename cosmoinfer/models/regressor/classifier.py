@@ -69,7 +69,7 @@ class ClassifierModel:
 
     def with_temperature(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":
         """With the temperature that these rows prefer."""
-        _, theta = catalog.training()
+        _, theta = catalog.require_parameters()
         temperature = fit_temperature(self.logits(catalog, rows), theta[rows, 0])
         return replace(self, temperature=temperature)
 

@@ -32,8 +32,8 @@ def fit_regressor(
     catalog: Catalog, preprocessing: Preprocessing, recipe: RegressorRecipe, context: TrainingContext
 ) -> RegressorModel:
     """One regressor ensemble, on standardised catalog units of the parameters."""
-    _, theta = catalog.training()
-    train_rows = theta[preprocessing.split.rows(catalog.simulation, "train")]
+    _, theta = catalog.require_parameters()
+    train_rows = theta[preprocessing.split.select_rows(catalog.simulation, "train")]
     shift, scale = train_rows.mean(axis=0), train_rows.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     loss = LOSSES[recipe.loss]
@@ -51,7 +51,7 @@ def fit_classifier(
     catalog: Catalog, preprocessing: Preprocessing, recipe: RegressorRecipe, context: TrainingContext
 ) -> ClassifierModel:
     """One classifier ensemble; its temperature, and what is unlike its training rows, from the validation rows."""
-    _, labels = catalog.training()
+    _, labels = catalog.require_parameters()
     loss = CLASSIFICATION_LOSSES[recipe.loss]
 
     def terms(network: nn.Module, batch: Rows) -> Tensor:
@@ -62,14 +62,14 @@ def fit_classifier(
     stack = _fit_stack(catalog, preprocessing, recipe, context, labels, outputs, "point", fitted, None)
     model = ClassifierModel(preprocessing, recipe.loss, (stack,), uniform(recipe.ensemble), 1.0)
     return model.with_ood_detector(catalog).with_temperature(
-        catalog, preprocessing.split.rows(catalog.simulation, "validation")
+        catalog, preprocessing.split.select_rows(catalog.simulation, "validation")
     )
 
 
 def collapsed_parameters(model: RegressorModel, catalog: Catalog) -> tuple[str, ...]:
     """The parameters for which the network returns the prior's mean: R2 of the validation rows next to nothing."""
-    _, theta = catalog.training()
-    rows = model.preprocessing.split.rows(catalog.simulation, "validation")
+    _, theta = catalog.require_parameters()
+    rows = model.preprocessing.split.select_rows(catalog.simulation, "validation")
     truth, missed = theta[rows], theta[rows] - model.means(catalog, rows)
     r2 = 1 - (missed**2).sum(axis=0) / np.maximum(((truth - truth.mean(axis=0)) ** 2).sum(axis=0), 1e-300)
     return tuple(
@@ -89,12 +89,12 @@ def _fit_stack(
     score: Loss | None,
 ) -> Stack[Regressor]:
     """The members side by side; targets: (N, T), what the network is to say of every row of the catalog."""
-    rows = [preprocessing.split.rows(catalog.simulation, part) for part in ("train", "validation")]
+    rows = [preprocessing.split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
     config = regressor_config(recipe, preprocessing.shapes, preprocessing.periodic, outputs, head)
     network = build_regressor(config, generators(context.seed, "initialise", recipe.ensemble))
     if recipe.is_baseline:
         (_, baseline), part = recipe.networks[0], network.parts.networks[0]
-        catalog.must_be_held(f"--network {recipe.networks[0][0]}")
+        catalog.require_in_memory(f"--network {recipe.networks[0][0]}")
         data = [preprocessing.data(catalog, some)[0] for some in rows]
         baseline.fit(part, data[0], targets[rows[0]], data[1], targets[rows[1]], context.seed)
     network.to(context.device)

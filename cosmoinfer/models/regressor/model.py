@@ -112,11 +112,11 @@ class RegressorModel:
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
         preprocessing = self.preprocessing.with_ood_detector(catalog, self.feature_spaces)
-        rows = self.preprocessing.split.rows(catalog.simulation, "validation")
+        rows = self.preprocessing.split.select_rows(catalog.simulation, "validation")
         rows = rows[:: -(-len(rows) // RECALIBRATING_ROWS)]
         fitted = None
         if self.head != "point":
-            log_probs = self._of_temperature(catalog, rows, catalog.training()[1][rows], seed)
+            log_probs = self._of_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
             fitted = fit_recalibration(log_probs, catalog.simulation[rows])
         return replace(self, preprocessing=preprocessing, recalibration=fitted)
 

@@ -31,12 +31,11 @@ _OPTIONS = (
     # the rest
     "--set --truth -n --audit --manifest --gate --fail-if"
 )
-SPELLED: dict[str, str] = (
-    {word: word for word in f"{_COMMANDS} {_OPTIONS}".split()}
-    | {
-        # "--combine set": "--observations set",  (an example: what is renamed goes here)
-    }
-)
+SPELLED: dict[str, str] = {word: word for word in f"{_COMMANDS} {_OPTIONS}".split()} | {
+    # "--combine set": "--observations set",  (an example: what is renamed goes here)
+    "--features": "--scale-cut",
+    "--noisy": "--data-include-noise",
+}
 
 # The datasets and attributes of the catalogs that are written for the cases.
 CATALOG = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import cosmoinfer
 from cosmoinfer import split
-from cosmoinfer.catalog import Catalog, Reading
+from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.device import prepare_device
 from cosmoinfer.flows.maf import MAF
 from cosmoinfer.flows.nsf import NSF
@@ -50,8 +50,8 @@ def fit(
 ) -> Fitted:
     device = prepare_device("cpu", threads=1)
     sims = cosmoinfer.read_catalog(problem.catalog)
-    assert sims.label is not None
-    frame = fit_preprocessing(sims, split.by_label(sims.simulation, sims.label), Reading(), "auto")
+    assert sims.split_labels is not None
+    frame = fit_preprocessing(sims, split.by_labels(sims.simulation, sims.split_labels), ReadOptions(), "auto")
     stack = StackRecipe(type(settings).__name__.lower(), settings, (("none", None),), 1, training)
     recipe = FlowRecipe((stack,), support, "auto", "", "none", members)
     begun: list[Seconds] = []  # it says so just before it trains

@@ -45,7 +45,7 @@ def make(folder: Path, name: str, simulator: Simulator, train: int, held: int) -
         "split": np.repeat([0, 1], [train, held]).astype(np.uint8),
     }
     attributes = {"parameters": made.parameters.attributes(), "data": made.attributes}
-    storage.write(problem.catalog, storage.Record("catalog", {}, arrays, attributes), force=True)
+    storage.write(problem.catalog, storage.FileContents("catalog", {}, arrays, attributes), force=True)
     return problem
 
 

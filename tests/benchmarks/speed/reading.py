@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 from cosmoinfer import catalog, memory, split
-from cosmoinfer.catalog import Reading
-from cosmoinfer.catalog.lazy_array import Streamed
+from cosmoinfer.catalog import ReadOptions
+from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.networks.cnn import CNN
-from cosmoinfer.storage import Stored
+from cosmoinfer.storage import DatasetHandle
 from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.loaders import DataLoader, make_loader
 from tests.benchmarks.speed import memory as memory_of_process
@@ -127,8 +127,8 @@ def _raw(path: Path) -> None:
 
 
 def _in_blocks(path: Path) -> None:
-    values = Streamed((Stored(path, "data"),))
-    blocks = values.blocks(np.arange(len(values)))
+    values = LazyArray((DatasetHandle(path, "data"),))
+    blocks = values.group_by_block(np.arange(len(values)))
     for number in np.random.default_rng(0).permutation(len(blocks)):
         values[blocks[number]]
 
@@ -147,12 +147,12 @@ def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
     torch.set_num_threads(1)
     sims = catalog.read(path, memory=memory.parse_size(MEMORY))
     if name == "in memory":
-        sims = sims.held(np.arange(min(HELD_ROWS, len(sims))))
+        sims = sims.in_memory(np.arange(min(HELD_ROWS, len(sims))))
     parts = split.by_hash(sims.simulation)
-    frame = fit_preprocessing(sims, parts, Reading(), "none")
-    rows = parts.rows(sims.simulation, "train")
+    frame = fit_preprocessing(sims, parts, ReadOptions(), "none")
+    rows = parts.select_rows(sims.simulation, "train")
     bench = TrainingContext(torch.device("cpu"), 0, lambda line: None, lambda *_: None)
-    known = [sims.training()[1][rows]]
+    known = [sims.require_parameters()[1][rows]]
     batches = _endless(make_loader(sims, rows, known, lambda some: frame.data(sims, some), bench))
     network = CNN().build((1, PIXELS, PIXELS), OUTPUTS, [torch.Generator().manual_seed(0)])
     optimizer = torch.optim.Adam(network.parameters(), fused=True)

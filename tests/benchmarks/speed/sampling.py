@@ -57,7 +57,7 @@ def measure(task: Task) -> Report:
 
 
 def _ours(fitted: Fitted, count: int, draws: int) -> Seconds:
-    rows = np.flatnonzero(fitted.sims.label == 1)[:count]
+    rows = np.flatnonzero(fitted.sims.split_labels == 1)[:count]
     kept = []
     seconds = measured(lambda: kept.append(fitted.model.posterior(Drawing(fitted.sims, rows, draws))))
     (drawn,) = kept
