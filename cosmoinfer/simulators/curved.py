@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from cosmoinfer import seeding
+from cosmoinfer import seeding, truncated_normal
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.simulators.simulator import Simulator
 
@@ -132,7 +131,7 @@ class NarrowRidge(InSquare):
         low, high = np.clip(x[:, :1] + 9 * self.noise * np.array([-1, 1]), -1, 1).T[..., None]
         first = low + (high - low) * (nodes + 1) / 2  # (N, nodes)
         middle = x[:, 1:] - self.bend * first**2
-        second = special.ndtr((1 - middle) / self.noise) - special.ndtr((-1 - middle) / self.noise)
+        second = truncated_normal.mass((-1 - middle) / self.noise, (1 - middle) / self.noise)
         chi = np.exp(-0.5 * ((x[:, :1] - first) / self.noise) ** 2)
         return np.log((chi * second) @ weights * (high - low)[:, 0] / 2 * self.noise * np.sqrt(2 * np.pi))
 

@@ -6,9 +6,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from cosmoinfer import seeding
+from cosmoinfer import seeding, truncated_normal
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.simulators.grid_posterior import GridPosterior
 from cosmoinfer.simulators.simulator import Simulator
@@ -78,9 +77,8 @@ class Supernovae(Simulator):
         found = np.empty((len(data), draws, 3))
         for row, x in enumerate(data):
             offset = self._of_offset(x - self.modulus(cosmology[row]))
-            below, above = (special.ndtr(edge) for edge in self._edges(offset))
             u = seeding.generator(seed, "offset", row).random(draws)
-            drawn = offset + self._width * special.ndtri(below + u * (above - below))
+            drawn = offset + self._width * truncated_normal.quantile(u, *self._edges(offset))
             found[row] = self.parameters.clip(np.column_stack([cosmology[row], drawn]))
         return found
 
@@ -98,10 +96,8 @@ class Supernovae(Simulator):
         return (low - offset) / self._width, (high - offset) / self._width
 
     def _log_mass(self, offset: np.ndarray) -> np.ndarray:
-        """ln of the share of the offset's normal inside its box; by whichever tail is precise."""
-        below, above = self._edges(offset)
-        low, high = np.where(offset < 0, -above, below), np.where(offset < 0, -below, above)
-        return special.log_ndtr(high) + np.log1p(-np.exp(special.log_ndtr(low) - special.log_ndtr(high)))
+        """ln of the share of the offset's normal inside its box."""
+        return truncated_normal.log_mass(*self._edges(offset))
 
     @cached_property
     def _grid(self) -> GridPosterior:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
+from cosmoinfer import truncated_normal
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.sampling.rejection import Keep, Mass, Proposed, draw_inside, parts
 
@@ -76,16 +77,13 @@ class IndependentNormals(Normals):
         member = generator.choice(len(self.weights), size=draws, p=self.weights)
         mean, width = self.means[member], self.widths[member]
         low, high = (self.parameters.low - mean) / width, (self.parameters.high - mean) / width
-        flip = low > 0
-        share = np.log(1 - generator.random(mean.shape)) + _log_mass(low, high)
-        log_u = np.logaddexp(special.log_ndtr(np.where(flip, -high, low)), share)
-        z = special.ndtri_exp(np.minimum(log_u, 0.0))
-        return self.parameters.clip(mean + width * np.where(flip, -z, z))
+        return self.parameters.clip(mean + width * truncated_normal.draw(low, high, generator))
 
     def log_prob(self, theta: np.ndarray) -> np.ndarray:
         means, widths = self.means[:, None], self.widths[:, None]  # (M, 1, P)
-        mass = _log_mass((self.parameters.low - means) / widths, (self.parameters.high - means) / widths)
-        terms = -0.5 * ((theta - means) / widths) ** 2 - np.log(widths * np.sqrt(2 * np.pi)) - mass
+        low, high = (self.parameters.low - means) / widths, (self.parameters.high - means) / widths
+        log_mass = truncated_normal.log_mass(low, high)
+        terms = -0.5 * ((theta - means) / widths) ** 2 - np.log(widths * np.sqrt(2 * np.pi)) - log_mass
         return np.where(self.parameters.inside(theta), self._mixed(terms.sum(axis=-1)), -np.inf)
 
 
@@ -125,10 +123,3 @@ class CorrelatedNormals(Normals):
         log_diagonal = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=-1)  # (M,)
         constant = log_diagonal[:, None] - len(self.parameters) / 2 * np.log(2 * np.pi)
         return self._mixed(constant - 0.5 * (white**2).sum(axis=-1))
-
-
-def _log_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """log(Phi(high) - Phi(low)), in the tail where both are on one side too."""
-    flip = low > 0
-    near, far = np.where(flip, -low, high), np.where(flip, -high, low)
-    return special.log_ndtr(near) + np.log1p(-np.exp(special.log_ndtr(far) - special.log_ndtr(near)))
