@@ -1,15 +1,30 @@
-"""What goes wrong and can be mended by the person at the terminal, with the exit status it ends in."""
+"""What goes wrong and can be fixed by the user, with the exit status in which the command line ends.
+
+A message names settings as Python does, in backquotes (`` `learning_rate` ``, `` `missing=mask` ``); the command line
+prints them as its options (``--learning-rate``, ``--missing mask``).
+"""
 
 from collections.abc import Iterable
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """One line that says what, where, what was expected and what was found. Exit status 1.
+
+    message: without the setting. setting, value: that are to blame, if one setting is; value: where it helps to see it.
 
     Everything that is not a UserError is a fault of ours and crashes with its traceback.
     """
 
     exit_status = 1
+
+    def __init__(self, message: str, setting: str = "", value: object = "") -> None:
+        self.message, self.setting, self.value = message, setting, str(value)
+        where = f"{setting}={value}: " if self.value else f"{setting}: " if setting else ""
+        super().__init__(where + message)
+
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
+        """To be pickled, as between the processes of a pool."""
+        return type(self), (self.message, self.setting, self.value)
 
 
 class GateFailed(UserError):
