@@ -13,16 +13,18 @@ LARGEST_REUSED = 31 << 20  # bytes; from 32 MB on glibc maps each block anew
 def prepare_device(device: str = "auto", threads: int | None = None) -> torch.device:
     """Set the threads once for this process and pick the device; ``auto`` is CUDA where there is one, else the CPU."""
     if threads is not None and threads < 1:
-        raise UserError(f"--threads: expected at least 1, found {threads}")
+        raise UserError(f"expected at least 1, found {threads}", setting="threads")
     torch.set_num_threads(threads or default_threads())
     _keep_freed_memory()
     if device not in DEVICES:
-        raise UserError(f"--device: {device!r} is not known; there are {', '.join(DEVICES)}")
+        raise UserError(f"{device!r} is not known; there are {', '.join(DEVICES)}", setting="device")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         return torch.device("cuda" if there["cuda"] else "cpu")
     if not there[device]:
-        raise UserError(f"--device {device}: this machine has none that torch can use; --device cpu works anywhere")
+        raise UserError(
+            "this machine has none that torch can use; `device=cpu` works anywhere", setting="device", value=device
+        )
     return torch.device(device)
 
 

@@ -25,6 +25,7 @@ from cosmoinfer.cli import (
     train_regressor,
 )
 from cosmoinfer.cli.options import grouped
+from cosmoinfer.cli.terminal import error_line
 from cosmoinfer.errors import UserError
 
 INTERRUPTED = 130
@@ -47,7 +48,7 @@ def _mended_by_user(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(**options)
         except UserError as error:
-            print(f"cosmoinfer: {error}", file=sys.stderr)
+            print(f"cosmoinfer: {error_line(error)}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error
         except KeyboardInterrupt:
             print("\ncosmoinfer: interrupted; no unfinished file is left", file=sys.stderr)

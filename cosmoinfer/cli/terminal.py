@@ -1,14 +1,34 @@
 """What the person at the terminal, or the log file of a batch job, gets to see."""
 
 import json
+import re
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from cosmoinfer.errors import UserError
 from cosmoinfer.tasks.reporter import Reporter
 
 EVERY = 3.0  # seconds between two progress lines of a log file
+SETTING = re.compile(r"`([a-z][a-z_0-9]*)(?:=([^`]*))?`")  # as messages name it, alone or with a value
+
+
+def with_options(text: str) -> str:
+    """A message with the settings that it names as options: ``--learning-rate`` for `` `learning_rate` ``."""
+    return SETTING.sub(lambda match: option(match[1]) + (f" {match[2]}" if match[2] else ""), text)
+
+
+def option(setting: str) -> str:
+    """Of the command line, for a setting."""
+    return "--" + setting.replace("_", "-")
+
+
+def error_line(error: UserError) -> str:
+    """What the command line says of an error."""
+    value = f" {error.value}" if error.value else ""
+    where = f"{option(error.setting)}{value}: " if error.setting else ""
+    return where + with_options(error.message)
 
 
 @dataclass
@@ -17,7 +37,7 @@ class Terminal:
 
     as_json: bool = False
     quiet: bool = False
-    within: bool = False  # a step of a longer command, whose last step gives the document
+
     _last: float = field(default=0.0, repr=False)
     _open: bool = field(default=False, repr=False)
 
@@ -25,23 +45,23 @@ class Terminal:
         """A line about what is being done."""
         self._close_bar()
         if not self.quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(with_options(line), file=sys.stderr, flush=True)
 
     def warn(self, line: str) -> None:
         """A line that nobody should miss, --quiet or not."""
         self._close_bar()
-        print(f"warning: {line}", file=sys.stderr, flush=True)
+        print(f"warning: {with_options(line)}", file=sys.stderr, flush=True)
 
     def result(self, line: str) -> None:
         """A line that the command was run for."""
         self._close_bar()
-        print(line, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+        print(with_options(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
     def document(self, content: dict[str, Any]) -> None:
         """The JSON document, if one was asked for."""
         self._close_bar()
-        if self.as_json and not self.within:
-            print(json.dumps(content, allow_nan=False), flush=True)
+        if self.as_json:
+            print(with_options(json.dumps(content, allow_nan=False)), flush=True)
 
     def table(self, table: Any) -> None:
         """A Rich table, as a result."""

@@ -179,7 +179,7 @@ def _sample_test_rows(
     if shared:
         reporter.warn(
             f"{catalog.path}: {shared} of {len(rows)} test rows have the parameters of training rows of {model}, "
-            "and may score too well; --split-file with test simulations as SUITE/ID, the same of every suite, keeps "
+            "and may score too well; `split_file` with test simulations as SUITE/ID, the same of every suite, keeps "
             "matched ones together"
         )
     posterior = SamplingJob(flow, catalog, rows, options, meta).draw(reporter, output.parent)

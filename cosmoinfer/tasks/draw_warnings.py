@@ -54,7 +54,7 @@ def warn_of_product(posterior: Posterior, reporter: Reporter) -> None:
     if few.any():
         reporter.warn(
             f"{int(few.sum())} of {len(posterior)} products are worth less than {MIN_EFFECTIVE_DRAWS} draws (row "
-            f"{listed(posterior.index[few])}): no broad agreement of the rows; train-flow --combine set learns from "
+            f"{listed(posterior.index[few])}): no broad agreement of the rows; train-flow `combine=set` learns from "
             "all of a simulation's rows at once"
         )
     if piled.any():

@@ -113,7 +113,7 @@ def prepare_evaluation(
     if kind == "model":
         source = _prepare_model(file, catalog, keywords, selection, options, run, reporter)
     elif options.recalibrate is not None:
-        raise UserError(f"{file}: is a posterior, drawn already; --recalibrate goes with a model")
+        raise UserError(f"{file}: is a posterior, drawn already; `recalibrate` goes with a model")
     else:
         source = read_drawn(file, selection, run.seed, reporter)
     local = tuple(dict.fromkeys(keywords.get("local") or ()))
@@ -154,7 +154,7 @@ def _check_drawn(path: Path, catalog: Path | None, options: Mapping[str, Any]) -
     """What says how to draw, or how to read a catalog, has no effect on a posterior that was drawn before."""
     if catalog is not None:
         raise UserError(f"{path}: is a posterior and holds its truths; a catalog goes with a model only")
-    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value not in (None, False, [], ())]
+    given = [f"`{name}`" for name, value in options.items() if value not in (None, False, [], ())]
     if given:
         raise UserError(f"{path}: is a posterior, drawn already; only a model takes {listed(given)}")
 
@@ -192,7 +192,7 @@ def _prepare_reference(
     if storage.file_kind(path) != "model":
         return Reference(path, None, {"settings": {}, "inputs": {"posterior": storage.file_digest(path)}})
     if catalog is None:
-        raise UserError(f"{path}: is a model; name its catalog too: cosmoinfer evaluate FILE CATALOG --against {path}")
+        raise UserError(f"{path}: is a model; name its catalog too: evaluate FILE CATALOG `against={path}`")
     index: Sequence[int] = job.source.index.tolist()
     selection = RowSelection(rows=",".join(map(str, index)))
     reference = _prepare_job(path, catalog, keywords, selection, replace(options, recalibrate=None), run)

@@ -130,21 +130,22 @@ def check_held_out(parts: np.ndarray, selection: RowSelection) -> None:
     """Raises UserError if the model was trained on or chosen by all rows that were named. parts: (n,), of these."""
     if selection.rows is not None and (parts < 2).all():
         raise UserError(
-            f"--rows {selection.rows}: the model was trained on or chosen by all of them; --split train or validation "
-            "judges what it has seen"
+            "the model was trained on or chosen by all of them; `split=train` or validation judges what it has seen",
+            setting="rows",
+            value=selection.rows,
         )
 
 
 def select_part(posterior: Posterior, path: Path, part: str | None, reporter: Reporter) -> Posterior:
     """The rows of a part of the split; by default those that no training has used. Raises UserError if it has none."""
     if part not in (None, "all", *PARTITIONS):
-        raise UserError(f"--split: {part!r} is not known; there are {', '.join(PARTITIONS)} and all")
+        raise UserError(f"{part!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
     if part == "all":
         return posterior
     keep = posterior.split >= 2 if part is None else posterior.split == PARTITIONS.index(part)
     if not keep.any():
-        raise UserError(f"{path}: holds no {part or 'test'} rows; --split train, validation or all names others")
+        raise UserError(f"{path}: holds no {part or 'test'} rows; `split=train`, validation or all names others")
     if part is None and not keep.all():
         left_out = int((~keep).sum())
-        reporter.report(f"left out {left_out} rows of the training and validation parts (--split names others)")
+        reporter.report(f"left out {left_out} rows of the training and validation parts (`split` names others)")
     return posterior.take(keep)

@@ -45,14 +45,14 @@ def write_generated(
     check_keywords("generate", keywords, (*RUN, "at", "draws"))
     at, draws = keywords.get("at"), keywords.get("draws", DRAWS)
     if draws < 1:
-        raise UserError(f"--draws: expected at least 1, found {draws}")
+        raise UserError(f"expected at least 1, found {draws}", setting="draws")
     output = output or model.with_name(f"{model.stem}.generated.h5")
     run = select_keywords(RunSettings, keywords)
     device = prepare_device(run.device, run.threads)
     density: DensityModel = read_model_of_kind(model, "density", device)
     theta = None if density.condition is None else _parameter_values(density, at)
     if density.condition is None and at is not None:
-        raise UserError(f"--at: {model} is p(x), without parameters")
+        raise UserError(f"{model} is p(x), without parameters", setting="at")
     settings = {"at": theta, "draws": draws, "seed": run.seed, **device_settings(device)}
     meta = task_provenance("generate", settings, {"model": storage.file_digest(model)})
     if not is_up_to_date(output, "catalog", meta, reporter, force):
@@ -71,12 +71,12 @@ def _parameter_values(density: DensityModel, at: str | Mapping[str, float] | Non
         pairs = [word.split("=") for word in text.split(",")]
         values = {name.strip(): float(value) for name, value in pairs}
     except ValueError as error:
-        raise UserError(f"--at: expected {example}, found {text or 'nothing'}") from error
+        raise UserError(f"expected {example}, found {text or 'nothing'}", setting="at") from error
     if set(values) != set(parameters.names):
-        raise UserError(f"--at: expected {example}, found {text}")
+        raise UserError(f"expected {example}, found {text}", setting="at")
     theta = np.array([values[name] for name in parameters.names])
     if not parameters.inside(theta):
         limits = zip(parameters.names, parameters.low, parameters.high, strict=True)
         box = ", ".join(f"{name} {low:g}..{high:g}" for name, low, high in limits)
-        raise UserError(f"--at {text}: lies outside the box that the model was trained in ({box})")
+        raise UserError(f"lies outside the box that the model was trained in ({box})", setting="at", value=text)
     return [float(value) for value in theta]

@@ -54,18 +54,18 @@ def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogContents | F
     if kind in (None, "catalog"):
         return _inspect_catalog(file, CatalogSettings.from_keywords(keywords), bool(keywords.get("audit")))
     if keywords.get("audit") or keywords.get("manifest"):
-        raise UserError(f"--audit, --manifest: are for catalogs; {file} is a {kind} file")
+        raise UserError(f"`audit`, `manifest`: are for catalogs; {file} is a {kind} file")
     return _inspect_file_of_ours(file, str(kind))
 
 
 def write_manifest(contents: CatalogContents, manifest: Path, force: bool) -> None:
     """JSON that stands for the files of a catalog. Raises UserError if it cannot be written."""
     if manifest.suffix != ".json":
-        raise UserError(f"--manifest {manifest}: expected the name of a .json file")
+        raise UserError("expected the name of a .json file", setting="manifest", value=manifest)
     if not manifest.parent.is_dir():
         raise UserError(f"{manifest}: the folder {manifest.parent} does not exist")
     if manifest.exists() and not force:
-        raise UserError(f"{manifest}: exists already; --force replaces it")
+        raise UserError(f"{manifest}: exists already; `force` replaces it")
     with storage.atomic_write(manifest) as scratch:
         scratch.write_text(multi_file.manifest_json(contents.files, manifest.parent))
 

@@ -49,7 +49,7 @@ def write_learning_curve(
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
     settings = TrainingSettings.from_keywords("learning_curve", of_training, train_flow.RECIPE, INPUTS)
     output, seed = output or default_output(catalog, "curve"), settings.run.seed
-    predict = parse_counts("--predict", keywords["predict"]) if keywords.get("predict") else ()
+    predict = parse_counts("predict", keywords["predict"]) if keywords.get("predict") else ()
     simulations = read_catalog(catalog, settings.catalog)
     check_target(simulations)
     split = choose_split(simulations, settings.split)
@@ -76,7 +76,7 @@ def write_learning_curve(
 
 def _choose_sizes(sizes: Any, simulations: int) -> tuple[int, ...]:
     """Numbers of training simulations, growing."""
-    chosen = parse_counts("--sizes", sizes) if sizes else learning_curve.default_sizes(simulations)
+    chosen = parse_counts("sizes", sizes) if sizes else learning_curve.default_sizes(simulations)
     return learning_curve.check_sizes(chosen, simulations)
 
 

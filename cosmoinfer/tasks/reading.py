@@ -24,7 +24,7 @@ def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
     simulations = catalog.read(path, settings.reading, settings.memory)
     target = settings.reading.target
     if target and not simulations.classes:
-        raise UserError(f"{path}: has no /classes/{target}, nor any other class (--target)")
+        raise UserError(f"{path}: has no /classes/{target}, nor any other class (`target`)")
     return simulations
 
 
@@ -49,11 +49,11 @@ def choose_split(simulations: Catalog, settings: SplitSettings) -> Split:
     path = settings.split_file
     if path is not None:
         if settings.fractions is not None and storage.is_kind(path, "split"):
-            raise UserError(f"{path}: says where each simulation belongs; --fractions would not be heard")
+            raise UserError(f"{path}: says where each simulation belongs; `fractions` would not be heard")
         return split.from_file(path, simulations.simulation, fractions, settings.split_seed).require_complete()
     if simulations.split_labels is not None:
         if settings.fractions is not None or settings.split_seed:
-            raise UserError(f"{simulations.path}: has its own /split; --fractions and --split-seed would not be heard")
+            raise UserError(f"{simulations.path}: has its own /split; `fractions` and `split_seed` would not be heard")
         return split.by_labels(simulations.simulation, simulations.split_labels).require_complete()
     return split.by_hash(simulations.simulation, fractions, settings.split_seed).require_complete()
 
@@ -67,8 +67,9 @@ def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str
     """setting: which names the file, if one does. Raises UserError if the model is of another kind."""
     model = models.read(path, device)
     if model.kind != kind:
-        where, expected = (f"{setting} {path}", kind) if setting else (path, f"{kind} (train-{kind})")
-        raise UserError(f"{where}: expected a {expected}, found a {model.kind}")
+        if setting:
+            raise UserError(f"expected a {kind}, found a {model.kind}", setting=setting, value=path)
+        raise UserError(f"{path}: expected a {kind} (train-{kind}), found a {model.kind}")
     return model
 
 
@@ -111,12 +112,14 @@ def find_rows(path: Path, index: np.ndarray, part: str | None, rows: str) -> np.
     Raises UserError if some are not there, or a part of the split is given too.
     """
     if part is not None:
-        raise UserError("--rows replaces --split; give one of them")
+        raise UserError("`rows` replaces `split`; give one of them")
     numbers = parse_row_numbers(rows, int(index.max()) + 1)
     positions = {number: position for position, number in enumerate(index.tolist())}
     missing = [number for number in numbers if number not in positions]
     if missing or not numbers:
-        raise UserError(f"--rows {rows}: {path} has no row {listed(missing) or 'so named'} (it has {len(index)})")
+        raise UserError(
+            f"{path} has no row {listed(missing) or 'so named'} (it has {len(index)})", setting="rows", value=rows
+        )
     return np.array([positions[number] for number in numbers])
 
 
@@ -136,9 +139,9 @@ def parse_row_numbers(text: str, count: int) -> list[int]:
             start = int(first) if first else 0
             stop = (int(last) if last else count) if colon else start + 1
         except ValueError as error:
-            raise UserError(f"--rows: {word!r} is not understood; expected 7, 0:10 or 3,5,20:25") from error
+            raise UserError(f"{word!r} is not understood; expected 7, 0:10 or 3,5,20:25", setting="rows") from error
         if start < 0 or stop < 0:
-            raise UserError(f"--rows: {word!r} is not understood; row numbers count from 0")
+            raise UserError(f"{word!r} is not understood; row numbers count from 0", setting="rows")
         numbers += range(start, stop)
     return list(dict.fromkeys(numbers))
 
@@ -148,5 +151,5 @@ def parse_counts(setting: str, counts: str | Sequence[int]) -> tuple[int, ...]:
     words = counts.split(",") if isinstance(counts, str) else [str(count) for count in counts]
     words = [word.strip().replace("_", "") for word in words]
     if not all(word.isdecimal() and int(word) > 0 for word in words):
-        raise UserError(f"{setting}: expected positive whole numbers, as 500,1000,2000, found {counts!r}")
+        raise UserError(f"expected positive whole numbers, as 500,1000,2000, found {counts!r}", setting=setting)
     return tuple(int(word) for word in words)

@@ -43,7 +43,7 @@ def write_repacked(
     check_keywords("repack", keywords, (*READING, "memory"))
     output, reading = output or default_output(catalog, "packed"), CatalogSettings.from_keywords(keywords).reading
     if reading.infer or reading.scale_cut or reading.drop_nonfinite:
-        raise UserError("repack: copies whole rows; --infer, --scale-cut and --drop-nonfinite go with a training")
+        raise UserError("repack: copies whole rows; `infer`, `scale_cut` and `drop_nonfinite` go with a training")
     simulations = read_unchecked(catalog, reading, MEMORY_BYTES)
     meta = task_provenance("repack", {"reading": reading}, {"catalog": fingerprint(simulations)})
     if is_up_to_date(output, "catalog", meta, reporter, force, *(one.path for one in simulations.files)):

@@ -65,9 +65,9 @@ def write_reweighted(
     draws, seed = keywords.get("draws"), keywords.get("seed") or 0
     skip_failed = bool(keywords.get("skip_failed"))
     if not prior and not derive:
-        raise UserError("nothing to do: --prior gives the posterior another prior, --derive adds a parameter")
+        raise UserError("nothing to do: `prior` gives the posterior another prior, `derive` adds a parameter")
     if draws is not None and not prior:
-        raise UserError("--draws: goes with --prior, without which every draw is kept")
+        raise UserError("goes with `prior`, without which every draw is kept", setting="draws")
     output = output or file.with_name(f"{file.stem}.{'reweighted' if prior else 'derived'}.h5")
     original = posteriors.read(file)
     settings = {"prior": prior, "derive": derive, "draws": draws, "skip_failed": skip_failed, "seed": seed}
@@ -100,7 +100,7 @@ def _warn_of_few_draws(reweighted: ReweightedPosterior, reporter: Reporter) -> N
         reporter.warn(
             f"{int(few.sum())} of {len(posterior)} posteriors are worth less than {MIN_EFFECTIVE_DRAWS} draws "
             f"(row {listed(posterior.index[few])}): the new prior is narrow, or lies where few draws are; sample more "
-            "(sample --draws), or train with that prior"
+            "(sample `draws`), or train with that prior"
         )
     if posterior.truth is not None:
         reporter.report("simulations from the old prior are no fair test of these posteriors: their truths follow it")

@@ -53,7 +53,7 @@ class SamplingOptions:
 
     def __post_init__(self) -> None:
         if self.draws < 1:
-            raise UserError(f"--draws: expected at least 1, found {self.draws}")
+            raise UserError(f"expected at least 1, found {self.draws}", setting="draws")
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -155,20 +155,24 @@ def prepare_sampling(
 def _recalibrated(recalibrate: str, path: Path, model: Any) -> Any:
     """The model at the temperature that its validation rows ask for."""
     if recalibrate != "temperature":
-        raise UserError(f"--recalibrate: {recalibrate!r} is not known; there is temperature")
+        raise UserError(f"{recalibrate!r} is not known; there is temperature", setting="recalibrate")
     if model.kind == "classifier":
-        raise UserError(f"--recalibrate: {path} is a classifier, whose probabilities have their temperature already")
+        raise UserError(
+            f"{path} is a classifier, whose probabilities have their temperature already", setting="recalibrate"
+        )
     if model.recalibration is None:
         points = getattr(model, "head", "") == "point"
         why = "it gives points and no widths" if points else "train it anew to have one"
-        raise UserError(f"--recalibrate: {path} knows no temperature: {why}")
+        raise UserError(f"{path} knows no temperature: {why}", setting="recalibrate")
     return replace(model, temperature=model.recalibration.temperature)
 
 
 def _check_combine(combine: str, path: Path, model: PosteriorModel) -> None:
     if combine != "product":
-        raise UserError(f"--combine: {combine!r} is not known; there is product (and, of train-flow, set)")
+        raise UserError(f"{combine!r} is not known; there is product (and, of train-flow, set)", setting="combine")
     if not isinstance(model, FlowModel):
-        raise UserError(f"--combine product: {path} is a {model.kind}; expected a flow")
+        raise UserError(f"{path} is a {model.kind}; expected a flow", setting="combine", value="product")
     if model.set_size:
-        raise UserError(f"--combine product: {path} takes all rows of a simulation as one observation already")
+        raise UserError(
+            f"{path} takes all rows of a simulation as one observation already", setting="combine", value="product"
+        )

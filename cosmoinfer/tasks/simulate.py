@@ -65,7 +65,7 @@ def write_simulations(
     if truth:
         _check_truth(record.arrays["simulation"], split_settings, exact_draws)
     elif draws is not None or split_settings != SplitSettings():
-        raise UserError("--draws, --fractions, --split-seed, --split-file: say what --truth writes; give it too")
+        raise UserError("`draws`, `fractions`, `split_seed`, `split_file`: say what `truth` writes; give it too")
     if not is_up_to_date(output, "catalog", record.meta, reporter, force):
         storage.write(output, record, force)
     simulated = SimulatedCatalog(output, problem, simulator, rows)
@@ -92,25 +92,27 @@ def _parse_setting(problem: str, text: str, types: Mapping[str, Any]) -> tuple[s
     """A field of the problem and its value: positive, and whole where the default is whole."""
     name, _, value = text.partition("=")
     if name not in types:
-        raise UserError(f"--set {text}: {problem} has no setting {name!r}; there are {', '.join(types)}")
+        raise UserError(f"{problem} has no setting {name!r}; there are {', '.join(types)}", setting="set", value=text)
     try:
         number = types[name](value)
     except ValueError:
         number = 0
     if not 0 < number < float("inf"):
         whole = "whole " if types[name] is int else ""
-        raise UserError(f"--set {text}: expected {name}= and a positive {whole}number, found {value!r}")
+        raise UserError(f"expected {name}= and a positive {whole}number, found {value!r}", setting="set", value=text)
     return name, number
 
 
 def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simulation: int, seed: int) -> FileContents:
     """The catalog as it will lie in a file: its data in single precision, its parameters in double."""
     if rows_per_simulation < 1:
-        raise UserError(f"--rows-per-simulation: expected at least 1, found {rows_per_simulation}")
+        raise UserError(f"expected at least 1, found {rows_per_simulation}", setting="rows_per_simulation")
     if rows < 1:
-        raise UserError(f"--rows: expected at least 1, found {rows}")
+        raise UserError(f"expected at least 1, found {rows}", setting="rows")
     if rows % rows_per_simulation:
-        raise UserError(f"--rows: expected a multiple of {rows_per_simulation}, the rows of a simulation, found {rows}")
+        raise UserError(
+            f"expected a multiple of {rows_per_simulation}, the rows of a simulation, found {rows}", setting="rows"
+        )
     simulations = simulator.simulate(rows // rows_per_simulation, seed, rows_per_simulation)
     settings = {
         "problem": problem,
@@ -132,7 +134,7 @@ def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simu
 def _check_truth(simulation: np.ndarray, settings: SplitSettings, draws: int) -> None:
     """Before a catalog is written whose exact posterior then is not."""
     if draws < 1:
-        raise UserError(f"--draws: expected at least 1, found {draws}")
+        raise UserError(f"expected at least 1, found {draws}", setting="draws")
     if settings.split_file is None:
         fractions = settings.fractions or splits.DEFAULT_FRACTIONS
         splits.by_hash(simulation.astype(str), fractions, settings.split_seed).require_complete()

@@ -63,7 +63,7 @@ def write_density(
     simulations = read_catalog(catalog, settings.catalog)
     if simulations.classes:
         target = settings.catalog.reading.target
-        raise UserError(f"--target {target}: a density is of the data; train-regressor tells classes apart")
+        raise UserError("a density is of the data; train-regressor tells classes apart", setting="target", value=target)
     if settings.recipe.get("unconditional"):
         simulations = replace(simulations, parameters=None, theta=None)
     split = choose_split(simulations, settings.split)

@@ -82,7 +82,7 @@ def check_target(simulations: Catalog) -> None:
     """Raises UserError if the target is a class: a flow infers parameters."""
     if simulations.classes:
         name = simulations.require_parameters()[0].names[0]
-        raise UserError(f"--target {name}: a flow infers parameters; train-regressor tells classes apart")
+        raise UserError("a flow infers parameters; train-regressor tells classes apart", setting="target", value=name)
 
 
 def train_and_write(
@@ -100,13 +100,13 @@ def train_and_write(
     defaults_of: the split for whose number of training rows the recipe is; by default this one.
     """
     inputs, seed = settings.inputs, settings.run.seed
-    regressor = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", device, "--summary")
-    ancestor = None if inputs.init is None else read_model_of_kind(inputs.init, "flow", device, "--init")
+    regressor = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", device, "summary")
+    ancestor = None if inputs.init is None else read_model_of_kind(inputs.init, "flow", device, "init")
     check_target(simulations)
     if regressor is not None and inputs.noise is not None:
-        raise UserError("--noise: the regressor that --summary names brings its own noise, or none")
+        raise UserError("the regressor that `summary` names brings its own noise, or none", setting="noise")
     if regressor is not None and settings.recipe.get("compress"):
-        raise UserError("--compress: the regressor that --summary names is all that the flow sees")
+        raise UserError("the regressor that `summary` names is all that the flow sees", setting="compress")
     noise = read_noise_for(inputs.noise, simulations, seed)
     for trained in (regressor, ancestor):
         noise = trained.preprocessing.noise if noise is None and trained is not None else noise
