@@ -21,7 +21,7 @@ from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, make_fold
 from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob, SamplingOptions
-from cosmoinfer.tasks.settings import SplitSettings, TrainingSettings, select_keywords
+from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings, TrainingSettings, select_keywords
 from cosmoinfer.tasks.train_flow import check_target, train_and_write
 
 OPTIONS = ("draws", "skip_failed", "figures")
@@ -81,7 +81,7 @@ def write_cross_suite(
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
     settings = TrainingSettings.from_keywords("cross", of_training, train_flow.RECIPE, train_flow.INPUTS)
     options = select_keywords(SamplingOptions, keywords)
-    by_name = _read_suites(catalogs, settings)
+    by_name = _read_suites(catalogs, CatalogSettings.from_keywords(keywords), settings.split)
     folder = work_folder(output)
     device, seed = prepare_device(settings.run.device, settings.run.threads), settings.run.seed
     posterior_paths = {}
@@ -115,22 +115,18 @@ def write_cross_suite(
     return CrossSuiteStudy(output, document)
 
 
-def _read_suites(paths: Sequence[Path], settings: TrainingSettings) -> dict[str, Suite]:
+def _read_suites(paths: Sequence[Path], settings: CatalogSettings, split_settings: SplitSettings) -> dict[str, Suite]:
     """By name. Split together, so that a list of test simulations may name those of every suite."""
     if len(paths) < 2:
         raise UserError(f"expected two suites or more, found {paths[0]} alone; train-flow and evaluate serve one")
-    catalogs = [read_catalog(path, settings.catalog) for path in paths]
+    catalogs = [read_catalog(path, settings) for path in paths]
     for catalog in catalogs:
         check_target(catalog)
     suites.check_suites(catalogs)
     names = suites.suite_names(catalogs, [multi_file.catalog_name(path) for path in paths])
     by_name = {name: suites.with_suite_ids(name, catalog) for name, catalog in zip(names, catalogs, strict=True)}
-    split = _split_together(list(by_name.values()), settings.split)
+    split = choose_split(suites.join_suites(list(by_name.values())), split_settings)
     return {name: Suite(catalog, _split_of_suite(split, catalog)) for name, catalog in by_name.items()}
-
-
-def _split_together(catalogs: Sequence[Catalog], settings: SplitSettings) -> Split:
-    return choose_split(suites.join_suites(catalogs), settings)
 
 
 def _split_of_suite(split: Split, catalog: Catalog) -> Split:

@@ -20,7 +20,7 @@ from cosmoinfer.tasks import train_flow
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, make_folder, task_provenance, work_folder
 from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import TrainingSettings
+from cosmoinfer.tasks.settings import CatalogSettings, TrainingSettings
 from cosmoinfer.tasks.train_flow import check_target, train_and_write
 
 INPUTS = ("noise",)
@@ -50,7 +50,7 @@ def write_learning_curve(
     settings = TrainingSettings.from_keywords("learning_curve", of_training, train_flow.RECIPE, INPUTS)
     output, seed = output or default_output(catalog, "curve"), settings.run.seed
     predict = parse_counts("predict", keywords["predict"]) if keywords.get("predict") else ()
-    simulations = read_catalog(catalog, settings.catalog)
+    simulations = read_catalog(catalog, CatalogSettings.from_keywords(keywords))
     check_target(simulations)
     split = choose_split(simulations, settings.split)
     sizes = _choose_sizes(keywords.get("sizes"), split.sizes[0])

@@ -42,13 +42,15 @@ def catalog_inputs(catalog: Catalog) -> dict[str, str]:
 
 
 def is_up_to_date(
-    path: Path, kind: str, provenance: Mapping[str, Any], reporter: Reporter, force: bool, *inputs: Path | None
+    path: Path | None, kind: str, provenance: Mapping[str, Any], reporter: Reporter, force: bool, *inputs: Path | None
 ) -> bool:
-    """Whether the very same output is there already; reports it.
+    """Whether the very same output is there already; reports it. Without a path nothing is.
 
     inputs: files of the same kind that are read, and must not be the output. Raises UserError if another file is there
     and ``force`` is not set, or if the output cannot be written.
     """
+    if path is None:
+        return False
     if path.exists() and any(path.samefile(read) for read in inputs if read is not None):
         raise UserError(f"{path}: is read by this command; name another output")
     if not force and storage.same_run(path, provenance):

@@ -1,6 +1,6 @@
 """What tasks read: a catalog, its split, some of its rows, a model of a kind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,36 @@ from cosmoinfer.models.preprocessing import Preprocessing, reading_for_model
 from cosmoinfer.preprocessing.noise import Noise, read_noise
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings
+from cosmoinfer.tasks.settings import READING, CatalogSettings, SplitSettings
 from cosmoinfer.training.context import TrainingContext
+
+CatalogSource = Path | str | Catalog | None  # None: arrays
+OF_ARRAYS = ("names", "simulation", "kind", "missing", "drop_nonfinite")  # settings that arrays take too
+
+
+def open_catalog(
+    source: CatalogSource, keywords: Mapping[str, Any], arrays: Mapping[str, Any] | None = None
+) -> Catalog:
+    """A catalog from its file, as it is, or from arrays.
+
+    keywords: how it is read, by the name of their option. arrays: theta, x, low, high, prior and classes, as of
+    ``catalog.from_arrays``, without a source.
+
+    Raises UserError if it cannot be read, or settings would have no effect.
+    """
+    given_arrays = {name: array for name, array in (arrays or {}).items() if array is not None}
+    if source is not None and given_arrays:
+        raise UserError(f"give a catalog, or arrays ({', '.join(given_arrays)}); not both")
+    if isinstance(source, Path | str):
+        return read_catalog(Path(source), CatalogSettings.from_keywords(keywords))
+    given = [name for name in (*READING, "memory") if keywords.get(name) not in (None, False, "", [], ())]
+    if source is not None:
+        if given:
+            raise UserError(f"the catalog {source.path} has been read already; give its path", setting=given[0])
+        return source
+    if without_effect := [name for name in given if name not in OF_ARRAYS]:
+        raise UserError("is of catalog files; arrays have no such setting", setting=without_effect[0])
+    return catalog.from_arrays(**given_arrays, **{name: keywords[name] for name in given})
 
 
 def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
@@ -99,11 +127,7 @@ def report_data(frame: Preprocessing, simulations: Catalog, split_of_training: S
 
 def select_rows(frame: Preprocessing, simulations: Catalog, part: str | None, rows: str | None) -> np.ndarray:
     """Positions (n,) in the catalog. rows: row numbers of the file, which replace the part of the split."""
-    return (
-        frame.select_rows(simulations, part)
-        if rows is None
-        else find_rows(simulations.path, simulations.index, part, rows)
-    )
+    return frame.select_rows(simulations, part) if rows is None else find_rows(simulations.path, simulations.index, part, rows)
 
 
 def find_rows(path: Path, index: np.ndarray, part: str | None, rows: str) -> np.ndarray:

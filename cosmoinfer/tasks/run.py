@@ -13,7 +13,7 @@ from cosmoinfer.tasks.reading import read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sample import draw_and_write
 from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
-from cosmoinfer.tasks.settings import TrainingSettings, select_keywords
+from cosmoinfer.tasks.settings import CatalogSettings, TrainingSettings, select_keywords
 from cosmoinfer.tasks.split import split_and_write
 from cosmoinfer.tasks.train_flow import check_target, train_and_write
 
@@ -36,7 +36,8 @@ def run_all(
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
     settings = TrainingSettings.from_keywords("run", of_training, train_flow.RECIPE, INPUTS)
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
-    simulations = read_catalog(catalog, settings.catalog)
+    catalog_settings = CatalogSettings.from_keywords(keywords)
+    simulations = read_catalog(catalog, catalog_settings)
     check_target(simulations)
     make_folder(folder)
     written = split_and_write(simulations, settings.split, files["split"], force, reporter)
@@ -46,7 +47,7 @@ def run_all(
     if trained.model is not None:
         reporter.result(trained.describe())
     options = select_keywords(SamplingOptions, keywords)
-    job = prepare_sampling(files["flow"], catalog, settings.catalog, RowSelection("test"), options, device)
+    job = prepare_sampling(files["flow"], catalog, catalog_settings, RowSelection("test"), options, device)
     sampled = draw_and_write(job, "test", files["posterior"], force, reporter)
     if not sampled.complete:
         reporter.result(sampled.describe())

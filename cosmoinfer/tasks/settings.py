@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
+from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
 
 Settings = TypeVar("Settings")
@@ -94,9 +97,11 @@ class ModelInputs:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """All settings of a training. recipe: those of architecture and training by name, without those that are None."""
+    """All settings of a training but how its catalog is read.
 
-    catalog: CatalogSettings
+    recipe: those of architecture and training by name, without those that are None.
+    """
+
     split: SplitSettings
     run: RunSettings
     inputs: ModelInputs
@@ -112,12 +117,17 @@ class TrainingSettings:
         """
         check_keywords(task, keywords, (*recipe, *inputs, *READING, "memory", *SPLIT, *RUN))
         return cls(
-            CatalogSettings.from_keywords(keywords),
             select_keywords(SplitSettings, keywords),
             select_keywords(RunSettings, keywords),
             ModelInputs(**{name: keywords.get(name) for name in inputs}),
             {name: keywords[name] for name in recipe if keywords.get(name) is not None},
         )
+
+
+def prepare_run_device(keywords: Mapping[str, Any]) -> torch.device:
+    """Threads and device as the settings say. Raises UserError if this machine has no such device."""
+    run = select_keywords(RunSettings, keywords)
+    return prepare_device(run.device, run.threads)
 
 
 def names_of_fields(settings: Any) -> tuple[str, ...]:
@@ -138,4 +148,5 @@ def check_keywords(task: str, keywords: Mapping[str, Any], names: Collection[str
     """Raises UserError if a keyword is none of these settings; it lists them."""
     for name in keywords:
         if name not in names:
-            raise UserError(f"{task} has no setting {name!r}; there are {', '.join(sorted(set(names)))}")
+            known = ", ".join(sorted(set(names)))
+            raise UserError(f"{task} has no such setting; there are {known}", setting=name)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from numpy.typing import ArrayLike
 
 from cosmoinfer import models
 from cosmoinfer.device import prepare_device
@@ -15,9 +17,9 @@ from cosmoinfer.models.flow import check_passes
 from cosmoinfer.models.overrides import TRAINING_SETTINGS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
-from cosmoinfer.tasks.reading import choose_split, read_catalog, report_data
+from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog, report_data
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import TrainingSettings
+from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
 from cosmoinfer.training.context import TrainingContext
 
 RECIPE = (
@@ -32,7 +34,7 @@ class TrainedDensity:
     """model: None where the output was complete already. rows: how many it was trained on. validation: mean log density
     of a validation row, natural logarithm, in catalog units."""
 
-    output: Path
+    output: Path | None
     rows: int
     recipe: DensityRecipe
     validation: float | None
@@ -47,22 +49,56 @@ class TrainedDensity:
         return f"{self.output}: {flows}, {density}; validation log density of a row {self.validation:.4f}"
 
 
-def write_density(
-    catalog: Path,
-    keywords: Mapping[str, Any],
-    output: Path | None = None,
+def train_density(
+    catalog: CatalogSource = None,
+    *,
+    theta: ArrayLike | None = None,
+    x: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    output: Path | str | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
+    **settings: Any,
+) -> DensityModel:
+    """Train a normalizing flow for the data themselves, p(x | theta), or p(x) with ``unconditional=True``.
+
+    catalog: its path, or a ``Catalog``; or arrays, as of ``catalog.from_arrays``: theta (N, P), x (N, ...) or several
+        by name, low and high (P,) the prior box, and among the settings names (P,) and simulation (N,).
+    output: the file to write, if any; a complete one of the same settings is read in place of a training.
+    settings: the options of ``cosmoinfer train-density`` by name, as ``learning_rate=0.001``.
+
+    Raises UserError, a ValueError, which names the setting that is not usable.
+    """
+    arrays = {"theta": theta, "x": x, "low": low, "high": high}
+    path = None if output is None else Path(output)
+    trained = _train_on(catalog, arrays, settings, path, force, reporter)
+    return trained.model or cast(DensityModel, models.read(cast(Path, path), prepare_run_device(settings)))
+
+
+def write_density(
+    catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> TrainedDensity:
-    """Train a density of the data, and write it unless it is up to date.
+    """The same for the command line: a model that is complete already is not read.
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
+    return _train_on(catalog, {}, keywords, output or default_output(catalog, "density"), force, reporter)
+
+
+def _train_on(
+    source: CatalogSource,
+    arrays: Mapping[str, Any],
+    keywords: Mapping[str, Any],
+    output: Path | None,
+    force: bool,
+    reporter: Reporter,
+) -> TrainedDensity:
     settings = TrainingSettings.from_keywords("train_density", keywords, RECIPE, ())
-    output, seed = output or default_output(catalog, "density"), settings.run.seed
-    simulations = read_catalog(catalog, settings.catalog)
+    seed = settings.run.seed
+    simulations = open_catalog(source, keywords, arrays)
     if simulations.classes:
-        target = settings.catalog.reading.target
+        target = simulations.require_parameters()[0].names[0]
         raise UserError("a density is of the data; train-regressor tells classes apart", setting="target", value=target)
     if settings.recipe.get("unconditional"):
         simulations = replace(simulations, parameters=None, theta=None)
@@ -83,7 +119,8 @@ def write_density(
     density = describe_density(recipe, frame.parameters)
     reporter.report(f"training {recipe.ensemble} x {recipe.flow} for {density}")
     model = fit_density(simulations, frame, recipe, context)
-    models.write(output, model, meta, force)
+    if output is not None:
+        models.write(output, model, meta, force)
     validation_rows = split.select_rows(simulations.simulation, "validation")
     log_prob = model.log_prob(simulations, validation_rows, reporter.rows("validation row"))
     return TrainedDensity(output, rows, recipe, float(log_prob.mean()), model)

@@ -1,30 +1,32 @@
 """Train normalizing flows for p(theta | x)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from numpy.typing import ArrayLike
 
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.fit_preprocessing import with_compression_of
-from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe
+from cosmoinfer.models.flow import FlowModel, continued_recipe, check_passes, fit_flow, flow_recipe
 from cosmoinfer.models.overrides import NETWORK_SETTINGS, TRAINING_SETTINGS
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
 from cosmoinfer.tasks.reading import (
+    CatalogSource,
     choose_split,
     fit_and_report_preprocessing,
-    read_catalog,
+    open_catalog,
     read_model_of_kind,
     read_noise_for,
 )
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import TrainingSettings
+from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
 from cosmoinfer.training.context import TrainingContext
 
 RECIPE = (
@@ -40,7 +42,7 @@ INPUTS = ("noise", "summary", "init")
 class TrainedFlow:
     """model: None where the output was complete already. rows: how many it was trained on, or sets of them."""
 
-    output: Path
+    output: Path | None
     rows: int
     sets: bool
     model: FlowModel | None
@@ -59,22 +61,56 @@ class TrainedFlow:
         return f"{self.output}: {self.members}, support {self.model.support.name}, {learned}"
 
 
-def write_flow(
-    catalog: Path,
-    keywords: Mapping[str, Any],
-    output: Path | None = None,
+def train_flow(
+    catalog: CatalogSource = None,
+    *,
+    theta: ArrayLike | None = None,
+    x: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    prior: str | Sequence[str] | None = None,
+    output: Path | str | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
+    **settings: Any,
+) -> FlowModel:
+    """Train normalizing flows for p(theta | x), and give the mixture of them.
+
+    catalog: its path, or a ``Catalog``; or arrays, as of ``catalog.from_arrays``: theta (N, P), x (N, ...) or several
+        by name, low and high (P,) the prior box, prior, and among the settings names (P,) and simulation (N,).
+    output: the file to write, if any; a complete one of the same settings is read in place of a training.
+    settings: the options of ``cosmoinfer train-flow`` by name, as ``learning_rate=0.001``.
+
+    Raises UserError, a ValueError, which names the setting that is not usable.
+    """
+    arrays = {"theta": theta, "x": x, "low": low, "high": high, "prior": prior}
+    path = None if output is None else Path(output)
+    trained = _train_on(catalog, arrays, settings, path, force, reporter)
+    return trained.model or cast(FlowModel, models.read(cast(Path, path), prepare_run_device(settings)))
+
+
+def write_flow(
+    catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> TrainedFlow:
-    """Train flows on a catalog, and write the model unless it is up to date.
+    """The same for the command line: a model that is complete already is not read.
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
+    return _train_on(catalog, {}, keywords, output or default_output(catalog, "flow"), force, reporter)
+
+
+def _train_on(
+    source: CatalogSource,
+    arrays: Mapping[str, Any],
+    keywords: Mapping[str, Any],
+    output: Path | None,
+    force: bool,
+    reporter: Reporter,
+) -> TrainedFlow:
     settings = TrainingSettings.from_keywords("train_flow", keywords, RECIPE, INPUTS)
-    simulations = read_catalog(catalog, settings.catalog)
+    simulations = open_catalog(source, keywords, arrays)
     split = choose_split(simulations, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
-    output = output or default_output(catalog, "flow")
     return train_and_write(simulations, split, settings, device, output, force, reporter)
 
 
@@ -90,12 +126,12 @@ def train_and_write(
     split: Split,
     settings: TrainingSettings,
     device: torch.device,
-    output: Path,
+    output: Path | None,
     force: bool,
     reporter: Reporter,
     defaults_of: Split | None = None,
 ) -> TrainedFlow:
-    """Train on a catalog that has been read and split, and write the model unless it is up to date.
+    """Train on a catalog that has been read and split, and write the model unless it is up to date, or has no output.
 
     defaults_of: the split for whose number of training rows the recipe is; by default this one.
     """
@@ -133,5 +169,6 @@ def train_and_write(
     if ancestor is not None:
         frame = with_compression_of(ancestor.preprocessing, frame, simulations)
     model = fit_flow(simulations, frame, recipe, context, regressor, ancestor)
-    models.write(output, model, meta, force)
+    if output is not None:
+        models.write(output, model, meta, force)
     return TrainedFlow(output, rows, sets, model)

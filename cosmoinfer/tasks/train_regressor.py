@@ -1,9 +1,11 @@
 """Train networks that predict the parameters, or the probability of each class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from numpy.typing import ArrayLike
 
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
@@ -21,9 +23,9 @@ from cosmoinfer.models.regressor import (
 )
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
-from cosmoinfer.tasks.reading import choose_split, fit_and_report_preprocessing, read_catalog, read_noise_for
+from cosmoinfer.tasks.reading import CatalogSource, choose_split, fit_and_report_preprocessing, open_catalog, read_noise_for
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import TrainingSettings
+from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
 from cosmoinfer.training.context import TrainingContext
 
 RECIPE = (
@@ -38,7 +40,7 @@ INPUTS = ("noise",)
 class TrainedRegressor:
     """model: None where the output was complete already. rows: how many it was trained on."""
 
-    output: Path
+    output: Path | None
     rows: int
     recipe: RegressorRecipe
     model: RegressorModel | ClassifierModel | None
@@ -61,20 +63,59 @@ class TrainedRegressor:
         return f"{self.output}: {describe_networks(self.recipe)}; {score}"
 
 
-def write_regressor(
-    catalog: Path,
-    keywords: Mapping[str, Any],
-    output: Path | None = None,
+def train_regressor(
+    catalog: CatalogSource = None,
+    *,
+    theta: ArrayLike | None = None,
+    x: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    classes: Sequence[str] | None = None,
+    output: Path | str | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
+    **settings: Any,
+) -> RegressorModel | ClassifierModel:
+    """Train networks that predict the parameters, or with a target (arrays: classes) the probability of each class.
+
+    catalog: its path, or a ``Catalog``; or arrays, as of ``catalog.from_arrays``: theta (N, P), x (N, ...) or several
+        by name, low and high (P,) the prior box, classes (C,) names where theta (N,) is a class number, and among the
+        settings names (P,) and simulation (N,).
+    output: the file to write, if any; a complete one of the same settings is read in place of a training.
+    settings: the options of ``cosmoinfer train-regressor`` by name, as ``learning_rate=0.001``.
+
+    Raises UserError, a ValueError, which names the setting that is not usable.
+    """
+    arrays = {"theta": theta, "x": x, "low": low, "high": high, "classes": classes}
+    path = None if output is None else Path(output)
+    trained = _train_on(catalog, arrays, settings, path, force, reporter)
+    if trained.model is not None:
+        return trained.model
+    model = models.read(cast(Path, path), prepare_run_device(settings))
+    return cast(RegressorModel | ClassifierModel, model)
+
+
+def write_regressor(
+    catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> TrainedRegressor:
-    """Train a regressor, or with a target a classifier, and write it unless it is up to date.
+    """The same for the command line: a model that is complete already is not read.
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
+    return _train_on(catalog, {}, keywords, output or default_output(catalog, "regressor"), force, reporter)
+
+
+def _train_on(
+    source: CatalogSource,
+    arrays: Mapping[str, Any],
+    keywords: Mapping[str, Any],
+    output: Path | None,
+    force: bool,
+    reporter: Reporter,
+) -> TrainedRegressor:
     settings = TrainingSettings.from_keywords("train_regressor", keywords, RECIPE, INPUTS)
-    output, seed = output or default_output(catalog, "regressor"), settings.run.seed
-    simulations = read_catalog(catalog, settings.catalog)
+    seed = settings.run.seed
+    simulations = open_catalog(source, keywords, arrays)
     split = choose_split(simulations, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
     rows = len(split.select_rows(simulations.simulation, "train"))
@@ -88,7 +129,8 @@ def write_regressor(
     noise = read_noise_for(settings.inputs.noise, simulations, seed)
     frame = fit_and_report_preprocessing(simulations, split, recipe, context, noise, reporter)
     model = _fit(simulations, frame, recipe, context, reporter)
-    models.write(output, model, meta, force)
+    if output is not None:
+        models.write(output, model, meta, force)
     return TrainedRegressor(output, rows, recipe, model)
 
 
