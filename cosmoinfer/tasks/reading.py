@@ -127,7 +127,11 @@ def report_data(frame: Preprocessing, simulations: Catalog, split_of_training: S
 
 def select_rows(frame: Preprocessing, simulations: Catalog, part: str | None, rows: str | None) -> np.ndarray:
     """Positions (n,) in the catalog. rows: row numbers of the file, which replace the part of the split."""
-    return frame.select_rows(simulations, part) if rows is None else find_rows(simulations.path, simulations.index, part, rows)
+    return (
+        frame.select_rows(simulations, part)
+        if rows is None
+        else find_rows(simulations.path, simulations.index, part, rows)
+    )
 
 
 def find_rows(path: Path, index: np.ndarray, part: str | None, rows: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.fit_preprocessing import with_compression_of
-from cosmoinfer.models.flow import FlowModel, continued_recipe, check_passes, fit_flow, flow_recipe
+from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe
 from cosmoinfer.models.overrides import NETWORK_SETTINGS, TRAINING_SETTINGS
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance

@@ -23,7 +23,13 @@ from cosmoinfer.models.regressor import (
 )
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
-from cosmoinfer.tasks.reading import CatalogSource, choose_split, fit_and_report_preprocessing, open_catalog, read_noise_for
+from cosmoinfer.tasks.reading import (
+    CatalogSource,
+    choose_split,
+    fit_and_report_preprocessing,
+    open_catalog,
+    read_noise_for,
+)
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
 from cosmoinfer.training.context import TrainingContext
