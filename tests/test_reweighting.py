@@ -211,9 +211,9 @@ def test_derived_parameters_stand_beside_the_others():
 
 def test_joint_metrics_are_of_the_parameters_that_make_the_others():
     plain = replace(exact(60), ridge_estimate=np.stack([X, X + 3], axis=-1))
-    before, after = (evaluate(one)["metrics"]["joint"] for one in (plain, derive(plain, ["c=a*b"])))
+    before, after = (evaluate(one).joint for one in (plain, derive(plain, ["c=a*b"])))
     for name in ("log_prob_gain", "tarp_p", "tarp_x_p", "hpd_p"):
-        assert before[name]["value"] is not None and after[name] == before[name], name
+        assert before[name].value is not None and after[name] == before[name], name
 
 
 def test_a_derived_parameter_follows_the_new_prior():

@@ -67,10 +67,10 @@ def evaluate(
 
 def show_evaluation(evaluated: "EvaluatedPosterior", terminal: Terminal) -> None:
     """The table, then in words how good and how calibrated the posterior is. Exit 3 naming every gate that failed."""
-    terminal.table(metrics_table(evaluated.document))
+    terminal.table(metrics_table(evaluated.evaluation))
     for line in evaluated.summary:
         terminal.result(line)
-    terminal.document(evaluated.document)
+    terminal.document(evaluated.evaluation.to_json())
     for line in evaluated.skipped:
         terminal.say(line)
     if evaluated.failed:

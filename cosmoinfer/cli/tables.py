@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
@@ -10,14 +10,18 @@ from rich.table import Table
 
 from cosmoinfer.formatting import format_with_error
 
-MAX_PAIRS = 15  # pairs of parameters, those of six of them, that a table lists
+if TYPE_CHECKING:
+    from cosmoinfer.metrics import Evaluation
+    from cosmoinfer.metrics.tables import Table as StringTable
 
 
 @dataclass(frozen=True)
 class WrappingTable:
-    """A table whose columns go side by side as far as the width allows, the others below, under the same heads.
+    """A table whose columns stand side by side as far as the width allows, the others below, each time with the heads.
 
-    heads: title of each column that names the rows -> its cells; columns: the same, of what is told of them.
+    title: above the table.
+    heads: title of each column that names the rows -> its cells; repeated in each block of columns.
+    columns: title of each other column -> its cells.
     """
 
     title: str
@@ -53,38 +57,20 @@ def _width(name: str, cells: Sequence[str]) -> int:
     return max(map(len, (name, *cells)))
 
 
-def metrics_table(document: dict[str, Any]) -> RenderableType:
-    """A row a metric, a column a parameter; then what concerns all together, two of them or one row; the verdicts.
-
-    Of a classifier, the confusion.
-    """
-    title = f"{document['rows']} rows of {document['simulations']} simulations; 68.3 % intervals"
-    metrics, verdicts = document["metrics"], document["verdict"]["parameters"]
-    found = metrics["parameters"]
-    columns = {name: [cell(entries[name]) for entries in found.values()] for name in verdicts}
-    parts: list[RenderableType] = [WrappingTable(title, {"metric": [*found]}, columns)] if found else []
-    parts.append(_values_table(metrics, "together" if found else title))
-    parts.append(two_column_table(verdicts, "verdict"))
-    if "confusion" in document:
-        parts.append(confusion_table(document["confusion"]))
-    return Group(*parts)
+def metrics_table(evaluation: "Evaluation") -> RenderableType:
+    """Metrics by parameter, joint metrics, verdicts; of a classifier, the confusion."""
+    return Group(*map(_render, evaluation.tables()))
 
 
-def confusion_table(confusion: dict[str, Any]) -> Table:
-    """A row a true class, a column the class that its rows are taken for."""
-    table = Table(title="rows by true class and guess")
-    table.add_column("true class")
-    for name in confusion["classes"]:
-        table.add_column(name, justify="right")
-    table.add_column("told right", justify="right")
-    for number, (name, counts) in enumerate(zip(confusion["classes"], confusion["counts"], strict=True)):
-        right = f"{100 * counts[number] / sum(counts):.1f} %" if sum(counts) else "-"
-        table.add_row(name, *map(str, counts), right)
-    return table
+def _render(table: "StringTable") -> RenderableType:
+    if not table.numeric:
+        return two_column_table(dict(table.rows), table.title)  # type: ignore[arg-type]
+    names, *columns = zip(*table.rows, strict=True)
+    return WrappingTable(table.title, {table.header[0]: names}, dict(zip(table.header[1:], columns, strict=True)))
 
 
 def two_column_table(rows: Mapping[str, str], title: str) -> Table:
-    """Two columns: what, and what it is."""
+    """A name and a text in each row, without a header."""
     table = Table(title=title, show_header=False)
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
@@ -93,24 +79,8 @@ def two_column_table(rows: Mapping[str, str], title: str) -> Table:
     return table
 
 
-def _values_table(metrics: dict[str, Any], title: str) -> Table:
-    """A row a metric that has one value, or one for each pair of parameters or row."""
-    table = Table(title=title)
-    table.add_column("metric", overflow="fold")
-    table.add_column("value", justify="right")
-    for metric, entry in metrics["joint"].items():
-        table.add_row(metric, cell(entry))
-    for scope in ("pairs", "local"):
-        for metric, entries in metrics.get(scope, {}).items():
-            table.add_section()
-            for name, entry in list(entries.items())[:MAX_PAIRS]:
-                table.add_row(escape(f"{metric}[{name}]"), cell(entry))
-            if len(entries) > MAX_PAIRS:
-                table.add_row(f"{metric}: {len(entries) - MAX_PAIRS} others are in the metrics file")
-    return table
-
-
-def cell(entry: dict[str, Any]) -> str:
+def cell(entry: Mapping[str, Any]) -> str:
+    """Of a JSON entry."""
     if entry["value"] is None:
         return "-"
     if entry["low"] is None:

@@ -1,26 +1,34 @@
-"""Metrics: a posterior with known truths becomes numbers, verdicts and curves. numpy and scipy only.
+"""Metrics: a posterior with known true parameters becomes numbers, verdicts and curves. Without torch.
 
-Adding one is a definition and an entry in the table at the foot of its family's file: accuracy, density, calibration,
-misspecification, local, against, classification. A gate of the default set is an entry in ``gate``.
+A new metric is one definition and one entry in the table at the foot of its file: accuracy, density, calibration,
+misspecification, local_c2st, comparison, classifier/metrics. A default gate is an entry in ``gates``.
 """
 
+from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.classifier.reliability import Reliability, reliability
 from cosmoinfer.metrics.curves import Curve, Curves, curves
-from cosmoinfer.metrics.evaluation import METRICS, evaluate
+from cosmoinfer.metrics.estimate import Estimate
+from cosmoinfer.metrics.evaluation import Evaluation
 from cosmoinfer.metrics.evaluation_data import check_local
 from cosmoinfer.metrics.file import read, write
-from cosmoinfer.metrics.gates import GATES, check_default_gates, gate_failure, validate_gate
+from cosmoinfer.metrics.gates import GATES, GateResults, check_default_gates, gate_failure, validate_gate
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior, match_observations
-from cosmoinfer.metrics.summary import summary
+from cosmoinfer.metrics.registry import METRICS, evaluate
 from cosmoinfer.metrics.two_sample import c2st
+from cosmoinfer.metrics.verdict import Verdict
 
 __all__ = [
     "GATES",
     "METRICS",
+    "Confusion",
     "Curve",
     "Curves",
+    "Estimate",
+    "Evaluation",
+    "GateResults",
     "ReferencePosterior",
     "Reliability",
+    "Verdict",
     "c2st",
     "check_default_gates",
     "check_local",
@@ -30,7 +38,6 @@ __all__ = [
     "match_observations",
     "read",
     "reliability",
-    "summary",
     "validate_gate",
     "write",
 ]

@@ -1,52 +1,140 @@
-"""The whole evaluation as one JSON document: what ``evaluate --json`` prints and the metrics file holds."""
+"""The result of an evaluation: an ``Estimate`` for each metric, the verdict, a summary; JSON at its edge."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from cosmoinfer.metrics.accuracy import ACCURACY
-from cosmoinfer.metrics.calibration import CALIBRATION
-from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
-from cosmoinfer.metrics.classifier.verdict import class_verdict
-from cosmoinfer.metrics.comparison import COMPARISON
-from cosmoinfer.metrics.density import DENSITY
-from cosmoinfer.metrics.evaluation_data import EvaluationData
-from cosmoinfer.metrics.local_c2st import LOCAL_TESTS
-from cosmoinfer.metrics.metric import JOINT, PARAMETERS, Metric
-from cosmoinfer.metrics.misspecification import MISSPECIFICATION
-from cosmoinfer.metrics.reference_posterior import ReferencePosterior
-from cosmoinfer.metrics.verdict import verdict
-from cosmoinfer.posterior import Posterior
-
-METRICS: dict[str, Metric] = (
-    DENSITY | ACCURACY | CALIBRATION | MISSPECIFICATION | LOCAL_TESTS | COMPARISON | CLASSIFICATION
-)
+from cosmoinfer.metrics import summary, tables
+from cosmoinfer.metrics.classifier.predictions import Confusion
+from cosmoinfer.metrics.classifier.summary import classifier_summary
+from cosmoinfer.metrics.estimate import Estimate, Estimates, EstimatesByMetric
+from cosmoinfer.metrics.verdict import Verdict
 
 
-def evaluate(
-    posterior: Posterior, seed: int = 0, other: ReferencePosterior | None = None, local: tuple[int, ...] = ()
-) -> dict[str, Any]:
-    """Every metric that this posterior allows, with 68.3 % intervals clustered by simulation, and a verdict in words.
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """All metrics of a posterior, with 68.3 % intervals clustered by simulation. ``print`` shows tables and summary.
 
-    {"rows", "simulations", "verdict": {"joint", "parameters": {name}}, "metrics": {"joint": {metric: entry},
-    "parameters": {metric: {name: entry}}}}; an entry is {"value", "low", "high"}, null where not finite, and then with
-    a "reason". Metrics that need what the posterior does not hold (a width, draws, a reference) are absent. With two
-    parameters and more, {"metrics": {"pairs": {metric: {"a,b": entry}}}}.
+    Metrics that need what the posterior does not hold (widths, draws, a reference posterior) are absent.
 
-    other: another posterior of the same rows (``matched``), to hold this one against; then {"against": its kind}.
-    local: row numbers to test the posterior at, one by one; then {"metrics": {"local": {metric: {"17": entry}}}}. Of a
-    classifier also {"confusion": {"classes", "counts"}}: rows of each class (down) by the class they are taken for.
+    rows, simulations: how many were evaluated.
+    joint: metric -> Estimate, for all parameters together (of a classifier: for its target).
+    parameters: metric -> parameter -> Estimate.
+    verdict: in words, for the joint posterior and by parameter.
+    pairs: metric -> "a,b" -> Estimate, for every two parameters; empty with a single one.
+    local: metric -> row number, as a string -> Estimate; empty where no local test was asked for.
+    compared_to: kind of the reference posterior ("regressor", "exact posterior"); empty without one.
+    confusion: rows of each class by predicted class; of a classifier only.
     """
-    data = EvaluationData(posterior, seed, other, local)
-    metrics: dict[str, dict[str, Any]] = {JOINT: {}, PARAMETERS: {}}
-    for name, metric in METRICS.items():
-        if metric.available(data):
-            metrics.setdefault(metric.scope, {})[name] = metric.entries(data)
-    document: dict[str, Any] = {"rows": len(posterior), "simulations": data.clusters.count}
-    document |= {"against": other.kind} if other else {}
-    if data.predictions is None:
-        return document | {"verdict": verdict(data, metrics), "metrics": metrics}
-    counts = data.predictions.confusion.tolist()
-    return document | {
-        "verdict": class_verdict(data, data.predictions),
-        "metrics": metrics,
-        "confusion": {"classes": list(posterior.classes), "counts": counts},
+
+    rows: int
+    simulations: int
+    joint: Estimates
+    parameters: EstimatesByMetric
+    verdict: Verdict
+    pairs: EstimatesByMetric = field(default_factory=dict)
+    local: EstimatesByMetric = field(default_factory=dict)
+    compared_to: str = ""
+    confusion: Confusion | None = None
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters, in the order of the catalog."""
+        return tuple(self.verdict.parameters)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all metrics that were computed."""
+        return (*self.joint, *self.parameters, *self.pairs, *self.local)
+
+    def estimates(self, metric: str) -> Estimates | None:
+        """Of one metric, by parameter, pair or row number; a joint metric by the empty string; None where absent."""
+        if metric in self.joint:
+            return {"": self.joint[metric]}
+        return next((scope[metric] for scope in (self.parameters, self.pairs, self.local) if metric in scope), None)
+
+    def value(self, metric: str, parameter: str = "") -> float | None:
+        """Value of a metric, of one parameter (or pair, or row) unless it is joint; None where it is absent or null."""
+        estimate = (self.estimates(metric) or {}).get(parameter)
+        return None if estimate is None else estimate.value
+
+    def summary(self) -> list[str]:
+        """How accurate and how well calibrated the posterior is, in two to five sentences; one for each other test."""
+        if self.confusion is not None:
+            return classifier_summary(self.rows, self.simulations, self.joint, self.verdict, self.confusion)
+        sentences = (
+            summary.information(self.rows, self.simulations, self.joint),
+            summary.constrained(self.parameters, self.verdict),
+            summary.unconstrained(self.verdict),
+            summary.fixed(self.verdict),
+            summary.calibration(self.verdict),
+            summary.coverage(self.parameters),
+            summary.local_tests(self.local, self.simulations),
+            summary.comparison(self.compared_to, self.joint, self.parameters),
+        )
+        return [sentence for sentence in sentences if sentence]
+
+    # ------------------------------------------------------------------------------------------------------------ JSON
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``evaluate --json``.
+
+        {"rows", "simulations", "verdict": {"joint", "parameters": {name}}, "metrics": {"joint": {metric: entry},
+        "parameters": {metric: {name: entry}}}}; an entry is {"value", "low", "high"}, with "reason" where one is null.
+        Where there are any: {"metrics": {"pairs": {metric: {"a,b": entry}}, "local": {metric: {"17": entry}}}},
+        {"against": kind of the reference posterior}, {"confusion": {"classes", "counts"}}.
+        """
+        document: dict[str, Any] = {"rows": self.rows, "simulations": self.simulations}
+        document |= {"against": self.compared_to} if self.compared_to else {}
+        metrics: dict[str, Any] = {"joint": {name: estimate.to_json() for name, estimate in self.joint.items()}}
+        metrics["parameters"] = _nested_to_json(self.parameters)
+        for scope, estimates in (("pairs", self.pairs), ("local", self.local)):
+            metrics |= {scope: _nested_to_json(estimates)} if estimates else {}
+        document |= {"verdict": self.verdict.to_json(), "metrics": metrics}
+        return document | ({"confusion": self.confusion.to_json()} if self.confusion is not None else {})
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Evaluation":
+        """From the document that ``to_json`` gives."""
+        metrics, confusion = document["metrics"], document.get("confusion")
+        return cls(
+            document["rows"],
+            document["simulations"],
+            {name: Estimate.from_json(entry) for name, entry in metrics["joint"].items()},
+            _nested_from_json(metrics["parameters"]),
+            Verdict(**document["verdict"]),
+            _nested_from_json(metrics.get("pairs", {})),
+            _nested_from_json(metrics.get("local", {})),
+            document.get("against", ""),
+            None if confusion is None else Confusion.from_json(confusion),
+        )
+
+    # --------------------------------------------------------------------------------------------------------- display
+    def tables(self) -> list[tables.Table]:
+        """What ``print`` shows: metrics by parameter, joint metrics, verdicts, and the confusion of a classifier."""
+        title = f"{self.rows} rows of {self.simulations} simulations; 68.3 % intervals"
+        by_parameter = tables.by_parameter(title, self.parameters, self.parameter_names)
+        values = tables.values("joint metrics" if self.parameters else title, self.joint, self.pairs, self.local)
+        words = tuple(self.verdict.parameters.items())
+        verdicts = tables.Table("verdicts", ("parameter", "verdict"), words, numeric=False)
+        confusion = () if self.confusion is None else (tables.confusion(self.confusion),)
+        return [table for table in (by_parameter, values, verdicts, *confusion) if table.rows]
+
+    def __repr__(self) -> str:
+        return f"<Evaluation of {self.rows} rows of {self.simulations} simulations: {self.verdict.joint}>"
+
+    def __str__(self) -> str:
+        return "\n\n".join([*(table.to_text() for table in self.tables()), "\n".join(self.summary())])
+
+    def _repr_html_(self) -> str:
+        return "".join([*(table.to_html() for table in self.tables()), tables.paragraphs_to_html(self.summary())])
+
+
+def _nested_to_json(estimates: EstimatesByMetric) -> dict[str, Any]:
+    return {metric: {name: one.to_json() for name, one in columns.items()} for metric, columns in estimates.items()}
+
+
+def _nested_from_json(metrics: Mapping[str, Any]) -> EstimatesByMetric:
+    return {
+        metric: {name: Estimate.from_json(entry) for name, entry in columns.items()}
+        for metric, columns in metrics.items()
     }

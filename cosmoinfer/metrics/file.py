@@ -1,4 +1,4 @@
-"""The metrics file: the whole document as JSON, and every number as an array for those who read HDF5."""
+"""The metrics file: the whole evaluation as JSON, and every number as an array for readers of HDF5."""
 
 import json
 from pathlib import Path
@@ -7,34 +7,37 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import storage
+from cosmoinfer.metrics.evaluation import Evaluation
 
 
-def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: bool = False) -> None:
+def write(path: Path, evaluation: Evaluation, meta: dict[str, Any], force: bool = False) -> None:
     """/document (JSON), /names (P,), /joint/NAME (3,) and /parameters/NAME (P, 3): value, low, high; NaN is null.
 
     Where there are any, /pairs/NAME (K, 3) of the /pair_names (K,), and /local/NAME (L, 3) of the /local_names (L,).
-    Of a classifier also /classes (C,) and /confusion (C, C), rows of each class by the class that they are taken for.
+    Of a classifier also /classes (C,) and /confusion (C, C), rows of each true class (down) by predicted class.
+
+    Raises UserError if the file exists already, unless ``force``.
     """
-    names = list(document["verdict"]["parameters"])
-    arrays = {"document": np.array(json.dumps(document, allow_nan=False)), "names": np.array(names)}
-    for metric, entry in document["metrics"]["joint"].items():
-        arrays[f"joint/{metric}"] = _numbers(entry)
-    for metric, entries in document["metrics"]["parameters"].items():
-        arrays[f"parameters/{metric}"] = np.stack([_numbers(entries[name]) for name in names])
-    for scope, called in (("pairs", "pair_names"), ("local", "local_names")):
-        for metric, entries in document["metrics"].get(scope, {}).items():
-            arrays[called] = np.array(list(entries))
-            arrays[f"{scope}/{metric}"] = np.stack([_numbers(entry) for entry in entries.values()])
-    if "confusion" in document:
-        arrays["classes"] = np.array(document["confusion"]["classes"])
-        arrays["confusion"] = np.array(document["confusion"]["counts"], dtype=np.int64)
+    names = evaluation.parameter_names
+    document = json.dumps(evaluation.to_json(), allow_nan=False)
+    arrays = {"document": np.array(document), "names": np.array(names)}
+    for metric, estimate in evaluation.joint.items():
+        arrays[f"joint/{metric}"] = estimate.to_array()
+    for metric, estimates in evaluation.parameters.items():
+        arrays[f"parameters/{metric}"] = np.stack([estimates[name].to_array() for name in names])
+    for scope, columns, dataset in (
+        ("pairs", evaluation.pairs, "pair_names"),
+        ("local", evaluation.local, "local_names"),
+    ):
+        for metric, estimates in columns.items():
+            arrays[dataset] = np.array(list(estimates))
+            arrays[f"{scope}/{metric}"] = np.stack([estimate.to_array() for estimate in estimates.values()])
+    if evaluation.confusion is not None:
+        arrays["classes"] = np.array(evaluation.confusion.classes)
+        arrays["confusion"] = np.array(evaluation.confusion.counts, dtype=np.int64)
     storage.write(path, storage.FileContents("metrics", meta, arrays), force)
 
 
-def read(path: Path | str) -> dict[str, Any]:
-    """The document."""
-    return dict(json.loads(str(storage.read(path, "metrics").arrays["document"])))
-
-
-def _numbers(entry: dict[str, Any]) -> np.ndarray:
-    return np.array([np.nan if entry[key] is None else entry[key] for key in ("value", "low", "high")])
+def read(path: Path | str) -> Evaluation:
+    """The evaluation that a metrics file holds."""
+    return Evaluation.from_json(json.loads(str(storage.read(path, "metrics").arrays["document"])))

@@ -1,4 +1,4 @@
-"""A gate: a condition on the document under which a pipeline should stop. ``r2[Omega_m]<0.5`` fails below a half.
+"""A gate: a condition on an evaluation under which a pipeline should stop. ``r2[Omega_m]<0.5`` fails below a half.
 
 ``coverage_68<0.6 by 3`` fails only where the value lies beyond the limit by three of its errors; ``r2[all]<=0.05`` only
 where every parameter does. GATES is the set that ``--gate`` asks for.
@@ -10,12 +10,12 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS
-from cosmoinfer.metrics.evaluation import METRICS
-from cosmoinfer.metrics.metric import JOINT
+from cosmoinfer.metrics.estimate import Estimate, Estimates
+from cosmoinfer.metrics.evaluation import Evaluation
+from cosmoinfer.metrics.registry import METRICS
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -32,9 +32,14 @@ ALL_PARAMETERS = "all"
 
 @dataclass(frozen=True)
 class Condition:
-    """``metric[parameter] operator limit by errors``; without a parameter it speaks of the joint, or of any parameter.
+    """``metric[parameter] operator limit by errors``.
 
-    errors: by how many of its own errors (its 68.3 % interval, on the side of the limit) a value must be beyond.
+    text: as it was written.
+    metric: its name.
+    parameter: a parameter, a pair 'a,b' or a row number; ALL_PARAMETERS; or None: the joint metric, or any parameter.
+    operator: <, <=, > or >=.
+    limit: what the value is compared with.
+    errors: by how many of its errors (its 68.3 % interval, on the side of the limit) a value must be beyond the limit.
     """
 
     text: str
@@ -47,7 +52,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class DefaultGate:
-    """A condition of the default set, and why it is one. ``must_be``: a value that is null fails it, too."""
+    """A condition of the default set.
+
+    condition: as text. explanation: what it means that it fails. fails_if_null: a missing value fails it, too.
+    """
 
     condition: str
     explanation: str
@@ -56,138 +64,140 @@ class DefaultGate:
 
 @dataclass(frozen=True)
 class GateResults:
-    """Of many gates: a sentence on each that failed, and on each that could not be judged, by its condition."""
+    """A sentence on each default gate that failed, and on each that could not be checked, by its condition."""
 
     failed: dict[str, str]
     skipped: dict[str, str]
 
 
-# A right posterior fails any of these in about 2 % of all cases together, however many rows there are: three p-values
-# of one in a thousand and one, corrected over all parameters, of one in a hundred; what is no p-value must be beyond
-# its limit by three errors. Resampled p-values end at 1 / 1001: with several rows a simulation and more than ten
-# parameters, sbc_p_holm cannot reach its limit, and the joint ones have to. (A posterior that returns the prior may be
-# right; there is nothing in it to go on with.)
+# A correct posterior fails any of these in about 2 % of all cases, however many rows there are: three p-values at
+# 0.001 and one, corrected over all parameters, at 0.01; other metrics must be beyond their limit by three errors.
+# Resampled p-values are at least 1 / 1001: with several rows per simulation and more than ten parameters, sbc_p_holm
+# cannot reach its limit, and the joint tests have to. (A posterior that returns the prior may be correct, but it is of
+# no use.)
 GATES: tuple[DefaultGate, ...] = (
-    DefaultGate("log_prob<-1e300", "a truth is given no density at all", fails_if_null=True),
+    DefaultGate("log_prob<-1e300", "the density is zero at a true value", fails_if_null=True),
     DefaultGate("log_prob_gain<0 by 3", "the truths are less probable than under the prior"),
     DefaultGate("r2[all]<=0.05", "no parameter is constrained: the model returns the prior"),
-    DefaultGate("coverage_68<0.6 by 3", "over-confident by more than anybody's published error bars should be"),
-    DefaultGate("sbc_p_holm<0.01", "the ranks of a parameter's truths are not uniform"),
-    DefaultGate("tarp_p<0.001", "the joint posterior is not calibrated, seen from points of the prior"),
+    DefaultGate("coverage_68<0.6 by 3", "strongly over-confident"),
+    DefaultGate("sbc_p_holm<0.01", "the SBC ranks of a parameter are not uniform"),
+    DefaultGate("tarp_p<0.001", "the joint posterior is not calibrated (TARP, reference points from the prior)"),
     DefaultGate(
-        "tarp_x_p<0.001", "the joint posterior is not calibrated, seen from points near the observation's estimate"
+        "tarp_x_p<0.001", "the joint posterior is not calibrated (TARP, reference points near the ridge estimate)"
     ),
-    DefaultGate("hpd_p<0.001", "the joint density is not calibrated"),
+    DefaultGate("hpd_p<0.001", "the joint posterior is not calibrated (highest-density regions)"),
 )
 
 
-def gate_failure(document: dict[str, Any], expression: str) -> str | None:
-    """A sentence saying what failed, or None. It fails where the expression is true, or a value is null."""
+def gate_failure(evaluation: Evaluation, expression: str) -> str | None:
+    """Why a gate failed, or None. It fails where the expression is true, or a value is missing.
+
+    Raises UserError if the expression is not a gate, or is about a metric or parameter that the evaluation lacks.
+    """
     condition = parse_gate(expression)
-    failures = {name: _failure(name, entry, condition) for name, entry in _entries(document, condition).items()}
-    named = [failure for failure in failures.values() if failure]
-    if condition.parameter == ALL_PARAMETERS and len(named) < len(failures):
+    estimates = _selected_estimates(evaluation, condition)
+    failures = [failure for name, estimate in estimates.items() if (failure := _failure(name, estimate, condition))]
+    if condition.parameter == ALL_PARAMETERS and len(failures) < len(estimates):
         return None
-    return f"the gate {condition.text} failed: {', '.join(named)}" if named else None
+    return f"the gate {condition.text} failed: {', '.join(failures)}" if failures else None
 
 
-def check_default_gates(document: dict[str, Any]) -> GateResults:
-    """What of GATES fails; a metric that this evaluation does not have, or that is null, is skipped with a sentence."""
+def check_default_gates(evaluation: Evaluation) -> GateResults:
+    """Which of GATES fail; a metric that the evaluation lacks, or that is null, is skipped with a sentence.
+
+    Raises UserError if the evaluation has none of their metrics.
+    """
     failed, skipped = {}, {}
-    for one in GATES:
-        reason = _unjudged(document, one)
+    for gate in GATES:
+        reason = _reason_to_skip(evaluation, gate)
         if reason:
-            skipped[one.condition] = f"the gate {one.condition} is not judged: {reason}"
-        elif told := gate_failure(document, one.condition):
-            failed[one.condition] = f"{told} ({one.explanation})"
+            skipped[gate.condition] = f"the gate {gate.condition} was not checked: {reason}"
+        elif failure := gate_failure(evaluation, gate.condition):
+            failed[gate.condition] = f"{failure} ({gate.explanation})"
     if len(skipped) == len(GATES):
-        raise UserError("--gate: this evaluation has none of the metrics that the default gates ask for; use --fail-if")
+        raise UserError("--gate: this evaluation has none of the metrics of the default gates; use --fail-if")
     return GateResults(failed, skipped)
 
 
 def parse_gate(expression: str) -> Condition:
-    """Whether it is a gate at all, told without a document: before any work is done."""
-    found = _FORM.fullmatch(expression)
-    limit = _number(found["limit"]) if found else None
-    errors = _number(found["errors"] or "0") if found else None
-    if found is None or limit is None or errors is None or errors < 0:
+    """The condition that an expression states; its metric need not exist.
+
+    Raises UserError if the expression is not of the form ``metric[parameter] operator limit by errors``.
+    """
+    match = _FORM.fullmatch(expression)
+    limit = _finite_number(match["limit"]) if match else None
+    errors = _finite_number(match["errors"] or "0") if match else None
+    if match is None or limit is None or errors is None or errors < 0:
         form = "metric<number, metric[parameter]<number or metric<number by errors"
         raise UserError(f"the gate {expression!r} is not of the form {form}")
-    name = found["parameter"]
-    return Condition(expression.strip(), found["metric"], name and name.strip(), found["operator"], limit, errors)
+    name = match["parameter"]
+    return Condition(expression.strip(), match["metric"], name and name.strip(), match["operator"], limit, errors)
 
 
 def validate_gate(expression: str) -> None:
-    """Whether it is a gate on a metric that there is, told without a document."""
+    """Check, without an evaluation, that an expression is a gate on an existing metric.
+
+    Raises UserError if it is not.
+    """
     condition = parse_gate(expression)
     if condition.metric not in METRICS:
-        near = difflib.get_close_matches(condition.metric, METRICS)
-        there = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(METRICS)}"
-        raise UserError(f"the gate {condition.text}: no metric is called {condition.metric}; {there}")
+        similar = difflib.get_close_matches(condition.metric, METRICS)
+        hint = f"did you mean {' or '.join(similar)}?" if similar else f"available: {', '.join(METRICS)}"
+        raise UserError(f"the gate {condition.text}: no metric is called {condition.metric}; {hint}")
 
 
-def _unjudged(document: dict[str, Any], one: DefaultGate) -> str:
-    """Why a default gate says nothing of this document; empty where it does."""
-    condition = parse_gate(one.condition)
-    found = _by_name(document, condition.metric)
-    if found is None:
-        return f"there is no {condition.metric} here"
-    null = [entry["reason"] for entry in found.values() if entry["value"] is None]
-    if len(null) == len(found) and not one.fails_if_null:
-        return str(null[0])
-    simulations = document["simulations"]
-    return (
-        f"{simulations} simulations, of {MIN_SIMULATIONS} needed"
-        if condition.errors and simulations < MIN_SIMULATIONS
-        else ""
-    )
+def _reason_to_skip(evaluation: Evaluation, gate: DefaultGate) -> str:
+    """Why a default gate cannot be checked; empty where it can."""
+    condition = parse_gate(gate.condition)
+    estimates = evaluation.estimates(condition.metric)
+    if estimates is None:
+        return f"this evaluation has no {condition.metric}"
+    reasons = [estimate.reason for estimate in estimates.values() if estimate.value is None]
+    if len(reasons) == len(estimates) and not gate.fails_if_null:
+        return reasons[0]
+    simulations = evaluation.simulations
+    too_few = condition.errors and simulations < MIN_SIMULATIONS
+    return f"{simulations} simulations, of {MIN_SIMULATIONS} needed" if too_few else ""
 
 
-def _by_name(document: dict[str, Any], metric: str) -> dict[str, dict[str, Any]] | None:
-    """The entries of a metric by the word in brackets (a parameter, a pair, a row); a joint one has none: ''."""
-    for scope, metrics in document["metrics"].items():
-        if metric in metrics:
-            return {"": metrics[metric]} if scope == JOINT else metrics[metric]
-    return None
-
-
-def _entries(document: dict[str, Any], condition: Condition) -> dict[str, dict[str, Any]]:
-    """What the condition speaks of, by the words that name it."""
+def _selected_estimates(evaluation: Evaluation, condition: Condition) -> Estimates:
+    """The estimates that the condition is about, by 'metric' or 'metric[parameter]'."""
     metric, parameter = condition.metric, condition.parameter
-    entries = _by_name(document, metric)
-    if entries is None:
-        there = ", ".join(name for metrics in document["metrics"].values() for name in metrics)
-        raise UserError(f"the gate {condition.text}: this evaluation has no metric {metric}; there are {there}")
-    if "" in entries:
+    estimates = evaluation.estimates(metric)
+    if estimates is None:
+        available = ", ".join(evaluation.metrics)
+        raise UserError(f"the gate {condition.text}: this evaluation has no metric {metric}; available: {available}")
+    if "" in estimates:
         if parameter is not None:
             raise UserError(f"the gate {condition.text}: {metric} is of the joint posterior; leave out [{parameter}]")
-        return {metric: entries[""]}
-    if parameter is not None and parameter not in (ALL_PARAMETERS, *entries):
-        there = ", ".join(entries)
-        raise UserError(f"the gate {condition.text}: no parameter is named {parameter}; there are {there}")
-    chosen = [parameter] if parameter in entries else entries
-    return {f"{metric}[{name}]": entries[name] for name in chosen}
+        return {metric: estimates[""]}
+    if parameter is not None and parameter not in (ALL_PARAMETERS, *estimates):
+        available = ", ".join(estimates)
+        raise UserError(f"the gate {condition.text}: no parameter is called {parameter}; available: {available}")
+    every = parameter not in estimates
+    return {f"{metric}[{name}]": estimate for name, estimate in estimates.items() if every or name == parameter}
 
 
-def _failure(name: str, entry: dict[str, Any], condition: Condition) -> str:
-    value = entry["value"]
+def _failure(name: str, estimate: Estimate, condition: Condition) -> str:
+    value = estimate.value
     if value is None:
-        return f"{name} has no value ({entry['reason']})"
-    if condition.errors and entry["low"] is None:
-        return f"{name} is {value:.4g} and has no error ({entry['reason']})"
-    nearer = _nearest(entry, condition) if condition.errors else value
-    if not _OPERATORS[condition.operator](nearer, condition.limit):
+        return f"{name} has no value ({estimate.reason})"
+    if condition.errors and estimate.error is None:
+        return f"{name} is {value:.4g} and has no error ({estimate.reason})"
+    compared = _moved_towards_passing(estimate, condition) if condition.errors else value
+    if not _OPERATORS[condition.operator](compared, condition.limit):
         return ""
-    return f"{name} is {value:.4g}" + (f" +- {(entry['high'] - entry['low']) / 2:.2g}" if condition.errors else "")
+    return f"{name} is {value:.4g}" + (f" +- {estimate.error:.2g}" if condition.errors else "")
 
 
-def _nearest(entry: dict[str, Any], condition: Condition) -> float:
-    """The value, moved towards passing by so many of its errors."""
-    side = "high" if condition.operator in ("<", "<=") else "low"
-    return float(entry["value"] + condition.errors * (entry[side] - entry["value"]))
+def _moved_towards_passing(estimate: Estimate, condition: Condition) -> float:
+    """The value, by as many of its errors as the condition says."""
+    bound = estimate.high if condition.operator in ("<", "<=") else estimate.low
+    assert estimate.value is not None and bound is not None
+    return float(estimate.value + condition.errors * (bound - estimate.value))
 
 
-def _number(text: str) -> float | None:
+def _finite_number(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:

@@ -1,34 +1,35 @@
-"""A metric: what it needs, how it is computed, and the entry {value, low, high} that it leaves in the document.
+"""A metric: what it needs, how it is computed, and the ``Estimate`` that it gives.
 
-Four kinds: the mean of a term a row, a general statistic of weighted rows, the p-value of fractions that should be
+Four kinds: the mean of a term per row, a general statistic of weighted rows, the p-value of fractions that should be
 uniform, and that of a permutation test. Value and interval come from the same formula, with equal weights and with
 resampled ones.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cosmoinfer.errors import listed
 from cosmoinfer.metrics.bootstrap import INTERVAL_LEVEL, MIN_SIMULATIONS, RESAMPLES, interval, uniformity_p_value
+from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.holm import holm_adjusted
 
 EQUAL_TRUTHS = "all true values are equal"
-Entry = dict[str, Any]  # value, low, high; and the reason where one of them is null
-PARAMETERS, JOINT, PAIRS, LOCAL = "parameters", "joint", "pairs", "local"
+PARAMETERS, JOINT, PAIRS, LOCAL = "parameters", "joint", "pairs", "local"  # scopes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(ABC):
-    """``scope``: of each parameter, of all together, of every two of them, or at the rows that were asked for.
+    """A metric with one column for each parameter, pair of parameters or tested row, or a single one if it is joint.
 
-    ``needs``: what of Evidence must be there, else the metric is absent. ``prior``: null where it is unknown.
-    ``drawn``: null where the truths do not come from that prior. ``why``: what it usually means when the value is not
-    finite.
+    scope: PARAMETERS, JOINT, PAIRS or LOCAL.
+    needs: attributes of EvaluationData that must not be None; else the metric is absent.
+    needs_prior: null where the prior of a parameter is unknown.
+    needs_prior_truths: null where the true parameters were not drawn from the prior of the posterior.
+    explanation: what it usually means when the value is not finite.
     """
 
     scope: str = PARAMETERS
@@ -38,185 +39,200 @@ class Metric(ABC):
     explanation: str = ""
 
     def available(self, data: EvaluationData) -> bool:
-        columns = self.scope == JOINT or bool(_columns(data, self.scope))
-        return columns and all(getattr(data, need) is not None for need in self.needs)
+        """Whether the posterior holds what this metric needs."""
+        return bool(columns(data, self.scope)) and all(getattr(data, need) is not None for need in self.needs)
 
-    def entries(self, data: EvaluationData) -> Entry:
-        """One entry for a joint metric; else one a column, by name."""
+    def estimates(self, data: EvaluationData) -> dict[str, Estimate]:
+        """One estimate for each column, by its name (JOINT for a joint metric)."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            entries = self._measure(data)
+            estimates = self._measure(data)
         for column, reason in enumerate(self._exclusions(data)):
-            entries[column] = null(reason) if reason else entries[column]
-        return entries[0] if self.scope == JOINT else dict(zip(_columns(data, self.scope), entries, strict=True))
+            estimates[column] = Estimate.missing(reason) if reason else estimates[column]
+        return dict(zip(columns(data, self.scope), estimates, strict=True))
 
     @abstractmethod
-    def _measure(self, data: EvaluationData) -> list[Entry]:
-        """One entry a column; the joint is one column."""
+    def _measure(self, data: EvaluationData) -> list[Estimate]:
+        """One estimate for each column."""
 
     def _exclusions(self, data: EvaluationData) -> list[str]:
-        """Why there can be no value, whatever was computed: a column each, empty where there can."""
+        """Why a column has no value, whatever was computed; empty where it has one."""
         parameters = data.independent_parameters if self.scope == JOINT else data.parameters
-        names, known = parameters.names, parameters.has_prior
-        unknown = [name for name, yes in zip(names, known, strict=True) if self.needs_prior and not yes]
-        unlike = data.prior_mismatch if self.needs_prior_truths else ""
-        if self.scope == PARAMETERS:
-            fixed = data.fixed_parameters if self.needs_prior_truths else ()
-            own = [EQUAL_TRUTHS if name in fixed else unlike for name in names]
-            priors = [_no_prior([name]) if name in unknown else "" for name in names]
-            return [one or other for one, other in zip(own, priors, strict=True)]
-        return [unlike or _no_prior(unknown)] * (1 if self.scope == JOINT else len(_columns(data, self.scope)))
+        names, has_prior = parameters.names, parameters.has_prior
+        without_prior = [name for name, yes in zip(names, has_prior, strict=True) if self.needs_prior and not yes]
+        mismatch = data.prior_mismatch if self.needs_prior_truths else ""
+        if self.scope != PARAMETERS:
+            return [mismatch or _no_prior(without_prior)] * len(columns(data, self.scope))
+        fixed = data.fixed_parameters if self.needs_prior_truths else ()
+        return [
+            (EQUAL_TRUTHS if name in fixed else mismatch) or (_no_prior([name]) if name in without_prior else "")
+            for name in names
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mean(Metric):
-    """Mean over rows of ``terms``, (n, P) or (n,), then ``finish`` (a square root, say).
+    """Mean over rows of ``terms``, then ``finish``.
 
-    share: of rows of which something is true, terms 1 and 0: where it is true of all or of none, resampling would say
-    that the share is known exactly.
+    terms: EvaluationData -> (n, P), or (n,) if joint.
+    finish: applied to the mean, (..., P) -> (..., P): a square root, say.
+    is_fraction: terms are 1 and 0; where all are equal, resampling would give an interval of width zero, and the exact
+    binomial interval is given instead.
     """
 
     terms: Callable[[EvaluationData], np.ndarray]
     finish: Callable[[np.ndarray], np.ndarray] = lambda mean: mean
     is_fraction: bool = False
 
-    def _measure(self, data: EvaluationData) -> list[Entry]:
+    def _measure(self, data: EvaluationData) -> list[Estimate]:
         terms = np.asarray(self.terms(data), dtype=np.float64).reshape(len(data.posterior), -1)
-        reasons = [not_finite(data, column, self.explanation) for column in terms.T]
-        lowest, highest = terms.min(axis=0), terms.max(axis=0)  # which a mean does not leave, whatever rounding says
+        reasons = [describe_not_finite(data, column, self.explanation) for column in terms.T]
+        lowest, highest = terms.min(axis=0), terms.max(axis=0)  # a mean lies between them, whatever rounding says
 
         def mean(weights: np.ndarray) -> np.ndarray:
             return self.finish(np.clip(weights @ terms, lowest, highest))
 
-        value = self.finish(terms.mean(axis=0))  # not through the weights: a share of 68 in 100 is 0.68 to the last bit
-        entries = _with_intervals(data, value, mean, reasons)
-        alike = self.is_fraction & (lowest == highest)
-        return [_of_all_or_none(entry, data) if one else entry for one, entry in zip(alike, entries, strict=True)]
+        value = self.finish(terms.mean(axis=0))  # not through the weights: 68 of 100 are 0.68 to the last bit
+        estimates = _with_intervals(data, value, mean, reasons)
+        constant = self.is_fraction & (lowest == highest)
+        return [
+            _with_binomial_interval(estimate, data.clusters.count) if equal else estimate
+            for equal, estimate in zip(constant, estimates, strict=True)
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistic(Metric):
-    """Any function of the data and of row weights (B, n), each set adding to one: (B, P), or (B,) if joint."""
+    """Any function of the data and of row weights (B, n), each set of which adds to one.
+
+    compute: (EvaluationData, (B, n)) -> (B, columns), or (B,) if joint.
+    """
 
     compute: Callable[[EvaluationData, np.ndarray], np.ndarray]
 
-    def _measure(self, data: EvaluationData) -> list[Entry]:
+    def _measure(self, data: EvaluationData) -> list[Estimate]:
         def statistic(weights: np.ndarray) -> np.ndarray:
             return self.compute(data, weights).reshape(len(weights), -1)
 
-        columns = 1 if self.scope == JOINT else len(_columns(data, self.scope))
         value = statistic(data.clusters.equal_weights)[0]
-        return _with_intervals(data, value, statistic, [self.explanation] * columns)
+        return _with_intervals(data, value, statistic, [self.explanation] * len(columns(data, self.scope)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PValue(Metric):
-    """It has no interval: it is one already. ``corrected``: by Holm, for as many columns as there are."""
+    """A p-value, without an interval.
+
+    holm: corrected for the number of columns (Holm 1979).
+    """
 
     holm: bool = False
 
-    def _measure(self, data: EvaluationData) -> list[Entry]:
-        found, reasons = self._tests(data)
-        # Columns that are barred are no tests: they must not count.
-        found = np.where([bool(reason) for reason in self._exclusions(data)], np.nan, found)
-        p = holm_adjusted(found) if self.holm else found
-        return [_p_value(one, reason, data) for one, reason in zip(p, reasons, strict=True)]
+    def _measure(self, data: EvaluationData) -> list[Estimate]:
+        p, reasons = self._tests(data)
+        # Columns that are excluded are no tests: they must not count.
+        p = np.where([bool(reason) for reason in self._exclusions(data)], np.nan, p)
+        p = holm_adjusted(p) if self.holm else p
+        return [_p_value(value, reason, data.clusters.count) for value, reason in zip(p, reasons, strict=True)]
 
     @abstractmethod
     def _tests(self, data: EvaluationData) -> tuple[np.ndarray, list[str]]:
-        """A p-value a column, NaN where there is none; and what is not finite, in words."""
+        """A p-value for each column, NaN where there is none; and why there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uniformity(PValue):
-    """p-value of ``fractions``, (n, P) or (n,), being uniform."""
+    """p-value of fractions being uniform on 0..1 (Kolmogorov-Smirnov, clustered by simulation).
+
+    fractions: EvaluationData -> (n, P), or (n,) if joint.
+    """
 
     fractions: Callable[[EvaluationData], np.ndarray]
 
     def _tests(self, data: EvaluationData) -> tuple[np.ndarray, list[str]]:
-        columns = self.fractions(data).reshape(len(data.truth), -1).T
-        finite = [bool(np.isfinite(column).all()) for column in columns]
-        found = [
-            uniformity_p_value(one, data.clusters) if yes else np.nan for one, yes in zip(columns, finite, strict=True)
-        ]
-        bad = [
-            not_finite(data, one, self.explanation) if not yes else "" for one, yes in zip(columns, finite, strict=True)
-        ]
-        return np.array(found), bad
+        fractions = self.fractions(data).reshape(len(data.truth), -1).T
+        p, reasons = np.full(len(fractions), np.nan), [""] * len(fractions)
+        for number, column in enumerate(fractions):
+            if np.isfinite(column).all():
+                p[number] = uniformity_p_value(column, data.clusters)
+            else:
+                reasons[number] = describe_not_finite(data, column, self.explanation)
+        return p, reasons
 
 
 @dataclass(frozen=True, kw_only=True)
 class PermutationTest(PValue):
-    """``p_values``, one a column, of tests that bring their own null distribution."""
+    """p-value of a test that brings its own null distribution.
+
+    p_values: EvaluationData -> (columns,).
+    """
 
     p_values: Callable[[EvaluationData], np.ndarray]
 
     def _tests(self, data: EvaluationData) -> tuple[np.ndarray, list[str]]:
-        found = self.p_values(data)
-        return found, [self.explanation] * len(found)
+        p = self.p_values(data)
+        return p, [self.explanation] * len(p)
 
 
-def _columns(data: EvaluationData, scope: str) -> tuple[str, ...]:
-    """What the columns of a scope are called."""
+def columns(data: EvaluationData, scope: str) -> tuple[str, ...]:
+    """Names of the columns of a scope: parameters, pairs 'a,b', row numbers, or JOINT alone."""
     names = data.parameters.names
-    if scope == PAIRS:
-        return tuple(f"{names[one]},{names[other]}" for one, other in data.pairs)
-    return tuple(map(str, data.local)) if scope == LOCAL else names
-
-
-def _p_value(p: float, reason: str, data: EvaluationData) -> Entry:
-    if not np.isfinite(p):
-        return null(reason or f"{data.clusters.count} simulations; a clustered p-value needs {MIN_SIMULATIONS}")
-    return {"value": float(p), "low": None, "high": None, "reason": "a p-value has no interval"}
+    return {
+        JOINT: (JOINT,),
+        PARAMETERS: names,
+        PAIRS: tuple(f"{names[first]},{names[second]}" for first, second in data.pairs),
+        LOCAL: tuple(map(str, data.local)),
+    }[scope]
 
 
 def required(values: np.ndarray | None) -> np.ndarray:
-    """What ``needs`` has seen to."""
+    """An attribute of EvaluationData that ``needs`` has found not to be None."""
     assert values is not None
     return values
 
 
-def null(reason: str) -> Entry:
-    return {"value": None, "low": None, "high": None, "reason": reason}
-
-
-def not_finite(data: EvaluationData, terms: np.ndarray, why: str) -> str:
-    """What is not finite, in how many rows and which, by their number in the catalog; empty where all is finite."""
+def describe_not_finite(data: EvaluationData, terms: np.ndarray, explanation: str) -> str:
+    """Which of the terms (n,) are not finite, by row number of the catalog; the explanation alone if all are finite."""
     bad = ~np.isfinite(terms)
     if not bad.any():
-        return why
+        return explanation
     kinds = "/".join(sorted({str(term) for term in terms[bad].tolist()}))
     rows = listed(data.posterior.index[bad].tolist(), 20)
-    return f"{kinds} in {bad.sum()} of {len(bad)} rows (row {rows})" + (f": {why}" if why else "")
+    return f"{kinds} in {bad.sum()} of {len(bad)} rows (row {rows})" + (f": {explanation}" if explanation else "")
 
 
-def _of_all_or_none(entry: Entry, data: EvaluationData) -> Entry:
-    """A share of 0 or 1 with the interval of Clopper & Pearson (1934, Biometrika 26, 404), by simulation."""
-    if entry["low"] is None:
-        return entry
-    reach = 1 - ((1 - INTERVAL_LEVEL) / 2) ** (1 / data.clusters.count)
-    return entry | ({"low": 1 - reach} if entry["value"] else {"high": reach})
+def _p_value(p: float, reason: str, simulations: int) -> Estimate:
+    if not np.isfinite(p):
+        return Estimate.missing(reason or f"{simulations} simulations; a clustered p-value needs {MIN_SIMULATIONS}")
+    return Estimate(float(p), reason="a p-value has no interval")
+
+
+def _with_binomial_interval(estimate: Estimate, simulations: int) -> Estimate:
+    """A fraction of 0 or 1 with the interval of Clopper & Pearson (1934, Biometrika 26, 404), by simulation."""
+    if estimate.low is None:
+        return estimate
+    width = 1 - ((1 - INTERVAL_LEVEL) / 2) ** (1 / simulations)
+    return replace(estimate, low=1 - width) if estimate.value else replace(estimate, high=width)
 
 
 def _with_intervals(
     data: EvaluationData, values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], reasons: list[str]
-) -> list[Entry]:
-    """Entries of a statistic (b, n) -> (b, C): its values (C,), and their intervals over resampled simulations."""
+) -> list[Estimate]:
+    """Estimates of a statistic (b, n) -> (b, C): its values (C,), and their intervals over resampled simulations."""
     resampled = data.clusters.resampled(statistic) if data.clusters.count > 1 else None
     return [
-        _entry(value, None if resampled is None else resampled[:, column], reason)
+        _estimate(value, None if resampled is None else resampled[:, column], reason)
         for column, (value, reason) in enumerate(zip(values, reasons, strict=True))
     ]
 
 
-def _entry(value: float, resampled: np.ndarray | None, reason: str) -> Entry:
+def _estimate(value: float, resampled: np.ndarray | None, reason: str) -> Estimate:
     if not np.isfinite(value):
-        return null(reason or "not finite")
+        return Estimate.missing(reason or "not finite")
     if resampled is None:
-        return null("one simulation: no interval") | {"value": float(value)}
+        return Estimate(float(value), reason="one simulation: no interval")
     low, high = interval(resampled)
     if not np.isfinite([low, high]).all():
-        return null(f"too few simulations: many of {RESAMPLES} resamples have no value") | {"value": float(value)}
-    return {"value": float(value), "low": low, "high": high}
+        return Estimate(float(value), reason=f"too few simulations: many of {RESAMPLES} resamples have no value")
+    return Estimate(float(value), low, high)
 
 
 def _no_prior(names: list[str]) -> str:

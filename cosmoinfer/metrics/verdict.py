@@ -28,6 +28,7 @@ neither uniform nor standard normal, since it is drawn towards the middle of the
 in catalog units, with its error clustered by simulation; and no calibration is judged, nor that of other parameters.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ from scipy import special, stats
 from cosmoinfer.formatting import decimal_places
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS, Clusters
 from cosmoinfer.metrics.calibration import atc
+from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.holm import holm_adjusted
 from cosmoinfer.metrics.metric import JOINT
@@ -49,29 +51,50 @@ FIXED = "fixed"
 NO_WIDTH = "no width: calibration not available"
 UNCONSTRAINED, RETURNS_PRIOR = "not constrained by the data", "(returns the prior)"
 
-_JOINT_TESTS = {"tarp_p": "tarp_ranks", "tarp_x_p": "tarp_x_ranks", "hpd_p": "hpd_ranks"}
+_JOINT_RANKS = {"tarp_p": "tarp_ranks", "tarp_x_p": "tarp_x_ranks", "hpd_p": "hpd_ranks"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """In words: "calibrated within errors", "over-confident", "biased", ...
+
+    joint: on the joint posterior. parameters: on each parameter, by name, in the order of the catalog.
+    """
+
+    joint: str
+    parameters: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"joint": words, "parameters": {name: words}}."""
+        return {"joint": self.joint, "parameters": dict(self.parameters)}
 
 
 @dataclass(frozen=True)
 class Check:
-    """One hypothesis: its p-value, and to which side the data lie (the sign that picks the word)."""
+    """The test of one hypothesis.
 
-    of: str  # a parameter, or "joint"
-    kind: str  # bias, width, shape, or the name of a joint p-value
+    subject: a parameter, or JOINT.
+    kind: "bias", "width", "shape", or the name of a joint p-value.
+    p: the p-value.
+    sign: on which side the data lie: it chooses the word.
+    """
+
+    subject: str
+    kind: str
     p: float
-    side: float = 0.0
+    sign: float = 0.0
 
 
-def verdict(data: EvaluationData, metrics: dict[str, Any]) -> dict[str, Any]:
-    """{"joint": words, "parameters": {name: words}} from the data and the document's metrics."""
+def verdict(data: EvaluationData, joint: Estimates, parameters: EstimatesByMetric) -> Verdict:
+    """From the data and the metrics that were computed: joint ones, and those by parameter."""
     names = data.parameters.names
-    calibration = _calibration(data, metrics)
-    loose = {name: _unconstrained(metrics["parameters"], name) for name in names}
-    common = next(iter(loose.values())) if len(set(loose.values())) == 1 else ""
-    return {
-        "joint": joined(common, calibration[JOINT]),
-        "parameters": {name: joined(loose[name], calibration[name]) for name in names},
-    }
+    calibration = _calibration(data, joint, parameters)
+    information = {name: _unconstrained(parameters, name) for name in names}
+    common = next(iter(information.values())) if len(set(information.values())) == 1 else ""
+    return Verdict(
+        join_words(common, calibration[JOINT]),
+        {name: join_words(information[name], calibration[name]) for name in names},
+    )
 
 
 def clustered_bias(scores: np.ndarray, clusters: Clusters) -> tuple[float, float]:
@@ -90,120 +113,121 @@ def clustered_width(scores: np.ndarray, clusters: Clusters) -> tuple[float, floa
     return two_sided(np.log(variance * clusters.count / (clusters.count - 1)), relative, clusters.count)
 
 
-def holm(tests: list[Check], significance: float = SIGNIFICANCE) -> list[Check]:
-    """The tests that reject when all share one error rate (Holm 1979): smallest p first, until one does not."""
-    found = sorted(tests, key=lambda test: test.p)
-    corrected = holm_adjusted(np.array([test.p for test in found]))
-    return [test for test, p in zip(found, corrected, strict=True) if p <= significance]
+def holm(checks: list[Check], significance: float = SIGNIFICANCE) -> list[Check]:
+    """The checks that reject when all share one error rate (Holm 1979), in the order of their p-values."""
+    ordered = sorted(checks, key=lambda check: check.p)
+    corrected = holm_adjusted(np.array([check.p for check in ordered]))
+    return [check for check, p in zip(ordered, corrected, strict=True) if p <= significance]
 
 
-def joined(first: str, second: str) -> str:
+def join_words(first: str, second: str) -> str:
+    """Both, with a comma; the second alone where the first is empty."""
     return f"{first}, {second}" if first else second
 
 
-def two_sided(value: float, error: float, count: int) -> tuple[float, float]:
+def two_sided(value: float, error: float, simulations: int) -> tuple[float, float]:
     """Student's t with G - 1 degrees of freedom: the p-value of ``value`` being zero, and its sign."""
-    if error == 0:  # every simulation says the same (each truth in the very middle of far too wide draws)
+    if error == 0:  # no scatter between simulations (each truth in the very middle of far too wide draws)
         return float(value == 0), float(np.sign(value))
-    return float(2 * stats.t.sf(abs(value) / error, count - 1)), float(np.sign(value))
+    return float(2 * stats.t.sf(abs(value) / error, simulations - 1)), float(np.sign(value))
 
 
 def too_few(clusters: Clusters) -> str:
-    return f"too few simulations to judge calibration ({clusters.count}, of {MIN_SIMULATIONS} needed)"
+    """The verdict where there are fewer than MIN_SIMULATIONS simulations."""
+    return f"too few simulations to assess calibration ({clusters.count} of {MIN_SIMULATIONS} needed)"
 
 
-def _calibration(data: EvaluationData, metrics: dict[str, Any]) -> dict[str, str]:
-    """The words on calibration, by parameter and for the joint."""
-    columns = (*data.parameters.names, JOINT)
+def _calibration(data: EvaluationData, joint: Estimates, parameters: EstimatesByMetric) -> dict[str, str]:
+    """The words on calibration, by parameter and for JOINT."""
+    subjects = (*data.parameters.names, JOINT)
     if data.prior_mismatch:
-        words = dict.fromkeys(columns, f"calibration not judged: {data.prior_mismatch}")
-        return words | {name: _at_one_value(data, name) for name in data.fixed_parameters}
+        words = dict.fromkeys(subjects, f"calibration not assessed: {data.prior_mismatch}")
+        return words | {name: _bias_at_fixed_value(data, name) for name in data.fixed_parameters}
     if data.sbc_ranks is None and data.std is None:
-        return dict.fromkeys(columns, NO_WIDTH)
-    scores = _scores(data)
+        return dict.fromkeys(subjects, NO_WIDTH)
+    scores = _normal_scores(data)
     if data.clusters.count < MIN_SIMULATIONS:
-        return dict.fromkeys(columns, too_few(data.clusters))
+        return dict.fromkeys(subjects, too_few(data.clusters))
     if not np.isfinite(scores).all():
-        return dict.fromkeys(columns, "calibration not available: draws, widths or truths are not finite")
-    tests = _parameter_tests(data, scores, metrics) + _joint_tests(data, metrics)
-    rejected = holm(tests)
-    words = {name: _word(name, rejected, metrics) for name in data.parameters.names}
-    return words | {JOINT: _joint_word(words, rejected)}
+        return dict.fromkeys(subjects, "calibration not available: draws, widths or truths are not finite")
+    rejected = holm(_parameter_checks(data, scores, parameters) + _joint_checks(data, joint))
+    words = {name: _parameter_words(name, rejected, parameters) for name in data.parameters.names}
+    return words | {JOINT: _joint_words(words, rejected)}
 
 
-def _at_one_value(data: EvaluationData, name: str) -> str:
+def _bias_at_fixed_value(data: EvaluationData, name: str) -> str:
     """The bias in units of its error, and of the posterior's width: a wide one is drawn to the middle of the prior.
 
-    Bias and error with the two digits of the error that mean anything.
+    Bias and error are given to two significant digits of the error.
     """
     column = data.parameters.names.index(name)
     bias, error = data.clusters.mean(data.error[:, column])
     digits = decimal_places(error) if error > 0 else 6
-    away = f"{abs(bias) / error:.1f} errors" if error > 0 else "no scatter between simulations"
+    size = f"{abs(bias) / error:.1f} errors" if error > 0 else "no scatter between simulations"
     if data.std is not None:
-        away += f", {abs(data.pull[:, column].mean()):.2f} of its width"
-    value = f"{FIXED} at {data.truth[0, column]:.6g}"
-    return f"{value}: bias {bias:+.{digits}f} +- {error:.{digits}f} ({away})"
+        size += f", {abs(data.pull[:, column].mean()):.2f} of its width"
+    return f"{FIXED} at {data.truth[0, column]:.6g}: bias {bias:+.{digits}f} +- {error:.{digits}f} ({size})"
 
 
-def _scores(data: EvaluationData) -> np.ndarray:
-    """Standard normal if the posterior is right, (n, P); plus where the truth lies above."""
+def _normal_scores(data: EvaluationData) -> np.ndarray:
+    """Standard normal if the posterior is correct, (n, P); positive where the truth lies above."""
     return -data.pull if data.sbc_ranks is None else special.ndtri(data.sbc_ranks)
 
 
-def _parameter_tests(data: EvaluationData, scores: np.ndarray, metrics: dict[str, Any]) -> list[Check]:
-    tests = []
+def _parameter_checks(data: EvaluationData, scores: np.ndarray, parameters: EstimatesByMetric) -> list[Check]:
+    checks = []
     for name, column in zip(data.parameters.names, scores.T, strict=True):
-        tests += [Check(name, "bias", *clustered_bias(column, data.clusters))]
-        tests += [Check(name, "width", *clustered_width(column, data.clusters))]
-        if (p := _value(metrics["parameters"], "sbc_p", name)) is not None:
-            tests += [Check(name, "shape", p)]
-    return tests
+        checks.append(Check(name, "bias", *clustered_bias(column, data.clusters)))
+        checks.append(Check(name, "width", *clustered_width(column, data.clusters)))
+        if (p := _value(parameters, "sbc_p", name)) is not None:
+            checks.append(Check(name, "shape", p))
+    return checks
 
 
-def _joint_tests(data: EvaluationData, metrics: dict[str, Any]) -> list[Check]:
-    tests = []
-    for kind, fractions in _JOINT_TESTS.items():
-        p = metrics["joint"].get(kind, {}).get("value")
+def _joint_checks(data: EvaluationData, joint: Estimates) -> list[Check]:
+    checks = []
+    for metric, ranks in _JOINT_RANKS.items():
+        p = joint[metric].value if metric in joint else None
         if p is not None:
-            away, side = clustered_bias(atc(getattr(data, fractions)), data.clusters)
-            tests.append(Check(JOINT, kind, p, side if away < SIGNIFICANCE else 0.0))
-    return tests
+            p_of_area, sign = clustered_bias(atc(getattr(data, ranks)), data.clusters)
+            checks.append(Check(JOINT, metric, p, sign if p_of_area < SIGNIFICANCE else 0.0))
+    return checks
 
 
-def _word(name: str, rejected: list[Check], metrics: dict[str, Any]) -> str:
-    found = {test.kind: test.side for test in rejected if test.of == name}
-    width = (OVER_CONFIDENT if found["width"] > 0 else CONSERVATIVE) if "width" in found else ""
-    if "bias" in found:
+def _parameter_words(name: str, rejected: list[Check], parameters: EstimatesByMetric) -> str:
+    signs = {check.kind: check.sign for check in rejected if check.subject == name}
+    width = (OVER_CONFIDENT if signs["width"] > 0 else CONSERVATIVE) if "width" in signs else ""
+    if "bias" in signs:
         # Ranks that all pile up at one end have a small variance too: that is a bias, and nothing conservative.
-        covered = _value(metrics["parameters"], "coverage_68", name)
-        trusted = width == OVER_CONFIDENT or (covered is not None and covered > 0.68)
-        return f"{BIASED} and {width}" if width and trusted else BIASED
-    return width or (SHAPE if "shape" in found else CALIBRATED)
+        coverage = _value(parameters, "coverage_68", name)
+        reliable = width == OVER_CONFIDENT or (coverage is not None and coverage > 0.68)
+        return f"{BIASED} and {width}" if width and reliable else BIASED
+    return width or (SHAPE if "shape" in signs else CALIBRATED)
 
 
-def _joint_word(words: dict[str, str], rejected: list[Check]) -> str:
-    wrong = {name: word for name, word in words.items() if word != CALIBRATED}
-    if wrong:
-        return "; ".join(_grouped(word, wrong, len(words)) for word in dict.fromkeys(wrong.values()))
-    sides = {np.sign(test.side) for test in rejected if test.of == JOINT} - {0.0}
-    if len(sides) == 1:
-        return CONSERVATIVE if sides.pop() > 0 else OVER_CONFIDENT
-    return SHAPE if any(test.of == JOINT for test in rejected) else CALIBRATED
+def _joint_words(words: dict[str, str], rejected: list[Check]) -> str:
+    miscalibrated = {name: word for name, word in words.items() if word != CALIBRATED}
+    if miscalibrated:
+        return "; ".join(_with_names(word, miscalibrated, len(words)) for word in dict.fromkeys(miscalibrated.values()))
+    signs = {np.sign(check.sign) for check in rejected if check.subject == JOINT} - {0.0}
+    if len(signs) == 1:
+        return CONSERVATIVE if signs.pop() > 0 else OVER_CONFIDENT
+    return SHAPE if any(check.subject == JOINT for check in rejected) else CALIBRATED
 
 
-def _grouped(word: str, wrong: dict[str, str], parameters: int) -> str:
-    names = [name for name, other in wrong.items() if other == word]
-    return word if len(names) == parameters else f"{word} ({', '.join(names)})"
+def _with_names(word: str, miscalibrated: dict[str, str], parameter_count: int) -> str:
+    """The word, with the parameters that it is about, unless it is about all of them."""
+    names = [name for name, verdict_word in miscalibrated.items() if verdict_word == word]
+    return word if len(names) == parameter_count else f"{word} ({', '.join(names)})"
 
 
-def _unconstrained(metrics: dict[str, Any], name: str) -> str:
-    r2, corr = _value(metrics, "r2", name), _value(metrics, "corr", name)
+def _unconstrained(parameters: EstimatesByMetric, name: str) -> str:
+    r2, corr = _value(parameters, "r2", name), _value(parameters, "corr", name)
     if r2 is None or r2 > UNCONSTRAINED_R2 or (corr is not None and corr > 0.5):
         return ""
-    contraction = _value(metrics, "contraction", name)
+    contraction = _value(parameters, "contraction", name)
     return UNCONSTRAINED if contraction is not None and contraction > 0.2 else f"{UNCONSTRAINED} {RETURNS_PRIOR}"
 
 
-def _value(metrics: dict[str, Any], metric: str, name: str) -> float | None:
-    return metrics.get(metric, {}).get(name, {}).get("value")
+def _value(parameters: EstimatesByMetric, metric: str, name: str) -> float | None:
+    return parameters[metric][name].value if metric in parameters else None

@@ -20,9 +20,9 @@ def confusion(data: FigureData) -> Figure | None:
     posterior = data.posterior
     if posterior.probabilities is None or posterior.truth is None:
         return None
-    guesses = EvaluationData(posterior).predictions
-    assert guesses is not None
-    counts = guesses.confusion
+    predictions = EvaluationData(posterior).predictions
+    assert predictions is not None
+    counts = np.array(predictions.confusion(posterior.classes).counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [escape_dollars(name) for name in posterior.classes]
     side = 0.75 * min(len(names), MAX_CLASSES_WITH_COUNTS) + 1.8

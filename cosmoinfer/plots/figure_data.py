@@ -1,35 +1,38 @@
-"""What figures are made of: a posterior, its metrics and the learning curves of its model."""
+"""The input of all figures: a posterior, its evaluation and the training history of its model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-from cosmoinfer.metrics import Curves, curves
+from cosmoinfer.metrics import Curves, Evaluation, curves
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training.history import History
 
 
 @dataclass(frozen=True)
 class FigureData:
-    """What figures are made of. metrics: the dictionary of ``evaluate``. histories: name of a stack -> its History.
+    """The input of all figures.
 
-    loss: what the learning curves measure, as an axis label.
+    posterior: of which all figures but the training history are drawn.
+    evaluation: for numbers written into figures; None leaves them out.
+    histories: name of a stack of networks -> its training history.
+    loss: the quantity on the vertical axis of the training history.
+    seed: of randomised ranks and resampling; that of the evaluation gives the same ranks.
     """
 
     posterior: Posterior
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
     histories: Mapping[str, History] = field(default_factory=dict)
     loss: str = "minus mean log density"
     seed: int = 0
 
     @cached_property
     def curves(self) -> Curves:
-        """Empty without truths."""
-        known = self.posterior.truth is not None
-        return curves(self.posterior, self.seed) if known else Curves({}, {}, None, None, None)
+        """Coverage and rank curves; empty without true parameters."""
+        if self.posterior.truth is None:
+            return Curves({}, {}, None, None, None)
+        return curves(self.posterior, self.seed)
 
     def metric(self, name: str, parameter: str) -> float | None:
-        """Its value for one parameter; None where it was not computed, or is null."""
-        values = self.metrics.get("metrics", {}).get("parameters", {}).get(name) or {}
-        return (values.get(parameter) or {}).get("value")
+        """Value of a metric for one parameter; None where it was not computed, or is null."""
+        return None if self.evaluation is None else self.evaluation.value(name, parameter)

@@ -15,7 +15,7 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.metrics.bootstrap import Clusters, interval
-from cosmoinfer.metrics.metric import Entry, null
+from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.studies.scaling_law import ScalingLaw, covariance_of_differences, fit_scaling_law
 
 MAX_DEFAULT_SIZES, MIN_SIZES = 5, 3  # by default; and of a fit of three unknowns
@@ -86,7 +86,7 @@ def measure(curve: LearningCurve, predict: Sequence[int] = (), seed: int = 0) ->
         "rows": curve.log_prob.shape[1],
         "simulations": clusters.count,
         "log_prob": [_mean(rows, clusters) for rows in curve.log_prob],
-        "gain": [null("the smallest size"), *(_mean(step, clusters) for step in steps)],
+        "gain": [Estimate.missing("the smallest size").to_json(), *(_mean(step, clusters) for step in steps)],
         "error": np.sqrt(np.diag(covariance)).tolist(),
         "law": {
             "limit": _entry(law.asymptote),
@@ -164,32 +164,32 @@ def _prediction(law: ScalingLaw, size: int) -> dict[str, Any]:
     return {"size": size, "log_prob": _entry(law.training_at(size)), "gain": _entry(law.gain(size))}
 
 
-def _mean(values: np.ndarray, clusters: Clusters) -> Entry:
+def _mean(values: np.ndarray, clusters: Clusters) -> dict[str, Any]:
     """Of (n,), with one clustered standard error either way."""
     mean, error = clusters.mean(values)
     return {"value": mean, "low": mean - error, "high": mean + error}
 
 
-def _entry(draws: np.ndarray) -> Entry:
+def _entry(draws: np.ndarray) -> dict[str, Any]:
     """Median and central 68.3 % of (D,)."""
     low, high = interval(draws)
     return {"value": float(np.median(draws)), "low": low, "high": high}
 
 
-def _numbers(entries: list[Entry]) -> np.ndarray:
+def _numbers(entries: list[dict[str, Any]]) -> np.ndarray:
     """(K, 3): value, low, high; null is NaN."""
     return np.array([[entry[key] for key in ("value", "low", "high")] for entry in entries], dtype=np.float64)
 
 
-def _told(entry: Entry, digits: int = 2) -> str:
+def _told(entry: dict[str, Any], digits: int = 2) -> str:
     return f"{entry['value']:.{digits}f} +- {(entry['high'] - entry['low']) / 2:.{digits}f}"
 
 
-def _negative(entry: Entry) -> Entry:
+def _negative(entry: dict[str, Any]) -> dict[str, Any]:
     return {"value": -entry["value"], "low": -entry["high"], "high": -entry["low"]}
 
 
-def _flattened(gain: Entry) -> str:
+def _flattened(gain: dict[str, Any]) -> str:
     if gain["high"] < WORTHWHILE_GAIN_NATS:
         return "the curve has flattened"
     return "the curve has not flattened" if gain["low"] > WORTHWHILE_GAIN_NATS else "the curve is flattening"

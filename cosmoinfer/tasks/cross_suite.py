@@ -103,7 +103,7 @@ def write_cross_suite(
         document = cross_suite.read(output)
     else:
         evaluations = {
-            pair: metrics.evaluate(posteriors.read(path, leave_large=True), seed)
+            pair: metrics.evaluate(posteriors.read(path, leave_large=True), seed).to_json()
             for pair, path in posterior_paths.items()
         }
         document = cross_suite.gather(list(by_name), evaluations)

@@ -8,6 +8,7 @@ from typing import Any
 from cosmoinfer import metrics, plots, storage
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError, listed
+from cosmoinfer.metrics import Evaluation
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.evaluation_job import (
     EvaluationJob,
@@ -28,17 +29,17 @@ SETTINGS = (*OF_SAMPLING, *RUN, "split", "rows", "recalibrate", "against", "loca
 
 @dataclass(frozen=True)
 class EvaluatedPosterior:
-    """document: the metrics and the verdict. failed: why gates failed. skipped: why gates were not tested."""
+    """evaluation: the metrics and the verdict. failed: why gates failed. skipped: why gates were not tested."""
 
     output: Path
-    document: dict[str, Any]
+    evaluation: Evaluation
     failed: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
     @property
     def summary(self) -> list[str]:
         """The verdict and what stands out, a line each."""
-        return metrics.summary(self.document)
+        return self.evaluation.summary()
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ class Gates:
 
     def judge(self, evaluated: EvaluatedPosterior) -> EvaluatedPosterior:
         """With what failed, and what was skipped."""
-        failed = [why for gate in self.expressions if (why := metrics.gate_failure(evaluated.document, gate))]
+        failed = [why for gate in self.expressions if (why := metrics.gate_failure(evaluated.evaluation, gate))]
         if not self.default:
             return replace(evaluated, failed=tuple(failed))
-        judged = metrics.check_default_gates(evaluated.document)
+        judged = metrics.check_default_gates(evaluated.evaluation)
         return replace(evaluated, failed=(*failed, *judged.failed.values()), skipped=tuple(judged.skipped.values()))
 
 
@@ -88,13 +89,13 @@ def write_evaluation(
         return gates.judge(EvaluatedPosterior(output, metrics.read(output)))
     posterior, reference = job.draw(reporter, output.parent)
     if up_to_date:
-        document = metrics.read(output)
+        evaluation = metrics.read(output)
     else:
-        document = metrics.evaluate(posterior, job.seed, reference, job.local)
-        metrics.write(output, document, job.provenance, force)
+        evaluation = metrics.evaluate(posterior, job.seed, reference, job.local)
+        metrics.write(output, evaluation, job.provenance, force)
     if figures is not None:
-        draw_figures(posterior, document, job.source.learning_curves, job.seed, Path(figures), reporter)
-    return gates.judge(EvaluatedPosterior(output, document))
+        draw_figures(posterior, evaluation, job.source.learning_curves, job.seed, Path(figures), reporter)
+    return gates.judge(EvaluatedPosterior(output, evaluation))
 
 
 def prepare_evaluation(
@@ -131,14 +132,14 @@ def measure_and_write(
     """The metrics of a posterior that has been drawn, written unless they are up to date."""
     if is_up_to_date(output, "metrics", provenance, reporter, force):
         return EvaluatedPosterior(output, metrics.read(output))
-    document = metrics.evaluate(posterior, seed)
-    metrics.write(output, document, provenance, force)
-    return EvaluatedPosterior(output, document)
+    evaluation = metrics.evaluate(posterior, seed)
+    metrics.write(output, evaluation, provenance, force)
+    return EvaluatedPosterior(output, evaluation)
 
 
 def draw_figures(
     posterior: Posterior,
-    document: dict[str, Any],
+    evaluation: Evaluation,
     learning_curves: Mapping[str, Any],
     seed: int,
     folder: Path,
@@ -146,7 +147,7 @@ def draw_figures(
 ) -> None:
     """Every figure that applies, into a folder. learning_curves: by field of ``plots.FigureData``."""
     make_folder(folder)
-    paths = plots.draw(plots.FigureData(posterior, document, **learning_curves, seed=seed), folder)
+    paths = plots.draw(plots.FigureData(posterior, evaluation, **learning_curves, seed=seed), folder)
     reporter.report(f"{folder}: {', '.join(path.name for path in paths)}")
 
 

@@ -55,5 +55,5 @@ def run_all(
     meta = task_provenance("evaluate", {"part": None, "seed": seed}, inputs)
     evaluated = measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
     learning_curves = {"histories": models.histories(models.read(files["flow"]))}
-    draw_figures(sampled.posterior, evaluated.document, learning_curves, seed, folder / "figures", reporter)
+    draw_figures(sampled.posterior, evaluated.evaluation, learning_curves, seed, folder / "figures", reporter)
     return gates.judge(evaluated)

@@ -53,21 +53,21 @@ def _checks(work: Path, problem: str, rows: int, options: list[str]) -> list[Che
     catalog = work / f"{problem}.{rows}.h5"
     exact = accuracy.make(catalog, problem, rows)[2]
     drawn = accuracy.sampled(catalog, [*OPTIONS.get(problem, ()), *options])
-    document = metrics.evaluate(drawn)
+    evaluation = metrics.evaluate(drawn)
     assert drawn.log_prob_truth is not None
     short = exact - drawn.log_prob_truth
-    joint, parameters = document["metrics"]["joint"], document["metrics"]["parameters"]
-    words = document["verdict"]["joint"]
+    words = evaluation.verdict.joint
     print(
         f"{problem:20} {rows:6} rows, {len(drawn)} tested: {short.mean():.3f} nat short of exact; {words}", flush=True
     )
-    checks = [Check(problem, kind, joint[kind]["value"]) for kind in JOINT if joint[kind]["value"] is not None]
+    checks = [Check(problem, kind, p) for kind in JOINT if (p := evaluation.value(kind)) is not None]
     for name in drawn.parameters.names:
-        checks.append(Check(problem, f"sbc[{name}]", parameters["sbc_p"][name]["value"]))
+        if (p := evaluation.value("sbc_p", name)) is not None:
+            checks.append(Check(problem, f"sbc[{name}]", p))
         for level in (68, 95):
-            covered = round(parameters[f"coverage_{level}"][name]["value"] * len(drawn))
-            p = stats.binomtest(covered, len(drawn), level / 100).pvalue
-            checks.append(Check(problem, f"coverage_{level}[{name}]", float(p)))
+            covered = round((evaluation.value(f"coverage_{level}", name) or 0.0) * len(drawn))
+            p_value = stats.binomtest(covered, len(drawn), level / 100).pvalue
+            checks.append(Check(problem, f"coverage_{level}[{name}]", float(p_value)))
     return checks
 
 

@@ -113,10 +113,9 @@ def suites(work: Path, options: list[str]) -> None:
             split = ("--target", "suite", "--loss", loss, "--split-seed", seed)
             _cosmoinfer("train-regressor", catalog, "-o", model, "--quiet", *split, *options)
             _cosmoinfer("evaluate", model, catalog, "-o", found, "--quiet")
-            document = cosmoinfer.read_metrics(found)
-            joint = document["metrics"]["joint"]
-            told = ", ".join(f"{name} {joint[name]['value']:.3f}" for name in ("accuracy", "log_score", "ece"))
-            print(f"{loss:14} split seed {seed}: {told}; confusion {document['confusion']['counts']}", flush=True)
+            evaluation = cosmoinfer.read_metrics(found)
+            scores = ", ".join(f"{name} {evaluation.value(name):.3f}" for name in ("accuracy", "log_score", "ece"))
+            print(f"{loss:14} split seed {seed}: {scores}; confusion {evaluation.confusion.counts}", flush=True)
 
 
 def cross(work: Path, options: list[str]) -> None:

@@ -16,12 +16,11 @@ missed.
 import argparse
 import sys
 import time
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from cosmoinfer.metrics import ReferencePosterior, check_default_gates, evaluate
+from cosmoinfer.metrics import Estimate, Evaluation, ReferencePosterior, check_default_gates, evaluate
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.simulators.linear_gaussian import LinearGaussian
 
@@ -65,58 +64,57 @@ def posterior(
     )
 
 
-def entries(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every number of a document by its full name."""
-    found = dict(document["metrics"]["joint"])
-    for scope in ("parameters", "pairs", "local"):
-        for metric, columns in document["metrics"].get(scope, {}).items():
-            found |= {f"{metric}[{name}]": entry for name, entry in columns.items()}
+def estimates(evaluation: Evaluation) -> dict[str, Estimate]:
+    """Every number of an evaluation by its full name."""
+    found = dict(evaluation.joint)
+    for scope in (evaluation.parameters, evaluation.pairs, evaluation.local):
+        for metric, columns in scope.items():
+            found |= {f"{metric}[{name}]": estimate for name, estimate in columns.items()}
     return found
 
 
 def show(simulations: int, rows: int, draws: int) -> list[str]:
     """The table of four posteriors; what was missed."""
     exact = ReferencePosterior(posterior(simulations, rows, draws, seed=0), "exact posterior", exact=True)
-    documents = {}
+    evaluations = {}
     for number, (name, (wrong, _)) in enumerate(CASES.items(), start=1):
         drawn = posterior(simulations, rows, draws, 0, *wrong, repeat=number)
-        documents[name] = evaluate(drawn, other=exact, local=(0,))
+        evaluations[name] = evaluate(drawn, reference=exact, local=(0,))
     print(
         f"\n{simulations} simulations of {rows} rows, {draws} draws\n{'':28}" + "".join(f"{one:>22}" for one in CASES)
     )
-    found = {name: entries(document) for name, document in documents.items()}
+    found = {name: estimates(evaluation) for name, evaluation in evaluations.items()}
     for metric in found["exact"]:
         print(f"{metric:28}" + "".join(f"{_cell(found[one][metric], found['exact'][metric]):>22}" for one in CASES))
     missed = []
     for name, (_, expected) in CASES.items():
-        words, failed = documents[name]["verdict"]["joint"], check_default_gates(documents[name]).failed
+        words, failed = evaluations[name].verdict.joint, check_default_gates(evaluations[name]).failed
         print(f"{name:14} verdict: {words}; failed gates: {', '.join(failed) or 'none'}", flush=True)
         missed += [f"{name}, {rows} rows a simulation: {words!r}"] if words != expected else []
     return missed
 
 
-def _cell(entry: dict[str, Any], exact: dict[str, Any]) -> str:
-    if entry["value"] is None:
+def _cell(estimate: Estimate, exact: Estimate) -> str:
+    if estimate.value is None:
         return "-"
-    if entry["low"] is None:
-        return f"{entry['value']:.3g}" + "*" * (entry["value"] < 0.01)
-    error, other = ((one["high"] - one["low"]) / 2 for one in (entry, exact))
-    far = abs(entry["value"] - exact["value"]) > 3 * max(error, other)
-    return f"{entry['value']:.3g} +- {error:.1g}" + "*" * far
+    if estimate.error is None:
+        return f"{estimate.value:.3g}" + "*" * (estimate.value < 0.01)
+    far = abs(estimate.value - (exact.value or 0.0)) > 3 * max(estimate.error, exact.error or 0.0)
+    return f"{estimate.value:.3g} +- {estimate.error:.1g}" + "*" * far
 
 
 def false_alarms(simulations: int, rows: int, draws: int, repetitions: int) -> list[str]:
     """How often a right posterior is accused, by what; what was missed."""
     alarms: dict[str, list[bool]] = {}
     for seed in range(repetitions):
-        document = evaluate(posterior(simulations, rows, draws, 1000 + seed), seed)
-        for name, entry in entries(document).items():
+        evaluation = evaluate(posterior(simulations, rows, draws, 1000 + seed), seed)
+        for name, estimate in estimates(evaluation).items():
             if name.split("[")[0] in P_VALUES:
-                alarms.setdefault(name, []).append(entry["value"] < LEVEL)
-        corrected = document["metrics"]["parameters"]["sbc_p_holm"].values()
-        alarms.setdefault("sbc_p_holm, any", []).append(any(entry["value"] < LEVEL for entry in corrected))
-        alarms.setdefault("verdict", []).append(document["verdict"]["joint"] != CASES["exact"][1])
-        alarms.setdefault("default gates", []).append(bool(check_default_gates(document).failed))
+                alarms.setdefault(name, []).append((estimate.value or 0.0) < LEVEL)
+        corrected = evaluation.parameters["sbc_p_holm"].values()
+        alarms.setdefault("sbc_p_holm, any", []).append(any((p.value or 0.0) < LEVEL for p in corrected))
+        alarms.setdefault("verdict", []).append(evaluation.verdict.joint != CASES["exact"][1])
+        alarms.setdefault("default gates", []).append(bool(check_default_gates(evaluation).failed))
     print(f"\nfalse alarms over {repetitions} exact posteriors of {simulations} simulations of {rows} rows")
     at_most = {"sbc_p_holm, any": LEVEL, "verdict": LEVEL, "default gates": GATE_LEVEL}
     return [line for name, found in alarms.items() if (line := _count(name, found, at_most.get(name)))]
@@ -125,8 +123,8 @@ def false_alarms(simulations: int, rows: int, draws: int, repetitions: int) -> l
 def local_alarms(rows: int, repetitions: int) -> list[str]:
     found = []
     for seed in range(repetitions):
-        document = evaluate(posterior(100, rows, 200, 5000 + seed), seed, local=(0,))
-        found.append(document["metrics"]["local"]["lc2st_p"]["0"]["value"] <= LEVEL)
+        evaluation = evaluate(posterior(100, rows, 200, 5000 + seed), seed, local=(0,))
+        found.append((evaluation.value("lc2st_p", "0") or 0.0) <= LEVEL)
     print(f"\nfalse alarms over {repetitions} exact posteriors of 100 simulations of {rows} rows")
     return [line for line in [_count("lc2st_p", found, None)] if line]
 

@@ -1,8 +1,11 @@
 """Tables on narrow and wide terminals."""
 
+from typing import Any
+
 import pytest
 
 from cosmoinfer.cli.tables import WrappingTable, metrics_table, two_column_table
+from cosmoinfer.metrics import Evaluation
 from tests.command_line import printed
 
 NAMES = ("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2")
@@ -37,17 +40,17 @@ def test_a_column_wider_than_the_terminal_is_folded_and_not_cut():
 @pytest.mark.parametrize("width", [50, 80, 140])
 def test_the_metrics_of_many_parameters_are_cut_nowhere(width: int):
     pairs = {f"{a},{b}": MEASURED for a in NAMES for b in NAMES if a < b}
-    document = {
+    document: dict[str, Any] = {
         "rows": 131,
         "simulations": 131,
         "verdict": {"joint": "biased", "parameters": dict.fromkeys(NAMES, "calibrated within errors")},
         "metrics": {
             "parameters": {name: dict.fromkeys(NAMES, MEASURED) for name in ("coverage_68", "coverage_95")},
-            "joint": {"log_prob": MEASURED, "hpd_p": {"value": 0.42, "low": None, "high": None}},
+            "joint": {"log_prob": MEASURED, "hpd_p": {"value": 0.42, "low": None, "high": None, "reason": "a p-value"}},
             "pairs": {"fom": pairs},
         },
     }
-    lines = printed(metrics_table(document), width)
+    lines = printed(metrics_table(Evaluation.from_json(document)), width)
     assert max(map(len, lines)) <= width
     told = words(lines)
     assert "…" not in "".join(lines)

@@ -10,14 +10,14 @@ from sklearn import metrics as sklearn_metrics
 
 from cosmoinfer import metrics, storage
 from cosmoinfer.cli.tables import metrics_table
-from cosmoinfer.metrics import evaluate, gate_failure, reliability, summary
+from cosmoinfer.metrics import Evaluation, evaluate, gate_failure, reliability
 from cosmoinfer.metrics.bootstrap import Clusters
 from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
 from cosmoinfer.metrics.classifier.reliability import equal_mass
-from cosmoinfer.metrics.classifier.verdict import _binomial, class_verdict, frequency_test
-from cosmoinfer.metrics.evaluation import METRICS
+from cosmoinfer.metrics.classifier.verdict import _poisson_binomial, class_verdict, frequency_test
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.metric import Statistic
+from cosmoinfer.metrics.registry import METRICS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.command_line import printed
@@ -52,12 +52,12 @@ def exact(simulations=300, rows=1, frequency=(0.6, 0.4), distance=2.0, sharp=1.0
     return by_hand(label, special.softmax(sharp * logits, axis=1), np.repeat(np.arange(simulations), rows))
 
 
-def value(document, metric):
-    return document["metrics"]["joint"][metric]["value"]
+def value(evaluation, metric):
+    return evaluation.joint[metric].value
 
 
 def words(posterior):
-    return evaluate(posterior)["verdict"]["joint"]
+    return evaluate(posterior).verdict.joint
 
 
 # ------------------------------------------------------------------------------------------------------- by hand
@@ -80,12 +80,14 @@ def test_metric_by_hand(metric):
 
 def test_metrics_are_those_of_scikit_learn():
     posterior = exact(frequency=(0.5, 0.3, 0.2))
-    document, label = evaluate(posterior), posterior.truth[:, 0]
+    evaluation, label = evaluate(posterior), posterior.truth[:, 0]
     guess = posterior.probabilities.argmax(axis=1)
-    assert value(document, "balanced_accuracy") == pytest.approx(sklearn_metrics.balanced_accuracy_score(label, guess))
-    assert value(document, "log_score") == pytest.approx(-sklearn_metrics.log_loss(label, posterior.probabilities))
-    assert document["confusion"]["counts"] == sklearn_metrics.confusion_matrix(label, guess).tolist()
-    assert "auc" not in document["metrics"]["joint"]  # of two classes only
+    assert value(evaluation, "balanced_accuracy") == pytest.approx(
+        sklearn_metrics.balanced_accuracy_score(label, guess)
+    )
+    assert value(evaluation, "log_score") == pytest.approx(-sklearn_metrics.log_loss(label, posterior.probabilities))
+    np.testing.assert_array_equal(evaluation.confusion.counts, sklearn_metrics.confusion_matrix(label, guess))
+    assert "auc" not in evaluation.joint  # of two classes only
     pair = exact()
     rounded = np.round(pair.probabilities, 1)  # many ties
     area = sklearn_metrics.roc_auc_score(pair.truth[:, 0], rounded[:, 1])
@@ -126,22 +128,23 @@ def test_the_calibration_error_of_a_right_classifier_goes_to_zero_and_of_a_wrong
     assert errors[0] < 0.015 and min(errors[1:]) > 0.04
 
 
-# --------------------------------------------------------------------------------------------- document and file
+# --------------------------------------------------------------------------------------------- evaluation and file
 def test_a_classifier_has_metrics_of_classes_only_and_its_document_is_json():
-    document = evaluate(exact())
-    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    evaluation = evaluate(exact())
+    document = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
+    assert document == evaluation.to_json() and Evaluation.from_json(document) == evaluation
     assert set(document) == {"rows", "simulations", "verdict", "metrics", "confusion"}
-    assert set(document["metrics"]["joint"]) == set(CLASSIFICATION) and document["metrics"]["parameters"] == {}
+    assert set(evaluation.joint) == set(CLASSIFICATION) and evaluation.parameters == {}
     assert set(CLASSIFICATION) < set(METRICS)
-    assert set(document["verdict"]["parameters"]) == {"suite"}
-    for entry in document["metrics"]["joint"].values():
-        assert entry["low"] <= entry["value"] <= entry["high"]
+    assert set(evaluation.verdict.parameters) == {"suite"}
+    for entry in evaluation.joint.values():
+        assert entry.low <= entry.value <= entry.high
 
 
 def test_the_metrics_file_holds_document_and_arrays(tmp_path):
-    document = evaluate(by_hand(LABEL, PROBABILITIES))
-    metrics.write(tmp_path / "m.h5", document, {"settings": {}})
-    assert metrics.read(tmp_path / "m.h5") == document
+    evaluation = evaluate(by_hand(LABEL, PROBABILITIES))
+    metrics.write(tmp_path / "m.h5", evaluation, {"settings": {}})
+    assert metrics.read(tmp_path / "m.h5") == evaluation
     arrays = storage.read(tmp_path / "m.h5").arrays
     assert arrays["classes"].tolist() == ["TNG", "SIMBA", "Astrid"]
     assert arrays["confusion"].tolist() == [[2, 1, 0], [0, 1, 0], [1, 0, 0]]  # the true class down
@@ -149,45 +152,44 @@ def test_the_metrics_file_holds_document_and_arrays(tmp_path):
 
 
 def test_gates_speak_of_classes():
-    document = evaluate(by_hand(LABEL, PROBABILITIES))
-    assert gate_failure(document, "accuracy<0.9") == "the gate accuracy<0.9 failed: accuracy is 0.6"
-    assert gate_failure(document, "accuracy<0.6") is None
+    evaluation = evaluate(by_hand(LABEL, PROBABILITIES))
+    assert gate_failure(evaluation, "accuracy<0.9") == "the gate accuracy<0.9 failed: accuracy is 0.6"
+    assert gate_failure(evaluation, "accuracy<0.6") is None
 
 
 def test_a_true_class_without_probability_is_null_and_not_hidden():
     certain = by_hand([0] * 20 + [1], [[1.0, 0.0]] * 21)
-    document = evaluate(certain)
+    evaluation = evaluate(certain)
     for metric in ("log_score", "log_score_gain"):
-        assert document["metrics"]["joint"][metric]["value"] is None
-        assert "a true class was given no probability" in document["metrics"]["joint"][metric]["reason"]
-    assert "row 120" in document["metrics"]["joint"]["log_score"]["reason"]
-    assert OVER_CONFIDENT in document["verdict"]["joint"]  # a certainty that failed once
-    assert json.dumps(document, allow_nan=False) and summary(document)
+        assert evaluation.joint[metric].value is None
+        assert "a true class was given no probability" in evaluation.joint[metric].reason
+    assert "row 120" in evaluation.joint["log_score"].reason
+    assert OVER_CONFIDENT in evaluation.verdict.joint  # a certainty that failed once
+    assert json.dumps(evaluation.to_json(), allow_nan=False) and evaluation.summary()
 
 
 def test_rows_of_one_class_have_no_area_and_their_accuracy_all_the_same():
-    document = evaluate(exact(frequency=(1.0, 1e-300)))
-    assert document["metrics"]["joint"]["auc"]["reason"] == "all rows are of one class"
-    assert value(document, "accuracy") == value(document, "balanced_accuracy") == 1
-    assert "prior" not in document["verdict"]["joint"]
-    assert json.dumps(document, allow_nan=False)
+    evaluation = evaluate(exact(frequency=(1.0, 1e-300)))
+    assert evaluation.joint["auc"].reason == "all rows are of one class"
+    assert value(evaluation, "accuracy") == value(evaluation, "balanced_accuracy") == 1
+    assert "prior" not in evaluation.verdict.joint
+    assert json.dumps(evaluation.to_json(), allow_nan=False)
 
 
 # ------------------------------------------------------------------------------------------------------ intervals
 def test_intervals_of_repeated_rows_are_those_of_the_simulations():
     one = exact(100)
     many = one.take(np.repeat(np.arange(100), 15))
-    wide, narrow = (evaluate(each)["metrics"]["joint"] for each in (many, one))
+    wide, narrow = (evaluate(each).joint for each in (many, one))
     for metric in set(CLASSIFICATION) - {"ece"}:  # with more rows there are more bins
-        for bound in ("value", "low", "high"):
-            assert wide[metric][bound] == pytest.approx(narrow[metric][bound])
+        np.testing.assert_allclose(wide[metric].to_array(), narrow[metric].to_array(), rtol=1e-6)
 
 
 def test_interval_is_as_wide_as_the_spread_between_repetitions():
-    found = [evaluate(exact(100, rows=5, seed=seed))["metrics"]["joint"] for seed in range(40)]
+    found = [evaluate(exact(100, rows=5, seed=seed)).joint for seed in range(40)]
     for metric in ("accuracy", "balanced_accuracy", "log_score", "log_score_gain", "brier", "auc"):
-        spread = np.std([entries[metric]["value"] for entries in found])
-        width = np.mean([(entries[metric]["high"] - entries[metric]["low"]) / 2 for entries in found])
+        spread = np.std([entries[metric].value for entries in found])
+        width = np.mean([(entries[metric].high - entries[metric].low) / 2 for entries in found])
         assert width == pytest.approx(spread, rel=0.35)
 
 
@@ -219,9 +221,9 @@ def test_verdict_needs_simulations():
 
 
 def test_chances_of_a_count_are_those_of_formulas():
-    np.testing.assert_allclose(_binomial(np.full(37, 0.3)), stats.binom.pmf(np.arange(38), 37, 0.3), atol=1e-14)
-    np.testing.assert_allclose(_binomial(np.array([0.5, 0.1, 1.0])), [0, 0.45, 0.5, 0.05], atol=1e-15)
-    np.testing.assert_allclose(_binomial(np.array([0.2])), [0.8, 0.2])
+    np.testing.assert_allclose(_poisson_binomial(np.full(37, 0.3)), stats.binom.pmf(np.arange(38), 37, 0.3), atol=1e-14)
+    np.testing.assert_allclose(_poisson_binomial(np.array([0.5, 0.1, 1.0])), [0, 0.45, 0.5, 0.05], atol=1e-15)
+    np.testing.assert_allclose(_poisson_binomial(np.array([0.2])), [0.8, 0.2])
 
 
 def test_p_value_of_single_rows_is_the_exact_one():
@@ -262,21 +264,21 @@ def test_false_alarms_of_each_test_are_nominal(rows, simulations):
 def test_false_alarms_of_whole_verdicts_are_nominal(rows, frequency):
     """60 right classifiers: at 5 % each, more than 10 accused have a probability of 3e-4."""
     found = [EvaluationData(exact(100, rows, frequency, seed=seed)) for seed in range(60)]
-    accused = [class_verdict(each, each.predictions)["joint"] != CALIBRATED for each in found]
+    accused = [class_verdict(each, each.predictions).joint != CALIBRATED for each in found]
     assert sum(accused) <= 10
 
 
 # ------------------------------------------------------------------------------------------- words, tables, curves
 def test_summary_says_how_good_how_mistaken_and_how_calibrated():
     label, guess = np.repeat([0, 1, 2], [50, 30, 20]), np.repeat([0, 1, 1, 0, 2, 1], [46, 4, 24, 6, 15, 5])
-    told = summary(evaluate(by_hand(label, np.full((3, 3), 0.05)[guess] + 0.85 * np.eye(3)[guess])))
-    assert told[0].startswith("Judged on 100 rows of 100 simulations: suite is told right for 85.0 +- 3.")
-    assert "always guessing TNG would be right for 50.0 %" in told[0]
-    assert "nats over the frequencies of the classes" in told[1]
-    assert told[2] == "Mistaken most often: 5 of 20 rows of Astrid (25.0 %) taken for SIMBA."
-    assert told[3] == "The probabilities: calibrated within errors (expected calibration error 0.050)."
-    faultless = summary(evaluate(by_hand(label, 0.05 + 0.85 * np.eye(3)[label])))
-    assert "No row is taken for another class." in faultless
+    told = evaluate(by_hand(label, np.full((3, 3), 0.05)[guess] + 0.85 * np.eye(3)[guess])).summary()
+    assert told[0].startswith("Evaluated on 100 rows of 100 simulations: suite: accuracy 85.0 +- 3.")
+    assert " % (always predicting TNG: 50.0 %)." in told[0]
+    assert "Information gain over the class frequencies" in told[1]
+    assert told[2] == "Most frequent mistake: 5 of 20 rows of Astrid (25.0 %) are predicted as SIMBA."
+    assert told[3] == "Class probabilities: calibrated within errors (expected calibration error 0.050)."
+    faultless = evaluate(by_hand(label, 0.05 + 0.85 * np.eye(3)[label])).summary()
+    assert "No row is misclassified." in faultless
 
 
 def test_the_table_shows_metrics_and_confusion():

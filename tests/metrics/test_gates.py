@@ -8,22 +8,27 @@ import pytest
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import GATES, check_default_gates, evaluate, gate_failure
+from cosmoinfer.metrics import GATES, Evaluation, check_default_gates, evaluate, gate_failure
 from cosmoinfer.metrics.gates import GateResults, parse_gate
 from tests.command_line import call
 from tests.metrics.test_metrics import gaussian
 
-DOCUMENT = {
-    "metrics": {
-        "joint": {"log_prob": {"value": 1.5, "low": 1.0, "high": 2.0}},
-        "parameters": {
-            "r2": {"f[0]": {"value": 0.4, "low": 0.3, "high": 0.5}, "h": {"value": 0.9, "low": 0.8, "high": 1.0}},
-            "contraction": {"f[0]": {"value": None, "low": None, "high": None, "reason": "no prior"}},
-            "sbc_p": {"h": {"value": 0.01, "low": None, "high": None, "reason": "a p-value has no interval"}},
+EVALUATION = Evaluation.from_json(
+    {
+        "rows": 20,
+        "simulations": 20,
+        "verdict": {"joint": "", "parameters": {"f[0]": "", "h": ""}},
+        "metrics": {
+            "joint": {"log_prob": {"value": 1.5, "low": 1.0, "high": 2.0}},
+            "parameters": {
+                "r2": {"f[0]": {"value": 0.4, "low": 0.3, "high": 0.5}, "h": {"value": 0.9, "low": 0.8, "high": 1.0}},
+                "contraction": {"f[0]": {"value": None, "low": None, "high": None, "reason": "no prior"}},
+                "sbc_p": {"h": {"value": 0.01, "low": None, "high": None, "reason": "a p-value has no interval"}},
+            },
+            "pairs": {"fom": {"f[0],h": {"value": 3.0, "low": 2.0, "high": 4.0}}},
         },
-        "pairs": {"fom": {"f[0],h": {"value": 3.0, "low": 2.0, "high": 4.0}}},
     }
-}
+)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +58,14 @@ DOCUMENT = {
     ],
 )
 def test_gate(expression, told):
-    assert gate_failure(DOCUMENT, expression) == (told and f"the gate {expression} failed: {told}")
+    assert gate_failure(EVALUATION, expression) == (told and f"the gate {expression} failed: {told}")
 
 
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ("r3<0.5", "no metric r3; there are log_prob, r2, contraction, sbc_p, fom"),
-        ("r2[omega]<0.5", "no parameter is named omega; there are f[0], h"),
+        ("r3<0.5", "no metric r3; available: log_prob, r2, contraction, sbc_p, fom"),
+        ("r2[omega]<0.5", "no parameter is called omega; available: f[0], h"),
         ("log_prob[h]<0.5", "of the joint"),
         ("r2=0.5", "not of the form"),
         ("r2<", "not of the form"),
@@ -73,7 +78,7 @@ def test_gate(expression, told):
 )
 def test_gate_that_means_nothing_is_refused(expression, said):
     with pytest.raises(UserError) as refused:
-        gate_failure(DOCUMENT, expression)
+        gate_failure(EVALUATION, expression)
     assert said in str(refused.value)
 
 
@@ -108,28 +113,28 @@ def test_a_wrong_posterior_fails_the_gates_that_are_about_it(wrong, expected):
 
 def test_right_posteriors_seldom_fail_whatever_the_number_of_rows():
     """At 2 % each, more than 6 of 80 have a probability of 1e-3; half of them have twelve rows only."""
-    documents = [evaluate(gaussian(rows, draws=40, seed=seed), seed) for rows in (12, 150) for seed in range(40)]
-    assert sum(bool(check_default_gates(document).failed) for document in documents) <= 6
+    evaluations = [evaluate(gaussian(rows, draws=40, seed=seed), seed) for rows in (12, 150) for seed in range(40)]
+    assert sum(bool(check_default_gates(evaluation).failed) for evaluation in evaluations) <= 6
 
 
 def test_a_truth_without_density_fails():
     posterior = gaussian(60)
     posterior.log_prob_truth[3] = -np.inf
     assert failed(posterior) == ["log_prob"]
-    assert "is not judged: -inf in 1 of 60 rows" in judged(posterior).skipped["log_prob_gain<0 by 3"]
+    assert "was not checked: -inf in 1 of 60 rows" in judged(posterior).skipped["log_prob_gain<0 by 3"]
 
 
 def test_what_is_not_there_is_skipped_with_a_sentence_and_nothing_at_all_is_refused():
     points = replace(gaussian(60), mean=gaussian(60).best_mean, samples=None, log_prob=None, log_prob_truth=None)
     found = judged(points)
     assert found.failed == {} and len(found.skipped) == len(GATES) - 1
-    assert "the gate tarp_p<0.001 is not judged: there is no tarp_p here" in found.skipped.values()
+    assert "the gate tarp_p<0.001 was not checked: this evaluation has no tarp_p" in found.skipped.values()
     few = judged(gaussian(5))
-    assert "the gate coverage_68<0.6 by 3 is not judged: 5 simulations, of 10 needed" in few.skipped.values()
-    document = evaluate(points)
-    del document["metrics"]["parameters"]["r2"]
+    assert "the gate coverage_68<0.6 by 3 was not checked: 5 simulations, of 10 needed" in few.skipped.values()
+    evaluation = evaluate(points)
+    without_r2 = {name: columns for name, columns in evaluation.parameters.items() if name != "r2"}
     with pytest.raises(UserError, match="none of the metrics"):
-        check_default_gates(document)
+        check_default_gates(replace(evaluation, parameters=without_r2))
 
 
 def test_one_universe_is_not_stopped_for_its_calibration():
@@ -185,4 +190,4 @@ def test_a_gate_on_a_metric_that_nothing_has_is_told_before_any_work(tmp_path):
 def test_a_right_posterior_passes_the_gate_and_is_told_what_was_not_judged(tmp_path):
     posteriors.write(tmp_path / "right.h5", replace(gaussian(), ridge_estimate=None), {"command": "sample"})
     status, _, err = call("evaluate", tmp_path / "right.h5", "--gate")
-    assert status == 0 and "the gate tarp_x_p<0.001 is not judged: there is no tarp_x_p here" in err
+    assert status == 0 and "the gate tarp_x_p<0.001 was not checked: this evaluation has no tarp_x_p" in err

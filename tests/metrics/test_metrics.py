@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate, special, stats
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import METRICS, ReferencePosterior, curves, evaluate, ranks, summary
+from cosmoinfer.metrics import METRICS, Estimate, Evaluation, ReferencePosterior, Verdict, curves, evaluate, ranks
 from cosmoinfer.metrics.bootstrap import Clusters, resampled_ks_distances, uniformity_band, uniformity_p_value
 from cosmoinfer.metrics.calibration import atc
 from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
@@ -21,7 +21,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 
 NAMES = ("a", "b")
-COLUMNS = {PARAMETERS: NAMES, PAIRS: ("a,b",), LOCAL: ("3", "5")}
+COLUMNS = {JOINT: ("",), PARAMETERS: NAMES, PAIRS: ("a,b",), LOCAL: ("3", "5")}
 CALIBRATED = "calibrated within errors"
 
 
@@ -65,9 +65,9 @@ def by_hand(truth, mean, std=None, **others) -> Posterior:
     return Posterior(index=100 + np.arange(count), split=np.full(count, 2), **given)
 
 
-def value(document, metric, name=None):
-    joint, parameters = document["metrics"]["joint"], document["metrics"]["parameters"]
-    return (joint[metric] if name is None else parameters[metric][name])["value"]
+def value(evaluation, metric, name=None):
+    joint, parameters = evaluation.joint, evaluation.parameters
+    return (joint[metric] if name is None else parameters[metric][name]).value
 
 
 # ------------------------------------------------------------------------------------------------------- by hand
@@ -99,14 +99,14 @@ def test_metric_by_hand(metric):
 
 
 def test_nrmse_without_a_box_is_in_units_of_the_spread_of_truths():
-    document = evaluate(by_hand(T, MU, parameters=Parameters.from_names(["a"])))
-    assert value(document, "nrmse", "a") == pytest.approx(np.sqrt(5.25 / 4) / np.std(T))
+    evaluation = evaluate(by_hand(T, MU, parameters=Parameters.from_names(["a"])))
+    assert value(evaluation, "nrmse", "a") == pytest.approx(np.sqrt(5.25 / 4) / np.std(T))
 
 
 def test_log_prob_and_gain_in_nats():
-    document = evaluate(by_hand(T, MU, log_prob_truth=np.array([-1.0, 0.5, 0.0, -2.0])))
-    assert value(document, "log_prob") == pytest.approx(-0.625)
-    assert value(document, "log_prob_gain") == pytest.approx(-0.625 + np.log(10))
+    evaluation = evaluate(by_hand(T, MU, log_prob_truth=np.array([-1.0, 0.5, 0.0, -2.0])))
+    assert value(evaluation, "log_prob") == pytest.approx(-0.625)
+    assert value(evaluation, "log_prob_gain") == pytest.approx(-0.625 + np.log(10))
 
 
 def test_exact_mean_and_width_are_preferred_over_draws():
@@ -155,30 +155,30 @@ def test_atc_is_the_area_between_coverage_and_diagonal():
 def test_coverage_counts_places_not_the_largest_observed_rank():
     """Truths always in the middle of much too wide draws: every central interval holds all of them."""
     posterior = gaussian(100, width=20.0)
-    document = evaluate(posterior)
-    assert value(document, "coverage_68", "a") == 1
+    evaluation = evaluate(posterior)
+    assert value(evaluation, "coverage_68", "a") == 1
     assert curves(posterior).sbc["a"].fractions.max() < 0.7
 
 
 @pytest.mark.parametrize("draws", [4, 30])
 def test_coverage_is_right_on_average_for_any_number_of_draws(draws):
-    document = evaluate(gaussian(1600, draws=draws, names=("a",)))
-    assert value(document, "coverage_68", "a") == pytest.approx(0.68, abs=4 * np.sqrt(0.68 * 0.32 / 1600))
-    assert value(document, "coverage_95", "a") == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 1600))
+    evaluation = evaluate(gaussian(1600, draws=draws, names=("a",)))
+    assert value(evaluation, "coverage_68", "a") == pytest.approx(0.68, abs=4 * np.sqrt(0.68 * 0.32 / 1600))
+    assert value(evaluation, "coverage_95", "a") == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 1600))
 
 
 def test_a_share_of_all_or_none_is_not_known_exactly():
     """By simulation; Clopper & Pearson's 68.3 % for 0 of 40 ends where (1 - p)^40 is half of what is left out."""
-    document = evaluate(gaussian(40, width=50.0))
-    covered, beyond = (document["metrics"]["parameters"][name]["a"] for name in ("coverage_68", "pulls_beyond_5"))
-    assert covered["value"] == 1.0 == covered["high"] and beyond["value"] == 0.0 == beyond["low"]
-    assert (covered["low"] ** 40, (1 - beyond["high"]) ** 40) == pytest.approx((0.1585, 0.1585))
+    evaluation = evaluate(gaussian(40, width=50.0))
+    covered, beyond = (evaluation.parameters[name]["a"] for name in ("coverage_68", "pulls_beyond_5"))
+    assert covered.value == 1.0 == covered.high and beyond.value == 0.0 == beyond.low
+    assert (covered.low**40, (1 - beyond.high) ** 40) == pytest.approx((0.1585, 0.1585))
 
 
 def test_a_share_is_exact_so_that_a_gate_at_it_holds():
     pulls = np.concatenate([np.full(7, 6.0), np.zeros(93)])
-    document = evaluate(by_hand(np.full(100, 5.0), 5.0 + pulls, np.ones(100)))
-    assert value(document, "pulls_beyond_5", "a") == 0.07
+    evaluation = evaluate(by_hand(np.full(100, 5.0), 5.0 + pulls, np.ones(100)))
+    assert value(evaluation, "pulls_beyond_5", "a") == 0.07
 
 
 # ---------------------------------------------------------------------------------------------------- the verdict
@@ -194,24 +194,21 @@ WORDS = [
 
 @pytest.mark.parametrize(("wrong", "word"), WORDS)
 def test_verdict_tells_right_from_wide_narrow_and_shifted(wrong, word):
-    found = evaluate(gaussian(**wrong))["verdict"]
-    assert found == {"joint": word, "parameters": {"a": word, "b": word}}
+    found = evaluate(gaussian(**wrong)).verdict
+    assert found == Verdict(word, {"a": word, "b": word})
 
 
 @pytest.mark.parametrize(("wrong", "word"), WORDS[:4])
 def test_verdict_without_draws_is_told_from_the_width(wrong, word):
     drawn = gaussian(draws=2000, **wrong)
     points = replace(drawn, mean=drawn.best_mean, std=drawn.best_std, samples=None, log_prob=None)
-    assert evaluate(points)["verdict"]["parameters"]["a"] == word
+    assert evaluate(points).verdict.parameters["a"] == word
 
 
 def test_verdict_names_the_parameter_that_is_wrong():
     right, wide = gaussian(), gaussian(width=1.5)
     mixed = replace(right, samples=np.stack([right.samples[..., 0], wide.samples[..., 1]], axis=-1), log_prob=None)
-    assert evaluate(mixed)["verdict"] == {
-        "joint": "conservative (b)",
-        "parameters": {"a": CALIBRATED, "b": "conservative"},
-    }
+    assert evaluate(mixed).verdict == Verdict("conservative (b)", {"a": CALIBRATED, "b": "conservative"})
 
 
 def test_joint_verdict_sees_what_no_parameter_shows():
@@ -219,25 +216,25 @@ def test_joint_verdict_sees_what_no_parameter_shows():
     right = gaussian()
     truth = right.ridge_estimate + (right.truth - right.ridge_estimate)[:, :1]
     density = stats.norm.logpdf(truth, right.ridge_estimate, np.sqrt(0.2)).sum(axis=-1)
-    found = evaluate(replace(right, truth=truth, log_prob_truth=density))["verdict"]
-    assert set(found["parameters"].values()) == {CALIBRATED}
-    assert found["joint"] != CALIBRATED
+    found = evaluate(replace(right, truth=truth, log_prob_truth=density)).verdict
+    assert set(found.parameters.values()) == {CALIBRATED}
+    assert found.joint != CALIBRATED
 
 
 def test_verdict_on_a_posterior_that_returns_the_prior():
-    words = evaluate(gaussian(noise=30.0))["verdict"]
-    assert words["parameters"]["a"] == f"not constrained by the data (returns the prior), {CALIBRATED}"
-    assert words["joint"] == words["parameters"]["a"]
+    words = evaluate(gaussian(noise=30.0)).verdict
+    assert words.parameters["a"] == f"not constrained by the data (returns the prior), {CALIBRATED}"
+    assert words.joint == words.parameters["a"]
 
 
 def test_a_large_bias_is_not_called_unconstrained():
     posterior = gaussian(shift=4.0)
     assert value(evaluate(posterior), "r2", "a") < 0
-    assert evaluate(posterior)["verdict"]["parameters"]["a"] == "biased"
+    assert evaluate(posterior).verdict.parameters["a"] == "biased"
 
 
 def test_verdict_needs_simulations():
-    assert "too few simulations" in evaluate(gaussian(5, rows=4))["verdict"]["joint"]
+    assert "too few simulations" in evaluate(gaussian(5, rows=4)).verdict.joint
 
 
 def test_holm_stops_at_the_first_that_does_not_reject():
@@ -253,9 +250,9 @@ def test_holm_adjusts_by_hand_and_what_was_no_test_does_not_count():
 
 def test_p_values_of_several_parameters_share_one_error_rate():
     wrong = gaussian(width=1.3)
-    entries = evaluate(wrong)["metrics"]["parameters"]
-    raw = np.array([entries["sbc_p"][name]["value"] for name in NAMES])
-    assert [entries["sbc_p_holm"][name]["value"] for name in NAMES] == pytest.approx(holm_adjusted(raw))
+    entries = evaluate(wrong).parameters
+    raw = np.array([entries["sbc_p"][name].value for name in NAMES])
+    assert [entries["sbc_p_holm"][name].value for name in NAMES] == pytest.approx(holm_adjusted(raw))
     assert raw.min() * 2 == pytest.approx(holm_adjusted(raw).min())
 
 
@@ -264,20 +261,20 @@ def test_posterior_equal_to_the_prior_passes_sbc_and_tarp_but_not_with_reference
     informed = gaussian()
     samples = np.random.default_rng(5).standard_normal(informed.samples.shape)
     prior = replace(informed, samples=samples, log_prob=None, log_prob_truth=None)
-    document = evaluate(prior)
-    assert min(value(document, "sbc_p", name) for name in NAMES) > 0.01
-    assert value(document, "tarp_p") > 0.01
-    assert value(document, "tarp_x_p") < 1e-4 and value(document, "tarp_x_atc") > 0
-    assert document["verdict"]["joint"].endswith("conservative")
-    assert value(document, "contraction", "a") == pytest.approx(0, abs=0.02)
+    evaluation = evaluate(prior)
+    assert min(value(evaluation, "sbc_p", name) for name in NAMES) > 0.01
+    assert value(evaluation, "tarp_p") > 0.01
+    assert value(evaluation, "tarp_x_p") < 1e-4 and value(evaluation, "tarp_x_atc") > 0
+    assert evaluation.verdict.joint.endswith("conservative")
+    assert value(evaluation, "contraction", "a") == pytest.approx(0, abs=0.02)
 
 
 @pytest.mark.parametrize(("width", "sign"), [(1.5, 1), (1 / 1.5, -1)])
 def test_tarp_is_a_one_sample_test_that_rejects_and_its_area_tells_the_side(width, sign):
-    document = evaluate(gaussian(800, width=width))
+    evaluation = evaluate(gaussian(800, width=width))
     for kind in ("tarp", "tarp_x"):
-        assert value(document, f"{kind}_p") < 1e-3
-        assert np.sign(value(document, f"{kind}_atc")) == sign
+        assert value(evaluation, f"{kind}_p") < 1e-3
+        assert np.sign(value(evaluation, f"{kind}_atc")) == sign
 
 
 # --------------------------------------------------------------------------------------- false alarms and clusters
@@ -301,8 +298,8 @@ def test_false_alarms_of_the_joint_tests_are_nominal():
 
 def test_false_alarms_of_whole_verdicts_are_nominal():
     """40 right posteriors: at 5 % each, more than 8 accused have a probability of 1e-4."""
-    documents = [evaluate(gaussian(60, draws=40, seed=seed), seed) for seed in range(40)]
-    assert sum(document["verdict"]["joint"] != CALIBRATED for document in documents) <= 8
+    evaluations = [evaluate(gaussian(60, draws=40, seed=seed), seed) for seed in range(40)]
+    assert sum(evaluation.verdict.joint != CALIBRATED for evaluation in evaluations) <= 8
 
 
 def test_rows_that_repeat_a_simulation_cheat_the_plain_test_but_not_the_clustered_one():
@@ -322,17 +319,17 @@ def test_intervals_of_repeated_rows_are_those_of_the_simulations():
     many = gaussian(100, rows=15, draws=100, alike=True)
     fields = ("index", "simulation", "split", "truth", "samples", "log_prob", "log_prob_truth", "ridge_estimate")
     one = replace(many, **{name: getattr(many, name)[::15] for name in fields})
-    wide, narrow = (evaluate(each)["metrics"]["parameters"] for each in (many, one))
+    wide, narrow = (evaluate(each).parameters for each in (many, one))
     for metric in ("rmse", "r2", "bias", "chi2_median", "corr"):
         first, second = wide[metric]["a"], narrow[metric]["a"]
-        assert first["value"] == pytest.approx(second["value"])
-        assert first["high"] - first["low"] == pytest.approx(second["high"] - second["low"], rel=1e-6)
+        assert first.value == pytest.approx(second.value)
+        assert first.high - first.low == pytest.approx(second.high - second.low, rel=1e-6)
 
 
 def test_interval_is_as_wide_as_the_spread_between_repetitions():
-    entries = [evaluate(by_hand_pulls(seed))["metrics"]["parameters"]["bias"]["a"] for seed in range(60)]
-    spread = np.std([entry["value"] for entry in entries])
-    width = np.mean([(entry["high"] - entry["low"]) / 2 for entry in entries])
+    entries = [evaluate(by_hand_pulls(seed)).parameters["bias"]["a"] for seed in range(60)]
+    spread = np.std([entry.value for entry in entries])
+    width = np.mean([(entry.high - entry.low) / 2 for entry in entries])
     assert width == pytest.approx(spread, rel=0.3)
 
 
@@ -353,22 +350,24 @@ def test_equal_draws_of_simulations_with_unequal_rows_are_weighted_by_row():
 def test_every_number_has_its_key_and_the_document_is_json():
     posterior = replace(gaussian(60), ood_percentile=np.linspace(0, 99, 60), ood_set_p_value=0.5)
     exact = replace(posterior, fisher=np.broadcast_to(np.eye(2), (60, 2, 2)))
-    document = evaluate(posterior, other=ReferencePosterior(exact, "exact posterior", exact=True), local=(3, 5))
-    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    evaluation = evaluate(posterior, reference=ReferencePosterior(exact, "exact posterior", exact=True), local=(3, 5))
+    document = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
+    assert document == evaluation.to_json() and Evaluation.from_json(document) == evaluation
     assert set(document) == {"rows", "simulations", "against", "verdict", "metrics"}
-    assert (document["rows"], document["simulations"]) == (60, 60)
-    assert not set(CLASSIFICATION) & {*document["metrics"]["joint"], *document["metrics"]["parameters"]}
+    assert (evaluation.rows, evaluation.simulations) == (document["rows"], document["simulations"]) == (60, 60)
+    assert not set(CLASSIFICATION) & {*evaluation.joint, *evaluation.parameters}
     for name, metric in METRICS.items():
         if name in CLASSIFICATION:
             continue
-        entries = document["metrics"][metric.scope][name]
-        assert metric.scope == JOINT or tuple(entries) == COLUMNS[metric.scope]
-        for entry in [entries] if metric.scope == JOINT else entries.values():
-            assert set(entry) >= {"value", "low", "high"}
+        estimates = evaluation.estimates(name)
+        assert tuple(estimates) == COLUMNS[metric.scope]
+        written = document["metrics"][metric.scope][name]
+        for column, entry in estimates.items():
+            assert (written[column] if column else written) == entry.to_json()
             if isinstance(metric, PValue):
-                assert 0 <= entry["value"] <= 1 and entry["low"] is None and entry["reason"]
+                assert 0 <= entry.value <= 1 and entry.low is None and entry.reason
             else:
-                assert entry["low"] <= entry["value"] <= entry["high"]
+                assert entry.low <= entry.value <= entry.high
 
 
 def test_same_seed_same_document_and_another_seed_moves_no_plain_number():
@@ -380,67 +379,65 @@ def test_same_seed_same_document_and_another_seed_moves_no_plain_number():
 
 
 def test_a_plain_regressor_has_accuracy_only():
-    document = evaluate(by_hand(T, MU))
-    assert document["metrics"]["joint"] == {}
+    evaluation = evaluate(by_hand(T, MU))
+    assert evaluation.joint == {}
     accuracy = {"rmse", "nrmse", "bias", "r2", "rel_err_mean", "rel_err_rms", "collapse", "corr"}
-    assert set(document["metrics"]["parameters"]) == accuracy
-    assert document["verdict"]["joint"] == "no width: calibration not available"
-    assert json.dumps(document, allow_nan=False)
-    assert 2 <= len(summary(document)) <= 5
+    assert set(evaluation.parameters) == accuracy
+    assert evaluation.verdict.joint == "no width: calibration not available"
+    assert json.dumps(evaluation.to_json(), allow_nan=False)
+    assert 2 <= len(evaluation.summary()) <= 5
     nothing = curves(by_hand(T, MU))
     assert (nothing.sbc, nothing.central, nothing.tarp, nothing.hpd) == ({}, {}, None, None)
 
 
 def test_an_unknown_prior_is_null_with_the_reason_only_where_it_matters():
     posterior = gaussian(60)
-    document = evaluate(replace(posterior, parameters=posterior.parameters.with_prior(["normal", "unknown"])))
-    missing = {"value": None, "low": None, "high": None, "reason": "the prior of b is not known"}
+    evaluation = evaluate(replace(posterior, parameters=posterior.parameters.with_prior(["normal", "unknown"])))
+    missing = Estimate.missing("the prior of b is not known")
     for metric in ("log_prob_gain", "tarp_p", "tarp_atc", "tarp_x_p", "tarp_x_atc"):
-        assert document["metrics"]["joint"][metric] == missing
-    assert document["metrics"]["parameters"]["contraction"]["b"] == missing
-    assert value(document, "contraction", "a") == pytest.approx(0.8, abs=0.02)
-    assert None not in (value(document, "log_prob"), value(document, "hpd_p"), value(document, "sbc_p", "b"))
-    assert json.dumps(document, allow_nan=False)
+        assert evaluation.joint[metric] == missing
+    assert evaluation.parameters["contraction"]["b"] == missing
+    assert value(evaluation, "contraction", "a") == pytest.approx(0.8, abs=0.02)
+    assert None not in (value(evaluation, "log_prob"), value(evaluation, "hpd_p"), value(evaluation, "sbc_p", "b"))
+    assert json.dumps(evaluation.to_json(), allow_nan=False)
 
 
 def test_a_truth_without_density_is_not_hidden():
     log_prob = np.array([-1.0, -np.inf, 0.0, -np.inf])
-    entry = evaluate(by_hand(T, MU, log_prob_truth=log_prob))["metrics"]["joint"]["log_prob"]
-    assert entry["value"] is None
-    assert "-inf in 2 of 4 rows (row 101, 103)" in entry["reason"]
+    entry = evaluate(by_hand(T, MU, log_prob_truth=log_prob)).joint["log_prob"]
+    assert entry.value is None
+    assert "-inf in 2 of 4 rows (row 101, 103)" in entry.reason
 
 
 def test_what_is_not_finite_is_null_and_says_which_rows():
-    document = evaluate(by_hand([0.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 0.0, 1.0]))
-    accuracy = document["metrics"]["parameters"]
-    assert accuracy["rel_err_mean"]["a"]["reason"] == "inf in 1 of 3 rows (row 100): a true value is zero"
-    assert accuracy["chi2"]["a"]["reason"] == "nan in 1 of 3 rows (row 101): a standard deviation is zero"
-    assert accuracy["rmse"]["a"]["value"] == pytest.approx(np.sqrt(1 / 3))
-    assert json.dumps(document, allow_nan=False)
+    evaluation = evaluate(by_hand([0.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 0.0, 1.0]))
+    accuracy = evaluation.parameters
+    assert accuracy["rel_err_mean"]["a"].reason == "inf in 1 of 3 rows (row 100): a true value is zero"
+    assert accuracy["chi2"]["a"].reason == "nan in 1 of 3 rows (row 101): a standard deviation is zero"
+    assert accuracy["rmse"]["a"].value == pytest.approx(np.sqrt(1 / 3))
+    assert json.dumps(evaluation.to_json(), allow_nan=False)
 
 
 def test_draws_that_are_not_finite_make_no_rank():
     posterior = gaussian(60)
     posterior.samples[7, 3, 0] = np.nan
-    document = evaluate(posterior)
+    evaluation = evaluate(posterior)
     for metric in ("sbc_p", "coverage_68"):
-        assert "nan in 1 of 60 rows (row 7)" in document["metrics"]["parameters"][metric]["a"]["reason"]
-        assert value(document, metric, "b") is not None
-    assert value(document, "tarp_p") is None
-    assert "not available" in document["verdict"]["joint"]
+        assert "nan in 1 of 60 rows (row 7)" in evaluation.parameters[metric]["a"].reason
+        assert value(evaluation, metric, "b") is not None
+    assert value(evaluation, "tarp_p") is None
+    assert "not available" in evaluation.verdict.joint
     assert "a" not in curves(posterior).sbc
-    assert json.dumps(document, allow_nan=False)
+    assert json.dumps(evaluation.to_json(), allow_nan=False)
 
 
 @pytest.mark.parametrize("rows", [1, 12])
 def test_one_simulation_has_values_and_no_intervals(rows):
-    document = evaluate(gaussian(1, rows=rows))
-    entry = document["metrics"]["parameters"]["rmse"]["a"]
-    assert entry["value"] > 0 and (entry["low"], entry["high"]) == (None, None) and "one simulation" in entry["reason"]
-    assert document["metrics"]["parameters"]["r2"]["a"] == {
-        "value": None, "low": None, "high": None, "reason": "all true values are equal"
-    }  # fmt: skip
-    assert json.dumps(document, allow_nan=False)
+    evaluation = evaluate(gaussian(1, rows=rows))
+    entry = evaluation.parameters["rmse"]["a"]
+    assert entry.value > 0 and (entry.low, entry.high) == (None, None) and "one simulation" in entry.reason
+    assert evaluation.parameters["r2"]["a"] == Estimate.missing("all true values are equal")
+    assert json.dumps(evaluation.to_json(), allow_nan=False)
 
 
 def test_without_truths_or_rows_it_says_what_to_do():
@@ -462,25 +459,25 @@ def one_universe(truth=(0.8, -0.4), simulations=300, rows=1, noise=0.5) -> Poste
 
 def test_one_universe_gives_a_bias_with_its_error_and_no_calibration():
     posterior = one_universe()
-    document = evaluate(replace(posterior, truth=np.broadcast_to([0.8, -0.4], posterior.truth.shape)))
-    entry = document["metrics"]["parameters"]["bias"]["a"]
+    evaluation = evaluate(replace(posterior, truth=np.broadcast_to([0.8, -0.4], posterior.truth.shape)))
+    entry = evaluation.parameters["bias"]["a"]
     words = re.fullmatch(
         r"fixed at 0.8: bias (\S+) \+- (\S+) \((\S+) errors, (\S+) of its width\)",
-        document["verdict"]["parameters"]["a"],
+        evaluation.verdict.parameters["a"],
     )
     bias, error, errors, widths = map(float, words.groups())
-    assert widths == pytest.approx(abs(document["metrics"]["parameters"]["z_mean"]["a"]["value"]), abs=0.005)
+    assert widths == pytest.approx(abs(evaluation.parameters["z_mean"]["a"].value), abs=0.005)
     scatter = 0.8 * 0.5 / np.sqrt(300)  # a posterior mean is 0.8 x, and x scatters by 0.5
-    assert bias == pytest.approx(entry["value"], abs=1e-3) and errors == pytest.approx(abs(bias) / error, rel=0.1)
+    assert bias == pytest.approx(entry.value, abs=1e-3) and errors == pytest.approx(abs(bias) / error, rel=0.1)
     assert bias == pytest.approx(-0.2 * 0.8, abs=4 * scatter) and error == pytest.approx(scatter, rel=0.2)
-    assert document["metrics"]["parameters"]["r2"]["a"]["reason"] == "all true values are equal"
-    assert document["verdict"]["joint"] == "calibration not judged: all true values of a, b are equal"
-    told = " ".join(summary(document))
-    assert "One universe: a fixed at 0.8: bias -0.1" in told and "; b fixed at -0.4: bias +0.0" in told
+    assert evaluation.parameters["r2"]["a"].reason == "all true values are equal"
+    assert evaluation.verdict.joint == "calibration not assessed: all true values of a, b are equal"
+    told = " ".join(evaluation.summary())
+    assert "Single cosmology: a fixed at 0.8: bias -0.1" in told and "; b fixed at -0.4: bias +0.0" in told
     for metric in ("sbc_p", "sbc_p_holm", "coverage_68"):
-        assert document["metrics"]["parameters"][metric]["b"]["reason"] == "all true values are equal"
+        assert evaluation.parameters[metric]["b"].reason == "all true values are equal"
     for metric in ("tarp_p", "tarp_x_p", "tarp_atc", "hpd_p"):
-        assert document["metrics"]["joint"][metric]["reason"] == "all true values of a, b are equal"
+        assert evaluation.joint[metric].reason == "all true values of a, b are equal"
     assert curves(replace(posterior, truth=np.full_like(posterior.truth, 0.8))).sbc == {}
 
 
@@ -492,7 +489,7 @@ def test_a_right_posterior_of_one_universe_would_fail_what_is_not_asked_of_it():
 
 def test_the_bias_of_one_universe_is_clustered_by_simulation():
     wide = evaluate(replace(repeated := one_universe(rows=5), truth=np.full_like(repeated.truth, 0.8)))
-    words = wide["verdict"]["parameters"]["a"]
+    words = wide.verdict.parameters["a"]
     mean, error = repeated.best_mean[:, 0] - 0.8, float(words.split("+- ")[1].split()[0])
     sums = mean.reshape(300, 5).mean(axis=1)
     assert error == pytest.approx(sums.std(ddof=1) / np.sqrt(300), rel=0.06)
@@ -502,16 +499,16 @@ def test_one_fixed_parameter_stops_the_calibration_of_all_but_not_their_accuracy
     posterior = gaussian(60)
     truth = posterior.truth.copy()
     truth[:, 1] = 0.1 + 0.2
-    document = evaluate(replace(posterior, truth=truth))
-    assert document["verdict"]["parameters"]["a"] == "calibration not judged: all true values of b are equal"
-    assert document["verdict"]["parameters"]["b"].startswith("fixed at 0.3: bias ")
-    assert document["metrics"]["parameters"]["sbc_p"]["a"]["value"] is None
-    assert value(document, "r2", "a") > 0.7 and value(document, "r2", "b") is None
+    evaluation = evaluate(replace(posterior, truth=truth))
+    assert evaluation.verdict.parameters["a"] == "calibration not assessed: all true values of b are equal"
+    assert evaluation.verdict.parameters["b"].startswith("fixed at 0.3: bias ")
+    assert evaluation.parameters["sbc_p"]["a"].value is None
+    assert value(evaluation, "r2", "a") > 0.7 and value(evaluation, "r2", "b") is None
 
 
 def test_truths_from_another_prior_do_not_test_calibration():
-    document = evaluate(replace(gaussian(60), reweighted=True))
-    assert "another prior" in document["verdict"]["joint"] and value(document, "tarp_p") is None
+    evaluation = evaluate(replace(gaussian(60), reweighted=True))
+    assert "another prior" in evaluation.verdict.joint and value(evaluation, "tarp_p") is None
 
 
 # ------------------------------------------------------------------------------------------------ pairs, oddness
@@ -520,32 +517,30 @@ def test_figure_of_merit_is_the_inverse_area_of_the_covariance():
     wide = np.array([1.0, 2.0, 4.0])  # of the three rows; the median row decides
     draws = wide[:, None, None] * random.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], size=(3, 20_000))
     posterior = replace(gaussian(3), samples=draws, log_prob=None)
-    assert evaluate(posterior)["metrics"]["pairs"]["fom"]["a,b"]["value"] == pytest.approx(
-        1 / (2**2 * np.sqrt(1 - 0.6**2)), rel=0.03
-    )
+    assert evaluate(posterior).pairs["fom"]["a,b"].value == pytest.approx(1 / (2**2 * np.sqrt(1 - 0.6**2)), rel=0.03)
     names = ("a", "b", "c")
-    assert list(evaluate(gaussian(30, names=names))["metrics"]["pairs"]["fom"]) == ["a,b", "a,c", "b,c"]
-    assert "pairs" not in evaluate(gaussian(30, names=("a",)))["metrics"]
+    assert list(evaluate(gaussian(30, names=names)).pairs["fom"]) == ["a,b", "a,c", "b,c"]
+    assert evaluate(gaussian(30, names=("a",))).pairs == {}
 
 
 def test_oddness_is_the_share_beyond_the_95th_percentile():
     posterior = replace(gaussian(40), ood_percentile=np.repeat([10.0, 95.0, 95.1, 100.0], 10), ood_set_p_value=0.25)
-    document = evaluate(posterior)
-    assert value(document, "ood") == 0.5 and value(document, "ood_set_p") == 0.25
+    evaluation = evaluate(posterior)
+    assert value(evaluation, "ood") == 0.5 and value(evaluation, "ood_set_p") == 0.25
 
 
 # ------------------------------------------------------------------------------------------------ words and curves
 def test_summary_says_how_good_and_how_calibrated():
-    told = " ".join(summary(evaluate(gaussian(width=1 / 1.5))))
+    told = " ".join(evaluate(gaussian(width=1 / 1.5)).summary())
     for words in (
         "400 rows of 400 simulations",
-        "nats over the prior",
+        "information gain over the prior 1.",
         "a (R2 0.8",
         "over-confident",
         "68 % intervals",
     ):
         assert words in told
-    loose = " ".join(summary(evaluate(gaussian(noise=30.0))))
+    loose = " ".join(evaluate(gaussian(noise=30.0)).summary())
     assert "Not constrained by the data: a, b" in loose and "Constrained" not in loose
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import ReferencePosterior, c2st, evaluate, evaluation_data, match_observations, summary
+from cosmoinfer.metrics import Evaluation, ReferencePosterior, c2st, evaluate, evaluation_data, match_observations
 from cosmoinfer.metrics.bootstrap import Clusters
 from cosmoinfer.metrics.two_sample import (
     Classifier,
@@ -91,14 +91,16 @@ def test_slopes_are_those_of_the_mean_cross_entropy():
 def test_c2st_of_evaluate_is_the_mean_over_ten_simulations_and_needs_the_truth():
     posterior = gaussian(12, rows=2, draws=200)
     exact = replace(posterior, samples=np.random.default_rng(9).permuted(posterior.samples, axis=1) + 20)
-    document = evaluate(posterior, other=ReferencePosterior(exact, "exact posterior", exact=True))
-    assert value(document, "c2st") == 1  # nothing in common
+    evaluation = evaluate(posterior, reference=ReferencePosterior(exact, "exact posterior", exact=True))
+    assert value(evaluation, "c2st") == 1  # nothing in common
     first = np.arange(0, 20, 2)  # the first row of each of the first ten simulations
     samples = posterior.samples.copy()
     samples[np.setdiff1d(np.arange(24), first)] = np.nan
-    gaps = evaluate(replace(posterior, samples=samples), other=ReferencePosterior(exact, "exact posterior", exact=True))
+    gaps = evaluate(
+        replace(posterior, samples=samples), reference=ReferencePosterior(exact, "exact posterior", exact=True)
+    )
     assert value(gaps, "c2st") == 1
-    assert "c2st" not in evaluate(posterior, other=ReferencePosterior(exact, "flow"))["metrics"]["joint"]
+    assert "c2st" not in evaluate(posterior, reference=ReferencePosterior(exact, "flow")).joint
 
 
 # --------------------------------------------------------------------------------------------------- at one observation
@@ -136,13 +138,13 @@ def test_local_test_learns_from_one_row_a_simulation_and_from_none_of_the_one_in
 
 def test_local_entries_and_their_words():
     posterior = gaussian(60, draws=40, shift=3.0)
-    document = evaluate(posterior, local=(3, 50))
-    entries = document["metrics"]["local"]
-    assert list(entries["lc2st_p"]) == ["3", "50"] and entries["lc2st_p"]["3"]["value"] < 0.05
-    assert entries["lc2st_p_holm"]["3"]["value"] >= entries["lc2st_p"]["3"]["value"]
-    assert summary(document)[-1].startswith("Local test") and "300 are few" in summary(document)[-1]
-    few = evaluate(gaussian(10), local=(3,))["metrics"]["local"]
-    assert few["lc2st_p"]["3"]["value"] is None and "fewer than 10 other" in few["lc2st_p"]["3"]["reason"]
+    evaluation = evaluate(posterior, local=(3, 50))
+    entries = evaluation.local
+    assert list(entries["lc2st_p"]) == ["3", "50"] and entries["lc2st_p"]["3"].value < 0.05
+    assert entries["lc2st_p_holm"]["3"].value >= entries["lc2st_p"]["3"].value
+    assert evaluation.summary()[-1].startswith("Local C2ST") and "(300 are recommended)" in evaluation.summary()[-1]
+    few = evaluate(gaussian(10), local=(3,)).local
+    assert few["lc2st_p"]["3"].value is None and "fewer than 10 other" in few["lc2st_p"]["3"].reason
     assert list(few) == ["lc2st_p"]
 
 
@@ -151,9 +153,9 @@ def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
     posterior = gaussian(60, draws=40)
     odd = replace(posterior, samples=posterior.samples.copy())
     odd.samples[3, 20:] += 100
-    tested = [evaluate(one, local=(3,))["metrics"]["local"]["lc2st_p"] for one in (posterior, odd)]
+    tested = [evaluate(one, local=(3,)).local["lc2st_p"] for one in (posterior, odd)]
     monkeypatch.setattr(evaluation_data, "MAX_LOCAL_DRAWS", 20)
-    few = [evaluate(one, local=(3,))["metrics"]["local"]["lc2st_p"] for one in (posterior, odd)]
+    few = [evaluate(one, local=(3,)).local["lc2st_p"] for one in (posterior, odd)]
     assert few[0] == few[1] and tested[0] != tested[1]
 
 
@@ -179,31 +181,32 @@ def exactly(posterior, width=1.0, shift=0.0, seed=1) -> Posterior:
 def test_against_another_model_of_known_mean_and_width():
     posterior = gaussian(200, draws=4000)
     other = ReferencePosterior(exactly(posterior, width=2.0, shift=0.5), "regressor")
-    document = evaluate(exactly(posterior, seed=2), other=other)
-    joint, accuracy = document["metrics"]["joint"], document["metrics"]["parameters"]
+    evaluation = evaluate(exactly(posterior, seed=2), reference=other)
+    joint, accuracy = evaluation.joint, evaluation.parameters
     assert {"expected_kl", "c2st", "fisher_loss"}.isdisjoint(joint)
     difference = exactly(posterior).log_prob_truth - other.posterior.log_prob_truth
-    assert joint["log_prob_difference"]["value"] == pytest.approx(difference.mean())
+    assert joint["log_prob_difference"].value == pytest.approx(difference.mean())
     for name in NAMES:
-        assert accuracy["mean_shift"][name]["value"] == pytest.approx(-0.25, abs=0.01)
-        assert accuracy["mean_shift_rms"][name]["value"] == pytest.approx(0.25, abs=0.02)
-        assert accuracy["width_ratio"][name]["value"] == pytest.approx(0.5, abs=0.01)
-    told = summary(document)[-1]
-    assert told.startswith("Against the regressor: the truths are 0.") and "widths are 0.5" in told
-    turned = summary(evaluate(other.posterior, other=replace(other, posterior=exactly(posterior, seed=2))))[-1]
-    assert told.split(": ")[1].split(";")[0].replace("more", "less") == turned.split(": ")[1].split(";")[0]
+        assert accuracy["mean_shift"][name].value == pytest.approx(-0.25, abs=0.01)
+        assert accuracy["mean_shift_rms"][name].value == pytest.approx(0.25, abs=0.02)
+        assert accuracy["width_ratio"][name].value == pytest.approx(0.5, abs=0.01)
+    told = evaluation.summary()[-1]
+    assert told.startswith("Compared to the regressor: mean log density at the truth higher by 0.")
+    assert "widths 0.5" in told
+    turned = evaluate(other.posterior, reference=replace(other, posterior=exactly(posterior, seed=2))).summary()[-1]
+    assert told.split(": ")[1].split(";")[0].replace("higher", "lower") == turned.split(": ")[1].split(";")[0]
 
 
 def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():
     posterior = gaussian(1000, draws=10)
     exact = ReferencePosterior(replace(exactly(posterior), samples=None), "exact posterior", exact=True)
-    found = evaluate(exactly(posterior, width=1.5, shift=0.5), other=exact)["metrics"]["joint"]
+    found = evaluate(exactly(posterior, width=1.5, shift=0.5), reference=exact).joint
     expected = 2 * (np.log(1.5) + (1 + 0.25) / (2 * 1.5**2) - 0.5)
     entry = found["expected_kl"]
-    assert entry["value"] == pytest.approx(expected, abs=3 * (entry["high"] - entry["low"]))
-    assert entry["value"] == -found["log_prob_difference"]["value"]
-    same = evaluate(exactly(posterior), other=exact)["metrics"]["joint"]["expected_kl"]
-    assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
+    assert entry.value == pytest.approx(expected, abs=3 * (entry.high - entry.low))
+    assert entry.value == -found["log_prob_difference"].value
+    same = evaluate(exactly(posterior), reference=exact).joint["expected_kl"]
+    assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
 def test_fisher_loss_is_the_log_of_how_much_wider_the_posterior_is():
@@ -211,8 +214,8 @@ def test_fisher_loss_is_the_log_of_how_much_wider_the_posterior_is():
     posterior = replace(gaussian(100, draws=4000), fisher=np.broadcast_to(np.eye(2) / 0.2, (100, 2, 2)))
     other = ReferencePosterior(replace(posterior, samples=None), "exact posterior", exact=True)
     for width in (1.0, 2.0):
-        document = evaluate(exactly(posterior, width=width), other=other)
-        assert value(document, "fisher_loss") == pytest.approx(2 * np.log(width), abs=0.02)
+        evaluation = evaluate(exactly(posterior, width=width), reference=other)
+        assert value(evaluation, "fisher_loss") == pytest.approx(2 * np.log(width), abs=0.02)
 
 
 def test_observations_are_matched_by_row_and_simulation():
@@ -259,12 +262,12 @@ def test_evaluate_against_an_exact_posterior(files):
     command = ["evaluate", files / "ours.h5", "--against", files / "truth.h5", "--local", 7, "--json"]
     status, out, err = call(*command, "-o", files / "exact.metrics.h5", "--fail-if", "expected_kl>0.01")
     assert status == 3 and "expected_kl is " in err and "left out 20 rows that the exact posterior does not hold" in err
-    document = json.loads(out)
-    assert document["rows"] == 40 and {"expected_kl", "c2st", "fisher_loss"} < set(document["metrics"]["joint"])
-    assert list(document["metrics"]["local"]["lc2st_p"]) == ["7"]
-    assert "Against the exact posterior: 0." in err and "Local test" in err
+    evaluation = Evaluation.from_json(json.loads(out))
+    assert evaluation.rows == 40 and {"expected_kl", "c2st", "fisher_loss"} < set(evaluation.joint)
+    assert list(evaluation.local["lc2st_p"]) == ["7"]
+    assert "Compared to the exact posterior: expected KL divergence 0." in err and "Local C2ST" in err
     again = call(*command, "-o", files / "exact.metrics.h5")
-    assert again[0] == 0 and "complete already" in again[2] and json.loads(again[1]) == document
+    assert again[0] == 0 and "complete already" in again[2] and json.loads(again[1]) == json.loads(out)
     other = json.loads(
         done("evaluate", files / "ours.h5", "--against", files / "other.h5", "--json", "-o", files / "o.h5")
     )
@@ -279,9 +282,9 @@ def test_evaluate_against_a_model_draws_the_same_rows(files):
     against = ["--against", files / "r.h5", "--draws", 20, "--json", *options]
     for number, subject in enumerate(("r.posterior.h5", "r.h5")):
         out = done("evaluate", files / subject, sims, *against, "-o", files / f"{number}.metrics.h5")
-        document = json.loads(out)
-        assert document["against"] == "regressor" and value(document, "log_prob_difference") == 0
-        assert value(document, "mean_shift_rms", "Omega_m") == 0 and value(document, "width_ratio", "sigma_8") == 1
+        evaluation = Evaluation.from_json(json.loads(out))
+        assert evaluation.compared_to == "regressor" and value(evaluation, "log_prob_difference") == 0
+        assert value(evaluation, "mean_shift_rms", "Omega_m") == 0 and value(evaluation, "width_ratio", "sigma_8") == 1
     subject = files / "r.posterior.h5"
     assert "is a model; name its catalog too" in refused("evaluate", subject, "--against", files / "r.h5")
     assert "a catalog goes with a model only" in refused("evaluate", subject, sims, "--against", subject)

@@ -68,8 +68,8 @@ def history_of(members: int, epochs: int = 30) -> History:
 
 
 def figure_data_of(posterior: Posterior) -> FigureData:
-    metrics = {} if posterior.truth is None else evaluate(posterior)
-    return FigureData(posterior, metrics, {"nsf": history_of(3)})
+    evaluation = None if posterior.truth is None else evaluate(posterior)
+    return FigureData(posterior, evaluation, {"nsf": history_of(3)})
 
 
 def only_points(posterior: Posterior) -> Posterior:
@@ -149,7 +149,9 @@ def test_the_confusion_figure_says_how_many_and_what_share() -> None:
     assert figure is not None
     matrix = figure.axes[0]
     assert (matrix.get_xlabel(), matrix.get_ylabel()) == ("taken for", "true class")
-    counts = np.array(evaluate(posterior)["confusion"]["counts"])
+    confusion = evaluate(posterior).confusion
+    assert confusion is not None
+    counts = np.array(confusion.counts)
     said = {text.get_position(): text.get_text() for text in matrix.texts}
     assert said[(0, 1)] == f"{counts[1, 0]}\n{100 * counts[1, 0] / counts[1].sum():.0f} %"
 

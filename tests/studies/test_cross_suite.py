@@ -239,9 +239,9 @@ def test_flags_are_counted_beyond_the_95th_percentile() -> None:
     index, part, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
     ood = np.where(index < 10, 99.0, 95.0)
     posterior = Posterior(known, index, index.astype(str), part, truth, mean=truth, ood_percentile=ood)
-    flagged = evaluate(posterior)["metrics"]["joint"]["ood"]
-    assert flagged["value"] == 0.25 and flagged["low"] < 0.25 < flagged["high"]
-    assert "ood" not in evaluate(replace(posterior, ood_percentile=None))["metrics"]["joint"]
+    flagged = evaluate(posterior).joint["ood"]
+    assert flagged.value == 0.25 and flagged.low < 0.25 < flagged.high
+    assert "ood" not in evaluate(replace(posterior, ood_percentile=None)).joint
 
 
 def test_one_error_below_the_prior_is_no_finding() -> None:

@@ -1,14 +1,39 @@
-"""What a classifier says of n rows beside what they are: what all metrics of classes share, computed once."""
+"""Predictions of a classifier beside the true classes: what all metrics of classes share, computed once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """The confusion matrix of C classes.
+
+    classes: their names. counts: C rows of C integers, rows of each true class (down) by predicted class (across).
+    """
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Confusion":
+        """From {"classes", "counts"}."""
+        return cls(tuple(document["classes"]), tuple(tuple(row) for row in document["counts"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """{"classes": [name], "counts": [[integer]]}."""
+        return {"classes": list(self.classes), "counts": [list(row) for row in self.counts]}
+
+
+@dataclass(frozen=True)
 class ClassPredictions:
-    """probabilities: (n, C). label: (n,), the number of the true class, 0..C-1."""
+    """n rows of a classifier of C classes.
+
+    probabilities: (n, C), each row adding to one. label: (n,), the number of the true class, 0..C-1.
+    """
 
     probabilities: np.ndarray
     label: np.ndarray
@@ -24,7 +49,7 @@ class ClassPredictions:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The most probable class, (n,); the first of equals."""
+        """The most probable class, (n,); the first of ties."""
         return self.probabilities.argmax(axis=1)
 
     @cached_property
@@ -39,18 +64,17 @@ class ClassPredictions:
 
     @property
     def overconfidence(self) -> np.ndarray:
-        """confidence - correct, (n,): of mean zero for right probabilities, above it where they promise too much."""
+        """confidence - correct, (n,): of mean zero for calibrated probabilities, above it for over-confident ones."""
         return self.confidence - self.correct
 
     @property
     def log_score(self) -> np.ndarray:
-        """log p of the true class, (n,), in nats; -inf where it was given none."""
+        """log p of the true class, (n,), in nats; -inf where its probability is zero."""
         with np.errstate(divide="ignore"):
             return np.log(self.probabilities[np.arange(len(self.label)), self.label])
 
-    @property
-    def confusion(self) -> np.ndarray:
-        """Rows of each class (down) by the class that they are taken for (across), (C, C)."""
-        return np.bincount(self.class_count * self.label + self.predicted, minlength=self.class_count**2).reshape(
-            self.class_count, -1
-        )
+    def confusion(self, classes: tuple[str, ...]) -> Confusion:
+        """The confusion matrix, with the names of the classes (C of them)."""
+        cell = self.class_count * self.label + self.predicted
+        counts = np.bincount(cell, minlength=self.class_count**2).reshape(self.class_count, -1)
+        return Confusion(classes, tuple(map(tuple, counts.tolist())))
