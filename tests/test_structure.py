@@ -25,7 +25,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"catalog", "split", "posterior", "supports", "simulators"},
     {"parameters", "storage", "multiscale_power"},
     {"priors"},
-    {"truncated_normal"},
+    {"truncated_normal", "ridge_regression"},
     {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error", "chunking"},
     {"errors"},
 )
@@ -39,7 +39,8 @@ DOORS = {
 }
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
 NO_TORCH |= {"multiscale_power", "seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions"}
-NO_TORCH |= {"priors", "truncated_normal", "importance_sampling", "memory", "formatting", "clustered_error", "chunking"}
+NO_TORCH |= {"priors", "truncated_normal", "ridge_regression"}
+NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error", "chunking"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn")
 

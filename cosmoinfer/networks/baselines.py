@@ -1,7 +1,7 @@
-"""Baselines to hold every network against: recipes whose networks are solved for, not descended to.
+"""Baselines to compare every network with: recipes whose networks are fitted in closed form or tree by tree.
 
-A baseline is a recipe like that of a network, with ``solve`` besides: it fills what ``build`` made from training rows,
-and stops where the validation rows say. It predicts the parameters, no widths.
+A baseline is a recipe like that of a network, and has ``fit`` in addition: it fills the module that ``build`` made from
+training rows, and stops early by the validation rows. It predicts the parameters, without widths.
 """
 
 import itertools
@@ -10,29 +10,29 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import sklearn
 import torch
 from torch import nn
 
-from cosmoinfer import seeding
+from cosmoinfer import ridge_regression, seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.dense import Linear
 from cosmoinfer.networks.members import Generators
 
-MAX_FEATURES = 4096
-PENALTIES = np.logspace(-3, 5, 17)
+MAX_FEATURES = 4096  # numbers a row
 TREE_LEARNING_RATE = 0.05
-TREE_PATIENCE = 50  # trees
-MAX_TREE_ROWS = 2000  # a tree sees at most so many: as good as half of 11,200, in a third of the time
-MIN_TREE_FEATURES = 8
+TREE_PATIENCE = 50  # trees without a smaller validation error
+MAX_TREE_ROWS = 2000  # that one tree is fitted to: as good as half of 11,200, in a third of the time
+MIN_TREE_FEATURES = 8  # that a split chooses among
 
 
 @dataclass(frozen=True)
 class Ridge:
-    """One affine map of the flattened data, of the penalty that leave-one-out prefers (Hoerl & Kennard 1970)."""
+    """One affine map of the flattened data, by ridge regression with a leave-one-out penalty."""
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Sequential:
         """(M*B, *shape) -> (M*B, outputs)."""
-        return nn.Sequential(nn.Flatten(), Linear(generators, _features("ridge", shape), outputs))
+        return nn.Sequential(nn.Flatten(), Linear(generators, _n_features("ridge", shape), outputs))
 
     @torch.no_grad()
     def fit(
@@ -44,8 +44,8 @@ class Ridge:
         theta_validation: np.ndarray,
         seed: int,
     ) -> None:
-        """Fill the module from rows x (N, *shape) and theta (N, P); nothing is drawn, so that its members are equal."""
-        weights, offset = solve_ridge(x.reshape(len(x), -1), theta)
+        """Fill the module from x (N, *shape) and theta (N, P); nothing is random, so that its members are equal."""
+        weights, offset = ridge_regression.fit_by_leave_one_out(x.reshape(len(x), -1), theta)
         linear = module[-1]
         assert isinstance(linear, Linear)
         linear.weight.copy_(torch.from_numpy(weights))
@@ -56,9 +56,9 @@ class Ridge:
 class Trees:
     """Gradient-boosted regression trees, one sequence a parameter (Friedman 2001), of at most ``trees`` trees.
 
-    A tree asks ``depth`` questions one after the other, each the best that some features have for some rows (a random
-    square root of the features, but eight; half of the rows, but 2,000), and a twentieth of its answer is added. The
-    sequence ends where the validation rows say.
+    A tree has at most ``depth`` splits one after the other, each the best of a random subset of features (the square
+    root of their number, at least MIN_TREE_FEATURES) for a random subset of rows (half, at most MAX_TREE_ROWS), and
+    TREE_LEARNING_RATE of its prediction is added. The sequence is as long as the validation rows prefer.
     """
 
     trees: int = 500
@@ -70,7 +70,7 @@ class Trees:
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> "TreeEnsemble":
         """(M*B, *shape) -> (M*B, outputs)."""
-        _features("trees", shape)
+        _n_features("trees", shape)
         return TreeEnsemble(len(generators), outputs, self.trees, self.depth)
 
     def fit(
@@ -82,30 +82,28 @@ class Trees:
         theta_validation: np.ndarray,
         seed: int,
     ) -> None:
-        """Fill the module from rows x (N, *shape) and theta (N, P); each member draws its own rows and features."""
-        rows, checks = x.reshape(len(x), -1), x_validation.reshape(len(x_validation), -1)
+        """Fill the module from x (N, *shape) and theta (N, P); each member draws its own rows and features."""
+        x, x_validation = x.reshape(len(x), -1), x_validation.reshape(len(x_validation), -1)
         members, outputs = module.offset.shape
         for member, output in itertools.product(range(members), range(outputs)):
-            number = seeding.derive_seed(seed, "trees", member, output) % 2**32
-            y, y_checks = theta[:, output], theta_validation[:, output]
-            module.load_trees(
-                member, output, y.mean(), *self.fit_boosting(rows, y - y.mean(), checks, y_checks - y.mean(), number)
-            )
+            tree_seed = seeding.derive_seed(seed, "trees", member, output) % 2**32
+            y, y_validation = theta[:, output], theta_validation[:, output]
+            mean = y.mean()
+            boosting = self.fit_boosting(x, y - mean, x_validation, y_validation - mean, tree_seed)
+            module.load_trees(member, output, mean, *boosting)
 
     def fit_boosting(
         self, x: np.ndarray, y: np.ndarray, x_validation: np.ndarray, y_validation: np.ndarray, seed: int
     ) -> tuple[Any, int]:
-        """scikit-learn's ensemble for x (N, F) and y (N,) of mean zero, and how many of its trees count."""
-        from sklearn.ensemble import GradientBoostingRegressor  # late: its import takes seconds
+        """scikit-learn's ensemble for x (N, F) and y (N,) of mean zero, and how many of its trees to use."""
+        residual, errors = y_validation.astype(np.float64), []  # of the trees so far
 
-        left, errors = y_validation.astype(np.float64), []  # what the trees so far leave unexplained
+        def stop_early(index: int, ensemble: Any, _: dict[str, Any]) -> bool:
+            residual[:] -= TREE_LEARNING_RATE * ensemble.estimators_[index, 0].predict(x_validation.astype(np.float32))
+            errors.append((residual**2).mean())
+            return index - int(np.argmin(errors)) >= TREE_PATIENCE
 
-        def tired(number: int, ensemble: Any, _: dict[str, Any]) -> bool:
-            left[:] -= TREE_LEARNING_RATE * ensemble.estimators_[number, 0].predict(x_validation.astype(np.float32))
-            errors.append((left**2).mean())
-            return number - int(np.argmin(errors)) >= TREE_PATIENCE
-
-        ensemble = GradientBoostingRegressor(
+        ensemble = sklearn.ensemble.GradientBoostingRegressor(  # which scikit-learn imports when it is asked for it
             n_estimators=self.trees,
             max_depth=self.depth,
             learning_rate=TREE_LEARNING_RATE,
@@ -115,16 +113,16 @@ class Trees:
             init="zero",
             random_state=seed,
         )
-        ensemble.fit(x.astype(np.float32), y, monitor=tired)
+        ensemble.fit(x.astype(np.float32), y, monitor=stop_early)
         return ensemble, int(np.argmin(errors)) + 1
 
 
 class TreeEnsemble(nn.Module):
-    """Trees as arrays: node n asks whether ``feature`` lies above ``threshold``, and goes on to 2n + 1 or 2n + 2.
+    """Trees as arrays: node n goes on to 2n + 2 where ``feature`` exceeds ``threshold``, else to 2n + 1.
 
     All are filled up to the full depth: feature, threshold (M, P, T, 2^depth - 1), value (M, P, T, 2^depth) and offset
-    (M, P). A tree that did not grow is worth zero. Thresholds are rounded down to float32: they part float32 numbers
-    as scikit-learn's in float64 do.
+    (M, P). Trees that are not used have value zero. Thresholds are rounded down to float32: they separate float32
+    numbers as scikit-learn's in float64 do.
     """
 
     feature: torch.Tensor
@@ -142,24 +140,24 @@ class TreeEnsemble(nn.Module):
         self.register_buffer("offset", torch.zeros(members, outputs))
 
     def load_trees(self, member: int, output: int, mean: float, ensemble: Any, count: int) -> None:
-        """One sequence in its place: the first ``count`` trees of scikit-learn's ensemble, around the mean."""
+        """Load one sequence: the first ``count`` trees of scikit-learn's ensemble, around the mean."""
         self.offset[member, output] = float(mean)
-        for number in range(count):
-            feature, threshold, value = _filled(ensemble.estimators_[number, 0].tree_, self.depth)
-            self.feature[member, output, number] = torch.from_numpy(feature)
-            self.threshold[member, output, number] = torch.from_numpy(threshold)
-            self.value[member, output, number] = torch.from_numpy(ensemble.learning_rate * value)
+        for index in range(count):
+            feature, threshold, value = _full_tree(ensemble.estimators_[index, 0].tree_, self.depth)
+            self.feature[member, output, index] = torch.from_numpy(feature)
+            self.threshold[member, output, index] = torch.from_numpy(threshold)
+            self.value[member, output, index] = torch.from_numpy(ensemble.learning_rate * value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(M*B, ...) -> (M*B, P)."""
         members, outputs = self.offset.shape
         x = x.reshape(members, len(x) // members, -1)
-        found = [self._sum(x[member], member, output) for member in range(members) for output in range(outputs)]
-        return torch.stack(found).unflatten(0, (members, outputs)).transpose(1, 2).flatten(0, 1)
+        sums = [self._sum(x[member], member, output) for member in range(members) for output in range(outputs)]
+        return torch.stack(sums).unflatten(0, (members, outputs)).transpose(1, 2).flatten(0, 1)
 
     def _sum(self, x: torch.Tensor, member: int, output: int) -> torch.Tensor:
-        """(B, F) -> (B,), all rows through all trees of a sequence, question by question."""
-        feature, threshold, value = (part[member, output] for part in (self.feature, self.threshold, self.value))
+        """(B, F) -> (B,), all rows through all trees of a sequence, level by level."""
+        feature, threshold, value = (array[member, output] for array in (self.feature, self.threshold, self.value))
         tree = torch.arange(len(value), device=x.device)
         node = tree.new_zeros(len(x), len(value))
         for _ in range(self.depth):
@@ -169,46 +167,26 @@ class TreeEnsemble(nn.Module):
         return value.take(leaf).sum(1) + self.offset[member, output]
 
 
-def _filled(tree: Any, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of scikit-learn's tree, filled up to the depth: features and thresholds (2^depth - 1,), values (2^depth,).
+def _full_tree(tree: Any, depth: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """scikit-learn's tree, filled up to the depth: features and thresholds (2^depth - 1,), values (2^depth,).
 
-    Below a leaf every answer leads left, to that leaf again.
+    Below a leaf every split leads left, to that leaf again.
     """
     feature, threshold, nodes = [], [], np.zeros(1, dtype=int)
     for _ in range(depth):
-        ends = tree.children_left[nodes] < 0
-        feature.append(np.where(ends, 0, tree.feature[nodes]))
-        threshold.append(np.where(ends, np.inf, tree.threshold[nodes]))
-        below = np.where(ends, nodes, tree.children_left[nodes]), np.where(ends, nodes, tree.children_right[nodes])
-        nodes = np.stack(below, axis=1).ravel()
+        leaf = tree.children_left[nodes] < 0
+        feature.append(np.where(leaf, 0, tree.feature[nodes]))
+        threshold.append(np.where(leaf, np.inf, tree.threshold[nodes]))
+        children = np.where(leaf, nodes, tree.children_left[nodes]), np.where(leaf, nodes, tree.children_right[nodes])
+        nodes = np.stack(children, axis=1).ravel()
     exact = np.concatenate(threshold)
     rounded = exact.astype(np.float32)
     rounded = np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
     return np.concatenate(feature), rounded, tree.value[nodes, 0, 0]
 
 
-def solve_ridge(x: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """weights (F, P) and offset (P,) of theta (N, P) ~ x (N, F) @ weights + offset, one penalty a parameter.
-
-    Of each penalty the leave-one-out error is known without leaving any row out: residual / (1 - leverage) (Allen
-    1974).
-    """
-    x = x.astype(np.float64)
-    centre, offset = x.mean(axis=0), theta.mean(axis=0)
-    left, values, right = np.linalg.svd(x - centre, full_matrices=False)
-    target = left.T @ (theta - offset)
-    errors = []
-    for penalty in PENALTIES:
-        shrink = values**2 / (values**2 + penalty)
-        leverage = 1 / len(theta) + (left**2 * shrink).sum(axis=1)
-        residual = (theta - offset) - left @ (shrink[:, None] * target)
-        errors.append(((residual / np.maximum(1 - leverage, 1e-9)[:, None]) ** 2).mean(axis=0))
-    best = PENALTIES[np.argmin(errors, axis=0)]  # (P,)
-    weights = right.T @ (values[:, None] / (values[:, None] ** 2 + best) * target)
-    return weights, offset - centre @ weights
-
-
-def _features(name: str, shape: tuple[int, ...]) -> int:
+def _n_features(name: str, shape: tuple[int, ...]) -> int:
+    """Numbers a row. Raises UserError above MAX_FEATURES."""
     count = prod(shape)
     if count > MAX_FEATURES:
         raise UserError(f"{name} takes at most {MAX_FEATURES} numbers a row; these data have {count}, shape {shape}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosmoinfer.multiscale_power import summary_features
-from cosmoinfer.networks.baselines import solve_ridge
+from cosmoinfer.ridge_regression import fit_by_leave_one_out
 
 MAX_FEATURES = 1000
 Data = Iterable[Sequence[np.ndarray]]  # of some rows after the other, one array (n, ...) a summary
@@ -25,7 +25,7 @@ class Ridge:
 
 def fit_ridge(data: Data, theta: np.ndarray) -> Ridge:
     """The penalty by leave-one-out on the training rows themselves."""
-    return Ridge(*solve_ridge(np.concatenate([_features(one) for one in data]), theta))
+    return Ridge(*fit_by_leave_one_out(np.concatenate([_features(one) for one in data]), theta))
 
 
 def _features(data: Sequence[np.ndarray]) -> np.ndarray:

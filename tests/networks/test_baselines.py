@@ -5,10 +5,9 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import RidgeCV
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.networks.baselines import BASELINES, PENALTIES, Ridge, TreeEnsemble, Trees, solve_ridge
+from cosmoinfer.networks.baselines import BASELINES, Ridge, TreeEnsemble, Trees
 
 MEMBERS, SHAPE = 2, (2, 3)
 RECIPES = {"ridge": Ridge(), "trees": Trees(trees=120, depth=4)}
@@ -86,25 +85,6 @@ def test_a_baseline_takes_so_many_numbers_a_row(name):
     RECIPES[name].build((1, 64, 64), 2, generators)
     with pytest.raises(UserError, match=rf"{name} takes at most 4096 numbers.* have 4160, shape \(1, 65, 64\)"):
         RECIPES[name].build((1, 65, 64), 2, generators)
-
-
-# -------------------------------------------------------------------------------------------------------------- ridge
-@pytest.mark.parametrize("count", [20, 40, 400])
-@pytest.mark.parametrize("noise", [0.1, 3.0])
-def test_ridge_is_the_one_that_leave_one_out_prefers(count, noise):
-    """Left out one by one by scikit-learn, with more features than rows and with fewer."""
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=(count, 30)) + 3
-    theta = x[:, :3] @ generator.normal(size=(3, 2)) + noise * generator.normal(size=(count, 2))
-    weights, offset = solve_ridge(x, theta)
-    expected = RidgeCV(PENALTIES, alpha_per_target=True).fit(x, theta)
-    np.testing.assert_allclose(weights, expected.coef_.T, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(offset, expected.intercept_, rtol=1e-6)
-
-
-def test_ridge_of_a_feature_that_does_not_vary_is_the_mean():
-    weights, offset = solve_ridge(np.full((10, 1), 7.0), np.arange(20.0).reshape(10, 2))
-    assert (weights == 0).all() and offset.tolist() == [9, 10]
 
 
 # -------------------------------------------------------------------------------------------------------------- trees
