@@ -1,79 +1,55 @@
-"""A catalog -> findings: what would break a training, and what should be looked at before one.
+"""The audit of a catalog: what would break a training, and what should be looked at before one.
 
-A check is a function from a Subject to findings, and one name in AUDITS.
+A new check is one function from a CatalogUnderTest to findings, and one entry in the table at the foot of its file.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cosmoinfer.audit import dependence, features, parameters, rows, values
-from cosmoinfer.audit.catalog_under_test import Budget, Subject, sample
+from cosmoinfer.audit.catalog_under_test import Budget, CatalogUnderTest, sample_rows
+from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.finding import LEVELS, Finding
-from cosmoinfer.audit.ranges import ranges
+from cosmoinfer.audit.ranges import value_ranges
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.split import Split
 from cosmoinfer.storage import DatasetInfo
 
-__all__ = ["AUDITS", "LEVELS", "Audit", "Finding", "audit", "before_training", "ranges"]
+__all__ = [
+    "CHECKS",
+    "LEVELS",
+    "Check",
+    "Finding",
+    "audit_before_training",
+    "audit_catalog",
+    "sample_rows",
+    "value_ranges",
+]
 
-QUICK = Budget(simulations=2000, features=128, numbers=1 << 24, shuffles=49)
-
-
-@dataclass(frozen=True)
-class Audit:
-    """find: the check. look: part of a mere look at a file. training: asked before every training, so it is quick."""
-
-    find: Callable[[Subject], list[Finding]]
-    look: bool = False
-    training: bool = False
-
-
-AUDITS: dict[str, Audit] = {
-    "finite": Audit(values.finite, look=True),
-    "outside": Audit(parameters.outside, look=True),
-    "fixed": Audit(parameters.fixed, look=True),
-    "prior": Audit(parameters.prior, training=True),
-    "functions": Audit(parameters.copies, training=True),
-    "repeated": Audit(rows.repeated, look=True),
-    "across": Audit(rows.across, training=True),
-    "ids": Audit(rows.ids, training=True),
-    "parts": Audit(rows.parts),
-    "classes": Audit(rows.classes),
-    "constant": Audit(features.constant, look=True, training=True),
-    "gaps": Audit(features.gaps, look=True),
-    "usual": Audit(features.usual),
-    "flat": Audit(features.flat),
-    "copies": Audit(features.copies),
-    "answers": Audit(features.answers, training=True),
-    "numbered": Audit(features.numbered),
-    "precision": Audit(values.precision),
-    "outliers": Audit(values.outliers),
-    "ends": Audit(values.ends),
-    "positive": Audit(values.positive, look=True),
-    "dependence": Audit(dependence.dependence, training=True),
-    "layout": Audit(values.layout, look=True),
-    "enough": Audit(rows.enough, look=True),
-}
+CHECKS: dict[str, Check] = values.CHECKS | parameters.CHECKS | rows.CHECKS | features.CHECKS | dependence.CHECKS
+QUICK_BUDGET = Budget(simulations=2000, features=128, numbers=1 << 24, shuffles=49)
 
 
-def audit(catalog: Catalog, contents: dict[str, DatasetInfo], full: bool = False) -> list[Finding]:
-    """What is worth saying about the values of a catalog and how they lie on disk: at a look, or by every check."""
-    notes = [Finding("note", line, "reading") for line in catalog.notes]
-    chosen = [name for name, one in AUDITS.items() if full or one.look]
-    return _sorted(notes + _found(Subject(catalog, contents), chosen))
+def audit_catalog(catalog: Catalog, datasets: dict[str, DatasetInfo], full: bool = False) -> list[Finding]:
+    """The findings on a catalog, errors first: those of all checks if ``full``, else those of ``inspect``.
+
+    datasets: the layout of each dataset of its (first) file. Notes made when the catalog was read are findings too.
+    """
+    reading_notes = [Finding("note", text, check="reading") for text in catalog.notes]
+    names = [name for name, check in CHECKS.items() if full or check.in_inspect]
+    return _sort_by_level(reading_notes + _run_checks(CatalogUnderTest(catalog, datasets), names))
 
 
-def before_training(catalog: Catalog, split: Split) -> list[Finding]:
-    """What a training that begins now should not begin without saying: errors and warnings, from quick checks."""
-    subject = Subject(sample(catalog), given=split, budget=QUICK)
-    found = _found(subject, [name for name, one in AUDITS.items() if one.training])
-    return _sorted([finding for finding in found if finding.level != "note"])
+def audit_before_training(catalog: Catalog, split: Split) -> list[Finding]:
+    """The errors and warnings, errors first, of the quick checks on a catalog and the split of the training."""
+    subject = CatalogUnderTest(sample_rows(catalog), training_split=split, budget=QUICK_BUDGET)
+    findings = _run_checks(subject, [name for name, check in CHECKS.items() if check.before_training])
+    return _sort_by_level([finding for finding in findings if finding.level != "note"])
 
 
-def _found(subject: Subject, chosen: list[str]) -> list[Finding]:
-    return [replace(finding, check=name) for name in chosen for finding in AUDITS[name].find(subject)]
+def _run_checks(subject: CatalogUnderTest, names: list[str]) -> list[Finding]:
+    return [replace(finding, check=name) for name in names for finding in CHECKS[name].find(subject)]
 
 
-def _sorted(found: list[Finding]) -> list[Finding]:
-    """The worst first."""
-    return sorted(found, key=lambda finding: LEVELS.index(finding.level))
+def _sort_by_level(findings: list[Finding]) -> list[Finding]:
+    """Errors, then warnings, then notes, each in the order of the checks."""
+    return sorted(findings, key=lambda finding: LEVELS.index(finding.level))

@@ -1,22 +1,28 @@
-"""What is audited: a catalog, how its simulations are split, and how much of it may be looked at."""
+"""The catalog that is audited, its split, and what several checks compute of it."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from cosmoinfer.audit.feature_range import Span, span
+from cosmoinfer.audit.feature_range import FeatureRange, feature_range
 from cosmoinfer.catalog import Catalog, nonfinite_rows
 from cosmoinfer.split import Split, by_hash, by_labels, unique_simulations
 from cosmoinfer.storage import DatasetInfo
 
-SAMPLE = 1 << 24  # numbers of data that are looked at, where they do not fit into memory
-COUNTS = 16  # whole numbers in a row, up to which two rows may agree by chance
+MAX_SAMPLED_NUMBERS = 1 << 24  # numbers of data that are audited of a catalog that does not fit into memory
+MAX_COUNT_FEATURES = 16  # features per row up to which two rows of integers may agree by chance
 
 
 @dataclass(frozen=True)
 class Budget:
-    """At most so many simulations, features and numbers of data for a regression, and so many shuffles."""
+    """Upper limits on the work of the regression checks.
+
+    simulations: number of simulations.
+    features: features per row.
+    numbers: rows times features per row.
+    shuffles: permutations of the null distribution.
+    """
 
     simulations: int = 5000
     features: int = 400
@@ -24,77 +30,88 @@ class Budget:
     shuffles: int = 99
 
 
-def sample(catalog: Catalog) -> Catalog:
-    """What of a catalog is looked at: all of it; of one that stays in its file whole simulations, evenly spread."""
+def sample_rows(catalog: Catalog) -> Catalog:
+    """The rows that are audited, in memory: all; of a catalog that does not fit, evenly spaced whole simulations."""
     if not catalog.is_streamed:
         return catalog
-    numbers = sum(int(np.prod(one.row_shape)) for one in catalog.observables) * len(catalog)
+    numbers = catalog_row_size(catalog) * len(catalog)
     ids = unique_simulations(catalog.simulation)
-    rows = np.flatnonzero(np.isin(catalog.simulation, ids[:: max(1, -(-numbers // SAMPLE))]))
+    rows = np.flatnonzero(np.isin(catalog.simulation, ids[:: max(1, -(-numbers // MAX_SAMPLED_NUMBERS))]))
     if len(rows) == len(catalog):
         return catalog.in_memory(rows)
-    note = f"{len(rows)} of its {len(catalog)} rows are looked at, as it does not fit into memory"
+    note = f"{len(rows)} of its {len(catalog)} rows are audited, as it does not fit into memory"
     return replace(catalog.in_memory(rows), notes=(*catalog.notes, note))
 
 
+def catalog_row_size(catalog: Catalog) -> int:
+    """The number of data values of a row, over all observables."""
+    return sum(int(np.prod(observable.row_shape)) for observable in catalog.observables)
+
+
 @dataclass(frozen=True)
-class Subject:
-    """contents: what the file says of its datasets. given: the split that a training uses, if there is one."""
+class CatalogUnderTest:
+    """A catalog of N rows of G simulations, and what checks share.
+
+    catalog: in memory.
+    datasets: the layout of each dataset in the file.
+    training_split: the split of the training that is about to run, if there is one.
+    budget: limits on the work of the regression checks.
+    """
 
     catalog: Catalog
-    contents: dict[str, DatasetInfo] = field(default_factory=dict)
-    given: Split | None = None
+    datasets: dict[str, DatasetInfo] = field(default_factory=dict)
+    training_split: Split | None = None
     budget: Budget = field(default_factory=Budget)
 
     @cached_property
     def split(self) -> Split:
-        """The one that is given, else the catalog's own, else the default; a broken /split is a UserError."""
-        if self.given is not None:
-            return self.given
-        ids, label = self.catalog.simulation, self.catalog.split_labels
-        return by_hash(ids) if label is None else by_labels(ids, label)
+        """The split of the training, else that of the catalog, else the default; raises UserError on a bad /split."""
+        if self.training_split is not None:
+            return self.training_split
+        simulation_ids, labels = self.catalog.simulation, self.catalog.split_labels
+        return by_hash(simulation_ids) if labels is None else by_labels(simulation_ids, labels)
 
     @cached_property
-    def finite(self) -> np.ndarray:
-        """(N,) whether a training could use the row."""
+    def is_finite(self) -> np.ndarray:
+        """(N,) whether a training can use the row."""
         return ~nonfinite_rows(self.catalog)
 
     @cached_property
-    def hashes(self) -> np.ndarray:
-        """(N, 2), of theta and of the data, in single precision; what that cannot hold is told by ``precision``."""
+    def row_hashes(self) -> np.ndarray:
+        """(N, 2) hashes of theta and of the data, both in single precision (see ``float_precision``)."""
         with np.errstate(over="ignore"):
             return self.catalog.hashes(np.arange(len(self.catalog)))
 
     @cached_property
-    def copies(self) -> np.ndarray:
-        """(N,) a number that rows share if the one is a copy of the other.
+    def duplicate_keys(self) -> np.ndarray:
+        """(N,) equal for rows that are duplicates of each other.
 
-        A row of few numbers, one or some counts, may have the data of another by chance: then parameters must agree.
+        Rows of one number, or of a few counts, may have equal data by chance: for these theta must be equal too.
         """
-        data = self.hashes[:, 1]
-        size = sum(int(np.prod(one.row_shape)) for one in self.catalog.observables)
-        if size > COUNTS or (size > 1 and not all((one.array % 1 == 0).all() for one in self.catalog.observables)):
+        data, size = self.row_hashes[:, 1], catalog_row_size(self.catalog)
+        observables = self.catalog.observables
+        if size > MAX_COUNT_FEATURES or (size > 1 and not all((x.array % 1 == 0).all() for x in observables)):
             return data
-        return np.arange(len(data)) if self.catalog.theta is None else data ^ self.hashes[:, 0] * np.uint64(3)
+        return np.arange(len(data)) if self.catalog.theta is None else data ^ self.row_hashes[:, 0] * np.uint64(3)
 
     @cached_property
-    def ids(self) -> np.ndarray:
-        """(G,) the simulations in the order in which they first appear."""
+    def simulation_ids(self) -> np.ndarray:
+        """(G,) the simulations in order of first appearance."""
         return unique_simulations(self.catalog.simulation)
 
     @cached_property
-    def number(self) -> np.ndarray:
-        """(N,) of each row the place of its simulation in ``ids``."""
-        place = {one: position for position, one in enumerate(self.ids.tolist())}
-        return np.array([place[one] for one in self.catalog.simulation.tolist()])
+    def simulation_index(self) -> np.ndarray:
+        """(N,) the index in ``simulation_ids`` of each row."""
+        index_of = {simulation: index for index, simulation in enumerate(self.simulation_ids.tolist())}
+        return np.array([index_of[simulation] for simulation in self.catalog.simulation.tolist()])
 
     @cached_property
-    def first(self) -> np.ndarray:
-        """(G',) the first row of each simulation that a training could use."""
-        rows = np.flatnonzero(self.finite)
-        return rows[np.unique(self.number[rows], return_index=True)[1]]
+    def first_rows(self) -> np.ndarray:
+        """(G',) the first finite row of each simulation that has one."""
+        rows = np.flatnonzero(self.is_finite)
+        return rows[np.unique(self.simulation_index[rows], return_index=True)[1]]
 
     @cached_property
-    def spans(self) -> tuple[Span, ...]:
-        """One a summary."""
-        return tuple(span(summary) for summary in self.catalog.observables)
+    def feature_ranges(self) -> tuple[FeatureRange, ...]:
+        """One per observable."""
+        return tuple(feature_range(observable) for observable in self.catalog.observables)

@@ -1,7 +1,7 @@
-"""Whether the data know of the parameters at all, as they stand or in another order of the rows.
+"""Whether the data depend on the parameters, in the present order of the rows or in another one.
 
-A ridge regression judges, against parameters shuffled by simulation. What it cannot see, a network may: no finding says
-that the data are worthless, only that something should be looked at.
+The test is a ridge regression, against a null distribution of parameters shuffled by simulation. A network may find a
+dependence that it misses: no finding claims that the data carry no information, only that rows should be checked.
 """
 
 import re
@@ -11,205 +11,222 @@ from functools import cached_property
 import numpy as np
 
 from cosmoinfer import seeding
-from cosmoinfer.audit.catalog_under_test import Subject
+from cosmoinfer.audit.catalog_under_test import CatalogUnderTest, catalog_row_size
+from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.audit.ridge_probe import Probe, few_numbers, probe
-from cosmoinfer.audit.row_order import REORDERINGS, Line, Reordering
+from cosmoinfer.audit.ridge_probe import RidgeProbe, compressed_features, ridge_probe
+from cosmoinfer.audit.row_order import REORDERINGS, Reordering, RowOrder
 from cosmoinfer.errors import listed
 
-LEAST = 30  # simulations
-UNSEEN = 0.02  # the p-value above which shuffled parameters do as well
-BEYOND_CHANCE = 5.0  # standard deviations of shuffled parameters, and
-BETTER = 3.0  # of a difference, by which another order must do better
+MIN_SIMULATIONS = 30
+MAX_ASSOCIATION_P_VALUE = 0.02  # above which the data are not found to depend on the parameters
+MIN_SIGMA_ABOVE_SHUFFLED = 5.0  # standard deviations of the shuffled R2, beyond their maximum, for another order
+MIN_SIGMA_ABOVE_PRESENT_ORDER = 3.0  # standard errors, for another order
 
 
-def dependence(subject: Subject) -> list[Finding]:
-    """Another order of the rows that does better than theirs; else data that know nothing; else parameters unknown."""
-    if subject.catalog.theta is None or subject.catalog.parameters is None or len(subject.first) < LEAST:
+def data_parameter_association(subject: CatalogUnderTest) -> list[Finding]:
+    """A wrong order of the rows; else data without dependence on any parameter; else the parameters without one."""
+    if subject.catalog.theta is None or subject.catalog.parameters is None or len(subject.first_rows) < MIN_SIMULATIONS:
         return []
-    asked = questions(subject)
-    for question in asked:
-        if found := _better_order(question):
-            return [found]
-    if not asked:
+    tests = association_tests(subject)
+    if not tests:
         return []
-    question = max(asked, key=lambda one: one.best)
-    if all(one.p_value > UNSEEN for one in asked):
-        return [_unknown(question)]
-    return _unconstrained(question)
+    for test in tests:
+        if finding := _wrong_order(test):
+            return [finding]
+    strongest = max(tests, key=lambda test: test.best_r2)
+    if all(test.p_value > MAX_ASSOCIATION_P_VALUE for test in tests):
+        return [_no_association(strongest)]
+    return _unconstrained_parameters(strongest)
 
 
-# -------------------------------------------------------------------------------------------------- what is asked
+# ------------------------------------------------------------------------------------------------------- the tests
 @dataclass(frozen=True)
-class Question:
-    """What n units (rows, or simulations) of data say of targets on a line (M, Q), of which theirs stand at ``places``.
+class AssociationTest:
+    """The dependence of the data of n units (rows, or simulations) on Q targets.
 
-    names: the parameter of each target. group: (n,) the simulation of each unit, by which targets are shuffled.
+    units: ``rows`` or ``simulations``.
+    probe: a ridge regression on the data of the units.
+    row_order: of all M units of the file.
+    targets: (M, Q) of all units of the file.
+    positions: (n,) in ``targets``, of the units in the probe.
+    simulations: (n,) the simulation of each unit, by which targets are shuffled.
+    parameter_names: (Q,) the parameter of each target.
+    n_shuffles: permutations of the null distribution.
     """
 
     units: str
-    probe: Probe
-    line: Line
+    probe: RidgeProbe
+    row_order: RowOrder
     targets: np.ndarray
-    places: np.ndarray
-    group: np.ndarray
-    names: tuple[str, ...]
-    shuffles: int
+    positions: np.ndarray
+    simulations: np.ndarray
+    parameter_names: tuple[str, ...]
+    n_shuffles: int
 
     @cached_property
     def r2(self) -> np.ndarray:
-        """Of each target, (Q,)."""
-        return self.probe.r2(self.targets[self.places])
+        """(Q,) of each target."""
+        return self.probe.r2(self.targets[self.positions])
 
     @property
-    def best(self) -> float:
+    def best_r2(self) -> float:
         return float(self.r2.max())
 
     @cached_property
-    def chance(self) -> np.ndarray:
-        """The best R2 of parameters shuffled by simulation, (B,)."""
-        number, first = np.unique(self.group, return_index=True)
-        own = self.targets[self.places]
-        place = np.searchsorted(number, self.group)
+    def shuffled_r2(self) -> np.ndarray:
+        """(B,) the best R2 under each permutation of the parameters of simulations."""
+        simulations, first = np.unique(self.simulations, return_index=True)
+        targets = self.targets[self.positions][first]
+        index = np.searchsorted(simulations, self.simulations)
         rng = seeding.generator(0, "audit", "shuffles")
-        return np.array(
-            [self.probe.r2(own[first][rng.permutation(len(first))][place]).max() for _ in range(self.shuffles)]
-        )
+        permutations = (rng.permutation(len(first)) for _ in range(self.n_shuffles))
+        return np.array([self.probe.r2(targets[order][index]).max() for order in permutations])
 
     @cached_property
     def p_value(self) -> float:
-        return float((1 + (self.chance >= self.best).sum()) / (1 + self.shuffles))
+        return float((1 + (self.shuffled_r2 >= self.best_r2).sum()) / (1 + self.n_shuffles))
 
-    def in_order(self, order: np.ndarray) -> float:
-        """The best R2, were the targets taken in this order (M,)."""
-        return float(self.probe.r2(self.targets[order][self.places]).max())
+    def best_r2_in_order(self, order: np.ndarray) -> float:
+        """The best R2 with the targets in this order (M,)."""
+        return float(self.probe.r2(self.targets[order][self.positions]).max())
 
 
-def questions(subject: Subject) -> list[Question]:
-    """Row by row, in the order of the file; and by simulation, where several rows are one. None if nothing varies."""
+def association_tests(subject: CatalogUnderTest) -> list[AssociationTest]:
+    """By row; and by simulation, where simulations have several rows. Empty if no parameter varies."""
     catalog, budget = subject.catalog, subject.budget
-    names, values = _targets(subject)
+    names, targets = _rank_targets(subject)
     if not names:
         return []
-    rows = _chosen(subject)
-    features = few_numbers(subject, rows)
-    on_file = np.zeros((int(catalog.index.max()) + 1, values.shape[1]))
-    on_file[catalog.index] = values
-    several = len(subject.ids) < len(catalog)
-    distinct = len(np.unique(values[subject.finite], axis=0))
-    line = Line(
-        np.arange(len(on_file)) if several or len(on_file) > len(catalog) else _numbers(subject.ids),
-        len(on_file) // distinct if len(on_file) % distinct == 0 else 1,
+    rows = _rows_within_budget(subject)
+    features = compressed_features(subject, rows)
+    file_targets = np.zeros((int(catalog.index.max()) + 1, targets.shape[1]))
+    file_targets[catalog.index] = targets
+    count = len(file_targets)
+    has_several_rows = len(subject.simulation_ids) < len(catalog)
+    distinct = len(np.unique(targets[subject.is_finite], axis=0))
+    row_order = RowOrder(
+        np.arange(count) if has_several_rows or count > len(catalog) else _file_numbers(subject.simulation_ids),
+        count // distinct if count % distinct == 0 else 1,
     )
-    number = subject.number[rows]
-    asked = [Question("rows", probe(features), line, on_file, catalog.index[rows], number, names, budget.shuffles)]
-    if several:
-        units = np.unique(number)
-        place = np.searchsorted(units, number)
-        line = Line(_numbers(subject.ids))
-        of_simulation = _means(values[subject.finite], subject.number[subject.finite], len(line))
-        means = probe(_means(features, place, len(units)))
-        asked.append(Question("simulations", means, line, of_simulation, units, units, names, budget.shuffles))
-    return asked
+    index, probe = subject.simulation_index[rows], ridge_probe(features)
+    tests = [
+        AssociationTest("rows", probe, row_order, file_targets, catalog.index[rows], index, names, budget.shuffles)
+    ]
+    if has_several_rows:
+        simulations = np.unique(index)
+        mean_features = _group_means(features, np.searchsorted(simulations, index), len(simulations))
+        order = RowOrder(_file_numbers(subject.simulation_ids))
+        finite = subject.is_finite
+        mean_targets = _group_means(targets[finite], subject.simulation_index[finite], len(order))
+        probe = ridge_probe(mean_features)
+        tests.append(
+            AssociationTest("simulations", probe, order, mean_targets, simulations, simulations, names, budget.shuffles)
+        )
+    return tests
 
 
-def _chosen(subject: Subject) -> np.ndarray:
-    """Rows within the budget: of simulations spread over the catalog, the first rows of each."""
-    rows, budget = np.flatnonzero(subject.finite), subject.budget
-    size = sum(int(np.prod(one.row_shape)) for one in subject.catalog.observables)
-    most = max(LEAST, min(2 * budget.simulations, budget.numbers // max(1, size)))  # rows
-    simulations = np.unique(subject.number[rows])
-    count = min(most, budget.simulations, len(simulations))
+def _rows_within_budget(subject: CatalogUnderTest) -> np.ndarray:
+    """Rows of evenly spaced simulations, the first rows of each."""
+    rows, budget = np.flatnonzero(subject.is_finite), subject.budget
+    size = max(1, catalog_row_size(subject.catalog))
+    max_rows = max(MIN_SIMULATIONS, min(2 * budget.simulations, budget.numbers // size))
+    simulations = np.unique(subject.simulation_index[rows])
+    count = min(max_rows, budget.simulations, len(simulations))
     kept = simulations[np.linspace(0, len(simulations) - 1, count).astype(int)]
-    rows = rows[np.isin(subject.number[rows], kept)]
-    order = np.argsort(subject.number[rows], kind="stable")
-    number = subject.number[rows][order]
-    rank = np.arange(len(rows)) - np.searchsorted(number, number)  # of a row within its simulation
-    return np.sort(rows[order[rank < max(1, most // count)]])
+    rows = rows[np.isin(subject.simulation_index[rows], kept)]
+    order = np.argsort(subject.simulation_index[rows], kind="stable")
+    index = subject.simulation_index[rows][order]
+    rank = np.arange(len(rows)) - np.searchsorted(index, index)  # of a row within its simulation
+    return np.sort(rows[order[rank < max(1, max_rows // count)]])
 
 
-def _targets(subject: Subject) -> tuple[tuple[str, ...], np.ndarray]:
-    """Ranks of each parameter that varies, and their squares: names (Q,) and values (N, Q); classes one by one.
+def _rank_targets(subject: CatalogUnderTest) -> tuple[tuple[str, ...], np.ndarray]:
+    """Ranks of each parameter that varies, and their squares: names (Q,), targets (N, Q); of classes the indicators.
 
-    By ranks nothing depends on a parameter's unit, nor on a logarithm; by squares data that know |theta| are seen.
+    Ranks do not depend on the unit of a parameter, nor on a logarithm; squares find data that depend on |theta| only.
     """
     catalog = subject.catalog
     parameters, theta = catalog.require_parameters()
     if catalog.classes:
-        values = (theta == np.arange(len(catalog.classes))).astype(np.float64)
-        varies = np.ptp(values, axis=0) > 0
-        return tuple(name for name, one in zip(catalog.classes, varies, strict=True) if one), values[:, varies]
-    rows, names, columns = np.flatnonzero(subject.finite), [], []
+        indicators = (theta == np.arange(len(catalog.classes))).astype(np.float64)
+        varies = np.ptp(indicators, axis=0) > 0
+        return tuple(np.array(catalog.classes)[varies].tolist()), indicators[:, varies]
+    rows, names, columns = np.flatnonzero(subject.is_finite), [], []
     for name, column in zip(parameters.names, theta[rows].T, strict=True):
-        _, place, ties = np.unique(column, return_inverse=True, return_counts=True)
+        _, index, ties = np.unique(column, return_inverse=True, return_counts=True)
         if len(ties) > 1:
-            rank = ((np.cumsum(ties) - ties / 2) / len(rows))[place] - 0.5
+            rank = ((np.cumsum(ties) - ties / 2) / len(rows))[index] - 0.5
             columns += [rank, rank**2]
             names += [name, name]
-    values = np.zeros((len(catalog), len(names)))  # rows that are not finite stand in the middle
+    targets = np.zeros((len(catalog), len(names)))  # rows that are not finite get the mean
     if names:
-        values[rows] = np.stack(columns, axis=1) - np.mean(columns, axis=1)
-    return tuple(names), values
+        targets[rows] = np.stack(columns, axis=1) - np.mean(columns, axis=1)
+    return tuple(names), targets
 
 
-def _numbers(ids: np.ndarray) -> np.ndarray:
-    """What simulations are numbered by: the digits at the end of their ids, else their place."""
-    found = [re.search(r"\d+$", one) for one in ids.tolist()]
-    if any(one is None for one in found):
+def _file_numbers(ids: np.ndarray) -> np.ndarray:
+    """The digits at the end of simulation ids (G,), or the position where an id has none."""
+    digits = [re.search(r"\d+$", simulation) for simulation in ids.tolist()]
+    if any(match is None for match in digits):
         return np.arange(len(ids))
-    return np.array([int(one[0]) for one in found if one])
+    return np.array([int(match[0]) for match in digits if match])
 
 
-def _means(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
+def _group_means(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
     """(n, F) -> (count, F); zero where a group is empty."""
     total = np.zeros((count, values.shape[1]))
     np.add.at(total, group, values)
     return total / np.maximum(np.bincount(group, minlength=count), 1)[:, None]
 
 
-# -------------------------------------------------------------------------------------------------- what is found
-def _better_order(question: Question) -> Finding | None:
-    """The order, of those in which rows get mixed up, that does far better than the present one."""
-    tried: list[tuple[float, Reordering]] = []
-    seen = {np.arange(len(question.line)).tobytes()}
-    for one in REORDERINGS.values():
-        for order in one.orders(question.line):
-            if order.tobytes() not in seen:
-                seen.add(order.tobytes())
-                tried.append((question.in_order(order), one))
-    if not tried:
+# ---------------------------------------------------------------------------------------------------- the findings
+def _wrong_order(test: AssociationTest) -> Finding | None:
+    """The reordering whose R2 exceeds that of the present order by far, if there is one."""
+    trials: list[tuple[float, Reordering]] = []
+    tried = {np.arange(len(test.row_order)).tobytes()}
+    for reordering in REORDERINGS.values():
+        for order in reordering.permutations(test.row_order):
+            if order.tobytes() not in tried:
+                tried.add(order.tobytes())
+                trials.append((test.best_r2_in_order(order), reordering))
+    if not trials:
         return None
-    best, reordering = max(tried, key=lambda pair: pair[0])
-    needed = question.best + BETTER * _error(best, question)
-    if best < needed or best <= question.chance.max() + BEYOND_CHANCE * question.chance.std():
+    best, reordering = max(trials, key=lambda trial: trial[0])
+    threshold = test.best_r2 + MIN_SIGMA_ABOVE_PRESENT_ORDER * _r2_difference_error(best, test)
+    if best < threshold or best <= test.shuffled_r2.max() + MIN_SIGMA_ABOVE_SHUFFLED * test.shuffled_r2.std():
         return None
-    text = f"parameters and data of different {question.units} stand beside each other (ridge R2 {question.best:.2f})"
-    text += f"; it looks as if {reordering.what} (undone, it is {best:.2f}): {reordering.mend}"
-    return error(text)
+    text = f"parameters and data of different {test.units} are paired (ridge R2 {test.best_r2:.2f}): apparently "
+    return error(f"{text}{reordering.description} (in the right order it is {best:.2f})", reordering.remedy)
 
 
-def _error(r2: float, question: Question) -> float:
-    """Of a difference between R2 and that of another order."""
-    count = len(np.unique(question.group))
-    return float(question.chance.std() + 2 * np.sqrt(r2) * (1 - r2) / np.sqrt(count))
+def _r2_difference_error(r2: float, test: AssociationTest) -> float:
+    """The standard error of the difference between an R2 and that of the present order."""
+    count = len(np.unique(test.simulations))
+    return float(test.shuffled_r2.std() + 2 * np.sqrt(r2) * (1 - r2) / np.sqrt(count))
 
 
-def _unknown(question: Question) -> Finding:
-    text = f"the data know nothing of {listed(dict.fromkeys(question.names))} that a ridge regression could see"
-    text += f" (R2 {question.best:.2g}, with shuffled parameters up to {question.chance.max():.2g}, "
-    text += f"p = {question.p_value:.2g})"
-    return warning(f"{text}; do the rows of parameters and data belong together, and is /data what it should be?")
+def _no_association(test: AssociationTest) -> Finding:
+    names = listed(dict.fromkeys(test.parameter_names))
+    numbers = f"R2 {test.best_r2:.2g}, with shuffled parameters up to {test.shuffled_r2.max():.2g}"
+    return warning(
+        f"a ridge regression finds no dependence of the data on {names} ({numbers}, p = {test.p_value:.2g})",
+        "check that the rows of parameters and data belong together, and that /data is the right dataset",
+    )
 
 
-def _unconstrained(question: Question) -> list[Finding]:
-    """Parameters of which the data say nothing, while they do of others: nothing is wrong with that."""
-    seen = {name for name, r2 in zip(question.names, question.r2, strict=True) if r2 > question.chance.max()}
-    unseen = [name for name in dict.fromkeys(question.names) if name not in seen]
-    of_rank = dict(
-        zip(reversed(question.names), reversed(question.r2.tolist()), strict=True)
-    )  # it stands before its square
-    found = [note(f"ridge R2: {', '.join(f'{name} {of_rank[name]:.2g}' for name in dict.fromkeys(question.names))}")]
-    if unseen:
-        text = f"the data say nothing of {listed(unseen)} that a ridge regression could see"
-        found.append(note(f"{text}; a posterior that is the prior would be no surprise"))
-    return found
+def _unconstrained_parameters(test: AssociationTest) -> list[Finding]:
+    """Notes on the R2 of each parameter, and on the parameters without a dependence, which is no fault."""
+    names = tuple(dict.fromkeys(test.parameter_names))
+    best_shuffled = test.shuffled_r2.max()
+    constrained = {name for name, r2 in zip(test.parameter_names, test.r2, strict=True) if r2 > best_shuffled}
+    unconstrained = [name for name in names if name not in constrained]
+    r2_of_rank = dict(zip(reversed(test.parameter_names), reversed(test.r2.tolist()), strict=True))  # before its square
+    notes = [note(f"ridge R2: {', '.join(f'{name} {r2_of_rank[name]:.2g}' for name in names)}")]
+    if unconstrained:
+        text = f"a ridge regression finds no dependence of the data on {listed(unconstrained)}"
+        notes.append(note(f"{text}: the posterior may equal the prior there"))
+    return notes
+
+
+CHECKS = {"data_parameter_association": Check(data_parameter_association, before_training=True)}

@@ -1,195 +1,203 @@
-"""Features that say nothing, that say what others say, or what they should not: the answer, the row number."""
+"""Checks of features: constant, duplicated, or giving away a parameter or the row number."""
 
 import numpy as np
 
-from cosmoinfer.audit.catalog_under_test import Subject
-from cosmoinfer.audit.feature_range import Span
+from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
+from cosmoinfer.audit.check import Check
+from cosmoinfer.audit.feature_range import FeatureRange
 from cosmoinfer.audit.finding import Finding, error, note, warning
 from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import listed
 
-NEARLY = 1e-6  # spread over size: what single precision resolves of it
-MODE = 0.99
-LEAST = 20  # rows, for anything statistical
-SAME = 1e-9  # of the variance: a feature that is a parameter, but for its unit and single precision
-SAMPLE = 500  # rows that are enough for a first look
-FEW = 3  # features: of fewer, all may be the same by right
+MIN_RELATIVE_SPREAD = 1e-6  # of a feature's magnitude; single precision resolves little below
+NEAR_CONSTANT_FRACTION = 0.99  # of the rows, that have one value
+MIN_ROWS = 20  # for a check of rows against each other
+MAX_RESIDUAL_VARIANCE = 1e-9  # of a feature that equals a parameter up to its unit and single precision
+N_SCREENING_ROWS = 500  # in the first comparison of features and parameters
+MIN_FEATURES_OF_UNIFORM_ROW = 3  # rows of fewer features may have equal values by chance
 
 
-def constant(subject: Subject) -> list[Finding]:
-    """Features that never vary, or by less than can be resolved; channels; of the numbers that are there."""
-    found = []
-    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
-        name, still = f"/{summary.name}", np.flatnonzero(span.spread == 0)
-        if len(still) == len(span.spread):
-            found.append(error(f"{name}: the same in every row"))
+def constant_features(subject: CatalogUnderTest) -> list[Finding]:
+    """Features or channels that never vary, or by less than single precision resolves; missing values are ignored."""
+    findings = []
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
+        name, constant = f"/{observable.name}", np.flatnonzero(feature_range.spread == 0)
+        if len(constant) == len(feature_range.spread):
+            findings.append(error(f"{name}: the same in every row"))
             continue
-        channels = _still_channels(summary, span)
+        channels = _constant_channels(observable, feature_range)
         if channels:
-            found.append(warning(f"{name}: channel {listed(channels)} is the same in every row; leave it out"))
-        elif len(still):
-            text = f"{name}: {len(still)} constant features ({listed(still)})"
-            cut = "; --scale-cut cuts them off" if summary.kind in ("vector", "profile") else ""
-            found.append(warning(text + cut))
+            findings.append(warning(f"{name}: channel {listed(channels)} is the same in every row", "leave it out"))
+        elif len(constant):
+            remedy = "`scale_cut` cuts them off" if observable.kind in ("vector", "profile") else ""
+            findings.append(warning(f"{name}: {len(constant)} constant features ({listed(constant)})", remedy))
+        spread, magnitude = feature_range.spread, np.maximum(np.abs(feature_range.low), np.abs(feature_range.high))
         with np.errstate(invalid="ignore"):
-            nearly = (span.spread > 0) & (span.spread <= NEARLY * np.maximum(np.abs(span.low), np.abs(span.high)))
-        if nearly.any():
-            columns = np.flatnonzero(nearly)
-            text = f"{name}: {len(columns)} nearly constant features ({listed(columns)}), which vary in the last digits"
-            found.append(warning(f"{text} of single precision only; take a constant off, or leave them out"))
-    return found
-
-
-def _still_channels(summary: Observable, span: Span) -> list[int]:
-    """Channels, of several, none of whose pixels varies."""
-    if summary.kind == "vector" or summary.row_shape[0] == 1:
-        return []
-    return [int(one) for one in np.flatnonzero((span.spread.reshape(summary.row_shape[0], -1) == 0).all(axis=1))]
-
-
-def gaps(subject: Subject) -> list[Finding]:
-    """How much is missing where NaN marks gaps, and what always is."""
-    found = []
-    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
-        if summary.masked:
-            share = 1 - span.count.sum() / (span.rows * len(span.count))
-            found.append(note(f"/{summary.name}: {100 * share:.3g} % of its entries are gaps"))
-        never = np.flatnonzero(span.count == 0)
-        if len(never) and summary.masked:
-            text = f"/{summary.name}: {len(never)} features always missing ({listed(never)})"
-            found.append(warning(text + ("; --scale-cut cuts them off" if summary.kind == "vector" else "")))
-    return found
-
-
-def usual(subject: Subject) -> list[Finding]:
-    """Features that are one and the same number in nearly all rows."""
-    found = []
-    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
-        if summary.kind != "vector":
-            continue
-        there = span.count > 0
-        values = np.where(there, summary.array, 0.0)
-        columns = np.flatnonzero(((values == np.nanmedian(values, axis=0)).mean(axis=0) >= MODE) & (span.spread > 0))
+            columns = np.flatnonzero((spread > 0) & (spread <= MIN_RELATIVE_SPREAD * magnitude))
         if len(columns):
-            found.append(
-                note(f"/{summary.name}: one number in 99 % of the rows of {len(columns)} features ({listed(columns)})")
-            )
-    return found
+            text = f"{name}: {len(columns)} nearly constant features ({listed(columns)}), which vary only in the last "
+            findings.append(warning(f"{text}digits of single precision", "subtract a constant, or leave them out"))
+    return findings
 
 
-def flat(subject: Subject) -> list[Finding]:
-    """Rows that hold one number throughout: empty maps, failed simulations."""
-    found = []
-    for summary in subject.catalog.observables:
-        if np.prod(summary.row_shape) < FEW:
+def _constant_channels(observable: Observable, feature_range: FeatureRange) -> list[int]:
+    """Channels, of several, of which no pixel varies."""
+    if observable.kind == "vector" or observable.row_shape[0] == 1:
+        return []
+    spread = feature_range.spread.reshape(observable.row_shape[0], -1)
+    return [int(channel) for channel in np.flatnonzero((spread == 0).all(axis=1))]
+
+
+def missing_data(subject: CatalogUnderTest) -> list[Finding]:
+    """The share of missing values where NaN stands for them, and features without any value."""
+    findings = []
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
+        if not observable.masked:
             continue
-        blocks = summary.blocks(np.arange(len(subject.catalog)))
-        still = [(one == one[:, :1]).all(axis=1) for one in (block.reshape(len(block), -1) for block in blocks)]
-        rows = np.flatnonzero(np.concatenate(still))
+        name, n_finite = f"/{observable.name}", feature_range.n_finite
+        share = 1 - n_finite.sum() / (feature_range.n_rows * len(n_finite))
+        findings.append(note(f"{name}: {100 * share:.3g} % of its values are missing"))
+        empty = np.flatnonzero(n_finite == 0)
+        if len(empty):
+            remedy = "`scale_cut` cuts them off" if observable.kind == "vector" else ""
+            findings.append(warning(f"{name}: {len(empty)} features always missing ({listed(empty)})", remedy))
+    return findings
+
+
+def near_constant(subject: CatalogUnderTest) -> list[Finding]:
+    """Features of vectors that have one value in nearly all rows."""
+    findings = []
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
+        if observable.kind != "vector":
+            continue
+        values = np.where(feature_range.n_finite > 0, observable.array, 0.0)
+        share = (values == np.nanmedian(values, axis=0)).mean(axis=0)
+        columns = np.flatnonzero((share >= NEAR_CONSTANT_FRACTION) & (feature_range.spread > 0))
+        if len(columns):
+            text = f"one value in 99 % of the rows of {len(columns)} features ({listed(columns)})"
+            findings.append(note(f"/{observable.name}: {text}"))
+    return findings
+
+
+def uniform_rows(subject: CatalogUnderTest) -> list[Finding]:
+    """Rows that consist of a single value: empty maps, failed simulations."""
+    findings = []
+    for observable in subject.catalog.observables:
+        if np.prod(observable.row_shape) < MIN_FEATURES_OF_UNIFORM_ROW:
+            continue
+        blocks = (block.reshape(len(block), -1) for block in observable.blocks(np.arange(len(subject.catalog))))
+        rows = np.flatnonzero(np.concatenate([(block == block[:, :1]).all(axis=1) for block in blocks]))
         if 0 < len(rows) < len(subject.catalog):
-            values = np.unique(summary.array[rows].reshape(len(rows), -1)[:, 0])
-            which = listed([f"{one:g}" for one in values], 2)
-            text = f"/{summary.name}: {len(rows)} rows hold one number throughout, {which}"
-            found.append(
-                warning(
-                    f"{text} ({subject.catalog.describe_rows(rows)}); "
-                    "failed simulations, or empty files? Leave them out"
-                )
-            )
-    return found
+            values = np.unique(observable.array[rows].reshape(len(rows), -1)[:, 0])
+            value_text = listed([f"{value:g}" for value in values], 2)
+            text = f"/{observable.name}: {len(rows)} rows consist of a single value, {value_text}"
+            remedy = "leave them out if simulations failed or files are empty"
+            findings.append(warning(f"{text} ({subject.catalog.describe_rows(rows)})", remedy))
+    return findings
 
 
-def copies(subject: Subject) -> list[Finding]:
-    """Summaries, channels or features that are the same numbers as others."""
-    whole: dict[str, np.ndarray] = {}
-    found, told = [], set()
-    for summary in subject.catalog.observables:
-        for name, other in whole.items():
-            if other.shape == summary.array.shape and np.array_equal(other, summary.array, equal_nan=True):
-                found.append(
-                    warning(f"/{summary.name} is a copy of /{name}; leave one out (--data names those to use)")
-                )
-                told.add(summary.name)
-        whole[summary.name] = summary.array
-    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
-        if summary.name not in told:
-            found += _same_columns(summary, span)
-    return found
+def duplicate_features(subject: CatalogUnderTest) -> list[Finding]:
+    """Observables, channels or features whose values equal those of others."""
+    arrays: dict[str, np.ndarray] = {}
+    findings, copies = [], set()
+    for observable in subject.catalog.observables:
+        for name, array in arrays.items():
+            if array.shape == observable.array.shape and np.array_equal(array, observable.array, equal_nan=True):
+                text = f"/{observable.name} is a copy of /{name}"
+                findings.append(warning(text, "leave one out (`data` names those to use)"))
+                copies.add(observable.name)
+        arrays[observable.name] = observable.array
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
+        if observable.name not in copies:
+            findings += _duplicate_columns(observable, feature_range)
+    return findings
 
 
-def _same_columns(summary: Observable, span: Span) -> list[Finding]:
-    """Features of a vector, or channels of what has axes, that are equal in every row."""
-    count = summary.row_shape[0]
-    what = "feature" if summary.kind == "vector" else "channel"
-    varies = (span.spread.reshape(count, -1) > 0).any(axis=1)
-    first: dict[bytes, int] = {}
+def _duplicate_columns(observable: Observable, feature_range: FeatureRange) -> list[Finding]:
+    """Features of a vector, or channels, that are equal in every row."""
+    count = observable.row_shape[0]
+    column_kind = "feature" if observable.kind == "vector" else "channel"
+    varies = (feature_range.spread.reshape(count, -1) > 0).any(axis=1)
+    first_of: dict[bytes, int] = {}
     pairs = []
     for column in np.flatnonzero(varies):
-        values = np.ascontiguousarray(summary.array[:, column])
-        of = first.setdefault(values.tobytes(), int(column))  # exact: a copy has the very same bytes
-        if of != column:
-            pairs.append(f"{column} of {of}")
+        values = np.ascontiguousarray(observable.array[:, column])
+        first = first_of.setdefault(values.tobytes(), int(column))  # exact: a copy has the very same bytes
+        if first != column:
+            pairs.append(f"{column} of {first}")
     if not pairs:
         return []
-    return [warning(f"/{summary.name}: {len(pairs)} {what}s are copies ({what} {listed(pairs)}); was one read twice?")]
+    text = f"/{observable.name}: {len(pairs)} {column_kind}s are copies ({column_kind} {listed(pairs)})"
+    return [warning(text, "check whether one was read twice")]
 
 
-def answers(subject: Subject) -> list[Finding]:
-    """Features that are a parameter itself, but for a unit: nothing that can be observed tells it to the last digit."""
+def target_leakage(subject: CatalogUnderTest) -> list[Finding]:
+    """Features that equal a parameter to the last digit, up to a linear map: no observable does."""
     catalog = subject.catalog
-    if catalog.theta is None or catalog.parameters is None or catalog.classes or len(subject.first) < LEAST:
+    if catalog.theta is None or catalog.parameters is None or catalog.classes or len(subject.first_rows) < MIN_ROWS:
         return []
-    rows = np.flatnonzero(subject.finite)
-    some = rows[:: max(1, len(rows) // SAMPLE)]
-    theta = _scaled(catalog.theta[some])
-    found = []
-    for summary in catalog.observables:
-        if summary.kind != "vector":
+    rows = np.flatnonzero(subject.is_finite)
+    screened = rows[:: max(1, len(rows) // N_SCREENING_ROWS)]
+    theta = _standardise(catalog.theta[screened])
+    findings = []
+    for observable in catalog.observables:
+        count = observable.row_shape[0]
+        if observable.kind != "vector" or count < 2:
             continue
-        x = _scaled(summary.read(some).astype(np.float64))  # gaps are no answer: zero
-        candidates = 1 - (x.T @ theta / len(some)) ** 2 < SAME  # (K, P)
-        for column, name in enumerate(catalog.parameters.names):
-            columns = [
-                one
-                for one in np.flatnonzero(candidates[:, column])
-                if _same(summary.array[rows, one], catalog.theta[rows, column])
-            ]
-            if 0 < len(columns) <= max(1, summary.row_shape[0] // 2) and summary.row_shape[0] > 1:
-                text = f"/{summary.name}: feature {listed(columns)} is {name} itself, up to a factor and a constant"
-                found.append(warning(f"{text}; --scale-cut cuts it off: no observation will have it"))
-    return found
+        x = _standardise(observable.read(screened).astype(np.float64))  # zero where values are missing
+        candidates = 1 - (x.T @ theta / len(screened)) ** 2 < MAX_RESIDUAL_VARIANCE  # (K, P)
+        for index, name in enumerate(catalog.parameters.names):
+            parameter = catalog.theta[rows, index]
+            columns = np.flatnonzero(candidates[:, index]).tolist()
+            columns = [column for column in columns if _is_linear_map(observable.array[rows, column], parameter)]
+            if 0 < len(columns) <= max(1, count // 2):
+                text = f"/{observable.name}: feature {listed(columns)} is {name} itself, up to a factor and a constant"
+                findings.append(warning(text, "cut it off with `scale_cut`: no observation has it"))
+    return findings
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """Columns of mean zero and variance one; zero where a column is constant."""
+def _standardise(values: np.ndarray) -> np.ndarray:
+    """Columns (N, K) of mean zero and variance one; zero where a column is constant."""
     with np.errstate(over="ignore", invalid="ignore"):
-        away = values - values.mean(axis=0)
-        width = away.std(axis=0)
-    return np.nan_to_num(np.divide(away, width, out=np.zeros_like(away), where=(width > 0) & np.isfinite(width)))
+        centred = values - values.mean(axis=0)
+        width = centred.std(axis=0)
+    varies = (width > 0) & np.isfinite(width)
+    return np.nan_to_num(np.divide(centred, width, out=np.zeros_like(centred), where=varies))
 
 
-def _same(feature: np.ndarray, parameter: np.ndarray) -> bool:
-    """Of (N,) each, by what is left of the one when the other is taken off: 1 - r^2 has lost these digits."""
-    x, theta = _scaled(feature[:, None].astype(np.float64))[:, 0], _scaled(parameter[:, None])[:, 0]
-    return bool(((x - np.sign(x @ theta) * theta) ** 2).mean() < SAME)
+def _is_linear_map(feature: np.ndarray, parameter: np.ndarray) -> bool:
+    """Whether (N,) and (N,) are linear maps of each other, by the residual: 1 - r^2 would lose its digits."""
+    x, theta = _standardise(feature[:, None].astype(np.float64))[:, 0], _standardise(parameter[:, None])[:, 0]
+    return bool(((x - np.sign(x @ theta) * theta) ** 2).mean() < MAX_RESIDUAL_VARIANCE)
 
 
-def numbered(subject: Subject) -> list[Finding]:
-    """Features that rise, or fall, from every row to the next: a row number, an id or a date among the data."""
+def row_number_feature(subject: CatalogUnderTest) -> list[Finding]:
+    """Features that are monotonic in the row number: a row number, an id or a date among the data."""
     catalog = subject.catalog
-    if len(catalog) < LEAST or (catalog.theta is not None and _rises(catalog.theta[subject.finite]).any()):
-        return []  # rows that are sorted by a parameter have features that are sorted too
-    found = []
-    for summary in catalog.observables:
-        if summary.kind == "vector" and (columns := np.flatnonzero(_rises(summary.array))).size:
-            text = f"/{summary.name}: feature {listed(columns)} rises or falls with the row number, row by row"
-            found.append(warning(f"{text}; an index or an id among the data? --scale-cut cuts it off"))
-    return found
+    if len(catalog) < MIN_ROWS or (catalog.theta is not None and _is_monotonic(catalog.theta[subject.is_finite]).any()):
+        return []  # rows that are sorted by a parameter have sorted features too
+    findings = []
+    for observable in catalog.observables:
+        if observable.kind == "vector" and (columns := np.flatnonzero(_is_monotonic(observable.array))).size:
+            text = f"/{observable.name}: feature {listed(columns)} rises or falls monotonically with the row number"
+            findings.append(warning(text, "cut it off with `scale_cut` if it is an index or an id"))
+    return findings
 
 
-def _rises(values: np.ndarray) -> np.ndarray:
-    """(K,) of columns that never turn back, and do move: ids of simulations of several rows repeat."""
+def _is_monotonic(values: np.ndarray) -> np.ndarray:
+    """(K,) whether columns (N, K) never turn back and do change; ids may repeat within simulations."""
     with np.errstate(invalid="ignore"):
         steps = np.diff(values.astype(np.float64), axis=0)
-    moved = (steps != 0).sum(axis=0) >= LEAST - 1
-    return ((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)) & moved
+    changes = (steps != 0).sum(axis=0) >= MIN_ROWS - 1
+    return ((steps >= 0).all(axis=0) | (steps <= 0).all(axis=0)) & changes
+
+
+CHECKS = {
+    "constant_features": Check(constant_features, in_inspect=True, before_training=True),
+    "missing_data": Check(missing_data, in_inspect=True),
+    "near_constant": Check(near_constant),
+    "uniform_rows": Check(uniform_rows),
+    "duplicate_features": Check(duplicate_features),
+    "target_leakage": Check(target_leakage, before_training=True),
+    "row_number_feature": Check(row_number_feature),
+}

@@ -1,4 +1,4 @@
-"""What an audit found: how bad it is, and in words what it is and what to do."""
+"""What a check of an audit found: how bad it is, what is wrong and what to do."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,33 @@ LEVELS = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """error: a training would break, be refused or be worth nothing; warning: look at it first; note: good to know.
+    """One result of a check.
 
-    check: the name in AUDITS of the check that found it.
+    level: ``error``: a training would fail, be refused or be worthless; ``warning``: look at it before a training;
+        ``note``: for information.
+    text: what is wrong.
+    remedy: what to do about it; empty where nothing has to be done.
+    check: the name in ``CHECKS`` of the check.
     """
 
     level: str
     text: str
+    remedy: str = ""
     check: str = ""
 
-
-def error(text: str) -> Finding:
-    return Finding("error", text)
-
-
-def warning(text: str) -> Finding:
-    return Finding("warning", text)
+    @property
+    def message(self) -> str:
+        """Text and remedy in one line."""
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
 
-def note(text: str) -> Finding:
-    return Finding("note", text)
+def error(text: str, remedy: str = "") -> Finding:
+    return Finding("error", text, remedy)
+
+
+def warning(text: str, remedy: str = "") -> Finding:
+    return Finding("warning", text, remedy)
+
+
+def note(text: str, remedy: str = "") -> Finding:
+    return Finding("note", text, remedy)

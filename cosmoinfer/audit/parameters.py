@@ -1,23 +1,26 @@
-"""Whether the parameters lie in their box as their prior says, and whether they are as many as they seem to be."""
+"""Checks of parameters: outside their box, against their prior, constant, or functions of each other."""
 
 from collections.abc import Callable
 
 import numpy as np
 from scipy import special
 
-from cosmoinfer.audit.catalog_under_test import Subject
+from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
+from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.finding import Finding, error, note, warning
 from cosmoinfer.errors import listed
 from cosmoinfer.parameters import Parameters, bounds_suffixes, recognise_priors
 from cosmoinfer.priors import BOX, PRIORS
 
-FILLED = 0.2  # rows that fill less of their box were drawn from another one
-SURE = 1e-6  # the p-value below which rows contradict their prior
-FITS = 1e-3  # and above which they agree with another one
-LEAST = 20  # simulations, for anything statistical
-EXACT = 1e-10  # of a parameter's variance: what single precision leaves of an exact linear relation
+MIN_FILLED_FRACTION = 0.2  # of the box; rows that fill less were drawn from another box
+MOSTLY_INSIDE_FRACTION = 0.9  # of the rows, above which the unit of a parameter is not in doubt
+PRIOR_REJECTED_P_VALUE = 1e-6  # below which rows are inconsistent with their prior
+PRIOR_ACCEPTED_P_VALUE = 1e-3  # above which they are consistent with another one
+MIN_SIMULATIONS = 20
+MAX_RESIDUAL_VARIANCE = 1e-10  # of a standardised parameter that is an exact linear function, in single precision
+MIN_WEIGHT = 1e-4  # of a standardised parameter in a linear function
 
-UNITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+UNIT_CONVERSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "its log10": lambda value: np.log10(np.where(value > 0, value, np.nan)),
     "10 to its power": lambda value: 10.0 ** np.clip(value, -300, 300),
     "a hundredth of it": lambda value: value / 100,
@@ -27,81 +30,78 @@ UNITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def outside(subject: Subject) -> list[Finding]:
-    """Rows outside the box; and if they are many, whether other units would bring them in."""
+def outside_prior_box(subject: CatalogUnderTest) -> list[Finding]:
+    """Rows outside the box; if they are many, the units in which they would lie inside."""
     catalog = subject.catalog
     if catalog.parameters is None or catalog.theta is None:
         return []
     rows = np.flatnonzero(np.isfinite(catalog.theta).all(axis=1) & ~catalog.parameters.inside(catalog.theta))
     if len(rows) == 0:
         return []
-    told = []
+    ranges = []
     for column, name in enumerate(catalog.parameters.names):
-        one = catalog.parameters.select([name])
+        parameter = catalog.parameters.select([name])
         values = catalog.theta[np.isfinite(catalog.theta[:, column]), column]
-        if not one.inside(values[:, None]).all():
-            told.append(f"{name} {values.min():.4g}..{values.max():.4g}, box {one.low[0]:g}..{one.high[0]:g}")
-            told[-1] += _other_units(one, values)
-    text = f"{len(rows)} rows lie outside the declared box ({subject.catalog.describe_rows(rows)}): {'; '.join(told)}"
-    return [error(f"{text}; mend these rows, or the box with --bounds 'NAME=LOW:HIGH'")]
+        if not parameter.inside(values[:, None]).all():
+            box = f"box {parameter.low[0]:g}..{parameter.high[0]:g}"
+            ranges.append(f"{name} {values.min():.4g}..{values.max():.4g}, {box}{_suggest_units(parameter, values)}")
+    text = f"{len(rows)} rows lie outside the declared box ({catalog.describe_rows(rows)}): {'; '.join(ranges)}"
+    return [error(text, "correct these rows, or the box by `bounds='NAME=LOW:HIGH'`")]
 
 
-def _other_units(parameters: Parameters, values: np.ndarray) -> str:
-    """Of one parameter of which many rows lie outside."""
-    if parameters.inside(values[:, None]).mean() > 0.9:
+def _suggest_units(parameter: Parameters, values: np.ndarray) -> str:
+    """The units in which the values (N,) of one parameter would lie in its box, if many lie outside."""
+    if parameter.inside(values[:, None]).mean() > MOSTLY_INSIDE_FRACTION:
         return ""
-    fit = [name for name, change in UNITS.items() if parameters.inside(change(values)[:, None]).all()]
-    return f" ({listed(fit)} would lie inside: is the box in other units?)" if fit else " (is it in other units?)"
+    units = [name for name, convert in UNIT_CONVERSIONS.items() if parameter.inside(convert(values)[:, None]).all()]
+    return f" ({listed(units)} would lie inside: is the box in other units?)" if units else " (is it in other units?)"
 
 
-def fixed(subject: Subject) -> list[Finding]:
+def fixed_parameters(subject: CatalogUnderTest) -> list[Finding]:
     """Parameters that never vary, all or some; a catalog without parameters."""
     catalog = subject.catalog
     if catalog.parameters is None or catalog.theta is None:
-        return [note("no /parameters: observations, to be sampled but not trained on")]
+        return [note("no /parameters: observations, which can be sampled but not trained on")]
     if catalog.classes:
         return []
     names = np.array(catalog.parameters.names)
     with np.errstate(invalid="ignore"):
         constant = names[np.ptp(catalog.theta, axis=0) == 0]
+    text = f"{listed(constant)} never varies: a fixed-parameter set"
     if len(constant) == len(names):
-        text = f"{listed(constant)} never varies: a fixed-parameter set, to test a model on but not to train one"
-        return [error(text)]
-    if len(constant):
-        return [warning(f"{listed(constant)} never varies: a fixed-parameter set; --infer leaves it out")]
-    return []
+        return [error(text, "use it to test a model, not to train one")]
+    return [warning(text, "`infer` leaves it out")] if len(constant) else []
 
 
-def prior(subject: Subject) -> list[Finding]:
-    """Whether rows fill the box, and as the prior says (Kolmogorov and Smirnov, one row a simulation)."""
-    varied = _varied(subject)
-    if varied is None:
+def prior_mismatch(subject: CatalogUnderTest) -> list[Finding]:
+    """Parameters that do not fill their box, or do not follow their prior (Kolmogorov & Smirnov, by simulation)."""
+    varying = _varying_parameters(subject)
+    if varying is None:
         return []
-    parameters, theta = varied
+    parameters, theta = varying
     parameters = recognise_priors(parameters, theta, subject.catalog.declared_priors)
-    found = []
+    findings = []
     for column, name in enumerate(parameters.names):
-        one, values = parameters.select([name]), theta[:, column]
-        if not one.has_prior[0] or not one.inside(values[:, None]).all():
-            continue  # what lies outside is told by ``outside``
-        u = one.cdf(values[:, None])[:, 0]
-        box = f"{one.low[0]:g}..{one.high[0]:g}"
-        if np.ptp(u) < FILLED and one.priors[0].arguments == BOX:
-            span = f"{values.min():.4g}..{values.max():.4g}"
-            text = (
-                f"{name}: the rows ({span}) fill {100 * np.ptp(u):.2g} % of its box {box}; is that the box of another"
-            )
-            found.append(warning(f"{text} set, or in other units? --bounds '{name}=LOW:HIGH' gives theirs"))
-        elif (p := _agreement(u)) < SURE:
-            text = f"{name}: the rows contradict its {one.prior[0]} prior on {box} (KS p = {p:.1g})"
-            found.append(warning(f"{text}; {_other_prior(one, values)}"))
-    return found
+        parameter, values = parameters.select([name]), theta[:, column]
+        if not parameter.has_prior[0] or not parameter.inside(values[:, None]).all():
+            continue  # ``outside_prior_box`` reports it
+        u = parameter.cdf(values[:, None])[:, 0]
+        box = f"{parameter.low[0]:g}..{parameter.high[0]:g}"
+        if np.ptp(u) < MIN_FILLED_FRACTION and parameter.priors[0].arguments == BOX:
+            extent = f"{values.min():.4g}..{values.max():.4g}"
+            text = f"{name}: the rows ({extent}) fill {100 * np.ptp(u):.2g} % of its box {box}"
+            remedy = f"if the box is that of another set, or in other units, correct it by `bounds='{name}=LOW:HIGH'`"
+            findings.append(warning(text, remedy))
+        elif (p := _uniformity_p_value(u)) < PRIOR_REJECTED_P_VALUE:
+            text = f"{name}: the rows are inconsistent with its {parameter.prior[0]} prior on {box} (KS p = {p:.1g})"
+            findings.append(warning(text, _suggest_prior(parameter, values)))
+    return findings
 
 
-def _agreement(u: np.ndarray) -> float:
-    """p-value of uniform u (G,); what ties of a grid of values add to the distance is not held against them.
+def _uniformity_p_value(u: np.ndarray) -> float:
+    """The p-value of uniform u (G,), corrected for the ties of values on a grid.
 
-    Twice Smirnov's exact one-sided probability: the two-sided one where it is small, and above it elsewhere.
+    Twice the exact one-sided probability of Smirnov: the two-sided one where it is small, and an upper bound elsewhere.
     """
     values, ties = np.unique(u, return_counts=True)
     steps = np.concatenate([[0], np.cumsum(ties)]) / len(u)
@@ -109,56 +109,73 @@ def _agreement(u: np.ndarray) -> float:
     return min(1.0, 2 * float(special.smirnov(len(u), max(distance, 0.0))))
 
 
-def _other_prior(one: Parameters, values: np.ndarray) -> str:
-    """What to do about one parameter."""
-    name, low, high = one.names[0], one.low[0], one.high[0]
+def _suggest_prior(parameter: Parameters, values: np.ndarray) -> str:
+    """What to do about one parameter whose values (G,) do not follow its prior."""
+    name, low, high = parameter.names[0], parameter.low[0], parameter.high[0]
     for suffix, prior in bounds_suffixes().items():
-        other = PRIORS[prior](low, high)
-        if prior != one.prior[0] and not other.problem() and _agreement(other.cdf(values)) > FITS:
-            return f"they are {prior}: --bounds '{name}={low:g}:{high:g}:{suffix}' says so"
-    return "declare the prior, or the box, from which they were drawn: a posterior is worth as much as its prior"
+        candidate = PRIORS[prior](low, high)
+        if prior == parameter.prior[0] or candidate.problem():
+            continue
+        if _uniformity_p_value(candidate.cdf(values)) > PRIOR_ACCEPTED_P_VALUE:
+            return f"they are {prior}: declare it by `bounds='{name}={low:g}:{high:g}:{suffix}'`"
+    return "declare the prior, or the box, from which they were drawn: a posterior is as reliable as its prior"
 
 
-def copies(subject: Subject) -> list[Finding]:
-    """Parameters that are exact functions of others: the density of all of them together has no bound."""
-    varied = _varied(subject)
-    if varied is None:
+def derived_parameters(subject: CatalogUnderTest) -> list[Finding]:
+    """Parameters that are exact functions of others, with which the joint density is unbounded."""
+    varying = _varying_parameters(subject)
+    if varying is None:
         return []
-    parameters, theta = varied
+    parameters, theta = varying
     names, count = parameters.names, len(parameters)
-    if count < 2 or len(theta) < 3 * count + LEAST:
+    if count < 2 or len(theta) < 3 * count + MIN_SIMULATIONS:
         return []
-    mend = "leave it out with --infer: the density of both together has no bound"
-    found, functions = [], set()
-    ranks = np.stack([np.unique(one, return_inverse=True)[1] for one in theta.T], axis=1)
+    remedy = "leave it out with `infer`: the density of both together is unbounded"
+    findings, functions = [], set()
+    ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in theta.T], axis=1)
     for column in range(1, count):
-        for other in range(column):
-            turned = ranks[:, other].max() - ranks[:, other]
-            many = ranks[:, column].max() >= LEAST
-            if many and any(np.array_equal(ranks[:, column], one) for one in (ranks[:, other], turned)):
-                found.append(warning(f"{names[column]} is a function of {names[other]} in every row; {mend}"))
+        for earlier in range(column):
+            rank, reversed_rank = ranks[:, earlier], ranks[:, earlier].max() - ranks[:, earlier]
+            is_function = np.array_equal(ranks[:, column], rank) or np.array_equal(ranks[:, column], reversed_rank)
+            if is_function and ranks[:, column].max() >= MIN_SIMULATIONS:
+                text = f"{names[column]} is a function of {names[earlier]} in every row"
+                findings.append(warning(text, remedy))
                 functions.add(column)
-    rest = [column for column in range(count) if column not in functions]
+    independent = [column for column in range(count) if column not in functions]
     z = (theta - theta.mean(axis=0)) / theta.std(axis=0)
-    for column in reversed(rest):  # derived parameters tend to stand last
-        others = [one for one in rest if one != column]
-        if not others:
+    for column in reversed(independent):  # derived parameters tend to stand last
+        predictors = [index for index in independent if index != column]
+        if not predictors:
             break
-        weights, *_ = np.linalg.lstsq(z[:, others], z[:, column], rcond=None)
-        if ((z[:, column] - z[:, others] @ weights) ** 2).mean() < EXACT:
-            used = [names[one] for one, weight in zip(others, weights, strict=True) if abs(weight) > 1e-4]
-            found.append(warning(f"{names[column]} is an exact linear function of {listed(used)}; {mend}"))
-            rest.remove(column)
-    return found
+        weights, *_ = np.linalg.lstsq(z[:, predictors], z[:, column], rcond=None)
+        if ((z[:, column] - z[:, predictors] @ weights) ** 2).mean() < MAX_RESIDUAL_VARIANCE:
+            used = np.flatnonzero(np.abs(weights) > MIN_WEIGHT)
+            terms = [names[predictors[index]] for index in used]
+            findings.append(warning(f"{names[column]} is an exact linear function of {listed(terms)}", remedy))
+            independent.remove(column)
+    return findings
 
 
-def _varied(subject: Subject) -> tuple[Parameters, np.ndarray] | None:
-    """The parameters that vary and their values (G, P), one row a simulation; None if that is too little to judge."""
+def _varying_parameters(subject: CatalogUnderTest) -> tuple[Parameters, np.ndarray] | None:
+    """The parameters that vary and their values (G, P), a row per simulation; None if these are too few."""
     catalog = subject.catalog
-    if catalog.parameters is None or catalog.theta is None or catalog.classes or len(subject.first) < LEAST:
+    if (
+        catalog.parameters is None
+        or catalog.theta is None
+        or catalog.classes
+        or len(subject.first_rows) < MIN_SIMULATIONS
+    ):
         return None
-    theta = catalog.theta[subject.first]
+    theta = catalog.theta[subject.first_rows]
     names = [name for name, spread in zip(catalog.parameters.names, np.ptp(theta, axis=0), strict=True) if spread > 0]
     if not names:
         return None
     return catalog.parameters.select(names), theta[:, catalog.parameters.columns(names)]
+
+
+CHECKS = {
+    "outside_prior_box": Check(outside_prior_box, in_inspect=True),
+    "fixed_parameters": Check(fixed_parameters, in_inspect=True),
+    "prior_mismatch": Check(prior_mismatch, before_training=True),
+    "derived_parameters": Check(derived_parameters, before_training=True),
+}

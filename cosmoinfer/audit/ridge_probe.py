@@ -1,93 +1,104 @@
-"""A ridge regression of parameters on a few numbers a row: made once, and asked many times."""
+"""A ridge regression on a few features of each row, factorised once and applied to many targets."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from cosmoinfer.audit.catalog_under_test import Subject
+from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
 from cosmoinfer.catalog import Observable
 from cosmoinfer.multiscale_power import power_by_scale
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
 
-SQUARES = 16  # groups of features whose mean square is a feature too: data may know a parameter by their scatter only
-CELLS = 32  # means of stretches of a profile, where place matters
-CLIP = 5.0  # standard deviations: one wild row must not be all that a regression sees
-PENALTIES = np.logspace(-4, 4, 9)  # for a row each
-FREEDOM = 0.5  # degrees of freedom, at most, over rows
+N_MEAN_SQUARES = 16  # groups of features with a mean square each, for data whose scatter depends on theta
+N_PROFILE_CELLS = 32  # cells into which a profile is averaged
+CLIP_SIGMA = 5.0  # robust standard deviations at which features are clipped, so that no outlier dominates
+RIDGE_PENALTIES_PER_ROW = np.logspace(-4, 4, 9)
+MAX_DEGREES_OF_FREEDOM_PER_ROW = 0.5
+QUARTILE_RANGE_OF_NORMAL = 1.349  # standard deviations
 
 
 @dataclass(frozen=True)
-class Probe:
-    """left: (n, F) orthogonal directions of the standardised features; values: (F,) their singular values."""
+class RidgeProbe:
+    """The singular value decomposition of standardised features of n rows.
 
-    left: np.ndarray
-    values: np.ndarray
+    directions: (n, F) left singular vectors.
+    singular_values: (F,).
+    """
+
+    directions: np.ndarray
+    singular_values: np.ndarray
 
     def r2(self, targets: np.ndarray) -> np.ndarray:
-        """Of each target (n, Q), 1 less the error of a ridge regression, told by generalised cross-validation (Golub,
-        Heath & Wahba 1979), over that of the mean: (Q,). Of the best of some penalties, the infinite one among them.
+        """The coefficient of determination of each target (n, Q): (Q,).
+
+        1 - E / E_mean, with the error E of a ridge regression by generalised cross-validation (Golub, Heath & Wahba
+        1979) at the best of some penalties, and at least 0, which is the infinite penalty.
         """
         count = len(targets)
         centred = targets - targets.mean(axis=0)
         total = np.maximum((centred**2).sum(axis=0), 1e-300)
-        weights = (self.left.T @ centred) ** 2  # (F, Q)
+        weights = (self.directions.T @ centred) ** 2  # (F, Q)
         best = np.zeros(targets.shape[1])
-        for penalty in count * PENALTIES:
-            shrink = self.values**2 / (self.values**2 + penalty)
+        for penalty in count * RIDGE_PENALTIES_PER_ROW:
+            shrink = self.singular_values**2 / (self.singular_values**2 + penalty)
             freedom = (1 + shrink.sum()) / count
-            if freedom <= FREEDOM:
-                left = 1 - (2 * shrink - shrink**2) @ weights / total
-                best = np.maximum(best, 1 - left * ((1 - 1 / count) / (1 - freedom)) ** 2)
+            if freedom <= MAX_DEGREES_OF_FREEDOM_PER_ROW:
+                residual = 1 - (2 * shrink - shrink**2) @ weights / total
+                best = np.maximum(best, 1 - residual * ((1 - 1 / count) / (1 - freedom)) ** 2)
         return best
 
 
-def probe(features: np.ndarray) -> Probe:
-    """Of features (n, F)."""
-    z = _robust(features)
+def ridge_probe(features: np.ndarray) -> RidgeProbe:
+    """The probe of features (n, F), standardised by their quartiles."""
+    z = _standardise(features)
     z -= z.mean(axis=0)
     squares, right = np.linalg.eigh(z.T @ z)
     kept = squares > 1e-10 * max(squares.max(initial=0.0), 1e-300)
-    values = np.sqrt(squares[kept])
-    return Probe(z @ right[:, kept] / values, values)
+    singular_values = np.sqrt(squares[kept])
+    return RidgeProbe(z @ right[:, kept] / singular_values, singular_values)
 
 
-def _robust(values: np.ndarray) -> np.ndarray:
-    """Median zero and, by the quartiles, deviation one, not beyond CLIP: a few wild rows do not blur all others."""
-    safe = np.where(np.isfinite(values).any(axis=0), values, 0.0)  # where all is a gap there is nothing to tell
-    low, middle, high = np.nanpercentile(safe, [25, 50, 75], axis=0)
-    width = np.where(high > low, (high - low) / 1.349, np.nanstd(safe, axis=0))
-    away = values - middle
-    return np.clip(np.divide(away, width, out=np.zeros_like(away), where=width > 0), -CLIP, CLIP)
+def compressed_features(subject: CatalogUnderTest, rows: np.ndarray) -> np.ndarray:
+    """Features (n, F) of rows (n,): vectors and their squares; the power by scale of profiles, maps and grids."""
+    max_features = subject.budget.features
+    return np.concatenate(
+        [_observable_features(observable, rows, max_features) for observable in subject.catalog.observables], axis=1
+    )
 
 
-def few_numbers(subject: Subject, rows: np.ndarray) -> np.ndarray:
-    """Of these rows: vectors, their squares, and what has axes by its power on successive scales, (n, F)."""
-    return np.concatenate([_of(one, rows, subject.budget.features) for one in subject.catalog.observables], axis=1)
-
-
-def _of(summary: Observable, rows: np.ndarray, most: int) -> np.ndarray:
-    vector = summary.kind == "vector"
-    scale = fit_standardizer(summary.blocks(rows), vector, "auto")
-    if vector:
-        values = summary.read(rows).astype(np.float64)
+def _observable_features(observable: Observable, rows: np.ndarray, max_features: int) -> np.ndarray:
+    is_vector = observable.kind == "vector"
+    scale = fit_standardizer(observable.blocks(rows), is_vector, "auto")
+    if is_vector:
+        values = observable.read(rows).astype(np.float64)
         missing = np.isnan(values)
-        z = _robust(np.where(scale.log, np.log10(np.maximum(values, scale.floor)), values))
+        z = _standardise(np.where(scale.log, np.log10(np.maximum(values, scale.floor)), values))
         z = np.where(missing, 0.0, z)
-        parts = [_pooled(z, most), _pooled(z**2, SQUARES)]
-        return np.concatenate(parts + ([_pooled(missing, SQUARES)] if missing.any() else []), axis=1)
-    found = []
-    for block in summary.blocks(rows):
+        columns = [_average_columns(z, max_features), _average_columns(z**2, N_MEAN_SQUARES)]
+        columns += [_average_columns(missing, N_MEAN_SQUARES)] if missing.any() else []
+        return np.concatenate(columns, axis=1)
+    features = []
+    for block in observable.blocks(rows):
         z = scale(block)
-        parts = [power_by_scale(z)]
-        if summary.kind == "profile":
-            parts += [_pooled(channel, CELLS) for channel in z.swapaxes(0, 1)]
-        found.append(np.concatenate(parts, axis=1).astype(np.float64))
-    return np.concatenate(found)
+        columns = [power_by_scale(z)]
+        if observable.kind == "profile":
+            columns += [_average_columns(channel, N_PROFILE_CELLS) for channel in z.swapaxes(0, 1)]
+        features.append(np.concatenate(columns, axis=1).astype(np.float64))
+    return np.concatenate(features)
 
 
-def _pooled(z: np.ndarray, most: int) -> np.ndarray:
-    """Means of neighbouring columns where they are more than ``most``: (n, K) -> (n, at most ``most``)."""
-    if z.shape[1] <= most:
+def _standardise(values: np.ndarray) -> np.ndarray:
+    """Median zero and unit width by the quartiles, clipped at CLIP_SIGMA: (n, F); zero where a column is all NaN."""
+    safe = np.where(np.isfinite(values).any(axis=0), values, 0.0)
+    low, middle, high = np.nanpercentile(safe, [25, 50, 75], axis=0)
+    width = np.where(high > low, (high - low) / QUARTILE_RANGE_OF_NORMAL, np.nanstd(safe, axis=0))
+    centred = values - middle
+    return np.clip(np.divide(centred, width, out=np.zeros_like(centred), where=width > 0), -CLIP_SIGMA, CLIP_SIGMA)
+
+
+def _average_columns(z: np.ndarray, max_columns: int) -> np.ndarray:
+    """Means of neighbouring columns, so that at most ``max_columns`` are left: (n, K) -> (n, K')."""
+    if z.shape[1] <= max_columns:
         return z
-    edges = np.linspace(0, z.shape[1], most + 1).astype(int)
+    edges = np.linspace(0, z.shape[1], max_columns + 1).astype(int)
     return np.add.reduceat(z, edges[:-1], axis=1) / np.diff(edges)

@@ -1,202 +1,219 @@
-"""Numbers that are none, that single precision cannot hold, that lie far from all others, or where a scale ended."""
+"""Checks of data values: not finite, beyond their type, outlying, saturated; and of their layout on disk."""
 
 import numpy as np
 
-from cosmoinfer.audit.catalog_under_test import Subject
+from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
+from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.finding import Finding, error, note, warning
 from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import listed
 from cosmoinfer.storage import DatasetInfo
 
-SINGLE = np.finfo(np.float32)
-HALF = np.finfo(np.float16)
-FAR = 50.0  # robust standard deviations
-FAR_IN_LOG = 15.0  # of the logarithm besides, where data are positive: a log-normal tail is long
-ROWS_AT_END = 10  # that share the largest number to the last digit, and no less than this share of them
-SHARE_AT_END = 0.005
-NATURAL = (-1.0, 0.0, 1.0)  # where fractions, correlations and counts end by themselves
-FEW_ZEROS = 0.01
-SAMPLE = 20_000
-LARGE = 1 << 28  # bytes of data, from which on it matters how they lie
-SMALL = 1 << 16  # bytes: a chunk that costs more to find than to read
+FLOAT32 = np.finfo(np.float32)
+FLOAT16 = np.finfo(np.float16)
+NORMAL_WIDTH_OF_MAD = 1.4826  # standard deviations per median absolute deviation, of a normal distribution
+OUTLIER_SIGMA = 50.0  # robust standard deviations
+OUTLIER_SIGMA_IN_LOG10 = 15.0  # required too of the logarithm of positive data: a log-normal has a long tail
+MIN_SATURATED_ROWS = 10  # rows that have the extreme value exactly, and
+MIN_SATURATED_FRACTION = 0.005  # their share of all rows
+NATURAL_BOUNDS = (-1.0, 0.0, 1.0)  # of fractions, correlations and counts
+MAX_ZERO_FRACTION = 0.01  # of the rows, in a feature that is taken as positive
+N_CONTINUITY_VALUES = 20_000  # from which it is decided whether a feature is continuous
+LARGE_DATASET_BYTES = 1 << 28  # above which the layout on disk matters
+SMALL_CHUNK_BYTES = 1 << 16  # below which a chunk takes longer to find than to read
 
 
-def finite(subject: Subject) -> list[Finding]:
+def nonfinite_values(subject: CatalogUnderTest) -> list[Finding]:
     """Rows that a training would refuse."""
-    rows = np.flatnonzero(~subject.finite)
+    rows = np.flatnonzero(~subject.is_finite)
     if len(rows) == 0:
         return []
-    found, masked = "NaN or inf", [one.masked for one in subject.catalog.observables if one.kind == "vector"]
-    if any(masked):
-        found = "inf, or nothing but gaps"
-    text = f"{len(rows)} rows hold {found} ({subject.catalog.describe_rows(rows)}); --drop-nonfinite skips them"
+    masked = [observable.masked for observable in subject.catalog.observables if observable.kind == "vector"]
+    content = "inf, or no value that is not missing" if any(masked) else "NaN or inf"
+    remedy = "`drop_nonfinite` skips them"
     if masked and not any(masked):
-        text += ", --missing mask takes NaN in a vector for a gap"
-    return [error(text)]
+        remedy += ", `missing=mask` takes NaN in a vector for a missing value"
+    return [error(f"{len(rows)} rows contain {content} ({subject.catalog.describe_rows(rows)})", remedy)]
 
 
-def precision(subject: Subject) -> list[Finding]:
-    """Numbers too large or too small for single precision; data stored in half of it; whole numbers that overflowed."""
-    found = []
-    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
-        there = span.count > 0
-        if not there.any():
+def float_precision(subject: CatalogUnderTest) -> list[Finding]:
+    """Values beyond the range of single precision; data stored in half precision; integers that overflowed."""
+    findings = []
+    remedy = "change the units, or store the logarithm"
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
+        has_values, name = feature_range.n_finite > 0, f"/{observable.name}"
+        if not has_values.any():
             continue
-        largest = max(abs(span.low[there].min()), abs(span.high[there].max()))
-        if largest > SINGLE.max:
-            text = f"/{summary.name}: numbers up to {largest:.3g}, and single precision ends at {SINGLE.max:.2g}"
-            found.append(warning(f"{text}; give the data in other units, or their logarithm"))
-        if 0 < largest < SINGLE.tiny:
-            text = f"/{summary.name}: no number above {largest:.3g}, which single precision takes for zero"
-            found.append(warning(f"{text}; give the data in other units, or their logarithm"))
-        found += _stored(summary, float(span.low[there].min()), float(span.high[there].max()))
-    return found
+        low, high = feature_range.low[has_values].min(), feature_range.high[has_values].max()
+        largest = max(abs(low), abs(high))
+        if largest > FLOAT32.max:
+            text = f"{name}: values up to {largest:.3g} exceed the range of single precision, {FLOAT32.max:.2g}"
+            findings.append(warning(text, remedy))
+        if 0 < largest < FLOAT32.tiny:
+            text = f"{name}: no value is above {largest:.3g}, which single precision rounds to zero"
+            findings.append(warning(text, remedy))
+        findings += _stored_type(observable, float(low), float(high))
+    return findings
 
 
-def _stored(summary: Observable, low: float, high: float) -> list[Finding]:
-    """What the type of the numbers on disk may have done to them."""
-    dtype = summary.array.dtype
+def _stored_type(observable: Observable, low: float, high: float) -> list[Finding]:
+    """Values between low and high that are limited by their type on disk."""
+    dtype = observable.array.dtype
     if dtype.kind == "f" and dtype.itemsize == 2:
-        end = "; some stand at its end, and were cut there" if max(-low, high) >= HALF.max else ""
-        text = f"/{summary.name}: float16 keeps three digits, and nothing beyond {HALF.max:g}{end}"
-        return [warning(f"{text}; store it as float32")]
+        clipped = ": some values are there, and were clipped" if max(-low, high) >= FLOAT16.max else ""
+        text = f"/{observable.name}: float16 keeps three digits, and no value beyond {FLOAT16.max:g}{clipped}"
+        return [warning(text, "store it as float32")]
     if dtype.kind in "iu":
-        ends = np.iinfo(dtype)
-        if high == ends.max or (low == ends.min and ends.min < 0):
-            text = f"/{summary.name}: {dtype} numbers reach the end of their type ({low:.0f}..{high:.0f})"
-            return [warning(f"{text}: they overflowed or were cut there; store float32")]
+        limits = np.iinfo(dtype)
+        if high == limits.max or (low == limits.min and limits.min < 0):
+            text = f"/{observable.name}: {dtype} values reach the limits of their type ({low:.0f}..{high:.0f})"
+            return [warning(f"{text}: they overflowed or were clipped", "store float32")]
     return []
 
 
-def outliers(subject: Subject) -> list[Finding]:
-    """Rows like no other: in other units, damaged, or of a simulation that failed."""
-    found = []
-    for summary in subject.catalog.observables:
-        rows, level = _far(summary, subject) if summary.kind == "vector" else _far_fields(summary, subject)
+def outliers(subject: CatalogUnderTest) -> list[Finding]:
+    """Rows far from all others: in other units, damaged, or of a simulation that failed."""
+    findings = []
+    for observable in subject.catalog.observables:
+        is_vector = observable.kind == "vector"
+        rows, level = _outliers_of_vector(observable, subject) if is_vector else _outliers_of_field(observable, subject)
         if len(rows):
-            text = f"/{summary.name}: {len(rows)} rows lie {level.max():.2g} robust standard deviations from the others"
-            text += f" ({subject.catalog.describe_rows(rows)}); other units, a damaged file, a simulation that failed?"
-            found.append(warning(f"{text} Mend them or leave them out: they rule every scaling"))
-    return found
+            deviation = f"{len(rows)} rows lie {level.max():.2g} robust standard deviations from the others"
+            text = f"/{observable.name}: {deviation} ({subject.catalog.describe_rows(rows)})"
+            remedy = "look for other units, a damaged file or a failed simulation; they dominate every scaling"
+            findings.append(warning(text, remedy))
+    return findings
 
 
-def _far(summary: Observable, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of a vector that are far from the median in some feature, and how far; where positive, in log10 too."""
-    values = np.where(np.isfinite(summary.array), summary.array, np.nan).astype(np.float64)
-    there = np.isfinite(values).any(axis=0)
-    level = _robust(values)
-    high, low = level > FAR, np.zeros(level.shape, dtype=bool)
-    positive = (np.nan_to_num(values) >= 0).all(axis=0) & ((values == 0).mean(axis=0) <= FEW_ZEROS)
+def _outliers_of_vector(observable: Observable, subject: CatalogUnderTest) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n,) that are far from the median in a feature, of positive ones in log10 too, and their deviation (n,)."""
+    values = np.where(np.isfinite(observable.array), observable.array, np.nan).astype(np.float64)
+    has_values = np.isfinite(values).any(axis=0)
+    level = _robust_deviation(values)
+    high, low = level > OUTLIER_SIGMA, np.zeros(level.shape, dtype=bool)
+    positive = (np.nan_to_num(values) >= 0).all(axis=0) & ((values == 0).mean(axis=0) <= MAX_ZERO_FRACTION)
     if positive.any():
-        in_log = _robust(np.log10(np.where(positive & (values > 0), values, np.nan)))
-        high &= ~positive | (in_log > FAR_IN_LOG)
-        low = (in_log > FAR) & (values < np.nanmedian(np.where(there, values, 0.0), axis=0))
+        in_log = _robust_deviation(np.log10(np.where(positive & (values > 0), values, np.nan)))
+        high &= ~positive | (in_log > OUTLIER_SIGMA_IN_LOG10)
+        low = (in_log > OUTLIER_SIGMA) & (values < np.nanmedian(np.where(has_values, values, 0.0), axis=0))
         level = np.where(low, in_log, level)
-    return _worst(np.where(high | low, level, 0.0), subject)
+    return _finite_outliers(np.where(high | low, level, 0.0), subject)
 
 
-def _far_fields(summary: Observable, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """The same of what has axes, told by mean and variance of a row's channels."""
+def _outliers_of_field(observable: Observable, subject: CatalogUnderTest) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n,) of profiles, maps or grids with an outlying mean or variance of a channel, and their deviation (n,)."""
     moments = []
-    for block in summary.blocks(np.arange(len(subject.catalog))):
+    for block in observable.blocks(np.arange(len(subject.catalog))):
         flat = block.reshape(*block.shape[:2], -1)
         with np.errstate(invalid="ignore", over="ignore"):
             mean, scatter = flat.mean(axis=2, dtype=np.float64), flat.std(axis=2, dtype=np.float64)
-        moments.append(np.concatenate([mean, np.log(scatter + SINGLE.tiny)], axis=1))
+        moments.append(np.concatenate([mean, np.log(scatter + FLOAT32.tiny)], axis=1))
     values = np.concatenate(moments)
-    level = _robust(np.where(np.isfinite(values), values, np.nan))
-    return _worst(np.where(level > FAR, level, 0.0), subject)
+    level = _robust_deviation(np.where(np.isfinite(values), values, np.nan))
+    return _finite_outliers(np.where(level > OUTLIER_SIGMA, level, 0.0), subject)
 
 
-def _worst(level: np.ndarray, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (of finite numbers) in which any feature is out, and by how much at worst: from (N, K), 0 where not."""
-    worst = level.max(axis=1)
-    rows = np.flatnonzero((worst > 0) & subject.finite)
-    return rows, worst[rows]
+def _finite_outliers(level: np.ndarray, subject: CatalogUnderTest) -> tuple[np.ndarray, np.ndarray]:
+    """From deviations (N, K), zero where not outlying: finite rows (n,) with any outlier, and their largest (n,)."""
+    largest = level.max(axis=1)
+    rows = np.flatnonzero((largest > 0) & subject.is_finite)
+    return rows, largest[rows]
 
 
-def _robust(values: np.ndarray) -> np.ndarray:
-    """|value - median| in robust standard deviations, (N, K); 0 where there is nothing, or half of it is the same."""
-    there = np.isfinite(values).any(axis=0)
-    safe = np.where(there, values, 0.0)
-    away = np.abs(safe - np.nanmedian(safe, axis=0))
-    width = 1.4826 * np.nanmedian(away, axis=0)
-    return np.nan_to_num(np.divide(away, width, out=np.zeros_like(away), where=width > 0))
+def _robust_deviation(values: np.ndarray) -> np.ndarray:
+    """|value - median| in robust standard deviations, (N, K); zero where NaN, or where half of the values are equal."""
+    safe = np.where(np.isfinite(values).any(axis=0), values, 0.0)
+    deviation = np.abs(safe - np.nanmedian(safe, axis=0))
+    width = NORMAL_WIDTH_OF_MAD * np.nanmedian(deviation, axis=0)
+    return np.nan_to_num(np.divide(deviation, width, out=np.zeros_like(deviation), where=width > 0))
 
 
-def ends(subject: Subject) -> list[Finding]:
-    """Continuous numbers of which many rows share the very largest or smallest: clipped, or a code for no number."""
-    found = []
-    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
-        what = "features" if summary.kind == "vector" else "channels"
-        low, high = _columns(span.low[None], summary)[0].min(axis=1), _columns(span.high[None], summary)[0].max(axis=1)
-        for word, end in (("largest", high), ("smallest", low)):
-            share = _share_at(summary, end)
-            often = (share >= np.maximum(SHARE_AT_END, ROWS_AT_END / span.rows)) & (low < high)
-            often &= ~np.isin(end, NATURAL)
-            columns = [one for one in np.flatnonzero(often).tolist() if _continuous(summary, one, end[one])]
+def saturation(subject: CatalogUnderTest) -> list[Finding]:
+    """Continuous features of which many rows have exactly the extreme value: clipped, or a code for missing values."""
+    findings = []
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
+        column_kind = "features" if observable.kind == "vector" else "channels"
+        low = _by_column(feature_range.low[None], observable)[0].min(axis=1)
+        high = _by_column(feature_range.high[None], observable)[0].max(axis=1)
+        min_share = np.maximum(MIN_SATURATED_FRACTION, MIN_SATURATED_ROWS / feature_range.n_rows)
+        for word, extreme in (("largest", high), ("smallest", low)):
+            share = _share_of_rows(observable, extreme)
+            saturated = (share >= min_share) & (low < high) & ~np.isin(extreme, NATURAL_BOUNDS)
+            columns = [k for k in np.flatnonzero(saturated).tolist() if _is_continuous(observable, k, extreme[k])]
             if columns:
-                values = listed([f"{value:g}" for value in np.unique(end[columns])], 2)
-                text = f"/{summary.name}: {100 * share[columns].max():.3g} % of the rows share the very {word} number"
-                text += f" {values} ({what} {listed(columns)})"
-                found.append(warning(f"{text}: clipped there, or a code for what was not measured? Mark gaps as NaN"))
-    return found
+                values = listed([f"{value:g}" for value in np.unique(extreme[columns])], 2)
+                text = f"{100 * share[columns].max():.3g} % of the rows have exactly the {word} value {values}"
+                remedy = "if the data were clipped there, or it is a code for missing values, mark these as NaN"
+                findings.append(warning(f"/{observable.name}: {text} ({column_kind} {listed(columns)})", remedy))
+    return findings
 
 
-def _columns(values: np.ndarray, summary: Observable) -> np.ndarray:
-    """The features of a vector, or the channels of what has axes: (n, ...) -> (n, C, numbers of one)."""
-    return values.reshape(len(values), summary.row_shape[0], -1)
+def _by_column(values: np.ndarray, observable: Observable) -> np.ndarray:
+    """By feature of a vector, or by channel: (n, ...) -> (n, C, values per column)."""
+    return values.reshape(len(values), observable.row_shape[0], -1)
 
 
-def _share_at(summary: Observable, end: np.ndarray) -> np.ndarray:
-    """(C,) share of the rows that have the number ``end`` (C,) in this column."""
-    blocks = summary.blocks(np.arange(len(summary.array)))
-    return sum((_columns(block, summary) == end[:, None]).any(axis=2).sum(axis=0) for block in blocks) / len(
-        summary.array
-    )
+def _share_of_rows(observable: Observable, value: np.ndarray) -> np.ndarray:
+    """(C,) the share of rows with this value (C,) in a column."""
+    blocks = observable.blocks(np.arange(len(observable.array)))
+    counts = sum((_by_column(block, observable) == value[:, None]).any(axis=2).sum(axis=0) for block in blocks)
+    return counts / len(observable.array)
 
 
-def _continuous(summary: Observable, column: int, end: float) -> bool:
-    """Whether the other numbers of a column are mostly different ones, and not all whole."""
-    values = summary.array[:, column].ravel()
-    others = values[:: max(1, values.size // SAMPLE)]
-    others = others[np.isfinite(others) & (others != end)]
-    return bool(len(np.unique(others)) > 0.5 * len(others) and (others % 1 != 0).any())
+def _is_continuous(observable: Observable, column: int, extreme: float) -> bool:
+    """Whether the values of a column, but for the extreme one, are mostly distinct and not all integers."""
+    values = observable.array[:, column].ravel()
+    values = values[:: max(1, values.size // N_CONTINUITY_VALUES)]
+    values = values[np.isfinite(values) & (values != extreme)]
+    return bool(len(np.unique(values)) > 0.5 * len(values) and (values % 1 != 0).any())
 
 
-def positive(subject: Subject) -> list[Finding]:
-    """The dynamic range of positive data, and what a logarithm would meet."""
-    found = []
-    for summary, span in zip(subject.catalog.observables, subject.spans, strict=True):
-        there = span.count > 0
-        if there.any() and (span.low[there] >= 0).all() and np.isfinite(span.positive):
-            text = f"/{summary.name}: positive, dynamic range {span.high[there].max() / span.positive:.3g}"
-            found.append(note(text + (f", {span.zeros} exact zeros" if span.zeros else "")))
-    return found
+def dynamic_range(subject: CatalogUnderTest) -> list[Finding]:
+    """The dynamic range of positive data, and the zeros of which no logarithm exists."""
+    findings = []
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
+        has_values = feature_range.n_finite > 0
+        is_positive = has_values.any() and (feature_range.low[has_values] >= 0).all()
+        if is_positive and np.isfinite(feature_range.smallest_positive):
+            ratio = feature_range.high[has_values].max() / feature_range.smallest_positive
+            zeros = f", {feature_range.n_zeros} exact zeros" if feature_range.n_zeros else ""
+            findings.append(note(f"/{observable.name}: positive, dynamic range {ratio:.3g}{zeros}"))
+    return findings
 
 
-def layout(subject: Subject) -> list[Finding]:
-    """How the data lie on disk."""
-    notes = [note(f"/{one.name}: {_told(subject.contents[one.name])}") for one in subject.catalog.observables]
-    slow = [(one.name, _slow(subject.contents[one.name])) for one in subject.catalog.observables]
-    told = "`cosmoinfer repack` writes a copy that is read faster"
-    return notes + [note(f"/{name}: {why}; {told}") for name, why in slow if why]
+def storage_layout(subject: CatalogUnderTest) -> list[Finding]:
+    """The type, chunks and compression of the data on disk, and layouts that are slow to train from."""
+    datasets = {observable.name: subject.datasets[observable.name] for observable in subject.catalog.observables}
+    notes = [note(f"/{name}: {_describe_layout(dataset)}") for name, dataset in datasets.items()]
+    remedy = "`cosmoinfer repack` writes a copy that is read faster"
+    problems = {name: _layout_problem(dataset) for name, dataset in datasets.items()}
+    return notes + [note(f"/{name}: {problem}", remedy) for name, problem in problems.items() if problem]
 
 
-def _slow(dataset: DatasetInfo) -> str:
-    """Why a training that reads it block by block would wait; empty where it would not."""
-    row = int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize
-    if int(np.prod(dataset.shape)) * dataset.dtype.itemsize < LARGE or not dataset.chunks:
+def _layout_problem(dataset: DatasetInfo) -> str:
+    """Why a training would wait for the blocks that it reads; empty if it would not."""
+    row_bytes = int(np.prod(dataset.shape[1:])) * dataset.dtype.itemsize
+    if int(np.prod(dataset.shape)) * dataset.dtype.itemsize < LARGE_DATASET_BYTES or not dataset.chunks:
         return ""
     if dataset.compression:
-        return f"{dataset.compression} is undone anew in every epoch where it does not fit into memory"
+        return f"{dataset.compression} is decompressed in every epoch if the data do not fit into memory"
     if dataset.chunks[1:] != dataset.shape[1:]:
-        return "its chunks cut rows apart"
-    return "its chunks are small" if dataset.chunks[0] * row < SMALL else ""
+        return "its chunks split rows"
+    return "its chunks are small" if dataset.chunks[0] * row_bytes < SMALL_CHUNK_BYTES else ""
 
 
-def _told(dataset: DatasetInfo) -> str:
+def _describe_layout(dataset: DatasetInfo) -> str:
     rows = dataset.chunks[0] if dataset.chunks else 0
-    how = f"chunks of {rows} rows" if rows else "contiguous"
-    how += f", {dataset.compression}" if dataset.compression else ""
-    return f"{dataset.dtype}, {how}"
+    chunks = f"chunks of {rows} rows" if rows else "contiguous"
+    compression = f", {dataset.compression}" if dataset.compression else ""
+    return f"{dataset.dtype}, {chunks}{compression}"
+
+
+CHECKS = {
+    "nonfinite_values": Check(nonfinite_values, in_inspect=True),
+    "float_precision": Check(float_precision),
+    "outliers": Check(outliers),
+    "saturation": Check(saturation),
+    "dynamic_range": Check(dynamic_range, in_inspect=True),
+    "storage_layout": Check(storage_layout, in_inspect=True),
+}

@@ -38,7 +38,7 @@ def inspect(
         return
     _show_catalog(contents, terminal)
     if contents.error is not None:
-        raise UserError(f"{file}: a training would break: {contents.error.text}")
+        raise UserError(f"{file}: a training would break: {contents.error.message}")
     if manifest is not None:
         task.write_manifest(contents, manifest, say.force)
         terminal.say(f"{manifest}: stands for {len(contents.files)} files")
@@ -48,7 +48,7 @@ def _show_catalog(contents: "CatalogContents", terminal: Terminal) -> None:
     rows, simulations = contents.rows, contents.simulations
     terminal.table(two_column_table(contents.ranges, f"{contents.file}: {rows} rows of {simulations} simulations"))
     for finding in contents.findings:
-        terminal.result(f"{finding.level}: {finding.text}")
+        terminal.result(f"{finding.level}: {finding.message}")
     document: dict[str, Any] = {"kind": "catalog", "rows": rows, "simulations": simulations}
     document |= {"contents": dict(contents.ranges), "findings": [asdict(finding) for finding in contents.findings]}
     terminal.document(document)

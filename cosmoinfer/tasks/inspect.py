@@ -74,9 +74,9 @@ def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> Catal
     assembled = catalog.read_unchecked(file, settings.reading, settings.memory)
     simulations = catalog.select(assembled, settings.reading)
     rows, ids = len(simulations), len(set(simulations.simulation.tolist()))
-    sampled = audit.sample(simulations)
-    findings = audit.audit(sampled, storage.describe_datasets(sampled.first_file), full)
-    return CatalogContents(file, rows, ids, audit.ranges(sampled), tuple(findings), tuple(sampled.files))
+    sampled = audit.sample_rows(simulations)
+    findings = audit.audit_catalog(sampled, storage.describe_datasets(sampled.first_file), full)
+    return CatalogContents(file, rows, ids, audit.value_ranges(sampled), tuple(findings), tuple(sampled.files))
 
 
 def _inspect_file_of_ours(file: Path, kind: str) -> FileContents:

@@ -119,8 +119,8 @@ def fit_and_report_preprocessing(
 
 def report_data(frame: Preprocessing, simulations: Catalog, split_of_training: Split, reporter: Reporter) -> None:
     """Warns of what looks wrong in the data of a training; reports what was assumed and chosen."""
-    for finding in audit.before_training(simulations, split_of_training):
-        reporter.warn(finding.text)
+    for finding in audit.audit_before_training(simulations, split_of_training):
+        reporter.warn(finding.message)
     for line in describe_choices(frame, simulations):
         reporter.report(line)
 

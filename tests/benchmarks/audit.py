@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer.audit import AUDITS, Finding, before_training
-from cosmoinfer.audit.catalog_under_test import Subject
-from cosmoinfer.audit.dependence import questions
+from cosmoinfer.audit import CHECKS, Finding, audit_before_training
+from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
+from cosmoinfer.audit.dependence import association_tests
 from cosmoinfer.catalog import Catalog, Observable
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.split import by_hash
@@ -46,7 +46,9 @@ def main() -> None:
             spent[depth] += time.process_time() - start
             alarms[depth] += bool(found)
             for one in found:
-                print(f"{depth}: {len(sims)} rows of {len(set(sims.simulation))}: {one.level}, {one.check}: {one.text}")
+                print(
+                    f"{depth}: {len(sims)} rows of {len(set(sims.simulation))}: {one.level}, {one.check}: {one.message}"
+                )
         sure.append(_r2(sims))
     for depth in DEPTHS:
         low = f"{alarms[depth]} of {len(sound)} sound catalogs give an alarm"
@@ -64,15 +66,15 @@ def main() -> None:
 
 def _full(sims: Catalog) -> list[Finding]:
     """But for how the file lies on disk: there is none."""
-    subject = Subject(sims)
-    checks = {name: check for name, check in AUDITS.items() if name != "layout"}
+    subject = CatalogUnderTest(sims)
+    checks = {name: check for name, check in CHECKS.items() if name != "storage_layout"}
     found = [replace(one, check=name) for name, check in checks.items() for one in check.find(subject)]
     return [one for one in found if one.level != "note"]
 
 
 DEPTHS: dict[str, Callable[[Catalog], list[Finding]]] = {
     "full": _full,
-    "before a training": lambda sims: before_training(sims, by_hash(sims.simulation)),
+    "before a training": lambda sims: audit_before_training(sims, by_hash(sims.simulation)),
 }
 
 
@@ -120,7 +122,7 @@ def _parameters(size: int, rng: np.random.Generator) -> Parameters:
 
 
 def _r2(sims: Catalog) -> float:
-    return max(question.best for question in questions(Subject(sims)))
+    return max(question.best_r2 for question in association_tests(CatalogUnderTest(sims)))
 
 
 def _simulations(sims: Catalog, order: np.ndarray) -> Catalog:
@@ -145,13 +147,13 @@ def _shuffled(sims: Catalog, rng: np.random.Generator) -> Catalog:
 FAULTS: dict[str, Callable[[Catalog, np.random.Generator], Catalog]] = {
     "sorted by name": _by_name,
     "shifted": _shifted,
-    "know nothing": _shuffled,
+    "no dependence": _shuffled,
 }
 
 
 def _hit(sims: Catalog, name: str) -> bool:
     """Before a training, where fewer shuffles and rows are asked."""
-    return any(name in one.text for one in before_training(sims, by_hash(sims.simulation)))
+    return any(name in one.message for one in audit_before_training(sims, by_hash(sims.simulation)))
 
 
 if __name__ == "__main__":
