@@ -1,4 +1,4 @@
-"""Importance weights: draws from one density that stand for another. numpy only."""
+"""Importance weights: draws from one density that represent another."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,11 @@ MIN_EFFECTIVE_DRAWS = 100  # fewer deserve a warning: 100 give a mean to a tenth
 
 @dataclass(frozen=True)
 class ImportanceWeights:
-    """weights: (S,), of S draws, adding to one. log_mean: log of the mean of the weights before that was so.
+    """Of S draws.
 
-    Where the weights are p~/q of a normalised q and an unnormalised p~, ``log_mean`` estimates log of the integral of
-    p~.
+    weights: (S,), which sum to one.
+    log_mean: ln of the mean weight before normalisation. Where the weights are p~/q of a normalised q and an
+        unnormalised p~, it estimates ln of the integral of p~.
     """
 
     weights: np.ndarray
@@ -26,7 +27,7 @@ class ImportanceWeights:
         return cls(weights / weights.sum(), float(top + np.log(weights.mean())))
 
     def log_mean_error(self, effective_sample_size: float) -> float:
-        """Standard error of ``log_mean``, from how many draws the weights are worth."""
+        """Standard error of ``log_mean``, from the effective sample size of the weights."""
         return float(np.sqrt(max(1 / effective_sample_size - 1 / len(self.weights), 0.0)))
 
     def mean(self, values: np.ndarray) -> np.ndarray:
@@ -44,18 +45,18 @@ class ImportanceWeights:
 
         Systematic: a draw of weight w is taken count * w times on average, rounded up or down (Kitagawa 1996).
         """
-        places = (np.arange(count) + generator.random()) / count
-        reached = np.cumsum(self.weights)
-        chosen = np.searchsorted(reached / reached[-1], places, side="right")
+        levels = (np.arange(count) + generator.random()) / count
+        cumulative = np.cumsum(self.weights)
+        chosen = np.searchsorted(cumulative / cumulative[-1], levels, side="right")
         return generator.permutation(np.minimum(chosen, len(self.weights) - 1))
 
 
 def effective_sample_size(weights: np.ndarray, draws: np.ndarray | None = None) -> float:
-    """How many independent draws of the target weighted ones are worth: (sum w)^2 / sum w^2 (Kish 1965).
+    """The number of independent draws of the target that weights (S,) are worth: (sum w)^2 / sum w^2 (Kish 1965).
 
-    draws: (S, P); one that stands there twice counts once, with its weights together.
+    draws: (S, P); repeated draws count once, with the sum of their weights.
     """
     if draws is not None:
-        _, which = np.unique(draws, axis=0, return_inverse=True)
-        weights = np.bincount(which.ravel(), weights=weights)
+        _, index = np.unique(draws, axis=0, return_inverse=True)
+        weights = np.bincount(index.ravel(), weights=weights)
     return float(weights.sum() ** 2 / (weights**2).sum())

@@ -1,13 +1,13 @@
-"""The power of profiles, maps and grids on successive scales: a few numbers a channel that say how much varies where.
+"""The power of profiles, maps and grids on successive scales: a few features a channel.
 
-A ridge regression can read them, where it can make nothing of pixels. Of what they mean it knows nothing.
+A ridge regression finds parameters in them, which it does not in pixels.
 """
 
 import numpy as np
 
 
 def summary_features(data: np.ndarray) -> np.ndarray:
-    """Of one summary: a vector as it is, what has axes by its power on successive scales; (n, ...) -> (n, F)."""
+    """Features of one observable: a vector as it is, else its ``power_by_scale``; (n, ...) -> (n, F) float64."""
     return np.asarray(data if data.ndim == 2 else power_by_scale(data), np.float64)
 
 

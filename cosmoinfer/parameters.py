@@ -219,7 +219,7 @@ def _recognise_prior(uniform: Prior, values: np.ndarray) -> str:
 
 # ------------------------------------------------------------------------------------ boxes as a user writes them
 def with_bounds(parameters: Parameters, text: str) -> Parameters:
-    """The box, and where it says so the prior, from ``a=0.1:0.5,b=0.25:4:log``; the other parameters keep theirs.
+    """The box, and the prior where it has a suffix, from ``a=0.1:0.5,b=0.25:4:log``; the other parameters keep theirs.
 
     Raises UserError where the text is not understood, and where it names no parameter.
     """

@@ -1,6 +1,6 @@
 """A posterior under another prior, by importance weights of its draws; and parameters derived from others.
 
-What has no draws cannot be reweighted, and nothing is known of a posterior outside the box that it was trained in.
+A posterior without draws cannot be reweighted, and none is known outside the box that it was trained in.
 """
 
 import re
@@ -18,7 +18,7 @@ from cosmoinfer.posterior import Posterior
 from cosmoinfer.priors import BOX, BOX_TOLERANCE, PRIORS
 
 MIN_MASS_IN_BOX = 0.01  # probability of a normal prior that must lie inside the box
-LEAST_WORTH = 3.0  # draws; fewer say nothing of a width
+MIN_ROW_DRAWS = 3.0  # effective ones of one observation; fewer do not determine a width
 
 
 # ------------------------------------------------------------------------------------------------ another prior
@@ -94,20 +94,20 @@ class PriorChange:
             )
 
 
-def _weighted(log_weights: np.ndarray, samples: np.ndarray) -> tuple[ImportanceWeights, float]:
-    """The weights, and how many draws they are worth: none where all are zero."""
+def _importance_weights(log_weights: np.ndarray, samples: np.ndarray) -> tuple[ImportanceWeights, float]:
+    """The weights, and their effective sample size: 0 where all weights are zero."""
     if not np.isfinite(log_weights).any():
         return ImportanceWeights(np.zeros(len(log_weights)), -np.inf), 0.0
-    found = ImportanceWeights.from_log_weights(log_weights)
-    return found, effective_sample_size(found.weights, samples)
+    importance = ImportanceWeights.from_log_weights(log_weights)
+    return importance, effective_sample_size(importance.weights, samples)
 
 
 def with_priors(parameters: Parameters, changes: Sequence[PriorChange]) -> Parameters:
-    """Those that are named get another prior, the rest keep theirs. Raises UserError where one is named twice."""
+    """The parameters under these priors. Raises UserError where two changes name one parameter."""
     names = [change.parameter for change in changes]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"--prior {twice[0]}: was given {names.count(twice[0])} times")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UserError(f"--prior {repeated[0]}: was given {names.count(repeated[0])} times")
     for change in changes:
         parameters = change.apply_to(parameters)
     return parameters
@@ -116,29 +116,33 @@ def with_priors(parameters: Parameters, changes: Sequence[PriorChange]) -> Param
 def reweight(
     posterior: Posterior, parameters: Parameters, draws: int | None = None, seed: int = 0, skip_failed: bool = False
 ) -> Posterior:
-    """Under the prior of ``parameters``: equally weighted draws of each observation, drawn from those that it has.
+    """Under the prior of ``parameters``: equally weighted draws of each observation, resampled from its own.
 
-    draws: how many, by default as many as there are. w = p_new(theta) / p_old(theta); log_prob gains log w less the log
-    of its mean, and log_norm_error the error of that; mean and std are weighted ones; ess: what the draws are worth.
+    w = p_new(theta) / p_old(theta); log_prob gains ln w less the ln of its mean, and log_norm_error the error of that;
+    mean and std are weighted; ess is the effective sample size.
+    draws: number of draws an observation, by default as many as it has.
+    skip_failed: leave out observations with fewer than MIN_ROW_DRAWS effective draws, which are an error otherwise.
+
+    Raises UserError where the posterior has no draws, or too few of them under the new prior.
     """
-    samples, log_prob = _draws(posterior)
+    samples, log_prob = _require_draws(posterior)
     draws = samples.shape[1] if draws is None else draws
     if not 1 <= draws <= samples.shape[1]:
         raise UserError(f"--draws: expected 1 to {samples.shape[1]}, as many as the posterior has, found {draws}")
     ratio = _log_ratio(posterior.parameters, parameters)
     log_weights = [ratio(row) for row in samples]
-    found = [_weighted(row, drawn) for row, drawn in zip(log_weights, samples, strict=True)]
-    covered = np.array([ess >= LEAST_WORTH for _, ess in found])
+    weighted = [_importance_weights(*row) for row in zip(log_weights, samples, strict=True)]
+    covered = np.array([ess >= MIN_ROW_DRAWS for _, ess in weighted])
     if not covered.all() and not (skip_failed and covered.any()):
         raise UserError(
-            f"under the new prior fewer than {LEAST_WORTH:g} draws are left of {int((~covered).sum())} observations "
+            f"under the new prior fewer than {MIN_ROW_DRAWS:g} draws are left of {int((~covered).sum())} observations "
             f"(row {listed(posterior.index[~covered])}); more draws (sample --draws) may reach it, --skip-failed "
             "leaves them out"
         )
     keep = np.flatnonzero(covered)
     rows = [
-        _reweighted(
-            samples[n], log_prob[n] + log_weights[n], *found[n], draws, seeding.generator(seed, "reweight", index)
+        _reweight_row(
+            samples[n], log_prob[n] + log_weights[n], *weighted[n], draws, seeding.generator(seed, "reweight", index)
         )
         for n, index in zip(keep, posterior.index[keep].tolist(), strict=True)
     ]
@@ -163,8 +167,8 @@ def reweight(
 
 
 @dataclass(frozen=True)
-class _Row:
-    """Of one observation."""
+class _ReweightedRow:
+    """The posterior of one observation: samples (S, P), log_prob (S,), mean and std (P,), ln of the mean weight."""
 
     samples: np.ndarray
     log_prob: np.ndarray
@@ -175,23 +179,23 @@ class _Row:
     ess: float
 
 
-def _reweighted(
+def _reweight_row(
     samples: np.ndarray,
     log_product: np.ndarray,
-    found: ImportanceWeights,
+    importance: ImportanceWeights,
     ess: float,
     draws: int,
     generator: np.random.Generator,
-) -> _Row:
+) -> _ReweightedRow:
     """log_product: (S,) log q + log w of the draws."""
-    chosen = found.resample(draws, generator)
-    return _Row(
+    chosen = importance.resample(draws, generator)
+    return _ReweightedRow(
         samples[chosen],
-        (log_product - found.log_mean)[chosen],
-        found.mean(samples),
-        found.std(samples),
-        found.log_mean,
-        found.log_mean_error(ess),
+        (log_product - importance.log_mean)[chosen],
+        importance.mean(samples),
+        importance.std(samples),
+        importance.log_mean,
+        importance.log_mean_error(ess),
         ess,
     )
 
@@ -202,19 +206,19 @@ def _log_ratio(old: Parameters, new: Parameters) -> Callable[[np.ndarray], np.nd
     columns, before, after = old.columns(names), old.select(names), new.select(names)
 
     def ratio(theta: np.ndarray) -> np.ndarray:
-        new, had = after.log_prior(theta[..., columns]), before.log_prior(theta[..., columns])
+        log_new, log_old = after.log_prior(theta[..., columns]), before.log_prior(theta[..., columns])
         with np.errstate(invalid="ignore"):
-            return np.where(np.isneginf(new) | np.isneginf(had), -np.inf, new - had).sum(axis=-1)
+            return np.where(np.isneginf(log_new) | np.isneginf(log_old), -np.inf, log_new - log_old).sum(axis=-1)
 
     return ratio if names else lambda theta: np.zeros(theta.shape[:-1])
 
 
-def _same_prior(one: Parameters, other: Parameters) -> bool:
-    pairs = zip(one.attributes().values(), other.attributes().values(), strict=True)
+def _same_prior(old: Parameters, new: Parameters) -> bool:
+    pairs = zip(old.attributes().values(), new.attributes().values(), strict=True)
     return all(np.array_equal(first, second) for first, second in pairs)
 
 
-def _draws(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
+def _require_draws(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
     if posterior.samples is None or posterior.log_prob is None:
         what = "probabilities of classes" if posterior.probabilities is not None else "points and no draws"
         raise UserError(f"the posterior holds {what}; expected one of a flow, or of a regressor with widths")
@@ -225,11 +229,13 @@ def _draws(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
 def derive(posterior: Posterior, definitions: Sequence[str]) -> Posterior:
     """More columns, each ``name=expression`` of those before it, for draws, truths and ridge estimates.
 
-    ``log_prob`` stays the density of the parameters that were there; box and prior of a derived one are not known.
-    Where the exact mean and width of the others are known, those of a derived one are of its draws. A Fisher matrix is
-    left out.
+    ``log_prob`` stays the density of the original parameters; a derived one has no box and no prior. Where the
+    posterior holds exact means and widths, those of a derived parameter are estimated from its draws. A Fisher matrix
+    is left out.
+
+    Raises UserError where a definition is not understood, repeats a name, or has no finite value in some draw.
     """
-    samples, log_prob = _draws(posterior)
+    samples, log_prob = _require_draws(posterior)
     posterior = replace(posterior, samples=samples, log_prob=log_prob)
     for text in definitions:
         posterior = _derived(posterior, text)
@@ -237,11 +243,13 @@ def derive(posterior: Posterior, definitions: Sequence[str]) -> Posterior:
 
 
 def _derived(posterior: Posterior, text: str) -> Posterior:
-    name, equals, written = (part.strip() for part in text.partition("="))
+    name, equals, written = (word.strip() for word in text.partition("="))
     if not equals or not name:
         raise UserError(f"--derive: {text!r} is not understood; expected 'S_8=sigma_8*(Omega_m/0.3)**0.5'")
     names = posterior.parameters.names
-    if not re.fullmatch(r"[^\W\d]\w*", name) or name == "all":  # what --fail-if, --parameters and expressions can name
+    if (
+        not re.fullmatch(r"[^\W\d]\w*", name) or name == "all"
+    ):  # that --fail-if, --parameters and expressions can refer to
         raise UserError(f"--derive {name}: expected a name of letters, digits and underscores, other than 'all'")
     if name in names:
         raise UserError(f"--derive {name}: is there already; give it another name")
@@ -251,7 +259,7 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
         raise UserError(f"--derive {name}: {error}") from error
 
     def values(theta: np.ndarray) -> np.ndarray:
-        return expression({one: theta[..., column] for column, one in enumerate(names)})
+        return expression({parameter: theta[..., column] for column, parameter in enumerate(names)})
 
     added: dict[str, Any] = {"fisher": None}
     for key in ("samples", "truth", "ridge_estimate"):
@@ -265,9 +273,9 @@ def _derived(posterior: Posterior, text: str) -> Posterior:
             added[key] = np.concatenate([theta, column[..., None]], axis=-1)
     of_draws = {"mean": added["samples"][..., -1].mean(axis=1), "std": added["samples"][..., -1].std(axis=1, ddof=1)}
     for key, column in of_draws.items():
-        known = getattr(posterior, key)
-        if known is not None:
-            added[key] = np.concatenate([known, column[:, None]], axis=1)
+        exact = getattr(posterior, key)
+        if exact is not None:
+            added[key] = np.concatenate([exact, column[:, None]], axis=1)
     parameters = posterior.parameters.concatenated(Parameters.from_names([name]))
     return replace(posterior, parameters=parameters, derived=(*posterior.derived, name), **added)
 

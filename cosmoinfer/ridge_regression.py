@@ -18,14 +18,14 @@ def fit_by_leave_one_out(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.n
     """
     x = x.astype(np.float64)
     centre, offset = x.mean(axis=0), y.mean(axis=0)
-    left, values, right = np.linalg.svd(x - centre, full_matrices=False)
-    projections = left.T @ (y - offset)
+    left_vectors, values, right_vectors = np.linalg.svd(x - centre, full_matrices=False)
+    projections = left_vectors.T @ (y - offset)
     errors = []
     for penalty in PENALTIES:
         shrinkage = values**2 / (values**2 + penalty)
-        leverage = 1 / len(y) + (left**2 * shrinkage).sum(axis=1)
-        residual = (y - offset) - left @ (shrinkage[:, None] * projections)
+        leverage = 1 / len(y) + (left_vectors**2 * shrinkage).sum(axis=1)
+        residual = (y - offset) - left_vectors @ (shrinkage[:, None] * projections)
         errors.append(((residual / np.maximum(1 - leverage, 1e-9)[:, None]) ** 2).mean(axis=0))
     best = PENALTIES[np.argmin(errors, axis=0)]  # (Q,)
-    weights = right.T @ (values[:, None] / (values[:, None] ** 2 + best) * projections)
+    weights = right_vectors.T @ (values[:, None] / (values[:, None] ** 2 + best) * projections)
     return weights, offset - centre @ weights

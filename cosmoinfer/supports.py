@@ -204,8 +204,8 @@ def fit_support(
     name: str, parameters: Parameters, theta: np.ndarray, probit_only: frozenset[str] = frozenset()
 ) -> Support:
     """Fitted on the training rows, theta (N, P)."""
-    zeros, ones, count = np.zeros(len(parameters)), np.ones(len(parameters)), len(theta)
-    unscaled = Support(name, parameters, zeros, ones, probit_only)
+    count = len(theta)
+    unscaled = Support(name, parameters, np.zeros(len(parameters)), np.ones(len(parameters)), probit_only)
     raw, _ = unscaled.forward(theta)
     shift, scale = raw.mean(axis=0), raw.std(axis=0)
     # where the box is filled as the prior says, the prior stays exactly normal

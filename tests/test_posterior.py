@@ -189,7 +189,7 @@ def test_what_is_spilled_takes_what_an_array_takes(tmp_path):
             one[1, 40:60] = FULL.samples[0, :20]
     np.testing.assert_array_equal(spill[0, 0:50], array[0])
     np.testing.assert_array_equal(spill[1, 10:50], array[1, 10:])
-    with pytest.raises(UserError, match="not all of it was ever written"):
+    with pytest.raises(UserError, match="it was not written completely"):
         spill[2, 0:50]
 
 
@@ -203,18 +203,18 @@ def test_a_spilled_file_is_closed_with_its_array(tmp_path):
 
 def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
-    with pytest.raises(UserError, match=r"GB are wanted"):
+    with pytest.raises(UserError, match=r"GB are required"):
         Room.of(10**6, 10**6, 6, tmp_path)
     both = 2 * 8 * 3 * 50 * (2 + 1)
     with monkeypatch.context() as scarce:
         scarce.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=both))  # enough for each of the two
-        with pytest.raises(UserError, match=r"GB are wanted"):
+        with pytest.raises(UserError, match=r"GB are required"):
             Room.of(3, 50, 2, tmp_path)
         Room.of(3, 50, 2, tmp_path, copies=1)  # of which no file is written
     room = Room.of(3, 50, 2, tmp_path)
     room.samples._file.close()
     room.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
-    with pytest.raises(UserError, match=r"cannot hold what was drawn so far .No space left"):
+    with pytest.raises(UserError, match=r"cannot hold the draws so far .No space left"):
         room.put(0, 0, FULL.samples[0], FULL.log_prob[0])
     assert list(tmp_path.iterdir()) == []
 

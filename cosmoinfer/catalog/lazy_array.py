@@ -91,7 +91,7 @@ class LazyArray:
     @cached_property
     def _steps(self) -> tuple[np.ndarray, np.ndarray]:
         """Of each part: rows a block, and blocks before it."""
-        steps = [one.whole_chunks(BLOCK_BYTES) for one in self.datasets]
+        steps = [one.rows_per_block(BLOCK_BYTES) for one in self.datasets]
         blocks = [-(-len(one) // step) for one, step in zip(self.datasets, steps, strict=True)]
         return np.array(steps), np.cumsum([0, *blocks])
 

@@ -17,12 +17,12 @@ from cosmoinfer.cli.options import (
     keywords,
 )
 from cosmoinfer.cli.sample import DRAWS, Draws, SkipFailed
-from cosmoinfer.cli.tables import WrappingTable, cell
+from cosmoinfer.cli.tables import render_table
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.cli.train_flow import Init, Summary
 
 if TYPE_CHECKING:
-    from cosmoinfer.tasks.cross_suite import CrossSuiteStudy
+    from cosmoinfer.studies.cross_suite import CrossSuite
 
 Catalogs = Annotated[list[Path], typer.Argument(help="Catalogs, a suite each: two or more.", show_default=False)]
 File = Annotated[Path, typer.Option("-o", "--output", help="The file to write; models stay in a folder of its name.")]
@@ -58,16 +58,13 @@ def cross(
     settings = keywords(flow, network, intake, training, splitting, reading, run, summary=summary, init=init)
     settings |= {"draws": draws, "skip_failed": skip_failed, "figures": figures}
     study = write_cross_suite(catalogs, settings, output, say.force, terminal.reporter())
-    _show_study(study, terminal)
+    _show_study(study.study, terminal)
 
 
-def _show_study(study: "CrossSuiteStudy", terminal: Terminal) -> None:
-    """A table a number, a row a pair of what was trained on and tested on; then every pair in words."""
-    pairs = study.document["pairs"]
-    row_names = {"trained on": [pair["trained"] for pair in pairs], "tested on": [pair["tested"] for pair in pairs]}
-    for title, columns in study.tables().items():
-        cells = {name: [cell(entry) for entry in entries] for name, entries in columns.items()}
-        terminal.table(WrappingTable(title, row_names, cells))
-    for pair in pairs:
-        terminal.result(pair["words"])
-    terminal.document(study.document)
+def _show_study(study: "CrossSuite", terminal: Terminal) -> None:
+    """A table a metric, a row a pair of what was trained on and tested on; then a sentence on each pair."""
+    for table in study.tables():
+        terminal.table(render_table(table))
+    for pair in study.pairs:
+        terminal.result(pair.sentence)
+    terminal.document(study.to_json())

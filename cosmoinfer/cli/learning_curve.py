@@ -1,10 +1,9 @@
 """``cosmoinfer learning-curve``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cosmoinfer.cli.options import (
     CatalogPath,
@@ -19,8 +18,11 @@ from cosmoinfer.cli.options import (
     TrainingOptions,
     keywords,
 )
-from cosmoinfer.cli.tables import cell
+from cosmoinfer.cli.tables import render_table
 from cosmoinfer.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from cosmoinfer.studies.learning_curve import LearningCurve
 
 Sizes = Annotated[
     str | None, typer.Option(help=r"Training simulations: 500,1000,2000,4000 \[all, and up to four halvings].")
@@ -57,23 +59,11 @@ def learning_curve(
     settings = keywords(flow, network, intake, training, splitting, reading, run)
     settings |= {"sizes": sizes, "predict": predict, "figures": figures}
     study = write_learning_curve(catalog, settings, output, say.force, terminal.reporter())
-    _show_study(study.document, terminal)
+    _show_study(study.curve, terminal)
 
 
-def _show_study(document: dict[str, Any], terminal: Terminal) -> None:
-    terminal.table(_table(document))
-    for line in document["words"]:
-        terminal.result(line)
-    terminal.document(document)
-
-
-def _table(document: dict[str, Any]) -> Table:
-    """A row a size."""
-    table = Table(title=f"{document['rows']} test rows of {document['simulations']} simulations; 68.3 % intervals")
-    for name in ("training simulations", "validation", "log_prob", "gain over the size before"):
-        table.add_column(name, justify="right")
-    for size, validation, score, gain in zip(
-        *(document[key] for key in ("sizes", "validation", "log_prob", "gain")), strict=True
-    ):
-        table.add_row(str(size), str(validation), cell(score), cell(gain))
-    return table
+def _show_study(curve: "LearningCurve", terminal: Terminal) -> None:
+    terminal.table(render_table(curve.table()))
+    for sentence in curve.sentences:
+        terminal.result(sentence)
+    terminal.document(curve.to_json())

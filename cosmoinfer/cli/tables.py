@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.table import Table
-
-from cosmoinfer.formatting import format_with_error
 
 if TYPE_CHECKING:
     from cosmoinfer.metrics import Evaluation
@@ -59,14 +57,16 @@ def _width(name: str, cells: Sequence[str]) -> int:
 
 def metrics_table(evaluation: "Evaluation") -> RenderableType:
     """Metrics by parameter, joint metrics, verdicts; of a classifier, the confusion."""
-    return Group(*map(_render, evaluation.tables()))
+    return Group(*map(render_table, evaluation.tables()))
 
 
-def _render(table: "StringTable") -> RenderableType:
+def render_table(table: "StringTable") -> RenderableType:
+    """For the terminal: columns that do not fit stand below."""
     if not table.numeric:
         return two_column_table(dict(table.rows), table.title)  # type: ignore[arg-type]
-    names, *columns = zip(*table.rows, strict=True)
-    return WrappingTable(table.title, {table.header[0]: names}, dict(zip(table.header[1:], columns, strict=True)))
+    columns = dict(zip(table.header, zip(*table.rows, strict=True), strict=True))
+    heads = {name: columns.pop(name) for name in table.header[: table.name_columns]}
+    return WrappingTable(table.title, heads, columns)
 
 
 def two_column_table(rows: Mapping[str, str], title: str) -> Table:
@@ -77,12 +77,3 @@ def two_column_table(rows: Mapping[str, str], title: str) -> Table:
     for key, value in rows.items():
         table.add_row(escape(key), escape(value))
     return table
-
-
-def cell(entry: Mapping[str, Any]) -> str:
-    """Of a JSON entry."""
-    if entry["value"] is None:
-        return "-"
-    if entry["low"] is None:
-        return f"{entry['value']:.3g}"
-    return format_with_error(entry["value"], (entry["high"] - entry["low"]) / 2)

@@ -17,19 +17,22 @@ class Table:
     title: above the table.
     header: one cell for each column.
     rows: of as many cells.
-    numeric: whether the columns after the first hold numbers, which are aligned to the right.
+    numeric: whether the other columns hold numbers, which are aligned to the right.
+    name_columns: how many columns, from the first on, name the row.
     """
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: bool = True
+    name_columns: int = 1
 
     def to_text(self) -> str:
         """Columns aligned by spaces."""
         lines = [self.header, *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        alignments = ["<", *[">" if self.numeric else "<"] * (len(widths) - 1)]
+        names = self.name_columns
+        alignments = ["<"] * names + [">" if self.numeric else "<"] * (len(widths) - names)
         formats = [f"{alignment}{width}" for alignment, width in zip(alignments, widths, strict=True)]
         header, *rows = ["  ".join(map(format, line, formats)).rstrip() for line in lines]
         return "\n".join([self.title, header, "-" * (sum(widths) + 2 * (len(widths) - 1)), *rows])

@@ -4,7 +4,6 @@ A figure is one function ``data -> Figure``, None where it does not apply, and o
 line of its docstring can stand as its caption. No pyplot: nothing here leaves state behind.
 """
 
-import os
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
@@ -13,7 +12,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from cosmoinfer.errors import UserError
+from cosmoinfer import storage
 from cosmoinfer.plots.calibration import coverage, sbc
 from cosmoinfer.plots.classes import confusion, reliability
 from cosmoinfer.plots.figure_data import FigureData
@@ -49,14 +48,8 @@ def save(plot: Callable[[], Figure | None], path: Path) -> bool:
 def _write(figure: Figure, path: Path) -> None:
     image = BytesIO()
     figure.savefig(image, format="png", dpi=150, metadata={"Software": None})
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with storage.atomic_write(path) as scratch:
         scratch.write_bytes(image.getvalue())
-        os.replace(scratch, path)
-    except OSError as error:
-        raise UserError(f"{path}: could not be written ({error.strerror}); nothing is left behind") from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 PLOTS: dict[str, Callable[[FigureData], Figure | None]] = {

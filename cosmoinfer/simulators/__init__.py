@@ -1,4 +1,4 @@
-"""Problems whose exact posterior is known: they return arrays and densities. Writing a file is somebody else's work.
+"""Problems whose exact posterior is known: they return arrays and densities, and write no file.
 
 Linear Gaussian problems, bent and bimodal ones, supernovae, and the power of Gaussian modes: as bands, as a profile, a
 map or a grid, behind an exponential, or with some of them missing. A new one is a class and one name here.

@@ -1,4 +1,4 @@
-"""Two parameters with posteriors that are no ellipses: two moons, and a narrow bent ridge."""
+"""Two parameters with posteriors that are not elliptical: two moons, and a narrow bent ridge."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from cosmoinfer import seeding, truncated_normal
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.simulators.simulator import Simulator
 
+# the box of both problems
 SQUARE = Parameters.from_names(("theta_1", "theta_2"), (-1.0, -1.0), (1.0, 1.0))
 
 
 class InSquare(Simulator):
-    """Two parameters, uniform on -1..1, seen by a vector."""
+    """Two parameters, uniform on -1..1, whose data are a vector."""
 
     @property
     def parameters(self) -> Parameters:
@@ -41,20 +42,20 @@ class TwoMoons(InSquare):
     shift: float = 0.25
 
     def observe(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        s, t = _turned(theta)
+        s, t = _diagonal_coordinates(theta)
         v = self._crescent(len(theta), rng)
         return np.stack([v[:, 0] + self.shift - np.abs(s), v[:, 1] + t], axis=-1)
 
     def log_posterior(self, theta: np.ndarray, data: np.ndarray) -> np.ndarray:
         data = np.asarray(data, np.float64)
-        s, t = _turned(theta)
+        s, t = _diagonal_coordinates(theta)
         v_1, v_2 = data[..., 0] - self.shift + np.abs(s), data[..., 1] - t
         length = np.hypot(v_1, v_2)
         normal = -0.5 * ((length - self.radius) / self.width) ** 2 - np.log(self.width * np.sqrt(2 * np.pi))
         with np.errstate(divide="ignore"):
             likelihood = normal - np.log(np.pi * length)
-            found = np.where((v_1 > 0) & SQUARE.inside(theta), likelihood, -np.inf)
-        return found - self._log_evidence(data.reshape(-1, 2)).reshape(data.shape[:-1])
+            log_joint = np.where((v_1 > 0) & SQUARE.inside(theta), likelihood, -np.inf)
+        return log_joint - self._log_evidence(data.reshape(-1, 2)).reshape(data.shape[:-1])
 
     def sample(self, data: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """(r, a) and the sign of s from their laws, until theta lies in the square."""
@@ -65,7 +66,7 @@ class TwoMoons(InSquare):
             s, t = size * rng.choice((-1.0, 1.0), count), x[1] - v[:, 1]
             return np.stack([s - t, s + t], axis=-1)[size >= 0] / np.sqrt(2)
 
-        return _rejected(np.asarray(data, np.float64), draws, seed, propose)
+        return _draw_inside_square(np.asarray(data, np.float64), draws, seed, propose)
 
     def _crescent(self, count: int, rng: np.random.Generator) -> np.ndarray:
         r, a = rng.normal(self.radius, self.width, count), np.pi * (rng.random(count) - 0.5)
@@ -76,22 +77,24 @@ class TwoMoons(InSquare):
         nodes, weights = np.polynomial.legendre.leggauss(400)
         r = self.radius + 8 * self.width * nodes
         density = 8 * self.width * weights * np.exp(-32 * nodes**2) / (self.width * np.sqrt(2 * np.pi))
-        return np.log(2 * self._share_of_angles(r, x) @ density)
+        return np.log(2 * self._angle_fraction(r, x) @ density)
 
-    def _share_of_angles(self, r: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Of -pi/2..pi/2, those for which |s| >= 0 and |s| + |t| <= sqrt 2: (R,) and (N, 2) -> (N, R).
+    def _angle_fraction(self, r: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """The fraction of -pi/2..pi/2 for which |s| >= 0 and |s| + |t| <= sqrt 2: (R,) and (N, 2) -> (N, R).
 
         The first leaves |a| <= A. The second loses r cos(a -+ pi/4) > (sqrt 2 + x_1 - shift -+ x_2)/sqrt 2: an arc
         around pi/4 and one around -pi/4.
         """
         half = np.arccos(np.clip((x[:, :1] - self.shift) / r, 0, 1))
-        room = np.sqrt(2) + x[:, :1] - self.shift
-        right, left = (np.arccos(np.clip((room + sign * x[:, 1:]) / np.sqrt(2) / r, -1, 1)) for sign in (1, -1))
+        margin = np.sqrt(2) + x[:, :1] - self.shift
+        arc_right, arc_left = (
+            np.arccos(np.clip((margin + sign * x[:, 1:]) / np.sqrt(2) / r, -1, 1)) for sign in (1, -1)
+        )
         # |t| = |x_2 - r sin a|: with its plus sign -r sin a joins cos a in an arc around -pi/4, with its minus +pi/4.
-        first = [np.clip(-np.pi / 4 + sign * left, -half, half) for sign in (-1, 1)]
-        second = [np.clip(np.pi / 4 + sign * right, -half, half) for sign in (-1, 1)]
-        both = np.clip(np.minimum(first[1], second[1]) - np.maximum(first[0], second[0]), 0, None)
-        return (2 * half - (first[1] - first[0]) - (second[1] - second[0]) + both) / np.pi
+        first = [np.clip(-np.pi / 4 + sign * arc_left, -half, half) for sign in (-1, 1)]
+        second = [np.clip(np.pi / 4 + sign * arc_right, -half, half) for sign in (-1, 1)]
+        overlap = np.clip(np.minimum(first[1], second[1]) - np.maximum(first[0], second[0]), 0, None)
+        return (2 * half - (first[1] - first[0]) - (second[1] - second[0]) + overlap) / np.pi
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class NarrowRidge(InSquare):
             expected = x + self.noise * rng.standard_normal((count, 2))
             return np.stack([expected[:, 0], expected[:, 1] - self.bend * expected[:, 0] ** 2], axis=-1)
 
-        return _rejected(np.asarray(data, np.float64), draws, seed, propose)
+        return _draw_inside_square(np.asarray(data, np.float64), draws, seed, propose)
 
     def _expected(self, theta: np.ndarray) -> np.ndarray:
         return np.stack([theta[..., 0], theta[..., 1] + self.bend * theta[..., 0] ** 2], axis=-1)
@@ -136,20 +139,23 @@ class NarrowRidge(InSquare):
         return np.log((chi * second) @ weights * (high - low)[:, 0] / 2 * self.noise * np.sqrt(2 * np.pi))
 
 
-def _turned(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _diagonal_coordinates(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """s and t, the coordinates along the diagonals."""
     return (theta[..., 0] + theta[..., 1]) / np.sqrt(2), (theta[..., 1] - theta[..., 0]) / np.sqrt(2)
 
 
-def _rejected(
+def _draw_inside_square(
     data: np.ndarray, draws: int, seed: int, propose: Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 ) -> np.ndarray:
-    """Proposals of each row that lie in the square, (N, S, 2)."""
-    found = np.empty((len(data), draws, 2))
+    """Rejection sampling: the proposals of each row that lie in the square, (N, S, 2).
+
+    propose: (x, count, generator) -> (at most count, 2). Row i has a generator of its own, keyed by (seed, i).
+    """
+    samples = np.empty((len(data), draws, 2))
     for row, x in enumerate(data):
         rng, kept = seeding.generator(seed, "posterior", row), np.empty((0, 2))
         while len(kept) < draws:
             trial = propose(x, 2 * draws, rng)
             kept = np.concatenate([kept, trial[SQUARE.inside(trial)]])
-        found[row] = SQUARE.clip(kept[:draws])
-    return found
+        samples[row] = SQUARE.clip(kept[:draws])
+    return samples

@@ -11,7 +11,7 @@ import numpy as np
 from cosmoinfer.chunking import slices
 from cosmoinfer.simulators.gaussian_modes import Bands, GaussianModes
 
-BLOCK = 4_000_000  # cells transformed at once: 64 MB as complex numbers
+CELLS_PER_BLOCK = 4_000_000  # cells transformed at once: 64 MB as complex numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ class GaussianField(GaussianModes):
 
     def _blocks(self, count: int) -> Iterator[slice]:
         """So many fields, some at a time."""
-        return slices(count, BLOCK // self.pixels**self.dimensions)
+        return slices(count, CELLS_PER_BLOCK // self.pixels**self.dimensions)
 
     @cached_property
     def _squares(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What problems of Gaussian fields share: real modes, and parameters that the data know by their power alone."""
+"""What problems of Gaussian fields share: real modes, whose power alone depends on the parameters."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -12,12 +12,16 @@ from cosmoinfer.simulators.grid_posterior import GridPosterior
 from cosmoinfer.simulators.linear_power import OMEGA_M_SIGMA_8, LinearPower
 from cosmoinfer.simulators.simulator import Simulator
 
-STEP = 1e-4  # of the box's width, for derivatives
+DERIVATIVE_STEP = 1e-4  # of the box's width
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Sets of Gaussian modes that share one expected power. k: (K,) in h/Mpc; modes: (K,), how many real numbers."""
+    """Sets of Gaussian modes that share one expected power.
+
+    k: (K,) wavenumbers, h/Mpc.
+    modes: (K,) numbers of real modes.
+    """
 
     k: np.ndarray
     modes: np.ndarray
@@ -25,7 +29,7 @@ class Bands:
 
 @dataclass(frozen=True)
 class GaussianModes(Simulator):
-    """Real Gaussian modes, nu_i of them of variance P_i(theta): their mean squares d_i are all that can be known.
+    """Real Gaussian modes, nu_i of them of variance P_i(theta): their mean squares d_i are sufficient statistics.
 
     ln p(d | theta) = - sum_i nu_i/2 (ln P_i + d_i / P_i) + terms free of theta, exactly. Prior: uniform on the box.
     A d_i that is NaN was not measured, and drops out of the sum.
@@ -40,7 +44,7 @@ class GaussianModes(Simulator):
     @property
     @abstractmethod
     def bands(self) -> Bands:
-        """Where the modes are, and how many."""
+        """Wavenumbers and numbers of the modes."""
 
     @abstractmethod
     def expected(self, theta: np.ndarray) -> np.ndarray:
@@ -67,18 +71,19 @@ class GaussianModes(Simulator):
     def fisher(self, theta: np.ndarray) -> np.ndarray:
         """F_ab = 1/2 sum_i nu_i d_a ln P_i d_b ln P_i (Tegmark, Taylor & Heavens 1997, arXiv:astro-ph/9603021).
 
-        Of all modes: bins that are lost take their share of it away.
+        Of all modes: lost bins reduce it by their share.
         """
-        step = STEP * np.diag(self.parameters.high - self.parameters.low)
+        steps = DERIVATIVE_STEP * np.diag(self.parameters.high - self.parameters.low)
         slopes = [
-            (np.log(self.expected(theta + one)) - np.log(self.expected(theta - one))) / (2 * one.sum()) for one in step
+            (np.log(self.expected(theta + step)) - np.log(self.expected(theta - step))) / (2 * step.sum())
+            for step in steps
         ]
         slope = np.stack(slopes, axis=-2)  # (..., 2, K)
         return 0.5 * (slope * self.bands.modes) @ np.swapaxes(slope, -1, -2)
 
     @cached_property
     def posterior(self) -> GridPosterior:
-        """Of the measured powers, (N, K): what the rest of the data adds does not depend on theta."""
+        """Of the measured powers, (N, K): all other terms of the data are independent of theta."""
         return GridPosterior(self.parameters, self._log_modes, self._tabulate)
 
     def _log_modes(self, theta: np.ndarray, measured: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from cosmoinfer import seeding
 from cosmoinfer.chunking import slices
 from cosmoinfer.parameters import Parameters
 
-BLOCK = 4_000_000  # numbers held at once while many rows meet many nodes: 32 MB
+NUMBERS_PER_BLOCK = 4_000_000  # of rows times nodes, held at once: 32 MB
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class GridPosterior:
     def log_evidence(self, x: np.ndarray) -> np.ndarray:
         """ln of the integral of the likelihood over the box (not divided by its volume): (N, K) -> (N,)."""
         log_weight = self._grid[1]
-        parts = [special.logsumexp(block + log_weight, axis=1) for block in self._blocks(x)]
-        return np.concatenate([np.empty(0), *parts])
+        log_sums = [special.logsumexp(block + log_weight, axis=1) for block in self._blocks(x)]
+        return np.concatenate([np.empty(0), *log_sums])
 
     def sample(self, x: np.ndarray, draws: int, seed: int) -> np.ndarray:
         """Exact independent draws, (N, K) -> (N, S, P); row i has a stream of its own, keyed by (seed, i)."""
@@ -53,7 +53,9 @@ class GridPosterior:
     def _reject(self, x: np.ndarray, table: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
         """Rejection from a Student t of the posterior's own moments; table: its log-likelihood at the nodes, (G,)."""
         theta, log_weight = self._grid
-        proposal = _Proposal.like(theta, np.exp(table + log_weight - special.logsumexp(table + log_weight)))
+        proposal = _StudentT.from_weighted_points(
+            theta, np.exp(table + log_weight - special.logsumexp(table + log_weight))
+        )
         # The ratio is smooth on the scale of the posterior, which the nodes resolve: 5 % cover what lies between them.
         bound = np.max(table - proposal.log_density(theta)) + np.log(1.05)
         accepted = np.empty((0, len(self.parameters)))
@@ -65,8 +67,8 @@ class GridPosterior:
         return self.parameters.clip(accepted[:draws])
 
     def _blocks(self, x: np.ndarray) -> Iterator[np.ndarray]:
-        """The log-likelihood at every node, some rows at a time: (B, G)."""
-        for rows in slices(len(x), BLOCK // len(self._grid[0])):
+        """The log-likelihood at every node, a bounded number of rows at a time: (B, G)."""
+        for rows in slices(len(x), NUMBERS_PER_BLOCK // len(self._grid[0])):
             yield self._table(x[rows])
 
     @cached_property
@@ -85,15 +87,18 @@ class GridPosterior:
 
 
 @dataclass(frozen=True)
-class _Proposal:
-    """A multivariate Student t of few degrees of freedom: wider in its tails than what it stands in for."""
+class _StudentT:
+    """A multivariate Student t, with heavier tails than the posterior that it proposes for.
+
+    Not scipy.stats.multivariate_t, whose draws come in another order, and whose density takes a pseudo-inverse a call.
+    """
 
     mean: np.ndarray
     root: np.ndarray
     freedom: float = 5.0
 
     @classmethod
-    def like(cls, theta: np.ndarray, weight: np.ndarray) -> "_Proposal":
+    def from_weighted_points(cls, theta: np.ndarray, weight: np.ndarray) -> "_StudentT":
         """With the moments of weighted points: theta (G, P), weight (G,) of sum one."""
         mean = weight @ theta
         return cls(mean, np.linalg.cholesky((theta - mean).T * weight @ (theta - mean)))

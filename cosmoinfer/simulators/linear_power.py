@@ -10,7 +10,7 @@ from cosmoinfer.parameters import Parameters
 OMEGA_M_SIGMA_8 = Parameters.from_names(
     ("Omega_m", "sigma_8"), (0.1, 0.6), (0.5, 1.0), labels=(r"\Omega_m", r"\sigma_8")
 )
-RADIUS = 8.0  # Mpc/h, of the sphere that sigma_8 is about
+SIGMA_8_RADIUS = 8.0  # Mpc/h, of the spheres that sigma_8 is defined by
 WAVENUMBERS = np.geomspace(1e-4, 20, 192)  # h/Mpc, for the integral over that sphere: sigma_8 to better than 1e-6
 
 
@@ -50,7 +50,7 @@ class LinearPower:
 
     def _variance(self, omega_m: np.ndarray) -> np.ndarray:
         """The variance of the unnormalised shape in spheres: int dln k k^3 P(k) W(k R)^2 / (2 pi^2)."""
-        weight = WAVENUMBERS**3 * top_hat(WAVENUMBERS * RADIUS) ** 2 / (2 * np.pi**2)
+        weight = WAVENUMBERS**3 * top_hat(WAVENUMBERS * SIGMA_8_RADIUS) ** 2 / (2 * np.pi**2)
         # Both ends vanish, so the plain sum in ln k converges faster than any power of its step.
         return self._shape(WAVENUMBERS, omega_m) @ weight * np.log(WAVENUMBERS[1] / WAVENUMBERS[0])
 

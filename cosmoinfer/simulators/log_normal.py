@@ -109,17 +109,17 @@ class LogNormalPairs(GaussianModes):
         return np.expm1(maps, out=maps)
 
     def log_measure(self, data: np.ndarray) -> np.ndarray:
-        """A density over all pixels: of the rest of y, of the noise, and the Jacobian of the two logarithms.
+        """A density over all pixels: of the mean of y, of the noise, and the Jacobian of the two logarithms.
 
         (g_matter, g_tracer) -> (y, g_tracer - bias g_matter) has determinant one.
         """
-        y, rest = self._split(data)
+        y, noise_map = self._split(data)
         mean = y.mean(axis=(-2, -1)) * self.pixels  # of unit norm, as every mode
-        noise = self.tracer_noise + self.bias**2 * self.noise
+        noise_power = self.tracer_noise + self.bias**2 * self.noise
         return (
             self.combined.log_measure(y)
             + self._log_white(mean[..., None], self.combined.noise)
-            + self._log_white(rest.reshape(*mean.shape, -1), noise)
+            + self._log_white(noise_map.reshape(*mean.shape, -1), noise_power)
             - np.log1p(np.asarray(data, dtype=np.float64)).sum(axis=(-3, -2, -1))
         )
 

@@ -62,15 +62,17 @@ class Spectrum(GaussianModes):
         return np.where(rng.random(powers.shape) < self.missing, np.nan, powers)
 
     def log_measure(self, data: np.ndarray) -> np.ndarray:
-        """A density over the bins that are there, times the probability that it is just those."""
+        """A density over the bins that are left, times the probability that it is exactly those."""
         half, powers, lost = self.bands.modes / 2, self.measured(data), np.isnan(data)
-        there = (half - 1) * np.log(powers) + half * np.log(half) - special.gammaln(half) + np.log1p(-self.missing)
-        return np.where(lost, special.xlogy(lost, self.missing), there).sum(axis=-1)
+        log_density = (
+            (half - 1) * np.log(powers) + half * np.log(half) - special.gammaln(half) + np.log1p(-self.missing)
+        )
+        return np.where(lost, special.xlogy(lost, self.missing), log_density).sum(axis=-1)
 
 
 @dataclass(frozen=True)
 class PowerSpectrum(Spectrum):
-    """Every bin of every spectrum is there."""
+    """No bin is lost."""
 
     @property
     def missing(self) -> float:
@@ -79,7 +81,7 @@ class PowerSpectrum(Spectrum):
 
 @dataclass(frozen=True)
 class MaskedSpectrum(Spectrum):
-    """Bins are lost at random: the posterior is that of the bins that are there, and the mask itself says nothing."""
+    """Bins are lost at random: the posterior is that of the bins that are left; the mask is independent of theta."""
 
     missing: float = 0.25
 

@@ -1,4 +1,4 @@
-"""What a simulator returns, and where in the prior's box its universes lie."""
+"""What a simulator returns, and the design of its simulations in the prior's box."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +10,13 @@ from cosmoinfer.parameters import Parameters
 
 @dataclass(frozen=True)
 class Simulations:
-    """N rows: theta (N, P), data (N, ...), the simulation that each came from (N,), and what a file says of the data.
+    """N rows.
 
-    ``coordinates``: arrays along an axis of the data, by name. ``attributes``: of the data.
+    theta: (N, P) in catalog units.
+    data: (N, *row).
+    simulation: (N,) integers; rows of one simulation share theta.
+    coordinates: arrays along an axis of the data, by name.
+    attributes: of the dataset of the data in a file.
     """
 
     parameters: Parameters
@@ -24,6 +28,9 @@ class Simulations:
 
 
 def latin_hypercube(parameters: Parameters, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, P): every slice of 1/count of each prior holds one point (McKay, Beckman & Conover 1979)."""
+    """(count, P): every slice of 1/count of each prior holds one point (McKay, Beckman & Conover 1979).
+
+    Not scipy.stats.qmc.LatinHypercube, whose points differ for the same seed.
+    """
     cells = np.stack([rng.permutation(count) for _ in parameters.names], axis=-1)
     return parameters.quantile((cells + rng.random(cells.shape)) / count)

@@ -1,4 +1,4 @@
-"""What every problem here can do: simulate, and tell the exact posterior of what it simulated."""
+"""The interface of a problem: it simulates, and knows the exact posterior of what it simulated."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -21,7 +21,7 @@ class Simulator(ABC):
     @property
     @abstractmethod
     def attributes(self) -> dict[str, Any]:
-        """What a file says of the data."""
+        """Of the dataset of the data in a file: kind, units, channels."""
 
     @property
     def coordinates(self) -> dict[str, np.ndarray]:
@@ -48,7 +48,7 @@ class Simulator(ABC):
         return None
 
     def simulate(self, count: int, seed: int, rows_per_simulation: int = 1) -> Simulations:
-        """``count`` universes on a Latin hypercube, each observed so many times with noise of its own."""
+        """``count`` simulations on a Latin hypercube of the prior, each observed ``rows_per_simulation`` times."""
         theta = latin_hypercube(self.parameters, count, seeding.generator(seed, "parameters"))
         simulation = np.repeat(np.arange(count), rows_per_simulation)
         data = self.observe(theta[simulation], seeding.generator(seed, "data"))

@@ -65,7 +65,7 @@ class Supernovae(Simulator):
 
     def log_posterior(self, theta: np.ndarray, data: np.ndarray) -> np.ndarray:
         data = np.asarray(data, np.float64)
-        offset = self._of_offset(data - self.modulus(theta[..., :2]))
+        offset = self._best_offset(data - self.modulus(theta[..., :2]))
         normal = -0.5 * ((theta[..., 2] - offset) / self._width) ** 2 - np.log(self._width * np.sqrt(2 * np.pi))
         inside = self.parameters.inside(theta)
         return np.where(inside, self._grid.log_prob(theta[..., :2], data) + normal - self._log_mass(offset), -np.inf)
@@ -74,20 +74,20 @@ class Supernovae(Simulator):
         """(Omega_m, w) by rejection under their marginal posterior, then the offset from its truncated normal."""
         data = np.asarray(data, np.float64)
         cosmology = self._grid.sample(data, draws, seed)
-        found = np.empty((len(data), draws, 3))
+        samples = np.empty((len(data), draws, 3))
         for row, x in enumerate(data):
-            offset = self._of_offset(x - self.modulus(cosmology[row]))
+            offset = self._best_offset(x - self.modulus(cosmology[row]))
             u = seeding.generator(seed, "offset", row).random(draws)
             drawn = offset + self._width * truncated_normal.quantile(u, *self._edges(offset))
-            found[row] = self.parameters.clip(np.column_stack([cosmology[row], drawn]))
-        return found
+            samples[row] = self.parameters.clip(np.column_stack([cosmology[row], drawn]))
+        return samples
 
     @property
     def _width(self) -> float:
         """The standard deviation of the offset where the cosmology is known, before its box cuts it."""
         return self.error / float(np.sqrt(self.bins))
 
-    def _of_offset(self, residual: np.ndarray) -> np.ndarray:
+    def _best_offset(self, residual: np.ndarray) -> np.ndarray:
         """The best offset for mu - mu(z): (..., K) -> (...)."""
         return residual.mean(axis=-1)
 
@@ -106,7 +106,7 @@ class Supernovae(Simulator):
 
     def _log_marginal(self, cosmology: np.ndarray, data: np.ndarray) -> np.ndarray:
         residual = data - self.modulus(cosmology)
-        offset = self._of_offset(residual)
+        offset = self._best_offset(residual)
         chi = np.square(residual - offset[..., None]).sum(axis=-1) / self.error**2
         return -0.5 * chi + self._log_mass(offset)
 
@@ -116,9 +116,9 @@ class Supernovae(Simulator):
         mean, shape = model.mean(axis=-1), model - model.mean(axis=-1, keepdims=True)
 
         def table(data: np.ndarray) -> np.ndarray:
-            own = data.mean(axis=-1, keepdims=True)
-            left = data - own
-            chi = np.square(left).sum(axis=-1)[:, None] - 2 * left @ shape.T + np.square(shape).sum(axis=-1)
-            return -0.5 * chi / self.error**2 + self._log_mass(own - mean)
+            data_mean = data.mean(axis=-1, keepdims=True)
+            residual = data - data_mean
+            chi = np.square(residual).sum(axis=-1)[:, None] - 2 * residual @ shape.T + np.square(shape).sum(axis=-1)
+            return -0.5 * chi / self.error**2 + self._log_mass(data_mean - mean)
 
         return table

@@ -1,6 +1,6 @@
-"""Files on disk: HDF5 of ours and of anybody. It knows arrays, attributes and JSON, and nothing of what they mean.
+"""Files on disk: those that this tool writes, and any other HDF5 file. The only package that imports h5py.
 
-The only door to h5py.
+It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
 from cosmoinfer.storage import out_of_core

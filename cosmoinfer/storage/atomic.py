@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: under another name beside them, flushed to disk, and renamed."""
+"""Files are written whole or not at all: under another name in the same folder, flushed to disk, then renamed."""
 
 import os
 import shutil
@@ -13,14 +13,17 @@ from cosmoinfer.storage.hdf5 import error_reason
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Another name beside it, to be filled: flushed to disk and renamed when that is done, gone when it fails."""
-    scratch = _sibling(path)
+    """A scratch file in the same folder, to be filled: flushed and renamed on success, removed on failure.
+
+    Raises UserError when the folder or the disk does not take it.
+    """
+    scratch = _create_scratch_file(path)
     try:
         yield scratch
-        with scratch.open("rb") as written:
-            os.fsync(written.fileno())
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(scratch, path)
-        _flush_folder(path.parent)
+        _sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path}: could not be written ({error_reason(error)}); nothing is left behind") from error
     finally:
@@ -28,12 +31,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def check_free_space(folder: Path, size: int) -> None:
-    """Before so many bytes are written."""
+    """Raises UserError when the disk of a folder has less than ``size`` bytes free, and a percent."""
     if (free := shutil.disk_usage(folder).free) < 1.01 * size:
-        raise UserError(f"{folder}: {size / 1e9:.3g}GB are wanted, and {free / 1e9:.3g}GB are free")
+        raise UserError(f"{folder}: {size / 1e9:.3g}GB are required, {free / 1e9:.3g}GB are free")
 
 
-def _sibling(path: Path) -> Path:
+def _create_scratch_file(path: Path) -> Path:
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:
@@ -49,7 +52,7 @@ def _umask() -> int:
     return current
 
 
-def _flush_folder(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""HDF5 files of ours: kind and format, JSON, arrays and their attributes; whole or absent."""
+"""The files that this tool writes: kind and format, JSON, arrays and their attributes; whole or absent."""
 
 import hashlib
 import json
@@ -19,23 +19,30 @@ from cosmoinfer.storage.hdf5 import decode_attribute, decode_text, find_datasets
 from cosmoinfer.storage.out_of_core import OnDiskArray
 from cosmoinfer.storage.reader import DatasetHandle, file_attribute
 
-FORMATS = {
-    "split": 1,
-    "model": 1,
-    "posterior": 1,
-    "metrics": 1,
-    "scores": 1,
-    "catalog": 1,
-    "cross": 1,
-    "learning-curve": 1,
-}  # kind: newest format we write and read
+FORMAT = 2  # of all kinds
+REMAKE_COMMANDS = {
+    "split": "split the catalog",
+    "model": "train",
+    "posterior": "sample",
+    "metrics": "evaluate",
+    "scores": "score",
+    "catalog": "simulate or repack",
+    "cross": "compare the suites",
+    "learning-curve": "make the curve",
+}  # kind: what makes a new one
+FORMATS = dict.fromkeys(REMAKE_COMMANDS, FORMAT)  # kind: the format that is written and read
 
 
 @dataclass(frozen=True)
 class FileContents:
-    """One file: what kind it is, JSON about it, arrays by path, and the attributes of those arrays and of the file.
+    """What one file holds.
 
-    large: arrays that are not in memory, by path.
+    kind: a key of FORMATS.
+    meta: JSON that says from what it was made.
+    arrays: by path, without the leading slash.
+    attributes: of the arrays, by path.
+    file_attributes: of the file itself.
+    on_disk: arrays that are not in memory, by path.
     """
 
     kind: str
@@ -47,98 +54,112 @@ class FileContents:
 
     @property
     def all_arrays(self) -> dict[str, np.ndarray | OnDiskArray]:
-        """Arrays, wherever they are, by path."""
+        """All arrays by path, in memory or not."""
         return {**self.arrays, **self.on_disk}
 
 
-def write(path: Path, record: FileContents, force: bool = False) -> None:
-    """Write the whole file under another name beside it, flush it to disk, and rename it."""
-    if _size(record) > out_of_core.MAX_IN_MEMORY_BYTES or record.on_disk:
-        streams = {name: _coming(one) for name, one in record.on_disk.items()}
-        write_streamed(path, record, streams, force)
+def write(path: Path, contents: FileContents, force: bool = False) -> None:
+    """Write a file, whole or not at all.
+
+    Raises UserError when it exists and is not to be replaced, or cannot be written.
+    """
+    if _size_in_bytes(contents) > out_of_core.MAX_IN_MEMORY_BYTES or contents.on_disk:
+        streams = {name: _streamed(array) for name, array in contents.on_disk.items()}
+        write_streamed(path, contents, streams, force)
         return
-    refuse_existing(path, record.kind, force)
-    image = _image(record)
+    refuse_existing(path, contents.kind, force)
+    image = _file_image(contents)
     with atomic_write(path) as scratch:
         scratch.write_bytes(image)
 
 
 def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = ()) -> FileContents:
-    """A file of ours, of one of these kinds and of a format that this version knows.
+    """A file that this tool wrote, of one of these kinds (by default of any).
 
-    leave: paths of arrays that stay in the file where they are large.
+    keep_on_disk: paths of arrays that stay in the file when they are large.
+
+    Raises UserError for another kind or format, and for a damaged file.
     """
     with open_file(path) as file:
         kind = decode_text(file.attrs.get("kind", ""))
         if kind not in FORMATS:
-            wanted = " or ".join(kinds) or "any"
-            raise UserError(f"{path}: expected a {wanted} file of cosmoinfer, found another HDF5 file")
+            expected = " or ".join(kinds) or "any"
+            raise UserError(f"{path}: expected a {expected} file of cosmoinfer, found another HDF5 file")
         if kinds and kind not in kinds:
             raise UserError(f"{path}: expected a {' or '.join(kinds)} file, found a {kind} file")
-        found = int(file.attrs["format"])
-        if found > FORMATS[kind]:
-            raise UserError(f"{path}: its format is {found}, this version ({__version__}) reads up to {FORMATS[kind]}")
-        arrays, attributes, large = {}, {}, {}
+        _check_format(path, kind, int(file.attrs["format"]))
+        arrays, attributes, on_disk = {}, {}, {}
         for name, dataset in find_datasets(file):
             if name in keep_on_disk and dataset.nbytes > out_of_core.MAX_IN_MEMORY_BYTES:
-                large[name] = OnDiskArray(DatasetHandle(Path(path), name))
+                on_disk[name] = OnDiskArray(DatasetHandle(Path(path), name))
             else:
                 arrays[name] = read_array(Path(path), dataset)
             if len(dataset.attrs):
                 attributes[name] = {key: decode_attribute(value) for key, value in dataset.attrs.items()}
         meta = json.loads(str(arrays.pop("meta")))
-    return FileContents(kind, meta, arrays, attributes, on_disk=large)
+    return FileContents(kind, meta, arrays, attributes, on_disk=on_disk)
+
+
+def _check_format(path: Path | str, kind: str, number: int) -> None:
+    if number > FORMATS[kind]:
+        raise UserError(f"{path}: its format is {number}, this version ({__version__}) reads format {FORMATS[kind]}")
+    if number < FORMATS[kind]:
+        raise UserError(
+            f"{path}: its format {number} is no longer read (this version reads {FORMATS[kind]}); "
+            f"{REMAKE_COMMANDS[kind]} again"
+        )
 
 
 def file_kind(path: Path) -> str | None:
-    """The kind of a file of ours; None for any other HDF5 file."""
+    """The kind of a file that this tool wrote; None for any other HDF5 file."""
     return file_attribute(path, "kind")
 
 
 def writing_command(path: Path) -> str | None:
-    """The command that wrote a file of ours, as its /meta says; None for any other HDF5 file."""
+    """The command that wrote a file, as its /meta says; None for a file of another tool."""
     with open_file(path) as file:
-        return (
-            json.loads(decode_text(file["meta"][()])).get("command")
-            if "kind" in file.attrs and "meta" in file
-            else None
-        )
+        if "kind" not in file.attrs or "meta" not in file:
+            return None
+        return json.loads(decode_text(file["meta"][()])).get("command")
 
 
 def is_kind(path: Path, kind: str) -> bool:
-    """Whether a file, of any sort, is one of ours of this kind."""
-    return path.is_file() and _kind_or_nothing(path) == kind
+    """Whether a path is a file of this kind that this tool wrote."""
+    return path.is_file() and _kind_or_none(path) == kind
 
 
 def same_run(path: Path, meta: Mapping[str, Any]) -> bool:
-    """Whether a complete file of ours stands there, made with the very same settings from the very same inputs."""
+    """Whether a complete file of this format exists, made with the same settings from the same inputs."""
     if not path.exists():
         return False
     try:
         with open_file(path) as file:
-            return "meta" in file and decode_text(file["meta"][()]) == _json(meta)
+            if "meta" not in file or decode_text(file["meta"][()]) != _encode_json(meta):
+                return False
+            return int(file.attrs.get("format", 0)) == FORMAT
     except UserError:
         return False
 
 
 def refuse_existing(path: Path, kind: str, force: bool = False) -> None:
-    """Before any work is done: the output must not exist, and its folder must take a file.
+    """Check an output before any work is done; ``force`` lets it replace a file of the same kind, and no other.
 
-    Forced, it may replace a file of the same kind; never somebody's catalog, nor a model by a posterior.
+    Raises UserError when it exists, or when its folder does not take a file.
     """
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
     if path.exists() and not force:
         raise UserError(f"{path}: exists already, made with other settings or inputs; --force replaces a {kind} file")
-    if path.exists() and (there := _kind_or_nothing(path)) != kind:
-        raise UserError(f"{path}: --force replaces a {kind} file only, found {there or 'one that is not ours'}")
+    if path.exists() and (existing := _kind_or_none(path)) != kind:
+        found = existing or "a file of another tool"
+        raise UserError(f"{path}: --force replaces a {kind} file only, found {found}")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
         raise UserError(f"{path}: the folder {path.parent} cannot be written")
 
 
-def _kind_or_nothing(path: Path) -> str | None:
+def _kind_or_none(path: Path) -> str | None:
     try:
         return file_kind(path)
     except UserError:
@@ -146,90 +167,99 @@ def _kind_or_nothing(path: Path) -> str | None:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file of ours as it lies on disk: how a later file says which one it was made from."""
+    """SHA-256 of the bytes of a file: how a later file says which one it was made from."""
     with require_file(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
 
 
 def write_streamed(
-    path: Path, record: FileContents, streams: Mapping[str, "StreamedDataset"], force: bool = False
+    path: Path, contents: FileContents, streams: Mapping[str, "StreamedDataset"], force: bool = False
 ) -> None:
-    """A record, and datasets beside it that come block by block; straight to disk, if that has room for them."""
-    refuse_existing(path, record.kind, force)
-    size = _size(record) + sum(int(np.prod(one.shape)) * one.dtype.itemsize for one in streams.values())
-    check_free_space(path.parent, size)
+    """Write contents, and datasets that arrive slab by slab, straight to disk.
+
+    Raises UserError as ``write`` does, and when the disk has no room for them.
+    """
+    refuse_existing(path, contents.kind, force)
+    stream_bytes = sum(int(np.prod(stream.shape)) * stream.dtype.itemsize for stream in streams.values())
+    check_free_space(path.parent, _size_in_bytes(contents) + stream_bytes)
     with atomic_write(path) as scratch, h5py.File(scratch, "w") as file:
-        _fill(file, record)
-        for name, one in streams.items():
-            one.fill(file, name, record.attributes.get(name, {}))
+        _fill(file, contents)
+        for name, stream in streams.items():
+            stream.write_to(file, name, contents.attributes.get(name, {}))
 
 
 @dataclass(frozen=True)
 class StreamedDataset:
-    """A dataset that comes piece by piece, each with its place, to lie in these chunks with a checksum each."""
+    """A dataset that arrives slab by slab.
+
+    shape, dtype: of all values.
+    chunks: shape of a chunk in the file, each with its checksum.
+    slabs: pairs of an index and the values that belong there.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     chunks: tuple[int, ...]
     slabs: Iterator[tuple[Any, np.ndarray]]
 
-    def fill(self, file: h5py.File, name: str, attributes: Mapping[str, Any]) -> None:
+    def write_to(self, file: h5py.File, name: str, attributes: Mapping[str, Any]) -> None:
+        """Make the dataset of that name in an open file."""
         dataset = file.create_dataset(name, self.shape, self.dtype, chunks=self.chunks, fletcher32=True)
         for key, value in attributes.items():
-            dataset.attrs[key] = _plain(value)
-        for place, piece in self.slabs:
-            dataset[place] = piece
+            dataset.attrs[key] = _encode_attribute(value)
+        for index, slab in self.slabs:
+            dataset[index] = slab
 
 
-def _coming(array: OnDiskArray) -> StreamedDataset:
-    return StreamedDataset(array.shape, array.dtype, _chunks(array.shape, array.dtype.itemsize), array.slabs())
+def _streamed(array: OnDiskArray) -> StreamedDataset:
+    return StreamedDataset(array.shape, array.dtype, _chunk_shape(array.shape, array.dtype.itemsize), array.slabs())
 
 
-def _size(record: FileContents) -> int:
-    return sum(np.asarray(value).nbytes for value in record.arrays.values())
+def _size_in_bytes(contents: FileContents) -> int:
+    return sum(np.asarray(value).nbytes for value in contents.arrays.values())
 
 
-def _image(record: FileContents) -> bytes:
-    """The bytes of the file, made in memory: on a full disk HDF5 cannot close its file, and crashes the process."""
-    with h5py.File(record.kind, "w", driver="core", backing_store=False) as file:
-        _fill(file, record)
+def _file_image(contents: FileContents) -> bytes:
+    """The bytes of the file, made in memory: on a full disk HDF5 cannot close its file and crashes the process."""
+    with h5py.File(contents.kind, "w", driver="core", backing_store=False) as file:
+        _fill(file, contents)
         file.flush()
         return file.id.get_file_image()
 
 
-def _fill(file: h5py.File, record: FileContents) -> None:
-    file.attrs["kind"] = record.kind
-    file.attrs["format"] = FORMATS[record.kind]
-    for key, value in record.file_attributes.items():
-        file.attrs[key] = _plain(value)
-    file.create_dataset("meta", data=_json(record.meta), dtype=h5py.string_dtype())
-    for name, value in record.arrays.items():
+def _fill(file: h5py.File, contents: FileContents) -> None:
+    file.attrs["kind"] = contents.kind
+    file.attrs["format"] = FORMATS[contents.kind]
+    for key, value in contents.file_attributes.items():
+        file.attrs[key] = _encode_attribute(value)
+    file.create_dataset("meta", data=_encode_json(contents.meta), dtype=h5py.string_dtype())
+    for name, value in contents.arrays.items():
         array = np.asarray(value)
         text = array.dtype.kind in "UO"
         options: dict[str, Any] = {"dtype": h5py.string_dtype()} if text else {}
         if array.ndim and array.size and not text:
-            options |= {"fletcher32": True, "chunks": _chunks(array.shape, array.dtype.itemsize)}
+            options |= {"fletcher32": True, "chunks": _chunk_shape(array.shape, array.dtype.itemsize)}
         dataset = file.create_dataset(name, data=array.astype(object) if text else array, **options)
-        for key, told in record.attributes.get(name, {}).items():
-            if told is not None:
-                dataset.attrs[key] = _plain(told)
+        for key, attribute in contents.attributes.get(name, {}).items():
+            if attribute is not None:
+                dataset.attrs[key] = _encode_attribute(attribute)
 
 
-def _chunks(shape: tuple[int, ...], itemsize: int, most: int = 1 << 20) -> tuple[int, ...]:
-    """Whole rows of about a megabyte together: a checksum needs chunks, and readers want rows."""
-    row = max(1, int(np.prod(shape[1:])) * itemsize)
-    if row > most and len(shape) > 1:
-        return (1, *_chunks(shape[1:], itemsize, most))
-    return (max(1, min(shape[0], most // row)), *shape[1:])
+def _chunk_shape(shape: tuple[int, ...], itemsize: int, max_bytes: int = 1 << 20) -> tuple[int, ...]:
+    """Whole rows of about a megabyte together: a checksum needs chunks, and readers ask for rows."""
+    row_bytes = max(1, int(np.prod(shape[1:])) * itemsize)
+    if row_bytes > max_bytes and len(shape) > 1:
+        return (1, *_chunk_shape(shape[1:], itemsize, max_bytes))
+    return (max(1, min(shape[0], max_bytes // row_bytes)), *shape[1:])
 
 
-def _plain(attribute: Any) -> Any:
+def _encode_attribute(attribute: Any) -> Any:
     if isinstance(attribute, tuple | list) and attribute and isinstance(attribute[0], str):
         return np.array(attribute, dtype=h5py.string_dtype())
     return attribute
 
 
-def _json(meta: Mapping[str, Any]) -> str:
+def _encode_json(meta: Mapping[str, Any]) -> str:
     return json.dumps(meta, sort_keys=True, allow_nan=False)
 
 

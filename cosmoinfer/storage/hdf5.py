@@ -1,4 +1,4 @@
-"""HDF5 as it lies on disk: files opened with errors that say what is wrong, datasets found, text decoded."""
+"""HDF5 as it lies on disk: files opened, datasets found, text decoded, virtual datasets checked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from cosmoinfer.errors import UserError
 
 @contextmanager
 def open_file(path: Path | str) -> Iterator[h5py.File]:
+    """A file to read. Raises UserError for one that is missing, being written, truncated or damaged."""
     try:
         file = h5py.File(require_file(path), "r")
     except BlockingIOError as error:
@@ -29,6 +30,7 @@ def open_file(path: Path | str) -> Iterator[h5py.File]:
 
 
 def require_file(path: Path | str) -> Path:
+    """The path. Raises UserError when no file has it."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -36,12 +38,14 @@ def require_file(path: Path | str) -> Path:
 
 
 def find_datasets(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:
-    found: list[tuple[str, h5py.Dataset]] = []
-    group.visititems(lambda name, node: found.append((name, node)) if isinstance(node, h5py.Dataset) else None)
-    return sorted(found, key=lambda pair: pair[0])
+    """Every dataset below a group, with its path, sorted by path."""
+    datasets: list[tuple[str, h5py.Dataset]] = []
+    group.visititems(lambda name, node: datasets.append((name, node)) if isinstance(node, h5py.Dataset) else None)
+    return sorted(datasets, key=lambda pair: pair[0])
 
 
 def read_array(path: Path, dataset: h5py.Dataset) -> np.ndarray:
+    """All values, text as str. Raises UserError for damaged chunks and incomplete virtual datasets."""
     if dataset.is_virtual:
         check_virtual_sources(path, dataset)
     try:
@@ -52,40 +56,53 @@ def read_array(path: Path, dataset: h5py.Dataset) -> np.ndarray:
 
 
 def check_virtual_sources(path: Path, dataset: h5py.Dataset) -> None:
-    """Where a part of a virtual dataset is missing, HDF5 reads zeros; here that is an error."""
-    mapped, counted = 0, True
+    """Raises UserError when a source of a virtual dataset is missing or too short, which HDF5 would read as zeros."""
+    n_mapped, countable = 0, True
     for source in dataset.virtual_sources():
-        if "%b" in source.file_name:  # as many files as there are: how many rows there are follows from them
-            counted = False
+        if "%b" in source.file_name:  # as many files as exist: they determine the number of rows
+            countable = False
             continue
-        mapped += source.vspace.get_select_npoints()
-        part = path
-        if source.file_name != ".":
-            beside = (path.parent / source.file_name, path.resolve().parent / source.file_name)
-            part = next((one for one in beside if one.is_file()), beside[0])
-            if not part.is_file():
-                raise UserError(f"{path}: {dataset.name} wants a part that is missing: {source.file_name}")
-        with open_file(part) as file:
-            there = file.get(source.dset_name)
-            if not isinstance(there, h5py.Dataset):
-                raise UserError(f"{path}: {dataset.name} wants a part that is missing: {part} {source.dset_name}")
-            if _too_short(source, there):
-                raise UserError(f"{path}: {dataset.name} wants more of {part} {source.dset_name} than {there.shape}")
-            if there.is_virtual:
-                check_virtual_sources(part, there)
-    if counted and mapped < dataset.size:
-        raise UserError(f"{path}: {dataset.name} has no part for {dataset.size - mapped} of its {dataset.size} numbers")
+        n_mapped += source.vspace.get_select_npoints()
+        file_path = _source_path(path, dataset, source.file_name)
+        with open_file(file_path) as file:
+            target = file.get(source.dset_name)
+            if not isinstance(target, h5py.Dataset):
+                raise UserError(
+                    f"{path}: a source of {dataset.name} is missing: {file_path} has no dataset {source.dset_name}"
+                )
+            if _is_too_short(source, target):
+                raise UserError(
+                    f"{path}: {dataset.name} refers to more than {source.dset_name} of {file_path} holds, which has "
+                    f"shape {target.shape}"
+                )
+            if target.is_virtual:
+                check_virtual_sources(file_path, target)
+    if countable and n_mapped < dataset.size:
+        missing = dataset.size - n_mapped
+        raise UserError(f"{path}: {dataset.name} has no source for {missing} of its {dataset.size} values")
 
 
-def _too_short(source: Any, there: h5py.Dataset) -> bool:
+def _source_path(path: Path, dataset: h5py.Dataset, file_name: str) -> Path:
+    """Where the file of a source lies, as HDF5 looks for it: beside the virtual file, or beside what it links to."""
+    if file_name == ".":
+        return path
+    candidates = (path.parent / file_name, path.resolve().parent / file_name)
+    existing = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if existing is None:
+        raise UserError(f"{path}: a source of {dataset.name} is missing: {file_name}")
+    return existing
+
+
+def _is_too_short(source: Any, target: h5py.Dataset) -> bool:
     """Whether a dataset has less than a virtual one takes from it."""
     if source.src_space.get_select_type() != h5py.h5s.SEL_HYPERSLABS:  # all of it
-        return bool(there.size < source.vspace.get_select_npoints())
+        return bool(target.size < source.vspace.get_select_npoints())
     last = source.src_space.get_select_bounds()[1]
-    return len(last) != there.ndim or any(end >= size for end, size in zip(last, there.shape, strict=True))
+    return len(last) != target.ndim or any(end >= size for end, size in zip(last, target.shape, strict=True))
 
 
 def decode_attribute(value: Any) -> Any:
+    """An attribute with its text as str, or a tuple of str."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
         return tuple(decode_text(item) for item in value.ravel())
     return decode_text(value) if isinstance(value, bytes) else value
@@ -96,4 +113,5 @@ def decode_text(value: Any) -> str:
 
 
 def error_reason(error: BaseException) -> str:
+    """What the system says of an error, in one line."""
     return (getattr(error, "strerror", None) or str(error)).splitlines()[0]

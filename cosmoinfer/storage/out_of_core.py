@@ -1,4 +1,4 @@
-"""Arrays that are too large for memory: on their way to a file, and left in one. Read row by row."""
+"""Arrays that are too large for memory: in a scratch file while they are made, or left in a file. Read by rows."""
 
 import tempfile
 import weakref
@@ -9,74 +9,78 @@ from typing import IO, Any
 
 import numpy as np
 
+from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.hdf5 import error_reason
 from cosmoinfer.storage.reader import DatasetHandle
 
-MAX_IN_MEMORY_BYTES = 1 << 26  # bytes of an array, or of the image of a file, that is not held in memory
-SLAB_BYTES = 1 << 24  # bytes that are copied at once
+MAX_IN_MEMORY_BYTES = 1 << 26  # of an array, or of the image of a file
+SLAB_BYTES = 1 << 24  # copied at once
 
 
 class ScratchArray:
-    """float64 (n, S, ...) on disk, written and read by [row, some of its S]; gone with the process, however it ends."""
+    """float64 (n, S, ...) in a temporary file, written and read as ``[row, start:stop]``; removed with the process.
+
+    Raises UserError when the folder cannot hold it.
+    """
 
     dtype = np.dtype(np.float64)
 
     def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
         self.folder, self.shape = folder, shape
-        with self._told():
+        with self._disk_errors():
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  open as long as this object lives
-        weakref.finalize(self, _let_go, self._file)
+        weakref.finalize(self, _close, self._file)
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __setitem__(self, place: tuple[int, slice], values: np.ndarray) -> None:
-        first, stop = self._range(place[1])
-        whole = np.broadcast_to(values, (stop - first, *self.shape[2:]))
-        with self._told():
-            self._file.seek(self._offset(place[0], first))
-            self._file.write(np.ascontiguousarray(whole, self.dtype).data)
+    def __setitem__(self, key: tuple[int, slice], values: np.ndarray) -> None:
+        first, stop = self._range(key[1])
+        full = np.broadcast_to(values, (stop - first, *self.shape[2:]))
+        with self._disk_errors():
+            self._file.seek(self._offset(key[0], first))
+            self._file.write(np.ascontiguousarray(full, self.dtype).data)
 
-    def __getitem__(self, place: tuple[int, slice]) -> np.ndarray:
-        first, stop = self._range(place[1])
-        found = np.empty((stop - first, *self.shape[2:]))
-        self._read(found, self._offset(place[0], first))
-        return found
+    def __getitem__(self, key: tuple[int, slice]) -> np.ndarray:
+        first, stop = self._range(key[1])
+        values = np.empty((stop - first, *self.shape[2:]))
+        self._read(values, self._offset(key[0], first))
+        return values
 
     def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
-        """Rows start..stop - 1, into as many rows of an array."""
+        """Rows start..stop - 1 into ``rows``, of shape (stop - start, S, ...)."""
         self._read(rows, self._offset(start, 0))
 
-    def _read(self, found: np.ndarray, offset: int) -> None:
-        with self._told():
+    def _read(self, values: np.ndarray, offset: int) -> None:
+        with self._disk_errors():
             self._file.seek(offset)
-            if self._file.readinto(found.reshape(-1).view(np.uint8).data) < found.nbytes:
-                raise OSError("not all of it was ever written")
+            if self._file.readinto(values.reshape(-1).view(np.uint8).data) < values.nbytes:
+                raise OSError("it was not written completely")
 
-    def _range(self, some: slice) -> tuple[int, int]:
-        first, stop, _ = some.indices(self.shape[1])
+    def _range(self, draws: slice) -> tuple[int, int]:
+        first, stop, _ = draws.indices(self.shape[1])
         return first, stop
 
     def _offset(self, row: int, first: int) -> int:
         return 8 * int(np.prod(self.shape[2:])) * (row * self.shape[1] + first)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _disk_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise UserError(f"{self.folder}: cannot hold what was drawn so far ({error_reason(error)})") from error
+            raise UserError(f"{self.folder}: cannot hold the draws so far ({error_reason(error)})") from error
 
 
-def _let_go(file: IO[bytes]) -> None:
-    """What the disk did not take any more was told when it was written."""
+def _close(file: IO[bytes]) -> None:
+    """Errors of the disk were raised when it was written to."""
     with suppress(OSError):
         file.close()
 
 
 class OnDiskArray:
-    """Rows (n, ...) that are not in memory: one by its number (...), several by a slice, a list or a mask (k, ...)."""
+    """Rows (n, ...) that are not in memory: ``[number]`` reads (...), ``[slice, list or mask]`` reads (k, ...)."""
 
     def __init__(self, source: DatasetHandle | ScratchArray, rows: np.ndarray | None = None) -> None:
         self.source = source
@@ -93,38 +97,35 @@ class OnDiskArray:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, which: int | slice | np.ndarray) -> np.ndarray:
-        if isinstance(which, tuple) or which is Ellipsis:
-            raise TypeError(f"expected rows, found {which}: of arrays that are not in memory, only rows can be picked")
-        rows = np.atleast_1d(self.rows[which])
-        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        ends = np.append(np.flatnonzero(np.diff(rows) != 1) + 1, len(rows))  # runs of rows that follow each other
+    def __getitem__(self, key: int | slice | np.ndarray) -> np.ndarray:
+        if isinstance(key, tuple) or key is Ellipsis:
+            raise TypeError(f"expected row numbers, found {key}: out of memory, only rows can be indexed")
+        rows = np.atleast_1d(self.rows[key])
+        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        ends = np.append(np.flatnonzero(np.diff(rows) != 1) + 1, len(rows))  # of runs of consecutive rows
         start = 0
         for end in ends[ends > 0].tolist():
-            self.source.read_into(found[start:end], int(rows[start]), int(rows[end - 1]) + 1)
+            self.source.read_into(values[start:end], int(rows[start]), int(rows[end - 1]) + 1)
             start = end
-        return found[0] if isinstance(which, int | np.integer) else found
+        return values[0] if isinstance(key, int | np.integer) else values
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("what is not in memory cannot be had without a copy")
+            raise ValueError("an array that is not in memory cannot be given without a copy")
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
 
     def take(self, rows: np.ndarray) -> "OnDiskArray":
-        """These rows of them, by number or by mask, still out of memory."""
+        """These rows, by number (n,) or mask, still out of memory."""
         return OnDiskArray(self.source, self.rows[rows])
 
     def slabs(self) -> Iterator[tuple[Any, np.ndarray]]:
-        """All of it, a bounded number of bytes at a time, each with its place: some rows, or some of one row."""
-        row = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
-        step = max(1, SLAB_BYTES // row)
-        if row <= SLAB_BYTES or not isinstance(self.source, ScratchArray):
-            for start in range(0, len(self), step):
-                rows = slice(start, min(start + step, len(self)))
+        """All values, SLAB_BYTES at a time, each slab with its index: several rows, or draws of one row."""
+        row_bytes = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
+        if row_bytes <= SLAB_BYTES or not isinstance(self.source, ScratchArray):
+            for rows in slices(len(self), max(1, SLAB_BYTES // row_bytes)):
                 yield rows, self[rows]
             return
-        step = max(1, SLAB_BYTES * self.shape[1] // row)
-        for number, one in enumerate(self.rows.tolist()):
-            for first in range(0, self.shape[1], step):
-                some = slice(first, min(first + step, self.shape[1]))
-                yield (number, some), self.source[one, some]
+        step = max(1, SLAB_BYTES * self.shape[1] // row_bytes)
+        for number, row in enumerate(self.rows.tolist()):
+            for draws in slices(self.shape[1], step):
+                yield (number, draws), self.source[row, draws]

@@ -1,129 +1,206 @@
-"""How a posterior fares on another suite of simulations than its own: the matrix of trained by tested, in words too."""
+"""Cross-suite study: flows trained on each suite of simulations and tested on every suite; a matrix of evaluations."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.metrics.metric import JOINT, PARAMETERS
+from cosmoinfer.metrics.estimate import Estimate
+from cosmoinfer.metrics.evaluation import Evaluation
+from cosmoinfer.metrics.tables import Table
 from cosmoinfer.metrics.verdict import UNCONSTRAINED_R2
 
-MATRIX_METRICS = {PARAMETERS: ("r2", "coverage_68"), JOINT: ("log_prob", "log_prob_gain", "ood")}
+PARAMETER_METRICS = ("r2", "coverage_68")  # of the tables, the figure and the arrays of the file
+JOINT_METRICS = ("log_prob", "log_prob_gain", "ood")
 ALL_BUT = "all but "
+WORSE_THAN_PRIOR_ERRORS = 3  # errors below zero; one error is exceeded by chance in one pair of six
 
 
-def gather(suites: Sequence[str], found: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
-    """{"suites", "trained", "parameters", "pairs": [{"trained", "tested", "words", and what ``measure`` gave}]}.
+@dataclass(frozen=True)
+class SuitePair:
+    """One cell of the matrix.
 
-    found: by what was trained on and what was tested on; ``all but X`` was trained on the other suites together.
+    trained: the suite that the flow was trained on, or ``all but X``: on all other suites together.
+    tested: the suite of the test rows.
+    evaluation: on these test rows.
+    sentence: R2 of each parameter, gain over the prior, calibration and flagged rows, beside those without a shift of
+    suite.
     """
-    pairs = [
-        {"trained": trained, "tested": tested, "words": words(trained, tested, found), **document}
-        for (trained, tested), document in found.items()
-    ]
-    return {
-        "suites": list(suites),
-        "trained": list(dict.fromkeys(trained for trained, _ in found)),
-        "parameters": list(pairs[0]["verdict"]["parameters"]),
-        "pairs": pairs,
-    }
+
+    trained: str
+    tested: str
+    evaluation: Evaluation
+    sentence: str
 
 
-def matrix(document: Mapping[str, Any], scope: str, metric: str) -> np.ndarray:
-    """(R, S, P, 3) of a metric a parameter, (R, S, 3) of a joint one: value, low, high; NaN where null or not tested.
+@dataclass(frozen=True)
+class CrossSuite:
+    """All pairs of a training suite (R of them, combinations included) and a test suite (S) that were evaluated.
 
-    R: what was trained on; S: what was tested on.
+    suites: names of the S suites. pairs: in the order in which flows were trained.
     """
-    trained, suites, names = (document[key] for key in ("trained", "suites", "parameters"))
-    found = np.full((len(trained), len(suites), len(names) if scope == PARAMETERS else 1, 3), np.nan)
-    for pair in document["pairs"]:
-        entries = pair["metrics"][scope].get(metric)
-        if entries:
-            columns = [entries[name] for name in names] if scope == PARAMETERS else [entries]
-            numbers = [[entry[key] for key in ("value", "low", "high")] for entry in columns]
-            found[trained.index(pair["trained"]), suites.index(pair["tested"])] = np.array(numbers, dtype=np.float64)
-    return found if scope == PARAMETERS else found[:, :, 0]
+
+    suites: tuple[str, ...]
+    pairs: tuple[SuitePair, ...]
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the R training sets, the rows of the matrix."""
+        return tuple(dict.fromkeys(pair.trained for pair in self.pairs))
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the P parameters."""
+        return self.pairs[0].evaluation.parameter_names
+
+    def matrix(self, metric: str) -> np.ndarray:
+        """(R, S, P, 3) of a metric of PARAMETER_METRICS, (R, S, 3) of one of JOINT_METRICS: value, low, high.
+
+        NaN where it is null, or the pair was not evaluated.
+        """
+        columns = self.parameter_names if metric in PARAMETER_METRICS else ("",)
+        values = np.full((len(self.trained), len(self.suites), len(columns), 3), np.nan)
+        for pair in self.pairs:
+            estimates = pair.evaluation.estimates(metric)
+            if estimates is not None:
+                cell = self.trained.index(pair.trained), self.suites.index(pair.tested)
+                values[cell] = np.stack([estimates[name].to_array() for name in columns])
+        return values if metric in PARAMETER_METRICS else values[:, :, 0]
+
+    def tables(self) -> list[Table]:
+        """A row for each pair; a column for each parameter of a metric, then one for each joint metric."""
+        metrics = [metric for metric in JOINT_METRICS if metric in self.pairs[0].evaluation.joint]
+        joint = [[str(pair.evaluation.joint[metric]) for metric in metrics] for pair in self.pairs]
+        return [*map(self._parameter_table, PARAMETER_METRICS), self._table("joint metrics", metrics, joint)]
+
+    def _parameter_table(self, metric: str) -> Table:
+        parameters = self.parameter_names
+        cells = [[str(pair.evaluation.parameters[metric][name]) for name in parameters] for pair in self.pairs]
+        return self._table(f"{metric}; 68.3 % intervals", parameters, cells)
+
+    def _table(self, title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+        rows = [(pair.trained, pair.tested, *row) for pair, row in zip(self.pairs, cells, strict=True)]
+        return Table(title, ("trained on", "tested on", *columns), tuple(rows), name_columns=2)
+
+    def __str__(self) -> str:
+        return "\n\n".join(
+            [*(table.to_text() for table in self.tables()), "\n".join(pair.sentence for pair in self.pairs)]
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """{"suites", "trained", "parameters", "pairs": [{"trained", "tested", "words", and the evaluation's own}]}."""
+        pairs = [
+            {"trained": pair.trained, "tested": pair.tested, "words": pair.sentence, **pair.evaluation.to_json()}
+            for pair in self.pairs
+        ]
+        return {
+            "suites": list(self.suites),
+            "trained": list(self.trained),
+            "parameters": list(self.parameter_names),
+            "pairs": pairs,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "CrossSuite":
+        """From the document that ``to_json`` gives."""
+        pairs = tuple(
+            SuitePair(pair["trained"], pair["tested"], Evaluation.from_json(pair), pair["words"])
+            for pair in document["pairs"]
+        )
+        return cls(tuple(document["suites"]), pairs)
 
 
-def words(trained: str, tested: str, found: Mapping[tuple[str, str], dict[str, Any]]) -> str:
-    """What became of each parameter, of the gain over the prior and of the calibration; and how many were flagged.
+def compare_suites(suites: Sequence[str], evaluations: Mapping[tuple[str, str], Evaluation]) -> CrossSuite:
+    """The study, with a sentence on each pair.
 
-    Beside the same flow at home; beside the suite's own flow, where that suite was the one left out of the training.
+    evaluations: by (trained, tested); every suite must be tested with its own flow.
     """
-    here, beside = found[trained, tested], tested if trained.startswith(ALL_BUT) else trained
-    home = None if trained == tested else found[beside, beside]
-    told = [", ".join(_accuracy(here, home)) or "no parameter is constrained", *_gain(here, home)]
-    told += [here["verdict"][JOINT], *_flagged(here)]
-    return f"{_where(trained, tested)}: {'; '.join(told)}"
+    pairs = tuple(
+        SuitePair(trained, tested, evaluation, describe_pair(trained, tested, evaluations))
+        for (trained, tested), evaluation in evaluations.items()
+    )
+    return CrossSuite(tuple(suites), pairs)
 
 
-def write(path: Path, document: dict[str, Any], meta: dict[str, Any], force: bool = False) -> None:
+def describe_pair(trained: str, tested: str, evaluations: Mapping[tuple[str, str], Evaluation]) -> str:
+    """R2 of each parameter, gain over the prior, calibration and flagged rows of one pair.
+
+    Changes are given from the same flow on its own suite; for a flow that left a suite out, from that suite's own flow.
+    """
+    evaluation, baseline_suite = evaluations[trained, tested], tested if trained.startswith(ALL_BUT) else trained
+    baseline = None if trained == tested else evaluations[baseline_suite, baseline_suite]
+    phrases = [", ".join(_accuracy(evaluation, baseline)) or "no parameter is constrained"]
+    phrases += [*_gain(evaluation, baseline), evaluation.verdict.joint, *_flagged(evaluation)]
+    return f"{_describe_suites(trained, tested)}: {'; '.join(phrases)}"
+
+
+def write(path: Path, study: CrossSuite, meta: dict[str, Any], force: bool = False) -> None:
     """/document (JSON); /suites (S,), /trained (R,), /names (P,); /parameters/NAME (R, S, P, 3) and /joint/NAME
-    (R, S, 3): value, low, high; NaN where null or not tested."""
-    arrays = {"document": np.array(json.dumps(document, allow_nan=False))}
-    arrays |= {"suites": np.array(document["suites"]), "trained": np.array(document["trained"])}
-    arrays["names"] = np.array(document["parameters"])
-    for scope, metrics in MATRIX_METRICS.items():
-        arrays |= {f"{scope}/{metric}": matrix(document, scope, metric) for metric in metrics}
+    (R, S, 3): value, low, high; NaN where null or not evaluated.
+
+    Raises UserError if the file exists already, unless ``force``.
+    """
+    arrays = {"document": np.array(json.dumps(study.to_json(), allow_nan=False))}
+    arrays |= {"suites": np.array(study.suites), "trained": np.array(study.trained)}
+    arrays["names"] = np.array(study.parameter_names)
+    arrays |= {f"parameters/{metric}": study.matrix(metric) for metric in PARAMETER_METRICS}
+    arrays |= {f"joint/{metric}": study.matrix(metric) for metric in JOINT_METRICS}
     storage.write(path, storage.FileContents("cross", meta, arrays), force)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The document."""
-    return dict(json.loads(str(storage.read(path, "cross").arrays["document"])))
+def read(path: Path) -> CrossSuite:
+    """The study that a file holds."""
+    return CrossSuite.from_json(json.loads(str(storage.read(path, "cross").arrays["document"])))
 
 
-def _where(trained: str, tested: str) -> str:
+def _describe_suites(trained: str, tested: str) -> str:
     if trained == tested:
         return f"trained and tested on {trained}"
-    beside = f" (beside the flow of {tested})" if trained.startswith(ALL_BUT) else ""
-    return f"trained on {trained}, tested on {tested}{beside}"
+    baseline = f" (compared to the flow of {tested})" if trained.startswith(ALL_BUT) else ""
+    return f"trained on {trained}, tested on {tested}{baseline}"
 
 
-def _accuracy(here: dict[str, Any], home: dict[str, Any] | None) -> list[str]:
-    """R2 of what is constrained at home, and of what is further off than the mean of the prior would be."""
-    told = []
-    for name, entry in here["metrics"][PARAMETERS].get("r2", {}).items():
-        value = entry["value"]
-        before = value if home is None else home["metrics"][PARAMETERS]["r2"][name]["value"]
+def _accuracy(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
+    """R2 of the parameters that the baseline constrains, and of those that are worse than the mean of the prior."""
+    phrases = []
+    for name, estimate in evaluation.parameters.get("r2", {}).items():
+        value = estimate.value
+        before = value if baseline is None else baseline.value("r2", name)
         if value is None or before is None:
             continue
-        change = f"R2 {value:.2f}" if home is None else f"R2 {before:.2f} -> {value:.2f}"
-        if _below_zero(entry) and value < -UNCONSTRAINED_R2:
-            told.append(f"{name} worse than the prior ({change})")
+        change = f"R2 {value:.2f}" if baseline is None else f"R2 {before:.2f} -> {value:.2f}"
+        if _is_below_zero(estimate) and value < -UNCONSTRAINED_R2:
+            phrases.append(f"{name} worse than the prior ({change})")
         elif before > UNCONSTRAINED_R2:
-            told.append(f"{name} {change}")
-    return told
+            phrases.append(f"{name} {change}")
+    return phrases
 
 
-def _gain(here: dict[str, Any], home: dict[str, Any] | None) -> list[str]:
-    """Nats over the prior."""
-    value, before = (_joint(document, "log_prob_gain") for document in (here, home or here))
+def _gain(evaluation: Evaluation, baseline: Evaluation | None) -> list[str]:
+    """Information gain over the prior."""
+    value, before = evaluation.value("log_prob_gain"), (baseline or evaluation).value("log_prob_gain")
     if value is None or before is None:
         return []
-    change = _nats(value) if home is None else f"{_nats(before)} -> {_nats(value)}"
-    worse = _below_zero(here["metrics"][JOINT]["log_prob_gain"])
-    return [f"worse than the prior: {change} nats" if worse else f"{change} nats over the prior"]
+    change = _format_nats(value) if baseline is None else f"{_format_nats(before)} -> {_format_nats(value)}"
+    worse = _is_below_zero(evaluation.joint["log_prob_gain"])
+    return [f"worse than the prior: {change} nats" if worse else f"information gain over the prior {change} nats"]
 
 
-def _below_zero(entry: dict[str, Any]) -> bool:
-    """By three errors; one alone is what chance gives in one pair of six."""
-    value, high = entry["value"], entry["high"]
-    return high is not None and value + 3 * (high - value) < 0
+def _is_below_zero(estimate: Estimate) -> bool:
+    """By WORSE_THAN_PRIOR_ERRORS errors."""
+    if estimate.value is None or estimate.high is None:
+        return False
+    return estimate.value + WORSE_THAN_PRIOR_ERRORS * (estimate.high - estimate.value) < 0
 
 
-def _nats(value: float) -> str:
+def _format_nats(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def _flagged(here: dict[str, Any]) -> list[str]:
-    share = _joint(here, "ood")
-    return [] if share is None else [f"{100 * share:.0f} % of the observations flagged"]
-
-
-def _joint(document: dict[str, Any], metric: str) -> float | None:
-    value = document["metrics"][JOINT].get(metric, {}).get("value")
-    return None if value is None else float(value)
+def _flagged(evaluation: Evaluation) -> list[str]:
+    fraction = evaluation.value("ood")
+    return [] if fraction is None else [f"{100 * fraction:.0f} % of the observations flagged as out of distribution"]

@@ -1,11 +1,11 @@
-"""Held-out log density against the number of training simulations: measured, extended by a power law, said in words.
+"""Learning curve: held-out log density against the number of training simulations, extrapolated by a power law.
 
-A size is a number of training simulations; its validation simulations are in proportion, so that it stands for a whole
+A size is a number of training simulations; its validation simulations are in proportion, so that it represents a whole
 catalog. The test rows are the same for all sizes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,183 +13,259 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError
 from cosmoinfer.metrics.bootstrap import Clusters, interval
-from cosmoinfer.metrics.estimate import Estimate
+from cosmoinfer.metrics.estimate import Estimate, Estimates
+from cosmoinfer.metrics.tables import Table
 from cosmoinfer.studies.scaling_law import ScalingLaw, covariance_of_differences, fit_scaling_law
+from cosmoinfer.studies.training_sizes import HeldOutScores
 
-MAX_DEFAULT_SIZES, MIN_SIZES = 5, 3  # by default; and of a fit of three unknowns
-SMALLEST_DEFAULT_SIZE = 200  # simulations: below, a default training learns little that a larger one would repeat
-MIN_TRAINING_SIMULATIONS = 20  # simulations, of which a flow can be trained at all
-SIGNIFICANT_LOSS_ERRORS = 3.0  # errors by which more simulations should not be worse than fewer
-WORTHWHILE_GAIN_NATS = 0.05  # nat: a doubling that brings less is not worth its simulations
+SIGNIFICANT_LOSS_ERRORS = 3.0  # errors by which a larger size is worse than a smaller one: its training failed
+WORTHWHILE_GAIN_NATS = 0.05  # a doubling that gains less is not worth its simulations
+BAND_SIZES = 60  # points of the curve in a figure
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a training of another size would give, on the same test rows.
+
+    size: training simulations. log_prob: mean log density, with the scatter of a training but without the sampling
+    error of the test rows. gain: over the largest measured size.
+    """
+
+    size: int
+    log_prob: Estimate
+    gain: Estimate
+
+
+@dataclass(frozen=True)
+class Band:
+    """The fitted law with its 68.3 % interval, for a figure: training simulations, and mean log density at each."""
+
+    size: tuple[float, ...]
+    value: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, repr=False)
 class LearningCurve:
-    """sizes, validation: (K,) simulations, growing. log_prob: (K, n) of the test rows under the flow of each size.
+    """Mean held-out log density by number of training simulations, and its extrapolation.
 
-    simulation: (n,), of the test rows; index: (n,), their numbers in the catalog.
+    sizes, validation: training and validation simulations of the K trainings.
+    rows, simulations: of the test partition.
+    log_prob: K means over the test rows, in nats; their intervals are common to all sizes.
+    gain: K differences from the size before; the first is missing.
+    errors: K standard errors of the difference from the largest size.
+    law: "limit" (L_inf), "alpha", "shortfall" (at the largest size), "scatter" (a fraction of the shortfall).
+    doubling: gain of twice the largest size.
+    predictions: for the sizes that were asked for.
+    sentences: all of this in words.
+    band: the law, for a figure.
     """
 
-    sizes: np.ndarray
-    validation: np.ndarray
-    log_prob: np.ndarray
-    simulation: np.ndarray
-    index: np.ndarray
+    sizes: tuple[int, ...]
+    validation: tuple[int, ...]
+    rows: int
+    simulations: int
+    log_prob: tuple[Estimate, ...]
+    gain: tuple[Estimate, ...]
+    errors: tuple[float, ...]
+    law: Estimates
+    doubling: Estimate
+    predictions: tuple[Prediction, ...]
+    sentences: tuple[str, ...]
+    band: Band
 
-    def __post_init__(self) -> None:
-        wild = ~np.isfinite(self.log_prob)
-        if wild.any():
-            size, rows = self.sizes[wild.any(axis=1)][0], self.index[wild.any(axis=0)]
-            raise UserError(f"the flow of {size} simulations has no density at the truth of row {listed(rows)}")
+    @property
+    def doubled_size(self) -> int:
+        """Twice the largest number of training simulations."""
+        return 2 * self.sizes[-1]
 
+    def table(self) -> Table:
+        """A row for each size."""
+        title = f"{self.rows} test rows of {self.simulations} simulations; 68.3 % intervals"
+        header = ("training simulations", "validation", "log_prob", "gain over the size before")
+        columns = zip(self.sizes, self.validation, self.log_prob, self.gain, strict=True)
+        return Table(title, header, tuple(tuple(map(str, row)) for row in columns))
 
-def default_sizes(simulations: int) -> tuple[int, ...]:
-    """Up to five sizes, each half of the next, from all training simulations down to 200; three in any case."""
-    halved = [simulations // 2**step for step in range(MAX_DEFAULT_SIZES)]
-    kept = [size for step, size in enumerate(halved) if size >= SMALLEST_DEFAULT_SIZE or step < MIN_SIZES]
-    return tuple(reversed(kept))
+    def __repr__(self) -> str:
+        return f"<LearningCurve of {', '.join(map(str, self.sizes))} training simulations>"
 
+    def __str__(self) -> str:
+        return "\n\n".join([self.table().to_text(), "\n".join(self.sentences)])
 
-def check_sizes(sizes: Sequence[int], simulations: int) -> tuple[int, ...]:
-    """In growing order; at least three, none too small, none beyond the training simulations of the catalog."""
-    found = tuple(sorted(set(sizes)))
-    if len(found) < MIN_SIZES:
-        raise UserError(f"--sizes: expected at least {MIN_SIZES} different sizes, found {listed(found) or 'none'}")
-    if found[0] < MIN_TRAINING_SIMULATIONS:
-        raise UserError(f"--sizes: expected at least {MIN_TRAINING_SIMULATIONS} training simulations, found {found[0]}")
-    if found[-1] > simulations:
-        raise UserError(f"--sizes: {found[-1]} is more than the {simulations} training simulations of this split")
-    return found
+    def to_json(self) -> dict[str, Any]:
+        """{"sizes", "validation", "rows", "simulations", "log_prob": [entry], "gain": [entry], "error": [number],
+        "law": {"limit", "alpha", "shortfall", "scatter"}, "doubling": {"size", "gain"},
+        "predictions": [{"size", "log_prob", "gain"}], "words": [sentence], "band": {"size", "value", "low", "high"}};
+        an entry is {"value", "low", "high"}."""
+        return {
+            "sizes": list(self.sizes),
+            "validation": list(self.validation),
+            "rows": self.rows,
+            "simulations": self.simulations,
+            "log_prob": [estimate.to_json() for estimate in self.log_prob],
+            "gain": [estimate.to_json() for estimate in self.gain],
+            "error": list(self.errors),
+            "law": {name: estimate.to_json() for name, estimate in self.law.items()},
+            "doubling": {"size": self.doubled_size, "gain": self.doubling.to_json()},
+            "predictions": [
+                {"size": one.size, "log_prob": one.log_prob.to_json(), "gain": one.gain.to_json()}
+                for one in self.predictions
+            ],
+            "words": list(self.sentences),
+            "band": {name: list(values) for name, values in vars(self.band).items()},
+        }
 
-
-def measure(curve: LearningCurve, predict: Sequence[int] = (), seed: int = 0) -> dict[str, Any]:
-    """The document: what was found at each size, the law, what doubling would bring, and the log density elsewhere.
-
-    {"sizes", "validation", "rows", "simulations", "log_prob": [entry], "gain": [entry, over the size before],
-    "error": [of the difference from the largest size], "law": {"limit", "alpha", "shortfall", "scatter"},
-    "doubling": {"size", "gain"}, "predictions": [{"size", "log_prob", "gain"}], "band", "words"}. Intervals of
-    ``log_prob`` are of the mean over rows, and common to all sizes; predictions are for the same test rows, and hold
-    the scatter of a training, but not that.
-    """
-    clusters = Clusters.from_ids(curve.simulation, seed)
-    if clusters.count < 2:
-        raise UserError("the test part has a single simulation; a learning curve wants more (--fractions)")
-    means = curve.log_prob.mean(axis=1)
-    covariance = covariance_of_differences(curve.log_prob, clusters)
-    law = fit_scaling_law(curve.sizes, means, covariance, seed)
-    steps = np.diff(curve.log_prob, axis=0)
-    document: dict[str, Any] = {
-        "sizes": curve.sizes.tolist(),
-        "validation": curve.validation.tolist(),
-        "rows": curve.log_prob.shape[1],
-        "simulations": clusters.count,
-        "log_prob": [_mean(rows, clusters) for rows in curve.log_prob],
-        "gain": [Estimate.missing("the smallest size").to_json(), *(_mean(step, clusters) for step in steps)],
-        "error": np.sqrt(np.diag(covariance)).tolist(),
-        "law": {
-            "limit": _entry(law.asymptote),
-            "alpha": _entry(law.alpha),
-            "shortfall": _entry(law.shortfall),
-            "scatter": _entry(law.scatter),
-        },
-        "doubling": {"size": 2 * int(curve.sizes[-1]), "gain": _entry(law.gain(2 * curve.sizes[-1]))},
-        "predictions": [_prediction(law, size) for size in predict],
-    }
-    return document | {"words": words(document), "band": band(law, document)}
-
-
-def words(document: dict[str, Any]) -> list[str]:
-    """What doubling would bring, where the curve ends, and what was asked for."""
-    largest, doubling, law = document["sizes"][-1], document["doubling"], document["law"]
-    told = [
-        f"Doubling the training simulations from {largest:,} to {doubling['size']:,} would gain "
-        f"{_told(doubling['gain'])} nat; {_flattened(doubling['gain'])}.",
-        f"With {largest:,} the flow is {_told(law['shortfall'])} nat short of what endless simulations would give "
-        f"({_told(law['limit'])}); the shortfall falls as N^-{_told(law['alpha'])}.",
-    ]
-    for size, gain in zip(document["sizes"][1:], document["gain"][1:], strict=True):
-        if gain["value"] < -SIGNIFICANT_LOSS_ERRORS * (gain["high"] - gain["value"]):
-            told.append(
-                f"With {size:,} the flow is worse than with fewer, by {_told(_negative(gain))} nat: that training "
-                "went wrong, or its rows are of another kind, and what the law predicts is not to be trusted."
-            )
-    for one in document["predictions"]:
-        told.append(
-            f"With {one['size']:,} training simulations the mean log_prob of these test rows would be "
-            f"{_told(one['log_prob'], 3)} (now {document['log_prob'][-1]['value']:.3f})."
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "LearningCurve":
+        """From the document that ``to_json`` gives."""
+        return cls(
+            sizes=tuple(document["sizes"]),
+            validation=tuple(document["validation"]),
+            rows=document["rows"],
+            simulations=document["simulations"],
+            log_prob=tuple(map(Estimate.from_json, document["log_prob"])),
+            gain=tuple(map(Estimate.from_json, document["gain"])),
+            errors=tuple(document["error"]),
+            law={name: Estimate.from_json(entry) for name, entry in document["law"].items()},
+            doubling=Estimate.from_json(document["doubling"]["gain"]),
+            predictions=tuple(
+                Prediction(entry["size"], Estimate.from_json(entry["log_prob"]), Estimate.from_json(entry["gain"]))
+                for entry in document["predictions"]
+            ),
+            sentences=tuple(document["words"]),
+            band=Band(**{name: tuple(values) for name, values in document["band"].items()}),
         )
-    return told
 
 
-def band(law: ScalingLaw, document: dict[str, Any]) -> dict[str, list[float]]:
-    """For a figure: the law and its 68.3 % interval from the smallest size to twice the largest, or what was asked."""
-    last = max([document["doubling"]["size"], *(one["size"] for one in document["predictions"])])
-    sizes = np.geomspace(document["sizes"][0], last, 60)
-    entries = [_entry(law.log_prob_at(size)) for size in sizes]
-    return {"size": sizes.tolist()} | {key: [entry[key] for entry in entries] for key in ("value", "low", "high")}
+def fit_learning_curve(scores: HeldOutScores, predict: Sequence[int] = (), seed: int = 0) -> LearningCurve:
+    """The learning curve of measured scores, its power law, and its extrapolation.
+
+    predict: numbers of training simulations to predict the mean log density of the same test rows for.
+
+    Raises UserError if the test rows are of a single simulation.
+    """
+    clusters = Clusters.from_ids(scores.simulation, seed)
+    if clusters.count < 2:
+        raise UserError(
+            "the test partition has a single simulation; a learning curve requires at least two (--fractions)"
+        )
+    covariance = covariance_of_differences(scores.log_prob, clusters)
+    law = fit_scaling_law(scores.sizes, scores.log_prob.mean(axis=1), covariance, seed)
+    sizes = tuple(scores.sizes.tolist())
+    log_prob = tuple(_mean(row, clusters) for row in scores.log_prob)
+    steps = (_mean(step, clusters) for step in np.diff(scores.log_prob, axis=0))
+    gain = (Estimate.missing("the smallest size"), *steps)
+    law_estimates = {
+        "limit": _median(law.asymptote),
+        "alpha": _median(law.alpha),
+        "shortfall": _median(law.shortfall),
+        "scatter": _median(law.scatter),
+    }
+    doubling = _median(law.gain(2 * sizes[-1]))
+    predictions = tuple(Prediction(size, _median(law.training_at(size)), _median(law.gain(size))) for size in predict)
+    return LearningCurve(
+        sizes=sizes,
+        validation=tuple(scores.validation.tolist()),
+        rows=scores.log_prob.shape[1],
+        simulations=clusters.count,
+        log_prob=log_prob,
+        gain=gain,
+        errors=tuple(np.sqrt(np.diag(covariance)).tolist()),
+        law=law_estimates,
+        doubling=doubling,
+        predictions=predictions,
+        sentences=(
+            _describe_doubling(sizes[-1], doubling),
+            _describe_law(sizes[-1], law_estimates),
+            *_describe_losses(sizes, gain),
+            *(_describe_prediction(prediction, log_prob[-1]) for prediction in predictions),
+        ),
+        band=_band(law, sizes[0], max([2 * sizes[-1], *predict])),
+    )
 
 
-def write(
-    path: Path, curve: LearningCurve, document: dict[str, Any], meta: dict[str, Any], force: bool = False
-) -> None:
+def write(path: Path, scores: HeldOutScores, curve: LearningCurve, meta: dict[str, Any], force: bool = False) -> None:
     """/document (JSON); /sizes, /validation (K,); /log_prob (K, n) with /index and /simulation (n,) of the test rows;
     /mean, /gain (K, 3), /law/NAME (3,), /doubling (3,), /prediction/size (Q,) and /prediction/log_prob (Q, 3): value,
-    low, high; NaN is null."""
+    low, high; NaN is null.
+
+    Raises UserError if the file exists already, unless ``force``.
+    """
     arrays = {
-        "document": np.array(json.dumps(document, allow_nan=False)),
-        "sizes": curve.sizes,
-        "validation": curve.validation,
-        "log_prob": curve.log_prob,
-        "index": curve.index.astype(np.int64),
-        "simulation": curve.simulation,
-        "mean": _numbers(document["log_prob"]),
-        "gain": _numbers(document["gain"]),
-        "doubling": _numbers([document["doubling"]["gain"]])[0],
+        "document": np.array(json.dumps(curve.to_json(), allow_nan=False)),
+        "sizes": scores.sizes,
+        "validation": scores.validation,
+        "log_prob": scores.log_prob,
+        "index": scores.index.astype(np.int64),
+        "simulation": scores.simulation,
+        "mean": np.stack([estimate.to_array() for estimate in curve.log_prob]),
+        "gain": np.stack([estimate.to_array() for estimate in curve.gain]),
+        "doubling": curve.doubling.to_array(),
     }
-    arrays |= {f"law/{name}": _numbers([entry])[0] for name, entry in document["law"].items()}
-    if predictions := document["predictions"]:
-        arrays["prediction/size"] = np.array([one["size"] for one in predictions])
-        arrays["prediction/log_prob"] = _numbers([one["log_prob"] for one in predictions])
+    arrays |= {f"law/{name}": estimate.to_array() for name, estimate in curve.law.items()}
+    if curve.predictions:
+        arrays["prediction/size"] = np.array([prediction.size for prediction in curve.predictions])
+        arrays["prediction/log_prob"] = np.stack([prediction.log_prob.to_array() for prediction in curve.predictions])
     storage.write(path, storage.FileContents("learning-curve", meta, arrays), force)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The document."""
-    return dict(json.loads(str(storage.read(path, "learning-curve").arrays["document"])))
+def read(path: Path) -> LearningCurve:
+    """The learning curve that a file holds."""
+    return LearningCurve.from_json(json.loads(str(storage.read(path, "learning-curve").arrays["document"])))
 
 
-def _prediction(law: ScalingLaw, size: int) -> dict[str, Any]:
-    return {"size": size, "log_prob": _entry(law.training_at(size)), "gain": _entry(law.gain(size))}
-
-
-def _mean(values: np.ndarray, clusters: Clusters) -> dict[str, Any]:
-    """Of (n,), with one clustered standard error either way."""
+def _mean(values: np.ndarray, clusters: Clusters) -> Estimate:
+    """Of (n,), with one clustered standard error to either side."""
     mean, error = clusters.mean(values)
-    return {"value": mean, "low": mean - error, "high": mean + error}
+    return Estimate(mean, mean - error, mean + error)
 
 
-def _entry(draws: np.ndarray) -> dict[str, Any]:
+def _median(draws: np.ndarray) -> Estimate:
     """Median and central 68.3 % of (D,)."""
-    low, high = interval(draws)
-    return {"value": float(np.median(draws)), "low": low, "high": high}
+    return Estimate(float(np.median(draws)), *interval(draws))
 
 
-def _numbers(entries: list[dict[str, Any]]) -> np.ndarray:
-    """(K, 3): value, low, high; null is NaN."""
-    return np.array([[entry[key] for key in ("value", "low", "high")] for entry in entries], dtype=np.float64)
+def _band(law: ScalingLaw, smallest: int, largest: int) -> Band:
+    sizes = np.geomspace(smallest, largest, BAND_SIZES)
+    estimates = np.stack([_median(law.log_prob_at(size)).to_array() for size in sizes])
+    return Band(tuple(sizes.tolist()), *(tuple(column) for column in estimates.T.tolist()))
 
 
-def _told(entry: dict[str, Any], digits: int = 2) -> str:
-    return f"{entry['value']:.{digits}f} +- {(entry['high'] - entry['low']) / 2:.{digits}f}"
+def _describe_doubling(largest: int, gain: Estimate) -> str:
+    assert gain.low is not None and gain.high is not None
+    if gain.high < WORTHWHILE_GAIN_NATS:
+        trend = "the curve has flattened"
+    else:
+        trend = "the curve has not flattened" if gain.low > WORTHWHILE_GAIN_NATS else "the curve is flattening"
+    sizes = f"from {largest:,} to {2 * largest:,}"
+    return f"Doubling the training simulations {sizes} would gain {gain.format()} nat; {trend}."
 
 
-def _negative(entry: dict[str, Any]) -> dict[str, Any]:
-    return {"value": -entry["value"], "low": -entry["high"], "high": -entry["low"]}
+def _describe_law(largest: int, law: Estimates) -> str:
+    return (
+        f"With {largest:,} training simulations the mean log_prob is {law['shortfall'].format()} nat below the "
+        f"extrapolated limit ({law['limit'].format()}); the difference decreases as N^-{law['alpha'].format()}."
+    )
 
 
-def _flattened(gain: dict[str, Any]) -> str:
-    if gain["high"] < WORTHWHILE_GAIN_NATS:
-        return "the curve has flattened"
-    return "the curve has not flattened" if gain["low"] > WORTHWHILE_GAIN_NATS else "the curve is flattening"
+def _describe_losses(sizes: Sequence[int], gain: Sequence[Estimate]) -> list[str]:
+    """Sizes at which the flow is significantly worse than with fewer simulations."""
+    sentences = []
+    for size, step in zip(sizes[1:], gain[1:], strict=True):
+        assert step.value is not None and step.high is not None
+        if step.value < -SIGNIFICANT_LOSS_ERRORS * (step.high - step.value):
+            sentences.append(
+                f"With {size:,} training simulations the flow is worse than with fewer by {(-step).format()} nat: this "
+                "training failed, or its rows differ from the others, and the extrapolation is not reliable."
+            )
+    return sentences
+
+
+def _describe_prediction(prediction: Prediction, largest: Estimate) -> str:
+    return (
+        f"With {prediction.size:,} training simulations the mean log_prob of these test rows would be "
+        f"{prediction.log_prob.format('.3f')} (now {largest.value:.3f})."
+    )

@@ -13,9 +13,9 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog, multi_file, suites
 from cosmoinfer.device import device_settings, prepare_device
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.metrics.metric import JOINT, PARAMETERS
 from cosmoinfer.split import Split
 from cosmoinfer.studies import cross_suite
+from cosmoinfer.studies.cross_suite import CrossSuite
 from cosmoinfer.tasks import train_flow
 from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, make_folder, task_provenance, work_folder
 from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
@@ -46,23 +46,10 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class CrossSuiteStudy:
-    """document: metrics of every pair of what was trained on and what was tested on, and words on it."""
+    """output: the file. study: an evaluation of every pair of what was trained on and what was tested on."""
 
     output: Path
-    document: dict[str, Any]
-
-    def tables(self) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """By title and column: an entry (value, low, high) of each pair."""
-        pairs, names = self.document["pairs"], self.document["parameters"]
-        tables = {
-            f"{metric}; 68.3 % intervals": {
-                name: [pair["metrics"][PARAMETERS][metric][name] for pair in pairs] for name in names
-            }
-            for metric in cross_suite.MATRIX_METRICS[PARAMETERS]
-        }
-        available = [metric for metric in cross_suite.MATRIX_METRICS[JOINT] if metric in pairs[0]["metrics"][JOINT]]
-        joint = {metric: [pair["metrics"][JOINT][metric] for pair in pairs] for metric in available}
-        return tables | {"all parameters together": joint}
+    study: CrossSuite
 
 
 def write_cross_suite(
@@ -100,19 +87,19 @@ def write_cross_suite(
     }
     meta = task_provenance("cross", {"suites": list(by_name), "seed": seed}, inputs)
     if is_up_to_date(output, "cross", meta, reporter, force):
-        document = cross_suite.read(output)
+        study = cross_suite.read(output)
     else:
         evaluations = {
-            pair: metrics.evaluate(posteriors.read(path, leave_large=True), seed).to_json()
+            pair: metrics.evaluate(posteriors.read(path, leave_large=True), seed)
             for pair, path in posterior_paths.items()
         }
-        document = cross_suite.gather(list(by_name), evaluations)
-        cross_suite.write(output, document, meta, force)
+        study = cross_suite.compare_suites(list(by_name), evaluations)
+        cross_suite.write(output, study, meta, force)
     if (figures := keywords.get("figures")) is not None:
         make_folder(Path(figures))
-        plots.save(lambda: plots.plot_cross_suite(document), Path(figures) / "cross.png")
+        plots.save(lambda: plots.plot_cross_suite(study), Path(figures) / "cross.png")
         reporter.report(f"{figures}: cross.png")
-    return CrossSuiteStudy(output, document)
+    return CrossSuiteStudy(output, study)
 
 
 def _read_suites(paths: Sequence[Path], settings: CatalogSettings, split_settings: SplitSettings) -> dict[str, Suite]:

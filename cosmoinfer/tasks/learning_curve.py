@@ -16,6 +16,7 @@ from cosmoinfer.models.flow.fit import SUPPORT_COMPARISON_DRAWS
 from cosmoinfer.split import Split
 from cosmoinfer.studies import learning_curve
 from cosmoinfer.studies.learning_curve import LearningCurve
+from cosmoinfer.studies.training_sizes import HeldOutScores, check_sizes, default_sizes
 from cosmoinfer.tasks import train_flow
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, make_folder, task_provenance, work_folder
 from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
@@ -29,10 +30,10 @@ OPTIONS = ("sizes", "predict", "figures")
 
 @dataclass(frozen=True)
 class LearningCurveStudy:
-    """document: log density by number of training simulations, the law that extends it, and words on it."""
+    """output: the file. curve: mean held-out log density by number of training simulations, and its extrapolation."""
 
     output: Path
-    document: dict[str, Any]
+    curve: LearningCurve
 
 
 def write_learning_curve(
@@ -62,22 +63,22 @@ def write_learning_curve(
     inputs = {str(size): storage.file_digest(path) for size, path in models.items()}
     meta = task_provenance("learning-curve", {"sizes": sizes, "predict": predict, "seed": seed}, inputs)
     if is_up_to_date(output, "learning-curve", meta, reporter, force):
-        document = learning_curve.read(output)
+        curve = learning_curve.read(output)
     else:
-        curve = _score_test_rows(simulations, subsets, models, device, seed, reporter)
-        document = learning_curve.measure(curve, predict, seed)
-        learning_curve.write(output, curve, document, meta, force)
+        scores = _score_test_rows(simulations, subsets, models, device, seed, reporter)
+        curve = learning_curve.fit_learning_curve(scores, predict, seed)
+        learning_curve.write(output, scores, curve, meta, force)
     if (figures := keywords.get("figures")) is not None:
         make_folder(Path(figures))
-        plots.save(lambda: plots.plot_learning_curve(document), Path(figures) / "learning_curve.png")
+        plots.save(lambda: plots.plot_learning_curve(curve), Path(figures) / "learning_curve.png")
         reporter.report(f"{figures}: learning_curve.png")
-    return LearningCurveStudy(output, document)
+    return LearningCurveStudy(output, curve)
 
 
 def _choose_sizes(sizes: Any, simulations: int) -> tuple[int, ...]:
     """Numbers of training simulations, growing."""
-    chosen = parse_counts("sizes", sizes) if sizes else learning_curve.default_sizes(simulations)
-    return learning_curve.check_sizes(chosen, simulations)
+    chosen = parse_counts("sizes", sizes) if sizes else default_sizes(simulations)
+    return check_sizes(chosen, simulations)
 
 
 def _train_all(
@@ -110,7 +111,7 @@ def _score_test_rows(
     device: torch.device,
     seed: int,
     reporter: Reporter,
-) -> LearningCurve:
+) -> HeldOutScores:
     """log_prob of the same test rows under the flow of each size."""
     _, theta = simulations.require_parameters()
     rows = next(iter(subsets.values())).select_rows(simulations.simulation, "test")
@@ -122,4 +123,4 @@ def _score_test_rows(
         log_prob.append(flow.log_prob(simulations, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, seed))
     validation = np.array([subset.sizes[1] for subset in subsets.values()])
     sizes = np.array([*models])
-    return LearningCurve(sizes, validation, np.stack(log_prob), simulations.simulation[rows], simulations.index[rows])
+    return HeldOutScores(sizes, validation, np.stack(log_prob), simulations.simulation[rows], simulations.index[rows])

@@ -63,13 +63,13 @@ def _trained(catalog: Path, work: Path, size: int, options: list[str]) -> Path:
 
 def _compare(catalog: Path, curve: Path, model: Path, size: int) -> bool:
     """Print what was predicted, found and possible, on the same test rows; whether both marks are met."""
-    sims, (prediction,) = cosmoinfer.read_catalog(catalog), read(curve)["predictions"]
+    sims, (prediction,) = cosmoinfer.read_catalog(catalog), read(curve).predictions
     theta, rows = sims.theta, storage.load(curve, "index")
     assert theta is not None
     flow = cosmoinfer.read_model(model)
     found = flow.log_prob(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
     exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.observables[0].read(rows))
-    value, low, high = (prediction["log_prob"][key] for key in ("value", "low", "high"))
+    value, low, high = prediction.log_prob.to_array()
     short, error = Clusters.from_ids(sims.simulation[rows]).mean(exact - found)
     largest = storage.load(curve, "log_prob")[-1]
     print(f"{len(rows)} test rows; exact posterior {exact.mean():.4f} nat, which endless simulations would reach")

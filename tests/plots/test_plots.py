@@ -1,5 +1,6 @@
 """Does every figure draw whatever a posterior may hold, always the same, whole, and leaving nothing behind?"""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
+import matplotlib.figure
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,6 +18,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, FigureData, draw
+from cosmoinfer.plots.registry import save
 from cosmoinfer.plots.style import parameter_label
 from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
@@ -172,6 +175,17 @@ def test_same_material_same_bytes_whatever_the_user_likes(tmp_path: Path) -> Non
         second = draw(replace(data), tmp_path / "second")
         assert dict(matplotlib.rcParams) == mine
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_figure_is_flushed_to_disk_before_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every file: after a crash of the machine, a renamed file that was never flushed may be empty."""
+    calls: list[str] = []
+    flush, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (calls.append("flush"), flush(descriptor))[1])
+    monkeypatch.setattr(os, "replace", lambda *paths: (calls.append("rename"), rename(*paths))[1])
+    assert save(matplotlib.figure.Figure, tmp_path / "figure.png")
+    assert calls[:2] == ["flush", "rename"]
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
 
 
 def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_file_says_its_kind_and_format(path):
 def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
     storage.write(path, RECORD)
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 10)
-    monkeypatch.setattr(format, "_image", None)
+    monkeypatch.setattr(format, "_file_image", None)
     storage.write(path.with_name("large.h5"), RECORD)
     one, other = storage.read(path), storage.read(path.with_name("large.h5"))
     assert one.meta == other.meta and one.attributes == other.attributes
@@ -182,7 +182,7 @@ def test_an_existing_output_is_refused_unless_forced(path):
 def test_force_never_replaces_somebody_elses_file(path):
     virtual(path)  # no file of ours
     before = path.read_bytes()
-    with pytest.raises(UserError, match="found one that is not ours"):
+    with pytest.raises(UserError, match="found a file of another tool"):
         storage.write(path, RECORD, force=True)
     assert path.read_bytes() == before
 
@@ -281,9 +281,27 @@ def test_a_newer_format_is_told(path):
     storage.write(path, RECORD)
     with h5py.File(path, "a") as file:
         file.attrs["format"] = storage.FORMATS["posterior"] + 1
-    with pytest.raises(UserError, match=r"its format is 2, this version \(.*\) reads up to 1") as error:
+    with pytest.raises(UserError, match=r"its format is 3, this version \(.*\) reads format 2") as error:
         storage.read(path, "posterior")
     assert one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"), [("model", "train again"), ("posterior", "sample again"), ("metrics", "evaluate again")]
+)
+def test_an_older_format_says_which_step_to_repeat(path, kind, remedy):
+    storage.write(path, FileContents(kind, {"seed": 0}))
+    assert storage.same_run(path, {"seed": 0})
+    with h5py.File(path, "a") as file:
+        file.attrs["format"] = 1
+    with pytest.raises(
+        UserError, match=rf"its format 1 is no longer read \(this version reads 2\); {remedy}$"
+    ) as error:
+        storage.read(path)
+    assert one_line(error)
+    assert not storage.same_run(path, {"seed": 0})
+    storage.write(path, FileContents(kind, {"seed": 0}), force=True)
+    assert storage.read(path).kind == kind
 
 
 # -------------------------------------------------------------------------------------------------- the very same run
@@ -357,17 +375,17 @@ def test_a_virtual_dataset_reads_its_parts(path):
 
 def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
     storage.write(path.with_name("one.h5"), RECORD)
-    with pytest.raises(UserError, match=r"wants a part that is missing: two.h5"):
+    with pytest.raises(UserError, match=r"a source of /x is missing: two.h5"):
         storage.load(virtual(path, "one.h5", "two.h5"), "x")
     path.with_name("two.h5").write_text("no HDF5")
     with pytest.raises(UserError, match=r"two.h5: is no HDF5 file"):
         storage.load(path, "x")
     path.with_name("two.h5").unlink()
     storage.write(path.with_name("two.h5"), FileContents("model", {}))
-    with pytest.raises(UserError, match=r"wants a part that is missing: .*two.h5 x"):
+    with pytest.raises(UserError, match=r"a source of /x is missing: .*two.h5 has no dataset x"):
         storage.load(path, "x")
     virtual(path.with_name("two.h5"), "three.h5")
-    with pytest.raises(UserError, match=r"two.h5: /x wants a part that is missing: three.h5"):
+    with pytest.raises(UserError, match=r"two.h5: a source of /x is missing: three.h5"):
         storage.load(path, "x")
 
 
@@ -426,10 +444,15 @@ def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
     np.testing.assert_array_equal(into[:, 0], expected[6:])
 
 
-def test_a_file_that_ends_before_its_rows_do_is_damaged(tmp_path):
-    with h5py.File(tmp_path / "file.h5", "w") as file:
-        file["x"] = np.ones((100, 50))
-    stored = storage.DatasetHandle(tmp_path / "file.h5", "x")
-    stored._places = np.array([(tmp_path / "file.h5").stat().st_size - 30_000])
-    with pytest.raises(UserError, match=r"/x is damaged \(the file ends before its data do"):
-        stored.read(50, 100)
+def test_a_damaged_chunk_of_rows_that_stay_in_their_file_is_an_error(tmp_path):
+    path = tmp_path / "file.h5"
+    storage.write(path, RECORD)
+    handle, status = storage.DatasetHandle(path, "x"), path.stat()
+    with h5py.File(path) as file:
+        chunk = file["x"].id.get_chunk_info(0)
+    with path.open("r+b") as file:
+        file.seek(chunk.byte_offset + 100)
+        file.write(b"\x5a" * 8)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(UserError, match=r"/x is damaged"):
+        handle.read(0, 100)

@@ -13,7 +13,7 @@ from cosmoinfer import catalog as catalogs
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file, read_unchecked
 from cosmoinfer.catalog.suites import check_suites, join_suites, suite_names, with_suite_ids
 from cosmoinfer.errors import UserError
-from cosmoinfer.metrics import evaluate
+from cosmoinfer.metrics import Estimate, Evaluation, Verdict, evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.studies import cross_suite
@@ -82,7 +82,7 @@ def test_every_pair_is_told_in_words(crossed: tuple[Path, list[object], str]) ->
     assert "trained and tested on A: Omega_m R2 0." in said
     (line,) = [line for line in said.splitlines() if line.startswith("trained on A, tested on B:")]
     assert "sigma_8 R2" in line and "->" in line and "biased" in line and "% of the observations flagged" in line
-    assert "trained on all but C, tested on C (beside the flow of C)" in said
+    assert "trained on all but C, tested on C (compared to the flow of C)" in said
     assert (output.parent / "figures" / "cross.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -203,34 +203,42 @@ def test_suites_joined_keep_their_rows_and_their_ids() -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- words
-def document(r2: float, gain: float, joint: str = "calibrated within errors", flagged: float | None = None) -> dict:
-    def entry(value: float) -> dict:
-        return {"value": value, "low": value - 0.1, "high": value + 0.1}
+def evaluation(
+    r2: float | Estimate, gain: float, joint: str = "calibrated within errors", flagged: float | None = None
+) -> Evaluation:
+    def estimate(value: float) -> Estimate:
+        return Estimate(value, value - 0.1, value + 0.1)
 
-    metrics = {"parameters": {"r2": {"a": entry(r2), "b": entry(0.0)}, "coverage_68": {"a": entry(1), "b": entry(1)}}}
-    metrics["joint"] = {"log_prob_gain": entry(gain)} | ({} if flagged is None else {"ood": entry(flagged)})
-    return {"verdict": {"joint": joint, "parameters": {"a": "", "b": ""}}, "metrics": metrics}
+    first = r2 if isinstance(r2, Estimate) else estimate(r2)
+    parameters = {"r2": {"a": first, "b": estimate(0.0)}, "coverage_68": {"a": estimate(1), "b": estimate(1)}}
+    metrics = {"log_prob_gain": estimate(gain)} | ({} if flagged is None else {"ood": estimate(flagged)})
+    return Evaluation(100, 100, metrics, parameters, Verdict(joint, {"a": "", "b": ""}))
 
 
-def test_words_compare_with_home() -> None:
-    found = {
-        ("T", "T"): document(0.6, 2.0),
-        ("T", "S"): document(-0.5, -3.0, "over-confident", 0.48),
-        ("S", "S"): document(0.9, 3.0),
-        ("all but S", "S"): document(0.2, 1.0),
+def test_sentences_compare_with_the_same_suite() -> None:
+    evaluations = {
+        ("T", "T"): evaluation(0.6, 2.0),
+        ("T", "S"): evaluation(-0.5, -3.0, "over-confident", 0.48),
+        ("S", "S"): evaluation(0.9, 3.0),
+        ("all but S", "S"): evaluation(0.2, 1.0),
     }
-    assert cross_suite.words("T", "T", found) == (
-        "trained and tested on T: a R2 0.60; 2.00 nats over the prior; calibrated within errors"
+    assert cross_suite.describe_pair("T", "T", evaluations) == (
+        "trained and tested on T: a R2 0.60; information gain over the prior 2.00 nats; calibrated within errors"
     )
-    assert cross_suite.words("T", "S", found) == (
+    assert cross_suite.describe_pair("T", "S", evaluations) == (
         "trained on T, tested on S: a worse than the prior (R2 0.60 -> -0.50); worse than the prior: 2.00 -> -3.00 "
-        "nats; over-confident; 48 % of the observations flagged"
+        "nats; over-confident; 48 % of the observations flagged as out of distribution"
     )
-    assert "a R2 0.90 -> 0.20; 3.00 -> 1.00 nats" in cross_suite.words("all but S", "S", found)
-    gathered = cross_suite.gather(["T", "S"], found)
-    flags = cross_suite.matrix(gathered, "joint", "ood")
+    left_out = cross_suite.describe_pair("all but S", "S", evaluations)
+    assert "a R2 0.90 -> 0.20; information gain over the prior 3.00 -> 1.00 nats" in left_out
+    study = cross_suite.compare_suites(["T", "S"], evaluations)
+    flags = study.matrix("ood")
     assert flags.shape == (3, 2, 3) and flags[0, 1].tolist() == pytest.approx([0.48, 0.38, 0.58])
-    assert np.isnan(flags).sum() == 15  # not tested, or not flagged at all
+    assert np.isnan(flags).sum() == 15  # not evaluated, or without a detector
+    document = json.loads(json.dumps(study.to_json()))
+    assert set(document) == {"suites", "trained", "parameters", "pairs"}
+    assert cross_suite.CrossSuite.from_json(document) == study
+    assert left_out in str(study)
 
 
 def test_flags_are_counted_beyond_the_95th_percentile() -> None:
@@ -244,7 +252,6 @@ def test_flags_are_counted_beyond_the_95th_percentile() -> None:
     assert "ood" not in evaluate(replace(posterior, ood_percentile=None)).joint
 
 
-def test_one_error_below_the_prior_is_no_finding() -> None:
-    near = {**document(0.6, 2.0)}
-    near["metrics"]["parameters"]["r2"]["a"] = {"value": -0.06, "low": -0.12, "high": -0.01}
-    assert "worse" not in cross_suite.words("T", "S", {("T", "S"): near, ("T", "T"): document(0.9, 3.0)})
+def test_one_error_below_the_prior_is_not_significant() -> None:
+    near = evaluation(Estimate(-0.06, -0.12, -0.01), 2.0)
+    assert "worse" not in cross_suite.describe_pair("T", "S", {("T", "S"): near, ("T", "T"): evaluation(0.9, 3.0)})

@@ -13,12 +13,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics.bootstrap import Clusters, interval
 from cosmoinfer.split import by_hash, nested_subset
 from cosmoinfer.studies import scaling_law
-from cosmoinfer.studies.learning_curve import (
-    LearningCurve,
-    check_sizes,
-    default_sizes,
-    measure,
-)
+from cosmoinfer.studies.learning_curve import LearningCurve, fit_learning_curve
 from cosmoinfer.studies.scaling_law import (
     ALPHA_MEAN,
     ALPHA_RANGE,
@@ -28,6 +23,7 @@ from cosmoinfer.studies.scaling_law import (
     covariance_of_differences,
     fit_scaling_law,
 )
+from cosmoinfer.studies.training_sizes import HeldOutScores, check_sizes, default_sizes
 from tests.command_line import call, done, linear, refused, write
 
 SIZES = np.array([500, 1000, 2000, 4000])
@@ -94,10 +90,13 @@ def test_a_training_that_more_simulations_made_worse_is_told() -> None:
 
     def told(found: np.ndarray) -> str:
         log_prob = found[:, None] + 0.01 * stream.normal(size=(4, 300)) + stream.normal(size=300)
-        return " ".join(measure(LearningCurve(SIZES, SIZES // 9, log_prob, np.arange(300), np.arange(300)))["words"])
+        scores = HeldOutScores(SIZES, SIZES // 9, log_prob, np.arange(300), np.arange(300))
+        return " ".join(fit_learning_curve(scores).sentences)
 
     assert "is worse than" not in told(law_of(0.8, 0.1)(SIZES))
-    assert "With 4,000 the flow is worse than with fewer, by 1.30" in told(np.array([3.0, 3.2, 3.3, 2.0]))
+    assert "With 4,000 training simulations the flow is worse than with fewer by 1.30" in told(
+        np.array([3.0, 3.2, 3.3, 2.0])
+    )
 
 
 def test_what_is_common_to_all_sizes_moves_the_limit_and_nothing_else() -> None:
@@ -155,33 +154,35 @@ def test_sizes_that_say_nothing_are_refused(sizes: tuple[int, ...], said: str) -
 
 
 # --------------------------------------------------------------------------------------------------------- document
-def curve_of(shortfall: float, rows: int = 400) -> LearningCurve:
+def scores_of(shortfall: float, rows: int = 400) -> HeldOutScores:
     """Rows whose log density falls short by a known law."""
     stream = np.random.default_rng(1)
     own = stream.normal(size=rows)
     short = (6.5 - law_of(0.8, shortfall)(SIZES))[:, None] * (1 + 0.3 * stream.normal(size=rows))
-    return LearningCurve(SIZES, SIZES // 5, own - short, np.arange(rows).astype(str), np.arange(rows))
+    return HeldOutScores(SIZES, SIZES // 5, own - short, np.arange(rows).astype(str), np.arange(rows))
 
 
 def test_the_document_says_whether_the_curve_has_flattened() -> None:
-    steep, flat = measure(curve_of(0.4), (16000,)), measure(curve_of(0.004))
-    assert "has not flattened" in steep["words"][0] and "4,000 to 8,000" in steep["words"][0]
-    assert "has flattened" in flat["words"][0]
-    assert steep["predictions"][0]["size"] == 16000 and not flat["predictions"]
-    assert steep["gain"][0]["value"] is None
-    found = [entry["value"] for entry in steep["log_prob"]]
-    np.testing.assert_allclose(np.diff(found), [entry["value"] for entry in steep["gain"][1:]])
+    steep, flat = fit_learning_curve(scores_of(0.4), (16000,)), fit_learning_curve(scores_of(0.004))
+    assert "has not flattened" in steep.sentences[0] and "4,000 to 8,000" in steep.sentences[0]
+    assert "has flattened" in flat.sentences[0]
+    assert steep.predictions[0].size == 16000 and not flat.predictions
+    assert steep.gain[0].value is None
+    found = [estimate.value for estimate in steep.log_prob]
+    np.testing.assert_allclose(np.diff(found), [estimate.value for estimate in steep.gain[1:]])
     # What all rows share is in the errors of the means, and not in those of the gains.
-    width = steep["doubling"]["gain"]["high"] - steep["doubling"]["gain"]["low"]
-    assert width / 2 < 0.06 and steep["log_prob"][-1]["high"] - steep["log_prob"][-1]["low"] > 0.08
+    assert steep.doubling.error < 0.06 and steep.log_prob[-1].error > 0.04
+    document = json.loads(json.dumps(steep.to_json()))
+    assert document == steep.to_json() and LearningCurve.from_json(document) == steep
+    assert "4000" in str(steep) and steep.sentences[0] in str(steep)
 
 
 def test_a_row_without_a_density_is_named() -> None:
-    curve = curve_of(0.1)
+    curve = scores_of(0.1)
     wild = curve.log_prob.copy()
     wild[1, 7] = -np.inf
     with pytest.raises(UserError, match="1000 simulations has no density at the truth of row 7"):
-        LearningCurve(curve.sizes, curve.validation, wild, curve.simulation, curve.index)
+        HeldOutScores(curve.sizes, curve.validation, wild, curve.simulation, curve.index)
 
 
 # ---------------------------------------------------------------------------------------------------- command line

@@ -93,13 +93,13 @@ def test_more_files_than_a_process_may_open(tmp_path):
     parts = tuple(DatasetHandle(maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
     values = LazyArray(parts)
     np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
-    assert 0 < reader._kept.cache_info().currsize <= 32
+    assert 0 < reader._open_for_reading.cache_info().currsize <= 32
 
 
 def test_chunks_that_run_across_all_rows_do_not_make_one_block_of_them(tmp_path):
     with h5py.File(tmp_path / "columns.h5", "w") as file:
         file.create_dataset("data", data=np.zeros((4000, 100)), chunks=(4000, 1))
-    assert DatasetHandle(tmp_path / "columns.h5", "data").whole_chunks(80_000) == 100
+    assert DatasetHandle(tmp_path / "columns.h5", "data").rows_per_block(80_000) == 100
 
 
 def read_in_child(values: LazyArray, rows: np.ndarray, answer: object) -> None:
@@ -177,7 +177,7 @@ def test_a_reader_that_fails_says_so_and_does_not_hang(tmp_path, small):
     (tmp_path / "broken.h5").write_bytes(bytes(raw))
     broken = LazyArray((DatasetHandle(tmp_path / "broken.h5", "data"),))
     failing = StreamingLoader(
-        made.leading, lambda rows: (broken[rows],), made.rows, made.blocks, made.window, made.bench
+        made.leading, lambda rows: (broken[rows],), made.rows, made.blocks, made.window, made.context
     )
     with pytest.raises(UserError, match=r"broken\.h5: /data is damaged"):
         list(failing.batches(0, 10, [torch.Generator()]))
@@ -487,7 +487,7 @@ def test_a_copy_says_what_it_leaves_out(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("mapped", "sources", "words"), [(8, 10, "has no part for 8 of its 40"), (10, 9, "wants more")]
+    ("mapped", "sources", "words"), [(8, 10, "has no source for 8 of its 40"), (10, 9, "refers to more than x of")]
 )
 def test_a_virtual_dataset_with_a_gap_or_a_short_part_is_an_error_not_zeros(tmp_path, mapped, sources, words):
     with h5py.File(tmp_path / "part.h5", "w") as file:
@@ -508,8 +508,8 @@ def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):
     anew = catalogs.read(tmp_path / "maps.h5", memory=100)
     assert anew.fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint != first.fingerprint
     assert not np.array_equal(anew.observables[0].read(np.arange(3)), before)
-    reader._kept.cache_clear()
-    with pytest.raises(UserError, match="has changed since it was first looked at"):
+    reader._open_for_reading.cache_clear()
+    with pytest.raises(UserError, match="was modified after it was opened"):
         first.observables[0].read(np.arange(3))
 
 
