@@ -14,7 +14,7 @@ from cosmoinfer import expressions, seeding
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Draws, PointEstimate, Posterior
 from cosmoinfer.priors import BOX, BOX_TOLERANCE, PRIORS
 
 MIN_MASS_IN_BOX = 0.01  # probability of a normal prior that must lie inside the box
@@ -125,78 +125,48 @@ def reweight(
 
     Raises UserError where the posterior has no draws, or too few of them under the new prior.
     """
-    samples, log_prob = _require_draws(posterior)
+    samples, log_prob = _draws_in_memory(posterior)
     draws = samples.shape[1] if draws is None else draws
     if not 1 <= draws <= samples.shape[1]:
         raise UserError(f"--draws: expected 1 to {samples.shape[1]}, as many as the posterior has, found {draws}")
-    ratio = _log_ratio(posterior.parameters, parameters)
-    log_weights = [ratio(row) for row in samples]
+    log_ratio = _log_ratio(posterior.parameters, parameters)
+    log_weights = [log_ratio(row) for row in samples]
     weighted = [_importance_weights(*row) for row in zip(log_weights, samples, strict=True)]
     covered = np.array([ess >= MIN_ROW_DRAWS for _, ess in weighted])
     if not covered.all() and not (skip_failed and covered.any()):
         raise UserError(
-            f"under the new prior fewer than {MIN_ROW_DRAWS:g} draws are left of {int((~covered).sum())} observations "
-            f"(row {listed(posterior.index[~covered])}); more draws (sample --draws) may reach it, --skip-failed "
-            "leaves them out"
+            f"under the new prior fewer than {MIN_ROW_DRAWS:g} draws are left of {int((~covered).sum())} "
+            f"observations (row {listed(posterior.index[~covered])}); more draws (sample --draws) may reach it, "
+            "--skip-failed leaves them out"
         )
-    keep = np.flatnonzero(covered)
-    rows = [
-        _reweight_row(
-            samples[n], log_prob[n] + log_weights[n], *weighted[n], draws, seeding.generator(seed, "reweight", index)
-        )
-        for n, index in zip(keep, posterior.index[keep].tolist(), strict=True)
-    ]
-    kept = posterior.take(keep)
-    error = np.array([row.error for row in rows])
-    log_mean = np.array([row.log_mean for row in rows])
-    at_truth = None
+    rows = np.flatnonzero(covered)
+    kept = posterior.take(rows)
+    importance = [weighted[row][0] for row in rows]
+    ess = np.array([weighted[row][1] for row in rows])
+    generators = [seeding.generator(seed, "reweight", index) for index in kept.index.tolist()]
+    chosen = [one.resample(draws, generator) for one, generator in zip(importance, generators, strict=True)]
+    log_mean = np.array([one.log_mean for one in importance])
+    error = np.array([one.log_mean_error(worth) for one, worth in zip(importance, ess.tolist(), strict=True)])
+    norm_error = kept.require_draws().log_norm_error
+    log_prob_truth = None
     if kept.log_prob_truth is not None and kept.truth is not None:
-        at_truth = kept.log_prob_truth + ratio(kept.truth) - log_mean
+        log_prob_truth = kept.log_prob_truth + log_ratio(kept.truth) - log_mean
+    picked = list(zip(rows.tolist(), chosen, importance, strict=True))
     return replace(
         kept,
         parameters=parameters,
-        samples=np.stack([row.samples for row in rows]),
-        log_prob=np.stack([row.log_prob for row in rows]),
-        log_prob_truth=at_truth,
-        mean=np.stack([row.mean for row in rows]),
-        std=np.stack([row.std for row in rows]),
-        log_norm_error=error if kept.log_norm_error is None else np.hypot(error, kept.log_norm_error),
-        ess=np.array([row.ess for row in rows]),
+        log_prob_truth=log_prob_truth,
+        draws=Draws(
+            np.stack([samples[row][place] for row, place, _ in picked]),
+            np.stack([(log_prob[row] + log_weights[row] - one.log_mean)[place] for row, place, one in picked]),
+            error if norm_error is None else np.hypot(error, norm_error),
+        ),
+        point=PointEstimate(
+            np.stack([one.mean(samples[row]) for row, _, one in picked]),
+            np.stack([one.std(samples[row]) for row, _, one in picked]),
+        ),
+        diagnostics=replace(kept.diagnostics, ess=ess),
         reweighted=True,
-    )
-
-
-@dataclass(frozen=True)
-class _ReweightedRow:
-    """The posterior of one observation: samples (S, P), log_prob (S,), mean and std (P,), ln of the mean weight."""
-
-    samples: np.ndarray
-    log_prob: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-    log_mean: float
-    error: float
-    ess: float
-
-
-def _reweight_row(
-    samples: np.ndarray,
-    log_product: np.ndarray,
-    importance: ImportanceWeights,
-    ess: float,
-    draws: int,
-    generator: np.random.Generator,
-) -> _ReweightedRow:
-    """log_product: (S,) log q + log w of the draws."""
-    chosen = importance.resample(draws, generator)
-    return _ReweightedRow(
-        samples[chosen],
-        (log_product - importance.log_mean)[chosen],
-        importance.mean(samples),
-        importance.std(samples),
-        importance.log_mean,
-        importance.log_mean_error(ess),
-        ess,
     )
 
 
@@ -218,10 +188,8 @@ def _same_prior(old: Parameters, new: Parameters) -> bool:
     return all(np.array_equal(first, second) for first, second in pairs)
 
 
-def _require_draws(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
-    if posterior.samples is None or posterior.log_prob is None:
-        what = "probabilities of classes" if posterior.probabilities is not None else "points and no draws"
-        raise UserError(f"the posterior holds {what}; expected one of a flow, or of a regressor with widths")
+def _draws_in_memory(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
+    """samples (n, S, P) and log_prob (n, S). Raises UserError where there are none."""
     return np.asarray(posterior.samples), np.asarray(posterior.log_prob)
 
 
@@ -235,56 +203,68 @@ def derive(posterior: Posterior, definitions: Sequence[str]) -> Posterior:
 
     Raises UserError where a definition is not understood, repeats a name, or has no finite value in some draw.
     """
-    samples, log_prob = _require_draws(posterior)
-    posterior = replace(posterior, samples=samples, log_prob=log_prob)
+    samples, log_prob = _draws_in_memory(posterior)
+    posterior = replace(posterior, draws=replace(posterior.require_draws(), samples=samples, log_prob=log_prob))
     for text in definitions:
-        posterior = _derived(posterior, text)
+        name, expression = _parse_definition(text, posterior.parameters.names)
+        posterior = _with_column(posterior, name, expression)
     return posterior
 
 
-def _derived(posterior: Posterior, text: str) -> Posterior:
+def _parse_definition(text: str, names: tuple[str, ...]) -> tuple[str, expressions.Expression]:
+    """The new name and its expression of those that there are. Raises UserError where either is not valid."""
     name, equals, written = (word.strip() for word in text.partition("="))
     if not equals or not name:
         raise UserError(f"--derive: {text!r} is not understood; expected 'S_8=sigma_8*(Omega_m/0.3)**0.5'")
-    names = posterior.parameters.names
-    if (
-        not re.fullmatch(r"[^\W\d]\w*", name) or name == "all"
-    ):  # that --fail-if, --parameters and expressions can refer to
+    if not re.fullmatch(r"[^\W\d]\w*", name) or name == "all":  # what --fail-if, --parameters and expressions can name
         raise UserError(f"--derive {name}: expected a name of letters, digits and underscores, other than 'all'")
     if name in names:
         raise UserError(f"--derive {name}: is there already; give it another name")
     try:
-        expression = expressions.parse(written, names)
+        return name, expressions.parse(written, names)
     except UserError as error:
         raise UserError(f"--derive {name}: {error}") from error
 
-    def values(theta: np.ndarray) -> np.ndarray:
-        return expression({parameter: theta[..., column] for column, parameter in enumerate(names)})
 
-    added: dict[str, Any] = {"fisher": None}
-    for key in ("samples", "truth", "ridge_estimate"):
-        theta = getattr(posterior, key)
-        if theta is not None:
-            column = values(theta)
-            if key != "ridge_estimate":
-                _check_finite(name, key, column, posterior.index)
-            if key == "samples" and column.size > 1 and np.ptp(column) == 0:
-                raise UserError(f"--derive {name}: is {column.flat[0]:g} in every draw; there is nothing to infer")
-            added[key] = np.concatenate([theta, column[..., None]], axis=-1)
-    of_draws = {"mean": added["samples"][..., -1].mean(axis=1), "std": added["samples"][..., -1].std(axis=1, ddof=1)}
-    for key, column in of_draws.items():
-        exact = getattr(posterior, key)
-        if exact is not None:
-            added[key] = np.concatenate([exact, column[:, None]], axis=1)
-    parameters = posterior.parameters.concatenated(Parameters.from_names([name]))
-    return replace(posterior, parameters=parameters, derived=(*posterior.derived, name), **added)
+def _with_column(posterior: Posterior, name: str, expression: expressions.Expression) -> Posterior:
+    """The posterior with one more parameter."""
+    draws, point, diagnostics = posterior.require_draws(), posterior.point, posterior.diagnostics
+
+    def extended(theta: np.ndarray) -> np.ndarray:
+        """theta (..., P) -> (..., P + 1)."""
+        columns = {column: theta[..., number] for number, column in enumerate(posterior.parameters.names)}
+        return np.concatenate([theta, expression(columns)[..., None]], axis=-1)
+
+    samples = extended(np.asarray(draws.samples))
+    derived = samples[..., -1]
+    _check_finite(name, "draws", derived, posterior.index)
+    if derived.size > 1 and np.ptp(derived) == 0:
+        raise UserError(f"--derive {name}: is {derived.flat[0]:g} in every draw; there is nothing to infer")
+    truth = None
+    if posterior.truth is not None:
+        truth = extended(posterior.truth)
+        _check_finite(name, "true values", truth[:, -1], posterior.index)
+    if diagnostics.ridge_estimate is not None:
+        diagnostics = replace(diagnostics, ridge_estimate=extended(diagnostics.ridge_estimate))
+    if point is not None:
+        std = None if point.std is None else np.column_stack([point.std, derived.std(axis=1, ddof=1)])
+        point = PointEstimate(np.column_stack([point.mean, derived.mean(axis=1)]), std)
+    return replace(
+        posterior,
+        parameters=posterior.parameters.concatenated(Parameters.from_names([name])),
+        truth=truth,
+        draws=replace(draws, samples=samples),
+        point=point,
+        diagnostics=replace(diagnostics, fisher=None),
+        derived=(*posterior.derived, name),
+    )
 
 
-def _check_finite(name: str, key: str, values: np.ndarray, index: np.ndarray) -> None:
+def _check_finite(name: str, content: str, values: np.ndarray, index: np.ndarray) -> None:
+    """values: (n, ...), derived. Raises UserError where one is not finite."""
     bad = ~np.isfinite(values.reshape(len(values), -1))
     if bad.any():
-        what = "draws" if key == "samples" else "true values"
         raise UserError(
-            f"--derive {name}: has no finite value for {int(bad.sum())} of {bad.size} {what} "
+            f"--derive {name}: has no finite value for {int(bad.sum())} of {bad.size} {content} "
             f"(row {listed(index[bad.any(axis=1)])})"
         )

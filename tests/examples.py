@@ -17,14 +17,15 @@ from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.noise import Noise
-from cosmoinfer.sampling.rejection import Mass
-from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.sampling.rejection import BoxMass
+from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import by_hash
 from cosmoinfer.supports import Support
 from cosmoinfer.training import loop
 from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.history import History
 from cosmoinfer.training.loaders import InMemoryLoader
+from tests.posteriors import value_of
 
 NAMES = ("a", "b", "c", "d", "e", "f")
 ROWS = 300
@@ -152,7 +153,7 @@ def regressor_of(size: int, loss: str = "moment", members: int = 3) -> Regressor
 
 
 def sampled(model, sims: Catalog, rows=(0,), draws: int = 1000, seed: int = 0, skip_failed: bool = False):
-    return model.posterior(Drawing(sims, np.asarray(rows), draws, seed, skip_failed))
+    return model.posterior(SamplingRequest(sims, np.asarray(rows), draws, seed, skip_failed))
 
 
 def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.ndarray:
@@ -161,11 +162,13 @@ def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.
     return model.mixture.log_prob(theta, contexts) - mass_of(model, sims, row, 10, seed=0).log
 
 
-def mass_of(model: FlowModel, sims: Catalog, row: int, draws: int, seed: int) -> Mass:
+def mass_of(model: FlowModel, sims: Catalog, row: int, draws: int, seed: int) -> BoxMass:
     """Of the box, as drawing so often from the posterior of a row finds it."""
     alone = np.array([row])
-    generator = Drawing(sims, alone, draws, seed).generator(row)
-    return model.mixture.draw(model.embed(sims, alone), draws, generator, lambda *_: None)
+    generator = SamplingRequest(sims, alone, draws, seed).generator(row)
+    stream = model.mixture.draw(model.embed(sims, alone), draws, generator)
+    assert sum(len(piece.theta) for piece in stream) == draws
+    return stream.mass
 
 
 def line(support: Support) -> tuple[np.ndarray, np.ndarray]:
@@ -198,9 +201,9 @@ def agree(counts: np.ndarray, expected: np.ndarray) -> bool:
 
 def check_same_row(one, other) -> None:
     for name in ("samples", "log_prob", "log_prob_truth", "log_norm_error", "mean", "std"):
-        found, expected = getattr(one, name), getattr(other, name)
+        found, expected = value_of(one, name), value_of(other, name)
         assert (found is None and expected is None) or (found == expected).all(), name
-    np.testing.assert_allclose(one.ridge_estimate, other.ridge_estimate, rtol=1e-12)
+    np.testing.assert_allclose(one.diagnostics.ridge_estimate, other.diagnostics.ridge_estimate, rtol=1e-12)
 
 
 def with_maps(periodic: bool, rows: int = 60) -> Catalog:

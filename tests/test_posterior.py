@@ -3,7 +3,7 @@
 import gc
 import shutil
 import warnings
-from dataclasses import fields, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,15 +12,20 @@ import pytest
 from cosmoinfer import metrics, posterior, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior, Room
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import draws as draws_module
+from cosmoinfer.sampling import buffer as buffer_module
+from cosmoinfer.sampling.buffer import DrawBuffer
+from cosmoinfer.sampling.rejection import BoxMass, DrawPiece, DrawStream
 from cosmoinfer.storage import out_of_core
+from tests.posteriors import ARRAYS, changed, make, value_of
 
 RNG = np.random.default_rng(0)
 PARAMETERS = Parameters.from_names(
     ("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}")
 )
-HEAD = Posterior(PARAMETERS, np.array([4, 7, 9]), np.array(["LH_2", "LH_3", "9"]), np.array([2, 2, 255], np.uint8))
-FULL = Posterior(
+HEAD = make(PARAMETERS, np.array([4, 7, 9]), np.array(["LH_2", "LH_3", "9"]), np.array([2, 2, 255], np.uint8))
+FULL = make(
     PARAMETERS,
     HEAD.index,
     HEAD.simulation,
@@ -43,18 +48,17 @@ FULL = Posterior(
     reweighted=True,
     derived=("b",),
 )
-CLASSIFIED = Posterior(
+CLASSIFIED = make(
     Parameters.from_names(("suite",)),
     HEAD.index,
     HEAD.simulation,
     HEAD.split,
     truth=np.array([[0.0], [2.0], [1.0]]),
     probabilities=np.array([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0], [0.25, 0.5, 0.25]]),
-    classes=("TNG", "SIMBA", "Astrid"),
+    names=("TNG", "SIMBA", "Astrid"),
 )
+PROBABILITIES = CLASSIFIED.classes.probabilities
 NUMBERS = ("ood_set_p_value", "temperature")
-MARKS = ("parameters", "classes", "reweighted", "derived", *NUMBERS)
-ARRAYS = [field.name for field in fields(Posterior) if field.name not in MARKS]
 
 
 @pytest.mark.parametrize("written", [FULL, HEAD, CLASSIFIED], ids=["full", "empty", "classified"])
@@ -62,10 +66,11 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
     posterior.write(tmp_path / "p.h5", written, {"settings": {}})
     back = posterior.read(tmp_path / "p.h5")
     assert repr(back.parameters) == repr(written.parameters)
-    assert (back.classes, back.reweighted, back.derived) == (written.classes, written.reweighted, written.derived)
-    assert all(getattr(back, name) == getattr(written, name) for name in NUMBERS)
+    assert (back.reweighted, back.derived) == (written.reweighted, written.derived)
+    assert value_of(back, "names") == value_of(written, "names")
+    assert all(value_of(back, name) == value_of(written, name) for name in NUMBERS)
     for name in ARRAYS:
-        expected, found = getattr(written, name), getattr(back, name)
+        expected, found = value_of(written, name), value_of(back, name)
         assert (expected is None) == (found is None)
         if expected is not None:
             assert found.dtype.kind == expected.dtype.kind
@@ -77,7 +82,7 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
 def left_in_file(tmp_path, monkeypatch) -> Posterior:
     """FULL, whose draws stay in their file and are walked two rows at a time."""
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)  # of all arrays
-    monkeypatch.setattr(posterior, "BLOCK", 2 * 50 * 2)
+    monkeypatch.setattr(draws_module, "MAX_NUMBERS_AT_ONCE", 2 * 50 * 2)
     posterior.write(tmp_path / "p.h5", FULL, {"settings": {}})
     found = posterior.read(tmp_path / "p.h5", leave_large=True)
     assert isinstance(found.samples, storage.OnDiskArray) and isinstance(found.log_prob, storage.OnDiskArray)
@@ -103,7 +108,7 @@ def test_what_is_taken_of_draws_in_a_file_stays_there(left_in_file, keep):
 
 def test_draws_in_a_file_are_judged_as_those_in_memory(left_in_file):
     found, expected = (
-        metrics.evaluate(replace(one, mean=None, std=None, reweighted=False, derived=()), 0)
+        metrics.evaluate(changed(one, mean=None, std=None, reweighted=False, derived=()), 0)
         for one in (left_in_file, FULL)
     )
     assert found == expected
@@ -126,11 +131,11 @@ def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, w
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
     posterior.write(tmp_path / "p.h5", whole, {"settings": {}})
     back = posterior.read(tmp_path / "p.h5", leave_large=True)
-    there = {name for name in ARRAYS if isinstance(getattr(back, name), storage.OnDiskArray)}
+    there = {name for name in ARRAYS if isinstance(value_of(back, name), storage.OnDiskArray)}
     assert there == ({"samples", "log_prob"} if whole is FULL else set())
     for name in ARRAYS:
-        if getattr(whole, name) is not None:
-            np.testing.assert_array_equal(np.asarray(getattr(back, name)), getattr(whole, name))
+        if value_of(whole, name) is not None:
+            np.testing.assert_array_equal(np.asarray(value_of(back, name)), value_of(whole, name))
 
 
 @pytest.mark.parametrize("large", [1 << 26, 3 * 8 * 50, 0], ids=["memory", "log_prob in memory", "disk"])
@@ -140,23 +145,28 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
     """Some rows fail: the file holds those that did not, and is the same file wherever the draws lay before."""
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", large)
     monkeypatch.setattr(out_of_core, "SLAB_BYTES", piece)
-    monkeypatch.setattr(posterior, "BLOCK", 7)
-    room = Room.of(3, 50, 2, tmp_path)
-    for row in range(rows):
-        room.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
+    monkeypatch.setattr(buffer_module, "MAX_NUMBERS_AT_ONCE", 7)
+    buffer = DrawBuffer.allocate(3, 50, 2, tmp_path)
+
+    def pieces(row: int):
         for first in range(0, 50, 20):
             some = slice(first, first + 20)
-            room.put(row, first, FULL.samples[row, some], FULL.log_prob[row, some])
-        room.renormalise(row, 0.5 * row)
-    drawn = replace(FULL.take(np.arange(rows)), **room.filled(rows))
+            yield DrawPiece(first, FULL.samples[row, some], FULL.log_prob[row, some] if first else None)
+        return BoxMass(0.5 * row, 0.1)
+
+    for row in range(rows):
+        buffer.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
+        mass = buffer.fill(row, DrawStream(pieces(row)), lambda theta, row=row: FULL.log_prob[row, : len(theta)])
+        assert mass == BoxMass(0.5 * row, 0.1)
+    drawn = replace(FULL.take(np.arange(rows)), draws=buffer.draws(rows))
     assert isinstance(drawn.samples, np.ndarray) == (large == 1 << 26)
     posterior.write(tmp_path / "p.h5", drawn, {"settings": {}})
     expected = FULL.log_prob[:rows] - 0.5 * np.arange(rows)[:, None]
     for one in (drawn, posterior.read(tmp_path / "p.h5")):
         np.testing.assert_array_equal(np.asarray(one.samples), FULL.samples[:rows])
         np.testing.assert_array_equal(np.asarray(one.log_prob), expected)
-        np.testing.assert_array_equal(one.ood_percentile, FULL.ood_percentile[:rows])
-    posterior.write(tmp_path / "q.h5", replace(drawn, samples=FULL.samples[:rows], log_prob=expected), {"settings": {}})
+        np.testing.assert_array_equal(one.diagnostics.ood_percentile, FULL.diagnostics.ood_percentile[:rows])
+    posterior.write(tmp_path / "q.h5", changed(drawn, samples=FULL.samples[:rows], log_prob=expected), {"settings": {}})
     layouts = [
         [(one.shape, one.dtype, one.chunks) for one in storage.describe_datasets(tmp_path / f"{name}.h5").values()]
         for name in "pq"
@@ -204,18 +214,18 @@ def test_a_spilled_file_is_closed_with_its_array(tmp_path):
 def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
     with pytest.raises(UserError, match=r"GB are required"):
-        Room.of(10**6, 10**6, 6, tmp_path)
+        DrawBuffer.allocate(10**6, 10**6, 6, tmp_path)
     both = 2 * 8 * 3 * 50 * (2 + 1)
     with monkeypatch.context() as scarce:
         scarce.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=both))  # enough for each of the two
         with pytest.raises(UserError, match=r"GB are required"):
-            Room.of(3, 50, 2, tmp_path)
-        Room.of(3, 50, 2, tmp_path, copies=1)  # of which no file is written
-    room = Room.of(3, 50, 2, tmp_path)
-    room.samples._file.close()
-    room.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
+            DrawBuffer.allocate(3, 50, 2, tmp_path)
+        DrawBuffer.allocate(3, 50, 2, tmp_path, copies=1)  # of which no file is written
+    buffer = DrawBuffer.allocate(3, 50, 2, tmp_path)
+    buffer.samples._file.close()
+    buffer.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
     with pytest.raises(UserError, match=r"cannot hold the draws so far .No space left"):
-        room.put(0, 0, FULL.samples[0], FULL.log_prob[0])
+        buffer.put(0, 0, FULL.samples[0], FULL.log_prob[0])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -223,29 +233,33 @@ def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
 @pytest.mark.parametrize("keep", [np.array([False, True, True]), np.array([1, 2])], ids=["mask", "positions"])
 def test_taking_observations_takes_all_of_them(keep, whole):
     some = whole.take(keep)
-    assert len(some) == 2 and some.classes == whole.classes
+    assert len(some) == 2 and value_of(some, "names") == value_of(whole, "names")
     for name in ARRAYS:
-        expected = getattr(whole, name)
-        assert (expected is None) == (getattr(some, name) is None)
+        expected = value_of(whole, name)
+        assert (expected is None) == (value_of(some, name) is None)
         if expected is not None:
-            np.testing.assert_array_equal(getattr(some, name), expected[1:])
-    assert HEAD.take(keep).samples is None
-    assert some.temperature == whole.temperature
-    assert some.ood_set_p_value is None and whole.take(np.arange(3)).ood_set_p_value == whole.ood_set_p_value
+            np.testing.assert_array_equal(value_of(some, name), expected[1:])
+    assert HEAD.take(keep).draws is None
+    assert some.diagnostics.ood_set_p_value is None
+    assert whole.take(np.arange(3)).diagnostics.ood_set_p_value == whole.diagnostics.ood_set_p_value
+    assert some.diagnostics.temperature == whole.diagnostics.temperature
 
 
 def test_what_a_model_holds_is_all_tested():
-    assert all(getattr(FULL, name) is not None or getattr(CLASSIFIED, name) is not None for name in ARRAYS)
+    assert all(value_of(FULL, name) is not None or value_of(CLASSIFIED, name) is not None for name in ARRAYS)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"classes": ("TNG", "SIMBA")}, r"a column for each of the classes TNG, SIMBA, found shape \(3, 3\)"),
-        ({"classes": ()}, "none is named"),
-        ({"probabilities": CLASSIFIED.probabilities[:2]}, r"expected 3 rows .* found shape \(2, 3\)"),
-        ({"probabilities": np.ones((3, 1)), "classes": ("TNG",)}, "of the classes TNG"),
-        ({"probabilities": CLASSIFIED.probabilities * [[1], [1.001], [1]]}, r"add to one, found others \(row 7\)"),
+        ({"names": ("TNG", "SIMBA")}, r"a column for each of the classes TNG, SIMBA, found shape \(3, 3\)"),
+        ({"names": ()}, "none is named"),
+        ({"probabilities": PROBABILITIES[:2]}, r"expected 3 rows .* found shape \(2, 3\)"),
+        ({"probabilities": np.ones((3, 1)), "names": ("TNG",)}, "of the classes TNG"),
+        (
+            {"probabilities": CLASSIFIED.classes.probabilities * [[1], [1.001], [1]]},
+            r"add to one, found others \(row 7\)",
+        ),
         ({"probabilities": np.array([[1.5, -0.5, 0]] * 3)}, r"not negative .* \(row 4, 7, 9\)"),
         ({"probabilities": np.full((3, 3), np.nan)}, r"found others \(row 4, 7, 9\)"),
         ({"truth": np.array([[0.0], [3.0], [0.5]])}, r"suite: expected class numbers from 0 to 2, .* \(row 7, 9\)"),
@@ -254,35 +268,35 @@ def test_what_a_model_holds_is_all_tested():
 )
 def test_probabilities_that_cannot_be_are_refused(wrong, said):
     with pytest.raises(UserError, match=said):
-        replace(CLASSIFIED, **wrong)
+        changed(CLASSIFIED, **wrong)
 
 
 def test_probabilities_of_single_precision_add_to_one_well_enough():
     rounded = np.random.default_rng(0).dirichlet(np.ones(3), 1000).astype(np.float32)
     index = np.arange(1000)
-    Posterior(
+    make(
         Parameters.from_names(("suite",)),
         index,
         index.astype(str),
         index,
         probabilities=rounded,
-        classes=("a", "b", "c"),
+        names=("a", "b", "c"),
     )
 
 
 def test_an_exact_moment_is_preferred_to_that_of_the_draws():
-    assert FULL.best_mean is FULL.mean
-    assert FULL.best_std is FULL.std
-    drawn = Posterior(PARAMETERS, FULL.index, FULL.simulation, FULL.split, samples=FULL.samples)
-    np.testing.assert_allclose(drawn.best_mean, FULL.samples.sum(axis=1) / 50)
-    spread = ((FULL.samples - drawn.best_mean[:, None]) ** 2).sum(axis=1)
-    np.testing.assert_allclose(drawn.best_std, np.sqrt(spread / 49))
-    assert HEAD.best_mean is HEAD.best_std is None
+    assert FULL.mean is FULL.point.mean
+    assert FULL.std is FULL.point.std
+    drawn = make(PARAMETERS, FULL.index, FULL.simulation, FULL.split, samples=FULL.samples)
+    np.testing.assert_allclose(drawn.mean, FULL.samples.sum(axis=1) / 50)
+    spread = ((FULL.samples - drawn.mean[:, None]) ** 2).sum(axis=1)
+    np.testing.assert_allclose(drawn.std, np.sqrt(spread / 49))
+    assert HEAD.mean is HEAD.std is None
 
 
 def test_one_draw_has_a_mean_and_no_width():
-    one = Posterior(PARAMETERS, FULL.index, FULL.simulation, FULL.split, samples=FULL.samples[:, :1])
+    one = make(PARAMETERS, FULL.index, FULL.simulation, FULL.split, samples=FULL.samples[:, :1])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(one.best_mean, FULL.samples[:, 0])
-        assert one.best_std.shape == (3, 2) and np.isnan(one.best_std).all()
+        np.testing.assert_array_equal(one.mean, FULL.samples[:, 0])
+        assert one.std.shape == (3, 2) and np.isnan(one.std).all()

@@ -1,7 +1,6 @@
 """Another prior by weights: against closed forms; derived parameters; and both from sample to evaluate."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -17,6 +16,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.reweighting import PriorChange, derive, reweight, with_priors
 from tests.command_line import call, done, linear, refused, write
+from tests.posteriors import changed, make
 
 BOX = Parameters.from_names(("a", "b"), [-5.0, 1.0], [5.0, 9.0], ["uniform", "log-uniform"])
 X = np.array([-0.5, 0.1, 0.6])  # observations of a, with this noise
@@ -30,15 +30,15 @@ def exact(draws: int = 20_000, parameters: Parameters = BOX) -> Posterior:
     samples = np.stack([random.normal(X[:, None], NOISE, (len(X), draws)), 9.0**u], axis=-1)
     truth = np.stack([X + 0.3, np.array([2.0, 4.0, 8.0])], axis=-1)
     rows = np.arange(len(X))
-    return Posterior(
+    return make(
         parameters,
         10 + rows,
         rows.astype(str),
         np.full(len(X), 2),
         truth,
-        samples,
-        log_q(samples),
-        log_q(truth[:, None])[:, 0],
+        samples=samples,
+        log_prob=log_q(samples),
+        log_prob_truth=log_q(truth[:, None])[:, 0],
     )
 
 
@@ -55,16 +55,16 @@ def test_a_normal_prior_gives_the_closed_form():
     found = reweight(exact(), under(f"a=normal:{mean}:{width}"))
     variance = 1 / (NOISE**-2 + width**-2)
     centre = variance * (X / NOISE**2 + mean / width**2)
-    error = np.sqrt(variance / found.ess)
+    error = np.sqrt(variance / found.diagnostics.ess)
     assert (np.abs(found.mean[:, 0] - centre) < 4 * error).all()
-    assert (np.abs(found.std[:, 0] / np.sqrt(variance) - 1) < 4 / np.sqrt(2 * found.ess)).all()
+    assert (np.abs(found.std[:, 0] / np.sqrt(variance) - 1) < 4 / np.sqrt(2 * found.diagnostics.ess)).all()
     for n in range(len(X)):
         for theta, log_prob in ((found.samples[n], found.log_prob[n]), (found.truth[n], found.log_prob_truth[n])):
             right = stats.norm(centre[n], np.sqrt(variance)).logpdf(theta[..., 0]) - np.log(theta[..., 1] * np.log(9))
-            assert (np.abs(log_prob - right) < 4 * found.log_norm_error[n]).all()
+            assert (np.abs(log_prob - right) < 4 * found.draws.log_norm_error[n]).all()
         drawn = stats.kstest(found.samples[n, :, 0], stats.norm(centre[n], np.sqrt(variance)).cdf)
-        assert drawn.statistic < 2 / np.sqrt(found.ess[n])
-    assert (found.log_norm_error < 0.02).all() and (found.ess > 5000).all() and found.reweighted
+        assert drawn.statistic < 2 / np.sqrt(found.diagnostics.ess[n])
+    assert (found.draws.log_norm_error < 0.02).all() and (found.diagnostics.ess > 5000).all() and found.reweighted
     assert found.parameters.prior == ("normal", "log-uniform") and found.parameters.mean[0] == mean
 
 
@@ -86,18 +86,20 @@ def test_a_smaller_uniform_box_cuts_and_renormalises():
     mass = stats.norm(X, NOISE).cdf(1) - stats.norm(X, NOISE).cdf(0)
     assert (found.samples[..., 0] >= 0).all() and (found.samples[..., 0] <= 1).all()
     right = log_q(found.samples) - np.log(mass)[:, None]
-    assert (np.abs(found.log_prob - right) < 5 * found.log_norm_error[:, None]).all()
-    np.testing.assert_allclose(found.ess, 20_000 * mass, rtol=0.05)
+    assert (np.abs(found.log_prob - right) < 5 * found.draws.log_norm_error[:, None]).all()
+    np.testing.assert_allclose(found.diagnostics.ess, 20_000 * mass, rtol=0.05)
     assert (found.log_prob_truth == -np.inf).tolist() == [True, False, False]  # a = -0.2 lies outside
     assert (found.parameters.low[0], found.parameters.high[0]) == (0, 1)
 
 
 def test_a_log_uniform_parameter_under_a_uniform_prior_is_uniform():
     found = reweight(exact(), under("b=uniform:1:9"))
-    assert stats.kstest(found.samples[0, :, 1], stats.uniform(1, 8).cdf).statistic < 2 / np.sqrt(found.ess[0])
+    assert stats.kstest(found.samples[0, :, 1], stats.uniform(1, 8).cdf).statistic < 2 / np.sqrt(
+        found.diagnostics.ess[0]
+    )
     np.testing.assert_allclose(found.mean[:, 1], 5, atol=0.1)
     right = stats.norm(X, NOISE).logpdf(found.truth[:, 0]) - np.log(8)
-    assert (np.abs(found.log_prob_truth - right) < 4 * found.log_norm_error).all()
+    assert (np.abs(found.log_prob_truth - right) < 4 * found.draws.log_norm_error).all()
 
 
 def test_the_same_prior_changes_nothing():
@@ -105,10 +107,10 @@ def test_the_same_prior_changes_nothing():
     after = reweight(before, under("a=uniform:-5:5"))
     np.testing.assert_allclose(np.sort(after.samples, axis=1), np.sort(before.samples, axis=1), rtol=0)
     np.testing.assert_allclose(np.sort(after.log_prob), np.sort(before.log_prob), atol=1e-12)
-    np.testing.assert_allclose(after.ess, 500, rtol=1e-12)
-    np.testing.assert_allclose(after.mean, before.best_mean, rtol=1e-12)
-    np.testing.assert_allclose(after.std, before.best_std, rtol=1e-9)
-    assert (after.log_norm_error < 1e-6).all()
+    np.testing.assert_allclose(after.diagnostics.ess, 500, rtol=1e-12)
+    np.testing.assert_allclose(after.mean, before.mean, rtol=1e-12)
+    np.testing.assert_allclose(after.std, before.std, rtol=1e-9)
+    assert (after.draws.log_norm_error < 1e-6).all()
 
 
 def test_a_second_prior_replaces_the_first():
@@ -118,7 +120,9 @@ def test_a_second_prior_replaces_the_first():
     second = reweight(first, with_priors(first.parameters, [PriorChange.parse("a=normal:0:0.5")]))
     assert (np.abs(second.mean - direct.mean) < 0.03).all()
     assert (np.abs(second.log_prob_truth - direct.log_prob_truth) < 0.05).all()
-    assert (second.ess < 1.02 * direct.ess).all() and (second.log_norm_error > first.log_norm_error).all()
+    assert (second.diagnostics.ess < 1.02 * direct.diagnostics.ess).all() and (
+        second.draws.log_norm_error > first.draws.log_norm_error
+    ).all()
 
 
 def test_draws_are_kept_in_proportion_to_their_weights():
@@ -183,24 +187,22 @@ def test_what_the_draws_do_not_cover():
     far = under("a=normal:3:0.01")  # whose last draw would stand for all
     with pytest.raises(UserError, match=r"fewer than 3 draws are left"):
         reweight(exact(300), far)
-    some = replace(exact(300), samples=exact(300).samples + np.array([[[0, 0]], [[0, 0]], [[2, 0]]]))
+    some = changed(exact(300), samples=exact(300).samples + np.array([[[0, 0]], [[0, 0]], [[2, 0]]]))
     assert reweight(some, narrow, skip_failed=True).index.tolist() == [12]
     with pytest.raises(UserError, match="points and no draws"):
-        reweight(replace(exact(10), samples=None), narrow)
+        reweight(changed(exact(10), samples=None), narrow)
     with pytest.raises(UserError, match="expected 1 to 10"):
         reweight(exact(10), under("a=normal:0:1"), draws=11)
 
 
 def test_derived_parameters_stand_beside_the_others():
-    before = replace(
-        exact(400), ridge_estimate=np.stack([X, X + 3], axis=-1), mean=exact(400).best_mean, std=exact(400).best_std
-    )
+    before = changed(exact(400), ridge_estimate=np.stack([X, X + 3], axis=-1), mean=exact(400).mean, std=exact(400).std)
     after = derive(before, ["c=a*b**0.5", "d = abs(c) - a"])
     a, b = before.samples[..., 0], before.samples[..., 1]
     np.testing.assert_allclose(after.samples[..., 2], a * np.sqrt(b), rtol=1e-15)
     np.testing.assert_allclose(after.samples[..., 3], np.abs(a * np.sqrt(b)) - a, rtol=1e-12)
     np.testing.assert_allclose(after.truth[:, 2], before.truth[:, 0] * np.sqrt(before.truth[:, 1]))
-    np.testing.assert_allclose(after.ridge_estimate[:, 2], X * np.sqrt(X + 3))
+    np.testing.assert_allclose(after.diagnostics.ridge_estimate[:, 2], X * np.sqrt(X + 3))
     np.testing.assert_array_equal(after.mean[:, :2], before.mean)
     np.testing.assert_allclose(after.mean[:, 2], (a * np.sqrt(b)).mean(axis=1))
     np.testing.assert_allclose(after.std[:, 2], (a * np.sqrt(b)).std(axis=1, ddof=1))
@@ -210,7 +212,7 @@ def test_derived_parameters_stand_beside_the_others():
 
 
 def test_joint_metrics_are_of_the_parameters_that_make_the_others():
-    plain = replace(exact(60), ridge_estimate=np.stack([X, X + 3], axis=-1))
+    plain = changed(exact(60), ridge_estimate=np.stack([X, X + 3], axis=-1))
     before, after = (evaluate(one).joint for one in (plain, derive(plain, ["c=a*b"])))
     for name in ("log_prob_gain", "tarp_p", "tarp_x_p", "hpd_p"):
         assert before[name].value is not None and after[name] == before[name], name
@@ -252,11 +254,11 @@ def test_a_file_keeps_what_was_done(tmp_path: Path):
     posteriors.write(tmp_path / "p.h5", made, {"settings": {}})
     found = posteriors.read(tmp_path / "p.h5")
     assert found.reweighted and found.derived == ("c",)
-    np.testing.assert_array_equal(found.ess, made.ess)
+    np.testing.assert_array_equal(found.diagnostics.ess, made.diagnostics.ess)
     assert found.parameters.prior == ("normal", "log-uniform", "unknown") and found.parameters.std[0] == 0.3
     posteriors.write(tmp_path / "q.h5", exact(50), {"settings": {}})
     plain = posteriors.read(tmp_path / "q.h5")
-    assert not plain.reweighted and plain.derived == () and plain.ess is None
+    assert not plain.reweighted and plain.derived == () and plain.diagnostics.ess is None
 
 
 # ------------------------------------------------------------------------------------------------ the command line

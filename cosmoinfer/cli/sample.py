@@ -63,12 +63,12 @@ def sample(
 
 def _document(posterior: "Posterior") -> dict[str, Any]:
     """What a script needs of a posterior: draws a row, how many observations are anomalous, and the temperature."""
-    draws = None if posterior.samples is None else posterior.samples.shape[1]
-    document: dict[str, Any] = {"draws": draws, "temperature": posterior.temperature}
-    if posterior.ess is not None and posterior.consistency_p_value is not None:
-        document["ess"] = {"lowest": float(posterior.ess.min())}
-        document["consistency_p_value"] = {"lowest": float(posterior.consistency_p_value.min())}
-    if posterior.ood_percentile is None:
+    draws, diagnostics = posterior.draws, posterior.diagnostics
+    document: dict[str, Any] = {"draws": None if draws is None else draws.count, "temperature": diagnostics.temperature}
+    if diagnostics.ess is not None and diagnostics.consistency_p_value is not None:
+        document["ess"] = {"lowest": float(diagnostics.ess.min())}
+        document["consistency_p_value"] = {"lowest": float(diagnostics.consistency_p_value.min())}
+    if diagnostics.ood_percentile is None:
         return document | {"ood": None}
-    above = {f"above_{level}": int((posterior.ood_percentile > level).sum()) for level in (95, 99)}
-    return document | {"ood": {**above, "set_p": posterior.ood_set_p_value}}
+    above = {f"above_{level}": int((diagnostics.ood_percentile > level).sum()) for level in (95, 99)}
+    return document | {"ood": {**above, "set_p": diagnostics.ood_set_p_value}}

@@ -14,7 +14,7 @@ from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS, Clusters
 from cosmoinfer.metrics.classifier.predictions import ClassPredictions
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior, blocks, by_blocks
+from cosmoinfer.posterior import Posterior, map_rows, row_slices
 
 REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on the posterior mean
 MAX_LOCAL_DRAWS = 10_000  # at most, of the observation that is tested by itself
@@ -51,7 +51,7 @@ class EvaluationData:
         if len(self.posterior) == 0:
             raise UserError("the posterior has no rows to evaluate")
         check_local(self.local, self.posterior.index)
-        if self.local and (self.posterior.samples is None or self.posterior.ridge_estimate is None):
+        if self.local and (self.posterior.draws is None or self.posterior.diagnostics.ridge_estimate is None):
             raise UserError(
                 "--local: the posterior has no draws, or no /ridge_estimate beside them, to test one row by"
             )
@@ -77,11 +77,11 @@ class EvaluationData:
 
     @cached_property
     def mean(self) -> np.ndarray | None:
-        return self.posterior.best_mean
+        return self.posterior.mean
 
     @cached_property
     def std(self) -> np.ndarray | None:
-        return self.posterior.best_std
+        return self.posterior.std
 
     @property
     def log_prob_truth(self) -> np.ndarray | None:
@@ -90,7 +90,7 @@ class EvaluationData:
     @cached_property
     def fixed_parameters(self) -> tuple[str, ...]:
         """Parameters of which all simulations share one true value: those truths do not come from the prior."""
-        if self.clusters.count < 2 or self.posterior.probabilities is not None:
+        if self.clusters.count < 2 or self.posterior.classes is not None:
             return ()
         same = np.ptp(self.truth, axis=0) == 0
         return tuple(name for name, one in zip(self.parameters.names, same, strict=True) if one)
@@ -110,13 +110,13 @@ class EvaluationData:
     @cached_property
     def covariance(self) -> np.ndarray | None:
         """Of the draws, (n, P, P)."""
-        if self.posterior.samples is None:
+        if self.posterior.draws is None:
             return None
 
         def of_rows(draws: np.ndarray) -> np.ndarray:
             return np.stack([np.atleast_2d(np.cov(row, rowvar=False)) for row in draws])
 
-        return by_blocks(self.posterior.samples, of_rows)
+        return map_rows(self.posterior.samples, of_rows)
 
     @cached_property
     def error(self) -> np.ndarray:
@@ -134,7 +134,7 @@ class EvaluationData:
     @cached_property
     def sbc_ranks(self) -> np.ndarray | None:
         """Rank of the truth among the draws, (n, P)."""
-        if self.posterior.samples is None:
+        if self.posterior.draws is None:
             return None
         return ranks.sbc_ranks(self.posterior.samples, self.truth, self._generator("sbc"))
 
@@ -148,49 +148,54 @@ class EvaluationData:
     @cached_property
     def tarp_x_ranks(self) -> np.ndarray | None:
         """The same from a point that depends on the observation: a ridge estimate plus noise, (n,)."""
-        if self.posterior.ridge_estimate is None:
+        if self.posterior.diagnostics.ridge_estimate is None:
             return None
-        known = self.independent_parameters.cdf(self.posterior.ridge_estimate[:, : len(self.independent_parameters)])
+        known = self.independent_parameters.cdf(
+            self.posterior.diagnostics.ridge_estimate[:, : len(self.independent_parameters)]
+        )
         noise = REFERENCE_NOISE * self._generator("tarp_x", "reference").standard_normal(known.shape)
         return self._distance_ranks(known + noise, "tarp_x")
 
     @cached_property
     def hpd_ranks(self) -> np.ndarray | None:
         """The share of draws that are denser than the truth, (n,)."""
-        if self.posterior.log_prob is None or self.log_prob_truth is None:
+        draws = self.posterior.draws
+        if draws is None or draws.log_prob is None or self.log_prob_truth is None:
             return None
-        return ranks.hpd_ranks(self.posterior.log_prob, self.log_prob_truth, self._generator("hpd"))
+        return ranks.hpd_ranks(draws.log_prob, self.log_prob_truth, self._generator("hpd"))
 
     @cached_property
     def predictions(self) -> ClassPredictions | None:
         """Of a classifier."""
-        if self.posterior.probabilities is None:
+        classes = self.posterior.classes
+        if classes is None:
             return None
-        return ClassPredictions(self.posterior.probabilities, self.truth[:, 0].astype(np.int64))
+        return ClassPredictions(classes.probabilities, self.truth[:, 0].astype(np.int64), classes.names)
 
     @property
     def ood(self) -> np.ndarray | None:
         """How unlike the training data each observation is, a percentile, (n,)."""
-        return self.posterior.ood_percentile
+        return self.posterior.diagnostics.ood_percentile
 
     @property
     def ood_set_p(self) -> np.ndarray | None:
         """Of all observations together, (1,)."""
-        return None if self.posterior.ood_set_p_value is None else np.array([self.posterior.ood_set_p_value])
+        p_value = self.posterior.diagnostics.ood_set_p_value
+        return None if p_value is None else np.array([p_value])
 
     @property
     def two_class_predictions(self) -> ClassPredictions | None:
         """The same, where there are just two."""
-        return self.predictions if len(self.posterior.classes) == 2 else None
+        return None if self.predictions is None or self.predictions.class_count != 2 else self.predictions
 
     # ------------------------------------------------------------------------------------- against another posterior
     @cached_property
     def reference_mean(self) -> np.ndarray | None:
-        return None if self.reference is None else self.reference.posterior.best_mean
+        return None if self.reference is None else self.reference.posterior.mean
 
     @cached_property
     def reference_std(self) -> np.ndarray | None:
-        return None if self.reference is None else self.reference.posterior.best_std
+        return None if self.reference is None else self.reference.posterior.std
 
     @property
     def reference_log_prob_truth(self) -> np.ndarray | None:
@@ -198,7 +203,7 @@ class EvaluationData:
 
     @property
     def reference_fisher(self) -> np.ndarray | None:
-        return None if self.reference is None else self.reference.posterior.fisher
+        return None if self.reference is None else self.reference.posterior.diagnostics.fisher
 
     @property
     def exact_reference(self) -> ReferencePosterior | None:
@@ -208,11 +213,7 @@ class EvaluationData:
     @cached_property
     def c2st(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Rows, (O,), the first of each of the first few simulations; and how well draws are told from exact ones."""
-        if (
-            self.exact_reference is None
-            or self.posterior.samples is None
-            or self.exact_reference.posterior.samples is None
-        ):
+        if self.exact_reference is None or self.posterior.draws is None or self.exact_reference.posterior.draws is None:
             return None
         rows = np.sort(np.unique(self.clusters.simulation_of_row, return_index=True)[1])[:MAX_C2ST_OBSERVATIONS]
         both = self.posterior.samples, self.exact_reference.posterior.samples
@@ -233,14 +234,14 @@ class EvaluationData:
         NaN with too few simulations, or where draws or estimates are not finite.
         """
         posterior = self.posterior
-        if not self.local or posterior.samples is None or posterior.ridge_estimate is None:
+        if not self.local or posterior.draws is None or posterior.diagnostics.ridge_estimate is None:
             return None
         asked = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
         rows = two_sample.sample_one_row_per_simulation(self.clusters, asked, self.seed)
-        draws, known = posterior.samples, posterior.ridge_estimate
+        draws, known = posterior.samples, posterior.diagnostics.ridge_estimate
         picked = np.zeros(len(posterior), np.int64)
         picked[rows] = self._generator("lc2st", "draw").integers(draws.shape[1], size=len(rows))
-        each = [np.take_along_axis(draws[some], picked[some, None, None], axis=1)[:, 0] for some in blocks(draws)]
+        each = [np.take_along_axis(draws[some], picked[some, None, None], axis=1)[:, 0] for some in row_slices(draws)]
         one = np.concatenate(each)[rows]
         queries = [_beside(draws[row][:MAX_LOCAL_DRAWS], known[row]) for row in asked.tolist()]
         if len(rows) < MIN_SIMULATIONS or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
@@ -253,7 +254,7 @@ class EvaluationData:
         return self.lc2st if len(self.local) > 1 else None
 
     def _distance_ranks(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
-        if self.posterior.samples is None:
+        if self.posterior.draws is None:
             return None
         truth = self.truth[:, : len(self.independent_parameters)]
         return ranks.tarp_ranks(

@@ -7,21 +7,21 @@ for any S; draws that tie with the truth are shared out at random. What is not f
 import numpy as np
 
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Draws, blocks
+from cosmoinfer.posterior import DrawArray, row_slices
 
 DENSITY_TOLERANCE_NATS = (
     1e-5  # densities nearer than this are the same density: two batches of one network differ by rounding
 )
 
 
-def sbc_ranks(samples: Draws, truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+def sbc_ranks(samples: DrawArray, truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     """Simulation-based calibration: rank of the truth among the draws, (n, S, P) and (n, P) -> (n, P).
 
     Talts et al. 2018, arXiv:1804.06788.
     """
     below, equal = np.zeros(truth.shape), np.zeros(truth.shape)
     finite = np.isfinite(truth)
-    for rows in blocks(samples):
+    for rows in row_slices(samples):
         draws = samples[rows]
         below[rows] = (draws < truth[rows, None]).sum(axis=1)
         equal[rows] = (draws == truth[rows, None]).sum(axis=1)
@@ -31,7 +31,7 @@ def sbc_ranks(samples: Draws, truth: np.ndarray, stream: np.random.Generator) ->
 
 def tarp_ranks(
     parameters: Parameters,
-    samples: Draws,
+    samples: DrawArray,
     truth: np.ndarray,
     reference: np.ndarray,
     stream: np.random.Generator,
@@ -44,7 +44,7 @@ def tarp_ranks(
     """
     below, equal, finite = np.zeros(len(truth)), np.zeros(len(truth)), np.ones(len(truth), dtype=bool)
     to_truth = np.linalg.norm(parameters.cdf(truth) - reference, axis=-1)
-    for rows in blocks(samples):
+    for rows in row_slices(samples):
         draws = samples[rows][..., : len(parameters)]
         to_draws = np.linalg.norm(parameters.cdf(draws) - reference[rows, None], axis=-1)  # (rows, S)
         below[rows] = (to_draws < to_truth[rows, None]).sum(axis=1)
@@ -53,14 +53,14 @@ def tarp_ranks(
     return _randomised(below, equal, finite & np.isfinite(to_truth), samples.shape[1], stream)
 
 
-def hpd_ranks(log_prob: Draws, log_prob_truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+def hpd_ranks(log_prob: DrawArray, log_prob_truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
     """Highest posterior density: the share of draws denser than the truth, (n, S) and (n,) -> (n,).
 
     Hermans et al. 2021, arXiv:2110.06581; Deistler et al. 2022, arXiv:2210.04815.
     """
     denser, equal = np.zeros(len(log_prob_truth)), np.zeros(len(log_prob_truth))
     finite = ~np.isnan(log_prob_truth)  # a truth of no density has a rank: 1
-    for rows in blocks(log_prob):
+    for rows in row_slices(log_prob):
         of_draws = log_prob[rows]
         with np.errstate(invalid="ignore"):
             above = of_draws - log_prob_truth[rows, None]

@@ -36,7 +36,7 @@ def _keys(posterior: Posterior) -> list[tuple[int, str]]:
 
 
 def _check_alike(posterior: Posterior, other: ReferencePosterior) -> None:
-    if posterior.probabilities is not None or other.posterior.probabilities is not None:
+    if posterior.classes is not None or other.posterior.classes is not None:
         raise UserError("--against compares posteriors of parameters; a classifier has none")
     names, others = posterior.parameters.names, other.posterior.parameters.names
     if names != others:
@@ -54,7 +54,8 @@ def _unlike(posterior: Posterior, other: Posterior) -> str:
 def _check_data(first: Posterior, second: ReferencePosterior) -> None:
     """Of one row and of all rows of its simulation, both right posteriors differ."""
     here, there = (
-        np.ones(len(one)) if one.n_observations is None else one.n_observations for one in (first, second.posterior)
+        np.ones(len(one)) if one.diagnostics.n_observations is None else one.diagnostics.n_observations
+        for one in (first, second.posterior)
     )
     if (apart := here != there).any():
         row = int(np.flatnonzero(apart)[0])

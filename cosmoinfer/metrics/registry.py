@@ -47,7 +47,7 @@ def evaluate(
         pairs=_of_scope(PAIRS, estimates),
         local=_of_scope(LOCAL, estimates),
         compared_to=reference.kind if reference else "",
-        confusion=None if predictions is None else predictions.confusion(posterior.classes),
+        confusion=None if predictions is None else predictions.confusion,
     )
 
 

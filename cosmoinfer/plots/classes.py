@@ -18,13 +18,13 @@ MAX_CLASSES_WITH_COUNTS = 15  # classes: with more, the numbers in the squares a
 def confusion(data: FigureData) -> Figure | None:
     """Rows of each class by the class that they are taken for: their number, and shaded the share of the true class."""
     posterior = data.posterior
-    if posterior.probabilities is None or posterior.truth is None:
+    if posterior.classes is None or posterior.truth is None:
         return None
     predictions = EvaluationData(posterior).predictions
     assert predictions is not None
-    counts = np.array(predictions.confusion(posterior.classes).counts)
+    counts = np.array(predictions.confusion.counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [escape_dollars(name) for name in posterior.classes]
+    names = [escape_dollars(name) for name in predictions.class_names]
     side = 0.75 * min(len(names), MAX_CLASSES_WITH_COUNTS) + 1.8
     figure = Figure(figsize=(side + 0.9, side), layout="constrained")
     axes = figure.subplots()

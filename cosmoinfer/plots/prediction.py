@@ -16,7 +16,7 @@ from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, parameter_label,
 def truth_prediction(data: FigureData) -> Figure | None:
     """Posterior mean against truth, with the posterior's standard deviation where there is one."""
     posterior, parameters = data.posterior, data.posterior.parameters
-    mean, std, truth = posterior.best_mean, posterior.best_std, posterior.truth
+    mean, std, truth = posterior.mean, posterior.std, posterior.truth
     if mean is None or truth is None:
         return None
     figure, panels = panel_grid(len(parameters), width=3.0, height=3.0)

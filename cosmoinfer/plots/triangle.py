@@ -27,7 +27,7 @@ MAX_CORNER_PARAMETERS = 10  # parameters of one triangle that stay legible
 def corner(data: FigureData) -> Figure | None:
     """The posterior of one typical observation: its 68 and 95 % regions, the truth and the edges of the prior."""
     posterior = data.posterior
-    if posterior.samples is None or posterior.samples.shape[1] < MIN_DRAWS:
+    if posterior.draws is None or posterior.draws.count < MIN_DRAWS:
         return None
     row = _typical_row(posterior)
     varying = np.flatnonzero(np.ptp(posterior.samples[row], axis=0) > 0)[:MAX_CORNER_PARAMETERS]

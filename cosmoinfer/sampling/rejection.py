@@ -1,93 +1,126 @@
-"""Draws that must lie in the prior's box, of a density that overflows it and is renormalised over it.
+"""Draws that must lie in the prior box, of a density that reaches beyond it and is renormalised over it.
 
 Each observation finishes by itself, or is given up by name: never a substitute draw.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from cosmoinfer.chunking import slices
 from cosmoinfer.parameters import Parameters
 
-NORMALISING_DRAWS = 10_000  # for the mass inside the box, but for
-FEWEST_DRAWS, NEGLIGIBLE = 1000, 0.01  # so many, where the error of its logarithm is then no more than these nats
-LARGEST = 100_000  # draws at a time: what is made on the way to them would take ten times their memory
-MOST_PROPOSALS = 1_000_000  # for one observation, or ten a draw if that is more, before it is given up
-Keep = Callable[[int, np.ndarray, np.ndarray | None], None]  # of the first on: theta (n, P), log_prob (n,) if known
+PROPOSALS_FOR_MASS = 10_000  # that estimate the mass inside the box, unless fewer do:
+MIN_PROPOSALS = 1000  # are enough where the error of log mass is then at most
+MAX_LOG_MASS_ERROR = 0.01  # nats
+MAX_DRAWS_PER_PIECE = 100_000  # what is made on the way to them takes ten times their memory
+MAX_PROPOSALS_PER_OBSERVATION = 1_000_000  # or ten a draw if that is more, before the observation is given up
 
 
 class TooLittleInside(Exception):
-    """An observation whose density lies almost wholly outside the box."""
+    """An observation whose density lies almost wholly outside the prior box."""
 
 
 @dataclass(frozen=True)
-class Mass:
-    """log: of the share of all draws that lie inside the box; error: of that."""
+class BoxMass:
+    """log: of the fraction of all proposals that lie inside the prior box, in nats. error: its standard error."""
 
     log: float = 0.0
     error: float = 0.0
 
 
 @dataclass(frozen=True)
-class Proposed:
-    """theta: (n, P) independent draws in catalog units; log_prob: (n,) of each, where drawing them told it."""
+class Proposal:
+    """theta: (k, P), independent draws in catalog units. log_prob: (k,), where drawing them gives it."""
 
     theta: np.ndarray
     log_prob: np.ndarray | None = None
 
-    def of(self, which: np.ndarray) -> "Proposed":
-        """Those of a mask (n,)."""
-        return Proposed(self.theta[which], None if self.log_prob is None else self.log_prob[which])
+    def select(self, mask: np.ndarray) -> "Proposal":
+        """Those of a mask (k,)."""
+        return Proposal(self.theta[mask], None if self.log_prob is None else self.log_prob[mask])
 
 
-def draw_inside(propose: Callable[[int], Proposed], parameters: Parameters, draws: int, keep: Keep) -> Mass:
-    """By rejection, until there are as many as asked for and the mass inside is known, to 0.01 nat or from 1e4."""
-    kept: list[Proposed] = []
-    proposed, accepted, done, most = 0, 0, 0, max(MOST_PROPOSALS, 10 * draws)
-    while accepted < draws or not _known(proposed, accepted):
-        hopeless = proposed >= NORMALISING_DRAWS and _most_likely(accepted) / proposed * most < draws
-        if hopeless or proposed >= most:
+class DrawPiece(NamedTuple):
+    """first: number of the first of k draws. theta: (k, P). log_prob: (k,), not renormalised, where it is known."""
+
+    first: int
+    theta: np.ndarray
+    log_prob: np.ndarray | None
+
+
+Propose = Callable[[int], Proposal]  # so many independent draws, inside the box or not
+Pieces = Generator[DrawPiece, None, BoxMass]
+
+
+class DrawStream:
+    """The draws of one observation, piece by piece and once; ``mass`` is known when all have come."""
+
+    mass: BoxMass
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[DrawPiece]:
+        self.mass = yield from self._pieces
+
+
+def draw_unrestricted(propose: Propose, draws: int) -> Pieces:
+    """Of a density that lies inside the box already: mass 1."""
+    for place in slices(draws, MAX_DRAWS_PER_PIECE):
+        proposal = propose(place.stop - place.start)
+        yield DrawPiece(place.start, proposal.theta, proposal.log_prob)
+    return BoxMass()
+
+
+def draw_inside(propose: Propose, parameters: Parameters, draws: int) -> Pieces:
+    """By rejection, until there are as many as asked for and the mass inside the box is known well enough.
+
+    Raises TooLittleInside where proposals run out first.
+    """
+    pending: list[Proposal] = []
+    proposed, accepted, yielded = 0, 0, 0
+    max_proposals = max(MAX_PROPOSALS_PER_OBSERVATION, 10 * draws)
+    while accepted < draws or not _mass_is_known(proposed, accepted):
+        hopeless = proposed >= PROPOSALS_FOR_MASS and _max_likely_accepted(accepted) / proposed * max_proposals < draws
+        if hopeless or proposed >= max_proposals:
             raise TooLittleInside(f"only {accepted} of {proposed} draws fell inside the prior's box")
-        share = accepted / proposed if accepted else 1.0
-        count = int(1.05 * max(draws - accepted, 0) / share)
-        found = propose(min(max(count, FEWEST_DRAWS), LARGEST))
-        inside = parameters.inside(found.theta)
+        acceptance = accepted / proposed if accepted else 1.0
+        count = int(1.05 * max(draws - accepted, 0) / acceptance)
+        proposal = propose(min(max(count, MIN_PROPOSALS), MAX_DRAWS_PER_PIECE))
+        inside = parameters.inside(proposal.theta)
         proposed, accepted = proposed + len(inside), accepted + int(inside.sum())
-        if done == draws:  # and only the mass is not known yet
+        if yielded == draws:  # and only the mass is not known yet
             continue
-        kept.append(found.of(inside))
-        if accepted >= draws or accepted - done >= LARGEST:
-            theta, log_prob = _together(kept, draws - done)
-            keep(done, parameters.clip(theta), log_prob)
-            done += len(theta)
-            kept.clear()
-    return Mass(float(np.log(accepted / proposed)), _error(proposed, accepted))
+        pending.append(proposal.select(inside))
+        if accepted >= draws or accepted - yielded >= MAX_DRAWS_PER_PIECE:
+            joined = _join(pending, draws - yielded)
+            yield DrawPiece(yielded, parameters.clip(joined.theta), joined.log_prob)
+            yielded += len(joined.theta)
+            pending.clear()
+    return BoxMass(float(np.log(accepted / proposed)), _log_mass_error(proposed, accepted))
 
 
-def _together(found: list[Proposed], most: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The first so many of all of them."""
-    known = [one.log_prob for one in found if one.log_prob is not None]
-    return np.concatenate([one.theta for one in found])[:most], np.concatenate(known)[:most] if known else None
+def _join(proposals: list[Proposal], count: int) -> Proposal:
+    """The first ``count`` of them all."""
+    theta = np.concatenate([proposal.theta for proposal in proposals])[:count]
+    log_probs = [proposal.log_prob for proposal in proposals if proposal.log_prob is not None]
+    return Proposal(theta, np.concatenate(log_probs)[:count] if log_probs else None)
 
 
-def parts(count: int) -> list[slice]:
-    """So many draws, a bounded number at a time."""
-    return [slice(start, min(start + LARGEST, count)) for start in range(0, count, LARGEST)]
+def _mass_is_known(proposed: int, accepted: int) -> bool:
+    precise = proposed >= MIN_PROPOSALS and accepted > 0 and _log_mass_error(proposed, accepted) <= MAX_LOG_MASS_ERROR
+    return precise or proposed >= PROPOSALS_FOR_MASS
 
 
-def _known(proposed: int, accepted: int) -> bool:
-    """Whether the mass inside the box is."""
-    few = proposed >= FEWEST_DRAWS and accepted > 0 and _error(proposed, accepted) <= NEGLIGIBLE
-    return few or proposed >= NORMALISING_DRAWS
+def _log_mass_error(proposed: int, accepted: int) -> float:
+    """Standard error of the logarithm of the accepted fraction."""
+    outside = (proposed - accepted + 0.5) / (proposed + 1)  # that none fell outside is no proof that none does
+    return float(np.sqrt(outside / accepted))
 
 
-def _error(proposed: int, accepted: int) -> float:
-    """Of the logarithm of the share that was accepted."""
-    missed = (proposed - accepted + 0.5) / (proposed + 1)  # none that missed is no proof that none does
-    return float(np.sqrt(missed / accepted))
-
-
-def _most_likely(accepted: int) -> float:
-    """More than this is not to be expected where so many were accepted: five Poisson errors."""
+def _max_likely_accepted(accepted: int) -> float:
+    """More are not to be expected of as many proposals again: five Poisson errors above."""
     return accepted + 5 * float(np.sqrt(accepted + 1)) + 10

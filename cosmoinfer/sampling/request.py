@@ -1,29 +1,31 @@
-"""What is to be drawn of the posteriors of observations, one after the other."""
+"""What is to be drawn: how many draws, of which observations, from which seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
-from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Room
+from cosmoinfer.sampling.buffer import DrawBuffer
 from cosmoinfer.sampling.rejection import TooLittleInside
-
-Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """So many draws of each of these rows (by position) of a catalog.
+class SamplingRequest:
+    """Draws from the posterior of each of these observations.
 
-    skip_failed: rows that cannot be drawn are left out. listen: is told how many rows are done, and of how many.
-    folder: where draws go that are too many for memory; without one all are held. written: whether a file is written
-    from them there.
+    catalog: holds the observations.
+    rows: (n,), positions of the observations in the catalog.
+    draws: of each observation.
+    seed: of the run; the draws of a row depend on it and on the row's number, on no other row.
+    skip_failed: whether rows that cannot be sampled are left out; otherwise the first one is an error.
+    progress: is called with how many rows are done, and how many there are.
+    folder: where draws go that are too many for memory; without one, memory holds them all.
+    written: whether a file is then written from them in that folder.
     """
 
     catalog: Catalog
@@ -31,35 +33,44 @@ class Drawing:
     draws: int
     seed: int = 0
     skip_failed: bool = False
-    listen: Callable[[int, int], None] = lambda done, rows: None
+    progress: Callable[[int, int], None] = lambda done, rows: None
     folder: Path | None = None
     written: bool = True
 
-    def room(self, parameters: Parameters) -> Room:
-        return Room.of(len(self.rows), self.draws, len(parameters), self.folder, copies=1 + self.written)
+    def buffer(self, parameters: int) -> DrawBuffer:
+        """For the draws of all rows, of so many parameters each."""
+        return DrawBuffer.allocate(len(self.rows), self.draws, parameters, self.folder, copies=1 + self.written)
 
     def generator(self, row: int) -> np.random.Generator:
-        """Of a row's draws: it depends on the row's number in its file and the seed, on no other row."""
+        """Of the draws of one row."""
         return seeding.generator(self.seed, "draws", int(self.catalog.index[row]))
 
-    def row_by_row(self, draw: Callable[[int, int], Drawn]) -> tuple[np.ndarray, list[Drawn]]:
-        """The rows that could be drawn, and what ``draw`` (of a row, and of its number among them) gave for each."""
-        kept: list[int] = []
-        drawn: list[Drawn] = []
+    def rows_with_progress(self) -> Iterator[int]:
+        """The rows, one after the other; progress is reported after each."""
         for done, row in enumerate(self.rows.tolist(), 1):
-            try:
-                drawn.append(draw(row, len(kept)))
-                kept.append(row)
-            except TooLittleInside as short:
-                if not self.skip_failed:
-                    where = f"{self.catalog.path}: {self.catalog.describe_rows(np.array([row]))}"
-                    raise UserError(
-                        f"{where}: {short}; the observation may be unlike the training "
-                        "data; --skip-failed leaves it out, a flow with --support probit cannot fail so"
-                    ) from short
-            self.listen(done, len(self.rows))
-        if not kept:
+            yield row
+            self.progress(done, len(self.rows))
+
+    @contextmanager
+    def failures_skipped(self, row: int) -> Iterator[None]:
+        """What is begun for a row that cannot be sampled ends here if failures are skipped.
+
+        Raises UserError, which names the row, if they are not.
+        """
+        try:
+            yield
+        except TooLittleInside as error:
+            if not self.skip_failed:
+                where = f"{self.catalog.path}: {self.catalog.describe_rows(np.array([row]))}"
+                raise UserError(
+                    f"{where}: {error}; the observation may be unlike the training data; --skip-failed leaves it out, "
+                    "a flow with --support probit cannot fail so"
+                ) from error
+
+    def require_sampled(self, rows: list[int]) -> np.ndarray:
+        """The rows that could be sampled, (k,). Raises UserError where there are none."""
+        if not rows:
             raise UserError(
                 f"{self.catalog.path}: no observation could be sampled ({self.catalog.describe_rows(self.rows)})"
             )
-        return np.array(kept), drawn
+        return np.array(rows)

@@ -5,9 +5,9 @@ import numpy as np
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import listed
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
-from cosmoinfer.models.flow.product import piled_up
 from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.sampling.product import piles_up_at_edge
 from cosmoinfer.tasks.reporter import Reporter
 
 MAX_OOD_SET_P_VALUE = 0.01  # below which a set of observations is unlike the validation rows
@@ -18,8 +18,9 @@ def warn_of_anomalies(
     frame: Preprocessing, catalog: Catalog, rows: np.ndarray, posterior: Posterior, reporter: Reporter
 ) -> None:
     """Observations unlike the training data, where they are more than chance gives. rows: (n,) positions."""
-    index = catalog.index[rows]
-    if posterior.ood_percentile is None or frame.ood is None:
+    index, diagnostics = catalog.index[rows], posterior.diagnostics
+    percentile, p_value = diagnostics.ood_percentile, diagnostics.ood_set_p_value
+    if percentile is None or frame.ood is None:
         return
     below = frame.below_training_range(catalog, rows)
     if below.any():
@@ -28,25 +29,26 @@ def warn_of_anomalies(
             f"or more, of which the model takes the logarithm: row {listed(index[below])}; was it taken before, or are "
             "the units others? Their posteriors are guesses"
         )
-    alarm = frame.ood.excess_outliers(posterior.ood_percentile, posterior.simulation)
+    alarm = frame.ood.excess_outliers(percentile, posterior.simulation)
     if alarm is not None:
         reporter.warn(
             f"{len(alarm.positions)} of {len(posterior)} observations are unlike the training data (percentile above "
             f"{alarm.level:g}; {alarm.expected:.2g} expected): row {listed(posterior.index[alarm.positions])}; their "
             "posteriors are guesses"
         )
-    if posterior.ood_set_p_value is not None:
-        unlike = posterior.ood_set_p_value < MAX_OOD_SET_P_VALUE
+    if p_value is not None:
+        unlike = p_value < MAX_OOD_SET_P_VALUE
         verdict = "unlike the validation rows; another simulator, or parameters not drawn from the prior"
         line = f"the observations as a set: {verdict if unlike else 'like the validation rows'}"
-        (reporter.warn if unlike else reporter.report)(f"{line} (MMD, p = {posterior.ood_set_p_value:.3f})")
+        (reporter.warn if unlike else reporter.report)(f"{line} (MMD, p = {p_value:.3f})")
 
 
 def warn_of_product(posterior: Posterior, reporter: Reporter) -> None:
     """Products that are worth few draws, pile up at an end of the prior, or whose factors do not agree."""
-    assert posterior.ess is not None and posterior.consistency_p_value is not None
-    few, piled = posterior.ess < MIN_EFFECTIVE_DRAWS, piled_up(posterior)
-    inconsistent = posterior.consistency_p_value < MAX_CONSISTENCY_P_VALUE
+    ess, p_value = posterior.diagnostics.ess, posterior.diagnostics.consistency_p_value
+    assert ess is not None and p_value is not None
+    few, piled = ess < MIN_EFFECTIVE_DRAWS, piles_up_at_edge(posterior)
+    inconsistent = p_value < MAX_CONSISTENCY_P_VALUE
     reporter.report(
         "each simulation: the product of its rows' posteriors over the prior, right if the rows are independent; the "
         "flow's errors add up over them, so evaluate it on test simulations"

@@ -80,7 +80,7 @@ def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> Catal
 
 
 def _inspect_file_of_ours(file: Path, kind: str) -> FileContents:
-    record = storage.read(file, keep_on_disk=posterior.DRAWN)
+    record = storage.read(file, keep_on_disk=posterior.LARGE_DATASETS)
     contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
     every = sorted(record.all_arrays.items())
     shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in every if value.shape}

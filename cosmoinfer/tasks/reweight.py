@@ -30,13 +30,12 @@ class ReweightedPosterior:
     @property
     def draws(self) -> int:
         """Of each row."""
-        assert self.posterior.samples is not None
-        return int(self.posterior.samples.shape[1])
+        return self.posterior.require_draws().count
 
     @property
     def ess(self) -> np.ndarray | None:
         """Effective number of draws, (n,), where another prior was given."""
-        return self.posterior.ess if self.posterior.reweighted else None
+        return self.posterior.diagnostics.ess if self.posterior.reweighted else None
 
     def describe(self) -> str:
         """In one line."""

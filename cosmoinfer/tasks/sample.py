@@ -82,6 +82,6 @@ def draw_and_write(
 
 def _describe_draws(posterior: Posterior) -> str:
     """What there is of each row."""
-    if posterior.probabilities is not None:
-        return f"probabilities of {len(posterior.classes)} classes"
-    return "a point and no draws each" if posterior.samples is None else f"{posterior.samples.shape[1]} draws each"
+    if posterior.classes is not None:
+        return f"probabilities of {len(posterior.classes.names)} classes"
+    return "a point and no draws each" if posterior.draws is None else f"{posterior.draws.count} draws each"

@@ -15,7 +15,7 @@ from cosmoinfer.errors import UserError, listed
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
 from cosmoinfer.tasks.reading import read_for_model, select_rows
@@ -95,25 +95,25 @@ class SamplingJob:
         folder: for draws that are too many for memory. written: whether a file is written from them there.
         """
         combine = self.options.combine
-        drawing = Drawing(
+        request = SamplingRequest(
             self.catalog,
             self.rows,
             self.options.draws,
             seed=self.options.seed,
             skip_failed=self.options.skip_failed,
-            listen=reporter.rows(f"sampling {'simulation' if combine else 'row'}"),
+            progress=reporter.rows(f"sampling {'simulation' if combine else 'row'}"),
             folder=folder,
             written=written,
         )
         if combine:
             assert isinstance(self.model, FlowModel)
-            posterior = product_posterior(self.model, drawing)
+            posterior = product_posterior(self.model, request)
             failed = set(self.catalog.simulation[self.rows].tolist()) - set(posterior.simulation.tolist())
         else:
             fitted = getattr(self.model, "recalibration", None)
             if fitted is not None and self.model.temperature != 1:
                 reporter.report(fitted.told)
-            posterior = self.model.posterior(drawing)
+            posterior = self.model.posterior(request)
             failed = set(self.index.tolist()) - set(posterior.index.tolist())
         if failed:
             unit = "simulation" if combine else "row"

@@ -12,7 +12,7 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Diagnostics, Draws, Posterior
 from cosmoinfer.simulators import SIMULATORS, Simulator
 from cosmoinfer.storage import FileContents
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
@@ -174,10 +174,9 @@ def exact_posterior(simulator: Simulator, simulations: Catalog, rows: np.ndarray
         simulations.simulation[rows],
         np.full(len(rows), 2, np.uint8),
         theta[rows],
-        samples,
-        np.stack([simulator.log_posterior(draws_of_row, row) for draws_of_row, row in pairs]),
         simulator.log_posterior(theta[rows], data),
-        fisher=simulator.fisher(theta[rows]),
+        Draws(samples, np.stack([simulator.log_posterior(draws_of_row, row) for draws_of_row, row in pairs])),
+        diagnostics=Diagnostics(fisher=simulator.fisher(theta[rows])),
     )
 
 

@@ -77,8 +77,8 @@ def regressor(work: Path, options: list[str]) -> None:
     gains = []
     for seed in SEEDS:
         ours = _posterior(work, "train-regressor", seed, options)
-        assert ours.truth is not None and ours.best_mean is not None and ours.ridge_estimate is not None
-        network, ridge = _r2(ours.truth, ours.best_mean), _r2(ours.truth, ours.ridge_estimate)
+        assert ours.truth is not None and ours.mean is not None and ours.diagnostics.ridge_estimate is not None
+        network, ridge = _r2(ours.truth, ours.mean), _r2(ours.truth, ours.diagnostics.ridge_estimate)
         gains.append((network, ridge, _gain_errors(ours)))
         print(f"split seed {seed}: network {_row(network)}  ridge {_row(ridge)}")
     network, ridge, errors = (np.mean(part, axis=0) for part in zip(*gains, strict=True))
@@ -98,8 +98,8 @@ def networks(work: Path, options: list[str]) -> None:
         found = []
         for seed in SEEDS:
             ours = _posterior(folder, "train-regressor", seed, [*own.split(), *options])
-            assert ours.truth is not None and ours.best_mean is not None
-            found.append(_r2(ours.truth, ours.best_mean))
+            assert ours.truth is not None and ours.mean is not None
+            found.append(_r2(ours.truth, ours.mean))
         print(f"{name:28}{_row(np.mean(found, axis=0))}", flush=True)
 
 
@@ -189,7 +189,7 @@ def _coverage(posteriors: list[Posterior]) -> None:
     """coverage_68 of each parameter over all splits, with its error clustered by simulation."""
     inside = []
     for posterior in posteriors:
-        assert posterior.samples is not None and posterior.truth is not None
+        assert posterior.truth is not None
         low, high = np.quantile(posterior.samples, [0.16, 0.84], axis=1)
         inside.append((posterior.truth > low) & (posterior.truth < high))
     covered, simulation = np.concatenate(inside), np.concatenate([one.simulation for one in posteriors])
@@ -205,8 +205,8 @@ def _r2(truth: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 def _gain_errors(ours: Posterior) -> np.ndarray:
     """Standard error of the difference of two R2 on the same rows, (P,)."""
-    assert ours.truth is not None and ours.best_mean is not None and ours.ridge_estimate is not None
-    gap = (ours.truth - ours.ridge_estimate) ** 2 - (ours.truth - ours.best_mean) ** 2
+    assert ours.truth is not None and ours.mean is not None and ours.diagnostics.ridge_estimate is not None
+    gap = (ours.truth - ours.diagnostics.ridge_estimate) ** 2 - (ours.truth - ours.mean) ** 2
     scale = ours.truth.var(axis=0)
     return np.array([clustered_error(gap[:, one], ours.simulation) / scale[one] for one in range(gap.shape[1])])
 

@@ -16,7 +16,7 @@ from scipy import stats
 from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
-from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import by_hash
 from tests.examples import NORMAL, bench
 from tests.sampling.test_product import universes
@@ -32,11 +32,15 @@ def main() -> None:
     for looks in (int(one) for one in arguments.looks.split(",")):
         sims, test = universes(arguments.simulations, looks, 0), universes(arguments.test, looks, 1)
         exact = _log_prob(test, looks, looks)
-        product = product_posterior(_trained(sims, arguments.members), Drawing(test, np.arange(len(test)), 1000))
+        product = product_posterior(
+            _trained(sims, arguments.members), SamplingRequest(test, np.arange(len(test)), 1000)
+        )
         of_sets = _trained(sims, arguments.members, combine="set")
         heads = of_sets.representatives(test, np.arange(len(test)))
         assert (
-            product.log_prob_truth is not None and product.ess is not None and product.consistency_p_value is not None
+            product.log_prob_truth is not None
+            and product.diagnostics.ess is not None
+            and product.diagnostics.consistency_p_value is not None
         )
         found = {
             "one row, exact": _log_prob(test, looks, 1),
@@ -47,8 +51,9 @@ def main() -> None:
         told = "; ".join(
             f"{name} {one.mean():.3f} +- {one.std() / np.sqrt(len(one)):.3f}" for name, one in short.items()
         )
-        worth = f"products worth {np.median(product.ess):.0f} draws, at least {product.ess.min():.0f}"
-        disagree = (product.consistency_p_value < 1e-3).sum()
+        ess = product.diagnostics.ess
+        worth = f"products worth {np.median(ess):.0f} draws, at least {ess.min():.0f}"
+        disagree = (product.diagnostics.consistency_p_value < 1e-3).sum()
         print(
             f"{looks} rows: nats short of exact: {told}; {worth}; {disagree} disagree",
             flush=True,

@@ -56,7 +56,7 @@ def _problem(work: Path, name: str, options: list[str]) -> list[str]:
         posteriors = [_posterior(work / f"{name}.{augment}", kind, catalog, split) for kind in ("regressor", "flow")]
         exact_mean, exact = _exact(replace(SIMULATORS[what], **settings), catalog, posteriors[0])
         regressor, flow = posteriors
-        best, ours = _r2(regressor.truth, exact_mean), _r2(regressor.truth, regressor.best_mean)
+        best, ours = _r2(regressor.truth, exact_mean), _r2(regressor.truth, regressor.mean)
         gap = exact - flow.log_prob_truth
         print(f"{label}: {len(flow)} test rows; R2 exact {_row(best)}, network {_row(ours)}, share {_row(ours / best)}")
         error = clustered_error(gap, flow.simulation)

@@ -23,6 +23,7 @@ from scipy import stats
 from cosmoinfer.metrics import Estimate, Evaluation, ReferencePosterior, check_default_gates, evaluate
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.simulators.linear_gaussian import LinearGaussian
+from tests.posteriors import make
 
 PROBLEM = LinearGaussian(dimensions=2)
 CASES = {
@@ -50,15 +51,15 @@ def posterior(
     mean = exact + shift * np.sqrt(np.diag(PROBLEM.covariance))
     noise = stats.multivariate_normal(np.zeros(2), covariance)
     offsets = noise.rvs((len(theta), draws), random_state=np.random.default_rng((seed, repeat)))
-    return Posterior(
+    return make(
         PROBLEM.parameters,
         np.arange(len(theta)),
         np.repeat(np.arange(simulations), rows).astype(str),
         np.full(len(theta), 2, np.uint8),
         theta,
-        mean[:, None] + offsets,
-        noise.logpdf(offsets),
-        noise.logpdf(theta - mean),
+        samples=mean[:, None] + offsets,
+        log_prob=noise.logpdf(offsets),
+        log_prob_truth=noise.logpdf(theta - mean),
         ridge_estimate=exact,
         fisher=PROBLEM.fisher(theta),
     )

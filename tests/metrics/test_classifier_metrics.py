@@ -1,7 +1,6 @@
 """A classifier's probabilities: by hand on a few rows, against other formulas, and where the right ones are known."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from cosmoinfer.metrics.registry import METRICS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.command_line import printed
+from tests.posteriors import changed, make
 
 SUITE = Parameters.from_names(("suite",))
 CALIBRATED, OVER_CONFIDENT, CONSERVATIVE = "calibrated within errors", "over-confident", "conservative"
@@ -32,9 +32,7 @@ def by_hand(label, probabilities, simulation=None, classes=None) -> Posterior:
     simulation = np.arange(count) if simulation is None else np.asarray(simulation)
     index, part, truth = 100 + np.arange(count), np.full(count, 2), np.array(label, dtype=float)[:, None]
     names = classes or ("TNG", "SIMBA", "Astrid", "EAGLE")[:size]
-    return Posterior(
-        SUITE, index, simulation.astype(str), part, truth, probabilities=np.array(probabilities), classes=names
-    )
+    return make(SUITE, index, simulation.astype(str), part, truth, probabilities=np.array(probabilities), names=names)
 
 
 def exact(simulations=300, rows=1, frequency=(0.6, 0.4), distance=2.0, sharp=1.0, towards=0.0, alike=0.5, seed=0):
@@ -81,17 +79,19 @@ def test_metric_by_hand(metric):
 def test_metrics_are_those_of_scikit_learn():
     posterior = exact(frequency=(0.5, 0.3, 0.2))
     evaluation, label = evaluate(posterior), posterior.truth[:, 0]
-    guess = posterior.probabilities.argmax(axis=1)
+    guess = posterior.classes.probabilities.argmax(axis=1)
     assert value(evaluation, "balanced_accuracy") == pytest.approx(
         sklearn_metrics.balanced_accuracy_score(label, guess)
     )
-    assert value(evaluation, "log_score") == pytest.approx(-sklearn_metrics.log_loss(label, posterior.probabilities))
+    assert value(evaluation, "log_score") == pytest.approx(
+        -sklearn_metrics.log_loss(label, posterior.classes.probabilities)
+    )
     np.testing.assert_array_equal(evaluation.confusion.counts, sklearn_metrics.confusion_matrix(label, guess))
     assert "auc" not in evaluation.joint  # of two classes only
     pair = exact()
-    rounded = np.round(pair.probabilities, 1)  # many ties
+    rounded = np.round(pair.classes.probabilities, 1)  # many ties
     area = sklearn_metrics.roc_auc_score(pair.truth[:, 0], rounded[:, 1])
-    assert value(evaluate(replace(pair, probabilities=rounded)), "auc") == pytest.approx(area)
+    assert value(evaluate(changed(pair, probabilities=rounded)), "auc") == pytest.approx(area)
 
 
 @pytest.mark.parametrize("metric", [name for name, metric in CLASSIFICATION.items() if isinstance(metric, Statistic)])
@@ -306,4 +306,4 @@ def test_errors_of_reliability_count_simulations_and_stay_in_bounds():
     for found in (curve, many):
         assert (found.low >= 0).all() and (found.high <= 1).all() and (found.high > found.low).all()
     assert many.high.min() >= curve.high.min()  # four times the rows tell no more than the simulations do
-    assert reliability(replace(one, truth=None)) == {}
+    assert reliability(changed(one, truth=None)) == {}

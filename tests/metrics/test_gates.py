@@ -12,6 +12,7 @@ from cosmoinfer.metrics import GATES, Evaluation, check_default_gates, evaluate,
 from cosmoinfer.metrics.gates import GateResults, parse_gate
 from tests.command_line import call
 from tests.metrics.test_metrics import gaussian
+from tests.posteriors import changed
 
 EVALUATION = Evaluation.from_json(
     {
@@ -125,7 +126,7 @@ def test_a_truth_without_density_fails():
 
 
 def test_what_is_not_there_is_skipped_with_a_sentence_and_nothing_at_all_is_refused():
-    points = replace(gaussian(60), mean=gaussian(60).best_mean, samples=None, log_prob=None, log_prob_truth=None)
+    points = changed(gaussian(60), mean=gaussian(60).mean, samples=None, log_prob=None, log_prob_truth=None)
     found = judged(points)
     assert found.failed == {} and len(found.skipped) == len(GATES) - 1
     assert "the gate tarp_p<0.001 was not checked: this evaluation has no tarp_p" in found.skipped.values()
@@ -139,7 +140,7 @@ def test_what_is_not_there_is_skipped_with_a_sentence_and_nothing_at_all_is_refu
 
 def test_one_universe_is_not_stopped_for_its_calibration():
     posterior = gaussian(60, shift=3.0)
-    one = judged(replace(posterior, truth=np.full_like(posterior.truth, 0.5)))
+    one = judged(changed(posterior, truth=np.full_like(posterior.truth, 0.5)))
     assert {line.split(": ")[1] for line in one.skipped.values()} >= {"all true values are equal"}
     assert not any("sbc" in line or "tarp" in line for line in one.failed)
 
@@ -188,6 +189,6 @@ def test_a_gate_on_a_metric_that_nothing_has_is_told_before_any_work(tmp_path):
 
 
 def test_a_right_posterior_passes_the_gate_and_is_told_what_was_not_judged(tmp_path):
-    posteriors.write(tmp_path / "right.h5", replace(gaussian(), ridge_estimate=None), {"command": "sample"})
+    posteriors.write(tmp_path / "right.h5", changed(gaussian(), ridge_estimate=None), {"command": "sample"})
     status, _, err = call("evaluate", tmp_path / "right.h5", "--gate")
     assert status == 0 and "the gate tarp_x_p<0.001 was not checked: this evaluation has no tarp_x_p" in err

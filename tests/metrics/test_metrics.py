@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from cosmoinfer.metrics.metric import JOINT, LOCAL, PAIRS, PARAMETERS, PValue
 from cosmoinfer.metrics.verdict import Check, clustered_bias, clustered_width, holm
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from tests.posteriors import changed, make, value_of
 
 NAMES = ("a", "b")
 COLUMNS = {JOINT: ("",), PARAMETERS: NAMES, PAIRS: ("a,b",), LOCAL: ("3", "5")}
@@ -42,15 +42,15 @@ def gaussian(
     samples = mean[:, None] + scale * random.standard_normal((count, draws, size))
     if alike:
         mean, samples, exact = (np.repeat(each[::rows], rows, axis=0) for each in (mean, samples, exact))
-    return Posterior(
+    return make(
         Parameters.from_names(names, prior=["normal"] * size),
         np.arange(count),
         np.repeat(np.arange(simulations), rows).astype(str),
         np.full(count, 2),
         truth,
-        samples,
-        stats.norm.logpdf(samples, mean[:, None], scale).sum(axis=-1),
-        stats.norm.logpdf(truth, mean, scale).sum(axis=-1),
+        samples=samples,
+        log_prob=stats.norm.logpdf(samples, mean[:, None], scale).sum(axis=-1),
+        log_prob_truth=stats.norm.logpdf(truth, mean, scale).sum(axis=-1),
         ridge_estimate=exact,
     )
 
@@ -62,7 +62,7 @@ def by_hand(truth, mean, std=None, **others) -> Posterior:
     arrays = {key: np.array(value, dtype=float)[:, None] for key, value in columns.items() if value is not None}
     box = Parameters.from_names(["a"], [0.0], [10.0])
     given = {"parameters": box, "simulation": np.arange(count).astype(str)} | arrays | others
-    return Posterior(index=100 + np.arange(count), split=np.full(count, 2), **given)
+    return make(index=100 + np.arange(count), split=np.full(count, 2), **given)
 
 
 def value(evaluation, metric, name=None):
@@ -111,7 +111,7 @@ def test_log_prob_and_gain_in_nats():
 
 def test_exact_mean_and_width_are_preferred_over_draws():
     posterior = gaussian(50)
-    exact = replace(posterior, mean=posterior.truth, std=np.ones_like(posterior.truth))
+    exact = changed(posterior, mean=posterior.truth, std=np.ones_like(posterior.truth))
     assert value(evaluate(exact), "rmse", "a") == 0
     assert value(evaluate(exact), "precision", "a") != value(evaluate(posterior), "precision", "a")
 
@@ -201,22 +201,22 @@ def test_verdict_tells_right_from_wide_narrow_and_shifted(wrong, word):
 @pytest.mark.parametrize(("wrong", "word"), WORDS[:4])
 def test_verdict_without_draws_is_told_from_the_width(wrong, word):
     drawn = gaussian(draws=2000, **wrong)
-    points = replace(drawn, mean=drawn.best_mean, std=drawn.best_std, samples=None, log_prob=None)
+    points = changed(drawn, mean=drawn.mean, std=drawn.std, samples=None, log_prob=None)
     assert evaluate(points).verdict.parameters["a"] == word
 
 
 def test_verdict_names_the_parameter_that_is_wrong():
     right, wide = gaussian(), gaussian(width=1.5)
-    mixed = replace(right, samples=np.stack([right.samples[..., 0], wide.samples[..., 1]], axis=-1), log_prob=None)
+    mixed = changed(right, samples=np.stack([right.samples[..., 0], wide.samples[..., 1]], axis=-1), log_prob=None)
     assert evaluate(mixed).verdict == Verdict("conservative (b)", {"a": CALIBRATED, "b": "conservative"})
 
 
 def test_joint_verdict_sees_what_no_parameter_shows():
     """Two errors that are the same number, and draws that take them for independent."""
     right = gaussian()
-    truth = right.ridge_estimate + (right.truth - right.ridge_estimate)[:, :1]
-    density = stats.norm.logpdf(truth, right.ridge_estimate, np.sqrt(0.2)).sum(axis=-1)
-    found = evaluate(replace(right, truth=truth, log_prob_truth=density)).verdict
+    truth = right.diagnostics.ridge_estimate + (right.truth - right.diagnostics.ridge_estimate)[:, :1]
+    density = stats.norm.logpdf(truth, right.diagnostics.ridge_estimate, np.sqrt(0.2)).sum(axis=-1)
+    found = evaluate(changed(right, truth=truth, log_prob_truth=density)).verdict
     assert set(found.parameters.values()) == {CALIBRATED}
     assert found.joint != CALIBRATED
 
@@ -260,7 +260,7 @@ def test_p_values_of_several_parameters_share_one_error_rate():
 def test_posterior_equal_to_the_prior_passes_sbc_and_tarp_but_not_with_references_that_depend_on_x():
     informed = gaussian()
     samples = np.random.default_rng(5).standard_normal(informed.samples.shape)
-    prior = replace(informed, samples=samples, log_prob=None, log_prob_truth=None)
+    prior = changed(informed, samples=samples, log_prob=None, log_prob_truth=None)
     evaluation = evaluate(prior)
     assert min(value(evaluation, "sbc_p", name) for name in NAMES) > 0.01
     assert value(evaluation, "tarp_p") > 0.01
@@ -318,7 +318,7 @@ def test_the_clustered_test_still_rejects():
 def test_intervals_of_repeated_rows_are_those_of_the_simulations():
     many = gaussian(100, rows=15, draws=100, alike=True)
     fields = ("index", "simulation", "split", "truth", "samples", "log_prob", "log_prob_truth", "ridge_estimate")
-    one = replace(many, **{name: getattr(many, name)[::15] for name in fields})
+    one = changed(many, **{name: value_of(many, name)[::15] for name in fields})
     wide, narrow = (evaluate(each).parameters for each in (many, one))
     for metric in ("rmse", "r2", "bias", "chi2_median", "corr"):
         first, second = wide[metric]["a"], narrow[metric]["a"]
@@ -348,8 +348,8 @@ def test_equal_draws_of_simulations_with_unequal_rows_are_weighted_by_row():
 
 # -------------------------------------------------------------------------------------------- absent, null, refused
 def test_every_number_has_its_key_and_the_document_is_json():
-    posterior = replace(gaussian(60), ood_percentile=np.linspace(0, 99, 60), ood_set_p_value=0.5)
-    exact = replace(posterior, fisher=np.broadcast_to(np.eye(2), (60, 2, 2)))
+    posterior = changed(gaussian(60), ood_percentile=np.linspace(0, 99, 60), ood_set_p_value=0.5)
+    exact = changed(posterior, fisher=np.broadcast_to(np.eye(2), (60, 2, 2)))
     evaluation = evaluate(posterior, reference=ReferencePosterior(exact, "exact posterior", exact=True), local=(3, 5))
     document = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
     assert document == evaluation.to_json() and Evaluation.from_json(document) == evaluation
@@ -392,7 +392,7 @@ def test_a_plain_regressor_has_accuracy_only():
 
 def test_an_unknown_prior_is_null_with_the_reason_only_where_it_matters():
     posterior = gaussian(60)
-    evaluation = evaluate(replace(posterior, parameters=posterior.parameters.with_prior(["normal", "unknown"])))
+    evaluation = evaluate(changed(posterior, parameters=posterior.parameters.with_prior(["normal", "unknown"])))
     missing = Estimate.missing("the prior of b is not known")
     for metric in ("log_prob_gain", "tarp_p", "tarp_atc", "tarp_x_p", "tarp_x_atc"):
         assert evaluation.joint[metric] == missing
@@ -442,7 +442,7 @@ def test_one_simulation_has_values_and_no_intervals(rows):
 
 def test_without_truths_or_rows_it_says_what_to_do():
     with pytest.raises(UserError, match="no true parameters"):
-        evaluate(replace(gaussian(3), truth=None))
+        evaluate(changed(gaussian(3), truth=None))
     with pytest.raises(UserError, match="no rows"):
         evaluate(by_hand([], []))
 
@@ -453,13 +453,13 @@ def one_universe(truth=(0.8, -0.4), simulations=300, rows=1, noise=0.5) -> Poste
     posterior = gaussian(simulations, rows, noise=noise)
     shift = np.array(truth) - posterior.truth
     size = 1 / (1 + noise**2)  # x moves along with theta, the posterior mean by this share
-    samples, reference = posterior.samples + size * shift[:, None], posterior.ridge_estimate + size * shift
-    return replace(posterior, truth=posterior.truth + shift, samples=samples, ridge_estimate=reference)
+    samples, reference = posterior.samples + size * shift[:, None], posterior.diagnostics.ridge_estimate + size * shift
+    return changed(posterior, truth=posterior.truth + shift, samples=samples, ridge_estimate=reference)
 
 
 def test_one_universe_gives_a_bias_with_its_error_and_no_calibration():
     posterior = one_universe()
-    evaluation = evaluate(replace(posterior, truth=np.broadcast_to([0.8, -0.4], posterior.truth.shape)))
+    evaluation = evaluate(changed(posterior, truth=np.broadcast_to([0.8, -0.4], posterior.truth.shape)))
     entry = evaluation.parameters["bias"]["a"]
     words = re.fullmatch(
         r"fixed at 0.8: bias (\S+) \+- (\S+) \((\S+) errors, (\S+) of its width\)",
@@ -478,7 +478,7 @@ def test_one_universe_gives_a_bias_with_its_error_and_no_calibration():
         assert evaluation.parameters[metric]["b"].reason == "all true values are equal"
     for metric in ("tarp_p", "tarp_x_p", "tarp_atc", "hpd_p"):
         assert evaluation.joint[metric].reason == "all true values of a, b are equal"
-    assert curves(replace(posterior, truth=np.full_like(posterior.truth, 0.8))).sbc == {}
+    assert curves(changed(posterior, truth=np.full_like(posterior.truth, 0.8))).sbc == {}
 
 
 def test_a_right_posterior_of_one_universe_would_fail_what_is_not_asked_of_it():
@@ -488,9 +488,9 @@ def test_a_right_posterior_of_one_universe_would_fail_what_is_not_asked_of_it():
 
 
 def test_the_bias_of_one_universe_is_clustered_by_simulation():
-    wide = evaluate(replace(repeated := one_universe(rows=5), truth=np.full_like(repeated.truth, 0.8)))
+    wide = evaluate(changed(repeated := one_universe(rows=5), truth=np.full_like(repeated.truth, 0.8)))
     words = wide.verdict.parameters["a"]
-    mean, error = repeated.best_mean[:, 0] - 0.8, float(words.split("+- ")[1].split()[0])
+    mean, error = repeated.mean[:, 0] - 0.8, float(words.split("+- ")[1].split()[0])
     sums = mean.reshape(300, 5).mean(axis=1)
     assert error == pytest.approx(sums.std(ddof=1) / np.sqrt(300), rel=0.06)
 
@@ -499,7 +499,7 @@ def test_one_fixed_parameter_stops_the_calibration_of_all_but_not_their_accuracy
     posterior = gaussian(60)
     truth = posterior.truth.copy()
     truth[:, 1] = 0.1 + 0.2
-    evaluation = evaluate(replace(posterior, truth=truth))
+    evaluation = evaluate(changed(posterior, truth=truth))
     assert evaluation.verdict.parameters["a"] == "calibration not assessed: all true values of b are equal"
     assert evaluation.verdict.parameters["b"].startswith("fixed at 0.3: bias ")
     assert evaluation.parameters["sbc_p"]["a"].value is None
@@ -507,7 +507,7 @@ def test_one_fixed_parameter_stops_the_calibration_of_all_but_not_their_accuracy
 
 
 def test_truths_from_another_prior_do_not_test_calibration():
-    evaluation = evaluate(replace(gaussian(60), reweighted=True))
+    evaluation = evaluate(changed(gaussian(60), reweighted=True))
     assert "another prior" in evaluation.verdict.joint and value(evaluation, "tarp_p") is None
 
 
@@ -516,7 +516,7 @@ def test_figure_of_merit_is_the_inverse_area_of_the_covariance():
     random = np.random.default_rng(0)
     wide = np.array([1.0, 2.0, 4.0])  # of the three rows; the median row decides
     draws = wide[:, None, None] * random.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], size=(3, 20_000))
-    posterior = replace(gaussian(3), samples=draws, log_prob=None)
+    posterior = changed(gaussian(3), samples=draws, log_prob=None)
     assert evaluate(posterior).pairs["fom"]["a,b"].value == pytest.approx(1 / (2**2 * np.sqrt(1 - 0.6**2)), rel=0.03)
     names = ("a", "b", "c")
     assert list(evaluate(gaussian(30, names=names)).pairs["fom"]) == ["a,b", "a,c", "b,c"]
@@ -524,7 +524,7 @@ def test_figure_of_merit_is_the_inverse_area_of_the_covariance():
 
 
 def test_oddness_is_the_share_beyond_the_95th_percentile():
-    posterior = replace(gaussian(40), ood_percentile=np.repeat([10.0, 95.0, 95.1, 100.0], 10), ood_set_p_value=0.25)
+    posterior = changed(gaussian(40), ood_percentile=np.repeat([10.0, 95.0, 95.1, 100.0], 10), ood_set_p_value=0.25)
     evaluation = evaluate(posterior)
     assert value(evaluation, "ood") == 0.5 and value(evaluation, "ood_set_p") == 0.25
 

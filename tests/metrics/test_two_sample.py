@@ -23,6 +23,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.command_line import call, done, linear, refused, write
 from tests.metrics.test_metrics import NAMES, gaussian, value
+from tests.posteriors import changed
 
 QUICK = Classifier(epochs=30)
 
@@ -90,14 +91,14 @@ def test_slopes_are_those_of_the_mean_cross_entropy():
 
 def test_c2st_of_evaluate_is_the_mean_over_ten_simulations_and_needs_the_truth():
     posterior = gaussian(12, rows=2, draws=200)
-    exact = replace(posterior, samples=np.random.default_rng(9).permuted(posterior.samples, axis=1) + 20)
+    exact = changed(posterior, samples=np.random.default_rng(9).permuted(posterior.samples, axis=1) + 20)
     evaluation = evaluate(posterior, reference=ReferencePosterior(exact, "exact posterior", exact=True))
     assert value(evaluation, "c2st") == 1  # nothing in common
     first = np.arange(0, 20, 2)  # the first row of each of the first ten simulations
     samples = posterior.samples.copy()
     samples[np.setdiff1d(np.arange(24), first)] = np.nan
     gaps = evaluate(
-        replace(posterior, samples=samples), reference=ReferencePosterior(exact, "exact posterior", exact=True)
+        changed(posterior, samples=samples), reference=ReferencePosterior(exact, "exact posterior", exact=True)
     )
     assert value(gaps, "c2st") == 1
     assert "c2st" not in evaluate(posterior, reference=ReferencePosterior(exact, "flow")).joint
@@ -151,7 +152,7 @@ def test_local_entries_and_their_words():
 def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
     """What the others are does not matter."""
     posterior = gaussian(60, draws=40)
-    odd = replace(posterior, samples=posterior.samples.copy())
+    odd = changed(posterior, samples=posterior.samples.copy())
     odd.samples[3, 20:] += 100
     tested = [evaluate(one, local=(3,)).local["lc2st_p"] for one in (posterior, odd)]
     monkeypatch.setattr(evaluation_data, "MAX_LOCAL_DRAWS", 20)
@@ -166,16 +167,16 @@ def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
 )  # fmt: skip
 def test_a_local_test_that_cannot_be_made_is_refused(lacking, local, said):
     with pytest.raises(UserError, match=said):
-        evaluate(replace(gaussian(60), **lacking), local=local)
+        evaluate(changed(gaussian(60), **lacking), local=local)
 
 
 # ------------------------------------------------------------------------------------------------- against another
 def exactly(posterior, width=1.0, shift=0.0, seed=1) -> Posterior:
     """N(reference, 0.2) is the exact posterior of ``gaussian``; widened and shifted in units of its width."""
-    mean, std = posterior.ridge_estimate + shift * np.sqrt(0.2), width * np.sqrt(0.2)
+    mean, std = posterior.diagnostics.ridge_estimate + shift * np.sqrt(0.2), width * np.sqrt(0.2)
     samples = mean[:, None] + std * np.random.default_rng(seed).standard_normal(posterior.samples.shape)
     log_prob_truth = stats.norm.logpdf(posterior.truth, mean, std).sum(axis=-1)
-    return replace(posterior, samples=samples, log_prob=None, log_prob_truth=log_prob_truth)
+    return changed(posterior, samples=samples, log_prob=None, log_prob_truth=log_prob_truth)
 
 
 def test_against_another_model_of_known_mean_and_width():
@@ -199,7 +200,7 @@ def test_against_another_model_of_known_mean_and_width():
 
 def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():
     posterior = gaussian(1000, draws=10)
-    exact = ReferencePosterior(replace(exactly(posterior), samples=None), "exact posterior", exact=True)
+    exact = ReferencePosterior(changed(exactly(posterior), samples=None), "exact posterior", exact=True)
     found = evaluate(exactly(posterior, width=1.5, shift=0.5), reference=exact).joint
     expected = 2 * (np.log(1.5) + (1 + 0.25) / (2 * 1.5**2) - 0.5)
     entry = found["expected_kl"]
@@ -211,8 +212,8 @@ def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():
 
 def test_fisher_loss_is_the_log_of_how_much_wider_the_posterior_is():
     """Information 1 / 0.2 in each parameter: the exact posterior is just so narrow, one twice as wide 2 ln 2 wider."""
-    posterior = replace(gaussian(100, draws=4000), fisher=np.broadcast_to(np.eye(2) / 0.2, (100, 2, 2)))
-    other = ReferencePosterior(replace(posterior, samples=None), "exact posterior", exact=True)
+    posterior = changed(gaussian(100, draws=4000), fisher=np.broadcast_to(np.eye(2) / 0.2, (100, 2, 2)))
+    other = ReferencePosterior(changed(posterior, samples=None), "exact posterior", exact=True)
     for width in (1.0, 2.0):
         evaluation = evaluate(exactly(posterior, width=width), reference=other)
         assert value(evaluation, "fisher_loss") == pytest.approx(2 * np.log(width), abs=0.02)
@@ -241,7 +242,7 @@ def test_observations_are_matched_by_row_and_simulation():
 def test_other_observations_are_refused_and_it_says_what_does_not_match(change, said):
     posterior = gaussian(9)
     with pytest.raises(UserError) as refused:
-        match_observations(posterior, ReferencePosterior(replace(posterior, **change(posterior)), "flow"))
+        match_observations(posterior, ReferencePosterior(changed(posterior, **change(posterior)), "flow"))
     assert said in str(refused.value)
 
 
@@ -251,7 +252,7 @@ def files(tmp_path_factory):
     """A posterior file, the exact one of some of its rows, and an equal one that claims nothing."""
     folder = tmp_path_factory.mktemp("against")
     posterior = gaussian(60, draws=50)
-    exact = replace(exactly(posterior), fisher=np.broadcast_to(np.eye(2) / 0.2, (60, 2, 2)))
+    exact = changed(exactly(posterior), fisher=np.broadcast_to(np.eye(2) / 0.2, (60, 2, 2)))
     posteriors.write(folder / "ours.h5", exactly(posterior, width=1.5, seed=2), {"command": "sample"})
     posteriors.write(folder / "truth.h5", exact.take(np.arange(40)[::-1]), {"command": "simulate"})
     posteriors.write(folder / "other.h5", exact, {"command": "sample"})

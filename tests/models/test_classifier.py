@@ -60,7 +60,7 @@ def test_the_probabilities_are_near_the_exact_ones(loss, classes):
             classifier(loss, classes)
         return
     model, judged = classifier(loss, classes), blobs(classes, 400, seed=1)
-    found = sampled(model, judged, np.arange(400)).probabilities
+    found = sampled(model, judged, np.arange(400)).classes.probabilities
     right = exact(judged.observables[0].values, classes)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     away = np.abs(found - right).mean()
@@ -108,11 +108,11 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file_the_same_probabilities(tm
     model, again = fit_classifier(sims, framed(sims), recipe, bench()), models.read(tmp_path / "one")
     assert (again.kind, again.preprocessing.classes, again.loss) == ("classifier", SUITES, "cross-entropy")
     found, found_again = (sampled(each, sims, np.arange(10)) for each in (model, again))
-    np.testing.assert_array_equal(found.probabilities, found_again.probabilities)
+    np.testing.assert_array_equal(found.classes.probabilities, found_again.classes.probabilities)
     posterior.write(tmp_path / "posterior.h5", found_again, {})
     read = posterior.read(tmp_path / "posterior.h5")
-    np.testing.assert_array_equal(read.probabilities, found.probabilities)
-    assert read.classes == SUITES and read.samples is None
+    np.testing.assert_array_equal(read.classes.probabilities, found.classes.probabilities)
+    assert read.classes.names == SUITES and read.draws is None
     np.testing.assert_array_equal(read.truth[:, 0], sims.theta[:10, 0])
 
 
@@ -122,8 +122,8 @@ def test_an_observation_has_no_class_and_gets_one():
     model.preprocessing.check_catalog(observed)
     found = sampled(model, observed, model.preprocessing.select_rows(observed, None))
     assert found.truth is None
-    assert found.probabilities.argmax(axis=1).tolist() == [0, 1]
-    assert (found.probabilities.max(axis=1) > 0.9).all()
+    assert found.classes.probabilities.argmax(axis=1).tolist() == [0, 1]
+    assert (found.classes.probabilities.max(axis=1) > 0.9).all()
 
 
 def test_classes_of_other_names_are_refused():
@@ -158,6 +158,6 @@ def test_a_network_that_finds_nothing_says_the_shares_of_the_classes():
     )
     recipe = regressor_recipe(SETTINGS | {"epochs": 5}, ROWS, [(3,)], 2)
     model = fit_classifier(blind, framed(blind), recipe, bench())
-    found = sampled(model, blind, np.arange(100)).probabilities
+    found = sampled(model, blind, np.arange(100)).classes.probabilities
     assert np.abs(found[:, 0] - SHARES[2][0]).max() < 0.2
     assert stats.entropy(found.mean(axis=0)) > 0.6

@@ -73,7 +73,7 @@ def test_the_density_over_the_box_is_one_and_draws_follow_it(flow, members, supp
     found = sampled(model, sims, [3], 4000)
     theta, volumes, edges = cells(model.support, steps)
     mass = np.exp(density(model, sims, 3, theta)) * volumes
-    error = 0.003 if found.log_norm_error is None else 0.003 + 5 * found.log_norm_error[0]
+    error = 0.003 if found.draws.log_norm_error is None else 0.003 + 5 * found.draws.log_norm_error[0]
     lost = beyond_reach(model.support, found.samples[0])
     assert lost.mean() < 1e-3
     assert 1 - lost.any(axis=1).mean() - error < mass.sum() < 1 + error
@@ -103,7 +103,7 @@ def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members,
     weights[: len(points)] = np.exp(log_q - proposal.logpdf(points)) * sides.prod(axis=-1)
     error = weights.std() / np.sqrt(count)
     assert error < 0.03  # or the question was none
-    norm, lost = found.log_norm_error, beyond_reach(model.support, found.samples[0]).any(axis=1).mean()
+    norm, lost = found.draws.log_norm_error, beyond_reach(model.support, found.samples[0]).any(axis=1).mean()
     norm = 0 if norm is None else norm[0]
     assert weights.mean() + lost == pytest.approx(1, abs=5 * np.hypot(error, norm) + 0.5 * lost)
 
@@ -123,7 +123,7 @@ def test_every_draw_lies_in_the_box(flow, members, support, size):
     assert found.samples.shape == (3, 500, size)
     assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
     assert np.isfinite(found.log_prob).all() and np.isfinite(found.log_prob_truth).all()
-    assert (found.log_norm_error is None) == (support != "truncate")
+    assert (found.draws.log_norm_error is None) == (support != "truncate")
 
 
 @every_way
@@ -147,7 +147,7 @@ def test_an_unbounded_catalog_needs_no_box(flow):
     for support in (*SUPPORTS, "auto"):
         model = train_flow(sims, flow=flow, ensemble=1, support=support, epochs=1)
         found = sampled(model, sims, [0], 2000)
-        assert model.support.maps_into_box and found.log_norm_error is None
+        assert model.support.maps_into_box and found.draws.log_norm_error is None
         assert model.support.name == ("probit" if support == "auto" else support)
         spread = 8 * sims.theta.std(axis=0)
         axes = [np.linspace(m - s, m + s, 200) for m, s in zip(sims.theta.mean(axis=0), spread, strict=True)]
@@ -277,7 +277,7 @@ def test_the_draws_of_a_row_do_not_depend_on_other_rows(flow, support):
 # ---------------------------------------------------------------------------------------- flows that overflow their box
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(box_module, "MOST_PROPOSALS", 20_000)
+    monkeypatch.setattr(box_module, "MAX_PROPOSALS_PER_OBSERVATION", 20_000)
 
 
 def test_a_row_outside_the_box_is_an_error_that_names_it(impatient):
@@ -296,11 +296,10 @@ def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, m
     """More draws than are made at once: all of them are there, and one mass is taken off all of them."""
     model, sims = flow_of("maf", 2, members, support), linear_gaussian(2)
     row = int(np.argmin(sims.theta[:, 0]))  # near an edge
-    monkeypatch.setattr(box_module, "LARGEST", 700)
+    monkeypatch.setattr(box_module, "MAX_DRAWS_PER_PIECE", 700)
     found = sampled(model, sims, [row], 3000)
     contexts = model.embed(sims, np.array([row]))
-    pieces: list[int] = []
-    model.mixture.draw(contexts, 3000, np.random.default_rng(0), lambda first, theta, _: pieces.append(len(theta)))
+    pieces = [len(theta) for _, theta, _ in model.mixture.draw(contexts, 3000, np.random.default_rng(0))]
     assert sum(pieces) == 3000 and max(pieces) <= 2 * 700
     log_mass = mass_of(model, sims, row, 3000, 0).log
     assert (log_mass < -0.01) == (support == "truncate")
@@ -324,7 +323,13 @@ def test_skip_failed_leaves_the_row_out_and_draws_nothing_in_its_place(impatient
     found = sampled(model, sims, [6, 4, 2], 100, skip_failed=True)
     assert found.index.tolist() == [6, 2] and found.simulation.tolist() == ["6", "2"]
     np.testing.assert_array_equal(found.truth, sims.theta[[6, 2]])
-    assert len(found.samples) == len(found.log_prob) == len(found.log_norm_error) == len(found.ridge_estimate) == 2
+    assert (
+        len(found.samples)
+        == len(found.log_prob)
+        == len(found.draws.log_norm_error)
+        == len(found.diagnostics.ridge_estimate)
+        == 2
+    )
     check_same_row(found.take(np.array([1])), sampled(model, sims, [2], 100))
     with pytest.raises(UserError, match="no observation could be sampled"):
         sampled(model, sims, [4], 100, skip_failed=True)
@@ -346,7 +351,7 @@ def test_the_error_of_log_z_is_its_scatter(flow):
     assert log_z.mean() < -0.01
     assert log_z.std() == pytest.approx(errors.mean(), rel=0.5)
     found = sampled(model, sims, [row], 10)
-    assert found.log_norm_error[0] == pytest.approx(errors[0])
+    assert found.draws.log_norm_error[0] == pytest.approx(errors[0])
     assert mass_of(model, sims, row, 30_000, 0).error < errors.mean()
 
 

@@ -18,7 +18,7 @@ from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNo
 from cosmoinfer.networks.baselines import BASELINES, PENALTIES
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.noise import Noise
-from cosmoinfer.sampling.rejection import Mass
+from cosmoinfer.sampling.rejection import BoxMass
 from cosmoinfer.supports import Support
 from tests.examples import (
     NORMAL,
@@ -76,8 +76,8 @@ def test_the_density_of_a_regressor_is_one_and_draws_follow_it(size, loss):
     log_mass = mixture.log_prob(found.samples[0]) - found.log_prob[0]
     np.testing.assert_allclose(log_mass, log_mass[0], atol=1e-5)
     mass = np.exp(mixture.log_prob(theta) - log_mass[0]) * volumes
-    error = 0.0 if found.log_norm_error is None else found.log_norm_error[0]
-    assert (found.log_norm_error is None) == (model.head == "widths")
+    error = 0.0 if found.draws.log_norm_error is None else found.draws.log_norm_error[0]
+    assert (found.draws.log_norm_error is None) == (model.head == "widths")
     assert mass.sum() == pytest.approx(1, abs=1e-3 + 5 * error)
     assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
     z = np.where(np.array(parameters.prior) == "log-uniform", np.log(found.samples[0]), found.samples[0])
@@ -87,14 +87,13 @@ def test_the_density_of_a_regressor_is_one_and_draws_follow_it(size, loss):
         assert agree(counts, 4000 * share.reshape(40, -1).sum(axis=1) / mass.sum())
 
 
-def drawn_of(mixture: Normals, draws: int) -> tuple[np.ndarray, Mass]:
+def drawn_of(mixture: Normals, draws: int) -> tuple[np.ndarray, BoxMass]:
     """Draws (S, P), and what drawing them says of the box."""
     samples = np.full((draws, len(mixture.parameters)), np.nan)
-
-    def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
+    stream = mixture.draw(draws, np.random.default_rng(0))
+    for first, theta, _ in stream:
         samples[first : first + len(theta)] = theta
-
-    return samples, mixture.draw(draws, np.random.default_rng(0), keep)
+    return samples, stream.mass
 
 
 @pytest.mark.parametrize("beyond", [-45, -12, -3, 0, 0.5, 1, 4, 13, 46])
@@ -158,7 +157,7 @@ def test_gaussian_nll_finds_the_exact_correlated_posterior():
 def test_a_point_regressor_gives_points_only():
     found = sampled(regressor_of(2, "mse"), linear_gaussian(2), [0, 1], 100)
     assert found.mean.shape == (2, 2)
-    assert found.samples is found.log_prob is found.log_prob_truth is found.std is None
+    assert found.draws is found.log_prob_truth is found.std is None
 
 
 def test_a_regressor_predicts_in_catalog_units():
@@ -213,7 +212,7 @@ def test_a_baseline_gives_means_only_and_comes_back_from_its_file(name, tmp_path
     model, rows = baseline(name, sims), np.arange(5)
     found = sampled(model, sims, rows, 10)
     assert found.mean.shape == (5, 2)
-    assert found.samples is found.log_prob is found.std is None
+    assert found.draws is found.std is None
     np.testing.assert_allclose(found.mean, model.means(sims, rows), rtol=1e-6)
     models.write(tmp_path / "baseline.h5", model, {})
     again = sampled(models.read(tmp_path / "baseline.h5"), sims, rows, 10)

@@ -264,17 +264,20 @@ def test_every_posterior_says_how_odd_its_observations_are(which, tmp_path):
     test = model.preprocessing.select_rows(sims, None)
     fine, odd = sampled(model, sims, test, 10), sampled(model, far_away(test[3]), test, 10)
     assert (
-        fine.ood_percentile.shape == (len(test),) and ((fine.ood_percentile >= 0) & (fine.ood_percentile <= 100)).all()
+        fine.diagnostics.ood_percentile.shape == (len(test),)
+        and ((fine.diagnostics.ood_percentile >= 0) & (fine.diagnostics.ood_percentile <= 100)).all()
     )
-    assert odd.ood_percentile[3] > 99 > fine.ood_percentile[3]
-    np.testing.assert_allclose(np.delete(odd.ood_percentile, 3), np.delete(fine.ood_percentile, 3))
-    assert 0 < fine.ood_set_p_value <= 1
-    assert sampled(model, sims, test[:19], 10).ood_set_p_value is None
+    assert odd.diagnostics.ood_percentile[3] > 99 > fine.diagnostics.ood_percentile[3]
+    np.testing.assert_allclose(
+        np.delete(odd.diagnostics.ood_percentile, 3), np.delete(fine.diagnostics.ood_percentile, 3)
+    )
+    assert 0 < fine.diagnostics.ood_set_p_value <= 1
+    assert sampled(model, sims, test[:19], 10).diagnostics.ood_set_p_value is None
 
     models.write(tmp_path / "model.h5", model, {})
     again = sampled(models.read(tmp_path / "model.h5"), sims, test, 10)
-    np.testing.assert_array_equal(again.ood_percentile, fine.ood_percentile)
-    assert again.ood_set_p_value == fine.ood_set_p_value
+    np.testing.assert_array_equal(again.diagnostics.ood_percentile, fine.diagnostics.ood_percentile)
+    assert again.diagnostics.ood_set_p_value == fine.diagnostics.ood_set_p_value
 
 
 def test_a_classifier_says_so_too():
@@ -286,7 +289,7 @@ def test_a_classifier_says_so_too():
     recipe = regressor_recipe({"network": "linear", "ensemble": 2, "epochs": 2}, 300, [(SIZE,)], 2)
     model = fit_classifier(sims, framed(sims), recipe, bench())
     new = of(None, None, Observable("data", "vector", np.concatenate([rows(1, 1), 20 * rows(1, 2)])), name="new.h5")
-    fine, odd = sampled(model, new, [0, 1]).ood_percentile
+    fine, odd = sampled(model, new, [0, 1]).diagnostics.ood_percentile
     assert fine < 99 < odd
 
 
@@ -310,8 +313,8 @@ def test_odd_observations_are_warned_about_even_when_quiet(folder):
     found = json.loads(out)["ood"]
     assert found["above_99"] == 3 <= found["above_95"] < 8
     drawn = posterior.read(folder / "model.posterior.h5")
-    assert np.flatnonzero(drawn.ood_percentile > 99).tolist() == [3, 13, 23]
-    assert drawn.ood_set_p_value == found["set_p"]
+    assert np.flatnonzero(drawn.diagnostics.ood_percentile > 99).tolist() == [3, 13, 23]
+    assert drawn.diagnostics.ood_set_p_value == found["set_p"]
 
 
 @pytest.mark.parametrize("wrong", [np.log10, np.negative, np.zeros_like, lambda x: 1e-9 * x], ids=str)
@@ -332,7 +335,7 @@ def test_observations_below_all_that_a_logarithm_was_learned_from_are_told(tmp_p
     assert status == 0 and "2 of 4 observations lie below all training values" in err and "row 0, 1;" in err
     assert "was it taken before, or are the units others?" in err
     drawn = posterior.read(tmp_path / "p.h5")
-    assert (drawn.ood_percentile[:2] > 99).all() and (drawn.ood_percentile[2:] < 99).all()
+    assert (drawn.diagnostics.ood_percentile[:2] > 99).all() and (drawn.diagnostics.ood_percentile[2:] < 99).all()
 
 
 def test_a_single_odd_observation_is_warned_about(folder):

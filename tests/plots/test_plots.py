@@ -23,6 +23,7 @@ from cosmoinfer.plots.style import parameter_label
 from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training.history import History
+from tests.posteriors import changed, make
 
 WIDTHS = np.array([0.05, 0.2, 0.1, 0.3, 20.0, 20.0])  # of the noise, in units of the box: the last two say nothing
 NEED_DRAWS = {"corner", "coverage", "sbc"}
@@ -47,8 +48,15 @@ def posterior_of(count: int, rows: int = 60, draws: int = 200, narrower: float =
     log_prob = np.stack([exact.logpdf(samples[:, k]).sum(axis=-1) for k in range(draws)], axis=1)
     index = np.arange(rows)
     part = np.full(rows, 2, dtype=np.uint8)
-    return Posterior(
-        parameters, index, (index // 2).astype(str), part, truth, samples, log_prob, exact.logpdf(truth).sum(axis=-1)
+    return make(
+        parameters,
+        index,
+        (index // 2).astype(str),
+        part,
+        truth,
+        samples=samples,
+        log_prob=log_prob,
+        log_prob_truth=exact.logpdf(truth).sum(axis=-1),
     )
 
 
@@ -61,7 +69,7 @@ def classified(names: tuple[str, ...], rows: int = 200) -> Posterior:
     index, part = np.arange(rows), np.full(rows, 2, dtype=np.uint8)
     probabilities = odds / odds.sum(axis=1, keepdims=True)
     suite, truth = Parameters.from_names(("suite",)), number[:, None].astype(float)
-    return Posterior(suite, index, index.astype(str), part, truth, probabilities=probabilities, classes=names)
+    return make(suite, index, index.astype(str), part, truth, probabilities=probabilities, names=names)
 
 
 def history_of(members: int, epochs: int = 30) -> History:
@@ -76,24 +84,23 @@ def figure_data_of(posterior: Posterior) -> FigureData:
 
 
 def only_points(posterior: Posterior) -> Posterior:
-    return replace(posterior, mean=posterior.best_mean, samples=None, log_prob=None, log_prob_truth=None)
+    return changed(posterior, mean=posterior.mean, samples=None, log_prob=None, log_prob_truth=None)
 
 
 def without_truth(posterior: Posterior) -> Posterior:
-    return replace(posterior, truth=None, log_prob_truth=None)
+    return changed(posterior, truth=None, log_prob_truth=None)
 
 
 def unbounded(posterior: Posterior) -> Posterior:
-    return replace(posterior, parameters=Parameters.from_names(posterior.parameters.names))
+    return changed(posterior, parameters=Parameters.from_names(posterior.parameters.names))
 
 
 def one_simulation(posterior: Posterior) -> Posterior:
-    return replace(posterior, simulation=np.full(len(posterior), "0"))
+    return changed(posterior, simulation=np.full(len(posterior), "0"))
 
 
 def one_value(posterior: Posterior) -> Posterior:
-    assert posterior.samples is not None
-    return replace(posterior, samples=np.broadcast_to(posterior.samples[:, :1], posterior.samples.shape))
+    return changed(posterior, samples=np.broadcast_to(posterior.samples[:, :1], posterior.samples.shape))
 
 
 def names(paths: list[Path]) -> set[str]:
@@ -213,9 +220,9 @@ def test_rank_curves_stray_only_if_the_posterior_is_wrong() -> None:
 
 def test_the_typical_row_has_the_median_density_of_the_test_rows() -> None:
     posterior = posterior_of(1, rows=5, draws=60)
-    posterior = replace(posterior, log_prob_truth=np.array([9.0, 3.0, 1.0, 2.0, 8.0]))
+    posterior = changed(posterior, log_prob_truth=np.array([9.0, 3.0, 1.0, 2.0, 8.0]))
     assert _typical_row(posterior) == 1
-    assert _typical_row(replace(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
+    assert _typical_row(changed(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
     assert _typical_row(without_truth(posterior)) == 0
 
 

@@ -14,16 +14,16 @@ from cosmoinfer.catalog import Catalog, Observable, ReadOptions, observation_set
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
-from cosmoinfer.models.flow.product import Product, Single, multiply, piled_up
 from cosmoinfer.networks.embedding import SetEmbedding, build_embedding
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior
-from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.sampling.product import Product, SinglePosterior, multiply, piles_up_at_edge
+from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import by_hash
 from cosmoinfer.training.context import generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import NORMAL as PROBLEM
 from tests.examples import bench, of, with_maps
+from tests.posteriors import make
 
 SLOPE = np.array([[1.0, 0.3], [-0.4, 0.8], [0.5, 0.5]])  # x = SLOPE theta + noise of unit variance, theta ~ N(0, 1)
 PRIOR = Parameters.from_names(("a", "b"), prior=["normal", "normal"], mean=[0, 0], std=[1, 1])
@@ -43,9 +43,9 @@ def posterior(x: np.ndarray, noise: float = 1.0) -> stats._multivariate.multivar
     return stats.multivariate_normal(covariance @ SLOPE.T @ x.sum(axis=0) / noise**2, covariance)
 
 
-def single(x: np.ndarray, seed: int, noise: float = 1.0) -> Single:
+def single(x: np.ndarray, seed: int, noise: float = 1.0) -> SinglePosterior:
     exact = posterior(x[None], noise)
-    return Single(exact.rvs(1000, random_state=seed), lambda theta: np.atleast_1d(exact.logpdf(theta)))
+    return SinglePosterior(exact.rvs(1000, random_state=seed), lambda theta: np.atleast_1d(exact.logpdf(theta)))
 
 
 def product(
@@ -62,14 +62,14 @@ def test_a_product_of_normal_posteriors_is_the_posterior_of_all(count, noise):
     theta, x = looks(count, count, noise)
     found, exact = product(x, noise, at=theta[None]), posterior(x, noise)
     width = np.sqrt(np.diag(exact.cov))
-    assert found.weighted.ess > 2000
-    assert (np.abs(found.weighted.mean - exact.mean) < 4 * width / np.sqrt(found.weighted.ess)).all()
-    assert (np.abs(found.weighted.std / width - 1) < 4 / np.sqrt(2 * found.weighted.ess)).all()
-    error = 5 * found.weighted.error + 1e-6
+    assert found.ess > 2000
+    assert (np.abs(found.mean - exact.mean) < 4 * width / np.sqrt(found.ess)).all()
+    assert (np.abs(found.std / width - 1) < 4 / np.sqrt(2 * found.ess)).all()
+    error = 5 * found.log_norm_error + 1e-6
     np.testing.assert_allclose(found.log_prob, exact.logpdf(found.samples), atol=error)
-    np.testing.assert_allclose(found.weighted.log_prob_at, exact.logpdf(theta), atol=error)
+    np.testing.assert_allclose(found.log_prob_at, exact.logpdf(theta), atol=error)
     distance = ((found.samples - exact.mean) @ np.linalg.inv(exact.cov) * (found.samples - exact.mean)).sum(axis=1)
-    assert stats.kstest(distance, stats.chi2(2).cdf).statistic < 2 / np.sqrt(min(found.weighted.ess, 2000))
+    assert stats.kstest(distance, stats.chi2(2).cdf).statistic < 2 / np.sqrt(min(found.ess, 2000))
 
 
 def test_a_product_in_a_box_with_a_log_uniform_parameter():
@@ -82,7 +82,7 @@ def test_a_product_in_a_box_with_a_log_uniform_parameter():
     def log_likelihood(look, theta):  # of (..., 2), b by its logarithm
         return -0.5 * (((theta - centres[look]) / width) ** 2).sum(axis=-1)
 
-    def one(look: int) -> Single:
+    def one(look: int) -> SinglePosterior:
         density = np.exp(log_likelihood(look, steps)).ravel()
         chosen = np.random.default_rng(look).choice(len(density), 1000, p=density / density.sum())
         norm = np.log((density * cell).sum())
@@ -93,20 +93,20 @@ def test_a_product_in_a_box_with_a_log_uniform_parameter():
             logged = np.stack([theta[..., 0], np.log(np.maximum(theta[..., 1], 1e-9))], axis=-1)
             return np.where(inside, log_likelihood(look, logged) - logged[..., 1] - norm, -np.inf)
 
-        return Single(np.stack([points[:, 0], np.exp(points[:, 1])], axis=-1), log_prob)
+        return SinglePosterior(np.stack([points[:, 0], np.exp(points[:, 1])], axis=-1), log_prob)
 
     at = np.array([[0.1, 0.4], [0.5, 3.0], [1.1, 0.5]])
     found = multiply([one(look) for look in range(3)], box, 2000, np.random.default_rng(0), at)
     together = sum(log_likelihood(look, steps) for look in range(3))
     density = np.exp(together) / (np.exp(together) * cell).sum()
     mean = (density[..., None] * np.stack([steps[..., 0], np.exp(steps[..., 1])], axis=-1) * cell).sum(axis=(0, 1))
-    assert (np.abs(found.weighted.mean - mean) < 0.005).all() and found.weighted.ess > 1000
+    assert (np.abs(found.mean - mean) < 0.005).all() and found.ess > 1000
     logged = np.stack([at[:2, 0], np.log(at[:2, 1])], axis=-1)
     right = (
         sum(log_likelihood(look, logged) for look in range(3)) - np.log((np.exp(together) * cell).sum()) - logged[:, 1]
     )
-    np.testing.assert_allclose(found.weighted.log_prob_at[:2], right, atol=0.03 + 5 * found.weighted.error)
-    assert found.weighted.log_prob_at[2] == -np.inf and box.inside(found.samples).all()
+    np.testing.assert_allclose(found.log_prob_at[:2], right, atol=0.03 + 5 * found.log_norm_error)
+    assert found.log_prob_at[2] == -np.inf and box.inside(found.samples).all()
 
 
 def test_two_modes_that_all_rows_share_are_both_kept():
@@ -118,8 +118,8 @@ def test_two_modes_that_all_rows_share_are_both_kept():
 
     draws = stats.norm.rvs(np.repeat([-1.0, 1.0], 500), 0.15, random_state=0)[:, None]
     prior = Parameters.from_names(("a",), prior=["normal"], mean=[0], std=[1])
-    found = multiply([Single(draws, log_prob)] * 3, prior, 2000, np.random.default_rng(0), draws[:1])
-    assert found.weighted.ess > 1000
+    found = multiply([SinglePosterior(draws, log_prob)] * 3, prior, 2000, np.random.default_rng(0), draws[:1])
+    assert found.ess > 1000
     assert np.mean(found.samples > 0) == pytest.approx(0.5, abs=0.05)
 
 
@@ -129,7 +129,7 @@ def test_what_a_flow_squeezes_onto_an_edge_does_not_grow_with_the_rows():
     width, centres = 0.1, random.normal(0.5, 0.1, 8)
     squeezed = stats.beta(0.3, 1)
 
-    def single_of(centre: float) -> Single:
+    def single_of(centre: float) -> SinglePosterior:
         exact = stats.norm(centre, width)
 
         def log_prob(theta: np.ndarray) -> np.ndarray:
@@ -138,15 +138,13 @@ def test_what_a_flow_squeezes_onto_an_edge_does_not_grow_with_the_rows():
         draws = np.where(
             random.random(1000) < 0.999, exact.rvs(1000, random_state=random), squeezed.rvs(1000, random_state=random)
         )
-        return Single(draws.clip(0, 1)[:, None], log_prob)
+        return SinglePosterior(draws.clip(0, 1)[:, None], log_prob)
 
     found = multiply([single_of(one) for one in centres], box, 1000, random, np.array([[0.5], [1e-9]]))
-    assert found.weighted.mean[0] == pytest.approx(centres.mean(), abs=0.005)
-    assert found.weighted.std[0] == pytest.approx(width / np.sqrt(8), rel=0.05)
-    assert found.weighted.log_prob_at[0] == pytest.approx(
-        stats.norm(centres.mean(), width / np.sqrt(8)).logpdf(0.5), abs=0.05
-    )
-    assert found.weighted.log_prob_at[1] < -20 and found.weighted.ess > 1000
+    assert found.mean[0] == pytest.approx(centres.mean(), abs=0.005)
+    assert found.std[0] == pytest.approx(width / np.sqrt(8), rel=0.05)
+    assert found.log_prob_at[0] == pytest.approx(stats.norm(centres.mean(), width / np.sqrt(8)).logpdf(0.5), abs=0.05)
+    assert found.log_prob_at[1] < -20 and found.ess > 1000
 
 
 def test_products_that_pile_up_at_an_end_of_the_prior_are_found():
@@ -158,20 +156,20 @@ def test_products_that_pile_up_at_an_end_of_the_prior_are_found():
     samples[1, :150, 1] = 9 - 1e-6
     samples[2, :50, 0] = 1e-6
     rows = np.arange(4)
-    found = piled_up(Posterior(box, rows, rows.astype(str), rows, samples=samples))
+    found = piles_up_at_edge(make(box, rows, rows.astype(str), rows, samples=samples))
     assert found.tolist() == [False, True, False, True]
 
 
 def test_agreement_is_a_chance():
     """Of exact single posteriors: uniform over universes where each row says much, else an upper bound."""
     told = {
-        noise: [product(looks(8, seed, noise)[1], noise, 10).weighted.agreement for seed in range(60)]
+        noise: [product(looks(8, seed, noise)[1], noise, 10).consistency_p_value for seed in range(60)]
         for noise in (0.1, 1.0)
     }
     assert stats.kstest(told[0.1], "uniform").pvalue > 0.01
     for chances in told.values():
         assert np.mean(np.array(chances) < 0.1) < 0.1 + 3 * np.sqrt(0.09 / 60)
-    assert product(looks(1, 0)[1], draws=10).weighted.agreement == 1
+    assert product(looks(1, 0)[1], draws=10).consistency_p_value == 1
 
 
 def test_agreement_of_wide_posteriors_in_a_box():
@@ -183,30 +181,32 @@ def test_agreement_of_wide_posteriors_in_a_box():
             [((edge - x) / 1.0) for edge in (0, 1)] + [x, 1.0] for x in random.random(2) + random.normal(size=(6, 2))
         ]
         told.append(
-            multiply([truncated(*one, random) for one in ends], box, 10, random, np.zeros((0, 2))).weighted.agreement
+            multiply([truncated(*one, random) for one in ends], box, 10, random, np.zeros((0, 2))).consistency_p_value
         )
     assert min(told) > 1e-3
 
 
-def truncated(low: np.ndarray, high: np.ndarray, mean: np.ndarray, width: float, random: np.random.Generator) -> Single:
+def truncated(
+    low: np.ndarray, high: np.ndarray, mean: np.ndarray, width: float, random: np.random.Generator
+) -> SinglePosterior:
     exact = stats.truncnorm(low, high, mean, width)
-    return Single(exact.rvs((1000, 2), random_state=random), lambda theta: exact.logpdf(theta).sum(axis=-1))
+    return SinglePosterior(exact.rvs((1000, 2), random_state=random), lambda theta: exact.logpdf(theta).sum(axis=-1))
 
 
 def test_rows_of_different_universes_do_not_agree():
     apart = looks(8, 0)[1] + 4 * np.sign(np.arange(8) - 3.5)[:, None]
-    assert product(apart, draws=10).weighted.agreement < 1e-6
+    assert product(apart, draws=10).consistency_p_value < 1e-6
 
 
 def test_single_posteriors_that_are_too_narrow_do_not_agree():
     def narrow(x, number):
         exact = posterior(x[None])
         told = stats.multivariate_normal(exact.mean, exact.cov / 9)
-        return Single(told.rvs(1000, random_state=number), lambda theta: np.atleast_1d(told.logpdf(theta)))
+        return SinglePosterior(told.rvs(1000, random_state=number), lambda theta: np.atleast_1d(told.logpdf(theta)))
 
     _, x = looks(10, 3)
     singles = [narrow(one, number) for number, one in enumerate(x)]
-    assert multiply(singles, PRIOR, 10, np.random.default_rng(0), np.zeros((0, 2))).weighted.agreement < 1e-3
+    assert multiply(singles, PRIOR, 10, np.random.default_rng(0), np.zeros((0, 2))).consistency_p_value < 1e-3
 
 
 # -------------------------------------------------------------------------------------------------- which rows
@@ -308,14 +308,14 @@ def test_a_product_of_flows_is_nearer_the_truth_than_one_row():
     size = 5
     model = trained(universes(200, size, 0), epochs=20, learning_rate=2e-3, hidden=16, batch_size=50)
     test = universes(25, size, 1)
-    found = product_posterior(model, Drawing(test, np.arange(len(test)), 100))
-    assert found.index.tolist() == list(range(0, len(test), size)) and (found.ess > 1000).all()
-    assert (found.consistency_p_value > 1e-3).all()
+    found = product_posterior(model, SamplingRequest(test, np.arange(len(test)), 100))
+    assert found.index.tolist() == list(range(0, len(test), size)) and (found.diagnostics.ess > 1000).all()
+    assert (found.diagnostics.consistency_p_value > 1e-3).all()
     right, alone = exact(test, size).mean(), exact(test.take(np.arange(0, len(test), size)), 1).mean()
     assert found.log_prob_truth.mean() - alone > 0.6 * (right - alone)
-    few = product_posterior(model, Drawing(test, np.arange(3 * size), 100))
+    few = product_posterior(model, SamplingRequest(test, np.arange(3 * size), 100))
     np.testing.assert_array_equal(few.samples, found.samples[:3])
-    one = product_posterior(model, Drawing(test, np.array([0, 1, 5]), 100))
+    one = product_posterior(model, SamplingRequest(test, np.array([0, 1, 5]), 100))
     assert one.index.tolist() == [0, 5]
 
 
@@ -326,7 +326,7 @@ def test_maps_and_vectors_of_a_set_are_moved_and_averaged():
     model = trained(sims, epochs=2, combine="set")
     assert model.stacks[0].config["shapes"] == [[3, 2], [3, 1, 8, 8]]
     rows = np.flatnonzero(sims.simulation == "4")
-    found = model.posterior(Drawing(sims, rows[:1], 20))
+    found = model.posterior(SamplingRequest(sims, rows[:1], 20))
     assert np.isfinite(found.log_prob).all() and found.index.tolist() == [12]
 
 

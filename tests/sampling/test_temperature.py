@@ -91,7 +91,7 @@ def test_the_density_over_the_box_stays_one_and_draws_follow_it(support, size, t
     drawn = sampled(model, sims, [3], 4000)
     theta, volumes, edges = cells(model.support, steps)
     mass = np.exp(density(model, sims, 3, theta)) * volumes
-    error = 0.005 if drawn.log_norm_error is None else 0.005 + 5 * drawn.log_norm_error[0]
+    error = 0.005 if drawn.draws.log_norm_error is None else 0.005 + 5 * drawn.draws.log_norm_error[0]
     assert mass.sum() == pytest.approx(1, abs=error)
     z, _ = model.support.forward(drawn.samples[0])
     for column in range(size):
@@ -100,7 +100,7 @@ def test_the_density_over_the_box_stays_one_and_draws_follow_it(support, size, t
         counts = np.histogram(z[:, column], coarse)[0]
         reached = np.abs(coarse[1:] + coarse[:-1]) / 2 < 4  # beyond, a soft support rounds to its edge
         assert agree(counts[reached], len(z) * share.reshape(40, -1).sum(axis=1)[reached] / mass.sum())
-    assert drawn.temperature == temperature
+    assert drawn.diagnostics.temperature == temperature
 
 
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 1.3, 2.2])

@@ -15,10 +15,10 @@ from cosmoinfer.catalog.suites import check_suites, join_suites, suite_names, wi
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import Estimate, Evaluation, Verdict, evaluate
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior
 from cosmoinfer.studies import cross_suite
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import linear_gaussian, of
+from tests.posteriors import changed, make
 
 SUITES = {"A": 0.0, "B": 3.0, "C": 1.5}  # by how much the first parameter seems larger, in tenths of its box
 FLOW = ["--flow", "maf", "--layers", "2", "--hidden", "12", "--epochs", "25", "--batch-size", "50"]
@@ -246,10 +246,10 @@ def test_flags_are_counted_beyond_the_95th_percentile() -> None:
     known = Parameters.from_names(("a",), [0.0], [1.0])
     index, part, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
     ood = np.where(index < 10, 99.0, 95.0)
-    posterior = Posterior(known, index, index.astype(str), part, truth, mean=truth, ood_percentile=ood)
+    posterior = make(known, index, index.astype(str), part, truth, mean=truth, ood_percentile=ood)
     flagged = evaluate(posterior).joint["ood"]
     assert flagged.value == 0.25 and flagged.low < 0.25 < flagged.high
-    assert "ood" not in evaluate(replace(posterior, ood_percentile=None)).joint
+    assert "ood" not in evaluate(changed(posterior, ood_percentile=None)).joint
 
 
 def test_one_error_below_the_prior_is_not_significant() -> None:

@@ -33,10 +33,12 @@ class ClassPredictions:
     """n rows of a classifier of C classes.
 
     probabilities: (n, C), each row adding to one. label: (n,), the number of the true class, 0..C-1.
+    class_names: of the C classes.
     """
 
     probabilities: np.ndarray
     label: np.ndarray
+    class_names: tuple[str, ...] = ()
 
     @property
     def class_count(self) -> int:
@@ -73,8 +75,9 @@ class ClassPredictions:
         with np.errstate(divide="ignore"):
             return np.log(self.probabilities[np.arange(len(self.label)), self.label])
 
-    def confusion(self, classes: tuple[str, ...]) -> Confusion:
-        """The confusion matrix, with the names of the classes (C of them)."""
+    @property
+    def confusion(self) -> Confusion:
+        """The confusion matrix, with the names of the classes."""
         cell = self.class_count * self.label + self.predicted
         counts = np.bincount(cell, minlength=self.class_count**2).reshape(self.class_count, -1)
-        return Confusion(classes, tuple(map(tuple, counts.tolist())))
+        return Confusion(self.class_names, tuple(map(tuple, counts.tolist())))

@@ -29,12 +29,12 @@ class Reliability:
 
 def reliability(posterior: Posterior) -> dict[str, Reliability]:
     """By class; empty where there are no probabilities, or no truths."""
-    if posterior.probabilities is None or posterior.truth is None:
+    if posterior.classes is None or posterior.truth is None:
         return {}
     data = EvaluationData(posterior)
     assert data.predictions is not None
     promised, true = data.predictions.probabilities.T, data.predictions.one_hot.T
-    columns = zip(posterior.classes, promised, true, strict=True)
+    columns = zip(data.predictions.class_names, promised, true, strict=True)
     return {name: _binned(one, other, data.clusters) for name, one, other in columns}
 
 

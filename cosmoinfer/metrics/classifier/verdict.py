@@ -51,7 +51,7 @@ def class_verdict(data: EvaluationData, predictions: ClassPredictions) -> Verdic
         words = too_few(data.clusters)
     else:
         information = f"{UNCONSTRAINED} {RETURNS_PRIOR}" if _returns_prior(predictions, data.clusters) else ""
-        words = join_words(information, _calibration(predictions, data.clusters, data.posterior.classes))
+        words = join_words(information, _calibration(predictions, data.clusters, predictions.class_names))
     return Verdict(words, dict.fromkeys(data.parameters.names, words))
 
 

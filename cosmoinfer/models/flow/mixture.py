@@ -7,10 +7,17 @@ import numpy as np
 import torch
 from scipy import special
 
+from cosmoinfer.chunking import slices
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.networks.members import expand_members
-from cosmoinfer.sampling.rejection import Keep, Mass, Proposed, draw_inside, parts
+from cosmoinfer.sampling.rejection import (
+    MAX_DRAWS_PER_PIECE,
+    DrawStream,
+    Proposal,
+    draw_inside,
+    draw_unrestricted,
+)
 from cosmoinfer.sampling.temperature import PROPOSING, log_mass
 from cosmoinfer.supports import Support
 
@@ -44,7 +51,7 @@ class Mixture:
         Outside the box -inf.
         """
         found = np.empty(len(theta))
-        for some in parts(len(theta)):
+        for some in slices(len(theta), MAX_DRAWS_PER_PIECE):
             given = [one if one.shape[1] == 1 else one[:, some] for one in contexts]
             found[some] = self.log_prob_at_temperature(*self.noise(theta[some], given))
         return np.where(self.support.parameters.inside(theta), found, -np.inf)
@@ -79,20 +86,17 @@ class Mixture:
     def at(self, temperature: float) -> "Mixture":
         return replace(self, temperature=temperature)
 
-    def draw(self, contexts: Contexts, draws: int, generator: np.random.Generator, keep: Keep) -> Mass:
-        """Of one observation, inside the box; log q comes with them where there is one member alone."""
+    def draw(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> DrawStream:
+        """Of one observation, inside the prior box; log q comes with them where there is one member alone."""
 
-        def propose(count: int) -> Proposed:
+        def propose(count: int) -> Proposal:
             z, log_prob = self._propose(contexts, count, generator)
             theta = self.support.inverse(z)
-            return Proposed(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
+            return Proposal(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
 
-        if not self.support.maps_into_box:
-            return draw_inside(propose, self.support.parameters, draws, keep)
-        for some in parts(draws):
-            found = propose(some.stop - some.start)
-            keep(some.start, found.theta, found.log_prob)
-        return Mass()
+        if self.support.maps_into_box:
+            return DrawStream(draw_unrestricted(propose, draws))
+        return DrawStream(draw_inside(propose, self.support.parameters, draws))
 
     def mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
         """The share inside the box, of one observation; at least half a draw, so that a comparison stays finite."""

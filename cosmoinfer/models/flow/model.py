@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,12 @@ from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
 from cosmoinfer.models.preprocessing import FeatureSpaces, Preprocessing, in_chunks
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.posterior import Posterior
-from cosmoinfer.sampling.rejection import Mass
-from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.posterior import Diagnostics, Posterior
+from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
 from cosmoinfer.supports import Support
 
-TOGETHER = 256  # rows whose truths go through a network at once
+ROWS_PER_TRUTH_BATCH = 256  # whose truths go through a network at once
 
 
 def conditioning_data(
@@ -96,38 +96,37 @@ class FlowModel:
                 log_prob[place] -= np.log(self.mixture.mass(contexts, draws, generator))
         return log_prob
 
-    def posterior(self, drawing: Drawing) -> Posterior:
+    def posterior(self, request: SamplingRequest) -> Posterior:
         """The draws of a row depend on its number and the seed, on no other row."""
-        catalog, room = drawing.catalog, drawing.room(self.preprocessing.parameters)
-        truths = _Truths(self.mixture, catalog.theta)
-
-        def draw(row: int, number: int) -> Mass:
-            contexts = self.embed(catalog, np.array([row]))
-
-            def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
-                log_prob = self.mixture.log_prob(theta, contexts) if log_prob is None else log_prob
-                room.put(number, first, theta, log_prob)
-
-            mass = self.mixture.draw(contexts, drawing.draws, drawing.generator(row), keep)
-            room.renormalise(number, mass.log)
-            truths.add(row, contexts)
-            return mass
-
-        kept, masses = drawing.row_by_row(draw)
-        at_truth = truths.log_prob()
+        catalog, buffer = request.catalog, request.buffer(len(self.preprocessing.parameters))
+        truths = _TruthDensities(self.mixture, catalog.theta)
+        sampled: list[int] = []
+        masses = []
+        for row in request.rows_with_progress():
+            with request.failures_skipped(row):
+                contexts = self.embed(catalog, np.array([row]))
+                stream = self.mixture.draw(contexts, request.draws, request.generator(row))
+                log_prob = partial(self.mixture.log_prob, contexts=contexts)
+                masses.append(buffer.fill(len(sampled), stream, log_prob))
+                truths.add(row, contexts)
+                sampled.append(row)
+        rows = request.require_sampled(sampled)
+        log_mass, error = np.array([[mass.log, mass.error] for mass in masses]).T
+        log_prob_truth = truths.log_prob()
         return Posterior(
             self.preprocessing.parameters,
-            catalog.index[kept],
-            catalog.simulation[kept],
-            self.preprocessing.partition_of(catalog, kept),
-            None if catalog.theta is None else catalog.theta[kept],
-            **room.filled(len(kept)),
-            log_prob_truth=None if at_truth is None else at_truth - np.array([mass.log for mass in masses]),
-            ridge_estimate=self._references(catalog, kept),
-            log_norm_error=None if self.support.maps_into_box else np.array([mass.error for mass in masses]),
-            n_observations=np.full(len(kept), float(self.set_size)) if self.set_size else None,
-            temperature=None if self.temperature == 1 else self.temperature,
-            **self.preprocessing.ood_scores(catalog, kept, self.feature_spaces, drawing.seed),
+            catalog.index[rows],
+            catalog.simulation[rows],
+            self.preprocessing.partition_of(catalog, rows),
+            None if catalog.theta is None else catalog.theta[rows],
+            None if log_prob_truth is None else log_prob_truth - log_mass,
+            buffer.draws(len(rows), None if self.support.maps_into_box else error),
+            diagnostics=Diagnostics(
+                self._references(catalog, rows),
+                n_observations=np.full(len(rows), float(self.set_size)) if self.set_size else None,
+                temperature=None if self.temperature == 1 else self.temperature,
+                **self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, request.seed),
+            ),
         )
 
     def with_recalibration(self, catalog: Catalog, seed: int) -> "FlowModel":
@@ -224,34 +223,34 @@ class FlowModel:
         return cls(preprocessing, support, stacks, arrays["mixture"], **embedded, recalibration=recalibration)
 
 
-class _Truths:
+class _TruthDensities:
     """log q at the truths of the rows that were drawn, before it is renormalised: many a network call, always as many,
-    so that a row does not feel how many others there are."""
+    so that a row does not feel how many other rows there are."""
 
     def __init__(self, mixture: Mixture, theta: np.ndarray | None) -> None:
         self.mixture, self.theta = mixture, theta
-        self.rows: list[int] = []
-        self.waiting: list[Contexts] = []
-        self.found: list[np.ndarray] = []
+        self.pending: list[tuple[int, Contexts]] = []
+        self.log_probs: list[np.ndarray] = []
 
     def add(self, row: int, contexts: Contexts) -> None:
-        if self.theta is not None:
-            self.rows.append(row)
-            self.waiting.append(contexts)
-        if len(self.rows) == TOGETHER:
-            self._tell()
+        if self.theta is None:
+            return
+        self.pending.append((row, contexts))
+        if len(self.pending) == ROWS_PER_TRUTH_BATCH:
+            self._evaluate(self.theta)
 
     def log_prob(self) -> np.ndarray | None:
         """Of all rows that were added, (n,), if their truths are known."""
-        if self.rows:
-            self._tell()
-        return np.concatenate(self.found) if self.found else None
+        if self.theta is None:
+            return None
+        if self.pending:
+            self._evaluate(self.theta)
+        return np.concatenate(self.log_probs)
 
-    def _tell(self) -> None:
-        assert self.theta is not None
-        full = np.resize(np.arange(len(self.rows)), TOGETHER)  # filled up by repetition
-        together = zip(*(self.waiting[number] for number in full), strict=True)
-        points = self.theta[np.array(self.rows)[full]]
-        log_prob = self.mixture.log_prob(points, [torch.cat(one, dim=1) for one in together])
-        self.found.append(log_prob[: len(self.rows)])
-        self.rows, self.waiting = [], []
+    def _evaluate(self, theta: np.ndarray) -> None:
+        filled_up = [self.pending[n % len(self.pending)] for n in range(ROWS_PER_TRUTH_BATCH)]  # by repetition
+        rows, contexts = zip(*filled_up, strict=True)
+        batch = [torch.cat(stack, dim=1) for stack in zip(*contexts, strict=True)]
+        log_prob = self.mixture.log_prob(theta[np.array(rows)], batch)
+        self.log_probs.append(log_prob[: len(self.pending)])
+        self.pending = []

@@ -12,8 +12,8 @@ from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilit
 from cosmoinfer.models.ensemble import Stack, outputs, read_stacks
 from cosmoinfer.models.preprocessing import Preprocessing, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
-from cosmoinfer.posterior import Posterior
-from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.posterior import ClassProbabilities, Diagnostics, Posterior
+from cosmoinfer.sampling.request import SamplingRequest
 
 
 @dataclass(frozen=True)
@@ -51,20 +51,18 @@ class ClassifierModel:
             found.append(self.weights @ logits)
         return np.stack(found)
 
-    def posterior(self, drawing: Drawing) -> Posterior:
+    def posterior(self, request: SamplingRequest) -> Posterior:
         """Probabilities of the classes; there is nothing to draw."""
-        catalog, rows = drawing.catalog, drawing.rows
-        found = probabilities(self.logits(catalog, rows), self.temperature)
-        drawing.listen(len(rows), len(rows))
+        catalog, rows = request.catalog, request.rows
+        logits = np.concatenate([self.logits(catalog, np.array([row])) for row in request.rows_with_progress()])
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
             self.preprocessing.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
-            probabilities=found,
-            classes=self.preprocessing.classes,
-            **self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, drawing.seed),
+            classes=ClassProbabilities(self.preprocessing.classes, probabilities(logits, self.temperature)),
+            diagnostics=Diagnostics(**self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, request.seed)),
         )
 
     def with_temperature(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":

@@ -14,8 +14,8 @@ from cosmoinfer.models.ensemble import Stack, outputs, read_stacks
 from cosmoinfer.models.preprocessing import Preprocessing, in_chunks
 from cosmoinfer.models.regressor.network import Regressor, build_regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
-from cosmoinfer.posterior import Posterior
-from cosmoinfer.sampling.request import Drawing
+from cosmoinfer.posterior import Diagnostics, Draws, PointEstimate, Posterior
+from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import (
     NORMALISING_ROWS,
     PROPOSING,
@@ -71,41 +71,38 @@ class RegressorModel:
         both = [(mean - self.shift) / self.scale, np.log(std / self.scale)]
         return np.concatenate(both, axis=1).astype(np.float32)
 
-    def posterior(self, drawing: Drawing) -> Posterior:
-        """Mixtures of normals inside the box; mean and std are the network's. A point only: no draws.
+    def posterior(self, request: SamplingRequest) -> Posterior:
+        """Mixtures of normals inside the prior box; mean and std are the network's. A point only: no draws.
 
         Row by row: in a larger batch the same row can come out differently in its last digits.
         """
-        catalog, rows = drawing.catalog, drawing.rows
+        catalog = request.catalog
         if self.head == "point":
-            mean = np.concatenate([self.means(catalog, rows[n : n + 1]) for n in range(len(rows))])
-            return self._posterior(catalog, rows, drawing.seed, mean=mean)
+            means = [self.means(catalog, np.array([row])) for row in request.rows_with_progress()]
+            return self._posterior(request, request.rows, PointEstimate(np.concatenate(means)))
 
-        room = drawing.room(self.preprocessing.parameters)
-
-        def draw(row: int, number: int) -> tuple[np.ndarray, ...]:
-            (raw,) = self._raw(catalog, np.array([row]))
-            (normals,) = self._normals(raw)
-
-            def keep(first: int, theta: np.ndarray, log_prob: np.ndarray | None) -> None:
-                room.put(number, first, theta, normals.log_prob(theta))
-
-            mass = normals.draw(drawing.draws, drawing.generator(row), keep)
-            room.renormalise(number, mass.log)
-            truth = np.zeros(1) if catalog.theta is None else normals.log_prob(catalog.theta[row : row + 1]) - mass.log
-            return normals.mean, normals.std, truth[0], np.array(mass.error)
-
-        kept, drawn = drawing.row_by_row(draw)
-        mean, std, at_truth, errors = (np.stack(part) for part in zip(*drawn, strict=True))
+        buffer = request.buffer(len(self.preprocessing.parameters))
+        sampled: list[int] = []
+        mixtures, masses, log_prob_truth = [], [], []
+        for row in request.rows_with_progress():
+            with request.failures_skipped(row):
+                (raw,) = self._raw(catalog, np.array([row]))
+                (normals,) = self._normals(raw)
+                stream = normals.draw(request.draws, request.generator(row))
+                mass = buffer.fill(len(sampled), stream, normals.log_prob)
+                if catalog.theta is not None:
+                    log_prob_truth.append(normals.log_prob(catalog.theta[row : row + 1]) - mass.log)
+                sampled.append(row)
+                mixtures.append(normals)
+                masses.append(mass)
+        rows = request.require_sampled(sampled)
+        errors = np.array([mass.error for mass in masses])
         return self._posterior(
-            catalog,
-            kept,
-            drawing.seed,
-            **room.filled(len(kept)),
-            log_prob_truth=None if catalog.theta is None else at_truth,
-            mean=mean,
-            std=std,
-            log_norm_error=errors if self.head == "covariance" else None,
+            request,
+            rows,
+            PointEstimate(np.stack([one.mean for one in mixtures]), np.stack([one.std for one in mixtures])),
+            buffer.draws(len(rows), errors if self.head == "covariance" else None),
+            np.concatenate(log_prob_truth) if log_prob_truth else None,
         )
 
     def with_recalibration(self, catalog: Catalog, seed: int) -> "RegressorModel":
@@ -143,17 +140,29 @@ class RegressorModel:
 
         return log_probs
 
-    def _posterior(self, catalog: Catalog, rows: np.ndarray, seed: int, **found: np.ndarray | None) -> Posterior:
+    def _posterior(
+        self,
+        request: SamplingRequest,
+        rows: np.ndarray,
+        point: PointEstimate,
+        draws: Draws | None = None,
+        log_prob_truth: np.ndarray | None = None,
+    ) -> Posterior:
+        catalog = request.catalog
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
             self.preprocessing.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
-            ridge_estimate=self.preprocessing.estimate_parameters(catalog, rows),
-            temperature=None if self.temperature == 1 else self.temperature,
-            **self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, seed),
-            **found,  # type: ignore[arg-type]
+            log_prob_truth,
+            draws,
+            point,
+            diagnostics=Diagnostics(
+                self.preprocessing.estimate_parameters(catalog, rows),
+                temperature=None if self.temperature == 1 else self.temperature,
+                **self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, request.seed),
+            ),
         )
 
     def _raw(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> Iterator[np.ndarray]:

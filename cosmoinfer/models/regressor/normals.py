@@ -8,7 +8,7 @@ from scipy import special
 
 from cosmoinfer import truncated_normal
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.sampling.rejection import Keep, Mass, Proposed, draw_inside, parts
+from cosmoinfer.sampling.rejection import DrawStream, Proposal, draw_inside, draw_unrestricted
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Normals(ABC):
         """Of each member, (M, P)."""
 
     @abstractmethod
-    def draw(self, draws: int, generator: np.random.Generator, keep: Keep) -> Mass:
-        """Members by multinomial, then each member's normal."""
+    def draw(self, draws: int, generator: np.random.Generator) -> DrawStream:
+        """Inside the prior box: members by multinomial, then each member's normal."""
 
     @abstractmethod
     def log_prob(self, theta: np.ndarray) -> np.ndarray:
-        """log of the mixture, (S, P) -> (S,), before a mass outside the box that ``draw`` finds is taken off."""
+        """log of the mixture, (S, P) -> (S,), before the mass inside the box that ``draw`` estimates is divided out."""
 
     @abstractmethod
     def heated(self, temperature: float) -> "Normals":
@@ -64,14 +64,12 @@ class IndependentNormals(Normals):
     def variances(self) -> np.ndarray:
         return self.widths**2
 
-    def draw(self, draws: int, generator: np.random.Generator, keep: Keep) -> Mass:
+    def draw(self, draws: int, generator: np.random.Generator) -> DrawStream:
         """By the inverse of the truncated normal's distribution function.
 
         In logarithms, and mirrored where the box lies above the mean: exact however far away the box is.
         """
-        for some in parts(draws):
-            keep(some.start, self._inside(some.stop - some.start, generator), None)
-        return Mass()
+        return DrawStream(draw_unrestricted(lambda count: Proposal(self._inside(count, generator)), draws))
 
     def _inside(self, draws: int, generator: np.random.Generator) -> np.ndarray:
         member = generator.choice(len(self.weights), size=draws, p=self.weights)
@@ -105,8 +103,8 @@ class CorrelatedNormals(Normals):
         """L^-T, whose product with its transpose is the covariance."""
         return np.linalg.inv(self.factors).transpose(0, 2, 1)
 
-    def draw(self, draws: int, generator: np.random.Generator, keep: Keep) -> Mass:
-        return draw_inside(lambda count: Proposed(self.propose(count, generator)), self.parameters, draws, keep)
+    def draw(self, draws: int, generator: np.random.Generator) -> DrawStream:
+        return DrawStream(draw_inside(lambda count: Proposal(self.propose(count, generator)), self.parameters, draws))
 
     def propose(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Draws of the mixture, (count, P), outside the box too."""

@@ -1,0 +1,167 @@
+"""Posteriors of many observations, with what is needed to judge them."""
+
+from dataclasses import dataclass, replace
+from html import escape
+
+import numpy as np
+
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.formatting import format_with_error
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.posterior.classes import ClassProbabilities
+from cosmoinfer.posterior.diagnostics import Diagnostics
+from cosmoinfer.posterior.draws import DrawArray, Draws, PointEstimate, arrays_at, map_rows, take_rows
+
+ROWS_IN_REPR = 5
+NO_DIAGNOSTICS = Diagnostics()
+
+
+@dataclass(frozen=True, repr=False)
+class Posterior:
+    """n posteriors of P parameters, one for each observation; in the units of the catalog, natural logarithms.
+
+    ``posterior.samples`` is (n, S, P), ``posterior["Omega_m"]`` the draws (n, S) of one parameter.
+
+    parameters: names, prior box and priors of the P parameters.
+    index: (n,), row numbers of the observations in their catalog.
+    simulation: (n,), identifiers of the simulations that they come from.
+    split: (n,), 0 train, 1 validation, 2 test, 255 neither.
+    truth: (n, P), the true parameters; None where they are not known.
+    log_prob_truth: (n,), natural logarithm of the posterior density at the truth.
+    draws: of a model that can be sampled.
+    point: mean and width where they are known beyond the draws.
+    classes: of a classifier, whose only parameter is the number of the class.
+    diagnostics: out-of-distribution scores, effective sample sizes and the like.
+    reweighted: whether the prior is another than the one from which the simulations, and so the truths, were drawn.
+    derived: names of the last parameters, which are functions of the others; log_prob is a density of those others.
+    """
+
+    parameters: Parameters
+    index: np.ndarray
+    simulation: np.ndarray
+    split: np.ndarray
+    truth: np.ndarray | None = None
+    log_prob_truth: np.ndarray | None = None
+    draws: Draws | None = None
+    point: PointEstimate | None = None
+    classes: ClassProbabilities | None = None
+    diagnostics: Diagnostics = NO_DIAGNOSTICS
+    reweighted: bool = False
+    derived: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.classes is not None:
+            self.classes.check(self.index)
+            self._check_target(len(self.classes.names))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The draws of one parameter, (n, S), in memory.
+
+        Raises UserError where there are no draws, or no parameter of this name.
+        """
+        (column,) = self.parameters.columns([name])
+        return map_rows(self.samples, lambda samples: samples[..., column])
+
+    @property
+    def samples(self) -> DrawArray:
+        """The draws, (n, S, P). Raises UserError where there are none."""
+        return self.require_draws().samples
+
+    @property
+    def log_prob(self) -> DrawArray:
+        """log of the posterior density at the draws, (n, S). Raises UserError where it is not known."""
+        log_prob = self.require_draws().log_prob
+        if log_prob is None:
+            raise UserError("the posterior holds draws without their log_prob")
+        return log_prob
+
+    @property
+    def mean(self) -> np.ndarray | None:
+        """(n, P): that of the point estimate if there is one, else of the draws; None of a classifier."""
+        if self.point is not None:
+            return self.point.mean
+        return None if self.draws is None else self.draws.mean()
+
+    @property
+    def std(self) -> np.ndarray | None:
+        """(n, P): that of the point estimate if it has one, else of the draws; None where no width is known."""
+        if self.point is not None and self.point.std is not None:
+            return self.point.std
+        return None if self.draws is None else self.draws.std()
+
+    def require_draws(self) -> Draws:
+        """The draws. Raises UserError where the posterior has none."""
+        if self.draws is None:
+            content = "points and no draws" if self.classes is None else "probabilities of classes"
+            raise UserError(f"the posterior holds {content}; expected one of a flow, or of a regressor with widths")
+        return self.draws
+
+    def take(self, rows: np.ndarray) -> "Posterior":
+        """These observations only: rows is (n,) bool, or positions. ``ood_set_p_value`` is dropped with any row."""
+        taken = replace(
+            self,
+            **arrays_at(self, rows),
+            draws=None if self.draws is None else take_rows(self.draws, rows),
+            point=None if self.point is None else take_rows(self.point, rows),
+            classes=None if self.classes is None else take_rows(self.classes, rows),
+            diagnostics=take_rows(self.diagnostics, rows),
+        )
+        if len(taken) == len(self):
+            return taken
+        return replace(taken, diagnostics=replace(taken.diagnostics, ood_set_p_value=None))
+
+    def __repr__(self) -> str:
+        lines = [f"Posterior of {len(self)} observations: {self._content}"]
+        for title, values in self._table():
+            pairs = zip(self._columns, values, strict=True)
+            lines.append(f"  {title}: {', '.join(f'{name} = {value}' for name, value in pairs)}")
+        if len(self) > ROWS_IN_REPR:
+            lines.append("  ...")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(name)}</th>" for name in ("", *self._columns))
+        rows = ["".join(f"<td>{escape(cell)}</td>" for cell in (title, *values)) for title, values in self._table()]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        more = f"<p>... {len(self)} rows in all</p>" if len(self) > ROWS_IN_REPR else ""
+        summary = escape(f"{len(self)} observations: {self._content}")
+        return f"<p><b>Posterior</b> of {summary}</p><table><tr>{head}</tr>{body}</table>{more}"
+
+    @property
+    def _content(self) -> str:
+        if self.classes is not None:
+            return f"probabilities of {len(self.classes.names)} classes"
+        names = ", ".join(self.parameters.names)
+        return f"points, no draws, of {names}" if self.draws is None else f"{self.draws.count} draws each of {names}"
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return self.parameters.names if self.classes is None else self.classes.names
+
+    def _table(self) -> list[tuple[str, list[str]]]:
+        """Row numbers of the first few observations, with mean and width of every parameter, or class probabilities."""
+        first = self.take(np.arange(min(len(self), ROWS_IN_REPR)))
+        mean, std = first.mean, first.std
+        if first.classes is not None:
+            cells = [[f"{value:.3g}" for value in row] for row in first.classes.probabilities]
+        elif mean is None:
+            return []
+        elif std is None:
+            cells = [[f"{value:.4g}" for value in row] for row in mean]
+        else:
+            cells = [
+                [format_with_error(*pair) for pair in zip(*row, strict=True)] for row in zip(mean, std, strict=True)
+            ]
+        return [(f"row {number}", row) for number, row in zip(first.index.tolist(), cells, strict=True)]
+
+    def _check_target(self, count: int) -> None:
+        """Of a classifier: one parameter, whose truths are class numbers."""
+        names = self.parameters.names
+        if len(names) != 1:
+            raise UserError(f"probabilities: expected one target, found {len(names)} ({listed(names)})")
+        if self.truth is not None and not (valid := np.isin(self.truth[:, 0], np.arange(count))).all():
+            rows = listed(self.index[~valid].tolist())
+            raise UserError(f"{names[0]}: expected class numbers from 0 to {count - 1}, found others (row {rows})")
