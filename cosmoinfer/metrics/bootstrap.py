@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from cosmoinfer import seeding
+from cosmoinfer.chunking import slices
 
 RESAMPLES = 1000  # the smallest p-value of a clustered test is 1 / (RESAMPLES + 1)
 INTERVAL_LEVEL = 0.683
@@ -56,9 +57,8 @@ class Clusters:
 
     def resamples(self) -> Iterator[np.ndarray]:
         """Row weights of the resamples, (b, n) at a time, each adding to one; the same ones for every metric."""
-        size = max(1, MAX_WEIGHTS // len(self))
-        for start in range(0, RESAMPLES, size):
-            weights = self._counts[start : start + size][:, self.simulation_of_row].astype(np.float64)
+        for resamples in slices(RESAMPLES, MAX_WEIGHTS // len(self)):
+            weights = self._counts[resamples][:, self.simulation_of_row].astype(np.float64)
             yield weights / weights.sum(axis=1, keepdims=True)
 
     def resampled(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
+from cosmoinfer.chunking import slices
 from cosmoinfer.metrics.bootstrap import Clusters
 
 FOLDS = 5
@@ -50,10 +51,9 @@ def c2st(samples: np.ndarray, reference: np.ndarray, seed: int = 0, classifier: 
     shares = [stream.permutation(draws).reshape(FOLDS, -1) + side * draws for side in (0, 1)]
     folds = np.concatenate(shares, axis=1)  # (F, 2S / F)
     found = np.empty(len(samples))
-    for start in range(0, len(samples), OBSERVATIONS_PER_STACK):
-        part = slice(start, start + OBSERVATIONS_PER_STACK)
-        sides = samples[part, :draws], reference[part, :draws]
-        found[part] = _accuracies(*sides, folds, seed, classifier or Classifier())
+    for rows in slices(len(samples), OBSERVATIONS_PER_STACK):
+        sides = samples[rows, :draws], reference[rows, :draws]
+        found[rows] = _accuracies(*sides, folds, seed, classifier or Classifier())
     return found
 
 
@@ -134,8 +134,8 @@ def _train(inputs: np.ndarray, labels: np.ndarray, how: Classifier, stream: np.r
     step = 0
     for _ in range(how.epochs):
         order = stream.permutation(inputs.shape[1])
-        for start in range(0, len(order), how.batch):
-            rows, step = order[start : start + how.batch], step + 1
+        for batch in slices(len(order), how.batch):
+            rows, step = order[batch], step + 1
             slopes = _gradients(layers, inputs[:, rows], labels[:, rows])
             for part, slope, pair in zip(parts, slopes, moments, strict=True):
                 _adam_step(part, slope, pair, step, how)

@@ -17,6 +17,7 @@ import torch
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.chunking import slices
 from cosmoinfer.training.context import Rows, TrainingContext
 
 WINDOWS_IN_MEMORY = (
@@ -66,13 +67,13 @@ class InMemoryLoader(DataLoader):
     def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
         order = torch.stack([torch.randperm(len(self), generator=generator) for generator in generators])  # (M, N)
         order = order.to(self.rows[0].device)
-        for start in range(0, len(self) // size * size, size):
-            chosen = order[:, start : start + size].reshape(-1)  # (M*B,)
+        for batch in slices(len(self) // size * size, size):
+            chosen = order[:, batch].reshape(-1)  # (M*B,)
             yield tuple(part.index_select(0, chosen) for part in self.rows)  # four times as fast as indexing
 
     def chunks(self, size: int) -> Iterator[Rows]:
-        for start in range(0, len(self), size):
-            yield tuple(part[start : start + size] for part in self.rows)
+        for chunk in slices(len(self), size):
+            yield tuple(part[chunk] for part in self.rows)
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,8 @@ class StreamingLoader(DataLoader):
             yield from InMemoryLoader(self.context.tensors(*window)).batches(epoch, size, generators)
 
     def chunks(self, size: int) -> Iterator[Rows]:
-        size = min(size, self.window)
-        for start in range(0, len(self.rows), size):
-            yield self.context.tensors(*self._read(np.arange(start, min(start + size, len(self.rows)))))
+        for chunk in slices(len(self.rows), min(size, self.window)):
+            yield self.context.tensors(*self._read(np.arange(chunk.start, chunk.stop)))
 
     def _windows(self, order: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
         """So many rows at a time, the last ones fewer; what a block has too many waits for the next."""
