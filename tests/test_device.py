@@ -42,7 +42,7 @@ from cosmoinfer.flows.maf import MAF
 
 prepare_device("cpu", threads=1)
 flow = MAF(layers=5, hidden=50).build(2, 40, [torch.Generator()])
-noise, context, faults = torch.randn(8192, 2), torch.randn(1, 40), []
+noise, context, faults = torch.randn(1, 8192, 2), torch.randn(1, 1, 40), []
 with torch.no_grad():
     for _ in range(15):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -8,7 +8,7 @@ from cosmoinfer.networks.members import Generators
 
 
 class ActNorm(DataInitialised):
-    """z = (x + shift) exp(log_scale), (M*B, D) -> (M*B, D) (Kingma & Dhariwal, arXiv:1807.03039).
+    """z = (x + shift) exp(log_scale), (M, B, D) -> (M, B, D) (Kingma & Dhariwal, arXiv:1807.03039).
 
     ``initialise`` sets both from data once, before any training; used without that it is an error, since it would
     silently pass for the identity. (nflows 0.14's starts itself at the first call in training mode, from one batch.)
@@ -23,14 +23,14 @@ class ActNorm(DataInitialised):
         self.register_buffer("ready", torch.zeros(len(generators), dtype=torch.bool))
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        x = self._by_member(inputs)
+        self._check_initialised()
         if self.initialising:
-            self._initialise(x)
-        return ((x + self.shift) * self.log_scale.exp()).reshape(inputs.shape), self._log_det(x)
+            self._initialise(inputs)
+        return (inputs + self.shift) * self.log_scale.exp(), self._log_det(inputs)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        z = self._by_member(inputs)
-        return (z * (-self.log_scale).exp() - self.shift).reshape(inputs.shape), -self._log_det(z)
+        self._check_initialised()
+        return inputs * (-self.log_scale).exp() - self.shift, -self._log_det(inputs)
 
     @torch.no_grad()
     def _initialise(self, x: torch.Tensor) -> None:
@@ -39,10 +39,9 @@ class ActNorm(DataInitialised):
         self.log_scale.copy_(torch.where(spread > MIN_STD, -spread.log(), 0.0))
         self.ready.fill_(True)
 
-    def _by_member(self, inputs: torch.Tensor) -> torch.Tensor:
+    def _check_initialised(self) -> None:
         if not self.initialising and not bool(self.ready.all()):
             raise RuntimeError("ActNorm is used before it was initialised from training rows")
-        return inputs.reshape(len(self.shift), -1, inputs.shape[1])  # (M, B, D)
 
     def _log_det(self, x: torch.Tensor) -> torch.Tensor:
-        return self.log_scale.sum(-1).expand(-1, x.shape[1]).reshape(-1)
+        return self.log_scale.sum(-1).expand(-1, x.shape[1])

@@ -48,14 +48,14 @@ def autoregressive_map(
     inputs: torch.Tensor,
     context: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Map dimension after dimension, each shaped by the outcomes before it: outcomes (M*B, D), log-slopes (M*B,)."""
-    steps = conditioner.autoregressive_steps(len(inputs), context)
+    """Map dimension after dimension, shaped by the outcomes before it: outcomes (M, B, D), log-determinants (M, B)."""
+    steps = conditioner.autoregressive_steps(inputs.shape[1], context)
     shapes = next(steps)
     values, log_slopes = [], []
-    for dimension in range(inputs.shape[1]):
-        value, log_slope = run(inputs[:, dimension : dimension + 1], shapes[:, None])
+    for dimension in range(inputs.shape[-1]):
+        value, log_slope = run(inputs[..., dimension : dimension + 1], shapes[..., None, :])
         values.append(value)
         log_slopes.append(log_slope)
-        if dimension + 1 < inputs.shape[1]:
+        if dimension + 1 < inputs.shape[-1]:
             shapes = steps.send(value)
-    return torch.cat(values, dim=1), torch.cat(log_slopes, dim=1).sum(-1)
+    return torch.cat(values, dim=-1), torch.cat(log_slopes, dim=-1).sum(-1)

@@ -30,7 +30,7 @@ class ConditionerSettings(Protocol):
 
 
 class Conditioner(nn.Module):
-    """(inputs, context) -> ``outputs`` numbers for each of ``features`` dimensions: (M*B, features, outputs).
+    """(inputs, context) -> ``outputs`` numbers for each of ``features`` dimensions: (M, B, features, outputs).
 
     A residual network, context at the first layer; the last layer starts at zero, so that a flow starts as the
     identity. With ``masked`` it is a MADE (Germain+ arXiv:1502.03509): dimension i depends on the inputs before i.
@@ -73,26 +73,24 @@ class Conditioner(nn.Module):
         self.activation = single_piece_activation(activation)
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
-        """context: (M*B, C), or (M, C): one for all the inputs of a member, multiplied once."""
-        if context is not None and len(context) < len(inputs):
+        """inputs: (M, B, I). context: (M, B, C), or (M, 1, C): one for all rows of a member, multiplied once."""
+        if context is not None and context.shape[1] < inputs.shape[1]:
             hidden = self._first_under_one_context(inputs, context)
         else:
-            given = inputs if context is None else torch.cat([inputs, context], dim=1)
-            hidden = self.first(given if given.shape[1] else given.new_zeros(len(given), 1))
+            given = inputs if context is None else torch.cat([inputs, context], dim=-1)
+            hidden = self.first(given if given.shape[-1] else given.new_zeros(*given.shape[:2], 1))
         for block in self._linear:
             hidden = block.residual_add(hidden, self.dropout(self.activation(hidden)))
-        shapes = self.last(self.dropout(self.activation(hidden)))
-        return shapes.reshape(len(shapes), self.features, -1)
+        return self.last(self.dropout(self.activation(hidden))).unflatten(-1, (self.features, -1))
 
     @property
     def _linear(self) -> list[Linear]:
         return list(cast(Iterable[Linear], self.blocks))
 
     def _first_under_one_context(self, inputs: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        weight, size = self.first.masked_weight(), inputs.shape[1]
-        start = torch.baddbmm(self.first.bias, context[:, None], weight[:, size:])  # (M, 1, H)
-        inputs = inputs.reshape(len(weight), len(inputs) // len(weight), size)
-        return torch.baddbmm(start, inputs, weight[:, :size]).reshape(-1, weight.shape[2])
+        weight, size = self.first.masked_weight(), inputs.shape[-1]
+        start = torch.baddbmm(self.first.bias, context, weight[:, size:])  # (M, 1, H)
+        return torch.baddbmm(start, inputs, weight[:, :size])
 
     def autoregressive_steps(
         self, rows: int, context: torch.Tensor | None
@@ -106,14 +104,13 @@ class Conditioner(nn.Module):
         first = self.first.weight[:, :, order]  # (M, features + C, H)
         weights = [block.weight[:, order[:, None], order] for block in inner]
         biases = [block.bias[:, :, order] for block in inner]
-        members, outputs = len(first), last.shape[2] // self.features
-        each = rows // members
+        outputs = last.shape[2] // self.features
         start = self.first.bias[:, :, order]
         if context is None:
-            start = start.expand(-1, each, -1)
+            start = start.expand(-1, rows, -1)
         else:
-            start = torch.baddbmm(start, context.reshape(members, -1, context.shape[1]), first[:, self.features :])
-        known = start.new_zeros(members, each, 0)
+            start = torch.baddbmm(start, context, first[:, self.features :])
+        known = start.new_zeros(len(first), rows, 0)
         active = [start[:, :, :0] for _ in range(len(inner) + 1)]
         for dimension in range(self.features):
             begin, end = self.ends[dimension : dimension + 2]
@@ -126,8 +123,8 @@ class Conditioner(nn.Module):
             active[-1] = _append_units(active[-1], self.dropout(self.activation(units)))
             own = slice(dimension * outputs, (dimension + 1) * outputs)
             shapes = torch.baddbmm(self.last.bias[:, :, own], active[-1], last[:, :end, own])
-            value = yield shapes.expand(-1, each, -1).reshape(rows, outputs)
-            known = torch.cat([known, value.reshape(members, -1, 1)], dim=2)
+            value = yield shapes.expand(-1, rows, -1)
+            known = torch.cat([known, value], dim=2)
 
 
 def made_conditioner(

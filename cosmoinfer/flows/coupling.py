@@ -28,11 +28,11 @@ class Coupling(Transform):
     def _run(
         self, inputs: torch.Tensor, context: torch.Tensor | None, inverse: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        shapes = self.conditioner(inputs[:, self.passing], context)
+        shapes = self.conditioner(inputs[..., self.passing], context)
         run = self.elementwise.inverse if inverse else self.elementwise.forward
-        mapped, log_slope = run(inputs[:, self.mapped], shapes)
+        mapped, log_slope = run(inputs[..., self.mapped], shapes)
         outputs = inputs.clone()
-        outputs[:, self.mapped] = mapped
+        outputs[..., self.mapped] = mapped
         return outputs, log_slope.sum(-1)
 
 

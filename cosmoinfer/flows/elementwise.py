@@ -31,7 +31,7 @@ class Affine:
     outputs: int = 2
 
     def forward(self, x: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """x (N, D), shapes (N, D, 2) -> z and log dz/dx, (N, D) each."""
+        """x (..., D), shapes (..., D, 2) -> z and log dz/dx, (..., D) each."""
         shift, log_scale = self._parts(shapes)
         return (x + shift) * log_scale.exp(), log_scale
 

@@ -11,7 +11,7 @@ RIDGE_PENALTIES = torch.logspace(-9, 2, 45, dtype=torch.float64)  # of the mean 
 
 
 class LinearStart(DataInitialised):
-    """z = (x - W c - b) exp(log_scale), (M*B, D) -> (M*B, D), c the condition: a linear model, left for others to bend.
+    """z = (x - W c - b) exp(log_scale), (M, B, D) -> (M, B, D), c the condition (M, B, C): linear.
 
     Starts as the identity. ``initialise`` sets it to the ridge regression of x on c, whose penalty generalised
     cross-validation picks (Golub, Heath & Wahba 1979, Technometrics 21, 215), residuals standardised: a posterior that
@@ -25,31 +25,25 @@ class LinearStart(DataInitialised):
         self.log_scale = nn.Parameter(torch.zeros(len(generators), 1, features))
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        assert context is not None, "a regression is on something"
         if self.initialising:
             self._initialise(inputs, context)
-        x = self._by_member(inputs)
-        z = (x - self._mean(context)) * self.log_scale.exp()
-        return z.reshape(inputs.shape), self._log_det(x)
+        return (inputs - self._mean(context)) * self.log_scale.exp(), self._log_det(inputs)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        z = self._by_member(inputs)
-        x = z * (-self.log_scale).exp() + self._mean(context)
-        return x.reshape(inputs.shape), -self._log_det(z)
+        assert context is not None, "a regression is on something"
+        return inputs * (-self.log_scale).exp() + self._mean(context), -self._log_det(inputs)
 
-    def _mean(self, context: torch.Tensor | None) -> torch.Tensor:
-        return torch.baddbmm(self.offset, self._by_member(context), self.slope)  # (M, B, D), B = 1 under one context
-
-    def _by_member(self, rows: torch.Tensor | None) -> torch.Tensor:
-        assert rows is not None, "a regression is on something"
-        return rows.reshape(len(self.slope), -1, rows.shape[1])
+    def _mean(self, context: torch.Tensor) -> torch.Tensor:
+        return torch.baddbmm(self.offset, context, self.slope)  # (M, B, D), B = 1 under one context
 
     def _log_det(self, x: torch.Tensor) -> torch.Tensor:
-        return self.log_scale.sum(-1).expand(-1, x.shape[1]).reshape(-1)
+        return self.log_scale.sum(-1).expand(-1, x.shape[1])
 
     @torch.no_grad()
-    def _initialise(self, inputs: torch.Tensor, context: torch.Tensor | None) -> None:
-        for member, (x, c) in enumerate(zip(self._by_member(inputs), self._by_member(context), strict=True)):
-            slope, spread = (found.to(x) for found in fit_ridge_by_gcv(x.cpu().double(), c.cpu().double()))
+    def _initialise(self, inputs: torch.Tensor, context: torch.Tensor) -> None:
+        for member, (x, c) in enumerate(zip(inputs, context, strict=True)):
+            slope, spread = (fitted.to(x) for fitted in fit_ridge_by_gcv(x.cpu().double(), c.cpu().double()))
             self.slope[member] = slope
             self.offset[member] = x.mean(0) - c.mean(0) @ slope
             self.log_scale[member] = torch.where(spread > MIN_STD, -spread.log(), 0.0)

@@ -8,7 +8,7 @@ from cosmoinfer.flows.transform import Transform
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.convolution import Convolution
 from cosmoinfer.networks.dense import Linear
-from cosmoinfer.networks.members import Generators, fold_members
+from cosmoinfer.networks.members import Generators, fold_members, unfold_members
 
 MAX_LOG_SCALE = 2.0  # of one coupling
 
@@ -30,25 +30,25 @@ class MapCoupling(Transform):
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         mapped, passing = self._halves(inputs)
         shift, log_scale = self.network(passing, context)
-        return self._whole((mapped + shift) * log_scale.exp(), passing), log_scale.flatten(1).sum(1)
+        return self._whole((mapped + shift) * log_scale.exp(), passing), log_scale.flatten(2).sum(-1)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         mapped, passing = self._halves(inputs)
         shift, log_scale = self.network(passing, context)
-        return self._whole(mapped * (-log_scale).exp() - shift, passing), -log_scale.flatten(1).sum(1)
+        return self._whole(mapped * (-log_scale).exp() - shift, passing), -log_scale.flatten(2).sum(-1)
 
     def _halves(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What is mapped and what passes, (M*B, C/2, H, W) each."""
-        one, other = (half.flatten(1, 2) for half in maps.unflatten(1, (2, 2, -1)).unbind(self.axis))
+        """What is mapped and what passes, (M, B, C/2, H, W) each."""
+        one, other = (half.flatten(2, 3) for half in maps.unflatten(2, (2, 2, -1)).unbind(1 + self.axis))
         return (one, other) if self.first else (other, one)
 
     def _whole(self, mapped: torch.Tensor, passing: torch.Tensor) -> torch.Tensor:
         pair = (mapped, passing) if self.first else (passing, mapped)
-        return torch.stack([half.unflatten(1, (2, -1)) for half in pair], dim=self.axis).flatten(1, 3)
+        return torch.stack([half.unflatten(2, (2, -1)) for half in pair], dim=1 + self.axis).flatten(2, 4)
 
 
 class CouplingNetwork(nn.Module):
-    """3x3, 1x1 and 3x3 convolutions: (M*B, C, H, W) -> shift and log scale of as many channels, (M*B, C, H, W) each.
+    """3x3, 1x1 and 3x3 convolutions: (M, B, C, H, W) -> shift and log scale of as many channels, (M, B, C, H, W) each.
 
     The context scales and shifts the hidden channels. The last layer starts at zero, and a coupling as the identity.
     """
@@ -75,31 +75,25 @@ class CouplingNetwork(nn.Module):
         self.films = nn.ModuleList(FiLM(generators, context, wide) for _ in range(2)) if context else None
 
     def forward(self, x: torch.Tensor, context: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden = fold_members(x, self.members)
+        hidden = fold_members(x)
         for number, layer in enumerate((self.first, self.middle)):
             hidden = layer(hidden)
             if self.films is not None:
                 hidden = self.films[number](hidden, context)
-            hidden = self.activation.function(hidden)
-        shift, free = by_member(self.last(hidden), self.members).chunk(2, dim=1)
+            hidden = self.activation(hidden, axis=1)
+        shift, free = unfold_members(self.last(hidden), self.members).chunk(2, dim=2)
         return shift, MAX_LOG_SCALE * torch.tanh(free / MAX_LOG_SCALE)
 
 
 class FiLM(nn.Module):
-    """A context (M*B, K) scales and shifts the channels of maps (B, M*C, H, W) (Perez+ arXiv:1709.07871)."""
+    """A context (M, B, K) scales and shifts the channels of maps (B, M*C, H, W) (Perez+ arXiv:1709.07871)."""
 
     def __init__(self, generators: Generators, context: int, channels: int) -> None:
         super().__init__()
-        self.members = len(generators)
         self.hidden = Linear(generators, context, FILM_HIDDEN_UNITS)
         self.last = Linear(generators, FILM_HIDDEN_UNITS, 2 * channels)
 
     def forward(self, x: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        numbers = self.last(functional.silu(self.hidden(context)))[:, :, None, None]  # (M*B, 2C, 1, 1)
-        gain, offset = (fold_members(part, self.members) for part in numbers.chunk(2, dim=1))
+        numbers = self.last(functional.silu(self.hidden(context)))[..., None, None]  # (M, B, 2C, 1, 1)
+        gain, offset = (fold_members(half) for half in numbers.chunk(2, dim=2))
         return x * (1 + gain) + offset
-
-
-def by_member(x: torch.Tensor, members: int) -> torch.Tensor:
-    """What ``beside`` did, undone: (B, M*C, H, W) -> (M*B, C, H, W); of one member, a view."""
-    return x.unflatten(1, (members, -1)).transpose(0, 1).flatten(0, 1)

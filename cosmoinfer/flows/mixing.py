@@ -11,7 +11,7 @@ class Reverse(Transform):
     """The dimensions in reverse order. (nflows keeps the order as a buffer; nothing here needs to be stored.)"""
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        return inputs.flip(1), inputs.new_zeros(len(inputs))
+        return inputs.flip(-1), inputs.new_zeros(inputs.shape[:2])
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         return self.forward(inputs)
@@ -33,23 +33,22 @@ class LU(Transform):
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         lower, upper = self._factors()
-        x = inputs.reshape(len(lower), -1, inputs.shape[1])
-        z = torch.baddbmm(self.bias, x, torch.bmm(lower, upper))
-        return z.reshape(inputs.shape), self._log_det(x)
+        return torch.baddbmm(self.bias, inputs, torch.bmm(lower, upper)), self._log_det(inputs)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         lower, upper = self._factors()
-        z = inputs.reshape(len(lower), -1, inputs.shape[1]) - self.bias
-        one = torch.eye(len(self.upper), dtype=z.dtype, device=z.device).expand_as(lower)
-        half = torch.linalg.solve_triangular(upper, one, upper=True)  # of the small matrices: rows may be a million
-        back = torch.linalg.solve_triangular(lower, half, upper=False, left=False, unitriangular=True)
-        x = torch.bmm(z, back)
-        return x.reshape(inputs.shape), -self._log_det(x)
+        z = inputs - self.bias
+        identity = torch.eye(len(self.upper), dtype=z.dtype, device=z.device).expand_as(lower)
+        upper_inverse = torch.linalg.solve_triangular(
+            upper, identity, upper=True
+        )  # of the small matrices: rows may be a million
+        inverse = torch.linalg.solve_triangular(lower, upper_inverse, upper=False, left=False, unitriangular=True)
+        return torch.bmm(z, inverse), -self._log_det(z)
 
     def _factors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        one = torch.eye(self.upper.shape[0], dtype=self.below.dtype, device=self.below.device)
-        lower = self.below * self.upper.T + one
+        identity = torch.eye(self.upper.shape[0], dtype=self.below.dtype, device=self.below.device)
+        lower = self.below * self.upper.T + identity
         return lower, self.above * self.upper + torch.diag_embed(self.log_diagonal.exp())
 
     def _log_det(self, x: torch.Tensor) -> torch.Tensor:
-        return self.log_diagonal.sum(-1, keepdim=True).expand(-1, x.shape[1]).reshape(-1)
+        return self.log_diagonal.sum(-1, keepdim=True).expand(-1, x.shape[1])

@@ -1,6 +1,6 @@
 """Flows of maps: from maps to as many numbers of noise, level by level, the fine detail leaving first.
 
-Forward is from maps to noise, the direction of the density; inverse draws. Maps are (M*B, C, H, W) of M members.
+Forward is from maps to noise, the direction of the density; inverse draws. Maps are (M, B, C, H, W) of M members.
 """
 
 from abc import ABC, abstractmethod
@@ -45,7 +45,7 @@ class MapFlow(ABC):
             raise UserError(f"--kernel: a flow of maps needs an odd one, found {self.kernel}")
 
     def build(self, shape: Shape, periodic: bool, context: int, generators: Generators) -> Transform:
-        """From maps (M*B, C, H, W) and contexts (M*B, ``context``), None if 0, to noise (M*B, C*H*W)."""
+        """From maps (M, B, C, H, W) and contexts (M, B, ``context``), None if 0, to noise (M, B, C*H*W)."""
         levels = []
         channels = 4 * shape[0]
         for _ in range(self._depth(shape)):
@@ -56,7 +56,7 @@ class MapFlow(ABC):
 
     @abstractmethod
     def _steps(self, channels: int, periodic: bool, context: int, generators: Generators) -> list[Transform]:
-        """One level: (M*B, channels/4, 2H, 2W) -> (M*B, channels, H, W), the coarser half of the channels first."""
+        """One level: (M, B, channels/4, 2H, 2W) -> (M, B, channels, H, W), the coarser half of the channels first."""
 
     def _coupling(
         self, axis: int, first: bool, channels: int, periodic: bool, context: int, generators: Generators
@@ -127,22 +127,22 @@ class Multiscale(Transform):
         self.levels, self.shape = nn.ModuleList(levels), shape
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        maps, noise, total = inputs, [], inputs.new_zeros(len(inputs))
+        maps, noise, total = inputs, [], inputs.new_zeros(inputs.shape[:2])
         for number, level in enumerate(self.levels, start=1):
             maps, log_det = level(maps, context)
             total = total + log_det
             if number < len(self.levels):
-                maps, done = maps.chunk(2, dim=1)
-                noise.append(done.flatten(1))
-        return torch.cat([*noise, maps.flatten(1)], dim=1), total
+                maps, done = maps.chunk(2, dim=2)
+                noise.append(done.flatten(2))
+        return torch.cat([*noise, maps.flatten(2)], dim=-1), total
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         shapes, levels = self.shapes(), list[Transform](self.levels)
-        parts = torch.split(inputs, [shape.numel() for shape in shapes], dim=1)
-        done = [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
+        parts = torch.split(inputs, [shape.numel() for shape in shapes], dim=-1)
+        done = [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
         maps, total = levels[-1].inverse(done[-1], context)
         for level, detail in zip(levels[-2::-1], done[-2::-1], strict=True):
-            maps, log_det = level.inverse(torch.cat([maps, detail], dim=1), context)
+            maps, log_det = level.inverse(torch.cat([maps, detail], dim=2), context)
             total = total + log_det
         return maps, total
 

@@ -14,7 +14,7 @@ HIDDEN_UNITS = 16  # between the context and the gain at the knots
 
 
 class Spectrum(Transform):
-    """Every Fourier mode of a periodic map times exp g(|k|), g shaped by the context: (N, C, H, W), each channel alone.
+    """Each Fourier mode of periodic maps (M, B, C, H, W) times exp g(|k|), g shaped by the context, each channel alone.
 
     A convolution round the box (as Hoogeboom+ arXiv:1901.11137; isotropic as Dai & Seljak arXiv:2202.05282), with
     log |det| the sum of g over the modes. The few modes of the largest scales weigh next to nothing in the likelihood,
@@ -34,18 +34,18 @@ class Spectrum(Transform):
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         gains = self._gains(inputs, context)
-        return self._filtered(inputs, gains), gains.flatten(1).sum(1)
+        return self._filtered(inputs, gains), gains.flatten(2).sum(-1)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         gains = self._gains(inputs, context)
-        return self._filtered(inputs, -gains), -gains.flatten(1).sum(1)
+        return self._filtered(inputs, -gains), -gains.flatten(2).sum(-1)
 
     def _gains(self, inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
-        """g of every mode, (M*B, C, H, W)."""
-        values = self.constant.expand(-1, len(inputs) // len(self.constant), -1).flatten(0, 1)
+        """g of every mode, (M, B, C, H, W)."""
+        values = self.constant.expand(-1, inputs.shape[1], -1)
         if self.hidden is not None and self.last is not None:
             values = values + self.last(functional.silu(self.hidden(context)))
-        return torch.einsum("nck,khw->nchw", values.unflatten(1, (self.channels, -1)), self.weights)
+        return torch.einsum("mbck,khw->mbchw", values.unflatten(-1, (self.channels, -1)), self.weights)
 
     def _filtered(self, maps: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
         half = gains[..., : self.sides[1] // 2 + 1]

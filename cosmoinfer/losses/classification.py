@@ -21,8 +21,8 @@ LOG_TEMPERATURE_BOUNDS = (-7.0, 7.0)  # of ln T, in the search of the best tempe
 class ClassificationLoss:
     """A loss of classification.
 
-    terms: outputs (N, O) and labels (N,) -> (N, 1).
-    logits: outputs (N, O) -> (N, C), largest at the predicted class.
+    terms: outputs (..., O) and labels (...) -> (..., 1).
+    logits: outputs (..., O) -> (..., C), largest at the predicted class.
     n_outputs: C -> O, the number of outputs of the last layer; raises UserError where the loss does not allow C.
     """
 
@@ -33,7 +33,8 @@ class ClassificationLoss:
 
 def _cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
     """-log softmax(f)_y."""
-    return functional.cross_entropy(outputs, labels.long(), reduction="none")[:, None]
+    rows = functional.cross_entropy(outputs.flatten(0, -2), labels.flatten().long(), reduction="none")
+    return rows.reshape(*labels.shape, 1)
 
 
 def _logistic(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -46,21 +47,21 @@ def _hinge(outputs: Tensor, labels: Tensor) -> Tensor:
 
     More: max(0, 1 + max_{k != y} f_k - f_y) (Crammer & Singer 2001).
     """
-    if outputs.shape[1] == 1:
+    if outputs.shape[-1] == 1:
         return (1 - _labels_as_signs(labels) * outputs).clamp(min=0)
-    is_label = functional.one_hot(labels.long(), outputs.shape[1]).bool()
-    largest_rival = outputs.masked_fill(is_label, -torch.inf).amax(1)
-    return (1 + largest_rival - outputs[is_label]).clamp(min=0)[:, None]
+    is_label = functional.one_hot(labels.long(), outputs.shape[-1]).bool()
+    largest_rival = outputs.masked_fill(is_label, -torch.inf).amax(-1)
+    return (1 + largest_rival - outputs[is_label].reshape(labels.shape)).clamp(min=0)[..., None]
 
 
 def _cosine(outputs: Tensor, labels: Tensor) -> Tensor:
     """1 - the cosine of the angle between f and the axis of the class."""
-    return 1 - functional.normalize(outputs, dim=1).gather(1, labels.long()[:, None])
+    return 1 - functional.normalize(outputs, dim=-1).gather(-1, labels.long()[..., None])
 
 
 def _labels_as_signs(labels: Tensor) -> Tensor:
-    """-1 and 1 for the labels 0 and 1, (N, 1)."""
-    return (2 * labels.float() - 1)[:, None]
+    """-1 and 1 for the labels 0 and 1, (..., 1)."""
+    return (2 * labels.float() - 1)[..., None]
 
 
 def _identity(outputs: Tensor) -> Tensor:
@@ -69,12 +70,12 @@ def _identity(outputs: Tensor) -> Tensor:
 
 def _logits_from_margins(outputs: Tensor) -> Tensor:
     """One output f of two classes stands for the logits 0, f."""
-    return torch.cat([torch.zeros_like(outputs), outputs], dim=1) if outputs.shape[1] == 1 else outputs
+    return torch.cat([torch.zeros_like(outputs), outputs], dim=-1) if outputs.shape[-1] == 1 else outputs
 
 
 def _normalised_logits(outputs: Tensor) -> Tensor:
     """Of length one: the cosine loss does not constrain the length of f."""
-    return functional.normalize(outputs, dim=1)
+    return functional.normalize(outputs, dim=-1)
 
 
 def _one_output_for_two_classes(classes: int) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cosmoinfer.losses.output_heads import OUTPUT_HEADS, means_and_factors, means_and_widths
 
-Terms = Callable[[Tensor, Tensor], Tensor]  # outputs (N, O) and theta (N, P) -> (N, K)
+Terms = Callable[[Tensor, Tensor], Tensor]  # outputs (..., O) and theta (..., P) -> (..., K)
 
 
 def mean(terms: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def mean(terms: Tensor) -> Tensor:
 class RegressionLoss:
     """A loss of regression.
 
-    terms: outputs (N, O) and theta (N, P) -> (N, K).
+    terms: outputs (..., O) and theta (..., P) -> (..., K).
     output_head: the name in ``OUTPUT_HEADS`` of the head that the loss needs.
     reduce: terms (M, N, K) of M members -> (M,).
     validation_score: terms whose mean selects the epoch on validation rows, where the loss itself is biased.
@@ -43,8 +43,8 @@ class RegressionLoss:
 
 
 def squared_error(outputs: Tensor, theta: Tensor) -> Tensor:
-    """(theta - mu)^2, (N, P), of outputs (N, O) and theta (N, P), for any output head: also the loss of a warm-up."""
-    return (theta - outputs[:, : theta.shape[1]]) ** 2
+    """(theta - mu)^2 of outputs (..., O) and theta (..., P), for any output head: also the loss of a warm-up."""
+    return (theta - outputs[..., : theta.shape[-1]]) ** 2
 
 
 def _absolute_error(outputs: Tensor, theta: Tensor) -> Tensor:
@@ -88,14 +88,14 @@ def _sum_of_log_means(terms: Tensor) -> Tensor:
 
 
 def _gaussian_nll(outputs: Tensor, theta: Tensor) -> Tensor:
-    """-log N(theta; mu, (L L^T)^-1), (N, 1): |L^T (theta - mu)|^2 / 2 - sum log L_pp + P/2 log 2 pi.
+    """-log N(theta; mu, (L L^T)^-1), (..., 1): |L^T (theta - mu)|^2 / 2 - sum log L_pp + P/2 log 2 pi.
 
     A triangular factor of the precision, not of the covariance: nothing is inverted (Dorta et al., arXiv:1802.07079).
     """
     mean, factor = means_and_factors(outputs)
-    white = torch.einsum("nij,ni->nj", factor, theta - mean)  # L^T (theta - mu)
-    log_diagonal = factor.diagonal(dim1=1, dim2=2).log()
-    return (white**2 / 2 - log_diagonal + math.log(2 * math.pi) / 2).sum(1, keepdim=True)
+    white = torch.einsum("...ij,...i->...j", factor, theta - mean)  # L^T (theta - mu)
+    log_diagonal = factor.diagonal(dim1=-2, dim2=-1).log()
+    return (white**2 / 2 - log_diagonal + math.log(2 * math.pi) / 2).sum(-1, keepdim=True)
 
 
 LOSSES = {

@@ -89,5 +89,5 @@ def outputs(stacks: Sequence[Stack[Network]], data: Sequence[np.ndarray]) -> np.
     found = []
     for stack in stacks:
         raw = stack.network(*(expand_members(torch.from_numpy(part).to(stack.device), stack.members) for part in data))
-        found.append(raw.reshape(stack.members, len(data[0]), -1).double().cpu().numpy())
+        found.append(raw.double().cpu().numpy())
     return np.concatenate(found)

@@ -31,8 +31,8 @@ class Ridge:
     """One affine map of the flattened data, by ridge regression with a leave-one-out penalty."""
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Sequential:
-        """(M*B, *shape) -> (M*B, outputs)."""
-        return nn.Sequential(nn.Flatten(), Linear(generators, _n_features("ridge", shape), outputs))
+        """(M, B, *shape) -> (M, B, outputs)."""
+        return nn.Sequential(nn.Flatten(2), Linear(generators, _n_features("ridge", shape), outputs))
 
     @torch.no_grad()
     def fit(
@@ -69,7 +69,7 @@ class Trees:
             raise UserError(f"--trees, --depth: expected at least 1, and 1 to 12; found {self.trees}, {self.depth}")
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> "TreeEnsemble":
-        """(M*B, *shape) -> (M*B, outputs)."""
+        """(M, B, *shape) -> (M, B, outputs)."""
         _n_features("trees", shape)
         return TreeEnsemble(len(generators), outputs, self.trees, self.depth)
 
@@ -149,11 +149,11 @@ class TreeEnsemble(nn.Module):
             self.value[member, output, index] = torch.from_numpy(ensemble.learning_rate * value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(M*B, ...) -> (M*B, P)."""
+        """(M, B, ...) -> (M, B, P)."""
         members, outputs = self.offset.shape
-        x = x.reshape(members, len(x) // members, -1)
+        x = x.flatten(2)
         sums = [self._sum(x[member], member, output) for member in range(members) for output in range(outputs)]
-        return torch.stack(sums).unflatten(0, (members, outputs)).transpose(1, 2).flatten(0, 1)
+        return torch.stack(sums).unflatten(0, (members, outputs)).transpose(1, 2).contiguous()
 
     def _sum(self, x: torch.Tensor, member: int, output: int) -> torch.Tensor:
         """(B, F) -> (B,), all rows through all trees of a sequence, level by level."""

@@ -33,7 +33,7 @@ class CMD:
     positive_map: ClassVar[str] = "square"
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
-        """A module from (M*B, C, H, H) to (M*B, outputs).
+        """A module from (M, B, C, H, H) to (M, B, outputs).
 
         Raises UserError unless ``shape`` (C, H, H) is a square map with a side in ``STAGES_BY_SIDE``.
         """
@@ -62,8 +62,8 @@ class _BenchmarkNetwork(nn.Module):
         self.last = Linear(generators, 64 * h, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = fold_members(x, self.members)
+        x = fold_members(x)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = functional.leaky_relu(norm(convolution(x)), 0.2)
-        features = unfold_members(x.flatten(1), self.members)  # (M*B, 128h): a map of one pixel
+        features = unfold_members(x.flatten(1), self.members)  # (M, B, 128h): a map of one pixel
         return self.last(self.dropout(functional.leaky_relu(self.dense(self.dropout(features)), 0.2)))

@@ -71,7 +71,7 @@ class CNN:
             raise UserError("--blocks: residual blocks need convolutions that keep the size; remove --padding none")
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
-        """A module from (M*B, C, L), (M*B, C, H, W) or (M*B, C, D, H, W) to (M*B, outputs).
+        """A module from (M, B, C, L), (M, B, C, H, W) or (M, B, C, D, H, W) to (M, B, outputs).
 
         Raises UserError where ``shape``, without the batch axis, has no spatial axis, or no room for the stages.
         """
@@ -119,7 +119,7 @@ class _ConvolutionalNetwork(nn.Module):
         super().__init__()
         self.members, self.dimensions = len(generators), len(shape) - 1
         activation, poolings = ACTIVATIONS[recipe.activation], POOLINGS[recipe.pooling]
-        self.activation = activation.function
+        self.activation = activation
         self.pool = poolings[self.dimensions - 1] if poolings else None
         channels = [shape[0], *(recipe.hidden * min(8, 2**stage) for stage in range(stages + 1))]
         convolutions, norms, residuals = [], [], []
@@ -139,14 +139,14 @@ class _ConvolutionalNetwork(nn.Module):
         self.last = Linear(generators, head_width, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = fold_members(x, self.members)
+        x = fold_members(x)
         means = []
         for stage, layers in enumerate(zip(self.convolutions, self.norms, self.residuals, strict=True)):
             convolution, norm, residual = layers
             x = self.pool(x, 2) if stage and self.pool else x
-            x = residual(self.activation(_convolve_and_normalise(convolution, norm, x)))
-            means.append(unfold_members(x.flatten(2).mean(-1), self.members))  # (M*B, channels)
-        features = torch.cat(means, dim=1)
+            x = residual(self.activation(_convolve_and_normalise(convolution, norm, x), axis=1))
+            means.append(unfold_members(x.flatten(2).mean(-1), self.members))  # (M, B, channels)
+        features = torch.cat(means, dim=-1)
         return self.last(self.dropout(self.activation(self.hidden(features))))
 
 
@@ -159,12 +159,12 @@ class _ResidualBlock(nn.Module):
         conv_channels = activation.pieces * channels
         self.first = _build_convolution(recipe, generators, channels, conv_channels, dimensions)
         self.first_norm = _build_norm(recipe, generators, conv_channels)
-        self.activation = activation.function
+        self.activation = activation
         self.second = _build_convolution(recipe, generators, channels, channels, dimensions)
         self.second_norm = _build_norm(recipe, generators, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        inner = self.activation(_convolve_and_normalise(self.first, self.first_norm, x))
+        inner = self.activation(_convolve_and_normalise(self.first, self.first_norm, x), axis=1)
         return x + _convolve_and_normalise(self.second, self.second_norm, inner)
 
 

@@ -19,7 +19,7 @@ def uniform(generators: Generators, shape: tuple[int, ...], bound: float) -> nn.
 
 
 class Linear(nn.Module):
-    """M affine maps: (M*B, inputs) -> (M*B, outputs). ``mask`` (inputs, outputs) forbids some of the ways."""
+    """M affine maps: (M, B, inputs) -> (M, B, outputs). ``mask`` (inputs, outputs) forbids some of the ways."""
 
     mask: torch.Tensor | None
 
@@ -38,16 +38,11 @@ class Linear(nn.Module):
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self.masked_weight()
-        members, inputs, outputs = weight.shape
-        return torch.baddbmm(self.bias, x.reshape(members, -1, inputs), weight).reshape(-1, outputs)
+        return torch.baddbmm(self.bias, x, self.masked_weight())
 
     def residual_add(self, residual: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """known (M*B, outputs) + forward(x), with one pass through memory less."""
-        weight = self.masked_weight()
-        members, inputs, outputs = weight.shape
-        sums = residual.reshape(members, -1, outputs) + self.bias
-        return sums.baddbmm_(x.reshape(members, -1, inputs), weight).reshape(-1, outputs)
+        """residual (M, B, outputs) + forward(x), with one pass through memory less."""
+        return (residual + self.bias).baddbmm_(x, self.masked_weight())
 
     def masked_weight(self) -> torch.Tensor:
         """The weights (M, inputs, outputs), zero where a way is forbidden."""

@@ -18,7 +18,7 @@ NetworkConfig = tuple[str, dict[str, object]]  # name in NETWORKS, or none, and 
 
 
 class Embedding(nn.Module):
-    """One network per observable, whose outputs are concatenated: (M*B, ...) each -> (M*B, size).
+    """One network per observable, whose outputs are concatenated: (M, B, ...) each -> (M, B, size).
 
     mixed_precision: products and convolutions are in bfloat16 during training; the output is float32.
     """
@@ -34,11 +34,11 @@ class Embedding(nn.Module):
         return self._concatenate(data)
 
     def _concatenate(self, data: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat([network(x) for network, x in zip(self.networks, data, strict=True)], dim=1)
+        return torch.cat([network(x) for network, x in zip(self.networks, data, strict=True)], dim=-1)
 
 
 class SetEmbedding(nn.Module):
-    """The mean of an embedding over a set of R rows, invariant under their order: (M*B, R, ...) each -> (M*B, size).
+    """The mean of an embedding over a set of R rows, invariant under their order: (M, B, R, ...) each -> (M, B, size).
 
     Deep sets (Zaheer et al. 2017, arXiv:1703.06114).
     """
@@ -48,9 +48,8 @@ class SetEmbedding(nn.Module):
         self.row_embedding, self.size = row_embedding, row_embedding.size
 
     def forward(self, *data: torch.Tensor) -> torch.Tensor:
-        count = data[0].shape[1]
-        rows = self.row_embedding(*(x.flatten(0, 1) for x in data))  # (M*B*R, F), members stay contiguous
-        return rows.reshape(-1, count, self.size).mean(dim=1)
+        rows = self.row_embedding(*(x.flatten(1, 2) for x in data))  # (M, B*R, F)
+        return rows.unflatten(1, (-1, data[0].shape[2])).mean(dim=2)
 
 
 def use_mixed_precision(network: nn.Module, device: torch.device) -> None:
@@ -83,7 +82,7 @@ def build_embedding(
     size = 0
     for (name, settings), shape in zip(networks, shapes, strict=True):
         if name == "none":
-            modules.append(nn.Flatten())
+            modules.append(nn.Flatten(2))
             size += prod(shape)
         else:
             modules.append(NETWORKS[name](**settings).build(shape, features, generators))

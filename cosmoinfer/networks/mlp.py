@@ -19,8 +19,8 @@ class LinearNetwork:
     positive_map: ClassVar[str] = "softplus"
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
-        """A module from (M*B, *shape) to (M*B, outputs)."""
-        return nn.Sequential(nn.Flatten(), Linear(generators, prod(shape), outputs))
+        """A module from (M, B, *shape) to (M, B, outputs)."""
+        return nn.Sequential(nn.Flatten(2), Linear(generators, prod(shape), outputs))
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class MLP:
     dropout: float = 0.0
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
-        """A module from (M*B, *shape) to (M*B, outputs)."""
-        modules: list[nn.Module] = [nn.Flatten()]
+        """A module from (M, B, *shape) to (M, B, outputs)."""
+        modules: list[nn.Module] = [nn.Flatten(2)]
         width = prod(shape)
         for _ in range(self.layers):
             layer = Activated(self.activation)
@@ -52,11 +52,11 @@ class MLP:
 
 
 class Activated(nn.Module):
-    """An activation function as a layer: (M*B, pieces * C) -> (M*B, C)."""
+    """An activation function as a layer: (M, B, pieces * C) -> (M, B, C)."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.function, self.pieces = ACTIVATIONS[name].function, ACTIVATIONS[name].pieces
+        self.activation, self.pieces = ACTIVATIONS[name], ACTIVATIONS[name].pieces
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function(x)
+        return self.activation(x)

@@ -36,7 +36,7 @@ class Compression:
     @torch.no_grad()
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(n, ...) standardised float32 -> (n, size) float32, on the CPU."""
-        return self.encoder(torch.from_numpy(values.reshape(len(values), -1))).numpy()
+        return self.encoder(torch.from_numpy(values.reshape(1, len(values), -1)))[0].numpy()
 
     @property
     def description(self) -> str:
@@ -74,7 +74,7 @@ def fit_compression(
 
 
 class Encoder(nn.Module):
-    """A network, then a shift and a scale: (n, inputs) -> (n, size)."""
+    """A network of one member, then a shift and a scale: (1, n, inputs) -> (1, n, size)."""
 
     shift: Tensor
     scale: Tensor
@@ -92,8 +92,8 @@ class Encoder(nn.Module):
     def standardise(self, x: Tensor) -> None:
         """So that these rows come out with zero mean and unit variance."""
         code = self.network(x)
-        self.shift.copy_(code.mean(0, keepdim=True))
-        self.scale.copy_(code.std(0, keepdim=True).clamp(min=1e-12))
+        self.shift.copy_(code.mean(1))
+        self.scale.copy_(code.std(1).clamp(min=1e-12))
 
 
 def _encoder(name: str, inputs: int, size: int, seed: int) -> Encoder:
@@ -111,7 +111,7 @@ def _principal_components(
     encoder = _encoder("pca", rows.shape[1], size, 0)
     linear = {"weight": right[:size].T[None], "bias": -(centre @ right[:size].T)[None, None]}
     encoder.network.load_state_dict({name: torch.from_numpy(value) for name, value in linear.items()})
-    encoder.standardise(torch.from_numpy(rows))
+    encoder.standardise(torch.from_numpy(rows)[None])
     return encoder, float((values[:size] ** 2).sum() / (values**2).sum())
 
 
@@ -134,8 +134,8 @@ def _autoencoder(
         context.on_epoch,
     )
     with torch.no_grad():
-        missed = float(((both(held_out[0]) - held_out[0]) ** 2).sum())
-    encoder.cpu().standardise(torch.from_numpy(rows))
+        missed = float(((both(held_out[0][None])[0] - held_out[0]) ** 2).sum())
+    encoder.cpu().standardise(torch.from_numpy(rows)[None])
     return encoder, 1 - missed / float(((validation - validation.mean(axis=0)) ** 2).sum())
 
 

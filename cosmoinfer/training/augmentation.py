@@ -69,7 +69,7 @@ def transformed(
 ) -> tuple[torch.Tensor, ...]:
     """Each row by a symmetry of its own, uniform in the group; one generator a member, for its share of the rows.
 
-    data: one batch (M*B, C, H, W) or (M*B, C, D, H, W) a summary; others pass as they are. All maps of a row get the
+    data: one batch (M, B, C, H, W) or (M, B, C, D, H, W) a summary; others pass as they are. All maps of a row get the
     same symmetry, which then is one of each of them (of boxes of 64 and 32 cells a side: shifts by 1/32); so do all
     grids. A map and a grid of a row get different ones.
     """
@@ -78,12 +78,14 @@ def transformed(
         places = [
             place
             for place, (own, part) in enumerate(zip(symmetries, data, strict=True))
-            if own != Symmetries() and part.dim() == axes + 2
+            if own != Symmetries() and part.dim() == axes + 3
         ]
         if places:
-            alike = _alike([symmetries[place] for place in places], [data[place] for place in places], generators)
+            alike = _alike(
+                [symmetries[place] for place in places], [data[place].flatten(0, 1) for place in places], generators
+            )
             for place, part in zip(places, alike, strict=True):
-                moved[place] = part
+                moved[place] = part.view_as(data[place])
     return tuple(moved)
 
 

@@ -17,7 +17,7 @@ class Hooks:
 
     warm_loss: what the warm-up epochs minimise.
     fresh_rows: epoch -> training rows, as many as there were, where noise is drawn anew.
-    augment: changes a training batch (M*B, ...), member m's rows by the m-th of ``streams``.
+    augment: changes a training batch (M, B, ...), member m's rows by the m-th of ``streams``.
     """
 
     warm_loss: Loss | None = None
@@ -49,7 +49,7 @@ def training_hooks(
         data = batch[len(leading) :]
         if not sets:
             return (*batch[: len(leading)], *augmentation.transformed(symmetries, data, streams))
-        moved = augmentation.transformed(symmetries, [rows.flatten(0, 1) for rows in data], streams)
+        moved = augmentation.transformed(symmetries, [rows.flatten(1, 2) for rows in data], streams)
         return (*batch[: len(leading)], *(new.view_as(old) for new, old in zip(moved, data, strict=True)))
 
     unaugmented = all(symmetry == augmentation.Symmetries() for symmetry in symmetries)

@@ -71,7 +71,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
             batch_rows = hooks.augment(batch_rows, hooks.streams) if hooks.augment else batch_rows
-            losses = epoch_loss.reduce(epoch_loss.terms(network, batch_rows).reshape(members, batch_size, -1))
+            losses = epoch_loss.reduce(epoch_loss.terms(network, batch_rows))
             weights.set_gradient(losses.sum(), settings.clip)
             weights.step(optimizer, lr_scale)
             running_loss += losses.detach()
@@ -112,8 +112,7 @@ def evaluate(network: nn.Module, loss: Loss, rows: DataLoader, members: int) -> 
     network.eval()
     terms, chunk_rows = [], MAX_NUMBERS_PER_CHUNK // (members * max(1, rows.numbers_per_row))
     for chunk in rows.chunks(min(MAX_ROWS_PER_CHUNK, max(1, chunk_rows))):
-        chunk_terms = loss.terms(network, tuple(expand_members(part, members) for part in chunk))
-        terms.append(chunk_terms.reshape(members, -1, chunk_terms.shape[-1]))
+        terms.append(loss.terms(network, tuple(expand_members(field, members) for field in chunk)))
     return loss.reduce(torch.cat(terms, dim=1))
 
 

@@ -13,7 +13,7 @@ Terms = Callable[[nn.Module, Rows], torch.Tensor]
 
 @dataclass(frozen=True)
 class Loss:
-    """terms: network and a batch of rows (M*B, ...) -> numbers a row, (M*B, K); reduce: (M, N, K) -> (M,).
+    """terms: network and a batch of rows (M, B, ...) -> numbers a row, (M, B, K); reduce: (M, N, K) -> (M,).
 
     Two steps, because some losses are no mean over rows: a validation loss reduces the whole set at once.
     """

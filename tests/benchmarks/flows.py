@@ -195,15 +195,14 @@ def learned(recipe: object, z: np.ndarray, x: np.ndarray, settings: TrainingSett
 
 
 def sight(x: torch.Tensor, members: int) -> torch.Tensor:
-    """What each member sees: x (M*B, M, C) -> (M*B, C)."""
-    each = x.reshape(members, -1, *x.shape[1:])
-    return torch.cat([each[member, :, member] for member in range(members)])
+    """What each member sees: x (M, B, M, C) -> (M, B, C)."""
+    return torch.stack([x[member, :, member] for member in range(members)])
 
 
 def _negative_log_prob(members: int) -> Callable[[torch.nn.Module, Rows], torch.Tensor]:
     def terms(flow: torch.nn.Module, batch: Rows) -> torch.Tensor:
         noise, log_det = flow(batch[0], sight(batch[1], members))
-        return (0.5 * (noise**2).sum(-1) - log_det)[:, None]
+        return (0.5 * (noise**2).sum(-1) - log_det)[..., None]
 
     return terms
 

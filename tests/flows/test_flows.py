@@ -49,7 +49,7 @@ def given(
     rows: int, features: int, context: int = CONTEXT, members: int = MEMBERS
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Rows of parameters and their condition, none where ``context`` is 0."""
-    return normal(members * rows, features), normal(members * rows, context, seed=3) if context else None
+    return normal(members, rows, features), normal(members, rows, context, seed=3) if context else None
 
 
 def perturb(network: torch.nn.Module, strength: float) -> None:
@@ -66,9 +66,10 @@ def normal(*shape: int, seed: int = 2) -> torch.Tensor:
 
 
 def jacobian(outputs: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-    """Row by row, d outputs / d inputs: (N, outputs, inputs)."""
-    columns = [torch.autograd.grad(outputs[:, d].sum(), inputs, retain_graph=True)[0] for d in range(outputs.shape[1])]
-    return torch.stack(columns, dim=1)
+    """Row by row, d outputs / d inputs: (..., outputs, inputs)."""
+    size = outputs.shape[-1]
+    columns = [torch.autograd.grad(outputs[..., d].sum(), inputs, retain_graph=True)[0] for d in range(size)]
+    return torch.stack(columns, dim=-2)
 
 
 # ------------------------------------------------------------------------------------------------------ whole flows
@@ -95,7 +96,7 @@ def test_the_log_determinant_is_that_of_the_jacobian(name, features, context):
     flow, (x, condition) = built(name, features, context), given(20, features, context)
     z, log_det = flow.forward(x.requires_grad_(), condition)
     expected = torch.linalg.slogdet(jacobian(z, x)).logabsdet
-    assert log_det.shape == (MEMBERS * 20,)
+    assert log_det.shape == (MEMBERS, 20)
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(log_det, expected, rtol=1e-9, atol=1e-9)
 
@@ -106,17 +107,17 @@ def test_the_log_determinant_is_that_of_the_jacobian(name, features, context):
 @torch.no_grad()
 def test_the_density_integrates_to_one(name, features, context):
     flow = built(name, features, context, members=1)
-    condition = normal(1, CONTEXT, seed=3) if context else None
+    condition = normal(1, 1, CONTEXT, seed=3) if context else None
 
     def conditions(rows: int) -> torch.Tensor | None:
-        return None if condition is None else condition.expand(rows, -1)
+        return None if condition is None else condition.expand(1, rows, -1)
 
-    draws, _ = flow.inverse(normal(3000, features), conditions(3000))
+    draws = flow.inverse(normal(1, 3000, features), conditions(3000))[0][0]
     middle, half = draws.mean(0), 2 * (draws - draws.mean(0)).abs().max(0).values  # only says where to look
     steps = {1: 4000, 2: 200}[features]
     axes = [torch.linspace(-1, 1, steps, dtype=torch.float64) * h + m for m, h in zip(middle, half, strict=True)]
     grid = torch.cartesian_prod(*axes).reshape(-1, features)
-    z, log_det = flow.forward(grid, conditions(len(grid)))
+    z, log_det = flow.forward(grid[None], conditions(len(grid)))
     log_prob = log_det - 0.5 * (z**2 + np.log(2 * np.pi)).sum(-1)
     mass = log_prob.exp().sum() * torch.prod(2 * half / (steps - 1))
     np.testing.assert_allclose(mass, 1, atol=2e-3)
@@ -125,12 +126,12 @@ def test_the_density_integrates_to_one(name, features, context):
 @every_flow
 @every_size
 def test_a_new_flow_only_orders_the_dimensions_of_standardised_rows(name, features):
-    flow, condition = fresh(name, features), torch.ones(MEMBERS * 50, CONTEXT, dtype=torch.float64)  # says nothing
+    flow, condition = fresh(name, features), torch.ones(MEMBERS, 50, CONTEXT, dtype=torch.float64)  # says nothing
     x = normal(MEMBERS, 50, features)
-    x = ((x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)).flatten(0, 1)
+    x = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
     initialise(flow, lambda: flow(x, condition))
     z, log_det = flow.forward(x, condition)
-    torch.testing.assert_close(z.sort(dim=1).values, x.sort(dim=1).values, rtol=0, atol=1e-6)
+    torch.testing.assert_close(z.sort(dim=-1).values, x.sort(dim=-1).values, rtol=0, atol=1e-6)
     assert log_det.abs().max() < 1e-6
 
 
@@ -140,7 +141,7 @@ def test_a_new_flow_only_orders_the_dimensions_of_standardised_rows(name, featur
 def test_the_condition_reaches_every_dimension(name, features, direction):
     flow, (x, condition) = built(name, features), given(10, features)
     outputs, _ = getattr(flow, direction)(0.5 * x, condition.requires_grad_())
-    assert (jacobian(outputs, condition).abs().amax(dim=2) > 1e-6).all()
+    assert (jacobian(outputs, condition).abs().amax(dim=-1) > 1e-6).all()
 
 
 @every_flow
@@ -158,7 +159,7 @@ def test_few_layers_are_conditioned_all_over_or_an_error(name, features):
         assert layers > 0
         initialise(flow, lambda: flow(x, condition))  # noqa: B023
         perturb(flow, 0.2)
-        assert (jacobian(flow.forward(x, condition)[0], condition).abs().amax(dim=2) > 1e-6).all()
+        assert (jacobian(flow.forward(x, condition)[0], condition).abs().amax(dim=-1) > 1e-6).all()
 
 
 @every_flow
@@ -199,7 +200,7 @@ def test_maf_evaluates_in_one_pass_and_draws_in_as_many_as_parameters_and_iaf_th
 def test_a_member_learns_nothing_from_another(name, features):
     flow = built(name, features, members=3)
     z, log_det = flow.forward(*given(20, features, members=3))
-    (log_det - 0.5 * (z**2).sum(-1)).reshape(3, 20)[1].mean().backward()
+    (log_det - 0.5 * (z**2).sum(-1))[1].mean().backward()
     gradients = [weight.grad for weight in flow.parameters()]
     assert all((gradient[[0, 2]] == 0).all() for gradient in gradients)
     assert sum(float(gradient[1].abs().sum()) for gradient in gradients) > 0.1
@@ -215,10 +216,10 @@ def test_a_member_is_what_it_would_be_alone(name, features):
     initialise(together, lambda: together(x, condition))
     z, _ = together(x, condition)
     for member in range(3):
-        rows = slice(50 * member, 50 * member + 50)
-        alone = recipe.build(features, CONTEXT, generators("build", 3)[member : member + 1]).double()
-        initialise(alone, lambda: alone(x[rows], condition[rows]))  # noqa: B023
-        torch.testing.assert_close(alone(x[rows], condition[rows])[0], z[rows])
+        own = slice(member, member + 1)
+        alone = recipe.build(features, CONTEXT, generators("build", 3)[own]).double()
+        initialise(alone, lambda: alone(x[own], condition[own]))  # noqa: B023
+        torch.testing.assert_close(alone(x[own], condition[own])[0], z[own])
         for key, value in alone.state_dict().items():
             torch.testing.assert_close(value[0], together.state_dict()[key][member])
 
@@ -228,9 +229,9 @@ def test_a_member_is_what_it_would_be_alone(name, features):
 def test_one_parameter_is_not_always_normal(name):
     """A Gaussian's map to noise is a straight line, whatever the condition."""
     flow = built(name, 1, members=1)
-    x = torch.linspace(-2, 2, 41, dtype=torch.float64)[:, None]
-    z, _ = flow.forward(x, torch.ones(41, CONTEXT, dtype=torch.float64))
-    bend = z.diff(n=2, dim=0).abs().max() / z.diff(dim=0).abs().max()
+    x = torch.linspace(-2, 2, 41, dtype=torch.float64)[None, :, None]
+    z, _ = flow.forward(x, torch.ones(1, 41, CONTEXT, dtype=torch.float64))
+    bend = z.diff(n=2, dim=1).abs().max() / z.diff(dim=1).abs().max()
     assert bend > 0.01
 
 
@@ -238,7 +239,7 @@ def test_one_parameter_is_not_always_normal(name):
 @pytest.mark.parametrize("features", [1, 2])
 def test_a_posterior_100_times_narrower_than_the_prior_can_be_learned(name, features):
     flow = replace(FLOWS[name](), hidden=16).build(features, CONTEXT, generators("build", 1))
-    x, condition = 0.01 * normal(100, features).float(), torch.zeros(100, CONTEXT)
+    x, condition = 0.01 * normal(1, 100, features).float(), torch.zeros(1, 100, CONTEXT)
     initialise(flow, lambda: flow(x / 0.01, condition))  # by steps alone, not by what starts from the rows
     optimizer = torch.optim.Adam(flow.parameters(), 0.02)
     entropy = features * (0.5 + np.log(0.01))  # but for the normalisation
@@ -262,7 +263,7 @@ def test_dropout_acts_in_training_alone(name, features):
     initialise(flow, lambda: flow(x, condition))
     perturb(flow, 0.2)
     first, second = (flow.train()(x, condition)[0] for _ in range(2))
-    assert (first != second).any(dim=0).all()
+    assert (first != second).any(dim=1).all()
     assert (flow.eval()(x, condition)[0] == flow(x, condition)[0]).all()
 
 
@@ -285,7 +286,7 @@ def test_nflows_hides_the_condition_from_the_first_dimension(features):
     plain = MaskedAffineAutoregressiveTransform(features, 32, context_features=CONTEXT).double()
     context = normal(10, CONTEXT, seed=3).requires_grad_()
     z, _ = plain.forward(normal(10, features), context)
-    reach = jacobian(z, context).abs().amax(dim=2)
+    reach = jacobian(z, context).abs().amax(dim=-1)
     assert (reach[:, 0] == 0).all()
     assert (reach[:, 1:] > 1e-6).all()
 
@@ -395,20 +396,20 @@ def test_an_autoregressive_layer_is_triangular_and_its_first_dimension_sees_the_
 ):
     network = conditioner(features, elementwise, masked=True)
     layer = InverseAutoregressive(elementwise, network) if inverse else Autoregressive(elementwise, network)
-    x, context = normal(40, features).requires_grad_(), normal(40, CONTEXT, seed=3).requires_grad_()
+    x, context = (rows.requires_grad_() for rows in given(20, features))
     z, _ = layer.inverse(x, context) if inverse else layer.forward(x, context)
     matrix = jacobian(z, x)
     below = torch.tril(torch.ones(features, features, dtype=torch.bool))
-    assert (matrix[:, ~below] == 0).all()
-    assert (matrix[:, below].abs().amax(dim=0) > 1e-4).all()  # and each does see all that are before it
-    assert (jacobian(z, context).abs().amax(dim=2) > 1e-6).all()
+    assert (matrix[..., ~below] == 0).all()
+    assert (matrix[..., below].abs().amax(dim=(0, 1)) > 1e-4).all()  # and each does see all that are before it
+    assert (jacobian(z, context).abs().amax(dim=-1) > 1e-6).all()
 
 
 @torch.no_grad()
 def test_iaf_is_shaped_by_the_noise_and_maf_by_the_parameters():
     """x_i = mu_i(z_<i) + sigma_i(z_<i) z_i, and z_i = (x_i - mu_i(x_<i)) / sigma_i(x_<i), by hand."""
     network = conditioner(3, Affine(), masked=True)
-    value, context = normal(40, 3), normal(40, CONTEXT, seed=3)
+    value, context = given(20, 3)
     shift, free = network(value, context).unbind(-1)
     mean, sigma = -shift, torch.exp(-3 * torch.tanh(free / 3))
     x, _ = InverseAutoregressive(Affine(), network).inverse(value, context)
@@ -420,12 +421,12 @@ def test_iaf_is_shaped_by_the_noise_and_maf_by_the_parameters():
 @pytest.mark.parametrize("features", [2, 6])
 def test_a_coupling_layer_lets_half_pass(features):
     layer = Coupling(Spline(), conditioner(features, Spline(), masked=False), features, odd=False)
-    x = normal(40, features).requires_grad_()
-    z, _ = layer.forward(x, normal(40, CONTEXT, seed=3))
+    x, context = given(20, features)
+    z, _ = layer.forward(x.requires_grad_(), context)
     mapped, passing = halves(features, False)
-    assert (z[:, passing] == x[:, passing]).all()
-    assert (z[:, mapped] != x[:, mapped]).any(dim=0).all()
-    assert (jacobian(z, x)[:, mapped][:, :, passing].abs().amax(dim=0) > 0).all()
+    assert (z[..., passing] == x[..., passing]).all()
+    assert (z[..., mapped] != x[..., mapped]).any(dim=1).all()
+    assert (jacobian(z, x)[..., mapped, :][..., passing].abs().amax(dim=(0, 1)) > 0).all()
 
 
 def test_the_halves_of_successive_layers_are_all_dimensions():
@@ -442,20 +443,20 @@ def test_every_member_mixes_with_its_own_matrix():
     mixing = LU(generators("lu", 3), 4).double()
     perturb(mixing, 0.5)
     lower, upper = mixing._factors()
-    x = normal(3 * 5, 4)
+    x = normal(3, 5, 4)
     z, log_det = mixing.forward(x)
     for member in range(3):
-        matrix, rows = lower[member] @ upper[member], slice(5 * member, 5 * member + 5)
-        torch.testing.assert_close(z[rows], x[rows] @ matrix + mixing.bias[member])
-        torch.testing.assert_close(log_det[rows], torch.linalg.slogdet(matrix).logabsdet.expand(5))
+        matrix = lower[member] @ upper[member]
+        torch.testing.assert_close(z[member], x[member] @ matrix + mixing.bias[member])
+        torch.testing.assert_close(log_det[member], torch.linalg.slogdet(matrix).logabsdet.expand(5))
 
 
 # --------------------------------------------------------------------------------- what starts from training rows
 @torch.no_grad()
 def test_actnorm_standardises_the_rows_it_starts_from_and_is_affine_after():
-    norm, rows = ActNorm(generators("norm", MEMBERS), 4).double(), 5 + 3 * normal(MEMBERS * 400, 4)
+    norm, rows = ActNorm(generators("norm", MEMBERS), 4).double(), 5 + 3 * normal(MEMBERS, 400, 4)
     initialise(norm, lambda: norm(rows))
-    z = norm(rows)[0].reshape(MEMBERS, 400, 4)
+    z = norm(rows)[0]
     assert z.mean(1).abs().max() < 1e-12
     torch.testing.assert_close(z.std(1), torch.ones(MEMBERS, 4, dtype=torch.float64))
     torch.testing.assert_close(norm(7 * rows)[0] - norm(6 * rows)[0], norm(rows)[0] - norm(0 * rows)[0])
@@ -465,21 +466,21 @@ def test_actnorm_says_when_it_was_not_started():
     norm = ActNorm(generators("norm", MEMBERS), 4)
     for run in (norm.forward, norm.inverse):
         with pytest.raises(RuntimeError, match="initialised"):
-            run(normal(8, 4).float())
+            run(normal(MEMBERS, 4, 4).float())
 
 
 @torch.no_grad()
 def test_actnorm_leaves_the_scale_of_a_constant_column():
-    norm, rows = ActNorm(generators("norm", 1), 2), normal(300, 2).float()
-    rows[:, 1] = 4.0
+    norm, rows = ActNorm(generators("norm", 1), 2), normal(1, 300, 2).float()
+    rows[..., 1] = 4.0
     initialise(norm, lambda: norm(rows))
-    z, log_det = norm(torch.tensor([[1.0, 4.0], [1.0, 5.0]]))
-    torch.testing.assert_close(z[:, 1], torch.tensor([0.0, 1.0]))
+    z, log_det = norm(torch.tensor([[[1.0, 4.0], [1.0, 5.0]]]))
+    torch.testing.assert_close(z[0, :, 1], torch.tensor([0.0, 1.0]))
     assert torch.isfinite(log_det).all()
 
 
 def test_actnorm_started_is_learned_and_stored():
-    norm, rows = ActNorm(generators("norm", MEMBERS), 2), normal(300, 2).float()
+    norm, rows = ActNorm(generators("norm", MEMBERS), 2), normal(MEMBERS, 150, 2).float()
     initialise(norm, lambda: norm(rows))
     again = ActNorm(generators("norm again", MEMBERS), 2)
     again.load_state_dict(norm.state_dict())
@@ -494,9 +495,9 @@ def test_a_regression_starts_at_the_linear_gaussian_posterior(rows):
     """x = A c + b + s noise: the expected excess over the exact density is (C + 2) / 2N nat a dimension."""
     slope, s = normal(CONTEXT, 4, seed=8), torch.tensor([1.0, 0.1, 0.01, 0.001], dtype=torch.float64)
     layer = LinearStart(generators("regression", MEMBERS), 4, CONTEXT).double()
-    context, noise = normal(MEMBERS * rows, CONTEXT, seed=3), normal(MEMBERS * rows, 4)
+    context, noise = normal(MEMBERS, rows, CONTEXT, seed=3), normal(MEMBERS, rows, 4)
     initialise(layer, lambda: layer(context @ slope + 7 + s * noise, context))
-    context, noise = normal(MEMBERS * 5000, CONTEXT, seed=6), normal(MEMBERS * 5000, 4, seed=7)
+    context, noise = normal(MEMBERS, 5000, CONTEXT, seed=6), normal(MEMBERS, 5000, 4, seed=7)
     z, log_det = layer(context @ slope + 7 + s * noise, context)
     excess = 0.5 * (z**2 - noise**2).sum(-1) - log_det - s.log().sum()
     assert -1 / rows < excess.mean() < 4 * 4 * (CONTEXT + 2) / (2 * rows)
@@ -506,15 +507,15 @@ def test_a_regression_starts_at_the_linear_gaussian_posterior(rows):
 def test_a_regression_on_noise_stays_with_the_prior():
     """60 numbers that say nothing, 100 rows: least squares would leave 40 % of the variance; new rows, 2.5 times it."""
     layer = LinearStart(generators("regression", 1), 2, 60).double()
-    initialise(layer, lambda: layer(normal(100, 2), normal(100, 60, seed=3)))
-    z, _ = layer(normal(1000, 2, seed=6), normal(1000, 60, seed=7))
+    initialise(layer, lambda: layer(normal(1, 100, 2), normal(1, 100, 60, seed=3)))
+    z, _ = layer(normal(1, 1000, 2, seed=6), normal(1, 1000, 60, seed=7))
     assert 0.8 < z.std() < 1.25
 
 
 @torch.no_grad()
 def test_a_regression_on_constants_is_a_standardisation():
-    layer, x = LinearStart(generators("regression", 1), 2, CONTEXT).double(), 5 + 2 * normal(300, 2)
-    initialise(layer, lambda: layer(x, torch.ones(300, CONTEXT, dtype=torch.float64)))
-    z, _ = layer(x, torch.ones(300, CONTEXT, dtype=torch.float64))
-    torch.testing.assert_close(z.std(0), torch.ones(2, dtype=torch.float64))
-    assert z.mean(0).abs().max() < 1e-9
+    layer, x = LinearStart(generators("regression", 1), 2, CONTEXT).double(), 5 + 2 * normal(1, 300, 2)
+    initialise(layer, lambda: layer(x, torch.ones(1, 300, CONTEXT, dtype=torch.float64)))
+    z, _ = layer(x, torch.ones(1, 300, CONTEXT, dtype=torch.float64))
+    torch.testing.assert_close(z[0].std(0), torch.ones(2, dtype=torch.float64))
+    assert z[0].mean(0).abs().max() < 1e-9

@@ -10,11 +10,11 @@ from scipy import stats
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows.initialisation import initialise
-from cosmoinfer.flows.map_coupling import CouplingNetwork, MapCoupling, by_member
+from cosmoinfer.flows.map_coupling import CouplingNetwork, MapCoupling
 from cosmoinfer.flows.multiscale import MAP_FLOWS
 from cosmoinfer.flows.spectrum import Spectrum, hats
 from cosmoinfer.flows.squeeze import Squeeze
-from cosmoinfer.networks.members import fold_members
+from cosmoinfer.networks.members import fold_members, unfold_members
 
 every_flow = pytest.mark.parametrize("name", MAP_FLOWS)
 every_ensemble = pytest.mark.parametrize("members", [1, 2])
@@ -40,7 +40,7 @@ def built(
     periodic = settings.pop("periodic", True)
     recipe = replace(MAP_FLOWS[name](), layers=2, hidden=8, **settings)
     flow = recipe.build(shape, periodic, context, generators(members)).double()
-    initialise(flow, lambda: flow.forward(normal(members * 20, *shape), contexts(members * 20, context)))
+    initialise(flow, lambda: flow.forward(normal(members, 20, *shape), contexts(20, context, members)))
     random = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in flow.parameters():
@@ -48,13 +48,13 @@ def built(
     return flow
 
 
-def contexts(rows: int, context: int) -> torch.Tensor | None:
-    return normal(rows, context, seed=3) if context else None
+def contexts(rows: int, context: int, members: int = 1) -> torch.Tensor | None:
+    return normal(members, rows, context, seed=3) if context else None
 
 
 def log_prob(flow: Transform, maps: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
     noise, log_det = flow.forward(maps, context)
-    return log_det - 0.5 * (noise**2 + np.log(2 * np.pi)).flatten(1).sum(1)
+    return log_det - 0.5 * (noise**2 + np.log(2 * np.pi)).flatten(2).sum(-1)
 
 
 # ------------------------------------------------------------------------------------------------------ whole flows
@@ -68,11 +68,11 @@ def log_prob(flow: Transform, maps: torch.Tensor, context: torch.Tensor | None =
 def test_back_from_noise_come_the_maps(name, members, context, channels, size, dtype, within):
     shape = (channels, size, size)
     flow = built(name, shape, members, context, strength=0.1, levels=2).to(dtype)
-    maps, given = normal(members * ROWS, *shape).to(dtype), contexts(members * ROWS, context)
+    maps, given = normal(members, ROWS, *shape).to(dtype), contexts(ROWS, context, members)
     given = given if given is None else given.to(dtype)
     noise, log_det = flow.forward(maps, given)
     back, log_det_back = flow.inverse(noise, given)
-    assert noise.shape == (members * ROWS, maps[0].numel()) and back.shape == maps.shape
+    assert noise.shape == (members, ROWS, maps[0, 0].numel()) and back.shape == maps.shape
     assert log_det.abs().min() > 0.01
     assert (back - maps).abs().max() < within
     assert (log_det + log_det_back).abs().max() < 10 * within
@@ -86,11 +86,11 @@ def test_back_from_noise_come_the_maps(name, members, context, channels, size, d
 def test_the_log_determinant_is_that_of_the_jacobian(name, members, context, channels, periodic):
     shape = (channels, 4, 4)
     flow = built(name, shape, members, context, levels=2, periodic=periodic)
-    maps, given = normal(members * 2, *shape).requires_grad_(), contexts(members * 2, context)
+    maps, given = normal(members, 2, *shape).requires_grad_(), contexts(2, context, members)
     noise, log_det = flow.forward(maps, given)
-    rows = [torch.autograd.grad(noise[:, n].sum(), maps, retain_graph=True)[0] for n in range(noise.shape[1])]
-    jacobian = torch.stack([row.flatten(1) for row in rows], dim=1)
-    assert log_det.shape == (members * 2,)
+    rows = [torch.autograd.grad(noise[..., n].sum(), maps, retain_graph=True)[0] for n in range(noise.shape[-1])]
+    jacobian = torch.stack([row.flatten(2) for row in rows], dim=2)
+    assert log_det.shape == (members, 2)
     torch.testing.assert_close(log_det, torch.linalg.slogdet(jacobian).logabsdet, rtol=1e-9, atol=1e-9)
 
 
@@ -103,17 +103,17 @@ def test_the_condition_reaches_every_pixel(name, members, channels, periodic, di
     """By the couplings alone where the box is not periodic; and no row's condition reaches another row."""
     shape = (channels, 8, 8)
     flow = built(name, shape, members, context=3, levels=2, periodic=periodic)
-    inputs = normal(members * ROWS, *shape)
-    given = contexts(members * ROWS, 3)
+    inputs = normal(members, ROWS, *shape)
+    given = contexts(ROWS, 3, members)
     with torch.no_grad():
         if direction == "inverse":
-            inputs = inputs.flatten(1)
+            inputs = inputs.flatten(2)
         run = getattr(flow, direction)
-        plain = run(inputs, given)[0].flatten(1)
+        plain = run(inputs, given)[0].flatten(2).flatten(0, 1)
         for column in range(3):
             other = given.clone()
-            other[0, column] += 0.1
-            moved = (run(inputs, other)[0].flatten(1) - plain).abs()
+            other[0, 0, column] += 0.1
+            moved = (run(inputs, other)[0].flatten(2).flatten(0, 1) - plain).abs()
             assert (moved[0] > 1e-9).all()
             assert (moved[1:] == 0).all()
 
@@ -123,14 +123,14 @@ def test_the_condition_reaches_every_pixel(name, members, channels, periodic, di
 @pytest.mark.parametrize("levels", [1, 2])
 @torch.no_grad()
 def test_a_periodic_map_is_as_likely_wherever_its_blocks_start(name, context, levels):
-    maps, given, block = normal(ROWS, 1, 8, 8), contexts(ROWS, context), 2**levels
+    maps, given, block = normal(1, ROWS, 1, 8, 8), contexts(ROWS, context), 2**levels
     flow = built(name, (1, 8, 8), 1, context, strength=0.1, levels=levels)
     here = log_prob(flow, maps, given)
     for shifts in ((block, 0), (0, block), (-block, 8 - block)):
-        torch.testing.assert_close(log_prob(flow, maps.roll(shifts, (2, 3)), given), here, rtol=1e-10, atol=0)
-    assert (log_prob(flow, maps.roll(1, 2), given) - here).abs().min() > 1e-3  # within a block it may differ
+        torch.testing.assert_close(log_prob(flow, maps.roll(shifts, (3, 4)), given), here, rtol=1e-10, atol=0)
+    assert (log_prob(flow, maps.roll(1, 3), given) - here).abs().min() > 1e-3  # within a block it may differ
     bounded = built(name, (1, 8, 8), 1, context, strength=0.1, levels=levels, periodic=False)
-    assert (log_prob(bounded, maps.roll(block, 2), given) - log_prob(bounded, maps, given)).abs().min() > 1e-3
+    assert (log_prob(bounded, maps.roll(block, 3), given) - log_prob(bounded, maps, given)).abs().min() > 1e-3
 
 
 @every_flow
@@ -139,11 +139,13 @@ def test_a_periodic_map_is_as_likely_wherever_its_blocks_start(name, context, le
 def test_the_density_integrates_to_one(name, context):
     """Of maps of 2x2 pixels, by importance sampling from a Student t of the flow's own moments, wider in its tails."""
     flow, count = built(name, (1, 2, 2), 1, context, strength=0.1, levels=1), 30_000
-    given = contexts(1, context).expand(count, -1) if context else None
-    drawn = flow.inverse(normal(count, 4), given)[0].flatten(1)
+    given = contexts(1, context).expand(1, count, -1) if context else None
+    drawn = flow.inverse(normal(1, count, 4), given)[0][0].flatten(1)
     wider = stats.multivariate_t(drawn.mean(0), 1.5 * torch.cov(drawn.T), df=5, seed=4)
     maps = wider.rvs(count)
-    ratio = np.exp(log_prob(flow, torch.from_numpy(maps).reshape(count, 1, 2, 2), given).numpy() - wider.logpdf(maps))
+    ratio = np.exp(
+        log_prob(flow, torch.from_numpy(maps).reshape(1, count, 1, 2, 2), given)[0].numpy() - wider.logpdf(maps)
+    )
     assert ratio.mean() == pytest.approx(1, abs=5 * ratio.std() / np.sqrt(count))
     assert ratio.std() / np.sqrt(count) < 0.01  # so that the line above asks something
 
@@ -152,7 +154,7 @@ def test_the_density_integrates_to_one(name, context):
 @every_context
 def test_a_member_learns_nothing_from_another(name, context):
     flow = built(name, (2, 4, 4), 3, context)
-    log_prob(flow, normal(3 * ROWS, 2, 4, 4), contexts(3 * ROWS, context)).reshape(3, ROWS)[1].mean().backward()
+    log_prob(flow, normal(3, ROWS, 2, 4, 4), contexts(ROWS, context, 3))[1].mean().backward()
     gradients = [weight.grad for weight in flow.parameters()]
     assert all((gradient[[0, 2]] == 0).all() for gradient in gradients)
     assert all(gradient[1].abs().max() > 1e-9 for gradient in gradients)
@@ -166,9 +168,9 @@ def test_a_member_beside_others_is_as_it_would_be_alone(name, context):
     flow = built(name, (2, 4, 4), 3, context)
     alone = replace(MAP_FLOWS[name](), layers=2, hidden=8).build((2, 4, 4), True, context, generators(1)).double()
     alone.load_state_dict({key: value[2:3] for key, value in flow.state_dict().items()}, strict=True)
-    maps, given = normal(3 * ROWS, 2, 4, 4), contexts(3 * ROWS, context)
-    expected = log_prob(flow, maps, given)[2 * ROWS :]
-    found = log_prob(alone, maps[2 * ROWS :], None if given is None else given[2 * ROWS :])
+    maps, given = normal(3, ROWS, 2, 4, 4), contexts(ROWS, context, 3)
+    expected = log_prob(flow, maps, given)[2:]
+    found = log_prob(alone, maps[2:], None if given is None else given[2:])
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
@@ -177,13 +179,13 @@ def test_a_member_beside_others_is_as_it_would_be_alone(name, context):
 def test_a_new_flow_is_linear_in_the_map_whatever_the_context(name, context):
     """A fresh coupling is the identity; only ActNorm and the squeeze are at work."""
     flow = MAP_FLOWS[name]().build((1, 8, 8), True, context, generators(1)).double()
-    maps = normal(300, 1, 8, 8)
+    maps = normal(1, 300, 1, 8, 8)
     initialise(flow, lambda: flow.forward(maps, contexts(300, context)))
     with torch.no_grad():
-        one, other = (flow.forward(maps, None if not context else normal(300, 3, seed=s)) for s in (3, 4))
-        middle, _ = flow.forward((maps + maps.roll(1, 0)) / 2, contexts(300, context))
+        one, other = (flow.forward(maps, None if not context else normal(1, 300, 3, seed=s)) for s in (3, 4))
+        middle, _ = flow.forward((maps + maps.roll(1, 1)) / 2, contexts(300, context))
     torch.testing.assert_close(one[0], other[0])
-    torch.testing.assert_close(middle, (one[0] + one[0].roll(1, 0)) / 2)
+    torch.testing.assert_close(middle, (one[0] + one[0].roll(1, 1)) / 2)
     assert one[0].mean().abs() < 0.05 and one[0].std().item() == pytest.approx(1, abs=0.01)
 
 
@@ -225,14 +227,14 @@ def test_as_many_levels_as_leave_four_pixels(name, sides, levels):
 @every_flow
 def test_a_non_gaussian_field_is_learned(name):
     """exp of white noise: a Gaussian of its moments is 0.77 nat a pixel short of its entropy, a learned flow less."""
-    maps, entropy = normal(2000, 1, 4, 4).exp().float(), 0.5 * np.log(2 * np.pi * np.e)
+    maps, entropy = normal(1, 2000, 1, 4, 4).exp().float(), 0.5 * np.log(2 * np.pi * np.e)
     flow = replace(MAP_FLOWS[name](), layers=4, hidden=8).build((1, 4, 4), True, 0, generators(1))
     initialise(flow, lambda: flow.forward(maps))
     assert -log_prob(flow, maps).mean().item() / 16 - entropy == pytest.approx(0.77, abs=0.1)
     optimizer = torch.optim.Adam(flow.parameters(), 1e-2)
     for step in range(40):
         optimizer.zero_grad()
-        (-log_prob(flow, maps[step * 50 :][:50]).mean() / 16).backward()
+        (-log_prob(flow, maps[:, step * 50 :][:, :50]).mean() / 16).backward()
         torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
         optimizer.step()
     assert 0 < -log_prob(flow, maps).mean().item() / 16 - entropy < 0.5
@@ -249,13 +251,13 @@ def test_a_spectrum_multiplies_every_mode_by_its_own_number(members, context, ch
     random = torch.Generator().manual_seed(1)
     for weight in layer.parameters():
         weight += 0.3 * torch.randn(weight.shape, generator=random, dtype=weight.dtype)
-    maps, given = normal(members * ROWS, channels, 4, 8), contexts(members * ROWS, context)
+    maps, given = normal(members, ROWS, channels, 4, 8), contexts(ROWS, context, members)
     outputs, log_det = layer.forward(maps, given)
     gains = torch.fft.fft2(outputs) / torch.fft.fft2(maps)
     torch.testing.assert_close(gains.imag, torch.zeros_like(gains.imag), rtol=0, atol=1e-10)
-    torch.testing.assert_close(gains.real.log().flatten(1).sum(1), log_det, rtol=0, atol=1e-10)
-    torch.testing.assert_close(gains[:, :, 0, 2], gains[:, :, 1, 0])  # 2/8 and 1/4 of a pixel's frequency: the same |k|
-    assert (gains.real[:, :, 0, 1] - gains.real[:, :, 0, 2]).abs().min() > 1e-4
+    torch.testing.assert_close(gains.real.log().flatten(2).sum(-1), log_det, rtol=0, atol=1e-10)
+    torch.testing.assert_close(gains[..., 0, 2], gains[..., 1, 0])  # 2/8 and 1/4 of a pixel's frequency: the same |k|
+    assert (gains.real[..., 0, 1] - gains.real[..., 0, 2]).abs().min() > 1e-4
     torch.testing.assert_close(layer.inverse(outputs, given)[0], maps)
 
 
@@ -279,17 +281,17 @@ def test_a_spectrum_learns_the_power_of_a_field_at_each_theta():
     for step in range(200):
         some = slice(step * 100 % 2000, step * 100 % 2000 + 100)
         optimizer.zero_grad()
-        (-log_prob(layer, maps[some], theta[some]).mean()).backward()
+        (-log_prob(layer, maps[None, some], theta[None, some]).mean()).backward()
         optimizer.step()
     noise = torch.fft.ifft2(torch.fft.fft2(maps) * (-log_gain).exp()).real
     truth = -0.5 * (noise**2 + np.log(2 * np.pi)).flatten(1).sum(1) - log_gain.flatten(1).sum(1)
-    assert abs((truth - log_prob(layer, maps, theta)).mean().item()) / 64 < 0.01
+    assert abs((truth - log_prob(layer, maps[None], theta[None])[0]).mean().item()) / 64 < 0.01
 
 
 @torch.no_grad()
 def test_squeezing_keeps_all_that_nflows_keeps_in_an_order_of_its_own():
     maps = normal(3, 2, 6, 4)
-    found, expected = Squeeze().forward(maps)[0], SqueezeTransform().forward(maps)[0]
+    found, expected = Squeeze().forward(maps[None])[0][0], SqueezeTransform().forward(maps)[0]
     pixels = expected.unflatten(1, (2, 4))[:, :, [0, 3, 1, 2]]  # diagonal, then the other
     torch.testing.assert_close(found, pixels.transpose(1, 2).flatten(1, 2))
 
@@ -297,20 +299,20 @@ def test_squeezing_keeps_all_that_nflows_keeps_in_an_order_of_its_own():
 @torch.no_grad()
 def test_halves_of_squeezed_channels_are_the_colours_of_a_checkerboard():
     board = (torch.arange(6)[:, None] + torch.arange(6)) % 2
-    squeezed = Squeeze().forward(board.double().expand(1, 3, 6, 6))[0]
-    assert (squeezed[:, :6] == 0).all() and (squeezed[:, 6:] == 1).all()
+    squeezed = Squeeze().forward(board.double().expand(1, 1, 3, 6, 6))[0]
+    assert (squeezed[:, :, :6] == 0).all() and (squeezed[:, :, 6:] == 1).all()
 
 
 def test_one_coupling_leaves_half_as_it_is():
     """Which half, and that the other half is mapped, each of the four ways."""
-    maps, seen = normal(2, 8, 4, 4), set()
+    maps, seen = normal(1, 2, 8, 4, 4), set()
     for axis in (1, 2):
         for first in (True, False):
             network = CouplingNetwork(generators(1), 4, 0, 8, 3, "silu", True).double()
             with torch.no_grad():
                 network.last.weight += 0.1
             outputs, _ = MapCoupling(network, axis, first).forward(maps)
-            moved = tuple((outputs != maps).flatten(2).any(2)[0].tolist())
+            moved = tuple((outputs != maps).flatten(3).any(3)[0, 0].tolist())
             assert sum(moved) == 4
             seen.add(moved)
     assert len(seen) == 4
@@ -318,8 +320,8 @@ def test_one_coupling_leaves_half_as_it_is():
 
 def test_one_member_is_not_copied():
     """Only views stand between a map and its convolution."""
-    maps = normal(5, 3, 4, 4)
-    assert fold_members(maps, 1).data_ptr() == maps.data_ptr() == by_member(maps, 1).data_ptr()
-    stack = normal(6, 3, 4, 4)
-    torch.testing.assert_close(by_member(fold_members(stack, 2), 2), stack)
-    torch.testing.assert_close(fold_members(stack, 2)[1], torch.cat([stack[1], stack[4]]))
+    maps = normal(1, 5, 3, 4, 4)
+    assert fold_members(maps).data_ptr() == maps.data_ptr() == unfold_members(maps[0], 1).data_ptr()
+    stack = normal(2, 3, 3, 4, 4)
+    torch.testing.assert_close(unfold_members(fold_members(stack), 2), stack)
+    torch.testing.assert_close(fold_members(stack)[1], torch.cat([stack[0, 1], stack[1, 1]]))

@@ -192,7 +192,7 @@ def said(network: torch.nn.Module, head: str, *data: torch.Tensor) -> torch.Tens
 def moments(network: torch.nn.Module, noise: torch.Tensor) -> tuple[float, float]:
     """Mean and variance that the network says of theta."""
     with torch.no_grad():
-        mean, width = means_and_widths(said(network, "widths", noise))
+        mean, width = means_and_widths(said(network, "widths", noise[None]))
     return mean.mean().item(), (width**2).mean().item()
 
 
@@ -203,7 +203,7 @@ def descended(loss: RegressionLoss) -> tuple[float, float]:
     optimizer = torch.optim.Adam(network.parameters(), 0.05)
     for _ in range(300):
         optimizer.zero_grad()
-        value(loss, said(network, "widths", noise), theta).backward()
+        value(loss, said(network, "widths", noise[None])[0], theta).backward()
         optimizer.step()
     return moments(network, noise)
 
@@ -254,8 +254,8 @@ def test_a_training_with_gaussian_nll_learns_means_and_covariance_that_move_with
     exact = torch.distributions.MultivariateNormal(theta - noise, covariance).log_prob(theta).mean()
     assert history.best_validation[0] == pytest.approx(-exact.item(), abs=0.01)
     with torch.no_grad():
-        _, factor = means_and_factors(said(network, loss.output_head, x))
-    torch.testing.assert_close((factor @ factor.mT).mean(0).inverse(), covariance, atol=0.04, rtol=0)
+        _, factor = means_and_factors(said(network, loss.output_head, x[None]))
+    torch.testing.assert_close((factor[0] @ factor[0].mT).mean(0).inverse(), covariance, atol=0.04, rtol=0)
 
 
 # -------------------------------------------------------------------------------------------- validation in chunks
@@ -271,7 +271,7 @@ def test_validation_means_are_over_the_whole_set(name, monkeypatch):
     monkeypatch.setattr(loop, "MAX_ROWS_PER_CHUNK", 7)
     torch.testing.assert_close(judge(network, terms, rows, 2), whole)
     with torch.no_grad():
-        found = said(network, loss.output_head, rows[1].repeat(2, 1)).reshape(2, 50, -1)
+        found = said(network, loss.output_head, rows[1].expand(2, -1, -1))
     for member in range(2):
         torch.testing.assert_close(whole[member], value(loss, found[member], rows[0]))
 
@@ -364,7 +364,7 @@ def test_a_linear_classifier_learns_the_boundary(name):
     settings = TrainingSettings(epochs=20, batch_size=200, learning_rate=0.05)
     train(network, terms, rows, rows, settings, generators(0, "order", 1), lambda *_: None)
     with torch.no_grad():
-        logits = loss.logits(network(x)).numpy()
+        logits = loss.logits(network(x[None])[0]).numpy()
     best = special.ndtr(1.5)
     assert (logits.argmax(1) == labels.numpy()).mean() == pytest.approx(best, abs=0.012)  # 3 errors of 0.004
     found = probabilities(logits, fit_temperature(logits, labels.numpy()))[:, 1]

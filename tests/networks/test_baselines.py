@@ -37,7 +37,7 @@ def solved(name: str, members: int = MEMBERS, seed: int = 0) -> torch.nn.Module:
 def r2(module: torch.nn.Module, members: int = MEMBERS) -> np.ndarray:
     """(M, P) on rows that were not seen."""
     x, theta = rows(400, seed=2)
-    found = module(torch.from_numpy(x).repeat(members, 1, 1)).reshape(members, 400, 2).numpy()
+    found = module(torch.from_numpy(x).repeat(members, 1, 1, 1)).numpy()
     return 1 - ((found - theta) ** 2).mean(1) / theta.var(0)
 
 
@@ -47,8 +47,8 @@ def test_a_solution_is_loaded_into_what_was_built_anew(name):
     first, second = solved(name), built(name)
     assert all(len(value) == MEMBERS for value in first.state_dict().values())
     second.load_state_dict(first.state_dict(), strict=True)
-    x = torch.from_numpy(rows(10, seed=3)[0]).repeat(MEMBERS, 1, 1)
-    assert first(x).shape == (MEMBERS * 10, 2)
+    x = torch.from_numpy(rows(10, seed=3)[0]).repeat(MEMBERS, 1, 1, 1)
+    assert first(x).shape == (MEMBERS, 10, 2)
     assert (first(x) == second(x)).all()
 
 
@@ -58,17 +58,17 @@ def test_the_same_seed_gives_the_same_solution_and_a_member_does_not_feel_the_ot
     for key, value in together.state_dict().items():
         assert (value == again.state_dict()[key]).all()
         assert (value[:1] == alone.state_dict()[key]).all()
-    x = torch.from_numpy(rows(10, seed=3)[0]).repeat(MEMBERS, 1, 1)
-    one, other = together(x).reshape(MEMBERS, 10, 2)
+    x = torch.from_numpy(rows(10, seed=3)[0]).repeat(MEMBERS, 1, 1, 1)
+    one, other = together(x)
     assert (one == other).all() == (name == "ridge")  # which draws nothing
 
 
 @every_baseline
 def test_rows_of_a_batch_do_not_feel_each_other(name):
     module, x = solved(name), torch.from_numpy(rows(7, seed=3)[0])
-    together = module(x.repeat(MEMBERS, 1, 1)).reshape(MEMBERS, 7, 2)
+    together = module(x.repeat(MEMBERS, 1, 1, 1))
     for row in range(7):
-        torch.testing.assert_close(together[:, row], module(x[row : row + 1].repeat(MEMBERS, 1, 1)))
+        torch.testing.assert_close(together[:, row], module(x[row : row + 1].repeat(MEMBERS, 1, 1, 1))[:, 0])
 
 
 @every_baseline
@@ -99,7 +99,7 @@ def test_our_trees_answer_as_those_of_scikit_learn(depth):
         ensemble, count = recipe.fit_boosting(flat, theta[:, output] - mean, *checks, seed=output)
         forest.load_trees(0, output, mean, ensemble, count)
         expected = list(ensemble.staged_predict(flat))[count - 1] + mean
-        np.testing.assert_allclose(forest(torch.from_numpy(x))[:, output], expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(forest(torch.from_numpy(x)[None])[0, :, output], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_thresholds_part_neighbours_among_float32_numbers():
@@ -111,9 +111,9 @@ def test_thresholds_part_neighbours_among_float32_numbers():
     ensemble, count = recipe.fit_boosting(x, y, x, y, seed=0)
     forest.load_trees(0, 0, 0.0, ensemble, count)
     np.testing.assert_allclose(
-        forest(torch.from_numpy(x))[:, 0], list(ensemble.staged_predict(x))[count - 1], rtol=1e-5
+        forest(torch.from_numpy(x)[None])[0, :, 0], list(ensemble.staged_predict(x))[count - 1], rtol=1e-5
     )
-    assert forest(torch.from_numpy(x[:3])).flatten().tolist() == pytest.approx([-1, 0, 1], abs=0.1)
+    assert forest(torch.from_numpy(x[None, :3])).flatten().tolist() == pytest.approx([-1, 0, 1], abs=0.1)
 
 
 def test_the_sequence_ends_where_the_validation_rows_say():

@@ -62,12 +62,12 @@ def test_an_activation_is_its_formula(name):
     activation = ACTIVATIONS[name]
     x = 3 * normal(5, 4 * activation.pieces).double()
     expected = [FORMULAS[name](*unit) for unit in x.reshape(-1, activation.pieces).tolist()]
-    torch.testing.assert_close(activation.function(x).flatten().tolist(), expected)
+    torch.testing.assert_close(activation(x).flatten().tolist(), expected)
 
 
 def test_maxout_takes_the_larger_of_two_channels_whatever_lies_beside_them():
     x = normal(5, 8, 3, 3)
-    found = ACTIVATIONS["maxout"].function(x)
+    found = ACTIVATIONS["maxout"](x, axis=1)
     assert found.shape == (5, 4, 3, 3)
     for unit in range(4):
         assert (found[:, unit] == x[:, 2 * unit : 2 * unit + 2].amax(1)).all()
@@ -79,7 +79,7 @@ def test_maxout_takes_the_larger_of_two_channels_whatever_lies_beside_them():
 def test_stacked_linear_layers_are_separate_ones(masked):
     mask = (normal(5, 4, seed=1) > 0).float() if masked else None
     layer, x = Linear(three(), 5, 4, mask), normal(MEMBERS, 7, 5)
-    found = layer(x.flatten(0, 1)).reshape(MEMBERS, 7, 4)
+    found = layer(x)
     for member in range(MEMBERS):
         alone = nn.Linear(5, 4)
         alone.weight.copy_((layer.weight[member] * (1 if mask is None else mask)).T)
@@ -90,7 +90,7 @@ def test_stacked_linear_layers_are_separate_ones(masked):
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_linear_layer_adds_to_what_is_known_and_leaves_it_as_it_was(masked):
     mask = (normal(5, 4, seed=1) > 0).float() if masked else None
-    layer, known, x = Linear(three(), 5, 4, mask), normal(MEMBERS * 7, 4, seed=2), normal(MEMBERS * 7, 5)
+    layer, known, x = Linear(three(), 5, 4, mask), normal(MEMBERS, 7, 4, seed=2), normal(MEMBERS, 7, 5)
     inputs = known.clone().requires_grad_(), x.requires_grad_()
     found, expected = layer.residual_add(*inputs), inputs[0] + layer(inputs[1])
     torch.testing.assert_close(found, expected)
@@ -108,7 +108,7 @@ def test_a_linear_layer_adds_to_what_is_known_and_leaves_it_as_it_was(masked):
 def test_stacked_convolutions_are_separate_ones(dimensions, periodic, stride):
     layer = Convolution(three(), 2, 4, dimensions, kernel=3, stride=stride, periodic=periodic)
     x = normal(MEMBERS, 5, 2, *[6] * dimensions)
-    found = layer(fold_members(x.flatten(0, 1), MEMBERS)).unflatten(1, (MEMBERS, 4))
+    found = layer(fold_members(x)).unflatten(1, (MEMBERS, 4))
     kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dimensions - 1]
     for member in range(MEMBERS):
         alone = kind(2, 4, 3, stride, 1, padding_mode="circular" if periodic else "zeros")
@@ -184,10 +184,10 @@ def test_a_periodic_box_goes_on_with_its_other_end(dimensions):
 
 
 def test_members_lie_beside_each_other_and_come_apart_again():
-    x = normal(MEMBERS * 5, 4)
-    assert fold_members(x, MEMBERS).shape == (5, MEMBERS * 4)
-    assert (unfold_members(fold_members(x, MEMBERS), MEMBERS) == x).all()
-    assert (fold_members(x, MEMBERS)[1, 4:8] == x[5 + 1]).all()  # the second member's second row
+    x = normal(MEMBERS, 5, 4)
+    assert fold_members(x).shape == (5, MEMBERS * 4)
+    assert (unfold_members(fold_members(x), MEMBERS) == x).all()
+    assert (fold_members(x)[1, 4:8] == x[1, 1]).all()  # the second member's second row
 
 
 @torch.no_grad()
@@ -232,7 +232,7 @@ def test_stacked_batch_norms_are_separate_ones():
         norm.running_var.copy_(layer.running_var[member])
     for training in (True, True, False):
         layer.train(training)
-        found = layer(fold_members(x.flatten(0, 1), MEMBERS)).unflatten(1, (MEMBERS, 4))
+        found = layer(fold_members(x)).unflatten(1, (MEMBERS, 4))
         for member, norm in enumerate(alone):
             torch.testing.assert_close(found[:, member], norm.train(training)(x[member]), rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(layer.running_mean[member], norm.running_mean)
@@ -240,16 +240,16 @@ def test_stacked_batch_norms_are_separate_ones():
 
 
 def test_dropout_of_a_member_does_not_depend_on_the_others():
-    x = torch.ones(MEMBERS * 40, 50)
-    together = Dropout(three(), 0.3)(x).reshape(MEMBERS, 40, 50)
+    x = torch.ones(MEMBERS, 40, 50)
+    together = Dropout(three(), 0.3)(x)
     for member in range(MEMBERS):
-        alone = Dropout([three()[member]], 0.3)(x[:40])
-        assert (together[member] == alone).all()
+        alone = Dropout([three()[member]], 0.3)(x[:1])
+        assert (together[member] == alone[0]).all()
     assert (together[0] != together[1]).any()
 
 
 def test_dropout_keeps_the_mean_and_rests_after_training():
-    layer, x = Dropout(three(), 0.3), torch.ones(MEMBERS * 400, 50)
+    layer, x = Dropout(three(), 0.3), torch.ones(MEMBERS, 400, 50)
     dropped = layer(x)
     assert dropped.unique().tolist() == [0, pytest.approx(1 / 0.7)]
     assert (dropped == 0).float().mean() == pytest.approx(0.3, abs=0.01)  # 60,000 units: an error of 0.002
@@ -272,13 +272,13 @@ def test_a_member_starts_beside_others_as_it_would_alone():
 @pytest.mark.parametrize("shape", [(6,), (2, 3), (1, 4, 4)])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_dense_networks_flatten_their_data(shape, activation):
-    x = normal(MEMBERS * 5, *shape)
+    x = normal(MEMBERS, 5, *shape)
     for recipe in (LinearNetwork(), MLP(8, 0), MLP(8, 3, activation), MLP(8, 1, activation, dropout=0.5)):
-        assert recipe.build(shape, 4, three())(x).shape == (MEMBERS * 5, 4)
+        assert recipe.build(shape, 4, three())(x).shape == (MEMBERS, 5, 4)
 
 
 def test_a_linear_network_is_affine_and_an_mlp_is_not():
-    x, y = normal(MEMBERS * 5, 6), normal(MEMBERS * 5, 6, seed=1)
+    x, y = normal(MEMBERS, 5, 6), normal(MEMBERS, 5, 6, seed=1)
     for recipe, affine in ((LinearNetwork(), True), (MLP(8, 0), True), (MLP(8, 1), False)):
         network = recipe.build((6,), 4, three())
         excess = network(x + y) - network(x) - network(y) + network(torch.zeros_like(x))
@@ -295,8 +295,8 @@ def test_an_mlp_has_the_layers_it_was_asked_for(activation, wide):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_cnn_takes_profiles_maps_and_grids(dimensions, channels):
     network = CNN(hidden=4, dropout=0.2).build((channels, *[8] * dimensions), 5, three())
-    x = normal(MEMBERS * 2, channels, *[8] * dimensions)
-    assert network(x).shape == (MEMBERS * 2, 5)
+    x = normal(MEMBERS, 2, channels, *[8] * dimensions)
+    assert network(x).shape == (MEMBERS, 2, 5)
     assert network(x)[0].requires_grad
 
 
@@ -304,7 +304,7 @@ def test_a_cnn_takes_profiles_maps_and_grids(dimensions, channels):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_cnn_takes_every_activation(dimensions, activation):
     network = CNN(hidden=4, blocks=1, activation=activation).build((2, *[8] * dimensions), 5, three())
-    assert network(normal(MEMBERS * 2, 2, *[8] * dimensions)).shape == (MEMBERS * 2, 5)
+    assert network(normal(MEMBERS, 2, 2, *[8] * dimensions)).shape == (MEMBERS, 2, 5)
 
 
 VARIANTS = [
@@ -324,11 +324,11 @@ def test_the_members_of_a_cnn_are_separate_networks(dimensions, recipe):
     shape = (2, *[8] * dimensions)
     together, x = moved(recipe.build(shape, 3, three())), normal(MEMBERS, 5, *shape)
     for training in (True, False):
-        found = together.train(training)(x.flatten(0, 1)).reshape(MEMBERS, 5, 3)
+        found = together.train(training)(x)
         for member in range(MEMBERS):
             alone = recipe.build(shape, 3, three()[:1]).train(training)
             alone.load_state_dict({key: value[member : member + 1] for key, value in together.state_dict().items()})
-            torch.testing.assert_close(found[member], alone(x[member]), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(found[member], alone(x[member, None])[0], rtol=1e-4, atol=1e-5)
 
 
 @every_dimension
@@ -337,13 +337,13 @@ def test_the_members_of_a_cnn_are_separate_networks(dimensions, recipe):
 def test_a_periodic_cnn_does_not_care_where_the_box_begins(dimensions, padding):
     """By two stages of pooling only shifts by four cells are exact; with zeros at the edges none is."""
     shape = (2, *[16] * dimensions)
-    x = normal(MEMBERS * 2, *shape)
+    x = normal(MEMBERS, 2, *shape)
     for periodic, pooling in itertools.product((True, False), ({}, {"pooling": "none", "stride": 2}, {"blocks": 1})):
         recipe = CNN(hidden=4, layers=2, periodic=periodic, padding=padding, **pooling)
         network = moved(recipe.build(shape, 3, three())).eval()
         here = network(x)
         for axis in range(dimensions):
-            moves = (network(x.roll(4, dims=2 + axis)) - here).abs().max() / here.std()
+            moves = (network(x.roll(4, dims=3 + axis)) - here).abs().max() / here.std()
             assert moves < 1e-4 if recipe.resolved_padding == "periodic" else moves > 1e-3
 
 
@@ -352,7 +352,7 @@ def test_a_residual_block_whose_branch_is_zero_passes_its_input():
     network = CNN(hidden=4, blocks=1).build((1, 8, 8), 3, three()).eval()
     plain = CNN(hidden=4).build((1, 8, 8), 3, three()).eval()
     plain.load_state_dict({key: value for key, value in network.state_dict().items() if "residuals" not in key})
-    x = normal(MEMBERS * 2, 1, 8, 8)
+    x = normal(MEMBERS, 2, 1, 8, 8)
     assert not torch.allclose(network(x), plain(x))
     for stage in network.residuals:
         stage[0].second.weight.zero_()
@@ -363,8 +363,8 @@ def test_a_residual_block_whose_branch_is_zero_passes_its_input():
 @torch.no_grad()
 def test_pooling_takes_the_mean_or_the_largest():
     """Of a map of ones with one ten, through kernels of one cell that pass it: 13/4 and 10 where the ten was."""
-    x = torch.ones(1, 1, 4, 4)
-    x[0, 0, 1, 2] = 10
+    x = torch.ones(1, 1, 1, 4, 4)
+    x[..., 1, 2] = 10
     for pooling, expected in (("average", 13 / 4), ("max", 10.0)):
         recipe = CNN(1, 1, 1, pooling=pooling, batch_norm=False, activation="relu")
         network, seen = recipe.build((1, 4, 4), 1, three()[:1]).eval(), []  # moments 0 and 1: nothing is scaled
@@ -428,10 +428,10 @@ def test_the_benchmark_wraps_its_maps_until_4x4_are_left():
     """By two stages a shift by four pixels is one by one; dropout then stands before each dense layer."""
     network, seen, dropped = moved(CMD(hidden=2).build((1, 16, 16), 4, three())).eval(), [], []
     network.convolutions[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    network.dropout.register_forward_pre_hook(lambda _, inputs: dropped.append(inputs[0].shape[1]))
-    x = normal(MEMBERS * 2, 1, 16, 16)
+    network.dropout.register_forward_pre_hook(lambda _, inputs: dropped.append(inputs[0].shape[-1]))
+    x = normal(MEMBERS, 2, 1, 16, 16)
     network(x)
-    network(x.roll((4, 8), (2, 3)))
+    network(x.roll((4, 8), (3, 4)))
     assert seen[0].shape == (2, MEMBERS * 8, 4, 4)
     torch.testing.assert_close(seen[1], seen[0].roll((1, 2), (2, 3)), rtol=1e-4, atol=1e-4)
     assert dropped == [256, 128] * 2
@@ -443,17 +443,17 @@ def test_the_benchmark_has_fewer_stages_for_smaller_maps(size):
     assert len(network.convolutions) == 3 * round(math.log2(size / 4)) + 1
     assert network.dense.weight.shape == (MEMBERS, 256, 128)
     for rows in (1, 2):
-        assert network(normal(MEMBERS * rows, 3, size, size)).shape == (MEMBERS * rows, 4)
+        assert network(normal(MEMBERS, rows, 3, size, size)).shape == (MEMBERS, rows, 4)
 
 
 @torch.no_grad()
 def test_the_members_of_the_benchmark_are_separate_networks():
     together, x = moved(CMD(hidden=2).build((1, 16, 16), 4, three())).eval(), normal(MEMBERS, 3, 1, 16, 16)
-    found = together(x.flatten(0, 1)).reshape(MEMBERS, 3, 4)
+    found = together(x)
     for member in range(MEMBERS):
         alone = CMD(hidden=2).build((1, 16, 16), 4, three()[:1]).eval()
         alone.load_state_dict({key: value[member : member + 1] for key, value in together.state_dict().items()})
-        torch.testing.assert_close(found[member], alone(x[member]), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found[member], alone(x[member, None])[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(12,), (1, 16, 32), (1, 48, 48), (1, 8, 8, 8)])
@@ -489,23 +489,23 @@ def embedding(names, shapes=SHAPES, periodic=None):
 )
 def test_an_embedding_sets_summaries_side_by_side(names, shapes, size):
     network = embedding(names, shapes)
-    data = [normal(MEMBERS * 4, *shape) for shape in shapes]
+    data = [normal(MEMBERS, 4, *shape) for shape in shapes]
     assert network.size == size
-    assert network(*data).shape == (MEMBERS * 4, size)
+    assert network(*data).shape == (MEMBERS, 4, size)
 
 
 @torch.no_grad()
 def test_a_summary_without_a_network_passes_as_it_is():
-    data = [normal(MEMBERS * 4, *shape) for shape in SHAPES]
+    data = [normal(MEMBERS, 4, *shape) for shape in SHAPES]
     found = embedding(("none", "none", "cnn"))(*data)
-    assert (found[:, :5] == data[0]).all() and (found[:, 5:21] == data[1].flatten(1)).all()
+    assert (found[..., :5] == data[0]).all() and (found[..., 5:21] == data[1].flatten(2)).all()
 
 
 @torch.no_grad()
 def test_each_summary_wraps_or_does_not():
     network = moved(embedding(("cnn", "cnn"), [(1, 16), (1, 16)], [True, False])).eval()
-    x = normal(MEMBERS * 4, 1, 16)
-    moves = (network(x.roll(4, 2), x.roll(4, 2)) - network(x, x)).abs().amax(0)
+    x = normal(MEMBERS, 4, 1, 16)
+    moves = (network(x.roll(4, 3), x.roll(4, 3)) - network(x, x)).abs().amax((0, 1))
     assert moves[:6].max() < 1e-4
     assert moves[6:].max() > 1e-3
 

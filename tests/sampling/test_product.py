@@ -249,13 +249,13 @@ def test_what_a_set_says_does_not_depend_on_the_order_of_its_rows(network, shape
     members, rows, size = 3, 4, 5
     each = build_embedding([(network, {})], [shape], 7, generators(0, "test", members)).double().eval()
     x = torch.randn(rows, size, *shape, dtype=torch.float64)
-    batch = torch.cat([x] * members)
+    batch = torch.stack([x] * members)
     found = SetEmbedding(each)(batch)
     order = torch.tensor([3, 0, 4, 1, 2])
-    torch.testing.assert_close(SetEmbedding(each)(batch[:, order]), found, rtol=1e-12, atol=1e-13)
-    own = torch.stack([each(torch.cat([x[:, row]] * members)) for row in range(size)]).mean(0)
+    torch.testing.assert_close(SetEmbedding(each)(batch[:, :, order]), found, rtol=1e-12, atol=1e-13)
+    own = torch.stack([each(torch.stack([x[:, row]] * members)) for row in range(size)]).mean(0)
     torch.testing.assert_close(found, own, rtol=1e-12, atol=1e-13)
-    assert SetEmbedding(each).size == found.shape[1]
+    assert SetEmbedding(each).size == found.shape[-1]
 
 
 def universes(count: int, size: int, seed: int) -> Catalog:

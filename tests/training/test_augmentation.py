@@ -20,7 +20,8 @@ def generators(*seeds: int) -> list[torch.Generator]:
 
 
 def once(symmetries: Symmetries, batch: torch.Tensor, *seeds: int) -> torch.Tensor:
-    return transformed([symmetries], [batch], generators(*seeds or (0,)))[0]
+    streams = generators(*seeds or (0,))
+    return transformed([symmetries], [batch.unflatten(0, (len(streams), -1))], streams)[0].flatten(0, 1)
 
 
 def box(*axes: int) -> torch.Tensor:
@@ -137,8 +138,8 @@ def test_a_member_draws_what_it_would_draw_alone():
     batch = torch.randn(3, 10, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     streams, alone = generators(5, 6, 7), generators(6)
     for _ in range(3):
-        together = transformed([ALL], [batch.flatten(0, 1)], streams)[0].reshape(batch.shape)
-        assert torch.equal(together[1], transformed([ALL], [batch[1]], alone)[0])
+        together = transformed([ALL], [batch], streams)[0]
+        assert torch.equal(together[1], transformed([ALL], [batch[1:2]], alone)[0][0])
     assert not torch.equal(once(ALL, batch[0], 5), once(ALL, batch[0], 6))
 
 
@@ -147,24 +148,25 @@ def test_maps_of_one_row_move_together_whatever_their_resolution():
     fine = torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     coarse = torch.nn.functional.avg_pool2d(fine, 2)
     other = fine.square()
-    vectors = torch.randn(200, 5)
-    moved = transformed([ALL, Symmetries(), ALL, ALL], [fine, vectors, coarse, other], generators(0))
-    assert moved[1] is vectors
+    vectors = torch.randn(1, 200, 5)
+    batch = [fine[None], vectors, coarse[None], other[None]]
+    moved = transformed([ALL, Symmetries(), ALL, ALL], batch, generators(0))
+    assert moved[1] is vectors and not torch.equal(moved[0], fine[None])
     assert torch.equal(moved[3], moved[0].square())
-    torch.testing.assert_close(moved[2], torch.nn.functional.avg_pool2d(moved[0], 2))
+    torch.testing.assert_close(moved[2][0], torch.nn.functional.avg_pool2d(moved[0][0], 2))
     assert len({bytes_of(row) for row in once(ALL, copies(box(8, 8), 4000))}) == 8 * 64
 
 
 def test_what_one_map_lacks_all_maps_of_the_row_lack():
-    one = copies(box(4, 4), 500)
+    one = copies(box(4, 4), 500)[None]
     moved = transformed([ALL, MIRRORS], [one, one], generators(0))
     assert torch.equal(*moved)
-    assert {bytes_of(row[0]) for row in moved[0]} == generated(box(4, 4), mirrors(2))
+    assert {bytes_of(row[0]) for row in moved[0][0]} == generated(box(4, 4), mirrors(2))
 
 
 def test_a_map_and_a_grid_of_one_row_move_apart():
-    one, cube = copies(box(3, 3), 300), copies(box(3, 3, 3), 300)
-    maps, grids = transformed([POINTS, POINTS], [one, cube], generators(0))
+    batch = [copies(box(3, 3), 300)[None], copies(box(3, 3, 3), 300)[None]]
+    maps, grids = (rows[0] for rows in transformed([POINTS, POINTS], batch, generators(0)))
     assert {bytes_of(row[0]) for row in grids} == generated(box(3, 3, 3), turns(3) + mirrors(3))
     faces = {(bytes_of(row[0]), bytes_of(face[0, 0])) for row, face in zip(maps, grids, strict=True)}
     assert len(faces) > 100  # of 8 x 48

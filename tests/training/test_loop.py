@@ -45,7 +45,7 @@ class Density(nn.Module):
 
     def forward(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         z, log_det = self.transform(theta, x)
-        return (0.5 * (z**2).sum(-1) - log_det)[:, None]
+        return (0.5 * (z**2).sum(-1) - log_det)[..., None]
 
 
 def linear(members: int) -> nn.Module:
@@ -92,7 +92,7 @@ def test_members_side_by_side_end_as_if_each_had_trained_alone(name):
 
 def shaken(batch: tuple[torch.Tensor, ...], streams: list[torch.Generator]) -> tuple[torch.Tensor, ...]:
     """The data of each member with noise of its own."""
-    noise = torch.cat([torch.randn(len(batch[1]) // len(streams), *SHAPE, generator=stream) for stream in streams])
+    noise = torch.stack([torch.randn(batch[1].shape[1], *SHAPE, generator=stream) for stream in streams])
     return batch[0], batch[1] + 0.2 * noise
 
 
@@ -149,7 +149,7 @@ def test_a_member_that_has_stopped_does_not_come_back():
     def terms(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
         if network.training:
             return SQUARED.terms(network, batch)
-        return next(script).repeat_interleave(len(batch[0]) // 2)[:, None]
+        return next(script)[:, None, None].expand(2, batch[0].shape[1], 1)
 
     def keep(*_: float) -> None:
         kept.append(weight.detach().clone())
@@ -226,7 +226,7 @@ def test_one_step_is_that_of_torch(optimizer):
     kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
     options = {"momentum": 0.9} if optimizer == "sgd" else {}
     step = kinds[optimizer](plain.parameters(), 0.01, weight_decay=0.1, **options)
-    ((plain(x) - theta) ** 2).mean().backward()
+    ((plain(x[None])[0] - theta) ** 2).mean().backward()
     step.step()
     for found, expected in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(found, expected)
@@ -256,12 +256,12 @@ def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
     for rate, reached in zip(history.learning_rate, kept, strict=True):
         assert rate == pytest.approx(step.param_groups[0]["lr"])
         step.zero_grad()
-        ((plain(x) - theta) ** 2).mean().backward()
+        ((plain(x[None])[0] - theta) ** 2).mean().backward()
         step.step()
         for found, expected in zip(reached, plain.parameters(), strict=True):
             torch.testing.assert_close(found, expected)
         with torch.no_grad():
-            listener.step(((plain(seen) - judge) ** 2).mean())
+            listener.step(((plain(seen[None])[0] - judge) ** 2).mean())
     assert history.learning_rate[-1] < 0.1 * history.learning_rate[0]
 
 
@@ -269,9 +269,7 @@ def test_each_member_is_clipped_by_its_own_norm():
     """Member 0 climbs a cliff, member 1 a slope: plain gradient descent, one step."""
     theta, x = rows(30, 1)
     steep = Loss(
-        lambda network, batch: (
-            SQUARED.terms(network, batch) * torch.tensor([1000.0, 0.01]).repeat_interleave(30)[:, None]
-        ),
+        lambda network, batch: SQUARED.terms(network, batch) * torch.tensor([1000.0, 0.01])[:, None, None],
         SQUARED.reduce,
     )
 
@@ -294,7 +292,7 @@ def test_every_row_is_seen_once_an_epoch_in_an_order_that_changes():
 
     def watch(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
         if network.training:
-            seen.append(batch[0][:, 0].reshape(2, -1))
+            seen.append(batch[0][..., 0])
         return network(batch[0])
 
     theta = torch.arange(20.0)[:, None]
@@ -337,7 +335,7 @@ def test_the_listener_hears_of_every_epoch():
 
 def test_the_same_rows_go_to_every_member():
     part = torch.arange(6.0).reshape(3, 2)
-    assert (expand_members(part, 2) == torch.cat([part, part])).all()
+    assert (expand_members(part, 2) == torch.stack([part, part])).all()
 
 
 # ------------------------------------------------------------------------------------------------------------ hooks

@@ -122,7 +122,7 @@ def _contexts(model: DensityModel, catalog: Catalog, rows: np.ndarray) -> np.nda
 
 
 def _minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
-    """-log q(x | theta) in catalog units, (M*B, 1)."""
+    """-log q(x | theta) in catalog units, (M, B, 1)."""
     assert isinstance(network, DensityFlow)
     log_det, *context, x = batch
-    return -(network.log_prob(x, context[0] if context else None)[:, None] + log_det)
+    return -(network.log_prob(x, context[0] if context else None)[..., None] + log_det)

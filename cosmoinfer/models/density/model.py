@@ -34,13 +34,13 @@ class DensityFlow(nn.Module):
         self.transform = transform
 
     def log_prob(self, x: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
-        """log q(x | theta) of rows (M*B, ...) under contexts (M*B, C), (M*B,)."""
+        """log q(x | theta) of rows (M, B, ...) under contexts (M, B, C), (M, B)."""
         return self.log_prob_and_kurtosis(x, context)[0]
 
     def log_prob_and_kurtosis(self, x: torch.Tensor, context: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """log q, and the kurtosis of the noise over that of a normal, mean z^4 / 3 (mean z^2)^2: (M*B,) each."""
+        """log q, and the kurtosis of the noise over that of a normal, mean z^4 / 3 (mean z^2)^2: (M, B) each."""
         noise, log_det = self.transform(x, context)
-        squares = noise.flatten(1) ** 2
+        squares = noise.flatten(2) ** 2
         kurtosis = (squares**2).mean(-1) / (3 * squares.mean(-1) ** 2)
         return log_det - 0.5 * (squares + np.log(2 * np.pi)).sum(-1), kurtosis
 
@@ -140,7 +140,7 @@ class DensityModel:
         for stack in self.stacks:
             x, context = (_stacked(part, stack) for part in (scaled.astype(np.float32), contexts))
             judged = torch.stack(stack.network.log_prob_and_kurtosis(x, context))
-            both.append(judged.reshape(2, stack.members, -1).double().cpu().numpy())
+            both.append(judged.double().cpu().numpy())
         terms, kurtosis = np.concatenate(both, axis=1)
         return special.logsumexp(terms, axis=0, b=self.weights[:, None]) - off, self.weights @ kurtosis
 
@@ -161,7 +161,7 @@ class DensityModel:
             noise = generator.standard_normal((size, int(np.prod(shape))), dtype=np.float32)
             context = None if contexts is None else contexts[start : start + size]
             x, _ = stack.network.transform.inverse(_stacked(noise, stack), _stacked(context, stack))
-            drawn.append(x.reshape(stack.members, size, *shape)[member].double().cpu().numpy())
+            drawn.append(x[member].reshape(size, *shape).double().cpu().numpy())
         return np.concatenate([np.empty((0, *shape)), *drawn])
 
     # -------------------------------------------------------------------------------------------------- the file

@@ -234,10 +234,10 @@ def _weigh_architectures(
 
 
 def _minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
-    """-log q(theta | x) in catalog units, (M*B, 1)."""
+    """-log q(theta | x) in catalog units, (M, B, 1)."""
     assert isinstance(network, ConditionalFlow)
     z, log_det, *data = batch
-    return -(network.log_prob(z, network.embedding(*data))[:, None] + log_det)
+    return -(network.log_prob(z, network.embedding(*data))[..., None] + log_det)
 
 
 _LIKELIHOOD = Loss(_minus_log_prob, losses.mean)

@@ -39,11 +39,10 @@ class Mixture:
     def embed(self, data: tuple[np.ndarray, ...]) -> Contexts:
         """The embedded data, (n, ...) each."""
         tensors = [torch.from_numpy(part).to(self.stacks[0].device) for part in data]
-        found = []
-        for stack in self.stacks:
-            embedded = stack.network.embedding(*(expand_members(part, stack.members) for part in tensors))
-            found.append(embedded.reshape(stack.members, len(data[0]), -1))
-        return found
+        return [
+            stack.network.embedding(*(expand_members(summary, stack.members) for summary in tensors))
+            for stack in self.stacks
+        ]
 
     def log_prob(self, theta: np.ndarray, contexts: Contexts) -> np.ndarray:
         """log q(theta | x), (n,), at points (n, P) of as many observations, or of one; not renormalised over the box.
@@ -73,7 +72,7 @@ class Mixture:
             for stack, context in zip(self.stacks, given, strict=True):
                 noise, log_det = stack.network.transform(expand_members(points, stack.members), context)
                 both = torch.stack([noise.double().square().sum(-1), log_det.double()])
-                found.append(both.reshape(2, stack.members, -1).cpu().numpy())
+                found.append(both.cpu().numpy())
             pieces.append(np.concatenate(found, axis=1))
         squares, log_dets = np.concatenate(pieces, axis=2)
         return squares, log_dets
@@ -112,11 +111,11 @@ class Mixture:
         return log_mass(lambda temperature: self.at(temperature).log_prob_at_temperature(*noise), inside)
 
     def _pieces(self, z: np.ndarray, contexts: Contexts) -> Iterator[tuple[torch.Tensor, Contexts]]:
-        """Some points (n, P) at a time, on the device, with their contexts (M*n, C) by stack, or (M, C) of one."""
+        """Some points (n, P) at a time, on the device, with their contexts (M, n, C) by stack, or (M, 1, C) of one."""
         points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
         for start in range(0, max(1, len(z)), POINTS):
             some = slice(start, start + POINTS)
-            given = [one[:, 0] if one.shape[1] == 1 else one[:, some].flatten(0, 1) for one in contexts]
+            given = [one if one.shape[1] == 1 else one[:, some].contiguous() for one in contexts]
             yield points[some], given
 
     @torch.no_grad()
@@ -138,10 +137,10 @@ class Mixture:
             while need.max() > 0:
                 shape = (stack.members, width, len(self.support.parameters))
                 noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(stack.device)
-                z, log_prob = stack.network.draw(noise.flatten(0, 1), context[:, 0], self.temperature)
+                z, log_prob = stack.network.draw(noise, context, self.temperature)
                 for member, left in enumerate(need):
-                    found.append(z.reshape(shape)[member, :left].double().cpu().numpy())
-                    log_probs.append(log_prob.reshape(shape[:2])[member, :left].double().cpu().numpy())
+                    found.append(z[member, :left].double().cpu().numpy())
+                    log_probs.append(log_prob[member, :left].double().cpu().numpy())
                 need = np.maximum(need - width, 0)
         if len(self.weights) == 1:
             return np.concatenate(found), np.concatenate(log_probs)

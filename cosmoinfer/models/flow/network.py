@@ -25,7 +25,7 @@ class ConditionalFlow(nn.Module):
         self.embedding, self.transform = embedding, transform
 
     def log_prob(self, z: torch.Tensor, context: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
-        """log q(z | x) of rows (M*B, P) under the contexts (M*B, C) of their members, or (M, C) of one row, (M*B,).
+        """log q(z | x), (M, B), of rows (M, B, P) under contexts (M, B, C), or (M, 1, C): one for all rows.
 
         temperature: the standard deviation of the noise.
         """
@@ -33,14 +33,14 @@ class ConditionalFlow(nn.Module):
         return log_det + _log_normal(noise, temperature)
 
     def draw(self, noise: torch.Tensor, context: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """z of standard normal noise (M*B, P), and log q(z | x), (M*B,); contexts (M*B, C), or (M, C) of one row."""
+        """z of standard normal noise (M, B, P), and log q(z | x), (M, B); contexts as for ``log_prob``."""
         noise = noise * temperature
         z, log_det = self.transform.inverse(noise, context)
         return z, _log_normal(noise, temperature) - log_det
 
 
 def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:
-    """log density of independent normals of this width, (n, P) -> (n,)."""
+    """log density of independent normals of this width, (..., P) -> (...)."""
     squares = (noise / temperature).square()
     return -0.5 * (squares + np.log(2 * np.pi)).sum(-1) - noise.shape[-1] * np.log(temperature)
 

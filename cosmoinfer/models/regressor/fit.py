@@ -55,7 +55,7 @@ def fit_classifier(
     loss = CLASSIFICATION_LOSSES[recipe.loss]
 
     def terms(network: nn.Module, batch: Rows) -> Tensor:
-        return loss.terms(network(*batch[1:]), batch[0][:, 0])
+        return loss.terms(network(*batch[1:]), batch[0][..., 0])
 
     outputs = loss.n_outputs(len(preprocessing.classes))
     fitted = Loss(terms, losses.mean)

@@ -20,8 +20,8 @@ CLOSE = 1e-4  # of the largest output, float32 through all layers
 def measure(task: Task) -> Report:
     torch.set_num_threads(1)
     steps = 2 if task.quick else 20
-    maps = torch.randn(BATCH, 1, PIXELS, PIXELS, generator=torch.Generator().manual_seed(0))
-    ours = CNN().build(maps.shape[1:], OUTPUTS, [torch.Generator().manual_seed(0)])
+    maps = torch.randn(1, BATCH, 1, PIXELS, PIXELS, generator=torch.Generator().manual_seed(0))
+    ours = CNN().build(maps.shape[2:], OUTPUTS, [torch.Generator().manual_seed(0)])
     ours(maps)  # the first batch sets the scale of each channel
     plain = _plainly(ours)
     difference = _difference(ours, plain, maps)

@@ -78,7 +78,7 @@ def _train(network: ConditionalFlow, steps: int) -> None:
 
 def _minus_log_prob(network: Any, batch: Rows) -> torch.Tensor:
     z, x = batch
-    return -network.log_prob(z, network.embedding(x))[:, None]
+    return -network.log_prob(z, network.embedding(x))[..., None]
 
 
 LIKELIHOOD = Loss(_minus_log_prob, lambda terms: terms.mean((1, 2)))
