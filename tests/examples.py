@@ -11,15 +11,15 @@ from scipy import stats
 from cosmoinfer import catalog as catalogs
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.models import FlowModel, RegressorModel
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
-from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.rejection import BoxMass
 from cosmoinfer.sampling.request import SamplingRequest
-from cosmoinfer.split import by_hash
+from cosmoinfer.split import Split, by_hash
 from cosmoinfer.supports import Support
 from cosmoinfer.training import loop
 from cosmoinfer.training.context import TrainingContext
@@ -119,6 +119,10 @@ def bench(seed: int = 0, said: list[str] | None = None) -> TrainingContext:
     )
 
 
+def split_of(sims: Catalog) -> Split:
+    return by_hash(sims.simulation)
+
+
 def framed(sims: Catalog, noise: Noise | None = None) -> Preprocessing:
     return fit_preprocessing(sims, by_hash(sims.simulation), ReadOptions(), "auto", noise)
 
@@ -126,7 +130,7 @@ def framed(sims: Catalog, noise: Noise | None = None) -> Preprocessing:
 def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = None, **given) -> FlowModel:
     shapes = [one.row_shape for one in sims.observables] if summary is None else [summary.summary_shape]
     recipe = flow_recipe(TINY | given, ROWS, shapes)
-    return fit_flow(sims, framed(sims), recipe, bench(seed), summary)
+    return fit_flow(sims, split_of(sims), framed(sims), recipe, bench(seed), summary)
 
 
 def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Preprocessing | None = None, **given) -> FlowModel:
@@ -134,12 +138,12 @@ def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Preprocessing | Non
     stacks = ancestor.stacks
     shapes = [one.row_shape for one in sims.observables]
     recipe = continued_recipe([one.config for one in stacks], stacks[0].members, given, ROWS, shapes)
-    return fit_flow(sims, frame or framed(sims), recipe, bench(), initialised_from=ancestor)
+    return fit_flow(sims, split_of(sims), frame or framed(sims), recipe, bench(), initialised_from=ancestor)
 
 
 def train_regressor(sims: Catalog, seed: int = 0, frame: Preprocessing | None = None, **given) -> RegressorModel:
     recipe = regressor_recipe(TINY | given, ROWS, [one.row_shape for one in sims.observables])
-    return fit_regressor(sims, frame or framed(sims), recipe, bench(seed))
+    return fit_regressor(sims, split_of(sims), frame or framed(sims), recipe, bench(seed))
 
 
 @lru_cache

@@ -61,16 +61,13 @@ class GaussianFit:
         level = np.median(sizes, axis=1, keepdims=True)
         return np.concatenate([distance, np.abs(level - self.level), sizes.max(axis=1, keepdims=True) - level], axis=1)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {name: getattr(self, name) for name in ("mean", "root", "expected", "level")}
-
 
 @dataclass(frozen=True)
 class OutOfDistribution:
     """gaussians: one a space. location, scale: (B,) of all their statistics, over training rows that had no part in the
     gaussian (cross-fitted), so that the largest of the B is a fair one. scores: (n,) those of the validation rows,
     sorted; shares: (n,) one of its simulation's, divided among its rows. mmd_test: tests a set of
-    observations at once.
+    observations at once. chance_below_range: at most, that a row like the training rows lies below their range.
     """
 
     gaussians: tuple[GaussianFit, ...]
@@ -79,6 +76,7 @@ class OutOfDistribution:
     scores: np.ndarray
     shares: np.ndarray
     mmd_test: MMDTest
+    chance_below_range: float = 1.0
 
     @property
     def n_validation_simulations(self) -> int:
@@ -138,27 +136,6 @@ class OutOfDistribution:
         chance = min(1 - level / 100, above / (self.n_validation_simulations + 1))
         surprise = _beta_binomial_tail(int(shares.sum() + 1e-9), len(shares), above, above / chance - above)
         return Outliers(level, np.flatnonzero(odd), len(odd) * chance, surprise)
-
-    # -------------------------------------------------------------------------------------------------- the file
-    def arrays(self) -> dict[str, np.ndarray]:
-        found = {name: getattr(self, name) for name in ("location", "scale", "scores", "shares")}
-        for number, gaussian in enumerate(self.gaussians):
-            found |= {f"gaussians/{number}/{name}": value for name, value in gaussian.arrays().items()}
-        return found | {f"mmd_test/{name}": value for name, value in self.mmd_test.arrays().items()}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "OutOfDistribution":
-        gaussians: list[GaussianFit] = []
-        while f"gaussians/{len(gaussians)}/mean" in arrays:
-            start = f"gaussians/{len(gaussians)}/"
-            gaussians.append(
-                GaussianFit(**{name: arrays[start + name] for name in ("mean", "root", "expected", "level")})
-            )
-        own = {name: arrays[name] for name in ("location", "scale", "scores", "shares")}
-        mmd_test = {
-            name.removeprefix("mmd_test/"): value for name, value in arrays.items() if name.startswith("mmd_test/")
-        }
-        return cls(tuple(gaussians), mmd_test=MMDTest.from_arrays(mmd_test), **own)
 
 
 @dataclass(frozen=True)

@@ -52,15 +52,6 @@ class MMDTest:
         """That compares nothing."""
         return cls((), np.zeros(0), np.zeros(0, dtype=np.int64))
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        views = {f"views/{number}": view for number, view in enumerate(self.views)}
-        return views | {"widths": self.widths, "simulation": self.simulation}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "MMDTest":
-        count = len(arrays["widths"])
-        return cls(tuple(arrays[f"views/{n}"] for n in range(count)), arrays["widths"], arrays["simulation"])
-
 
 def fit_mmd_test(train: Sequence[np.ndarray], validation: Sequence[np.ndarray], simulation: np.ndarray) -> MMDTest:
     """Views of training rows (N, F) and validation rows (n, F); simulation: (n,) of the latter.

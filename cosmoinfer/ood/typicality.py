@@ -38,9 +38,6 @@ class Typicality:
         own = np.sort(np.abs(self.residuals - np.median(self.residuals)) / self.residuals.std())
         return (1 + len(own) - np.searchsorted(own, np.abs(z_score))) / (1 + len(own))
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {"coefficients": self.coefficients, "residuals": self.residuals}
-
 
 def fit_typicality(values: np.ndarray, contexts: np.ndarray | None) -> Typicality:
     """From validation rows, (n,) and (n, P); few of them fix a mean only."""

@@ -1,8 +1,8 @@
 """A data vector in fewer numbers: its principal components, or the code of an autoencoder. Fitted on training rows."""
 
-import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -30,7 +30,7 @@ class Compression:
     name: str
     inputs: int
     size: int
-    encoder: "Encoder"
+    encoder: "Encoder" = field(metadata={"path": "weights"})
     explained_variance: float
 
     @torch.no_grad()
@@ -44,18 +44,10 @@ class Compression:
         percent = 100 * self.explained_variance
         return f"{self.name}:{self.size} keeps {percent:.1f} % of the variance of the standardised data"
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        config = {"name": self.name, "inputs": self.inputs, "size": self.size, "kept": self.explained_variance}
-        weights = {f"weights/{name}": value.numpy() for name, value in self.encoder.state_dict().items()}
-        return {"config": np.array(json.dumps(config)), **weights}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Compression":
-        config: dict[str, Any] = json.loads(str(arrays["config"]))
-        encoder = _encoder(config["name"], config["inputs"], config["size"], 0)
-        weights = {name.removeprefix("weights/"): value for name, value in arrays.items() if name != "config"}
-        encoder.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()}, strict=True)
-        return cls(config["name"], config["inputs"], config["size"], encoder.eval(), config["kept"])
+    @staticmethod
+    def build_network(network: type["Encoder"], built: Mapping[str, Any]) -> "Encoder":
+        """From the fields that are read already; its weights are filled in afterwards."""
+        return _encoder(built["name"], built["inputs"], built["size"], 0)
 
 
 def fit_compression(

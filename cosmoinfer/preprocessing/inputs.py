@@ -1,15 +1,12 @@
 """From one summary of a catalog to what a network sees of it: scaled, gaps filled and marked, compressed."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer.catalog import Observable
 from cosmoinfer.preprocessing.compression import Compression
 from cosmoinfer.preprocessing.standardizer import Standardizer
-
-_OF_STANDARDIZER = ("log", "floor", "mean", "std", "n_floored")
 
 
 @dataclass(frozen=True)
@@ -47,21 +44,3 @@ class Input:
         """(n, ...) in catalog units -> (n, *seen) float32."""
         scaled = self.scaled(values)
         return scaled if self.compression is None else self.compression(scaled)
-
-    # -------------------------------------------------------------------------------------------------- the file
-    def config(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("name", "kind", "shape", "periodic", "masked")}
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        found = {f"standardizer/{name}": value for name, value in self.standardizer.arrays().items()}
-        if self.compression is not None:
-            found |= {f"compression/{name}": value for name, value in self.compression.arrays().items()}
-        return found
-
-    @classmethod
-    def from_arrays(cls, config: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Input":
-        standardizer = Standardizer.from_arrays({name: arrays[f"standardizer/{name}"] for name in _OF_STANDARDIZER})
-        start = "compression/"
-        compressed = {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
-        compression = Compression.from_arrays(compressed) if compressed else None
-        return cls(**config | {"shape": tuple(config["shape"])}, standardizer=standardizer, compression=compression)

@@ -1,11 +1,13 @@
 """Gaussian noise on simulated data vectors: fresh for every epoch of a training, one fixed draw a row for judging."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cosmoinfer import seeding
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 
 
@@ -25,6 +27,21 @@ class Noise:
         """(n, K), the same only for the same epoch."""
         generator = seeding.generator(self.seed, "noise", "epoch", epoch)
         return generator.standard_normal((count, len(self.root))) @ self.root.T
+
+
+def add_noise(
+    catalog: Catalog, rows: np.ndarray, noise: Noise | None, epoch: int | None = None
+) -> list[Iterator[np.ndarray]]:
+    """The data of rows (n,) as a telescope would give them, in catalog units: an iterator of blocks a summary.
+
+    Noise goes onto simulations, whose parameters are known; what has none is an observation, and noisy already.
+    epoch: with noise drawn anew, for training; else the fixed draw of each row.
+    """
+    if noise is None or catalog.theta is None or catalog.includes_noise:
+        return [summary.blocks(rows) for summary in catalog.observables]
+    values = catalog.observables[0].read(rows)
+    drawn = noise.fixed(catalog.index[rows]) if epoch is None else noise.fresh(len(rows), epoch)
+    return [iter([values + drawn.reshape(values.shape)])]
 
 
 def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> Noise:

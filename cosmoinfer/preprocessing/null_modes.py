@@ -68,9 +68,6 @@ class NullModeNoise:
         _, log_det = np.linalg.slogdet(varying.T @ (scale[:, None] ** 2 * varying))
         return float(np.log(scale).sum() - 0.5 * log_det)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {"std": self.std, "basis": self.basis, "mean": self.mean}
-
     def _modes(self, values: np.ndarray) -> np.ndarray:
         return np.fft.fft2(values, norm="ortho") if self.std.ndim > 1 else values @ self.basis
 

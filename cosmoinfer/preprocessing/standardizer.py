@@ -51,13 +51,6 @@ class Standardizer:
     def _logged(self, values: np.ndarray) -> np.ndarray:
         return np.where(self.log, np.log10(np.maximum(values, self.floor)), values) if self.log.any() else values
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {name: np.asarray(getattr(self, name)) for name in ("log", "floor", "mean", "std", "n_floored")}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Standardizer":
-        return cls(arrays["log"], arrays["floor"], arrays["mean"], arrays["std"], int(arrays["n_floored"]))
-
 
 def fit_standardizer(blocks: Iterable[np.ndarray], vector: bool, transform: str) -> Standardizer:
     """From all training rows in one walk over them, (n, ...) a block. NaN is a gap, and left out.

@@ -46,17 +46,6 @@ class Recalibration:
         near = abs(self.temperature - 1) <= 2 * self.error
         return f"{told}; within its errors of 1, nothing asks for it" if near else told
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {f"recalibration/{name}": np.array(getattr(self, name)) for name in self.__dataclass_fields__}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Recalibration | None":
-        """None for a model that knows none."""
-        if "recalibration/temperature" not in arrays:
-            return None
-        own = {name: float(arrays[f"recalibration/{name}"]) for name in cls.__dataclass_fields__}
-        return cls(own["temperature"], own["error"], int(own["rows"]), own["before"], own["after"])
-
 
 def log_mass(log_probs: LogProbs, inside: np.ndarray) -> Callable[[float], float]:
     """log of the mass of q_T inside a box, smooth in T, from points drawn at ``PROPOSING``; inside: (n,) bool."""

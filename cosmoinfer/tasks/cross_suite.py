@@ -154,11 +154,11 @@ def _sample_test_rows(
         return
     flow = read_model_of_kind(model, "flow", device)
     rows = flow.representatives(catalog, rows)
-    used = flow.preprocessing.partition_of(catalog, rows) < 2
+    used = flow.training_record.partition_of(catalog, rows) < 2
     if used.any():
         learned = listed(catalog.index[rows[used]])
         raise UserError(f"{catalog.path}: test rows that the flow of {model} has learned from (row {learned})")
-    shared = int(flow.preprocessing.shares_parameters(catalog, rows).sum())
+    shared = int(flow.training_record.shares_parameters(catalog, rows).sum())
     if shared:
         reporter.warn(
             f"{catalog.path}: {shared} of {len(rows)} test rows have the parameters of training rows of {model}, "

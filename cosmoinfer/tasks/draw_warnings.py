@@ -5,7 +5,8 @@ import numpy as np
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import listed
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
-from cosmoinfer.models.preprocessing import Preprocessing
+from cosmoinfer.models.model import PosteriorModel
+from cosmoinfer.ood.scores import below_training_range
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.product import piles_up_at_edge
 from cosmoinfer.tasks.reporter import Reporter
@@ -15,21 +16,21 @@ MAX_CONSISTENCY_P_VALUE = 1e-3  # below which single posteriors of one universe 
 
 
 def warn_of_anomalies(
-    frame: Preprocessing, catalog: Catalog, rows: np.ndarray, posterior: Posterior, reporter: Reporter
+    model: PosteriorModel, catalog: Catalog, rows: np.ndarray, posterior: Posterior, reporter: Reporter
 ) -> None:
     """Observations unlike the training data, where they are more than chance gives. rows: (n,) positions."""
     index, diagnostics = catalog.index[rows], posterior.diagnostics
     percentile, p_value = diagnostics.ood_percentile, diagnostics.ood_set_p_value
-    if percentile is None or frame.ood is None:
+    if percentile is None or model.ood is None:
         return
-    below = frame.below_training_range(catalog, rows)
+    below = below_training_range(model.preprocessing, catalog, rows)
     if below.any():
         reporter.warn(
             f"{int(below.sum())} of {len(below)} observations lie below all training values in half of their numbers "
             f"or more, of which the model takes the logarithm: row {listed(index[below])}; was it taken before, or are "
             "the units others? Their posteriors are guesses"
         )
-    alarm = frame.ood.excess_outliers(percentile, posterior.simulation)
+    alarm = model.ood.excess_outliers(percentile, posterior.simulation)
     if alarm is not None:
         reporter.warn(
             f"{len(alarm.positions)} of {len(posterior)} observations are unlike the training data (percentile above "

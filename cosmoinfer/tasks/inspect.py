@@ -90,33 +90,29 @@ def _inspect_file_of_ours(file: Path, kind: str) -> FileContents:
 def _describe_model(record: storage.FileContents) -> dict[str, str]:
     """What a model infers from what, and what it consists of."""
     config = json.loads(str(record.arrays["config"]))
-    names, classes = ", ".join(record.attributes["parameters"]["names"]), config["frame"]["classes"]
+    names, preprocessing = ", ".join(record.attributes["parameters"]["names"]), config["preprocessing"]
     kinds = {
         "flow": f"p({names} | data)",
         "regressor": f"{names}, loss {config.get('loss')}",
-        "classifier": f"{names}: {', '.join(classes)}; loss {config.get('loss')}",
+        "classifier": f"{names}: {', '.join(preprocessing['classes'])}; loss {config.get('loss')}",
         "density": f"p(data | {names})" if config.get("condition") else "p(data)",
     }
-    contents = {config["model"]: kinds[config["model"]]}
-    for number, summary in enumerate(config["frame"]["inputs"]):
-        gaps = ", NaN marks gaps" if summary["masked"] else ""
-        code = json.loads(str(record.arrays.get(f"inputs/{number}/compression/config", "null")))
+    contents = {config["kind"]: kinds[config["kind"]]}
+    for observable in preprocessing["inputs"]:
+        gaps = ", NaN marks gaps" if observable["masked"] else ""
+        code = observable["compression"]
         compression = "" if code is None else f", in {code['size']} numbers ({code['name']})"
-        contents[f"/{summary['name']}"] = f"{summary['kind']} {tuple(summary['shape'])}{gaps}{compression}"
-    optional = {
-        "noise/root": ("noise", "added to simulations"),
-        "summary/config": ("data", "through a trained regressor"),
-        "ancestor/config": ("weights", "begins from another flow"),
-    }
-    contents |= dict(line for path, line in optional.items() if path in record.arrays)
-    number = 0
-    while f"stacks/{number}/config" in record.arrays:
-        stack = json.loads(str(record.arrays[f"stacks/{number}/config"]))
-        networks = stack.get("flow") or ", ".join(name for name, _ in stack["networks"])
+        contents[f"/{observable['name']}"] = f"{observable['kind']} {tuple(observable['shape'])}{gaps}{compression}"
+    optional = (
+        ("noise", "added to simulations", preprocessing["noise"]),
+        ("data", "through a trained regressor", config.get("summary")),
+        ("weights", "begins from another flow", config.get("initialised_from")),
+    )
+    contents |= {name: text for name, text, part in optional if part is not None}
+    for number, stack in enumerate(config["stacks"]):
+        networks = stack["config"].get("flow") or ", ".join(name for name, _ in stack["config"]["networks"])
         best = sorted(int(epoch) + 1 for epoch in record.arrays[f"stacks/{number}/history/best"])
-        members = int(record.arrays[f"stacks/{number}/members"])
-        contents[f"stack {number}"] = f"{members} x {networks}, best epochs {best}"
-        number += 1
+        contents[f"stack {number}"] = f"{stack['members']} x {networks}, best epochs {best}"
     return contents
 
 

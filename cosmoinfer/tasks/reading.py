@@ -10,9 +10,10 @@ import torch
 from cosmoinfer import audit, catalog, models, split, storage
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.models.fit_preprocessing import describe_choices, fit_preprocessing, with_compression
-from cosmoinfer.models.preprocessing import Preprocessing, reading_for_model
+from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.preprocessing.fit import describe_choices, fit_preprocessing, with_compression
 from cosmoinfer.preprocessing.noise import Noise, read_noise
+from cosmoinfer.preprocessing.state import Preprocessing, reading_for_model
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import READING, CatalogSettings, SplitSettings
@@ -112,7 +113,7 @@ def fit_and_report_preprocessing(
     """Scalings and compression, fitted to the training rows; reports what was assumed and chosen."""
     frame = fit_preprocessing(simulations, split_of_training, simulations.reading, recipe.transform, noise)
     if recipe.compress:
-        frame = with_compression(frame, simulations, recipe.compress, context)
+        frame = with_compression(frame, simulations, split_of_training, recipe.compress, context)
     report_data(frame, simulations, split_of_training, reporter)
     return frame
 
@@ -121,14 +122,14 @@ def report_data(frame: Preprocessing, simulations: Catalog, split_of_training: S
     """Warns of what looks wrong in the data of a training; reports what was assumed and chosen."""
     for finding in audit.audit_before_training(simulations, split_of_training):
         reporter.warn(finding.message)
-    for line in describe_choices(frame, simulations):
+    for line in describe_choices(frame, simulations, split_of_training):
         reporter.report(line)
 
 
-def select_rows(frame: Preprocessing, simulations: Catalog, part: str | None, rows: str | None) -> np.ndarray:
+def select_rows(record: TrainingRecord, simulations: Catalog, part: str | None, rows: str | None) -> np.ndarray:
     """Positions (n,) in the catalog. rows: row numbers of the file, which replace the part of the split."""
     return (
-        frame.select_rows(simulations, part)
+        record.select_rows(simulations, part)
         if rows is None
         else find_rows(simulations.path, simulations.index, part, rows)
     )

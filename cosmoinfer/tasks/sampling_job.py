@@ -81,7 +81,7 @@ class SamplingJob:
     @cached_property
     def parts(self) -> np.ndarray:
         """The part of the training's split that each row belongs to, (n,)."""
-        return self.model.preprocessing.partition_of(self.catalog, self.rows)
+        return self.model.training_record.partition_of(self.catalog, self.rows)
 
     @property
     def learning_curves(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class SamplingJob:
             reporter.report(f"left out, could not be sampled: {unit} {listed(sorted(failed))}")
         if combine:
             warn_of_product(posterior, reporter)
-        warn_of_anomalies(self.model.preprocessing, self.catalog, self.rows, posterior, reporter)
+        warn_of_anomalies(self.model, self.catalog, self.rows, posterior, reporter)
         return posterior
 
 
@@ -144,7 +144,7 @@ def prepare_sampling(
     if options.recalibrate is not None:
         model = _recalibrated(options.recalibrate, path, model)
     simulations = read_for_model(model.preprocessing, catalog, settings)
-    rows = select_rows(model.preprocessing, simulations, selection.part, selection.rows)
+    rows = select_rows(model.training_record, simulations, selection.part, selection.rows)
     if isinstance(model, FlowModel):
         rows = model.representatives(simulations, rows)
     used = {"rows": simulations.index[rows].tolist(), **options.provenance, **device_settings(device)}

@@ -51,8 +51,8 @@ def write_scores(
     device = prepare_device(run.device, run.threads)
     density = read_model_of_kind(model, "density", device)
     simulations = read_for_model(density.preprocessing, catalog, CatalogSettings.from_keywords(keywords))
-    rows = select_rows(density.preprocessing, simulations, part, keywords.get("rows"))
-    warn_of_training_rows(density.preprocessing.partition_of(simulations, rows), part, reporter)
+    rows = select_rows(density.training_record, simulations, part, keywords.get("rows"))
+    warn_of_training_rows(density.training_record.partition_of(simulations, rows), part, reporter)
     settings = {"rows": simulations.index[rows].tolist(), **device_settings(device)}
     inputs = {**catalog_inputs(simulations), "model": storage.file_digest(model)}
     meta = task_provenance("score", settings, inputs)

@@ -12,10 +12,10 @@ from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import DensityModel, density_recipe, fit_density
 from cosmoinfer.models.density.recipe import DensityRecipe
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import check_passes
 from cosmoinfer.models.overrides import TRAINING_SETTINGS
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog, report_data
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -118,9 +118,9 @@ def _train_on(
     report_data(frame, simulations, split, reporter)
     density = describe_density(recipe, frame.parameters)
     reporter.report(f"training {recipe.ensemble} x {recipe.flow} for {density}")
-    model = fit_density(simulations, frame, recipe, context)
+    model = replace(fit_density(simulations, split, frame, recipe, context), provenance=meta)
     if output is not None:
-        models.write(output, model, meta, force)
+        model.save(output, force)
     validation_rows = split.select_rows(simulations.simulation, "validation")
     log_prob = model.log_prob(simulations, validation_rows, reporter.rows("validation row"))
     return TrainedDensity(output, rows, recipe, float(log_prob.mean()), model)

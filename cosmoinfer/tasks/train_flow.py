@@ -1,7 +1,7 @@
 """Train normalizing flows for p(theta | x)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +12,9 @@ from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.fit_preprocessing import with_compression_of
 from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe
 from cosmoinfer.models.overrides import NETWORK_SETTINGS, TRAINING_SETTINGS
+from cosmoinfer.preprocessing.fit import with_compression_of
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
 from cosmoinfer.tasks.reading import (
@@ -167,8 +167,8 @@ def train_and_write(
     context = TrainingContext(device, seed, reporter.report, reporter.epochs())
     frame = fit_and_report_preprocessing(simulations, split, recipe, context, noise, reporter)
     if ancestor is not None:
-        frame = with_compression_of(ancestor.preprocessing, frame, simulations)
-    model = fit_flow(simulations, frame, recipe, context, regressor, ancestor)
+        frame = with_compression_of(ancestor.preprocessing, frame, simulations, split)
+    model = replace(fit_flow(simulations, split, frame, recipe, context, regressor, ancestor), provenance=meta)
     if output is not None:
-        models.write(output, model, meta, force)
+        model.save(output, force)
     return TrainedFlow(output, rows, sets, model)

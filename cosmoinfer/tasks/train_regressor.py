@@ -1,7 +1,7 @@
 """Train networks that predict the parameters, or the probability of each class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +12,6 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models.overrides import NETWORK_SETTINGS, TRAINING_SETTINGS
-from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.models.regressor import (
     ClassifierModel,
     RegressorModel,
@@ -22,6 +21,8 @@ from cosmoinfer.models.regressor import (
     regressor_recipe,
 )
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
+from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
 from cosmoinfer.tasks.reading import (
     CatalogSource,
@@ -134,21 +135,26 @@ def _train_on(
     context = TrainingContext(device, seed, reporter.report, reporter.epochs())
     noise = read_noise_for(settings.inputs.noise, simulations, seed)
     frame = fit_and_report_preprocessing(simulations, split, recipe, context, noise, reporter)
-    model = _fit(simulations, frame, recipe, context, reporter)
+    model = replace(_fit(simulations, split, frame, recipe, context, reporter), provenance=meta)
     if output is not None:
-        models.write(output, model, meta, force)
+        model.save(output, force)
     return TrainedRegressor(output, rows, recipe, model)
 
 
 def _fit(
-    simulations: Catalog, frame: Preprocessing, recipe: RegressorRecipe, context: TrainingContext, reporter: Reporter
+    simulations: Catalog,
+    split: Split,
+    frame: Preprocessing,
+    recipe: RegressorRecipe,
+    context: TrainingContext,
+    reporter: Reporter,
 ) -> RegressorModel | ClassifierModel:
     """With a warning where the network found nothing in the data."""
     networks = f"training {describe_networks(recipe)}, loss {recipe.loss}"
     reporter.report(f"{networks}; the validation rows judge by {score_name(recipe)}")
     if simulations.classes:
-        return fit_classifier(simulations, frame, recipe, context)
-    model = fit_regressor(simulations, frame, recipe, context)
+        return fit_classifier(simulations, split, frame, recipe, context)
+    model = fit_regressor(simulations, split, frame, recipe, context)
     constant = collapsed_parameters(model, simulations)
     if len(constant) == len(frame.parameters):
         reporter.warn(

@@ -14,8 +14,8 @@ import numpy as np
 from scipy import stats
 
 from cosmoinfer.catalog import Catalog, ReadOptions
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import by_hash
 from tests.examples import NORMAL, bench
@@ -65,7 +65,7 @@ def _trained(sims: Catalog, members: int, **given: object) -> FlowModel:
     frame = fit_preprocessing(sims, split, ReadOptions(), "auto")
     rows = split.sizes[0] if given else len(split.select_rows(sims.simulation, "train"))
     recipe = flow_recipe({"ensemble": members, **given}, rows, [one.row_shape for one in sims.observables])
-    return fit_flow(sims, frame, recipe, bench())
+    return fit_flow(sims, split, frame, recipe, bench())
 
 
 def _log_prob(sims: Catalog, looks: int, used: int) -> np.ndarray:

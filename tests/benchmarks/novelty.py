@@ -10,7 +10,8 @@ was tuned on these rows: what was compared, was compared on validation rows. Exi
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy import stats
@@ -18,8 +19,10 @@ from scipy import stats
 import cosmoinfer
 from cosmoinfer import split
 from cosmoinfer.catalog import Catalog, ReadOptions
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
-from cosmoinfer.models.preprocessing import Preprocessing
+from cosmoinfer.ood.detector import OutOfDistribution
+from cosmoinfer.ood.scores import data_features, fit_detector
+from cosmoinfer.preprocessing.fit import fit_preprocessing
+from cosmoinfer.preprocessing.state import Preprocessing
 from tests.benchmarks.camels import CATALOG, HISTORIES, SEEDS
 
 LEVEL = 95
@@ -27,21 +30,35 @@ SET = 50
 DEX = (0.01, 0.02, 0.04)
 
 
-def frames(sims: Catalog) -> list[Preprocessing]:
-    """One a split seed, acquainted with its training and validation rows."""
-    found = []
+@dataclass(frozen=True)
+class Fitted:
+    """What a model trained on one split would find unlike its training rows."""
+
+    preprocessing: Preprocessing
+    split: split.Split
+    detector: OutOfDistribution
+
+    def spaces(self, catalog: Catalog) -> list[np.ndarray]:
+        return data_features(self.preprocessing, catalog, np.arange(len(catalog)))
+
+
+def detectors(sims: Catalog) -> list[Fitted]:
+    """One a split seed, fitted to its training and validation rows."""
+    fitted = []
     for seed in SEEDS:
-        frame = fit_preprocessing(
-            sims, split.by_hash(sims.simulation, split.DEFAULT_FRACTIONS, seed), ReadOptions(), "auto"
-        )
-        found.append(frame.with_ood_detector(sims, frame.feature_spaces))
-    return found
+        parts = split.by_hash(sims.simulation, split.DEFAULT_FRACTIONS, seed)
+        preprocessing = fit_preprocessing(sims, parts, ReadOptions(), "auto")
+        spaces = partial(data_features, preprocessing)
+        n_training_rows = len(parts.select_rows(sims.simulation, "train"))
+        detector = fit_detector(preprocessing, spaces, sims, parts, n_training_rows)
+        assert detector is not None
+        fitted.append(Fitted(preprocessing, parts, detector))
+    return fitted
 
 
-def percentiles(frame: Preprocessing, sims: Catalog, histories: np.ndarray) -> np.ndarray:
+def percentiles(fitted: Fitted, sims: Catalog, histories: np.ndarray) -> np.ndarray:
     """(n,) of histories (n, 100) that stand in no catalog."""
-    assert frame.ood is not None
-    return frame.ood.percentile(frame.feature_spaces(observations(sims, histories), np.arange(len(histories))))
+    return fitted.detector.percentile(fitted.spaces(observations(sims, histories)))
 
 
 def observations(sims: Catalog, histories: np.ndarray) -> Catalog:
@@ -61,11 +78,11 @@ def scattered(histories: np.ndarray, dex: float) -> np.ndarray:
     return histories * 10 ** np.random.default_rng(0).normal(0, dex, histories.shape)
 
 
-def alarms(frame: Preprocessing, sims: Catalog, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def alarms(fitted: Fitted, sims: Catalog, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """(n,) of each test history, the share of what ``change`` makes of it that is flagged."""
-    rows = frame.split.select_rows(sims.simulation, "test")
+    rows = fitted.split.select_rows(sims.simulation, "test")
     changed = change(sims.observables[0].values[rows].astype(np.float64))
-    return (percentiles(frame, sims, changed) > LEVEL).reshape(len(rows), -1).mean(axis=1)
+    return (percentiles(fitted, sims, changed) > LEVEL).reshape(len(rows), -1).mean(axis=1)
 
 
 def main() -> None:
@@ -73,7 +90,7 @@ def main() -> None:
         sys.exit(f"{CATALOG} is missing; COSMOINFER_SHARED names the folder that has data/")
     sims = cosmoinfer.read_catalog(CATALOG)
     simba = np.load(HISTORIES / "SFRH_SIMBA.npy", allow_pickle=False).astype(np.float64)
-    known = frames(sims)
+    known = detectors(sims)
     changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "held-out TNG": lambda histories: histories,
         "one bin 20 % up": lambda histories: one_bin_off(histories, 1.2),
@@ -84,10 +101,10 @@ def main() -> None:
     }
     print(f"flagged (percentile above {LEVEL}), split seeds {', '.join(map(str, SEEDS))}, then pooled")
     for name, change in changes.items():
-        told(name, [alarms(frame, sims, change) for frame in known])
-    told("SIMBA", [(percentiles(frame, sims, simba) > LEVEL).astype(float) for frame in known])
-    counts = [int(alarms(frame, sims, changes["held-out TNG"]).sum()) for frame in known]
-    tested = sum(len(frame.split.select_rows(sims.simulation, "test")) for frame in known)
+        told(name, [alarms(fitted, sims, change) for fitted in known])
+    told("SIMBA", [(percentiles(fitted, sims, simba) > LEVEL).astype(float) for fitted in known])
+    counts = [int(alarms(fitted, sims, changes["held-out TNG"]).sum()) for fitted in known]
+    tested = sum(len(fitted.split.select_rows(sims.simulation, "test")) for fitted in known)
     chance = stats.binomtest(sum(counts), tested, 1 - LEVEL / 100).pvalue
     print(f"held-out TNG: {sum(counts)} of {tested} flagged, 5 % expected; binomial p = {chance:.2f}")
 
@@ -95,13 +112,13 @@ def main() -> None:
     for name, histories in sets(sims, simba, known).items():
         print(
             f"{name:28}"
-            + " ".join(f"{p_value(frame, sims, one):7.3f}" for frame, one in zip(known, histories, strict=True))
+            + " ".join(f"{p_value(fitted, sims, one):7.3f}" for fitted, one in zip(known, histories, strict=True))
         )
 
 
-def sets(sims: Catalog, simba: np.ndarray, known: list[Preprocessing]) -> dict[str, list[np.ndarray]]:
-    """By name, one a frame."""
-    rows = [frame.split.select_rows(sims.simulation, "test")[:SET] for frame in known]
+def sets(sims: Catalog, simba: np.ndarray, known: list[Fitted]) -> dict[str, list[np.ndarray]]:
+    """By name, one a split seed."""
+    rows = [fitted.split.select_rows(sims.simulation, "test")[:SET] for fitted in known]
     own = [sims.observables[0].values[some].astype(np.float64) for some in rows]
     return {
         "held-out TNG": own,
@@ -111,10 +128,9 @@ def sets(sims: Catalog, simba: np.ndarray, known: list[Preprocessing]) -> dict[s
     }
 
 
-def p_value(frame: Preprocessing, sims: Catalog, histories: np.ndarray) -> float:
-    assert frame.ood is not None
-    ids = np.arange(len(histories))
-    return frame.ood.set_p_value(frame.feature_spaces(observations(sims, histories), ids), ids.astype(str), 0)
+def p_value(fitted: Fitted, sims: Catalog, histories: np.ndarray) -> float:
+    ids = np.arange(len(histories)).astype(str)
+    return fitted.detector.set_p_value(fitted.spaces(observations(sims, histories)), ids, 0)
 
 
 def told(name: str, shares: list[np.ndarray]) -> None:

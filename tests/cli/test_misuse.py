@@ -50,8 +50,8 @@ def test_the_validation_rows_of_an_ancestor_are_no_test_rows(folder: Path) -> No
     ancestor, heir = folder / "first.h5", folder / "second.h5"
     done("train-flow", folder / "one.h5", "-o", ancestor, *FLOW)
     go_on(folder, ancestor, heir)
-    frame = models.read(ancestor).preprocessing
-    assert len(models.read(heir).preprocessing.validation_hashes) > len(frame.validation_hashes)
+    record = models.read(ancestor).training_record
+    assert len(models.read(heir).training_record.validation_hashes) > len(record.validation_hashes)
     assert "chosen by" in refused("evaluate", heir, folder / "one.h5", "-o", folder / "no.h5", "--threads", 1)
     few = ("--rows", "0:20", "--draws", 5, "--quiet")
     _, _, said = call("sample", ancestor, folder / "one.h5", "-o", folder / "few.h5", *few)

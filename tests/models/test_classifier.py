@@ -12,11 +12,11 @@ from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models import ClassifierModel
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.split import by_hash
-from tests.examples import bench, framed, of, sampled
+from tests.examples import bench, framed, of, sampled, split_of
 
 CENTRES = np.array([[0.7, 0.0, 0.3], [-0.5, 0.4, 0.0], [0.1, -0.9, 0.2]])
 SUITES = ("TNG", "SIMBA", "Astrid")
@@ -48,7 +48,7 @@ def exact(x: np.ndarray, classes: int) -> np.ndarray:
 def classifier(loss: str, classes: int = 2, seed: int = 0) -> ClassifierModel:
     sims = blobs(classes)
     recipe = regressor_recipe(SETTINGS | {"loss": loss}, ROWS, [(3,)], classes)
-    return fit_classifier(sims, framed(sims), recipe, bench(seed))
+    return fit_classifier(sims, split_of(sims), framed(sims), recipe, bench(seed))
 
 
 @every_loss
@@ -74,7 +74,7 @@ def test_the_probabilities_are_near_the_exact_ones(loss, classes):
 @every_loss
 def test_the_temperature_is_that_of_the_validation_rows(loss):
     model, sims = classifier(loss), blobs(2)
-    rows = model.preprocessing.split.select_rows(sims.simulation, "validation")
+    rows = model.training_record.split.select_rows(sims.simulation, "validation")
     logits, labels = model.logits(sims, rows), sims.theta[rows, 0]
     assert model.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-6)
     nll = [
@@ -82,7 +82,7 @@ def test_the_temperature_is_that_of_the_validation_rows(loss):
         for by in (0.7, 1, 1.4)
     ]
     assert nll[1] < min(nll[0], nll[2])
-    sharp = ClassifierModel(model.preprocessing, loss, model.stacks, model.weights, 17.0).with_temperature(sims, rows)
+    sharp = replace(model, temperature=17.0).with_temperature(sims, rows)
     assert sharp.temperature == pytest.approx(model.temperature)
 
 
@@ -102,10 +102,10 @@ def test_the_same_seed_gives_the_same_bytes_and_a_file_the_same_probabilities(tm
     sims = blobs(3)
     recipe = regressor_recipe(SETTINGS | {"network": "mlp", "epochs": 2, "hidden": 9}, ROWS, [(3,)], 3)
     for name, seed in (("one", 0), ("two", 0), ("other", 1)):
-        models.write(tmp_path / name, fit_classifier(sims, framed(sims), recipe, bench(seed)), {})
+        models.write(tmp_path / name, fit_classifier(sims, split_of(sims), framed(sims), recipe, bench(seed)), {})
     one, two, other = ((tmp_path / name).read_bytes() for name in ("one", "two", "other"))
     assert one == two != other
-    model, again = fit_classifier(sims, framed(sims), recipe, bench()), models.read(tmp_path / "one")
+    model, again = fit_classifier(sims, split_of(sims), framed(sims), recipe, bench()), models.read(tmp_path / "one")
     assert (again.kind, again.preprocessing.classes, again.loss) == ("classifier", SUITES, "cross-entropy")
     found, found_again = (sampled(each, sims, np.arange(10)) for each in (model, again))
     np.testing.assert_array_equal(found.classes.probabilities, found_again.classes.probabilities)
@@ -120,7 +120,7 @@ def test_an_observation_has_no_class_and_gets_one():
     model = classifier("cross-entropy")
     observed = of(None, None, Observable("data", "vector", np.array([[3.0, 0, 0], [-3.0, 0, 0]])))
     model.preprocessing.check_catalog(observed)
-    found = sampled(model, observed, model.preprocessing.select_rows(observed, None))
+    found = sampled(model, observed, model.training_record.select_rows(observed, None))
     assert found.truth is None
     assert found.classes.probabilities.argmax(axis=1).tolist() == [0, 1]
     assert (found.classes.probabilities.max(axis=1) > 0.9).all()

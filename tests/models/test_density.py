@@ -15,12 +15,13 @@ from cosmoinfer.models import DensityModel
 from cosmoinfer.models.density import density_recipe, fit_density, scores
 from cosmoinfer.models.density import fit as fit_module
 from cosmoinfer.models.density import model as model_module
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
+from cosmoinfer.models.packing import pack, unpack
 from cosmoinfer.ood.typicality import fit_typicality
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.preprocessing.null_modes import NullModeNoise, fit_null_mode_noise
 from cosmoinfer.split import by_hash
-from tests.examples import NORMAL, bench, of
+from tests.examples import NORMAL, bench, of, split_of
 
 SMALL = {"layers": 2, "hidden": 16, "epochs": 15, "batch_size": 100, "learning_rate": 3e-3}
 every_flow = pytest.mark.parametrize("flow", FLOWS)
@@ -30,7 +31,7 @@ every_map_flow = pytest.mark.parametrize("flow", MAP_FLOWS)
 def train(sims: Catalog, conditional: bool = True, said: list[str] | None = None, **given) -> DensityModel:
     recipe = density_recipe(SMALL | given, 1000, tuple(one.kind for one in sims.observables), conditional)
     frame = fit_preprocessing(sims, by_hash(sims.simulation), ReadOptions(), recipe.transform)
-    return fit_density(sims, frame, recipe, bench(0, said))
+    return fit_density(sims, split_of(sims), frame, recipe, bench(0, said))
 
 
 def log_prob(model: DensityModel, sims: Catalog, rows=None) -> np.ndarray:
@@ -305,7 +306,7 @@ def test_the_jitter_of_a_row_is_its_own():
     many = jitter.fixed(np.arange(8))
     np.testing.assert_array_equal(jitter.fixed(np.array([5, 2])), many[[5, 2]])
     assert len(np.unique(many[:, 0, 0, 0])) == 8
-    again = NullModeNoise(**jitter.arrays())
+    again = unpack(NullModeNoise, pack(jitter))
     np.testing.assert_array_equal(again.fixed(np.arange(8)), many)
 
 
@@ -370,7 +371,7 @@ def test_rows_of_the_same_law_are_odd_as_often_as_they_should_be():
     model, judged = normal_density(True), NORMAL.simulate(600, 7)
     found = scores.score_rows(model, judged, np.arange(600), lambda *_: None)
     np.testing.assert_array_equal(found.log_prob, log_prob(model, judged))
-    rows = model.preprocessing.split.sizes[1]  # against which 600 others are ranked: Kolmogorov's law of two samples
+    rows = model.training_record.split.sizes[1]  # against which 600 others are ranked: Kolmogorov's law of two samples
     most = 1.95 * np.sqrt(1 / 600 + 1 / rows)
     for percentile in (found.percentile, found.shape_percentile):
         assert stats.kstest(percentile / 100, "uniform").statistic < most

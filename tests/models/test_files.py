@@ -58,7 +58,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
         path = tmp_path / f"{number}.h5"
         models.write(path, model, {"said": name})
         again = models.read(path)
-        assert type(again) is type(model) and again.preprocessing.is_training_catalog(sims) == (name != "ancestor")
+        assert type(again) is type(model) and again.training_record.is_training_catalog(sims) == (name != "ancestor")
         for stack, stack_again in zip(model.stacks, again.stacks, strict=True):
             weights, weights_again = (one.network.state_dict() for one in (stack, stack_again))
             assert weights.keys() == weights_again.keys()
@@ -93,10 +93,10 @@ def test_a_model_file_is_arrays_and_json(tmp_path):
     models.write(tmp_path / "model.h5", flow_of("nsf", 2, 3, "probit"), {"seed": 0})
     with h5py.File(tmp_path / "model.h5") as file:
         assert file.attrs["kind"] == "model"
-        assert json.loads(file["stacks/0/config"][()])["flow"] == "nsf"
+        assert json.loads(file["config"][()])["stacks"][0]["config"]["flow"] == "nsf"
         assert all(len(value) == 3 for value in file["stacks/0/weights"].values() if isinstance(value, h5py.Dataset))
-        np.testing.assert_array_equal(file["mixture"], np.full(3, 1 / 3))
-        assert {"split/simulation", "split/part", "seen", "parameters"} <= {
+        np.testing.assert_array_equal(file["mixture_weights"], np.full(3, 1 / 3))
+        assert {"split/simulation", "split/partition", "hashes", "parameters"} <= {
             *file,
             *[f"split/{n}" for n in file["split"]],
         }

@@ -8,9 +8,10 @@ import pytest
 from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
-from cosmoinfer.models.fit_preprocessing import with_compression
+from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models.flow import fit as fit_module
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.fit import with_compression
 from cosmoinfer.split import by_hash
 from tests.examples import (
     bench,
@@ -22,6 +23,7 @@ from tests.examples import (
     linear_gaussian,
     of,
     sampled,
+    split_of,
     train_flow,
 )
 
@@ -60,10 +62,10 @@ def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):
     again = models.read(tmp_path / "flow.h5")
     check_same_row(sampled(model, other, [2], 50), sampled(again, other, [2], 50))
     check_same_row(sampled(model.initialised_from, sims, [2], 50), sampled(again.initialised_from, sims, [2], 50))
-    rows = model.initialised_from.preprocessing.split.select_rows(sims.simulation, "train")
-    assert again.preprocessing.is_training_row(sims, rows).all()
-    rows = again.preprocessing.split.select_rows(other.simulation, "train")
-    assert again.preprocessing.is_training_row(other, rows).all()
+    rows = model.initialised_from.training_record.split.select_rows(sims.simulation, "train")
+    assert again.training_record.is_training_row(sims, rows).all()
+    rows = again.training_record.split.select_rows(other.simulation, "train")
+    assert again.training_record.is_training_row(other, rows).all()
 
 
 @pytest.mark.parametrize(
@@ -86,9 +88,10 @@ def test_the_architecture_is_that_of_the_ancestor(given):
 
 def test_an_ancestor_that_has_seen_held_out_rows_is_refused():
     sims = linear_gaussian(2)
-    other = replace(framed(sims), split=by_hash(sims.simulation, seed=1))
+    ancestor = flow_of("maf", 2, 3, "probit")
+    other = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
     with pytest.raises(UserError, match=r"--init: the flow was trained on or chosen by \d+ validation or test rows"):
-        continue_flow(sims, flow_of("maf", 2, 3, "probit"), other)
+        continue_flow(sims, replace(ancestor, training_record=other))
 
 
 def test_an_ancestor_of_something_else_is_refused():
@@ -103,6 +106,6 @@ def test_an_ancestor_of_something_else_is_refused():
     fewer = of(sims.theta[:, :1], box(1), *sims.observables)
     with pytest.raises(UserError, match=r"infers a, b; this catalog has a"):
         continue_flow(fewer, ancestor)
-    short = with_compression(framed(sims), sims, "pca:2", bench())
+    short = with_compression(framed(sims), sims, split_of(sims), "pca:2", bench())
     with pytest.raises(UserError, match=r"--init: the flow sees .*\(4,\).*\(2,\)"):
         continue_flow(sims, ancestor, short)

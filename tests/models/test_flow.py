@@ -10,6 +10,7 @@ from scipy import special, stats
 from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
+from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow import build_flow, check_passes, fit_flow, flow_recipe
@@ -40,6 +41,7 @@ from tests.examples import (
     of,
     regressor_of,
     sampled,
+    split_of,
     train_flow,
     train_regressor,
 )
@@ -236,7 +238,7 @@ def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
     assert names == ["maf", "nsf", "nsf"]
     assert model.weights.sum() == pytest.approx(1)
     np.testing.assert_array_equal(model.weights[::2], model.weights[1::2])
-    rows = model.preprocessing.split.select_rows(sims.simulation, "validation")
+    rows = model.training_record.split.select_rows(sims.simulation, "validation")
     scores = [
         replace(model, stacks=(stack,), weights=np.full(2, 0.5)).log_prob(sims, rows, sims.theta[rows], 1, 0)
         for stack in model.stacks
@@ -393,7 +395,7 @@ def test_auto_compares_all_supports_and_says_so():
     said: list[str] = []
     sims = linear_gaussian(1)
     recipe = flow_recipe(TINY | {"support": "auto", "ensemble": 1, "flow": "maf"}, ROWS, [(2,)])
-    model = fit_flow(sims, framed(sims), recipe, bench(0, said))
+    model = fit_flow(sims, split_of(sims), framed(sims), recipe, bench(0, said))
     (told,) = [line for line in said if "validation rows" in line]
     assert f"support {model.support.name}" in told and all(f"{name} " in told for name in SUPPORTS)
     alone = flow_of("maf", 1, 1, model.support.name)
@@ -411,14 +413,15 @@ def test_a_summary_regressor_is_embedded(tmp_path):
     again = models.read(tmp_path / "flow.h5")
     assert again.summary.summarise(sims, np.arange(3), None).shape == (3, 4)
     check_same_row(sampled(model, sims, [2], 50), sampled(again, sims, [2], 50))
-    np.testing.assert_array_equal(again.summary.preprocessing.training_hashes, summary.preprocessing.training_hashes)
+    np.testing.assert_array_equal(
+        again.summary.training_record.training_hashes, summary.training_record.training_hashes
+    )
 
 
 def test_a_summary_that_has_seen_held_out_rows_is_refused():
     sims = linear_gaussian(2)
-    other = replace(framed(sims), split=by_hash(sims.simulation, seed=1))
-    rows = other.split.select_rows(sims.simulation, "train")
-    summary = train_regressor(sims, frame=replace(other, seen=sims.hashes(rows)))
+    other = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
+    summary = replace(train_regressor(sims), training_record=other)
     with pytest.raises(
         UserError, match=r"--summary: the regressor was trained on or chosen by \d+ validation or test rows"
     ):
@@ -460,7 +463,7 @@ def test_the_noise_of_a_flow_is_fresh_in_every_epoch(through, monkeypatch):
     monkeypatch.setattr(fit_module, "train", stop)
     shapes = [(3,)] if summary is None else [summary.summary_shape]
     with pytest.raises(StopIteration):
-        fit_flow(sims, frame, flow_recipe(TINY | {"support": "probit"}, ROWS, shapes), bench(), summary)
+        fit_flow(sims, split_of(sims), frame, flow_recipe(TINY | {"support": "probit"}, ROWS, shapes), bench(), summary)
     first, second, again = handed["fresh"]
     for known, part, other in zip(handed["rows"][:2], first[:2], second[:2], strict=True):
         assert (known == part).all() and (known == other).all()
@@ -473,7 +476,7 @@ def test_a_flow_trained_with_noise_gives_the_posterior_of_the_noisy_problem():
     frame = framed(sims, Noise(np.linalg.cholesky(NORMAL.covariance), 0))
     given = {"flow": "maf", "ensemble": 1, "epochs": 30, "support": "probit", "layers": 1, "hidden": 16}
     recipe = flow_recipe(TINY | given, 2000, [(3,)])
-    model = fit_flow(sims, frame, recipe, bench())
+    model = fit_flow(sims, split_of(sims), frame, recipe, bench())
     judged = NORMAL.simulate(300, 1)
     rows, (means, covariance) = np.arange(300), NORMAL.posterior(judged.observables[0].values)
     exact = stats.multivariate_normal(cov=covariance).logpdf(judged.theta - means)

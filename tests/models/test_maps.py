@@ -13,7 +13,7 @@ from cosmoinfer.models.flow import fit as flow_fit
 from cosmoinfer.models.regressor import fit as regressor_fit
 from cosmoinfer.networks import embedding
 from cosmoinfer.networks.members import expand_members
-from tests.examples import check_same_row, framed, of, sampled, train_flow, train_regressor, with_maps
+from tests.examples import check_same_row, framed, of, sampled, split_of, train_flow, train_regressor, with_maps
 
 
 def test_vectors_and_maps_meet_in_one_model(tmp_path):
@@ -82,7 +82,7 @@ def test_symmetries_move_the_maps_of_training_batches_and_nothing_else(handed):
     sims = with_maps(periodic=True)
     rows, validation, hooks, known = handed(sims, ensemble=2)
     frame = framed(sims)
-    held_out = frame.data(sims, frame.split.select_rows(sims.simulation, "validation"))
+    held_out = frame.data(sims, split_of(sims).select_rows(sims.simulation, "validation"))
     for part, expected in zip(validation[known:], held_out, strict=True):
         np.testing.assert_array_equal(part, expected)
     batch = tuple(expand_members(part, 2) for part in rows)

@@ -34,6 +34,7 @@ from tests.examples import (
     of,
     regressor_of,
     sampled,
+    split_of,
     train_regressor,
 )
 
@@ -137,7 +138,7 @@ def test_gaussian_nll_finds_the_exact_correlated_posterior():
     sims = of(sims.theta * units, parameters, *sims.observables)
     given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 2, "epochs": 40, "learning_rate": 0.005}
     model = train_regressor(sims, loss="gaussian-nll", **given)
-    rows = model.preprocessing.split.select_rows(sims.simulation, "test")
+    rows = model.training_record.split.select_rows(sims.simulation, "test")
     found = sampled(model, sims, rows[:3], 4000)
     means, covariance = NORMAL.posterior(sims.observables[0].values[rows])
     means, covariance = means * units, covariance * np.outer(units, units)
@@ -166,7 +167,7 @@ def test_a_regressor_predicts_in_catalog_units():
     noise = np.random.default_rng(0).standard_normal((2000, 2))
     sims = of(sims.theta, sims.parameters, Observable("data", "vector", noise))
     model = train_regressor(sims, network="linear", loss="mse", epochs=40, layers=None, hidden=None, learning_rate=0.02)
-    rows = model.preprocessing.split.select_rows(sims.simulation, "train")
+    rows = model.training_record.split.select_rows(sims.simulation, "train")
     np.testing.assert_allclose(
         sampled(model, sims, rows, 1).mean.mean(axis=0), sims.theta[rows].mean(axis=0), rtol=0.02
     )
@@ -190,13 +191,13 @@ def test_a_summary_is_the_mean_and_the_log_width_of_the_mixture():
 # ------------------------------------------------------------------------------------------ baselines, and what is lost
 def baseline(name: str, sims: Catalog) -> RegressorModel:
     recipe = regressor_recipe({"network": name}, ROWS, [one.row_shape for one in sims.observables])
-    return fit_regressor(sims, framed(sims), recipe, bench())
+    return fit_regressor(sims, split_of(sims), framed(sims), recipe, bench())
 
 
 def test_ridge_is_that_of_scikit_learn_and_the_reference_of_every_model():
     sims = linear_gaussian(2)
     model, rows = baseline("ridge", sims), np.arange(ROWS)
-    train = model.preprocessing.split.select_rows(sims.simulation, "train")
+    train = model.training_record.split.select_rows(sims.simulation, "train")
     (x,) = model.preprocessing.data(sims, rows)
     other = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(x[train].astype(float), sims.theta[train])
     found = model.means(sims, rows)
@@ -218,7 +219,7 @@ def test_a_baseline_gives_means_only_and_comes_back_from_its_file(name, tmp_path
     again = sampled(models.read(tmp_path / "baseline.h5"), sims, rows, 10)
     np.testing.assert_array_equal(again.mean, found.mean)
     (history,) = models.histories(model).values()
-    parts = [model.preprocessing.split.select_rows(sims.simulation, part) for part in ("train", "validation")]
+    parts = [model.training_record.split.select_rows(sims.simulation, part) for part in ("train", "validation")]
     errors = [(((model.means(sims, part) - sims.theta[part]) / model.scale) ** 2).mean() for part in parts]
     assert [history.train[0, 0], history.validation[0, 0]] == pytest.approx(errors, rel=1e-4)
 
@@ -283,7 +284,7 @@ def test_noise_is_fresh_in_every_epoch_and_judged_with_one_draw(monkeypatch):
     monkeypatch.setattr(fit_module, "train", stop)
     for seed in (0, 0, 1):
         with pytest.raises(StopIteration):
-            fit_regressor(sims, framed(sims, Noise(np.eye(3), seed)), recipe, bench())
+            fit_regressor(sims, split_of(sims), framed(sims, Noise(np.eye(3), seed)), recipe, bench())
     (train, validation, (first, second, again)), twice, other = handed
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(first, twice[2][0])

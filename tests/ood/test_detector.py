@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
 from cosmoinfer.multiscale_power import summary_features
 from cosmoinfer.ood.detector import OutOfDistribution, fit_ood_detector, fold_features, gap_counts
 from cosmoinfer.ood.mmd import _kernel, _mmd2, fit_mmd_test
+from cosmoinfer.ood.scores import data_features, fit_detector, ood_scores
 from cosmoinfer.parameters import Parameters
 from tests.command_line import call, done, linear, write
-from tests.examples import bench, far_away, flow_of, framed, linear_gaussian, of, regressor_of, sampled
+from tests.examples import ROWS, bench, far_away, flow_of, framed, linear_gaussian, of, regressor_of, sampled, split_of
 
 SIZE = 12
 QUICK = ("--epochs", "3", "--ensemble", "2", "--threads", "1", "--quiet")
@@ -168,11 +170,12 @@ def test_gaps_of_another_pattern_are_odd():
     theta = linear_gaussian(1, 500).theta
     sims = of(theta, linear_gaussian(1).parameters, gappy(500, 0))
     frame = framed(sims)
-    frame = frame.with_ood_detector(sims, frame.feature_spaces)
+    spaces = partial(data_features, frame)
+    detector = fit_detector(frame, spaces, sims, split_of(sims), ROWS)
 
     def judged(gaps: np.ndarray | None) -> np.ndarray:
         new = of(None, None, gappy(100, 1, gaps))
-        return frame.ood_scores(new, np.arange(100), frame.feature_spaces, 0)["ood_percentile"]
+        return ood_scores(detector, frame, spaces, new, np.arange(100), np.full(100, True), 0).percentile
 
     assert (judged(np.arange(20) < 10) > 95).mean() > 0.9
     assert (judged(None) > 95).mean() < 0.15
@@ -261,7 +264,7 @@ def test_own_rows_are_seldom_warned_about():
 def test_every_posterior_says_how_odd_its_observations_are(which, tmp_path):
     model = flow_of("maf", 1, 1, "probit") if which == "flow" else regressor_of(1)
     sims = linear_gaussian(1)
-    test = model.preprocessing.select_rows(sims, None)
+    test = model.training_record.select_rows(sims, None)
     fine, odd = sampled(model, sims, test, 10), sampled(model, far_away(test[3]), test, 10)
     assert (
         fine.diagnostics.ood_percentile.shape == (len(test),)
@@ -287,7 +290,7 @@ def test_a_classifier_says_so_too():
     sims = of(labels[order, None], known, Observable("data", "vector", x + labels[order, None]))
     sims = replace(sims, classes=("a", "b"), declared=frozenset())
     recipe = regressor_recipe({"network": "linear", "ensemble": 2, "epochs": 2}, 300, [(SIZE,)], 2)
-    model = fit_classifier(sims, framed(sims), recipe, bench())
+    model = fit_classifier(sims, split_of(sims), framed(sims), recipe, bench())
     new = of(None, None, Observable("data", "vector", np.concatenate([rows(1, 1), 20 * rows(1, 2)])), name="new.h5")
     fine, odd = sampled(model, new, [0, 1]).diagnostics.ood_percentile
     assert fine < 99 < odd

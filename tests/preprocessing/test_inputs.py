@@ -1,6 +1,6 @@
 """From a catalog to what a network sees: scalings, noise, compression, gaps; and which rows a model has seen."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from sklearn.decomposition import PCA
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.fit_preprocessing import describe_choices, with_compression
-from cosmoinfer.models.preprocessing import reading_for_model
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing import compression
+from cosmoinfer.preprocessing.fit import describe_choices, with_compression
 from cosmoinfer.preprocessing.noise import Noise, read_noise
+from cosmoinfer.preprocessing.state import reading_for_model
 from cosmoinfer.training.settings import TrainingSettings
 from tests.examples import (
     NORMAL,
@@ -26,6 +26,7 @@ from tests.examples import (
     of,
     regressor_of,
     sampled,
+    split_of,
     train_regressor,
     with_maps,
 )
@@ -34,38 +35,38 @@ from tests.examples import (
 # ----------------------------------------------------------------------------------------------------------- the frame
 def test_a_model_takes_its_own_test_rows_and_all_of_another_catalog():
     model, sims, other = flow_of("maf", 2, 1, "probit"), linear_gaussian(2), linear_gaussian(2, 50, seed=1)
-    frame = model.preprocessing
+    record = model.training_record
     for part in ("train", "validation", "test"):
-        np.testing.assert_array_equal(frame.select_rows(sims, part), frame.split.select_rows(sims.simulation, part))
-    np.testing.assert_array_equal(frame.select_rows(sims, None), frame.select_rows(sims, "test"))
-    assert set(sampled(model, sims, frame.select_rows(sims, None)[:3], 2).split) == {2}
-    assert len(frame.select_rows(sims, "all")) == ROWS
-    np.testing.assert_array_equal(frame.select_rows(other, None), np.arange(50))
-    np.testing.assert_array_equal(frame.select_rows(other, "test"), np.arange(50))
+        np.testing.assert_array_equal(record.select_rows(sims, part), record.split.select_rows(sims.simulation, part))
+    np.testing.assert_array_equal(record.select_rows(sims, None), record.select_rows(sims, "test"))
+    assert set(sampled(model, sims, record.select_rows(sims, None)[:3], 2).split) == {2}
+    assert len(record.select_rows(sims, "all")) == ROWS
+    np.testing.assert_array_equal(record.select_rows(other, None), np.arange(50))
+    np.testing.assert_array_equal(record.select_rows(other, "test"), np.arange(50))
     with pytest.raises(UserError, match="no row belongs to the train part"):
-        frame.select_rows(other, "train")
+        record.select_rows(other, "train")
     with pytest.raises(UserError, match="'tset' is not known; there are train, validation, test and all"):
-        frame.select_rows(sims, "tset")
+        record.select_rows(sims, "tset")
 
 
 def test_a_renumbered_copy_of_a_training_row_is_recognised():
-    frame, sims, other = (
-        flow_of("maf", 2, 1, "probit").preprocessing,
+    record, sims, other = (
+        flow_of("maf", 2, 1, "probit").training_record,
         linear_gaussian(2),
         linear_gaussian(2, 50, seed=1),
     )
-    seen = frame.select_rows(sims, "train")[7]
+    seen = record.select_rows(sims, "train")[7]
     theta, x = other.theta.copy(), other.observables[0].values.copy()
     theta[20], x[20] = sims.theta[seen], sims.observables[0].values[seen]
     mixed = of(theta, other.parameters, replace(other.observables[0], values=x), name="mixed.h5")
     with pytest.raises(
         UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"
     ):
-        frame.select_rows(mixed, None)
-    assert frame.select_rows(mixed, "train").tolist() == [20]
-    assert 20 not in frame.select_rows(mixed, "test") and len(frame.select_rows(mixed, "test")) == 49
+        record.select_rows(mixed, None)
+    assert record.select_rows(mixed, "train").tolist() == [20]
+    assert 20 not in record.select_rows(mixed, "test") and len(record.select_rows(mixed, "test")) == 49
     unlabelled = of(None, None, replace(other.observables[0], values=x))  # an observation has no theta to compare
-    assert np.flatnonzero(frame.is_training_row(unlabelled, np.arange(50))).tolist() == [20]
+    assert np.flatnonzero(record.is_training_row(unlabelled, np.arange(50))).tolist() == [20]
 
 
 def test_an_observation_needs_no_parameters():
@@ -73,7 +74,7 @@ def test_an_observation_needs_no_parameters():
     observation = of(None, None, Observable("data", "vector", sims.observables[0].values[:2] + 0.01))
     for model in (flow_of("maf", 2, 1, "probit"), flow_of("maf", 2, 1, "truncate"), regressor_of(2)):
         model.preprocessing.check_catalog(observation)
-        found = sampled(model, observation, model.preprocessing.select_rows(observation, None), 20)
+        found = sampled(model, observation, model.training_record.select_rows(observation, None), 20)
         assert found.truth is None and found.log_prob_truth is None and found.samples.shape == (2, 20, 2)
 
 
@@ -94,18 +95,19 @@ def test_data_of_another_shape_or_other_names_are_refused():
 def test_scalings_come_from_the_training_rows_alone():
     sims = linear_gaussian(2)
     frame = framed(sims)
-    held_out = np.concatenate([frame.split.select_rows(sims.simulation, part) for part in ("validation", "test")])
+    held_out = np.concatenate([split_of(sims).select_rows(sims.simulation, part) for part in ("validation", "test")])
     values = sims.observables[0].values.copy()
     values[held_out] += 100
     other = framed(of(sims.theta, sims.parameters, replace(sims.observables[0], values=values)))
-    for key, value in frame.inputs[0].arrays().items():
-        np.testing.assert_array_equal(other.inputs[0].arrays()[key], value)
+    expected = asdict(frame.inputs[0].standardizer)
+    for key, value in asdict(other.inputs[0].standardizer).items():
+        np.testing.assert_array_equal(value, expected[key])
     np.testing.assert_array_equal(other.ridge_estimate.weights, frame.ridge_estimate.weights)
-    (train,) = frame.data(sims, frame.split.select_rows(sims.simulation, "train"))
+    (train,) = frame.data(sims, split_of(sims).select_rows(sims.simulation, "train"))
     np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-5)
-    lines = describe_choices(frame, sims)
-    assert lines[-1] == "{} simulations train, {} validate, {} test".format(*frame.split.sizes)
+    lines = describe_choices(frame, sims, split_of(sims))
+    assert lines[-1] == "{} simulations train, {} validate, {} test".format(*split_of(sims).sizes)
 
 
 def test_a_catalog_is_read_for_a_model_as_its_own_was():
@@ -165,7 +167,7 @@ def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
     (plain,) = (one(values) for one in frame.inputs)
     np.testing.assert_array_equal(frame.data(of(None, None, sims.observables[0]), rows)[0], plain)
     np.testing.assert_array_equal(frame.data(replace(sims, includes_noise=True), rows)[0], plain)
-    train = frame.split.select_rows(sims.simulation, "train")
+    train = split_of(sims).select_rows(sims.simulation, "train")
     np.testing.assert_allclose(found[train].reshape(len(train), -1).std(), 1, rtol=0.2)  # scaled with its noise
 
 
@@ -225,8 +227,8 @@ def test_noise_is_for_one_vector_or_profile(covariance, shapes):
 def test_principal_components_are_those_of_scikit_learn():
     sims = linear_gaussian(6)
     frame = framed(sims)
-    short = with_compression(frame, sims, "pca:5", bench())
-    train = frame.split.select_rows(sims.simulation, "train")
+    short = with_compression(frame, sims, split_of(sims), "pca:5", bench())
+    train = split_of(sims).select_rows(sims.simulation, "train")
     (x,), (found,) = frame.data(sims, train), short.data(sims, train)
     other = PCA(5, whiten=True).fit(x.astype(float))
     expected = other.transform(x.astype(float))
@@ -236,8 +238,8 @@ def test_principal_components_are_those_of_scikit_learn():
     kept = short.inputs[0].compression.explained_variance
     assert kept == pytest.approx(singular[:5].sum() / singular.sum(), rel=1e-5)
     assert short.shapes == ((5,),)
-    assert f"pca:5 keeps {100 * kept:.1f} %" in " ".join(describe_choices(short, sims))
-    held_out = frame.split.select_rows(sims.simulation, "test")
+    assert f"pca:5 keeps {100 * kept:.1f} %" in " ".join(describe_choices(short, sims, split_of(sims)))
+    held_out = split_of(sims).select_rows(sims.simulation, "test")
     np.testing.assert_allclose(
         short.data(sims, held_out)[0], signs * other.transform(frame.data(sims, held_out)[0].astype(float)), atol=2e-3
     )
@@ -255,13 +257,13 @@ def test_an_autoencoder_finds_the_curve_that_no_line_follows():
     """Its code is the angle, told on held-out rows; the first principal component keeps about half."""
     sims = arc()
     frame = framed(sims)
-    line, curve = (with_compression(frame, sims, text, bench()) for text in ("pca:1", "autoencoder:1"))
+    line, curve = (with_compression(frame, sims, split_of(sims), text, bench()) for text in ("pca:1", "autoencoder:1"))
     assert line.inputs[0].compression.explained_variance < 0.75
     assert curve.inputs[0].compression.explained_variance > 0.95
-    test = frame.split.select_rows(sims.simulation, "test")
+    test = split_of(sims).select_rows(sims.simulation, "test")
     order = [abs(stats.spearmanr(one.data(sims, test)[0][:, 0], sims.theta[test, 0])[0]) for one in (line, curve)]
     assert order[0] < 0.95 < 0.99 < order[1]
-    train = curve.data(sims, frame.split.select_rows(sims.simulation, "train"))[0]
+    train = curve.data(sims, split_of(sims).select_rows(sims.simulation, "train"))[0]
     np.testing.assert_allclose([train.mean(), train.std(ddof=1)], [0, 1], atol=1e-3)
 
 
@@ -271,7 +273,8 @@ def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeyp
     monkeypatch.setattr(compression, "TrainingSettings", lambda **_: TrainingSettings(epochs=2))
     sims = linear_gaussian(2)
     made = [
-        train_regressor(sims, frame=with_compression(framed(sims), sims, text, bench()), ensemble=1) for _ in range(2)
+        train_regressor(sims, frame=with_compression(framed(sims), sims, split_of(sims), text, bench()), ensemble=1)
+        for _ in range(2)
     ]
     paths = [tmp_path / "one.h5", tmp_path / "two.h5"]
     for path, model in zip(paths, made, strict=True):
@@ -296,16 +299,16 @@ def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeyp
 def test_a_compression_that_cannot_be_is_told(text, complaint):
     sims = linear_gaussian(2)
     with pytest.raises(UserError, match=complaint):
-        with_compression(framed(sims), sims, text, bench())
+        with_compression(framed(sims), sims, split_of(sims), text, bench())
 
 
 def test_only_vectors_are_compressed():
     sims = with_maps(periodic=True)
-    short = with_compression(framed(sims), sims, "pca:1", bench())
+    short = with_compression(framed(sims), sims, split_of(sims), "pca:1", bench())
     assert short.shapes == ((1,), (1, 8, 8))
     maps = of(sims.theta, sims.parameters, sims.observables[1])
     with pytest.raises(UserError, match="--compress pca:1: is for vectors, and there is none"):
-        with_compression(framed(maps), maps, "pca:1", bench())
+        with_compression(framed(maps), maps, split_of(maps), "pca:1", bench())
 
 
 # ----------------------------------------------------------------------------------------------------- what is missing
@@ -336,7 +339,7 @@ def test_gaps_are_filled_with_the_mean_and_told_by_a_one():
     assert frame.shapes == ((8,),) and np.isfinite(found).all()
     np.testing.assert_array_equal(found[:, 4:], np.isnan(values))
     assert (found[:, :4][np.isnan(values)] == 0).all()
-    train = frame.split.select_rows(sims.simulation, "train")
+    train = split_of(sims).select_rows(sims.simulation, "train")
     expected = (values - np.nanmean(values[train], axis=0)) / np.nanstd(values[train], axis=0)
     np.testing.assert_allclose(found[:, :4], np.nan_to_num(expected), atol=1e-5)
     assert np.isfinite(frame.estimate_parameters(sims, np.arange(ROWS))).all()
@@ -347,7 +350,7 @@ def test_a_network_that_sees_the_gaps_comes_near_the_exact_mean():
     for masked in (True, False):
         sims, exact = lossy(2000, masked)
         model = train_regressor(sims, loss="mse", ensemble=1, epochs=40, hidden=32)
-        test = model.preprocessing.split.select_rows(sims.simulation, "test")
+        test = model.training_record.split.select_rows(sims.simulation, "test")
         excess.append(((model.means(sims, test)[:, 0] - exact[test]) ** 2).mean())
     assert excess[0] < 0.012 and excess[1] > 2 * excess[0]
 
@@ -363,7 +366,7 @@ def test_gaps_are_not_for_a_model_of_whole_rows():
 
 def test_gaps_meet_compression_noise_and_files(tmp_path):
     sims, _ = lossy(ROWS, masked=True)
-    frame = with_compression(framed(sims, Noise(0.1 * np.eye(4), 0)), sims, "pca:6", bench())
+    frame = with_compression(framed(sims, Noise(0.1 * np.eye(4), 0)), sims, split_of(sims), "pca:6", bench())
     model = train_regressor(sims, frame=frame, ensemble=1)
     models.write(tmp_path / "model.h5", model, {})
     found = sampled(models.read(tmp_path / "model.h5"), sims, [0, 1, 2], 20)

@@ -1,9 +1,12 @@
 """Scalings: what a network sees can be undone, and its density is one in catalog units."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from cosmoinfer.models.packing import pack, unpack
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.standardizer import Standardizer, fit_standardizer
 from cosmoinfer.supports import SUPPORTS, Support, fit_support
@@ -227,8 +230,8 @@ def test_log10_comes_before_the_standardisation():
 @pytest.mark.parametrize("transform", ["auto", "log10"])
 def test_blocks_of_any_size_give_the_same(size, values, vector, transform):
     whole, streamed = (fit(values, transform, vector, step) for step in (1 << 20, size))
-    for name, expected in whole.arrays().items():
-        np.testing.assert_allclose(streamed.arrays()[name], expected, rtol=1e-12)
+    for name, expected in asdict(whole).items():
+        np.testing.assert_allclose(getattr(streamed, name), expected, rtol=1e-12)
 
 
 def test_one_walk_is_enough_and_keeps_the_digits_of_numbers_far_from_zero():
@@ -301,7 +304,7 @@ def test_only_training_rows_matter():
 def test_a_standardizer_comes_back_from_its_arrays():
     for values, vector in ((VECTORS, True), (FIELDS, False)):
         found = fit(values, vector=vector)
-        again = Standardizer.from_arrays(found.arrays())
+        again = unpack(Standardizer, pack(found))
         np.testing.assert_array_equal(again(values), found(values))
         assert again.n_floored == found.n_floored
 

@@ -12,17 +12,17 @@ from scipy import stats
 
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions, observation_sets
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.networks.embedding import SetEmbedding, build_embedding
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.sampling.product import Product, SinglePosterior, multiply, piles_up_at_edge
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import by_hash
 from cosmoinfer.training.context import generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import NORMAL as PROBLEM
-from tests.examples import bench, of, with_maps
+from tests.examples import bench, of, split_of, with_maps
 from tests.posteriors import make
 
 SLOPE = np.array([[1.0, 0.3], [-0.4, 0.8], [0.5, 0.5]])  # x = SLOPE theta + noise of unit variance, theta ~ N(0, 1)
@@ -280,7 +280,7 @@ def trained(sims: Catalog, **given) -> FlowModel:
     quick = {"flow": "maf", "ensemble": 1, "support": "probit", "hidden": 24, "layers": 2, "batch_size": 25}
     shapes = [one.row_shape for one in sims.observables]
     recipe = flow_recipe(quick | {"learning_rate": 5e-3} | given, len(sims), shapes)
-    return fit_flow(sims, frame, recipe, bench())
+    return fit_flow(sims, split_of(sims), frame, recipe, bench())
 
 
 SET = {"combine": "set", "embedding_hidden": 32, "embedding_layers": 1}

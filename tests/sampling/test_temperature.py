@@ -136,7 +136,7 @@ def test_a_point_has_no_temperature():
 @pytest.mark.parametrize("which", ["flow", "regressor"])
 def test_a_model_keeps_what_its_validation_rows_ask_for(which, tmp_path):
     model, sims = flow_of("nsf", 2, 3, "soft") if which == "flow" else regressor_of(2), linear_gaussian(2)
-    rows = model.preprocessing.split.select_rows(sims.simulation, "validation")
+    rows = model.training_record.split.select_rows(sims.simulation, "validation")
     assert model.temperature == 1 and model.recalibration.rows == len(rows)
     models.write(tmp_path / "m.h5", model, {})
     back = models.read(tmp_path / "m.h5")

@@ -18,8 +18,8 @@ from cosmoinfer.audit import values as audit_values
 from cosmoinfer.catalog import ReadOptions, multi_file, repack
 from cosmoinfer.catalog.lazy_array import LazyArray, concatenate
 from cosmoinfer.errors import UserError
-from cosmoinfer.models import fit_preprocessing as fit_module
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
+from cosmoinfer.preprocessing import fit as fit_module
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.storage import DatasetHandle, reader
 from cosmoinfer.training import loop
 from cosmoinfer.training.context import TrainingContext

@@ -9,15 +9,17 @@ from cosmoinfer import losses, seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import initialise
+from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models.density.model import DensityFlow, DensityModel, build_density, density_config
 from cosmoinfer.models.density.recipe import DensityRecipe
 from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.networks.members import expand_members
 from cosmoinfer.ood.typicality import Typicality, fit_typicality
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.null_modes import fit_null_mode_noise
+from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.split import Split
 from cosmoinfer.supports import MIN_EDGE_DISTANCE, fit_support
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.context import Rows, TrainingContext, generators, uniform
@@ -30,12 +32,12 @@ MAX_INITIALISATION_ROWS = 1024  # from which what starts from data does: a regre
 
 
 def fit_density(
-    catalog: Catalog, preprocessing: Preprocessing, recipe: DensityRecipe, context: TrainingContext
+    catalog: Catalog, split: Split, preprocessing: Preprocessing, recipe: DensityRecipe, context: TrainingContext
 ) -> DensityModel:
     """One flow ensemble by maximum likelihood; the validation rows say which log densities are typical."""
     catalog.require_in_memory("a density of the data")
     preprocessing, condition = _unfloored(preprocessing), None
-    rows = [preprocessing.split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
+    rows = [split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
     if recipe.conditional:
         condition = fit_support("truncate", preprocessing.parameters, catalog.require_parameters()[1][rows[0]])
     else:
@@ -45,7 +47,10 @@ def fit_density(
     if null_mode_noise is not None:
         context.report(null_mode_noise.description)
     unknown = Typicality(np.zeros(1), np.zeros(1))
-    model = DensityModel(preprocessing, condition, null_mode_noise, (), uniform(recipe.ensemble), unknown, unknown)
+    record = TrainingRecord.from_catalog(catalog, split)
+    model = DensityModel(
+        preprocessing, record, condition, null_mode_noise, (), uniform(recipe.ensemble), unknown, unknown
+    )
     model = replace(model, stacks=(_fit_stack(catalog, model, recipe, rows, scaled, context),))
     contexts = _contexts(model, catalog, rows[1])
     judged = model.log_prob_and_kurtosis(catalog, rows[1], lambda done, total: None)

@@ -1,8 +1,8 @@
 """Flows over the data themselves, p(x) or p(x | theta): their density, new data drawn from it, and how odd a row is."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,11 +13,13 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
-from cosmoinfer.models.ensemble import Stack, read_stacks
-from cosmoinfer.models.preprocessing import Preprocessing
+from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.models.ensemble import Stack
+from cosmoinfer.models.file import Saveable
 from cosmoinfer.networks.members import Generators, expand_members
 from cosmoinfer.ood.typicality import Typicality
 from cosmoinfer.preprocessing.null_modes import NullModeNoise
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.supports import Support
 
 ROWS_PER_CHUNK = 256  # rows at once
@@ -44,6 +46,11 @@ class DensityFlow(nn.Module):
         kurtosis = (squares**2).mean(-1) / (3 * squares.mean(-1) ** 2)
         return log_det - 0.5 * (squares + np.log(2 * np.pi)).sum(-1), kurtosis
 
+    @staticmethod
+    def from_config(config: dict[str, Any], generators: Generators) -> "DensityFlow":
+        """From the JSON of a stack, with fresh weights."""
+        return build_density(config, generators)
+
 
 def build_density(config: dict[str, Any], generators: Generators) -> DensityFlow:
     """From the JSON of a stack: the recipe by name, with its settings."""
@@ -55,7 +62,7 @@ def build_density(config: dict[str, Any], generators: Generators) -> DensityFlow
 
 
 @dataclass(frozen=True)
-class DensityModel:
+class DensityModel(Saveable):
     """condition: how theta is scaled; None for p(x). null_mode_noise: noise in the modes that never vary, if any.
 
     weights: (M,) of the mixture. typicality, kurtosis_typicality: what log densities, and what kurtoses of the noise,
@@ -63,14 +70,16 @@ class DensityModel:
     their kind shows in its noise.
     """
 
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing = field(metadata={"path": ""})
+    training_record: TrainingRecord = field(metadata={"path": ""})
     condition: Support | None
     null_mode_noise: NullModeNoise | None
     stacks: tuple[Stack[DensityFlow], ...]
-    weights: np.ndarray
+    weights: np.ndarray = field(metadata={"path": "mixture_weights"})
     typicality: Typicality
     kurtosis_typicality: Typicality
-    kind = "density"
+    provenance: dict[str, Any] = field(default_factory=dict)
+    kind: ClassVar[str] = "density"
 
     def scale_parameters(self, theta: np.ndarray | None, path: object) -> np.ndarray | None:
         """theta (n, P) as the flow sees it, float32."""
@@ -163,52 +172,6 @@ class DensityModel:
             x, _ = stack.network.transform.inverse(_stacked(noise, stack), _stacked(context, stack))
             drawn.append(x[member].reshape(size, *shape).double().cpu().numpy())
         return np.concatenate([np.empty((0, *shape)), *drawn])
-
-    # -------------------------------------------------------------------------------------------------- the file
-    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
-        for name in ("typicality", "kurtosis_typicality"):
-            yield from ((f"{name}/{key}", value) for key, value in getattr(self, name).arrays().items())
-        if self.condition is not None:
-            yield "condition/shift", self.condition.shift
-            yield "condition/scale", self.condition.scale
-        if self.null_mode_noise is not None:
-            yield from ((f"null_mode_noise/{name}", value) for name, value in self.null_mode_noise.arrays().items())
-
-    def config(self) -> dict[str, Any]:
-        return {"condition": None if self.condition is None else self.condition.name}
-
-    def embedded(self) -> dict[str, Any]:
-        """Other models that this one needs."""
-        return {}
-
-    @classmethod
-    def from_arrays(
-        cls,
-        preprocessing: Preprocessing,
-        config: dict[str, Any],
-        arrays: dict[str, np.ndarray],
-        embedded: dict[str, Any],
-    ) -> "DensityModel":
-        condition = None
-        if config["condition"]:
-            scalings = (arrays["condition/shift"], arrays["condition/scale"])
-            condition = Support(config["condition"], preprocessing.parameters, *scalings)
-        null_mode_noise, typicality, shape = (
-            _group(arrays, name) for name in ("null_mode_noise/", "typicality/", "kurtosis_typicality/")
-        )
-        return cls(
-            preprocessing,
-            condition,
-            NullModeNoise(**null_mode_noise) if null_mode_noise else None,
-            read_stacks(arrays, build_density),
-            arrays["mixture"],
-            Typicality(**typicality),
-            Typicality(**shape),
-        )
-
-
-def _group(arrays: dict[str, np.ndarray], start: str) -> dict[str, Any]:
-    return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
 
 
 def _stacked(part: Any, stack: Stack[DensityFlow]) -> Any:

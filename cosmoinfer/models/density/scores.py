@@ -48,7 +48,7 @@ def score_rows(model: DensityModel, catalog: Catalog, rows: np.ndarray, listen: 
         np.minimum(1, 2 * np.minimum(model.typicality.p_value(z_score), model.kurtosis_typicality.p_value(shape))),
         catalog.index[rows],
         catalog.simulation[rows],
-        model.preprocessing.partition_of(catalog, rows),
+        model.training_record.partition_of(catalog, rows),
     )
 
 

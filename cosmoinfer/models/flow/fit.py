@@ -11,16 +11,18 @@ from torch import Tensor, nn
 from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.clustered_error import clustered_error
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError
 from cosmoinfer.flows.initialisation import initialise
+from cosmoinfer.leakage import TrainingRecord, check_held_out
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.model import FlowModel, conditioning_data
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
-from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.networks.members import expand_members
+from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.split import Split
 from cosmoinfer.supports import SUPPORTS, Support, fit_support
 from cosmoinfer.training.augmentation import Symmetries, parse
 from cosmoinfer.training.context import Rows, TrainingContext, generators, uniform
@@ -33,10 +35,8 @@ SUPPORT_COMPARISON_DRAWS = 1000  # a row, for the mass inside the box when suppo
 PILOT_MEMBERS = 2
 PILOT_EPOCH_DIVISOR = 3  # a pilot trains for a third of the epochs
 MIN_MIXTURE_WEIGHT = 0.02  # of the mixture; an architecture that gets less is left out
-MAX_INITIALISATION_ROWS = (
-    5000  # at most, from which what starts from data does: a regression on the context, an ActNorm
-)
-MAX_INITIALISATION_VALUES = 1 << 22  # of these rows' data at most
+MAX_INITIALISATION_ROWS = 5000  # from which layers that start from data do: a regression on the context, an ActNorm
+MAX_INITIALISATION_VALUES = 1 << 22  # numbers of these rows' data
 SUPPORT_COMPARISON_ROWS = 500  # validation rows that decide between supports
 TIE_NATS = 0.02  # nat: what is not worth a flow that overflows its box
 
@@ -51,6 +51,7 @@ class FlowTrainingData:
 
     catalog: Catalog
     preprocessing: Preprocessing
+    training_record: TrainingRecord
     summary: RegressorModel | None = None
     initialised_from: FlowModel | None = None
     set_size: int = 0
@@ -59,7 +60,7 @@ class FlowTrainingData:
         return conditioning_data(self.preprocessing, self.summary, self.catalog, rows, epoch, self.set_size)
 
     def rows(self, part: str) -> np.ndarray:
-        rows = self.preprocessing.split.select_rows(self.catalog.simulation, part)
+        rows = self.training_record.rows(self.catalog, part)
         return observation_sets.representatives(self.catalog, rows) if self.set_size else rows
 
     @property
@@ -73,32 +74,35 @@ class FlowTrainingData:
         return parse(text, [one.kind for one in self.preprocessing.inputs], self.preprocessing.periodic)
 
     def model(self, support: Support, stacks: Sequence[Stack[ConditionalFlow]], weights: np.ndarray) -> FlowModel:
-        return FlowModel(self.preprocessing, support, tuple(stacks), weights, self.summary, self.initialised_from)
+        sources = self.summary, self.initialised_from
+        return FlowModel(self.preprocessing, self.training_record, support, tuple(stacks), weights, *sources)
 
 
 def fit_flow(
     catalog: Catalog,
+    split: Split,
     preprocessing: Preprocessing,
     recipe: FlowRecipe,
     context: TrainingContext,
     summary: RegressorModel | None = None,
     initialised_from: FlowModel | None = None,
 ) -> FlowModel:
-    """An ensemble of each architecture; the validation rows weigh them, and pick the support if it is ``auto``."""
+    """An ensemble of each architecture; the validation rows weigh them, and pick the support if it is ``auto``.
+
+    Raises UserError where a model that it is made from has learned from validation or test rows of this split.
+    """
+    training_record = TrainingRecord.from_catalog(catalog, split)
     for option, model in (("--summary", summary), ("--init", initialised_from)):
         if model is not None:
-            _check_held_out(option, model, catalog, preprocessing)
-            training_hashes, validation_hashes = (
-                np.concatenate([getattr(one, name) for one in (preprocessing, model.preprocessing)])
-                for name in ("training_hashes", "validation_hashes")
-            )
-            preprocessing = replace(preprocessing, training_hashes=training_hashes, validation_hashes=validation_hashes)
+            model.preprocessing.check_data(catalog)
+            check_held_out(f"{option}: the {model.kind}", model.training_record, catalog, split)
+            training_record = training_record.including(model.training_record)
     if initialised_from is not None:
         initialised_from.preprocessing.check_catalog(catalog)
     if recipe.combine == "set":
         catalog.require_in_memory("--combine set")
     size = observation_sets.rows_per_simulation(catalog) if recipe.combine == "set" else 0
-    data = FlowTrainingData(catalog, preprocessing, summary, initialised_from, size)
+    data = FlowTrainingData(catalog, preprocessing, training_record, summary, initialised_from, size)
     support = _choose_support(data, recipe, context)
     stacks = []
     for number, stack in enumerate(recipe.stacks):
@@ -254,25 +258,4 @@ def _check_shapes(known: list[list[int]], found: list[list[int]]) -> None:
         raise UserError(
             "--init: the flow sees numbers of shape {} a row, and here {}; --compress, --missing and --summary must be "
             "as they were".format(*shapes)
-        )
-
-
-def _check_held_out(
-    option: str, model: RegressorModel | FlowModel, catalog: Catalog, preprocessing: Preprocessing
-) -> None:
-    """A model that has learned from this split's validation or test rows would make them training rows.
-
-    Nor may it have been chosen by test rows.
-    """
-    model.preprocessing.check_data(catalog)
-    validation, test = (preprocessing.split.select_rows(catalog.simulation, part) for part in ("validation", "test"))
-    held_out = np.concatenate([validation, test])
-    used = np.concatenate(
-        [model.preprocessing.partition_of(catalog, validation) < 1, model.preprocessing.partition_of(catalog, test) < 2]
-    )
-    if used.any():
-        raise UserError(
-            f"{option}: the {model.kind} was trained on or chosen by {int(used.sum())} validation or test rows of this "
-            f"split (row {listed(catalog.index[held_out[used]])}); train it with the same --split-seed, --fractions "
-            "and --split-file"
         )

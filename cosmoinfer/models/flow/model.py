@@ -1,21 +1,27 @@
 """Flows conditioned on the data: p(theta | x) by maximum likelihood, as a mixture of M members."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
-from cosmoinfer.models.ensemble import Stack, read_stacks
+from cosmoinfer.chunking import slices
+from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.models.ensemble import Stack
+from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
-from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
-from cosmoinfer.models.preprocessing import FeatureSpaces, Preprocessing, in_chunks
+from cosmoinfer.models.flow.network import ConditionalFlow
+from cosmoinfer.models.model import score_observations, with_ood_detector
 from cosmoinfer.models.regressor.model import RegressorModel
+from cosmoinfer.ood.detector import OutOfDistribution
+from cosmoinfer.ood.scores import FeatureSpaces, data_features
 from cosmoinfer.posterior import Diagnostics, Posterior
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
 from cosmoinfer.supports import Support
@@ -46,20 +52,23 @@ def conditioning_data(
 
 
 @dataclass(frozen=True)
-class FlowModel:
+class FlowModel(Saveable):
     """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one.
     initialised_from: the flow whose weights it started from. temperature: the noise's width;
     recalibration: that which the validation rows ask for, taken only on demand."""
 
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing = field(metadata={"path": ""})
+    training_record: TrainingRecord = field(metadata={"path": ""})
     support: Support
     stacks: tuple[Stack[ConditionalFlow], ...]
-    weights: np.ndarray
+    weights: np.ndarray = field(metadata={"path": "mixture_weights"})
     summary: RegressorModel | None = None
     initialised_from: "FlowModel | None" = None
     temperature: float = 1.0
     recalibration: Recalibration | None = None
-    kind = "flow"
+    ood: OutOfDistribution | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    kind: ClassVar[str] = "flow"
 
     @property
     def mixture(self) -> Mixture:
@@ -80,9 +89,12 @@ class FlowModel:
         """The rows that stand for these: of a set, the first of its simulation."""
         return observation_sets.representatives(catalog, rows) if self.set_size else rows
 
+    def _chunks(self, rows: np.ndarray) -> Iterator[slice]:
+        return slices(len(rows), self.preprocessing.rows_per_chunk, keep_empty=True)
+
     def log_prob_untruncated(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
-        parts = in_chunks(np.arange(len(rows)), self.preprocessing.rows_per_chunk)
+        parts = self._chunks(rows)
         found = [self.mixture.log_prob(theta[some], self.embed(catalog, rows[some])) for some in parts]
         return np.concatenate(found)
 
@@ -113,11 +125,12 @@ class FlowModel:
         rows = request.require_sampled(sampled)
         log_mass, error = np.array([[mass.log, mass.error] for mass in masses]).T
         log_prob_truth = truths.log_prob()
+        anomaly = score_observations(self, catalog, rows, request.seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            self.preprocessing.partition_of(catalog, rows),
+            self.training_record.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
             None if log_prob_truth is None else log_prob_truth - log_mass,
             buffer.draws(len(rows), None if self.support.maps_into_box else error),
@@ -125,25 +138,23 @@ class FlowModel:
                 self._references(catalog, rows),
                 n_observations=np.full(len(rows), float(self.set_size)) if self.set_size else None,
                 temperature=None if self.temperature == 1 else self.temperature,
-                **self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, request.seed),
+                ood_percentile=anomaly.percentile,
+                ood_set_p_value=anomaly.set_p_value,
             ),
         )
 
     def with_recalibration(self, catalog: Catalog, seed: int) -> "FlowModel":
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
-        rows = self.representatives(catalog, self.preprocessing.split.select_rows(catalog.simulation, "validation"))
+        rows = self.representatives(catalog, self.training_record.rows(catalog, "validation"))
         log_probs = self._of_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
-        preprocessing = self.preprocessing.with_ood_detector(catalog, self.feature_spaces)
-        return replace(
-            self, preprocessing=preprocessing, recalibration=fit_recalibration(log_probs, catalog.simulation[rows])
-        )
+        recalibration = fit_recalibration(log_probs, catalog.simulation[rows])
+        return replace(with_ood_detector(self, catalog), recalibration=recalibration)
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which rows are told from the training's: those of the data, and what the flow's networks make of them."""
-        if len(heads := self.representatives(catalog, rows)) < len(
-            rows
-        ):  # once a set, and the same for all of its rows
+        heads = self.representatives(catalog, rows)
+        if len(heads) < len(rows):  # once a set, and the same for all of its rows
             place = {one: number for number, one in enumerate(catalog.simulation[heads].tolist())}
             back = [place[one] for one in catalog.simulation[rows].tolist()]
             return [one[back] for one in self.feature_spaces(catalog, heads)]
@@ -151,12 +162,12 @@ class FlowModel:
         taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
         if any(taught):
             found = []
-            for some in in_chunks(rows, self.preprocessing.rows_per_chunk):
-                contexts = self.embed(catalog, some)
+            for chunk in self._chunks(rows):
+                contexts = self.embed(catalog, rows[chunk])
                 own = [one for one, learns in zip(contexts, taught, strict=True) if learns]
                 found.append(np.concatenate([one.transpose(0, 1).flatten(1).cpu().numpy() for one in own], axis=1))
             learned.append(np.concatenate(found))
-        return [*self._of_sets(self.preprocessing.feature_spaces, catalog, rows), *learned]
+        return [*self._of_sets(partial(data_features, self.preprocessing), catalog, rows), *learned]
 
     def _summaries(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         return list(conditioning_data(self.preprocessing, self.summary, catalog, rows))
@@ -177,7 +188,7 @@ class FlowModel:
 
         A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.
         """
-        parts = in_chunks(np.arange(len(rows)), self.preprocessing.rows_per_chunk)
+        parts = self._chunks(rows)
         found = [self.mixture.noise(theta[some], self.embed(catalog, rows[some])) for some in parts]
         squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         masses: list[Callable[[float], float]] = []
@@ -191,36 +202,6 @@ class FlowModel:
             return self.mixture.at(temperature).log_prob_at_temperature(squares, log_dets) - outside
 
         return log_probs
-
-    # -------------------------------------------------------------------------------------------------- the file
-    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
-        yield "support/shift", self.support.shift
-        yield "support/scale", self.support.scale
-        yield from ({} if self.recalibration is None else self.recalibration.arrays()).items()
-
-    def config(self) -> dict[str, Any]:
-        return {"support": self.support.name, "unconstrained": sorted(self.support.probit_only)}
-
-    def embedded(self) -> dict[str, Any]:
-        """Other models that this one needs, or came from."""
-        others = {"summary": self.summary, "initialised_from": self.initialised_from}
-        return {name: model for name, model in others.items() if model is not None}
-
-    @classmethod
-    def from_arrays(
-        cls,
-        preprocessing: Preprocessing,
-        config: dict[str, Any],
-        arrays: dict[str, np.ndarray],
-        embedded: dict[str, Any],
-    ) -> "FlowModel":
-        loose = frozenset(config["unconstrained"])
-        support = Support(
-            config["support"], preprocessing.parameters, arrays["support/shift"], arrays["support/scale"], loose
-        )
-        recalibration = Recalibration.from_arrays(arrays)
-        stacks = read_stacks(arrays, build_flow)
-        return cls(preprocessing, support, stacks, arrays["mixture"], **embedded, recalibration=recalibration)
 
 
 class _TruthDensities:

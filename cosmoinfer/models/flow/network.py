@@ -9,9 +9,9 @@ from torch import nn
 
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.flow.recipe import StackRecipe
-from cosmoinfer.models.preprocessing import Preprocessing
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
 from cosmoinfer.networks.members import Generators
+from cosmoinfer.preprocessing.state import Preprocessing
 
 
 class ConditionalFlow(nn.Module):
@@ -37,6 +37,11 @@ class ConditionalFlow(nn.Module):
         noise = noise * temperature
         z, log_det = self.transform.inverse(noise, context)
         return z, _log_normal(noise, temperature) - log_det
+
+    @staticmethod
+    def from_config(config: dict[str, Any], generators: Generators) -> "ConditionalFlow":
+        """From the JSON of a stack, with fresh weights."""
+        return build_flow(config, generators)
 
 
 def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -8,6 +8,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.models.flow.model import FlowModel
+from cosmoinfer.models.model import score_observations
 from cosmoinfer.posterior import Diagnostics, PointEstimate, Posterior
 from cosmoinfer.sampling.product import DRAWS_PER_SINGLE_POSTERIOR, SinglePosterior, multiply
 from cosmoinfer.sampling.request import SamplingRequest
@@ -40,14 +41,13 @@ def product_posterior(model: FlowModel, request: SamplingRequest) -> Posterior:
     rows = np.concatenate([groups[first] for first in sampled])
     member = np.repeat(np.arange(len(kept)), [len(groups[first]) for first in sampled])
     estimates = model.preprocessing.estimate_parameters(catalog, rows)
-    ood = model.preprocessing.ood_scores(catalog, rows, model.feature_spaces, seed)
-    if ood.get("ood_percentile") is not None:
-        ood["ood_percentile"] = _combined_percentile(ood["ood_percentile"], member)
+    anomaly = score_observations(model, catalog, rows, seed)
+    percentile = None if anomaly.percentile is None else _combined_percentile(anomaly.percentile, member)
     return Posterior(
         parameters,
         catalog.index[kept],
         catalog.simulation[kept],
-        model.preprocessing.partition_of(catalog, kept),
+        model.training_record.partition_of(catalog, kept),
         None if catalog.theta is None else catalog.theta[kept],
         None if catalog.theta is None else np.concatenate([product.log_prob_at for product in products]),
         buffer.draws(len(kept), np.array([product.log_norm_error for product in products])),
@@ -60,7 +60,8 @@ def product_posterior(model: FlowModel, request: SamplingRequest) -> Posterior:
             ess=np.array([product.ess for product in products]),
             n_observations=np.bincount(member).astype(np.float64),
             temperature=None if model.temperature == 1 else model.temperature,
-            **ood,
+            ood_percentile=percentile,
+            ood_set_p_value=anomaly.set_p_value,
         ),
     )
 

@@ -9,14 +9,17 @@ from torch import Tensor, nn
 
 from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog
+from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.models.preprocessing import Preprocessing
+from cosmoinfer.models.model import with_ood_detector
 from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import Regressor, build_regressor, regressor_config
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.networks.embedding import use_mixed_precision
+from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.split import Split
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.context import Rows, TrainingContext, generators, uniform
 from cosmoinfer.training.history import History
@@ -29,11 +32,11 @@ COLLAPSED_R2 = 0.05  # R2 on the validation rows
 
 
 def fit_regressor(
-    catalog: Catalog, preprocessing: Preprocessing, recipe: RegressorRecipe, context: TrainingContext
+    catalog: Catalog, split: Split, preprocessing: Preprocessing, recipe: RegressorRecipe, context: TrainingContext
 ) -> RegressorModel:
     """One regressor ensemble, on standardised catalog units of the parameters."""
     _, theta = catalog.require_parameters()
-    train_rows = theta[preprocessing.split.select_rows(catalog.simulation, "train")]
+    train_rows = theta[split.select_rows(catalog.simulation, "train")]
     shift, scale = train_rows.mean(axis=0), train_rows.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     loss = LOSSES[recipe.loss]
@@ -41,14 +44,31 @@ def fit_regressor(
     score = None if loss.validation_score is None else Loss(_of_rows(loss.validation_score), losses.mean)
     outputs = loss.n_outputs(theta.shape[1])
     stack = _fit_stack(
-        catalog, preprocessing, recipe, context, (theta - shift) / scale, outputs, loss.output_head, fitted, score
+        catalog,
+        split,
+        preprocessing,
+        recipe,
+        context,
+        (theta - shift) / scale,
+        outputs,
+        loss.output_head,
+        fitted,
+        score,
     )
-    model = RegressorModel(preprocessing, recipe.loss, shift, scale, (stack,), uniform(recipe.ensemble))
+    model = RegressorModel(
+        preprocessing,
+        TrainingRecord.from_catalog(catalog, split),
+        recipe.loss,
+        shift,
+        scale,
+        (stack,),
+        uniform(recipe.ensemble),
+    )
     return model.with_recalibration(catalog, context.seed)
 
 
 def fit_classifier(
-    catalog: Catalog, preprocessing: Preprocessing, recipe: RegressorRecipe, context: TrainingContext
+    catalog: Catalog, split: Split, preprocessing: Preprocessing, recipe: RegressorRecipe, context: TrainingContext
 ) -> ClassifierModel:
     """One classifier ensemble; its temperature, and what is unlike its training rows, from the validation rows."""
     _, labels = catalog.require_parameters()
@@ -59,17 +79,18 @@ def fit_classifier(
 
     outputs = loss.n_outputs(len(preprocessing.classes))
     fitted = Loss(terms, losses.mean)
-    stack = _fit_stack(catalog, preprocessing, recipe, context, labels, outputs, "point", fitted, None)
-    model = ClassifierModel(preprocessing, recipe.loss, (stack,), uniform(recipe.ensemble), 1.0)
-    return model.with_ood_detector(catalog).with_temperature(
-        catalog, preprocessing.split.select_rows(catalog.simulation, "validation")
+    stack = _fit_stack(catalog, split, preprocessing, recipe, context, labels, outputs, "point", fitted, None)
+    model = ClassifierModel(
+        preprocessing, TrainingRecord.from_catalog(catalog, split), recipe.loss, (stack,), uniform(recipe.ensemble), 1.0
     )
+    rows = split.select_rows(catalog.simulation, "validation")
+    return with_ood_detector(model, catalog).with_temperature(catalog, rows)
 
 
 def collapsed_parameters(model: RegressorModel, catalog: Catalog) -> tuple[str, ...]:
     """The parameters for which the network returns the prior's mean: R2 of the validation rows next to nothing."""
     _, theta = catalog.require_parameters()
-    rows = model.preprocessing.split.select_rows(catalog.simulation, "validation")
+    rows = model.training_record.rows(catalog, "validation")
     truth, missed = theta[rows], theta[rows] - model.means(catalog, rows)
     r2 = 1 - (missed**2).sum(axis=0) / np.maximum(((truth - truth.mean(axis=0)) ** 2).sum(axis=0), 1e-300)
     return tuple(
@@ -79,6 +100,7 @@ def collapsed_parameters(model: RegressorModel, catalog: Catalog) -> tuple[str, 
 
 def _fit_stack(
     catalog: Catalog,
+    split: Split,
     preprocessing: Preprocessing,
     recipe: RegressorRecipe,
     context: TrainingContext,
@@ -89,7 +111,7 @@ def _fit_stack(
     score: Loss | None,
 ) -> Stack[Regressor]:
     """The members side by side; targets: (N, T), what the network is to say of every row of the catalog."""
-    rows = [preprocessing.split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
+    rows = [split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
     config = regressor_config(recipe, preprocessing.shapes, preprocessing.periodic, outputs, head)
     network = build_regressor(config, generators(context.seed, "initialise", recipe.ensemble))
     if recipe.is_baseline:

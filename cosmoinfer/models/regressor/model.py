@@ -1,20 +1,26 @@
 """Networks that regress the parameters: a point, a mean and a width, or a mean and a covariance, as a mixture."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
+from cosmoinfer.chunking import slices
+from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
-from cosmoinfer.models.ensemble import Stack, outputs, read_stacks
-from cosmoinfer.models.preprocessing import Preprocessing, in_chunks
-from cosmoinfer.models.regressor.network import Regressor, build_regressor
+from cosmoinfer.models.ensemble import Stack, outputs
+from cosmoinfer.models.file import Saveable
+from cosmoinfer.models.model import score_observations, with_ood_detector
+from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
+from cosmoinfer.ood.detector import OutOfDistribution
+from cosmoinfer.ood.scores import data_features
 from cosmoinfer.posterior import Diagnostics, Draws, PointEstimate, Posterior
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import (
     NORMALISING_ROWS,
@@ -30,22 +36,25 @@ PROPOSALS = 200  # at each temperature, of one row, for its mass inside the box
 
 
 @dataclass(frozen=True)
-class RegressorModel:
+class RegressorModel(Saveable):
     """shift, scale: (P,), standardised parameters to catalog units. loss: by name; it says what the network knows.
 
     temperature: of which all widths are multiples; recalibration: that which the validation rows ask for, taken only
     on demand.
     """
 
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing = field(metadata={"path": ""})
+    training_record: TrainingRecord = field(metadata={"path": ""})
     loss: str
     shift: np.ndarray
     scale: np.ndarray
     stacks: tuple[Stack[Regressor], ...]
-    weights: np.ndarray
+    weights: np.ndarray = field(metadata={"path": "mixture_weights"})
     temperature: float = 1.0
     recalibration: Recalibration | None = None
-    kind = "regressor"
+    ood: OutOfDistribution | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    kind: ClassVar[str] = "regressor"
 
     @property
     def head(self) -> str:
@@ -108,20 +117,19 @@ class RegressorModel:
     def with_recalibration(self, catalog: Catalog, seed: int) -> "RegressorModel":
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
-        preprocessing = self.preprocessing.with_ood_detector(catalog, self.feature_spaces)
-        rows = self.preprocessing.split.select_rows(catalog.simulation, "validation")
+        rows = self.training_record.rows(catalog, "validation")
         rows = rows[:: -(-len(rows) // RECALIBRATING_ROWS)]
         fitted = None
         if self.head != "point":
             log_probs = self._of_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
             fitted = fit_recalibration(log_probs, catalog.simulation[rows])
-        return replace(self, preprocessing=preprocessing, recalibration=fitted)
+        return replace(with_ood_detector(self, catalog), recalibration=fitted)
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which rows are told from the training's: those of the data, and what each member says of them."""
         member_outputs = np.concatenate(list(self._raw(catalog, rows)), axis=1)  # (M, n, O)
         return [
-            *self.preprocessing.feature_spaces(catalog, rows),
+            *data_features(self.preprocessing, catalog, rows),
             member_outputs.transpose(1, 0, 2).reshape(len(rows), -1),
         ]
 
@@ -149,11 +157,12 @@ class RegressorModel:
         log_prob_truth: np.ndarray | None = None,
     ) -> Posterior:
         catalog = request.catalog
+        anomaly = score_observations(self, catalog, rows, request.seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            self.preprocessing.partition_of(catalog, rows),
+            self.training_record.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
             log_prob_truth,
             draws,
@@ -161,20 +170,20 @@ class RegressorModel:
             diagnostics=Diagnostics(
                 self.preprocessing.estimate_parameters(catalog, rows),
                 temperature=None if self.temperature == 1 else self.temperature,
-                **self.preprocessing.ood_scores(catalog, rows, self.feature_spaces, request.seed),
+                ood_percentile=anomaly.percentile,
+                ood_set_p_value=anomaly.set_p_value,
             ),
         )
 
     def _raw(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> Iterator[np.ndarray]:
         """Outputs of every member, (M, n, O), a bounded number of rows at a time."""
-        drawn = (
-            None if epoch is None else self.preprocessing.data(catalog, rows, epoch)
-        )  # noise is for all rows at once
-        for some in in_chunks(np.arange(len(rows)), self.preprocessing.rows_per_chunk):
-            data = (
-                self.preprocessing.data(catalog, rows[some]) if drawn is None else tuple(part[some] for part in drawn)
-            )
-            yield outputs(self.stacks, data)
+        if epoch is None:
+            for data in self.preprocessing.chunks(catalog, rows):
+                yield outputs(self.stacks, data)
+            return
+        noisy = self.preprocessing.data(catalog, rows, epoch)  # noise is drawn for all rows at once
+        for chunk in slices(len(rows), self.preprocessing.rows_per_chunk, keep_empty=True):
+            yield outputs(self.stacks, tuple(part[chunk] for part in noisy))
 
     def _members(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Means (M, n, P) in catalog units, and widths (M, n, P) or factors of the precision (M, n, P, P)."""
@@ -194,31 +203,6 @@ class RegressorModel:
         box = self.preprocessing.parameters
         mixtures = [family(box, self.weights, means[:, row], shapes[:, row]) for row in range(raw.shape[1])]
         return [one.heated(self.temperature) for one in mixtures]
-
-    # -------------------------------------------------------------------------------------------------- the file
-    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
-        yield "target/shift", self.shift
-        yield "target/scale", self.scale
-        yield from ({} if self.recalibration is None else self.recalibration.arrays()).items()
-
-    def config(self) -> dict[str, Any]:
-        return {"loss": self.loss}
-
-    def embedded(self) -> dict[str, Any]:
-        """Other models that this one needs."""
-        return {}
-
-    @classmethod
-    def from_arrays(
-        cls,
-        preprocessing: Preprocessing,
-        config: dict[str, Any],
-        arrays: dict[str, np.ndarray],
-        embedded: dict[str, Any],
-    ) -> "RegressorModel":
-        stacks = read_stacks(arrays, build_regressor)
-        target, fitted = (arrays["target/shift"], arrays["target/scale"]), Recalibration.from_arrays(arrays)
-        return cls(preprocessing, config["loss"], *target, stacks, arrays["mixture"], recalibration=fitted)
 
 
 def _log_mass(mixture: CorrelatedNormals, generator: np.random.Generator) -> Callable[[float], float]:

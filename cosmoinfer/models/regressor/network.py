@@ -24,6 +24,11 @@ class Regressor(nn.Module):
     def forward(self, *data: torch.Tensor) -> torch.Tensor:
         return make_positive(self.last(self.parts(*data)), self.head, self.positive_map)
 
+    @staticmethod
+    def from_config(config: dict[str, Any], generators: Generators) -> "Regressor":
+        """From the JSON of a stack, with fresh weights."""
+        return build_regressor(config, generators)
+
 
 def build_regressor(config: dict[str, Any], generators: Generators) -> Regressor:
     """From the JSON of a stack: one recipe a summary, by name, with its settings."""

@@ -96,8 +96,8 @@ ROLES: dict[str, dict[str, str]] = {
     "model": {
         "weights": rf"{_STACK}/weights/.*",
         "history": rf"{_STACK}/history/.*",
-        "mixture": r"(.*/)?mixture",
-        "hashes of rows": r"(.*/)?(seen|judged)",
+        "mixture": r"(.*/)?mixture_weights",
+        "hashes of rows": r"(.*/)?hashes/(train|validation)",
     },
     "posterior": {
         "samples": "samples",

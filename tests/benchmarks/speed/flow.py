@@ -9,9 +9,9 @@ from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.device import prepare_device
 from cosmoinfer.flows.maf import MAF
 from cosmoinfer.flows.nsf import NSF
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.models.flow import FlowModel, fit_flow
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds, now, since
@@ -63,4 +63,6 @@ def fit(
         log_prob.append(-validation)
 
     bench = TrainingContext(device, 0, lambda line: begun.append(now()), listen)
-    return Fitted(fit_flow(sims, frame, recipe, bench), sims, ends, log_prob)
+    return Fitted(
+        fit_flow(sims, split.by_labels(sims.simulation, sims.split_labels), frame, recipe, bench), sims, ends, log_prob
+    )

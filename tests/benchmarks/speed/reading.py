@@ -21,8 +21,8 @@ import torch
 from cosmoinfer import catalog, memory, split
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.models.fit_preprocessing import fit_preprocessing
 from cosmoinfer.networks.cnn import CNN
+from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.storage import DatasetHandle
 from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.loaders import DataLoader, make_loader

@@ -6,13 +6,13 @@ import numpy as np
 
 from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.models.preprocessing import Preprocessing, add_noise
 from cosmoinfer.parameters import Parameters, recognise_priors
 from cosmoinfer.preprocessing.compression import fit_compression
 from cosmoinfer.preprocessing.inputs import Input
-from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.preprocessing.noise import Noise, add_noise
 from cosmoinfer.preprocessing.ridge_estimate import MAX_FEATURES, Ridge, fit_ridge
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.training.context import TrainingContext
 
@@ -22,7 +22,10 @@ RIDGE_MEMORY_FACTOR = 16  # times the features of all its rows, that a regressio
 def fit_preprocessing(
     catalog: Catalog, split: Split, reading: ReadOptions, transform: str, noise: Noise | None = None
 ) -> Preprocessing:
-    """All scalings from the training rows, all of them, and from nothing else."""
+    """All scalings from the training rows of a split, all of them, and from nothing else.
+
+    Raises UserError where parameters or data never vary, or where noise cannot be added.
+    """
     if noise is not None:
         catalog.require_in_memory("--noise")
     if noise is not None and catalog.includes_noise:
@@ -31,11 +34,9 @@ def fit_preprocessing(
         )
     if reading.target and catalog.theta is None:
         raise UserError(f"{catalog.path}: has no /classes/{reading.target}; expected labelled rows, found observations")
-    nothing = (
-        Parameters.from_names(()),
-        np.zeros((len(catalog), 0)),
-    )  # is what a density of data without parameters asks for
-    parameters, theta = nothing if catalog.theta is None else catalog.require_parameters()
+    parameters, theta = Parameters.from_names(()), np.zeros((len(catalog), 0))  # for a density of data without any
+    if catalog.theta is not None:
+        parameters, theta = catalog.require_parameters()
     rows = split.select_rows(catalog.simulation, "train")
     parameters = recognise_priors(parameters, theta[rows], catalog.declared_priors)
     _check_variation(catalog, parameters, theta[rows], rows)
@@ -49,17 +50,10 @@ def fit_preprocessing(
         fit_standardizer(blocks, summary.kind == "vector", transform)
         for summary, blocks in zip(catalog.observables, add_noise(catalog, rows, noise), strict=True)
     ]
-    validation = split.select_rows(catalog.simulation, "validation")
-    both = np.sort(np.concatenate([rows, validation]))  # in one walk
-    hashes = catalog.hashes(both)
     preprocessing = Preprocessing(
         parameters,
         tuple(Input.of(summary, scale) for summary, scale in zip(catalog.observables, standardizers, strict=True)),
-        split,
         reading,
-        catalog.fingerprint,
-        hashes[np.searchsorted(both, rows)],
-        hashes[np.searchsorted(both, validation)],
         Ridge(np.zeros((0, len(parameters))), np.zeros(len(parameters))),
         noise,
         catalog.classes,
@@ -71,11 +65,14 @@ def fit_preprocessing(
 
 
 def with_compression(
-    preprocessing: Preprocessing, catalog: Catalog, text: str, context: TrainingContext
+    preprocessing: Preprocessing, catalog: Catalog, split: Split, text: str, context: TrainingContext
 ) -> Preprocessing:
-    """The frame with its vectors in fewer numbers: ``pca:20`` or ``autoencoder:8``."""
+    """With the vectors in fewer numbers: ``pca:20`` or ``autoencoder:8``.
+
+    Raises UserError where there is no vector, and for a text that is not understood.
+    """
     catalog.require_in_memory(f"--compress {text}")
-    rows = [preprocessing.split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
+    rows = [split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
     pairs = list(zip(preprocessing.inputs, *(preprocessing.data(catalog, some) for some in rows), strict=True))
     if not any(one.kind == "vector" for one in preprocessing.inputs):
         raise UserError(f"--compress {text}: is for vectors, and there is none")
@@ -88,10 +85,13 @@ def with_compression(
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows[0]), theta[rows[0]]))
 
 
-def with_compression_of(other: Preprocessing, preprocessing: Preprocessing, catalog: Catalog) -> Preprocessing:
-    """The frame with the compressions of another model, and the scalings that go before them: a code is not refitted.
+def with_compression_of(
+    other: Preprocessing, preprocessing: Preprocessing, catalog: Catalog, split: Split
+) -> Preprocessing:
+    """With the compressions of another model, and the scalings that go before them: a code is not refitted.
 
-    What is not compressed is scaled by its own training rows, to the same kind of numbers.
+    What is not compressed is scaled by its own training rows, to the same kind of numbers. Raises
+    UserError where the two see other summaries.
     """
     if len(other.inputs) != len(preprocessing.inputs):
         raise UserError(
@@ -105,7 +105,7 @@ def with_compression_of(other: Preprocessing, preprocessing: Preprocessing, cata
     pairs = zip(other.inputs, preprocessing.inputs, strict=True)
     inputs = tuple(known if known.compression is not None else own for known, own in pairs)
     preprocessing, (_, theta) = replace(preprocessing, inputs=inputs), catalog.require_parameters()
-    rows = preprocessing.split.select_rows(catalog.simulation, "train")
+    rows = split.select_rows(catalog.simulation, "train")
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
 
 
@@ -126,7 +126,7 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
         raise UserError(f"{catalog.path}: the data are the same in every training row")
 
 
-def describe_choices(preprocessing: Preprocessing, catalog: Catalog) -> list[str]:
+def describe_choices(preprocessing: Preprocessing, catalog: Catalog, split: Split) -> list[str]:
     """What was assumed and chosen about the data, a line each."""
     lines = list(catalog.notes)
     recognised: dict[str, list[str]] = {}
@@ -145,6 +145,6 @@ def describe_choices(preprocessing: Preprocessing, catalog: Catalog) -> list[str
             lines.append(f"/{one.name}: {one.compression.description}")
     if preprocessing.noise is not None:
         lines.append("noise is drawn anew for every epoch; validation and test rows have one fixed draw each")
-    train, validation, test = preprocessing.split.sizes
+    train, validation, test = split.sizes
     lines.append(f"{train} simulations train, {validation} validate, {test} test")
     return lines

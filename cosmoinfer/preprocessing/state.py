@@ -1,0 +1,120 @@
+"""From rows of a catalog to what networks see of them: scalings, compressions, noise, and what was assumed.
+
+It does not know which rows a model has learned from (``leakage``), nor what is unlike them (``ood``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from cosmoinfer.catalog import Catalog, ReadOptions
+from cosmoinfer.chunking import slices
+from cosmoinfer.errors import UserError, listed
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.inputs import Input
+from cosmoinfer.preprocessing.noise import Noise, add_noise
+from cosmoinfer.preprocessing.ridge_estimate import Ridge
+from cosmoinfer.training.loop import MAX_ROWS_PER_CHUNK
+
+MAX_CHUNK_VALUES = 1 << 23  # numbers of the data that are scaled at once
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a model takes its data and names its parameters; fitted on training rows by ``fit_preprocessing``.
+
+    parameters: what is inferred, with box and priors.
+    inputs: one a summary.
+    reading: how the training catalog was read.
+    ridge_estimate: a linear estimate of theta from the data.
+    noise: what is added to simulated data; None for none.
+    classes: names of the classes, where a categorical target stands in the place of parameters.
+    """
+
+    parameters: Parameters
+    inputs: tuple[Input, ...]
+    reading: ReadOptions
+    ridge_estimate: Ridge
+    noise: Noise | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of one row as the networks see it, one a summary."""
+        return tuple(summary.network_shape for summary in self.inputs)
+
+    @property
+    def periodic(self) -> tuple[bool, ...]:
+        """Whether opposite edges touch, one a summary."""
+        return tuple(summary.periodic for summary in self.inputs)
+
+    def data(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
+        """What the networks see of rows (n,), by position: one float32 array (n, ...) a summary.
+
+        epoch: with noise drawn anew, for training.
+        """
+        pairs = zip(self.inputs, add_noise(catalog, rows, self.noise, epoch), strict=True)
+        return tuple(np.concatenate([summary(block) for block in blocks]) for summary, blocks in pairs)
+
+    def chunks(self, catalog: Catalog, rows: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """``data`` of at most ``rows_per_chunk`` rows at a time; no rows give one empty chunk."""
+        for chunk in slices(len(rows), self.rows_per_chunk, keep_empty=True):
+            yield self.data(catalog, rows[chunk])
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Rows whose data are a bounded amount of numbers."""
+        size = max(1, sum(int(np.prod(summary.shape)) for summary in self.inputs))
+        return min(MAX_ROWS_PER_CHUNK, max(1, MAX_CHUNK_VALUES // size))
+
+    def estimate_parameters(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+        """The ridge estimate of theta, (n, P), inside the box."""
+        return self.parameters.clip(self.ridge_estimate(self.chunks(catalog, rows)))
+
+    def check_catalog(self, catalog: Catalog) -> None:
+        """Raises UserError for data of another shape, and for parameters or classes of other names."""
+        self.check_data(catalog)
+        names = self.parameters.names
+        if names and catalog.parameters is not None and catalog.parameters.names != names:
+            raise UserError(
+                f"{catalog.path}: the model infers {', '.join(names)}; "
+                f"this catalog has {', '.join(catalog.parameters.names)} (--names or --infer picks and orders them)"
+            )
+        if catalog.classes and catalog.classes != self.classes:
+            raise UserError(
+                f"{catalog.path}: the model tells {', '.join(self.classes) or 'no classes'} apart; "
+                f"this catalog has the classes {', '.join(catalog.classes)}, and the order counts"
+            )
+
+    def check_data(self, catalog: Catalog) -> None:
+        """Raises UserError for data of another shape, or with gaps of which the model knows nothing."""
+        found = tuple(observable.row_shape for observable in catalog.observables)
+        expected = tuple(summary.shape for summary in self.inputs)
+        if found != expected:
+            raise UserError(
+                f"{catalog.path}: the model was trained on data of shape {_join_shapes(expected)} a row; "
+                f"this catalog has {_join_shapes(found)}"
+            )
+        pairs = zip(catalog.observables, self.inputs, strict=True)
+        if any(summary.masked and not trained.masked for summary, trained in pairs):
+            raise UserError(f"{catalog.path}: was read with --missing mask, and the model was trained without")
+
+
+def _join_shapes(shapes: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join(str(shape) for shape in shapes)
+
+
+def reading_for_model(trained: ReadOptions, asked: ReadOptions) -> ReadOptions:
+    """How to read a catalog for a model: as the model's own was read, but for what is asked for now.
+
+    Raises UserError for other scale cuts than the model's.
+    """
+    default = ReadOptions()
+    if asked.scale_cut and asked.scale_cut != trained.scale_cut:
+        raise UserError(f"--scale-cut {listed(asked.scale_cut)}: the model has scale cuts of its own, which hold")
+    changed = {key: value for key, value in asdict(asked).items() if value != getattr(default, key)}
+    layout = ("parameters", "data", "kind", "simulation", "rows_per_simulation", "names", "bounds")
+    if changed.keys() & set(layout):
+        trained = replace(trained, **{key: getattr(default, key) for key in layout})
+    return replace(trained, **changed)
