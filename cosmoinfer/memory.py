@@ -9,7 +9,7 @@ from cosmoinfer.errors import UserError
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 UNITS |= {f"{prefix}i": 1024**power for power, prefix in enumerate("kmgt", start=1)}
 MIN_MEMORY_BYTES = 100 * 10**6  # bytes: below, blocks would be too small to be shuffled
-MEMORY_FRACTION = 0.5  # of the memory available, where --memory does not say how much
+MEMORY_FRACTION = 0.5  # of the memory available, by default
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -17,10 +17,10 @@ def parse_size(text: str) -> int:
     """Bytes of ``2GB`` or ``500M`` (powers of 1000) or ``2GiB`` (of 1024). Raises UserError for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", text.lower())
     if not match or match[2] not in UNITS:
-        raise UserError(f"--memory: {text!r} is not understood; expected 2GB or 500MB")
+        raise UserError(f"{text!r} is not understood; expected 2GB or 500MB", "memory")
     size = int(float(match[1]) * UNITS[match[2]])
     if size < MIN_MEMORY_BYTES:
-        raise UserError(f"--memory: expected at least {MIN_MEMORY_BYTES // 10**6}MB, found {text}")
+        raise UserError(f"expected at least {MIN_MEMORY_BYTES // 10**6}MB, found {text}", "memory")
     return size
 
 

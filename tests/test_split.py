@@ -77,15 +77,15 @@ def test_a_simulation_that_the_split_does_not_know_is_in_no_part():
 
 @pytest.mark.parametrize("fractions", [(0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (np.nan, 0.5, 0.5), (70, 15, 15)])
 def test_fractions_must_be_shares(fractions):
-    with pytest.raises(UserError, match="three shares that add to 1"):
+    with pytest.raises(UserError, match="three fractions that add to 1"):
         split.by_hash(IDS, fractions)
 
 
 def test_an_empty_part_says_what_to_do():
     assert split.by_hash(IDS).require_complete().sizes == split.by_hash(IDS).sizes
-    with pytest.raises(UserError, match=r"the test part .* is empty .*--fractions or --split-seed"):
+    with pytest.raises(UserError, match=r"the test partition is empty .*`fractions` or `split_seed`"):
         split.by_hash(IDS, (0.8, 0.2, 0.0)).require_complete()
-    with pytest.raises(UserError, match=r"the train part .* is empty"):
+    with pytest.raises(UserError, match=r"the train partition is empty"):
         split.by_hash(IDS, (0.0, 0.5, 0.5)).require_complete()
     with pytest.raises(UserError, match=r"is empty \(2 simulations\)"):
         split.by_hash(IDS[:2]).require_complete()
@@ -99,7 +99,7 @@ def test_the_labels_of_a_catalog_are_honoured():
 
 
 def test_a_simulation_in_two_parts_is_refused():
-    with pytest.raises(UserError, match="simulation b stands in two parts"):
+    with pytest.raises(UserError, match="simulation b is in two partitions"):
         split.by_labels(np.array(["a", "b", "c", "b"]), np.array([0, 1, 2, 2]))
 
 
@@ -155,7 +155,7 @@ def test_a_split_file_is_taken_as_it_stands(tmp_path):
 
 def test_a_split_file_must_know_every_simulation(tmp_path):
     split.write(tmp_path / "a.split.h5", split.by_hash(IDS[:990]), {})
-    with pytest.raises(UserError, match=r"does not say where simulation 990, 991, .* \(10 in all\) belongs"):
+    with pytest.raises(UserError, match=r"has no partition for simulation 990, 991, .* \(10 in all\)"):
         split.from_file(tmp_path / "a.split.h5", IDS)
 
 
@@ -205,7 +205,7 @@ def test_which_of_several_datasets_is_the_list_is_not_guessed(tmp_path):
 
 def test_an_empty_list_leaves_no_test_part(tmp_path):
     (tmp_path / "ids.txt").write_text("\n")
-    with pytest.raises(UserError, match="the test part of the split is empty"):
+    with pytest.raises(UserError, match="the test partition is empty"):
         split.from_file(tmp_path / "ids.txt", IDS).require_complete()
 
 

@@ -1,4 +1,4 @@
-"""What a training must be able to trust: finite numbers, inside their box."""
+"""Checks of values: finite numbers, parameters inside their box."""
 
 from dataclasses import replace
 
@@ -27,7 +27,10 @@ def validated(catalog: Catalog, reading: ReadOptions) -> Catalog:
 
 
 def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
-    """Refuse NaN and inf, or leave those rows out."""
+    """The catalog, or with ``drop`` its finite rows.
+
+    Raises UserError for rows with NaN or infinity, unless they are dropped and others remain.
+    """
     bad = nonfinite_rows(catalog)
     if not bad.any():
         return catalog
@@ -35,10 +38,10 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
     if not drop:
         raise UserError(
             f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf ({catalog.describe_rows(rows)}); "
-            "--drop-nonfinite goes on without them, --missing mask takes NaN in a vector for what was not measured"
+            "`drop_nonfinite` leaves them out, `missing=mask` reads NaN in a vector as not measured"
         )
     if bad.all():
-        raise UserError(f"{catalog.path}: every one of its {len(catalog)} rows holds NaN or inf")
+        raise UserError(f"{catalog.path}: all of its {len(catalog)} rows hold NaN or inf")
     kept = catalog.take(np.flatnonzero(~bad))
     return replace(
         kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf ({catalog.describe_rows(rows)})")
@@ -46,17 +49,17 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
 
 
 def nonfinite_rows(catalog: Catalog) -> np.ndarray:
-    """(N,) whether a parameter or a datum of the row is NaN or infinite; where NaN marks gaps, whether all is a gap."""
+    """(N,) whether a row has a NaN or infinite value; where NaN marks missing entries, whether all are missing."""
     bad = np.zeros(len(catalog), dtype=bool)
     if catalog.theta is not None:
         bad |= ~np.isfinite(catalog.theta).all(axis=1)
-    for summary in catalog.observables:
-        blocks = summary.blocks(np.arange(len(catalog)))
-        bad |= np.concatenate([_useless(block.reshape(len(block), -1), summary.masked) for block in blocks])
+    for observable in catalog.observables:
+        blocks = observable.blocks(np.arange(len(catalog)))
+        bad |= np.concatenate([_is_nonfinite(block.reshape(len(block), -1), observable.masked) for block in blocks])
     return bad
 
 
-def _useless(values: np.ndarray, masked: bool) -> np.ndarray:
+def _is_nonfinite(values: np.ndarray, masked: bool) -> np.ndarray:
     """(n, K) -> (n,)."""
     if masked:
         return np.isinf(values).any(axis=1) | np.isnan(values).all(axis=1)
@@ -64,16 +67,18 @@ def _useless(values: np.ndarray, masked: bool) -> np.ndarray:
 
 
 def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> None:
+    """Raises UserError when rows of theta, (N, P), lie outside the declared box."""
     outside = np.flatnonzero(~parameters.inside(theta))
-    if len(outside):
-        row = outside[0]
-        column = next(
-            c
-            for c in range(len(parameters))
-            if not parameters.select([parameters.names[c]]).inside(theta[row, c : c + 1])
-        )
-        raise UserError(
-            f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.describe_rows(outside)}); "
-            f"{parameters.names[column]} = {theta[row, column]:g} is not in "
-            f"{parameters.low[column]:g}..{parameters.high[column]:g}"
-        )
+    if not len(outside):
+        return
+    row = outside[0]
+    column = next(
+        number
+        for number, name in enumerate(parameters.names)
+        if not parameters.select([name]).inside(theta[row, number : number + 1])
+    )
+    raise UserError(
+        f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.describe_rows(outside)}); "
+        f"{parameters.names[column]} = {theta[row, column]:g} is not in "
+        f"{parameters.low[column]:g}..{parameters.high[column]:g}"
+    )

@@ -1,4 +1,4 @@
-"""Rows that stay in their files until somebody asks for them, whole blocks at a time."""
+"""Arrays whose rows stay in their files until they are indexed, then read in whole blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +8,17 @@ import numpy as np
 
 from cosmoinfer.storage import DatasetHandle
 
-BLOCK_BYTES = 8 << 20  # that are read at once, about: whole chunks of the file
+BLOCK_BYTES = 8 << 20  # read at once, about: whole chunks of the file
 
 
 @dataclass(frozen=True)
 class LazyArray:
-    """Stands where an array of all rows would: (N, ...). parts: datasets, one after the other, in as many files.
+    """An array (N, ...) in one or several files, indexed by row numbers (n,).
 
-    channel: whether an axis of one channel is put after the rows. keep: of the last axis, what scale cuts leave.
-    chosen: (N,) which rows of all parts these are; None for all of them.
+    datasets: concatenated along the rows.
+    has_channel_axis: whether an axis of one channel is inserted after the rows.
+    features: numbers of the entries of the last axis that scale cuts keep; None for all.
+    rows: (N,) numbers of these rows among those of all datasets; None for all.
     """
 
     datasets: tuple[DatasetHandle, ...]
@@ -29,8 +31,8 @@ class LazyArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        row = ((1,) if self.has_channel_axis else ()) + self.datasets[0].shape[1:]
-        return (len(self), *(row if self.features is None else (*row[:-1], len(self.features))))
+        row_shape = ((1,) if self.has_channel_axis else ()) + self.datasets[0].shape[1:]
+        return (len(self), *(row_shape if self.features is None else (*row_shape[:-1], len(self.features))))
 
     @property
     def ndim(self) -> int:
@@ -38,85 +40,89 @@ class LazyArray:
 
     @property
     def dtype(self) -> np.dtype:
-        return np.result_type(*(one.dtype for one in self.datasets))
+        return np.result_type(*(dataset.dtype for dataset in self.datasets))
 
     @property
     def size(self) -> int:
         return int(np.prod(self.shape))
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """These rows, in this order: a block of the file is read once, from the first to the last row that counts."""
+        """These rows (n,), in this order. A block is read once, from its first to its last row that is asked for."""
         rows = np.asarray(rows) if self.rows is None else self.rows[rows]
-        found = np.empty((len(rows), *self.datasets[0].shape[1:]), self.dtype)
+        values = np.empty((len(rows), *self.datasets[0].shape[1:]), self.dtype)
         if len(rows):
             blocks = self._block_of(rows)
             order = np.lexsort((rows, blocks))
-            for some in np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1):
-                self._fill(found, some, rows[some])
-        found = found if self.features is None else found[..., self.features]
-        return found[:, None] if self.has_channel_axis else found
+            for positions in np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1):
+                self._read_block(values, positions, rows[positions])
+        values = values if self.features is None else values[..., self.features]
+        return values[:, None] if self.has_channel_axis else values
 
     def take(self, rows: np.ndarray) -> "LazyArray":
-        """These rows, still in their files."""
+        """These rows (n,), still in their files."""
         return replace(self, rows=np.asarray(rows) if self.rows is None else self.rows[rows])
 
     def select_features(self, features: np.ndarray) -> "LazyArray":
-        """These places of the last axis, still in their files."""
+        """These entries (K,) of the last axis, still in their files."""
         return replace(self, features=features if self.features is None else self.features[features])
 
     def with_channel_axis(self) -> "LazyArray":
+        """(N, 1, ...), still in its files."""
         return replace(self, has_channel_axis=True)
 
     def group_by_block(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Positions (n,) among ``rows``, split by the block of the file in which the row lies."""
-        numbers = self._block_of(np.asarray(rows) if self.rows is None else self.rows[rows])
-        order = np.argsort(numbers, kind="stable")
-        return np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
+        """Positions among ``rows`` (n,), grouped by the block of the file that holds the row."""
+        blocks = self._block_of(np.asarray(rows) if self.rows is None else self.rows[rows])
+        order = np.argsort(blocks, kind="stable")
+        return np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1)
 
-    def _fill(self, found: np.ndarray, places: np.ndarray, rows: np.ndarray) -> None:
-        part = int(np.searchsorted(self._ends, rows[0], side="right"))
-        first, last = int(rows[0] - self._starts[part]), int(rows[-1] - self._starts[part])
-        if _in_a_row(rows) and _in_a_row(places):
-            self.datasets[part].read_into(found[places[0] : places[-1] + 1], first, last + 1)
+    def _read_block(self, values: np.ndarray, positions: np.ndarray, rows: np.ndarray) -> None:
+        """Ascending rows of one block, into these positions of ``values``."""
+        number = int(np.searchsorted(self._ends, rows[0], side="right"))
+        first, last = int(rows[0] - self._starts[number]), int(rows[-1] - self._starts[number])
+        if _is_consecutive(rows) and _is_consecutive(positions):
+            self.datasets[number].read_into(values[positions[0] : positions[-1] + 1], first, last + 1)
             return
-        slab = self.datasets[part].read(first, last + 1)
-        found[places] = slab[rows - rows[0]].reshape(len(rows), *found.shape[1:])
+        slab = self.datasets[number].read(first, last + 1)
+        values[positions] = slab[rows - rows[0]].reshape(len(rows), *values.shape[1:])
 
     def _block_of(self, rows: np.ndarray) -> np.ndarray:
-        """The number of the block in which each row lies, (n,), counted over all parts."""
-        part = np.searchsorted(self._ends, rows, side="right")
-        steps, before = self._steps
-        return before[part] + (rows - self._starts[part]) // steps[part]
+        """The number of the block that holds each row, (n,), counted over all datasets."""
+        number = np.searchsorted(self._ends, rows, side="right")
+        rows_per_block, first_block = self._blocks
+        return first_block[number] + (rows - self._starts[number]) // rows_per_block[number]
 
     @cached_property
-    def _steps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each part: rows a block, and blocks before it."""
-        steps = [one.rows_per_block(BLOCK_BYTES) for one in self.datasets]
-        blocks = [-(-len(one) // step) for one, step in zip(self.datasets, steps, strict=True)]
-        return np.array(steps), np.cumsum([0, *blocks])
+    def _blocks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each dataset: rows per block, and the number of its first block."""
+        rows_per_block = [dataset.rows_per_block(BLOCK_BYTES) for dataset in self.datasets]
+        counts = [-(-len(dataset) // rows) for dataset, rows in zip(self.datasets, rows_per_block, strict=True)]
+        return np.array(rows_per_block), np.cumsum([0, *counts])
 
     @cached_property
     def _ends(self) -> np.ndarray:
-        return np.cumsum([len(one) for one in self.datasets])
+        return np.cumsum([len(dataset) for dataset in self.datasets])
 
     @cached_property
     def _starts(self) -> np.ndarray:
         return np.array([0, *self._ends[:-1]])
 
 
-def _in_a_row(numbers: np.ndarray) -> bool:
-    """Whether each is the one before and one more."""
+def _is_consecutive(numbers: np.ndarray) -> bool:
+    """Whether each number is the one before it plus 1."""
     return bool(numbers[-1] - numbers[0] + 1 == len(numbers) and (np.diff(numbers) == 1).all())
 
 
-def concatenate(parts: Sequence[LazyArray]) -> LazyArray:
-    """One after the other."""
-    chosen, start = [], 0
-    for one in parts:
-        held = int(one._ends[-1])
-        chosen.append(start + (np.arange(held) if one.rows is None else one.rows))
-        start += held
-    whole = all(one.rows is None for one in parts)
+def concatenate(arrays: Sequence[LazyArray]) -> LazyArray:
+    """Arrays of the same row shape and selection, one after the other along the rows."""
+    rows, start = [], 0
+    for array in arrays:
+        count = int(array._ends[-1])
+        rows.append(start + (np.arange(count) if array.rows is None else array.rows))
+        start += count
+    complete = all(array.rows is None for array in arrays)
     return replace(
-        parts[0], datasets=sum((one.datasets for one in parts), ()), rows=None if whole else np.concatenate(chosen)
+        arrays[0],
+        datasets=sum((array.datasets for array in arrays), ()),
+        rows=None if complete else np.concatenate(rows),
     )

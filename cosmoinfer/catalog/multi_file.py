@@ -18,42 +18,51 @@ from cosmoinfer.catalog.rows import Catalog, CatalogFile
 from cosmoinfer.catalog.suites import check_compatible, concatenate, unique_names
 from cosmoinfer.errors import UserError, listed
 
-TRAINING_COPIES = 3  # of the data that a training holds in memory: as they are, scaled, and on their way
+TRAINING_COPIES = 3  # of the data in memory: as read, standardised, and in transit
 MANIFEST_FORMAT = 1
 
 
 def read_unchecked(path: Path, reading: ReadOptions, memory: int | None = None) -> Catalog:
-    """What the files say, shapes checked, values not yet. What does not fit into the memory (bytes) stays in them."""
-    found = _found(path)
-    layouts = [layout.read_layout(one, reading) for one in found.paths]
-    given = memory or memories.available_bytes()
-    size = TRAINING_COPIES * sum(one.size for one in layouts)
-    streamed = size > given
-    parts = [layout.build_catalog(one, streamed) for one in layouts]
-    for part, rows in zip(parts, found.rows, strict=bool(found.rows)):
-        if len(part) != rows:
-            raise UserError(f"{path}: says that {part.path} has {rows} rows, and it has {len(part)}")
-    whole = parts[0] if found.paths == (path,) else _together(layouts, parts)
-    notes = (*whole.notes, *found.notes)
+    """The catalog in a file, in the files of a pattern or of a manifest; shapes are checked, values are not.
+
+    memory: bytes that the data may take; data that need more stay in their files.
+
+    Raises UserError when a file is missing, has no data, or does not agree with the others.
+    """
+    file_list = _list_files(path)
+    layouts = [layout.read_layout(file, reading) for file in file_list.paths]
+    limit = memory or memories.available_bytes()
+    size = TRAINING_COPIES * sum(file_layout.size for file_layout in layouts)
+    streamed = size > limit
+    catalogs = [layout.build_catalog(file_layout, streamed) for file_layout in layouts]
+    for catalog, rows in zip(catalogs, file_list.rows, strict=bool(file_list.rows)):
+        if len(catalog) != rows:
+            raise UserError(f"{path}: lists {catalog.path} with {rows} rows, which has {len(catalog)}")
+    catalog = catalogs[0] if file_list.paths == (path,) else _concatenate_files(layouts, catalogs)
+    notes = (*catalog.notes, *file_list.notes)
     if streamed:
         notes += (
-            f"data are read from disk while they train, as {size / 1e9:.3g}GB would be more than --memory allows "
-            f"({given / 1e9:.3g}GB); the ridge reference is fitted to as many rows as it allows",
+            f"data are read from disk during training, as they need {size / 1e9:.3g}GB and `memory` allows "
+            f"{limit / 1e9:.3g}GB; the ridge estimate is fitted to as many rows as fit",
         )
-    return replace(whole, path=path, memory_limit=given, notes=notes)
+    return replace(catalog, path=path, memory_limit=limit, notes=notes)
 
 
 def first_file(path: Path) -> Path:
-    """The first file of a catalog, no other being opened: what tells its kind."""
+    """The first file of a catalog, from which its kind is read.
+
+    Raises UserError when no file matches.
+    """
     if path.suffix == ".json":
-        return _listed_in(path).paths[0]
+        return _read_manifest(path).paths[0]
     if not is_pattern(path):
         return path
-    found = next((one for one in _every(path) if _is_catalog(one)), None)
-    return found or _matching(path).paths[0]  # which says that there is none
+    first = next((file for file in _matching_files(path) if _is_catalog(file)), None)
+    return first or _matching_catalogs(path).paths[0]  # which raises
 
 
 def is_pattern(path: Path) -> bool:
+    """Whether a path is a pattern of several files, not the name of one."""
     return glob.has_magic(str(path)) and not path.exists()
 
 
@@ -61,91 +70,93 @@ def catalog_name(path: Path) -> str:
     """What a catalog is called in the names of files that are made from it."""
     if not is_pattern(path):
         return path.stem
-    plain = [part for part in path.with_suffix("").parts if not glob.has_magic(part) and part not in (".", "..", "/")]
+    plain = [name for name in path.with_suffix("").parts if not glob.has_magic(name) and name not in (".", "..", "/")]
     return plain[-1] if plain else "catalog"
 
 
-def manifest_json(parts: Sequence[CatalogFile], folder: Path) -> str:
-    """JSON that stands for these files, their paths as seen from the folder that it will lie in."""
-    told = [{"path": _seen_from(folder, one.path), "rows": one.rows} for one in parts]
-    return json.dumps({"kind": "manifest", "format": MANIFEST_FORMAT, "parts": told}, indent=1) + "\n"
+def manifest_json(files: Sequence[CatalogFile], folder: Path) -> str:
+    """The JSON of a manifest that lists these files, with paths relative to the folder that it will lie in."""
+    entries = [{"path": _relative_path(folder, file.path), "rows": file.rows} for file in files]
+    return json.dumps({"kind": "manifest", "format": MANIFEST_FORMAT, "parts": entries}, indent=1) + "\n"
 
 
 @dataclass(frozen=True)
-class _Found:
-    """rows: of each file, where a manifest says so. notes: what was left out."""
+class _FileList:
+    """rows: of each file, when a manifest lists them. notes: what was left out."""
 
     paths: tuple[Path, ...]
     rows: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def _found(path: Path) -> _Found:
+def _list_files(path: Path) -> _FileList:
     if path.suffix == ".json":
-        return _listed_in(path)
-    return _matching(path) if is_pattern(path) else _Found((path,))
+        return _read_manifest(path)
+    return _matching_catalogs(path) if is_pattern(path) else _FileList((path,))
 
 
-def _matching(path: Path) -> _Found:
-    """The catalogs that match: what this tool writes beside them, models or posteriors, is none."""
-    every = _every(path)
-    others = {one for one in every if not _is_catalog(one)}
-    if len(others) == len(every):
-        raise UserError(f"{path}: no {'catalog' if others else 'file'} matches")
-    notes = (f"left out, being no catalogs: {listed(sorted(one.name for one in others))}",) if others else ()
-    return _Found(tuple(one for one in every if one not in others), notes=notes)
+def _matching_catalogs(pattern: Path) -> _FileList:
+    """The catalogs that match, without the models, posteriors and other files that this tool wrote beside them."""
+    files = _matching_files(pattern)
+    catalogs = [file for file in files if _is_catalog(file)]
+    if not catalogs:
+        raise UserError(f"{pattern}: no {'catalog' if files else 'file'} matches")
+    left_out = sorted(file.name for file in set(files) - set(catalogs))
+    notes = (f"left out, being no catalogs: {listed(left_out)}",) if left_out else ()
+    return _FileList(tuple(catalogs), notes=notes)
 
 
-def _every(pattern: Path) -> list[Path]:
-    return [one for one in map(Path, sorted(glob.glob(str(pattern), recursive=True))) if one.is_file()]
+def _matching_files(pattern: Path) -> list[Path]:
+    return [path for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))) if path.is_file()]
 
 
 def _is_catalog(path: Path) -> bool:
     return storage.file_kind(path) in (None, "catalog")
 
 
-def _listed_in(path: Path) -> _Found:
+def _read_manifest(path: Path) -> _FileList:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        said = json.loads(path.read_text())
-        told = [(path.parent / part["path"], int(part["rows"])) for part in said["parts"]]
-        known = said["kind"] == "manifest" and int(said["format"]) <= MANIFEST_FORMAT
+        manifest = json.loads(path.read_text())
+        entries = [(path.parent / entry["path"], int(entry["rows"])) for entry in manifest["parts"]]
+        readable = manifest["kind"] == "manifest" and int(manifest["format"]) <= MANIFEST_FORMAT
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: is no manifest; `cosmoinfer inspect 'sims/*.h5' --manifest` writes one") from error
-    if not known or not told:
+    if not readable or not entries:
         raise UserError(f"{path}: is no manifest that this version reads")
-    for part, _ in told:
-        if not part.is_file():
-            raise UserError(f"{path}: names {part}, which is missing")
-    return _Found(*zip(*told, strict=True))
+    for file, _ in entries:
+        if not file.is_file():
+            raise UserError(f"{path}: lists {file}, which is missing")
+    return _FileList(*zip(*entries, strict=True))
 
 
-def _together(layouts: Sequence[Layout], parts: Sequence[Catalog]) -> Catalog:
-    check_compatible(parts)
-    stems = unique_names([found.path for found in layouts])
-    triples = zip(layouts, parts, stems, strict=True)
-    named = [replace(part, simulation=_ids(found, part.simulation, stem)) for found, part, stem in triples]
-    owner: dict[str, Path] = {}
-    for part in named:
-        ids = set(part.simulation.tolist())
-        if twice := ids & owner.keys():
-            other = owner[min(twice)]
+def _concatenate_files(layouts: Sequence[Layout], catalogs: Sequence[Catalog]) -> Catalog:
+    check_compatible(catalogs)
+    stems = unique_names([file_layout.path for file_layout in layouts])
+    renamed = [
+        replace(catalog, simulation=_ids_across_files(file_layout, catalog.simulation, stem))
+        for file_layout, catalog, stem in zip(layouts, catalogs, stems, strict=True)
+    ]
+    path_of_id: dict[str, Path] = {}
+    for catalog in renamed:
+        ids = set(catalog.simulation.tolist())
+        if repeated := ids & path_of_id.keys():
             raise UserError(
-                f"{part.path}: simulation {listed(sorted(twice))} stands in {other}, too; ids must differ from file to "
-                "file, or each file bear its suite as an attribute"
+                f"{catalog.path}: simulation {listed(sorted(repeated))} is in {path_of_id[min(repeated)]}, too; "
+                "ids must differ from file to file, or each file must name its suite in an attribute"
             )
-        owner |= dict.fromkeys(ids, part.path)
-    return concatenate(named)
+        path_of_id |= dict.fromkeys(ids, catalog.path)
+    return concatenate(renamed)
 
 
-def _ids(found: Layout, own: np.ndarray, stem: str) -> np.ndarray:
-    """``suite/id`` where the file says its suite; rows without ids are those of their file."""
-    suite = storage.file_attribute(found.path, "suite")
-    prefix = "/".join(([suite] if suite else []) + ([] if found.own_ids else [stem]))
-    return np.array([f"{prefix}/{one}" for one in own.tolist()]) if prefix else own
+def _ids_across_files(file_layout: Layout, ids: np.ndarray, stem: str) -> np.ndarray:
+    """``suite/id`` when the file names its suite; row numbers get the stem of their file in front."""
+    suite = storage.file_attribute(file_layout.path, "suite")
+    prefix = "/".join(([suite] if suite else []) + ([] if file_layout.has_ids else [stem]))
+    return np.array([f"{prefix}/{simulation}" for simulation in ids.tolist()]) if prefix else ids
 
 
-def _seen_from(folder: Path, path: Path) -> str:
-    there, here = (Path(os.path.abspath(one)) for one in (path, folder))  # a link keeps its own name
-    return str(there.relative_to(here)) if there.is_relative_to(here) else str(there)
+def _relative_path(folder: Path, path: Path) -> str:
+    target, start = (Path(os.path.abspath(relative)) for relative in (path, folder))  # a link keeps its own name
+    return str(target.relative_to(start)) if target.is_relative_to(start) else str(target)

@@ -1,4 +1,4 @@
-"""How a catalog file is to be read: where things stand in it, and which part of it is wanted."""
+"""How a catalog is to be read: where its datasets stand, and what is selected from it."""
 
 from dataclasses import dataclass
 
@@ -44,10 +44,10 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         if self.kind and self.kind not in AXES_OF_KIND:
-            raise UserError(f"--kind: {self.kind!r} is not known; there are {', '.join(AXES_OF_KIND)}")
+            raise UserError(f"{self.kind!r} is not known; there are {', '.join(AXES_OF_KIND)}", "kind")
         if self.missing and self.missing not in MISSING_MODES:
-            raise UserError(f"--missing: {self.missing!r} is not known; there is {', '.join(MISSING_MODES)}")
+            raise UserError(f"{self.missing!r} is not known; there is {', '.join(MISSING_MODES)}", "missing")
         if self.target and (self.infer or self.bounds or self.names):
-            raise UserError("--target replaces the parameters; --infer, --bounds and --names would not be heard")
+            raise UserError("replaces the parameters, so that `infer`, `bounds` and `names` do not apply", "target")
         if self.rows_per_simulation < 0:
-            raise UserError(f"--rows-per-simulation: expected at least 1, found {self.rows_per_simulation}")
+            raise UserError(f"expected at least 1, found {self.rows_per_simulation}", "rows_per_simulation")

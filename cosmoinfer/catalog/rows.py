@@ -1,29 +1,33 @@
-"""Rows of simulations: parameters beside data, as whoever asks for them sees them.
-
-Commands and models ask a summary for rows; whether they lie in memory is nobody else's business.
-"""
+"""Rows of simulations: parameters and data, whether the data lie in memory or stay in their files."""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.parameters import Parameters
 
-MAX_BLOCK_NUMBERS = 1 << 22  # that are read at once when a whole summary is walked
-MAX_STREAMED_BLOCK_NUMBERS = 1 << 21  # of a summary in its file, where memory is short
+MAX_BLOCK_NUMBERS = 1 << 22  # read at once, of an observable in memory
+MAX_STREAMED_BLOCK_NUMBERS = 1 << 21  # read at once, of an observable in its file, where memory is short
 
 
 @dataclass(frozen=True)
 class Observable:
-    """One summary of every simulated universe. values: (N, K) vector, (N, C, L) profile, (N, C, H, W) map,
-    (N, C, D, H, W) grid, in memory or still in its file; ``periodic``: whether opposite edges touch; ``masked``:
-    whether NaN marks a missing entry."""
+    """One kind of data of every row.
+
+    name: path of its dataset.
+    kind: vector, profile, map or grid.
+    values: (N, K) vector, (N, C, L) profile, (N, C, H, W) map or (N, C, D, H, W) grid, in memory or in a file.
+    periodic: whether opposite edges touch.
+    masked: whether NaN marks an entry that was not measured.
+    """
 
     name: str
     kind: str
@@ -33,46 +37,47 @@ class Observable:
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """Of one row."""
+        """Shape of one row."""
         return self.values.shape[1:]
 
     @property
     def array(self) -> np.ndarray:
-        """All rows, of a summary in memory."""
+        """All values; they must be in memory."""
         assert isinstance(self.values, np.ndarray)
         return self.values
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """These rows, (n, ...), in catalog units."""
+        """The values of rows (n,), of shape (n, ...), in catalog units."""
         return self.values[rows]
 
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """These rows in order, a bounded number at a time."""
-        most = MAX_BLOCK_NUMBERS if isinstance(self.values, np.ndarray) else MAX_STREAMED_BLOCK_NUMBERS
-        step = max(1, most // max(1, int(np.prod(self.row_shape))))
-        for start in range(0, len(rows), step):
-            yield self.read(rows[start : start + step])
+        """The values of rows (n,) in order, a bounded number of rows at a time."""
+        max_numbers = MAX_BLOCK_NUMBERS if isinstance(self.values, np.ndarray) else MAX_STREAMED_BLOCK_NUMBERS
+        step = max(1, max_numbers // max(1, int(np.prod(self.row_shape))))
+        for some_rows in slices(len(rows), step):
+            yield self.read(rows[some_rows])
 
     def take(self, rows: np.ndarray) -> "Observable":
-        """These rows only; what lies in a file stays there."""
+        """These rows (n,); values that lie in a file stay there."""
         values = self.values[rows] if isinstance(self.values, np.ndarray) else self.values.take(rows)
         return replace(self, values=values)
 
     def in_memory(self) -> "Observable":
-        """All in memory."""
-        everything = np.arange(len(self.values))
-        return self if isinstance(self.values, np.ndarray) else replace(self, values=self.read(everything))
+        """The same with all values in memory."""
+        if isinstance(self.values, np.ndarray):
+            return self
+        return replace(self, values=self.read(np.arange(len(self.values))))
 
 
 @dataclass(frozen=True)
 class CatalogFile:
-    """Of a catalog: how many of its rows it holds."""
+    """A file of a catalog, and how many of its rows it holds."""
 
     path: Path
     rows: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Catalog:
     """N rows of parameters and data.
 
@@ -114,92 +119,113 @@ class Catalog:
     def __len__(self) -> int:
         return len(self.index)
 
+    def __repr__(self) -> str:
+        return "\n".join([f"Catalog {self.path}", *(f"  {label}: {text}" for label, text in self._describe())])
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks."""
+        rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in self._describe())
+        return f"<table><caption>Catalog {escape(str(self.path))}</caption>{rows}</table>"
+
+    def _describe(self) -> list[tuple[str, str]]:
+        """Labelled lines: rows and simulations, parameters with their box, shapes of the data."""
+        lines = [("rows", f"{len(self)} of {len(set(self.simulation.tolist()))} simulations")]
+        if self.classes:
+            lines.append(("classes", ", ".join(self.classes)))
+        elif self.parameters is None:
+            lines.append(("parameters", "none (observations)"))
+        else:
+            box = zip(self.parameters.names, self.parameters.low, self.parameters.high, strict=True)
+            lines.append(("parameters", ", ".join(f"{name} {low:g}..{high:g}" for name, low, high in box)))
+        for observable in self.observables:
+            place = "" if isinstance(observable.values, np.ndarray) else ", in its file"
+            lines.append((f"/{observable.name}", f"{observable.kind} {observable.row_shape} a row{place}"))
+        return lines
+
     @property
     def first_file(self) -> Path:
-        """Its file, or the first of many."""
+        """Its file, or the first of several."""
         return self.files[0].path if self.files else self.path
 
     @property
     def is_streamed(self) -> bool:
-        """Whether its data stay in their files."""
-        return any(isinstance(one.values, LazyArray) for one in self.observables)
+        """Whether data stay in their files."""
+        return any(isinstance(observable.values, LazyArray) for observable in self.observables)
 
     def describe_rows(self, rows: np.ndarray) -> str:
-        """Rows (by position) as a message names them: by their number in the file, of many files with its name."""
+        """Rows (n,), by position, for a message: their numbers in the file, with its name when there are several."""
         index = self.index[rows]
         if len(self.files) < 2:
             return f"row {listed(index)}"
-        starts = np.cumsum([0, *(one.rows for one in self.files)])
-        part = np.searchsorted(starts, index, side="right") - 1
-        own = zip(part.tolist(), (index - starts[part]).tolist(), strict=True)
-        return f"row {listed([f'{row} of {self.files[number].path.name}' for number, row in own])}"
+        starts = np.cumsum([0, *(file.rows for file in self.files)])
+        file_number = np.searchsorted(starts, index, side="right") - 1
+        pairs = zip(file_number.tolist(), (index - starts[file_number]).tolist(), strict=True)
+        return f"row {listed([f'{row} of {self.files[number].path.name}' for number, row in pairs])}"
 
-    def require_in_memory(self, what: str) -> None:
-        """Refuse what wants all data in memory at once."""
+    def require_in_memory(self, purpose: str) -> None:
+        """Raises UserError when data stay in their files."""
         if self.is_streamed:
             raise UserError(
-                f"{self.path}: {what} wants all data in memory, and with room to work on them they take more than "
-                f"--memory allows ({self.memory_limit / 1e9:.3g}GB)"
+                f"{self.path}: {purpose} requires all data in memory, and with working space they need more than "
+                f"`memory` allows ({self.memory_limit / 1e9:.3g}GB)"
             )
 
     def in_memory(self, rows: np.ndarray) -> "Catalog":
-        """These rows, in memory."""
-        taken = self.take(rows)
-        return replace(taken, observables=tuple(one.in_memory() for one in taken.observables))
+        """These rows (n,), by position, with their data in memory."""
+        catalog = self.take(rows)
+        return replace(catalog, observables=tuple(observable.in_memory() for observable in catalog.observables))
 
     def require_parameters(self) -> tuple[Parameters, np.ndarray]:
-        """The parameters and their values, which an observation lacks."""
+        """The parameters and theta, (N, P). Raises UserError for observations, which have none."""
         if self.parameters is None or self.theta is None:
             raise UserError(f"{self.path}: has no /parameters; expected a catalog with parameters, found observations")
         return self.parameters, self.theta
 
     def take(self, rows: np.ndarray) -> "Catalog":
-        """These rows only, by position."""
+        """These rows (n,), by position."""
         return replace(
             self,
             theta=None if self.theta is None else self.theta[rows],
-            observables=tuple(summary.take(rows) for summary in self.observables),
+            observables=tuple(observable.take(rows) for observable in self.observables),
             simulation=self.simulation[rows],
             index=self.index[rows],
             split_labels=None if self.split_labels is None else self.split_labels[rows],
         )
 
     def theta_hashes(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) uint64, of theta alone, for which no data are read; 0 of what has none."""
+        """(n,) uint64 of theta, for which no data are read; 0 for observations."""
         if self.theta is None:
             return np.zeros(len(rows), dtype=np.uint64)
-        return np.array([_number(_short(self.theta[row])) for row in rows], dtype=np.uint64)
+        return np.array([_hash_number(_float32_bytes(self.theta[row])) for row in rows], dtype=np.uint64)
 
     def hashes(self, rows: np.ndarray) -> np.ndarray:
-        """(n, 2) uint64, of theta and of x: a training row is recognised wherever a copy of it turns up."""
-        found = np.zeros((len(rows), 2), dtype=np.uint64)
-        found[:, 0] = self.theta_hashes(rows)
-        step = max(
-            1, MAX_STREAMED_BLOCK_NUMBERS // max(1, sum(int(np.prod(one.row_shape)) for one in self.observables))
-        )
-        for start in range(0, len(rows), step):
-            blocks = [summary.read(rows[start : start + step]) for summary in self.observables]
-            for position, row in enumerate(zip(*blocks, strict=True), start):
-                found[position, 1] = _number(b"".join(_short(one) for one in row))
-        return found
+        """(n, 2) uint64 of theta and of the data: a copy of a training row is recognised in any catalog."""
+        hashes = np.zeros((len(rows), 2), dtype=np.uint64)
+        hashes[:, 0] = self.theta_hashes(rows)
+        row_size = sum(int(np.prod(observable.row_shape)) for observable in self.observables)
+        for some_rows in slices(len(rows), MAX_STREAMED_BLOCK_NUMBERS // max(1, row_size)):
+            blocks = [observable.read(rows[some_rows]) for observable in self.observables]
+            for position, row in enumerate(zip(*blocks, strict=True), some_rows.start):
+                hashes[position, 1] = _hash_number(b"".join(_float32_bytes(values) for values in row))
+        return hashes
 
 
 def fingerprint(catalog: Catalog) -> str:
-    """SHA-256 over names, parameters, ids, shapes and data values in row order; storage layout does not enter."""
+    """SHA-256 of names, parameters, ids, shapes and data values in row order, however they are stored."""
     sha = hashlib.sha256()
     if catalog.parameters is not None and catalog.theta is not None:
         sha.update(repr(catalog.parameters.names).encode())
-        sha.update(_canonical(catalog.theta))
+        sha.update(_float64_bytes(catalog.theta))
     sha.update("\n".join(catalog.simulation.tolist()).encode())
-    for summary in catalog.observables:
-        sha.update(repr((summary.kind, summary.row_shape)).encode())
-        for block in summary.blocks(np.arange(len(catalog))):
-            sha.update(_canonical(block))
+    for observable in catalog.observables:
+        sha.update(repr((observable.kind, observable.row_shape)).encode())
+        for block in observable.blocks(np.arange(len(catalog))):
+            sha.update(_float64_bytes(block))
     return sha.hexdigest()
 
 
 def selection_hash(catalog: Catalog, cut: bool) -> str:
-    """SHA-256 over what the fingerprint leaves out: names, box and priors as declared, and the features kept."""
+    """SHA-256 of what the fingerprint leaves out: declared names, box and priors, and with ``cut`` the cut data."""
     sha = hashlib.sha256(repr(sorted(catalog.declared_priors)).encode())
     if catalog.parameters is not None:
         for key, value in catalog.parameters.attributes().items():
@@ -209,14 +235,14 @@ def selection_hash(catalog: Catalog, cut: bool) -> str:
     return sha.hexdigest()
 
 
-def _canonical(values: np.ndarray) -> bytes:
+def _float64_bytes(values: np.ndarray) -> bytes:
     return np.ascontiguousarray(values, dtype="<f8").tobytes()
 
 
-def _short(values: np.ndarray) -> bytes:
-    """In float32, the precision in which catalogs are copied."""
+def _float32_bytes(values: np.ndarray) -> bytes:
+    """In the precision in which catalogs are usually copied."""
     return np.ascontiguousarray(values, dtype="<f4").tobytes()
 
 
-def _number(content: bytes) -> int:
+def _hash_number(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

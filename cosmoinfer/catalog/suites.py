@@ -1,24 +1,30 @@
-"""Suites of simulations side by side: what they must agree in, ids that tell them apart, and several as one catalog."""
+"""Suites of simulations side by side: what they must share, ids that keep them distinct, several as one catalog."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog import lazy_array as streaming
+from cosmoinfer.catalog import lazy_array
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.rows import Catalog, Observable, fingerprint, selection_hash
 from cosmoinfer.errors import UserError, listed
 
 
-def suite_names(catalogs: Sequence[Catalog], otherwise: Sequence[str]) -> list[str]:
-    """What the files of each call themselves (attribute ``suite``), or else; with their folder where two are alike."""
-    own = [{storage.file_attribute(file.path, "suite") for file in one.files} for one in catalogs]
-    said = [(found.pop() if len(found) == 1 else None) or name for found, name in zip(own, otherwise, strict=True)]
-    names = unique_names([one.path for one in catalogs], said)
+def suite_names(catalogs: Sequence[Catalog], defaults: Sequence[str]) -> list[str]:
+    """The name of each suite: the attribute ``suite`` of its files, or the default; with the folder for duplicates.
+
+    Raises UserError when two names are the same all the same, or hold a slash.
+    """
+    names = []
+    for catalog, default in zip(catalogs, defaults, strict=True):
+        declared = {storage.file_attribute(file.path, "suite") for file in catalog.files}
+        names.append((declared.pop() if len(declared) == 1 else None) or default)
+    names = unique_names([catalog.path for catalog in catalogs], names)
     if len(set(names)) < len(names):
         raise UserError(f"two suites are called {listed({name for name in names if names.count(name) > 1})}")
     for name in names:
@@ -28,102 +34,106 @@ def suite_names(catalogs: Sequence[Catalog], otherwise: Sequence[str]) -> list[s
 
 
 def unique_names(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
-    """Names of files, by default their stems; of those that are alike, with the folder in front."""
+    """Names of files, by default their stems; duplicates get the folder in front of the stem."""
     names = list(names) or [path.stem for path in paths]
-    alike = {name for name, count in Counter(names).items() if count > 1}
-    pairs = zip(names, paths, strict=True)
-    return [f"{path.absolute().parent.name}-{path.stem}" if name in alike else name for name, path in pairs]
+    duplicates = {name for name, count in Counter(names).items() if count > 1}
+    return [
+        f"{path.absolute().parent.name}-{path.stem}" if name in duplicates else name
+        for name, path in zip(names, paths, strict=True)
+    ]
 
 
 def with_suite_ids(name: str, catalog: Catalog) -> Catalog:
-    """With ids ``suite/id``, so that simulations of two suites never meet in a split."""
-    return _known(replace(catalog, simulation=np.array([f"{name}/{one}" for one in catalog.simulation.tolist()])))
+    """With ids ``suite/id``, so that a split never confuses simulations of two suites."""
+    ids = np.array([f"{name}/{simulation}" for simulation in catalog.simulation.tolist()])
+    return _with_own_fingerprint(replace(catalog, simulation=ids))
 
 
 def join_suites(catalogs: Sequence[Catalog]) -> Catalog:
-    """The rows of all, one suite after the other, known by a fingerprint of their own."""
-    return _known(concatenate(catalogs))
+    """The rows of all suites, one suite after the other, with a fingerprint of their own."""
+    return _with_own_fingerprint(concatenate(catalogs))
 
 
 def concatenate(catalogs: Sequence[Catalog]) -> Catalog:
-    """The rows of all that ``agree``, numbered anew."""
-    first = catalogs[0]
-    theta = [one.theta for one in catalogs if one.theta is not None]
-    labels = [one.split_labels for one in catalogs if one.split_labels is not None]
+    """The rows of compatible catalogs, one catalog after the other, numbered anew."""
+    theta = [catalog.theta for catalog in catalogs if catalog.theta is not None]
+    labels = [catalog.split_labels for catalog in catalogs if catalog.split_labels is not None]
+    observables = zip(*(catalog.observables for catalog in catalogs), strict=True)
     return replace(
-        first,
-        path=Path(" + ".join(one.path.name for one in catalogs)),
+        catalogs[0],
+        path=Path(" + ".join(catalog.path.name for catalog in catalogs)),
         theta=np.concatenate(theta) if theta else None,
-        observables=tuple(_stacked(parts) for parts in zip(*(one.observables for one in catalogs), strict=True)),
-        simulation=np.concatenate([one.simulation for one in catalogs]),
-        index=np.arange(sum(len(one) for one in catalogs)),
+        observables=tuple(_concatenate_observables(same_name) for same_name in observables),
+        simulation=np.concatenate([catalog.simulation for catalog in catalogs]),
+        index=np.arange(sum(len(catalog) for catalog in catalogs)),
         split_labels=np.concatenate(labels) if labels else None,
-        declared_priors=frozenset.intersection(*(one.declared_priors for one in catalogs)),
-        notes=tuple(dict.fromkeys(note for one in catalogs for note in one.notes)),
-        files=sum((one.files for one in catalogs), ()),
+        declared_priors=frozenset.intersection(*(catalog.declared_priors for catalog in catalogs)),
+        notes=tuple(dict.fromkeys(note for catalog in catalogs for note in catalog.notes)),
+        files=sum((catalog.files for catalog in catalogs), ()),
     )
 
 
 def check_compatible(catalogs: Sequence[Catalog]) -> None:
-    """The same parameters in the same box, data of the same shape, a /split and parameters in all or in none."""
+    """Raises UserError unless all have the same parameters and priors, data of the same shape, and all or none a
+    /split."""
     first = catalogs[0]
-    for other in catalogs[1:]:
-        _same(first, other, "parameters", *(_names(one) for one in (first, other)))
-        _same(first, other, "classes", *(", ".join(one.classes) or "none" for one in (first, other)))
-        _same(first, other, "data", *(_told(one) for one in (first, other)))
+    for catalog in catalogs[1:]:
+        _check_same(first, catalog, "parameters", _describe_names)
+        _check_same(first, catalog, "classes", lambda one: ", ".join(one.classes) or "none")
+        _check_same(first, catalog, "data", _describe_data)
         for name in () if first.parameters is None or first.classes else first.parameters.names:
-            _same(first, other, f"a prior of {name}", *(_prior(one, name) for one in (first, other)))
-        if (first.split_labels is None) != (other.split_labels is None):
-            split = first if other.split_labels is None else other
-            raise UserError(f"{split.path}: has a /split, and others have none")
+            _check_same(first, catalog, f"a prior of {name}", partial(_describe_prior, name=name))
+        if (first.split_labels is None) != (catalog.split_labels is None):
+            with_split = first if catalog.split_labels is None else catalog
+            raise UserError(f"{with_split.path}: has a /split, and the other catalogs have none")
 
 
 def check_suites(catalogs: Sequence[Catalog]) -> None:
-    """Suites that ``agree``, and no suite twice."""
-    for one in catalogs:
-        one.require_parameters()
+    """Raises UserError unless suites have parameters, are compatible, and share no row of data."""
+    for catalog in catalogs:
+        catalog.require_parameters()
     check_compatible(catalogs)
-    seen: dict[int, Path] = {}
-    for one in catalogs:
-        hashes = set(one.hashes(np.arange(len(one)))[:, 1].tolist())
-        twice = hashes & seen.keys()
-        if twice:
-            other_path = seen[next(iter(twice))]
-            raise UserError(f"{one.path}: shares the data of {len(twice)} rows with {other_path}; suites must differ")
-        seen |= dict.fromkeys(hashes, one.path)
+    path_of_hash: dict[int, Path] = {}
+    for catalog in catalogs:
+        hashes = set(catalog.hashes(np.arange(len(catalog)))[:, 1].tolist())
+        if shared := hashes & path_of_hash.keys():
+            path = path_of_hash[next(iter(shared))]
+            raise UserError(f"{catalog.path}: shares the data of {len(shared)} rows with {path}; suites must differ")
+        path_of_hash |= dict.fromkeys(hashes, catalog.path)
 
 
-def _same(first: Catalog, other: Catalog, what: str, expected: str, found: str) -> None:
+def _check_same(first: Catalog, second: Catalog, noun: str, describe: Callable[[Catalog], str]) -> None:
+    expected, found = describe(first), describe(second)
     if expected != found:
-        raise UserError(f"{other.path}: expected {what} as in {first.path} ({expected}), found {found}")
+        raise UserError(f"{second.path}: expected {noun} as in {first.path} ({expected}), found {found}")
 
 
-def _told(catalog: Catalog) -> str:
-    edges = ("" if one.periodic or one.kind == "vector" else " with edges" for one in catalog.observables)
+def _describe_names(catalog: Catalog) -> str:
+    return "none" if catalog.parameters is None else ", ".join(catalog.parameters.names)
+
+
+def _describe_data(catalog: Catalog) -> str:
     return ", ".join(
-        f"/{one.name} {one.kind} {one.row_shape}{told}" for one, told in zip(catalog.observables, edges, strict=True)
+        f"/{observable.name} {observable.kind} {observable.row_shape}"
+        + ("" if observable.periodic or observable.kind == "vector" else " with edges")
+        for observable in catalog.observables
     )
 
 
-def _prior(catalog: Catalog, name: str) -> str:
+def _describe_prior(catalog: Catalog, name: str) -> str:
     (prior,) = catalog.require_parameters()[0].select([name]).priors
     return f"{prior} on {prior.low:g}..{prior.high:g}"
 
 
-def _names(catalog: Catalog) -> str:
-    return "none" if catalog.parameters is None else ", ".join(catalog.parameters.names)
-
-
-def _stacked(parts: Sequence[Observable]) -> Observable:
+def _concatenate_observables(observables: Sequence[Observable]) -> Observable:
     """In memory, if any of them is."""
-    streamed = [one.values for one in parts if isinstance(one.values, LazyArray)]
-    whole = streamed if len(streamed) == len(parts) else None
-    values = (
-        np.concatenate([one.in_memory().values for one in parts]) if whole is None else streaming.concatenate(whole)
-    )
-    return replace(parts[0], values=values)
+    arrays = [observable.values for observable in observables if isinstance(observable.values, LazyArray)]
+    if len(arrays) == len(observables):
+        return replace(observables[0], values=lazy_array.concatenate(arrays))
+    values = np.concatenate([observable.in_memory().values for observable in observables])
+    return replace(observables[0], values=values)
 
 
-def _known(catalog: Catalog) -> Catalog:
-    """With a fingerprint of its own: of what is left after cuts, so that the view need not tell them."""
+def _with_own_fingerprint(catalog: Catalog) -> Catalog:
+    """The fingerprint is of what is left after cuts, so the selection hash need not repeat them."""
     return replace(catalog, fingerprint=fingerprint(catalog), selection_hash=selection_hash(catalog, cut=False))

@@ -1,4 +1,4 @@
-"""A catalog of our own, in our layout."""
+"""A catalog written in our layout."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from cosmoinfer.parameters import Parameters
 
 
 class DataDescription(Protocol):
-    """What a file says of its data."""
+    """What a file says of its data: ``kind``, and ``periodic``, whether opposite edges touch."""
 
     @property
     def kind(self) -> str: ...
@@ -22,15 +22,22 @@ class DataDescription(Protocol):
 def write(
     path: Path,
     data: np.ndarray,
-    described: DataDescription,
+    description: DataDescription,
     parameters: Parameters | None,
     theta: Any,
     meta: dict[str, Any],
     force: bool = False,
 ) -> None:
-    """data: (N, ...), each row a simulation of its own; theta: (P,), the same for all of them, or None."""
+    """Write N simulations of one row each.
+
+    data: (N, ...).
+    theta: (P,), the same for all simulations, or None.
+    meta: JSON that says from what they were made.
+
+    Raises UserError when the file cannot be written.
+    """
     arrays = {"data": np.asarray(data, np.float64), "simulation": np.arange(len(data))}
-    attributes: dict[str, dict[str, Any]] = {"data": {"kind": described.kind, "periodic": described.periodic}}
+    attributes: dict[str, dict[str, Any]] = {"data": {"kind": description.kind, "periodic": description.periodic}}
     if parameters is not None:
         arrays["parameters"] = np.tile(np.asarray(theta, np.float64), (len(data), 1))
         attributes["parameters"] = parameters.attributes()

@@ -149,10 +149,10 @@ def refuse_existing(path: Path, kind: str, force: bool = False) -> None:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
     if path.exists() and not force:
-        raise UserError(f"{path}: exists already, made with other settings or inputs; --force replaces a {kind} file")
+        raise UserError(f"{path}: exists already, made with other settings or inputs; `force` replaces a {kind} file")
     if path.exists() and (existing := _kind_or_none(path)) != kind:
         found = existing or "a file of another tool"
-        raise UserError(f"{path}: --force replaces a {kind} file only, found {found}")
+        raise UserError(f"{path}: `force` replaces a {kind} file only, found {found}")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):

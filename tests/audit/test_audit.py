@@ -164,7 +164,7 @@ def test_the_layout_on_disk_is_told(findings):
 
 
 def test_what_the_catalog_assumed_is_told(findings):
-    assert "/data: taken as vector, told by its 2 axes" in of("note", findings())
+    assert "/data: taken as vector, from its 2 axes" in of("note", findings())
 
 
 def test_the_worst_comes_first(findings):
@@ -434,7 +434,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         SEVERAL | {"split": np.arange(G * EACH) % 3},
         "empty_partition",
         "error",
-        "/split: simulation 0 stands in two parts",
+        "/split: simulation 0 is in two partitions",
     ),
     "one class": (
         {"classes/suite": np.zeros(N, int), "reading": ReadOptions(target="suite")},

@@ -89,13 +89,13 @@ KINDS = {
 TOLD = {(6,): "vector", (4, 4): "map", (3, 4, 4): "map", (2, 4, 4, 4): "grid"}
 
 
-WAYS = ("in the file", "on the command line", "told by its axes")
+WAYS = ("in the file", "on the command line", "from its axes")
 CASES = [
     (kind, *shapes, said)
     for kind, pairs in KINDS.items()
     for shapes in pairs
     for said in WAYS
-    if said != "told by its axes" or TOLD.get(shapes[0]) == kind
+    if said != "from its axes" or TOLD.get(shapes[0]) == kind
 ]
 
 
@@ -106,7 +106,7 @@ def test_every_kind_is_read(make, kind, shape, expected, said):
     found = catalog.read(path, ReadOptions(kind=kind if said == "on the command line" else ""))
     (summary,) = found.observables
     assert (summary.kind, summary.row_shape) == (kind, expected)
-    assert (said == "told by its axes") == any(f"taken as {kind}, told by its" in note for note in found.notes)
+    assert (said == "from its axes") == any(f"taken as {kind}, from its" in note for note in found.notes)
     np.testing.assert_array_equal(summary.values.ravel(), values.ravel())
 
 
@@ -139,9 +139,9 @@ def test_observations_have_no_parameters(make):
 def test_what_was_assumed_is_said(make):
     notes = catalog.read(make({"parameters": THETA, "data": VECTOR})).notes
     assert notes == (
-        "/data: taken as vector, told by its 2 axes",
+        "/data: taken as vector, from its 2 axes",
         "/parameters: has no names; called parameter_0, parameter_1",
-        "no box known for parameter_0, parameter_1: taken as unbounded (--bounds declares one)",
+        "no box known for parameter_0, parameter_1: taken as unbounded (`bounds` declares one)",
     )
 
 
@@ -194,7 +194,7 @@ def test_real_simulations_in_a_foreign_layout(shared):
     assert theta.shape == (1000, 2)
     assert theta.mean(axis=0) == pytest.approx([0.8, 0.3], abs=1e-3)  # a Latin hypercube fills its box evenly
     assert found.observables[0].row_shape == (71,)  # of z = linspace(0, 7, 100)
-    refused(path, r"has no /data; it holds /LH/SFRH \(1000, 100\), /LH/params \(1000, 6\), /z \(100,\); .*--data")
+    refused(path, r"has no /data; it holds /LH/SFRH \(1000, 100\), /LH/params \(1000, 6\), /z \(100,\); .*`data`")
 
 
 def test_real_simulations_in_our_layout(shared):
@@ -218,7 +218,7 @@ def test_parameters_may_be_one_row_a_simulation(make):
 @pytest.mark.parametrize("ids", [np.arange(N) // 3 + 1, [f"LH_{row // 3}" for row in range(N)], np.arange(N) // 4])
 def test_which_parameters_belong_to_a_row_is_not_guessed(make, ids):
     path = make({"parameters": THETA[:4], "data": VECTOR, "simulation": ids})
-    refused(path, r"/parameters has 4 rows, the data have 12; expected as many, or one a simulation")
+    refused(path, r"/parameters has 4 rows, the data have 12; expected the same number, or one row a simulation")
 
 
 def test_one_parameter_may_stand_without_a_second_axis(make):
@@ -307,8 +307,8 @@ def test_a_profile_is_cut_along_its_last_axis(make):
 @pytest.mark.parametrize(
     ("cut", "complaint"),
     [
-        ("k<0", r"leaves none of the 6 features of /data"),
-        ("6:9", "leaves none"),
+        ("k<0", r"keeps none of the 6 features of /data"),
+        ("6:9", "keeps none"),
         ("k", "is not understood; expected 0:40, k<0.3 or 0.02<k<0.3"),
         ("k<", "is not understood"),
         ("k<.", "is not understood"),
@@ -316,7 +316,7 @@ def test_a_profile_is_cut_along_its_last_axis(make):
         ("-2:", "is not understood"),
         ("q<1", r"has no dataset /q; it holds /data, /edges, /k"),
         ("edges<1", r"/edges has shape \(7,\); expected \(6,\), one a feature"),
-        ("other@0:4", r"expected one vector or profile to cut \(NAME@...\); there is: data"),
+        ("other@0:4", r"expected one vector or profile to cut \(NAME@...\); the catalog has: data"),
     ],
 )
 def test_a_cut_that_makes_no_sense_is_told(make, cut, complaint):
@@ -332,8 +332,8 @@ def test_of_several_summaries_the_one_to_cut_is_named(make):
         assert sizes == {"data/bk": (6,), "data/maps": (1, 4, 4), "data/pk": (4,)}
     both = catalog.read(path, ReadOptions(scale_cut=("pk@0:4", "bk@5:"))).observables
     assert [one.row_shape for one in both] == [(1,), (1, 4, 4), (4,)]
-    refused(path, "there is: data/bk, data/pk", scale_cut=("0:4",))
-    refused(path, "there is: data/bk, data/pk", scale_cut=("maps@0:4",))
+    refused(path, "the catalog has: data/bk, data/pk", scale_cut=("0:4",))
+    refused(path, "the catalog has: data/bk, data/pk", scale_cut=("maps@0:4",))
 
 
 # --------------------------------------------------------------------------------------------- what a training refuses
@@ -344,7 +344,7 @@ def test_rows_without_numbers_are_counted_and_can_be_dropped(make, value, where)
     datasets["split"] = np.arange(N, dtype=np.uint8) % 3
     datasets[where][[2, 7], [0, 1]] = value
     path = make(datasets)
-    refused(path, r"2 of 12 rows hold NaN or inf \(row 2, 7\); --drop-nonfinite")
+    refused(path, r"2 of 12 rows hold NaN or inf \(row 2, 7\); `drop_nonfinite`")
     found = catalog.read(path, ReadOptions(drop_nonfinite=True))
     kept = [row for row in range(N) if row not in (2, 7)]
     assert found.index.tolist() == kept
@@ -363,7 +363,7 @@ def test_without_an_id_a_dropped_row_moves_no_other(make):
 
 
 def test_a_catalog_of_nan_is_no_catalog(make):
-    refused(make({"data": np.full((N, 3), np.nan)}), "every one of its 12 rows", drop_nonfinite=True)
+    refused(make({"data": np.full((N, 3), np.nan)}), "all of its 12 rows", drop_nonfinite=True)
 
 
 def test_rows_outside_the_box_are_told(make):
@@ -389,17 +389,17 @@ def test_outside_the_box_the_row_number_is_that_of_the_file(make):
         ({"data": VECTOR, "simulation": np.arange(12.0)}, {}, "holds float64; expected integers or strings"),
         ({"data": VECTOR, "parameters": THETA[:5]}, {}, "/parameters has 5 rows, the data have 12"),
         ({"data": VECTOR, "parameters": THETA[:, :, None]}, {}, r"/parameters has shape \(12, 2, 1\)"),
-        ({"data": VECTOR, "parameters": THETA}, {"names": ("a",)}, "/parameters has 2 columns, --names has 1"),
+        ({"data": VECTOR, "parameters": THETA}, {"names": ("a",)}, "/parameters has 2 columns, `names` has 1"),
         ({"data": VECTOR}, {"parameters": "p"}, "has no dataset /p; it holds /data"),
         ({"data": VECTOR}, {"data": ("x",)}, r"has no dataset /x; it holds /data \(12, 6\)"),
         ({"data": VECTOR}, {"simulation": "id"}, "has no dataset /id; it holds /data"),
         ({"data": VECTOR}, {"infer": ("a",)}, "has no /parameters"),
         ({"data": VECTOR}, {"kind": "map"}, r"/data has shape \(12, 6\), which is no map"),
-        ({"data": VECTOR}, {"rows_per_simulation": 5}, "12 rows are no multiple of --rows-per-simulation 5"),
+        ({"data": VECTOR}, {"rows_per_simulation": 5}, "12 rows are no multiple of `rows_per_simulation=5`"),
         ({"data": VECTOR[:0]}, {}, "/data has no rows"),
         ({"data": VECTOR[:, 0]}, {}, r"/data has 1 axes; expected 2 to 5 \(rows first\)"),
         ({"data": ["a"] * 12}, {"kind": "vector"}, "expected numbers"),
-        ({"other": VECTOR}, {}, r"has no /data; it holds /other \(12, 6\); name the data with --data"),
+        ({"other": VECTOR}, {}, r"has no /data; it holds /other \(12, 6\); `data` names the datasets"),
         ({}, {}, "has no /data; it holds nothing"),
     ],
 )
@@ -418,7 +418,7 @@ def test_names_in_the_file_must_count_its_columns(make):
 
 @pytest.mark.parametrize("said", [{"kind": "image"}, {"rows_per_simulation": -3}])
 def test_a_reading_checks_itself(said):
-    with pytest.raises(UserError, match=r"--kind|--rows-per-simulation"):
+    with pytest.raises(UserError, match=r"kind|rows_per_simulation"):
         ReadOptions(**said)
 
 
@@ -440,7 +440,7 @@ def test_the_fingerprint_of_a_manifest_of_parts_is_that_of_the_whole(make, tmp_p
         file.create_virtual_dataset("data", layout)
     assert fingerprint(manifest) == fingerprint(ours)
     (tmp_path / "part1.h5").unlink()
-    refused(manifest, "wants a part that is missing: part1.h5")
+    refused(manifest, "a source of .data is missing: part1.h5")
 
 
 def test_the_fingerprint_sees_every_value(make, ours):
@@ -548,9 +548,9 @@ def test_an_observation_has_no_class(make):
         (LABELS.astype(float), None, "of float64; expected"),
         (LABELS[:, None], None, r"has shape \(12, 1\)"),
         (LABELS - 1, None, "class numbers count from 0, found -1"),
-        (LABELS, ["a", "b"], "has numbers up to 2, and 2 names of classes"),
-        (np.zeros(N, int), None, "has a single class; there is nothing to tell apart"),
-        (np.zeros(N, int), "a", "has a single class; there is nothing to tell apart"),
+        (LABELS, ["a", "b"], "has class numbers up to 2, and 2 names of classes"),
+        (np.zeros(N, int), None, "has a single class; a classifier needs two"),
+        (np.zeros(N, int), "a", "has a single class; a classifier needs two"),
     ],
 )
 def test_classes_that_make_no_sense_are_told(make, labels, names, complaint):
@@ -565,7 +565,7 @@ def test_a_class_that_is_not_there_is_told_with_those_that_are(make):
 
 @pytest.mark.parametrize("said", [{"infer": ("a",)}, {"bounds": "a=0:1"}, {"names": ("a",)}])
 def test_a_target_has_no_parameters_to_choose_from(said):
-    with pytest.raises(UserError, match="--target replaces the parameters"):
+    with pytest.raises(UserError, match="target: replaces the parameters"):
         ReadOptions(target="suite", **said)
 
 
@@ -578,7 +578,7 @@ def gappy(make):
 
 
 def test_nan_is_a_gap_where_that_was_said(gappy):
-    refused(gappy, r"2 of 12 rows hold NaN or inf \(row 2, 5\).*--missing mask", drop_nonfinite=False)
+    refused(gappy, r"2 of 12 rows hold NaN or inf \(row 2, 5\).*`missing=mask`", drop_nonfinite=False)
     found = catalog.read(gappy, ReadOptions(missing="mask"))
     assert len(found) == N and found.observables[0].masked
     assert np.isnan(found.observables[0].values).sum() == 7
@@ -606,11 +606,11 @@ def test_a_parameter_is_never_missing(make):
 
 def test_gaps_are_for_vectors(make):
     fields = RNG.normal(size=(N, 4, 4))
-    refused(make({"data": fields}), "--missing mask is for vectors, and there is none", missing="mask")
+    refused(make({"data": fields}), "`missing=mask` applies to vectors, and there is none", missing="mask")
     fields[3, 0, 0] = np.nan
     path = make({"data/maps": fields, "data/pk": VECTOR})
     refused(path, r"1 of 12 rows hold NaN or inf \(row 3\)", missing="mask")
-    with pytest.raises(UserError, match="--missing: 'fill' is not known; there is mask"):
+    with pytest.raises(UserError, match="missing: 'fill' is not known; there is mask"):
         ReadOptions(missing="fill")
 
 

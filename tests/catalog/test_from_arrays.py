@@ -89,7 +89,7 @@ def test_one_parameter_may_be_flat_and_one_prior_serve_all():
 def test_gaps_are_allowed_where_they_are_declared():
     gaps = np.where(np.arange(6) == 2, np.nan, VECTOR)
     assert from_arrays(THETA, gaps, missing="mask").observables[0].masked
-    with pytest.raises(UserError, match="every one of its 12 rows"):
+    with pytest.raises(UserError, match="all of its 12 rows"):
         from_arrays(THETA, gaps, drop_nonfinite=True)
 
 
@@ -112,3 +112,25 @@ def test_gaps_are_allowed_where_they_are_declared():
 def test_what_does_not_fit_is_refused(arguments, complaint):
     with pytest.raises(UserError, match=complaint):
         from_arrays(**arguments)
+
+
+def test_repr_says_rows_simulations_parameters_with_their_box_and_shapes():
+    sims = from_arrays(THETA, {"pk": VECTOR, "maps": MAPS}, **BOX, simulation=np.arange(N) // 3)
+    assert repr(sims).splitlines() == [
+        "Catalog arrays",
+        "  rows: 12 of 4 simulations",
+        "  parameters: Omega_m 0.1..0.5, A 0.25..4",
+        "  /data/maps: map (1, 4, 4) a row",
+        "  /data/pk: vector (6,) a row",
+    ]
+    html = sims._repr_html_()
+    assert "<caption>Catalog arrays</caption>" in html and "<th>/data/pk</th><td>vector (6,) a row</td>" in html
+    assert "none (observations)" in repr(from_arrays(x=VECTOR))
+    assert "&lt;b&gt;" in from_arrays(THETA, VECTOR, names=["<b>", "a"])._repr_html_()
+
+
+def test_a_cut_by_a_coordinate_needs_a_file():
+    sims = from_arrays(THETA, VECTOR)
+    assert catalog.select(sims, ReadOptions(scale_cut=("0:4",))).observables[0].row_shape == (4,)
+    with pytest.raises(UserError, match="scale_cut: needs a file with a dataset /k"):
+        catalog.select(sims, ReadOptions(scale_cut=("k<3",)))

@@ -146,7 +146,7 @@ def test_training_rows_of_one_class_are_refused():
     train = by_hash(sims.simulation).select_rows(sims.simulation, "train")
     labels = sims.theta.copy()
     labels[train] = 1
-    with pytest.raises(UserError, match="the training rows are all of one class; there is nothing to tell apart"):
+    with pytest.raises(UserError, match="the training rows are all of one class; a classifier needs two"):
         framed(replace(sims, theta=labels))
 
 

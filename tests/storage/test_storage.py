@@ -169,10 +169,10 @@ def test_a_full_disk_is_one_line_and_no_file(path, limit):
 def test_an_existing_output_is_refused_unless_forced(path):
     storage.write(path, RECORD)
     before = path.read_bytes()
-    with pytest.raises(UserError, match="--force"):
+    with pytest.raises(UserError, match="`force`"):
         storage.write(path, FileContents("model", {}))
     assert path.read_bytes() == before
-    with pytest.raises(UserError, match="--force replaces a model file only, found posterior"):
+    with pytest.raises(UserError, match="`force` replaces a model file only, found posterior"):
         storage.write(path, FileContents("model", {}), force=True)  # a posterior given for a model by a slip
     assert path.read_bytes() == before
     storage.write(path, FileContents("posterior", {}), force=True)

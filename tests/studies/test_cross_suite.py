@@ -132,7 +132,7 @@ def of_the_first(sims: Catalog) -> Catalog:
         (other_names, r"other.h5: expected parameters as in .*\(a, b\), found x, y"),
         (fewer_features, r"other.h5: expected data as in .*\(/data vector \(4,\)\), found /data vector \(3,\)"),
         (narrower, r"expected a prior of a as in .*\(uniform on 0.1..0.5\), found uniform on 0.05..0.5"),
-        (with_split, "other.h5: has a /split, and others have none"),
+        (with_split, "other.h5: has a /split, and the other catalogs have none"),
         (of_the_first, "other.h5: shares the data of 60 rows with linear_gaussian_0.h5"),
     ],
 )

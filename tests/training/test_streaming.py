@@ -205,7 +205,7 @@ def test_what_wants_all_data_at_once_refuses_a_streamed_catalog(tmp_path, small)
     sims = maps(tmp_path / "maps.h5")
     for command in (["train-density"], ["train-flow", "--combine", "set"], ["train-regressor", "--network", "ridge"]):
         told = refused(command[0], sims, "--memory", "60kB", *command[1:], "-o", tmp_path / "model.h5")
-        assert "wants all data in memory" in told and "--memory" in told
+        assert "requires all data in memory" in told and "--memory" in told
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_memory_is_told_in_powers_of_a_thousand_or_of_1024(text, bytes_):
 
 def test_a_memory_that_is_none_is_refused(monkeypatch):
     for text in ("2 apples", "", "-1GB", "10MB", "5iB"):
-        with pytest.raises(UserError, match="--memory"):
+        with pytest.raises(UserError, match="memory"):
             memory.parse_size(text)
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "2048")
     assert memory.available_bytes() <= 1 << 30
@@ -257,7 +257,7 @@ def test_a_copy_among_its_own_parts_is_not_taken_for_more_rows(tmp_path):
         with h5py.File(maps(tmp_path / f"{seed}.h5", 20, seed), "a") as file:
             file.attrs["suite"] = "TNG"
     done("repack", tmp_path / "*.h5", "-o", tmp_path / "packed.h5")
-    with pytest.raises(UserError, match="stands in"):
+    with pytest.raises(UserError, match="too; ids must differ"):
         catalogs.read(tmp_path / "*.h5")
 
 
@@ -378,7 +378,7 @@ def test_a_manifest_with_a_missing_or_a_changed_file_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"00\.h5, which is missing"):
         catalogs.read(tmp_path / "sims.json")
     maps(first, 20, 5)
-    with pytest.raises(UserError, match="has 50 rows, and it has 20"):
+    with pytest.raises(UserError, match="with 50 rows, which has 20"):
         catalogs.read(tmp_path / "sims.json")
     moved.rename(first)
     for text in ("{}", "[1]", "no JSON"):
@@ -477,7 +477,7 @@ def test_a_copy_keeps_what_stands_beside_the_data(tmp_path):
 
 
 def test_a_copy_says_what_it_leaves_out(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(repack, "MOST_BESIDE", 1000)
+    monkeypatch.setattr(repack, "MAX_COPIED_BYTES", 1000)
     with h5py.File(maps(tmp_path / "maps.h5", 20), "a") as file:
         file["CV/maps"], file["CV/seed"] = np.zeros((300, 6)), np.arange(3)
     _, _, told = call("repack", tmp_path / "maps.h5", "-o", tmp_path / "packed.h5")
@@ -521,7 +521,7 @@ def test_folders_below_folders_match_and_equal_names_are_told_apart(tmp_path):
     (tmp_path / "a" / "folder.h5").mkdir()
     found = catalogs.read(tmp_path / "a" / "*" / "*.h5")
     assert found.simulation[[0, 20]].tolist() == ["r1-maps/0", "r2-maps/0"]
-    with pytest.raises(UserError, match="stands in"):
+    with pytest.raises(UserError, match="too; ids must differ"):
         catalogs.read(tmp_path / "**" / "*.h5")
     assert len(catalogs.read(tmp_path / "a" / "**" / "*.h5")) == 40
 
@@ -539,7 +539,7 @@ def test_a_manifest_of_links_gives_the_ids_of_the_links(tmp_path):
 
 def test_that_data_stay_on_disk_is_said(tmp_path, small):
     sims = catalogs.read(maps(tmp_path / "maps.h5"), memory=60_000)
-    assert any("read from disk" in note and "--memory" in note for note in sims.notes)
+    assert any("read from disk" in note and "`memory`" in note for note in sims.notes)
     assert not any("read from disk" in note for note in catalogs.read(tmp_path / "maps.h5").notes)
 
 
