@@ -424,7 +424,7 @@ def test_rows_come_in_whole_simulations(tmp_path):
     assert "--rows: expected a multiple of 4" in told("-n", 6, "--rows-per-simulation", 4)
     assert "--rows-per-simulation: expected at least 1" in told("-n", 6, "--rows-per-simulation", 0)
     assert "--rows: expected at least 1, found 0" in told("-n", 0)
-    assert "part of the split is empty" in told("-n", 1, "--truth", "--rows-per-simulation", 1)
+    assert "partition is empty" in told("-n", 1, "--truth", "--rows-per-simulation", 1)
     assert "--draws: expected at least 1" in told("-n", 40, "--truth", "--draws", 0)
     assert not (tmp_path / "no.h5").exists()  # refused before anything is written
     assert "'moon' is no problem that is known; there are linear-gaussian" in refused("simulate", "moon")
