@@ -172,9 +172,7 @@ def test_split_file_and_split_seed(folder: Path, sims: Path) -> None:
     with h5py.File(folder / "listed.h5") as file:
         test = file["split/simulation"].asstr()[file["split/part"][()] == 2]
     assert set(test) == {"3", "14", "15", "92"}
-    assert "partition is empty" in refused(
-        "split", sims, "--fractions", "0.9", "0.1", "0", "-o", folder / "x.h5"
-    )
+    assert "partition is empty" in refused("split", sims, "--fractions", "0.9", "0.1", "0", "-o", folder / "x.h5")
 
 
 @pytest.mark.parametrize(
