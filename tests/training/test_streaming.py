@@ -292,14 +292,14 @@ def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("layout", "words"),
-    [({"compression": "gzip"}, "is undone anew"), ({"chunks": (1, 6, 6)}, "are small"), ({"chunks": (9, 3, 6)}, "cut")],
+    [({"compression": "gzip"}, "is decompressed"), ({"chunks": (1, 6, 6)}, "are small"), ({"chunks": (9, 3, 6)}, "split rows")],
 )
 def test_inspect_tells_what_will_be_slow_to_read(tmp_path, monkeypatch, layout, words):
     monkeypatch.setattr(audit_values, "LARGE_DATASET_BYTES", 1000)
     found = json.loads(done("inspect", maps(tmp_path / "maps.h5", **layout), "--json"))["findings"]
-    assert any(words in one["text"] and "repack" in one["text"] for one in found)
+    assert any(words in one["text"] and "repack" in one["remedy"] for one in found)
     found = json.loads(done("inspect", maps(tmp_path / "plain.h5"), "--json"))["findings"]
-    assert not any("repack" in one["text"] for one in found)
+    assert not any("repack" in one["remedy"] for one in found)
 
 
 # ------------------------------------------------------------------------------------------------------- many files
