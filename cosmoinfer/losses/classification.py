@@ -80,7 +80,7 @@ def _normalised_logits(outputs: Tensor) -> Tensor:
 
 def _one_output_for_two_classes(classes: int) -> int:
     if classes != 2:
-        raise UserError(f"--loss logistic: expected two classes, found {classes} (use cross-entropy)")
+        raise UserError(f"expected two classes, found {classes} (use cross-entropy)", setting="loss", value="logistic")
     return 1
 
 

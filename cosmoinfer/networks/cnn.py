@@ -61,14 +61,16 @@ class CNN:
     def __post_init__(self) -> None:
         for option, name, names in (("padding", self.padding, PADDINGS), ("pooling", self.pooling, POOLINGS)):
             if name not in names:
-                raise UserError(f"--{option}: {name!r} is not known; there are {', '.join(names)}")
+                raise UserError(f"{name!r} is not known; there are {', '.join(names)}", setting=option)
         for option, minimum in (("kernel", 1), ("stride", 1), ("layers", 0), ("blocks", 0)):
             if getattr(self, option) < minimum:
-                raise UserError(f"--{option}: expected at least {minimum}, found {getattr(self, option)}")
+                raise UserError(f"expected at least {minimum}, found {getattr(self, option)}", setting=option)
         if self.kernel % 2 == 0 and self.padding != "none":
-            raise UserError(f"--kernel {self.kernel}: padding needs an odd kernel; use an odd one, or --padding none")
+            raise UserError("padding needs an odd kernel, or use `padding=none`", setting="kernel", value=self.kernel)
         if self.blocks and self.padding == "none":
-            raise UserError("--blocks: residual blocks need convolutions that keep the size; remove --padding none")
+            raise UserError(
+                "residual blocks need convolutions that keep the size, not `padding=none`", setting="blocks"
+            )
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
         """A module from (M, B, C, L), (M, B, C, H, W) or (M, B, C, D, H, W) to (M, B, outputs).
@@ -87,13 +89,14 @@ class CNN:
     def _n_stages(self, shape: tuple[int, ...]) -> int:
         """``layers``, or as many stages as leave 4 cells of the smallest axis, at least one."""
         if not self.layers and self.pooling == "none" and self.stride == 1:
-            raise UserError("--pooling none: no stage makes the data smaller; use --stride 2, or give --layers")
+            message = "no stage makes the data smaller; use `stride=2`, or give `layers`"
+            raise UserError(message, setting="pooling", value="none")
         smallest = min(shape[1:])
         sizes = self._sizes_after_stages(smallest, self.layers or smallest.bit_length())
         if len(sizes) - 1 < max(1, self.layers):
             raise UserError(
-                f"--layers {self.layers or 1}, --kernel {self.kernel}: data of shape {shape} have room for "
-                f"{max(0, len(sizes) - 1)} stages; fewer --layers or a smaller --kernel would fit"
+                f"`layers={self.layers or 1}`, `kernel={self.kernel}`: data of shape {shape} have room for "
+                f"{max(0, len(sizes) - 1)} stages; fewer `layers` or a smaller `kernel` would fit"
             )
         return self.layers or max(1, sum(size >= 4 for size in sizes[1:]))
 

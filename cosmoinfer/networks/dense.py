@@ -57,6 +57,7 @@ class Dropout(nn.Module):
         self.generators, self.rate = list(generators), rate
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(M*B, ...), of any shape."""
         if not self.training or self.rate == 0:
             return x
         count = x.numel() // len(self.generators)

@@ -59,7 +59,7 @@ def use_mixed_precision(network: nn.Module, device: torch.device) -> None:
     """
     if device.type not in MIXED_PRECISION_DEVICES:
         devices = ", ".join(MIXED_PRECISION_DEVICES)
-        raise UserError(f"--mixed-precision: is for {devices}; bfloat16 is slower on a {device.type}")
+        raise UserError(f"is for {devices}; bfloat16 is slower on a {device.type}", setting="mixed_precision")
     for layer in network.modules():
         if isinstance(layer, Embedding):
             layer.mixed_precision = True

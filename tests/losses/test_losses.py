@@ -314,7 +314,7 @@ def test_a_right_answer_costs_least_and_its_logit_is_largest(name, classes):
     """Descend on the outputs themselves: each loss comes to rest where every row is right, and nothing pulls."""
     loss = CLASSIFICATION_LOSSES[name]
     if name == "logistic" and classes > 2:
-        with pytest.raises(UserError, match=rf"--loss logistic: expected two classes, found {classes}"):
+        with pytest.raises(UserError, match=rf"loss=logistic: expected two classes, found {classes}"):
             loss.n_outputs(classes)
         return
     labels = torch.arange(30) % classes

@@ -56,7 +56,7 @@ def classifier(loss: str, classes: int = 2, seed: int = 0) -> ClassifierModel:
 def test_the_probabilities_are_near_the_exact_ones(loss, classes):
     """Losses that are proper scores of a linear logit, nearly; the others by their calibration alone, more loosely."""
     if (loss, classes) == ("logistic", 3):
-        with pytest.raises(UserError, match="--loss logistic: expected two classes, found 3"):
+        with pytest.raises(UserError, match="loss=logistic: expected two classes, found 3"):
             classifier(loss, classes)
         return
     model, judged = classifier(loss, classes), blobs(classes, 400, seed=1)

@@ -160,7 +160,7 @@ def test_compiled_steps_give_the_same_numbers_to_rounding(monkeypatch):
 
 
 def test_mixed_precision_is_for_cuda_and_takes_half_the_digits_of_embeddings_alone(monkeypatch):
-    with pytest.raises(UserError, match="--mixed-precision: is for cuda"):
+    with pytest.raises(UserError, match="mixed_precision: is for cuda"):
         curves(mixed_precision=True)
     monkeypatch.setattr(embedding, "MIXED_PRECISION_DEVICES", ("cuda", "cpu"))
     for one, other in zip(curves(mixed_precision=True), curves(), strict=True):

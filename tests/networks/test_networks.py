@@ -388,11 +388,11 @@ def test_a_cnn_says_what_it_cannot_do():
     with pytest.raises(UserError, match=r"shape \(12,\).*use mlp"):
         CNN().build((12,), 3, three())
     for settings, message in (
-        ({"layers": 4}, r"--layers 4.*shape \(1, 8, 8\) have room for 3 stages"),
-        ({"kernel": 9, "padding": "none"}, "--kernel 9.*room for 0 stages"),
-        ({"kernel": 9, "layers": 2}, "--kernel 9.*room for 1 stages"),
-        ({"kernel": 5, "layers": 3, "pooling": "none", "stride": 2, "blocks": 1}, "--kernel 5.*room for 2 stages"),
-        ({"pooling": "none"}, "--pooling none.*--stride 2"),
+        ({"layers": 4}, r"`layers=4`.*shape \(1, 8, 8\) have room for 3 stages"),
+        ({"kernel": 9, "padding": "none"}, "`kernel=9`.*room for 0 stages"),
+        ({"kernel": 9, "layers": 2}, "`kernel=9`.*room for 1 stages"),
+        ({"kernel": 5, "layers": 3, "pooling": "none", "stride": 2, "blocks": 1}, "`kernel=5`.*room for 2 stages"),
+        ({"pooling": "none"}, "pooling=none.*`stride=2`"),
     ):
         with pytest.raises(UserError, match=message):
             CNN(**settings).build((1, 8, 8), 3, three())
@@ -401,11 +401,11 @@ def test_a_cnn_says_what_it_cannot_do():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pooling": "median"}, "--pooling: 'median' is not known; there are average, max, none"),
-        ({"padding": "mirror"}, "--padding: 'mirror' is not known; there are auto, periodic, zero, none"),
-        ({"kernel": 4}, "--kernel 4: padding needs an odd kernel"),
-        ({"stride": 0}, "--stride: expected at least 1, found 0"),
-        ({"blocks": 1, "padding": "none"}, "--blocks"),
+        ({"pooling": "median"}, "pooling: 'median' is not known; there are average, max, none"),
+        ({"padding": "mirror"}, "padding: 'mirror' is not known; there are auto, periodic, zero, none"),
+        ({"kernel": 4}, "kernel=4: padding needs an odd kernel"),
+        ({"stride": 0}, "stride: expected at least 1, found 0"),
+        ({"blocks": 1, "padding": "none"}, "blocks: "),
     ],
 )
 def test_a_cnn_refuses_settings_that_do_not_go_together(settings, message):

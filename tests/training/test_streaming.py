@@ -292,7 +292,11 @@ def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("layout", "words"),
-    [({"compression": "gzip"}, "is decompressed"), ({"chunks": (1, 6, 6)}, "are small"), ({"chunks": (9, 3, 6)}, "split rows")],
+    [
+        ({"compression": "gzip"}, "is decompressed"),
+        ({"chunks": (1, 6, 6)}, "are small"),
+        ({"chunks": (9, 3, 6)}, "split rows"),
+    ],
 )
 def test_inspect_tells_what_will_be_slow_to_read(tmp_path, monkeypatch, layout, words):
     monkeypatch.setattr(audit_values, "LARGE_DATASET_BYTES", 1000)
