@@ -92,7 +92,7 @@ def test_logits_are_the_mean_of_the_members_and_a_row_does_not_feel_the_others()
     np.testing.assert_array_equal(model.logits(sims, np.array([7])), many[[7]])
     (stack,) = model.stacks
     weight, bias = (
-        stack.network.state_dict()[f"parts.parts.0.1.{name}"].double().numpy() for name in ("weight", "bias")
+        stack.network.state_dict()[f"parts.networks.0.1.{name}"].double().numpy() for name in ("weight", "bias")
     )
     (x,) = model.preprocessing.data(sims, np.arange(20))
     np.testing.assert_allclose(many, (x @ weight + bias).mean(axis=0), atol=1e-5)
