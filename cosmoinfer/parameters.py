@@ -230,12 +230,12 @@ def with_bounds(parameters: Parameters, text: str) -> Parameters:
         match = re.fullmatch(form, item)
         if not match:
             endings = " or ".join(f":{suffix}" for suffix in suffixes)
-            raise UserError(f"--bounds: {item!r} is not understood; expected name=low:high, then {endings}")
+            raise UserError(f"{item!r} is not understood; expected name=low:high, then {endings}", setting="bounds")
         (column,) = parameters.columns([match[1]])
         try:
             low[column], high[column] = float(match[2]), float(match[3])
         except ValueError as error:
-            raise UserError(f"--bounds: {item!r} holds no two numbers") from error
+            raise UserError(f"{item!r} holds no two numbers", setting="bounds") from error
         names[column] = suffixes[match[4]] if match[4] else default_prior(low[column], high[column])
     return replace(parameters, low=low, high=high, prior=tuple(names))
 

@@ -1,7 +1,7 @@
 """Priors: the distribution of one parameter on its box. A prior is a class, and one name in the table at the foot.
 
 A new prior says its density, distribution function and quantiles; everything else (checks, files, the syntax of
-``--bounds`` and ``--prior``, supports, audit, reweighting, figures) asks the table.
+``bounds`` and ``prior``, supports, audit, reweighting, figures) asks the table.
 """
 
 from abc import ABC, abstractmethod
@@ -31,8 +31,8 @@ class Prior(ABC):
 
     name: ClassVar[str]
     is_known: ClassVar[bool] = True  # whether it has a density at all
-    bounds_suffix: ClassVar[str] = ""  # that declares it in --bounds 'a=0.25:4:log'; none: it cannot be declared there
-    arguments: ClassVar[tuple[str, ...]] = BOX  # the two numbers of reweight's --prior 'a=uniform:0.2:0.4'
+    bounds_suffix: ClassVar[str] = ""  # that declares it in `bounds` 'a=0.25:4:log'; none: it cannot be declared there
+    arguments: ClassVar[tuple[str, ...]] = BOX  # the two numbers of reweight's `prior` 'a=uniform:0.2:0.4'
     log_axis: ClassVar[bool] = False  # whether figures show the parameter on a logarithmic axis
 
     def __str__(self) -> str:

@@ -73,10 +73,10 @@ def write(path: Path, contents: FileContents, force: bool = False) -> None:
         scratch.write_bytes(image)
 
 
-def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = ()) -> FileContents:
+def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = (), omit: str = "") -> FileContents:
     """A file that this tool wrote, of one of these kinds (by default of any).
 
-    keep_on_disk: paths of arrays that stay in the file when they are large.
+    keep_on_disk: paths of arrays that stay in the file when they are large. omit: name of groups that are not read.
 
     Raises UserError for another kind or format, and for a damaged file.
     """
@@ -90,6 +90,8 @@ def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = ()) -> Fi
         _check_format(path, kind, int(file.attrs["format"]))
         arrays, attributes, on_disk = {}, {}, {}
         for name, dataset in find_datasets(file):
+            if omit and omit in name.split("/")[:-1]:
+                continue
             if name in keep_on_disk and dataset.nbytes > out_of_core.MAX_IN_MEMORY_BYTES:
                 on_disk[name] = OnDiskArray(DatasetHandle(Path(path), name))
             else:

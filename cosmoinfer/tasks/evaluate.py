@@ -1,27 +1,29 @@
 """Measure posteriors against the true parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cosmoinfer import metrics, plots, storage
-from cosmoinfer.device import prepare_device
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, listed
-from cosmoinfer.metrics import Evaluation
+from cosmoinfer.metrics import Evaluation, ReferencePosterior
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.evaluation_job import (
+    DrawnPosterior,
     EvaluationJob,
     PosteriorOfModel,
     Reference,
     check_held_out,
-    read_drawn,
+    select_drawn,
 )
 from cosmoinfer.tasks.provenance import is_up_to_date, make_folder, task_provenance
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.sampling_job import RowSelection, SamplingJob, SamplingOptions, prepare_sampling
-from cosmoinfer.tasks.settings import READING, RUN, CatalogSettings, RunSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
+from cosmoinfer.tasks.settings import READING, RUN, RunSettings, check_keywords, prepare_run_device, select_keywords
+from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
 
 OF_SAMPLING = ("draws", "skip_failed", *READING, "memory")  # which only a model heeds
 SETTINGS = (*OF_SAMPLING, *RUN, "split", "rows", "recalibrate", "against", "local", "fail_if", "gate", "figures")
@@ -31,7 +33,7 @@ SETTINGS = (*OF_SAMPLING, *RUN, "split", "rows", "recalibrate", "against", "loca
 class EvaluatedPosterior:
     """evaluation: the metrics and the verdict. failed: why gates failed. skipped: why gates were not tested."""
 
-    output: Path
+    output: Path | None
     evaluation: Evaluation
     failed: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
@@ -67,63 +69,94 @@ class Gates:
         return replace(evaluated, failed=(*failed, *judged.failed.values()), skipped=tuple(judged.skipped.values()))
 
 
-def write_evaluation(
-    file: Path,
-    catalog: Path | None,
-    keywords: Mapping[str, Any],
-    output: Path | None = None,
+def evaluate(
+    posterior: PosteriorSource | ModelSource,
+    catalog: Path | str | Catalog | None = None,
+    *,
+    output: Path | str | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
+    **settings: Any,
+) -> Evaluation:
+    """Measure a posterior against the true parameters: accuracy, density, calibration, each with an interval.
+
+    posterior: a posterior, or a model together with a catalog; paths or objects.
+    output: the file to write, if any; a complete one of the same settings is read.
+    settings: the options of ``cosmoinfer evaluate`` by name, as ``split="test"``, ``local=[3]``; ``against`` may be a
+        posterior or a model in memory too, or a ``metrics.ReferencePosterior``.
+
+    Raises UserError, a ValueError, which names the setting that is not usable.
+    """
+    path = None if output is None else Path(output)
+    return _evaluate(posterior, catalog, settings, path, force, reporter).evaluation
+
+
+def write_evaluation(
+    file: Path, catalog: Path | None, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> EvaluatedPosterior:
-    """Evaluate a posterior, or a model on a catalog, and write the metrics unless they are up to date.
+    """The same for the command line.
 
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
+    output = output or file.with_name(f"{file.stem}.metrics.h5")
+    return _evaluate(file, catalog, keywords, output, force, reporter)
+
+
+def _evaluate(
+    posterior_source: PosteriorSource | ModelSource,
+    catalog: Path | str | Catalog | None,
+    keywords: Mapping[str, Any],
+    output: Path | None,
+    force: bool,
+    reporter: Reporter,
+) -> EvaluatedPosterior:
     check_keywords("evaluate", keywords, SETTINGS)
     gates = Gates.from_keywords(keywords)
-    output = output or file.with_name(f"{file.stem}.metrics.h5")
-    job = prepare_evaluation(file, catalog, keywords, reporter)
+    job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
     figures = keywords.get("figures")
-    up_to_date = is_up_to_date(output, "metrics", job.provenance, reporter, force)
-    if up_to_date and figures is None:
-        return gates.judge(EvaluatedPosterior(output, metrics.read(output)))
-    posterior, reference = job.draw(reporter, output.parent)
-    if up_to_date:
-        evaluation = metrics.read(output)
+    complete = output if is_up_to_date(output, "metrics", job.provenance, reporter, force) else None
+    if complete is not None and figures is None:
+        return gates.judge(EvaluatedPosterior(output, metrics.read(complete)))
+    posterior, reference = job.draw(reporter, None if output is None else output.parent)
+    if complete is not None:
+        evaluation = metrics.read(complete)
     else:
         evaluation = metrics.evaluate(posterior, job.seed, reference, job.local)
-        metrics.write(output, evaluation, job.provenance, force)
+        if output is not None:
+            metrics.write(output, evaluation, job.provenance, force)
     if figures is not None:
         draw_figures(posterior, evaluation, job.source.learning_curves, job.seed, Path(figures), reporter)
     return gates.judge(EvaluatedPosterior(output, evaluation))
 
 
 def prepare_evaluation(
-    file: Path, catalog: Path | None, keywords: Mapping[str, Any], reporter: Reporter
+    posterior: PosteriorSource | ModelSource,
+    catalog: Path | str | Catalog | None,
+    keywords: Mapping[str, Any],
+    reporter: Reporter,
 ) -> EvaluationJob:
     """Nothing is drawn yet. Raises UserError if a file is of the wrong kind, or settings would have no effect."""
-    kind, against = storage.file_kind(file), keywords.get("against")
-    if kind in (None, "catalog"):
-        raise UserError(f"{file}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {file}")
-    if kind != "model" and (against is None or storage.file_kind(against) != "model"):
-        _check_drawn(file, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
-    options = select_keywords(SamplingOptions, keywords)
-    run = select_keywords(RunSettings, keywords)
+    against = keywords.get("against")
+    if isinstance(posterior, Path | str) and storage.file_kind(Path(posterior)) in (None, "catalog"):
+        raise UserError(f"{posterior}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {posterior}")
+    if not _is_model(posterior) and not _is_model(against):
+        _check_drawn(posterior, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
+    options, seed = select_keywords(SamplingOptions, keywords), select_keywords(RunSettings, keywords).seed
     selection = RowSelection(keywords.get("split"), keywords.get("rows"))
-    source: Any
-    if kind == "model":
-        source = _prepare_model(file, catalog, keywords, selection, options, run, reporter)
+    source: DrawnPosterior | PosteriorOfModel
+    if _is_model(posterior):
+        source = _prepare_model(cast(ModelSource, posterior), catalog, keywords, selection, options, reporter)
     elif options.recalibrate is not None:
-        raise UserError(f"{file}: is a posterior, drawn already; `recalibrate` goes with a model")
+        raise UserError(f"{_name(posterior)}: is a posterior, drawn already; `recalibrate` goes with a model")
     else:
-        source = read_drawn(file, selection, run.seed, reporter)
+        source = select_drawn(open_posterior(cast(PosteriorSource, posterior)), selection, seed, reporter)
     local = tuple(dict.fromkeys(keywords.get("local") or ()))
     if local:
         metrics.check_local(local, source.index)
-    job = EvaluationJob(source, None, local, run.seed)
+    job = EvaluationJob(source, None, local, seed)
     if against is None:
         return job
-    return replace(job, reference=_prepare_reference(job, against, catalog, keywords, options, run, reporter))
+    return replace(job, reference=_prepare_reference(job, against, catalog, keywords, options, reporter))
 
 
 def measure_and_write(
@@ -151,66 +184,77 @@ def draw_figures(
     reporter.report(f"{folder}: {', '.join(path.name for path in paths)}")
 
 
-def _check_drawn(path: Path, catalog: Path | None, options: Mapping[str, Any]) -> None:
+def _is_model(source: Any) -> bool:
+    """A model, or the path of one."""
+    return (
+        storage.file_kind(Path(source)) == "model"
+        if isinstance(source, Path | str)
+        else isinstance(source, MODEL_TYPES)
+    )
+
+
+def _name(source: Any) -> str:
+    """In messages."""
+    return str(source) if isinstance(source, Path | str) else "the posterior"
+
+
+def _check_drawn(posterior: Any, catalog: Any, options: Mapping[str, Any]) -> None:
     """What says how to draw, or how to read a catalog, has no effect on a posterior that was drawn before."""
     if catalog is not None:
-        raise UserError(f"{path}: is a posterior and holds its truths; a catalog goes with a model only")
+        raise UserError(f"{_name(posterior)}: is a posterior and holds its truths; a catalog goes with a model only")
     given = [f"`{name}`" for name, value in options.items() if value not in (None, False, [], ())]
     if given:
-        raise UserError(f"{path}: is a posterior, drawn already; only a model takes {listed(given)}")
+        raise UserError(f"{_name(posterior)}: is a posterior, drawn already; only a model takes {listed(given)}")
 
 
 def _prepare_model(
-    path: Path,
-    catalog: Path | None,
+    model: ModelSource,
+    catalog: Path | str | Catalog | None,
     keywords: Mapping[str, Any],
     selection: RowSelection,
     options: SamplingOptions,
-    run: RunSettings,
     reporter: Reporter,
 ) -> PosteriorOfModel:
+    name = str(model) if isinstance(model, Path | str) else f"the {model.kind}"
     if catalog is None:
-        raise UserError(f"{path}: is a model; name its catalog too: cosmoinfer evaluate {path} CATALOG")
-    job = _prepare_job(path, catalog, keywords, selection, options, run)
+        raise UserError(f"{name}: is a model; name its catalog too: cosmoinfer evaluate {name} CATALOG")
+    job = prepare_sampling(model, catalog, keywords, selection, options, prepare_run_device(keywords))
     if job.catalog.theta is None:
-        raise UserError(f"{catalog}: has no true parameters to compare with")
+        raise UserError(f"{job.catalog.path}: has no true parameters to compare with")
     check_held_out(job.parts, selection)
     warn_of_training_rows(job.parts, selection.part, reporter)
     meta = task_provenance("evaluate", job.provenance["settings"], job.provenance["inputs"])
-    return PosteriorOfModel(path, job, selection.part, meta)
+    return PosteriorOfModel(name, job, selection.part, meta)
 
 
 def _prepare_reference(
     job: EvaluationJob,
-    path: Path,
-    catalog: Path | None,
+    against: Any,
+    catalog: Path | str | Catalog | None,
     keywords: Mapping[str, Any],
     options: SamplingOptions,
-    run: RunSettings,
     reporter: Reporter,
 ) -> Reference:
     """Of the same rows. Warns of those that its model has learned from."""
-    if storage.file_kind(path) != "model":
-        return Reference(path, None, {"settings": {}, "inputs": {"posterior": storage.file_digest(path)}})
+    if not _is_model(against):
+        return _drawn_reference(against)
+    name = str(against) if isinstance(against, Path | str) else f"the other {against.kind}"
     if catalog is None:
-        raise UserError(f"{path}: is a model; name its catalog too: evaluate FILE CATALOG `against={path}`")
-    index: Sequence[int] = job.source.index.tolist()
-    selection = RowSelection(rows=",".join(map(str, index)))
-    reference = _prepare_job(path, catalog, keywords, selection, replace(options, recalibrate=None), run)
+        raise UserError(f"{name}: is a model; name its catalog too: evaluate FILE CATALOG `against={name}`")
+    selection, options = RowSelection(rows=job.source.index.tolist()), replace(options, recalibrate=None)
+    reference = prepare_sampling(against, catalog, keywords, selection, options, prepare_run_device(keywords))
     used = int((reference.parts < 2).sum())
     if used:
-        reporter.warn(f"{path}: was trained on or chosen by {used} of these {len(index)} rows")
+        reporter.warn(f"{name}: was trained on or chosen by {used} of these {len(job.source.index)} rows")
     meta = reference.provenance
-    return Reference(path, reference, {"settings": {"against": meta["settings"]}, "inputs": meta["inputs"]})
+    return Reference(name, reference, {"settings": {"against": meta["settings"]}, "inputs": meta["inputs"]})
 
 
-def _prepare_job(
-    path: Path,
-    catalog: Path,
-    keywords: Mapping[str, Any],
-    selection: RowSelection,
-    options: SamplingOptions,
-    run: RunSettings,
-) -> SamplingJob:
-    device = prepare_device(run.device, run.threads)
-    return prepare_sampling(path, catalog, CatalogSettings.from_keywords(keywords), selection, options, device)
+def _drawn_reference(against: PosteriorSource | ReferencePosterior) -> Reference:
+    if isinstance(against, ReferencePosterior):
+        opened, reference = open_posterior(against.posterior), against
+    else:
+        opened = open_posterior(against)
+        kind = "exact posterior" if opened.exact else "other posterior"
+        reference = ReferencePosterior(opened.posterior, kind, opened.exact)
+    return Reference(opened.name, reference, {"settings": {}, "inputs": {"posterior": opened.digest}})

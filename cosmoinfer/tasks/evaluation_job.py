@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer import metrics, storage
-from cosmoinfer import posterior as posteriors
+from cosmoinfer import metrics
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import ReferencePosterior
 from cosmoinfer.posterior import Posterior
@@ -17,6 +16,7 @@ from cosmoinfer.tasks.provenance import task_provenance
 from cosmoinfer.tasks.reading import find_rows
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.sampling_job import RowSelection, SamplingJob
+from cosmoinfer.tasks.sources import PosteriorInput
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,19 @@ class DrawnPosterior:
         """Row numbers, (n,)."""
         return self.posterior.index
 
-    def draw(self, reporter: Reporter, folder: Path) -> Posterior:
+    def draw(self, reporter: Reporter, folder: Path | None) -> Posterior:
         """The posterior, which was drawn before."""
         return self.posterior
 
 
 @dataclass(frozen=True)
 class PosteriorOfModel:
-    """A posterior that is still to be drawn. path: of the model. part: of the split, if one was named.
+    """A posterior that is still to be drawn. name: of the model, in messages. part: of the split, if one was named.
 
     provenance: the /meta of its evaluation.
     """
 
-    path: Path
+    name: str
     job: SamplingJob
     part: str | None
     provenance: dict[str, Any]
@@ -59,27 +59,28 @@ class PosteriorOfModel:
         """Those of the model, by field of ``plots.FigureData``."""
         return self.job.learning_curves
 
-    def draw(self, reporter: Reporter, folder: Path) -> Posterior:
+    def draw(self, reporter: Reporter, folder: Path | None) -> Posterior:
         """The posterior of the rows of the part. folder: for draws that are too many for memory."""
-        return select_part(self.job.draw(reporter, folder, written=False), self.path, self.part, reporter)
+        return select_part(self.job.draw(reporter, folder, written=False), self.name, self.part, reporter)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Another posterior of the same rows: of a posterior file, or of a model, then with the job that draws it."""
+    """Another posterior of the same rows: drawn before, or with the job that draws it. name: in messages.
 
-    path: Path
-    job: SamplingJob | None
+    provenance: settings and inputs that it adds to those of the evaluation.
+    """
+
+    name: str
+    source: ReferencePosterior | SamplingJob
     provenance: dict[str, Any]
 
-    def draw(self, reporter: Reporter, folder: Path) -> ReferencePosterior:
-        """Read or drawn. folder: for draws that are too many for memory."""
-        if self.job is not None:
-            reporter.report(f"{self.path}: the same rows")
-            return ReferencePosterior(self.job.draw(reporter, folder, written=False), self.job.model.kind)
-        exact = storage.writing_command(self.path) == "simulate"
-        kind = "exact posterior" if exact else "other posterior"
-        return ReferencePosterior(posteriors.read(self.path, leave_large=True), kind, exact)
+    def draw(self, reporter: Reporter, folder: Path | None) -> ReferencePosterior:
+        """The posterior. folder: for draws that are too many for memory."""
+        if isinstance(self.source, ReferencePosterior):
+            return self.source
+        reporter.report(f"{self.name}: the same rows")
+        return ReferencePosterior(self.source.draw(reporter, folder, written=False), self.source.model.kind)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class EvaluationJob:
             inputs |= {f"against_{name}": digest for name, digest in self.reference.provenance["inputs"].items()}
         return meta | {"settings": settings, "inputs": inputs}
 
-    def draw(self, reporter: Reporter, folder: Path) -> tuple[Posterior, ReferencePosterior | None]:
+    def draw(self, reporter: Reporter, folder: Path | None) -> tuple[Posterior, ReferencePosterior | None]:
         """The posterior and the reference, of the rows that both hold. folder: for draws too many for memory."""
         posterior = self.source.draw(reporter, folder)
         if self.reference is None:
@@ -114,16 +115,15 @@ class EvaluationJob:
         return matched, reference
 
 
-def read_drawn(path: Path, selection: RowSelection, seed: int, reporter: Reporter) -> DrawnPosterior:
-    """Raises UserError if it holds none of the selected rows."""
-    posterior = posteriors.read(path, leave_large=True)
-    settings: dict[str, Any] = {"part": selection.part, "seed": seed}
+def select_drawn(opened: PosteriorInput, selection: RowSelection, seed: int, reporter: Reporter) -> DrawnPosterior:
+    """The selected rows of a posterior. Raises UserError if it holds none."""
+    posterior, settings = opened.posterior, dict[str, Any]({"part": selection.part, "seed": seed})
     if selection.rows is not None:
-        posterior = posterior.take(find_rows(path, posterior.index, selection.part, selection.rows))
+        posterior = posterior.take(find_rows(opened.name, posterior.index, selection.part, selection.rows))
         settings["rows"] = posterior.index.tolist()
         check_held_out(posterior.split, selection)
-    posterior = select_part(posterior, path, selection.part, reporter)
-    return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": storage.file_digest(path)}))
+    posterior = select_part(posterior, opened.name, selection.part, reporter)
+    return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": opened.digest}))
 
 
 def check_held_out(parts: np.ndarray, selection: RowSelection) -> None:
@@ -136,7 +136,7 @@ def check_held_out(parts: np.ndarray, selection: RowSelection) -> None:
         )
 
 
-def select_part(posterior: Posterior, path: Path, part: str | None, reporter: Reporter) -> Posterior:
+def select_part(posterior: Posterior, name: str, part: str | None, reporter: Reporter) -> Posterior:
     """The rows of a part of the split; by default those that no training has used. Raises UserError if it has none."""
     if part not in (None, "all", *PARTITIONS):
         raise UserError(f"{part!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
@@ -144,7 +144,7 @@ def select_part(posterior: Posterior, path: Path, part: str | None, reporter: Re
         return posterior
     keep = posterior.split >= 2 if part is None else posterior.split == PARTITIONS.index(part)
     if not keep.any():
-        raise UserError(f"{path}: holds no {part or 'test'} rows; `split=train`, validation or all names others")
+        raise UserError(f"{name}: holds no {part or 'test'} rows; `split=train`, validation or all names others")
     if part is None and not keep.all():
         left_out = int((~keep).sum())
         reporter.report(f"left out {left_out} rows of the training and validation parts (`split` names others)")

@@ -80,10 +80,11 @@ def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> Catal
 
 
 def _inspect_file_of_ours(file: Path, kind: str) -> FileContents:
-    record = storage.read(file, keep_on_disk=posterior.LARGE_DATASETS)
+    record = storage.read(file, keep_on_disk=posterior.LARGE_DATASETS, omit="weights")
     contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
-    every = sorted(record.all_arrays.items())
-    shapes = {f"/{name}": f"{value.shape} {value.dtype}" for name, value in every if value.shape}
+    arrays = {**storage.describe_datasets(file), **record.all_arrays}
+    del arrays["meta"]
+    shapes = {f"/{name}": f"{one.shape} {one.dtype}" for name, one in sorted(arrays.items()) if one.shape}
     return FileContents(file, kind, contents, shapes, record.meta)
 
 

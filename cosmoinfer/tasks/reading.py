@@ -20,6 +20,7 @@ from cosmoinfer.tasks.settings import READING, CatalogSettings, SplitSettings
 from cosmoinfer.training.context import TrainingContext
 
 CatalogSource = Path | str | Catalog | None  # None: arrays
+Rows = str | Sequence[int] | np.ndarray  # row numbers, ``3,5,20:25`` or one by one
 OF_ARRAYS = ("names", "simulation", "kind", "missing", "drop_nonfinite")  # settings that arrays take too
 
 
@@ -57,15 +58,19 @@ def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
     return simulations
 
 
-def read_for_model(frame: Preprocessing, path: Path, settings: CatalogSettings) -> Catalog:
-    """A catalog as the model's own was read, unless the settings say otherwise.
+def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, keywords: Mapping[str, Any]) -> Catalog:
+    """A catalog as it is, or from its file: read as the model's own was, unless the settings say otherwise.
 
     Raises UserError if the model cannot take its data or parameters.
     """
-    generated = storage.writing_command(multi_file.first_file(path)) == "generate"  # in our layout, and cut already
-    own_reading = ReadOptions() if generated else frame.reading
-    simulations = catalog.read(path, reading_for_model(own_reading, settings.reading), settings.memory)
-    frame.check_catalog(simulations)
+    if isinstance(source, Catalog):
+        simulations = open_catalog(source, keywords)
+    else:
+        path, settings = Path(source), CatalogSettings.from_keywords(keywords)
+        generated = storage.writing_command(multi_file.first_file(path)) == "generate"  # in our layout, and cut already
+        own_reading = ReadOptions() if generated else preprocessing.reading
+        simulations = catalog.read(path, reading_for_model(own_reading, settings.reading), settings.memory)
+    preprocessing.check_catalog(simulations)
     return simulations
 
 
@@ -126,7 +131,7 @@ def report_data(frame: Preprocessing, simulations: Catalog, split_of_training: S
         reporter.report(line)
 
 
-def select_rows(record: TrainingRecord, simulations: Catalog, part: str | None, rows: str | None) -> np.ndarray:
+def select_rows(record: TrainingRecord, simulations: Catalog, part: str | None, rows: Rows | None) -> np.ndarray:
     """Positions (n,) in the catalog. rows: row numbers of the file, which replace the part of the split."""
     return (
         record.select_rows(simulations, part)
@@ -135,19 +140,20 @@ def select_rows(record: TrainingRecord, simulations: Catalog, part: str | None, 
     )
 
 
-def find_rows(path: Path, index: np.ndarray, part: str | None, rows: str) -> np.ndarray:
+def find_rows(path: Path | str, index: np.ndarray, part: str | None, rows: Rows) -> np.ndarray:
     """Positions (n,) of row numbers (``3,5,20:25``) among those (N,) that a file holds.
 
     Raises UserError if some are not there, or a part of the split is given too.
     """
     if part is not None:
         raise UserError("`rows` replaces `split`; give one of them")
-    numbers = parse_row_numbers(rows, int(index.max()) + 1)
+    text = rows if isinstance(rows, str) else ",".join(str(int(row)) for row in rows)
+    numbers = parse_row_numbers(text, int(index.max()) + 1)
     positions = {number: position for position, number in enumerate(index.tolist())}
     missing = [number for number in numbers if number not in positions]
     if missing or not numbers:
         raise UserError(
-            f"{path} has no row {listed(missing) or 'so named'} (it has {len(index)})", setting="rows", value=rows
+            f"{path} has no row {listed(missing) or 'so named'} (it has {len(index)})", setting="rows", value=text
         )
     return np.array([positions[number] for number in numbers])
 

@@ -1,6 +1,6 @@
 """Put a posterior under another prior, and add derived parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import posterior as posteriors
-from cosmoinfer import reweighting, storage
+from cosmoinfer import reweighting
 from cosmoinfer.errors import UserError, listed
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import check_keywords
+from cosmoinfer.tasks.sources import PosteriorSource, open_posterior
 
 SETTINGS = ("prior", "derive", "draws", "seed", "skip_failed")
 
@@ -23,7 +24,7 @@ SETTINGS = ("prior", "derive", "draws", "seed", "skip_failed")
 class ReweightedPosterior:
     """left_out: row numbers of which too few draws lie under the new prior."""
 
-    output: Path
+    output: Path | None
     posterior: Posterior
     left_out: tuple[int, ...]
 
@@ -48,30 +49,61 @@ class ReweightedPosterior:
         return f"{line}; worth {np.median(self.ess):.0f} draws each, {row}"
 
 
-def write_reweighted(
-    file: Path,
-    keywords: Mapping[str, Any],
-    output: Path | None = None,
+def reweight(
+    posterior: PosteriorSource,
+    *,
+    prior: Mapping[str, str] | Sequence[str] | None = None,
+    derive: Mapping[str, str] | Sequence[str] | None = None,
+    draws: int | None = None,
+    seed: int = 0,
+    skip_failed: bool = False,
+    output: Path | str | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
+) -> Posterior:
+    """Put a posterior under another prior, by weighting its draws, and add parameters that others determine.
+
+    posterior: a path or an object.
+    prior: ``{"Omega_m": "normal:0.31:0.01"}``, or as ``cosmoinfer reweight`` takes it.
+    derive: ``{"S_8": "sigma_8*(Omega_m/0.3)**0.5"}``, or as ``cosmoinfer reweight`` takes it.
+    draws: to keep of each row, with a prior. seed: of which draws are kept.
+    skip_failed: leave out rows of which too few draws lie under the new prior.
+    output: the file to write, if any; a complete one of the same settings is read.
+
+    Raises UserError, a ValueError, which names the setting that is not usable.
+    """
+    settings = {"prior": prior, "derive": derive, "draws": draws, "seed": seed, "skip_failed": skip_failed}
+    return _reweight(posterior, settings, None if output is None else Path(output), force, reporter).posterior
+
+
+def write_reweighted(
+    file: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> ReweightedPosterior:
-    """Reweight a posterior, and write it unless it is up to date.
+    """The same for the command line.
 
     keywords: settings by the name of their option. Raises UserError if a setting or the posterior is not usable.
     """
+    output = output or file.with_name(f"{file.stem}.{'reweighted' if keywords.get('prior') else 'derived'}.h5")
+    return _reweight(file, keywords, output, force, reporter)
+
+
+def _reweight(
+    source: PosteriorSource, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
+) -> ReweightedPosterior:
     check_keywords("reweight", keywords, SETTINGS)
-    prior, derive = list(keywords.get("prior") or ()), list(keywords.get("derive") or ())
+    prior, derive = _assignments(keywords.get("prior")), _assignments(keywords.get("derive"))
     draws, seed = keywords.get("draws"), keywords.get("seed") or 0
     skip_failed = bool(keywords.get("skip_failed"))
     if not prior and not derive:
         raise UserError("nothing to do: `prior` gives the posterior another prior, `derive` adds a parameter")
     if draws is not None and not prior:
         raise UserError("goes with `prior`, without which every draw is kept", setting="draws")
-    output = output or file.with_name(f"{file.stem}.{'reweighted' if prior else 'derived'}.h5")
-    original = posteriors.read(file)
+    opened = open_posterior(source, leave_large=False)
+    original = opened.posterior
     settings = {"prior": prior, "derive": derive, "draws": draws, "skip_failed": skip_failed, "seed": seed}
-    meta = task_provenance("reweight", settings, {"posterior": storage.file_digest(file)})
-    if is_up_to_date(output, "posterior", meta, reporter, force, file):
+    meta = task_provenance("reweight", settings, {"posterior": opened.digest})
+    files = [Path(source)] if isinstance(source, Path | str) else []
+    if output is not None and is_up_to_date(output, "posterior", meta, reporter, force, *files):
         posterior = posteriors.read(output)
     else:
         posterior = reweighting.derive(original, derive)
@@ -81,11 +113,19 @@ def write_reweighted(
             for change in changes:
                 reporter.report(change.describe(parameters))
             posterior = reweighting.reweight(posterior, parameters, draws, seed, skip_failed)
-        posteriors.write(output, posterior, meta, force)
+        if output is not None:
+            posteriors.write(output, posterior, meta, force)
     left_out = tuple(sorted(set(original.index.tolist()) - set(posterior.index.tolist())))
     reweighted = ReweightedPosterior(output, posterior, left_out)
     _warn_of_few_draws(reweighted, reporter)
     return reweighted
+
+
+def _assignments(settings: Mapping[str, str] | Sequence[str] | None) -> list[str]:
+    """NAME=TEXT each."""
+    if isinstance(settings, Mapping):
+        return [f"{name}={text}" for name, text in settings.items()]
+    return [settings] if isinstance(settings, str) else list(settings or ())
 
 
 def _warn_of_few_draws(reweighted: ReweightedPosterior, reporter: Reporter) -> None:

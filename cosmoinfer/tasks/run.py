@@ -36,8 +36,7 @@ def run_all(
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
     settings = TrainingSettings.from_keywords("run", of_training, train_flow.RECIPE, INPUTS)
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
-    catalog_settings = CatalogSettings.from_keywords(keywords)
-    simulations = read_catalog(catalog, catalog_settings)
+    simulations = read_catalog(catalog, CatalogSettings.from_keywords(keywords))
     check_target(simulations)
     make_folder(folder)
     written = split_and_write(simulations, settings.split, files["split"], force, reporter)
@@ -47,7 +46,7 @@ def run_all(
     if trained.model is not None:
         reporter.result(trained.describe())
     options = select_keywords(SamplingOptions, keywords)
-    job = prepare_sampling(files["flow"], catalog, catalog_settings, RowSelection("test"), options, device)
+    job = prepare_sampling(files["flow"], catalog, keywords, RowSelection("test"), options, device)
     sampled = draw_and_write(job, "test", files["posterior"], force, reporter)
     if not sampled.complete:
         reporter.result(sampled.describe())

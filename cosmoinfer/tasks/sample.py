@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import posterior as posteriors
-from cosmoinfer.device import prepare_device
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.provenance import is_up_to_date
 from cosmoinfer.tasks.reading import warn_of_training_rows
@@ -15,12 +15,12 @@ from cosmoinfer.tasks.sampling_job import RowSelection, SamplingJob, SamplingOpt
 from cosmoinfer.tasks.settings import (
     READING,
     RUN,
-    CatalogSettings,
-    RunSettings,
     check_keywords,
     names_of_fields,
+    prepare_run_device,
     select_keywords,
 )
+from cosmoinfer.tasks.sources import ModelSource
 
 SAMPLING = tuple(name for name in names_of_fields(SamplingOptions) if name != "seed")
 SETTINGS = (*READING, "memory", *RUN, *SAMPLING, "split", "rows")
@@ -30,7 +30,7 @@ SETTINGS = (*READING, "memory", *RUN, *SAMPLING, "split", "rows")
 class SampledPosterior:
     """A posterior and the file that holds it. complete: it was there already."""
 
-    output: Path
+    output: Path | None
     posterior: Posterior
     complete: bool = False
 
@@ -39,44 +39,67 @@ class SampledPosterior:
         return f"{self.output}: {len(self.posterior)} rows, {_describe_draws(self.posterior)}"
 
 
-def write_posterior(
-    model: Path,
-    catalog: Path,
-    keywords: Mapping[str, Any],
-    output: Path | None = None,
+def sample(
+    model: ModelSource,
+    catalog: Path | str | Catalog,
+    *,
+    output: Path | str | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
+    **settings: Any,
+) -> Posterior:
+    """Draw from the posterior of each row: the model's own test rows, or the whole of another catalog.
+
+    model, catalog: paths or objects. For observations in arrays there is ``model.sample(x)``.
+    output: the file to write, if any; a complete one of the same settings is read in place of drawing.
+    settings: the options of ``cosmoinfer sample`` by name, as ``draws=1000``, ``split="test"``, ``rows=[3, 5]``.
+
+    Raises UserError, a ValueError, which names the setting that is not usable.
+    """
+    return _sample(model, catalog, settings, None if output is None else Path(output), force, reporter).posterior
+
+
+def write_posterior(
+    model: Path, catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> SampledPosterior:
-    """Sample rows of a catalog, and write the posterior unless it is up to date.
+    """The same for the command line.
 
     keywords: settings by the name of their option. Raises UserError if a setting, the model or the catalog is not
     usable.
     """
-    check_keywords("sample", keywords, SETTINGS)
     output = output or model.with_name(f"{model.stem}.posterior.h5")
-    job = prepare_from_keywords(model, catalog, keywords)
-    part = keywords.get("split")
-    return draw_and_write(job, part, output, force, reporter)
+    return _sample(model, catalog, keywords, output, force, reporter)
 
 
-def prepare_from_keywords(model: Path, catalog: Path, keywords: Mapping[str, Any]) -> SamplingJob:
-    """Raises UserError if a setting, the model or the catalog is not usable."""
+def _sample(
+    model: ModelSource,
+    catalog: Path | str | Catalog,
+    keywords: Mapping[str, Any],
+    output: Path | None,
+    force: bool,
+    reporter: Reporter,
+) -> SampledPosterior:
+    check_keywords("sample", keywords, SETTINGS)
     options = select_keywords(SamplingOptions, keywords)
-    run = select_keywords(RunSettings, keywords)
-    device = prepare_device(run.device, run.threads)
+    device = prepare_run_device(keywords)
     selection = RowSelection(keywords.get("split"), keywords.get("rows"))
-    return prepare_sampling(model, catalog, CatalogSettings.from_keywords(keywords), selection, options, device)
+    job = prepare_sampling(model, catalog, keywords, selection, options, device)
+    return draw_and_write(job, selection.part, output, force, reporter)
 
 
 def draw_and_write(
-    job: SamplingJob, part: str | None, output: Path, force: bool, reporter: Reporter
+    job: SamplingJob, part: str | None, output: Path | None, force: bool, reporter: Reporter
 ) -> SampledPosterior:
-    """Draw what is to be sampled, and write it unless it is up to date. part: of the split, if one was named."""
-    if is_up_to_date(output, "posterior", job.provenance, reporter, force):
+    """Draw what is to be sampled, and write it unless it is up to date, or has no output.
+
+    part: of the split, if one was named.
+    """
+    if output is not None and is_up_to_date(output, "posterior", job.provenance, reporter, force):
         return SampledPosterior(output, posteriors.read(output, leave_large=True), complete=True)
     warn_of_training_rows(job.parts, part, reporter)
-    posterior = job.draw(reporter, output.parent)
-    posteriors.write(output, posterior, job.provenance, force)
+    posterior = job.draw(reporter, None if output is None else output.parent)
+    if output is not None:
+        posteriors.write(output, posterior, job.provenance, force)
     return SampledPosterior(output, posterior)
 
 

@@ -1,5 +1,6 @@
 """What is to be sampled: a model, rows of a catalog, options, and the provenance of the draws; and drawing it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosmoinfer import models, storage
+from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError, listed
@@ -18,9 +19,10 @@ from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
-from cosmoinfer.tasks.reading import read_for_model, select_rows
+from cosmoinfer.tasks.reading import Rows, open_for_model, select_rows
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.settings import CatalogSettings
+from cosmoinfer.tasks.settings import READING
+from cosmoinfer.tasks.sources import ModelSource, open_model
 
 PosteriorModel = FlowModel | RegressorModel | ClassifierModel
 
@@ -29,11 +31,11 @@ PosteriorModel = FlowModel | RegressorModel | ClassifierModel
 class RowSelection:
     """part: train, validation, test or all; by default the model's own test rows, or the whole of another catalog.
 
-    rows: row numbers of the catalog, ``3,5,20:25``, which replace the part.
+    rows: row numbers of the catalog, as ``3,5,20:25`` or a sequence, which replace the part.
     """
 
     part: str | None = None
-    rows: str | None = None
+    rows: Rows | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,11 @@ class SamplingJob:
         loss = getattr(self.model, "loss", None)
         return {"histories": models.histories(self.model)} | ({"loss": f"loss: {loss}"} if loss else {})
 
-    def draw(self, reporter: Reporter, folder: Path, written: bool = True) -> Posterior:
+    def draw(self, reporter: Reporter, folder: Path | None, written: bool = True) -> Posterior:
         """Reports progress, rows that could not be sampled, and observations unlike the training data.
 
-        folder: for draws that are too many for memory. written: whether a file is written from them there.
+        folder: for draws that are too many for memory; without one all are held. written: whether a
+        file is written from them there.
         """
         combine = self.options.combine
         request = SamplingRequest(
@@ -125,54 +128,56 @@ class SamplingJob:
 
 
 def prepare_sampling(
-    path: Path,
-    catalog: Path,
-    settings: CatalogSettings,
+    source: ModelSource,
+    catalog: Path | str | Catalog,
+    keywords: Mapping[str, Any],
     selection: RowSelection,
     options: SamplingOptions,
     device: torch.device,
 ) -> SamplingJob:
-    """Read the model and the catalog, and select the rows.
+    """Read the model and the catalog, and select the rows. keywords: how the catalog is read.
 
     Raises UserError if the model gives no posteriors, or cannot be combined or recalibrated as the options ask.
     """
-    model = models.read(path, device)
+    opened = open_model(source, device)
+    model, name = opened.model, opened.name
     if isinstance(model, DensityModel):
-        raise UserError(f"{path}: is a density of the data; generate draws from it, score judges rows by it")
+        raise UserError(f"{name}: is a density of the data; generate draws from it, score judges rows by it")
     if options.combine is not None:
-        _check_combine(options.combine, path, model)
+        _check_combine(options.combine, name, model)
     if options.recalibrate is not None:
-        model = _recalibrated(options.recalibrate, path, model)
-    simulations = read_for_model(model.preprocessing, catalog, settings)
+        model = _recalibrated(options.recalibrate, name, model)
+    reading = {name: value for name, value in keywords.items() if name in (*READING, "memory")}
+    simulations = open_for_model(model.preprocessing, catalog, reading)
     rows = select_rows(model.training_record, simulations, selection.part, selection.rows)
     if isinstance(model, FlowModel):
         rows = model.representatives(simulations, rows)
     used = {"rows": simulations.index[rows].tolist(), **options.provenance, **device_settings(device)}
-    inputs = {**catalog_inputs(simulations), "model": storage.file_digest(path)}
+    inputs = {**catalog_inputs(simulations), "model": opened.digest}
     return SamplingJob(model, simulations, rows, options, task_provenance("sample", used, inputs))
 
 
-def _recalibrated(recalibrate: str, path: Path, model: Any) -> Any:
+def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:
     """The model at the temperature that its validation rows ask for."""
     if recalibrate != "temperature":
         raise UserError(f"{recalibrate!r} is not known; there is temperature", setting="recalibrate")
     if model.kind == "classifier":
         raise UserError(
-            f"{path} is a classifier, whose probabilities have their temperature already", setting="recalibrate"
+            f"{name} is a classifier, whose probabilities have their temperature already", setting="recalibrate"
         )
     if model.recalibration is None:
         points = getattr(model, "head", "") == "point"
         why = "it gives points and no widths" if points else "train it anew to have one"
-        raise UserError(f"{path} knows no temperature: {why}", setting="recalibrate")
+        raise UserError(f"{name} knows no temperature: {why}", setting="recalibrate")
     return replace(model, temperature=model.recalibration.temperature)
 
 
-def _check_combine(combine: str, path: Path, model: PosteriorModel) -> None:
+def _check_combine(combine: str, name: str, model: PosteriorModel) -> None:
     if combine != "product":
         raise UserError(f"{combine!r} is not known; there is product (and, of train-flow, set)", setting="combine")
     if not isinstance(model, FlowModel):
-        raise UserError(f"{path} is a {model.kind}; expected a flow", setting="combine", value="product")
+        raise UserError(f"{name} is a {model.kind}; expected a flow", setting="combine", value="product")
     if model.set_size:
         raise UserError(
-            f"{path} takes all rows of a simulation as one observation already", setting="combine", value="product"
+            f"{name} takes all rows of a simulation as one observation already", setting="combine", value="product"
         )

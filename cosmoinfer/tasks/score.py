@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import storage
-from cosmoinfer.device import device_settings, prepare_device
+from cosmoinfer.device import device_settings
 from cosmoinfer.models.density import scores
 from cosmoinfer.models.density.scores import Scores
 from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance
-from cosmoinfer.tasks.reading import read_for_model, read_model_of_kind, select_rows, warn_of_training_rows
+from cosmoinfer.tasks.reading import open_for_model, read_model_of_kind, select_rows, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import READING, RUN, CatalogSettings, RunSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.settings import READING, RUN, check_keywords, prepare_run_device
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ def write_scores(
     """
     check_keywords("score", keywords, (*READING, "memory", *RUN, "split", "rows"))
     output, part = output or model.with_name(f"{model.stem}.scores.h5"), keywords.get("split")
-    run = select_keywords(RunSettings, keywords)
-    device = prepare_device(run.device, run.threads)
+    reading = {name: value for name, value in keywords.items() if name in (*READING, "memory")}
+    device = prepare_run_device(keywords)
     density = read_model_of_kind(model, "density", device)
-    simulations = read_for_model(density.preprocessing, catalog, CatalogSettings.from_keywords(keywords))
+    simulations = open_for_model(density.preprocessing, catalog, reading)
     rows = select_rows(density.training_record, simulations, part, keywords.get("rows"))
     warn_of_training_rows(density.training_record.partition_of(simulations, rows), part, reporter)
     settings = {"rows": simulations.index[rows].tolist(), **device_settings(device)}

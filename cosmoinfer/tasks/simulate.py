@@ -44,14 +44,71 @@ class SimulatedCatalog:
         return f"{line}; {self.truth}: the exact posterior of {self.tested} test rows"
 
 
-def write_simulations(
+def simulate(
     problem: str,
-    keywords: Mapping[str, Any],
-    output: Path | None = None,
+    *,
+    rows: int = ROWS,
+    rows_per_simulation: int = 1,
+    seed: int = 0,
+    settings: Mapping[str, float] | None = None,
+    output: Path | str | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
+) -> Catalog:
+    """Simulate a catalog of a problem whose exact posterior is known (``exact_posterior``).
+
+    rows: how many, of which ``rows_per_simulation`` share their parameters. settings: of the problem, as
+    ``{"pixels": 64}``. output: the file to write, if any.
+
+    Raises UserError, a ValueError, which names the setting that is not usable.
+    """
+    simulator = problem_with_settings(problem, settings)
+    record = simulate_record(simulator, problem, rows, rows_per_simulation, seed)
+    path = None if output is None else Path(output)
+    if path is not None and not is_up_to_date(path, "catalog", record.meta, reporter, force):
+        storage.write(path, record, force)
+    data, parameters = record.arrays["data"], simulator.parameters.attributes()
+    described = {name: parameters[name] for name in ("low", "high", "prior", "prior_mean", "prior_std", "labels")}
+    return catalog.from_arrays(
+        record.arrays["parameters"],
+        data,
+        parameters["names"],
+        simulation=record.arrays["simulation"],
+        kind=str(record.attributes["data"]["kind"]),
+        missing="mask" if np.isnan(data).any() else "",
+        **described,
+    )
+
+
+def exact_posterior(
+    problem: str,
+    simulations: Catalog,
+    *,
+    draws: int = DRAWS,
+    rows: Sequence[int] | np.ndarray | None = None,
+    seed: int = 0,
+    settings: Mapping[str, float] | None = None,
+) -> Posterior:
+    """The exact posterior of rows of a catalog that ``simulate`` made with the same settings, by default of all.
+
+    draws: of each row. rows: (n,) positions in the catalog.
+
+    Raises UserError, a ValueError, if the problem or a setting is not known.
+    """
+    simulator = problem_with_settings(problem, settings)
+    every = np.arange(len(simulations))
+    return draw_exact_posterior(simulator, simulations, every if rows is None else np.asarray(rows), draws, seed)
+
+
+def problem_with_settings(problem: str, settings: Mapping[str, float] | None) -> Simulator:
+    """Raises UserError if the problem or a setting is not known."""
+    return with_settings(problem, [f"{name}={value}" for name, value in (settings or {}).items()])
+
+
+def write_simulations(
+    problem: str, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> SimulatedCatalog:
-    """Simulate a catalog, and write it unless it is up to date; with ``truth`` the exact posterior of its test rows.
+    """The same for the command line; with ``truth`` the exact posterior of its test rows.
 
     keywords: settings by the name of their option. Raises UserError if a setting or the problem is not known.
     """
@@ -157,12 +214,14 @@ def _write_truth(
     meta = task_provenance("simulate", {"draws": draws, "seed": seed}, inputs)
     if is_up_to_date(path, "posterior", meta, reporter, force):
         return posteriors.read(path)
-    posterior = exact_posterior(simulator, simulations, rows, draws, seed)
+    posterior = draw_exact_posterior(simulator, simulations, rows, draws, seed)
     posteriors.write(path, posterior, meta, force)
     return posterior
 
 
-def exact_posterior(simulator: Simulator, simulations: Catalog, rows: np.ndarray, draws: int, seed: int) -> Posterior:
+def draw_exact_posterior(
+    simulator: Simulator, simulations: Catalog, rows: np.ndarray, draws: int, seed: int
+) -> Posterior:
     """Of these rows (n,), by position, of a catalog that the simulator made."""
     parameters, theta = simulations.require_parameters()
     data = simulations.observables[0].read(rows).reshape(len(rows), *_row_shape(simulator))

@@ -23,7 +23,6 @@ import numpy as np
 
 import cosmoinfer
 from cosmoinfer import storage
-from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.metrics.two_sample import c2st
 from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.posterior import Posterior
@@ -99,7 +98,7 @@ def make(catalog: Path, problem: str, rows: int) -> tuple[np.ndarray, np.ndarray
         attributes = {"parameters": made.parameters.attributes(), "data": made.attributes}
         storage.write(catalog, storage.FileContents("catalog", {}, arrays, attributes))
     gaps = np.isnan(simulator.simulate(1, 0).data).any()
-    sims = cosmoinfer.read_catalog(catalog, ReadOptions(missing="mask") if gaps else None)
+    sims = cosmoinfer.read_catalog(catalog, missing="mask" if gaps else None)
     theta, x = (
         sims.theta,
         sims.observables[0].values.astype(np.float64).reshape(len(sims), *simulator.simulate(1, 0).data.shape[1:]),

@@ -113,7 +113,7 @@ def suites(work: Path, options: list[str]) -> None:
             split = ("--target", "suite", "--loss", loss, "--split-seed", seed)
             _cosmoinfer("train-regressor", catalog, "-o", model, "--quiet", *split, *options)
             _cosmoinfer("evaluate", model, catalog, "-o", found, "--quiet")
-            evaluation = cosmoinfer.read_metrics(found)
+            evaluation = cosmoinfer.load(found)
             scores = ", ".join(f"{name} {evaluation.value(name):.3f}" for name in ("accuracy", "log_score", "ece"))
             print(f"{loss:14} split seed {seed}: {scores}; confusion {evaluation.confusion.counts}", flush=True)
 

@@ -66,7 +66,7 @@ def _compare(catalog: Path, curve: Path, model: Path, size: int) -> bool:
     sims, (prediction,) = cosmoinfer.read_catalog(catalog), read(curve).predictions
     theta, rows = sims.theta, storage.load(curve, "index")
     assert theta is not None
-    flow = cosmoinfer.read_model(model)
+    flow = cosmoinfer.load(model)
     found = flow.log_prob(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
     exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.observables[0].read(rows))
     value, low, high = prediction.log_prob.to_array()

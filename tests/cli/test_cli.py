@@ -46,7 +46,7 @@ def drawn(folder: Path, sims: Path, flow: Path) -> Path:
 
 def test_the_python_face_reads_what_the_commands_wrote_by_path_or_by_name(sims, flow, drawn):
     assert len(cosmoinfer.read_catalog(str(sims))) == 240
-    assert cosmoinfer.read_model(str(flow)).kind == "flow"
+    assert cosmoinfer.load(str(flow)).kind == "flow"
     posterior = cosmoinfer.read_posterior(str(drawn))
     assert posterior.samples.shape[1] == 100 and len(cosmoinfer.read_posterior(drawn)) == len(posterior)
 

@@ -1,0 +1,98 @@
+"""Models and posteriors that a task is given, as files or as objects in memory, and digests of them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cosmoinfer import models, storage
+from cosmoinfer import posterior as posteriors
+from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
+from cosmoinfer.posterior import Posterior
+
+AnyModel = FlowModel | RegressorModel | ClassifierModel | DensityModel
+MODEL_TYPES = (FlowModel, RegressorModel, ClassifierModel, DensityModel)
+ModelSource = Path | str | AnyModel
+PosteriorSource = Path | str | Posterior
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """A model, its name in messages, and the digest by which an output knows it."""
+
+    model: Any
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class PosteriorInput:
+    """A posterior, its name in messages, and the digest by which an output knows it.
+
+    exact: whether it is the true posterior of simulations, and not that of a model.
+    """
+
+    posterior: Posterior
+    name: str
+    digest: str
+    exact: bool = False
+
+
+def open_model(source: ModelSource, device: torch.device) -> ModelInput:
+    """Raises UserError if the file holds no model."""
+    if isinstance(source, Path | str):
+        return ModelInput(models.read(source, device), str(source), storage.file_digest(Path(source)))
+    for stack in source.stacks:
+        stack.network.to(device)
+    return ModelInput(source, f"the {source.kind}", model_digest(source))
+
+
+def open_posterior(source: PosteriorSource, leave_large: bool = True) -> PosteriorInput:
+    """leave_large: draws that are too large for memory stay in their file.
+
+    Raises UserError if the file holds no posterior.
+    """
+    if isinstance(source, Posterior):
+        return PosteriorInput(source, "the posterior", content_digest(source))
+    path = Path(source)
+    exact = storage.writing_command(path) == "simulate"
+    return PosteriorInput(posteriors.read(path, leave_large=leave_large), str(path), storage.file_digest(path), exact)
+
+
+def model_digest(model: AnyModel) -> str:
+    """SHA-256 of configuration and weights."""
+    sha = hashlib.sha256(f"{model.kind} {getattr(model, 'temperature', 1)}".encode())
+    sha.update(np.ascontiguousarray(model.weights).tobytes())
+    for stack in model.stacks:
+        sha.update(json.dumps(stack.config, sort_keys=True, default=str).encode())
+        for name, weights in stack.network.state_dict().items():
+            sha.update(name.encode() + weights.cpu().numpy().tobytes())
+    return sha.hexdigest()
+
+
+def content_digest(table: Any) -> str:
+    """SHA-256 of the fields of a dataclass, arrays by their values."""
+    sha = hashlib.sha256()
+    _update_digest(sha, table)
+    return sha.hexdigest()
+
+
+def _update_digest(sha: Any, value: Any) -> None:
+    if is_dataclass(value):
+        for field in fields(value):
+            sha.update(field.name.encode())
+            _update_digest(sha, getattr(value, field.name))
+    elif isinstance(value, storage.OnDiskArray):
+        for _, slab in value.slabs():
+            sha.update(np.ascontiguousarray(slab).tobytes())
+    elif isinstance(value, np.ndarray) and value.dtype.kind not in "OU":
+        sha.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, Mapping):
+        _update_digest(sha, tuple(value.items()))
+    else:
+        sha.update(repr(value.tolist() if isinstance(value, np.ndarray) else value).encode())

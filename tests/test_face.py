@@ -1,0 +1,194 @@
+"""The Python face: the same path as the command line, the same bytes; files, objects and arrays alike."""
+
+import subprocess
+import sys
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+import cosmoinfer
+from cosmoinfer.cli import COMMANDS
+from cosmoinfer.cli.options import SayOptions, grouped
+from cosmoinfer.tasks import train_density, train_flow, train_regressor
+from cosmoinfer.tasks.settings import READING, RUN, SPLIT
+from tests.command_line import done, linear, write
+
+NAMES, LOW, HIGH = ["Omega_m", "sigma_8"], [0.1, 0.6], [0.5, 1.0]
+QUICK: dict[str, Any] = {"epochs": 3, "ensemble": 2, "threads": 1, "seed": 3}
+TRAININGS: dict[str, tuple[str, Any, dict[str, Any]]] = {
+    "flow": ("train-flow", cosmoinfer.train_flow, {"flow": "maf", "support": "probit", "learning_rate": 0.002}),
+    "regressor": ("train-regressor", cosmoinfer.train_regressor, {"network": "mlp", "hidden": 8}),
+    "classifier": ("train-regressor", cosmoinfer.train_regressor, {"target": "kind", "hidden": 8}),
+    "density": ("train-density", cosmoinfer.train_density, {"flow": "realnvp", "hidden": 8}),
+}
+
+
+def flags(settings: dict[str, Any]) -> list[str]:
+    pairs = [(f"--{name.replace('_', '-')}", str(value)) for name, value in settings.items()]
+    return [word for pair in pairs for word in pair]
+
+
+def weights(path: Path) -> dict[str, bytes]:
+    """Every array of a file but /meta."""
+    found: dict[str, bytes] = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, one: (
+                found.setdefault(name, one[()].tobytes())
+                if isinstance(one, h5py.Dataset) and one.dtype.kind != "O"
+                else None
+            )
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("face")
+
+
+@pytest.fixture(scope="module")
+def catalog(folder: Path) -> Path:
+    theta, x = linear(240, 1)
+    return write(folder / "sims.h5", theta, x, **{"classes/kind": (theta[:, 0] > 0.3).astype(int)})
+
+
+@pytest.fixture(scope="module")
+def flow(catalog: Path) -> Any:
+    return cosmoinfer.train_flow(catalog, **TRAININGS["flow"][2], **QUICK)
+
+
+@pytest.mark.parametrize("kind", TRAININGS)
+def test_a_call_and_a_command_give_the_same_bytes(kind: str, folder: Path, catalog: Path) -> None:
+    command, train, settings = TRAININGS[kind]
+    by_command, by_call = folder / f"{kind}.command.h5", folder / f"{kind}.call.h5"
+    done(command, catalog, *flags(settings | QUICK), "-o", by_command)
+    model = train(str(catalog), output=by_call, **settings, **QUICK)
+    assert model.kind == kind
+    assert by_call.read_bytes() == by_command.read_bytes()
+    again = train(catalog, output=by_command, **settings, **QUICK)  # complete: read, not trained
+    assert again.kind == kind
+    if kind == "density":
+        return
+    drawn, called = folder / f"{kind}.command.posterior.h5", folder / f"{kind}.call.posterior.h5"
+    done("sample", by_command, catalog, "--draws", 20, "--threads", 1, "-o", drawn)
+    cosmoinfer.sample(by_call, catalog, draws=20, threads=1, output=called)
+    assert called.read_bytes() == drawn.read_bytes()
+    in_memory = cosmoinfer.sample(model, cosmoinfer.read_catalog(catalog, target=settings.get("target")), draws=20)
+    assert (in_memory.index == cosmoinfer.read_posterior(drawn).index).all()
+
+
+def test_arrays_train_as_their_file_does(catalog: Path, flow: Any, folder: Path) -> None:
+    theta, x = linear(240, 1)
+    arrays = {"theta": theta, "x": x, "names": NAMES, "low": LOW, "high": HIGH}
+    output = folder / "arrays.flow.h5"
+    cosmoinfer.train_flow(**arrays, **TRAININGS["flow"][2], **QUICK, output=output)
+    from_file = folder / "file.flow.h5"
+    cosmoinfer.train_flow(catalog, **TRAININGS["flow"][2], **QUICK, output=from_file)
+    of_arrays, of_file = weights(output), weights(from_file)
+    assert of_arrays.keys() == of_file.keys()
+    assert all(of_arrays[name] == of_file[name] for name in of_file if "/weights/" in name)
+    read = cosmoinfer.read_catalog(catalog)
+    given = cosmoinfer.train_flow(read, **TRAININGS["flow"][2], **QUICK)
+    state, expected = (one.stacks[0].network.state_dict() for one in (given, flow))
+    assert all((state[name] == expected[name]).all() for name in expected)
+
+
+def test_a_posterior_is_evaluated_in_memory_as_from_its_file(flow: Any, catalog: Path, folder: Path) -> None:
+    posterior = cosmoinfer.sample(flow, catalog, draws=100)
+    evaluation = cosmoinfer.evaluate(posterior)
+    estimate = evaluation.joint["log_prob"]
+    assert estimate.low < estimate.value < estimate.high
+    assert evaluation.verdict.joint
+    done("train-flow", catalog, *flags(TRAININGS["flow"][2] | QUICK), "-o", folder / "f.h5")
+    done("sample", folder / "f.h5", catalog, "--draws", 100, "--threads", 1, "-o", folder / "f.posterior.h5")
+    assert cosmoinfer.evaluate(folder / "f.posterior.h5").to_json() == evaluation.to_json()
+    assert cosmoinfer.evaluate(flow, catalog, draws=100).to_json() == evaluation.to_json()
+    some = cosmoinfer.evaluate(posterior, rows=posterior.index[:20].tolist())
+    assert some.rows == 20
+    beside = cosmoinfer.evaluate(posterior, against=posterior)
+    assert beside.compared_to == "other posterior"
+
+
+def test_a_posterior_is_reweighted_in_memory(flow: Any, catalog: Path) -> None:
+    posterior = cosmoinfer.sample(flow, catalog, draws=300)
+    derived = cosmoinfer.reweight(posterior, derive={"S_8": "sigma_8*(Omega_m/0.3)**0.5"})
+    assert derived.parameters.names == ("Omega_m", "sigma_8", "S_8")
+    narrowed = cosmoinfer.reweight(posterior, prior={"Omega_m": "normal:0.3:0.1"}, skip_failed=True)
+    assert narrowed.reweighted
+
+
+def test_a_problem_is_simulated_in_memory_as_into_a_file(folder: Path) -> None:
+    made = cosmoinfer.simulate("two-moons", rows=50, seed=2)
+    done("simulate", "two-moons", "-n", 50, "--seed", 2, "-o", folder / "moons.h5")
+    assert made.fingerprint == cosmoinfer.read_catalog(folder / "moons.h5").fingerprint
+    truth = cosmoinfer.exact_posterior("two-moons", made, draws=10, rows=[3, 4])
+    assert truth.index.tolist() == [3, 4]
+
+
+def test_load_reads_every_kind_of_file(folder: Path, catalog: Path) -> None:
+    done("split", catalog, "-o", folder / "loaded.split.h5")
+    done("train-flow", catalog, *flags(TRAININGS["flow"][2] | QUICK), "-o", folder / "loaded.flow.h5")
+    done("sample", folder / "loaded.flow.h5", catalog, "--draws", 20, "-o", folder / "loaded.posterior.h5")
+    done("evaluate", folder / "loaded.posterior.h5", "-o", folder / "loaded.metrics.h5")
+    kinds = {name: type(cosmoinfer.load(folder / f"loaded.{name}.h5")).__name__ for name in KINDS}
+    assert kinds == KINDS
+    assert type(cosmoinfer.load(catalog)).__name__ == "Catalog"
+
+
+KINDS = {"split": "Split", "flow": "FlowModel", "posterior": "Posterior", "metrics": "Evaluation"}
+
+
+def test_an_unknown_setting_lists_those_there_are(catalog: Path) -> None:
+    with pytest.raises(ValueError, match=r"learning_rat: train_flow has no such setting; there are .*learning_rate"):
+        cosmoinfer.train_flow(catalog, learning_rat=0.1)
+
+
+def test_settings_without_effect_are_refused(catalog: Path) -> None:
+    theta, x = linear(20, 1)
+    with pytest.raises(ValueError, match="give a catalog, or arrays"):
+        cosmoinfer.train_flow(catalog, theta=theta, x=x)
+    with pytest.raises(ValueError, match="bounds: is of catalog files"):
+        cosmoinfer.train_flow(theta=theta, x=x, bounds="a=0:1")
+    with pytest.raises(ValueError, match=r"names: the catalog .* has been read already"):
+        cosmoinfer.train_flow(cosmoinfer.read_catalog(catalog), names=["a", "b"])
+
+
+def test_a_task_is_silent_and_progress_is_a_callback(catalog: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines, counts = [], []
+    cosmoinfer.train_flow(catalog, **TRAININGS["flow"][2], **QUICK)
+    assert capfd.readouterr() == ("", "")
+    reporter = cosmoinfer.Reporter(report=lines.append, progress=lambda *state: counts.append(state))
+    cosmoinfer.train_flow(catalog, **TRAININGS["flow"][2], **QUICK, reporter=reporter)
+    assert [state[:3] for state in counts] == [("epoch", epoch, 3) for epoch in (1, 2, 3)]
+    assert any("simulations train" in line for line in lines)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_importing_the_face_imports_nothing_heavy() -> None:
+    code = "import sys, cosmoinfer; dir(cosmoinfer); print(*sorted({n.split('.')[0] for n in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "numpy", "h5py", "scipy"} & set(loaded)
+    with pytest.raises(AttributeError, match="there are Catalog"):
+        cosmoinfer.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", cosmoinfer.__all__)
+def test_every_name_of_the_face_is_there(name: str) -> None:
+    assert getattr(cosmoinfer, name).__doc__
+
+
+def test_options_and_keywords_have_the_same_names() -> None:
+    """What a training command takes, its function takes by that name."""
+    shared = {*READING, "memory", *SPLIT, *RUN}
+    saying = {*SayOptions.__dataclass_fields__, "catalog", "output"}
+    for task, command in ((train_flow, "train-flow"), (train_regressor, "train-regressor")):
+        assert options_of(COMMANDS[command]) - saying == {*task.RECIPE, *task.INPUTS, *shared}
+    assert options_of(COMMANDS["train-density"]) - saying == {*train_density.RECIPE, *shared}
+
+
+def options_of(command: Any) -> set[str]:
+    return set(signature(grouped(command)).parameters)
