@@ -1,6 +1,6 @@
 """M members side by side: a generator of random numbers each, and how their rows are laid out.
 
-Rows travel as (M, B, ...). Convolutions alone want members in the axis of the channels, as groups: a network of
+Rows travel as (M, B, ...). Only convolutions need members in the axis of the channels, as groups: a network of
 convolutions folds them there where it begins, and unfolds them where it ends.
 """
 
