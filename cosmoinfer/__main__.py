@@ -1,11 +1,6 @@
 """``python -m cosmoinfer``, and the console script."""
 
-
-def main() -> None:
-    from cosmoinfer.cli import app
-
-    app()
-
+from cosmoinfer.cli import main
 
 if __name__ == "__main__":
     main()

@@ -134,7 +134,7 @@ def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = No
 
 
 def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Preprocessing | None = None, **given) -> FlowModel:
-    """As ``--init`` does."""
+    """As ``--fine-tune`` does."""
     stacks = ancestor.stacks
     shapes = [one.row_shape for one in sims.observables]
     recipe = continued_recipe([one.config for one in stacks], stacks[0].members, given, ROWS, shapes)

@@ -1,21 +1,32 @@
-"""What is written is what there is: commands and options of the README and of every help, names in the tables."""
+"""README, guide and help say what there is: commands, options and their defaults, metrics, checks, files."""
 
 import importlib.util
+import itertools
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import typer.main
-from rich.markup import render
 
+from cosmoinfer.audit import CHECKS
 from cosmoinfer.catalog.reading import AXES_OF_KIND, MISSING_MODES
 from cosmoinfer.cli import COMMANDS, app
+from cosmoinfer.cli.help import print_help, read_default
+from cosmoinfer.cli.options import grouped
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
+from cosmoinfer.metrics import METRICS
+from cosmoinfer.models.density.recipe import density_recipe
+from cosmoinfer.models.flow import flow_recipe
+from cosmoinfer.models.regressor import regressor_recipe
 from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.cnn import PADDINGS, POOLINGS
@@ -23,15 +34,21 @@ from cosmoinfer.networks.embedding import EMBEDDINGS
 from cosmoinfer.preprocessing.compression import COMPRESSIONS
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.simulators import SIMULATORS
+from cosmoinfer.split import DEFAULT_FRACTIONS
 from cosmoinfer.supports import SUPPORTS
+from cosmoinfer.tasks.guide import topics
 from cosmoinfer.tasks.simulate import simulate_record, with_settings
 from cosmoinfer.training.augmentation import NAMES
 from cosmoinfer.training.learning_rate import SCHEDULES
 from cosmoinfer.training.settings import OPTIMIZERS
-from tests.command_line import done, linear, write
+from tests.command_line import done, linear, refused, write
+from tests.guide_pages import PAGES as GENERATED
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = {path.stem: path.read_text() for path in sorted((ROOT / "cosmoinfer" / "guide").glob("*.md"))}
+TEXTS = {"README": README, **PAGES}
+HANDWRITTEN = [text for name, text in TEXTS.items() if name not in GENERATED]
 USAGE: Any = typer.BadParameter.__base__  # wrong usage of any sort, as the parser calls it
 PARSERS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
@@ -76,9 +93,9 @@ COURSE = (  # what the course names, as it stands in the table of systems
 
 
 def section(title: str) -> str:
-    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.S | re.M)
-    assert found, f"README has no section {title!r}"
-    return found[1]
+    match = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.S | re.M)
+    assert match, f"README has no section {title!r}"
+    return match[1]
 
 
 def fenced(text: str) -> str:
@@ -98,12 +115,14 @@ def parsed(line: str) -> None:
     """By the command's own parser, nothing run: an unknown command, option or value is an error."""
     _, name, *arguments = shlex.split(line)
     assert name in COMMANDS, line
+    if arguments == ["--help-all"]:
+        return
     PARSERS[name].make_context(name, arguments)
 
 
 def systems() -> dict[str, str]:
     """The table of systems: system -> command."""
-    rows = re.findall(r"^\| (.+?) \| `(.+?)` \|$", section("The systems"), re.M)
+    rows = re.findall(r"^\| (.+?) \| `(.+?)` \|$", PAGES["course"], re.M)
     return dict(rows)
 
 
@@ -111,8 +130,8 @@ def options(name: str) -> dict[str, Any]:
     return {flag: one for one in PARSERS[name].params for flag in (*one.opts, *one.secondary_opts)}
 
 
-@pytest.mark.parametrize("line", sorted(set(commands(README))))
-def test_a_command_of_the_readme_is_understood(line: str) -> None:
+@pytest.mark.parametrize("line", sorted({line for text in HANDWRITTEN for line in commands(text)}))
+def test_a_command_of_readme_and_guide_is_understood(line: str) -> None:
     parsed(line)
 
 
@@ -133,16 +152,16 @@ def test_a_wrong_command_is_not_understood(line: str) -> None:
         parsed(f"cosmoinfer {line}")
 
 
-def test_every_option_of_the_readme_exists() -> None:
-    known = {flag for name in COMMANDS for flag in options(name)}
-    known |= {"--help", "--version"}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
-    assert named <= known
-    assert len(named) > 30
+def test_every_option_of_readme_and_guide_exists() -> None:
+    existing = {flag for name in COMMANDS for flag in options(name)}
+    existing |= {"--help", "--help-all", "--version", "--install-completion"}
+    named = {flag for text in TEXTS.values() for flag in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text)}
+    assert named - existing == set()
+    assert len(named) > 50
 
 
 def test_every_command_stands_in_the_readme() -> None:
-    told = re.findall(r"^\| `cosmoinfer ([a-z-]+) ", section("The commands"), re.M)
+    told = re.findall(r"^\| `cosmoinfer ([a-z-]+) ", section("Commands"), re.M)
     assert sorted(told) == sorted(COMMANDS)
 
 
@@ -179,7 +198,7 @@ def test_every_problem_is_named_where_it_is_asked_for() -> None:
 
 def test_other_catalogs_of_the_table_can_be_made() -> None:
     """Each that is not shipped is made by a line above it, of a problem and with settings that exist."""
-    lines = [line for line in fenced(section("The systems")).splitlines() if " simulate " in line]
+    lines = [line for line in fenced(PAGES["course"]).splitlines() if " simulate " in line]
     made = {"suites.h5"}
     for line in lines:
         words = shlex.split(line)
@@ -194,7 +213,7 @@ def test_other_catalogs_of_the_table_can_be_made() -> None:
 
 def test_the_suites_of_the_readme_can_be_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block that joins two catalogs makes one of two classes."""
-    (code,) = re.findall(r"<!-- classes -->\n```python\n(.*?)```", README, re.S)
+    (code,) = re.findall(r"<!-- classes -->\n```python\n(.*?)```", PAGES["course"], re.S)
     monkeypatch.chdir(tmp_path)
     for name in ("low", "high"):
         write(tmp_path / f"{name}.h5", *linear(60, 1 + len(name)))
@@ -207,25 +226,11 @@ def test_the_suites_of_the_readme_can_be_told_apart(tmp_path: Path, monkeypatch:
     assert told["rows"] > 0 and (tmp_path / "suites.regressor.h5").exists()
 
 
-FILLER = {  # words of a help that name nothing
-    ("train-flow", "--flow"): "or and mixed maps",
-    ("train-flow", "--embedding"): "or auto",
-    ("train-flow", "--support"): "or auto for maps and grids",
-    ("train-flow", "--augment"): "maps grids auto none or some of",
-    ("train-flow", "--compress"): "vectors in fewer numbers or",
-    ("train-regressor", "--network"): "or baseline maps",
-    ("train-regressor", "--loss"): "with target",
-    ("train-regressor", "--missing"): "nan in vector is gap told to the network",
-    ("train-regressor", "--kind"): "or told by the axes",
-    ("train-regressor", "--transform"): "data or auto",
-    ("train-density", "--flow"): "vectors any flow maps or multi-scale",
-}
 CHOICES = {
     ("train-flow", "--flow"): (*FLOWS, "auto"),
     ("train-flow", "--embedding"): EMBEDDINGS,
     ("train-flow", "--support"): (*SUPPORTS, "auto"),
     ("train-flow", "--augment"): NAMES,
-    ("train-flow", "--compress"): COMPRESSIONS,
     ("train-regressor", "--network"): (*NETWORKS, *BASELINES),
     ("train-regressor", "--loss"): (*LOSSES, *CLASSIFICATION_LOSSES),
     ("train-regressor", "--activation"): tuple(ACTIVATIONS),
@@ -236,26 +241,108 @@ CHOICES = {
     ("train-regressor", "--missing"): MISSING_MODES,
     ("train-regressor", "--kind"): tuple(AXES_OF_KIND),
     ("train-regressor", "--transform"): TRANSFORMS,
-    ("train-density", "--flow"): (*MAP_FLOWS, "maf"),
+    ("train-density", "--flow"): (*FLOWS, *MAP_FLOWS),
 }
+
+
+def completions(command: str, option: str) -> set[str]:
+    """What a shell completes after an option: the choices that its help names too."""
+    parameter = options(command)[option]
+    names = {item.value for item in parameter.shell_complete(typer.Context(PARSERS[command]), "")}
+    assert all(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", parameter.help) for name in names)
+    return names
 
 
 @pytest.mark.parametrize("place", CHOICES, ids=" ".join)
 def test_a_help_names_what_there_is_and_nothing_else(place: tuple[str, str]) -> None:
-    command, option = place
-    text = options(command)[option].help.lower()
-    named = set(re.findall(r"[a-z][a-z-]*[a-z](?:10)?", text)) - set(FILLER.get(place, "or").split())
-    assert named | {"auto"} == {*CHOICES[place], "auto"}  # the default stands in brackets, auto or not
+    assert completions(*place) - {"auto", "none"} == set(CHOICES[place]) - {"auto", "none"}
+
+
+def test_a_help_names_the_compressions() -> None:
+    assert re.findall(r"(\w+):\d", options("train-flow")["--compress"].help) == list(COMPRESSIONS)
+
+
+def test_defaults_of_a_help_are_those_of_the_code() -> None:
+    """Those that no number of rows changes; a help reads them from the source, here they are imported."""
+    for rows, shape in itertools.product((100, 1000, 5000), [(40,), (1, 32, 32)]):
+        kind = "vector" if len(shape) == 1 else "map"
+        recipes = [flow_recipe({}, rows, [shape]).stacks[0], regressor_recipe({}, rows, [shape])]
+        for recipe in (*recipes, density_recipe({}, rows, (kind,), True)):
+            for field in ("optimizer", "schedule", "weight_decay", "patience", "clip_norm", "warm_up", "momentum"):
+                expected = read_default("training.settings", f"TrainingSettings.{field}")
+                assert str(getattr(recipe.training, field)) == expected
+    assert read_default("flows.nsf", "NSF.bins") == str(FLOWS["nsf"]().bins) == str(FLOWS["nsf-ar"]().bins)
+    assert read_default("split", "DEFAULT_FRACTIONS") == " ".join(map(str, DEFAULT_FRACTIONS))
+    assert flow_recipe({}, 100, [(40,)]).observation == read_default("models.flow.recipe", "FlowRecipe.observation")
+    with pytest.raises(LookupError):
+        read_default("flows.nsf", "NSF.knots")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_help_fits_80_columns_and_has_its_defaults(name: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert print_help("", {key: grouped(command) for key, command in COMMANDS.items()}, [name, "--help-all"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text and "\\" not in text
+    assert not re.search(r"\{[\w.]+:[\w.]+\}", text)
+    assert all(flag in text for flag in options(name))
+
+
+def test_train_flow_has_few_options_and_its_help_fewer(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [one for one in PARSERS["train-flow"].params if one.param_type_name == "option" and one.name != "help"]
+    assert len(flags) <= 50
+    print_help("", {"train-flow": grouped(COMMANDS["train-flow"])}, ["train-flow", "--help"])
+    assert len(re.findall(r"^  (?:-o, )?--", capsys.readouterr().out, re.M)) <= 25
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("cosmoinfer tra", {"train-flow", "train-regressor", "train-density"}),
+        ("cosmoinfer train-flow --flow n", {"nsf", "nsf-ar"}),
+        ("cosmoinfer train-flow --linear", {"--linear-start"}),
+    ],
+)
+def test_bash_completes_commands_options_and_choices(line: str, expected: set[str]) -> None:
+    environment = {"_COSMOINFER_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    program = "import sys; sys.argv = ['cosmoinfer']; from cosmoinfer.cli import app; app(prog_name='cosmoinfer')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | environment, capture_output=True, text=True, cwd=ROOT
+    )
+    assert set(done.stdout.split()) == expected
+
+
+def test_the_readme_is_short_and_names_every_page() -> None:
+    assert len(README.splitlines()) <= 170
+    listed = re.findall(r"^\| \[(\w+)\]\(cosmoinfer/guide/\1\.md\) \| (.+) \|$", section("The guide"), re.M)
+    assert dict(listed) == topics()
+
+
+def test_a_page_of_the_guide_is_printed_as_it_lies_there() -> None:
+    assert done("guide", "evaluating").strip() == PAGES["evaluating"].strip()
+    assert all(f"cosmoinfer guide {topic}`" in done("guide") for topic in PAGES)
+    assert "no page 'chains'; there are" in refused("guide", "chains")
+    assert "no page '../README'" in refused("guide", "../README")
+
+
+@pytest.mark.parametrize("topic", GENERATED)
+def test_a_generated_page_is_fresh(topic: str) -> None:
+    """``python -m tests.guide_pages`` writes it anew."""
+    assert PAGES[topic] == GENERATED[topic]()
+
+
+def test_every_metric_is_explained() -> None:
+    explained = set(re.findall(r"`([a-z0-9_]+)(?:\[[\w,]+\])?`", PAGES["evaluating"] + PAGES["classification"]))
+    assert set(METRICS) - explained == set()
+
+
+def test_every_audit_check_is_explained() -> None:
+    explained = set(re.findall(r"^\| `([a-z_]+)` \|", PAGES["audit"], re.M))
+    assert explained == set(CHECKS)
 
 
 def test_every_option_has_a_help_and_no_two_the_same() -> None:
     for name in COMMANDS:
         texts = [one.help for one in PARSERS[name].params if getattr(one, "help", None) is not None]
         assert all(texts) and len(set(texts)) == len(texts), name
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_no_default_in_brackets_is_taken_for_markup(name: str) -> None:
-    for one in PARSERS[name].params:
-        text = getattr(one, "help", None) or ""
-        assert render(text).plain == text.replace("\\[", "["), one.name

@@ -1,4 +1,4 @@
-"""The README's own examples of a new flow, network, loss and activation, through the command line by their names."""
+"""The examples of the guide of a new flow, network, loss and activation, through the command line by their names."""
 
 import importlib.util
 import json
@@ -18,8 +18,8 @@ from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
 from tests.command_line import done, linear, refused, write
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"<!-- extend -->\n```python\n(.*?)```", README.read_text(), re.S)
+PAGE = Path(__file__).parent.parent / "cosmoinfer" / "guide" / "extending.md"
+BLOCKS = re.findall(r"<!-- extend -->\n```python\n(.*?)```", PAGE.read_text(), re.S)
 TABLES: dict[str, dict[str, Any]] = {"flow": FLOWS, "network": NETWORKS, "loss": LOSSES, "activation": ACTIVATIONS}
 QUICK = ["--epochs", "4", "--ensemble", "2", "--threads", "1"]
 

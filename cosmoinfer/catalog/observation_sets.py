@@ -45,12 +45,12 @@ def rows_per_simulation(catalog: Catalog) -> int:
     groups = group_by_simulation(catalog, np.arange(len(catalog)))
     sizes = sorted({len(group) for group in groups})
     if sizes == [1]:
-        raise UserError(f"{catalog.path}: `combine=set`: no two rows share a simulation; {GROUPING}")
+        raise UserError(f"{catalog.path}: `observation=simulation`: no two rows share a simulation; {GROUPING}")
     if len(sizes) > 1:
         smaller = next(group for group in groups if len(group) != sizes[-1])
         raise UserError(
-            f"{catalog.path}: `combine=set`: expected the same number of rows for every simulation, found {sizes[0]} "
-            f"to {sizes[-1]} (simulation {catalog.simulation[smaller[0]]} has {len(smaller)})"
+            f"{catalog.path}: `observation=simulation`: expected the same number of rows for every simulation, found "
+            f"{sizes[0]} to {sizes[-1]} (simulation {catalog.simulation[smaller[0]]} has {len(smaller)})"
         )
     for group in groups:
         check_same_parameters(catalog, group)

@@ -11,6 +11,7 @@ from cosmoinfer.cli import (
     cross_suite,
     evaluate,
     generate,
+    guide,
     inspect,
     learning_curve,
     repack,
@@ -24,19 +25,20 @@ from cosmoinfer.cli import (
     train_flow,
     train_regressor,
 )
+from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped
 from cosmoinfer.cli.terminal import error_line
 from cosmoinfer.errors import UserError
 
 INTERRUPTED = 130
+DESCRIPTION = "Calibrated posteriors of cosmological parameters, from a catalog of simulations."
 
 app = typer.Typer(
     name="cosmoinfer",
-    help="From a catalog of cosmological simulations to a calibrated posterior.",
+    help=DESCRIPTION,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
 
 
@@ -67,15 +69,16 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "reweight": reweight.reweight,
     "run": run.run,
-    "cross": cross_suite.cross,
+    "cross-suite": cross_suite.cross_suite,
     "learning-curve": learning_curve.learning_curve,
     "generate": generate.generate,
     "score": score.score,
     "repack": repack.repack,
     "inspect": inspect.inspect,
+    "guide": guide.guide,
 }
 for name, command in COMMANDS.items():
-    app.command(name)(_mended_by_user(grouped(command)))
+    app.command(name, cls=HelpByPanel)(_mended_by_user(grouped(command)))
 
 
 def _version(wanted: bool) -> None:
@@ -86,6 +89,13 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _cosmoinfer(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="The version, and leave."),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """From a catalog of cosmological simulations to a calibrated posterior."""
+    """Calibrated posteriors of cosmological parameters, from a catalog of simulations."""
+
+
+def main() -> None:
+    """Run what the command line asks for, or print its help."""
+    commands = {name: grouped(command) for name, command in COMMANDS.items()}
+    if not print_help(DESCRIPTION, commands, sys.argv[1:]):
+        app()

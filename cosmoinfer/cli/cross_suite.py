@@ -1,4 +1,4 @@
-"""``cosmoinfer cross``."""
+"""``cosmoinfer cross-suite``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +9,9 @@ from cosmoinfer.cli.options import (
     FlowOptions,
     InputOptions,
     NetworkOptions,
+    OutputOptions,
     ReadingOptions,
     RunOptions,
-    SayOptions,
     SplitOptions,
     TrainingOptions,
     keywords,
@@ -19,7 +19,7 @@ from cosmoinfer.cli.options import (
 from cosmoinfer.cli.sample import DRAWS, Draws, SkipFailed
 from cosmoinfer.cli.tables import render_table
 from cosmoinfer.cli.terminal import Terminal
-from cosmoinfer.cli.train_flow import Init, Summary
+from cosmoinfer.cli.train_flow import FineTune, Summary
 
 if TYPE_CHECKING:
     from cosmoinfer.studies.cross_suite import CrossSuite
@@ -29,35 +29,37 @@ File = Annotated[Path, typer.Option("-o", "--output", help="The file to write; m
 Figures = Annotated[Path | None, typer.Option(help="Draw the matrix too, into this folder.", show_default=False)]
 
 
-def cross(
+def cross_suite(
     catalogs: Catalogs,
     flow: FlowOptions,
     network: NetworkOptions,
-    intake: InputOptions,
+    data_options: InputOptions,
     training: TrainingOptions,
-    splitting: SplitOptions,
-    reading: ReadingOptions,
+    split_options: SplitOptions,
+    read_options: ReadingOptions,
     run: RunOptions,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: File = Path("cross.h5"),
     draws: Draws = DRAWS,
     skip_failed: SkipFailed = False,
     summary: Summary = None,
-    init: Init = None,
+    fine_tune: FineTune = None,
     figures: Figures = None,
 ) -> None:
     """Train a flow on each suite of simulations and test it on every one: does it hold on another than its own?
 
     With three suites and more also: train on all others together, test on the one left out. Run again, it goes on.
 
-    Example: cosmoinfer cross IllustrisTNG.h5 SIMBA.h5 -o cross.h5
+    Example: cosmoinfer cross-suite IllustrisTNG.h5 SIMBA.h5 -o cross.h5
     """
     from cosmoinfer.tasks.cross_suite import write_cross_suite
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(flow, network, intake, training, splitting, reading, run, summary=summary, init=init)
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(
+        flow, network, data_options, training, split_options, read_options, run, summary=summary, fine_tune=fine_tune
+    )
     settings |= {"draws": draws, "skip_failed": skip_failed, "figures": figures}
-    study = write_cross_suite(catalogs, settings, output, say.force, terminal.reporter())
+    study = write_cross_suite(catalogs, settings, output, output_options.force, terminal.reporter())
     _show_study(study.study, terminal)
 
 

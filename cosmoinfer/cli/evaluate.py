@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmoinfer.cli.options import Output, ReadingOptions, RunOptions, SayOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, ReadingOptions, RunOptions, keywords
 from cosmoinfer.cli.sample import DRAWS, Part, Recalibrate, Rows, SkipFailed
 from cosmoinfer.cli.tables import metrics_table
 from cosmoinfer.cli.terminal import Terminal
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from cosmoinfer.tasks.evaluate import EvaluatedPosterior
 
 File = Annotated[Path, typer.Argument(help="A posterior, or a model together with its catalog.", show_default=False)]
-Sims = Annotated[Path | None, typer.Argument(help="Catalog, for a model here or behind --against.", show_default=False)]
+CatalogOfModel = Annotated[
+    Path | None, typer.Argument(help="Catalog, for a model here or behind --compare-to.", show_default=False)
+]
 DrawsOfModel = Annotated[
-    int | None, typer.Option("--draws", help=f"Draws of each row of a model [{DRAWS}].", show_default=False)
+    int | None, typer.Option("--draws", help=f"Draws of each row of a model [default: {DRAWS}].", show_default=False)
 ]
 Folder = Annotated[Path | None, typer.Option(help="Draw the figures too, into this folder.", show_default=False)]
 Against = Annotated[
-    Path | None, typer.Option(help="Hold it against this posterior or model of the same rows.", show_default=False)
+    Path | None, typer.Option(help="Compare with this posterior or model of the same rows.", show_default=False)
 ]
 Local = Annotated[
     list[int] | None, typer.Option(help="Test the posterior at this row number by itself (local C2ST); repeatable.")
@@ -35,18 +37,18 @@ DefaultGates = Annotated[bool, typer.Option("--gate", help="Exit 3 if a gate of 
 
 def evaluate(
     file: File,
-    reading: ReadingOptions,
+    read_options: ReadingOptions,
     run: RunOptions,
-    say: SayOptions,
-    catalog: Sims = None,
+    output_options: OutputOptions,
+    catalog: CatalogOfModel = None,
     output: Output = None,
     part: Part = None,
     rows: Rows = None,
     draws: DrawsOfModel = None,
     skip_failed: SkipFailed = False,
     recalibrate: Recalibrate = None,
-    against: Against = None,
-    local: Local = None,
+    compare_to: Against = None,
+    lc2st: Local = None,
     fail_if: FailIf = None,
     gate: DefaultGates = False,
     figures: Folder = None,
@@ -57,11 +59,11 @@ def evaluate(
     """
     from cosmoinfer.tasks.evaluate import write_evaluation
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(reading, run, split=part, rows=rows, draws=draws, skip_failed=skip_failed)
-    settings |= {"recalibrate": recalibrate, "against": against, "local": local, "figures": figures}
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(read_options, run, split=part, rows=rows, draws=draws, skip_failed=skip_failed)
+    settings |= {"recalibrate": recalibrate, "compare_to": compare_to, "lc2st": lc2st, "figures": figures}
     settings |= {"fail_if": fail_if, "gate": gate}
-    evaluated = write_evaluation(file, catalog, settings, output, say.force, terminal.reporter())
+    evaluated = write_evaluation(file, catalog, settings, output, output_options.force, terminal.reporter())
     show_evaluation(evaluated, terminal)
 
 

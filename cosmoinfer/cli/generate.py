@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cosmoinfer.cli.options import Output, RunOptions, SayOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, RunOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 DensityPath = Annotated[Path, typer.Argument(help="Density model of train-density.", show_default=False)]
@@ -14,7 +14,12 @@ Count = Annotated[int, typer.Option(help="Rows to draw.")]
 
 
 def generate(
-    model: DensityPath, run: RunOptions, say: SayOptions, output: Output = None, at: At = None, draws: Count = 64
+    model: DensityPath,
+    run: RunOptions,
+    output_options: OutputOptions,
+    output: Output = None,
+    at: At = None,
+    draws: Count = 64,
 ) -> None:
     """Draw new vectors or maps from a density model; what is written is a catalog.
 
@@ -22,7 +27,9 @@ def generate(
     """
     from cosmoinfer.tasks.generate import write_generated
 
-    terminal = Terminal(say.json, say.quiet)
-    generated = write_generated(model, keywords(run, at=at, draws=draws), output, say.force, terminal.reporter())
+    terminal = Terminal(output_options.json, output_options.quiet)
+    generated = write_generated(
+        model, keywords(run, at=at, draws=draws), output, output_options.force, terminal.reporter()
+    )
     terminal.result(generated.describe())
     terminal.document({"output": str(generated.output), "rows": generated.rows})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cosmoinfer.cli.options import ReadingOptions, SayOptions, keywords
+from cosmoinfer.cli.options import OutputOptions, ReadingOptions, keywords
 from cosmoinfer.cli.tables import two_column_table
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError
@@ -23,7 +23,11 @@ Manifest = Annotated[
 
 
 def inspect(
-    file: File, reading: ReadingOptions, say: SayOptions, audit: Audit = False, manifest: Manifest = None
+    file: File,
+    read_options: ReadingOptions,
+    output_options: OutputOptions,
+    audit: Audit = False,
+    manifest: Manifest = None,
 ) -> None:
     """Say what is in a file; of a catalog, what would break a training (then exit 1) or deserves a look.
 
@@ -31,8 +35,8 @@ def inspect(
     """
     from cosmoinfer.tasks import inspect as task
 
-    terminal = Terminal(say.json, say.quiet)
-    contents = task.inspect_file(file, keywords(reading, audit=audit, manifest=manifest))
+    terminal = Terminal(output_options.json, output_options.quiet)
+    contents = task.inspect_file(file, keywords(read_options, audit=audit, manifest=manifest))
     if isinstance(contents, task.FileContents):
         _show_file(contents, terminal)
         return
@@ -40,7 +44,7 @@ def inspect(
     if contents.error is not None:
         raise UserError(f"{file}: a training would break: {contents.error.message}")
     if manifest is not None:
-        task.write_manifest(contents, manifest, say.force)
+        task.write_manifest(contents, manifest, output_options.force)
         terminal.say(f"{manifest}: stands for {len(contents.files)} files")
 
 

@@ -11,9 +11,9 @@ from cosmoinfer.cli.options import (
     InputOptions,
     NetworkOptions,
     Output,
+    OutputOptions,
     ReadingOptions,
     RunOptions,
-    SayOptions,
     SplitOptions,
     TrainingOptions,
     keywords,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cosmoinfer.studies.learning_curve import LearningCurve
 
 Sizes = Annotated[
-    str | None, typer.Option(help=r"Training simulations: 500,1000,2000,4000 \[all, and up to four halvings].")
+    str | None, typer.Option(help="Training simulations: 500,1000,2000,4000 [all, and up to four halvings].")
 ]
 Predict = Annotated[str | None, typer.Option(help="Predict the log_prob with so many, too: 16000, or 8000,16000.")]
 Figures = Annotated[Path | None, typer.Option(help="Draw the curve, into this folder.", show_default=False)]
@@ -35,12 +35,12 @@ def learning_curve(
     catalog: CatalogPath,
     flow: FlowOptions,
     network: NetworkOptions,
-    intake: InputOptions,
+    data_options: InputOptions,
     training: TrainingOptions,
-    splitting: SplitOptions,
-    reading: ReadingOptions,
+    split_options: SplitOptions,
+    read_options: ReadingOptions,
     run: RunOptions,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: Output = None,
     sizes: Sizes = None,
     predict: Predict = None,
@@ -55,10 +55,10 @@ def learning_curve(
     """
     from cosmoinfer.tasks.learning_curve import write_learning_curve
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(flow, network, intake, training, splitting, reading, run)
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(flow, network, data_options, training, split_options, read_options, run)
     settings |= {"sizes": sizes, "predict": predict, "figures": figures}
-    study = write_learning_curve(catalog, settings, output, say.force, terminal.reporter())
+    study = write_learning_curve(catalog, settings, output, output_options.force, terminal.reporter())
     _show_study(study.curve, terminal)
 
 

@@ -1,11 +1,13 @@
 """``cosmoinfer repack``."""
 
-from cosmoinfer.cli.options import CatalogPath, Output, ReadingOptions, SayOptions, keywords
+from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadingOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import listed
 
 
-def repack(catalog: CatalogPath, reading: ReadingOptions, say: SayOptions, output: Output = None) -> None:
+def repack(
+    catalog: CatalogPath, read_options: ReadingOptions, output_options: OutputOptions, output: Output = None
+) -> None:
     """Write a catalog anew as trainings like to read it: one file, our layout, whole rows of about a megabyte a chunk.
 
     Rows, ids and numbers stay as they are, and so does the fingerprint: models know the copy for the same catalog.
@@ -14,8 +16,8 @@ def repack(catalog: CatalogPath, reading: ReadingOptions, say: SayOptions, outpu
     """
     from cosmoinfer.tasks.repack import write_repacked
 
-    terminal = Terminal(say.json, say.quiet)
-    repacked = write_repacked(catalog, keywords(reading), output, say.force, terminal.reporter())
+    terminal = Terminal(output_options.json, output_options.quiet)
+    repacked = write_repacked(catalog, keywords(read_options), output, output_options.force, terminal.reporter())
     if repacked.complete:
         return
     terminal.say(repacked.describe())

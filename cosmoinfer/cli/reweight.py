@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cosmoinfer.cli.options import Output, SayOptions
+from cosmoinfer.cli.options import Output, OutputOptions
 from cosmoinfer.cli.sample import SkipFailed
 from cosmoinfer.cli.terminal import Terminal
 
@@ -17,15 +17,13 @@ Priors = Annotated[
 Derive = Annotated[
     list[str] | None, typer.Option(help="A parameter more: 'S_8=sigma_8*(Omega_m/0.3)**0.5'; repeatable.")
 ]
-Draws = Annotated[
-    int | None, typer.Option(help=r"Draws to keep of each row \[all that there are].", show_default=False)
-]
+Draws = Annotated[int | None, typer.Option(help="Draws to keep of each row [all that there are].", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Seed of which draws are kept [0].", show_default=False)]
 
 
 def reweight(
     file: PosteriorPath,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: Output = None,
     prior: Priors = None,
     derive: Derive = None,
@@ -39,9 +37,9 @@ def reweight(
     """
     from cosmoinfer.tasks.reweight import write_reweighted
 
-    terminal = Terminal(say.json, say.quiet)
+    terminal = Terminal(output_options.json, output_options.quiet)
     settings = {"prior": prior, "derive": derive, "draws": draws, "seed": seed, "skip_failed": skip_failed}
-    reweighted = write_reweighted(file, settings, output, say.force, terminal.reporter())
+    reweighted = write_reweighted(file, settings, output, output_options.force, terminal.reporter())
     terminal.result(reweighted.describe())
     document: dict[str, Any] = {"output": str(reweighted.output), "rows": len(reweighted.posterior)}
     document |= {"draws": reweighted.draws, "left_out": list(reweighted.left_out)}

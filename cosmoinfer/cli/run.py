@@ -11,9 +11,9 @@ from cosmoinfer.cli.options import (
     FlowOptions,
     InputOptions,
     NetworkOptions,
+    OutputOptions,
     ReadingOptions,
     RunOptions,
-    SayOptions,
     SplitOptions,
     TrainingOptions,
     keywords,
@@ -28,12 +28,12 @@ def run(
     catalog: CatalogPath,
     flow: FlowOptions,
     network: NetworkOptions,
-    intake: InputOptions,
+    data_options: InputOptions,
     training: TrainingOptions,
-    splitting: SplitOptions,
-    reading: ReadingOptions,
+    split_options: SplitOptions,
+    read_options: ReadingOptions,
     run: RunOptions,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: Folder = Path("results"),
     draws: Draws = DRAWS,
     recalibrate: Recalibrate = None,
@@ -46,7 +46,7 @@ def run(
     """
     from cosmoinfer.tasks.run import run_all
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(flow, network, intake, training, splitting, reading, run)
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(flow, network, data_options, training, split_options, read_options, run)
     settings |= {"draws": draws, "recalibrate": recalibrate, "fail_if": fail_if, "gate": gate}
-    show_evaluation(run_all(catalog, settings, output, say.force, terminal.reporter()), terminal)
+    show_evaluation(run_all(catalog, settings, output, output_options.force, terminal.reporter()), terminal)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cosmoinfer.cli.options import Output, ReadingOptions, RunOptions, SayOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, ReadingOptions, RunOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ DRAWS = 1000  # of each row
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
-Part = Annotated[str | None, typer.Option("--split", help=r"train, validation, test or all \[the model's test rows].")]
+Part = Annotated[str | None, typer.Option("--split", help="train, validation, test or all [the model's test rows].")]
 Rows = Annotated[str | None, typer.Option(help="Row numbers of the catalog: 0:10 or 3,5,20:25.")]
 Draws = Annotated[int, typer.Option(help="Draws of each row.")]
 SkipFailed = Annotated[
@@ -32,9 +32,9 @@ Recalibrate = Annotated[
 def sample(
     model: ModelPath,
     catalog: Observed,
-    reading: ReadingOptions,
+    read_options: ReadingOptions,
     run: RunOptions,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: Output = None,
     part: Part = None,
     rows: Rows = None,
@@ -51,10 +51,10 @@ def sample(
     """
     from cosmoinfer.tasks.sample import write_posterior
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(reading, run, split=part, rows=rows, draws=draws, skip_failed=skip_failed)
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(read_options, run, split=part, rows=rows, draws=draws, skip_failed=skip_failed)
     settings |= {"combine": combine, "recalibrate": recalibrate}
-    sampled = write_posterior(model, catalog, settings, output, say.force, terminal.reporter())
+    sampled = write_posterior(model, catalog, settings, output, output_options.force, terminal.reporter())
     if not sampled.complete:
         terminal.result(sampled.describe())
     posterior = sampled.posterior

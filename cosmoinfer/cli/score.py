@@ -1,7 +1,7 @@
 """``cosmoinfer score``."""
 
 from cosmoinfer.cli.generate import DensityPath
-from cosmoinfer.cli.options import Output, ReadingOptions, RunOptions, SayOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, ReadingOptions, RunOptions, keywords
 from cosmoinfer.cli.sample import Observed, Part, Rows
 from cosmoinfer.cli.terminal import Terminal
 
@@ -9,9 +9,9 @@ from cosmoinfer.cli.terminal import Terminal
 def score(
     model: DensityPath,
     catalog: Observed,
-    reading: ReadingOptions,
+    read_options: ReadingOptions,
     run: RunOptions,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: Output = None,
     part: Part = None,
     rows: Rows = None,
@@ -22,8 +22,8 @@ def score(
     """
     from cosmoinfer.tasks.score import write_scores
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(reading, run, split=part, rows=rows)
-    scored = write_scores(model, catalog, settings, output, say.force, terminal.reporter())
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(read_options, run, split=part, rows=rows)
+    scored = write_scores(model, catalog, settings, output, output_options.force, terminal.reporter())
     terminal.result(scored.describe())
     terminal.document({"output": str(scored.output), "rows": len(scored.scores), "odd": scored.anomalous})

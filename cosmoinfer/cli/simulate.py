@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cosmoinfer.cli.options import Output, SayOptions, SplitOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, SplitOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 DRAWS = 2000  # of each exact posterior
@@ -18,15 +18,15 @@ Settings = Annotated[
 ]
 Truth = Annotated[bool, typer.Option("--truth", help="Write the exact posterior of the test rows too.")]
 Draws = Annotated[
-    int | None, typer.Option(help=rf"Exact draws of each test row, with --truth \[{DRAWS}].", show_default=False)
+    int | None, typer.Option(help=rf"Exact draws of each test row, with --truth [{DRAWS}].", show_default=False)
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random but the split.")]
 
 
 def simulate(
     problem: Problem,
-    splitting: SplitOptions,
-    say: SayOptions,
+    split_options: SplitOptions,
+    output_options: OutputOptions,
     rows: Count = 2000,
     output: Output = None,
     rows_per_simulation: Each = 1,
@@ -44,10 +44,10 @@ def simulate(
     """
     from cosmoinfer.tasks.simulate import write_simulations
 
-    terminal = Terminal(say.json, say.quiet)
-    options = keywords(splitting, rows=rows, rows_per_simulation=rows_per_simulation, truth=truth, draws=draws)
+    terminal = Terminal(output_options.json, output_options.quiet)
+    options = keywords(split_options, rows=rows, rows_per_simulation=rows_per_simulation, truth=truth, draws=draws)
     options |= {"set": settings, "seed": seed}
-    simulated = write_simulations(problem, options, output, say.force, terminal.reporter())
+    simulated = write_simulations(problem, options, output, output_options.force, terminal.reporter())
     terminal.result(simulated.describe())
     document: dict[str, Any] = {"output": str(simulated.output), "rows": simulated.rows}
     if simulated.truth is not None:

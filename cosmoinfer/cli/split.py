@@ -1,11 +1,15 @@
 """``cosmoinfer split``."""
 
-from cosmoinfer.cli.options import CatalogPath, Output, ReadingOptions, SayOptions, SplitOptions, keywords
+from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadingOptions, SplitOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 
 def split(
-    catalog: CatalogPath, say: SayOptions, splitting: SplitOptions, reading: ReadingOptions, output: Output = None
+    catalog: CatalogPath,
+    output_options: OutputOptions,
+    split_options: SplitOptions,
+    read_options: ReadingOptions,
+    output: Output = None,
 ) -> None:
     """Say which simulations train, validate and test: by simulation, by hash, the same wherever it is derived.
 
@@ -13,8 +17,10 @@ def split(
     """
     from cosmoinfer.tasks.split import write_split
 
-    terminal = Terminal(say.json, say.quiet)
-    written = write_split(catalog, keywords(splitting, reading), output, say.force, terminal.reporter())
+    terminal = Terminal(output_options.json, output_options.quiet)
+    written = write_split(
+        catalog, keywords(split_options, read_options), output, output_options.force, terminal.reporter()
+    )
     terminal.result(written.describe())
     train, validation, test = written.split.sizes
     terminal.document({"output": str(written.output), "train": train, "validation": validation, "test": test})

@@ -10,6 +10,7 @@ from typing import Any
 from cosmoinfer.errors import UserError
 from cosmoinfer.tasks.reporter import Reporter
 
+MAX_PAGE_WIDTH = 100  # columns; longer lines are hard to read
 EVERY = 3.0  # seconds between two progress lines of a log file
 SETTING = re.compile(r"`([a-z][a-z_0-9]*)(?:=([^`]*))?`")  # as messages name it, alone or with a value
 
@@ -70,6 +71,18 @@ class Terminal:
         self._close_bar()
         narrow = None if sys.stdout.isatty() else 140
         Console(file=sys.stderr if self.as_json else sys.stdout, width=narrow).print(table)
+
+    def page(self, markdown: str) -> None:
+        """A page of Markdown: rendered, in a pager, on a terminal; as it stands in a pipe."""
+        if not sys.stdout.isatty():
+            print(markdown.rstrip())
+            return
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        console = Console(width=min(MAX_PAGE_WIDTH, Console().width))
+        with console.pager(styles=True):
+            console.print(Markdown(markdown))
 
     def progress(self, what: str, done: int, total: int, note: str = "") -> None:
         """On a terminal one line that is written over; in a log a line every few seconds, and the last one."""

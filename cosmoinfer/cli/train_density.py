@@ -5,9 +5,9 @@ from cosmoinfer.cli.options import (
     DensityOptions,
     NetworkOptions,
     Output,
+    OutputOptions,
     ReadingOptions,
     RunOptions,
-    SayOptions,
     SplitOptions,
     TrainingOptions,
     keywords,
@@ -20,10 +20,10 @@ def train_density(
     density: DensityOptions,
     network: NetworkOptions,
     training: TrainingOptions,
-    splitting: SplitOptions,
-    reading: ReadingOptions,
+    split_options: SplitOptions,
+    read_options: ReadingOptions,
     run: RunOptions,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: Output = None,
 ) -> None:
     """Train a normalizing flow for the data themselves, p(x | theta), or p(x) with --unconditional: vectors or maps.
@@ -32,9 +32,9 @@ def train_density(
     """
     from cosmoinfer.tasks.train_density import write_density
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(density, network, training, splitting, reading, run)
-    trained = write_density(catalog, settings, output, say.force, terminal.reporter())
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(density, network, training, split_options, read_options, run)
+    trained = write_density(catalog, settings, output, output_options.force, terminal.reporter())
     if trained.model is None:
         terminal.document({"output": str(trained.output), "complete": True})
         return

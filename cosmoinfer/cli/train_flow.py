@@ -3,40 +3,39 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from cosmoinfer.cli.options import (
     CatalogPath,
     FlowOptions,
     InputOptions,
     NetworkOptions,
     Output,
+    OutputOptions,
     ReadingOptions,
     RunOptions,
-    SayOptions,
     SplitOptions,
     TrainingOptions,
     keywords,
+    option,
 )
 from cosmoinfer.cli.terminal import Terminal
 
-Summary = Annotated[Path | None, typer.Option(help="Trained regressor whose output is the condition.")]
-Init = Annotated[Path | None, typer.Option(help="Trained flow, of another suite say, from whose weights to start.")]
+Summary = Annotated[Path | None, option("Trained regressor whose output conditions the flow.", "Options", rare=True)]
+FineTune = Annotated[Path | None, option("Trained flow from whose weights to start.", "Options")]
 
 
 def train_flow(
     catalog: CatalogPath,
     flow: FlowOptions,
     network: NetworkOptions,
-    intake: InputOptions,
+    data_options: InputOptions,
     training: TrainingOptions,
-    splitting: SplitOptions,
-    reading: ReadingOptions,
+    split_options: SplitOptions,
+    read_options: ReadingOptions,
     run: RunOptions,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: Output = None,
     summary: Summary = None,
-    init: Init = None,
+    fine_tune: FineTune = None,
 ) -> None:
     """Train normalizing flows for p(theta | x), mixed as the validation rows say.
 
@@ -44,9 +43,11 @@ def train_flow(
     """
     from cosmoinfer.tasks.train_flow import write_flow
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(flow, network, intake, training, splitting, reading, run, summary=summary, init=init)
-    trained = write_flow(catalog, settings, output, say.force, terminal.reporter())
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(
+        flow, network, data_options, training, split_options, read_options, run, summary=summary, fine_tune=fine_tune
+    )
+    trained = write_flow(catalog, settings, output, output_options.force, terminal.reporter())
     if trained.model is None:
         terminal.document({"output": str(trained.output), "complete": True})
         return

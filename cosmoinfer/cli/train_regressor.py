@@ -2,15 +2,15 @@
 
 from cosmoinfer.cli.options import (
     CatalogPath,
-    ConvolutionOptions,
     InputOptions,
     NetworkOptions,
     Output,
+    OutputOptions,
     ReadingOptions,
     RegressorOptions,
     RunOptions,
-    SayOptions,
     SplitOptions,
+    TargetOptions,
     TrainingOptions,
     keywords,
 )
@@ -21,13 +21,13 @@ def train_regressor(
     catalog: CatalogPath,
     regressor: RegressorOptions,
     network: NetworkOptions,
-    convolution: ConvolutionOptions,
-    intake: InputOptions,
+    data_options: InputOptions,
     training: TrainingOptions,
-    splitting: SplitOptions,
-    reading: ReadingOptions,
+    split_options: SplitOptions,
+    read_options: ReadingOptions,
+    target_options: TargetOptions,
     run: RunOptions,
-    say: SayOptions,
+    output_options: OutputOptions,
     output: Output = None,
 ) -> None:
     """Train a network that predicts the parameters, with a width for each if the loss knows one.
@@ -38,9 +38,9 @@ def train_regressor(
     """
     from cosmoinfer.tasks.train_regressor import write_regressor
 
-    terminal = Terminal(say.json, say.quiet)
-    settings = keywords(regressor, network, convolution, intake, training, splitting, reading, run)
-    trained = write_regressor(catalog, settings, output, say.force, terminal.reporter())
+    terminal = Terminal(output_options.json, output_options.quiet)
+    settings = keywords(regressor, network, data_options, training, split_options, read_options, target_options, run)
+    trained = write_regressor(catalog, settings, output, output_options.force, terminal.reporter())
     if trained.model is None:
         terminal.document({"output": str(trained.output), "complete": True})
         return

@@ -27,10 +27,10 @@ class IAF:
     blocks: int = 2
     dropout: float = 0.0
     activation: str = "silu"
-    linear: bool = True
+    linear_start: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        parts = linear_start(self.linear, features, context, generators)
+        parts = linear_start(self.linear_start, features, context, generators)
         for number, elementwise in enumerate(affine_maps(self.layers, features, min_layers=1)):
             if number:
                 parts.append(Reverse())

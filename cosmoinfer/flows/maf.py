@@ -25,10 +25,10 @@ class MAF:
     blocks: int = 2
     dropout: float = 0.0
     activation: str = "silu"
-    linear: bool = False
+    linear_start: bool = False
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        parts = linear_start(self.linear, features, context, generators)
+        parts = linear_start(self.linear_start, features, context, generators)
         for number, elementwise in enumerate(affine_maps(self.layers, features, min_layers=1)):
             if number:
                 parts.append(Reverse())

@@ -28,11 +28,11 @@ class NSF:
     bins: int = 8
     dropout: float = 0.0
     activation: str = "silu"
-    linear: bool = False
+    linear_start: bool = False
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
         check_layers(self.layers, min_layers=min(2, features))
-        parts = linear_start(self.linear, features, context, generators)
+        parts = linear_start(self.linear_start, features, context, generators)
         if features == 1:
             parts.append(coupling_layer(Affine(), 1, False, context, self, generators))
         for number in range(self.layers):
@@ -60,11 +60,11 @@ class AutoregressiveNSF:
     bins: int = 8
     dropout: float = 0.0
     activation: str = "silu"
-    linear: bool = True
+    linear_start: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
         check_layers(self.layers, min_layers=1)
-        parts = linear_start(self.linear, features, context, generators)
+        parts = linear_start(self.linear_start, features, context, generators)
         parts.append(Autoregressive(Affine(), made_conditioner(Affine(), features, context, self, generators)))
         for _ in range(self.layers):
             spline = Spline(self.bins)

@@ -26,7 +26,7 @@ def check_local(local: Iterable[int], index: np.ndarray) -> None:
     unknown = sorted(set(local) - set(index.tolist()))
     if unknown:
         there = listed(index.tolist())
-        raise UserError(f"--local: the posterior has no row {listed(unknown)}; it holds row {there}")
+        raise UserError(f"--lc2st: the posterior has no row {listed(unknown)}; it holds row {there}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class EvaluationData:
         check_local(self.local, self.posterior.index)
         if self.local and (self.posterior.draws is None or self.posterior.diagnostics.ridge_estimate is None):
             raise UserError(
-                "--local: the posterior has no draws, or no /ridge_estimate beside them, to test one row by"
+                "--lc2st: the posterior has no draws, or no /ridge_estimate beside them, to test one row by"
             )
 
     @cached_property

@@ -37,7 +37,7 @@ def _keys(posterior: Posterior) -> list[tuple[int, str]]:
 
 def _check_alike(posterior: Posterior, other: ReferencePosterior) -> None:
     if posterior.classes is not None or other.posterior.classes is not None:
-        raise UserError("--against compares posteriors of parameters; a classifier has none")
+        raise UserError("--compare-to compares posteriors of parameters; a classifier has none")
     names, others = posterior.parameters.names, other.posterior.parameters.names
     if names != others:
         raise UserError(f"the {other.kind} is one of {listed(others)}; expected {listed(names)}, in this order")

@@ -22,7 +22,8 @@ NETWORK_SETTINGS = (
     "dropout",
     "activation",
 )
-RECIPE_SETTINGS = (*NETWORK_SETTINGS, "bins", "linear", "levels", "trees", "depth")
+EMBEDDING_PREFIX = "embedding_"  # begins the name of a setting of the embedding
+RECIPE_SETTINGS = (*NETWORK_SETTINGS, "bins", "linear_start", "levels", "trees", "depth")
 TRAINING_SETTINGS = tuple(field.name for field in fields(TrainingSettings))
 _MINIMUM = {"layers": 0, "blocks": 0, "levels": 0, "hidden": 1, "bins": 1, "kernel": 1, "stride": 1}
 _OPTIONS = (*RECIPE_SETTINGS, *TRAINING_SETTINGS)
@@ -73,6 +74,9 @@ def value_or_default(value: Any, default: Any) -> Any:
 
 
 def option_name(name: str) -> str:
+    """How a setting is spelled on the command line; one of an embedding stands behind the embedding's name."""
+    if name.startswith(EMBEDDING_PREFIX):
+        return f"--embedding ...:{name.removeprefix(EMBEDDING_PREFIX)}="
     return "--" + name.replace("_", "-")
 
 

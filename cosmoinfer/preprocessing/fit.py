@@ -95,12 +95,13 @@ def with_compression_of(
     """
     if len(other.inputs) != len(preprocessing.inputs):
         raise UserError(
-            f"--init: the flow sees {len(other.inputs)} summaries a row, this catalog has {len(preprocessing.inputs)}"
+            f"--fine-tune: the flow sees {len(other.inputs)} observables a row, this catalog has "
+            f"{len(preprocessing.inputs)}"
         )
     for known, own in zip(other.inputs, preprocessing.inputs, strict=True):
         if known.shape == own.shape and not np.array_equal(known.standardizer.log, own.standardizer.log):
             raise UserError(
-                f"--init: /{own.name} is taken to log10 by one of the two models only; --transform settles it"
+                f"--fine-tune: /{own.name} is taken to log10 by one of the two models only; --transform settles it"
             )
     pairs = zip(other.inputs, preprocessing.inputs, strict=True)
     inputs = tuple(known if known.compression is not None else own for known, own in pairs)

@@ -27,7 +27,7 @@ REMAKE_COMMANDS = {
     "metrics": "evaluate",
     "scores": "score",
     "catalog": "simulate or repack",
-    "cross": "compare the suites",
+    "cross-suite": "compare the suites",
     "learning-curve": "make the curve",
 }  # kind: what makes a new one
 FORMATS = dict.fromkeys(REMAKE_COMMANDS, FORMAT)  # kind: the format that is written and read

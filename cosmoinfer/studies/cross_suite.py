@@ -149,12 +149,12 @@ def write(path: Path, study: CrossSuite, meta: dict[str, Any], force: bool = Fal
     arrays["names"] = np.array(study.parameter_names)
     arrays |= {f"parameters/{metric}": study.matrix(metric) for metric in PARAMETER_METRICS}
     arrays |= {f"joint/{metric}": study.matrix(metric) for metric in JOINT_METRICS}
-    storage.write(path, storage.FileContents("cross", meta, arrays), force)
+    storage.write(path, storage.FileContents("cross-suite", meta, arrays), force)
 
 
 def read(path: Path) -> CrossSuite:
     """The study that a file holds."""
-    return CrossSuite.from_json(json.loads(str(storage.read(path, "cross").arrays["document"])))
+    return CrossSuite.from_json(json.loads(str(storage.read(path, "cross-suite").arrays["document"])))
 
 
 def _describe_suites(trained: str, tested: str) -> str:

@@ -66,7 +66,7 @@ def write_cross_suite(
     keywords: settings by the name of their option. Raises UserError if a setting is not usable or suites do not agree.
     """
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingSettings.from_keywords("cross", of_training, train_flow.RECIPE, train_flow.INPUTS)
+    settings = TrainingSettings.from_keywords("cross_suite", of_training, train_flow.RECIPE, train_flow.INPUTS)
     options = select_keywords(SamplingOptions, keywords)
     by_name = _read_suites(catalogs, CatalogSettings.from_keywords(keywords), settings.split)
     folder = work_folder(output)
@@ -85,8 +85,8 @@ def write_cross_suite(
     inputs = {
         f"{trained} on {tested}": storage.file_digest(path) for (trained, tested), path in posterior_paths.items()
     }
-    meta = task_provenance("cross", {"suites": list(by_name), "seed": seed}, inputs)
-    if is_up_to_date(output, "cross", meta, reporter, force):
+    meta = task_provenance("cross-suite", {"suites": list(by_name), "seed": seed}, inputs)
+    if is_up_to_date(output, "cross-suite", meta, reporter, force):
         study = cross_suite.read(output)
     else:
         evaluations = {
@@ -149,7 +149,7 @@ def _sample_test_rows(
     catalog = suite.catalog
     rows = suite.split.select_rows(catalog.simulation, "test")
     settings = {**options.provenance, **device_settings(device), "rows": catalog.index[rows].tolist()}
-    meta = task_provenance("cross", settings, {**catalog_inputs(catalog), "model": storage.file_digest(model)})
+    meta = task_provenance("cross-suite", settings, {**catalog_inputs(catalog), "model": storage.file_digest(model)})
     if is_up_to_date(output, "posterior", meta, reporter, force):
         return
     flow = read_model_of_kind(model, "flow", device)

@@ -57,8 +57,8 @@ def warn_of_product(posterior: Posterior, reporter: Reporter) -> None:
     if few.any():
         reporter.warn(
             f"{int(few.sum())} of {len(posterior)} products are worth less than {MIN_EFFECTIVE_DRAWS} draws (row "
-            f"{listed(posterior.index[few])}): no broad agreement of the rows; train-flow `combine=set` learns from "
-            "all of a simulation's rows at once"
+            f"{listed(posterior.index[few])}): no broad agreement of the rows; train-flow "
+            "`observation=simulation` learns from all of a simulation's rows at once"
         )
     if piled.any():
         reporter.warn(

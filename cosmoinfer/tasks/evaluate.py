@@ -26,7 +26,7 @@ from cosmoinfer.tasks.settings import READING, RUN, RunSettings, check_keywords,
 from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
 
 OF_SAMPLING = ("draws", "skip_failed", *READING, "memory")  # which only a model heeds
-SETTINGS = (*OF_SAMPLING, *RUN, "split", "rows", "recalibrate", "against", "local", "fail_if", "gate", "figures")
+SETTINGS = (*OF_SAMPLING, *RUN, "split", "rows", "recalibrate", "compare_to", "lc2st", "fail_if", "gate", "figures")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def prepare_evaluation(
     reporter: Reporter,
 ) -> EvaluationJob:
     """Nothing is drawn yet. Raises UserError if a file is of the wrong kind, or settings would have no effect."""
-    against = keywords.get("against")
+    against = keywords.get("compare_to")
     if isinstance(posterior, Path | str) and storage.file_kind(Path(posterior)) in (None, "catalog"):
         raise UserError(f"{posterior}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {posterior}")
     if not _is_model(posterior) and not _is_model(against):
@@ -150,7 +150,7 @@ def prepare_evaluation(
         raise UserError(f"{_name(posterior)}: is a posterior, drawn already; `recalibrate` goes with a model")
     else:
         source = select_drawn(open_posterior(cast(PosteriorSource, posterior)), selection, seed, reporter)
-    local = tuple(dict.fromkeys(keywords.get("local") or ()))
+    local = tuple(dict.fromkeys(keywords.get("lc2st") or ()))
     if local:
         metrics.check_local(local, source.index)
     job = EvaluationJob(source, None, local, seed)
@@ -240,14 +240,14 @@ def _prepare_reference(
         return _drawn_reference(against)
     name = str(against) if isinstance(against, Path | str) else f"the other {against.kind}"
     if catalog is None:
-        raise UserError(f"{name}: is a model; name its catalog too: evaluate FILE CATALOG `against={name}`")
+        raise UserError(f"{name}: is a model; name its catalog too: evaluate FILE CATALOG `compare_to={name}`")
     selection, options = RowSelection(rows=job.source.index.tolist()), replace(options, recalibrate=None)
     reference = prepare_sampling(against, catalog, keywords, selection, options, prepare_run_device(keywords))
     used = int((reference.parts < 2).sum())
     if used:
         reporter.warn(f"{name}: was trained on or chosen by {used} of these {len(job.source.index)} rows")
     meta = reference.provenance
-    return Reference(name, reference, {"settings": {"against": meta["settings"]}, "inputs": meta["inputs"]})
+    return Reference(name, reference, {"settings": {"compare_to": meta["settings"]}, "inputs": meta["inputs"]})
 
 
 def _drawn_reference(against: PosteriorSource | ReferencePosterior) -> Reference:

@@ -98,10 +98,10 @@ class EvaluationJob:
         meta = self.source.provenance
         settings, inputs = dict(meta["settings"]), dict(meta["inputs"])
         if self.local:
-            settings["local"] = list(self.local)
+            settings["lc2st"] = list(self.local)
         if self.reference is not None:
             settings |= self.reference.provenance["settings"]
-            inputs |= {f"against_{name}": digest for name, digest in self.reference.provenance["inputs"].items()}
+            inputs |= {f"compare_to_{name}": digest for name, digest in self.reference.provenance["inputs"].items()}
         return meta | {"settings": settings, "inputs": inputs}
 
     def draw(self, reporter: Reporter, folder: Path | None) -> tuple[Posterior, ReferencePosterior | None]:

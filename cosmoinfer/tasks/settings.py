@@ -77,12 +77,12 @@ class RunSettings:
 class ModelInputs:
     """Files beside the catalog from which a model is made.
 
-    noise: a covariance (.npy). summary: a trained regressor. init: a flow from whose weights the training starts.
+    noise: a covariance (.npy). summary: a trained regressor. fine_tune: a flow from whose weights the training starts.
     """
 
     noise: Path | None = None
     summary: Path | None = None
-    init: Path | None = None
+    fine_tune: Path | None = None
 
     def __post_init__(self) -> None:
         for name in names_of_fields(self):
@@ -93,6 +93,40 @@ class ModelInputs:
         """SHA-256 of each file that is used, by setting."""
         paths = {name: getattr(self, name) for name in names_of_fields(self)}
         return {name: storage.file_digest(path) for name, path in paths.items() if path is not None}
+
+
+NAMED = {"flow": "", "network": "", "embedding": "embedding_", "optimizer": ""}  # setting -> prefix of those behind it
+
+
+def expand_named(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """``embedding="cnn:hidden=8,kernel=3"`` as ``embedding="cnn", embedding_hidden=8, embedding_kernel=3``.
+
+    Raises UserError if what stands behind a name is no ``setting=value``.
+    """
+    expanded = dict(keywords)
+    for setting, prefix in NAMED.items():
+        name, colon, assignments = str(keywords.get(setting) or "").partition(":")
+        if not colon:
+            continue
+        expanded[setting] = name
+        for assignment in assignments.split(","):
+            key, equals, text = (word.strip() for word in assignment.partition("="))
+            if not (key.isidentifier() and equals and text):
+                raise UserError(f"{assignment!r} is not understood; expected as in {name}:hidden=8", setting)
+            expanded[prefix + key] = parse_literal(text)
+    return expanded
+
+
+def parse_literal(text: str) -> bool | int | float | str:
+    """``true``, ``8``, ``0.1``, and every other text as it stands."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 @dataclass(frozen=True)
@@ -115,6 +149,7 @@ class TrainingSettings:
 
         Raises UserError if a keyword is not known to the task.
         """
+        keywords = expand_named(keywords)
         check_keywords(task, keywords, (*recipe, *inputs, *READING, "memory", *SPLIT, *RUN))
         return cls(
             select_keywords(SplitSettings, keywords),

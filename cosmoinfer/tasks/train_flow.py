@@ -30,12 +30,23 @@ from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
 from cosmoinfer.training.context import TrainingContext
 
 RECIPE = (
-    *("flow", "support", "bins", "linear", "embedding", "combine", "compress", "augment", "ensemble", "transform"),
+    *(
+        "flow",
+        "support",
+        "bins",
+        "linear_start",
+        "embedding",
+        "observation",
+        "compress",
+        "augment",
+        "ensemble",
+        "transform",
+    ),
     *("layers", "hidden", "dropout", "activation", "blocks"),
     *(f"embedding_{name}" for name in ("features", *NETWORK_SETTINGS)),
     *TRAINING_SETTINGS,
 )
-INPUTS = ("noise", "summary", "init")
+INPUTS = ("noise", "summary", "fine_tune")
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,7 @@ def train_and_write(
     """
     inputs, seed = settings.inputs, settings.run.seed
     regressor = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", device, "summary")
-    ancestor = None if inputs.init is None else read_model_of_kind(inputs.init, "flow", device, "init")
+    ancestor = None if inputs.fine_tune is None else read_model_of_kind(inputs.fine_tune, "flow", device, "fine_tune")
     check_target(simulations)
     if regressor is not None and inputs.noise is not None:
         raise UserError("the regressor that `summary` names brings its own noise, or none", setting="noise")
@@ -146,7 +157,7 @@ def train_and_write(
     noise = read_noise_for(inputs.noise, simulations, seed)
     for trained in (regressor, ancestor):
         noise = trained.preprocessing.noise if noise is None and trained is not None else noise
-    sets = bool(settings.recipe.get("combine") or (ancestor is not None and ancestor.set_size))
+    sets = settings.recipe.get("observation") == "simulation" or (ancestor is not None and bool(ancestor.set_size))
     rows, rows_of_defaults = (
         part.sizes[0] if sets else len(part.select_rows(simulations.simulation, "train"))
         for part in (split, defaults_of or split)
@@ -162,7 +173,7 @@ def train_and_write(
         for line in check_passes(stack.flow, stack.settings, len(simulations.require_parameters()[0]), force):
             reporter.report(line)
     meta = training_provenance("train-flow", recipe, seed, device, simulations, split, inputs.digests())
-    if is_up_to_date(output, "model", meta, reporter, force, inputs.summary, inputs.init):
+    if is_up_to_date(output, "model", meta, reporter, force, inputs.summary, inputs.fine_tune):
         return TrainedFlow(output, rows, sets, None)
     context = TrainingContext(device, seed, reporter.report, reporter.epochs())
     frame = fit_and_report_preprocessing(simulations, split, recipe, context, noise, reporter)

@@ -72,7 +72,7 @@ def train(
                 group["lr"] = learning_rate
             batch_rows = hooks.augment(batch_rows, hooks.streams) if hooks.augment else batch_rows
             losses = epoch_loss.reduce(epoch_loss.terms(network, batch_rows))
-            weights.set_gradient(losses.sum(), settings.clip)
+            weights.set_gradient(losses.sum(), settings.clip_norm)
             weights.step(optimizer, lr_scale)
             running_loss += losses.detach()
         training_loss, validation_loss = (

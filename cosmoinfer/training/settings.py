@@ -24,7 +24,7 @@ class TrainingSettings:
     weight_decay: float = 1e-2
     momentum: float = 0.9
     patience: int = 100
-    clip: float = 5.0
+    clip_norm: float = 5.0
     warm_up: int = 0
     compile: bool = False
     mixed_precision: bool = False
@@ -35,7 +35,7 @@ class TrainingSettings:
                 raise UserError(f"--{name.replace('_', '-')}: expected at least 1, found {getattr(self, name)}")
         if not 0 <= self.warm_up < self.epochs:
             raise UserError(f"--warm-up: expected 0 to {self.epochs - 1}, less than --epochs, found {self.warm_up}")
-        for name in ("learning_rate", "clip"):
+        for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise UserError(f"--{name.replace('_', '-')}: expected more than 0, found {getattr(self, name):g}")
         if self.weight_decay < 0 or not 0 <= self.momentum < 1:

@@ -35,7 +35,7 @@ def main() -> None:
         product = product_posterior(
             _trained(sims, arguments.members), SamplingRequest(test, np.arange(len(test)), 1000)
         )
-        of_sets = _trained(sims, arguments.members, combine="set")
+        of_sets = _trained(sims, arguments.members, observation="simulation")
         heads = of_sets.representatives(test, np.arange(len(test)))
         assert (
             product.log_prob_truth is not None

@@ -1,6 +1,7 @@
 """Every flow against exact posteriors: narrow targets in 1, 2, 6 and 20 parameters, and two moons.
 
-    python -m tests.benchmarks.flows [--flows nsf,maf] [--parameters 1,2] [--rows 10000] [--set linear=false] [--quick]
+    python -m tests.benchmarks.flows [--flows nsf,maf] [--parameters 1,2] [--rows 10000] [--set linear_start=false]
+        [--quick]
 
 Narrow: theta uniform in a box, seen through noise of a tenth and of a hundredth of the prior's width, both where
 ``scaling.Support`` takes theta with ``probit``. There the prior is N(0, 1); its width is that of a uniform prior of the
@@ -39,7 +40,7 @@ HALF_TURN = np.pi / 2
 EXACT_DRAWS = 20  # of the exact posterior a test row
 HELD_OUT = 0.1
 SPLINES = ("nsf", "nsf-ar")
-NARROW_RECIPE = {"linear": True, "hidden": 32}
+NARROW_RECIPE = {"linear_start": True, "hidden": 32}
 NARROW_TRAINING = TrainingSettings(epochs=10, batch_size=250)
 MOONS_RECIPE = {"layers": 5}
 MOONS_TRAINING = TrainingSettings(epochs=40, batch_size=128)
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--flows", default=",".join(FLOWS), help="names, with commas")
     parser.add_argument("--parameters", default="1,2,6,20,moons", help="of the narrow targets; moons: two moons")
     parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--set", default="", help="settings of the recipes, as layers=5,linear=false")
+    parser.add_argument("--set", default="", help="settings of the recipes, as layers=5,linear_start=false")
     parser.add_argument("--quick", action="store_true", help="few rows, few epochs: whether it runs; no marks")
     given = parser.parse_args()
     said = {key: json.loads(value) for key, value in (word.split("=") for word in given.set.split(",") if word)}

@@ -342,7 +342,7 @@ def test_rows_that_are_named_and_have_all_trained_are_refused_before_they_are_dr
 def test_what_can_be_known_before_drawing_is_told_before(folder, sims, flow, monkeypatch) -> None:
     monkeypatch.setattr(SamplingJob, "draw", None)
     output = ("-o", folder / "never.metrics.h5")
-    assert "the posterior has no row 1000" in refused("evaluate", flow, sims, "--local", 1000, *output)
+    assert "the posterior has no row 1000" in refused("evaluate", flow, sims, "--lc2st", 1000, *output)
     unlabelled = write(folder / "unlabelled.h5", None, linear(5, 3)[1])
     assert "has no true parameters to compare with" in refused("evaluate", flow, unlabelled, *output)
 
@@ -357,7 +357,15 @@ def test_the_document_of_a_posterior_says_how_many_draws_there_are(folder, sims,
 
 def test_draws_that_are_too_many_for_memory_are_the_same_file(folder, sims, flow, drawn, monkeypatch) -> None:
     """And are judged the same, alone, against others, at one row; nothing is left beside."""
-    asked = ("--json", "--against", drawn, "--local", str(cosmoinfer.read_posterior(drawn).index[0]), "--threads", "1")
+    asked = (
+        "--json",
+        "--compare-to",
+        drawn,
+        "--lc2st",
+        str(cosmoinfer.read_posterior(drawn).index[0]),
+        "--threads",
+        "1",
+    )
     expected = done("evaluate", drawn, "-o", folder / "small.metrics.h5", *asked)
     inspected = json.loads(done("inspect", drawn, "--json"))
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)

@@ -246,7 +246,7 @@ SETTINGS = {
     "--batch-size 10000": "10000",  # all of them, as one of the usual batches already is
     "--weight-decay 10.0": "",
     "--dropout 0.5": "",
-    "--clip 0.001": "",
+    "--clip-norm 0.001": "",
     "--warm-up 1": "",
 }
 
@@ -361,7 +361,19 @@ def test_a_flow_starts_from_another(folder: Path, vectors: Path, trained: Path) 
     theta, x = linear(ROWS, 5)
     other = write(folder / "other.h5", theta, x)
     model, source = folder / "continued.h5", trained.read_bytes()
-    command = ["train-flow", other, "-o", model, "--init", trained, "--epochs", "1", "--learning-rate", "1e-9", *ONE]
+    command = [
+        "train-flow",
+        other,
+        "-o",
+        model,
+        "--fine-tune",
+        trained,
+        "--epochs",
+        "1",
+        "--learning-rate",
+        "1e-9",
+        *ONE,
+    ]
     done(*command)
     assert "begins from another flow" in done("inspect", model)
     (ours,), (theirs,) = recipe(model)["stacks"], recipe(trained)["stacks"]
@@ -374,7 +386,7 @@ def test_a_flow_starts_from_another(folder: Path, vectors: Path, trained: Path) 
     sampled(copy, other)  # the ancestor is embedded, not referenced
     (folder / "away.h5").rename(trained)
     assert trained.read_bytes() == source
-    assert "--init names" in refused(*command, "--flow", "nsf", "--force")
+    assert "--fine-tune names" in refused(*command, "--flow", "nsf", "--force")
 
 
 # ------------------------------------------------------------------------------------------------ densities of the data
@@ -485,10 +497,13 @@ def test_unknown_names_are_told_with_the_known_ones(vectors: Path, maps: Path) -
         ("train-regressor MAPS --noise NOISE", "is for catalogs of one vector or profile"),
         ("train-flow VECTORS --flow nsf --activation maxout", "--activation maxout: the networks inside a flow"),
         ("train-flow VECTORS --flow realnvp --layers 1", "--layers: "),
-        ("train-flow VECTORS --init PLAIN", "expected a flow, found a density"),
+        ("train-flow VECTORS --fine-tune PLAIN", "expected a flow, found a density"),
         ("train-flow VECTORS --summary FLOW", "expected a regressor, found a flow"),
-        ("train-flow VECTORS --init FLOW --hidden 3", "the architecture is that of the model that --init names"),
-        ("train-flow MAPS --init FLOW", "trained on data of shape (8,) a row"),
+        (
+            "train-flow VECTORS --fine-tune FLOW --hidden 3",
+            "the architecture is that of the model that --fine-tune names",
+        ),
+        ("train-flow MAPS --fine-tune FLOW", "trained on data of shape (8,) a row"),
         ("train-density VECTORS --levels 2", "has no --levels"),
         ("train-density MAPS --bins 5", "has no --bins"),
         ("train-density VECTORS --target suite", "--target suite: a density is of the data"),

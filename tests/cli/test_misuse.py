@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def go_on(folder: Path, ancestor: Path, heir: Path) -> None:
     """From the weights of the ancestor, on the other catalog."""
     options = ("--support", "probit", "--epochs", 1, *QUICK[4:])
-    done("train-flow", folder / "other.h5", "-o", heir, "--init", ancestor, *options)
+    done("train-flow", folder / "other.h5", "-o", heir, "--fine-tune", ancestor, *options)
 
 
 def test_a_catalog_in_the_place_of_a_model_is_called_one(folder: Path) -> None:
@@ -42,7 +42,9 @@ def test_a_warm_start_keeps_the_noise_and_the_code_of_its_ancestor(folder: Path)
     np.testing.assert_array_equal(new.noise.root, old.noise.root)
     rows = np.random.default_rng(0).standard_normal((5, *old.inputs[0].shape))
     np.testing.assert_array_equal(new.inputs[0](rows), old.inputs[0](rows))
-    told = refused("train-flow", folder / "other.h5", "-o", folder / "no.h5", "--init", ancestor, "--compress", "pca:3")
+    told = refused(
+        "train-flow", folder / "other.h5", "-o", folder / "no.h5", "--fine-tune", ancestor, "--compress", "pca:3"
+    )
     assert "--compress: the architecture is that of the model" in told
 
 

@@ -260,7 +260,7 @@ def files(tmp_path_factory):
 
 
 def test_evaluate_against_an_exact_posterior(files):
-    command = ["evaluate", files / "ours.h5", "--against", files / "truth.h5", "--local", 7, "--json"]
+    command = ["evaluate", files / "ours.h5", "--compare-to", files / "truth.h5", "--lc2st", 7, "--json"]
     status, out, err = call(*command, "-o", files / "exact.metrics.h5", "--fail-if", "expected_kl>0.01")
     assert status == 3 and "expected_kl is " in err and "left out 20 rows that the exact posterior does not hold" in err
     evaluation = Evaluation.from_json(json.loads(out))
@@ -270,7 +270,7 @@ def test_evaluate_against_an_exact_posterior(files):
     again = call(*command, "-o", files / "exact.metrics.h5")
     assert again[0] == 0 and "complete already" in again[2] and json.loads(again[1]) == json.loads(out)
     other = json.loads(
-        done("evaluate", files / "ours.h5", "--against", files / "other.h5", "--json", "-o", files / "o.h5")
+        done("evaluate", files / "ours.h5", "--compare-to", files / "other.h5", "--json", "-o", files / "o.h5")
     )
     assert other["against"] == "other posterior" and "c2st" not in other["metrics"]["joint"]
 
@@ -280,15 +280,15 @@ def test_evaluate_against_a_model_draws_the_same_rows(files):
     sims, options = write(files / "sims.h5", *linear(200, 1)), ["--threads", 1]
     done("train-regressor", sims, "-o", files / "r.h5", "--loss", "moment", "--epochs", 3, "--ensemble", 1, *options)
     done("sample", files / "r.h5", sims, "-o", files / "r.posterior.h5", "--draws", 20, *options)
-    against = ["--against", files / "r.h5", "--draws", 20, "--json", *options]
+    against = ["--compare-to", files / "r.h5", "--draws", 20, "--json", *options]
     for number, subject in enumerate(("r.posterior.h5", "r.h5")):
         out = done("evaluate", files / subject, sims, *against, "-o", files / f"{number}.metrics.h5")
         evaluation = Evaluation.from_json(json.loads(out))
         assert evaluation.compared_to == "regressor" and value(evaluation, "log_prob_difference") == 0
         assert value(evaluation, "mean_shift_rms", "Omega_m") == 0 and value(evaluation, "width_ratio", "sigma_8") == 1
     subject = files / "r.posterior.h5"
-    assert "is a model; name its catalog too" in refused("evaluate", subject, "--against", files / "r.h5")
-    assert "a catalog goes with a model only" in refused("evaluate", subject, sims, "--against", subject)
+    assert "is a model; name its catalog too" in refused("evaluate", subject, "--compare-to", files / "r.h5")
+    assert "a catalog goes with a model only" in refused("evaluate", subject, sims, "--compare-to", subject)
     assert "is one of Omega_m, sigma_8" in refused(
-        "evaluate", files / "ours.h5", "--against", subject, "-o", files / "n.h5"
+        "evaluate", files / "ours.h5", "--compare-to", subject, "-o", files / "n.h5"
     )

@@ -283,7 +283,7 @@ def trained(sims: Catalog, **given) -> FlowModel:
     return fit_flow(sims, split_of(sims), frame, recipe, bench())
 
 
-SET = {"combine": "set", "embedding_hidden": 32, "embedding_layers": 1}
+SET = {"observation": "simulation", "embedding_hidden": 32, "embedding_layers": 1}
 
 
 def test_a_flow_of_sets_learns_what_all_rows_say():
@@ -323,7 +323,7 @@ def test_maps_and_vectors_of_a_set_are_moved_and_averaged():
     """Each map of a set is turned by itself while a flow trains; a vector and a map of a row stay together."""
     sims = replace(with_maps(True), simulation=np.repeat(np.arange(20), 3).astype(str))
     sims = replace(sims, theta=np.repeat(sims.theta[::3], 3, axis=0))
-    model = trained(sims, epochs=2, combine="set")
+    model = trained(sims, epochs=2, observation="simulation")
     assert model.stacks[0].config["shapes"] == [[3, 2], [3, 1, 8, 8]]
     rows = np.flatnonzero(sims.simulation == "4")
     found = model.posterior(SamplingRequest(sims, rows[:1], 20))
@@ -344,7 +344,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(path / "observed.h5", None, x[:3])
     quick = ["--epochs", "3", "--ensemble", "1", "--flow", "maf", "--support", "probit", "--threads", "1"]
     done("train-flow", sims, "-o", path / "rows.h5", *quick)
-    assert "sets of rows" in done("train-flow", sims, "-o", path / "sets.h5", "--combine", "set", *quick)
+    assert "sets of rows" in done("train-flow", sims, "-o", path / "sets.h5", "--observation", "simulation", *quick)
     return path
 
 
@@ -375,7 +375,7 @@ def test_one_posterior_a_simulation(folder: Path):
     assert simulations(folder / "product.h5") == simulations(folder / "set.h5")
     one_by_one = folder / "alone.h5"
     done("sample", folder / "rows.h5", folder / "sims.h5", "-o", one_by_one, *common)
-    beside = ("evaluate", folder / "product.h5", "-o", folder / "beside.h5", "--against")
+    beside = ("evaluate", folder / "product.h5", "-o", folder / "beside.h5", "--compare-to")
     assert "of 1 observations where this one is of 3" in refused(*beside, one_by_one)
     done(*beside, folder / "set.h5")
 
@@ -409,10 +409,10 @@ def test_what_cannot_be_combined(folder: Path, tmp_path: Path):
     assert "one observation already" in refused("sample", of_sets, sims, "--combine", "product", *out)
     assert "no two of these rows" in refused("sample", rows, sims, "--combine", "product", "--rows", "0,3", *out)
     assert "takes sets of 3" in refused("sample", of_sets, folder / "observed.h5", "--split", "all", *out)
-    assert "--combine: 'bag' is not known" in refused("train-flow", sims, "--combine", "bag", *out)
+    assert "--observation: 'bag' is not known" in refused("train-flow", sims, "--observation", "bag", *out)
     alone = write(tmp_path / "alone.h5", *linear(60, 1))
-    assert "no two rows share" in refused("train-flow", alone, "--combine", "set", *out)
+    assert "no two rows share" in refused("train-flow", alone, "--observation", "simulation", *out)
     uneven = write(tmp_path / "uneven.h5", *linear(60, 1), simulation=np.minimum(np.arange(60) // 2, 28))
-    assert "found 2 to 4" in refused("train-flow", uneven, "--combine", "set", *out)
+    assert "found 2 to 4" in refused("train-flow", uneven, "--observation", "simulation", *out)
     mixed = write(tmp_path / "mixed.h5", *linear(60, 1), simulation=np.arange(60) // 2)
-    assert "different parameters" in refused("train-flow", mixed, "--combine", "set", *out)
+    assert "different parameters" in refused("train-flow", mixed, "--observation", "simulation", *out)

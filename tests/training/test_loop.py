@@ -77,7 +77,7 @@ def trained(name: str, members: slice, settings: TrainingSettings):
 # ---------------------------------------------------------------------------------------------------------- members
 @pytest.mark.parametrize("name", [*FLOWS, "mlp", "cnn"])
 def test_members_side_by_side_end_as_if_each_had_trained_alone(name):
-    settings = TrainingSettings(epochs=6, batch_size=20, learning_rate=5e-3, patience=6, clip=1.0)
+    settings = TrainingSettings(epochs=6, batch_size=20, learning_rate=5e-3, patience=6, clip_norm=1.0)
     together, history, _ = trained(name, slice(1, 4), settings)
     weights = together.state_dict()
     for number in range(3):
@@ -219,7 +219,7 @@ def test_one_step_is_that_of_torch(optimizer):
         optimizer=optimizer,
         schedule="constant",
         weight_decay=0.1,
-        clip=1e9,
+        clip_norm=1e9,
     )
     ours, plain = (linear(1) for _ in range(2))
     train(ours, SQUARED, (theta, x), (theta, x), settings, generators(0, "order", 1), silent)
@@ -239,7 +239,7 @@ def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
     monkeypatch.setattr(learning_rate, "WARMUP", 1)
     (theta, x), (judge, seen) = rows(30, 1), rows(20, 2)
     options = {"weight_decay": 0.01} | ({"momentum": 0.9} if optimizer == "sgd" else {})
-    settings = TrainingSettings(40, 30, 0.2, optimizer, "plateau", weight_decay=0.01, clip=1e9)
+    settings = TrainingSettings(40, 30, 0.2, optimizer, "plateau", weight_decay=0.01, clip_norm=1e9)
     ours, plain, kept = linear(1), linear(1), []
     history = train(
         ours,
@@ -276,7 +276,7 @@ def test_each_member_is_clipped_by_its_own_norm():
     def step(clip: float) -> torch.Tensor:
         network = linear(2)
         before = [value.detach().clone() for value in network.parameters()]
-        settings = TrainingSettings(1, 30, 1.0, "sgd", "constant", weight_decay=0, momentum=0, clip=clip)
+        settings = TrainingSettings(1, 30, 1.0, "sgd", "constant", weight_decay=0, momentum=0, clip_norm=clip)
         train(network, steep, (theta, x), (theta, x), settings, generators(0, "order", 2), silent)
         moves = [(after - value).flatten(1) for after, value in zip(network.parameters(), before, strict=True)]
         return torch.cat(moves, dim=1).detach()  # (M, weights)
@@ -463,7 +463,7 @@ def test_the_history_tells_the_rate():
         ("patience", 0, "--patience"),
         ("learning_rate", 0.0, "--learning-rate: expected more than 0"),
         ("learning_rate", float("nan"), "--learning-rate"),
-        ("clip", -1.0, "--clip"),
+        ("clip_norm", -1.0, "--clip-norm"),
         ("warm_up", -1, "--warm-up: expected 0 to 99, less than --epochs, found -1"),
         ("warm_up", 100, "--warm-up: expected 0 to 99, less than --epochs, found 100"),
         ("optimizer", "adamax", "'adamax' is not known; there are adamw, adam, sgd"),

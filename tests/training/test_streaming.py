@@ -203,7 +203,11 @@ def test_a_model_of_a_streamed_catalog_is_trained_sampled_and_evaluated(tmp_path
 
 def test_what_wants_all_data_at_once_refuses_a_streamed_catalog(tmp_path, small):
     sims = maps(tmp_path / "maps.h5")
-    for command in (["train-density"], ["train-flow", "--combine", "set"], ["train-regressor", "--network", "ridge"]):
+    for command in (
+        ["train-density"],
+        ["train-flow", "--observation", "simulation"],
+        ["train-regressor", "--network", "ridge"],
+    ):
         told = refused(command[0], sims, "--memory", "60kB", *command[1:], "-o", tmp_path / "model.h5")
         assert "requires all data in memory" in told and "--memory" in told
 

@@ -92,16 +92,16 @@ def fit_flow(
     Raises UserError where a model that it is made from has learned from validation or test rows of this split.
     """
     training_record = TrainingRecord.from_catalog(catalog, split)
-    for option, model in (("--summary", summary), ("--init", initialised_from)):
+    for option, model in (("--summary", summary), ("--fine-tune", initialised_from)):
         if model is not None:
             model.preprocessing.check_data(catalog)
             check_held_out(f"{option}: the {model.kind}", model.training_record, catalog, split)
             training_record = training_record.including(model.training_record)
     if initialised_from is not None:
         initialised_from.preprocessing.check_catalog(catalog)
-    if recipe.combine == "set":
-        catalog.require_in_memory("--combine set")
-    size = observation_sets.rows_per_simulation(catalog) if recipe.combine == "set" else 0
+    if recipe.observation == "simulation":
+        catalog.require_in_memory("--observation simulation")
+    size = observation_sets.rows_per_simulation(catalog) if recipe.observation == "simulation" else 0
     data = FlowTrainingData(catalog, preprocessing, training_record, summary, initialised_from, size)
     support = _choose_support(data, recipe, context)
     stacks = []
@@ -256,6 +256,6 @@ def _check_shapes(known: list[list[int]], found: list[list[int]]) -> None:
     if known != found:
         shapes = (" and ".join(str(tuple(one)) for one in group) for group in (known, found))
         raise UserError(
-            "--init: the flow sees numbers of shape {} a row, and here {}; --compress, --missing and --summary must be "
-            "as they were".format(*shapes)
+            "--fine-tune: the flow sees numbers of shape {} a row, and here {}; --compress, --missing and --summary "
+            "must be as they were".format(*shapes)
         )

@@ -24,7 +24,7 @@ from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.training.settings import TrainingSettings
 
-COMBINATIONS = ("set",)  # how a flow may take the rows of a simulation together
+OBSERVATIONS = ("row", "simulation")  # what one observation is: a row, or all rows of a simulation
 MAF_BELOW_ROWS = 1000  # below, a MAF is mixed in
 DEEP_FROM_ROWS = 3000  # from here on the expressive flow is deeper
 WARN_PASSES, MAX_PASSES = 10, 30  # network passes a density: what takes more is warned about, or wants --force
@@ -46,8 +46,8 @@ class StackRecipe:
 
 @dataclass(frozen=True)
 class FlowRecipe:
-    """stacks: the architectures that are mixed, ``ensemble`` members of each. combine: ``set`` where the rows of a
-    simulation are one observation."""
+    """stacks: the architectures that are mixed, ``ensemble`` members of each. observation: ``row``, or
+    ``simulation`` where the rows of a simulation are one observation."""
 
     stacks: tuple[StackRecipe, ...]
     support: str
@@ -55,13 +55,13 @@ class FlowRecipe:
     compress: str
     augment: str
     ensemble: int
-    combine: str = ""
+    observation: str = "row"
 
 
 def flow_recipe(given: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
     asked = check_choice("--flow", given.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
-    sets = bool(given.get("combine"))
+    sets = given.get("observation") == "simulation"
     auto = asked == "auto"
     defaults = mixed_defaults(rows, shapes, sets) if auto else [flow_defaults(asked, rows, shapes, sets)]
     stacks, lacking = [], []
@@ -80,9 +80,9 @@ def continued_recipe(
 ) -> FlowRecipe:
     """That of another model, from the configurations of its stacks: only the training may differ."""
     embedding = [key for key in given if key.startswith("embedding")]
-    for key in ("flow", "ensemble", "compress", "combine", *RECIPE_SETTINGS, *embedding):
+    for key in ("flow", "ensemble", "compress", "observation", *RECIPE_SETTINGS, *embedding):
         if given.get(key) is not None:
-            raise UserError(f"{option_name(key)}: the architecture is that of the model that --init names")
+            raise UserError(f"{option_name(key)}: the architecture is that of the model that --fine-tune names")
     training = default_training(rows, shapes)
     training = replace(training, learning_rate=training.learning_rate / 3)  # to move on, not to start again
     training = override(training, {key: given.get(key) for key in TRAINING_SETTINGS}, "training")
@@ -96,8 +96,8 @@ def continued_recipe(
         )
         for one in stacks
     ]
-    combine = COMBINATIONS[0] if stacks[0].get("rows") else None
-    return _of_stacks(recipes, given | {"combine": combine}, shapes, ensemble)
+    observation = "simulation" if stacks[0].get("rows") else "row"
+    return _of_stacks(recipes, given | {"observation": observation}, shapes, ensemble)
 
 
 def _of_stacks(stacks: Sequence[StackRecipe], given: Overrides, shapes: Shapes, ensemble: int) -> FlowRecipe:
@@ -109,7 +109,7 @@ def _of_stacks(stacks: Sequence[StackRecipe], given: Overrides, shapes: Shapes, 
         given.get("compress") or "",
         given.get("augment") or "auto",
         check_ensemble_size(ensemble),
-        check_choice("--combine", given["combine"], COMBINATIONS) if given.get("combine") else "",
+        check_choice("--observation", given.get("observation") or "row", OBSERVATIONS),
     )
 
 
@@ -162,7 +162,7 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
         nsf, width 128, dropout 0.2, 300 epochs               3.29  3.80
         nsf behind an MLP of 16 numbers, dropout 0.2          3.00  3.54
         data whitened by PCA (20 components) in place of x    2.07  1.55
-        the default at three members, split seed 0            3.50  -       (--linear 3.42)
+        the default at three members, split seed 0            3.50  -       (--linear-start 3.42)
 
     Power spectra, nats short of the exact posterior, at 1,400 rows (200 epochs) and 16,000 (60 epochs of 256):
 
@@ -172,8 +172,8 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
         nsf, width 50                                         -     0.058
         nsf, width 50, behind an MLP of 16 numbers            0.19  0.041   (with dropout 0.1: 0.32  -)
 
-    Nor does --linear gain at 1,400 power spectra (6.27 against 6.32 +- 0.06): it is for posteriors far narrower than
-    the prior, in many parameters at a time.
+    Nor does --linear-start gain at 1,400 power spectra (6.27 against 6.32 +- 0.06): it is for posteriors far narrower
+    than the prior, in many parameters at a time.
 
     So dropout helps where the data are noisy and hurts where they are precise; the mixture, weighed by the validation
     rows, takes what each catalog wants.
@@ -197,13 +197,13 @@ def _overridden(stack: StackRecipe, given: Overrides, shapes: Shapes) -> StackRe
     embedded = {key.removeprefix("embedding_"): value for key, value in given.items() if key.startswith("embedding_")}
     features = value_or_default(embedded.pop("features", None), stack.features)
     if features < 1:
-        raise UserError(f"--embedding-features: expected at least 1, found {features}")
+        raise UserError(f"{option_name('embedding_features')}: expected at least 1, found {features}")
     embedding = [
         own if name in ("auto", own[0]) else (name, NETWORKS[name]() if name != "none" else None)
         for own in stack.embedding
     ]
     if any(value is not None for value in embedded.values()) and all(settings is None for _, settings in embedding):
-        raise UserError("--embedding-...: there is no embedding to set; --embedding mlp or cnn makes one")
+        raise UserError("--embedding: there is no embedding to set; --embedding mlp or cnn makes one")
     return replace(
         stack,
         settings=override(stack.settings, {key: given.get(key) for key in RECIPE_SETTINGS}, f"--flow {stack.flow}"),

@@ -32,7 +32,14 @@ _OPTIONS = (
     "--set --truth -n --audit --manifest --gate --fail-if"
 )
 SPELLED: dict[str, str] = {word: word for word in f"{_COMMANDS} {_OPTIONS}".split()} | {
-    # "--combine set": "--observations set",  (an example: what is renamed goes here)
+    "cross": "cross-suite",
+    "--init": "--fine-tune",
+    "--linear": "--linear-start",
+    "--no-linear": "--no-linear-start",
+    "--against": "--compare-to",
+    "--local": "--lc2st",
+    "--clip": "--clip-norm",
+    "--combine set": "--observation simulation",
     "--features": "--scale-cut",
     "--noisy": "--data-include-noise",
 }
@@ -127,6 +134,9 @@ ROLES: dict[str, dict[str, str]] = {
 DOCUMENT = "document"  # the dataset of JSON whose numbers are recorded
 
 
+FLOW_COMMANDS = ("train-flow", "cross-suite", "learning-curve", "run")
+
+
 def spelled(words: list[str]) -> list[str]:
     """A command line as it is spelled today; an option that the table lacks is an error."""
     line: list[str] = []
@@ -138,7 +148,33 @@ def spelled(words: list[str]) -> list[str]:
             raise KeyError(f"{word}: is not in the table SPELLED")
         line += SPELLED[word].split() if word in SPELLED else [word]
         words = words[taken:]
-    return line
+    return with_named_settings(line)
+
+
+def with_named_settings(line: list[str]) -> list[str]:
+    """Settings of an embedding, an optimiser or a flow behind its name: ``--embedding cnn:hidden=8``."""
+    if line[0] not in FLOW_COMMANDS:
+        return line
+    kept: list[str] = []
+    behind: dict[str, list[str]] = {}
+    words = iter(line)
+    for word in words:
+        if word.startswith("--embedding-"):
+            switch = word == "--embedding-batch-norm"
+            key = word.removeprefix("--embedding-").replace("-", "_")
+            behind.setdefault("--embedding", []).append(f"{key}={'true' if switch else next(words)}")
+        elif word == "--no-embedding-batch-norm":
+            behind.setdefault("--embedding", []).append("batch_norm=false")
+        elif word in ("--momentum", "--blocks"):
+            owner = "--optimizer" if word == "--momentum" else "--flow"
+            behind.setdefault(owner, []).append(f"{word[2:]}={next(words)}")
+        else:
+            kept.append(word)
+    for option, settings in behind.items():
+        if option not in kept:
+            kept += [option, "auto"]
+        kept[kept.index(option) + 1] += ":" + ",".join(settings)
+    return kept
 
 
 def role_of(kind: str, dataset: str) -> str:

@@ -1,0 +1,20 @@
+"""``cosmoinfer guide``."""
+
+from typing import Annotated
+
+import typer
+
+from cosmoinfer.cli.terminal import Terminal
+
+Topic = Annotated[str | None, typer.Argument(help="A page; without one, all of them by name.", show_default=False)]
+
+
+def guide(topic: Topic = None) -> None:
+    """Show a page of the manual.
+
+    Example: cosmoinfer guide evaluating
+    """
+    from cosmoinfer.tasks import guide as manual
+
+    text = manual.read_page(topic) if topic else manual.list_pages()
+    Terminal().page(text)

@@ -1,0 +1,109 @@
+"""What ``--help`` prints: options by panel, as wide as the terminal, the rarely used ones behind ``--help-all``.
+
+Plain text, and built for one command alone: Rich, its Markdown and the validators of all other commands take longer to
+import than everything else that a help needs. Defaults are read from the source of the code that owns them, unimported.
+"""
+
+import ast
+import re
+import shutil
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from cosmoinfer.cli.options import RARE
+
+HELP, HELP_ALL = "--help", "--help-all"
+MAX_WIDTH = 100  # columns; longer lines are hard to read
+PACKAGE = Path(__file__).parents[1]
+OF_TOOL = {  # options of the tool itself
+    "--version": "Print the version.",
+    "--install-completion": "Install completion for the current shell.",
+    "--show-completion": "Show completion for the current shell, to copy it or customize the installation.",
+    HELP: "Show this message, or after a command its own.",
+}
+
+
+class HelpByPanel(TyperCommand):
+    """A command whose help lists its options by panel; rare ones only if ``show_all`` is set."""
+
+    show_all = False
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments first, then each panel in the order in which its first option is declared."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        n_rare = 0
+        for parameter in self.get_params(ctx):
+            panel = getattr(parameter, "rich_help_panel", None) or "Options"
+            if panel.endswith(RARE) and not self.show_all:
+                n_rare += 1
+                continue
+            name, text = parameter.get_help_record(ctx) or ("", "")
+            title = "Arguments" if parameter.param_type_name == "argument" else panel.removesuffix(RARE)
+            panels.setdefault(title, []).append((name, with_defaults(text)))
+        if n_rare:
+            panels.setdefault("Options", []).append((HELP_ALL, f"Show {n_rare} more options."))
+        for title, records in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def print_help(description: str, commands: Mapping[str, Callable[..., None]], arguments: Sequence[str]) -> bool:
+    """Print the help that the arguments ask for, of the tool or of one command.
+
+    Returns whether they ask for one; every other line is left to the parser.
+    """
+    if not arguments or arguments[0] == HELP:
+        print(describe_tool(description, commands))
+        return True
+    if arguments[0] not in commands or not {HELP, HELP_ALL} & set(arguments):
+        return False
+    name = arguments[0]
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name, cls=HelpByPanel)(commands[name])
+    command: Any = typer.main.get_command(single)
+    command.show_all = HELP_ALL in arguments
+    print(command.get_help(typer.Context(command, info_name=f"cosmoinfer {name}", max_content_width=MAX_WIDTH)))
+    return True
+
+
+def describe_tool(description: str, commands: Mapping[str, Callable[..., None]]) -> str:
+    """The help of the tool: its options, and each command with the first paragraph of its own help."""
+    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    summaries = {name: " ".join((command.__doc__ or "").split("\n\n")[0].split()) for name, command in commands.items()}
+    lines = ["Usage: cosmoinfer COMMAND [OPTIONS] [ARGUMENTS]", "", *textwrap.wrap(description, width)]
+    for title, entries in (("Options", OF_TOOL), ("Commands", summaries)):
+        margin = max(map(len, entries)) + 4
+        lines += ["", f"{title}:"]
+        for name, text in entries.items():
+            wrapped = textwrap.wrap(text, width - margin)
+            lines.append(f"  {name}".ljust(margin) + wrapped[0])
+            lines += [" " * margin + line for line in wrapped[1:]]
+    return "\n".join(lines)
+
+
+def with_defaults(text: str) -> str:
+    """A help with each ``{module:Class.field}`` or ``{module:CONSTANT}`` replaced by its value in the source."""
+    return re.sub(r"\{([\w.]+):([\w.]+)\}", lambda match: read_default(match[1], match[2]), text)
+
+
+def read_default(module: str, name: str) -> str:
+    """The value that a module's source gives to a constant or a field of a class, as a user types it.
+
+    Raises LookupError if it is not there, or is no literal.
+    """
+    source = PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    body: Sequence[ast.stmt] = ast.parse(source).body
+    *classes, field = name.split(".")
+    for owner in classes:
+        body = next(node.body for node in body if isinstance(node, ast.ClassDef) and node.name == owner)
+    for node in body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == field for target in targets):
+            value = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+            return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    raise LookupError(f"{module} has no {name}")

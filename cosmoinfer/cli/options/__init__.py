@@ -1,0 +1,32 @@
+"""Options that several commands share, a group a dataclass."""
+
+from cosmoinfer.cli.options.architecture import (
+    DensityOptions,
+    FlowOptions,
+    InputOptions,
+    NetworkOptions,
+    RegressorOptions,
+)
+from cosmoinfer.cli.options.catalog import ReadingOptions, SplitOptions, TargetOptions
+from cosmoinfer.cli.options.declare import RARE, CatalogPath, Output, grouped, keywords, option
+from cosmoinfer.cli.options.training import OutputOptions, RunOptions, TrainingOptions
+
+__all__ = [
+    "RARE",
+    "CatalogPath",
+    "DensityOptions",
+    "FlowOptions",
+    "InputOptions",
+    "NetworkOptions",
+    "Output",
+    "OutputOptions",
+    "ReadingOptions",
+    "RegressorOptions",
+    "RunOptions",
+    "SplitOptions",
+    "TargetOptions",
+    "TrainingOptions",
+    "grouped",
+    "keywords",
+    "option",
+]

@@ -1,0 +1,216 @@
+"""Options of flows, networks and densities."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cosmoinfer.cli.options.declare import option
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Settings that the recipes of flows and networks share."""
+
+    layers: Annotated[int | None, option("Layers of the flow or network.", "Architecture")] = None
+    hidden: Annotated[int | None, option("Neurons of a hidden layer; first channels of a cnn.", "Architecture")] = None
+    dropout: Annotated[float | None, option("Dropout.", "Architecture")] = None
+    activation: Annotated[
+        str | None,
+        option(
+            "Activation function:",
+            "Architecture",
+            choices=("relu", "leaky-relu", "elu", "silu", "gelu", "sigmoid", "tanh", "maxout"),
+            rare=True,
+        ),
+    ] = None
+    ensemble: Annotated[int | None, option("Members of the ensemble.", "Architecture")] = None
+    transform: Annotated[
+        str | None,
+        option("Transform of the data:", "Architecture", choices=("auto", "log10", "none"), default="auto", rare=True),
+    ] = None
+    augment: Annotated[
+        str | None,
+        option(
+            "Augmentation of maps and grids, or several of rotations,mirrors,shifts:",
+            "Training",
+            choices=("auto", "none", "rotations", "mirrors", "shifts"),
+            default="auto",
+            rare=True,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """Preprocessing of the data of a flow or regressor."""
+
+    compress: Annotated[str | None, option("Compression of vectors: pca:20 or autoencoder:8.", "Architecture")] = None
+    noise: Annotated[
+        Path | None, option("Covariance (.npy) of noise that every epoch draws anew.", "Training", rare=True)
+    ] = None
+
+
+@dataclass(frozen=True)
+class RegressorOptions:
+    """Settings of regressors and classifiers alone."""
+
+    network: Annotated[
+        str | None,
+        option(
+            "Network, or a baseline (ridge, trees):",
+            "Architecture",
+            choices=("linear", "mlp", "cnn", "cmd", "ridge", "trees"),
+            default="mlp for vectors, else cnn",
+        ),
+    ] = None
+    loss: Annotated[
+        str | None,
+        option(
+            "Loss; the last four with --target:",
+            "Training",
+            choices=(
+                "mse",
+                "mae",
+                "moment",
+                "moment-log",
+                "gaussian-nll",
+                "cross-entropy",
+                "logistic",
+                "hinge",
+                "cosine",
+            ),
+            default="moment, cross-entropy",
+        ),
+    ] = None
+    warm_up: Annotated[
+        int | None,
+        option(
+            "First epochs, which minimise the squared error (moment losses).",
+            "Training",
+            default="{training.settings:TrainingSettings.warm_up}",
+            rare=True,
+        ),
+    ] = None
+    momentum: Annotated[
+        float | None,
+        option("Momentum of sgd.", "Training", default="{training.settings:TrainingSettings.momentum}", rare=True),
+    ] = None
+    blocks: Annotated[int | None, option("Residual blocks of a cnn's stage.", "Architecture", rare=True)] = None
+    kernel: Annotated[int | None, option("Kernel size of a cnn.", "Architecture", rare=True)] = None
+    stride: Annotated[int | None, option("Stride of a cnn's stage.", "Architecture", rare=True)] = None
+    padding: Annotated[
+        str | None,
+        option(
+            "Padding of a cnn:",
+            "Architecture",
+            choices=("auto", "periodic", "zero", "none"),
+            default="{networks.cnn:CNN.padding}",
+            rare=True,
+        ),
+    ] = None
+    pooling: Annotated[
+        str | None,
+        option(
+            "Pooling of a cnn:",
+            "Architecture",
+            choices=("average", "max", "none"),
+            default="{networks.cnn:CNN.pooling}",
+            rare=True,
+        ),
+    ] = None
+    batch_norm: Annotated[
+        bool | None,
+        option("Batch normalisation of a cnn.", "Architecture", "--batch-norm/--no-batch-norm", rare=True),
+    ] = None
+    trees: Annotated[
+        int | None,
+        option(
+            "Largest number of trees a parameter.",
+            "Architecture",
+            default="{networks.baselines:Trees.trees}",
+            rare=True,
+        ),
+    ] = None
+    depth: Annotated[
+        int | None,
+        option("Depth of a tree.", "Architecture", default="{networks.baselines:Trees.depth}", rare=True),
+    ] = None
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """Settings of flows alone."""
+
+    flow: Annotated[
+        str | None,
+        option(
+            "Flow, nsf:blocks=3 with its settings:",
+            "Architecture",
+            choices=("auto", "realnvp", "maf", "iaf", "glow", "nsf", "nsf-ar"),
+            default="auto, a mixture chosen by the number of rows, for vectors; nsf for maps and grids",
+        ),
+    ] = None
+    support: Annotated[
+        str | None,
+        option(
+            "Map of bounded parameters to the real line:",
+            "Architecture",
+            choices=("auto", "probit", "soft", "truncate"),
+            default="auto for vectors; soft for maps and grids",
+        ),
+    ] = None
+    bins: Annotated[
+        int | None,
+        option("Bins of a spline (nsf, nsf-ar).", "Architecture", default="{flows.nsf:NSF.bins}", rare=True),
+    ] = None
+    linear_start: Annotated[
+        bool | None,
+        option(
+            "Begin with a linear regression on the data.", "Architecture", "--linear-start/--no-linear-start", rare=True
+        ),
+    ] = None
+    embedding: Annotated[
+        str | None,
+        option(
+            "Network between data and flow, cnn:hidden=8,kernel=3 with its settings:",
+            "Architecture",
+            choices=("auto", "none", "linear", "mlp", "cnn", "cmd"),
+            default="auto",
+        ),
+    ] = None
+    observation: Annotated[
+        str | None,
+        option(
+            "One observation is a row, or all rows of a simulation:",
+            "Architecture",
+            choices=("row", "simulation"),
+            default="{models.flow.recipe:FlowRecipe.observation}",
+            rare=True,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class DensityOptions:
+    """Settings of densities of the data alone."""
+
+    flow: Annotated[
+        str | None,
+        option(
+            "Flow of vectors; of maps glow or realnvp:",
+            "Architecture",
+            choices=("realnvp", "maf", "iaf", "glow", "nsf", "nsf-ar"),
+            default="maf; glow for maps",
+        ),
+    ] = None
+    unconditional: Annotated[bool, option("Learn p(x), not p(x | theta).", "Architecture", "--unconditional")] = False
+    levels: Annotated[
+        int | None,
+        option("Levels of a flow of maps.", "Architecture", default="as many as fit", rare=True),
+    ] = None
+    blocks: Annotated[int | None, option("Residual blocks of a layer's network.", "Architecture", rare=True)] = None
+    kernel: Annotated[int | None, option("Kernel size of a flow of maps.", "Architecture", rare=True)] = None
+    bins: Annotated[
+        int | None,
+        option("Bins of a spline (nsf, nsf-ar).", "Architecture", default="{flows.nsf:NSF.bins}", rare=True),
+    ] = None

@@ -1,0 +1,89 @@
+"""Options of reading a catalog and splitting it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cosmoinfer.cli.options.declare import option
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How to read a catalog: the fields of ``catalog.Reading``, but for the target."""
+
+    parameters: Annotated[str | None, option("Dataset of the parameters.", "Catalog", default="/parameters")] = None
+    data: Annotated[
+        list[str] | None, option("Dataset of an observable; repeatable.", "Catalog", default="all of /data")
+    ] = None
+    kind: Annotated[
+        str | None,
+        option(
+            "Kind of the data:",
+            "Catalog",
+            choices=("vector", "profile", "map", "grid"),
+            rare=True,
+            default="by the number of axes",
+        ),
+    ] = None
+    simulation: Annotated[
+        str | None, option("Dataset of simulation ids.", "Catalog", default="/simulation", rare=True)
+    ] = None
+    rows_per_simulation: Annotated[
+        int | None, option("Number of consecutive rows that share a simulation.", "Catalog", rare=True)
+    ] = None
+    names: Annotated[str | None, option("Parameter names: a,b,c.", "Catalog")] = None
+    bounds: Annotated[str | None, option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog")] = None
+    infer: Annotated[str | None, option("Parameters to infer, marginalising over all others: a,b.", "Catalog")] = None
+    scale_cut: Annotated[list[str] | None, option("Scale cut: 0:40, or 'k<0.3' by the dataset /k.", "Catalog")] = None
+    missing: Annotated[
+        str | None,
+        option("Meaning of NaN in a vector: missing data, passed on as a", "Catalog", choices=("mask",), rare=True),
+    ] = None
+    drop_nonfinite: Annotated[
+        bool, option("Leave out rows with NaN or infinity.", "Catalog", "--drop-nonfinite", rare=True)
+    ] = False
+    data_include_noise: Annotated[
+        bool,
+        option("The simulations contain their noise; add none.", "Catalog", "--data-include-noise", rare=True),
+    ] = False
+    memory: Annotated[
+        str | None,
+        option(
+            "Largest data held in memory: 2GB; larger data are streamed from their file.",
+            "Catalog",
+            default="half of the memory",
+            rare=True,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """A class as target."""
+
+    target: Annotated[str | None, option("Predict the class /classes/NAME in place of the parameters.", "Catalog")] = (
+        None
+    )
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Which simulations train, validate and test."""
+
+    fractions: Annotated[
+        tuple[float, float, float] | None,
+        option("Fractions of train, validation and test.", "Split", default="{split:DEFAULT_FRACTIONS}", rare=True),
+    ] = None
+    split_seed: Annotated[
+        int,
+        option(
+            "Seed of the split, which --seed never changes.",
+            "Split",
+            default="{tasks.settings:SplitSettings.split_seed}",
+            rare=True,
+        ),
+    ] = 0
+    split_file: Annotated[
+        Path | None,
+        option("Split file, or a list of test simulations (text, JSON, .npy, HDF5).", "Split", rare=True),
+    ] = None

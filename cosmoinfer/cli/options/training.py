@@ -1,0 +1,100 @@
+"""Options of how a command works, what it prints, and how it trains."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cosmoinfer.cli.options.declare import option
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a command works."""
+
+    seed: Annotated[
+        int, option("Seed of all random numbers but the split.", "Run", default="{tasks.settings:RunSettings.seed}")
+    ] = 0
+    device: Annotated[
+        str,
+        option(
+            "Device:",
+            "Run",
+            choices=("auto", "cpu", "cuda", "mps"),
+            default="{tasks.settings:RunSettings.device}",
+            rare=True,
+        ),
+    ] = "auto"
+    threads: Annotated[
+        int | None,
+        option("CPU threads.", "Run", default="the least of cores, OMP_NUM_THREADS and SLURM_CPUS_PER_TASK"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What a command prints, and whether it may replace a file."""
+
+    json: Annotated[bool, option("Print one JSON document on stdout.", "Run", "--json")] = False
+    quiet: Annotated[bool, option("Print no progress.", "Run", "--quiet", rare=True)] = False
+    force: Annotated[bool, option("Replace an existing output.", "Run", "--force")] = False
+
+
+OF_ROWS = "by the number of training rows"
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The fields of ``training.settings.TrainingSettings``, but for the momentum and the warm-up."""
+
+    epochs: Annotated[int | None, option("Largest number of epochs.", "Training", default=OF_ROWS)] = None
+    batch_size: Annotated[int | None, option("Rows per step.", "Training", default=OF_ROWS)] = None
+    learning_rate: Annotated[float | None, option("Peak learning rate.", "Training", default=OF_ROWS)] = None
+    optimizer: Annotated[
+        str | None,
+        option(
+            "Optimiser, sgd:momentum=0.9 with its setting:",
+            "Training",
+            choices=("adamw", "adam", "sgd"),
+            default="{training.settings:TrainingSettings.optimizer}",
+            rare=True,
+        ),
+    ] = None
+    schedule: Annotated[
+        str | None,
+        option(
+            "Learning-rate schedule:",
+            "Training",
+            choices=("constant", "cosine", "cyclic", "plateau"),
+            default="{training.settings:TrainingSettings.schedule}",
+            rare=True,
+        ),
+    ] = None
+    weight_decay: Annotated[
+        float | None,
+        option("Weight decay.", "Training", default="{training.settings:TrainingSettings.weight_decay}", rare=True),
+    ] = None
+    patience: Annotated[
+        int | None,
+        option(
+            "Epochs without a lower validation loss before a member stops.",
+            "Training",
+            default="{training.settings:TrainingSettings.patience}",
+            rare=True,
+        ),
+    ] = None
+    clip_norm: Annotated[
+        float | None,
+        option(
+            "Largest norm of a member's gradient.",
+            "Training",
+            default="{training.settings:TrainingSettings.clip_norm}",
+            rare=True,
+        ),
+    ] = None
+    compile: Annotated[
+        bool | None,
+        option("Compile the training steps first; for trainings of hours.", "Training", "--compile", rare=True),
+    ] = None
+    mixed_precision: Annotated[
+        bool | None,
+        option("Train embeddings in bfloat16 (CUDA).", "Training", "--mixed-precision", rare=True),
+    ] = None
