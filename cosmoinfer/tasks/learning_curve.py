@@ -120,7 +120,7 @@ def _score_test_rows(
         reporter.report(f"{path}: scoring {len(rows)} test rows")
         flow = read_model_of_kind(path, "flow", device)
         rows = flow.representatives(simulations, rows)
-        log_prob.append(flow.log_prob(simulations, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, seed))
+        log_prob.append(flow.log_prob_of_rows(simulations, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, seed))
     validation = np.array([subset.sizes[1] for subset in subsets.values()])
     sizes = np.array([*models])
     return HeldOutScores(sizes, validation, np.stack(log_prob), simulations.simulation[rows], simulations.index[rows])

@@ -122,7 +122,7 @@ def _train_on(
     if output is not None:
         model.save(output, force)
     validation_rows = split.select_rows(simulations.simulation, "validation")
-    log_prob = model.log_prob(simulations, validation_rows, reporter.rows("validation row"))
+    log_prob = model.log_prob_of_rows(simulations, validation_rows, reporter.rows("validation row"))
     return TrainedDensity(output, rows, recipe, float(log_prob.mean()), model)
 
 

@@ -45,7 +45,7 @@ def main() -> None:
         found = {
             "one row, exact": _log_prob(test, looks, 1),
             "product": product.log_prob_truth,
-            "set": of_sets.log_prob(test, heads, test.theta[heads], 1000, 0),
+            "set": of_sets.log_prob_of_rows(test, heads, test.theta[heads], 1000, 0),
         }
         short = {name: exact - one for name, one in found.items()}
         told = "; ".join(

@@ -67,7 +67,7 @@ def _compare(catalog: Path, curve: Path, model: Path, size: int) -> bool:
     theta, rows = sims.theta, storage.load(curve, "index")
     assert theta is not None
     flow = cosmoinfer.load(model)
-    found = flow.log_prob(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
+    found = flow.log_prob_of_rows(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
     exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.observables[0].read(rows))
     value, low, high = prediction.log_prob.to_array()
     short, error = Clusters.from_ids(sims.simulation[rows]).mean(exact - found)

@@ -35,7 +35,7 @@ def train(sims: Catalog, conditional: bool = True, said: list[str] | None = None
 
 
 def log_prob(model: DensityModel, sims: Catalog, rows=None) -> np.ndarray:
-    return model.log_prob(sims, np.arange(len(sims)) if rows is None else np.asarray(rows), lambda *_: None)
+    return model.log_prob_of_rows(sims, np.arange(len(sims)) if rows is None else np.asarray(rows), lambda *_: None)
 
 
 def unit_box() -> Parameters:

@@ -33,10 +33,10 @@ def test_a_training_starts_from_the_weights_of_its_ancestor(flow):
     """With steps of no length the density is the ancestor's, which a training of its own is not."""
     sims, ancestor, rows = linear_gaussian(2), flow_of(flow, 2, 3, "probit"), np.arange(40)
     still = continue_flow(sims, ancestor, support="probit", epochs=1, learning_rate=1e-12)
-    found, expected = (one.log_prob(sims, rows, sims.theta[rows], 1, 0) for one in (still, ancestor))
+    found, expected = (one.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) for one in (still, ancestor))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     fresh = train_flow(sims, flow=flow, ensemble=3, support="probit", epochs=1, learning_rate=1e-12)
-    assert np.abs(fresh.log_prob(sims, rows, sims.theta[rows], 1, 0) - expected).max() > 0.1
+    assert np.abs(fresh.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) - expected).max() > 0.1
 
 
 def test_an_ancestor_of_several_architectures_with_networks_before_them_is_continued(monkeypatch):
@@ -49,7 +49,7 @@ def test_an_ancestor_of_several_architectures_with_networks_before_them_is_conti
     for stack, other in zip(ancestor.stacks, still.stacks, strict=True):
         assert other.config == stack.config
         alone = [replace(still, stacks=(one,), weights=np.full(2, 0.5)) for one in (stack, other)]
-        one, two = (model.log_prob(sims, rows, sims.theta[rows], 1, 0) for model in alone)
+        one, two = (model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) for model in alone)
         np.testing.assert_allclose(one, two, atol=1e-5)
 
 

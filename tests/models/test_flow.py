@@ -137,10 +137,10 @@ def test_the_log_prob_of_a_file_is_that_of_the_model(flow, support):
         np.testing.assert_allclose(
             found.log_prob[position], density(model, sims, row, found.samples[position]), atol=0.1, rtol=0
         )
-    truths = model.log_prob(sims, np.array([0, 5]), sims.theta[[0, 5]], 10_000, seed=1)
+    truths = model.log_prob_of_rows(sims, np.array([0, 5]), sims.theta[[0, 5]], 10_000, seed=1)
     np.testing.assert_allclose(found.log_prob_truth, truths, atol=2e-5 if model.support.maps_into_box else 0.1)
     outside = model.preprocessing.parameters.high + 0.1
-    assert model.log_prob(sims, np.array([0]), outside[None], 1000, seed=1).tolist() == [-np.inf]
+    assert model.log_prob_of_rows(sims, np.array([0]), outside[None], 1000, seed=1).tolist() == [-np.inf]
 
 
 @every_flow
@@ -184,8 +184,8 @@ def member(model: FlowModel, number: int) -> FlowModel:
 @every_flow
 def test_the_density_of_an_ensemble_is_the_mean_of_densities(flow):
     model, sims, rows = scattered(flow), linear_gaussian(2), np.arange(50)
-    terms = [member(model, n).log_prob(sims, rows, sims.theta[rows], 1, 0) for n in range(3)]
-    found = model.log_prob(sims, rows, sims.theta[rows], 1, 0)
+    terms = [member(model, n).log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) for n in range(3)]
+    found = model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
     np.testing.assert_allclose(found, special.logsumexp(terms, axis=0, b=model.weights[:, None]), atol=1e-4)
     assert np.mean(found - model.weights @ np.array(terms)) > 0.1  # which is not the mean of logs
 
@@ -210,8 +210,8 @@ def test_stacks_of_different_members_mix_too(flow):
     apart = replace(model, stacks=stacks)
     rows = np.arange(20)
     np.testing.assert_allclose(
-        apart.log_prob(sims, rows, sims.theta[rows], 1, 0),
-        model.log_prob(sims, rows, sims.theta[rows], 1, 0),
+        apart.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0),
+        model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0),
         atol=1e-4,
     )
     assert sampled(apart, sims, [3], 100).samples.shape == (1, 100, 2)
@@ -240,10 +240,10 @@ def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
     np.testing.assert_array_equal(model.weights[::2], model.weights[1::2])
     rows = model.training_record.split.select_rows(sims.simulation, "validation")
     scores = [
-        replace(model, stacks=(stack,), weights=np.full(2, 0.5)).log_prob(sims, rows, sims.theta[rows], 1, 0)
+        replace(model, stacks=(stack,), weights=np.full(2, 0.5)).log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
         for stack in model.stacks
     ]
-    found = model.log_prob(sims, rows, sims.theta[rows], 1, 0)
+    found = model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
     assert found.mean() >= max(score.mean() for score in scores) - 1e-6
     shares = model.weights[::2] * 2
     np.testing.assert_allclose(shares, fit_mixture_weights(np.stack(scores)), atol=1e-6)
@@ -480,7 +480,7 @@ def test_a_flow_trained_with_noise_gives_the_posterior_of_the_noisy_problem():
     judged = NORMAL.simulate(300, 1)
     rows, (means, covariance) = np.arange(300), NORMAL.posterior(judged.observables[0].values)
     exact = stats.multivariate_normal(cov=covariance).logpdf(judged.theta - means)
-    found = model.log_prob(replace(judged, includes_noise=True), rows, judged.theta, 1, 0)
+    found = model.log_prob_of_rows(replace(judged, includes_noise=True), rows, judged.theta, 1, 0)
     assert (exact - found).mean() < 0.05
     drawn = sampled(model, replace(judged, includes_noise=True), rows[:5], 2000).samples
     np.testing.assert_allclose(drawn.std(axis=1), np.tile(np.sqrt(np.diag(covariance)), (5, 1)), rtol=0.15)

@@ -45,7 +45,7 @@ def test_maps_wrap_only_where_the_catalog_says_so(periodic):
         train_regressor(sims, ensemble=1, batch_size=10, hidden=4, layers=1),
     ):
         here, there = (
-            model.log_prob(one, rows, sims.theta[rows], 1, 0)
+            model.log_prob_of_rows(one, rows, sims.theta[rows], 1, 0)
             if isinstance(model, FlowModel)
             else sampled(model, one, rows, 1).mean
             for one in (sims, rolled)

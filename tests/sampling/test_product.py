@@ -292,14 +292,18 @@ def test_a_flow_of_sets_learns_what_all_rows_say():
     test = universes(400, size, 1)
     heads = model.representatives(test, np.arange(len(test)))
     assert heads.tolist() == list(range(0, len(test), size)) and model.set_size == size
-    right, ours = exact(test, size), model.log_prob(test, heads, test.theta[heads], 100, 0)
+    right, ours = exact(test, size), model.log_prob_of_rows(test, heads, test.theta[heads], 100, 0)
     alone = exact(test.take(heads), 1)  # the exact posterior of one row of each
     assert right.mean() - alone.mean() > 1
     assert ours.mean() - alone.mean() > 0.75 * (right.mean() - alone.mean())
     shuffled = test.take(np.random.default_rng(0).permutation(len(test)))
     other = model.representatives(shuffled, np.arange(len(test)))
     there = dict(
-        zip(shuffled.simulation[other], model.log_prob(shuffled, other, shuffled.theta[other], 100, 0), strict=True)
+        zip(
+            shuffled.simulation[other],
+            model.log_prob_of_rows(shuffled, other, shuffled.theta[other], 100, 0),
+            strict=True,
+        )
     )
     np.testing.assert_allclose([there[one] for one in test.simulation[heads]], ours, atol=1e-4)
 

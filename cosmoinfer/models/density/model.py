@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy import special
 from torch import nn
 
@@ -16,6 +17,7 @@ from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.file import Saveable
+from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.networks.members import Generators, expand_members
 from cosmoinfer.ood.typicality import Typicality
 from cosmoinfer.preprocessing.null_modes import NullModeNoise
@@ -94,7 +96,35 @@ class DensityModel(Saveable):
             raise UserError(f"{path}: {outside} rows have parameters outside the box that the model was trained in")
         return self.condition.forward(theta)[0].astype(np.float32)
 
-    def log_prob(self, catalog: Catalog, rows: np.ndarray, listen: Listener) -> np.ndarray:
+    def log_prob(self, x: Data, theta: ArrayLike | None = None) -> np.ndarray:
+        """log q(x) or log q(x | theta), natural, in catalog units: () of one row, (n,) of n.
+
+        x: of the shape of a row of the training catalog, or (n, ...). theta: (P,) or (n, P), of a conditional density.
+
+        Raises UserError for other shapes, and for parameters that are missing, not asked for, or outside their box.
+        """
+        if self.condition is None and theta is not None:
+            raise UserError("theta: the model is p(x), without parameters")
+        observed = observations(self.preprocessing, x, theta)
+        log_prob = self.log_prob_of_rows(observed.catalog, observed.rows, lambda done, total: None)
+        return log_prob[0] if observed.single else log_prob
+
+    def sample(self, theta: ArrayLike | None = None, draws: int = 1000, seed: int = 0) -> np.ndarray:
+        """New rows (draws, ...), in catalog units, as ``cosmoinfer generate`` draws them. theta: (P,), if conditional.
+
+        Raises UserError for parameters that are missing, not asked for, or outside their box.
+        """
+        if (self.condition is None) != (theta is None):
+            expected = (
+                "p(x), without parameters" if self.condition is None else "p(x | theta): expected (P,) parameters"
+            )
+            raise UserError(f"theta: the model is {expected}")
+        point = None if theta is None else np.asarray(theta, np.float64)
+        if point is not None and point.shape != (len(self.preprocessing.parameters),):
+            raise UserError(f"theta: expected shape ({len(self.preprocessing.parameters)},), found {point.shape}")
+        return self.generate(None if point is None else point.tolist(), draws, seed)
+
+    def log_prob_of_rows(self, catalog: Catalog, rows: np.ndarray, listen: Listener) -> np.ndarray:
         """log q(x_n | theta_n), (n,), natural, in catalog units: over the modes that vary."""
         return self.log_prob_and_kurtosis(catalog, rows, listen)[0]
 

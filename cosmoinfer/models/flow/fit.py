@@ -165,7 +165,7 @@ def _choose_support(data: FlowTrainingData, recipe: FlowRecipe, context: Trainin
         context.report(f"pilot: support {support.name}")
         trained = _fit_stack(data, pilot, 0, members, support, context, recipe.augment)
         model = data.model(support, (trained,), uniform(members))
-        scores.append(model.log_prob(data.catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, context.seed))
+        scores.append(model.log_prob_of_rows(data.catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, context.seed))
     chosen = select_support(scores, data.catalog.simulation[rows])
     told = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
     context.report(f"mean log_prob of the validation rows: {told}; taken: support {names[chosen]}")

@@ -1,12 +1,13 @@
 """Flows conditioned on the data: p(theta | x) by maximum likelihood, as a mixture of M members."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
@@ -17,11 +18,13 @@ from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.model import score_observations, with_ood_detector
+from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.ood.detector import OutOfDistribution
 from cosmoinfer.ood.scores import FeatureSpaces, data_features
 from cosmoinfer.posterior import Diagnostics, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
 from cosmoinfer.supports import Support
@@ -98,7 +101,9 @@ class FlowModel(Saveable):
         found = [self.mixture.log_prob(theta[some], self.embed(catalog, rows[some])) for some in parts]
         return np.concatenate(found)
 
-    def log_prob(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    def log_prob_of_rows(
+        self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int
+    ) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, normalised over the box with ``draws`` draws a row."""
         log_prob = self.log_prob_untruncated(catalog, rows, theta)
         if not self.support.maps_into_box:
@@ -107,6 +112,38 @@ class FlowModel(Saveable):
                 generator = seeding.generator(seed, "mass", row)
                 log_prob[place] -= np.log(self.mixture.mass(contexts, draws, generator))
         return log_prob
+
+    def sample(self, x: Data, draws: int = 1000, seed: int = 0, row_numbers: Sequence[int] | None = None) -> Posterior:
+        """The posterior of each observation, as ``cosmoinfer sample`` draws it.
+
+        x: one observation, of the shape of a row of the training catalog, or (n, ...) of n; several observables by
+            name; of a flow that takes sets of R rows, (R, ...) or (n, R, ...).
+        row_numbers: (n,), which key the draws; by default 0, 1, 2, ...
+
+        Raises UserError for other data, and where an observation cannot be sampled.
+        """
+        observed = observations(self.preprocessing, x, row_numbers=row_numbers, set_size=self.set_size)
+        return self.posterior(SamplingRequest(observed.catalog, observed.rows, draws, seed))
+
+    def log_prob(self, theta: ArrayLike, x: Data, seed: int = 0) -> np.ndarray:
+        """log q(theta | x), natural, in catalog units, with every Jacobian; -inf outside the prior's box.
+
+        theta: (P,), or (k, P) of one observation, or (n, P) of n observations; x as of ``sample``. (), (k,) or (n,).
+        seed: of the draws that normalise a flow that overflows the box, to about 0.01.
+
+        Raises UserError for data or parameters of other shapes.
+        """
+        observed = observations(self.preprocessing, x, set_size=self.set_size)
+        points, rows = observed.pair(theta, len(self.preprocessing.parameters)), observed.rows
+        if len(rows) == len(points):
+            log_prob = self.log_prob_of_rows(observed.catalog, rows, points, PROPOSALS_FOR_MASS, seed)
+        else:  # many points of one observation
+            contexts = self.embed(observed.catalog, rows)
+            log_prob = self.mixture.log_prob(points, contexts)
+            if not self.support.maps_into_box:
+                generator = seeding.generator(seed, "mass", rows[0])
+                log_prob -= np.log(self.mixture.mass(contexts, PROPOSALS_FOR_MASS, generator))
+        return log_prob[0] if observed.single and np.ndim(theta) == 1 else log_prob
 
     def posterior(self, request: SamplingRequest) -> Posterior:
         """The draws of a row depend on its number and the seed, on no other row."""

@@ -1,5 +1,6 @@
 """Networks that tell classes apart: a probability for each, with_temperature on the validation rows, as a mixture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilit
 from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.model import score_observations
+from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.ood.detector import OutOfDistribution
 from cosmoinfer.ood.scores import data_features
@@ -65,6 +67,26 @@ class ClassifierModel(Saveable):
             classes=ClassProbabilities(self.preprocessing.classes, probabilities(logits, self.temperature)),
             diagnostics=Diagnostics(ood_percentile=anomaly.percentile, ood_set_p_value=anomaly.set_p_value),
         )
+
+    def sample(self, x: Data, draws: int = 1000, seed: int = 0, row_numbers: Sequence[int] | None = None) -> Posterior:
+        """The probabilities of the classes of each observation, with how unlike the training data it is.
+
+        x: one observation, of the shape of a row of the training catalog, or (n, ...) of n; several observables by
+            name. draws: for the same signature as other models; there is nothing to draw. row_numbers: (n,).
+
+        Raises UserError for other data.
+        """
+        observed = observations(self.preprocessing, x, row_numbers=row_numbers)
+        return self.posterior(SamplingRequest(observed.catalog, observed.rows, draws, seed))
+
+    def probabilities(self, x: Data) -> np.ndarray:
+        """Of the C classes, in the order of ``preprocessing.classes``: (C,) of one observation, (n, C) of n.
+
+        Raises UserError for data of another shape.
+        """
+        observed = observations(self.preprocessing, x)
+        of_classes = probabilities(self.logits(observed.catalog, observed.rows), self.temperature)
+        return of_classes[0] if observed.single else of_classes
 
     def with_temperature(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":
         """With the temperature that these rows prefer."""

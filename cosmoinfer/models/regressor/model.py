@@ -1,26 +1,30 @@
 """Networks that regress the parameters: a point, a mean and a width, or a mean and a covariance, as a mixture."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.chunking import slices
+from cosmoinfer.errors import UserError
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
 from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.model import score_observations, with_ood_detector
+from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.ood.detector import OutOfDistribution
 from cosmoinfer.ood.scores import data_features
 from cosmoinfer.posterior import Diagnostics, Draws, PointEstimate, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import (
     NORMALISING_ROWS,
@@ -113,6 +117,39 @@ class RegressorModel(Saveable):
             buffer.draws(len(rows), errors if self.head == "covariance" else None),
             np.concatenate(log_prob_truth) if log_prob_truth else None,
         )
+
+    def sample(self, x: Data, draws: int = 1000, seed: int = 0, row_numbers: Sequence[int] | None = None) -> Posterior:
+        """The posterior of each observation, as ``cosmoinfer sample`` gives it; of a loss without widths, means only.
+
+        x: one observation, of the shape of a row of the training catalog, or (n, ...) of n; several observables by
+            name. row_numbers: (n,), which key the draws; by default 0, 1, 2, ...
+
+        Raises UserError for other data, and where an observation cannot be sampled.
+        """
+        observed = observations(self.preprocessing, x, row_numbers=row_numbers)
+        return self.posterior(SamplingRequest(observed.catalog, observed.rows, draws, seed))
+
+    def log_prob(self, theta: ArrayLike, x: Data, seed: int = 0) -> np.ndarray:
+        """log q(theta | x), natural, in catalog units; -inf outside the prior's box.
+
+        theta: (P,), or (k, P) of one observation, or (n, P) of n observations; x as of ``sample``. (), (k,) or (n,).
+        seed: of the draws that normalise correlated normals over the box, to about 0.01.
+
+        Raises UserError for data or parameters of other shapes, and for a loss that knows no widths.
+        """
+        if self.head == "point":
+            raise UserError(f"loss: {self.loss} gives a point and no density")
+        observed = observations(self.preprocessing, x)
+        points = observed.pair(theta, len(self.preprocessing.parameters))
+        parts = np.split(points, len(observed.rows)) if len(observed.rows) == len(points) else [points]
+        log_prob = []
+        for row, part in zip(observed.rows.tolist(), parts, strict=True):
+            (raw,) = self._raw(observed.catalog, np.array([row]))
+            (normals,) = self._normals(raw)
+            log_mass = normals.log_mass(PROPOSALS_FOR_MASS, seeding.generator(seed, "mass", row))
+            log_prob.append(normals.log_prob(part) - log_mass)
+        joined = np.concatenate(log_prob)
+        return joined[0] if observed.single and np.ndim(theta) == 1 else joined
 
     def with_recalibration(self, catalog: Catalog, seed: int) -> "RegressorModel":
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows

@@ -32,6 +32,10 @@ class Normals(ABC):
     def log_prob(self, theta: np.ndarray) -> np.ndarray:
         """log of the mixture, (S, P) -> (S,), before the mass inside the box that ``draw`` estimates is divided out."""
 
+    def log_mass(self, draws: int, generator: np.random.Generator) -> float:
+        """log of the share of the mixture inside the box, where ``log_prob`` has not taken it off already."""
+        return 0.0
+
     @abstractmethod
     def heated(self, temperature: float) -> "Normals":
         """All widths so many times as large."""
@@ -111,6 +115,11 @@ class CorrelatedNormals(Normals):
         member = generator.choice(len(self.weights), size=count, p=self.weights)
         noise = generator.standard_normal((count, len(self.parameters)))
         return self.means[member] + np.einsum("nij,nj->ni", self._roots[member], noise)
+
+    def log_mass(self, draws: int, generator: np.random.Generator) -> float:
+        """From draws, of which at least half a one counts as inside, so that it stays finite."""
+        inside = self.parameters.inside(self.propose(draws, generator))
+        return float(np.log(max(inside.mean(), 0.5 / draws)))
 
     def log_prob(self, theta: np.ndarray) -> np.ndarray:
         return np.where(self.parameters.inside(theta), self.log_prob_anywhere(theta), -np.inf)

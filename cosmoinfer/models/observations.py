@@ -1,0 +1,130 @@
+"""Observations that a Python user hands in as arrays, as the catalog that a model reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cosmoinfer.catalog import Catalog, from_arrays
+from cosmoinfer.errors import UserError
+from cosmoinfer.preprocessing.inputs import Input
+from cosmoinfer.preprocessing.state import Preprocessing
+
+Data = ArrayLike | Mapping[str, ArrayLike]  # of one observable, or several by name
+
+
+@dataclass(frozen=True)
+class Observations:
+    """catalog: their rows. rows: (n,) positions, one an observation. single: whether one was given without an axis."""
+
+    catalog: Catalog
+    rows: np.ndarray
+    single: bool
+
+    def pair(self, theta: ArrayLike, n_parameters: int) -> np.ndarray:
+        """Points (n, P) or, of one observation, (k, P), at which a density is asked for: theta (P,), (k, P) or (n, P).
+
+        Raises UserError where the shapes do not go together.
+        """
+        points = np.asarray(theta, np.float64)
+        if points.ndim not in (1, 2) or points.shape[-1] != n_parameters:
+            raise UserError(f"theta: expected shape ({n_parameters},) or (n, {n_parameters}), found {points.shape}")
+        count = len(self.rows)
+        if points.ndim == 1:
+            return np.broadcast_to(points, (count, n_parameters))
+        if count > 1 and len(points) != count:
+            raise UserError(f"theta: has {len(points)} rows, and x holds {count} observations")
+        return points
+
+
+def observations(
+    preprocessing: Preprocessing,
+    x: Data,
+    theta: ArrayLike | None = None,
+    row_numbers: Sequence[int] | None = None,
+    set_size: int = 0,
+) -> Observations:
+    """Rows as of a catalog that was read for the model.
+
+    x: of the shape of a row of the training catalog (after its scale cuts), or (n, ...) of n such; several observables
+        as a mapping by name. With set_size R an observation is (R, ...), all rows of a simulation.
+    theta: (P,) or (n, P), for a density of the data at these parameters.
+    row_numbers: (n,) of the observations in their catalog, which key their draws; by default 0, 1, 2, ...
+
+    Raises UserError for other shapes or names, numbers that are not finite, and parameters outside their box.
+    """
+    given = x if isinstance(x, Mapping) else None
+    inputs = {_short(summary.name): summary for summary in preprocessing.inputs}
+    if given is None:
+        if len(inputs) > 1:
+            raise UserError(f"x: the model takes several arrays, by name: {', '.join(inputs)}")
+        given = dict.fromkeys(inputs, x)  # type: ignore[arg-type]
+    named = {_short(name): np.asarray(array) for name, array in given.items()}
+    if named.keys() != inputs.keys():
+        raise UserError(f"x: expected {', '.join(inputs)}, found {', '.join(named) or 'nothing'}")
+    data = {name: _rows(summary, named[name], set_size) for name, summary in inputs.items()}
+    counts = {name: len(array) for name, (array, _) in data.items()}
+    if len(set(counts.values())) > 1:
+        raise UserError("x: has different numbers of rows: " + ", ".join(f"{key} {n}" for key, n in counts.items()))
+    count = next(iter(counts.values()))
+    size = set_size or 1
+    described = {} if theta is None else _describe_parameters(preprocessing, theta, count)
+    catalog = from_arrays(
+        x={preprocessing.inputs[number].name: array for number, (array, _) in enumerate(data.values())},
+        kind={summary.name: summary.kind for summary in preprocessing.inputs},
+        simulation=np.repeat(np.arange(count // size), size),
+        missing="mask" if any(summary.masked for summary in preprocessing.inputs) else "",
+        **described,
+    )
+    names = [observable.name for observable in catalog.observables]
+    ordered = tuple(catalog.observables[names.index(summary.name)] for summary in preprocessing.inputs)
+    catalog = replace(catalog, observables=ordered)
+    if row_numbers is not None:
+        catalog = replace(catalog, index=_index(row_numbers, count, size))
+    preprocessing.check_catalog(catalog)
+    return Observations(catalog, np.arange(0, count, size), all(single for _, single in data.values()))
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("data/")
+
+
+def _rows(summary: Input, array: np.ndarray, set_size: int) -> tuple[np.ndarray, bool]:
+    """(n, ...) with the channel axis, and whether a single observation was given; sets are unfolded into rows."""
+    shapes = [summary.shape]
+    if summary.kind != "vector" and summary.shape[0] == 1:
+        shapes.append(summary.shape[1:])  # without the axis of the only channel, as in a file
+    for shape in shapes:
+        row = (set_size, *shape) if set_size else shape
+        if array.shape == row or (array.ndim == len(row) + 1 and array.shape[1:] == row):
+            return array.reshape(-1, *summary.shape), array.shape == row
+    row = (set_size, *summary.shape) if set_size else summary.shape
+    several = ", ".join(map(str, row))
+    raise UserError(f"x: expected shape {row} or (n, {several}) for {_short(summary.name)}, found {array.shape}")
+
+
+def _describe_parameters(preprocessing: Preprocessing, theta: ArrayLike, count: int) -> dict[str, Any]:
+    """theta (count, P) with its box and priors, as ``from_arrays`` takes them."""
+    parameters = preprocessing.parameters
+    values = np.asarray(theta, np.float64)
+    if values.ndim not in (1, 2) or values.shape[-1] != len(parameters):
+        raise UserError(f"theta: expected shape ({len(parameters)},) or (n, {len(parameters)}), found {values.shape}")
+    return {
+        "theta": np.broadcast_to(values, (count, len(parameters))) if values.ndim == 1 else values,
+        "names": parameters.names,
+        "low": parameters.low,
+        "high": parameters.high,
+        "prior": parameters.prior,
+        "prior_mean": parameters.mean,
+        "prior_std": parameters.std,
+    }
+
+
+def _index(row_numbers: Sequence[int], count: int, size: int) -> np.ndarray:
+    """(count,) row numbers, of a set those from its first on."""
+    numbers = np.asarray(row_numbers)
+    if numbers.shape != (count // size,) or numbers.dtype.kind not in "iu":
+        raise UserError(f"row_numbers: expected {count // size} whole numbers, found shape {numbers.shape}")
+    return (numbers[:, None] + np.arange(size)).ravel().astype(np.int64)
