@@ -65,12 +65,12 @@ class TrainingRecord:
                 raise UserError(
                     f"{catalog.path}: the model was trained on or chosen by {int(used.sum())} of these {len(catalog)} "
                     f"rows ({catalog.describe_rows(np.flatnonzero(used))}); "
-                    "--split test takes the others, --split train those"
+                    "`split=test` takes the others, `split=train` those"
                 )
             return everything
         part = part or "test"
         if part not in (*PARTITIONS, "all"):
-            raise UserError(f"--split: {part!r} is not known; there are {', '.join(PARTITIONS)} and all")
+            raise UserError(f"{part!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
         if part == "all":
             return everything
         rows = np.flatnonzero(self.partition_of(catalog, everything) == PARTITIONS.index(part))
@@ -111,6 +111,6 @@ def check_held_out(name: str, record: TrainingRecord, catalog: Catalog, split: S
     if used.any():
         raise UserError(
             f"{name} was trained on or chosen by {int(used.sum())} validation or test rows of this "
-            f"split (row {listed(catalog.index[rows[used]])}); train it with the same --split-seed, --fractions "
-            "and --split-file"
+            f"split (row {listed(catalog.index[rows[used]])}); train it with the same `split_seed`, `fractions` "
+            "and `split_file`"
         )

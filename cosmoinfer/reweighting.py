@@ -44,7 +44,7 @@ class PriorChange:
             first = second = np.nan
         if not equals or not (kind in PRIORS and PRIORS[kind].arguments) or not np.isfinite([first, second]).all():
             forms = [f"name={kind}:{':'.join(prior.arguments)}" for kind, prior in PRIORS.items() if prior.arguments]
-            raise UserError(f"--prior: {text!r} is not understood; expected one of {', '.join(forms)}")
+            raise UserError(f"{text!r} is not understood; expected one of {', '.join(forms)}", setting="prior")
         return cls(name.strip(), kind, (first, second))
 
     def apply_to(self, parameters: Parameters) -> Parameters:
@@ -54,7 +54,9 @@ class PriorChange:
         """
         (column,) = parameters.columns([self.parameter])
         if not parameters.has_prior[column]:
-            raise UserError(f"--prior {self.parameter}: its own prior is not known, so it cannot be divided out")
+            raise UserError(
+                "its own prior is not known, so it cannot be divided out", setting="prior", value=self.parameter
+            )
         numbers = self.numbers
         if PRIORS[self.kind].arguments == BOX:
             low, high = parameters.low[column], parameters.high[column]
@@ -68,9 +70,11 @@ class PriorChange:
         prior = changed.priors[column]
         if prior.mass_in_box() < MIN_MASS_IN_BOX:
             raise UserError(
-                f"--prior {self.parameter}: {100 * prior.mass_in_box():.2g} % of {prior} lie in the box "
+                f"{100 * prior.mass_in_box():.2g} % of {prior} lie in the box "
                 f"{prior.low:g}..{prior.high:g}, outside which the posterior is not known; "
-                "train with simulations from that prior"
+                "train with simulations from that prior",
+                setting="prior",
+                value=self.parameter,
             )
         return changed
 
@@ -89,8 +93,10 @@ class PriorChange:
         if self.numbers[0] < low - tolerance or self.numbers[1] > high + tolerance:
             written = ":".join(f"{number:g}" for number in self.numbers)
             raise UserError(
-                f"--prior {self.parameter}={self.kind}:{written}: reaches outside the box {low:g}..{high:g}, where the "
-                "posterior is not known; train with simulations from there"
+                f"reaches outside the box {low:g}..{high:g}, where the posterior is not known; train with simulations "
+                "from there",
+                setting="prior",
+                value=f"{self.parameter}={self.kind}:{written}",
             )
 
 
@@ -107,7 +113,7 @@ def with_priors(parameters: Parameters, changes: Sequence[PriorChange]) -> Param
     names = [change.parameter for change in changes]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise UserError(f"--prior {repeated[0]}: was given {names.count(repeated[0])} times")
+        raise UserError(f"was given {names.count(repeated[0])} times", setting="prior", value=repeated[0])
     for change in changes:
         parameters = change.apply_to(parameters)
     return parameters
@@ -128,7 +134,9 @@ def reweight(
     samples, log_prob = _draws_in_memory(posterior)
     draws = samples.shape[1] if draws is None else draws
     if not 1 <= draws <= samples.shape[1]:
-        raise UserError(f"--draws: expected 1 to {samples.shape[1]}, as many as the posterior has, found {draws}")
+        raise UserError(
+            f"expected 1 to {samples.shape[1]}, as many as the posterior has, found {draws}", setting="draws"
+        )
     log_ratio = _log_ratio(posterior.parameters, parameters)
     log_weights = [log_ratio(row) for row in samples]
     weighted = [_importance_weights(*row) for row in zip(log_weights, samples, strict=True)]
@@ -136,8 +144,8 @@ def reweight(
     if not covered.all() and not (skip_failed and covered.any()):
         raise UserError(
             f"under the new prior fewer than {MIN_ROW_DRAWS:g} draws are left of {int((~covered).sum())} "
-            f"observations (row {listed(posterior.index[~covered])}); more draws (sample --draws) may reach it, "
-            "--skip-failed leaves them out"
+            f"observations (row {listed(posterior.index[~covered])}); more draws (sample `draws`) may reach it, "
+            "`skip_failed` leaves them out"
         )
     rows = np.flatnonzero(covered)
     kept = posterior.take(rows)
@@ -215,15 +223,17 @@ def _parse_definition(text: str, names: tuple[str, ...]) -> tuple[str, expressio
     """The new name and its expression of those that there are. Raises UserError where either is not valid."""
     name, equals, written = (word.strip() for word in text.partition("="))
     if not equals or not name:
-        raise UserError(f"--derive: {text!r} is not understood; expected 'S_8=sigma_8*(Omega_m/0.3)**0.5'")
-    if not re.fullmatch(r"[^\W\d]\w*", name) or name == "all":  # what --fail-if, --parameters and expressions can name
-        raise UserError(f"--derive {name}: expected a name of letters, digits and underscores, other than 'all'")
+        raise UserError(f"{text!r} is not understood; expected 'S_8=sigma_8*(Omega_m/0.3)**0.5'", setting="derive")
+    if not re.fullmatch(r"[^\W\d]\w*", name) or name == "all":  # what gates and expressions can name
+        raise UserError(
+            "expected a name of letters, digits and underscores, other than 'all'", setting="derive", value=name
+        )
     if name in names:
-        raise UserError(f"--derive {name}: is there already; give it another name")
+        raise UserError("is there already; give it another name", setting="derive", value=name)
     try:
         return name, expressions.parse(written, names)
     except UserError as error:
-        raise UserError(f"--derive {name}: {error}") from error
+        raise UserError(f"{error}", setting="derive", value=name) from error
 
 
 def _with_column(posterior: Posterior, name: str, expression: expressions.Expression) -> Posterior:
@@ -239,7 +249,9 @@ def _with_column(posterior: Posterior, name: str, expression: expressions.Expres
     derived = samples[..., -1]
     _check_finite(name, "draws", derived, posterior.index)
     if derived.size > 1 and np.ptp(derived) == 0:
-        raise UserError(f"--derive {name}: is {derived.flat[0]:g} in every draw; there is nothing to infer")
+        raise UserError(
+            f"is {derived.flat[0]:g} in every draw; there is nothing to infer", setting="derive", value=name
+        )
     truth = None
     if posterior.truth is not None:
         truth = extended(posterior.truth)
@@ -265,6 +277,7 @@ def _check_finite(name: str, content: str, values: np.ndarray, index: np.ndarray
     bad = ~np.isfinite(values.reshape(len(values), -1))
     if bad.any():
         raise UserError(
-            f"--derive {name}: has no finite value for {int(bad.sum())} of {bad.size} {content} "
-            f"(row {listed(index[bad.any(axis=1)])})"
+            f"has no finite value for {int(bad.sum())} of {bad.size} {content} (row {listed(index[bad.any(axis=1)])})",
+            setting="derive",
+            value=name,
         )

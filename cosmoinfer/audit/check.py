@@ -9,10 +9,10 @@ from cosmoinfer.audit.finding import Finding
 
 @dataclass(frozen=True)
 class Check:
-    """A check of a catalog; ``inspect --audit`` runs all of them.
+    """A check of a catalog; ``inspect`` with ``audit``` runs all of them.
 
     find: the function that makes the findings.
-    in_inspect: ``inspect`` runs it without ``--audit`` too.
+    in_inspect: ``inspect`` runs it without ``audit`` too.
     before_training: every training runs it first, so it must be quick.
     """
 

@@ -122,7 +122,9 @@ def _read_manifest(path: Path) -> _FileList:
         entries = [(path.parent / entry["path"], int(entry["rows"])) for entry in manifest["parts"]]
         readable = manifest["kind"] == "manifest" and int(manifest["format"]) <= MANIFEST_FORMAT
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: is no manifest; `cosmoinfer inspect 'sims/*.h5' --manifest` writes one") from error
+        raise UserError(
+            f"{path}: is no manifest; cosmoinfer inspect 'sims/*.h5' `manifest=FILE.json` writes one"
+        ) from error
     if not readable or not entries:
         raise UserError(f"{path}: is no manifest that this version reads")
     for file, _ in entries:

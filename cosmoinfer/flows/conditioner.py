@@ -157,5 +157,7 @@ def _append_units(active: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
 def single_piece_activation(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     activation = ACTIVATIONS[name]
     if activation.pieces != 1:
-        raise UserError(f"--activation {name}: the networks inside a flow take one that keeps the number of neurons")
+        raise UserError(
+            "the networks inside a flow take one that keeps the number of neurons", setting="activation", value=name
+        )
     return activation.function

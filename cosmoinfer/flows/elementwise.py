@@ -54,4 +54,6 @@ def affine_maps(layers: int, features: int, min_layers: int) -> list[Elementwise
 def check_layers(layers: int, min_layers: int) -> None:
     """With fewer, some parameters would be left as they are: their posterior would be the prior."""
     if layers < min_layers:
-        raise UserError(f"--layers: this flow wants at least {min_layers} for so many parameters, found {layers}")
+        raise UserError(
+            f"this flow wants at least {min_layers} for so many parameters, found {layers}", setting="layers"
+        )

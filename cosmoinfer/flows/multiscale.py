@@ -40,9 +40,9 @@ class MapFlow(ABC):
     def __post_init__(self) -> None:
         for name, least in (("levels", 0), ("layers", 2), ("hidden", 1), ("kernel", 1)):
             if getattr(self, name) < least:
-                raise UserError(f"--{name}: a flow of maps needs {least} or more, found {getattr(self, name)}")
+                raise UserError(f"a flow of maps needs {least} or more, found {getattr(self, name)}", setting=name)
         if self.kernel % 2 == 0:
-            raise UserError(f"--kernel: a flow of maps needs an odd one, found {self.kernel}")
+            raise UserError(f"a flow of maps needs an odd one, found {self.kernel}", setting="kernel")
 
     def build(self, shape: Shape, periodic: bool, context: int, generators: Generators) -> Transform:
         """From maps (M, B, C, H, W) and contexts (M, B, ``context``), None if 0, to noise (M, B, C*H*W)."""
@@ -74,11 +74,15 @@ class MapFlow(ABC):
                 levels += 1
         if any(side % 2**levels for side in shape[1:]):
             raise UserError(
-                f"--levels {levels}: each halves the maps, so their sides must be divisible by {2**levels}; "
-                f"found {shape[1]}x{shape[2]} pixels"
+                f"each halves the maps, so their sides must be divisible by {2**levels}; "
+                f"found {shape[1]}x{shape[2]} pixels",
+                setting="levels",
+                value=levels,
             )
         if self.kernel // 2 > shortest >> levels:
-            raise UserError(f"--kernel {self.kernel}: too wide for the {shortest >> levels} pixels of the last level")
+            raise UserError(
+                f"too wide for the {shortest >> levels} pixels of the last level", setting="kernel", value=self.kernel
+            )
         return levels
 
 

@@ -66,7 +66,7 @@ class Trees:
 
     def __post_init__(self) -> None:
         if self.trees < 1 or not 1 <= self.depth <= 12:
-            raise UserError(f"--trees, --depth: expected at least 1, and 1 to 12; found {self.trees}, {self.depth}")
+            raise UserError(f"`trees`, `depth`: expected at least 1, and 1 to 12; found {self.trees}, {self.depth}")
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> "TreeEnsemble":
         """(M, B, *shape) -> (M, B, outputs)."""

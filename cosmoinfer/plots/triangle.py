@@ -18,7 +18,7 @@ from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.style import BACKGROUND, BLUE, DARK, GREY, LIGHT, RED, parameter_label, shade_outside
 from cosmoinfer.posterior import Posterior
 
-getdist.chains.print_load_details = False  # it prints on stdout, which belongs to --json
+getdist.chains.print_load_details = False  # it prints on stdout, where the JSON document goes
 
 MIN_DRAWS = 50  # with fewer, a smoothed density shows its smoothing
 MAX_CORNER_PARAMETERS = 10  # parameters of one triangle that stay legible

@@ -56,10 +56,10 @@ def fit_compression(
     """``pca:20`` or ``autoencoder:8``, of standardised rows (N, ...)."""
     match = re.fullmatch(r"([a-z]+):(\d+)", text)
     if not match or match[1] not in COMPRESSIONS:
-        raise UserError(f"--compress: {text!r} is not understood; expected pca:20 or autoencoder:8")
+        raise UserError(f"{text!r} is not understood; expected pca:20 or autoencoder:8", setting="compress")
     name, size, inputs = match[1], int(match[2]), prod(train_rows.shape[1:])
     if not 1 <= size <= min(inputs, len(train_rows)):
-        raise UserError(f"--compress {text}: expected 1 to {min(inputs, len(train_rows))} numbers a row")
+        raise UserError(f"expected 1 to {min(inputs, len(train_rows))} numbers a row", setting="compress", value=text)
     fit = _principal_components if name == "pca" else _autoencoder
     encoder, kept = fit(train_rows.reshape(-1, inputs), validation_rows.reshape(-1, inputs), size, context)
     return Compression(name, inputs, size, encoder, kept)

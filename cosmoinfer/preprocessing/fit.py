@@ -27,10 +27,11 @@ def fit_preprocessing(
     Raises UserError where parameters or data never vary, or where noise cannot be added.
     """
     if noise is not None:
-        catalog.require_in_memory("--noise")
+        catalog.require_in_memory("`noise`")
     if noise is not None and catalog.includes_noise:
         raise UserError(
-            "--noise: would not be heard beside --data-include-noise, which says that the data hold their noise already"
+            "would not be heard beside `data_include_noise`, which says that the data hold their noise already",
+            setting="noise",
         )
     if reading.target and catalog.theta is None:
         raise UserError(f"{catalog.path}: has no /classes/{reading.target}; expected labelled rows, found observations")
@@ -43,7 +44,7 @@ def fit_preprocessing(
     for summary in catalog.observables:
         if summary.masked and not any(np.isnan(block).any() for block in summary.blocks(rows)):
             raise UserError(
-                f"{catalog.path}: --missing mask: no training row of /{summary.name} has a gap, so that a network "
+                f"{catalog.path}: `missing=mask`: no training row of /{summary.name} has a gap, so that a network "
                 "would not learn what one means"
             )
     standardizers = [
@@ -71,11 +72,11 @@ def with_compression(
 
     Raises UserError where there is no vector, and for a text that is not understood.
     """
-    catalog.require_in_memory(f"--compress {text}")
+    catalog.require_in_memory(f"`compress={text}`")
     rows = [split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
     pairs = list(zip(preprocessing.inputs, *(preprocessing.data(catalog, some) for some in rows), strict=True))
     if not any(one.kind == "vector" for one in preprocessing.inputs):
-        raise UserError(f"--compress {text}: is for vectors, and there is none")
+        raise UserError("is for vectors, and there is none", setting="compress", value=text)
     inputs = tuple(
         replace(one, compression=fit_compression(text, train, validation, context)) if one.kind == "vector" else one
         for one, train, validation in pairs
@@ -95,13 +96,14 @@ def with_compression_of(
     """
     if len(other.inputs) != len(preprocessing.inputs):
         raise UserError(
-            f"--fine-tune: the flow sees {len(other.inputs)} observables a row, this catalog has "
-            f"{len(preprocessing.inputs)}"
+            f"the flow sees {len(other.inputs)} observables a row, this catalog has {len(preprocessing.inputs)}",
+            setting="fine_tune",
         )
     for known, own in zip(other.inputs, preprocessing.inputs, strict=True):
         if known.shape == own.shape and not np.array_equal(known.standardizer.log, own.standardizer.log):
             raise UserError(
-                f"--fine-tune: /{own.name} is taken to log10 by one of the two models only; --transform settles it"
+                f"/{own.name} is taken to log10 by one of the two models only; `transform` settles it",
+                setting="fine_tune",
             )
     pairs = zip(other.inputs, preprocessing.inputs, strict=True)
     inputs = tuple(known if known.compression is not None else own for known, own in pairs)
@@ -116,7 +118,7 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
     if constant and catalog.classes:
         raise UserError(f"{catalog.path}: the training rows are all of one class; there is nothing to tell apart")
     if constant:
-        mend = "--infer leaves it out" if len(constant) < len(parameters) else "there is nothing to infer"
+        mend = "`infer` leaves it out" if len(constant) < len(parameters) else "there is nothing to infer"
         raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; {mend}")
     first = [summary.read(rows[:1]) for summary in catalog.observables]
     if all(

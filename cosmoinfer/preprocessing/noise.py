@@ -47,22 +47,26 @@ def add_noise(
 def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> Noise:
     """From a covariance (K, K), or variances (K,), in a .npy file; a row of the only summary has K numbers."""
     if len(shapes) != 1 or len(shapes[0]) > 2:
-        raise UserError(f"--noise {path}: is for catalogs of one vector or profile")
+        raise UserError("is for catalogs of one vector or profile", setting="noise", value=path)
     covariance = _numbers(path)
     size = int(np.prod(shapes[0]))
     if covariance.shape == (size,):
         covariance = np.diag(covariance)
     if covariance.shape != (size, size):
         raise UserError(
-            f"--noise {path}: has shape {covariance.shape}; the data have {size} numbers a row (after scale cuts), "
-            f"so expected ({size}, {size}), or ({size},) variances"
+            f"has shape {covariance.shape}; the data have {size} numbers a row (after scale cuts), "
+            f"so expected ({size}, {size}), or ({size},) variances",
+            setting="noise",
+            value=path,
         )
     if not np.isfinite(covariance).all() or not _symmetric(covariance):
-        raise UserError(f"--noise {path}: a covariance must be finite and symmetric")
+        raise UserError("a covariance must be finite and symmetric", setting="noise", value=path)
     values, vectors = np.linalg.eigh(covariance)
     if values[0] < -1e-8 * max(values[-1], 0) or values[-1] <= 0:
         raise UserError(
-            f"--noise {path}: is no covariance: its eigenvalues run from {values[0]:.3g} to {values[-1]:.3g}"
+            f"is no covariance: its eigenvalues run from {values[0]:.3g} to {values[-1]:.3g}",
+            setting="noise",
+            value=path,
         )
     return Noise(vectors * np.sqrt(np.maximum(values, 0)), seed)
 
@@ -71,7 +75,7 @@ def _numbers(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path, allow_pickle=False), np.float64)
     except (OSError, EOFError, TypeError, ValueError) as error:
-        raise UserError(f"--noise {path}: is no .npy file of numbers ({error})") from error
+        raise UserError(f"is no .npy file of numbers ({error})", setting="noise", value=path) from error
 
 
 def _symmetric(covariance: np.ndarray) -> bool:

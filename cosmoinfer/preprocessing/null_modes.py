@@ -85,7 +85,7 @@ def fit_null_mode_noise(values: np.ndarray) -> NullModeNoise | None:
         if count <= size:
             raise UserError(
                 f"a density of {size} numbers a row wants more than {size} training rows, found {count}; "
-                "--scale-cut keeps fewer"
+                "`scale_cut` keeps fewer"
             )
         variance, basis = np.linalg.eigh(np.cov(values.T, bias=True).reshape(values.shape[1], -1))
         std = np.where(_null(variance), np.sqrt(variance[~_null(variance)].min()), 0.0)

@@ -79,7 +79,7 @@ class Preprocessing:
         if names and catalog.parameters is not None and catalog.parameters.names != names:
             raise UserError(
                 f"{catalog.path}: the model infers {', '.join(names)}; "
-                f"this catalog has {', '.join(catalog.parameters.names)} (--names or --infer picks and orders them)"
+                f"this catalog has {', '.join(catalog.parameters.names)} (`names` or `infer` picks and orders them)"
             )
         if catalog.classes and catalog.classes != self.classes:
             raise UserError(
@@ -98,7 +98,7 @@ class Preprocessing:
             )
         pairs = zip(catalog.observables, self.inputs, strict=True)
         if any(summary.masked and not trained.masked for summary, trained in pairs):
-            raise UserError(f"{catalog.path}: was read with --missing mask, and the model was trained without")
+            raise UserError(f"{catalog.path}: was read with `missing=mask`, and the model was trained without")
 
 
 def _join_shapes(shapes: Sequence[tuple[int, ...]]) -> str:
@@ -112,7 +112,9 @@ def reading_for_model(trained: ReadOptions, asked: ReadOptions) -> ReadOptions:
     """
     default = ReadOptions()
     if asked.scale_cut and asked.scale_cut != trained.scale_cut:
-        raise UserError(f"--scale-cut {listed(asked.scale_cut)}: the model has scale cuts of its own, which hold")
+        raise UserError(
+            "the model has scale cuts of its own, which hold", setting="scale_cut", value=listed(asked.scale_cut)
+        )
     changed = {key: value for key, value in asdict(asked).items() if value != getattr(default, key)}
     layout = ("parameters", "data", "kind", "simulation", "rows_per_simulation", "names", "bounds")
     if changed.keys() & set(layout):

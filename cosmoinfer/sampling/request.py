@@ -63,8 +63,8 @@ class SamplingRequest:
             if not self.skip_failed:
                 where = f"{self.catalog.path}: {self.catalog.describe_rows(np.array([row]))}"
                 raise UserError(
-                    f"{where}: {error}; the observation may be unlike the training data; --skip-failed leaves it out, "
-                    "a flow with --support probit cannot fail so"
+                    f"{where}: {error}; the observation may be unlike the training data; `skip_failed` leaves it out, "
+                    "a flow with `support=probit` cannot fail so"
                 ) from error
 
     def require_sampled(self, rows: list[int]) -> np.ndarray:

@@ -150,7 +150,7 @@ def fit_learning_curve(scores: HeldOutScores, predict: Sequence[int] = (), seed:
     clusters = Clusters.from_ids(scores.simulation, seed)
     if clusters.count < 2:
         raise UserError(
-            "the test partition has a single simulation; a learning curve requires at least two (--fractions)"
+            "the test partition has a single simulation; a learning curve requires at least two (`fractions`)"
         )
     covariance = covariance_of_differences(scores.log_prob, clusters)
     law = fit_scaling_law(scores.sizes, scores.log_prob.mean(axis=1), covariance, seed)

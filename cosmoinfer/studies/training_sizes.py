@@ -52,10 +52,12 @@ def check_sizes(sizes: Sequence[int], simulations: int) -> tuple[int, ...]:
     distinct = tuple(sorted(set(sizes)))
     if len(distinct) < MIN_SIZES:
         found = listed(distinct) or "none"
-        raise UserError(f"--sizes: expected at least {MIN_SIZES} different sizes, found {found}")
+        raise UserError(f"expected at least {MIN_SIZES} different sizes, found {found}", setting="sizes")
     if distinct[0] < MIN_TRAINING_SIMULATIONS:
         minimum = MIN_TRAINING_SIMULATIONS
-        raise UserError(f"--sizes: expected at least {minimum} training simulations, found {distinct[0]}")
+        raise UserError(f"expected at least {minimum} training simulations, found {distinct[0]}", setting="sizes")
     if distinct[-1] > simulations:
-        raise UserError(f"--sizes: {distinct[-1]} is more than the {simulations} training simulations of this split")
+        raise UserError(
+            f"{distinct[-1]} is more than the {simulations} training simulations of this split", setting="sizes"
+        )
     return distinct

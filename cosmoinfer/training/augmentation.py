@@ -1,7 +1,7 @@
 """The symmetries of periodic boxes: quarter turns, mirror images and translations of maps and grids, drawn row by row.
 
 They hold for scalar fields in real space. Components of a vector field do not turn with their box, and redshift space
-has a line of sight: there ``--augment none`` or some of the names.
+has a line of sight: there ``augment=none`` or some of the names.
 """
 
 from collections.abc import Sequence
@@ -46,21 +46,23 @@ class Motion:
 
 
 def parse(text: str, kinds: Sequence[str], periodic: Sequence[bool]) -> tuple[Symmetries, ...]:
-    """``--augment``: auto, none, or names with commas; one entry a summary, of these kinds.
+    """``augment``: auto, none, or names with commas; one entry a summary, of these kinds.
 
     Vectors and profiles have none. Only a periodic box has shifts.
     """
     names = NAMES if text == "auto" else () if text == "none" else tuple(name.strip() for name in text.split(","))
     unknown = [name for name in names if name not in NAMES]
     if unknown:
-        raise UserError(f"--augment: {unknown[0]!r} is not known; there are auto, none, and {', '.join(NAMES)}")
+        raise UserError(f"{unknown[0]!r} is not known; there are auto, none, and {', '.join(NAMES)}", setting="augment")
     found = []
     for kind, wraps in zip(kinds, periodic, strict=True):
         allowed = [name for name in names if kind in ("map", "grid") and (wraps or name != "shifts")]
         found.append(Symmetries(**dict.fromkeys(allowed, True)))
     idle = [name for name in names if not any(getattr(one, name) for one in found)]
     if idle and text != "auto":
-        raise UserError(f"--augment {idle[0]}: no summary is a {'periodic ' * (idle[0] == 'shifts')}map or grid")
+        raise UserError(
+            f"no summary is a {'periodic ' * (idle[0] == 'shifts')}map or grid", setting="augment", value=idle[0]
+        )
     return tuple(found)
 
 

@@ -46,7 +46,7 @@ def train(
     order of its rows. Raises UserError when a loss is no longer finite.
     """
     if settings.warm_up and hooks.warm_loss is None:
-        raise UserError(f"--warm-up {settings.warm_up}: this loss has no gentler one to begin with")
+        raise UserError("this loss has no gentler one to begin with", setting="warm_up", value=settings.warm_up)
     members, batch_size = len(generators), min(settings.batch_size, len(train_rows))
     steps_per_epoch = len(train_rows) // batch_size
     steps = settings.epochs * steps_per_epoch
@@ -81,7 +81,7 @@ def train(
         )
         if not torch.isfinite(training_loss[active]).all() or not torch.isfinite(validation_loss[active]).all():
             raise UserError(
-                f"the loss is not finite in epoch {epoch + 1}; a lower --learning-rate (now "
+                f"the loss is not finite in epoch {epoch + 1}; a lower `learning_rate` (now "
                 f"{settings.learning_rate:g}) or a look at the catalog with `cosmoinfer inspect` may mend it"
             )
         improved = active & (validation_loss < best_loss)
@@ -125,6 +125,8 @@ def compile_terms(terms: Terms) -> Terms:
             return run(network, batch)
         except torch._dynamo.exc.TorchDynamoException as error:
             reason = str(error).strip().splitlines()[0]
-            raise UserError(f"--compile: torch could not compile this training ({reason}); leave it out") from error
+            raise UserError(
+                f"torch could not compile this training ({reason}); leave it out", setting="compile"
+            ) from error
 
     return compiled_terms

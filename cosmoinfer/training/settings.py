@@ -32,15 +32,19 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
-                raise UserError(f"--{name.replace('_', '-')}: expected at least 1, found {getattr(self, name)}")
+                raise UserError(f"expected at least 1, found {getattr(self, name)}", setting=name)
         if not 0 <= self.warm_up < self.epochs:
-            raise UserError(f"--warm-up: expected 0 to {self.epochs - 1}, less than --epochs, found {self.warm_up}")
+            raise UserError(
+                f"expected 0 to {self.epochs - 1}, less than `epochs`, found {self.warm_up}", setting="warm_up"
+            )
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
-                raise UserError(f"--{name.replace('_', '-')}: expected more than 0, found {getattr(self, name):g}")
+                raise UserError(f"expected more than 0, found {getattr(self, name):g}", setting=name)
         if self.weight_decay < 0 or not 0 <= self.momentum < 1:
-            raise UserError("--weight-decay: expected 0 or more, --momentum: a number in [0, 1)")
+            raise UserError("expected 0 or more, and for `momentum` a number in [0, 1)", setting="weight_decay")
         if self.optimizer not in OPTIMIZERS:
-            raise UserError(f"--optimizer: {self.optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}")
+            raise UserError(f"{self.optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}", setting="optimizer")
         if self.schedule not in schedule.SCHEDULES:
-            raise UserError(f"--schedule: {self.schedule!r} is not known; there are {', '.join(schedule.SCHEDULES)}")
+            raise UserError(
+                f"{self.schedule!r} is not known; there are {', '.join(schedule.SCHEDULES)}", setting="schedule"
+            )

@@ -274,7 +274,7 @@ def test_a_flow_takes_activations_of_one_piece(name):
         if ACTIVATIONS[activation].pieces == 1:
             recipe.build(2, CONTEXT, generators("build", 1))
         else:
-            with pytest.raises(UserError, match=f"--activation {activation}: "):
+            with pytest.raises(UserError, match=f"activation={activation}: "):
                 recipe.build(2, CONTEXT, generators("build", 1))
 
 

@@ -205,7 +205,7 @@ def test_impossible_settings_are_an_error(name, setting):
 
 @every_flow
 def test_a_kernel_wider_than_the_coarsest_maps_is_an_error(name):
-    with pytest.raises(UserError, match="--kernel 7: too wide for the 2 pixels"):
+    with pytest.raises(UserError, match="kernel=7: too wide for the 2 pixels"):
         MAP_FLOWS[name](kernel=7).build((1, 4, 4), True, 0, generators(1))
 
 

@@ -130,5 +130,5 @@ def test_the_sequence_ends_where_the_validation_rows_say():
 
 @pytest.mark.parametrize("settings", [{"trees": 0}, {"depth": 0}, {"depth": 13}])
 def test_trees_have_a_number_and_a_depth(settings):
-    with pytest.raises(UserError, match=r"--trees, --depth: expected at least 1, and 1 to 12; found"):
+    with pytest.raises(UserError, match=r"`trees`, `depth`: expected at least 1, and 1 to 12; found"):
         Trees(**settings)

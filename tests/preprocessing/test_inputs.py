@@ -173,7 +173,7 @@ def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
 
 def test_noise_on_what_is_noisy_already_would_not_be_heard():
     sims = replace(NORMAL.simulate(ROWS, 0), includes_noise=True)
-    with pytest.raises(UserError, match="--noise: would not be heard beside --data-include-noise"):
+    with pytest.raises(UserError, match="noise: would not be heard beside `data_include_noise`"):
         framed(sims, Noise(np.eye(3), 0))
 
 
@@ -213,7 +213,7 @@ def test_a_file_that_is_no_array_is_told(tmp_path):
     (tmp_path / "empty.npy").write_bytes(b"")
     np.savez(tmp_path / "several.npz", np.eye(3))
     for name in ("text.npy", "empty.npy", "several.npz", "nowhere.npy"):
-        with pytest.raises(UserError, match=f"--noise .*{name}: is no .npy file of numbers"):
+        with pytest.raises(UserError, match=f"noise=.*{name}: is no .npy file of numbers"):
             read_noise(tmp_path / name, ((3,),), 0)
 
 
@@ -307,7 +307,7 @@ def test_only_vectors_are_compressed():
     short = with_compression(framed(sims), sims, split_of(sims), "pca:1", bench())
     assert short.shapes == ((1,), (1, 8, 8))
     maps = of(sims.theta, sims.parameters, sims.observables[1])
-    with pytest.raises(UserError, match="--compress pca:1: is for vectors, and there is none"):
+    with pytest.raises(UserError, match="compress=pca:1: is for vectors, and there is none"):
         with_compression(framed(maps), maps, split_of(maps), "pca:1", bench())
 
 
@@ -360,7 +360,7 @@ def test_gaps_are_not_for_a_model_of_whole_rows():
     values = sims.observables[0].values.copy()
     values[3, 1] = np.nan
     gappy = of(sims.theta, sims.parameters, Observable("data", "vector", values, masked=True), name="gappy.h5")
-    with pytest.raises(UserError, match=r"gappy.h5: .*--missing mask, and the model was trained without"):
+    with pytest.raises(UserError, match=r"gappy.h5: .*`missing=mask`, and the model was trained without"):
         model.preprocessing.check_catalog(gappy)
 
 

@@ -180,7 +180,7 @@ def test_a_loss_that_is_not_finite_ends_the_training():
     bad[7, 1] = torch.nan
     order = generators(0, "order", 2)
     for parts in (((bad, x), (theta, x)), ((theta, x), (bad, x))):
-        with pytest.raises(UserError, match=r"not finite in epoch 1.*--learning-rate \(now 0.001\)"):
+        with pytest.raises(UserError, match=r"not finite in epoch 1.*`learning_rate` \(now 0.001\)"):
             train(network, SQUARED, *parts, TrainingSettings(epochs=3), order, silent)
 
 
@@ -385,7 +385,7 @@ def test_a_plateau_counts_from_the_end_of_the_warm_up(monkeypatch):
 
 
 def test_a_warm_up_without_a_gentler_loss_is_refused():
-    with pytest.raises(UserError, match="--warm-up 3: this loss has no gentler one"):
+    with pytest.raises(UserError, match="warm_up=3: this loss has no gentler one"):
         train(linear(1), SQUARED, rows(9, 1), rows(9, 2), TrainingSettings(warm_up=3), generators(0, "o", 1), silent)
 
 
