@@ -60,8 +60,8 @@ def from_arrays(
     """
     if x is None:
         raise UserError("x: expected an array, or arrays by name, with one row a simulation")
-    data = {_dataset(name): array for name, array in x.items()} if isinstance(x, Mapping) else {"data": x}
-    kinds = {_dataset(name): word for name, word in kind.items()} if isinstance(kind, Mapping) else {}
+    data = {_dataset_path(name): array for name, array in x.items()} if isinstance(x, Mapping) else {"data": x}
+    kinds = {_dataset_path(name): word for name, word in kind.items()} if isinstance(kind, Mapping) else {}
     if unknown := sorted(kinds.keys() - data.keys()):
         raise UserError(f"kind: names {', '.join(unknown)}, and x holds {', '.join(data)}")
     arrays = dict(data)
@@ -71,8 +71,8 @@ def from_arrays(
         target = f"classes/{names[0] if names else 'class'}"
         arrays[target], attributes[target] = theta, {"names": tuple(classes)}
     elif theta is not None:
-        columns = _columns(theta, names, low, high, prior, prior_mean, prior_std, labels)
-        arrays["parameters"], attributes["parameters"] = theta, columns
+        parameter_attributes = _parameter_attributes(theta, names, low, high, prior, prior_mean, prior_std, labels)
+        arrays["parameters"], attributes["parameters"] = theta, parameter_attributes
     elif any(setting is not None for setting in (names, low, high, prior, prior_mean, prior_std, labels)):
         raise UserError("names, low, high, prior and labels describe theta, which is missing")
     if simulation is not None:
@@ -80,7 +80,7 @@ def from_arrays(
     if split is not None:
         arrays["split"] = split
     values = {name: np.asarray(array) for name, array in arrays.items()}
-    contents = {name: _description(name, array, attributes.get(name, {})) for name, array in values.items()}
+    contents = {name: _dataset_info(name, array, attributes.get(name, {})) for name, array in values.items()}
     reading = ReadOptions(
         data=tuple(sorted(data)),
         kind=kind if isinstance(kind, str) else "",
@@ -88,17 +88,17 @@ def from_arrays(
         missing=missing,
         drop_nonfinite=drop_nonfinite,
     )
-    found = layout.Layout(NAME, reading, contents, tuple(contents[name] for name in reading.data), values)
-    catalog = layout.build_catalog(found, streamed=False)
+    array_layout = layout.Layout(NAME, reading, contents, tuple(contents[name] for name in reading.data), values)
+    catalog = layout.build_catalog(array_layout, streamed=False)
     return validated(replace(catalog, memory_limit=memory.available_bytes()), reading)
 
 
-def _dataset(name: str) -> str:
+def _dataset_path(name: str) -> str:
     """The path in a catalog file of the data of that name."""
     return name if name == "data" or name.startswith("data/") else f"data/{name}"
 
 
-def _columns(
+def _parameter_attributes(
     theta: ArrayLike,
     names: Sequence[str] | None,
     low: ArrayLike | None,
@@ -122,5 +122,5 @@ def _columns(
     return {name: setting for name, setting in settings.items() if setting is not None}
 
 
-def _description(name: str, array: np.ndarray, attributes: dict[str, Any]) -> storage.DatasetInfo:
+def _dataset_info(name: str, array: np.ndarray, attributes: dict[str, Any]) -> storage.DatasetInfo:
     return storage.DatasetInfo(name, array.shape, array.dtype, None, None, attributes)

@@ -37,7 +37,9 @@ def _apply_cut(catalog: Catalog, text: str) -> tuple[Observable, ...]:
     """``0:40``, ``k<0.3``, ``0.02<k<0.3``; with ``NAME@`` before it when there are several observables."""
     target, _, rule = text.rpartition("@")
     candidates = [observable for observable in catalog.observables if observable.kind in ("vector", "profile")]
-    matches = [one for one in candidates if target in ("", one.name, one.name.removeprefix("data/"))]
+    matches = [
+        candidate for candidate in candidates if target in ("", candidate.name, candidate.name.removeprefix("data/"))
+    ]
     if len(matches) != 1:
         names = ", ".join(observable.name for observable in candidates) or "none"
         raise UserError(
@@ -51,7 +53,7 @@ def _apply_cut(catalog: Catalog, text: str) -> tuple[Observable, ...]:
     values = observable.values
     cut_values = values[..., features] if isinstance(values, np.ndarray) else values.select_features(features)
     cut = replace(observable, values=cut_values)
-    return tuple(cut if one is observable else one for one in catalog.observables)
+    return tuple(cut if kept is observable else kept for kept in catalog.observables)
 
 
 def _select_features(paths: list[Path], rule: str, n_features: int) -> np.ndarray:

@@ -79,7 +79,7 @@ def check_compatible(catalogs: Sequence[Catalog]) -> None:
     first = catalogs[0]
     for catalog in catalogs[1:]:
         _check_same(first, catalog, "parameters", _describe_names)
-        _check_same(first, catalog, "classes", lambda one: ", ".join(one.classes) or "none")
+        _check_same(first, catalog, "classes", _describe_classes)
         _check_same(first, catalog, "data", _describe_data)
         for name in () if first.parameters is None or first.classes else first.parameters.names:
             _check_same(first, catalog, f"a prior of {name}", partial(_describe_prior, name=name))
@@ -103,13 +103,16 @@ def check_suites(catalogs: Sequence[Catalog]) -> None:
 
 
 def _check_same(first: Catalog, second: Catalog, noun: str, describe: Callable[[Catalog], str]) -> None:
-    expected, found = describe(first), describe(second)
-    if expected != found:
-        raise UserError(f"{second.path}: expected {noun} as in {first.path} ({expected}), found {found}")
+    if (expected := describe(first)) != (actual := describe(second)):
+        raise UserError(f"{second.path}: expected {noun} as in {first.path} ({expected}), found {actual}")
 
 
 def _describe_names(catalog: Catalog) -> str:
     return "none" if catalog.parameters is None else ", ".join(catalog.parameters.names)
+
+
+def _describe_classes(catalog: Catalog) -> str:
+    return ", ".join(catalog.classes) or "none"
 
 
 def _describe_data(catalog: Catalog) -> str:

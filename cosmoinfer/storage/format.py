@@ -153,8 +153,7 @@ def refuse_existing(path: Path, kind: str, force: bool = False) -> None:
     if path.exists() and not force:
         raise UserError(f"{path}: exists already, made with other settings or inputs; `force` replaces a {kind} file")
     if path.exists() and (existing := _kind_or_none(path)) != kind:
-        found = existing or "a file of another tool"
-        raise UserError(f"{path}: `force` replaces a {kind} file only, found {found}")
+        raise UserError(f"{path}: `force` replaces a {kind} file only, found {existing or 'a file of another tool'}")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
