@@ -30,10 +30,12 @@ class TrainingRecord:
     @classmethod
     def from_catalog(cls, catalog: Catalog, split: Split) -> "TrainingRecord":
         """Of a training on a catalog; both parts are hashed in one walk over the data."""
-        train, validation = (split.select_rows(catalog.simulation, part) for part in ("train", "validation"))
+        train, validation = (split.select_rows(catalog.simulation, partition) for partition in ("train", "validation"))
         rows = np.sort(np.concatenate([train, validation]))
         hashes = catalog.hashes(rows)
-        train_hashes, validation_hashes = (hashes[np.searchsorted(rows, part)] for part in (train, validation))
+        train_hashes, validation_hashes = (
+            hashes[np.searchsorted(rows, partition)] for partition in (train, validation)
+        )
         return cls(split, catalog.fingerprint, train_hashes, validation_hashes)
 
     def including(self, source: "TrainingRecord") -> "TrainingRecord":
@@ -44,38 +46,38 @@ class TrainingRecord:
             validation_hashes=np.concatenate([self.validation_hashes, source.validation_hashes]),
         )
 
-    def rows(self, catalog: Catalog, part: str) -> np.ndarray:
+    def rows(self, catalog: Catalog, partition: str) -> np.ndarray:
         """The rows (by position) of a part of the training catalog."""
-        return self.split.select_rows(catalog.simulation, part)
+        return self.split.select_rows(catalog.simulation, partition)
 
     def is_training_catalog(self, catalog: Catalog) -> bool:
         """Whether this is the catalog that the model was trained on."""
         return catalog.fingerprint == self.fingerprint
 
-    def select_rows(self, catalog: Catalog, part: str | None) -> np.ndarray:
+    def select_rows(self, catalog: Catalog, partition: str | None) -> np.ndarray:
         """The rows (by position) of a part: train, validation, test or all.
 
         None: the test rows of the training catalog, or the whole of another one. Raises UserError where another
         catalog holds rows that the model has learned from, for an unknown part, and for one without rows.
         """
-        everything = np.arange(len(catalog))
-        if part is None and not self.is_training_catalog(catalog):
-            used = self.partition_of(catalog, everything) < TEST
+        all_rows = np.arange(len(catalog))
+        if partition is None and not self.is_training_catalog(catalog):
+            used = self.partition_of(catalog, all_rows) < TEST
             if used.any():
                 raise UserError(
                     f"{catalog.path}: the model was trained on or chosen by {int(used.sum())} of these {len(catalog)} "
                     f"rows ({catalog.describe_rows(np.flatnonzero(used))}); "
                     "`split=test` takes the others, `split=train` those"
                 )
-            return everything
-        part = part or "test"
-        if part not in (*PARTITIONS, "all"):
-            raise UserError(f"{part!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
-        if part == "all":
-            return everything
-        rows = np.flatnonzero(self.partition_of(catalog, everything) == PARTITIONS.index(part))
+            return all_rows
+        partition = partition or "test"
+        if partition not in (*PARTITIONS, "all"):
+            raise UserError(f"{partition!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
+        if partition == "all":
+            return all_rows
+        rows = np.flatnonzero(self.partition_of(catalog, all_rows) == PARTITIONS.index(partition))
         if len(rows) == 0:
-            raise UserError(f"{catalog.path}: no row belongs to the {part} part of the model's split")
+            raise UserError(f"{catalog.path}: no row belongs to the {partition} part of the model's split")
         return rows
 
     def partition_of(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
@@ -103,7 +105,7 @@ def check_held_out(name: str, record: TrainingRecord, catalog: Catalog, split: S
 
     They would be training rows. name: of the model, in the message.
     """
-    validation, test = (split.select_rows(catalog.simulation, part) for part in ("validation", "test"))
+    validation, test = (split.select_rows(catalog.simulation, partition) for partition in ("validation", "test"))
     rows = np.concatenate([validation, test])
     used = np.concatenate(
         [record.partition_of(catalog, validation) < VALIDATION, record.partition_of(catalog, test) < TEST]

@@ -31,8 +31,8 @@ def histories(model: Model) -> dict[str, History]:
     """The learning curves of each stack, by the name of what was trained."""
     stacks: tuple[Stack[Any], ...] = model.stacks
     names = [_called(stack, model.kind) for stack in stacks]
-    told = [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, 1)]
-    return {name: stack.history for name, stack in zip(told, stacks, strict=True)}
+    labels = [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return {name: stack.history for name, stack in zip(labels, stacks, strict=True)}
 
 
 def _called(stack: Stack[Any], kind: str) -> str:

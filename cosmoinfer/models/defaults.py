@@ -18,12 +18,12 @@ def default_training(rows: int, shapes: Shapes) -> TrainingSettings:
     still falling; at 0.001 0.04 worse.
     """
     if are_vectors(shapes):
-        batch, steps, rate, least = (100, 2100, 1e-3, 20) if rows < 3000 else (256, 5000, 1e-3, 20)
+        batch, n_steps, rate, min_epochs = (100, 2100, 1e-3, 20) if rows < 3000 else (256, 5000, 1e-3, 20)
     else:
-        batch, steps, rate, least = (100, 1050, 1e-3, 20) if rows < 1000 else (100, 700, 2e-3, 8)
+        batch, n_steps, rate, min_epochs = (100, 1050, 1e-3, 20) if rows < 1000 else (100, 700, 2e-3, 8)
         if rows >= 3000:
-            batch, steps, rate, least = 64, 2000, 3e-3, 4
-    epochs = min(300, max(least, round(steps * batch / rows)))
+            batch, n_steps, rate, min_epochs = 64, 2000, 3e-3, 4
+    epochs = min(300, max(min_epochs, round(n_steps * batch / rows)))
     return TrainingSettings(epochs=epochs, batch_size=batch, learning_rate=rate)
 
 

@@ -42,8 +42,10 @@ class Stack(Generic[Network]):
 @torch.no_grad()
 def outputs(stacks: Sequence[Stack[Network]], data: Sequence[np.ndarray]) -> np.ndarray:
     """Of every member of every stack, for the same rows: (M, n, O) float64."""
-    found = []
+    by_stack = []
     for stack in stacks:
-        raw = stack.network(*(expand_members(torch.from_numpy(part).to(stack.device), stack.members) for part in data))
-        found.append(raw.double().cpu().numpy())
-    return np.concatenate(found)
+        raw = stack.network(
+            *(expand_members(torch.from_numpy(array).to(stack.device), stack.members) for array in data)
+        )
+        by_stack.append(raw.double().cpu().numpy())
+    return np.concatenate(by_stack)

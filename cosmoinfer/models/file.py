@@ -36,8 +36,8 @@ def read(path: Path | str, kinds: dict[str, type], device: torch.device | None =
     config = json.loads(str(contents.arrays.pop("config")))
     cls = kinds[config.pop("kind")]
     model = unpack(cls, Packed(config | {"provenance": contents.meta}, contents.arrays, contents.attributes))
-    for part in _with_sources(model):
-        for stack in part.stacks:
+    for source in _with_sources(model):
+        for stack in source.stacks:
             stack.network.to(device or torch.device("cpu"))
     return model
 

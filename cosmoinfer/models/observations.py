@@ -55,13 +55,13 @@ def observations(
 
     Raises UserError for other shapes or names, numbers that are not finite, and parameters outside their box.
     """
-    given = x if isinstance(x, Mapping) else None
+    mapping = x if isinstance(x, Mapping) else None
     inputs = {_short(summary.name): summary for summary in preprocessing.inputs}
-    if given is None:
+    if mapping is None:
         if len(inputs) > 1:
             raise UserError(f"x: the model takes several arrays, by name: {', '.join(inputs)}")
-        given = dict.fromkeys(inputs, x)  # type: ignore[arg-type]
-    named = {_short(name): np.asarray(array) for name, array in given.items()}
+        mapping = dict.fromkeys(inputs, x)  # type: ignore[arg-type]
+    named = {_short(name): np.asarray(array) for name, array in mapping.items()}
     if named.keys() != inputs.keys():
         raise UserError(f"x: expected {', '.join(inputs)}, found {', '.join(named) or 'nothing'}")
     data = {name: _rows(summary, named[name], set_size) for name, summary in inputs.items()}

@@ -29,40 +29,47 @@ _MINIMUM = {"layers": 0, "blocks": 0, "levels": 0, "hidden": 1, "bins": 1, "kern
 _OPTIONS = (*RECIPE_SETTINGS, *TRAINING_SETTINGS)
 
 
-def override(recipe: Recipe, given: Overrides, what: str, start: str = "") -> Recipe:
+def override(recipe: Recipe, overrides: Overrides, what: str, start: str = "") -> Recipe:
     """The recipe with what was given; a setting that it lacks is an error that lists those it has.
 
     start: of the options' names on the command line.
     """
-    overrides = {key: value for key, value in given.items() if value is not None}
+    changed = {key: value for key, value in overrides.items() if value is not None}
     has = [field.name for field in fields(recipe) if field.name in _OPTIONS]  # type: ignore[arg-type]
-    for key in overrides:
+    for key in changed:
         if key not in has:
-            own = ", ".join(option_name(start + name) for name in has) or "none to set"
-            raise UserError(f"{what} has no {option_name(start + key)}; it has {own}")
-    if "activation" in overrides:
-        check_choice(option_name(start + "activation"), overrides["activation"], ACTIVATIONS)
-    for key, least in _MINIMUM.items():
-        if key in overrides and overrides[key] < least:
-            raise UserError(f"{option_name(start + key)}: expected at least {least}, found {overrides[key]}")
-    if not 0 <= overrides.get("dropout", 0) < 1:
-        raise UserError(f"{option_name(start + 'dropout')}: expected a share in [0, 1), found {overrides['dropout']:g}")
-    return replace(recipe, **overrides)  # type: ignore[type-var]
+            allowed = ", ".join(option_name(start + name) for name in has) or "none to set"
+            raise UserError(f"{what} has no {option_name(start + key)}; it has {allowed}")
+    if "activation" in changed:
+        check_choice(option_name(start + "activation"), changed["activation"], ACTIVATIONS)
+    for key, minimum in _MINIMUM.items():
+        if key in changed and changed[key] < minimum:
+            raise UserError(f"{option_name(start + key)}: expected at least {minimum}, found {changed[key]}")
+    if not 0 <= changed.get("dropout", 0) < 1:
+        raise UserError(f"{option_name(start + 'dropout')}: expected a share in [0, 1), found {changed['dropout']:g}")
+    return replace(recipe, **changed)  # type: ignore[type-var]
 
 
 def override_each(
-    networks: Sequence[tuple[str, Any]], given: Overrides, what: str, start: str = ""
+    networks: Sequence[tuple[str, Any]], overrides: Overrides, what: str, start: str = ""
 ) -> tuple[tuple[str, Any], ...]:
     """The same for several networks, (name, settings) each, None where there is nothing to set.
 
     Where data meet that want different networks, each takes what it has; what none of them has is an error.
     """
-    found = []
+    networks_with_overrides = []
     for name, settings in networks:
-        others = {field.name for one, other in networks if one != name and other for field in fields(other)}
-        own = {key: value for key, value in given.items() if _has(settings, key) or key not in others}
-        found.append((name, settings if settings is None else override(settings, own, f"{what} {name}", start)))
-    return tuple(found)
+        elsewhere = {
+            field.name
+            for other_name, other_settings in networks
+            if other_name != name and other_settings
+            for field in fields(other_settings)
+        }
+        applicable = {key: value for key, value in overrides.items() if _has(settings, key) or key not in elsewhere}
+        networks_with_overrides.append(
+            (name, settings if settings is None else override(settings, applicable, f"{what} {name}", start))
+        )
+    return tuple(networks_with_overrides)
 
 
 def _has(settings: Any, key: str) -> bool:

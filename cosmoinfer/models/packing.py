@@ -54,14 +54,14 @@ def _pack(content: Any, path: str, packed: Packed) -> Json:
         packed.arrays[path] = np.array(content.names)
         packed.attributes[path] = content.attributes()
     elif is_dataclass(content):
-        parts = {item.name: (getattr(content, item.name), _join(path, item)) for item in fields(content)}
+        items = {item.name: (getattr(content, item.name), _join(path, item)) for item in fields(content)}
         return {
             name: json
-            for name, (part, where) in parts.items()
-            if (json := _pack(part, where, packed)) is not None or part is None
+            for name, (item_content, where) in items.items()
+            if (json := _pack(item_content, where, packed)) is not None or item_content is None
         }
     elif isinstance(content, tuple | list):
-        return [_pack(part, f"{path}/{number}", packed) for number, part in enumerate(content)]
+        return [_pack(item_content, f"{path}/{number}", packed) for number, item_content in enumerate(content)]
     elif isinstance(content, frozenset):
         return sorted(content)
     elif isinstance(content, np.generic):
@@ -87,24 +87,26 @@ def _unpack(cls: Any, config: Json, path: str, packed: Packed, bound: Mapping[An
     if is_dataclass(origin):
         return _unpack_dataclass(origin, get_args(cls), config, path, packed)
     if origin is tuple:
-        return tuple(_unpack(get_args(cls)[0], part, f"{path}/{n}", packed, bound) for n, part in enumerate(config))
+        return tuple(
+            _unpack(get_args(cls)[0], element, f"{path}/{n}", packed, bound) for n, element in enumerate(config)
+        )
     return frozenset(config) if origin is frozenset else config
 
 
 def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: str, packed: Packed) -> Any:
     hints = get_type_hints(cls)
     bound = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
-    found, networks = {}, []
+    built, networks = {}, []
     for item in fields(cls):
         hint = bound.get(hints[item.name], hints[item.name])
         if isinstance(hint, type) and issubclass(hint, nn.Module):
             networks.append((item, hint))
         else:
             where = _join(path, item)
-            found[item.name] = _unpack(hint, config.get(item.name), where, packed, bound)
+            built[item.name] = _unpack(hint, config.get(item.name), where, packed, bound)
     for item, network in networks:  # built anew from the other fields, then filled
-        found[item.name] = _fill(cls.build_network(network, found), _join(path, item), packed.arrays)
-    return cls(**found)
+        built[item.name] = _fill(cls.build_network(network, built), _join(path, item), packed.arrays)
+    return cls(**built)
 
 
 def _fill(network: nn.Module, path: str, arrays: Mapping[str, np.ndarray]) -> nn.Module:
@@ -124,4 +126,4 @@ def _fill(network: nn.Module, path: str, arrays: Mapping[str, np.ndarray]) -> nn
 
 
 def _join(path: str, item: Any) -> str:
-    return "/".join(part for part in (path, item.metadata.get("path", item.name)) if part)
+    return "/".join(name for name in (path, item.metadata.get("path", item.name)) if name)

@@ -124,8 +124,15 @@ class OutOfDistribution:
 
         A false one in about one case of a hundred: a few far out count by the first level, many less far by the other.
         """
-        found = (self.outliers(percentile, simulation, level) for level in ALARM_P_VALUES)
-        return next((one for one in found if len(one.positions) and one.surprise <= ALARM_P_VALUES[one.level]), None)
+        by_level = (self.outliers(percentile, simulation, level) for level in ALARM_P_VALUES)
+        return next(
+            (
+                outliers
+                for outliers in by_level
+                if len(outliers.positions) and outliers.surprise <= ALARM_P_VALUES[outliers.level]
+            ),
+            None,
+        )
 
     def outliers(self, percentile: np.ndarray, simulation: np.ndarray, level: float) -> "Outliers":
         """Those above a level; rows of one simulation, which are odd together, count as one."""
@@ -168,7 +175,7 @@ def fit_ood_detector(
         return None
     fitted = [_fit_gaussian(space, fold, number == 0 and not gaps) for number, space in enumerate(spaces)]
     gaussians = tuple(gaussian for gaussian, _ in fitted)
-    statistics = np.concatenate([found for _, found in fitted], axis=1)
+    statistics = np.concatenate([statistics_of_space for _, statistics_of_space in fitted], axis=1)
     scale = np.maximum(statistics.std(axis=0), 1e-3)
     blank = OutOfDistribution(gaussians, statistics.mean(axis=0), scale, np.zeros(0), np.zeros(0), MMDTest.none())
     scores, views = blank.score(validation), blank.views(validation)

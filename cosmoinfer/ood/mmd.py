@@ -30,22 +30,22 @@ class MMDTest:
         Of the views that counts in which the sides differ most, beside how they differ when dealt anew. A set drawn
         from another distribution of parameters differs too, though each of its members may be typical.
         """
-        some = slice(None, None, -(-len(simulation) // MAX_ROWS))
-        _, own = np.unique(simulation[some], return_inverse=True)
-        group = np.concatenate([own, own.max() + 1 + self.simulation])
-        first, groups = int(own.max()) + 1, int(group.max()) + 1
+        step = slice(None, None, -(-len(simulation) // MAX_ROWS))
+        _, observed_group = np.unique(simulation[step], return_inverse=True)
+        group = np.concatenate([observed_group, observed_group.max() + 1 + self.simulation])
+        first, groups = int(observed_group.max()) + 1, int(group.max()) + 1
         stream = seeding.generator(seed, "ood", "set")
         dealt = [np.arange(groups), *(stream.permutation(groups) for _ in range(PERMUTATIONS))]
         sides = np.stack([(order < first)[group] for order in dealt], axis=1).astype(np.float64)  # (N, B + 1)
-        found = np.stack(
+        mmd2 = np.stack(
             [
-                _mmd2(_kernel(np.concatenate([one[some], other]), width), sides)
-                for one, other, width in zip(views, self.views, self.widths, strict=True)
+                _mmd2(_kernel(np.concatenate([observed[step], validation]), width), sides)
+                for observed, validation, width in zip(views, self.views, self.widths, strict=True)
             ]
         )
-        scale = np.maximum(found.std(axis=1, keepdims=True), 1e-300)
-        most = ((found - found.mean(axis=1, keepdims=True)) / scale).max(axis=0)  # (B + 1,)
-        return float((1 + (most[1:] >= most[0] - 1e-9).sum()) / (1 + PERMUTATIONS))
+        scale = np.maximum(mmd2.std(axis=1, keepdims=True), 1e-300)
+        largest = ((mmd2 - mmd2.mean(axis=1, keepdims=True)) / scale).max(axis=0)  # (B + 1,)
+        return float((1 + (largest[1:] >= largest[0] - 1e-9).sum()) / (1 + PERMUTATIONS))
 
     @classmethod
     def none(cls) -> "MMDTest":
@@ -58,22 +58,22 @@ def fit_mmd_test(train: Sequence[np.ndarray], validation: Sequence[np.ndarray], 
 
     The widths come from the training rows once and for all: a width from the sets themselves would follow a shift.
     """
-    some = slice(None, None, -(-len(simulation) // MAX_ROWS))
-    _, group = np.unique(simulation[some], return_inverse=True)
+    step = slice(None, None, -(-len(simulation) // MAX_ROWS))
+    _, group = np.unique(simulation[step], return_inverse=True)
     widths = [_median_distance(view[:: -(-len(view) // MAX_ROWS)]) for view in train]
-    kept = tuple(view[some].astype(np.float32) for view in validation)
+    kept = tuple(view[step].astype(np.float32) for view in validation)
     return MMDTest(kept, np.array(widths), group)
 
 
 def _mmd2(kernel: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """The unbiased estimate of MMD^2, (B,); kernel: (N, N) with nothing on its diagonal; sides: (N, B), 0 or 1."""
-    one = sides.sum(axis=0)
-    other = len(sides) - one
-    within = (sides * (kernel @ sides)).sum(axis=0)
-    across = kernel.sum(axis=1) @ sides - within
-    rest = kernel.sum() - within - 2 * across
-    pairs, others = (np.maximum(count * (count - 1), 1) for count in (one, other))
-    return within / pairs + rest / others - 2 * across / np.maximum(one * other, 1)
+    n_first = sides.sum(axis=0)
+    n_second = len(sides) - n_first
+    within_first = (sides * (kernel @ sides)).sum(axis=0)
+    across = kernel.sum(axis=1) @ sides - within_first
+    within_second = kernel.sum() - within_first - 2 * across
+    pairs_first, pairs_second = (np.maximum(count * (count - 1), 1) for count in (n_first, n_second))
+    return within_first / pairs_first + within_second / pairs_second - 2 * across / np.maximum(n_first * n_second, 1)
 
 
 def _kernel(rows: np.ndarray, width: float) -> np.ndarray:

@@ -50,7 +50,7 @@ def fit_detector(
 
     n_training_rows: of all catalogs that the model has learned from.
     """
-    train, validation = (split.select_rows(catalog.simulation, part) for part in ("train", "validation"))
+    train, validation = (split.select_rows(catalog.simulation, partition) for partition in ("train", "validation"))
     detector = fit_ood_detector(
         feature_spaces(catalog, train),
         feature_spaces(catalog, validation),

@@ -30,13 +30,13 @@ class Typicality:
 
     def percentile(self, z_score: np.ndarray) -> np.ndarray:
         """(n,) per cent of the validation rows that lie nearer to the median, on either side: 100 is the oddest."""
-        own = np.sort(np.abs(self.residuals - np.median(self.residuals)) / self.residuals.std())
-        return 100 * np.searchsorted(own, np.abs(z_score)) / len(own)
+        scores = np.sort(np.abs(self.residuals - np.median(self.residuals)) / self.residuals.std())
+        return 100 * np.searchsorted(scores, np.abs(z_score)) / len(scores)
 
     def p_value(self, z_score: np.ndarray) -> np.ndarray:
         """(n,) (1 + validation rows that are at least as odd) / (1 + validation rows): how rare by chance."""
-        own = np.sort(np.abs(self.residuals - np.median(self.residuals)) / self.residuals.std())
-        return (1 + len(own) - np.searchsorted(own, np.abs(z_score))) / (1 + len(own))
+        scores = np.sort(np.abs(self.residuals - np.median(self.residuals)) / self.residuals.std())
+        return (1 + len(scores) - np.searchsorted(scores, np.abs(z_score))) / (1 + len(scores))
 
 
 def fit_typicality(values: np.ndarray, contexts: np.ndarray | None) -> Typicality:
@@ -49,10 +49,10 @@ def fit_typicality(values: np.ndarray, contexts: np.ndarray | None) -> Typicalit
     return Typicality(coefficients, np.sort(values - terms @ coefficients))
 
 
-def _quadratic_terms(contexts: np.ndarray | None, count: int, wanted: int) -> np.ndarray:
+def _quadratic_terms(contexts: np.ndarray | None, count: int, n_terms: int) -> np.ndarray:
     """1, theta_i, theta_i theta_j: (n, wanted)."""
-    ones = np.ones((count, 1))
-    if contexts is None or wanted == 1:
-        return ones
+    constant = np.ones((count, 1))
+    if contexts is None or n_terms == 1:
+        return constant
     rows, columns = np.triu_indices(contexts.shape[1])
-    return np.concatenate([ones, contexts, contexts[:, rows] * contexts[:, columns]], axis=1).astype(np.float64)
+    return np.concatenate([constant, contexts, contexts[:, rows] * contexts[:, columns]], axis=1).astype(np.float64)

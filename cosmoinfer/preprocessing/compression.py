@@ -113,11 +113,11 @@ def _autoencoder(
     """An encoder and a decoder that give the rows back in mean square (Hinton & Salakhutdinov 2006)."""
     encoder = _encoder("autoencoder", rows.shape[1], size, context.seed)
     decoder = MLP(128, 2).build((size,), rows.shape[1], generators(context.seed, "decoder", 1))
-    both = nn.Sequential(encoder, decoder).to(context.device)
+    chain = nn.Sequential(encoder, decoder).to(context.device)
     settings = TrainingSettings(epochs=min(400, max(50, 300_000 // len(rows))), patience=50)
     order, held_out = generators(context.seed, "autoencoder", 1), context.tensors(validation)
     train(
-        both,
+        chain,
         _RECONSTRUCTION,
         InMemoryLoader(context.tensors(rows)),
         InMemoryLoader(held_out),
@@ -126,7 +126,7 @@ def _autoencoder(
         context.on_epoch,
     )
     with torch.no_grad():
-        missed = float(((both(held_out[0][None])[0] - held_out[0]) ** 2).sum())
+        missed = float(((chain(held_out[0][None])[0] - held_out[0]) ** 2).sum())
     encoder.cpu().standardise(torch.from_numpy(rows)[None])
     return encoder, 1 - missed / float(((validation - validation.mean(axis=0)) ** 2).sum())
 

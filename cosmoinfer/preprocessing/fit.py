@@ -60,7 +60,7 @@ def fit_preprocessing(
         catalog.classes,
     )
     if catalog.is_streamed:  # a regression holds its features: of as many rows, evenly spread, as memory takes
-        size = sum(min(MAX_FEATURES, int(np.prod(one.shape))) for one in preprocessing.inputs)
+        size = sum(min(MAX_FEATURES, int(np.prod(summary_input.shape))) for summary_input in preprocessing.inputs)
         rows = rows[:: max(1, len(rows) * size * 8 * RIDGE_MEMORY_FACTOR // catalog.memory_limit)]
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
 
@@ -73,13 +73,17 @@ def with_compression(
     Raises UserError where there is no vector, and for a text that is not understood.
     """
     catalog.require_in_memory(f"`compress={text}`")
-    rows = [split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
-    pairs = list(zip(preprocessing.inputs, *(preprocessing.data(catalog, some) for some in rows), strict=True))
-    if not any(one.kind == "vector" for one in preprocessing.inputs):
+    rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
+    pairs = list(
+        zip(preprocessing.inputs, *(preprocessing.data(catalog, positions) for positions in rows), strict=True)
+    )
+    if not any(summary.kind == "vector" for summary in preprocessing.inputs):
         raise UserError("is for vectors, and there is none", setting="compress", value=text)
     inputs = tuple(
-        replace(one, compression=fit_compression(text, train, validation, context)) if one.kind == "vector" else one
-        for one, train, validation in pairs
+        replace(summary, compression=fit_compression(text, train, validation, context))
+        if summary.kind == "vector"
+        else summary
+        for summary, train, validation in pairs
     )
     preprocessing = replace(preprocessing, inputs=inputs)
     _, theta = catalog.require_parameters()
@@ -87,26 +91,28 @@ def with_compression(
 
 
 def with_compression_of(
-    other: Preprocessing, preprocessing: Preprocessing, catalog: Catalog, split: Split
+    source: Preprocessing, preprocessing: Preprocessing, catalog: Catalog, split: Split
 ) -> Preprocessing:
     """With the compressions of another model, and the scalings that go before them: a code is not refitted.
 
     What is not compressed is scaled by its own training rows, to the same kind of numbers. Raises
     UserError where the two see other summaries.
     """
-    if len(other.inputs) != len(preprocessing.inputs):
+    if len(source.inputs) != len(preprocessing.inputs):
         raise UserError(
-            f"the flow sees {len(other.inputs)} observables a row, this catalog has {len(preprocessing.inputs)}",
+            f"the flow sees {len(source.inputs)} observables a row, this catalog has {len(preprocessing.inputs)}",
             setting="fine_tune",
         )
-    for known, own in zip(other.inputs, preprocessing.inputs, strict=True):
-        if known.shape == own.shape and not np.array_equal(known.standardizer.log, own.standardizer.log):
+    for source_input, summary in zip(source.inputs, preprocessing.inputs, strict=True):
+        if source_input.shape == summary.shape and not np.array_equal(
+            source_input.standardizer.log, summary.standardizer.log
+        ):
             raise UserError(
-                f"/{own.name} is taken to log10 by one of the two models only; `transform` settles it",
+                f"/{summary.name} is taken to log10 by one of the two models only; `transform` settles it",
                 setting="fine_tune",
             )
-    pairs = zip(other.inputs, preprocessing.inputs, strict=True)
-    inputs = tuple(known if known.compression is not None else own for known, own in pairs)
+    pairs = zip(source.inputs, preprocessing.inputs, strict=True)
+    inputs = tuple(source_input if source_input.compression is not None else summary for source_input, summary in pairs)
     preprocessing, (_, theta) = replace(preprocessing, inputs=inputs), catalog.require_parameters()
     rows = split.select_rows(catalog.simulation, "train")
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
@@ -122,8 +128,8 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
         raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; {mend}")
     first = [summary.read(rows[:1]) for summary in catalog.observables]
     if all(
-        (block == one).all()
-        for summary, one in zip(catalog.observables, first, strict=True)
+        (block == first_row).all()
+        for summary, first_row in zip(catalog.observables, first, strict=True)
         for block in summary.blocks(rows)
     ):
         raise UserError(f"{catalog.path}: the data are the same in every training row")
@@ -138,14 +144,16 @@ def describe_choices(preprocessing: Preprocessing, catalog: Catalog, split: Spli
             recognised.setdefault(prior.name, []).append(name)
     for prior_name, names in recognised.items():
         lines.append(f"taken as {prior_name}, as the training rows prefer it: {', '.join(names)}")
-    for one in preprocessing.inputs:
-        if one.standardizer.log.any():
-            note = f"/{one.name}: taken to log10"
-            if one.standardizer.n_floored:
-                note += f"; {one.standardizer.n_floored} training values floored at the feature's smallest positive one"
+    for summary in preprocessing.inputs:
+        if summary.standardizer.log.any():
+            note = f"/{summary.name}: taken to log10"
+            if summary.standardizer.n_floored:
+                note += (
+                    f"; {summary.standardizer.n_floored} training values floored at the feature's smallest positive one"
+                )
             lines.append(note)
-        if one.compression is not None:
-            lines.append(f"/{one.name}: {one.compression.description}")
+        if summary.compression is not None:
+            lines.append(f"/{summary.name}: {summary.compression.description}")
     if preprocessing.noise is not None:
         lines.append("noise is drawn anew for every epoch; validation and test rows have one fixed draw each")
     train, validation, test = split.sizes

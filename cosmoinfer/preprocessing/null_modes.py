@@ -32,10 +32,10 @@ class NullModeNoise:
     @property
     def description(self) -> str:
         """What is done, in words."""
-        some = self.std[self.std > 0]
+        noisy = self.std[self.std > 0]
         return (
-            f"{len(some)} of {self.std.size} modes of the data never vary: noise of standard deviation "
-            f"{some.min():.2g} to {some.max():.2g} (standardised) is added in them, and taken out again"
+            f"{len(noisy)} of {self.std.size} modes of the data never vary: noise of standard deviation "
+            f"{noisy.min():.2g} to {noisy.max():.2g} (standardised) is added in them, and taken out again"
         )
 
     def draw(self, count: int, generator: np.random.Generator) -> np.ndarray:

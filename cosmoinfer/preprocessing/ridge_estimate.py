@@ -20,14 +20,14 @@ class Ridge:
     offset: np.ndarray
 
     def __call__(self, data: Data) -> np.ndarray:
-        return np.concatenate([_features(one) for one in data]) @ self.weights + self.offset
+        return np.concatenate([_features(chunk) for chunk in data]) @ self.weights + self.offset
 
 
 def fit_ridge(data: Data, theta: np.ndarray) -> Ridge:
     """The penalty by leave-one-out on the training rows themselves."""
-    return Ridge(*fit_by_leave_one_out(np.concatenate([_features(one) for one in data]), theta))
+    return Ridge(*fit_by_leave_one_out(np.concatenate([_features(chunk) for chunk in data]), theta))
 
 
 def _features(data: Sequence[np.ndarray]) -> np.ndarray:
     """Of all summaries together, (n, F)."""
-    return np.concatenate([summary_features(one) for one in data], axis=1)[:, :MAX_FEATURES]
+    return np.concatenate([summary_features(array) for array in data], axis=1)[:, :MAX_FEATURES]

@@ -75,7 +75,10 @@ def fit_standardizer(blocks: Iterable[np.ndarray], vector: bool, transform: str)
     if use_log:
         floored = np.where(log, plain.count - logged.count, 0)
         logged.join(floored, np.log10(floor), 0.0)
-        mean, squares = (np.where(log, one, other) for one, other in ((logged.mean, mean), (logged.squares, squares)))
+        mean, squares = (
+            np.where(log, logged_value, plain_value)
+            for logged_value, plain_value in ((logged.mean, mean), (logged.squares, squares))
+        )
     std = np.sqrt(squares / np.maximum(plain.count, 1))
     constant = std <= 1e-7 * np.maximum(np.abs(mean), 1e-30)
     return Standardizer(log, floor, mean, np.where(constant, 1.0, std), int(floored.sum()))
@@ -100,10 +103,10 @@ class _Moments:
 
     def join(self, count: np.ndarray, mean: np.ndarray, squares: np.ndarray | float) -> None:
         """With those of other numbers (Chan, Golub & LeVeque 1983, The American Statistician 37, 242)."""
-        both, apart = self.count + count, mean - self.mean
-        share = count / np.maximum(both, 1)
+        total, apart = self.count + count, mean - self.mean
+        share = count / np.maximum(total, 1)
         self.squares = self.squares + squares + apart**2 * self.count * share
-        self.count, self.mean = both, self.mean + apart * share
+        self.count, self.mean = total, self.mean + apart * share
 
 
 class _Spread:

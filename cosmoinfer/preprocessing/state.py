@@ -89,12 +89,12 @@ class Preprocessing:
 
     def check_data(self, catalog: Catalog) -> None:
         """Raises UserError for data of another shape, or with gaps of which the model knows nothing."""
-        found = tuple(observable.row_shape for observable in catalog.observables)
+        shapes = tuple(observable.row_shape for observable in catalog.observables)
         expected = tuple(summary.shape for summary in self.inputs)
-        if found != expected:
+        if shapes != expected:
             raise UserError(
                 f"{catalog.path}: the model was trained on data of shape {_join_shapes(expected)} a row; "
-                f"this catalog has {_join_shapes(found)}"
+                f"this catalog has {_join_shapes(shapes)}"
             )
         pairs = zip(catalog.observables, self.inputs, strict=True)
         if any(summary.masked and not trained.masked for summary, trained in pairs):
@@ -105,17 +105,17 @@ def _join_shapes(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(str(shape) for shape in shapes)
 
 
-def reading_for_model(trained: ReadOptions, asked: ReadOptions) -> ReadOptions:
+def reading_for_model(trained: ReadOptions, overrides: ReadOptions) -> ReadOptions:
     """How to read a catalog for a model: as the model's own was read, but for what is asked for now.
 
     Raises UserError for other scale cuts than the model's.
     """
     default = ReadOptions()
-    if asked.scale_cut and asked.scale_cut != trained.scale_cut:
+    if overrides.scale_cut and overrides.scale_cut != trained.scale_cut:
         raise UserError(
-            "the model has scale cuts of its own, which hold", setting="scale_cut", value=listed(asked.scale_cut)
+            "the model has scale cuts of its own, which hold", setting="scale_cut", value=listed(overrides.scale_cut)
         )
-    changed = {key: value for key, value in asdict(asked).items() if value != getattr(default, key)}
+    changed = {key: value for key, value in asdict(overrides).items() if value != getattr(default, key)}
     layout = ("parameters", "data", "kind", "simulation", "rows_per_simulation", "names", "bounds")
     if changed.keys() & set(layout):
         trained = replace(trained, **{key: getattr(default, key) for key in layout})

@@ -37,12 +37,12 @@ def fit_density(
     """One flow ensemble by maximum likelihood; the validation rows say which log densities are typical."""
     catalog.require_in_memory("a density of the data")
     preprocessing, condition = _unfloored(preprocessing), None
-    rows = [split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
+    rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
     if recipe.conditional:
         condition = fit_support("truncate", preprocessing.parameters, catalog.require_parameters()[1][rows[0]])
     else:
         preprocessing = replace(preprocessing, parameters=Parameters.from_names(()))
-    scaled = [preprocessing.data(catalog, some)[0] for some in rows]
+    scaled = [preprocessing.data(catalog, positions)[0] for positions in rows]
     null_mode_noise = fit_null_mode_noise(scaled[0])
     if null_mode_noise is not None:
         context.report(null_mode_noise.description)
@@ -68,9 +68,11 @@ def _fit_stack(
 ) -> Stack[DensityFlow]:
     """The members side by side; rows, scaled: of the training and the validation part."""
     preprocessing, null_mode_noise = model.preprocessing, model.null_mode_noise
-    known = [_known(model, catalog, some) for some in rows]
-    fixed = [0.0 if null_mode_noise is None else null_mode_noise.fixed(catalog.index[some]) for some in rows]
-    parts = [context.tensors(*one, data + noise) for one, data, noise in zip(known, scaled, fixed, strict=True)]
+    leading = [_known(model, catalog, positions) for positions in rows]
+    fixed = [0.0 if null_mode_noise is None else null_mode_noise.fixed(catalog.index[positions]) for positions in rows]
+    tensors = [
+        context.tensors(*arrays, data + noise) for arrays, data, noise in zip(leading, scaled, fixed, strict=True)
+    ]
 
     def fresh(epoch: int) -> tuple[np.ndarray, ...]:
         assert null_mode_noise is not None
@@ -81,11 +83,13 @@ def _fit_stack(
         recipe.flow, asdict(recipe.settings), preprocessing.shapes[0], preprocessing.periodic[0], size
     )
     network = build_density(config, generators(context.seed, "initialise", recipe.ensemble)).to(context.device)
-    start = tuple(expand_members(part[:MAX_INITIALISATION_ROWS], recipe.ensemble) for part in parts[0])
+    start = tuple(expand_members(tensor[:MAX_INITIALISATION_ROWS], recipe.ensemble) for tensor in tensors[0])
     initialise(network, lambda: _minus_log_prob(network, start))
-    symmetric = augmentation.parse(recipe.augment, [one.kind for one in preprocessing.inputs], preprocessing.periodic)
+    symmetric = augmentation.parse(
+        recipe.augment, [arrays.kind for arrays in preprocessing.inputs], preprocessing.periodic
+    )
     hooks = training_hooks(
-        context, recipe.ensemble, symmetric, parts[0][:-1], None if null_mode_noise is None else fresh
+        context, recipe.ensemble, symmetric, tensors[0][:-1], None if null_mode_noise is None else fresh
     )
     order = generators(context.seed, "order", recipe.ensemble)
     loss = Loss(_minus_log_prob, losses.mean)
@@ -94,8 +98,8 @@ def _fit_stack(
     history = train(
         network,
         loss,
-        InMemoryLoader(parts[0]),
-        InMemoryLoader(parts[1]),
+        InMemoryLoader(tensors[0]),
+        InMemoryLoader(tensors[1]),
         recipe.training,
         order,
         context.on_epoch,
@@ -106,13 +110,13 @@ def _fit_stack(
 
 def _unfloored(preprocessing: Preprocessing) -> Preprocessing:
     """Where no training value lay below the floor of a logarithm, it would only make alike what is less than them."""
-    (own,) = preprocessing.inputs
-    if own.masked:
+    (summary,) = preprocessing.inputs
+    if summary.masked:
         raise UserError("--missing mask: a density is of whole rows; --drop-nonfinite leaves those with gaps out")
-    if own.standardizer.n_floored:
+    if summary.standardizer.n_floored:
         return preprocessing
-    scale = replace(own.standardizer, floor=np.full_like(own.standardizer.floor, MIN_EDGE_DISTANCE))
-    return replace(preprocessing, inputs=(replace(own, standardizer=scale),))
+    scale = replace(summary.standardizer, floor=np.full_like(summary.standardizer.floor, MIN_EDGE_DISTANCE))
+    return replace(preprocessing, inputs=(replace(summary, standardizer=scale),))
 
 
 def _known(model: DensityModel, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:

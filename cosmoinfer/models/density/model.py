@@ -132,37 +132,37 @@ class DensityModel(Saveable):
         self, catalog: Catalog, rows: np.ndarray, listen: Listener
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same, and the kurtosis of the noise over that of a normal, (n,): the mean of the members'."""
-        scale, found = self.preprocessing.inputs[0].standardizer, []
+        scale, chunks = self.preprocessing.inputs[0].standardizer, []
         volume = 0.0 if self.null_mode_noise is None else self.null_mode_noise.log_volume(scale.std)
         for start in range(0, len(rows), ROWS_PER_CHUNK):
-            some = rows[start : start + ROWS_PER_CHUNK]
-            values = catalog.observables[0].read(some)
-            theta = None if catalog.theta is None else catalog.theta[some]
+            positions = rows[start : start + ROWS_PER_CHUNK]
+            values = catalog.observables[0].read(positions)
+            theta = None if catalog.theta is None else catalog.theta[positions]
             slope = scale.log_slope(values) + volume
-            (scaled,) = self.preprocessing.data(catalog, some)
+            (scaled,) = self.preprocessing.data(catalog, positions)
             log_prob, kurtosis = self._log_prob_and_kurtosis(
-                scaled, self.scale_parameters(theta, catalog.path), catalog.index[some]
+                scaled, self.scale_parameters(theta, catalog.path), catalog.index[positions]
             )
-            found.append((slope + log_prob, kurtosis))
-            listen(start + len(some), len(rows))
-        log_probs, kurtoses = zip(*found, strict=True)
+            chunks.append((slope + log_prob, kurtosis))
+            listen(start + len(positions), len(rows))
+        log_probs, kurtoses = zip(*chunks, strict=True)
         return np.concatenate(log_probs), np.concatenate(kurtoses)
 
     def generate(self, theta: Sequence[float] | None, draws: int, seed: int) -> np.ndarray:
         """New rows, (draws, ...), in catalog units, at theta (P,)."""
         generator = seeding.generator(seed, "generate")
-        known = None if theta is None else np.tile(theta, (draws, 1))
-        contexts = self.scale_parameters(known, "--at")
+        points = None if theta is None else np.tile(theta, (draws, 1))
+        contexts = self.scale_parameters(points, "--at")
         counts = generator.multinomial(draws, self.weights)
-        parts: list[np.ndarray] = []
+        draws_by_member: list[np.ndarray] = []
         first = 0
         for stack in self.stacks:
             for member in range(stack.members):
-                count = int(counts[len(parts)])
+                count = int(counts[len(draws_by_member)])
                 context = None if contexts is None else contexts[first : first + count]
-                parts.append(self._draw(stack, member, count, context, generator))
+                draws_by_member.append(self._draw(stack, member, count, context, generator))
                 first += count
-        scaled = generator.permutation(np.concatenate(parts))
+        scaled = generator.permutation(np.concatenate(draws_by_member))
         scaled = scaled if self.null_mode_noise is None else self.null_mode_noise.remove(scaled)
         return self.preprocessing.inputs[0].standardizer.inverse(scaled)
 
@@ -175,12 +175,12 @@ class DensityModel(Saveable):
         if self.null_mode_noise is not None:
             noise = self.null_mode_noise.fixed(index)
             scaled, off = scaled + noise, self.null_mode_noise.log_prob(noise)
-        both = []
+        by_stack = []
         for stack in self.stacks:
-            x, context = (_stacked(part, stack) for part in (scaled.astype(np.float32), contexts))
+            x, context = (_stacked(values, stack) for values in (scaled.astype(np.float32), contexts))
             judged = torch.stack(stack.network.log_prob_and_kurtosis(x, context))
-            both.append(judged.double().cpu().numpy())
-        terms, kurtosis = np.concatenate(both, axis=1)
+            by_stack.append(judged.double().cpu().numpy())
+        terms, kurtosis = np.concatenate(by_stack, axis=1)
         return special.logsumexp(terms, axis=0, b=self.weights[:, None]) - off, self.weights @ kurtosis
 
     @torch.no_grad()
@@ -204,9 +204,9 @@ class DensityModel(Saveable):
         return np.concatenate([np.empty((0, *shape)), *drawn])
 
 
-def _stacked(part: Any, stack: Stack[DensityFlow]) -> Any:
+def _stacked(values: Any, stack: Stack[DensityFlow]) -> Any:
     """The same rows for every member, on its device; None stays None."""
-    return None if part is None else expand_members(torch.from_numpy(part).to(stack.device), stack.members)
+    return None if values is None else expand_members(torch.from_numpy(values).to(stack.device), stack.members)
 
 
 def density_config(

@@ -59,8 +59,8 @@ class FlowTrainingData:
     def data(self, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
         return conditioning_data(self.preprocessing, self.summary, self.catalog, rows, epoch, self.set_size)
 
-    def rows(self, part: str) -> np.ndarray:
-        rows = self.training_record.rows(self.catalog, part)
+    def rows(self, partition: str) -> np.ndarray:
+        rows = self.training_record.rows(self.catalog, partition)
         return observation_sets.representatives(self.catalog, rows) if self.set_size else rows
 
     @property
@@ -71,7 +71,7 @@ class FlowTrainingData:
         """Those of the data; a summary network has used them up."""
         if self.summary is not None:
             return ()
-        return parse(text, [one.kind for one in self.preprocessing.inputs], self.preprocessing.periodic)
+        return parse(text, [summary.kind for summary in self.preprocessing.inputs], self.preprocessing.periodic)
 
     def model(self, support: Support, stacks: Sequence[Stack[ConditionalFlow]], weights: np.ndarray) -> FlowModel:
         sources = self.summary, self.initialised_from
@@ -108,7 +108,7 @@ def fit_flow(
     for number, stack in enumerate(recipe.stacks):
         context.report(f"training {recipe.ensemble} x {stack.flow}, support {support.name}")
         stacks.append(_fit_stack(data, stack, number, recipe.ensemble, support, context, recipe.augment))
-    models = [data.model(support, (one,), uniform(recipe.ensemble)) for one in stacks]
+    models = [data.model(support, (stack_alone,), uniform(recipe.ensemble)) for stack_alone in stacks]
     shares = _weigh_architectures(data, models, recipe, context)
     kept = [number for number, share in enumerate(shares) if share >= MIN_MIXTURE_WEIGHT]
     weights = np.concatenate([shares[number] * models[number].weights for number in kept])
@@ -167,8 +167,8 @@ def _choose_support(data: FlowTrainingData, recipe: FlowRecipe, context: Trainin
         model = data.model(support, (trained,), uniform(members))
         scores.append(model.log_prob_of_rows(data.catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, context.seed))
     chosen = select_support(scores, data.catalog.simulation[rows])
-    told = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
-    context.report(f"mean log_prob of the validation rows: {told}; taken: support {names[chosen]}")
+    means = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
+    context.report(f"mean log_prob of the validation rows: {means}; taken: support {names[chosen]}")
     return supports[chosen]
 
 
@@ -177,7 +177,11 @@ def _unconstrained(data: FlowTrainingData, rows: np.ndarray) -> frozenset[str]:
     theta = data.theta
     residual = ((theta[rows] - data.preprocessing.estimate_parameters(data.catalog, rows)) ** 2).sum(axis=0)
     r2 = 1 - residual / np.maximum(((theta[rows] - theta[rows].mean(axis=0)) ** 2).sum(axis=0), 1e-300)
-    return frozenset(name for name, one in zip(data.preprocessing.parameters.names, r2, strict=True) if one < 0.1)
+    return frozenset(
+        name
+        for name, r2_of_parameter in zip(data.preprocessing.parameters.names, r2, strict=True)
+        if r2_of_parameter < 0.1
+    )
 
 
 def _fit_stack(
@@ -199,20 +203,23 @@ def _fit_stack(
         _check_shapes(start_from.config["shapes"], config["shapes"])
         network.load_state_dict(start_from.first(members), strict=True)
     network.to(context.device)
-    known = []
-    for some in rows:
-        z, log_det = support.forward(data.theta[some])
-        known.append((z, log_det[:, None]))
+    leading = []
+    for positions in rows:
+        z, log_det = support.forward(data.theta[positions])
+        leading.append((z, log_det[:, None]))
     if data.initialised_from is None:
-        most = max(1, min(MAX_INITIALISATION_ROWS, MAX_INITIALISATION_VALUES // sum(map(prod, shapes))))
-        first = context.tensors(*(part[:most] for part in known[0]), *data.data(rows[0][:most]))
+        max_rows = max(1, min(MAX_INITIALISATION_ROWS, MAX_INITIALISATION_VALUES // sum(map(prod, shapes))))
+        first = context.tensors(*(part[:max_rows] for part in leading[0]), *data.data(rows[0][:max_rows]))
         start = tuple(expand_members(part, members) for part in first)
         initialise(network, lambda: _minus_log_prob(network, start))
-    feeds = [make_loader(data.catalog, some, one, data.data, context) for some, one in zip(rows, known, strict=True)]
+    feeds = [
+        make_loader(data.catalog, positions, arrays, data.data, context)
+        for positions, arrays in zip(rows, leading, strict=True)
+    ]
     noisy = (data.summary.preprocessing if data.summary else data.preprocessing).noise is not None
     fresh = (lambda epoch: data.data(rows[0], epoch)) if noisy else None
     symmetries = data.symmetries(augment)
-    hooks = training_hooks(context, members, symmetries, context.tensors(*known[0]), fresh, sets=data.set_size > 0)
+    hooks = training_hooks(context, members, symmetries, context.tensors(*leading[0]), fresh, sets=data.set_size > 0)
     order = generators(context.seed, "order", members)
     if stack.training.mixed_precision:
         use_mixed_precision(network, context.device)
@@ -232,8 +239,8 @@ def _weigh_architectures(
     rows = data.rows("validation")
     log_probs = [model.log_prob_untruncated(data.catalog, rows, data.theta[rows]) for model in models]
     shares = fit_mixture_weights(np.stack(log_probs))
-    told = ", ".join(f"{share:.2f} {stack.flow}" for share, stack in zip(shares, recipe.stacks, strict=True))
-    context.report(f"the validation rows mix {told}")
+    weighted = ", ".join(f"{share:.2f} {stack.flow}" for share, stack in zip(shares, recipe.stacks, strict=True))
+    context.report(f"the validation rows mix {weighted}")
     return shares
 
 
@@ -251,10 +258,10 @@ def _any_bound(preprocessing: Preprocessing) -> bool:
     return bool(np.isfinite([preprocessing.parameters.low, preprocessing.parameters.high]).any())
 
 
-def _check_shapes(known: list[list[int]], found: list[list[int]]) -> None:
+def _check_shapes(expected: list[list[int]], shapes_now: list[list[int]]) -> None:
     """Of what a flow sees of a row, which compression, gaps and a summary network decide."""
-    if known != found:
-        shapes = (" and ".join(str(tuple(one)) for one in group) for group in (known, found))
+    if expected != shapes_now:
+        shapes = (" and ".join(str(tuple(shape)) for shape in group) for group in (expected, shapes_now))
         raise UserError(
             "--fine-tune: the flow sees numbers of shape {} a row, and here {}; --compress, --missing and --summary "
             "must be as they were".format(*shapes)

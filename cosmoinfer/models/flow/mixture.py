@@ -38,7 +38,7 @@ class Mixture:
     @torch.no_grad()
     def embed(self, data: tuple[np.ndarray, ...]) -> Contexts:
         """The embedded data, (n, ...) each."""
-        tensors = [torch.from_numpy(part).to(self.stacks[0].device) for part in data]
+        tensors = [torch.from_numpy(array).to(self.stacks[0].device) for array in data]
         return [
             stack.network.embedding(*(expand_members(summary, stack.members) for summary in tensors))
             for stack in self.stacks
@@ -49,11 +49,11 @@ class Mixture:
 
         Outside the box -inf.
         """
-        found = np.empty(len(theta))
-        for some in slices(len(theta), MAX_DRAWS_PER_PIECE):
-            given = [one if one.shape[1] == 1 else one[:, some] for one in contexts]
-            found[some] = self.log_prob_at_temperature(*self.noise(theta[some], given))
-        return np.where(self.support.parameters.inside(theta), found, -np.inf)
+        log_prob = np.empty(len(theta))
+        for piece in slices(len(theta), MAX_DRAWS_PER_PIECE):
+            piece_contexts = [context if context.shape[1] == 1 else context[:, piece] for context in contexts]
+            log_prob[piece] = self.log_prob_at_temperature(*self.noise(theta[piece], piece_contexts))
+        return np.where(self.support.parameters.inside(theta), log_prob, -np.inf)
 
     def noise(self, theta: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
         """Of every member, the noise of theta (n, P) squared and summed, and log |det| of the way there: (M, n) each.
@@ -67,13 +67,13 @@ class Mixture:
     @torch.no_grad()
     def _noise(self, z: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
         pieces = []
-        for points, given in self._pieces(z, contexts):
-            found = []
-            for stack, context in zip(self.stacks, given, strict=True):
+        for points, piece_contexts in self._pieces(z, contexts):
+            by_stack = []
+            for stack, context in zip(self.stacks, piece_contexts, strict=True):
                 noise, log_det = stack.network.transform(expand_members(points, stack.members), context)
-                both = torch.stack([noise.double().square().sum(-1), log_det.double()])
-                found.append(both.cpu().numpy())
-            pieces.append(np.concatenate(found, axis=1))
+                terms = torch.stack([noise.double().square().sum(-1), log_det.double()])
+                by_stack.append(terms.cpu().numpy())
+            pieces.append(np.concatenate(by_stack, axis=1))
         squares, log_dets = np.concatenate(pieces, axis=2)
         return squares, log_dets
 
@@ -114,9 +114,11 @@ class Mixture:
         """Some points (n, P) at a time, on the device, with their contexts (M, n, C) by stack, or (M, 1, C) of one."""
         points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
         for start in range(0, max(1, len(z)), POINTS):
-            some = slice(start, start + POINTS)
-            given = [one if one.shape[1] == 1 else one[:, some].contiguous() for one in contexts]
-            yield points[some], given
+            piece = slice(start, start + POINTS)
+            piece_contexts = [
+                context if context.shape[1] == 1 else context[:, piece].contiguous() for context in contexts
+            ]
+            yield points[piece], piece_contexts
 
     @torch.no_grad()
     def _propose(
@@ -128,20 +130,20 @@ class Mixture:
         given count, filled up and cut, so that no draw feels another row.
         """
         needs, first = generator.multinomial(count, self.weights), 0
-        found, log_probs = [], []
+        draws, log_probs = [], []
         for stack, context in zip(self.stacks, contexts, strict=True):
-            own = slice(first, first + stack.members)
-            first = own.stop
-            need, share = needs[own], count * self.weights[own].max()
+            members = slice(first, first + stack.members)
+            first = members.stop
+            need, share = needs[members], count * self.weights[members].max()
             width = min(POINTS, int(share + 4 * np.sqrt(share)) + 1 if len(self.weights) > 1 else count)
             while need.max() > 0:
                 shape = (stack.members, width, len(self.support.parameters))
                 noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(stack.device)
                 z, log_prob = stack.network.draw(noise, context, self.temperature)
                 for member, left in enumerate(need):
-                    found.append(z[member, :left].double().cpu().numpy())
+                    draws.append(z[member, :left].double().cpu().numpy())
                     log_probs.append(log_prob[member, :left].double().cpu().numpy())
                 need = np.maximum(need - width, 0)
         if len(self.weights) == 1:
-            return np.concatenate(found), np.concatenate(log_probs)
-        return generator.permutation(np.concatenate(found)), None
+            return np.concatenate(draws), np.concatenate(log_probs)
+        return generator.permutation(np.concatenate(draws)), None

@@ -48,7 +48,7 @@ def conditioning_data(
         set_rows = conditioning_data(
             preprocessing, summary, catalog, observation_sets.simulation_rows(catalog, rows, size).ravel(), epoch
         )
-        return tuple(one.reshape(len(rows), size, *one.shape[1:]) for one in set_rows)
+        return tuple(array.reshape(len(rows), size, *array.shape[1:]) for array in set_rows)
     if summary is None:
         return preprocessing.data(catalog, rows, epoch)
     return (summary.summarise(catalog, rows, epoch),)
@@ -97,9 +97,9 @@ class FlowModel(Saveable):
 
     def log_prob_untruncated(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
-        parts = self._chunks(rows)
-        found = [self.mixture.log_prob(theta[some], self.embed(catalog, rows[some])) for some in parts]
-        return np.concatenate(found)
+        chunks = self._chunks(rows)
+        log_prob = [self.mixture.log_prob(theta[chunk], self.embed(catalog, rows[chunk])) for chunk in chunks]
+        return np.concatenate(log_prob)
 
     def log_prob_of_rows(
         self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int
@@ -192,42 +192,44 @@ class FlowModel(Saveable):
         """In which rows are told from the training's: those of the data, and what the flow's networks make of them."""
         heads = self.representatives(catalog, rows)
         if len(heads) < len(rows):  # once a set, and the same for all of its rows
-            place = {one: number for number, one in enumerate(catalog.simulation[heads].tolist())}
-            back = [place[one] for one in catalog.simulation[rows].tolist()]
-            return [one[back] for one in self.feature_spaces(catalog, heads)]
+            place = {item: number for number, item in enumerate(catalog.simulation[heads].tolist())}
+            back = [place[item] for item in catalog.simulation[rows].tolist()]
+            return [item[back] for item in self.feature_spaces(catalog, heads)]
         learned = [] if self.summary is None else self._of_sets(self._summaries, catalog, rows)
         taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
         if any(taught):
-            found = []
+            embedded = []
             for chunk in self._chunks(rows):
                 contexts = self.embed(catalog, rows[chunk])
-                own = [one for one, learns in zip(contexts, taught, strict=True) if learns]
-                found.append(np.concatenate([one.transpose(0, 1).flatten(1).cpu().numpy() for one in own], axis=1))
-            learned.append(np.concatenate(found))
+                learned_contexts = [item for item, learns in zip(contexts, taught, strict=True) if learns]
+                embedded.append(
+                    np.concatenate([item.transpose(0, 1).flatten(1).cpu().numpy() for item in learned_contexts], axis=1)
+                )
+            learned.append(np.concatenate(embedded))
         return [*self._of_sets(partial(data_features, self.preprocessing), catalog, rows), *learned]
 
     def _summaries(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         return list(conditioning_data(self.preprocessing, self.summary, catalog, rows))
 
     def _references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
-        (found,) = self._of_sets(lambda *which: [self.preprocessing.estimate_parameters(*which)], catalog, rows)
-        return found
+        (estimates,) = self._of_sets(lambda *which: [self.preprocessing.estimate_parameters(*which)], catalog, rows)
+        return estimates
 
-    def _of_sets(self, told: FeatureSpaces, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+    def _of_sets(self, features_of: FeatureSpaces, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """What is told of rows, (n, F) each; where they stand for sets, the mean over their sets."""
         if not self.set_size:
-            return told(catalog, rows)
-        every = told(catalog, observation_sets.simulation_rows(catalog, rows, self.set_size).ravel())
-        return [one.reshape(len(rows), self.set_size, -1).mean(axis=1) for one in every]
+            return features_of(catalog, rows)
+        set_features = features_of(catalog, observation_sets.simulation_rows(catalog, rows, self.set_size).ravel())
+        return [space.reshape(len(rows), self.set_size, -1).mean(axis=1) for space in set_features]
 
     def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:
         """log q_T of these truths, (n,), for any T, after one pass of the networks.
 
         A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.
         """
-        parts = self._chunks(rows)
-        found = [self.mixture.noise(theta[some], self.embed(catalog, rows[some])) for some in parts]
-        squares, log_dets = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+        chunks = self._chunks(rows)
+        terms = [self.mixture.noise(theta[chunk], self.embed(catalog, rows[chunk])) for chunk in chunks]
+        squares, log_dets = (np.concatenate(arrays, axis=1) for arrays in zip(*terms, strict=True))
         masses: list[Callable[[float], float]] = []
         if not self.support.maps_into_box:
             for row in rows[:: -(-len(rows) // NORMALISING_ROWS)]:

@@ -54,8 +54,8 @@ def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlo
     """From the JSON of a stack: recipe and embedding by name, with their settings."""
     size = config.get("rows", 0)
     shapes = [tuple(shape[1:] if size else shape) for shape in config["shapes"]]
-    each = build_embedding(config["embedding"], shapes, config["features"], generators)
-    embedding = SetEmbedding(each) if size else each
+    row_embedding = build_embedding(config["embedding"], shapes, config["features"], generators)
+    embedding = SetEmbedding(row_embedding) if size else row_embedding
     recipe = FLOWS[config["flow"]](**config["recipe"])
     return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
 

@@ -21,7 +21,9 @@ def product_posterior(model: FlowModel, request: SamplingRequest) -> Posterior:
     """
     catalog, seed, parameters = request.catalog, request.seed, model.preprocessing.parameters
     if not parameters.has_prior.all():
-        unknown = [name for name, known in zip(parameters.names, parameters.has_prior, strict=True) if not known]
+        unknown = [
+            name for name, has_prior in zip(parameters.names, parameters.has_prior, strict=True) if not has_prior
+        ]
         raise UserError(f"--combine product: divides by the prior, and that of {listed(unknown)} is not known")
     groups = {int(group[0]): group for group in _groups(catalog, request.rows)}
     request = replace(request, rows=np.array(list(groups)))

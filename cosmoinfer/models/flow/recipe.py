@@ -58,58 +58,60 @@ class FlowRecipe:
     observation: str = "row"
 
 
-def flow_recipe(given: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
+def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
-    asked = check_choice("--flow", given.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
-    sets = given.get("observation") == "simulation"
-    auto = asked == "auto"
-    defaults = mixed_defaults(rows, shapes, sets) if auto else [flow_defaults(asked, rows, shapes, sets)]
+    name = check_choice("--flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
+    sets = overrides.get("observation") == "simulation"
+    auto = name == "auto"
+    defaults = mixed_defaults(rows, shapes, sets) if auto else [flow_defaults(name, rows, shapes, sets)]
     stacks, lacking = [], []
-    for one in defaults:
+    for default in defaults:
         try:
-            stacks.append(_overridden(one, given, shapes))
+            stacks.append(_overridden(default, overrides, shapes))
         except UserError as error:  # of a mixture, only those that have what was asked for
             lacking.append(error)
     if not stacks:
         raise lacking[-1]
-    return _of_stacks(stacks, given, shapes, value_or_default(given.get("ensemble"), default_members(shapes)))
+    return _of_stacks(stacks, overrides, shapes, value_or_default(overrides.get("ensemble"), default_members(shapes)))
 
 
 def continued_recipe(
-    stacks: Sequence[dict[str, Any]], ensemble: int, given: Overrides, rows: int, shapes: Shapes
+    stacks: Sequence[dict[str, Any]], ensemble: int, overrides: Overrides, rows: int, shapes: Shapes
 ) -> FlowRecipe:
     """That of another model, from the configurations of its stacks: only the training may differ."""
-    embedding = [key for key in given if key.startswith("embedding")]
+    embedding = [key for key in overrides if key.startswith("embedding")]
     for key in ("flow", "ensemble", "compress", "observation", *RECIPE_SETTINGS, *embedding):
-        if given.get(key) is not None:
+        if overrides.get(key) is not None:
             raise UserError(f"{option_name(key)}: the architecture is that of the model that --fine-tune names")
     training = default_training(rows, shapes)
     training = replace(training, learning_rate=training.learning_rate / 3)  # to move on, not to start again
-    training = override(training, {key: given.get(key) for key in TRAINING_SETTINGS}, "training")
+    training = override(training, {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training")
     recipes = [
         StackRecipe(
-            one["flow"],
-            FLOWS[one["flow"]](**one["recipe"]),
-            tuple((name, None if name == "none" else NETWORKS[name](**own)) for name, own in one["embedding"]),
-            one["features"],
+            config["flow"],
+            FLOWS[config["flow"]](**config["recipe"]),
+            tuple(
+                (name, None if name == "none" else NETWORKS[name](**settings)) for name, settings in config["embedding"]
+            ),
+            config["features"],
             training,
         )
-        for one in stacks
+        for config in stacks
     ]
     observation = "simulation" if stacks[0].get("rows") else "row"
-    return _of_stacks(recipes, given | {"observation": observation}, shapes, ensemble)
+    return _of_stacks(recipes, overrides | {"observation": observation}, shapes, ensemble)
 
 
-def _of_stacks(stacks: Sequence[StackRecipe], given: Overrides, shapes: Shapes, ensemble: int) -> FlowRecipe:
+def _of_stacks(stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shapes, ensemble: int) -> FlowRecipe:
     support = "auto" if are_vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
-        check_choice("--support", given.get("support") or support, (*SUPPORTS, "auto")),
-        check_choice("--transform", given.get("transform") or "auto", TRANSFORMS),
-        given.get("compress") or "",
-        given.get("augment") or "auto",
+        check_choice("--support", overrides.get("support") or support, (*SUPPORTS, "auto")),
+        check_choice("--transform", overrides.get("transform") or "auto", TRANSFORMS),
+        overrides.get("compress") or "",
+        overrides.get("augment") or "auto",
         check_ensemble_size(ensemble),
-        check_choice("--observation", given.get("observation") or "row", OBSERVATIONS),
+        check_choice("--observation", overrides.get("observation") or "row", OBSERVATIONS),
     )
 
 
@@ -184,32 +186,34 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
     hidden, dropout = sizes.get(name, (128, 0.2) if rows < 1000 else (64, 0.1 if rows < 3000 else 0.0))
     recipe = FLOWS[name]
     size = {"hidden": hidden, "dropout": dropout}
-    settings = recipe(**{key: value for key, value in size.items() if key in {one.name for one in fields(recipe)}})
+    settings = recipe(**{key: value for key, value in size.items() if key in {item.name for item in fields(recipe)}})
     through = sets or (name.startswith("nsf") and rows >= 1000)
     embedding = tuple(default_network(shape) if len(shape) > 1 or through else ("none", None) for shape in shapes)
     return StackRecipe(name, settings, embedding, 16, default_training(rows, shapes))
 
 
-def _overridden(stack: StackRecipe, given: Overrides, shapes: Shapes) -> StackRecipe:
-    if value_or_default(given.get("layers"), 1) < 1:
-        raise UserError(f"--layers: expected at least 1, found {given['layers']}")
-    name = check_choice("--embedding", given.get("embedding") or "auto", EMBEDDINGS)
-    embedded = {key.removeprefix("embedding_"): value for key, value in given.items() if key.startswith("embedding_")}
+def _overridden(stack: StackRecipe, overrides: Overrides, shapes: Shapes) -> StackRecipe:
+    if value_or_default(overrides.get("layers"), 1) < 1:
+        raise UserError(f"--layers: expected at least 1, found {overrides['layers']}")
+    name = check_choice("--embedding", overrides.get("embedding") or "auto", EMBEDDINGS)
+    embedded = {
+        key.removeprefix("embedding_"): value for key, value in overrides.items() if key.startswith("embedding_")
+    }
     features = value_or_default(embedded.pop("features", None), stack.features)
     if features < 1:
         raise UserError(f"{option_name('embedding_features')}: expected at least 1, found {features}")
     embedding = [
-        own if name in ("auto", own[0]) else (name, NETWORKS[name]() if name != "none" else None)
-        for own in stack.embedding
+        network if name in ("auto", network[0]) else (name, NETWORKS[name]() if name != "none" else None)
+        for network in stack.embedding
     ]
     if any(value is not None for value in embedded.values()) and all(settings is None for _, settings in embedding):
         raise UserError("--embedding: there is no embedding to set; --embedding mlp or cnn makes one")
     return replace(
         stack,
-        settings=override(stack.settings, {key: given.get(key) for key in RECIPE_SETTINGS}, f"--flow {stack.flow}"),
+        settings=override(stack.settings, {key: overrides.get(key) for key in RECIPE_SETTINGS}, f"--flow {stack.flow}"),
         embedding=override_each(embedding, embedded, "--embedding", "embedding_"),
         features=features,
-        training=override(stack.training, {key: given.get(key) for key in TRAINING_SETTINGS}, "training"),
+        training=override(stack.training, {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training"),
     )
 
 

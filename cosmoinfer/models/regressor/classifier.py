@@ -46,12 +46,12 @@ class ClassifierModel(Saveable):
 
     def logits(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The members' mean, (n, C). Row by row: in a larger batch a row can differ in its last digits."""
-        found = []
+        by_row = []
         for place in range(len(rows)):
             raw = outputs(self.stacks, self.preprocessing.data(catalog, rows[place : place + 1]))  # (M, 1, O)
             logits = CLASSIFICATION_LOSSES[self.loss].logits(torch.from_numpy(raw[:, 0])).numpy()
-            found.append(self.weights @ logits)
-        return np.stack(found)
+            by_row.append(self.weights @ logits)
+        return np.stack(by_row)
 
     def posterior(self, request: SamplingRequest) -> Posterior:
         """Probabilities of the classes; there is nothing to draw."""

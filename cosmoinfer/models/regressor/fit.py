@@ -94,7 +94,9 @@ def collapsed_parameters(model: RegressorModel, catalog: Catalog) -> tuple[str, 
     truth, missed = theta[rows], theta[rows] - model.means(catalog, rows)
     r2 = 1 - (missed**2).sum(axis=0) / np.maximum(((truth - truth.mean(axis=0)) ** 2).sum(axis=0), 1e-300)
     return tuple(
-        name for name, one in zip(model.preprocessing.parameters.names, r2, strict=True) if one <= COLLAPSED_R2
+        name
+        for name, r2_of_parameter in zip(model.preprocessing.parameters.names, r2, strict=True)
+        if r2_of_parameter <= COLLAPSED_R2
     )
 
 
@@ -117,17 +119,20 @@ def _fit_stack(
     if recipe.is_baseline:
         (_, baseline), part = recipe.networks[0], network.parts.networks[0]
         catalog.require_in_memory(f"--network {recipe.networks[0][0]}")
-        data = [preprocessing.data(catalog, some)[0] for some in rows]
+        data = [preprocessing.data(catalog, positions)[0] for positions in rows]
         baseline.fit(part, data[0], targets[rows[0]], data[1], targets[rows[1]], context.seed)
     network.to(context.device)
     feeds = [
-        make_loader(catalog, some, [targets[some]], partial(preprocessing.data, catalog), context) for some in rows
+        make_loader(catalog, positions, [targets[positions]], partial(preprocessing.data, catalog), context)
+        for positions in rows
     ]
     if recipe.is_baseline:
-        curves = [evaluate(network, loss, one, 1).cpu().numpy()[None] for one in feeds]
+        curves = [evaluate(network, loss, loader, 1).cpu().numpy()[None] for loader in feeds]
         return Stack(config, 1, network, History(curves[0], curves[1], np.zeros(1), np.zeros(1, dtype=np.int64)))
     fresh = None if preprocessing.noise is None else lambda epoch: preprocessing.data(catalog, rows[0], epoch)
-    symmetric = augmentation.parse(recipe.augment, [one.kind for one in preprocessing.inputs], preprocessing.periodic)
+    symmetric = augmentation.parse(
+        recipe.augment, [loader.kind for loader in preprocessing.inputs], preprocessing.periodic
+    )
     warm = Loss(_of_rows(losses.squared_error), losses.mean) if head != "point" else None
     hooks = training_hooks(context, recipe.ensemble, symmetric, context.tensors(targets[rows[0]]), fresh, warm)
     order = generators(context.seed, "order", recipe.ensemble)

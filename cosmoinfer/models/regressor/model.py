@@ -72,17 +72,19 @@ class RegressorModel(Saveable):
 
     def means(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> np.ndarray:
         """The mixture's mean, (n, P), in catalog units."""
-        found = [self._members(raw)[0] for raw in self._raw(catalog, rows, epoch)]
-        return np.concatenate([np.einsum("m,mnp->np", self.weights, one) for one in found])
+        means = [self._members(raw)[0] for raw in self._raw(catalog, rows, epoch)]
+        return np.concatenate([np.einsum("m,mnp->np", self.weights, member_means) for member_means in means])
 
     def summarise(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> np.ndarray:
         """The mixture's mean (and log width) in standardised units, (n, P or 2P) float32: a summary for a flow."""
         if self.head == "point":
             return ((self.means(catalog, rows, epoch) - self.shift) / self.scale).astype(np.float32)
-        parts = [self._normals(raw) for raw in self._raw(catalog, rows, epoch)]
-        mean, std = (np.stack([getattr(one, name) for part in parts for one in part]) for name in ("mean", "std"))
-        both = [(mean - self.shift) / self.scale, np.log(std / self.scale)]
-        return np.concatenate(both, axis=1).astype(np.float32)
+        chunks = [self._normals(raw) for raw in self._raw(catalog, rows, epoch)]
+        mean, std = (
+            np.stack([getattr(mixture, name) for chunk in chunks for mixture in chunk]) for name in ("mean", "std")
+        )
+        columns = [(mean - self.shift) / self.scale, np.log(std / self.scale)]
+        return np.concatenate(columns, axis=1).astype(np.float32)
 
     def posterior(self, request: SamplingRequest) -> Posterior:
         """Mixtures of normals inside the prior box; mean and std are the network's. A point only: no draws.
@@ -113,7 +115,9 @@ class RegressorModel(Saveable):
         return self._posterior(
             request,
             rows,
-            PointEstimate(np.stack([one.mean for one in mixtures]), np.stack([one.std for one in mixtures])),
+            PointEstimate(
+                np.stack([mixture.mean for mixture in mixtures]), np.stack([mixture.std for mixture in mixtures])
+            ),
             buffer.draws(len(rows), errors if self.head == "covariance" else None),
             np.concatenate(log_prob_truth) if log_prob_truth else None,
         )
@@ -141,13 +145,13 @@ class RegressorModel(Saveable):
             raise UserError(f"loss: {self.loss} gives a point and no density")
         observed = observations(self.preprocessing, x)
         points = observed.pair(theta, len(self.preprocessing.parameters))
-        parts = np.split(points, len(observed.rows)) if len(observed.rows) == len(points) else [points]
+        points_by_row = np.split(points, len(observed.rows)) if len(observed.rows) == len(points) else [points]
         log_prob = []
-        for row, part in zip(observed.rows.tolist(), parts, strict=True):
+        for row, row_points in zip(observed.rows.tolist(), points_by_row, strict=True):
             (raw,) = self._raw(observed.catalog, np.array([row]))
             (normals,) = self._normals(raw)
             log_mass = normals.log_mass(PROPOSALS_FOR_MASS, seeding.generator(seed, "mass", row))
-            log_prob.append(normals.log_prob(part) - log_mass)
+            log_prob.append(normals.log_prob(row_points) - log_mass)
         joined = np.concatenate(log_prob)
         return joined[0] if observed.single and np.ndim(theta) == 1 else joined
 
@@ -172,16 +176,21 @@ class RegressorModel(Saveable):
 
     def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:
         """log q_T of these truths, (n,), for any T; a mass outside the box as the mean of some rows."""
-        mixtures = [one for part in self._raw(catalog, rows) for one in self._normals(part)]
+        mixtures = [
+            mixture for outputs_of_chunk in self._raw(catalog, rows) for mixture in self._normals(outputs_of_chunk)
+        ]
         masses = []
         for n in range(0, len(rows), -(-len(rows) // NORMALISING_ROWS)):
-            if isinstance(one := mixtures[n], CorrelatedNormals):
-                masses.append(_log_mass(one, seeding.generator(seed, "temperature", int(rows[n]))))
+            if isinstance(mixture := mixtures[n], CorrelatedNormals):
+                masses.append(_log_mass(mixture, seeding.generator(seed, "temperature", int(rows[n]))))
 
         def log_probs(temperature: float) -> np.ndarray:
             outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0
             pairs = zip(mixtures, theta, strict=True)
-            return np.concatenate([one.heated(temperature).log_prob(truth[None]) for one, truth in pairs]) - outside
+            return (
+                np.concatenate([mixture.heated(temperature).log_prob(truth[None]) for mixture, truth in pairs])
+                - outside
+            )
 
         return log_probs
 
@@ -220,7 +229,7 @@ class RegressorModel(Saveable):
             return
         noisy = self.preprocessing.data(catalog, rows, epoch)  # noise is drawn for all rows at once
         for chunk in slices(len(rows), self.preprocessing.rows_per_chunk, keep_empty=True):
-            yield outputs(self.stacks, tuple(part[chunk] for part in noisy))
+            yield outputs(self.stacks, tuple(array[chunk] for array in noisy))
 
     def _members(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Means (M, n, P) in catalog units, and widths (M, n, P) or factors of the precision (M, n, P, P)."""
@@ -228,7 +237,7 @@ class RegressorModel(Saveable):
             return raw * self.scale + self.shift, None
         flat = torch.from_numpy(raw.reshape(-1, raw.shape[-1]))
         split = means_and_widths if self.head == "widths" else means_and_factors
-        mean, shape = (part.numpy().reshape(*raw.shape[:2], *part.shape[1:]) for part in split(flat))
+        mean, shape = (values.numpy().reshape(*raw.shape[:2], *values.shape[1:]) for values in split(flat))
         scaled = shape * self.scale if self.head == "widths" else shape / self.scale[:, None]
         return mean * self.scale + self.shift, scaled
 
@@ -239,11 +248,13 @@ class RegressorModel(Saveable):
         family = IndependentNormals if self.head == "widths" else CorrelatedNormals
         box = self.preprocessing.parameters
         mixtures = [family(box, self.weights, means[:, row], shapes[:, row]) for row in range(raw.shape[1])]
-        return [one.heated(self.temperature) for one in mixtures]
+        return [mixture.heated(self.temperature) for mixture in mixtures]
 
 
 def _log_mass(mixture: CorrelatedNormals, generator: np.random.Generator) -> Callable[[float], float]:
     """log of the share of one mixture inside the box, for any temperature."""
-    theta = np.concatenate([mixture.heated(one).propose(PROPOSALS, generator) for one in PROPOSING])
+    theta = np.concatenate(
+        [mixture.heated(proposing_temperature).propose(PROPOSALS, generator) for proposing_temperature in PROPOSING]
+    )
     inside = mixture.parameters.inside(theta)
     return log_mass(lambda temperature: mixture.heated(temperature).log_prob_anywhere(theta), inside)

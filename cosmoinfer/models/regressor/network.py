@@ -36,11 +36,11 @@ def build_regressor(config: dict[str, Any], generators: Generators) -> Regressor
     outputs, alone = config["outputs"], len(shapes) == 1
     recipes = [(NETWORKS | BASELINES)[name](**settings) for name, settings in config["networks"]]
     features = outputs if alone else config["features"]
-    parts = [recipe.build(shape, features, generators) for recipe, shape in zip(recipes, shapes, strict=True)]
+    networks = [recipe.build(shape, features, generators) for recipe, shape in zip(recipes, shapes, strict=True)]
     size = features * len(shapes)
     last = nn.Identity() if alone else Linear(generators, size, outputs)
     positive_map = getattr(recipes[0], "positive_map", "softplus") if alone else "softplus"
-    return Regressor(Embedding(parts, size), last, config["head"], positive_map)
+    return Regressor(Embedding(networks, size), last, config["head"], positive_map)
 
 
 def regressor_config(

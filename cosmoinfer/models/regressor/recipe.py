@@ -43,43 +43,45 @@ class RegressorRecipe:
         return any(name in BASELINES for name, _ in self.networks)
 
 
-def regressor_recipe(given: Overrides, rows: int, shapes: Shapes, classes: int = 0) -> RegressorRecipe:
+def regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: int = 0) -> RegressorRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given; classes: of a target."""
-    asked = check_choice("--network", given.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
-    if asked in BASELINES:
-        _check_baseline(asked, given, shapes, classes)
-    networks = [_default(asked, shape) for shape in shapes]
+    name = check_choice("--network", overrides.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
+    if name in BASELINES:
+        _check_baseline(name, overrides, shapes, classes)
+    networks = [_default(name, shape) for shape in shapes]
     table: Any = CLASSIFICATION_LOSSES if classes else LOSSES
-    loss = "cross-entropy" if classes else "mse" if asked in BASELINES else "moment"
-    ensemble = 1 if asked in BASELINES else default_members(shapes)
-    training = override(default_training(rows, shapes), {key: given.get(key) for key in TRAINING_SETTINGS}, "training")
+    loss = "cross-entropy" if classes else "mse" if name in BASELINES else "moment"
+    ensemble = 1 if name in BASELINES else default_members(shapes)
+    training = override(
+        default_training(rows, shapes), {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training"
+    )
     return RegressorRecipe(
-        override_each(networks, {key: given.get(key) for key in RECIPE_SETTINGS}, "--network"),
+        override_each(networks, {key: overrides.get(key) for key in RECIPE_SETTINGS}, "--network"),
         32,
-        check_choice("--loss", given.get("loss") or loss, table),
-        check_choice("--transform", given.get("transform") or "auto", TRANSFORMS),
-        given.get("compress") or "",
-        given.get("augment") or "auto",
-        check_ensemble_size(value_or_default(given.get("ensemble"), ensemble)),
+        check_choice("--loss", overrides.get("loss") or loss, table),
+        check_choice("--transform", overrides.get("transform") or "auto", TRANSFORMS),
+        overrides.get("compress") or "",
+        overrides.get("augment") or "auto",
+        check_ensemble_size(value_or_default(overrides.get("ensemble"), ensemble)),
         training,
     )
 
 
-def _default(asked: str, shape: tuple[int, ...]) -> tuple[str, Any]:
+def _default(requested: str, shape: tuple[int, ...]) -> tuple[str, Any]:
     name, settings = default_network(shape)
-    if asked in BASELINES:
-        return asked, BASELINES[asked]()
-    if asked not in ("auto", name):
-        name, settings = asked, NETWORKS[asked]()
+    if requested in BASELINES:
+        return requested, BASELINES[requested]()
+    if requested not in ("auto", name):
+        name, settings = requested, NETWORKS[requested]()
     return name, MLP(dropout=0.2, activation="relu") if name == "mlp" else settings
 
 
-def _check_baseline(name: str, given: Overrides, shapes: Shapes, classes: int) -> None:
+def _check_baseline(name: str, overrides: Overrides, shapes: Shapes, classes: int) -> None:
     """A baseline regresses one summary; it has no descent to set."""
     if len(shapes) > 1 or classes:
         raise UserError(f"--network {name}: regresses the parameters from one summary (--data names one)")
-    if given.get("loss") not in (None, "mse"):
+    if overrides.get("loss") not in (None, "mse"):
         raise UserError(f"--network {name}: minimises the squared error; --loss mse is all it has")
     for key in ("ensemble", "augment", *(field.name for field in fields(TrainingSettings))):
-        if given.get(key) is not None:
+        if overrides.get(key) is not None:
             raise UserError(f"--network {name}: is solved, not trained, and has no {option_name(key)}")
