@@ -18,7 +18,7 @@ MODELS: dict[str, type] = {cls.kind: cls for cls in (FlowModel, RegressorModel, 
 
 
 def write(path: Path, model: Model, meta: dict[str, Any], force: bool = False) -> None:
-    """With the provenance that its file begins with. Raises UserError where another file stands there."""
+    """With the provenance that its file begins with. Raises UserError if the path is taken."""
     file.write(path, replace(model, provenance=meta), force)
 
 

@@ -13,9 +13,7 @@ Shapes = Sequence[tuple[int, ...]]  # of one row, one a summary
 def default_training(rows: int, shapes: Shapes) -> TrainingSettings:
     """Vectors: 2,100 steps of 100 rows, 5,000 of 256 from 3,000 rows on. With a CNN fewer, by the number of rows.
 
-    Gaussian maps. 700 of 32x32, nats short of exact after 280, 550 and 1,050 steps of 100: 0.22, 0.17, 0.12 (two
-    catalogs, errors 0.03). 20,000 of 64x64, a flow of one member: 0.12 after 1,560 steps of 64 at a rate of 0.003,
-    still falling; at 0.001 0.04 worse.
+    Measured: tests/benchmarks/DEFAULTS.md.
     """
     if are_vectors(shapes):
         batch, n_steps, rate, min_epochs = (100, 2100, 1e-3, 20) if rows < 3000 else (256, 5000, 1e-3, 20)

@@ -17,12 +17,12 @@ class Saveable:
     """Of a model: that it can be written."""
 
     def save(self: Model, path: Path | str, force: bool = False) -> None:
-        """As the commands write it, byte for byte. Raises UserError where a file stands there, unless forced."""
+        """As the commands write it, byte for byte. Raises UserError if the path is taken, unless forced."""
         write(Path(path), self, force)
 
 
 def write(path: Path, model: Model, force: bool = False) -> None:
-    """Whole or not at all. Raises UserError where another file stands there; ``force`` replaces a model."""
+    """Whole or not at all. Raises UserError if the path is taken; ``force`` replaces a model."""
     packed = pack(model)
     meta = packed.config.pop("provenance")
     config = np.array(json.dumps({"kind": model.kind, **packed.config}, sort_keys=True))

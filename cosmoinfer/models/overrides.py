@@ -55,7 +55,7 @@ def override_each(
 ) -> tuple[tuple[str, Any], ...]:
     """The same for several networks, (name, settings) each, None where there is nothing to set.
 
-    Where data meet that want different networks, each takes what it has; what none of them has is an error.
+    A setting goes to the networks that have it; one that none of them has is an error.
     """
     networks_with_overrides = []
     for name, settings in networks:

@@ -101,7 +101,7 @@ class OutOfDistribution:
         simulation together or not (Vovk+ 2005; Lee+ arXiv:2306.06342 for groups). The exceptions: a learned embedding,
         whose epochs the validation rows chose, and training rows, which the gaussian knows. Beyond the largest score
         100 - 100 exp(-excess) / (G + 1), a tail no lighter than an exponential's of the statistics' own standard
-        deviation: so a gross outlier is told by few validation rows too.
+        deviation: so a gross outlier is recognised by few validation rows too.
         """
         score, count = self.score(spaces), self.n_validation_simulations + 1
         below = np.concatenate([[0.0], np.cumsum(self.shares)])[np.searchsorted(self.scores, score)]
@@ -120,7 +120,7 @@ class OutOfDistribution:
         return [spaces[0], *white, self._standardised(spaces)]
 
     def excess_outliers(self, percentile: np.ndarray, simulation: np.ndarray) -> "Outliers | None":
-        """More outliers than chance gives, at the first level of ``ALARM_P_VALUES`` to say so.
+        """More outliers than expected, at the first level of ``ALARM_P_VALUES`` that is significant.
 
         A false one in about one case of a hundred: a few far out count by the first level, many less far by the other.
         """

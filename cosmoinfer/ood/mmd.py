@@ -1,4 +1,4 @@
-"""Whether a set of observations comes from where the validation rows come from: the maximum mean discrepancy.
+"""Whether a set of observations has the distribution of the validation rows: a permutation test of the MMD.
 
 Gretton+ 2012 (JMLR 13, 723); to tell a misspecified simulator, Schmitt+ arXiv:2112.08866.
 """

@@ -84,7 +84,7 @@ def fit_null_mode_noise(values: np.ndarray) -> NullModeNoise | None:
         count, size = values.shape
         if count <= size:
             raise UserError(
-                f"a density of {size} numbers a row wants more than {size} training rows, found {count}; "
+                f"a density of {size} numbers a row requires more than {size} training rows, found {count}; "
                 "`scale_cut` keeps fewer"
             )
         variance, basis = np.linalg.eigh(np.cov(values.T, bias=True).reshape(values.shape[1], -1))
@@ -98,7 +98,7 @@ def fit_null_mode_noise(values: np.ndarray) -> NullModeNoise | None:
 
 
 def _check_pixels(maps: np.ndarray) -> None:
-    """A jitter in Fourier modes does not reach a pixel that never varies, nor a channel that follows from others."""
+    """Noise in Fourier modes does not reach a pixel that never varies, nor a channel that follows from others."""
     blank = int((np.ptp(maps, axis=0) == 0).sum())
     if blank:
         raise UserError(f"{blank} pixels are the same in every training map (masked?): a density has no bound there")

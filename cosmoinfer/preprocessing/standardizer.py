@@ -13,7 +13,7 @@ SAMPLE_SIZE = 10_000  # numbers of a block, about, that tell how wide data sprea
 
 @dataclass(frozen=True)
 class Standardizer:
-    """Data to zero mean and unit variance, in log10 where ``log`` says so: per feature of a vector, else per channel.
+    """Data to zero mean and unit variance, in log10 where ``log`` is set: per feature of a vector, else per channel.
 
     log, floor, mean, std: of shape (K,) for a vector, (C, 1, ...) otherwise. ``floored`` training values lay below
     the floor, the smallest positive training value.
@@ -55,8 +55,8 @@ class Standardizer:
 def fit_standardizer(blocks: Iterable[np.ndarray], vector: bool, transform: str) -> Standardizer:
     """From all training rows in one walk over them, (n, ...) a block. NaN is a gap, and left out.
 
-    A logarithm wants the floor, the smallest positive number of all, before there is one: numbers that are not positive
-    are counted, and each adds the floor's logarithm at the end.
+    A logarithm requires the floor, the smallest positive number of all, before it is known: numbers that are not
+    positive are counted, and each adds the floor's logarithm at the end.
     """
     plain, logged, floors, spread = _Moments(vector), _Moments(vector), [], _Spread()
     for block in blocks:
@@ -110,7 +110,7 @@ class _Moments:
 
 
 class _Spread:
-    """Whether data are positive but for a few zeros, over a wide dynamic range, told from a strided sample."""
+    """Whether data are positive but for a few zeros, over a wide dynamic range, derived from a strided sample."""
 
     def __init__(self) -> None:
         self.negative, self.zeros, self.count = False, 0, 0

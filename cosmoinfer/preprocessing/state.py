@@ -88,7 +88,7 @@ class Preprocessing:
             )
 
     def check_data(self, catalog: Catalog) -> None:
-        """Raises UserError for data of another shape, or with gaps of which the model knows nothing."""
+        """Raises UserError for data of another shape, or with gaps where the model was trained without."""
         shapes = tuple(observable.row_shape for observable in catalog.observables)
         expected = tuple(summary.shape for summary in self.inputs)
         if shapes != expected:

@@ -58,7 +58,7 @@ class Mixture:
     def noise(self, theta: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
         """Of every member, the noise of theta (n, P) squared and summed, and log |det| of the way there: (M, n) each.
 
-        All that a density at any temperature wants.
+        From these follows the density at any temperature.
         """
         z, log_det = self.support.forward(theta)
         squares, log_dets = self._noise(z, contexts)

@@ -189,7 +189,8 @@ class FlowModel(Saveable):
         return replace(with_ood_detector(self, catalog), recalibration=recalibration)
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
-        """In which rows are told from the training's: those of the data, and what the flow's networks make of them."""
+        """Features (n, F) in which rows are compared with the training rows: of the data, and of what the networks make
+        of them."""
         heads = self.representatives(catalog, rows)
         if len(heads) < len(rows):  # once a set, and the same for all of its rows
             place = {item: number for number, item in enumerate(catalog.simulation[heads].tolist())}
@@ -216,7 +217,7 @@ class FlowModel(Saveable):
         return estimates
 
     def _of_sets(self, features_of: FeatureSpaces, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
-        """What is told of rows, (n, F) each; where they stand for sets, the mean over their sets."""
+        """Features of rows, (n, F) each; where a row represents a set, the mean over its set."""
         if not self.set_size:
             return features_of(catalog, rows)
         set_features = features_of(catalog, observation_sets.simulation_rows(catalog, rows, self.set_size).ravel())

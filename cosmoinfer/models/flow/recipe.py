@@ -116,29 +116,11 @@ def _of_stacks(stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shap
 
 
 def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackRecipe]:
-    """What is mixed for so many training rows of vectors when nothing is set, as the validation rows weigh it.
+    """The architectures that are mixed for so many training rows of vectors when no flow is chosen.
 
     A regularised NSF, narrow and with dropout, on the data as they are, and an expressive one without dropout behind
-    an MLP: the first is for noisy data and many parameters, the second for sharp posteriors. Below 1,000 rows a
-    MAF too.
-
-    Nats short of the exact posterior, five members of each alone, probit, on rows that no benchmark scores: of a linear
-    Gaussian in a box with ten parameters, two moons, the narrow ridge and power spectra, at 900 training rows (233
-    epochs of 100), and of the first at 9,000 (142 epochs of 256). CAMELS: the mean log_prob of validation rows of
-    IllustrisTNG (split seed 0, truncate), where more is better.
-
-                                     box, P=10  moons  ridge  spectra     box at 9,000     CAMELS
-        nsf, width 32, dropout 0.2      0.54     1.47   1.16   0.46          0.13           3.19
-        nsf, width 50, no dropout        -       0.75   0.19    -             -              -
-        the same behind an MLP           -        -     0.16   0.29           -              -
-        nsf, width 128, dropout 0.2     0.66     0.99   0.44   0.40           -             3.28
-        maf, width 128, dropout 0.2     0.83      -      -      -             -             3.47
-
-    The expressive one at 9,000 rows, mixture and support as they come by default:
-
-                                     moons   spectra   ridge
-        three layers of 50            0.29     0.068    0.009
-        five layers of 64             0.12     0.068    0.011
+    an MLP: the first is for noisy data and many parameters, the second for sharp posteriors. Below 1,000 rows a MAF
+    too. Measured: tests/benchmarks/DEFAULTS.md.
     """
     maf = flow_defaults("maf", rows, shapes, sets)
     regularised = replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2))
@@ -151,36 +133,11 @@ def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackR
 
 
 def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> StackRecipe:
-    """What is trained for so many training rows when a flow is asked for by name, or where data have axes.
+    """The architecture for so many training rows when a flow is chosen by name, or where data have axes.
 
-    Of vectors from 1,000 rows on an NSF sees the data through a small MLP; what has axes goes through a CNN.
-
-    Compared on validation rows, five members mixed, batches of 100, mean log_prob. CAMELS histories of IllustrisTNG
-    (split seeds 0, 1, 2; about 700 rows) and of SIMBA:
-
-        maf, width 50, no dropout, 150 epochs, truncate       3.27  2.04    (soft 3.17  2.83; probit 2.6)
-        the same, dropout 0.1 and 300 epochs                  3.46  3.42
-        maf, width 128, dropout 0.2, 300 epochs               3.53  3.63    (relu for silu: 0.06 worse)
-        nsf, width 128, dropout 0.2, 300 epochs               3.29  3.80
-        nsf behind an MLP of 16 numbers, dropout 0.2          3.00  3.54
-        data whitened by PCA (20 components) in place of x    2.07  1.55
-        the default at three members, split seed 0            3.50  -       (--linear-start 3.42)
-
-    Power spectra, nats short of the exact posterior, at 1,400 rows (200 epochs) and 16,000 (60 epochs of 256):
-
-        maf, width 50, dropout 0.1                            0.25  -
-        maf, width 128, dropout 0.2 (relu)                    0.34  -
-        maf, width 50, no dropout                             -     0.116
-        nsf, width 50                                         -     0.058
-        nsf, width 50, behind an MLP of 16 numbers            0.19  0.041   (with dropout 0.1: 0.32  -)
-
-    Nor does --linear-start gain at 1,400 power spectra (6.27 against 6.32 +- 0.06): it is for posteriors far narrower
-    than the prior, in many parameters at a time.
-
-    So dropout helps where the data are noisy and hurts where they are precise; the mixture, weighed by the validation
-    rows, takes what each catalog wants.
-
-    Rows that are taken together in sets always go through a network: the flow sees the mean of what it says of them.
+    Of vectors from 1,000 rows on an NSF sees the data through a small MLP; what has axes goes through a CNN. Dropout
+    helps where the data are noisy and hurts where they are precise. Rows that are taken together in sets always go
+    through a network: the flow sees the mean of its outputs. Measured: tests/benchmarks/DEFAULTS.md.
     """
     sizes = {"nsf": (50, 0.0), "nsf-ar": (50, 0.0)} if rows >= 1000 else {}
     hidden, dropout = sizes.get(name, (128, 0.2) if rows < 1000 else (64, 0.1 if rows < 3000 else 0.0))
@@ -218,7 +175,10 @@ def _overridden(stack: StackRecipe, overrides: Overrides, shapes: Shapes) -> Sta
 
 
 def check_passes(flow: str, settings: Any, features: int, force: bool) -> list[str]:
-    """What is to be said of a flow that wants many network passes for one density; refused when they are too many."""
+    """Warnings of a flow that takes many network passes for one density, a line each.
+
+    Raises UserError when they are too many, unless forced.
+    """
     passes, _ = settings.passes(features)
     if passes > MAX_PASSES and not force:
         raise UserError(

@@ -37,7 +37,7 @@ class ClassifierModel(Saveable):
     kind: ClassVar[str] = "classifier"
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
-        """In which rows are told from the training's: those of the data, and what each member says of them."""
+        """Features (n, F) in which rows are compared with the training rows: of the data, and the members' outputs."""
         member_outputs = [outputs(self.stacks, data) for data in self.preprocessing.chunks(catalog, rows)]
         return [
             *data_features(self.preprocessing, catalog, rows),

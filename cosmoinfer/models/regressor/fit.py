@@ -117,10 +117,10 @@ def _fit_stack(
     config = regressor_config(recipe, preprocessing.shapes, preprocessing.periodic, outputs, head)
     network = build_regressor(config, generators(context.seed, "initialise", recipe.ensemble))
     if recipe.is_baseline:
-        (_, baseline), part = recipe.networks[0], network.parts.networks[0]
+        (_, baseline), fitted = recipe.networks[0], network.parts.networks[0]
         catalog.require_in_memory(f"--network {recipe.networks[0][0]}")
         data = [preprocessing.data(catalog, positions)[0] for positions in rows]
-        baseline.fit(part, data[0], targets[rows[0]], data[1], targets[rows[1]], context.seed)
+        baseline.fit(fitted, data[0], targets[rows[0]], data[1], targets[rows[1]], context.seed)
     network.to(context.device)
     feeds = [
         make_loader(catalog, positions, [targets[positions]], partial(preprocessing.data, catalog), context)

@@ -167,7 +167,7 @@ class RegressorModel(Saveable):
         return replace(with_ood_detector(self, catalog), recalibration=fitted)
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
-        """In which rows are told from the training's: those of the data, and what each member says of them."""
+        """Features (n, F) in which rows are compared with the training rows: of the data, and the members' outputs."""
         member_outputs = np.concatenate(list(self._raw(catalog, rows)), axis=1)  # (M, n, O)
         return [
             *data_features(self.preprocessing, catalog, rows),

@@ -15,7 +15,7 @@ from cosmoinfer.networks.members import Generators
 
 
 class Regressor(nn.Module):
-    """(M, B, ...) a summary -> outputs (M, B, O) as a loss wants them: what must be positive is."""
+    """(M, B, ...) a summary -> outputs (M, B, O) as a loss requires them: what must be positive is."""
 
     def __init__(self, parts: Embedding, last: nn.Module, head: str, positive_map: str) -> None:
         super().__init__()
