@@ -174,11 +174,15 @@ class Support:
 
     def forward(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(..., P) in catalog units -> z (..., P) and ln |dz/dtheta| (...), both float64."""
-        theta = self.parameters.clip(theta)
+        z, log_slope = self.forward_by_parameter(self.parameters.clip(theta))
+        return z, log_slope.sum(axis=-1)
+
+    def forward_by_parameter(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(..., P) in catalog units, not clipped onto the box -> z and ln |dz/dtheta|, one term a parameter."""
         raw, log_slope = np.empty(theta.shape), np.empty(theta.shape)
         for support, columns, parameters in self._groups():
             raw[..., columns], log_slope[..., columns] = support.to_line(parameters, theta[..., columns])
-        return (raw - self.shift) / self.scale, (log_slope - np.log(self.scale)).sum(axis=-1)
+        return (raw - self.shift) / self.scale, log_slope - np.log(self.scale)
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
         """z (..., P) -> theta (..., P) in catalog units; inside the box where ``maps_into_box``."""

@@ -1,8 +1,9 @@
-"""Normalizing flows, by name: recipes that build themselves. The only folder that imports nflows.
+"""Normalizing flows by name: recipes that build a transform of M members.
 
-A recipe is a frozen dataclass of settings with ``build(features, context, generators)``, which gives a transform from
-parameters to noise (context 0: unconditional), and ``passes(features)``, the network passes that a layer takes to
-evaluate a density and to draw. A new flow is one such class and one name here.
+A recipe is a frozen dataclass of settings with ``build(features, context, generators)``, which gives an nflows
+``Transform`` from parameters (M, B, ``features``) under contexts (M, B, ``context``) to noise and log |det| (M, B)
+(context 0: unconditional), and ``passes(features)``, the network passes that a layer takes to evaluate a density and to
+draw. A new flow is one such class and one name here.
 """
 
 from cosmoinfer.flows.glow import Glow

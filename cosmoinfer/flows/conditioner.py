@@ -1,4 +1,4 @@
-"""The networks inside a flow: from the given parameters and the context to the numbers that shape each dimension."""
+"""The networks inside a flow: from parameters and the context to the numbers that shape each dimension."""
 
 from collections.abc import Callable, Generator, Iterable
 from typing import Protocol, cast
@@ -55,7 +55,7 @@ class Conditioner(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
-        given = max(1, inputs + context)  # where nothing is given, a constant zero: then the biases alone speak
+        size = max(1, inputs + context)  # where there are none, a constant zero: then the biases alone speak
         degrees = torch.arange(hidden) % features
         first = inner = last = None
         if masked:
@@ -66,7 +66,7 @@ class Conditioner(nn.Module):
             last = reach.repeat_interleave(outputs, dim=1).float()
             self.register_buffer("order", torch.argsort(degrees, stable=True), persistent=False)
             self.ends = [0, *torch.bincount(degrees, minlength=features).cumsum(0).tolist()]  # of each degree, in order
-        self.first = Linear(generators, given, hidden, first)
+        self.first = Linear(generators, size, hidden, first)
         self.blocks = nn.ModuleList(Linear(generators, hidden, hidden, inner) for _ in range(blocks))
         self.last = Linear(generators, hidden, features * outputs, last, zero=True)
         self.dropout = Dropout(generators, dropout)
@@ -77,8 +77,8 @@ class Conditioner(nn.Module):
         if context is not None and context.shape[1] < inputs.shape[1]:
             hidden = self._first_under_one_context(inputs, context)
         else:
-            given = inputs if context is None else torch.cat([inputs, context], dim=-1)
-            hidden = self.first(given if given.shape[-1] else given.new_zeros(*given.shape[:2], 1))
+            joined = inputs if context is None else torch.cat([inputs, context], dim=-1)
+            hidden = self.first(joined if joined.shape[-1] else joined.new_zeros(*joined.shape[:2], 1))
         for block in self._linear:
             hidden = block.residual_add(hidden, self.dropout(self.activation(hidden)))
         return self.last(self.dropout(self.activation(hidden))).unflatten(-1, (self.features, -1))
@@ -97,8 +97,8 @@ class Conditioner(nn.Module):
     ) -> Generator[torch.Tensor, torch.Tensor, None]:
         """Of a masked one: the numbers of dimension 0, and of the next each time that a dimension's value is sent.
 
-        A hidden unit of degree d is final once d dimensions are known: each is computed once, in all one pass's work,
-        and those of degree 0 once for all rows of one context (M, C). What is multiplied is allowed: no mask is needed.
+        A hidden unit of degree d is final once d dimensions have their values: each is computed once, in all one pass's
+        work, and those of degree 0 once for all rows of one context (M, 1, C). What is multiplied is never masked.
         """
         order, inner, last = self.order, self._linear, self.last.weight[:, self.order]
         first = self.first.weight[:, :, order]  # (M, features + C, H)
@@ -110,21 +110,21 @@ class Conditioner(nn.Module):
             start = start.expand(-1, rows, -1)
         else:
             start = torch.baddbmm(start, context, first[:, self.features :])
-        known = start.new_zeros(len(first), rows, 0)
+        values = start.new_zeros(len(first), rows, 0)
         active = [start[:, :, :0] for _ in range(len(inner) + 1)]
         for dimension in range(self.features):
             begin, end = self.ends[dimension : dimension + 2]
             units = start[:, :, begin:end]
             if dimension:
-                units = torch.baddbmm(units, known, first[:, :dimension, begin:end])
+                units = torch.baddbmm(units, values, first[:, :dimension, begin:end])
             for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
                 active[number] = _append_units(active[number], self.dropout(self.activation(units)))
                 units = (units + bias[:, :, begin:end]).baddbmm_(active[number], weight[:, :end, begin:end])
             active[-1] = _append_units(active[-1], self.dropout(self.activation(units)))
-            own = slice(dimension * outputs, (dimension + 1) * outputs)
-            shapes = torch.baddbmm(self.last.bias[:, :, own], active[-1], last[:, :end, own])
+            columns = slice(dimension * outputs, (dimension + 1) * outputs)
+            shapes = torch.baddbmm(self.last.bias[:, :, columns], active[-1], last[:, :end, columns])
             value = yield shapes.expand(-1, rows, -1)
-            known = torch.cat([known, value], dim=2)
+            values = torch.cat([values, value], dim=2)
 
 
 def made_conditioner(

@@ -32,14 +32,14 @@ class Affine:
 
     def forward(self, x: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """x (..., D), shapes (..., D, 2) -> z and log dz/dx, (..., D) each."""
-        shift, log_scale = self._parts(shapes)
+        shift, log_scale = self._shift_and_log_scale(shapes)
         return (x + shift) * log_scale.exp(), log_scale
 
     def inverse(self, z: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        shift, log_scale = self._parts(shapes)
+        shift, log_scale = self._shift_and_log_scale(shapes)
         return z * (-log_scale).exp() - shift, -log_scale
 
-    def _parts(self, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _shift_and_log_scale(self, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         shift, free = shapes.unbind(-1)
         return shift, self.steepest * torch.tanh(free / self.steepest)
 

@@ -33,6 +33,13 @@ class Stack(Generic[Network]):
         """The weights of the first members."""
         return {name: value[:members] for name, value in self.network.state_dict().items()}
 
+    def member(self, number: int) -> Network:
+        """A network of this one member alone, with copies of its weights, on the same device."""
+        weights = {name: value[number : number + 1] for name, value in self.network.state_dict().items()}
+        network: Network = type(self.network).from_config(self.config, generators(0, "rebuild", 1))  # type: ignore[attr-defined]
+        network.load_state_dict(weights, strict=True)
+        return network.to(self.device).eval()
+
     @staticmethod
     def build_network(network: Any, built: Mapping[str, Any]) -> nn.Module:
         """A network of this class, from the fields that are read already; its weights are filled in afterwards."""

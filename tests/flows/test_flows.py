@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from nflows.nn.nets import ResidualNet
-from nflows.transforms import AffineCouplingTransform, MaskedAffineAutoregressiveTransform
+from nflows.transforms import ActNorm as NflowsActNorm
+from nflows.transforms import AffineCouplingTransform, LULinear, MaskedAffineAutoregressiveTransform
+from nflows.transforms.splines.rational_quadratic import rational_quadratic_spline
 
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
@@ -316,6 +318,65 @@ def test_affine_maps_narrow_and_widen_by_10_and_100(factor, way):
         total += log_slope
     torch.testing.assert_close(total.exp(), torch.full_like(total, factor**way))
     torch.testing.assert_close(z.diff(dim=0) / x.diff(dim=0), torch.full_like(z[1:], factor**way))
+
+
+# -------------------------------------------------------------------------------------------- what nflows has right
+def inverse_softplus(x: torch.Tensor) -> torch.Tensor:
+    return torch.log(torch.expm1(x))
+
+
+@pytest.mark.parametrize("bins", [2, 8])
+@pytest.mark.parametrize("inverse", [False, True])
+@torch.no_grad()
+def test_within_its_domain_a_spline_is_that_of_nflows(bins, inverse):
+    """The same knots, as theirs are raw numbers."""
+    spline, x = Spline(bins), 9.9 * torch.rand(200, 1, generator=torch.Generator().manual_seed(1)).double() - 4.95
+    shapes = 2 * normal(200, 1, spline.outputs, seed=5)
+    raw = shapes * spline.damped(shapes)
+    slopes = torch.nn.functional.pad(raw[..., 2 * bins :], (1, 1)).exp()  # 1 at both ends
+    expected, log_slope = rational_quadratic_spline(
+        x,
+        raw[..., :bins],
+        raw[..., bins : 2 * bins],
+        inverse_softplus(slopes),
+        inverse=inverse,
+        left=-5.0,
+        right=5.0,
+        bottom=-5.0,
+        top=5.0,
+        min_bin_width=0,
+        min_bin_height=0,
+        min_derivative=0,
+    )
+    found = (spline.inverse if inverse else spline.forward)(x, shapes)
+    torch.testing.assert_close(found, (expected, log_slope), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:torch.triangular_solve")
+@torch.no_grad()
+def test_a_mixing_layer_is_that_of_nflows():
+    """Theirs multiplies columns, ours rows: L U of theirs, transposed, is L U again once U's diagonal changes sides."""
+    torch.manual_seed(0)
+    theirs, ours, x = LULinear(4, identity_init=False).double(), LU(generators("lu", 1), 4).double(), normal(1, 9, 4)
+    theirs.bias.normal_()
+    lower, upper = theirs._create_lower_upper()
+    diagonal = upper.diagonal()
+    ours.below.copy_((upper.T / diagonal)[None])
+    ours.above.copy_((diagonal[:, None] * lower.T)[None])
+    ours.log_diagonal.copy_(diagonal.log()[None])
+    ours.bias.copy_(theirs.bias[None, None])
+    for run, expected in ((ours.forward, theirs.forward(x[0])), (ours.inverse, theirs.inverse(x[0]))):
+        outputs, log_det = run(x)
+        torch.testing.assert_close((outputs[0], log_det[0]), expected)
+
+
+@torch.no_grad()
+def test_an_activation_norm_starts_as_that_of_nflows():
+    theirs, ours, x = NflowsActNorm(4).double(), ActNorm(generators("norm", 1), 4).double(), 5 + 3 * normal(1, 300, 4)
+    expected = theirs.train().forward(x[0])
+    initialise(ours, lambda: ours(x))
+    outputs, log_det = ours(x)
+    torch.testing.assert_close((outputs[0], log_det[0]), expected)
 
 
 # ----------------------------------------------------------------------------------------------------- the splines

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,11 +12,14 @@ from numpy.typing import ArrayLike
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.chunking import slices
+from cosmoinfer.errors import UserError
+from cosmoinfer.flows.transform import nflows_flow
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow
+from cosmoinfer.models.flow.nflows_export import DataEmbedding, MemberTransform
 from cosmoinfer.models.model import score_observations, with_ood_detector
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.model import RegressorModel
@@ -28,6 +31,9 @@ from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
 from cosmoinfer.supports import Support
+
+if TYPE_CHECKING:
+    from cosmoinfer.flows.transform import Flow
 
 ROWS_PER_TRUTH_BATCH = 256  # whose truths go through a network at once
 
@@ -208,6 +214,23 @@ class FlowModel(Saveable):
                 )
             learned.append(np.concatenate(embedded))
         return [*self._of_sets(partial(data_features, self.preprocessing), catalog, rows), *learned]
+
+    def to_nflows(self, member: int) -> "Flow":
+        """Member 0, 1, ... of the ensemble as an ``nflows.flows.base.Flow``, for code that was written for nflows.
+
+        log_prob(theta (N, P), context=x) and sample(S, context=x) take and give catalog units: x (N, *shape) of one
+        observable, or all numbers of a row, flattened, (N, F). They agree with this model's, of that member, to
+        rounding; a truncated flow is not renormalised over its box, and may draw outside it. Weights are copies;
+        ``weights`` of this model are the shares of its members. Raises UserError where there is no such member.
+        """
+        members = [(stack, number) for stack in self.stacks for number in range(stack.members)]
+        if not 0 <= member < len(members):
+            raise UserError(f"member: expected 0 to {len(members) - 1}, found {member}")
+        stack, number = members[member]
+        network = stack.member(number)
+        embedding = DataEmbedding(self.preprocessing.inputs, self.summary, network.embedding, self.set_size)
+        transform = MemberTransform(network.transform, self.support, self.temperature)
+        return nflows_flow(transform, len(self.preprocessing.parameters), embedding.to(stack.device).eval())
 
     def _summaries(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         return list(conditioning_data(self.preprocessing, self.summary, catalog, rows))
