@@ -13,6 +13,7 @@ from cosmoinfer.tasks.reporter import Reporter
 MAX_PAGE_WIDTH = 100  # columns; longer lines are hard to read
 EVERY = 3.0  # seconds between two progress lines of a log file
 SETTING = re.compile(r"`([a-z][a-z_0-9]*)(?:=([^`]*))?`")  # as messages name it, alone or with a value
+EMBEDDING = "embedding_"
 
 
 def with_options(text: str) -> str:
@@ -21,7 +22,9 @@ def with_options(text: str) -> str:
 
 
 def option(setting: str) -> str:
-    """Of the command line, for a setting."""
+    """Of the command line, for a setting; one of an embedding stands behind the embedding's name."""
+    if setting.startswith(EMBEDDING):
+        return f"--embedding ...:{setting.removeprefix(EMBEDDING)}="
     return "--" + setting.replace("_", "-")
 
 

@@ -82,7 +82,7 @@ def evaluate(
 
     posterior: a posterior, or a model together with a catalog; paths or objects.
     output: the file to write, if any; a complete one of the same settings is read.
-    settings: the options of ``cosmoinfer evaluate`` by name, as ``split="test"``, ``local=[3]``; ``against`` may be a
+    settings: the options of ``cosmoinfer evaluate`` by name, as ``split="test"``, ``lc2st=[3]``; ``compare_to`` may be a
         posterior or a model in memory too, or a ``metrics.ReferencePosterior``.
 
     Raises UserError, a ValueError, which names the setting that is not usable.

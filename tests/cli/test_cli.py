@@ -134,7 +134,7 @@ def test_an_observation_without_parameters(folder: Path, flow: Path) -> None:
 
 def test_training_rows_are_scored_by_name_only(folder: Path, sims: Path, flow: Path) -> None:
     with h5py.File(flow) as file:
-        train = file["split/simulation"].asstr()[file["split/part"][()] == 0]
+        train = file["split/simulation"].asstr()[file["split/partition"][()] == 0]
     rows = ",".join(train[:5])
     options = ["--draws", "20", "--threads", "1"]
     done("sample", flow, sims, "--rows", rows, *options, "-o", folder / "trained.h5")
@@ -170,7 +170,7 @@ def test_split_file_and_split_seed(folder: Path, sims: Path) -> None:
     options = [*QUICK, "-o", folder / "listed.h5"]
     done("train-flow", sims, "--split-file", folder / "test.txt", *options)
     with h5py.File(folder / "listed.h5") as file:
-        test = file["split/simulation"].asstr()[file["split/part"][()] == 2]
+        test = file["split/simulation"].asstr()[file["split/partition"][()] == 2]
     assert set(test) == {"3", "14", "15", "92"}
     assert "partition is empty" in refused("split", sims, "--fractions", "0.9", "0.1", "0", "-o", folder / "x.h5")
 
@@ -260,7 +260,7 @@ def test_a_model_scores_no_training_rows_either(folder: Path, sims: Path, flow: 
     options = ["--draws", "20", "--threads", "1", "--json"]
     scored = json.loads(done("evaluate", flow, sims, "--rows", "0:40", *options, "-o", folder / "first.metrics.h5"))
     with h5py.File(flow) as file:
-        test = set(file["split/simulation"].asstr()[file["split/part"][()] == 2])
+        test = set(file["split/simulation"].asstr()[file["split/partition"][()] == 2])
     assert scored["rows"] == len(test & {str(row) for row in range(40)})
 
 
@@ -273,7 +273,7 @@ def test_rows_of_the_catalog_are_recognised_in_other_files(folder: Path, flow: P
     assert "was trained on or chosen by" in refused("evaluate", flow, copy, *options, "-o", folder / "s.metrics.h5")
     done("sample", flow, copy, "--split", "test", *options, "-o", folder / "single.posterior.h5")
     with h5py.File(flow) as file, h5py.File(folder / "single.posterior.h5") as drawn:
-        test = file["split/simulation"].asstr()[file["split/part"][()] == 2]
+        test = file["split/simulation"].asstr()[file["split/partition"][()] == 2]
         assert sorted(order[drawn["index"][()]]) == sorted(int(one) for one in test)
 
 

@@ -1,0 +1,31 @@
+"""Does looking into a file read what it says, and no more?"""
+
+from pathlib import Path
+
+import h5py
+import pytest
+
+from cosmoinfer.storage import format as files
+from cosmoinfer.tasks.inspect import FileContents, inspect_file
+from tests.command_line import done, linear, write
+
+
+def test_weights_of_a_model_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog, model = write(tmp_path / "sims.h5", *linear(120, 1)), tmp_path / "flow.h5"
+    done("train-flow", catalog, "--flow", "maf", "--epochs", 2, "--ensemble", 2, "--threads", 1, "-o", model)
+    names: list[str] = []
+    read_array = files.read_array
+
+    def remember(path: Path, dataset: h5py.Dataset) -> object:
+        names.append(dataset.name)
+        return read_array(path, dataset)
+
+    monkeypatch.setattr(files, "read_array", remember)
+    contents = inspect_file(model, {})
+    assert isinstance(contents, FileContents)
+    assert names and not [name for name in names if "/weights/" in name]
+    with h5py.File(model) as file:
+        (stack,) = file["stacks"].values()
+        weights = [f"/{name}" for name in file["stacks/0/weights"]]
+        assert len(weights) == len(stack["weights"])
+    assert all(f"/stacks/0/weights{name}" in contents.datasets for name in weights)
