@@ -82,8 +82,8 @@ def evaluate(
 
     posterior: a posterior, or a model together with a catalog; paths or objects.
     output: the file to write, if any; a complete one of the same settings is read.
-    settings: the options of ``cosmoinfer evaluate`` by name, as ``split="test"``, ``lc2st=[3]``; ``compare_to`` may be a
-        posterior or a model in memory too, or a ``metrics.ReferencePosterior``.
+    settings: the options of ``cosmoinfer evaluate`` by name, as ``split="test"``, ``lc2st=[3]``; ``compare_to`` may
+        be a posterior or a model in memory too, or a ``metrics.ReferencePosterior``.
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
@@ -136,10 +136,10 @@ def prepare_evaluation(
     reporter: Reporter,
 ) -> EvaluationJob:
     """Nothing is drawn yet. Raises UserError if a file is of the wrong kind, or settings would have no effect."""
-    against = keywords.get("compare_to")
+    compare_to = keywords.get("compare_to")
     if isinstance(posterior, Path | str) and storage.file_kind(Path(posterior)) in (None, "catalog"):
         raise UserError(f"{posterior}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {posterior}")
-    if not _is_model(posterior) and not _is_model(against):
+    if not _is_model(posterior) and not _is_model(compare_to):
         _check_drawn(posterior, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
     options, seed = select_keywords(SamplingOptions, keywords), select_keywords(RunSettings, keywords).seed
     selection = RowSelection(keywords.get("split"), keywords.get("rows"))
@@ -154,9 +154,9 @@ def prepare_evaluation(
     if local:
         metrics.check_local(local, source.index)
     job = EvaluationJob(source, None, local, seed)
-    if against is None:
+    if compare_to is None:
         return job
-    return replace(job, reference=_prepare_reference(job, against, catalog, keywords, options, reporter))
+    return replace(job, reference=_prepare_reference(job, compare_to, catalog, keywords, options, reporter))
 
 
 def measure_and_write(
@@ -229,20 +229,20 @@ def _prepare_model(
 
 def _prepare_reference(
     job: EvaluationJob,
-    against: Any,
+    compare_to: Any,
     catalog: Path | str | Catalog | None,
     keywords: Mapping[str, Any],
     options: SamplingOptions,
     reporter: Reporter,
 ) -> Reference:
     """Of the same rows. Warns of those that its model has learned from."""
-    if not _is_model(against):
-        return _drawn_reference(against)
-    name = str(against) if isinstance(against, Path | str) else f"the other {against.kind}"
+    if not _is_model(compare_to):
+        return _drawn_reference(compare_to)
+    name = str(compare_to) if isinstance(compare_to, Path | str) else f"the other {compare_to.kind}"
     if catalog is None:
         raise UserError(f"{name}: is a model; name its catalog too: evaluate FILE CATALOG `compare_to={name}`")
     selection, options = RowSelection(rows=job.source.index.tolist()), replace(options, recalibrate=None)
-    reference = prepare_sampling(against, catalog, keywords, selection, options, prepare_run_device(keywords))
+    reference = prepare_sampling(compare_to, catalog, keywords, selection, options, prepare_run_device(keywords))
     used = int((reference.parts < 2).sum())
     if used:
         reporter.warn(f"{name}: was trained on or chosen by {used} of these {len(job.source.index)} rows")
@@ -250,11 +250,11 @@ def _prepare_reference(
     return Reference(name, reference, {"settings": {"compare_to": meta["settings"]}, "inputs": meta["inputs"]})
 
 
-def _drawn_reference(against: PosteriorSource | ReferencePosterior) -> Reference:
-    if isinstance(against, ReferencePosterior):
-        opened, reference = open_posterior(against.posterior), against
+def _drawn_reference(compare_to: PosteriorSource | ReferencePosterior) -> Reference:
+    if isinstance(compare_to, ReferencePosterior):
+        opened, reference = open_posterior(compare_to.posterior), compare_to
     else:
-        opened = open_posterior(against)
+        opened = open_posterior(compare_to)
         kind = "exact posterior" if opened.exact else "other posterior"
         reference = ReferencePosterior(opened.posterior, kind, opened.exact)
     return Reference(opened.name, reference, {"settings": {}, "inputs": {"posterior": opened.digest}})
