@@ -33,7 +33,7 @@ class GateFailed(UserError):
     exit_status = 3
 
 
-def listed(values: Iterable[object], most: int = 5) -> str:
-    """The first few of many, for an error's one line: ``3, 8, 11, ... (40 in all)``."""
+def join_first(values: Iterable[object], count: int = 5) -> str:
+    """The first ``count`` values, for an error message of one line: ``3, 8, 11, ... (40 in all)``."""
     items = [str(value) for value in values]
-    return ", ".join(items[:most]) + (f", ... ({len(items)} in all)" if len(items) > most else "")
+    return ", ".join(items[:count]) + (f", ... ({len(items)} in all)" if len(items) > count else "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.split import PARTITIONS, Split
 
 TRAIN, VALIDATION, TEST = range(len(PARTITIONS))
@@ -113,6 +113,6 @@ def check_held_out(name: str, record: TrainingRecord, catalog: Catalog, split: S
     if used.any():
         raise UserError(
             f"{name} was trained on or chosen by {int(used.sum())} validation or test rows of this "
-            f"split (row {listed(catalog.index[rows[used]])}); train it with the same `split_seed`, `fractions` "
+            f"split (row {join_first(catalog.index[rows[used]])}); train it with the same `split_seed`, `fractions` "
             "and `split_file`"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.priors import BOX_TOLERANCE, MOMENTS, PRIORS, Prior, Uniform, default_prior
 
 MIN_RECOGNITION_GAIN = 5.0  # in log-likelihood, by which rows must prefer a prior that nobody declared
@@ -36,7 +36,7 @@ class Parameters:
     def __post_init__(self) -> None:
         count = len(self.names)
         if len(set(self.names)) != count:
-            raise UserError(f"parameter names must differ, found {listed(self.names)}")
+            raise UserError(f"parameter names must differ, found {join_first(self.names)}")
         for field in ("low", "high", "prior", "mean", "std", "labels"):
             if len(getattr(self, field)) != count:
                 raise UserError(f"{field}: expected {count} values, one a parameter, found {len(getattr(self, field))}")
@@ -108,7 +108,7 @@ class Parameters:
         """Where these names stand."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise UserError(f"no parameter is named {listed(unknown)}; there are {', '.join(self.names)}")
+            raise UserError(f"no parameter is named {join_first(unknown)}; there are {', '.join(self.names)}")
         return [self.names.index(name) for name in names]
 
     def with_prior(self, prior: Sequence[str]) -> "Parameters":

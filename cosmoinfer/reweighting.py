@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import expressions, seeding
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Draws, PointEstimate, Posterior
@@ -144,7 +144,7 @@ def reweight(
     if not covered.all() and not (skip_failed and covered.any()):
         raise UserError(
             f"under the new prior fewer than {MIN_ROW_DRAWS:g} draws are left of {int((~covered).sum())} "
-            f"observations (row {listed(posterior.index[~covered])}); more draws (sample `draws`) may reach it, "
+            f"observations (row {join_first(posterior.index[~covered])}); more draws (sample `draws`) may reach it, "
             "`skip_failed` leaves them out"
         )
     rows = np.flatnonzero(covered)
@@ -277,7 +277,8 @@ def _check_finite(name: str, content: str, values: np.ndarray, index: np.ndarray
     bad = ~np.isfinite(values.reshape(len(values), -1))
     if bad.any():
         raise UserError(
-            f"has no finite value for {int(bad.sum())} of {bad.size} {content} (row {listed(index[bad.any(axis=1)])})",
+            f"has no finite value for {int(bad.sum())} of {bad.size} {content} "
+            f"(row {join_first(index[bad.any(axis=1)])})",
             setting="derive",
             value=name,
         )

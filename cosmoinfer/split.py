@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import seeding, storage
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 
 PARTITIONS = ("train", "validation", "test")
 DEFAULT_FRACTIONS = (0.7, 0.15, 0.15)
@@ -94,13 +94,13 @@ def from_file(
         split = read(path)
         missing = sorted(set(ids.tolist()) - set(split.simulation.tolist()))
         if missing:
-            raise UserError(f"{path}: has no partition for simulation {listed(missing)}")
+            raise UserError(f"{path}: has no partition for simulation {join_first(missing)}")
         keep = np.isin(split.simulation, ids)
         return Split(split.simulation[keep], split.partition[keep])
     test = _read_ids(path)
     unknown = sorted(set(test) - set(ids.tolist()))
     if unknown:
-        raise UserError(f"{path}: test simulation {listed(unknown)} is not in the catalog")
+        raise UserError(f"{path}: test simulation {join_first(unknown)} is not in the catalog")
     first, second, _ = check_fractions(fractions)
     if first + second == 0:
         raise UserError("with a list of test simulations, train and validation cannot both be 0", "fractions")
@@ -163,7 +163,7 @@ def _read_ids(path: Path) -> list[str]:
     if path.suffix in (".h5", ".hdf5"):
         names = list(storage.describe_datasets(path))
         if len(names) != 1:
-            raise UserError(f"{path}: expected a split file or one dataset of test ids, found {listed(names)}")
+            raise UserError(f"{path}: expected a split file or one dataset of test ids, found {join_first(names)}")
         return [str(name) for name in storage.load(path, names[0]).ravel().tolist()]
     if not path.is_file():
         raise UserError(f"{path}: no such file")

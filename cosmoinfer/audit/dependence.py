@@ -16,7 +16,7 @@ from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.finding import Finding, error, note, warning
 from cosmoinfer.audit.ridge_probe import RidgeProbe, compressed_features, ridge_probe
 from cosmoinfer.audit.row_order import REORDERINGS, Reordering, RowOrder
-from cosmoinfer.errors import listed
+from cosmoinfer.errors import join_first
 
 MIN_SIMULATIONS = 30
 MAX_ASSOCIATION_P_VALUE = 0.02  # above which the data are not found to depend on the parameters
@@ -207,7 +207,7 @@ def _r2_difference_error(r2: float, test: AssociationTest) -> float:
 
 
 def _no_association(test: AssociationTest) -> Finding:
-    names = listed(dict.fromkeys(test.parameter_names))
+    names = join_first(dict.fromkeys(test.parameter_names))
     numbers = f"R2 {test.best_r2:.2g}, with shuffled parameters up to {test.shuffled_r2.max():.2g}"
     return warning(
         f"a ridge regression finds no dependence of the data on {names} ({numbers}, p = {test.p_value:.2g})",
@@ -224,7 +224,7 @@ def _unconstrained_parameters(test: AssociationTest) -> list[Finding]:
     r2_of_rank = dict(zip(reversed(test.parameter_names), reversed(test.r2.tolist()), strict=True))  # before its square
     notes = [note(f"ridge R2: {', '.join(f'{name} {r2_of_rank[name]:.2g}' for name in names)}")]
     if unconstrained:
-        text = f"a ridge regression finds no dependence of the data on {listed(unconstrained)}"
+        text = f"a ridge regression finds no dependence of the data on {join_first(unconstrained)}"
         notes.append(note(f"{text}: the posterior may equal the prior there"))
     return notes
 

@@ -7,7 +7,7 @@ from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.feature_range import FeatureRange
 from cosmoinfer.audit.finding import Finding, error, note, warning
 from cosmoinfer.catalog import Observable
-from cosmoinfer.errors import listed
+from cosmoinfer.errors import join_first
 
 MIN_RELATIVE_SPREAD = 1e-6  # of a feature's magnitude; single precision resolves little below
 NEAR_CONSTANT_FRACTION = 0.99  # of the rows, that have one value
@@ -27,16 +27,16 @@ def constant_features(subject: CatalogUnderTest) -> list[Finding]:
             continue
         channels = _constant_channels(observable, feature_range)
         if channels:
-            findings.append(warning(f"{name}: channel {listed(channels)} is the same in every row", "leave it out"))
+            findings.append(warning(f"{name}: channel {join_first(channels)} is the same in every row", "leave it out"))
         elif len(constant):
             remedy = "`scale_cut` cuts them off" if observable.kind in ("vector", "profile") else ""
-            findings.append(warning(f"{name}: {len(constant)} constant features ({listed(constant)})", remedy))
+            findings.append(warning(f"{name}: {len(constant)} constant features ({join_first(constant)})", remedy))
         spread, magnitude = feature_range.spread, np.maximum(np.abs(feature_range.low), np.abs(feature_range.high))
         with np.errstate(invalid="ignore"):
             columns = np.flatnonzero((spread > 0) & (spread <= MIN_RELATIVE_SPREAD * magnitude))
         if len(columns):
-            text = f"{name}: {len(columns)} nearly constant features ({listed(columns)}), which vary only in the last "
-            findings.append(warning(f"{text}digits of single precision", "subtract a constant, or leave them out"))
+            text = f"{name}: {len(columns)} nearly constant features ({join_first(columns)}), which vary only in the "
+            findings.append(warning(f"{text}last digits of single precision", "subtract a constant, or leave them out"))
     return findings
 
 
@@ -60,7 +60,7 @@ def missing_data(subject: CatalogUnderTest) -> list[Finding]:
         empty = np.flatnonzero(n_finite == 0)
         if len(empty):
             remedy = "`scale_cut` cuts them off" if observable.kind == "vector" else ""
-            findings.append(warning(f"{name}: {len(empty)} features always missing ({listed(empty)})", remedy))
+            findings.append(warning(f"{name}: {len(empty)} features always missing ({join_first(empty)})", remedy))
     return findings
 
 
@@ -74,7 +74,7 @@ def near_constant(subject: CatalogUnderTest) -> list[Finding]:
         share = (values == np.nanmedian(values, axis=0)).mean(axis=0)
         columns = np.flatnonzero((share >= NEAR_CONSTANT_FRACTION) & (feature_range.spread > 0))
         if len(columns):
-            text = f"one value in 99 % of the rows of {len(columns)} features ({listed(columns)})"
+            text = f"one value in 99 % of the rows of {len(columns)} features ({join_first(columns)})"
             findings.append(note(f"/{observable.name}: {text}"))
     return findings
 
@@ -89,7 +89,7 @@ def uniform_rows(subject: CatalogUnderTest) -> list[Finding]:
         rows = np.flatnonzero(np.concatenate([(block == block[:, :1]).all(axis=1) for block in blocks]))
         if 0 < len(rows) < len(subject.catalog):
             values = np.unique(observable.array[rows].reshape(len(rows), -1)[:, 0])
-            value_text = listed([f"{value:g}" for value in values], 2)
+            value_text = join_first([f"{value:g}" for value in values], 2)
             text = f"/{observable.name}: {len(rows)} rows consist of a single value, {value_text}"
             remedy = "leave them out if simulations failed or files are empty"
             findings.append(warning(f"{text} ({subject.catalog.describe_rows(rows)})", remedy))
@@ -127,7 +127,7 @@ def _duplicate_columns(observable: Observable, feature_range: FeatureRange) -> l
             pairs.append(f"{column} of {first}")
     if not pairs:
         return []
-    text = f"/{observable.name}: {len(pairs)} {column_kind}s are copies ({column_kind} {listed(pairs)})"
+    text = f"/{observable.name}: {len(pairs)} {column_kind}s are copies ({column_kind} {join_first(pairs)})"
     return [warning(text, "check whether one was read twice")]
 
 
@@ -151,7 +151,8 @@ def target_leakage(subject: CatalogUnderTest) -> list[Finding]:
             columns = np.flatnonzero(candidates[:, index]).tolist()
             columns = [column for column in columns if _is_linear_map(observable.array[rows, column], parameter)]
             if 0 < len(columns) <= max(1, count // 2):
-                text = f"/{observable.name}: feature {listed(columns)} is {name} itself, up to a factor and a constant"
+                where = f"/{observable.name}: feature {join_first(columns)}"
+                text = f"{where} is {name} itself, up to a factor and a constant"
                 findings.append(warning(text, "cut it off with `scale_cut`: no observation has it"))
     return findings
 
@@ -179,7 +180,7 @@ def row_number_feature(subject: CatalogUnderTest) -> list[Finding]:
     findings = []
     for observable in catalog.observables:
         if observable.kind == "vector" and (columns := np.flatnonzero(_is_monotonic(observable.array))).size:
-            text = f"/{observable.name}: feature {listed(columns)} rises or falls monotonically with the row number"
+            text = f"/{observable.name}: feature {join_first(columns)} rises or falls monotonically with the row number"
             findings.append(warning(text, "cut it off with `scale_cut` if it is an index or an id"))
     return findings
 

@@ -8,7 +8,7 @@ from scipy import special
 from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
 from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.errors import listed
+from cosmoinfer.errors import join_first
 from cosmoinfer.parameters import Parameters, bounds_suffixes, recognise_priors
 from cosmoinfer.priors import BOX, PRIORS
 
@@ -54,7 +54,8 @@ def _suggest_units(parameter: Parameters, values: np.ndarray) -> str:
     if parameter.inside(values[:, None]).mean() > MOSTLY_INSIDE_FRACTION:
         return ""
     units = [name for name, convert in UNIT_CONVERSIONS.items() if parameter.inside(convert(values)[:, None]).all()]
-    return f" ({listed(units)} would lie inside: is the box in other units?)" if units else " (is it in other units?)"
+    question = f"{join_first(units)} would lie inside: is the box" if units else "is it"
+    return f" ({question} in other units?)"
 
 
 def fixed_parameters(subject: CatalogUnderTest) -> list[Finding]:
@@ -67,7 +68,7 @@ def fixed_parameters(subject: CatalogUnderTest) -> list[Finding]:
     names = np.array(catalog.parameters.names)
     with np.errstate(invalid="ignore"):
         constant = names[np.ptp(catalog.theta, axis=0) == 0]
-    text = f"{listed(constant)} never varies: a fixed-parameter set"
+    text = f"{join_first(constant)} never varies: a fixed-parameter set"
     if len(constant) == len(names):
         return [error(text, "use it to test a model, not to train one")]
     return [warning(text, "`infer` leaves it out")] if len(constant) else []
@@ -151,7 +152,7 @@ def derived_parameters(subject: CatalogUnderTest) -> list[Finding]:
         if ((z[:, column] - z[:, predictors] @ weights) ** 2).mean() < MAX_RESIDUAL_VARIANCE:
             used = np.flatnonzero(np.abs(weights) > MIN_WEIGHT)
             terms = [names[predictors[index]] for index in used]
-            findings.append(warning(f"{names[column]} is an exact linear function of {listed(terms)}", remedy))
+            findings.append(warning(f"{names[column]} is an exact linear function of {join_first(terms)}", remedy))
             independent.remove(column)
     return findings
 

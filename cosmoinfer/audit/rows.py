@@ -5,7 +5,7 @@ import numpy as np
 from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
 from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.split import PARTITIONS
 
 MIN_TRAINING_ROWS = 100
@@ -28,7 +28,7 @@ def duplicate_rows(subject: CatalogUnderTest) -> list[Finding]:
     findings, catalog, hashes = [], subject.catalog, subject.row_hashes
     _, first, counts = np.unique(subject.duplicate_keys, return_index=True, return_counts=True)
     if (counts > 1).any():
-        rows = listed(np.sort(first[counts > 1]))
+        rows = join_first(np.sort(first[counts > 1]))
         text = f"{int((counts - 1).sum())} rows duplicate the data of another (row {rows})"
         findings.append(warning(text, "remove the duplicates: they count as independent simulations"))
     if catalog.theta is not None and not catalog.classes:
@@ -86,11 +86,11 @@ def _unusual_row_counts(subject: CatalogUnderTest, counts: np.ndarray) -> list[F
     mode = np.bincount(counts).argmax()
     unusual, ids = np.flatnonzero(counts != mode), subject.simulation_ids
     if mode == 1 and counts.max() > 1 and (counts == 1).mean() > MODAL_FRACTION:
-        text = f"simulation {listed(ids[unusual])} has several rows, all others have one"
+        text = f"simulation {join_first(ids[unusual])} has several rows, all others have one"
         return [warning(text, "check that these ids are unique")]
     if len(unusual) == 0 or (counts == mode).mean() <= MODAL_FRACTION:
         return []
-    simulations = listed([f"{ids[index]} ({counts[index]})" for index in unusual])
+    simulations = join_first([f"{ids[index]} ({counts[index]})" for index in unusual])
     text = (
         f"{len(unusual)} of {len(counts)} simulations do not have {mode} rows like the others: simulation {simulations}"
     )
@@ -115,17 +115,18 @@ def _parameters_within_simulations(subject: CatalogUnderTest, counts: np.ndarray
     share, names = differ.mean(axis=0), np.array(catalog.parameters.names)
     ids = subject.simulation_ids[counts > 1]
     if (share[extent > 0] > 0.5).all() and (extent > 0).any():
-        text = f"{listed(names[share > 0.5])} differs between rows of one simulation (id {listed(ids[differ.any(1)])})"
+        affected = join_first(ids[differ.any(1)])
+        text = f"{join_first(names[share > 0.5])} differs between rows of one simulation (id {affected})"
         remedy = "correct them by `simulation` or `rows_per_simulation`"
         return [warning(f"{text}: the ids do not belong to these rows", remedy)]
     findings = []
     if (in_few := (share > 0) & (share <= 0.5)).any():
-        simulations = listed(ids[differ[:, in_few].any(axis=1)])
-        text = f"{listed(names[in_few])} differs between rows of simulation {simulations}, but not of the others"
+        simulations = join_first(ids[differ[:, in_few].any(axis=1)])
+        text = f"{join_first(names[in_few])} differs between rows of simulation {simulations}, but not of the others"
         remedy = "check whether rows have the id, or the parameters, of another simulation"
         findings.append(warning(text, remedy))
     if (by_design := share > 0.5).any():
-        text = f"{listed(names[by_design])} varies within simulations, whose rows stay together in a split"
+        text = f"{join_first(names[by_design])} varies within simulations, whose rows stay together in a split"
         findings.append(note(text))
     return findings
 
@@ -140,7 +141,7 @@ def empty_partition(subject: CatalogUnderTest) -> list[Finding]:
         return [error(str(problem))]
     empty = [name for name, size in zip(PARTITIONS, sizes, strict=True) if size == 0]
     if empty:
-        text = f"the {listed(empty)} partition of the split is empty ({sum(sizes)} simulations)"
+        text = f"the {join_first(empty)} partition of the split is empty ({sum(sizes)} simulations)"
         return [error(text, "change `fractions` or `split_seed`, or add simulations")]
     if sizes[2] < MIN_TEST_SIMULATIONS:
         text = f"only {sizes[2]} simulations are in the test partition, too few to test the calibration of a posterior"
@@ -159,7 +160,7 @@ def class_counts(subject: CatalogUnderTest) -> list[Finding]:
     if len(present) == 1:
         return [error(f"all rows are of class {present[0]}", "a classifier needs two classes or more")]
     small = [f"{name} ({size})" for name, size in sizes.items() if size < MIN_ROWS_PER_CLASS]
-    return [warning(f"few rows of class {listed(small)}", "a classifier needs hundreds of each")] if small else []
+    return [warning(f"few rows of class {join_first(small)}", "a classifier needs hundreds of each")] if small else []
 
 
 CHECKS = {

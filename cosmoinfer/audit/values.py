@@ -6,7 +6,7 @@ from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
 from cosmoinfer.audit.check import Check
 from cosmoinfer.audit.finding import Finding, error, note, warning
 from cosmoinfer.catalog import Observable
-from cosmoinfer.errors import listed
+from cosmoinfer.errors import join_first
 from cosmoinfer.storage import DatasetInfo
 
 FLOAT32 = np.finfo(np.float32)
@@ -141,10 +141,10 @@ def saturation(subject: CatalogUnderTest) -> list[Finding]:
             saturated = (share >= min_share) & (low < high) & ~np.isin(extreme, NATURAL_BOUNDS)
             columns = [k for k in np.flatnonzero(saturated).tolist() if _is_continuous(observable, k, extreme[k])]
             if columns:
-                values = listed([f"{value:g}" for value in np.unique(extreme[columns])], 2)
+                values = join_first([f"{value:g}" for value in np.unique(extreme[columns])], 2)
                 text = f"{100 * share[columns].max():.3g} % of the rows have exactly the {word} value {values}"
                 remedy = "if the data were clipped there, or it is a code for missing values, mark these as NaN"
-                findings.append(warning(f"/{observable.name}: {text} ({column_kind} {listed(columns)})", remedy))
+                findings.append(warning(f"/{observable.name}: {text} ({column_kind} {join_first(columns)})", remedy))
     return findings
 
 

@@ -16,7 +16,7 @@ from cosmoinfer.catalog.layout import Layout
 from cosmoinfer.catalog.reading import ReadOptions
 from cosmoinfer.catalog.rows import Catalog, CatalogFile
 from cosmoinfer.catalog.suites import check_compatible, concatenate, unique_names
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 
 TRAINING_COPIES = 3  # of the data in memory: as read, standardised, and in transit
 MANIFEST_FORMAT = 1
@@ -102,7 +102,7 @@ def _matching_catalogs(pattern: Path) -> _FileList:
     if not catalogs:
         raise UserError(f"{pattern}: no {'catalog' if files else 'file'} matches")
     left_out = sorted(file.name for file in set(files) - set(catalogs))
-    notes = (f"left out, being no catalogs: {listed(left_out)}",) if left_out else ()
+    notes = (f"left out, being no catalogs: {join_first(left_out)}",) if left_out else ()
     return _FileList(tuple(catalogs), notes=notes)
 
 
@@ -145,7 +145,7 @@ def _concatenate_files(layouts: Sequence[Layout], catalogs: Sequence[Catalog]) -
         ids = set(catalog.simulation.tolist())
         if repeated := ids & path_of_id.keys():
             raise UserError(
-                f"{catalog.path}: simulation {listed(sorted(repeated))} is in {path_of_id[min(repeated)]}, too; "
+                f"{catalog.path}: simulation {join_first(sorted(repeated))} is in {path_of_id[min(repeated)]}, too; "
                 "ids must differ from file to file, or each file must name its suite in an attribute"
             )
         path_of_id |= dict.fromkeys(ids, catalog.path)

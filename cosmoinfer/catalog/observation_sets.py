@@ -3,7 +3,7 @@
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 
 GROUPING = "`simulation` or `rows_per_simulation` says which rows belong together"
 
@@ -31,8 +31,8 @@ def simulation_rows(catalog: Catalog, rows: np.ndarray, size: int) -> np.ndarray
     for name, group in groups.items():
         if len(group) != size:
             raise UserError(
-                f"{catalog.path}: simulation {name} has {len(group)} rows (row {listed(catalog.index[group])}); the "
-                f"flow takes sets of {size} ({GROUPING})"
+                f"{catalog.path}: simulation {name} has {len(group)} rows (row {join_first(catalog.index[group])}); "
+                f"the flow takes sets of {size} ({GROUPING})"
             )
     return np.stack([groups[name] for name in catalog.simulation[rows].tolist()])
 
@@ -62,7 +62,7 @@ def check_same_parameters(catalog: Catalog, rows: np.ndarray) -> None:
     if catalog.theta is not None and np.ptp(catalog.theta[rows], axis=0).any():
         raise UserError(
             f"{catalog.path}: the rows of simulation {catalog.simulation[rows[0]]} have different parameters "
-            f"(row {listed(catalog.index[rows])}); they are not of one universe"
+            f"(row {join_first(catalog.index[rows])}); they are not of one universe"
         )
 
 

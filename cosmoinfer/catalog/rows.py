@@ -11,7 +11,7 @@ import numpy as np
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.reading import ReadOptions
 from cosmoinfer.chunking import slices
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters
 
 MAX_BLOCK_NUMBERS = 1 << 22  # read at once, of an observable in memory
@@ -156,11 +156,11 @@ class Catalog:
         """Rows (n,), by position, for a message: their numbers in the file, with its name when there are several."""
         index = self.index[rows]
         if len(self.files) < 2:
-            return f"row {listed(index)}"
+            return f"row {join_first(index)}"
         starts = np.cumsum([0, *(file.rows for file in self.files)])
         file_number = np.searchsorted(starts, index, side="right") - 1
         pairs = zip(file_number.tolist(), (index - starts[file_number]).tolist(), strict=True)
-        return f"row {listed([f'{row} of {self.files[number].path.name}' for number, row in pairs])}"
+        return f"row {join_first([f'{row} of {self.files[number].path.name}' for number, row in pairs])}"
 
     def require_in_memory(self, purpose: str) -> None:
         """Raises UserError when data stay in their files."""

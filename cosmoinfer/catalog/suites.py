@@ -12,7 +12,7 @@ from cosmoinfer import storage
 from cosmoinfer.catalog import lazy_array
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.rows import Catalog, Observable, fingerprint, selection_hash
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 
 
 def suite_names(catalogs: Sequence[Catalog], defaults: Sequence[str]) -> list[str]:
@@ -26,7 +26,7 @@ def suite_names(catalogs: Sequence[Catalog], defaults: Sequence[str]) -> list[st
         names.append((declared.pop() if len(declared) == 1 else None) or default)
     names = unique_names([catalog.path for catalog in catalogs], names)
     if len(set(names)) < len(names):
-        raise UserError(f"two suites are called {listed({name for name in names if names.count(name) > 1})}")
+        raise UserError(f"two suites are called {join_first({name for name in names if names.count(name) > 1})}")
     for name in names:
         if "/" in name:
             raise UserError(f"a suite is called {name!r}; expected a name without a slash, as ids are suite/id")

@@ -2,7 +2,7 @@
 
 from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadingOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
-from cosmoinfer.errors import listed
+from cosmoinfer.errors import join_first
 
 
 def repack(
@@ -22,5 +22,5 @@ def repack(
         return
     terminal.say(repacked.describe())
     if repacked.left_out:
-        left_out = listed(repacked.left_out)
+        left_out = join_first(repacked.left_out)
         terminal.say(f"{repacked.output}: without {left_out}, which are large and no part of this catalog")

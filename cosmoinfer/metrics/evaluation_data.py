@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from cosmoinfer import seeding
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.metrics import ranks, two_sample
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS, Clusters
 from cosmoinfer.metrics.classifier.predictions import ClassPredictions
@@ -25,8 +25,8 @@ def check_local(local: Iterable[int], index: np.ndarray) -> None:
     """Whether rows with these numbers are among those (n,) of a posterior; it may be asked before they are drawn."""
     unknown = sorted(set(local) - set(index.tolist()))
     if unknown:
-        there = listed(index.tolist())
-        raise UserError(f"--lc2st: the posterior has no row {listed(unknown)}; it holds row {there}")
+        there = join_first(index.tolist())
+        raise UserError(f"--lc2st: the posterior has no row {join_first(unknown)}; it holds row {there}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cosmoinfer.errors import listed
+from cosmoinfer.errors import join_first
 from cosmoinfer.metrics.bootstrap import INTERVAL_LEVEL, MIN_SIMULATIONS, RESAMPLES, interval, uniformity_p_value
 from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation_data import EvaluationData
@@ -195,7 +195,7 @@ def describe_not_finite(data: EvaluationData, terms: np.ndarray, explanation: st
     if not bad.any():
         return explanation
     kinds = "/".join(sorted({str(term) for term in terms[bad].tolist()}))
-    rows = listed(data.posterior.index[bad].tolist(), 20)
+    rows = join_first(data.posterior.index[bad].tolist(), 20)
     return f"{kinds} in {bad.sum()} of {len(bad)} rows (row {rows})" + (f": {explanation}" if explanation else "")
 
 

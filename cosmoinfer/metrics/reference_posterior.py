@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.posterior import Posterior
 
 
@@ -40,13 +40,13 @@ def _check_alike(posterior: Posterior, other: ReferencePosterior) -> None:
         raise UserError("--compare-to compares posteriors of parameters; a classifier has none")
     names, others = posterior.parameters.names, other.posterior.parameters.names
     if names != others:
-        raise UserError(f"the {other.kind} is one of {listed(others)}; expected {listed(names)}, in this order")
+        raise UserError(f"the {other.kind} is one of {join_first(others)}; expected {join_first(names)}, in this order")
 
 
 def _unlike(posterior: Posterior, other: Posterior) -> str:
     shared = np.intersect1d(posterior.index, other.index)
     if len(shared) == 0:
-        return f"it holds row {listed(other.index.tolist())}; expected row {listed(posterior.index.tolist())}"
+        return f"it holds row {join_first(other.index.tolist())}; expected row {join_first(posterior.index.tolist())}"
     here, there = (str(one.simulation[one.index == shared[0]][0]) for one in (posterior, other))
     return f"row {shared[0]} is of simulation {there}; expected simulation {here}"
 

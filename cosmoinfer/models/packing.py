@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters
 
 Json = Any  # what json.dumps takes
@@ -118,8 +118,8 @@ def _fill(network: nn.Module, path: str, arrays: Mapping[str, np.ndarray]) -> nn
     if expected != stored:
         odd = sorted(name for name in expected.keys() | stored.keys() if expected.get(name) != stored.get(name))
         raise UserError(
-            f"the weights of /{path.removesuffix('/weights')} do not fit its configuration ({listed(odd)}): another "
-            "version wrote the file, or it was changed"
+            f"the weights of /{path.removesuffix('/weights')} do not fit its configuration ({join_first(odd)}): "
+            "another version wrote the file, or it was changed"
         )
     network.load_state_dict(weights, strict=True)
     return network.eval()

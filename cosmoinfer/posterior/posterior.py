@@ -5,7 +5,7 @@ from html import escape
 
 import numpy as np
 
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
@@ -161,7 +161,7 @@ class Posterior:
         """Of a classifier: one parameter, whose truths are class numbers."""
         names = self.parameters.names
         if len(names) != 1:
-            raise UserError(f"probabilities: expected one target, found {len(names)} ({listed(names)})")
+            raise UserError(f"probabilities: expected one target, found {len(names)} ({join_first(names)})")
         if self.truth is not None and not (valid := np.isin(self.truth[:, 0], np.arange(count))).all():
-            rows = listed(self.index[~valid].tolist())
+            rows = join_first(self.index[~valid].tolist())
             raise UserError(f"{names[0]}: expected class numbers from 0 to {count - 1}, found others (row {rows})")

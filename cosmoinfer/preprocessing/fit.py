@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from cosmoinfer.catalog import Catalog, ReadOptions
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters, recognise_priors
 from cosmoinfer.preprocessing.compression import fit_compression
 from cosmoinfer.preprocessing.inputs import Input
@@ -125,7 +125,7 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
         raise UserError(f"{catalog.path}: the training rows are all of one class; there is nothing to tell apart")
     if constant:
         mend = "`infer` leaves it out" if len(constant) < len(parameters) else "there is nothing to infer"
-        raise UserError(f"{catalog.path}: {listed(constant)} never varies in the training rows; {mend}")
+        raise UserError(f"{catalog.path}: {join_first(constant)} never varies in the training rows; {mend}")
     first = [summary.read(rows[:1]) for summary in catalog.observables]
     if all(
         (block == first_row).all()

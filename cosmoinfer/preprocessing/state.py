@@ -10,7 +10,7 @@ import numpy as np
 
 from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.chunking import slices
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.inputs import Input
 from cosmoinfer.preprocessing.noise import Noise, add_noise
@@ -113,7 +113,9 @@ def reading_for_model(trained: ReadOptions, overrides: ReadOptions) -> ReadOptio
     default = ReadOptions()
     if overrides.scale_cut and overrides.scale_cut != trained.scale_cut:
         raise UserError(
-            "the model has scale cuts of its own, which hold", setting="scale_cut", value=listed(overrides.scale_cut)
+            "the model has scale cuts of its own, which hold",
+            setting="scale_cut",
+            value=join_first(overrides.scale_cut),
         )
     changed = {key: value for key, value in asdict(overrides).items() if value != getattr(default, key)}
     layout = ("parameters", "data", "kind", "simulation", "rows_per_simulation", "names", "bounds")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 
 MAX_DEFAULT_SIZES = 5
 MIN_SIZES = 3  # a power law has three unknowns
@@ -33,7 +33,7 @@ class HeldOutScores:
         bad = ~np.isfinite(self.log_prob)
         if bad.any():
             size, rows = self.sizes[bad.any(axis=1)][0], self.index[bad.any(axis=0)]
-            raise UserError(f"the flow of {size} simulations has no density at the truth of row {listed(rows)}")
+            raise UserError(f"the flow of {size} simulations has no density at the truth of row {join_first(rows)}")
 
 
 def default_sizes(simulations: int) -> tuple[int, ...]:
@@ -51,7 +51,7 @@ def check_sizes(sizes: Sequence[int], simulations: int) -> tuple[int, ...]:
     """
     distinct = tuple(sorted(set(sizes)))
     if len(distinct) < MIN_SIZES:
-        found = listed(distinct) or "none"
+        found = join_first(distinct) or "none"
         raise UserError(f"expected at least {MIN_SIZES} different sizes, found {found}", setting="sizes")
     if distinct[0] < MIN_TRAINING_SIMULATIONS:
         minimum = MIN_TRAINING_SIMULATIONS

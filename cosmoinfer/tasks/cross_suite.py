@@ -12,7 +12,7 @@ from cosmoinfer import metrics, plots, storage
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog, multi_file, suites
 from cosmoinfer.device import device_settings, prepare_device
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.split import Split
 from cosmoinfer.studies import cross_suite
 from cosmoinfer.studies.cross_suite import CrossSuite
@@ -156,7 +156,7 @@ def _sample_test_rows(
     rows = flow.representatives(catalog, rows)
     used = flow.training_record.partition_of(catalog, rows) < 2
     if used.any():
-        learned = listed(catalog.index[rows[used]])
+        learned = join_first(catalog.index[rows[used]])
         raise UserError(f"{catalog.path}: test rows that the flow of {model} has learned from (row {learned})")
     shared = int(flow.training_record.shares_parameters(catalog, rows).sum())
     if shared:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import listed
+from cosmoinfer.errors import join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.models.model import PosteriorModel
 from cosmoinfer.ood.scores import below_training_range
@@ -27,15 +27,15 @@ def warn_of_anomalies(
     if below.any():
         reporter.warn(
             f"{int(below.sum())} of {len(below)} observations lie below all training values in half of their numbers "
-            f"or more, of which the model takes the logarithm: row {listed(index[below])}; was it taken before, or are "
-            "the units others? Their posteriors are guesses"
+            f"or more, of which the model takes the logarithm: row {join_first(index[below])}; was it taken before, or "
+            "are the units others? Their posteriors are guesses"
         )
     alarm = model.ood.excess_outliers(percentile, posterior.simulation)
     if alarm is not None:
         reporter.warn(
             f"{len(alarm.positions)} of {len(posterior)} observations are unlike the training data (percentile above "
-            f"{alarm.level:g}; {alarm.expected:.2g} expected): row {listed(posterior.index[alarm.positions])}; their "
-            "posteriors are guesses"
+            f"{alarm.level:g}; {alarm.expected:.2g} expected): row {join_first(posterior.index[alarm.positions])}; "
+            "their posteriors are guesses"
         )
     if p_value is not None:
         unlike = p_value < MAX_OOD_SET_P_VALUE
@@ -57,18 +57,18 @@ def warn_of_product(posterior: Posterior, reporter: Reporter) -> None:
     if few.any():
         reporter.warn(
             f"{int(few.sum())} of {len(posterior)} products are worth less than {MIN_EFFECTIVE_DRAWS} draws (row "
-            f"{listed(posterior.index[few])}): no broad agreement of the rows; train-flow "
+            f"{join_first(posterior.index[few])}): no broad agreement of the rows; train-flow "
             "`observation=simulation` learns from all of a simulation's rows at once"
         )
     if piled.any():
         reporter.warn(
             f"{int(piled.sum())} of {len(posterior)} products pile up at an end of the prior (row "
-            f"{listed(posterior.index[piled])}), where a flow's errors grow fastest: train it longer, or on sets"
+            f"{join_first(posterior.index[piled])}), where a flow's errors grow fastest: train it longer, or on sets"
         )
     if inconsistent.any():
         reporter.warn(
             f"in {int(inconsistent.sum())} of {len(posterior)} simulations (row "
-            f"{listed(posterior.index[inconsistent])}) the single posteriors lie further apart than chance has it once "
-            f"in {1 / MAX_CONSISTENCY_P_VALUE:.0f} times: they are too narrow or biased, or the rows are not of one "
-            "universe"
+            f"{join_first(posterior.index[inconsistent])}) the single posteriors lie further apart than chance has it "
+            f"once in {1 / MAX_CONSISTENCY_P_VALUE:.0f} times: they are too narrow or biased, or the rows are not of "
+            "one universe"
         )

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from cosmoinfer import metrics, plots, storage
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.metrics import Evaluation, ReferencePosterior
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.evaluation_job import (
@@ -204,7 +204,7 @@ def _check_drawn(posterior: Any, catalog: Any, options: Mapping[str, Any]) -> No
         raise UserError(f"{_name(posterior)}: is a posterior and holds its truths; a catalog goes with a model only")
     given = [f"`{name}`" for name, value in options.items() if value not in (None, False, [], ())]
     if given:
-        raise UserError(f"{_name(posterior)}: is a posterior, drawn already; only a model takes {listed(given)}")
+        raise UserError(f"{_name(posterior)}: is a posterior, drawn already; only a model takes {join_first(given)}")
 
 
 def _prepare_model(

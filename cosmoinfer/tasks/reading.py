@@ -9,7 +9,7 @@ import torch
 
 from cosmoinfer import audit, catalog, models, split, storage
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.preprocessing.fit import describe_choices, fit_preprocessing, with_compression
 from cosmoinfer.preprocessing.noise import Noise, read_noise
@@ -153,7 +153,7 @@ def find_rows(path: Path | str, index: np.ndarray, part: str | None, rows: Rows)
     missing = [number for number in numbers if number not in positions]
     if missing or not numbers:
         raise UserError(
-            f"{path} has no row {listed(missing) or 'so named'} (it has {len(index)})", setting="rows", value=text
+            f"{path} has no row {join_first(missing) or 'so named'} (it has {len(index)})", setting="rows", value=text
         )
     return np.array([positions[number] for number in numbers])
 

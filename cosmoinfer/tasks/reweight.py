@@ -9,7 +9,7 @@ import numpy as np
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer import reweighting
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
@@ -131,15 +131,15 @@ def _assignments(settings: Mapping[str, str] | Sequence[str] | None) -> list[str
 def _warn_of_few_draws(reweighted: ReweightedPosterior, reporter: Reporter) -> None:
     posterior, ess = reweighted.posterior, reweighted.ess
     if reweighted.left_out:
-        reporter.report(f"left out, too few draws lie under the new prior: row {listed(reweighted.left_out)}")
+        reporter.report(f"left out, too few draws lie under the new prior: row {join_first(reweighted.left_out)}")
     if ess is None:
         return
     few = ess < MIN_EFFECTIVE_DRAWS
     if few.any():
         reporter.warn(
             f"{int(few.sum())} of {len(posterior)} posteriors are worth less than {MIN_EFFECTIVE_DRAWS} draws "
-            f"(row {listed(posterior.index[few])}): the new prior is narrow, or lies where few draws are; sample more "
-            "(sample `draws`), or train with that prior"
+            f"(row {join_first(posterior.index[few])}): the new prior is narrow, or lies where few draws are; sample "
+            "more (sample `draws`), or train with that prior"
         )
     if posterior.truth is not None:
         reporter.report("simulations from the old prior are no fair test of these posteriors: their truths follow it")

@@ -12,7 +12,7 @@ import torch
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import device_settings
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.posterior import Posterior
@@ -120,7 +120,7 @@ class SamplingJob:
             failed = set(self.index.tolist()) - set(posterior.index.tolist())
         if failed:
             unit = "simulation" if combine else "row"
-            reporter.report(f"left out, could not be sampled: {unit} {listed(sorted(failed))}")
+            reporter.report(f"left out, could not be sampled: {unit} {join_first(sorted(failed))}")
         if combine:
             warn_of_product(posterior, reporter)
         warn_of_anomalies(self.model, self.catalog, self.rows, posterior, reporter)

@@ -6,7 +6,7 @@ import numpy as np
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
-from cosmoinfer.errors import UserError, listed
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.model import score_observations
 from cosmoinfer.posterior import Diagnostics, PointEstimate, Posterior
@@ -24,7 +24,7 @@ def product_posterior(model: FlowModel, request: SamplingRequest) -> Posterior:
         unknown = [
             name for name, has_prior in zip(parameters.names, parameters.has_prior, strict=True) if not has_prior
         ]
-        raise UserError(f"--combine product: divides by the prior, and that of {listed(unknown)} is not known")
+        raise UserError(f"--combine product: divides by the prior, and that of {join_first(unknown)} is not known")
     groups = {int(group[0]): group for group in _groups(catalog, request.rows)}
     request = replace(request, rows=np.array(list(groups)))
     buffer = request.buffer(len(parameters))
