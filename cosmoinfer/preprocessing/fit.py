@@ -122,7 +122,7 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
     """A parameter that never varies has a density without bound; data that never vary teach nothing."""
     constant = [name for name, varies in zip(parameters.names, np.ptp(theta, axis=0) > 0, strict=True) if not varies]
     if constant and catalog.classes:
-        raise UserError(f"{catalog.path}: the training rows are all of one class; there is nothing to tell apart")
+        raise UserError(f"{catalog.path}: the training rows are all of one class; a classifier needs two")
     if constant:
         mend = "`infer` leaves it out" if len(constant) < len(parameters) else "there is nothing to infer"
         raise UserError(f"{catalog.path}: {join_first(constant)} never varies in the training rows; {mend}")

@@ -92,7 +92,7 @@ def test_logits_are_the_mean_of_the_members_and_a_row_does_not_feel_the_others()
     np.testing.assert_array_equal(model.logits(sims, np.array([7])), many[[7]])
     (stack,) = model.stacks
     weight, bias = (
-        stack.network.state_dict()[f"parts.networks.0.1.{name}"].double().numpy() for name in ("weight", "bias")
+        stack.network.state_dict()[f"embedding.networks.0.1.{name}"].double().numpy() for name in ("weight", "bias")
     )
     (x,) = model.preprocessing.data(sims, np.arange(20))
     np.testing.assert_allclose(many, (x @ weight + bias).mean(axis=0), atol=1e-5)
@@ -157,7 +157,7 @@ def test_a_network_that_finds_nothing_says_the_shares_of_the_classes():
         sims, observables=(Observable("data", "vector", np.random.default_rng(5).standard_normal((ROWS, 3))),)
     )
     recipe = regressor_recipe(SETTINGS | {"epochs": 5}, ROWS, [(3,)], 2)
-    model = fit_classifier(blind, framed(blind), recipe, bench())
+    model = fit_classifier(blind, split_of(blind), framed(blind), recipe, bench())
     found = sampled(model, blind, np.arange(100)).classes.probabilities
     assert np.abs(found[:, 0] - SHARES[2][0]).max() < 0.2
     assert stats.entropy(found.mean(axis=0)) > 0.6

@@ -316,7 +316,7 @@ def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, m
 def test_truths_of_more_rows_than_go_through_a_network_at_once(monkeypatch):
     model, sims, rows = flow_of("maf", 2, 3, "truncate"), linear_gaussian(2), np.arange(12)
     expected = sampled(model, sims, rows, 10).log_prob_truth
-    monkeypatch.setattr(flow_model, "TOGETHER", 5)
+    monkeypatch.setattr(flow_model, "ROWS_PER_TRUTH_BATCH", 5)
     np.testing.assert_allclose(sampled(model, sims, rows, 10).log_prob_truth, expected, atol=1e-4)
 
 

@@ -288,7 +288,7 @@ def test_a_classifier_says_so_too():
     order = np.random.default_rng(0).permutation(300)
     known = Parameters.from_names(("kind",))
     sims = of(labels[order, None], known, Observable("data", "vector", x + labels[order, None]))
-    sims = replace(sims, classes=("a", "b"), declared=frozenset())
+    sims = replace(sims, classes=("a", "b"), declared_priors=frozenset())
     recipe = regressor_recipe({"network": "linear", "ensemble": 2, "epochs": 2}, 300, [(SIZE,)], 2)
     model = fit_classifier(sims, split_of(sims), framed(sims), recipe, bench())
     new = of(None, None, Observable("data", "vector", np.concatenate([rows(1, 1), 20 * rows(1, 2)])), name="new.h5")

@@ -117,7 +117,7 @@ def _fit_stack(
     config = regressor_config(recipe, preprocessing.shapes, preprocessing.periodic, outputs, head)
     network = build_regressor(config, generators(context.seed, "initialise", recipe.ensemble))
     if recipe.is_baseline:
-        (_, baseline), fitted = recipe.networks[0], network.parts.networks[0]
+        (_, baseline), fitted = recipe.networks[0], network.embedding.networks[0]
         catalog.require_in_memory(f"--network {recipe.networks[0][0]}")
         data = [preprocessing.data(catalog, positions)[0] for positions in rows]
         baseline.fit(fitted, data[0], targets[rows[0]], data[1], targets[rows[1]], context.seed)

@@ -17,12 +17,12 @@ from cosmoinfer.networks.members import Generators
 class Regressor(nn.Module):
     """(M, B, ...) a summary -> outputs (M, B, O) as a loss requires them: what must be positive is."""
 
-    def __init__(self, parts: Embedding, last: nn.Module, head: str, positive_map: str) -> None:
+    def __init__(self, embedding: Embedding, last: nn.Module, head: str, positive_map: str) -> None:
         super().__init__()
-        self.parts, self.last, self.head, self.positive_map = parts, last, head, positive_map
+        self.embedding, self.last, self.head, self.positive_map = embedding, last, head, positive_map
 
     def forward(self, *data: torch.Tensor) -> torch.Tensor:
-        return make_positive(self.last(self.parts(*data)), self.head, self.positive_map)
+        return make_positive(self.last(self.embedding(*data)), self.head, self.positive_map)
 
     @staticmethod
     def from_config(config: dict[str, Any], generators: Generators) -> "Regressor":
