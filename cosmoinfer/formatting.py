@@ -1,10 +1,10 @@
-"""A number and its error, written to the digits that the error leaves."""
+"""Numbers with errors, rounded to two significant digits of the error."""
 
 import math
 
 
 def format_with_error(value: float, error: float) -> str:
-    """To two digits of the error: 0.1397 and 0.0271 are '0.140 ± 0.027'."""
+    """'0.140 ± 0.027' of 0.1397 and 0.0271: both to two significant digits of the error."""
     if error == 0:
         return f"{value:.3g} ± 0"
     if not 1e-4 < error < 1e4:
@@ -14,5 +14,5 @@ def format_with_error(value: float, error: float) -> str:
 
 
 def decimal_places(error: float) -> int:
-    """Behind the point, of what has this error: two digits of it."""
+    """Decimal places that give two significant digits of an error."""
     return max(0, 1 - math.floor(math.log10(error)))

@@ -1,6 +1,7 @@
-"""How near the posterior mean mu lies to the truth t, per parameter; units of the catalog. Mean, width, no draws.
+"""Accuracy of the posterior mean mu (and width sigma) against the truth t, per parameter, in the units of the catalog.
 
-The CAMELS papers print three different numbers as "accuracy": rel_err_mean, rel_err_rms and precision. All are here.
+The CAMELS papers call three different numbers "accuracy": rel_err_mean, rel_err_rms and precision.
+weights: (B, n), sets of row weights that each add to one.
 """
 
 import numpy as np
@@ -23,17 +24,17 @@ def r2(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
 
 
 def chi2_median(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """Median of (t - mu)^2 / sigma^2: (B, P); 0.455 for right normal posteriors, and blind to a few wild rows."""
+    """Median of (t - mu)^2 / sigma^2: (B, P); 0.455 for correct normal posteriors, and robust against outliers."""
     return np.stack([weighted_median(column, weights) for column in data.pull.T**2], axis=-1)
 
 
 def z_std(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """Standard deviation of z = (mu - t) / sigma: (B, P); one for right widths, whatever the bias."""
+    """Standard deviation of z = (mu - t) / sigma: (B, P); one for correct widths, whatever the bias."""
     return np.sqrt(_variance(data.pull, weights))
 
 
 def collapse(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """std(mu) / std(t): (B, P); towards zero when the model returns the prior."""
+    """std(mu) / std(t): (B, P); near zero where the model returns the prior."""
     return np.sqrt(_variance(_mean(data), weights) / _variance(data.truth, weights))
 
 
@@ -59,7 +60,7 @@ def _relative_width(data: EvaluationData) -> np.ndarray:
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
-    """About the mean of all rows, so that a variance is no small difference of large numbers; equal rows are zero."""
+    """Values (n, P) about their mean, against cancellation in variances; exactly zero if all are equal."""
     return np.where(np.ptp(values, axis=0) == 0, 0.0, values - values.mean(axis=0))
 
 

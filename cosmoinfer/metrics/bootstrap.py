@@ -1,7 +1,7 @@
-"""Resampling by simulation: intervals and p-values for rows that are not independent of each other.
+"""Resampling by simulation: intervals and p-values for rows that are not independent.
 
-Rows of one simulation share its parameters and its initial conditions; so simulations are resampled, never rows.
-It knows no metric: it hands out weights, one set of row weights a resample.
+Rows of one simulation share its parameters and its initial conditions: simulations are resampled, never rows. Metrics
+are computed from row weights, one set for each resample.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,14 +15,17 @@ from cosmoinfer import seeding
 from cosmoinfer.chunking import slices
 
 RESAMPLES = 1000  # the smallest p-value of a clustered test is 1 / (RESAMPLES + 1)
-INTERVAL_LEVEL = 0.683
-MIN_SIMULATIONS = 10  # simulations: below, a clustered p-value is not worth printing
-MAX_WEIGHTS = 2_000_000  # weights held at once
+INTERVAL_LEVEL = 0.683  # of all intervals: one standard deviation of a normal distribution
+MIN_SIMULATIONS = 10  # below, there is no clustered p-value
+MAX_WEIGHTS = 2_000_000  # in memory at once
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Which simulation each row belongs to: ``member``, (n,), 0..G-1, of ``count`` = G simulations."""
+    """The simulation of each of n rows.
+
+    simulation_of_row: (n,), 0..G-1. count: G, the number of simulations. seed: of the resampling.
+    """
 
     simulation_of_row: np.ndarray
     count: int
@@ -30,6 +33,7 @@ class Clusters:
 
     @classmethod
     def from_ids(cls, simulation: np.ndarray, seed: int = 0) -> "Clusters":
+        """From identifiers of simulations, (n,), integers or strings."""
         ids, simulation_of_row = np.unique(simulation, return_inverse=True)
         return cls(simulation_of_row, len(ids), seed)
 
@@ -43,17 +47,17 @@ class Clusters:
 
     @property
     def equal_weights(self) -> np.ndarray:
-        """The rows as they are, (1, n): what a metric's value is computed with."""
+        """The weights that the value of a metric is computed with, (1, n)."""
         return np.full((1, len(self)), 1 / len(self))
 
     @cached_property
     def _counts(self) -> np.ndarray:
         stream = seeding.generator(self.seed, "evaluate", "bootstrap")
         share = np.full(self.count, 1 / self.count)
-        found = np.empty((RESAMPLES, self.count), np.uint16)  # (B, G)
-        for resample in found:  # one by one: all at once they are four times as large on the way
+        counts = np.empty((RESAMPLES, self.count), np.uint16)  # (B, G)
+        for resample in counts:  # in turn: drawn at once they would take four times the memory
             resample[:] = stream.multinomial(self.count, share)
-        return found
+        return counts
 
     def resamples(self) -> Iterator[np.ndarray]:
         """Row weights of the resamples, (b, n) at a time, each adding to one; the same ones for every metric."""

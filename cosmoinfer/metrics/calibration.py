@@ -1,8 +1,8 @@
-"""Whether intervals hold the share of truths that they promise: per parameter (SBC) and jointly (TARP, HPD).
+"""Calibration: coverage of intervals and uniformity of ranks, per parameter (SBC) and jointly (TARP, HPD).
 
-A posterior equal to the prior passes everything here but ``tarp_x_p``: read contraction and r2 beside it. All of it
-asks for truths that come from the prior: where every truth is the same (a fiducial), a right posterior is drawn towards
-the middle of the prior, its ranks are not uniform, and these are null.
+A posterior equal to the prior passes everything but ``tarp_x_p``: read contraction and r2 beside it. All of it requires
+true parameters drawn from the prior: where all are equal (a fiducial cosmology), a correct posterior is shifted towards
+the middle of the prior, its ranks are not uniform, and these metrics are null.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Uniformity, required
 
 
 def covered(level: float) -> Callable[[EvaluationData], np.ndarray]:
-    """Whether the truth lies in the central interval of this level of the draws, (n, P).
+    """Whether the truth lies in the central interval of this level (0..1) of the draws: EvaluationData -> (n, P).
 
-    Told from the rank among S + 1 places, so that the share is right on average for any number of draws.
+    From the randomised rank among S + 1 places, which has the nominal coverage for any number of draws S.
     """
 
     def terms(data: EvaluationData) -> np.ndarray:
@@ -28,9 +28,10 @@ def covered(level: float) -> Callable[[EvaluationData], np.ndarray]:
 
 
 def atc(fractions: np.ndarray) -> np.ndarray:
-    """Area to the curve: the mean is the integral over 0.5..1 of ECP(alpha) - alpha, ECP(alpha) = mean [f < alpha].
+    """Area to the curve (Lemos et al. 2023, arXiv:2302.03026), (n,) -> (n,), whose mean over rows is ATC.
 
-    Negative: over-confident; positive: conservative. In closed form, a row adds 1 - max(f, 1/2) - 3/8.
+    ATC is the integral over 0.5..1 of ECP(alpha) - alpha, ECP(alpha) = mean [f < alpha]: negative for over-confident
+    posteriors, positive for conservative ones. In closed form, a row adds 1 - max(f, 1/2) - 3/8.
     """
     return 5 / 8 - np.maximum(fractions, 0.5)
 

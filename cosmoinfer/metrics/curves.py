@@ -1,4 +1,4 @@
-"""Expected coverage as curves, for figures: how often truths lie within each level, with their bands."""
+"""Expected coverage as curves, for figures: the fraction of truths within each level, with confidence bands."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,14 @@ ALPHA = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True)
 class Curve:
-    """Fractions (n,) that a right posterior makes uniform, and their distribution function on a grid of [0, 1].
+    """Empirical distribution function of fractions that are uniform for a correct posterior.
 
-    alpha, coverage, low, high: (A,), ECP(alpha) = mean [f < alpha] with its pointwise 68.3 % interval, clustered by
-    simulation; it should be the diagonal. band: half-width of the simultaneous 95 % band around the diagonal
-    (Säilynoja et al. 2021, arXiv:2103.10522, with the Kolmogorov-Smirnov distance).
+    fractions: (n,), in 0..1.
+    alpha: (A,), a grid of 0..1.
+    coverage: (A,), ECP(alpha) = mean [f < alpha]; the diagonal if calibrated.
+    low, high: (A,), pointwise 68.3 % interval of ``coverage``, clustered by simulation.
+    band: half-width of the simultaneous 95 % band around the diagonal (Säilynoja et al. 2021, arXiv:2103.10522, with
+    the Kolmogorov-Smirnov distance); NaN with too few simulations.
     """
 
     fractions: np.ndarray
@@ -30,10 +33,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """sbc: ranks by parameter; central: coverage of central intervals by parameter; tarp, tarp_x, hpd: joint.
+    """Empty or None where the posterior does not hold what a curve needs, where fractions are not finite, or where the
+    true parameters were not drawn from the prior.
 
-    Empty or None where the posterior does not hold what a curve needs, where its fractions are not all finite, or where
-    the truths do not come from the prior (all of them equal, say): then a right posterior has no such curves.
+    sbc: by parameter, of the ranks of the truth. central: by parameter, of central intervals.
+    tarp, tarp_x, hpd: joint, of regions by distance from a reference point, and by density.
     """
 
     sbc: dict[str, Curve]
@@ -44,7 +48,10 @@ class Curves:
 
 
 def curves(posterior: Posterior, seed: int = 0) -> Curves:
-    """With the same random numbers as ``evaluate`` with this seed."""
+    """Coverage curves, with the same random numbers as ``evaluate`` with this seed.
+
+    Raises UserError if the posterior has no truths or no rows.
+    """
     data = EvaluationData(posterior, seed)
     if data.prior_mismatch:
         return Curves({}, {}, None, None, None)
@@ -59,8 +66,8 @@ def curves(posterior: Posterior, seed: int = 0) -> Curves:
     )
 
 
-def _named(names: tuple[str, ...], found: list[Curve | None]) -> dict[str, Curve]:
-    return {name: curve for name, curve in zip(names, found, strict=False) if curve is not None}
+def _named(names: tuple[str, ...], columns: list[Curve | None]) -> dict[str, Curve]:
+    return {name: curve for name, curve in zip(names, columns, strict=False) if curve is not None}
 
 
 def _curve(fractions: np.ndarray | None, clusters: Clusters) -> Curve | None:

@@ -1,4 +1,4 @@
-"""How much the posterior learnt: its log density at the truth, in nats, how far it shrank, and its figure of merit."""
+"""Information in the posterior: log density at the truth, gain over the prior, contraction, figure of merit."""
 
 import numpy as np
 
@@ -8,19 +8,19 @@ from cosmoinfer.metrics.metric import JOINT, PAIRS, Mean, Metric, Statistic
 
 
 def gain(data: EvaluationData) -> np.ndarray:
-    """log q(t|x) - log p(t) a row, (n,), in nats, over all parameters together."""
+    """log q(t|x) - log p(t) of each row, (n,), in nats, jointly over the parameters."""
     base = data.independent_parameters
     return _log_prob(data) - base.log_prior(data.truth[:, : len(base)]).sum(axis=-1)
 
 
 def variance_left(data: EvaluationData) -> np.ndarray:
-    """var_q / var_prior a row, (n, P)."""
+    """var_q / var_prior of each row, (n, P); one minus its mean is the contraction."""
     assert data.std is not None
     return (data.std / data.parameters.prior_std()) ** 2
 
 
 def fom(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """Median over rows of 1 / sqrt(det Cov(a, b)), for every two parameters: (B, pairs), in inverse catalog units."""
+    """Figure of merit: median over rows of 1 / sqrt(det Cov(a, b)), (B, pairs), in inverse units of both parameters."""
     assert data.covariance is not None
     blocks = [data.covariance[:, np.array(pair)[:, None], pair] for pair in data.pairs]  # (n, 2, 2) each
     return np.stack([weighted_median(np.linalg.det(block) ** -0.5, weights) for block in blocks], axis=-1)
@@ -31,7 +31,7 @@ def _log_prob(data: EvaluationData) -> np.ndarray:
     return data.log_prob_truth
 
 
-_NO_DENSITY = "no density at the truth; does it lie outside the box?"
+_NO_DENSITY = "no density at the truth; does it lie outside the prior box?"
 
 DENSITY: dict[str, Metric] = {
     "log_prob": Mean(terms=_log_prob, scope=JOINT, needs=("log_prob_truth",), explanation=_NO_DENSITY),

@@ -130,7 +130,10 @@ class Evaluation:
 
 
 def _nested_to_json(estimates: EstimatesByMetric) -> dict[str, Any]:
-    return {metric: {name: one.to_json() for name, one in columns.items()} for metric, columns in estimates.items()}
+    return {
+        metric: {name: estimate.to_json() for name, estimate in columns.items()}
+        for metric, columns in estimates.items()
+    }
 
 
 def _nested_from_json(metrics: Mapping[str, Any]) -> EstimatesByMetric:

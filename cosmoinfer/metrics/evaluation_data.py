@@ -1,4 +1,4 @@
-"""Posteriors beside the truths that they should have found: what all metrics share, computed once."""
+"""A posterior beside the true parameters: what all metrics share, computed once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,17 +16,20 @@ from cosmoinfer.metrics.reference_posterior import ReferencePosterior
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, map_rows, row_slices
 
-REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference from sitting on the posterior mean
-MAX_LOCAL_DRAWS = 10_000  # at most, of the observation that is tested by itself
+TARP_REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference point away from the posterior mean
+MAX_LOCAL_DRAWS = 10_000  # of an observation that local C2ST is computed at
 MAX_C2ST_OBSERVATIONS, MAX_C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
 
 
 def check_local(local: Iterable[int], index: np.ndarray) -> None:
-    """Whether rows with these numbers are among those (n,) of a posterior; it may be asked before they are drawn."""
+    """Check that rows with these numbers are among those of a posterior, (n,); possible before they are drawn.
+
+    Raises UserError if one is not.
+    """
     unknown = sorted(set(local) - set(index.tolist()))
     if unknown:
-        there = join_first(index.tolist())
-        raise UserError(f"--lc2st: the posterior has no row {join_first(unknown)}; it holds row {there}")
+        available = join_first(index.tolist())
+        raise UserError(f"the posterior has no row {join_first(unknown)}; it holds row {available}", "lc2st")
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,12 @@ class EvaluationData:
     Mean, std, ranks, predictions and whatever comes from ``reference`` or ``local`` are None where the posterior does
     not hold what they need.
 
-    posterior: with truths. seed: of randomised ranks and resampling. reference: another posterior of the same rows.
+    posterior: with the true parameters.
+    seed: of randomised ranks, TARP reference points and resampling.
+    reference: another posterior of the same rows.
     local: row numbers at which local C2ST is computed.
+
+    Raises UserError if there are no truths or no rows, or if a row of ``local`` is absent or cannot be tested.
     """
 
     posterior: Posterior
@@ -52,12 +59,11 @@ class EvaluationData:
             raise UserError("the posterior has no rows to evaluate")
         check_local(self.local, self.posterior.index)
         if self.local and (self.posterior.draws is None or self.posterior.diagnostics.ridge_estimate is None):
-            raise UserError(
-                "--lc2st: the posterior has no draws, or no /ridge_estimate beside them, to test one row by"
-            )
+            raise UserError("the posterior has no draws or no /ridge_estimate; local C2ST requires both", "lc2st")
 
     @cached_property
     def clusters(self) -> Clusters:
+        """Rows by simulation, for intervals and p-values."""
         return Clusters.from_ids(self.posterior.simulation, self.seed)
 
     @property
@@ -66,7 +72,7 @@ class EvaluationData:
 
     @cached_property
     def independent_parameters(self) -> Parameters:
-        """Those that none of the others makes: of which the joint density is one. They come first."""
+        """The parameters that are not derived from others: those of the joint density. They come first."""
         names = self.parameters.names
         return self.parameters.select(names[: len(names) - len(self.posterior.derived)])
 
@@ -89,15 +95,15 @@ class EvaluationData:
 
     @cached_property
     def fixed_parameters(self) -> tuple[str, ...]:
-        """Parameters of which all simulations share one true value: those truths do not come from the prior."""
+        """Parameters whose true value is the same in all simulations: it was not drawn from the prior."""
         if self.clusters.count < 2 or self.posterior.classes is not None:
             return ()
-        same = np.ptp(self.truth, axis=0) == 0
-        return tuple(name for name, one in zip(self.parameters.names, same, strict=True) if one)
+        constant = np.ptp(self.truth, axis=0) == 0
+        return tuple(name for name, is_fixed in zip(self.parameters.names, constant, strict=True) if is_fixed)
 
     @property
     def prior_mismatch(self) -> str:
-        """Why truths do not come from the prior that the posterior takes; empty where they do, as far as one knows."""
+        """Why the true parameters were not drawn from the prior of the posterior; empty where they may have been."""
         if self.posterior.reweighted:
             return "the posterior has another prior than the truths were drawn from"
         return f"all true values of {', '.join(self.fixed_parameters)} are equal" if self.fixed_parameters else ""
@@ -109,14 +115,14 @@ class EvaluationData:
 
     @cached_property
     def covariance(self) -> np.ndarray | None:
-        """Of the draws, (n, P, P)."""
+        """Covariance of the draws of each row, (n, P, P)."""
         if self.posterior.draws is None:
             return None
 
-        def of_rows(draws: np.ndarray) -> np.ndarray:
-            return np.stack([np.atleast_2d(np.cov(row, rowvar=False)) for row in draws])
+        def covariances(samples: np.ndarray) -> np.ndarray:
+            return np.stack([np.atleast_2d(np.cov(row, rowvar=False)) for row in samples])
 
-        return map_rows(self.posterior.samples, of_rows)
+        return map_rows(self.posterior.samples, covariances)
 
     @cached_property
     def error(self) -> np.ndarray:
@@ -126,39 +132,37 @@ class EvaluationData:
 
     @cached_property
     def pull(self) -> np.ndarray:
-        """z = (mu - t) / sigma, (n, P): mean 0 and mean square 1 for a right posterior of any shape."""
+        """z = (mu - t) / sigma, (n, P): mean 0 and mean square 1 for a correct posterior of any shape."""
         assert self.std is not None
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.error / self.std
 
     @cached_property
     def sbc_ranks(self) -> np.ndarray | None:
-        """Rank of the truth among the draws, (n, P)."""
+        """Rank of the truth among the draws, (n, P), in 0..1."""
         if self.posterior.draws is None:
             return None
         return ranks.sbc_ranks(self.posterior.samples, self.truth, self._generator("sbc"))
 
     @cached_property
     def tarp_ranks(self) -> np.ndarray | None:
-        """Rank of the truth by distance from a point drawn from the prior, (n,)."""
-        return self._distance_ranks(
-            self._generator("tarp", "reference").random((len(self.truth), len(self.independent_parameters))), "tarp"
-        )
+        """Rank of the truth by distance from a point drawn from the prior, (n,), in 0..1."""
+        shape = len(self.truth), len(self.independent_parameters)
+        return self._distance_ranks(self._generator("tarp", "reference").random(shape), "tarp")
 
     @cached_property
     def tarp_x_ranks(self) -> np.ndarray | None:
-        """The same from a point that depends on the observation: a ridge estimate plus noise, (n,)."""
-        if self.posterior.diagnostics.ridge_estimate is None:
+        """Rank of the truth by distance from a ridge estimate plus noise, (n,), in 0..1."""
+        ridge_estimate = self.posterior.diagnostics.ridge_estimate
+        if ridge_estimate is None:
             return None
-        known = self.independent_parameters.cdf(
-            self.posterior.diagnostics.ridge_estimate[:, : len(self.independent_parameters)]
-        )
-        noise = REFERENCE_NOISE * self._generator("tarp_x", "reference").standard_normal(known.shape)
-        return self._distance_ranks(known + noise, "tarp_x")
+        centre = self.independent_parameters.cdf(ridge_estimate[:, : len(self.independent_parameters)])
+        noise = TARP_REFERENCE_NOISE * self._generator("tarp_x", "reference").standard_normal(centre.shape)
+        return self._distance_ranks(centre + noise, "tarp_x")
 
     @cached_property
     def hpd_ranks(self) -> np.ndarray | None:
-        """The share of draws that are denser than the truth, (n,)."""
+        """Fraction of the draws whose density is above that of the truth, (n,)."""
         draws = self.posterior.draws
         if draws is None or draws.log_prob is None or self.log_prob_truth is None:
             return None
@@ -166,7 +170,7 @@ class EvaluationData:
 
     @cached_property
     def predictions(self) -> ClassPredictions | None:
-        """Of a classifier."""
+        """Predictions beside the true classes, of a classifier."""
         classes = self.posterior.classes
         if classes is None:
             return None
@@ -174,21 +178,21 @@ class EvaluationData:
 
     @property
     def ood(self) -> np.ndarray | None:
-        """How unlike the training data each observation is, a percentile, (n,)."""
+        """Out-of-distribution percentile of each observation, (n,), 0..100."""
         return self.posterior.diagnostics.ood_percentile
 
     @property
     def ood_set_p(self) -> np.ndarray | None:
-        """Of all observations together, (1,)."""
+        """p-value of all observations coming from the distribution of the training data, (1,)."""
         p_value = self.posterior.diagnostics.ood_set_p_value
         return None if p_value is None else np.array([p_value])
 
     @property
     def two_class_predictions(self) -> ClassPredictions | None:
-        """The same, where there are just two."""
+        """Predictions, if there are two classes."""
         return None if self.predictions is None or self.predictions.class_count != 2 else self.predictions
 
-    # ------------------------------------------------------------------------------------- against another posterior
+    # ---------------------------------------------------------------------------------------------- reference posterior
     @cached_property
     def reference_mean(self) -> np.ndarray | None:
         return None if self.reference is None else self.reference.posterior.mean
@@ -207,51 +211,59 @@ class EvaluationData:
 
     @property
     def exact_reference(self) -> ReferencePosterior | None:
-        """The other, where it is the true posterior."""
+        """The reference, if it is the exact posterior."""
         return self.reference if self.reference is not None and self.reference.exact else None
 
     @cached_property
     def c2st(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Rows, (O,), the first of each of the first few simulations; and how well draws are told from exact ones."""
-        if self.exact_reference is None or self.posterior.draws is None or self.exact_reference.posterior.draws is None:
+        """Rows, (O,), the first of each of the first few simulations; and their C2ST against the exact posterior."""
+        exact = self.exact_reference
+        if exact is None or self.posterior.draws is None or exact.posterior.draws is None:
             return None
         rows = np.sort(np.unique(self.clusters.simulation_of_row, return_index=True)[1])[:MAX_C2ST_OBSERVATIONS]
-        both = self.posterior.samples, self.exact_reference.posterior.samples
-        draws = min(MAX_C2ST_DRAWS, *(samples.shape[1] for samples in both))
-        if draws < two_sample.FOLDS:
+        arrays = self.posterior.samples, exact.posterior.samples
+        count = min(MAX_C2ST_DRAWS, *(array.shape[1] for array in arrays))
+        if count < two_sample.FOLDS:
             return None
-        ours, exact_reference = (np.stack([samples[row][:draws] for row in rows.tolist()]) for samples in both)
+        samples, reference = (np.stack([array[row][:count] for row in rows.tolist()]) for array in arrays)
         accuracies = np.full(len(rows), np.nan)
-        finite = np.isfinite(ours).all(axis=(1, 2)) & np.isfinite(exact_reference).all(axis=(1, 2))
-        accuracies[finite] = two_sample.c2st(ours[finite], exact_reference[finite], self.seed)
+        finite = np.isfinite(samples).all(axis=(1, 2)) & np.isfinite(reference).all(axis=(1, 2))
+        accuracies[finite] = two_sample.c2st(samples[finite], reference[finite], self.seed)
         return rows, accuracies
 
-    # ------------------------------------------------------------------------------------------- at one observation
+    # ------------------------------------------------------------------------------------------------------ local C2ST
     @cached_property
     def lc2st(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Statistics and p-values of local C2ST at the rows asked for, (L,) each.
+        """Statistics and p-values of local C2ST at the rows of ``local``, (L,) each.
 
         NaN with too few simulations, or where draws or estimates are not finite.
         """
-        posterior = self.posterior
-        if not self.local or posterior.draws is None or posterior.diagnostics.ridge_estimate is None:
+        posterior, summary = self.posterior, self.posterior.diagnostics.ridge_estimate
+        if not self.local or posterior.draws is None or summary is None:
             return None
-        asked = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
-        rows = two_sample.sample_one_row_per_simulation(self.clusters, asked, self.seed)
-        draws, known = posterior.samples, posterior.diagnostics.ridge_estimate
-        picked = np.zeros(len(posterior), np.int64)
-        picked[rows] = self._generator("lc2st", "draw").integers(draws.shape[1], size=len(rows))
-        each = [np.take_along_axis(draws[some], picked[some, None, None], axis=1)[:, 0] for some in row_slices(draws)]
-        one = np.concatenate(each)[rows]
-        queries = [_beside(draws[row][:MAX_LOCAL_DRAWS], known[row]) for row in asked.tolist()]
-        if len(rows) < MIN_SIMULATIONS or not all(np.isfinite(part).all() for part in (one, known[rows], *queries)):
-            return np.full(len(asked), np.nan), np.full(len(asked), np.nan)
-        return two_sample.local_c2st(self.truth[rows], one, known[rows], queries, self.seed)
+        tested = np.array([int(np.flatnonzero(posterior.index == row)[0]) for row in self.local])
+        rows = two_sample.sample_one_row_per_simulation(self.clusters, tested, self.seed)
+        drawn = self._one_draw_of_each(rows)
+        queries = [_with_summary(posterior.samples[row][:MAX_LOCAL_DRAWS], summary[row]) for row in tested.tolist()]
+        finite = all(np.isfinite(values).all() for values in (drawn, summary[rows], *queries))
+        if len(rows) < MIN_SIMULATIONS or not finite:
+            return np.full(len(tested), np.nan), np.full(len(tested), np.nan)
+        return two_sample.local_c2st(self.truth[rows], drawn, summary[rows], queries, self.seed)
 
     @property
     def multiple_lc2st(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The same, where there is more than one."""
+        """``lc2st``, if there are several rows."""
         return self.lc2st if len(self.local) > 1 else None
+
+    def _one_draw_of_each(self, rows: np.ndarray) -> np.ndarray:
+        """One draw, at random, of each of these k rows: (k, P)."""
+        samples = self.posterior.samples
+        column = np.zeros(len(self.posterior), np.int64)
+        column[rows] = self._generator("lc2st", "draw").integers(samples.shape[1], size=len(rows))
+        blocks = [
+            np.take_along_axis(samples[block], column[block, None, None], axis=1)[:, 0] for block in row_slices(samples)
+        ]
+        return np.concatenate(blocks)[rows]
 
     def _distance_ranks(self, reference: np.ndarray, purpose: str) -> np.ndarray | None:
         if self.posterior.draws is None:
@@ -265,6 +277,6 @@ class EvaluationData:
         return seeding.generator(self.seed, "evaluate", *purpose)
 
 
-def _beside(draws: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """What is known of the row beside each of its draws: (S, P), (P,) -> (S, 2 P)."""
-    return np.hstack([draws, np.broadcast_to(known, draws.shape)])
+def _with_summary(samples: np.ndarray, summary: np.ndarray) -> np.ndarray:
+    """The summary of a row beside each of its draws: (S, P), (K,) -> (S, P + K)."""
+    return np.hstack([samples, np.broadcast_to(summary, (len(samples), len(summary)))])

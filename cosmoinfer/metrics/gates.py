@@ -115,7 +115,7 @@ def check_default_gates(evaluation: Evaluation) -> GateResults:
         elif failure := gate_failure(evaluation, gate.condition):
             failed[gate.condition] = f"{failure} ({gate.explanation})"
     if len(skipped) == len(GATES):
-        raise UserError("--gate: this evaluation has none of the metrics of the default gates; use --fail-if")
+        raise UserError("this evaluation has none of the metrics of the default gates; use `fail_if`", "gate")
     return GateResults(failed, skipped)
 
 
@@ -174,8 +174,8 @@ def _selected_estimates(evaluation: Evaluation, condition: Condition) -> Estimat
     if parameter is not None and parameter not in (ALL_PARAMETERS, *estimates):
         available = ", ".join(estimates)
         raise UserError(f"the gate {condition.text}: no parameter is called {parameter}; available: {available}")
-    every = parameter not in estimates
-    return {f"{metric}[{name}]": estimate for name, estimate in estimates.items() if every or name == parameter}
+    selected = estimates if parameter not in estimates else (parameter,)
+    return {f"{metric}[{name}]": estimate for name, estimate in estimates.items() if name in selected}
 
 
 def _failure(name: str, estimate: Estimate, condition: Condition) -> str:

@@ -1,8 +1,7 @@
-"""Whether the posterior is right at one observation: local C2ST, at the rows that were asked for.
+"""Local C2ST: is the posterior correct at one observation? (Linhart, Gramfort & Rodrigues 2023, arXiv:2306.03580)
 
-An observation is known here by a summary of it that the posterior file keeps: /ridge_estimate, that of theta.
-So the question is whether the posterior is right for observations with this ridge estimate; an error that comes and
-goes between observations of one estimate is seen as their average.
+An observation is represented by its ridge estimate of theta, /ridge_estimate of the posterior file. So the test is of
+the posteriors of all observations with this ridge estimate, on average.
 """
 
 import numpy as np
@@ -17,12 +16,12 @@ RECOMMENDED_SIMULATIONS = (
 
 
 def p_values(data: EvaluationData) -> np.ndarray:
-    """One a row that was asked for, (L,)."""
+    """Of each row of ``local``, (L,)."""
     assert data.lc2st is not None
     return data.lc2st[1]
 
 
-_WHY = f"fewer than {MIN_SIMULATIONS} other simulations to learn from, or draws that are not finite"
+_WHY = f"fewer than {MIN_SIMULATIONS} other simulations to train on, or draws that are not finite"
 
 LOCAL_TESTS: dict[str, Metric] = {
     "lc2st_p": PermutationTest(

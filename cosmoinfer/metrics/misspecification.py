@@ -1,4 +1,4 @@
-"""Whether the observations look like those that the model was trained on; else no posterior can be trusted."""
+"""Out-of-distribution observations, whose posteriors are extrapolations and not reliable."""
 
 from cosmoinfer.metrics.metric import JOINT, Mean, Metric, PermutationTest, required
 

@@ -1,7 +1,7 @@
-"""Fractions that are uniform on 0..1 when a posterior is right: ranks by value, by distance and by density.
+"""Ranks of the truth among the draws, uniform on 0..1 for a correct posterior: by value, distance and density.
 
 All are randomised, (r + u) / (S + 1) with u ~ U(0, 1) and S the number of draws, so that they are exactly uniform
-for any S; draws that tie with the truth are shared out at random. What is not finite gives NaN, never a rank.
+for any S; draws that tie with the truth are ranked at random. The rank of what is not finite is NaN.
 """
 
 import numpy as np
@@ -38,8 +38,8 @@ def tarp_ranks(
 ) -> np.ndarray:
     """TARP: rank of the truth by distance from a reference point, in prior-CDF units: (n,).
 
-    samples: columns beyond those of ``parameters`` are left out. reference: (n, P), in prior-CDF units already; any
-    function of the observation and of fresh noise will do.
+    samples: (n, S, P or more), of which the first P columns are used. truth: (n, P). reference: (n, P), points in
+    prior-CDF units: any function of the observation and of independent noise.
     Lemos et al. 2023, arXiv:2302.03026.
     """
     below, equal, finite = np.zeros(len(truth)), np.zeros(len(truth)), np.ones(len(truth), dtype=bool)
@@ -54,12 +54,12 @@ def tarp_ranks(
 
 
 def hpd_ranks(log_prob: DrawArray, log_prob_truth: np.ndarray, stream: np.random.Generator) -> np.ndarray:
-    """Highest posterior density: the share of draws denser than the truth, (n, S) and (n,) -> (n,).
+    """Highest posterior density: the fraction of denser draws, (n, S) and (n,) -> (n,).
 
     Hermans et al. 2021, arXiv:2110.06581; Deistler et al. 2022, arXiv:2210.04815.
     """
     denser, equal = np.zeros(len(log_prob_truth)), np.zeros(len(log_prob_truth))
-    finite = ~np.isnan(log_prob_truth)  # a truth of no density has a rank: 1
+    finite = ~np.isnan(log_prob_truth)  # a truth of zero density has rank 1
     for rows in row_slices(log_prob):
         of_draws = log_prob[rows]
         with np.errstate(invalid="ignore"):

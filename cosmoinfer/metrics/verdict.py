@@ -1,31 +1,31 @@
-"""A worded verdict per parameter and for the joint posterior, from tests that keep one error rate between them.
+"""A verdict in words on each parameter and the joint posterior, from tests that share one error rate.
 
-The rule. Per parameter, a right posterior makes the normal scores z = Phi^-1(rank) of the truths exactly standard
+Rule. For a correct posterior the normal scores z = Phi^-1(rank) of the true values of a parameter are exactly standard
 normal, whatever its shape and the number of draws (without draws: the pulls, of mean 0 and mean square 1). Three
 tests:
 
 - bias: the mean of z is 0;
-- width: the variance of z about its mean is 1 (on the logarithm): coverage at all levels at once, free of any bias;
+- width: the variance of z about its mean is 1 (on the logarithm): coverage at all levels, independent of the bias;
 - shape: the ranks are uniform (``sbc_p``).
 
-The first two are Student's t with G - 1 degrees of freedom and standard errors clustered by simulation. Beside them
-stand the joint p-values there are: ``tarp_p``, ``tarp_x_p``, ``hpd_p``. Holm's step-down keeps the chance that a right
-posterior is accused of anything, in all of its verdicts together, at about 5 %. (Measured: the bias
-and width tests reject 3 to 6 % at the 5 % level where every row is a simulation; with 15 equal rows a simulation, the
-width test rejects 7 %.)
+The first two use Student's t with G - 1 degrees of freedom and standard errors clustered by simulation. The joint
+p-values ``tarp_p``, ``tarp_x_p`` and ``hpd_p`` are added where available. Holm's step-down keeps the false-alarm rate
+of all verdicts of a posterior together at about 5 %. (Measured: the bias and width tests reject 3 to 6 % at the 5 %
+level where every row is a simulation; with 15 equal rows per simulation, the width test rejects 7 %.)
 
-The words: *biased* if the bias test rejects; *over-confident* or *conservative* if the width test does; *biased and
-over-confident* if both (and conservative beside biased only where the 68 % intervals really hold more);
-*miscalibrated in shape* if only the third does; else *calibrated within errors*. The joint verdict gathers those of the
-parameters; if only joint tests reject, the sign of their area to the curve says which (a posterior equal to the prior
-is conservative: ``tarp_x_p`` knows more about the truth than it does).
+Words: *biased* if the bias test rejects; *over-confident* or *conservative* if the width test does; *biased and
+over-confident* if both (and *conservative* beside *biased* only if the 68 % intervals contain more than 68 %);
+*miscalibrated in shape* if only the third does; else *calibrated within errors*. The joint verdict combines those of
+the parameters; if only joint tests reject, the sign of their area to the curve chooses the word (a posterior equal to
+the prior is conservative: the reference points of ``tarp_x_p`` have more information on the truth).
 
-Not constrained by the data: r2 <= 0.05, and the mean does not follow the truth otherwise (corr <= 0.5: then it is a
-bias); "returns the prior" unless the width is known to have shrunk by more than a fifth in variance.
+*Not constrained by the data*: r2 <= 0.05 and corr <= 0.5 (with a larger correlation it is a bias); *returns the prior*
+unless the variance has decreased by more than a fifth.
 
-Fixed: where all simulations share one true value (CAMELS CV, a fiducial), ranks and pulls of a right posterior are
-neither uniform nor standard normal, since it is drawn towards the middle of the prior. There the verdict is the bias,
-in catalog units, with its error clustered by simulation; and no calibration is judged, nor that of other parameters.
+*Fixed*: where all simulations have the same true value (CAMELS CV, a fiducial cosmology), ranks and pulls of a correct
+posterior are neither uniform nor standard normal, since it is shifted towards the middle of the prior. There the
+verdict is the bias, in catalog units, with its error clustered by simulation; calibration is not assessed, nor that of
+the other parameters.
 """
 
 from collections.abc import Mapping
@@ -104,9 +104,9 @@ def clustered_bias(scores: np.ndarray, clusters: Clusters) -> tuple[float, float
 
 
 def clustered_width(scores: np.ndarray, clusters: Clusters) -> tuple[float, float]:
-    """p-value of (n,) scores having variance 1, and the sign of its logarithm: plus is over-confident.
+    """p-value of (n,) scores having variance 1, and the sign of its logarithm: positive is over-confident.
 
-    The error is never taken below that of independent normal scores, sqrt(2 / n): few rows can look too steady.
+    The error is at least sqrt(2 / n), that of independent normal scores: few rows can scatter little by chance.
     """
     variance, error = clusters.mean((scores - scores.mean()) ** 2)
     relative = max(error / variance, np.sqrt(2 / len(scores)))

@@ -1,6 +1,6 @@
-"""Posterior, metrics and learning curves -> figures (PLOTS). The only folder that imports matplotlib and getdist.
+"""Figures of posteriors, evaluations and training histories (PLOTS). The only folder that imports matplotlib, getdist.
 
-Adding one is a function in the file of its family and an entry in the table of ``gallery``.
+A new figure is one function in the file of its family and one entry in the table of ``registry``.
 """
 
 from cosmoinfer.plots.cross_suite import plot_cross_suite

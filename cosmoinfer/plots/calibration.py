@@ -1,4 +1,4 @@
-"""Whether posteriors promise what they hold: coverage and ranks of the truths, with their bands."""
+"""Calibration: coverage and ranks of the true parameters, with confidence bands."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,14 +10,14 @@ from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, panel_grid, parame
 
 
 def coverage(data: FigureData) -> Figure | None:
-    """Share of truths inside the central interval, or the joint region, of each level: the diagonal if calibrated.
+    """Fraction of true values in the central interval, or joint region, of each level; the diagonal if calibrated.
 
-    Dark band: 68 % interval of the curve, simulations resampled. Light band: 95 % of calibrated curves never leave it.
+    Dark band: 68 % interval of the curve, by resampling simulations. Light band: contains 95 % of calibrated curves.
     """
-    found = data.curves
-    joint = {"highest density (hpd)": found.hpd, "TARP (tarp)": found.tarp, "TARP (tarp_x)": found.tarp_x}
-    titled = [(parameter_label(data.posterior.parameters, name), curve) for name, curve in found.central.items()]
-    titled += [(f"jointly: {name}", curve) for name, curve in joint.items() if curve is not None]
+    curves = data.curves
+    joint = {"highest density (hpd)": curves.hpd, "TARP (tarp)": curves.tarp, "TARP (tarp_x)": curves.tarp_x}
+    titled = [(parameter_label(data.posterior.parameters, name), curve) for name, curve in curves.central.items()]
+    titled += [(f"joint: {name}", curve) for name, curve in joint.items() if curve is not None]
     if not titled:
         return None
     figure, panels = panel_grid(len(titled), width=2.7, height=2.8)
@@ -26,7 +26,7 @@ def coverage(data: FigureData) -> Figure | None:
         _fill_band(axes, curve, around=curve.alpha)
         axes.fill_between(curve.alpha, curve.low, curve.high, color=BLUE, alpha=0.3, linewidth=0)
         axes.plot(curve.alpha, curve.coverage, color=BLUE, linewidth=1.6)
-        axes.set(xlim=(0, 1), ylim=(0, 1), title=title, xlabel="nominal coverage", ylabel="found coverage")
+        axes.set(xlim=(0, 1), ylim=(0, 1), title=title, xlabel="nominal coverage", ylabel="observed coverage")
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_yticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_box_aspect(1)
@@ -36,24 +36,24 @@ def coverage(data: FigureData) -> Figure | None:
 
 
 def sbc(data: FigureData) -> Figure | None:
-    """Share of truths below each rank, less the rank itself; 95 % of calibrated curves never leave the band.
+    """Fraction of true values below each rank, minus the rank; the band contains 95 % of calibrated curves.
 
     Säilynoja+ (arXiv:2103.10522), with the band of the Kolmogorov-Smirnov distance that ``sbc_p`` is computed from. A
     posterior equal to the prior passes: read it beside the contraction.
     """
-    found = data.curves.sbc
-    if not found:
+    curves = data.curves.sbc
+    if not curves:
         return None
-    figure, panels = panel_grid(len(found), width=3.0, height=2.5, sharey=True)
-    reach = 1.35 * np.nanmax([[curve.band, np.abs(curve.coverage - curve.alpha).max()] for curve in found.values()])
-    for axes, (name, curve) in zip(panels, found.items(), strict=True):
+    figure, panels = panel_grid(len(curves), width=3.0, height=2.5, sharey=True)
+    limit = 1.35 * np.nanmax([[curve.band, np.abs(curve.coverage - curve.alpha).max()] for curve in curves.values()])
+    for axes, (name, curve) in zip(panels, curves.items(), strict=True):
         difference = curve.coverage - curve.alpha
         outside = np.abs(difference) > curve.band
         _fill_band(axes, curve, around=np.zeros_like(curve.alpha))
         axes.axhline(0, color=GREY, linewidth=1)
         axes.plot(curve.alpha, difference, color=BLUE, linewidth=1.4)
         axes.plot(curve.alpha[outside], difference[outside], ".", color=RED, markersize=4)
-        axes.set(xlim=(0, 1), ylim=(-reach, reach), xlabel="rank of the truth", ylabel="ECDF - uniform")
+        axes.set(xlim=(0, 1), ylim=(-limit, limit), xlabel="rank of the truth", ylabel="ECDF - uniform")
         axes.set_title(parameter_label(data.posterior.parameters, name))
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         contraction = data.metric("contraction", name)

@@ -1,4 +1,4 @@
-"""What a classifier takes for what, and whether its probabilities come true."""
+"""Confusion matrix and reliability diagram of a classifier."""
 
 from typing import Any
 
@@ -12,61 +12,61 @@ from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, escape_dollars, panel_grid
 
-MAX_CLASSES_WITH_COUNTS = 15  # classes: with more, the numbers in the squares are not legible
+MAX_CLASSES_WITH_COUNTS = 15  # with more, the numbers in the cells are not legible
 
 
 def confusion(data: FigureData) -> Figure | None:
-    """Rows of each class by the class that they are taken for: their number, and shaded the share of the true class."""
+    """Rows by true and predicted class: their number, shaded by the fraction of the true class."""
     posterior = data.posterior
     if posterior.classes is None or posterior.truth is None:
         return None
     predictions = EvaluationData(posterior).predictions
     assert predictions is not None
     counts = np.array(predictions.confusion.counts)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [escape_dollars(name) for name in predictions.class_names]
     side = 0.75 * min(len(names), MAX_CLASSES_WITH_COUNTS) + 1.8
     figure = Figure(figsize=(side + 0.9, side), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(share, cmap=LinearSegmentedColormap.from_list("blue", ["white", BLUE]), vmin=0, vmax=1)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class", ticks=QUARTERS, format="%g")
+    image = axes.imshow(fraction, cmap=LinearSegmentedColormap.from_list("blue", ["white", BLUE]), vmin=0, vmax=1)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the true class", ticks=QUARTERS, format="%g")
     bar.outline.set_visible(False)
-    slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(names) > 2 else {}
-    axes.set_xticks(range(len(names)), names, **slant)
+    rotated: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(names) > 2 else {}
+    axes.set_xticks(range(len(names)), names, **rotated)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set(visible=True, color=GREY)
-    axes.set(xlabel="taken for", ylabel="true class")
+    axes.set(xlabel="predicted class", ylabel="true class")
     if len(names) <= MAX_CLASSES_WITH_COUNTS:
-        _write_counts(axes, counts, share)
+        _write_counts(axes, counts, fraction)
     return figure
 
 
 def reliability(data: FigureData) -> Figure | None:
-    """Share of rows that are of a class against the probability that was promised for it: the diagonal if calibrated.
+    """Observed frequency of a class against its predicted probability; the diagonal if calibrated.
 
-    Bins of equally many rows, with 68.3 % binomial intervals. Of two classes one is shown: the other mirrors it.
+    Bins of equally many rows, with 68.3 % binomial intervals. Of two classes one is shown, since the other mirrors it.
     """
-    found = reliabilities(data.posterior)
-    if not found:
+    diagrams = reliabilities(data.posterior)
+    if not diagrams:
         return None
-    shown = dict(list(found.items())[-1:]) if len(found) == 2 else found
+    shown = dict(list(diagrams.items())[-1:]) if len(diagrams) == 2 else diagrams
     figure, panels = panel_grid(len(shown), width=3.0, height=3.1)
     for axes, (name, curve) in zip(panels, shown.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         errors = np.abs(np.stack([curve.low, curve.high]) - curve.observed)
         axes.errorbar(curve.predicted, curve.observed, errors, fmt="o-", color=BLUE, markersize=4, linewidth=1.2)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=escape_dollars(name))
-        axes.set(xlabel="promised probability", ylabel="share of rows")
+        axes.set(xlabel="predicted probability", ylabel="observed frequency")
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_yticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_box_aspect(1)
     return figure
 
 
-def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray) -> None:
-    for (true, guess), count in np.ndenumerate(counts):
-        colour = "white" if share[true, guess] > 0.6 else "black"
-        said = f"{count}\n{100 * share[true, guess]:.0f} %" if count else "0"
-        axes.text(guess, true, said, ha="center", va="center", color=colour, fontsize=8)
+def _write_counts(axes: Axes, counts: np.ndarray, fraction: np.ndarray) -> None:
+    for (true, predicted), count in np.ndenumerate(counts):
+        colour = "white" if fraction[true, predicted] > 0.6 else "black"
+        text = f"{count}\n{100 * fraction[true, predicted]:.0f} %" if count else "0"
+        axes.text(predicted, true, text, ha="center", va="center", color=colour, fontsize=8)

@@ -1,4 +1,4 @@
-"""Learning curves of the networks behind a posterior."""
+"""Training history of the networks of a model."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid
 
 
 def losses(data: FigureData) -> Figure | None:
-    """Training and validation loss against epoch. Thin: members; bold: their median; dots: the epochs that are kept."""
+    """Training and validation loss against epoch. Thin: members; bold: their median; dots: the epochs kept."""
     if not data.histories:
         return None
     figure, panels = panel_grid(len(data.histories), width=4.4, height=3.2)
@@ -20,9 +20,9 @@ def losses(data: FigureData) -> Figure | None:
         for loss, colour, label in ((history.train, GREY, "training"), (history.validation, BLUE, "validation")):
             if loss.shape[1] > 1:
                 axes.plot(epochs, loss, color=colour, linewidth=0.6, alpha=0.4)
-            known = np.isfinite(loss).any(axis=1)
-            median = np.nanmedian(loss[known], axis=1)
-            axes.plot(epochs[known], median, color=colour, linewidth=1.8, marker=marker, label=label)
+            finite = np.isfinite(loss).any(axis=1)
+            median = np.nanmedian(loss[finite], axis=1)
+            axes.plot(epochs[finite], median, color=colour, linewidth=1.8, marker=marker, label=label)
         axes.plot(history.best + 1, history.best_validation, "o", color=RED, markersize=4, label="kept")
         beyond = _clip_spikes(axes, np.hstack([history.train, history.validation]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -32,7 +32,7 @@ def losses(data: FigureData) -> Figure | None:
 
 
 def _clip_spikes(axes: Axes, values: np.ndarray) -> str | None:
-    """Let the curves fill the panel; the sentence that says how far they go beyond it."""
+    """Limit the panel to the usual range of the curves; a note on how far they exceed it, if they do."""
     values = np.where(np.isfinite(values), values, np.nan)
     settled = values[min(len(values) - 1, 1 + len(values) // 10) :]  # the first steps may be anywhere
     usual = np.nanquantile(settled, 0.95)

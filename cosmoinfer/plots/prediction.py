@@ -1,4 +1,4 @@
-"""Predicted parameters against the true ones."""
+"""Predicted against true parameters."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, parameter_label,
 
 
 def truth_prediction(data: FigureData) -> Figure | None:
-    """Posterior mean against truth, with the posterior's standard deviation where there is one."""
+    """Posterior mean against truth, with the posterior standard deviation as error bar if there is one."""
     posterior, parameters = data.posterior, data.posterior.parameters
     mean, std, truth = posterior.mean, posterior.std, posterior.truth
     if mean is None or truth is None:
@@ -23,7 +23,7 @@ def truth_prediction(data: FigureData) -> Figure | None:
     alpha = float(np.clip(8 / np.sqrt(len(truth)), 0.1, 0.8))
     for column, axes in enumerate(panels):
         sigma = None if std is None else std[:, column]
-        low, high = _prediction_view(parameters, column, truth[:, column], mean[:, column], sigma)
+        low, high = _prediction_limits(parameters, column, truth[:, column], mean[:, column], sigma)
         if parameters.priors[column].log_axis:
             axes.set(xscale="log", yscale="log")
             _plain_numbers(axes)
@@ -37,14 +37,14 @@ def truth_prediction(data: FigureData) -> Figure | None:
         label = parameter_label(parameters, parameters.names[column])
         axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
         axes.set_box_aspect(1)
-        _say_accuracy(axes, data, parameters.names[column])
+        _write_accuracy(axes, data, parameters.names[column])
     return figure
 
 
-def _prediction_view(
+def _prediction_limits(
     parameters: Parameters, column: int, truth: np.ndarray, mean: np.ndarray, std: np.ndarray | None
 ) -> tuple[float, float]:
-    """The box (else the truths) and nearly all predictions."""
+    """Limits of both axes: the prior box (else the truths) and nearly all predictions."""
     low, high = parameters.low[column], parameters.high[column]
     std = np.zeros_like(mean) if std is None else std
     start = min(low if np.isfinite(low) else truth.min(), np.quantile(mean - std, 0.01))
@@ -62,10 +62,10 @@ def _plain_numbers(axes: Axes) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
-def _say_accuracy(axes: Axes, data: FigureData, name: str) -> None:
+def _write_accuracy(axes: Axes, data: FigureData, name: str) -> None:
     r2, chi2 = data.metric("r2", name), data.metric("chi2", name)
-    said = [rf"$R^2$ = {r2:.3f}"] if r2 is not None else []
-    said += [rf"$\chi^2$ = {chi2:.2f}"] if chi2 is not None else []
+    numbers = [rf"$R^2$ = {r2:.3f}"] if r2 is not None else []
+    numbers += [rf"$\chi^2$ = {chi2:.2f}"] if chi2 is not None else []
     unconstrained = r2 is not None and r2 <= UNCONSTRAINED_R2
-    title = "unconstrained\n" * unconstrained + "   ".join(said)
+    title = "unconstrained\n" * unconstrained + "   ".join(numbers)
     axes.set_title(title, fontsize=9, color=RED if unconstrained else "black")

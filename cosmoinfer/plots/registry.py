@@ -1,7 +1,7 @@
 """All figures by name (PLOTS), drawn into a folder.
 
-A figure is one function ``data -> Figure``, None where it does not apply, and one entry in the table. The first
-line of its docstring can stand as its caption. No pyplot: nothing here leaves state behind.
+A figure is one function ``FigureData -> Figure``, or None where it does not apply, and one entry in the table. The
+first line of its docstring is its caption. No pyplot: no global state.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The look that all figures share: colours, panels on a page, typeset names, the grey ground outside the prior."""
+"""The style that all figures share: colours, grids of panels, labels of parameters, the area outside the prior."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from cosmoinfer.parameters import Parameters
 
-BLUE, RED, GREY, BACKGROUND = "#0072B2", "#D55E00", "#6B6B6B", "#ECECEC"  # Okabe & Ito: told apart by every eye
+BLUE, RED, GREY, BACKGROUND = "#0072B2", "#D55E00", "#6B6B6B", "#ECECEC"  # Okabe & Ito: for colour-blind readers too
 LIGHT, DARK = "#9CC8E3", "#4E9DCB"  # of the same blue: 95 and 68 %
 RC_PARAMS: Any = {
     "font.size": 9,
@@ -31,18 +31,18 @@ QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 
 
 def panel_grid(count: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
-    """A page of ``count`` panels, near to square, of at most four columns."""
+    """A figure of ``count`` panels in at most four columns; width and height of a panel in inches."""
     columns = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 9: 3}.get(count, 4)
     rows = -(-count // columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False, **options).ravel())
-    for spare in panels[count:]:
-        spare.set_visible(False)
+    for unused in panels[count:]:
+        unused.set_visible(False)
     return figure, panels[:count]
 
 
 def parameter_label(parameters: Parameters, name: str) -> str:
-    """Its LaTeX label; its plain name where it has none, or one that cannot be typeset."""
+    """The LaTeX label of a parameter; its name where it has none, or one that cannot be typeset."""
     label = parameters.labels[parameters.names.index(name)].strip("$")
     if label != name:
         try:
@@ -54,12 +54,12 @@ def parameter_label(parameters: Parameters, name: str) -> str:
 
 
 def escape_dollars(name: str) -> str:
-    """As it stands: matplotlib would take what lies between two dollars for mathematics."""
+    """The text with its dollar signs escaped, which matplotlib would take for mathematics."""
     return name.replace("$", r"\$")
 
 
 def shade_outside(axes: Axes, parameters: Parameters, x: int, y: int | None) -> None:
-    """Grey ground where the prior of one parameter, or of two, is zero."""
+    """Grey background where the prior of one parameter, or of two, is zero. x, y: their columns."""
     limits = [axes.get_xlim(), axes.get_ylim()]
     edges = [(parameters.low[k], parameters.high[k]) if k is not None else (-np.inf, np.inf) for k in (x, y)]
     beyond = [(2 * start - end, 2 * end - start) for start, end in limits]  # an edge out of sight, at a finite place

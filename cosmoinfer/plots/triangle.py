@@ -18,7 +18,7 @@ from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.style import BACKGROUND, BLUE, DARK, GREY, LIGHT, RED, parameter_label, shade_outside
 from cosmoinfer.posterior import Posterior
 
-getdist.chains.print_load_details = False  # it prints on stdout, where the JSON document goes
+getdist.chains.print_load_details = False  # it prints on stdout, which is for results
 
 MIN_DRAWS = 50  # with fewer, a smoothed density shows its smoothing
 MAX_CORNER_PARAMETERS = 10  # parameters of one triangle that stay legible
@@ -36,7 +36,7 @@ def corner(data: FigureData) -> Figure | None:
     parameters = posterior.parameters.select([posterior.parameters.names[column] for column in varying])
     draws = parameters.clip(posterior.samples[row][:, varying])  # (S, P)
     marks = np.empty((0, len(varying))) if posterior.truth is None else posterior.truth[row : row + 1, varying]
-    views = _corner_views(draws, marks)
+    limits = _corner_limits(draws, marks)
     density = _smoothed(draws, parameters)
 
     count, side = len(varying), max(1.4 * len(varying) + 1.2, 4.0)
@@ -48,18 +48,18 @@ def corner(data: FigureData) -> Figure | None:
         if x > y:
             axes.set_visible(False)
             continue
-        axes.set_xlim(views[x])
+        axes.set_xlim(limits[x])
         if x == y:
             _draw_marginal(axes, density, parameters, x, draws)
         else:
-            axes.set_ylim(views[y])
+            axes.set_ylim(limits[y])
             _draw_regions(axes, density, x, y)
         shade_outside(axes, parameters, x, y if y > x else None)
         for mark in marks:
             axes.axvline(mark[x], color=RED, linewidth=1)
             if y > x:
                 axes.axhline(mark[y], color=RED, linewidth=1)
-        _name_edges(axes, parameters, x, y)
+        _label_edges(axes, parameters, x, y)
     figure.align_labels()
     _corner_legend(figure, posterior, row)
     return figure
@@ -75,17 +75,17 @@ def _typical_row(posterior: Posterior) -> int:
 
 
 def _smoothed(draws: np.ndarray, parameters: Parameters) -> MCSamples:
-    """Kernel densities that know the edges of the box; getdist chooses the kernels of pairs."""
+    """Kernel densities with the boundaries of the prior box; getdist chooses the kernels of pairs."""
     names = [f"p{column}" for column in range(len(parameters))]
     edges = np.stack([parameters.low, parameters.high], axis=-1)
     ranges = {name: [x if np.isfinite(x) else None for x in edge] for name, edge in zip(names, edges, strict=True)}
-    width = 0.9 * len(draws) ** (-1 / 9)  # in standard deviations: of its own choice it warns that it may fail
+    width = 0.9 * len(draws) ** (-1 / 9)  # in standard deviations: getdist's own choice can fail
     settings = {"ignore_rows": 0, "contours": [0.68, 0.95], "smooth_scale_1D": width, "fine_bins_2D": 128}
     return MCSamples(samples=draws, names=names, ranges=ranges, settings=settings)
 
 
-def _corner_views(draws: np.ndarray, marks: np.ndarray) -> list[tuple[float, float]]:
-    """Limits a parameter: nearly all draws, and the truth however far it is."""
+def _corner_limits(draws: np.ndarray, marks: np.ndarray) -> list[tuple[float, float]]:
+    """Limits for each parameter: nearly all draws, and the truth."""
     start, end = np.quantile(draws, [0.001, 0.999], axis=0)
     start = np.minimum(start, marks.min(axis=0, initial=np.inf))
     end = np.maximum(end, marks.max(axis=0, initial=-np.inf))
@@ -108,7 +108,7 @@ def _draw_marginal(axes: Axes, density: MCSamples, parameters: Parameters, x: in
 
 def _draw_regions(axes: Axes, density: MCSamples, x: int, y: int) -> None:
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # getdist warns, on the root logger, of kernels that it then mends
+    logging.disable(logging.WARNING)  # getdist warns, on the root logger, of kernels that it then corrects
     try:
         surface = density.get2DDensityGridData(f"p{x}", f"p{y}", num_plot_contours=2)
     finally:
@@ -118,8 +118,8 @@ def _draw_regions(axes: Axes, density: MCSamples, x: int, y: int) -> None:
     axes.contour(surface.x, surface.y, surface.P, levels=levels[:2], colors=[BLUE], linewidths=0.9)
 
 
-def _name_edges(axes: Axes, parameters: Parameters, x: int, y: int) -> None:
-    """Numbers and names at the outer edges of the triangle only."""
+def _label_edges(axes: Axes, parameters: Parameters, x: int, y: int) -> None:
+    """Ticks and labels at the outer edges of the triangle only."""
     last = len(parameters) - 1
     axes.grid(False)
     for axis in (axes.xaxis, axes.yaxis):

@@ -1,17 +1,17 @@
 """A power law of the number of simulations, L(N) = L_inf - c N^-alpha: its posterior from a few measured points.
 
-Four points and three unknowns leave the law loose, so that what is known beforehand is said and used:
+Four points constrain three unknowns poorly, so that prior knowledge is used:
 
 - alpha ~ N(0.8, 0.25) on 0.3..1.5. A regular model of p parameters falls short by p / 2N (alpha = 1, Akaike 1974);
-  networks fall more slowly (Hestness+ arXiv:1712.00409);
-- the shortfall c N^-alpha at the largest size is uniform in its logarithm, and L_inf is uniform: the data know them;
-- a training lands off the law by a normal share of its shortfall, for it saw one draw of N simulations and started
-  from one draw of the weights. The share is log-normal about 10 %, a factor of two either way, and independent from
-  size to size. (Measured on power spectra: 10 to 15 % from one draw of 500 or 1,000 simulations to another. A regular
-  model of p parameters scatters by sqrt(2 / p): 10 % are 200 parameters.)
+  networks converge more slowly (Hestness+ arXiv:1712.00409);
+- the shortfall c N^-alpha at the largest size is uniform in its logarithm, L_inf is uniform: the data constrain both;
+- a training scatters about the law by a normal fraction of its shortfall (one draw of N simulations, one draw of the
+  initial weights). The fraction is log-normal about 10 %, by a factor of two, and independent from size to size.
+  (Measured on power spectra: 10 to 15 % from one draw of 500 or 1,000 simulations to another. A regular model of p
+  parameters scatters by sqrt(2 / p): 10 % are 200 parameters.)
 
-Held-out rows are shared by all sizes. What they have in common moves all points together, goes into L_inf, and cancels
-from every difference; what enters is the covariance of the differences, far smaller.
+The held-out rows are the same for all sizes: their sampling error moves all points together, is absorbed by L_inf, and
+cancels from every difference. The covariance used is that of the differences, which is far smaller.
 """
 
 from dataclasses import dataclass
@@ -27,15 +27,22 @@ POSTERIOR_DRAWS = 4000
 ALPHA_MEAN, ALPHA_STD, ALPHA_RANGE = 0.8, 0.25, (0.3, 1.5)
 SCATTER_MEDIAN, SCATTER_FACTOR = 0.10, 2.0
 SHORTFALL_RANGE = (1e-4, 1e2)  # nat, at the largest size
-MIN_ERROR_NATS = 1e-4  # nat: no mean log density is taken to be known better
+MIN_ERROR_NATS = 1e-4  # at least, of a mean log density
 GRID_NODES = (21, 100, 7)  # of alpha, shortfall and scatter
-NEGLIGIBLE_DENSITY = 1e-4  # of the highest density on the first grid: the second leaves out what is below
+NEGLIGIBLE_DENSITY = 1e-4  # of the maximum on the first grid: below it, nodes are left out of the second
 
 
 @dataclass(frozen=True)
 class ScalingLaw:
-    """Draws of the law's posterior, (D,) each. limit: L_inf; shortfall: c N^-alpha at the size ``largest``; scatter:
-    the share of its shortfall by which a training misses the law; chance: standard normal, of a training to come."""
+    """D draws of the posterior of the law L(N) = L_inf - c N^-alpha, in nats.
+
+    largest: the largest measured size.
+    asymptote: (D,), L_inf.
+    alpha: (D,), the exponent.
+    shortfall: (D,), c N^-alpha at the largest size.
+    scatter: (D,), standard deviation of a training about the law, as a fraction of its shortfall.
+    standard_deviate: (D,), standard normal: the deviation of a future training.
+    """
 
     largest: float
     asymptote: np.ndarray
@@ -49,7 +56,7 @@ class ScalingLaw:
         return self.asymptote - self._shortfall_at(size)
 
     def training_at(self, size: float) -> np.ndarray:
-        """What one training with so many simulations would reach, (D,): off the law by its scatter."""
+        """The mean log density of one training with so many simulations, (D,), with its scatter about the law."""
         return self.log_prob_at(size) + self.standard_deviate * self.scatter * self._shortfall_at(size)
 
     def gain(self, size: float) -> np.ndarray:
@@ -61,9 +68,11 @@ class ScalingLaw:
 
 
 def fit_scaling_law(sizes: np.ndarray, log_probs: np.ndarray, covariance: np.ndarray, seed: int = 0) -> ScalingLaw:
-    """From mean log densities (K,) at growing sizes (K,), and the covariance (K, K) of what held-out rows add to each.
+    """Posterior of the law from mean log densities at K sizes.
 
-    On a grid of alpha, shortfall and scatter, L_inf integrated out; then on a finer one where that is not negligible.
+    sizes: (K,), growing. log_probs: (K,), in nats. covariance: (K, K), of their differences from the last, from
+    ``covariance_of_differences``. On a grid of alpha, shortfall and scatter, with L_inf integrated out; then on a finer
+    one where the density is not negligible.
     """
     spread = 2 * np.log(SCATTER_FACTOR)
     ranges = [
@@ -86,7 +95,7 @@ def fit_scaling_law(sizes: np.ndarray, log_probs: np.ndarray, covariance: np.nda
 
 
 def covariance_of_differences(log_probs: np.ndarray, clusters: Clusters) -> np.ndarray:
-    """Of mean log densities of rows (K, n), each less that of the last size: (K, K), clustered by simulation."""
+    """Covariance (K, K) of mean log densities of rows (K, n), each minus the last, clustered by simulation."""
     differences = log_probs - log_probs[-1]
     centred = differences - differences.mean(axis=1, keepdims=True)
     sums = np.stack(
@@ -106,8 +115,8 @@ class _Grid(NamedTuple):
 def _evaluate_grid(axes: list[np.ndarray], sizes: np.ndarray, log_probs: np.ndarray, covariance: np.ndarray) -> _Grid:
     alpha, log_shortfall, log_scatter = (axis[..., None] for axis in np.meshgrid(*axes, indexing="ij"))
     short = np.exp(log_shortfall) * (sizes / sizes[-1]) ** -alpha  # (A, S, F, K)
-    own = (np.exp(log_scatter) * short) ** 2 + MIN_ERROR_NATS**2
-    precision = np.linalg.inv(covariance + own[..., None] * np.eye(len(sizes)))  # (A, S, F, K, K)
+    training_variance = (np.exp(log_scatter) * short) ** 2 + MIN_ERROR_NATS**2
+    precision = np.linalg.inv(covariance + training_variance[..., None] * np.eye(len(sizes)))  # (A, S, F, K, K)
     at_infinity = log_probs + short
     variance = 1 / precision.sum(axis=(-2, -1))
     limit = variance * np.einsum("...kl,...l->...", precision, at_infinity)
@@ -121,5 +130,5 @@ def _evaluate_grid(axes: list[np.ndarray], sizes: np.ndarray, log_probs: np.ndar
 
 
 def _refined_range(axis: np.ndarray, where: np.ndarray) -> tuple[float, float]:
-    """From a node before the first that matters to one after the last."""
+    """From one node before the first that is not negligible to one after the last."""
     return float(axis[max(where.min() - 1, 0)]), float(axis[min(where.max() + 1, len(axis) - 1)])

@@ -17,7 +17,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "metrics": metrics.read,
     "split": split.read,
     "scores": scores.read,
-    "cross": cross_suite.read,
+    "cross-suite": cross_suite.read,
     "learning-curve": learning_curve.read,
     "catalog": catalog.read,
 }

@@ -122,7 +122,7 @@ def cross(work: Path, options: list[str]) -> None:
     """The matrix of trained by tested, in words, as a figure in the folder; and how many minutes it took."""
     simba, start = work / "SIMBA.h5", time.monotonic()
     _simba(simba)
-    command = ["cross", CATALOG, simba, "-o", work / "cross.h5", "--figures", work, "--quiet", *options]
+    command = ["cross-suite", CATALOG, simba, "-o", work / "cross.h5", "--figures", work, "--quiet", *options]
     subprocess.run([sys.executable, "-m", "cosmoinfer", *map(str, command)], check=True)
     print(f"{(time.monotonic() - start) / 60:.1f} minutes")
 

@@ -158,7 +158,7 @@ def test_the_confusion_figure_says_how_many_and_what_share() -> None:
     figure = PLOTS["confusion"](FigureData(posterior))
     assert figure is not None
     matrix = figure.axes[0]
-    assert (matrix.get_xlabel(), matrix.get_ylabel()) == ("taken for", "true class")
+    assert (matrix.get_xlabel(), matrix.get_ylabel()) == ("predicted class", "true class")
     confusion = evaluate(posterior).confusion
     assert confusion is not None
     counts = np.array(confusion.counts)

@@ -38,13 +38,13 @@ def crossed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[object
     """Of three suites: the output, the command line, what it said."""
     folder = tmp_path_factory.mktemp("cross")
     paths = [suite(folder, name, 1 + number, shift) for number, (name, shift) in enumerate(SUITES.items())]
-    line = ["cross", *paths, "-o", folder / "cross.h5", *FLOW]
+    line = ["cross-suite", *paths, "-o", folder / "cross.h5", *FLOW]
     return folder / "cross.h5", line, done(*line, "--figures", folder / "figures")
 
 
 def test_home_is_good_and_elsewhere_is_biased(crossed: tuple[Path, list[object], str]) -> None:
     with h5py.File(crossed[0]) as file:
-        assert file.attrs["kind"] == "cross"
+        assert file.attrs["kind"] == "cross-suite"
         trained, tested = file["trained"].asstr()[()].tolist(), file["suites"].asstr()[()].tolist()
         r2, coverage = file["parameters/r2"][()], file["parameters/coverage_68"][()]
         gain, flagged = file["joint/log_prob_gain"][()], file["joint/ood"][()]
@@ -100,7 +100,7 @@ def test_a_job_that_was_killed_goes_on(crossed: tuple[Path, list[object], str]) 
     assert after.keys() == before.keys()
     assert {path for path in after if after[path] != before[path]} == set(gone)
     told = json.loads(done("inspect", output, "--json"))
-    assert told["kind"] == "cross" and told["datasets"]["/parameters/r2"].startswith("(6, 3, 2, 3)")
+    assert told["kind"] == "cross-suite" and told["datasets"]["/parameters/r2"].startswith("(6, 3, 2, 3)")
     assert "made with other settings" in refused(*line, "--draws", "50")
 
 
@@ -148,11 +148,13 @@ def test_suites_that_share_universes_are_warned_about(tmp_path: Path) -> None:
     theta, x = linear(120, 1)
     apart = write(tmp_path / "A.h5", theta, x), write(tmp_path / "B.h5", theta[::-1], x[::-1] + 1)
     quick = ["--flow", "maf", "--epochs", "1", "--ensemble", "1", "--support", "probit", "--draws", "50", "--quiet"]
-    status, _, err = call("cross", *apart, "-o", tmp_path / "apart.h5", *quick)
+    status, _, err = call("cross-suite", *apart, "-o", tmp_path / "apart.h5", *quick)
     assert status == 0 and err.count("have the parameters of training rows of") == 2
     chosen = "".join(f"A/{one}\nB/{119 - one}\n" for one in range(20))
     (tmp_path / "test.txt").write_text(chosen)
-    status, _, err = call("cross", *apart, "-o", tmp_path / "alike.h5", "--split-file", tmp_path / "test.txt", *quick)
+    status, _, err = call(
+        "cross-suite", *apart, "-o", tmp_path / "alike.h5", "--split-file", tmp_path / "test.txt", *quick
+    )
     assert status == 0 and "have the parameters of training rows of" not in err
 
 
@@ -162,8 +164,8 @@ def test_the_command_refuses_one_suite_and_suites_that_differ(tmp_path: Path) ->
     with h5py.File(other, "r+") as file:
         file["parameters"].attrs["low"], file["parameters"].attrs["high"] = [0.1, 0.6], [0.8, 1.0]
     output = tmp_path / "cross.h5"
-    assert "two suites or more" in refused("cross", first, "-o", output)
-    assert "expected data as in" in refused("cross", first, other, "-o", output)
+    assert "two suites or more" in refused("cross-suite", first, "-o", output)
+    assert "expected data as in" in refused("cross-suite", first, other, "-o", output)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["A.h5", "B.h5"]
 
 

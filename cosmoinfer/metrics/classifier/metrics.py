@@ -1,6 +1,7 @@
-"""How well a classifier tells classes apart, and whether its probabilities p_k come true. Probabilities, no draws.
+"""Metrics of a classifier: accuracy, scores and calibration of its class probabilities p_k.
 
-All are of the one target. A class that no row is of plays no part in an average over classes.
+All are of its one target. Classes without a row are left out of averages over classes. weights: (B, n), sets of row
+weights that each add to one.
 """
 
 import numpy as np
@@ -13,30 +14,30 @@ from cosmoinfer.metrics.metric import JOINT, Mean, Metric, Statistic
 
 
 def balanced_accuracy(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """Mean over classes of the share of their rows that are told right: (B,). Chance is one over their number."""
+    """Mean over classes of the accuracy on their rows: (B,). Chance level is one over the number of classes."""
     predictions = _predictions(data)
     of_class = predictions.one_hot[:, np.unique(predictions.label)]
     return ((weights @ (of_class * predictions.correct[:, None])) / (weights @ of_class)).mean(axis=-1)
 
 
 def brier(data: EvaluationData) -> np.ndarray:
-    """Squared distance of the probabilities from the truth, over all classes, 0 to 2: (n,). Brier 1950."""
+    """Squared distance of the probabilities from the true class, summed over classes, 0 to 2: (n,). Brier 1950."""
     predictions = _predictions(data)
     return ((predictions.probabilities - predictions.one_hot) ** 2).sum(axis=-1)
 
 
 def log_score_gain(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """log_score less that of the classes' own frequencies, in nats: (B,). What the data bring."""
+    """Information gain: log_score minus that of the class frequencies, in nats: (B,)."""
     predictions = _predictions(data)
     share = weights @ predictions.one_hot  # (B, C)
     return weights @ predictions.log_score - special.xlogy(share, share).sum(axis=-1)
 
 
 def ece(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """Expected calibration error, (B,): mean over bins of |confidence - share told right|, weighted by their rows.
+    """Expected calibration error, (B,): mean over bins of |confidence - accuracy|, weighted by their rows.
 
-    Bins of equal mass: Naeini et al. 2015 (AAAI), Guo et al. 2017, arXiv:1706.04599. Each gap keeps the sign that it
-    has in all rows: the sizes of resampled gaps would add up to more than the value itself.
+    Bins of equal mass: Naeini et al. 2015 (AAAI), Guo et al. 2017, arXiv:1706.04599. Each difference keeps the sign
+    that it has in all rows: absolute values of resampled differences would be biased upwards.
     """
     predictions = _predictions(data)
     member = equal_mass(predictions.confidence)
@@ -45,7 +46,7 @@ def ece(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
 
 
 def auc(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve of two classes, (B,): the chance that a row of the second has the higher p_2.
+    """Area under the ROC curve of two classes, (B,): the probability that a row of the second has the higher p_2.
 
     Ties count half (Mann & Whitney 1947); it does not depend on which class is the second.
     """

@@ -1,4 +1,4 @@
-"""How often each class comes true at each probability that was given to it: the reliability diagram as numbers."""
+"""Reliability diagram: observed frequency of each class against its predicted probability."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,16 @@ from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.posterior import Posterior
 
 MAX_BINS = 15
-MIN_ROWS_PER_BIN = 20  # at least: a share of fewer rows is mostly noise
+MIN_ROWS_PER_BIN = 20  # the frequency of fewer rows is mostly noise
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """One class in M bins of about equally many rows, (M,) each: a right classifier has ``found`` equal ``promised``.
+    """Of one class, in M bins of about equally many rows: a calibrated classifier has ``observed`` equal ``predicted``.
 
-    promised: mean probability of the class; found: share of rows that are of it, with its 68.3 % interval low, high:
-    binomial (Wilson 1927), the trials being simulations, since the rows of one tell hardly more than one of them.
+    predicted: (M,), mean probability of the class.
+    observed: (M,), fraction of rows of the class.
+    low, high: (M,), 68.3 % interval of ``observed``, binomial (Wilson 1927) with simulations as trials.
     """
 
     predicted: np.ndarray
@@ -28,14 +29,14 @@ class Reliability:
 
 
 def reliability(posterior: Posterior) -> dict[str, Reliability]:
-    """By class; empty where there are no probabilities, or no truths."""
+    """By name of the class; empty without probabilities or true classes."""
     if posterior.classes is None or posterior.truth is None:
         return {}
     data = EvaluationData(posterior)
     assert data.predictions is not None
-    promised, true = data.predictions.probabilities.T, data.predictions.one_hot.T
-    columns = zip(data.predictions.class_names, promised, true, strict=True)
-    return {name: _binned(one, other, data.clusters) for name, one, other in columns}
+    probabilities, is_class = data.predictions.probabilities.T, data.predictions.one_hot.T
+    columns = zip(data.predictions.class_names, probabilities, is_class, strict=True)
+    return {name: _reliability(probability, of_class, data.clusters) for name, probability, of_class in columns}
 
 
 def equal_mass(values: np.ndarray) -> np.ndarray:
@@ -45,17 +46,17 @@ def equal_mass(values: np.ndarray) -> np.ndarray:
     return np.unique(np.searchsorted(edges, values, side="right"), return_inverse=True)[1]
 
 
-def _binned(promised: np.ndarray, true: np.ndarray, clusters: Clusters) -> Reliability:
-    member = equal_mass(promised)
-    rows = np.bincount(member)
-    found = np.bincount(member, true) / rows
-    simulations = np.bincount(np.unique(np.stack([member, clusters.simulation_of_row]), axis=1)[0])
-    return Reliability(np.bincount(member, promised) / rows, found, *_wilson(found, simulations))
+def _reliability(probability: np.ndarray, of_class: np.ndarray, clusters: Clusters) -> Reliability:
+    bin_of_row = equal_mass(probability)
+    rows = np.bincount(bin_of_row)
+    observed = np.bincount(bin_of_row, of_class) / rows
+    simulations = np.bincount(np.unique(np.stack([bin_of_row, clusters.simulation_of_row]), axis=1)[0])
+    return Reliability(np.bincount(bin_of_row, probability) / rows, observed, *_wilson(observed, simulations))
 
 
-def _wilson(share: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The interval of a binomial share that stays in 0..1, and has a width at both ends."""
+def _wilson(fraction: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """68.3 % interval of a binomial fraction (Wilson 1927), which stays in 0..1."""
     z = special.ndtri(0.5 + INTERVAL_LEVEL / 2)
-    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    centre = (fraction + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * np.sqrt(fraction * (1 - fraction) / trials + z**2 / (4 * trials**2))
     return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
