@@ -177,6 +177,16 @@ def test_settings_without_effect_are_refused(catalog: Path) -> None:
         cosmoinfer.train_flow(cosmoinfer.read_catalog(catalog), names=["a", "b"])
 
 
+def test_objects_say_what_a_person_wants_to_know(flow: Any, catalog: Path) -> None:
+    posterior = cosmoinfer.sample(flow, catalog, draws=20)
+    read, evaluation = cosmoinfer.read_catalog(catalog), cosmoinfer.evaluate(posterior)
+    for found in (read, flow, posterior, evaluation):
+        assert str(found) and len(repr(found).splitlines()) < 20
+        assert "<table" in found._repr_html_() and "Omega_m" in found._repr_html_()
+    assert "FlowModel of p(Omega_m, sigma_8 | data)" in repr(flow)
+    assert "2 x maf" in repr(flow)
+
+
 def test_a_task_is_silent_and_progress_is_a_callback(catalog: Path, capfd: pytest.CaptureFixture[str]) -> None:
     lines, counts = [], []
     cosmoinfer.train_flow(catalog, **TRAININGS["flow"][2], **QUICK)

@@ -15,6 +15,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
 from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.observations import Data, observations
@@ -82,6 +83,7 @@ class DensityModel(Saveable):
     kurtosis_typicality: Typicality
     provenance: dict[str, Any] = field(default_factory=dict)
     kind: ClassVar[str] = "density"
+    __repr__, _repr_html_ = model_repr, model_html
 
     def scale_parameters(self, theta: np.ndarray | None, path: object) -> np.ndarray | None:
         """theta (n, P) as the flow sees it, float32."""

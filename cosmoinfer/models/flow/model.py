@@ -15,6 +15,7 @@ from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows.transform import nflows_flow
 from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
@@ -78,6 +79,7 @@ class FlowModel(Saveable):
     ood: OutOfDistribution | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     kind: ClassVar[str] = "flow"
+    __repr__, _repr_html_ = model_repr, model_html
 
     @property
     def mixture(self) -> Mixture:

@@ -10,6 +10,7 @@ import torch
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
+from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.model import score_observations
@@ -35,6 +36,7 @@ class ClassifierModel(Saveable):
     ood: OutOfDistribution | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     kind: ClassVar[str] = "classifier"
+    __repr__, _repr_html_ = model_repr, model_html
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """Features (n, F) in which rows are compared with the training rows: of the data, and the members' outputs."""

@@ -14,6 +14,7 @@ from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
+from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.model import score_observations, with_ood_detector
@@ -59,6 +60,7 @@ class RegressorModel(Saveable):
     ood: OutOfDistribution | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     kind: ClassVar[str] = "regressor"
+    __repr__, _repr_html_ = model_repr, model_html
 
     @property
     def head(self) -> str:
