@@ -151,27 +151,30 @@ def reweight(
     kept = posterior.take(rows)
     importance = [weighted[row][0] for row in rows]
     ess = np.array([weighted[row][1] for row in rows])
-    generators = [seeding.generator(seed, "reweight", index) for index in kept.index.tolist()]
-    chosen = [one.resample(draws, generator) for one, generator in zip(importance, generators, strict=True)]
-    log_mean = np.array([one.log_mean for one in importance])
-    error = np.array([one.log_mean_error(worth) for one, worth in zip(importance, ess.tolist(), strict=True)])
+    error = np.array([weights.log_mean_error(worth) for weights, worth in zip(importance, ess.tolist(), strict=True)])
+    log_mean = np.array([weights.log_mean for weights in importance])
     norm_error = kept.require_draws().log_norm_error
     log_prob_truth = None
     if kept.log_prob_truth is not None and kept.truth is not None:
         log_prob_truth = kept.log_prob_truth + log_ratio(kept.truth) - log_mean
-    picked = list(zip(rows.tolist(), chosen, importance, strict=True))
+    new_samples, new_log_prob = [], []
+    for row, index, weights in zip(rows.tolist(), kept.index.tolist(), importance, strict=True):
+        chosen = weights.resample(draws, seeding.generator(seed, "reweight", index))
+        new_samples.append(samples[row][chosen])
+        new_log_prob.append((log_prob[row] + log_weights[row] - weights.log_mean)[chosen])
+    pairs = [(weights, samples[row]) for row, weights in zip(rows.tolist(), importance, strict=True)]
     return replace(
         kept,
         parameters=parameters,
         log_prob_truth=log_prob_truth,
         draws=Draws(
-            np.stack([samples[row][place] for row, place, _ in picked]),
-            np.stack([(log_prob[row] + log_weights[row] - one.log_mean)[place] for row, place, one in picked]),
+            np.stack(new_samples),
+            np.stack(new_log_prob),
             error if norm_error is None else np.hypot(error, norm_error),
         ),
         point=PointEstimate(
-            np.stack([one.mean(samples[row]) for row, _, one in picked]),
-            np.stack([one.std(samples[row]) for row, _, one in picked]),
+            np.stack([weights.mean(values) for weights, values in pairs]),
+            np.stack([weights.std(values) for weights, values in pairs]),
         ),
         diagnostics=replace(kept.diagnostics, ess=ess),
         reweighted=True,

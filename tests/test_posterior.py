@@ -11,6 +11,7 @@ import pytest
 
 from cosmoinfer import metrics, posterior, storage
 from cosmoinfer.errors import UserError
+from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.posterior import draws as draws_module
@@ -300,3 +301,27 @@ def test_one_draw_has_a_mean_and_no_width():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(one.mean, FULL.samples[:, 0])
         assert one.std.shape == (3, 2) and np.isnan(one.std).all()
+
+
+# --------------------------------------------------------------------------------------------------- in a notebook
+def test_a_parameter_is_read_by_its_name(left_in_file):
+    np.testing.assert_array_equal(FULL["b"], FULL.samples[..., 1])
+    np.testing.assert_array_equal(left_in_file["b"], FULL["b"])
+    with pytest.raises(UserError, match="c"):
+        FULL["c"]
+    with pytest.raises(UserError, match="points and no draws"):
+        HEAD["a"]
+    with pytest.raises(UserError, match="probabilities of classes"):
+        CLASSIFIED.samples  # noqa: B018
+
+
+def test_a_posterior_is_shown_by_its_first_rows(left_in_file):
+    assert repr(FULL).splitlines()[0] == "Posterior of 3 observations: 50 draws each of a, b"
+    assert repr(left_in_file) == repr(FULL) and len(repr(FULL).splitlines()) == 4
+    value, error = (array[0, 1] for array in (FULL.point.mean, FULL.point.std))
+    assert repr(FULL).splitlines()[1].endswith(f"b = {format_with_error(value, error)}")
+    many = FULL.take(np.arange(30) % 3)
+    assert len(repr(many).splitlines()) == 7 and many._repr_html_().count("<tr>") == 6
+    assert "row 4: TNG = 0.7, SIMBA = 0.2, Astrid = 0.1" in repr(CLASSIFIED)
+    assert repr(HEAD) == "Posterior of 3 observations: points, no draws, of a, b"
+    assert "3 observations" in HEAD._repr_html_() and "<td>0.7</td>" in CLASSIFIED._repr_html_()

@@ -238,7 +238,7 @@ def test_a_derived_parameter_follows_the_new_prior():
         ("c,d=a", "expected a name of letters"),
         ("c=1+0*a", "c: is 1 in every draw; there is nothing to infer"),
         ("c=log(a)", "no finite value for .* draws .row 10"),
-        ("c=a*B", "--derive c: 'a.B': expected a parameter .*character 3"),
+        ("c=a*B", "derive=c: 'a.B': expected a parameter .*character 3"),
     ],
 )
 def test_a_parameter_that_cannot_be_derived(text, message):

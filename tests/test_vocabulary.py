@@ -18,8 +18,6 @@ EXEMPT = (
     "models",
     "ood",
     "preprocessing",
-    "reweighting",
-    "sampling",
     "tasks",
     "training",
 )

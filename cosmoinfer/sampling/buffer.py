@@ -44,8 +44,8 @@ class DrawBuffer:
 
         log_prob: theta (k, P) -> (k,), log q before it is renormalised, of draws that come without.
         """
-        for first, theta, known in stream:
-            self.put(row, first, theta, log_prob(theta) if known is None else known)
+        for first, theta, drawn_log_prob in stream:
+            self.put(row, first, theta, log_prob(theta) if drawn_log_prob is None else drawn_log_prob)
         self._renormalise(row, stream.mass.log)
         return stream.mass
 

@@ -64,7 +64,7 @@ class SamplingRequest:
                 where = f"{self.catalog.path}: {self.catalog.describe_rows(np.array([row]))}"
                 raise UserError(
                     f"{where}: {error}; the observation may be unlike the training data; `skip_failed` leaves it out, "
-                    "a flow with `support=probit` cannot fail so"
+                    "a flow with `support=probit` cannot fail like this"
                 ) from error
 
     def require_sampled(self, rows: list[int]) -> np.ndarray:

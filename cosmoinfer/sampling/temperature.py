@@ -11,21 +11,25 @@ from scipy import optimize
 
 from cosmoinfer.clustered_error import clustered_error
 
-LOWEST, HIGHEST = 0.5, 3.0
-STEP = 0.05  # of T, for the slopes that give its error
-NORMALISING_ROWS = 100  # whose mean log mass inside the box stands for that of all
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.5, 3.0
+SLOPE_STEP = 0.05  # of T, for the slopes that give its error
+MAX_BOX_MASS_ROWS = 100  # whose mean log mass inside the box is taken for that of all
+PROPOSAL_TEMPERATURES = (1.0, 1.8)  # of the draws, in equal shares, that are weighted for a mass at any temperature
 
-PROPOSING = (1.0, 1.8)  # temperatures, in equal shares, of the draws from which a mass at any other is weighted
-
-LogProbs = Callable[[float], np.ndarray]  # temperature -> (n,) log q_T of the same points
+LogProbAtTemperature = Callable[[float], np.ndarray]  # temperature -> (n,) log q_T of the same points
 
 
 @dataclass(frozen=True)
 class Recalibration:
-    """temperature, with its clustered standard error, of ``rows`` validation rows; before, after: their mean log_prob.
+    """The temperature that maximises the log_prob of the validation rows.
 
     The validation rows also chose the epochs, the support and the mixture, so that the model fits them a little better
-    than new rows: the temperature is a little too low, by how much a small sample cannot say.
+    than new rows: the temperature is a little too low, by an amount that a small sample does not determine.
+
+    temperature: multiplies the standard deviation of the base noise.
+    error: its standard error, clustered by simulation.
+    rows: number of validation rows.
+    before, after: mean log_prob of these rows at temperature 1 and at this one, in nats.
     """
 
     temperature: float
@@ -34,42 +38,45 @@ class Recalibration:
     before: float
     after: float
 
-    @property
-    def told(self) -> str:
-        """In words, and whether it is anything but chance."""
-        told = (
+    def describe(self) -> str:
+        """In words, and whether it is consistent with 1."""
+        description = (
             f"temperature {self.temperature:.2f} +- {self.error:.2f} from {self.rows} validation rows; their mean "
             f"log_prob {self.before:.2f} -> {self.after:.2f}"
         )
-        if not LOWEST + STEP < self.temperature < HIGHEST - STEP:
-            return f"{told}; at the end of what is tried, {LOWEST:g} to {HIGHEST:g}: look at the model first"
-        near = abs(self.temperature - 1) <= 2 * self.error
-        return f"{told}; within its errors of 1, nothing asks for it" if near else told
+        if not MIN_TEMPERATURE + SLOPE_STEP < self.temperature < MAX_TEMPERATURE - SLOPE_STEP:
+            limits = f"{MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
+            return f"{description}; at an end of the range that is searched, {limits}: check the model first"
+        consistent = abs(self.temperature - 1) <= 2 * self.error
+        return f"{description}; consistent with 1, no recalibration needed" if consistent else description
 
 
-def log_mass(log_probs: LogProbs, inside: np.ndarray) -> Callable[[float], float]:
-    """log of the mass of q_T inside a box, smooth in T, from points drawn at ``PROPOSING``; inside: (n,) bool."""
-    proposed = np.logaddexp.reduce([log_probs(temperature) for temperature in PROPOSING], axis=0)
+def log_box_mass(log_probs: LogProbAtTemperature, inside: np.ndarray) -> Callable[[float], float]:
+    """T -> log of the mass of q_T inside the prior box, smooth in T.
 
-    def of_temperature(temperature: float) -> float:
+    log_probs: of n points that were drawn at ``PROPOSAL_TEMPERATURES`` in equal shares. inside: (n,) bool.
+    """
+    proposed = np.logaddexp.reduce([log_probs(temperature) for temperature in PROPOSAL_TEMPERATURES], axis=0)
+
+    def at_temperature(temperature: float) -> float:
         weights = np.exp(log_probs(temperature) - proposed)
         return float(np.log(max((weights * inside).sum() / weights.sum(), 0.5 / len(inside))))
 
-    return of_temperature
+    return at_temperature
 
 
-def fit_recalibration(log_probs: LogProbs, simulation: np.ndarray) -> Recalibration | None:
+def fit_recalibration(log_probs: LogProbAtTemperature, simulation: np.ndarray) -> Recalibration | None:
     """By maximum likelihood; simulation: (n,) of the validation rows. None where their densities are not finite."""
     if not np.isfinite(before := log_probs(1.0)).all():
         return None
-    found = optimize.minimize_scalar(
+    fit = optimize.minimize_scalar(
         lambda temperature: -log_probs(float(temperature)).mean(),
-        bounds=(LOWEST, HIGHEST),
+        bounds=(MIN_TEMPERATURE, MAX_TEMPERATURE),
         method="bounded",
         options={"xatol": 1e-4},
     )
-    best = float(found.x)
-    low, middle, high = (log_probs(best + step) for step in (-STEP, 0.0, STEP))
-    slopes, bend = (high - low) / (2 * STEP), (high - 2 * middle + low).mean() / STEP**2
-    error = clustered_error(slopes, simulation) / max(-float(bend), 1e-12)
+    best = float(fit.x)
+    low, middle, high = (log_probs(best + step) for step in (-SLOPE_STEP, 0.0, SLOPE_STEP))
+    slopes, curvature = (high - low) / (2 * SLOPE_STEP), (high - 2 * middle + low).mean() / SLOPE_STEP**2
+    error = clustered_error(slopes, simulation) / max(-float(curvature), 1e-12)
     return Recalibration(best, error, len(simulation), float(before.mean()), float(middle.mean()))

@@ -115,7 +115,7 @@ class SamplingJob:
         else:
             fitted = getattr(self.model, "recalibration", None)
             if fitted is not None and self.model.temperature != 1:
-                reporter.report(fitted.told)
+                reporter.report(fitted.describe())
             posterior = self.model.posterior(request)
             failed = set(self.index.tolist()) - set(posterior.index.tolist())
         if failed:

@@ -75,11 +75,11 @@ def test_the_error_of_the_temperature_is_that_of_a_width():
     assert one.error == pytest.approx(one.temperature / np.sqrt(2 * 400 * 3), rel=0.1)
     three = fit_recalibration(lambda temperature: log_probs(temperature, 3), np.repeat(ids, 3))
     assert three.error == pytest.approx(one.error, rel=1e-6)
-    assert "nothing asks for it" not in one.told
+    assert "no recalibration needed" not in one.describe()
     near = fit_recalibration(lambda temperature: log_probs(temperature * one.temperature), ids)
-    assert "within its errors of 1, nothing asks for it" in near.told
+    assert "consistent with 1, no recalibration needed" in near.describe()
     far = fit_recalibration(lambda temperature: log_probs(temperature / 4), ids)
-    assert "at the end of what is tried" in far.told
+    assert "at an end of the range that is searched" in far.describe()
 
 
 @every_support
@@ -109,9 +109,9 @@ def test_the_mass_inside_the_box_at_any_temperature(temperature):
     model, sims = flow_of("maf", 2, 3, "truncate"), linear_gaussian(2)
     for row in (3,):
         contexts = model.embed(sims, np.array([row]))
-        counted = model.mixture.at(temperature).mass(contexts, 20_000, np.random.default_rng(0))
+        counted = model.mixture.at_temperature(temperature).box_mass(contexts, 20_000, np.random.default_rng(0))
         generators = [np.random.default_rng(seed) for seed in range(1, 11)]
-        weighted = np.exp([model.mixture.log_mass(contexts, one)(temperature) for one in generators])
+        weighted = np.exp([model.mixture.log_box_mass_at_temperature(contexts, one)(temperature) for one in generators])
         error = np.hypot(weighted.std(ddof=1) / np.sqrt(10), np.sqrt(counted / 20_000))
         assert abs(weighted.mean() - counted) < 4 * error < 0.15
 

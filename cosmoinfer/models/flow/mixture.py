@@ -18,11 +18,11 @@ from cosmoinfer.sampling.rejection import (
     draw_inside,
     draw_unrestricted,
 )
-from cosmoinfer.sampling.temperature import PROPOSING, log_mass
+from cosmoinfer.sampling.temperature import PROPOSAL_TEMPERATURES, log_box_mass
 from cosmoinfer.supports import Support
 
-POINTS = 1 << 13  # a member, that go through a network at once
-PROPOSALS = 50  # at each temperature, of one row, for its mass inside the box
+POINTS_PER_CALL = 1 << 13  # of each member, that go through a network at once
+PROPOSALS_PER_TEMPERATURE = 50  # of one row, for its mass inside the prior box
 Contexts = list[torch.Tensor]  # of n observations, (M, n, C) a stack
 
 
@@ -50,39 +50,38 @@ class Mixture:
         Outside the box -inf.
         """
         log_prob = np.empty(len(theta))
-        for piece in slices(len(theta), MAX_DRAWS_PER_PIECE):
-            piece_contexts = [context if context.shape[1] == 1 else context[:, piece] for context in contexts]
-            log_prob[piece] = self.log_prob_at_temperature(*self.noise(theta[piece], piece_contexts))
+        for points in slices(len(theta), MAX_DRAWS_PER_PIECE):
+            point_contexts = [_of_points(context, points) for context in contexts]
+            log_prob[points] = self.log_prob_at_temperature(*self.squared_noise(theta[points], point_contexts))
         return np.where(self.support.parameters.inside(theta), log_prob, -np.inf)
 
-    def noise(self, theta: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
-        """Of every member, the noise of theta (n, P) squared and summed, and log |det| of the way there: (M, n) each.
+    def squared_noise(self, theta: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
+        """The base noise of points theta (n, P), squared and summed, and log |d noise / d theta|: (M, n) each.
 
-        From these follows the density at any temperature.
+        They determine the density at any temperature.
         """
         z, log_det = self.support.forward(theta)
-        squares, log_dets = self._noise(z, contexts)
+        squares, log_dets = self._squared_noise(z, contexts)
         return squares, log_dets + log_det
 
     @torch.no_grad()
-    def _noise(self, z: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
-        pieces = []
-        for points, piece_contexts in self._pieces(z, contexts):
-            by_stack = []
-            for stack, context in zip(self.stacks, piece_contexts, strict=True):
+    def _squared_noise(self, z: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
+        batches = []
+        for points, point_contexts in self._batches(z, contexts):
+            members = []
+            for stack, context in zip(self.stacks, point_contexts, strict=True):
                 noise, log_det = stack.network.transform(expand_members(points, stack.members), context)
-                terms = torch.stack([noise.double().square().sum(-1), log_det.double()])
-                by_stack.append(terms.cpu().numpy())
-            pieces.append(np.concatenate(by_stack, axis=1))
-        squares, log_dets = np.concatenate(pieces, axis=2)
+                members.append(torch.stack([noise.double().square().sum(-1), log_det.double()]).cpu().numpy())
+            batches.append(np.concatenate(members, axis=1))
+        squares, log_dets = np.concatenate(batches, axis=2)
         return squares, log_dets
 
     def log_prob_at_temperature(self, squares: np.ndarray, log_dets: np.ndarray) -> np.ndarray:
-        """log of the mean of densities, (n,), from ``noise``."""
+        """log of the weighted mean of the members' densities, (n,), from ``squared_noise``: (M, n) each."""
         terms = special.logsumexp(log_dets - 0.5 * squares / self.temperature**2, axis=0, b=self.weights[:, None])
         return terms - len(self.support.parameters) * np.log(self.temperature * np.sqrt(2 * np.pi))
 
-    def at(self, temperature: float) -> "Mixture":
+    def at_temperature(self, temperature: float) -> "Mixture":
         return replace(self, temperature=temperature)
 
     def draw(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> DrawStream:
@@ -97,28 +96,30 @@ class Mixture:
             return DrawStream(draw_unrestricted(propose, draws))
         return DrawStream(draw_inside(propose, self.support.parameters, draws))
 
-    def mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
-        """The share inside the box, of one observation; at least half a draw, so that a comparison stays finite."""
+    def box_mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
+        """The fraction of draws inside the prior box, of one observation; at least half a draw, to stay above 0."""
         z, _ = self._propose(contexts, draws, generator)
         return max(self.support.parameters.inside(self.support.inverse(z)).mean(), 0.5 / draws)
 
-    def log_mass(self, contexts: Contexts, generator: np.random.Generator) -> Callable[[float], float]:
-        """log of the share inside the box, of one observation, for any temperature."""
-        drawn = [self.at(temperature)._propose(contexts, PROPOSALS, generator)[0] for temperature in PROPOSING]
-        z = np.concatenate(drawn)
-        noise = self._noise(z, contexts)  # of z: a draw outside the box has no theta
+    def log_box_mass_at_temperature(
+        self, contexts: Contexts, generator: np.random.Generator
+    ) -> Callable[[float], float]:
+        """T -> log of the mass of one observation's posterior inside the prior box at temperature T."""
+        mixtures = [self.at_temperature(temperature) for temperature in PROPOSAL_TEMPERATURES]
+        z = np.concatenate(
+            [mixture._propose(contexts, PROPOSALS_PER_TEMPERATURE, generator)[0] for mixture in mixtures]
+        )
+        noise = self._squared_noise(z, contexts)  # of z: a draw outside the box has no theta
         inside = self.support.parameters.inside(self.support.inverse(z))
-        return log_mass(lambda temperature: self.at(temperature).log_prob_at_temperature(*noise), inside)
+        return log_box_mass(
+            lambda temperature: self.at_temperature(temperature).log_prob_at_temperature(*noise), inside
+        )
 
-    def _pieces(self, z: np.ndarray, contexts: Contexts) -> Iterator[tuple[torch.Tensor, Contexts]]:
-        """Some points (n, P) at a time, on the device, with their contexts (M, n, C) by stack, or (M, 1, C) of one."""
+    def _batches(self, z: np.ndarray, contexts: Contexts) -> Iterator[tuple[torch.Tensor, Contexts]]:
+        """Points (k, P) on the device, with their contexts (M, k, C) of each stack, or (M, 1, C) of one observation."""
         points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
-        for start in range(0, max(1, len(z)), POINTS):
-            piece = slice(start, start + POINTS)
-            piece_contexts = [
-                context if context.shape[1] == 1 else context[:, piece].contiguous() for context in contexts
-            ]
-            yield points[piece], piece_contexts
+        for batch in slices(len(z), POINTS_PER_CALL, keep_empty=True):
+            yield points[batch], [_of_points(context, batch) for context in contexts]
 
     @torch.no_grad()
     def _propose(
@@ -129,21 +130,26 @@ class Mixture:
         Where there is one member alone, log q(z | x) of each too, (count,). Network calls have one fixed shape for a
         given count, filled up and cut, so that no draw feels another row.
         """
-        needs, first = generator.multinomial(count, self.weights), 0
+        counts, first = generator.multinomial(count, self.weights), 0
         draws, log_probs = [], []
         for stack, context in zip(self.stacks, contexts, strict=True):
             members = slice(first, first + stack.members)
             first = members.stop
-            need, share = needs[members], count * self.weights[members].max()
-            width = min(POINTS, int(share + 4 * np.sqrt(share)) + 1 if len(self.weights) > 1 else count)
-            while need.max() > 0:
+            remaining, expected = counts[members], count * self.weights[members].max()
+            width = min(POINTS_PER_CALL, int(expected + 4 * np.sqrt(expected)) + 1 if len(self.weights) > 1 else count)
+            while remaining.max() > 0:
                 shape = (stack.members, width, len(self.support.parameters))
                 noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(stack.device)
                 z, log_prob = stack.network.draw(noise, context, self.temperature)
-                for member, left in enumerate(need):
+                for member, left in enumerate(remaining):
                     draws.append(z[member, :left].double().cpu().numpy())
                     log_probs.append(log_prob[member, :left].double().cpu().numpy())
-                need = np.maximum(need - width, 0)
+                remaining = np.maximum(remaining - width, 0)
         if len(self.weights) == 1:
             return np.concatenate(draws), np.concatenate(log_probs)
         return generator.permutation(np.concatenate(draws)), None
+
+
+def _of_points(context: torch.Tensor, points: slice) -> torch.Tensor:
+    """The contexts (M, k, C) of some of n points; (M, 1, C) of one observation, which all points share, stays."""
+    return context if context.shape[1] == 1 else context[:, points].contiguous()

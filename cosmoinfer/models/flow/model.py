@@ -30,7 +30,7 @@ from cosmoinfer.posterior import Diagnostics, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
 from cosmoinfer.sampling.request import SamplingRequest
-from cosmoinfer.sampling.temperature import NORMALISING_ROWS, LogProbs, Recalibration, fit_recalibration
+from cosmoinfer.sampling.temperature import MAX_BOX_MASS_ROWS, LogProbAtTemperature, Recalibration, fit_recalibration
 from cosmoinfer.supports import Support
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class FlowModel(Saveable):
             for place, row in enumerate(rows):
                 contexts = self.embed(catalog, rows[place : place + 1])
                 generator = seeding.generator(seed, "mass", row)
-                log_prob[place] -= np.log(self.mixture.mass(contexts, draws, generator))
+                log_prob[place] -= np.log(self.mixture.box_mass(contexts, draws, generator))
         return log_prob
 
     def sample(self, x: Data, draws: int = 1000, seed: int = 0, row_numbers: Sequence[int] | None = None) -> Posterior:
@@ -150,7 +150,7 @@ class FlowModel(Saveable):
             log_prob = self.mixture.log_prob(points, contexts)
             if not self.support.maps_into_box:
                 generator = seeding.generator(seed, "mass", rows[0])
-                log_prob -= np.log(self.mixture.mass(contexts, PROPOSALS_FOR_MASS, generator))
+                log_prob -= np.log(self.mixture.box_mass(contexts, PROPOSALS_FOR_MASS, generator))
         return log_prob[0] if observed.single and np.ndim(theta) == 1 else log_prob
 
     def posterior(self, request: SamplingRequest) -> Posterior:
@@ -248,23 +248,23 @@ class FlowModel(Saveable):
         set_features = features_of(catalog, observation_sets.simulation_rows(catalog, rows, self.set_size).ravel())
         return [space.reshape(len(rows), self.set_size, -1).mean(axis=1) for space in set_features]
 
-    def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:
+    def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbAtTemperature:
         """log q_T of these truths, (n,), for any T, after one pass of the networks.
 
         A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.
         """
         chunks = self._chunks(rows)
-        terms = [self.mixture.noise(theta[chunk], self.embed(catalog, rows[chunk])) for chunk in chunks]
+        terms = [self.mixture.squared_noise(theta[chunk], self.embed(catalog, rows[chunk])) for chunk in chunks]
         squares, log_dets = (np.concatenate(arrays, axis=1) for arrays in zip(*terms, strict=True))
         masses: list[Callable[[float], float]] = []
         if not self.support.maps_into_box:
-            for row in rows[:: -(-len(rows) // NORMALISING_ROWS)]:
+            for row in rows[:: -(-len(rows) // MAX_BOX_MASS_ROWS)]:
                 generator = seeding.generator(seed, "temperature", int(row))
-                masses.append(self.mixture.log_mass(self.embed(catalog, np.array([row])), generator))
+                masses.append(self.mixture.log_box_mass_at_temperature(self.embed(catalog, np.array([row])), generator))
 
         def log_probs(temperature: float) -> np.ndarray:
             outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0
-            return self.mixture.at(temperature).log_prob_at_temperature(squares, log_dets) - outside
+            return self.mixture.at_temperature(temperature).log_prob_at_temperature(squares, log_dets) - outside
 
         return log_probs
 

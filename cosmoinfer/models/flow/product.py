@@ -24,7 +24,7 @@ def product_posterior(model: FlowModel, request: SamplingRequest) -> Posterior:
         unknown = [
             name for name, has_prior in zip(parameters.names, parameters.has_prior, strict=True) if not has_prior
         ]
-        raise UserError(f"--combine product: divides by the prior, and that of {join_first(unknown)} is not known")
+        raise UserError(f"divides by the prior, and that of {join_first(unknown)} is not known", "combine", "product")
     groups = {int(group[0]): group for group in _groups(catalog, request.rows)}
     request = replace(request, rows=np.array(list(groups)))
     buffer = request.buffer(len(parameters))
@@ -92,8 +92,10 @@ def _groups(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
     groups = observation_sets.group_by_simulation(catalog, rows)
     if all(len(group) == 1 for group in groups):
         raise UserError(
-            f"{catalog.path}: --combine product: no two of these rows share a simulation; --simulation or "
-            "--rows-per-simulation says which belong together"
+            f"{catalog.path}: no two of these rows share a simulation; `simulation` or `rows_per_simulation` defines "
+            "which belong together",
+            "combine",
+            "product",
         )
     for group in groups:
         observation_sets.check_same_parameters(catalog, group)

@@ -28,16 +28,16 @@ from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import (
-    NORMALISING_ROWS,
-    PROPOSING,
-    LogProbs,
+    MAX_BOX_MASS_ROWS,
+    PROPOSAL_TEMPERATURES,
+    LogProbAtTemperature,
     Recalibration,
     fit_recalibration,
-    log_mass,
+    log_box_mass,
 )
 
-RECALIBRATING_ROWS = 500  # validation rows, from which a temperature comes, at most
-PROPOSALS = 200  # at each temperature, of one row, for its mass inside the box
+MAX_RECALIBRATION_ROWS = 500  # validation rows, from which a temperature comes, at most
+PROPOSALS_PER_TEMPERATURE = 200  # at each temperature, of one row, for its mass inside the box
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class RegressorModel(Saveable):
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
         rows = self.training_record.rows(catalog, "validation")
-        rows = rows[:: -(-len(rows) // RECALIBRATING_ROWS)]
+        rows = rows[:: -(-len(rows) // MAX_RECALIBRATION_ROWS)]
         fitted = None
         if self.head != "point":
             log_probs = self._of_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
@@ -176,13 +176,13 @@ class RegressorModel(Saveable):
             member_outputs.transpose(1, 0, 2).reshape(len(rows), -1),
         ]
 
-    def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbs:
+    def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbAtTemperature:
         """log q_T of these truths, (n,), for any T; a mass outside the box as the mean of some rows."""
         mixtures = [
             mixture for outputs_of_chunk in self._raw(catalog, rows) for mixture in self._normals(outputs_of_chunk)
         ]
         masses = []
-        for n in range(0, len(rows), -(-len(rows) // NORMALISING_ROWS)):
+        for n in range(0, len(rows), -(-len(rows) // MAX_BOX_MASS_ROWS)):
             if isinstance(mixture := mixtures[n], CorrelatedNormals):
                 masses.append(_log_mass(mixture, seeding.generator(seed, "temperature", int(rows[n]))))
 
@@ -190,7 +190,7 @@ class RegressorModel(Saveable):
             outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0
             pairs = zip(mixtures, theta, strict=True)
             return (
-                np.concatenate([mixture.heated(temperature).log_prob(truth[None]) for mixture, truth in pairs])
+                np.concatenate([mixture.at_temperature(temperature).log_prob(truth[None]) for mixture, truth in pairs])
                 - outside
             )
 
@@ -250,13 +250,16 @@ class RegressorModel(Saveable):
         family = IndependentNormals if self.head == "widths" else CorrelatedNormals
         box = self.preprocessing.parameters
         mixtures = [family(box, self.weights, means[:, row], shapes[:, row]) for row in range(raw.shape[1])]
-        return [mixture.heated(self.temperature) for mixture in mixtures]
+        return [mixture.at_temperature(self.temperature) for mixture in mixtures]
 
 
 def _log_mass(mixture: CorrelatedNormals, generator: np.random.Generator) -> Callable[[float], float]:
     """log of the share of one mixture inside the box, for any temperature."""
     theta = np.concatenate(
-        [mixture.heated(proposing_temperature).propose(PROPOSALS, generator) for proposing_temperature in PROPOSING]
+        [
+            mixture.at_temperature(temperature).propose(PROPOSALS_PER_TEMPERATURE, generator)
+            for temperature in PROPOSAL_TEMPERATURES
+        ]
     )
     inside = mixture.parameters.inside(theta)
-    return log_mass(lambda temperature: mixture.heated(temperature).log_prob_anywhere(theta), inside)
+    return log_box_mass(lambda temperature: mixture.at_temperature(temperature).log_prob_anywhere(theta), inside)

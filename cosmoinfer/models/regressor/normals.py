@@ -37,7 +37,7 @@ class Normals(ABC):
         return 0.0
 
     @abstractmethod
-    def heated(self, temperature: float) -> "Normals":
+    def at_temperature(self, temperature: float) -> "Normals":
         """All widths so many times as large."""
 
     @property
@@ -50,7 +50,7 @@ class Normals(ABC):
         """Of the mixture before any truncation, (P,)."""
         return np.sqrt(self.weights @ (self.variances + (self.means - self.mean) ** 2))
 
-    def _mixed(self, terms: np.ndarray) -> np.ndarray:
+    def _log_mixture(self, terms: np.ndarray) -> np.ndarray:
         """(M, S) -> (S,): the mean of densities, not of their logarithms."""
         return special.logsumexp(terms, axis=0, b=self.weights[:, None])
 
@@ -61,7 +61,7 @@ class IndependentNormals(Normals):
 
     widths: np.ndarray
 
-    def heated(self, temperature: float) -> "IndependentNormals":
+    def at_temperature(self, temperature: float) -> "IndependentNormals":
         return replace(self, widths=self.widths * temperature)
 
     @property
@@ -86,7 +86,7 @@ class IndependentNormals(Normals):
         low, high = (self.parameters.low - means) / widths, (self.parameters.high - means) / widths
         log_mass = truncated_normal.log_mass(low, high)
         terms = -0.5 * ((theta - means) / widths) ** 2 - np.log(widths * np.sqrt(2 * np.pi)) - log_mass
-        return np.where(self.parameters.inside(theta), self._mixed(terms.sum(axis=-1)), -np.inf)
+        return np.where(self.parameters.inside(theta), self._log_mixture(terms.sum(axis=-1)), -np.inf)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class CorrelatedNormals(Normals):
 
     factors: np.ndarray
 
-    def heated(self, temperature: float) -> "CorrelatedNormals":
+    def at_temperature(self, temperature: float) -> "CorrelatedNormals":
         return replace(self, factors=self.factors / temperature)
 
     @property
@@ -129,4 +129,4 @@ class CorrelatedNormals(Normals):
         white = np.einsum("mij,msi->msj", self.factors, theta - self.means[:, None])  # L^T (theta - mu)
         log_diagonal = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=-1)  # (M,)
         constant = log_diagonal[:, None] - len(self.parameters) / 2 * np.log(2 * np.pi)
-        return self._mixed(constant - 0.5 * (white**2).sum(axis=-1))
+        return self._log_mixture(constant - 0.5 * (white**2).sum(axis=-1))
