@@ -70,10 +70,11 @@ def evaluate(
 def show_evaluation(evaluated: "EvaluatedPosterior", terminal: Terminal) -> None:
     """The table, then in words how good and how calibrated the posterior is. Exit 3 naming every gate that failed."""
     terminal.table(metrics_table(evaluated.evaluation))
-    for line in evaluated.summary:
+    for line in evaluated.evaluation.summary():
         terminal.result(line)
     terminal.document(evaluated.evaluation.to_json())
-    for line in evaluated.skipped:
+    gates = evaluated.gates.check(evaluated.evaluation)
+    for line in gates.skipped.values():
         terminal.say(line)
-    if evaluated.failed:
-        raise GateFailed("; ".join(evaluated.failed))
+    if gates.failed:
+        raise GateFailed("; ".join(gates.failed.values()))

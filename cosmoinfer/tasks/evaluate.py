@@ -8,7 +8,7 @@ from typing import Any, cast
 from cosmoinfer import metrics, plots, storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, join_first
-from cosmoinfer.metrics import Evaluation, ReferencePosterior
+from cosmoinfer.metrics import Evaluation, GateResults, ReferencePosterior
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.evaluation_job import (
     DrawnPosterior,
@@ -30,23 +30,11 @@ SETTINGS = (*OF_SAMPLING, *RUN, "split", "rows", "recalibrate", "compare_to", "l
 
 
 @dataclass(frozen=True)
-class EvaluatedPosterior:
-    """evaluation: the metrics and the verdict. failed: why gates failed. skipped: why gates were not tested."""
-
-    output: Path | None
-    evaluation: Evaluation
-    failed: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-
-    @property
-    def summary(self) -> list[str]:
-        """The verdict and what stands out, a line each."""
-        return self.evaluation.summary()
-
-
-@dataclass(frozen=True)
 class Gates:
-    """expressions: each fails if it holds, as ``r2[Omega_m]<0.5``. default: whether the default gates count too."""
+    """expressions: each fails if it holds, as ``r2[Omega_m]<0.5``. default: whether the default gates count too.
+
+    Raises UserError if an expression cannot be a gate.
+    """
 
     expressions: tuple[str, ...] = ()
     default: bool = False
@@ -60,13 +48,26 @@ class Gates:
         """Raises UserError if an expression cannot be a gate."""
         return cls(tuple(keywords.get("fail_if") or ()), bool(keywords.get("gate")))
 
-    def judge(self, evaluated: EvaluatedPosterior) -> EvaluatedPosterior:
-        """With what failed, and what was skipped."""
-        failed = [why for gate in self.expressions if (why := metrics.gate_failure(evaluated.evaluation, gate))]
-        if not self.default:
-            return replace(evaluated, failed=tuple(failed))
-        judged = metrics.check_default_gates(evaluated.evaluation)
-        return replace(evaluated, failed=(*failed, *judged.failed.values()), skipped=tuple(judged.skipped.values()))
+    def check(self, evaluation: Evaluation) -> GateResults:
+        """Which gates failed, and which were skipped, with the reason.
+
+        Raises UserError if the evaluation lacks the metric or the parameter of an expression.
+        """
+        failed = {gate: why for gate in self.expressions if (why := metrics.gate_failure(evaluation, gate))}
+        default = metrics.check_default_gates(evaluation) if self.default else GateResults({}, {})
+        return GateResults(failed | default.failed, default.skipped)
+
+
+NO_GATES = Gates()
+
+
+@dataclass(frozen=True)
+class EvaluatedPosterior:
+    """output: the metrics file, if one was written. evaluation: metrics and verdict. gates: to be checked on it."""
+
+    output: Path | None
+    evaluation: Evaluation
+    gates: Gates = NO_GATES
 
 
 def evaluate(
@@ -116,7 +117,7 @@ def _evaluate(
     figures = keywords.get("figures")
     complete = output if is_up_to_date(output, "metrics", job.provenance, reporter, force) else None
     if complete is not None and figures is None:
-        return gates.judge(EvaluatedPosterior(output, metrics.read(complete)))
+        return EvaluatedPosterior(output, metrics.read(complete), gates)
     posterior, reference = job.draw(reporter, None if output is None else output.parent)
     if complete is not None:
         evaluation = metrics.read(complete)
@@ -126,7 +127,7 @@ def _evaluate(
             metrics.write(output, evaluation, job.provenance, force)
     if figures is not None:
         draw_figures(posterior, evaluation, job.source.learning_curves, job.seed, Path(figures), reporter)
-    return gates.judge(EvaluatedPosterior(output, evaluation))
+    return EvaluatedPosterior(output, evaluation, gates)
 
 
 def prepare_evaluation(
