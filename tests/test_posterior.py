@@ -275,7 +275,7 @@ def test_probabilities_that_cannot_be_are_refused(wrong, said):
 def test_probabilities_of_single_precision_add_to_one_well_enough():
     rounded = np.random.default_rng(0).dirichlet(np.ones(3), 1000).astype(np.float32)
     index = np.arange(1000)
-    make(
+    posterior = make(
         Parameters.from_names(("suite",)),
         index,
         index.astype(str),
@@ -283,6 +283,9 @@ def test_probabilities_of_single_precision_add_to_one_well_enough():
         probabilities=rounded,
         names=("a", "b", "c"),
     )
+    assert posterior.classes is not None
+    np.testing.assert_array_equal(posterior.classes.probabilities, rounded)
+    assert (rounded.astype(float).sum(axis=1) != 1).any()
 
 
 def test_an_exact_moment_is_preferred_to_that_of_the_draws():

@@ -204,7 +204,8 @@ class FlowModel(Saveable):
             place = {item: number for number, item in enumerate(catalog.simulation[heads].tolist())}
             back = [place[item] for item in catalog.simulation[rows].tolist()]
             return [item[back] for item in self.feature_spaces(catalog, heads)]
-        learned = [] if self.summary is None else self._of_sets(self._summaries, catalog, rows)
+        summarise = partial(conditioning_data, self.preprocessing, self.summary)
+        learned = [] if self.summary is None else self._of_sets(lambda *which: list(summarise(*which)), catalog, rows)
         taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
         if any(taught):
             embedded = []
@@ -233,9 +234,6 @@ class FlowModel(Saveable):
         embedding = DataEmbedding(self.preprocessing.inputs, self.summary, network.embedding, self.set_size)
         transform = MemberTransform(network.transform, self.support, self.temperature)
         return nflows_flow(transform, len(self.preprocessing.parameters), embedding.to(stack.device).eval())
-
-    def _summaries(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
-        return list(conditioning_data(self.preprocessing, self.summary, catalog, rows))
 
     def _references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         (estimates,) = self._of_sets(lambda *which: [self.preprocessing.estimate_parameters(*which)], catalog, rows)
