@@ -100,10 +100,10 @@ class TrainingRecord:
         return np.isin(catalog.theta_hashes(rows), self.training_hashes[:, 0])
 
 
-def check_held_out(name: str, record: TrainingRecord, catalog: Catalog, split: Split) -> None:
+def check_held_out(kind: str, record: TrainingRecord, catalog: Catalog, split: Split, setting: str) -> None:
     """Raises UserError where a model has learned from this split's validation or test rows: or was chosen by test rows.
 
-    They would be training rows. name: of the model, in the message.
+    They would be training rows. kind: of the model. setting: that names it.
     """
     validation, test = (split.select_rows(catalog.simulation, partition) for partition in ("validation", "test"))
     rows = np.concatenate([validation, test])
@@ -112,7 +112,8 @@ def check_held_out(name: str, record: TrainingRecord, catalog: Catalog, split: S
     )
     if used.any():
         raise UserError(
-            f"{name} was trained on or chosen by {int(used.sum())} validation or test rows of this "
+            f"the {kind} was trained on or chosen by {int(used.sum())} validation or test rows of this "
             f"split (row {join_first(catalog.index[rows[used]])}); train it with the same `split_seed`, `fractions` "
-            "and `split_file`"
+            "and `split_file`",
+            setting=setting,
         )

@@ -38,15 +38,15 @@ def override(recipe: Recipe, overrides: Overrides, what: str, start: str = "") -
     has = [field.name for field in fields(recipe) if field.name in _OPTIONS]  # type: ignore[arg-type]
     for key in changed:
         if key not in has:
-            allowed = ", ".join(option_name(start + name) for name in has) or "none to set"
-            raise UserError(f"{what} has no {option_name(start + key)}; it has {allowed}")
+            allowed = ", ".join(f"`{start}{name}`" for name in has) or "none to set"
+            raise UserError(f"{what} has no `{start}{key}`; it has {allowed}")
     if "activation" in changed:
-        check_choice(option_name(start + "activation"), changed["activation"], ACTIVATIONS)
+        check_choice(f"{start}activation", changed["activation"], ACTIVATIONS)
     for key, minimum in _MINIMUM.items():
         if key in changed and changed[key] < minimum:
-            raise UserError(f"{option_name(start + key)}: expected at least {minimum}, found {changed[key]}")
+            raise UserError(f"expected at least {minimum}, found {changed[key]}", setting=start + key)
     if not 0 <= changed.get("dropout", 0) < 1:
-        raise UserError(f"{option_name(start + 'dropout')}: expected a share in [0, 1), found {changed['dropout']:g}")
+        raise UserError(f"expected a share in [0, 1), found {changed['dropout']:g}", setting=f"{start}dropout")
     return replace(recipe, **changed)  # type: ignore[type-var]
 
 
@@ -67,7 +67,7 @@ def override_each(
         }
         applicable = {key: value for key, value in overrides.items() if _has(settings, key) or key not in elsewhere}
         networks_with_overrides.append(
-            (name, settings if settings is None else override(settings, applicable, f"{what} {name}", start))
+            (name, settings if settings is None else override(settings, applicable, f"`{what}={name}`", start))
         )
     return tuple(networks_with_overrides)
 
@@ -80,20 +80,14 @@ def value_or_default(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
-def option_name(name: str) -> str:
-    """How a setting is spelled on the command line; one of an embedding stands behind the embedding's name."""
-    if name.startswith(EMBEDDING_PREFIX):
-        return f"--embedding ...:{name.removeprefix(EMBEDDING_PREFIX)}="
-    return "--" + name.replace("_", "-")
-
-
-def check_choice(option: str, name: str, table: Any) -> str:
+def check_choice(setting: str, name: str, table: Any) -> str:
+    """The name, if the table holds it. Raises UserError, which lists the names of the table."""
     if name not in table:
-        raise UserError(f"{option}: {name!r} is not known; there are {', '.join(table)}")
+        raise UserError(f"{name!r} is not known; there are {', '.join(table)}", setting=setting)
     return name
 
 
 def check_ensemble_size(ensemble: int) -> int:
     if ensemble < 1:
-        raise UserError(f"--ensemble: expected at least 1 member, found {ensemble}")
+        raise UserError(f"expected at least 1 member, found {ensemble}", setting="ensemble")
     return ensemble

@@ -131,13 +131,13 @@ def test_a_density_wants_every_number_of_a_row():
     sims = NORMAL.simulate(200, 0)
     values = sims.observables[0].values.copy()
     values[::3, 0] = np.nan
-    with pytest.raises(UserError, match="--missing mask: a density is of whole rows"):
+    with pytest.raises(UserError, match="missing=mask: a density is of whole rows"):
         train(replace(sims, observables=(Observable("data", "vector", values, masked=True),)))
 
 
 def test_a_condition_that_is_not_there_is_told():
     observed = of(None, None, NORMAL.simulate(5, 1).observables[0], name="observed.h5")
-    with pytest.raises(UserError, match=r"observed.h5: has no /parameters.*--unconditional"):
+    with pytest.raises(UserError, match=r"observed.h5: has no /parameters.*`unconditional`"):
         log_prob(normal_density(True), observed)
     assert np.isfinite(log_prob(normal_density(False), observed)).all()
 

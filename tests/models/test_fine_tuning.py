@@ -91,7 +91,7 @@ def test_an_ancestor_that_has_seen_held_out_rows_is_refused():
     ancestor = flow_of("maf", 2, 3, "probit")
     other = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
     with pytest.raises(
-        UserError, match=r"--fine-tune: the flow was trained on or chosen by \d+ validation or test rows"
+        UserError, match=r"fine_tune: the flow was trained on or chosen by \d+ validation or test rows"
     ):
         continue_flow(sims, replace(ancestor, training_record=other))
 
@@ -109,5 +109,5 @@ def test_an_ancestor_of_something_else_is_refused():
     with pytest.raises(UserError, match=r"infers a, b; this catalog has a"):
         continue_flow(fewer, ancestor)
     short = with_compression(framed(sims), sims, split_of(sims), "pca:2", bench())
-    with pytest.raises(UserError, match=r"--fine-tune: the flow sees .*\(4,\).*\(2,\)"):
+    with pytest.raises(UserError, match=r"fine_tune: the flow sees .*\(4,\).*\(2,\)"):
         continue_flow(sims, ancestor, short)

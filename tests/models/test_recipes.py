@@ -16,11 +16,11 @@ from cosmoinfer.training.settings import TrainingSettings
 
 
 def test_an_unknown_setting_lists_those_that_there_are():
-    with pytest.raises(UserError, match=r"^--flow maf has no --bins; it has --layers, --hidden, --blocks, --dropout"):
+    with pytest.raises(UserError, match=r"^`flow=maf` has no `bins`; it has `layers`, `hidden`, `blocks`, `dropout`"):
         flow_recipe({"flow": "maf", "bins": 4}, 100, [(3,)])
-    with pytest.raises(UserError, match=r"--network linear has no --hidden"):
+    with pytest.raises(UserError, match=r"`network=linear` has no `hidden`"):
         regressor_recipe({"network": "linear", "hidden": 4}, 100, [(3,)])
-    with pytest.raises(UserError, match=r"training has no --batch-sise; it has --epochs, --batch-size"):
+    with pytest.raises(UserError, match=r"training has no `batch_sise`; it has `epochs`, `batch_size`"):
         override(TrainingSettings(), {"batch_sise": 3}, "training")
     with pytest.raises(UserError, match=r"no embedding to set"):
         flow_recipe({"flow": "maf", "embedding_layers": 3}, 100, [(3,)])

@@ -112,7 +112,9 @@ def _unfloored(preprocessing: Preprocessing) -> Preprocessing:
     """Where no training value lay below the floor of a logarithm, it would only make alike what is less than them."""
     (summary,) = preprocessing.inputs
     if summary.masked:
-        raise UserError("--missing mask: a density is of whole rows; --drop-nonfinite leaves those with gaps out")
+        raise UserError(
+            "a density is of whole rows; `drop_nonfinite` leaves those with gaps out", setting="missing", value="mask"
+        )
     if summary.standardizer.n_floored:
         return preprocessing
     scale = replace(summary.standardizer, floor=np.full_like(summary.standardizer.floor, MIN_EDGE_DISTANCE))

@@ -91,7 +91,7 @@ class DensityModel(Saveable):
             return None
         if theta is None:
             raise UserError(
-                f"{path}: has no /parameters, and the model is p(x | theta); train one with --unconditional"
+                f"{path}: has no /parameters, and the model is p(x | theta); train one with `unconditional`"
             )
         outside = int((~self.preprocessing.parameters.inside(theta)).sum())
         if outside:
@@ -154,7 +154,7 @@ class DensityModel(Saveable):
         """New rows, (draws, ...), in catalog units, at theta (P,)."""
         generator = seeding.generator(seed, "generate")
         points = None if theta is None else np.tile(theta, (draws, 1))
-        contexts = self.scale_parameters(points, "--at")
+        contexts = self.scale_parameters(points, "at")
         counts = generator.multinomial(draws, self.weights)
         draws_by_member: list[np.ndarray] = []
         first = 0

@@ -35,19 +35,19 @@ def density_recipe(overrides: Overrides, rows: int, kinds: tuple[str, ...], cond
     """The defaults for so many training rows of one summary, overridden by what was given."""
     if len(kinds) != 1 or kinds[0] not in ("vector", "map"):
         raise UserError(
-            f"a density is trained on one vector or map a row, found {' and '.join(kinds)} (--data names one)"
+            f"a density is trained on one vector or map a row, found {' and '.join(kinds)} (`data` names one)"
         )
     table: dict[str, Any] = FLOWS if kinds[0] == "vector" else MAP_FLOWS
-    name = check_choice("--flow", overrides.get("flow") or ("maf" if kinds[0] == "vector" else "glow"), table)
+    name = check_choice("flow", overrides.get("flow") or ("maf" if kinds[0] == "vector" else "glow"), table)
     options = {key: overrides.get(key) for key in RECIPE_SETTINGS}
     training = override(
         default_training(rows, kinds[0]), {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training"
     )
     return DensityRecipe(
         name,
-        override(_sized(table[name], rows), options, f"--flow {name}"),
+        override(_sized(table[name], rows), options, f"`flow={name}`"),
         conditional,
-        check_choice("--transform", overrides.get("transform") or "auto", TRANSFORMS),
+        check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("augment") or "auto",
         check_ensemble_size(value_or_default(overrides.get("ensemble"), 1)),
         training,

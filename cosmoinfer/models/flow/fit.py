@@ -92,15 +92,15 @@ def fit_flow(
     Raises UserError where a model that it is made from has learned from validation or test rows of this split.
     """
     training_record = TrainingRecord.from_catalog(catalog, split)
-    for option, model in (("--summary", summary), ("--fine-tune", initialised_from)):
+    for setting, model in (("summary", summary), ("fine_tune", initialised_from)):
         if model is not None:
             model.preprocessing.check_data(catalog)
-            check_held_out(f"{option}: the {model.kind}", model.training_record, catalog, split)
+            check_held_out(model.kind, model.training_record, catalog, split, setting)
             training_record = training_record.including(model.training_record)
     if initialised_from is not None:
         initialised_from.preprocessing.check_catalog(catalog)
     if recipe.observation == "simulation":
-        catalog.require_in_memory("--observation simulation")
+        catalog.require_in_memory("`observation=simulation`")
     size = observation_sets.rows_per_simulation(catalog) if recipe.observation == "simulation" else 0
     data = FlowTrainingData(catalog, preprocessing, training_record, summary, initialised_from, size)
     support = _choose_support(data, recipe, context)
@@ -263,6 +263,7 @@ def _check_shapes(expected: list[list[int]], shapes_now: list[list[int]]) -> Non
     if expected != shapes_now:
         shapes = (" and ".join(str(tuple(shape)) for shape in group) for group in (expected, shapes_now))
         raise UserError(
-            "--fine-tune: the flow sees numbers of shape {} a row, and here {}; --compress, --missing and --summary "
-            "must be as they were".format(*shapes)
+            "the flow sees numbers of shape {} a row, and here {}; `compress`, `missing` and `summary` must be as they "
+            "were".format(*shapes),
+            setting="fine_tune",
         )

@@ -13,7 +13,6 @@ from cosmoinfer.models.overrides import (
     Overrides,
     check_choice,
     check_ensemble_size,
-    option_name,
     override,
     override_each,
     value_or_default,
@@ -27,7 +26,7 @@ from cosmoinfer.training.settings import TrainingSettings
 OBSERVATIONS = ("row", "simulation")  # what one observation is: a row, or all rows of a simulation
 MAF_BELOW_ROWS = 1000  # below, a MAF is mixed in
 DEEP_FROM_ROWS = 3000  # from here on the expressive flow is deeper
-WARN_PASSES, MAX_PASSES = 10, 30  # network passes a density: what takes more is warned about, or wants --force
+WARN_PASSES, MAX_PASSES = 10, 30  # network passes a density: what takes more is warned about, or wants `force`
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class FlowRecipe:
 
 def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given."""
-    name = check_choice("--flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
+    name = check_choice("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
     sets = overrides.get("observation") == "simulation"
     auto = name == "auto"
     defaults = mixed_defaults(rows, shapes, sets) if auto else [flow_defaults(name, rows, shapes, sets)]
@@ -82,7 +81,7 @@ def continued_recipe(
     embedding = [key for key in overrides if key.startswith("embedding")]
     for key in ("flow", "ensemble", "compress", "observation", *RECIPE_SETTINGS, *embedding):
         if overrides.get(key) is not None:
-            raise UserError(f"{option_name(key)}: the architecture is that of the model that --fine-tune names")
+            raise UserError("the architecture is that of the model that `fine_tune` names", setting=key)
     training = default_training(rows, shapes)
     training = replace(training, learning_rate=training.learning_rate / 3)  # to move on, not to start again
     training = override(training, {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training")
@@ -106,12 +105,12 @@ def _of_stacks(stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shap
     support = "auto" if are_vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
-        check_choice("--support", overrides.get("support") or support, (*SUPPORTS, "auto")),
-        check_choice("--transform", overrides.get("transform") or "auto", TRANSFORMS),
+        check_choice("support", overrides.get("support") or support, (*SUPPORTS, "auto")),
+        check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
         check_ensemble_size(ensemble),
-        check_choice("--observation", overrides.get("observation") or "row", OBSERVATIONS),
+        check_choice("observation", overrides.get("observation") or "row", OBSERVATIONS),
     )
 
 
@@ -151,24 +150,24 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
 
 def _overridden(stack: StackRecipe, overrides: Overrides, shapes: Shapes) -> StackRecipe:
     if value_or_default(overrides.get("layers"), 1) < 1:
-        raise UserError(f"--layers: expected at least 1, found {overrides['layers']}")
-    name = check_choice("--embedding", overrides.get("embedding") or "auto", EMBEDDINGS)
+        raise UserError(f"expected at least 1, found {overrides['layers']}", setting="layers")
+    name = check_choice("embedding", overrides.get("embedding") or "auto", EMBEDDINGS)
     embedded = {
         key.removeprefix("embedding_"): value for key, value in overrides.items() if key.startswith("embedding_")
     }
     features = value_or_default(embedded.pop("features", None), stack.features)
     if features < 1:
-        raise UserError(f"{option_name('embedding_features')}: expected at least 1, found {features}")
+        raise UserError(f"expected at least 1, found {features}", setting="embedding_features")
     embedding = [
         network if name in ("auto", network[0]) else (name, NETWORKS[name]() if name != "none" else None)
         for network in stack.embedding
     ]
     if any(value is not None for value in embedded.values()) and all(settings is None for _, settings in embedding):
-        raise UserError("--embedding: there is no embedding to set; --embedding mlp or cnn makes one")
+        raise UserError("there is no embedding to set; `embedding=mlp` or cnn makes one", setting="embedding")
     return replace(
         stack,
-        settings=override(stack.settings, {key: overrides.get(key) for key in RECIPE_SETTINGS}, f"--flow {stack.flow}"),
-        embedding=override_each(embedding, embedded, "--embedding", "embedding_"),
+        settings=override(stack.settings, {key: overrides.get(key) for key in RECIPE_SETTINGS}, f"`flow={stack.flow}`"),
+        embedding=override_each(embedding, embedded, "embedding", "embedding_"),
         features=features,
         training=override(stack.training, {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training"),
     )
@@ -182,8 +181,10 @@ def check_passes(flow: str, settings: Any, features: int, force: bool) -> list[s
     passes, _ = settings.passes(features)
     if passes > MAX_PASSES and not force:
         raise UserError(
-            f"--flow {flow}: one density takes {passes} network passes, one a dimension; --force trains it all the "
-            "same, --flow maf takes one pass"
+            f"one density takes {passes} network passes, one a dimension; `force` trains it all the "
+            "same, `flow=maf` takes one pass",
+            setting="flow",
+            value=flow,
         )
     if passes > WARN_PASSES:
         return [f"{flow}: one density takes {passes} network passes, and so does every step of the training"]

@@ -118,7 +118,7 @@ def _fit_stack(
     network = build_regressor(config, generators(context.seed, "initialise", recipe.ensemble))
     if recipe.is_baseline:
         (_, baseline), fitted = recipe.networks[0], network.embedding.networks[0]
-        catalog.require_in_memory(f"--network {recipe.networks[0][0]}")
+        catalog.require_in_memory(f"`network={recipe.networks[0][0]}`")
         data = [preprocessing.data(catalog, positions)[0] for positions in rows]
         baseline.fit(fitted, data[0], targets[rows[0]], data[1], targets[rows[1]], context.seed)
     network.to(context.device)

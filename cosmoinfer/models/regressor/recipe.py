@@ -12,7 +12,6 @@ from cosmoinfer.models.overrides import (
     Overrides,
     check_choice,
     check_ensemble_size,
-    option_name,
     override,
     override_each,
     value_or_default,
@@ -45,7 +44,7 @@ class RegressorRecipe:
 
 def regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: int = 0) -> RegressorRecipe:
     """The defaults for so many training rows of these shapes, overridden by what was given; classes: of a target."""
-    name = check_choice("--network", overrides.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
+    name = check_choice("network", overrides.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
     if name in BASELINES:
         _check_baseline(name, overrides, shapes, classes)
     networks = [_default(name, shape) for shape in shapes]
@@ -56,10 +55,10 @@ def regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: i
         default_training(rows, shapes), {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training"
     )
     return RegressorRecipe(
-        override_each(networks, {key: overrides.get(key) for key in RECIPE_SETTINGS}, "--network"),
+        override_each(networks, {key: overrides.get(key) for key in RECIPE_SETTINGS}, "network"),
         32,
-        check_choice("--loss", overrides.get("loss") or loss, table),
-        check_choice("--transform", overrides.get("transform") or "auto", TRANSFORMS),
+        check_choice("loss", overrides.get("loss") or loss, table),
+        check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
         check_ensemble_size(value_or_default(overrides.get("ensemble"), ensemble)),
@@ -79,9 +78,9 @@ def _default(requested: str, shape: tuple[int, ...]) -> tuple[str, Any]:
 def _check_baseline(name: str, overrides: Overrides, shapes: Shapes, classes: int) -> None:
     """A baseline regresses one summary; it has no descent to set."""
     if len(shapes) > 1 or classes:
-        raise UserError(f"--network {name}: regresses the parameters from one summary (--data names one)")
+        raise UserError("regresses the parameters from one summary (`data` names one)", setting="network", value=name)
     if overrides.get("loss") not in (None, "mse"):
-        raise UserError(f"--network {name}: minimises the squared error; --loss mse is all it has")
+        raise UserError("minimises the squared error; `loss=mse` is all it has", setting="network", value=name)
     for key in ("ensemble", "augment", *(field.name for field in fields(TrainingSettings))):
         if overrides.get(key) is not None:
-            raise UserError(f"--network {name}: is solved, not trained, and has no {option_name(key)}")
+            raise UserError(f"is solved, not trained, and has no `{key}`", setting="network", value=name)
