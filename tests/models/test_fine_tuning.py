@@ -90,9 +90,7 @@ def test_an_ancestor_that_has_seen_held_out_rows_is_refused():
     sims = linear_gaussian(2)
     ancestor = flow_of("maf", 2, 3, "probit")
     other = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
-    with pytest.raises(
-        UserError, match=r"fine_tune: the flow was trained on or chosen by \d+ validation or test rows"
-    ):
+    with pytest.raises(UserError, match=r"fine_tune: the flow was trained on or chosen by \d+ validation or test rows"):
         continue_flow(sims, replace(ancestor, training_record=other))
 
 
