@@ -167,6 +167,12 @@ def test_an_unknown_setting_lists_those_there_are(catalog: Path) -> None:
     assert caught.value.setting == "epochs"
 
 
+@pytest.mark.parametrize("train", [cosmoinfer.train_flow, cosmoinfer.train_density])
+def test_classes_are_for_regressors(train: Any, catalog: Path) -> None:
+    with pytest.raises(ValueError, match=r"target=kind: a .*; train-regressor tells classes apart"):
+        train(catalog, target="kind")
+
+
 def test_settings_without_effect_are_refused(catalog: Path) -> None:
     theta, x = linear(20, 1)
     with pytest.raises(ValueError, match="give a catalog, or arrays"):

@@ -24,7 +24,7 @@ def with_options(text: str) -> str:
 def option(setting: str) -> str:
     """Of the command line, for a setting; one of an embedding stands behind the embedding's name."""
     if setting.startswith(EMBEDDING):
-        return f"--embedding ...:{setting.removeprefix(EMBEDDING)}="
+        return f"--embedding ...:{setting.removeprefix(EMBEDDING)}"
     return "--" + setting.replace("_", "-")
 
 

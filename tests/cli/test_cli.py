@@ -307,7 +307,7 @@ def test_numbers_that_make_no_sense(sims: Path) -> None:
     for options, told in (
         (["--ensemble", "0"], "expected at least 1 member, found 0"),
         (["--weight-decay", "-1"], "--weight-decay"),
-        (["--embedding", "mlp", "--embedding-features", "0"], "--embedding-features"),
+        (["--embedding", "mlp:features=0"], "--embedding ...:features: expected at least 1, found 0"),
     ):
         assert told in refused("train-flow", sims, *options)
 
