@@ -1,13 +1,16 @@
-"""What of the machine a command takes: threads where nobody said how many, and memory that it has once had."""
+"""The device: default number of threads, settings that are refused, and reuse of freed memory."""
 
 import os
 import platform
+import re
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from cosmoinfer import device
+from cosmoinfer.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -24,7 +27,7 @@ from cosmoinfer import device
         ("²", None, 8),
     ],
 )
-def test_threads_are_those_that_the_surroundings_leave(monkeypatch, openmp, slurm, expected):
+def test_default_threads_are_limited_by_affinity_openmp_and_slurm(monkeypatch, openmp, slurm, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     for name, value in (("OMP_NUM_THREADS", openmp), ("SLURM_CPUS_PER_TASK", slurm)):
         if value is None:
@@ -32,6 +35,24 @@ def test_threads_are_those_that_the_surroundings_leave(monkeypatch, openmp, slur
         else:
             monkeypatch.setenv(name, value)
     assert device.default_threads() == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"threads": 0}, "threads: expected at least 1, found 0"),
+        ({"device": "tpu"}, "device: 'tpu' is not known; there are auto, cpu, cuda, mps"),
+        ({"device": "cuda"}, "device=cuda: not available to torch on this machine; `device=cpu` always works"),
+    ],
+)
+def test_a_device_that_is_not_available_is_refused(monkeypatch, settings, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    threads = torch.get_num_threads()
+    try:
+        with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+            device.prepare_device(**settings)
+    finally:
+        torch.set_num_threads(threads)
 
 
 DRAWING = """
@@ -53,6 +74,6 @@ print(sorted(faults[5:])[5])
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what is shown is glibc's allocator")
-def test_the_memory_of_draws_is_used_for_the_next_and_not_mapped_anew():
-    told = subprocess.run([sys.executable, "-c", DRAWING], capture_output=True, check=True)
-    assert int(told.stdout) < 50  # pages; some thousands where each batch maps its own
+def test_freed_memory_is_reused_by_the_next_batch_of_draws():
+    printed = subprocess.run([sys.executable, "-c", DRAWING], capture_output=True, check=True)
+    assert int(printed.stdout) < 50  # pages; some thousands where each batch maps its own

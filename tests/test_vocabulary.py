@@ -11,13 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "cosmoinfer"
 # Folders and modules of the package that are not converted yet; to be emptied.
 EXEMPT = (
     "cli",
-    "device",
-    "errors",
     "flows",
-    "leakage",
     "models",
-    "ood",
-    "preprocessing",
     "tasks",
     "training",
 )
