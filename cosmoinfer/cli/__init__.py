@@ -27,7 +27,7 @@ from cosmoinfer.cli import (
 )
 from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped
-from cosmoinfer.cli.terminal import error_line
+from cosmoinfer.cli.terminal import OPEN_BAR, error_line
 from cosmoinfer.errors import UserError
 
 INTERRUPTED = 130
@@ -42,13 +42,14 @@ app = typer.Typer(
 )
 
 
-def _mended_by_user(command: Callable[..., None]) -> Callable[..., None]:
-    """An error that the user can mend is one line and its exit status; everything else crashes with its traceback."""
+def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """A UserError is one line and its exit status; every other exception crashes with its traceback."""
 
     @functools.wraps(command)
-    def spoken(**options: object) -> None:
+    def wrapped(**options: object) -> None:
         try:
-            command(**options)
+            with OPEN_BAR:
+                command(**options)
         except UserError as error:
             print(f"cosmoinfer: {error_line(error)}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error
@@ -56,7 +57,7 @@ def _mended_by_user(command: Callable[..., None]) -> Callable[..., None]:
             print("\ncosmoinfer: interrupted; no unfinished file is left", file=sys.stderr)
             raise SystemExit(INTERRUPTED) from None
 
-    return spoken
+    return wrapped
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -78,11 +79,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "guide": guide.guide,
 }
 for name, command in COMMANDS.items():
-    app.command(name, cls=HelpByPanel)(_mended_by_user(grouped(command)))
+    app.command(name, cls=HelpByPanel)(one_line_errors(grouped(command)))
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"cosmoinfer {__version__}")
         raise typer.Exit()
 

@@ -1,19 +1,27 @@
-"""What the person at the terminal, or the log file of a batch job, gets to see."""
+"""Output of a command on a terminal, or in the log file of a batch job: lines, tables, pages, progress."""
 
 import json
 import re
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.tasks.reporter import Reporter
 
-MAX_PAGE_WIDTH = 100  # columns; longer lines are hard to read
-EVERY = 3.0  # seconds between two progress lines of a log file
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+MAX_PAGE_COLUMNS = 100  # longer lines are hard to read
+MAX_TABLE_COLUMNS = 140  # in a file, which has no width of its own
+LOG_INTERVAL_SECONDS = 3.0  # between two progress lines of a log file
+BAR_COLUMNS = 24
 SETTING = re.compile(r"`([a-z][a-z_0-9]*)(?:=([^`]*))?`")  # as messages name it, alone or with a value
 EMBEDDING = "embedding_"
+
+OPEN_BAR = ExitStack()  # the progress bar on the terminal, if there is one; closed before anything else is printed
 
 
 def with_options(text: str) -> str:
@@ -37,75 +45,95 @@ def error_line(error: UserError) -> str:
 
 @dataclass
 class Terminal:
-    """Results go to stdout, or as one JSON document; all else goes to stderr. Progress bars on a terminal only."""
+    """Results go to stdout, or as one JSON document; all other output goes to stderr. Progress bars on a terminal only.
+
+    as_json: print the JSON document. quiet: neither progress nor lines about it.
+    """
 
     as_json: bool = False
     quiet: bool = False
 
-    _last: float = field(default=0.0, repr=False)
-    _open: bool = field(default=False, repr=False)
+    _last_logged: float = field(default=0.0, repr=False)  # seconds
+    _bar: "Progress | None" = field(default=None, repr=False)
 
     def say(self, line: str) -> None:
-        """A line about what is being done."""
+        """Print a line about what is being done."""
         self._close_bar()
         if not self.quiet:
             print(with_options(line), file=sys.stderr, flush=True)
 
     def warn(self, line: str) -> None:
-        """A line that nobody should miss, --quiet or not."""
+        """Print a warning, with ``--quiet`` too."""
         self._close_bar()
         print(f"warning: {with_options(line)}", file=sys.stderr, flush=True)
 
     def result(self, line: str) -> None:
-        """A line that the command was run for."""
+        """Print a line that the command was run for."""
         self._close_bar()
         print(with_options(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
     def document(self, content: dict[str, Any]) -> None:
-        """The JSON document, if one was asked for."""
+        """Print the JSON document, if ``as_json``."""
         self._close_bar()
         if self.as_json:
             print(with_options(json.dumps(content, allow_nan=False)), flush=True)
 
     def table(self, table: Any) -> None:
-        """A Rich table, as a result."""
+        """Print a table of ``rich``, as a result."""
         from rich.console import Console
 
         self._close_bar()
-        narrow = None if sys.stdout.isatty() else 140
-        Console(file=sys.stderr if self.as_json else sys.stdout, width=narrow).print(table)
+        width = None if sys.stdout.isatty() else MAX_TABLE_COLUMNS
+        Console(file=sys.stderr if self.as_json else sys.stdout, width=width).print(table)
 
     def page(self, markdown: str) -> None:
-        """A page of Markdown: rendered, in a pager, on a terminal; as it stands in a pipe."""
+        """Show a page of Markdown: rendered, in a pager, on a terminal; its source in a pipe."""
         if not sys.stdout.isatty():
             print(markdown.rstrip())
             return
         from rich.console import Console
         from rich.markdown import Markdown
 
-        console = Console(width=min(MAX_PAGE_WIDTH, Console().width))
+        console = Console(width=min(MAX_PAGE_COLUMNS, Console().width))
         with console.pager(styles=True):
             console.print(Markdown(markdown))
 
-    def progress(self, what: str, done: int, total: int, note: str = "") -> None:
-        """On a terminal one line that is written over; in a log a line every few seconds, and the last one."""
+    def progress(self, task: str, done: int, total: int, note: str = "") -> None:
+        """Show how much of a task is done: in a bar on a terminal; in a log a line every few seconds, and the last one.
+
+        task: the name of what is counted.
+        """
         if self.quiet:
             return
-        now = time.monotonic()
         if sys.stderr.isatty():
-            width = 24 * done // max(1, total)
-            bar = "━" * width + " " * (24 - width)
-            print(f"\r\x1b[K{what} {bar} {done}/{total} {note}", end="", file=sys.stderr, flush=True)
-            self._open = True
-        elif done == total or now - self._last >= EVERY:
-            print(f"{what} {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
-            self._last = now
+            self._show_bar(task, done, total, note)
+        elif done == total or time.monotonic() - self._last_logged >= LOG_INTERVAL_SECONDS:
+            print(f"{task} {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
+            self._last_logged = time.monotonic()
 
     def reporter(self) -> Reporter:
-        """For a task to report to."""
+        """The callbacks of a task that reports here."""
         return Reporter(self.say, self.result, self.warn, self.progress)
 
+    def _show_bar(self, task: str, done: int, total: int, note: str) -> None:
+        """One bar, which the next task takes over."""
+        from rich import progress
+        from rich.console import Console
+
+        if self._bar is None:
+            name, remark = (
+                progress.TextColumn(f"{{task.{text}}}", markup=False) for text in ("description", "fields[note]")
+            )
+            columns = (name, progress.BarColumn(BAR_COLUMNS), progress.MofNCompleteColumn(), remark)
+            time_left = progress.TimeRemainingColumn(compact=True)
+            bar = progress.Progress(*columns, time_left, console=Console(stderr=True))
+            bar.add_task(task, total=total, note=note)
+            self._bar = OPEN_BAR.enter_context(bar)
+        (shown,) = self._bar.tasks
+        if task != shown.description or done < shown.completed:
+            self._bar.reset(shown.id, description=task, total=total)
+        self._bar.update(shown.id, completed=done, total=total, note=note)
+
     def _close_bar(self) -> None:
-        if self._open:
-            print(file=sys.stderr, flush=True)
-            self._open = False
+        OPEN_BAR.close()
+        self._bar = None

@@ -1,0 +1,101 @@
+"""Progress: a bar on a terminal, plain lines in a log file."""
+
+import io
+import re
+from contextlib import redirect_stderr
+
+import pytest
+
+from cosmoinfer.cli import one_line_errors, terminal
+from cosmoinfer.cli.terminal import Terminal
+from cosmoinfer.errors import UserError
+
+SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
+
+
+class FakeTerminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> FakeTerminal:
+    """A terminal of 100 columns."""
+    stream = FakeTerminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return stream
+
+
+def rendered_lines(text: str) -> list[str]:
+    """Without control sequences; of a line that is written over, its last state."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    return [line.rsplit("\r", 1)[-1].rstrip() for line in plain.split("\n")]
+
+
+def test_a_log_has_plain_progress_lines_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # of which rich would make a terminal
+    seconds = 100.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: seconds)
+    log = Terminal()
+    for epoch in range(1, 11):
+        log.progress("epoch", epoch, 10, "train 1.0")
+        seconds += 1
+    assert capsys.readouterr().err.splitlines() == [f"epoch {epoch}/10 train 1.0" for epoch in (1, 4, 7, 10)]
+
+
+def test_a_terminal_has_one_bar_which_the_next_task_takes_over(screen: FakeTerminal) -> None:
+    output = Terminal()
+    with redirect_stderr(screen):
+        for epoch in (1, 2, 3):
+            output.progress("epoch", epoch, 3, f"train {epoch}.0")
+        output.progress("row", 1, 20)
+        output.say("written")
+    text = screen.getvalue()
+    assert HIDE_CURSOR in text and text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
+    *_, bar, line, end = rendered_lines(text)
+    assert re.fullmatch(r"row ━[━╸╺ ]+ +1/20 +.*", bar)
+    assert (line, end) == ("written", "")
+
+
+def test_a_bar_starts_anew_when_the_same_task_does(screen: FakeTerminal) -> None:
+    output = Terminal()
+    with redirect_stderr(screen):
+        for done in (5, 10, 1):
+            output.progress("epoch", done, 10)
+        output.say("stopped")
+    assert re.fullmatch(r"epoch .* 1/10 .*", rendered_lines(screen.getvalue())[-3])
+
+
+def test_quiet_shows_no_progress(screen: FakeTerminal) -> None:
+    with redirect_stderr(screen):
+        Terminal(quiet=True).progress("epoch", 1, 3)
+    assert screen.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (UserError("expected 1", setting="draws"), "cosmoinfer: --draws: expected 1"),
+        (KeyboardInterrupt(), "cosmoinfer: interrupted; no unfinished file is left"),
+    ],
+    ids=["error", "interrupt"],
+)
+def test_an_error_closes_the_bar_and_shows_the_cursor_again(
+    screen: FakeTerminal, error: BaseException, message: str
+) -> None:
+    @one_line_errors
+    def command() -> None:
+        Terminal().progress("epoch", 1, 3)
+        raise error
+
+    with redirect_stderr(screen), pytest.raises(SystemExit):
+        command()
+    text = screen.getvalue()
+    assert text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
+    assert rendered_lines(text)[-2] == message
