@@ -6,7 +6,7 @@ the middle of the prior, its ranks are not uniform, and these metrics are null.
 """
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -36,33 +36,28 @@ def atc(fractions: np.ndarray) -> np.ndarray:
     return 5 / 8 - np.maximum(fractions, 0.5)
 
 
-def _sbc(data: EvaluationData) -> np.ndarray:
-    return required(data.sbc_ranks)
-
-
-_BAD_DRAWS = "draws, truth or densities are not finite"
-_RANKED: dict[str, Any] = {"needs": ("sbc_ranks",), "needs_prior_truths": True, "explanation": _BAD_DRAWS}
-_DISTANCES: dict[str, Any] = {
-    "scope": JOINT,
-    "needs_prior": True,
-    "needs_prior_truths": True,
-    "explanation": _BAD_DRAWS,
-}
+_NOT_FINITE = "draws, truth or densities are not finite"
+_coverage = partial(Mean, is_fraction=True, needs=("sbc_ranks",), needs_prior_truths=True, explanation=_NOT_FINITE)
+_sbc_test = partial(
+    Uniformity,
+    fractions=lambda data: required(data.sbc_ranks),
+    needs=("sbc_ranks",),
+    needs_prior_truths=True,
+    explanation=_NOT_FINITE,
+)
+_joint_test = partial(Uniformity, scope=JOINT, needs_prior_truths=True, explanation=_NOT_FINITE)
+_joint_area = partial(Mean, scope=JOINT, needs_prior=True, needs_prior_truths=True, explanation=_NOT_FINITE)
 
 CALIBRATION: dict[str, Metric] = {
-    "coverage_68": Mean(terms=covered(0.68), is_fraction=True, **_RANKED),
-    "coverage_95": Mean(terms=covered(0.95), is_fraction=True, **_RANKED),
-    "sbc_p": Uniformity(fractions=_sbc, **_RANKED),
-    "sbc_p_holm": Uniformity(fractions=_sbc, holm=True, **_RANKED),
-    "tarp_p": Uniformity(fractions=lambda e: required(e.tarp_ranks), needs=("tarp_ranks",), **_DISTANCES),
-    "tarp_atc": Mean(terms=lambda e: atc(required(e.tarp_ranks)), needs=("tarp_ranks",), **_DISTANCES),
-    "tarp_x_p": Uniformity(fractions=lambda e: required(e.tarp_x_ranks), needs=("tarp_x_ranks",), **_DISTANCES),
-    "tarp_x_atc": Mean(terms=lambda e: atc(required(e.tarp_x_ranks)), needs=("tarp_x_ranks",), **_DISTANCES),
-    "hpd_p": Uniformity(
-        fractions=lambda e: required(e.hpd_ranks),
-        scope=JOINT,
-        needs=("hpd_ranks",),
-        needs_prior_truths=True,
-        explanation=_BAD_DRAWS,
+    "coverage_68": _coverage(terms=covered(0.68)),
+    "coverage_95": _coverage(terms=covered(0.95)),
+    "sbc_p": _sbc_test(),
+    "sbc_p_holm": _sbc_test(holm=True),
+    "tarp_p": _joint_test(fractions=lambda data: required(data.tarp_ranks), needs=("tarp_ranks",), needs_prior=True),
+    "tarp_atc": _joint_area(terms=lambda data: atc(required(data.tarp_ranks)), needs=("tarp_ranks",)),
+    "tarp_x_p": _joint_test(
+        fractions=lambda data: required(data.tarp_x_ranks), needs=("tarp_x_ranks",), needs_prior=True
     ),
+    "tarp_x_atc": _joint_area(terms=lambda data: atc(required(data.tarp_x_ranks)), needs=("tarp_x_ranks",)),
+    "hpd_p": _joint_test(fractions=lambda data: required(data.hpd_ranks), needs=("hpd_ranks",)),
 }

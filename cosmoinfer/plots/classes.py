@@ -1,7 +1,5 @@
 """Confusion matrix and reliability diagram of a classifier."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -31,8 +29,9 @@ def confusion(data: FigureData) -> Figure | None:
     image = axes.imshow(fraction, cmap=LinearSegmentedColormap.from_list("blue", ["white", BLUE]), vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the true class", ticks=QUARTERS, format="%g")
     bar.outline.set_visible(False)
-    rotated: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(names) > 2 else {}
-    axes.set_xticks(range(len(names)), names, **rotated)
+    axes.set_xticks(range(len(names)), names)
+    if len(names) > 2:
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
     axes.grid(False)

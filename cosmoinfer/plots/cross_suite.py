@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -75,8 +74,8 @@ def _draw(axes: Axes, panel: Panel, study: CrossSuite) -> None:
             text_colour = "white" if abs(2 * colour[row, column] - 1) > WHITE_TEXT_FROM else "black"
             text = format(abs(value) if panel.neutral < 0 else value, ".2f" if abs(value) < 100 else ".2g")
             axes.text(column, row, text, ha="center", va="center", color=text_colour, fontsize=8)
-    rotated: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(len(study.suites)), [_wrap_name(name) for name in study.suites], **rotated)
+    names = [_wrap_name(name) for name in study.suites]
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(study.trained)), [_wrap_name(name) for name in study.trained])
     axes.tick_params(length=0)
     axes.grid(False)

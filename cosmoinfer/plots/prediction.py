@@ -1,7 +1,5 @@
 """Predicted against true parameters."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -32,8 +30,8 @@ def truth_prediction(data: FigureData) -> Figure | None:
         axes.set(xlim=(low, high), ylim=(low, high))
         shade_outside(axes, parameters, column, column)
         axes.plot([low, high], [low, high], color=GREY, linewidth=1)
-        style: dict[str, Any] = {"fmt": ".", "color": BLUE, "markersize": 4, "elinewidth": 0.7, "alpha": alpha}
-        axes.errorbar(truth[:, column], mean[:, column], yerr=sigma, **style)
+        points = truth[:, column], mean[:, column]
+        axes.errorbar(*points, yerr=sigma, fmt=".", color=BLUE, markersize=4, elinewidth=0.7, alpha=alpha)
         label = parameter_label(parameters, parameters.names[column])
         axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
         axes.set_box_aspect(1)

@@ -65,5 +65,7 @@ def shade_outside(axes: Axes, parameters: Parameters, x: int, y: int | None) -> 
     beyond = [(2 * start - end, 2 * end - start) for start, end in limits]  # an edge out of sight, at a finite place
     (left, right), (bottom, top) = (np.clip(edge, *far) for edge, far in zip(edges, beyond, strict=True))
     axes.set_facecolor(BACKGROUND)
-    style: dict[str, Any] = {"facecolor": "white", "edgecolor": GREY, "linewidth": 0.8, "zorder": 0}
-    axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, **style))
+    box = Rectangle(
+        (left, bottom), right - left, top - bottom, facecolor="white", edgecolor=GREY, linewidth=0.8, zorder=0
+    )
+    axes.add_patch(box)
