@@ -544,6 +544,19 @@ def test_summary_says_how_good_and_how_calibrated():
     assert "Not constrained by the data: a, b" in loose and "Constrained" not in loose
 
 
+def test_an_evaluation_prints_its_tables_and_its_summary():
+    evaluation = evaluate(gaussian(60, names=("a", "b<c")))
+    printed = str(evaluation)
+    for expected in ("rmse", "log_prob_gain", "fom[a,b<c]", "verdicts", *evaluation.summary()):
+        assert expected in printed
+    assert str(evaluation.parameters["r2"]["a"]) in printed and " ± " in str(evaluation.parameters["r2"]["a"])
+    html = evaluation._repr_html_()
+    assert html.count("<table>") == html.count("</table>") == 3
+    assert "b&lt;c" in html and "b<c" not in html
+    assert repr(evaluation) == f"<Evaluation of 60 rows of 60 simulations: {evaluation.verdict.joint}>"
+    assert evaluation.value("log_prob") == evaluation.joint["log_prob"].value and evaluation.value("c2st") is None
+
+
 @pytest.mark.parametrize("rows", [1, 5])
 def test_curves_leave_their_band_when_the_test_rejects(rows):
     for width, out in ((1.0, False), (1 / 1.5, True)):
