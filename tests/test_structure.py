@@ -4,6 +4,7 @@ A rule about many files is one test, which lists all offenders.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -56,6 +57,7 @@ LATE_IMPORTS = {  # rooms and modules that import inside functions
     "flows.transform",  # the flows of nflows import matplotlib.pyplot, which only to_nflows should pay for
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn")
 
 
@@ -137,6 +139,38 @@ def test_no_module_imports_itself_in_a_circle():
     for module in MODULES:
         walk(module, ())
     assert done == set(MODULES)
+
+
+LATE = {  # what may be imported inside a function: a command's own task, the rest because it is slow
+    "cli": ("cosmoinfer.tasks", "rich"),
+    "flows.transform": ("nflows",),
+}
+
+
+def test_imports_stand_at_the_top():
+    late = []
+    for module, tree in MODULES.items():
+        allowed = LATE.get(module, LATE.get(module.split(".")[0], ()))
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            late += [f"{module}: {name}" for name in imported(function) if not name.startswith(allowed or ("-",))]
+    assert not late, late
+
+
+def test_messages_below_the_command_line_name_settings_not_options():
+    options = re.compile(r"(?<![\w-])--[a-z]")
+    named = []
+    for module, tree in MODULES.items():
+        if module.split(".")[0] not in ("cli", "errors"):
+            documents = {
+                ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED)
+            }
+            strings = (
+                node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            )
+            named += [
+                f"{module}:{one.lineno}" for one in strings if options.search(one.value) and one.value not in documents
+            ]
+    assert not named, named
 
 
 @pytest.mark.parametrize("library", DOORS)

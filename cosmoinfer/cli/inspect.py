@@ -58,12 +58,14 @@ def _show_catalog(contents: "CatalogContents", terminal: Terminal) -> None:
     terminal.document(document)
 
 
-def _show_file(found: "FileContents", terminal: Terminal) -> None:
-    kind, meta = found.kind, found.meta
-    if found.contents:
-        terminal.table(two_column_table(found.contents, f"{found.file}: {kind}"))
+def _show_file(contents: "FileContents", terminal: Terminal) -> None:
+    kind, meta = contents.kind, contents.meta
+    if contents.contents:
+        terminal.table(two_column_table(contents.contents, f"{contents.file}: {kind}"))
     settings = {key: str(value) for key, value in meta["settings"].items()}
-    terminal.table(two_column_table(settings, f"{found.file}: {kind} of version {meta['version']}, {meta['command']}"))
-    terminal.table(two_column_table(found.datasets, "datasets"))
-    document: dict[str, Any] = {"kind": kind, "contents": dict(found.contents), "meta": dict(meta)}
-    terminal.document(document | {"datasets": dict(found.datasets)})
+    terminal.table(
+        two_column_table(settings, f"{contents.file}: {kind} of version {meta['version']}, {meta['command']}")
+    )
+    terminal.table(two_column_table(contents.datasets, "datasets"))
+    document: dict[str, Any] = {"kind": kind, "contents": dict(contents.contents), "meta": dict(meta)}
+    terminal.document(document | {"datasets": dict(contents.datasets)})

@@ -27,13 +27,13 @@ class WrappingTable:
     columns: Mapping[str, Sequence[str]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        most = options.max_width // (2 * len(self.heads)) - len(" │ ")  # heads fold before they take more than half
-        heads = {name: max(1, min(_width(name, cells), most)) for name, cells in self.heads.items()}
+        max_head = options.max_width // (2 * len(self.heads)) - len(" │ ")  # heads fold before they take more than half
+        heads = {name: max(1, min(_width(name, cells), max_head)) for name, cells in self.heads.items()}
         room = options.max_width - len("│") - sum(width + len(" │ ") for width in heads.values())
         widths = {name: _width(name, cells) + len(" │ ") for name, cells in self.columns.items()}
         block: list[str] = []
         for name in self.columns:
-            if block and sum(widths[one] for one in (*block, name)) > room:
+            if block and sum(widths[column] for column in (*block, name)) > room:
                 yield self._table(heads, block)
                 block = []
             block.append(name)

@@ -117,7 +117,7 @@ def _read_suites(paths: Sequence[Path], settings: CatalogSettings, split_setting
 
 
 def _split_of_suite(split: Split, catalog: Catalog) -> Split:
-    """The share of a split that is of one suite; every part must have a simulation."""
+    """The share of a split that is of one suite; every partition must have a simulation."""
     in_suite = np.isin(split.simulation, catalog.simulation)
     return Split(split.simulation[in_suite], split.partition[in_suite]).require_complete()
 

@@ -203,9 +203,11 @@ def _check_drawn(posterior: Any, catalog: Any, options: Mapping[str, Any]) -> No
     """What says how to draw, or how to read a catalog, has no effect on a posterior that was drawn before."""
     if catalog is not None:
         raise UserError(f"{_name(posterior)}: is a posterior and holds its truths; a catalog goes with a model only")
-    given = [f"`{name}`" for name, value in options.items() if value not in (None, False, [], ())]
-    if given:
-        raise UserError(f"{_name(posterior)}: is a posterior, drawn already; only a model takes {join_first(given)}")
+    ineffective = [f"`{name}`" for name, value in options.items() if value not in (None, False, [], ())]
+    if ineffective:
+        raise UserError(
+            f"{_name(posterior)}: is a posterior, drawn already; only a model takes {join_first(ineffective)}"
+        )
 
 
 def _prepare_model(
@@ -222,10 +224,10 @@ def _prepare_model(
     job = prepare_sampling(model, catalog, keywords, selection, options, prepare_run_device(keywords))
     if job.catalog.theta is None:
         raise UserError(f"{job.catalog.path}: has no true parameters to compare with")
-    check_held_out(job.parts, selection)
-    warn_of_training_rows(job.parts, selection.part, reporter)
+    check_held_out(job.partitions, selection)
+    warn_of_training_rows(job.partitions, selection.partition, reporter)
     meta = task_provenance("evaluate", job.provenance["settings"], job.provenance["inputs"])
-    return PosteriorOfModel(name, job, selection.part, meta)
+    return PosteriorOfModel(name, job, selection.partition, meta)
 
 
 def _prepare_reference(
@@ -244,7 +246,7 @@ def _prepare_reference(
         raise UserError(f"{name}: is a model; name its catalog too: evaluate FILE CATALOG `compare_to={name}`")
     selection, options = RowSelection(rows=job.source.index.tolist()), replace(options, recalibrate=None)
     reference = prepare_sampling(compare_to, catalog, keywords, selection, options, prepare_run_device(keywords))
-    used = int((reference.parts < 2).sum())
+    used = int((reference.partitions < 2).sum())
     if used:
         reporter.warn(f"{name}: was trained on or chosen by {used} of these {len(job.source.index)} rows")
     meta = reference.provenance

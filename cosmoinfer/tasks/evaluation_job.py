@@ -39,14 +39,14 @@ class DrawnPosterior:
 
 @dataclass(frozen=True)
 class PosteriorOfModel:
-    """A posterior that is still to be drawn. name: of the model, in messages. part: of the split, if one was named.
+    """A posterior that is still to be drawn. name: of the model, in messages. partition: of the split, if named.
 
     provenance: the /meta of its evaluation.
     """
 
     name: str
     job: SamplingJob
-    part: str | None
+    partition: str | None
     provenance: dict[str, Any]
 
     @property
@@ -60,8 +60,8 @@ class PosteriorOfModel:
         return self.job.learning_curves
 
     def draw(self, reporter: Reporter, folder: Path | None) -> Posterior:
-        """The posterior of the rows of the part. folder: for draws that are too many for memory."""
-        return select_part(self.job.draw(reporter, folder, written=False), self.name, self.part, reporter)
+        """The posterior of the rows of the partition. folder: for draws that are too many for memory."""
+        return select_partition(self.job.draw(reporter, folder, written=False), self.name, self.partition, reporter)
 
 
 @dataclass(frozen=True)
@@ -117,18 +117,18 @@ class EvaluationJob:
 
 def select_drawn(opened: PosteriorInput, selection: RowSelection, seed: int, reporter: Reporter) -> DrawnPosterior:
     """The selected rows of a posterior. Raises UserError if it holds none."""
-    posterior, settings = opened.posterior, dict[str, Any]({"part": selection.part, "seed": seed})
+    posterior, settings = opened.posterior, dict[str, Any]({"partition": selection.partition, "seed": seed})
     if selection.rows is not None:
-        posterior = posterior.take(find_rows(opened.name, posterior.index, selection.part, selection.rows))
+        posterior = posterior.take(find_rows(opened.name, posterior.index, selection.partition, selection.rows))
         settings["rows"] = posterior.index.tolist()
         check_held_out(posterior.split, selection)
-    posterior = select_part(posterior, opened.name, selection.part, reporter)
+    posterior = select_partition(posterior, opened.name, selection.partition, reporter)
     return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": opened.digest}))
 
 
-def check_held_out(parts: np.ndarray, selection: RowSelection) -> None:
+def check_held_out(partitions: np.ndarray, selection: RowSelection) -> None:
     """Raises UserError if the model was trained on or chosen by all rows that were named. parts: (n,), of these."""
-    if selection.rows is not None and (parts < 2).all():
+    if selection.rows is not None and (partitions < 2).all():
         raise UserError(
             "the model was trained on or chosen by all of them; `split=train` or validation judges what it has seen",
             setting="rows",
@@ -136,16 +136,16 @@ def check_held_out(parts: np.ndarray, selection: RowSelection) -> None:
         )
 
 
-def select_part(posterior: Posterior, name: str, part: str | None, reporter: Reporter) -> Posterior:
-    """The rows of a part of the split; by default those that no training has used. Raises UserError if it has none."""
-    if part not in (None, "all", *PARTITIONS):
-        raise UserError(f"{part!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
-    if part == "all":
+def select_partition(posterior: Posterior, name: str, partition: str | None, reporter: Reporter) -> Posterior:
+    """The rows of a partition; by default those that no training has used. Raises UserError if it has none."""
+    if partition not in (None, "all", *PARTITIONS):
+        raise UserError(f"{partition!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
+    if partition == "all":
         return posterior
-    keep = posterior.split >= 2 if part is None else posterior.split == PARTITIONS.index(part)
+    keep = posterior.split >= 2 if partition is None else posterior.split == PARTITIONS.index(partition)
     if not keep.any():
-        raise UserError(f"{name}: holds no {part or 'test'} rows; `split=train`, validation or all names others")
-    if part is None and not keep.all():
+        raise UserError(f"{name}: holds no {partition or 'test'} rows; `split=train`, validation or all names others")
+    if partition is None and not keep.all():
         left_out = int((~keep).sum())
         reporter.report(f"left out {left_out} rows of the training and validation parts (`split` names others)")
     return posterior.take(keep)

@@ -84,7 +84,7 @@ def _inspect_file_of_ours(file: Path, kind: str) -> FileContents:
     contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
     arrays = {**storage.describe_datasets(file), **record.all_arrays}
     del arrays["meta"]
-    shapes = {f"/{name}": f"{one.shape} {one.dtype}" for name, one in sorted(arrays.items()) if one.shape}
+    shapes = {f"/{name}": f"{array.shape} {array.dtype}" for name, array in sorted(arrays.items()) if array.shape}
     return FileContents(file, kind, contents, shapes, record.meta)
 
 
@@ -109,7 +109,7 @@ def _describe_model(record: storage.FileContents) -> dict[str, str]:
         ("data", "through a trained regressor", config.get("summary")),
         ("weights", "begins from another flow", config.get("initialised_from")),
     )
-    contents |= {name: text for name, text, part in optional if part is not None}
+    contents |= {name: text for name, text, source in optional if source is not None}
     for number, stack in enumerate(config["stacks"]):
         networks = stack["config"].get("flow") or ", ".join(name for name, _ in stack["config"]["networks"])
         best = sorted(int(epoch) + 1 for epoch in record.arrays[f"stacks/{number}/history/best"])

@@ -39,14 +39,14 @@ def open_catalog(
         raise UserError(f"give a catalog, or arrays ({', '.join(given_arrays)}); not both")
     if isinstance(source, Path | str):
         return read_catalog(Path(source), CatalogSettings.from_keywords(keywords))
-    given = [name for name in (*READING, "memory") if keywords.get(name) not in (None, False, "", [], ())]
+    reading = [name for name in (*READING, "memory") if keywords.get(name) not in (None, False, "", [], ())]
     if source is not None:
-        if given:
-            raise UserError(f"the catalog {source.path} has been read already; give its path", setting=given[0])
+        if reading:
+            raise UserError(f"the catalog {source.path} has been read already; give its path", setting=reading[0])
         return source
-    if without_effect := [name for name in given if name not in OF_ARRAYS]:
+    if without_effect := [name for name in reading if name not in OF_ARRAYS]:
         raise UserError("is of catalog files; arrays have no such setting", setting=without_effect[0])
-    return catalog.from_arrays(**given_arrays, **{name: keywords[name] for name in given})
+    return catalog.from_arrays(**given_arrays, **{name: keywords[name] for name in reading})
 
 
 def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
@@ -77,7 +77,7 @@ def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, k
 def choose_split(simulations: Catalog, settings: SplitSettings) -> Split:
     """A split file, else the catalog's own /split, else by hash.
 
-    Raises UserError if a part has no simulation, or settings would have no effect.
+    Raises UserError if a partition has no simulation, or settings would have no effect.
     """
     fractions = settings.fractions or split.DEFAULT_FRACTIONS
     path = settings.split_file
@@ -94,7 +94,11 @@ def choose_split(simulations: Catalog, settings: SplitSettings) -> Split:
 
 def read_noise_for(path: Path | None, simulations: Catalog, seed: int) -> Noise | None:
     """The noise that a training adds to these simulations, if a covariance is given."""
-    return None if path is None else read_noise(path, tuple(one.row_shape for one in simulations.observables), seed)
+    return (
+        None
+        if path is None
+        else read_noise(path, tuple(observable.row_shape for observable in simulations.observables), seed)
+    )
 
 
 def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str = "") -> Any:
@@ -131,21 +135,21 @@ def report_data(frame: Preprocessing, simulations: Catalog, split_of_training: S
         reporter.report(line)
 
 
-def select_rows(record: TrainingRecord, simulations: Catalog, part: str | None, rows: Rows | None) -> np.ndarray:
-    """Positions (n,) in the catalog. rows: row numbers of the file, which replace the part of the split."""
+def select_rows(record: TrainingRecord, simulations: Catalog, partition: str | None, rows: Rows | None) -> np.ndarray:
+    """Positions (n,) in the catalog. rows: row numbers of the file, which replace the partition."""
     return (
-        record.select_rows(simulations, part)
+        record.select_rows(simulations, partition)
         if rows is None
-        else find_rows(simulations.path, simulations.index, part, rows)
+        else find_rows(simulations.path, simulations.index, partition, rows)
     )
 
 
-def find_rows(path: Path | str, index: np.ndarray, part: str | None, rows: Rows) -> np.ndarray:
+def find_rows(path: Path | str, index: np.ndarray, partition: str | None, rows: Rows) -> np.ndarray:
     """Positions (n,) of row numbers (``3,5,20:25``) among those (N,) that a file holds.
 
-    Raises UserError if some are not there, or a part of the split is given too.
+    Raises UserError if some are not there, or a partition is given too.
     """
-    if part is not None:
+    if partition is not None:
         raise UserError("`rows` replaces `split`; give one of them")
     text = rows if isinstance(rows, str) else ",".join(str(int(row)) for row in rows)
     numbers = parse_row_numbers(text, int(index.max()) + 1)
@@ -158,11 +162,11 @@ def find_rows(path: Path | str, index: np.ndarray, part: str | None, rows: Rows)
     return np.array([positions[number] for number in numbers])
 
 
-def warn_of_training_rows(parts: np.ndarray, part: str | None, reporter: Reporter) -> None:
+def warn_of_training_rows(partitions: np.ndarray, partition: str | None, reporter: Reporter) -> None:
     """Rows that were picked by number may be some that the model was trained on. parts: (n,), of those rows."""
-    used = int((parts < 2).sum())
-    if used and part is None:
-        reporter.warn(f"the model was trained on or chosen by {used} of these {len(parts)} rows")
+    used = int((partitions < 2).sum())
+    if used and partition is None:
+        reporter.warn(f"the model was trained on or chosen by {used} of these {len(partitions)} rows")
 
 
 def parse_row_numbers(text: str, count: int) -> list[int]:

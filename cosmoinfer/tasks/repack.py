@@ -25,7 +25,7 @@ class RepackedCatalog:
 
     def describe(self) -> str:
         """In one line."""
-        shapes = ", ".join(f"{one.kind} {one.row_shape}" for one in self.catalog.observables)
+        shapes = ", ".join(f"{observable.kind} {observable.row_shape}" for observable in self.catalog.observables)
         return f"{self.output}: {len(self.catalog)} rows of {shapes}"
 
 
@@ -46,7 +46,7 @@ def write_repacked(
         raise UserError("repack: copies whole rows; `infer`, `scale_cut` and `drop_nonfinite` go with a training")
     simulations = read_unchecked(catalog, reading, MEMORY_BYTES)
     meta = task_provenance("repack", {"reading": reading}, {"catalog": fingerprint(simulations)})
-    if is_up_to_date(output, "catalog", meta, reporter, force, *(one.path for one in simulations.files)):
+    if is_up_to_date(output, "catalog", meta, reporter, force, *(file.path for file in simulations.files)):
         return RepackedCatalog(output, simulations, complete=True)
     left_out = repack.repack(simulations, reading, output, meta, force)
     return RepackedCatalog(output, simulations, tuple(left_out))

@@ -134,12 +134,12 @@ def _warn_of_few_draws(reweighted: ReweightedPosterior, reporter: Reporter) -> N
         reporter.report(f"left out, too few draws lie under the new prior: row {join_first(reweighted.left_out)}")
     if ess is None:
         return
-    few = ess < MIN_EFFECTIVE_DRAWS
-    if few.any():
+    too_few = ess < MIN_EFFECTIVE_DRAWS
+    if too_few.any():
         reporter.warn(
-            f"{int(few.sum())} of {len(posterior)} posteriors are worth less than {MIN_EFFECTIVE_DRAWS} draws "
-            f"(row {join_first(posterior.index[few])}): the new prior is narrow, or lies where few draws are; sample "
-            "more (sample `draws`), or train with that prior"
+            f"{int(too_few.sum())} of {len(posterior)} posteriors are worth less than {MIN_EFFECTIVE_DRAWS} draws "
+            f"(row {join_first(posterior.index[too_few])}): the new prior is narrow, or lies where few draws are; "
+            "sample more (sample `draws`), or train with that prior"
         )
     if posterior.truth is not None:
         reporter.report("simulations from the old prior are no fair test of these posteriors: their truths follow it")

@@ -52,7 +52,7 @@ def run_all(
     if not sampled.complete:
         reporter.result(sampled.describe())
     inputs = {"posterior": storage.file_digest(files["posterior"])}
-    meta = task_provenance("evaluate", {"part": None, "seed": seed}, inputs)
+    meta = task_provenance("evaluate", {"partition": None, "seed": seed}, inputs)
     evaluated = measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
     learning_curves = {"histories": models.histories(models.read(files["flow"]))}
     draw_figures(sampled.posterior, evaluated.evaluation, learning_curves, seed, folder / "figures", reporter)

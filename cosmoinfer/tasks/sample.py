@@ -84,19 +84,19 @@ def _sample(
     device = prepare_run_device(keywords)
     selection = RowSelection(keywords.get("split"), keywords.get("rows"))
     job = prepare_sampling(model, catalog, keywords, selection, options, device)
-    return draw_and_write(job, selection.part, output, force, reporter)
+    return draw_and_write(job, selection.partition, output, force, reporter)
 
 
 def draw_and_write(
-    job: SamplingJob, part: str | None, output: Path | None, force: bool, reporter: Reporter
+    job: SamplingJob, partition: str | None, output: Path | None, force: bool, reporter: Reporter
 ) -> SampledPosterior:
     """Draw what is to be sampled, and write it unless it is up to date, or has no output.
 
-    part: of the split, if one was named.
+    partition: of the split, if one was named.
     """
     if output is not None and is_up_to_date(output, "posterior", job.provenance, reporter, force):
         return SampledPosterior(output, posteriors.read(output, leave_large=True), complete=True)
-    warn_of_training_rows(job.parts, part, reporter)
+    warn_of_training_rows(job.partitions, partition, reporter)
     posterior = job.draw(reporter, None if output is None else output.parent)
     if output is not None:
         posteriors.write(output, posterior, job.provenance, force)

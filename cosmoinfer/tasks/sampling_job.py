@@ -29,12 +29,12 @@ PosteriorModel = FlowModel | RegressorModel | ClassifierModel
 
 @dataclass(frozen=True)
 class RowSelection:
-    """part: train, validation, test or all; by default the model's own test rows, or the whole of another catalog.
+    """partition: train, validation, test or all; by default the model's own test rows, or the whole of another catalog.
 
-    rows: row numbers of the catalog, as ``3,5,20:25`` or a sequence, which replace the part.
+    rows: row numbers of the catalog, as ``3,5,20:25`` or a sequence, which replace the partition.
     """
 
-    part: str | None = None
+    partition: str | None = None
     rows: Rows | None = None
 
 
@@ -81,8 +81,8 @@ class SamplingJob:
         return self.catalog.index[self.rows]
 
     @cached_property
-    def parts(self) -> np.ndarray:
-        """The part of the training's split that each row belongs to, (n,)."""
+    def partitions(self) -> np.ndarray:
+        """The partition of the training's split that each row belongs to, (n,)."""
         return self.model.training_record.partition_of(self.catalog, self.rows)
 
     @property
@@ -149,7 +149,7 @@ def prepare_sampling(
         model = _recalibrated(options.recalibrate, name, model)
     reading = {name: value for name, value in keywords.items() if name in (*READING, "memory")}
     simulations = open_for_model(model.preprocessing, catalog, reading)
-    rows = select_rows(model.training_record, simulations, selection.part, selection.rows)
+    rows = select_rows(model.training_record, simulations, selection.partition, selection.rows)
     if isinstance(model, FlowModel):
         rows = model.representatives(simulations, rows)
     used = {"rows": simulations.index[rows].tolist(), **options.provenance, **device_settings(device)}

@@ -29,8 +29,8 @@ class ScoredRows:
 
     def describe(self) -> str:
         """In one line."""
-        share = 100 * (1 - scores.OUTLIER_P_VALUE)
-        return f"{self.output}: {len(self.scores)} rows; {self.anomalous} odder than {share:g} % of the validation rows"
+        share = f"more anomalous than {100 * (1 - scores.OUTLIER_P_VALUE):g} % of the validation rows"
+        return f"{self.output}: {len(self.scores)} rows; {self.anomalous} {share}"
 
 
 def write_scores(
@@ -46,13 +46,13 @@ def write_scores(
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
     check_keywords("score", keywords, (*READING, "memory", *RUN, "split", "rows"))
-    output, part = output or model.with_name(f"{model.stem}.scores.h5"), keywords.get("split")
+    output, partition = output or model.with_name(f"{model.stem}.scores.h5"), keywords.get("split")
     reading = {name: value for name, value in keywords.items() if name in (*READING, "memory")}
     device = prepare_run_device(keywords)
     density = read_model_of_kind(model, "density", device)
     simulations = open_for_model(density.preprocessing, catalog, reading)
-    rows = select_rows(density.training_record, simulations, part, keywords.get("rows"))
-    warn_of_training_rows(density.training_record.partition_of(simulations, rows), part, reporter)
+    rows = select_rows(density.training_record, simulations, partition, keywords.get("rows"))
+    warn_of_training_rows(density.training_record.partition_of(simulations, rows), partition, reporter)
     settings = {"rows": simulations.index[rows].tolist(), **device_settings(device)}
     inputs = {**catalog_inputs(simulations), "model": storage.file_digest(model)}
     meta = task_provenance("score", settings, inputs)
@@ -63,5 +63,7 @@ def write_scores(
         scores.write(output, scored, meta, force)
     if 2 / (1 + len(density.typicality.residuals)) > scores.OUTLIER_P_VALUE:
         count = len(density.typicality.residuals)
-        reporter.report(f"only {count} validation rows to compare with: no row can be told to be as odd as 1 in 100")
+        reporter.report(
+            f"only {count} validation rows to compare with: no p-value can be below {scores.OUTLIER_P_VALUE:g}"
+        )
     return ScoredRows(output, scored)

@@ -105,7 +105,7 @@ def _train_on(
     split = choose_split(simulations, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
     rows = len(split.select_rows(simulations.simulation, "train"))
-    kinds = tuple(one.kind for one in simulations.observables)
+    kinds = tuple(observable.kind for observable in simulations.observables)
     recipe = density_recipe(dict(settings.recipe), rows, kinds, simulations.theta is not None)
     if kinds == ("vector",):
         for line in check_passes(recipe.flow, recipe.settings, simulations.observables[0].row_shape[0], force):

@@ -159,10 +159,14 @@ def train_and_write(
         noise = trained.preprocessing.noise if noise is None and trained is not None else noise
     sets = settings.recipe.get("observation") == "simulation" or (ancestor is not None and bool(ancestor.set_size))
     rows, rows_of_defaults = (
-        part.sizes[0] if sets else len(part.select_rows(simulations.simulation, "train"))
-        for part in (split, defaults_of or split)
+        used.sizes[0] if sets else len(used.select_rows(simulations.simulation, "train"))
+        for used in (split, defaults_of or split)
     )
-    shapes = [one.row_shape for one in simulations.observables] if regressor is None else [regressor.summary_shape]
+    shapes = (
+        [observable.row_shape for observable in simulations.observables]
+        if regressor is None
+        else [regressor.summary_shape]
+    )
     options = dict(settings.recipe)
     if ancestor is None:
         recipe = flow_recipe(options, rows_of_defaults, shapes)

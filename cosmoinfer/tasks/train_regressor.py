@@ -126,7 +126,7 @@ def _train_on(
     split = choose_split(simulations, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
     rows = len(split.select_rows(simulations.simulation, "train"))
-    shapes = [one.row_shape for one in simulations.observables]
+    shapes = [observable.row_shape for observable in simulations.observables]
     recipe = regressor_recipe(dict(settings.recipe), rows, shapes, len(simulations.classes))
     digests = settings.inputs.digests()
     meta = training_provenance("train-regressor", recipe, seed, device, simulations, split, digests)
