@@ -10,10 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "cosmoinfer"
 
 # Folders and modules of the package that are not converted yet; to be emptied.
 EXEMPT = (
-    "cli",
     "flows",
     "models",
-    "tasks",
     "training",
 )
 
