@@ -39,8 +39,8 @@ class MapCoupling(Transform):
 
     def _halves(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What is mapped and what passes, (M, B, C/2, H, W) each."""
-        one, other = (half.flatten(2, 3) for half in maps.unflatten(2, (2, 2, -1)).unbind(1 + self.axis))
-        return (one, other) if self.first else (other, one)
+        first, second = (half.flatten(2, 3) for half in maps.unflatten(2, (2, 2, -1)).unbind(1 + self.axis))
+        return (first, second) if self.first else (second, first)
 
     def _whole(self, mapped: torch.Tensor, passing: torch.Tensor) -> torch.Tensor:
         pair = (mapped, passing) if self.first else (passing, mapped)

@@ -18,8 +18,9 @@ class Squeeze(Transform):
         return torch.cat(pixels, dim=2), inputs.new_zeros(inputs.shape[:2])
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        here, both, right, below = inputs.chunk(4, dim=2)
-        rows = [torch.stack(pair, dim=-1).flatten(-2) for pair in ((here, right), (below, both))]  # (M, B, C, H, 2W)
+        top_left, bottom_right, top_right, bottom_left = inputs.chunk(4, dim=2)
+        pairs = (top_left, top_right), (bottom_left, bottom_right)
+        rows = [torch.stack(pair, dim=-1).flatten(-2) for pair in pairs]  # (M, B, C, H, 2W)
         return torch.stack(rows, dim=-2).flatten(-3, -2), inputs.new_zeros(inputs.shape[:2])
 
 

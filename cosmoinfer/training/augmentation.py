@@ -7,7 +7,7 @@ has a line of sight: there ``augment=none`` or some of the names.
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import lru_cache
-from itertools import permutations, product
+from itertools import combinations, permutations, product
 from math import gcd, prod
 
 import torch
@@ -17,7 +17,7 @@ from cosmoinfer.errors import UserError
 
 @dataclass(frozen=True)
 class Symmetries:
-    """Of one summary. rotations: quarter turns; mirrors: of the axes; shifts: by whole cells, round the box."""
+    """Of one observable. rotations: quarter turns; mirrors: of the axes; shifts: by whole cells, round the box."""
 
     rotations: bool = False
     mirrors: bool = False
@@ -39,31 +39,32 @@ class Motion:
     signs: tuple[int, ...]
 
     @property
-    def turns(self) -> bool:
+    def is_rotation(self) -> bool:
         """Whether it is a rotation: of determinant +1."""
-        swaps = sum(one > other for place, one in enumerate(self.order) for other in self.order[place + 1 :])
-        return prod(self.signs) * (-1) ** swaps == 1
+        inversions = sum(first > second for first, second in combinations(self.order, 2))
+        return prod(self.signs) * (-1) ** inversions == 1
 
 
 def parse(text: str, kinds: Sequence[str], periodic: Sequence[bool]) -> tuple[Symmetries, ...]:
-    """``augment``: auto, none, or names with commas; one entry a summary, of these kinds.
+    """``augment``: auto, none, or names with commas; one entry an observable, of these kinds.
 
-    Vectors and profiles have none. Only a periodic box has shifts.
+    Vectors and profiles have none. Only a periodic box has shifts. Raises UserError for names that are unknown or that
+    fit no observable.
     """
     names = NAMES if text == "auto" else () if text == "none" else tuple(name.strip() for name in text.split(","))
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise UserError(f"{unknown[0]!r} is not known; there are auto, none, and {', '.join(NAMES)}", setting="augment")
-    found = []
+    symmetries = []
     for kind, wraps in zip(kinds, periodic, strict=True):
         allowed = [name for name in names if kind in ("map", "grid") and (wraps or name != "shifts")]
-        found.append(Symmetries(**dict.fromkeys(allowed, True)))
-    idle = [name for name in names if not any(getattr(one, name) for one in found)]
-    if idle and text != "auto":
+        symmetries.append(Symmetries(**dict.fromkeys(allowed, True)))
+    unused = [name for name in names if not any(getattr(symmetry, name) for symmetry in symmetries)]
+    if unused and text != "auto":
         raise UserError(
-            f"no summary is a {'periodic ' * (idle[0] == 'shifts')}map or grid", setting="augment", value=idle[0]
+            f"no summary is a {'periodic ' * (unused[0] == 'shifts')}map or grid", setting="augment", value=unused[0]
         )
-    return tuple(found)
+    return tuple(symmetries)
 
 
 def transformed(
@@ -71,23 +72,22 @@ def transformed(
 ) -> tuple[torch.Tensor, ...]:
     """Each row by a symmetry of its own, uniform in the group; one generator a member, for its share of the rows.
 
-    data: one batch (M, B, C, H, W) or (M, B, C, D, H, W) a summary; others pass as they are. All maps of a row get the
-    same symmetry, which then is one of each of them (of boxes of 64 and 32 cells a side: shifts by 1/32); so do all
-    grids. A map and a grid of a row get different ones.
+    data: one batch (M, B, C, H, W) or (M, B, C, D, H, W) an observable; vectors and profiles pass as they are. All maps
+    of a row get the same symmetry, which then is one of each of them (of boxes of 64 and 32 cells a side: shifts by
+    1/32); so do all grids. A map and a grid of a row get different ones.
     """
     moved = list(data)
-    for axes in (2, 3):
-        places = [
-            place
-            for place, (own, part) in enumerate(zip(symmetries, data, strict=True))
-            if own != Symmetries() and part.dim() == axes + 3
+    for n_axes in (2, 3):
+        columns = [
+            column
+            for column, (symmetry, batch) in enumerate(zip(symmetries, data, strict=True))
+            if symmetry != Symmetries() and batch.dim() == n_axes + 3
         ]
-        if places:
-            alike = _alike(
-                [symmetries[place] for place in places], [data[place].flatten(0, 1) for place in places], generators
-            )
-            for place, part in zip(places, alike, strict=True):
-                moved[place] = part.view_as(data[place])
+        if columns:
+            rows = [data[column].flatten(0, 1) for column in columns]  # (M*B, C, ...)
+            together = _transform_together([symmetries[column] for column in columns], rows, generators)
+            for column, new in zip(columns, together, strict=True):
+                moved[column] = new.view_as(data[column])
     return tuple(moved)
 
 
@@ -98,44 +98,48 @@ def motions(symmetries: Symmetries, sizes: tuple[Axes, ...]) -> tuple[Motion, ..
     Rotations alone: 4 and 24; mirrors alone: 4 and 8. Axes change places only where they are of equal length.
     """
     lengths = list(zip(*sizes, strict=True))
-    still = tuple(range(len(lengths)))
-    orders = [one for one in permutations(still) if [lengths[axis] for axis in one] == lengths]
-    every = [Motion(order, signs) for order in orders for signs in product((1, -1), repeat=len(still))]
+    identity = tuple(range(len(lengths)))
+    orders = [order for order in permutations(identity) if [lengths[axis] for axis in order] == lengths]
+    all_motions = [Motion(order, signs) for order in orders for signs in product((1, -1), repeat=len(identity))]
     if symmetries.rotations:
-        return tuple(one for one in every if symmetries.mirrors or one.turns)
-    return tuple(one for one in every if one.order == still and (symmetries.mirrors or min(one.signs) > 0))
+        return tuple(motion for motion in all_motions if symmetries.mirrors or motion.is_rotation)
+    in_order = [motion for motion in all_motions if motion.order == identity]
+    return tuple(motion for motion in in_order if symmetries.mirrors or min(motion.signs) > 0)
 
 
-def _alike(
-    symmetries: Sequence[Symmetries], parts: Sequence[torch.Tensor], generators: Sequence[torch.Generator]
+def _transform_together(
+    symmetries: Sequence[Symmetries], data: Sequence[torch.Tensor], generators: Sequence[torch.Generator]
 ) -> list[torch.Tensor]:
-    """Summaries with as many axes, each row of all of them by one symmetry that all of them have."""
-    common = Symmetries(*(all(flags) for flags in zip(*(astuple(one) for one in symmetries), strict=True)))
-    sizes = tuple(tuple(part.shape[2:]) for part in parts)
+    """Observables of as many axes, (M*B, C, ...) each: row r of all of them by one symmetry that all of them have."""
+    common = Symmetries(*(all(flags) for flags in zip(*map(astuple, symmetries), strict=True)))
+    sizes = tuple(tuple(rows.shape[2:]) for rows in data)
     steps = tuple(gcd(*lengths) if common.shifts else 1 for lengths in zip(*sizes, strict=True))
     group = motions(common, sizes)
-    drawn = _draw(len(parts[0]), (len(group), *steps), generators)
-    return [_moved(part, group, steps, drawn.to(part.device)) for part in parts]
+    choices = _draw_choices(len(data[0]), (len(group), *steps), generators)
+    return [_move(rows, group, steps, choices.to(rows.device)) for rows in data]
 
 
-def _draw(rows: int, choices: Sequence[int], generators: Sequence[torch.Generator]) -> torch.Tensor:
-    """(M*B, K) whole numbers, column k uniform below choices[k], each member's from its own generator."""
-    share = rows // len(generators)
-    columns = [[torch.randint(most, (share,), generator=one) for most in choices] for one in generators]
-    return torch.cat([torch.stack(own, dim=1) for own in columns])
+def _draw_choices(n_rows: int, counts: Sequence[int], generators: Sequence[torch.Generator]) -> torch.Tensor:
+    """(M*B, K) whole numbers, column k uniform below counts[k], each member's from its own generator."""
+    size = (n_rows // len(generators),)
+    members = [[torch.randint(count, size, generator=generator) for count in counts] for generator in generators]
+    return torch.cat([torch.stack(columns, dim=1) for columns in members])
 
 
-def _moved(part: torch.Tensor, group: Sequence[Motion], steps: Axes, drawn: torch.Tensor) -> torch.Tensor:
-    """One gather: of row r, cell i of output axis k comes from cell (sign i + offset) mod n of input axis order[k]."""
-    rows, channels, *axes = part.shape
-    device, count = part.device, len(axes)
-    order = torch.tensor([one.order for one in group], device=device)[drawn[:, 0]]  # (R, d)
-    signs = torch.tensor([one.signs for one in group], device=device)[drawn[:, 0]]
+def _move(data: torch.Tensor, group: Sequence[Motion], steps: Axes, choices: torch.Tensor) -> torch.Tensor:
+    """Each row of data (R, C, ...) by its own symmetry, choices (R, K), in one gather.
+
+    Cell i of output axis k comes from cell (sign i + offset) mod n of input axis order[k].
+    """
+    rows, channels, *axes = data.shape
+    device, count = data.device, len(axes)
+    order = torch.tensor([motion.order for motion in group], device=device)[choices[:, 0]]  # (R, d)
+    signs = torch.tensor([motion.signs for motion in group], device=device)[choices[:, 0]]
     strides = torch.tensor([prod(axes[axis + 1 :]) for axis in range(count)], device=device)[order]
     index = torch.zeros((rows, *[1] * count), dtype=torch.long, device=device)
     for axis, length in enumerate(axes):
-        offset = drawn[:, 1 + axis] * (length // steps[axis]) - (signs[:, axis] < 0).long()  # -1: the last cell
+        offset = choices[:, 1 + axis] * (length // steps[axis]) - (signs[:, axis] < 0).long()  # -1: the last cell
         cells = (signs[:, axis, None] * torch.arange(length, device=device) + offset[:, None]) % length
         index = index + (strides[:, axis, None] * cells).reshape(rows, *[1] * axis, length, *[1] * (count - axis - 1))
     flat = index.reshape(rows, 1, -1).expand(-1, channels, -1)
-    return part.flatten(2).gather(2, flat).view_as(part)
+    return data.flatten(2).gather(2, flat).view_as(data)

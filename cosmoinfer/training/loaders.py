@@ -62,23 +62,30 @@ class InMemoryLoader(DataLoader):
 
     @property
     def numbers_per_row(self) -> int:
-        return sum(part[0].numel() for part in self.rows)
+        return sum(field[0].numel() for field in self.rows)
 
     def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
         order = torch.stack([torch.randperm(len(self), generator=generator) for generator in generators])  # (M, N)
         order = order.to(self.rows[0].device)
         for batch in slices(len(self) // size * size, size):
             chosen = order[:, batch].flatten()  # of all members; a selection is four times as fast as indexing
-            yield tuple(part.index_select(0, chosen).unflatten(0, (len(order), size)) for part in self.rows)
+            yield tuple(field.index_select(0, chosen).unflatten(0, (len(order), size)) for field in self.rows)
 
     def chunks(self, size: int) -> Iterator[Rows]:
         for chunk in slices(len(self), size):
-            yield tuple(part[chunk] for part in self.rows)
+            yield tuple(field[chunk] for field in self.rows)
 
 
 @dataclass(frozen=True)
 class StreamingLoader(DataLoader):
-    """rows: (n,), by position; blocks: places among them, a block of the file each; window: rows shuffled at once."""
+    """Rows on disk.
+
+    leading: what comes before the data in a batch, (n, ...) each, in memory.
+    data: positions (k,) of rows -> what a network sees of them, (k, ...) an observable.
+    rows: (n,), by position in the catalog.
+    blocks: of each block of the file, the places of its rows among ``rows``.
+    window: so many rows are shuffled at once.
+    """
 
     leading: tuple[np.ndarray, ...]
     data: ReadRows
@@ -92,7 +99,7 @@ class StreamingLoader(DataLoader):
 
     @cached_property
     def numbers_per_row(self) -> int:
-        return sum(part[0].size for part in self._read(np.arange(1)))
+        return sum(field[0].size for field in self._read(np.arange(1)))
 
     def batches(self, epoch: int, size: int, generators: Sequence[torch.Generator]) -> Iterator[Rows]:
         order = seeding.generator(self.context.seed, "blocks", epoch).permutation(len(self.blocks))
@@ -109,16 +116,16 @@ class StreamingLoader(DataLoader):
         pending: list[tuple[np.ndarray, ...]] = []
         for number in order:
             pending.append(self._read(self.blocks[number]))
-            if sum(len(found[0]) for found in pending) >= size:
+            if sum(len(block[0]) for block in pending) >= size:
                 joined = _concatenate(pending)
-                cuts = range(0, len(joined[0]) // size * size, size)
-                yield from (tuple(part[start : start + size] for part in joined) for start in cuts)
-                pending = [tuple(part[len(cuts) * size :].copy() for part in joined)]
-        if any(len(found[0]) for found in pending):
+                whole = len(joined[0]) // size * size
+                yield from (tuple(field[window] for field in joined) for window in slices(whole, size))
+                pending = [tuple(field[whole:].copy() for field in joined)]
+        if any(len(block[0]) for block in pending):
             yield _concatenate(pending)
 
     def _read(self, places: np.ndarray) -> tuple[np.ndarray, ...]:
-        return (*(part[places] for part in self.leading), *self.data(self.rows[places]))
+        return (*(field[places] for field in self.leading), *self.data(self.rows[places]))
 
 
 def make_loader(
@@ -141,7 +148,7 @@ def make_loader(
 
 
 def _concatenate(batches: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    return tuple(np.concatenate(part) for part in zip(*batches, strict=True))
+    return tuple(np.concatenate(field) for field in zip(*batches, strict=True))
 
 
 def _prefetch(items: Iterator[Item]) -> Iterator[Item]:

@@ -17,7 +17,7 @@ class MemberWeights:
     def __init__(self, network: nn.Module, members: int) -> None:
         self.members, self.parameters = members, list(network.parameters())
         self.values = nn.Parameter(self._concatenate(self.parameters).detach())
-        widths = [one.numel() // members for one in self.parameters]
+        widths = [parameter.numel() // members for parameter in self.parameters]
         for parameter, value in zip(self.parameters, self.values.detach().split(widths, dim=1), strict=True):
             parameter.data = value.unflatten(1, parameter.shape[1:])
 

@@ -156,7 +156,7 @@ def test_few_layers_are_conditioned_all_over_or_an_error(name, features):
         try:
             flow = recipe.build(features, CONTEXT, generators("build", 1)).double()
         except UserError as error:
-            assert layers < 2 and str(error).startswith("--layers: ")
+            assert layers < 2 and str(error).startswith("layers: ")
             continue
         assert layers > 0
         initialise(flow, lambda: flow(x, condition))  # noqa: B023

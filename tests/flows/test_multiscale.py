@@ -199,7 +199,7 @@ def test_odd_sides_are_an_error(name, shape):
 @every_flow
 @pytest.mark.parametrize("setting", [{"levels": -1}, {"layers": 1}, {"hidden": 0}, {"kernel": 2}])
 def test_impossible_settings_are_an_error(name, setting):
-    with pytest.raises(UserError, match=f"--{next(iter(setting))}"):
+    with pytest.raises(UserError, match=f"{next(iter(setting))}: "):
         MAP_FLOWS[name](**setting)
 
 

@@ -68,7 +68,10 @@ class _SupportForward(torch.autograd.Function):
         z, log_slope = support.forward_by_parameter(support.parameters.clip(theta.detach().cpu().numpy()))
         if ctx.needs_input_grad[0]:
             slope = np.exp(log_slope)
-            ctx.slopes = [torch.from_numpy(each).to(theta.device) for each in (slope, slope * _bend(support, z))]
+            ctx.slopes = [
+                torch.from_numpy(gradient).to(theta.device)
+                for gradient in (slope, slope * _log_slope_slope(support, z))
+            ]
         return torch.from_numpy(z).to(theta.device), torch.from_numpy(log_slope).to(theta.device)
 
     @staticmethod
@@ -86,8 +89,8 @@ class _SupportInverse(torch.autograd.Function):
         theta = support.inverse(z.detach().cpu().numpy())
         _, log_slope = support.forward_by_parameter(theta)
         if ctx.needs_input_grad[0]:
-            bend = _bend(support, z.detach().cpu().numpy())
-            ctx.slopes = [torch.from_numpy(each).to(z.device) for each in (np.exp(-log_slope), bend)]
+            gradients = np.exp(-log_slope), _log_slope_slope(support, z.detach().cpu().numpy())
+            ctx.slopes = [torch.from_numpy(gradient).to(z.device) for gradient in gradients]
         return torch.from_numpy(theta).to(z.device), torch.from_numpy(log_slope).to(z.device)
 
     @staticmethod
@@ -97,7 +100,7 @@ class _SupportInverse(torch.autograd.Function):
         return grad_theta * slope + grad_log_slope * log_slope_slope, None
 
 
-def _bend(support: Support, z: np.ndarray) -> np.ndarray:
+def _log_slope_slope(support: Support, z: np.ndarray) -> np.ndarray:
     """d ln|dz/dtheta| / dz at z, (N, P) both."""
     ends = (support.forward_by_parameter(support.inverse(z + step))[1] for step in (SLOPE_STEP, -SLOPE_STEP))
     return np.subtract(*ends) / (2 * SLOPE_STEP)
@@ -118,8 +121,8 @@ class DataEmbedding(nn.Module):
         set_size: int,
     ) -> None:
         super().__init__()
-        self.shapes, self.set_size = [one.shape for one in inputs], set_size
-        self.scalings = nn.ModuleList(_Scaling(one) for one in inputs)
+        self.shapes, self.set_size = [observable.shape for observable in inputs], set_size
+        self.scalings = nn.ModuleList(_Scaling(observable) for observable in inputs)
         self.summary = None if summary is None else _Summary(summary)
         self.embedding = embedding
 
