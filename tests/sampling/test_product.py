@@ -380,7 +380,7 @@ def test_one_posterior_a_simulation(folder: Path):
     one_by_one = folder / "alone.h5"
     done("sample", folder / "rows.h5", folder / "sims.h5", "-o", one_by_one, *common)
     beside = ("evaluate", folder / "product.h5", "-o", folder / "beside.h5", "--compare-to")
-    assert "of 1 observations where this one is of 3" in refused(*beside, one_by_one)
+    assert "it combines 1 observations, and this posterior 3" in refused(*beside, one_by_one)
     done(*beside, folder / "set.h5")
 
 
