@@ -11,7 +11,6 @@ PACKAGE = Path(__file__).parent.parent / "cosmoinfer"
 # Folders and modules of the package that are not converted yet; to be emptied.
 EXEMPT = (
     "flows",
-    "models",
     "training",
 )
 

@@ -1,4 +1,4 @@
-"""What a person wants to know of a model, in a terminal and in a notebook."""
+"""What a person asks of a model, in a terminal and in a notebook."""
 
 from html import escape
 
@@ -22,7 +22,7 @@ def describe_model(model: Model) -> tuple[str, list[tuple[str, str]]]:
     """What it infers, and labelled lines on the data that it takes, its members and its training."""
     preprocessing, (train, validation, test) = model.preprocessing, model.training_record.split.sizes
     names = ", ".join(preprocessing.classes or preprocessing.parameters.names)
-    shapes = [f"{one.name} {one.kind} {one.shape}" for one in preprocessing.inputs]
+    shapes = [f"{observable.name} {observable.kind} {observable.shape}" for observable in preprocessing.inputs]
     networks = [
         f"{stack.members} x {stack.config.get('flow') or ', '.join(name for name, _ in stack.config['networks'])}"
         for stack in model.stacks

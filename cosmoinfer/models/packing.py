@@ -1,8 +1,9 @@
 """Dataclasses as arrays and JSON, and back: one way for all models, so that what a file holds follows from the types.
 
 A numpy field is a dataset, named by the path of its fields; a network, a group of its weights; ``Parameters``, a
-dataset of names with attributes, as in a catalog; a dataclass, or a tuple of them, a group. All other fields are one
-tree of JSON. ``metadata={"path": ...}`` of a field gives it another name; an empty one puts its contents beside it.
+dataset of names with attributes, as in a catalog, whose path is in the JSON; a dataclass, or a tuple of them, a group.
+All other fields are one tree of JSON. ``metadata={"path": ...}`` of a field gives it another name; an empty one puts
+its contents beside it.
 
 Types are read from the annotations, never from the file: what is built is decided here.
 """
@@ -24,11 +25,17 @@ Json = Any  # what json.dumps takes
 
 @dataclass(frozen=True)
 class Packed:
-    """arrays and attributes of datasets, by path; config: everything else."""
+    """arrays and attributes of datasets, by path; config: everything else.
+
+    parameters: the path of those that are packed, by identity; shared: those that are unpacked, by path. What several
+    fields refer to is stored once, and is one object again.
+    """
 
     config: Json
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parameters: dict[int, str] = field(default_factory=dict)
+    shared: dict[str, Parameters] = field(default_factory=dict)
 
 
 def pack(instance: Any) -> Packed:
@@ -51,8 +58,10 @@ def _pack(content: Any, path: str, packed: Packed) -> Json:
         for name, weights in content.state_dict().items():
             packed.arrays[f"{path}/{name}"] = weights.cpu().numpy()
     elif isinstance(content, Parameters):
+        path = packed.parameters.setdefault(id(content), path)
         packed.arrays[path] = np.array(content.names)
         packed.attributes[path] = content.attributes()
+        return path
     elif is_dataclass(content):
         items = {item.name: (getattr(content, item.name), _join(path, item)) for item in fields(content)}
         return {
@@ -83,7 +92,9 @@ def _unpack(cls: Any, config: Json, path: str, packed: Packed, bound: Mapping[An
         array = packed.arrays[path]
         return array.astype(str) if array.dtype.kind == "O" else array
     if origin is Parameters:
-        return Parameters.from_attributes(packed.attributes[path])
+        if config not in packed.shared:
+            packed.shared[config] = Parameters.from_attributes(packed.attributes[config])
+        return packed.shared[config]
     if is_dataclass(origin):
         return _unpack_dataclass(origin, get_args(cls), config, path, packed)
     if origin is tuple:

@@ -114,7 +114,7 @@ def test_sets_of_rows_are_one_observation():
     sims = linear_gaussian(2)
     theta, ids = np.repeat(sims.theta[::2], 2, axis=0), np.repeat(np.arange(len(sims) // 2), 2).astype(str)
     pairs = replace(of(theta, sims.parameters, Observable("data", "vector", X[: len(theta)])), simulation=ids)
-    model = train_flow(pairs, support="probit", epochs=1, ensemble=1, combine="set")
+    model = train_flow(pairs, support="probit", epochs=1, ensemble=1, observation="simulation")
     expected = sampled(model, pairs, [0, 2], 10)
     found = model.sample(X[:4].reshape(2, 2, -1), draws=10, row_numbers=[0, 2])
     np.testing.assert_array_equal(found.samples, expected.samples)

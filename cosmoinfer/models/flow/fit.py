@@ -194,8 +194,8 @@ def _fit_stack(
     augment: str,
 ) -> Stack[ConditionalFlow]:
     """The members of one architecture, the ``number``-th of the recipe, side by side."""
-    rows = [data.rows(part) for part in ("train", "validation")]
-    shapes = tuple(part.shape[1:] for part in data.data(rows[0][:1]))
+    rows = [data.rows(array) for array in ("train", "validation")]
+    shapes = tuple(array.shape[1:] for array in data.data(rows[0][:1]))
     config = stack_config(data.preprocessing, shapes, stack, data.set_size)
     network = build_flow(config, generators(context.seed, "initialise", members))
     if data.initialised_from is not None:
@@ -209,8 +209,8 @@ def _fit_stack(
         leading.append((z, log_det[:, None]))
     if data.initialised_from is None:
         max_rows = max(1, min(MAX_INITIALISATION_ROWS, MAX_INITIALISATION_VALUES // sum(map(prod, shapes))))
-        first = context.tensors(*(part[:max_rows] for part in leading[0]), *data.data(rows[0][:max_rows]))
-        start = tuple(expand_members(part, members) for part in first)
+        first = context.tensors(*(array[:max_rows] for array in leading[0]), *data.data(rows[0][:max_rows]))
+        start = tuple(expand_members(array, members) for array in first)
         initialise(network, lambda: _minus_log_prob(network, start))
     feeds = [
         make_loader(data.catalog, positions, arrays, data.data, context)

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from tests.benchmarks.numbers.catalogs import CATALOGS, make
-from tests.benchmarks.numbers.spelling import DOCUMENT, PRODUCTS, role_of, spelled
+from tests.benchmarks.numbers.spelling import CONFIG, DOCUMENT, PRODUCTS, SCALARS, role_of, spelled
 from tests.command_line import call
 
 STATUSES = {"inspect": (0, 1), "evaluate": (0, 3)}  # an audit that finds an error, and a gate that fails
@@ -87,7 +87,10 @@ def _numbers_of_file(path: Path, kind: str) -> Numbers:
     numbers: Numbers = {}
     with h5py.File(path) as file:
         for name, dataset in _datasets(file):
-            if name == DOCUMENT:
+            if name == CONFIG:
+                scalars = list(_scalars_of_config(json.loads(dataset.asstr()[()])))
+                numbers.setdefault("else", []).extend(scalars)
+            elif name == DOCUMENT:
                 numbers["document"] = [_sorted(_numbers_in(json.loads(dataset.asstr()[()])))]
             elif dataset.dtype.kind in "fiub":
                 numbers.setdefault(role_of(kind, name), []).append(np.asarray(dataset[()]))
@@ -105,6 +108,23 @@ def _datasets(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
             yield from ((f"{name}/{path}", dataset) for path, dataset in _datasets(item))
         else:
             yield name, item
+
+
+def _scalars_of_config(config: Any) -> Iterator[np.ndarray]:
+    """Those of ``SCALARS``, as arrays without an axis."""
+    if isinstance(config, list):
+        for item in config:
+            yield from _scalars_of_config(item)
+    if not isinstance(config, dict):
+        return
+    for key, value in config.items():
+        names = (key, f"{config.get('kind')}/{key}")
+        if f"{key}/*" in SCALARS and isinstance(value, dict):
+            yield from map(np.asarray, value.values())
+        elif any(name in SCALARS for name in names) and not isinstance(value, dict | list):
+            yield np.asarray(value)
+        else:
+            yield from _scalars_of_config(value)
 
 
 def _numbers_of_text(text: str) -> Numbers:

@@ -131,6 +131,10 @@ ROLES: dict[str, dict[str, str]] = {
     "split": {"part": "part"},
     "metrics": {},
 }
+# Numbers in the JSON of a model that are recorded with its datasets, by the path of their keys: a key alone stands
+# wherever it occurs, lists are gone through.
+CONFIG = "config"
+SCALARS = ("members", "n_floored", "recalibration/*", "classifier/temperature")
 DOCUMENT = "document"  # the dataset of JSON whose numbers are recorded
 
 
