@@ -1,7 +1,7 @@
 """The parameters of a simulation: names, labels, the box that holds them and the prior that they were drawn from."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -60,7 +60,10 @@ class Parameters:
         std: Any = None,
         labels: Sequence[str] | None = None,
     ) -> "Parameters":
-        """From what is known; what is not is unbounded, and uniform where a finite box is all there is."""
+        """Parameters with defaults: no box; uniform in a finite box, else no prior; the names as labels.
+
+        low, high, mean, std: (P,). Raises UserError where these do not define a prior, or names are not different.
+        """
         count = len(names)
         low = np.full(count, -np.inf) if low is None else np.asarray(low, dtype=np.float64)
         high = np.full(count, np.inf) if high is None else np.asarray(high, dtype=np.float64)
@@ -80,7 +83,10 @@ class Parameters:
         return len(self.names)
 
     def select(self, names: Sequence[str]) -> "Parameters":
-        """These parameters only, in this order (the rest is marginalised by leaving it out)."""
+        """These parameters only, in this order; the density of draws without the others is the marginal one.
+
+        Raises UserError for names that are not among the parameters.
+        """
         columns = self.columns(names)
         return Parameters(
             tuple(names),
@@ -93,7 +99,7 @@ class Parameters:
         )
 
     def concatenated(self, following: "Parameters") -> "Parameters":
-        """These, then the other's."""
+        """These parameters, then the ``following`` ones."""
         return Parameters(
             (*self.names, *following.names),
             np.concatenate([self.low, following.low]),
@@ -105,7 +111,7 @@ class Parameters:
         )
 
     def columns(self, names: Sequence[str]) -> list[int]:
-        """Where these names stand."""
+        """The index of each name. Raises UserError for names that are not among the parameters."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
             raise UserError(f"no parameter is named {join_first(unknown)}; there are {', '.join(self.names)}")
@@ -165,7 +171,7 @@ class Parameters:
 
     # -------------------------------------------------------------------------------------------------- the file
     def attributes(self) -> dict[str, Any]:
-        """As attributes of a dataset whose last axis is P."""
+        """As attributes of a dataset whose last axis is P: tuples of text and arrays, (P,)."""
         return {
             "names": self.names,
             "labels": self.labels,
@@ -177,7 +183,11 @@ class Parameters:
         }
 
     @classmethod
-    def from_attributes(cls, attributes: dict[str, Any]) -> "Parameters":
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> "Parameters":
+        """From what ``attributes`` returns; of P = 1 without its axis, and all but the names may be missing.
+
+        Raises UserError for a prior whose moments are missing, and where `from_names` does.
+        """
         values = {key: (value,) if np.ndim(value) == 0 else value for key, value in attributes.items()}  # P = 1
         moments_given = {"prior_mean", "prior_std"} <= values.keys()
         for prior in values.get("prior", ()):

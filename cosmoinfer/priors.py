@@ -46,18 +46,18 @@ class Prior(ABC):
 
     # ------------------------------------------------------------------ the distribution, element by element
     def log_density(self, value: np.ndarray) -> np.ndarray:
-        """ln p(value), natural, in catalog units: (...) -> (...); -inf outside the box, NaN where the value is."""
+        """ln p(value), natural, in catalog units, of shape (...); -inf outside the box, NaN where the value is."""
         width = self.high - self.low
         tolerance = BOX_TOLERANCE * np.where(np.isfinite(width), width, 0.0)
         in_box = (value >= self.low - tolerance) & (value <= self.high + tolerance)
         return np.where(np.isnan(value), np.nan, np.where(in_box, self._log_density(value), -np.inf))
 
     def cdf(self, value: np.ndarray) -> np.ndarray:
-        """The distribution function: (...) -> (...) in [0, 1], 0 below the box and 1 above it."""
+        """The distribution function, of shape (...), in [0, 1]: 0 below the box and 1 above it."""
         return self._cdf(np.clip(value, self.low, self.high))
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
-        """The inverse of ``cdf``, inside the box: (...) -> (...)."""
+        """The inverse of ``cdf``, inside the box: u of shape (...)."""
         return np.clip(self._quantile(u), self.low, self.high)
 
     @abstractmethod
@@ -78,11 +78,11 @@ class Prior(ABC):
         return 1.0
 
     def to_line(self, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The coordinate that a flow without knowledge of the box models, and ln |d coordinate / d value|: (...)."""
+        """The coordinate that a flow without knowledge of the box models, ln |d coordinate / d value|: shape (...)."""
         return value, np.zeros(np.shape(value))
 
     def from_line(self, coordinate: np.ndarray) -> np.ndarray:
-        """The inverse of ``to_line``: (...) -> (...)."""
+        """The inverse of ``to_line``: shape (...)."""
         return coordinate
 
     def may_be_recognised(self) -> bool:

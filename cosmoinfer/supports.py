@@ -37,7 +37,7 @@ class SupportMap(ABC):
 
 
 class PriorMap(SupportMap):
-    """z is a function of u = F(theta), F the prior's distribution function.
+    """z is a function of u = F(theta), element by element, of shape (...), F the prior's distribution function.
 
     A box whose prior is unknown is mapped as if it were uniform. What has one edge only is the logarithm of the
     distance to it; what has none is itself.
@@ -45,11 +45,11 @@ class PriorMap(SupportMap):
 
     @abstractmethod
     def from_unit(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """u (...) in 0..1 -> z and ln dz/du, (...) both."""
+        """u in 0..1, of shape (...) -> z and ln dz/du, (...) both."""
 
     @abstractmethod
     def to_unit(self, z: np.ndarray) -> np.ndarray:
-        """The inverse of ``from_unit``: (...) -> (...)."""
+        """The inverse of ``from_unit``: shape (...)."""
 
     def to_line(self, parameters: Parameters, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         z, log_slope = np.empty(theta.shape), np.empty(theta.shape)
@@ -127,7 +127,7 @@ class Soft(PriorMap):
 
 
 class Truncate(SupportMap):
-    """z is the coordinate of the prior itself: theta, or the logarithm of a log-uniform parameter."""
+    """z (..., P) is the coordinate of the prior itself: theta, or the logarithm of a log-uniform parameter."""
 
     name = "truncate"
     overflows = True

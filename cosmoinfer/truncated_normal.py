@@ -11,25 +11,25 @@ from scipy import special
 
 
 def mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Phi(high) - Phi(low), the probability between the edges."""
+    """Phi(high) - Phi(low), the probability between the edges: shape (...)."""
     return special.ndtr(high) - special.ndtr(low)
 
 
 def log_mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """ln(Phi(high) - Phi(low)), natural."""
+    """ln(Phi(high) - Phi(low)), natural: shape (...)."""
     mirror = low > 0
     near, far = np.where(mirror, -low, high), np.where(mirror, -high, low)
     return special.log_ndtr(near) + np.log1p(-np.exp(special.log_ndtr(far) - special.log_ndtr(near)))
 
 
 def cdf(z: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The distribution function at z, which lies between the edges: in [0, 1]."""
+    """The distribution function at z, which lies between the edges: shape (...), in [0, 1]."""
     below, above = special.ndtr(low), special.ndtr(high)
     return (special.ndtr(z) - below) / (above - below)
 
 
 def quantile(u: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The inverse of ``cdf``: z for u in [0, 1]."""
+    """The inverse of ``cdf``: z for u in [0, 1], of shape (...)."""
     below, above = special.ndtr(low), special.ndtr(high)
     return special.ndtri(below + u * (above - below))
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,7 +64,7 @@ def from_arrays(
     if unknown := sorted(kinds.keys() - data.keys()):
         raise UserError(f"kind: names {', '.join(unknown)}, and x holds {', '.join(data)}")
     arrays = dict(data)
-    attributes: dict[str, dict[str, Any]] = {name: {"kind": word} for name, word in kinds.items()}
+    attributes: dict[str, storage.Attributes] = {name: {"kind": word} for name, word in kinds.items()}
     target = ""
     if classes is not None and theta is not None:
         target = f"classes/{names[0] if names else 'class'}"
@@ -107,7 +106,7 @@ def _parameter_attributes(
     prior_mean: ArrayLike | None,
     prior_std: ArrayLike | None,
     labels: Sequence[str] | None,
-) -> dict[str, Any]:
+) -> storage.Attributes:
     """The attributes of /parameters, as in a file."""
     count = 1 if np.ndim(theta) < 2 else np.shape(theta)[1]
     settings = {
@@ -122,5 +121,5 @@ def _parameter_attributes(
     return {name: setting for name, setting in settings.items() if setting is not None}
 
 
-def _dataset_info(name: str, array: np.ndarray, attributes: dict[str, Any]) -> storage.DatasetInfo:
+def _dataset_info(name: str, array: np.ndarray, attributes: storage.Attributes) -> storage.DatasetInfo:
     return storage.DatasetInfo(name, array.shape, array.dtype, None, None, attributes)

@@ -1,7 +1,6 @@
 """A catalog rewritten for fast reading: one file in our layout, in chunks of whole rows of about a megabyte."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ MAX_COPIED_BYTES = 1 << 26  # of a dataset that is no part of the catalog
 
 
 def repack(
-    catalog: Catalog, reading: ReadOptions, output: Path, meta: dict[str, Any], force: bool = False
+    catalog: Catalog, reading: ReadOptions, output: Path, meta: storage.JSONObject, force: bool = False
 ) -> list[str]:
     """Write a catalog anew, slab by slab; rows, their order, ids and fingerprint stay the same.
 
@@ -64,7 +63,7 @@ def _stream(observable: Observable) -> storage.StreamedDataset:
     return storage.StreamedDataset(shape, dtype, (min(chunk_rows, shape[0]), *shape[1:]), slabs)
 
 
-def _parameter_attributes(catalog: Catalog) -> dict[str, Any]:
+def _parameter_attributes(catalog: Catalog) -> storage.Attributes:
     """Box and labels; priors only when all were declared, as those of others are recognised from the rows."""
     assert catalog.parameters is not None
     attributes = catalog.parameters.attributes()
@@ -73,7 +72,7 @@ def _parameter_attributes(catalog: Catalog) -> dict[str, Any]:
 
 def _extra_datasets(
     catalog: Catalog, reading: ReadOptions
-) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]], list[str]]:
+) -> tuple[dict[str, np.ndarray], dict[str, storage.Attributes], list[str]]:
     """Datasets that are no part of the catalog, their attributes, and the names of those that are too large.
 
     A dataset with a value for each row in every file (classes, weights) is concatenated; others are of the first file.

@@ -25,7 +25,7 @@ def write(
     description: DataDescription,
     parameters: Parameters | None,
     theta: Any,
-    meta: dict[str, Any],
+    meta: storage.JSONObject,
     force: bool = False,
 ) -> None:
     """Write N simulations of one row each.
@@ -37,7 +37,7 @@ def write(
     Raises UserError when the file cannot be written.
     """
     arrays = {"data": np.asarray(data, np.float64), "simulation": np.arange(len(data))}
-    attributes: dict[str, dict[str, Any]] = {"data": {"kind": description.kind, "periodic": description.periodic}}
+    attributes: dict[str, storage.Attributes] = {"data": {"kind": description.kind, "periodic": description.periodic}}
     if parameters is not None:
         arrays["parameters"] = np.tile(np.asarray(theta, np.float64), (len(data), 1))
         attributes["parameters"] = parameters.attributes()

@@ -16,7 +16,7 @@ from cosmoinfer.posterior.posterior import Posterior
 LARGE_DATASETS = ("samples", "log_prob")  # may be larger than memory
 
 
-def write(path: Path, posterior: Posterior, meta: dict[str, Any], force: bool = False) -> None:
+def write(path: Path, posterior: Posterior, meta: storage.JSONObject, force: bool = False) -> None:
     """meta: JSON on how the posterior was made. force: a file that is there is replaced.
 
     Raises UserError where the file is there already, or cannot be written.

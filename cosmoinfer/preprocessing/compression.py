@@ -53,7 +53,13 @@ class Compression:
 def fit_compression(
     text: str, train_rows: np.ndarray, validation_rows: np.ndarray, context: TrainingContext
 ) -> Compression:
-    """``pca:20`` or ``autoencoder:8``, of standardised rows (N, ...)."""
+    """Fit the compression that a text names.
+
+    text: ``pca:20`` or ``autoencoder:8``. train_rows, validation_rows: (N, ...) standardised; the validation rows stop
+    the training of an autoencoder.
+
+    Raises UserError for a text that is not understood, and for more numbers than a row or the training rows have.
+    """
     match = re.fullmatch(r"([a-z]+):(\d+)", text)
     if not match or match[1] not in COMPRESSIONS:
         raise UserError(f"{text!r} is not understood; expected pca:20 or autoencoder:8", setting="compress")

@@ -45,7 +45,12 @@ def add_noise(
 
 
 def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> Noise:
-    """From a covariance (K, K), or variances (K,), in a .npy file; a row of the only summary has K numbers."""
+    """The noise of a covariance (K, K), or of variances (K,), in a .npy file.
+
+    path: of the file. shapes: of a row of each observable, of which there is one, with K numbers. seed: of every draw.
+
+    Raises UserError for several observables, for maps, and where the file holds no covariance of K numbers.
+    """
     if len(shapes) != 1 or len(shapes[0]) > 2:
         raise UserError("is for catalogs of one vector or profile", setting="noise", value=path)
     covariance = _numbers(path)

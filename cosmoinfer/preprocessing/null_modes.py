@@ -76,7 +76,11 @@ class NullModeNoise:
 
 
 def fit_null_mode_noise(values: np.ndarray) -> NullModeNoise | None:
-    """From standardised training rows, vectors (N, K) or maps (N, C, H, W); None where every mode varies."""
+    """From standardised training rows, vectors (N, K) or maps (N, C, H, W); None where every mode varies.
+
+    Raises UserError where a density has no bound even with the noise: for vectors no more rows than numbers a row, for
+    maps pixels that never vary, or a channel that is a linear function of the others.
+    """
     centre = values.mean(axis=0, dtype=np.float64)
     if values.ndim > 2:
         _check_pixels(values)

@@ -24,7 +24,7 @@ class Ridge:
 
 
 def fit_ridge(data: Data, theta: np.ndarray) -> Ridge:
-    """The penalty by leave-one-out on the training rows themselves."""
+    """From the data of training rows, chunks of (n, ...) an observable, and theta (N, P); penalty by leave-one-out."""
     return Ridge(*fit_by_leave_one_out(np.concatenate([_features(chunk) for chunk in data]), theta))
 
 

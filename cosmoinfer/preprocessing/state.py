@@ -58,7 +58,7 @@ class Preprocessing:
         return tuple(np.concatenate([summary(block) for block in blocks]) for summary, blocks in pairs)
 
     def chunks(self, catalog: Catalog, rows: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """``data`` of at most ``rows_per_chunk`` rows at a time; no rows give one empty chunk."""
+        """``data`` of rows (n,), at most ``rows_per_chunk`` at a time; no rows give one empty chunk."""
         for chunk in slices(len(rows), self.rows_per_chunk, keep_empty=True):
             yield self.data(catalog, rows[chunk])
 

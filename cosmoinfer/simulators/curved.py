@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer import seeding, truncated_normal
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.simulators.simulations import DataAttributes
 from cosmoinfer.simulators.simulator import Simulator
 
 # the box of both problems
@@ -22,7 +22,7 @@ class InSquare(Simulator):
         return SQUARE
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         return {"kind": "vector"}
 
 

@@ -4,12 +4,13 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from cosmoinfer.chunking import slices
 from cosmoinfer.simulators.gaussian_modes import Bands, GaussianModes
+from cosmoinfer.simulators.simulations import DataAttributes
 
 CELLS_PER_BLOCK = 4_000_000  # cells transformed at once: 64 MB as complex numbers
 
@@ -57,7 +58,7 @@ class GaussianField(GaussianModes):
         return (self.side / self.pixels) ** self.dimensions
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         kind = {1: "profile", 2: "map", 3: "grid"}[self.dimensions]
         return {"kind": kind, "periodic": True, "channels": ("overdensity",)}
 

@@ -44,7 +44,7 @@ class GaussianModes(Simulator):
     @property
     @abstractmethod
     def bands(self) -> Bands:
-        """Wavenumbers and numbers of the modes."""
+        """Wavenumbers and numbers of the modes, by band."""
 
     @abstractmethod
     def expected(self, theta: np.ndarray) -> np.ndarray:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer import seeding, truncated_normal
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.simulators.simulations import DataAttributes
 from cosmoinfer.simulators.simulator import Simulator
 
 
@@ -32,7 +32,7 @@ class LinearGaussian(Simulator):
         return Parameters.from_names(_names(self.dimensions), prior=("normal",) * self.dimensions)
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         return {"kind": "vector"}
 
     @cached_property
@@ -86,7 +86,7 @@ class BoxedLinearGaussian(Simulator):
         return Parameters.from_names(_names(self.dimensions), -edge, edge)
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         return {"kind": "vector"}
 
     def observe(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:

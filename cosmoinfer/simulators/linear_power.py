@@ -56,5 +56,5 @@ class LinearPower:
 
 
 def top_hat(x: np.ndarray) -> np.ndarray:
-    """The Fourier transform of a sphere of unit volume, 3 (sin x - x cos x) / x^3, with x = k R > 0."""
+    """The Fourier transform of a sphere of unit volume, 3 (sin x - x cos x) / x^3, with x = k R > 0, of shape (...)."""
     return 3 * special.spherical_jn(1, x) / x

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.simulators.gaussian_fields import GaussianField, GaussianMaps
 from cosmoinfer.simulators.gaussian_modes import Bands, GaussianModes
+from cosmoinfer.simulators.simulations import DataAttributes
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class LogNormalMaps(GaussianModes):
     """(N, pixels, pixels): exp(g) - 1 of a Gaussian map g of mean zero, its noise included.
 
     The exponential holds nothing of theta, so p(theta | map) is p(theta | g) exactly; the power spectrum of the map
-    itself tells less, because the map is not Gaussian.
+    itself contains less information, because the map is not Gaussian.
     pixels, side, noise, depth: as of ``GaussianMaps``; the slab is thin, so that g has a standard deviation of 0.6.
     """
 
@@ -35,7 +35,7 @@ class LogNormalMaps(GaussianModes):
         return self.logarithm.bands
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         return self.logarithm.attributes
 
     def expected(self, theta: np.ndarray) -> np.ndarray:
@@ -61,8 +61,8 @@ class LogNormalPairs(GaussianModes):
         g_matter = m + n,     g_tracer = bias m + n',     n, n' white noise of the known powers N and N',
 
     m: the map of ``GaussianMaps`` without its noise. The exponential holds nothing of theta, so p(theta | maps) is
-    p(theta | g_matter, g_tracer); a power spectrum of the maps themselves tells less. In both channels is one m: they
-    tell of it by their mean with weights inverse to the noise,
+    p(theta | g_matter, g_tracer); a power spectrum of the maps themselves contains less information. Both channels
+    contain the same m, and all information on it is in their mean with weights inverse to the noise,
 
         y = (g_matter/N + bias g_tracer/N') / W,     W = 1/N + bias^2/N',     of power P_2D(k) + 1/W.
 
@@ -90,7 +90,7 @@ class LogNormalPairs(GaussianModes):
         return self.combined.bands
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         return {"kind": "map", "periodic": True, "channels": ("matter", "tracer")}
 
     def expected(self, theta: np.ndarray) -> np.ndarray:
@@ -142,6 +142,8 @@ def log_normal_twins(field: GaussianField, theta: np.ndarray, sigma: float, rng:
     exp(g - s^2/2) - 1 has the correlation xi where g is Gaussian with correlation ln(1 + xi) and variance s^2 (Coles
     & Jones 1991, MNRAS 248, 1). sigma: the standard deviation of such a field, hence its skewness 3 sigma + sigma^3;
     it is then scaled to the power of ``field``, and its mean is taken out.
+
+    Raises UserError for a sigma that no log-normal field of this power has.
     """
     origin = (slice(None), *(slice(1),) * field.dimensions)
     correlation = np.fft.ifftn(field.spread(field.expected(theta)), axes=field.axes).real / field.cell  # (N, *grid)
@@ -149,7 +151,7 @@ def log_normal_twins(field: GaussianField, theta: np.ndarray, sigma: float, rng:
     logarithm = _centred_logarithm(correlation / scale**2, field.axes)
     power = np.fft.fftn(logarithm, axes=field.axes).real * field.cell
     if not power.min() >= -1e-9 * power.max():  # NaN where 1 + xi itself is negative
-        raise UserError(f"sigma: no log-normal field of this power has a standard deviation of {sigma:g}; take less")
+        raise UserError(f"sigma: no log-normal field of this power has a standard deviation of {sigma:g}; lower it")
     density = np.exp(field.colour(np.clip(power, 0, None), rng) - logarithm[origin] / 2)
     return (scale * (density - density.mean(axis=field.axes, keepdims=True))).reshape(-1, *field.row)
 

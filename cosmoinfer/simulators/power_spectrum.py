@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy import special
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.simulators.gaussian_modes import Bands, GaussianModes
+from cosmoinfer.simulators.simulations import DataAttributes
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Spectrum(GaussianModes):
         return Bands(2 * np.pi / self.side * (edges[1:] + edges[:-1]) / 2, modes)
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         return {"kind": "vector", "units": "(Mpc/h)^3"}
 
     @property

@@ -1,11 +1,12 @@
 """What a simulator returns, and the design of its simulations in the prior's box."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer.parameters import Parameters
+
+DataAttributes = dict[str, str | bool | tuple[str, ...]]  # of the dataset of the data: kind, units, periodic, channels
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Simulations:
     data: np.ndarray
     simulation: np.ndarray
     coordinates: dict[str, np.ndarray]
-    attributes: dict[str, Any]
+    attributes: DataAttributes
 
 
 def latin_hypercube(parameters: Parameters, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,13 +1,12 @@
 """The interface of a problem: it simulates, and knows the exact posterior of what it simulated."""
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer import seeding
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.simulators.simulations import Simulations, latin_hypercube
+from cosmoinfer.simulators.simulations import DataAttributes, Simulations, latin_hypercube
 
 
 class Simulator(ABC):
@@ -20,7 +19,7 @@ class Simulator(ABC):
 
     @property
     @abstractmethod
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         """Of the dataset of the data in a file: kind, units, channels."""
 
     @property

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer import seeding, truncated_normal
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.simulators.grid_posterior import GridPosterior
+from cosmoinfer.simulators.simulations import DataAttributes
 from cosmoinfer.simulators.simulator import Simulator
 
 HUBBLE_DISTANCE = 2997.92458  # c / (100 km/s/Mpc), in Mpc/h
@@ -38,7 +38,7 @@ class Supernovae(Simulator):
         return Parameters.from_names(("Omega_m", "w", "offset"), (0.1, -2.0, -0.2), (0.6, -0.4, 0.2), labels=LABELS)
 
     @property
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self) -> DataAttributes:
         return {"kind": "vector", "units": "mag"}
 
     @cached_property

@@ -8,6 +8,7 @@ from cosmoinfer.storage.atomic import atomic_write, check_free_space
 from cosmoinfer.storage.format import (
     FORMATS,
     FileContents,
+    JSONObject,
     StreamedDataset,
     file_digest,
     file_kind,
@@ -19,6 +20,7 @@ from cosmoinfer.storage.format import (
     write_streamed,
     writing_command,
 )
+from cosmoinfer.storage.hdf5 import Attributes
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray
 from cosmoinfer.storage.reader import (
     DatasetHandle,
@@ -31,9 +33,11 @@ from cosmoinfer.storage.reader import (
 
 __all__ = [
     "FORMATS",
+    "Attributes",
     "DatasetHandle",
     "DatasetInfo",
     "FileContents",
+    "JSONObject",
     "OnDiskArray",
     "ScratchArray",
     "StreamedDataset",

@@ -15,10 +15,19 @@ from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.atomic import atomic_write, check_free_space
-from cosmoinfer.storage.hdf5 import decode_attribute, decode_text, find_datasets, open_file, read_array, require_file
+from cosmoinfer.storage.hdf5 import (
+    Attributes,
+    decode_attribute,
+    decode_text,
+    find_datasets,
+    open_file,
+    read_array,
+    require_file,
+)
 from cosmoinfer.storage.out_of_core import OnDiskArray
 from cosmoinfer.storage.reader import DatasetHandle, file_attribute
 
+JSONObject = dict[str, Any]  # only what json.dumps takes
 FORMAT = 2  # of all kinds
 REMAKE_COMMANDS = {
     "split": "split the catalog",
@@ -46,10 +55,10 @@ class FileContents:
     """
 
     kind: str
-    meta: dict[str, Any]
+    meta: JSONObject
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    file_attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Attributes] = field(default_factory=dict)
+    file_attributes: Attributes = field(default_factory=dict)
     on_disk: dict[str, OnDiskArray] = field(default_factory=dict)
 
     @property

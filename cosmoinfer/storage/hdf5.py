@@ -10,6 +10,8 @@ import numpy as np
 
 from cosmoinfer.errors import UserError
 
+Attributes = dict[str, Any]  # of a file or a dataset: what HDF5 holds, with text as str
+
 
 @contextmanager
 def open_file(path: Path | str) -> Iterator[h5py.File]:

@@ -4,13 +4,13 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.hdf5 import (
+    Attributes,
     check_virtual_sources,
     decode_attribute,
     decode_text,
@@ -40,10 +40,10 @@ class DatasetInfo:
     dtype: np.dtype
     chunks: tuple[int, ...] | None
     compression: str | None
-    attributes: dict[str, Any]
+    attributes: Attributes
 
 
-def file_attributes(path: Path) -> dict[str, Any]:
+def file_attributes(path: Path) -> Attributes:
     """The attributes of the file itself, but for ``kind`` and ``format``."""
     with open_file(path) as file:
         return {key: decode_attribute(value) for key, value in file.attrs.items() if key not in ("kind", "format")}

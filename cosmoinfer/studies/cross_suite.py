@@ -91,7 +91,7 @@ class CrossSuite:
             [*(table.to_text() for table in self.tables()), "\n".join(pair.sentence for pair in self.pairs)]
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> storage.JSONObject:
         """{"suites", "trained", "parameters", "pairs": [{"trained", "tested", "words", and the evaluation's own}]}."""
         pairs = [
             {"trained": pair.trained, "tested": pair.tested, "words": pair.sentence, **pair.evaluation.to_json()}
@@ -138,7 +138,7 @@ def describe_pair(trained: str, tested: str, evaluations: Mapping[tuple[str, str
     return f"{_describe_suites(trained, tested)}: {'; '.join(phrases)}"
 
 
-def write(path: Path, study: CrossSuite, meta: dict[str, Any], force: bool = False) -> None:
+def write(path: Path, study: CrossSuite, meta: storage.JSONObject, force: bool = False) -> None:
     """/document (JSON); /suites (S,), /trained (R,), /names (P,); /parameters/NAME (R, S, P, 3) and /joint/NAME
     (R, S, 3): value, low, high; NaN where null or not evaluated.
 

@@ -95,7 +95,7 @@ class LearningCurve:
     def __str__(self) -> str:
         return "\n\n".join([self.table().to_text(), "\n".join(self.sentences)])
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> storage.JSONObject:
         """{"sizes", "validation", "rows", "simulations", "log_prob": [entry], "gain": [entry], "error": [number],
         "law": {"limit", "alpha", "shortfall", "scatter"}, "doubling": {"size", "gain"},
         "predictions": [{"size", "log_prob", "gain"}], "words": [sentence], "band": {"size", "value", "low", "high"}};
@@ -187,7 +187,9 @@ def fit_learning_curve(scores: HeldOutScores, predict: Sequence[int] = (), seed:
     )
 
 
-def write(path: Path, scores: HeldOutScores, curve: LearningCurve, meta: dict[str, Any], force: bool = False) -> None:
+def write(
+    path: Path, scores: HeldOutScores, curve: LearningCurve, meta: storage.JSONObject, force: bool = False
+) -> None:
     """/document (JSON); /sizes, /validation (K,); /log_prob (K, n) with /index and /simulation (n,) of the test rows;
     /mean, /gain (K, 3), /law/NAME (3,), /doubling (3,), /prediction/size (Q,) and /prediction/log_prob (Q, 3): value,
     low, high; NaN is null.

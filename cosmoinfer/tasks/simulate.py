@@ -14,7 +14,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.posterior import Diagnostics, Draws, Posterior
 from cosmoinfer.simulators import SIMULATORS, Simulator
-from cosmoinfer.storage import FileContents
+from cosmoinfer.storage import Attributes, FileContents
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import choose_split
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -184,7 +184,8 @@ def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simu
         "simulation": simulations.simulation,
         **simulations.coordinates,
     }
-    attributes = {"parameters": simulations.parameters.attributes(), "data": simulations.attributes}
+    parameters = simulations.parameters.attributes()
+    attributes: dict[str, Attributes] = {"parameters": parameters, "data": simulations.attributes}
     return FileContents("catalog", task_provenance("simulate", settings, {}), arrays, attributes)
 
 
