@@ -50,7 +50,7 @@ NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error", "
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 MAX_FILE_LINES = 300
 MAX_ROOM_FRACTION = 0.15  # of the lines of the package
-MAX_UNTYPED_DICTS = 95  # dict[str, Any], which belongs at the edge to JSON and HDF5 only
+MAX_UNTYPED_DICTS = 20  # dict[str, Any], which belongs at the edge to JSON and HDF5 only
 LATE_IMPORTS = {  # rooms and modules that import inside functions
     "__init__",  # the face is lazy
     "cli",  # a command imports its task when it runs

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -53,7 +53,7 @@ def _show_catalog(contents: "CatalogContents", terminal: Terminal) -> None:
     terminal.table(two_column_table(contents.ranges, f"{contents.file}: {rows} rows of {simulations} simulations"))
     for finding in contents.findings:
         terminal.result(f"{finding.level}: {finding.message}")
-    document: dict[str, Any] = {"kind": "catalog", "rows": rows, "simulations": simulations}
+    document: dict[str, object] = {"kind": "catalog", "rows": rows, "simulations": simulations}
     document |= {"contents": dict(contents.ranges), "findings": [asdict(finding) for finding in contents.findings]}
     terminal.document(document)
 
@@ -67,5 +67,5 @@ def _show_file(contents: "FileContents", terminal: Terminal) -> None:
         two_column_table(settings, f"{contents.file}: {kind} of version {meta['version']}, {meta['command']}")
     )
     terminal.table(two_column_table(contents.datasets, "datasets"))
-    document: dict[str, Any] = {"kind": kind, "contents": dict(contents.contents), "meta": dict(meta)}
+    document: dict[str, object] = {"kind": kind, "contents": dict(contents.contents), "meta": dict(meta)}
     terminal.document(document | {"datasets": dict(contents.datasets)})

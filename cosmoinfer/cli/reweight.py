@@ -1,7 +1,7 @@
 """``cosmoinfer reweight``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -41,6 +41,6 @@ def reweight(
     settings = {"prior": prior, "derive": derive, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     reweighted = write_reweighted(file, settings, output, output_options.force, terminal.reporter())
     terminal.result(reweighted.describe())
-    document: dict[str, Any] = {"output": str(reweighted.output), "rows": len(reweighted.posterior)}
+    document: dict[str, object] = {"output": str(reweighted.output), "rows": len(reweighted.posterior)}
     document |= {"draws": reweighted.draws, "left_out": list(reweighted.left_out)}
     terminal.document(document | ({} if reweighted.ess is None else {"ess": reweighted.ess.tolist()}))

@@ -1,7 +1,7 @@
 """``cosmoinfer sample``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -61,10 +61,13 @@ def sample(
     terminal.document({"output": str(sampled.output), "rows": len(posterior), **_document(posterior)})
 
 
-def _document(posterior: "Posterior") -> dict[str, Any]:
+def _document(posterior: "Posterior") -> dict[str, object]:
     """What a script needs of a posterior: draws a row, how many observations are anomalous, and the temperature."""
     draws, diagnostics = posterior.draws, posterior.diagnostics
-    document: dict[str, Any] = {"draws": None if draws is None else draws.count, "temperature": diagnostics.temperature}
+    document: dict[str, object] = {
+        "draws": None if draws is None else draws.count,
+        "temperature": diagnostics.temperature,
+    }
     if diagnostics.ess is not None and diagnostics.consistency_p_value is not None:
         document["ess"] = {"lowest": float(diagnostics.ess.min())}
         document["consistency_p_value"] = {"lowest": float(diagnostics.consistency_p_value.min())}

@@ -1,6 +1,6 @@
 """``cosmoinfer simulate``."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -49,7 +49,7 @@ def simulate(
     options |= {"set": settings, "seed": seed}
     simulated = write_simulations(problem, options, output, output_options.force, terminal.reporter())
     terminal.result(simulated.describe())
-    document: dict[str, Any] = {"output": str(simulated.output), "rows": simulated.rows}
+    document: dict[str, object] = {"output": str(simulated.output), "rows": simulated.rows}
     if simulated.truth is not None:
         document |= {"truth": str(simulated.truth), "test": simulated.tested}
     terminal.document(document)

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ class Terminal:
         self._close_bar()
         print(with_options(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
-    def document(self, content: dict[str, Any]) -> None:
+    def document(self, content: Mapping[str, object]) -> None:
         """Print the JSON document, if ``as_json``."""
         self._close_bar()
         if self.as_json:

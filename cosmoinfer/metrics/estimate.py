@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer.formatting import format_with_error
+from cosmoinfer.storage import JSONObject
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Estimate:
         """From {"value", "low", "high"} and, where one of them is null, "reason"."""
         return cls(entry["value"], entry["low"], entry["high"], entry.get("reason", ""))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JSONObject:
         """{"value", "low", "high"}; and "reason" where one of them is null."""
-        entry: dict[str, Any] = {"value": self.value, "low": self.low, "high": self.high}
+        entry: JSONObject = {"value": self.value, "low": self.low, "high": self.high}
         return entry | ({"reason": self.reason} if self.reason else {})
 
     @property

@@ -9,6 +9,7 @@ from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.classifier.summary import classifier_summary
 from cosmoinfer.metrics.estimate import Estimate, Estimates, EstimatesByMetric
 from cosmoinfer.metrics.verdict import Verdict
+from cosmoinfer.storage import JSONObject
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +76,7 @@ class Evaluation:
         return [sentence for sentence in sentences if sentence]
 
     # ------------------------------------------------------------------------------------------------------------ JSON
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JSONObject:
         """The document of ``evaluate --json``.
 
         {"rows", "simulations", "verdict": {"joint", "parameters": {name}}, "metrics": {"joint": {metric: entry},
@@ -83,9 +84,9 @@ class Evaluation:
         Where there are any: {"metrics": {"pairs": {metric: {"a,b": entry}}, "local": {metric: {"17": entry}}}},
         {"against": kind of the reference posterior}, {"confusion": {"classes", "counts"}}.
         """
-        document: dict[str, Any] = {"rows": self.rows, "simulations": self.simulations}
+        document: JSONObject = {"rows": self.rows, "simulations": self.simulations}
         document |= {"against": self.compared_to} if self.compared_to else {}
-        metrics: dict[str, Any] = {"joint": {name: estimate.to_json() for name, estimate in self.joint.items()}}
+        metrics: JSONObject = {"joint": {name: estimate.to_json() for name, estimate in self.joint.items()}}
         metrics["parameters"] = _nested_to_json(self.parameters)
         for scope, estimates in (("pairs", self.pairs), ("local", self.local)):
             metrics |= {scope: _nested_to_json(estimates)} if estimates else {}
@@ -129,7 +130,7 @@ class Evaluation:
         return "".join([*(table.to_html() for table in self.tables()), tables.paragraphs_to_html(self.summary())])
 
 
-def _nested_to_json(estimates: EstimatesByMetric) -> dict[str, Any]:
+def _nested_to_json(estimates: EstimatesByMetric) -> JSONObject:
     return {
         metric: {name: estimate.to_json() for name, estimate in columns.items()}
         for metric, columns in estimates.items()

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from cosmoinfer import storage
 from cosmoinfer.metrics.evaluation import Evaluation
 
 
-def write(path: Path, evaluation: Evaluation, meta: dict[str, Any], force: bool = False) -> None:
+def write(path: Path, evaluation: Evaluation, meta: storage.JSONObject, force: bool = False) -> None:
     """/document (JSON), /names (P,), /joint/NAME (3,) and /parameters/NAME (P, 3): value, low, high; NaN is null.
 
     Where there are any, /pairs/NAME (K, 3) of the /pair_names (K,), and /local/NAME (L, 3) of the /local_names (L,).

@@ -30,7 +30,6 @@ the other parameters.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import special, stats
@@ -42,6 +41,7 @@ from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.holm import holm_adjusted
 from cosmoinfer.metrics.metric import JOINT
+from cosmoinfer.storage import JSONObject
 
 SIGNIFICANCE = 0.05
 UNCONSTRAINED_R2 = 0.05
@@ -64,7 +64,7 @@ class Verdict:
     joint: str
     parameters: Mapping[str, str]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JSONObject:
         """{"joint": words, "parameters": {name: words}}."""
         return {"joint": self.joint, "parameters": dict(self.parameters)}
 

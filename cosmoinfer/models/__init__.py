@@ -11,13 +11,14 @@ from cosmoinfer.models.density import DensityModel
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow import FlowModel
 from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
+from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.history import History
 
 Model = FlowModel | RegressorModel | ClassifierModel | DensityModel
 MODELS: dict[str, type] = {cls.kind: cls for cls in (FlowModel, RegressorModel, ClassifierModel, DensityModel)}
 
 
-def write(path: Path, model: Model, meta: dict[str, Any], force: bool = False) -> None:
+def write(path: Path, model: Model, meta: JSONObject, force: bool = False) -> None:
     """With the provenance that its file begins with. Raises UserError if the path is taken."""
     file.write(path, replace(model, provenance=meta), force)
 

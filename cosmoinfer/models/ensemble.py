@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from cosmoinfer.networks.members import expand_members
+from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.context import generators
 from cosmoinfer.training.history import History
 
@@ -20,7 +21,7 @@ Network = TypeVar("Network", bound=nn.Module)
 class Stack(Generic[Network]):
     """config: JSON from which ``network`` can be built anew; members: M."""
 
-    config: dict[str, Any]
+    config: JSONObject
     members: int
     network: Network = field(metadata={"path": "weights"})
     history: History

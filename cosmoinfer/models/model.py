@@ -13,6 +13,7 @@ from cosmoinfer.ood.scores import OODScores, fit_detector, ood_scores
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.request import SamplingRequest
+from cosmoinfer.storage import JSONObject
 
 
 class Model(Protocol):
@@ -41,7 +42,7 @@ class Model(Protocol):
     def weights(self) -> np.ndarray: ...
 
     @property
-    def provenance(self) -> dict[str, Any]: ...
+    def provenance(self) -> JSONObject: ...
 
 
 class PosteriorModel(Model, Protocol):

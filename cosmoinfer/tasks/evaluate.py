@@ -161,7 +161,7 @@ def prepare_evaluation(
 
 
 def measure_and_write(
-    posterior: Posterior, provenance: dict[str, Any], seed: int, output: Path, force: bool, reporter: Reporter
+    posterior: Posterior, provenance: storage.JSONObject, seed: int, output: Path, force: bool, reporter: Reporter
 ) -> EvaluatedPosterior:
     """The metrics of a posterior that has been drawn, written unless they are up to date."""
     if is_up_to_date(output, "metrics", provenance, reporter, force):

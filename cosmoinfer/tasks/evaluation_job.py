@@ -12,6 +12,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import ReferencePosterior
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.split import PARTITIONS
+from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.provenance import task_provenance
 from cosmoinfer.tasks.reading import find_rows
 from cosmoinfer.tasks.reporter import Reporter
@@ -24,7 +25,7 @@ class DrawnPosterior:
     """A posterior file, or some of its rows. provenance: the /meta of its evaluation."""
 
     posterior: Posterior
-    provenance: dict[str, Any]
+    provenance: JSONObject
     learning_curves: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,7 +48,7 @@ class PosteriorOfModel:
     name: str
     job: SamplingJob
     partition: str | None
-    provenance: dict[str, Any]
+    provenance: JSONObject
 
     @property
     def index(self) -> np.ndarray:
@@ -73,7 +74,7 @@ class Reference:
 
     name: str
     source: ReferencePosterior | SamplingJob
-    provenance: dict[str, Any]
+    provenance: JSONObject
 
     def draw(self, reporter: Reporter, folder: Path | None) -> ReferencePosterior:
         """The posterior. folder: for draws that are too many for memory."""
@@ -93,7 +94,7 @@ class EvaluationJob:
     seed: int
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> JSONObject:
         """The /meta of the metrics file."""
         meta = self.source.provenance
         settings, inputs = dict(meta["settings"]), dict(meta["inputs"])

@@ -15,7 +15,7 @@ from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
 
 
-def task_provenance(task: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
+def task_provenance(task: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> storage.JSONObject:
     """The /meta of a file: version, the settings that affect its numbers, fingerprints of what it was made from."""
     return {"version": __version__, "command": task, "settings": _as_json(settings), "inputs": dict(inputs)}
 
@@ -28,7 +28,7 @@ def training_provenance(
     catalog: Catalog,
     split_of_training: Split,
     digests: Mapping[str, str],
-) -> dict[str, Any]:
+) -> storage.JSONObject:
     """The /meta of a model. digests: of the files that it is made from beside the catalog."""
     settings = {"recipe": recipe, "reading": catalog.reading, "seed": seed, **device_settings(device)}
     settings |= {"memory": catalog.memory_limit} if catalog.is_streamed else {}  # it decides which rows meet in a batch

@@ -17,6 +17,7 @@ from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, Regresso
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.request import SamplingRequest
+from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
 from cosmoinfer.tasks.reading import Rows, open_for_model, select_rows
@@ -58,7 +59,7 @@ class SamplingOptions:
             raise UserError(f"expected at least 1, found {self.draws}", setting="draws")
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> JSONObject:
         """The settings that the draws depend on; those without effect leave no trace."""
         optional = {"combine": self.combine, "recalibrate": self.recalibrate}
         always = {"draws": self.draws, "skip_failed": self.skip_failed, "seed": self.seed}
@@ -73,7 +74,7 @@ class SamplingJob:
     catalog: Catalog
     rows: np.ndarray
     options: SamplingOptions
-    provenance: dict[str, Any]
+    provenance: JSONObject
 
     @property
     def index(self) -> np.ndarray:
@@ -86,7 +87,7 @@ class SamplingJob:
         return self.model.training_record.partition_of(self.catalog, self.rows)
 
     @property
-    def learning_curves(self) -> dict[str, Any]:
+    def learning_curves(self) -> JSONObject:
         """Those of the model, and what they measure, by field of ``plots.FigureData``."""
         loss = getattr(self.model, "loss", None)
         return {"histories": models.histories(self.model)} | ({"loss": f"loss: {loss}"} if loss else {})

@@ -13,9 +13,8 @@ from cosmoinfer.flows import FLOWS
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.models.flow import build_flow, check_passes, fit_flow, flow_recipe
+from cosmoinfer.models.flow import build_flow, check_passes, fit_flow, flow_recipe, truth_density
 from cosmoinfer.models.flow import fit as fit_module
-from cosmoinfer.models.flow import model as flow_model
 from cosmoinfer.models.flow.fit import clustered_error, fit_mixture_weights, select_support
 from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.sampling import rejection as box_module
@@ -313,10 +312,10 @@ def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, m
     )
 
 
-def test_truths_of_more_rows_than_go_through_a_network_at_once(monkeypatch):
+def test_log_prob_of_truths_does_not_depend_on_the_batch_size(monkeypatch):
     model, sims, rows = flow_of("maf", 2, 3, "truncate"), linear_gaussian(2), np.arange(12)
     expected = sampled(model, sims, rows, 10).log_prob_truth
-    monkeypatch.setattr(flow_model, "ROWS_PER_TRUTH_BATCH", 5)
+    monkeypatch.setattr(truth_density, "ROWS_PER_BATCH", 5)
     np.testing.assert_allclose(sampled(model, sims, rows, 10).log_prob_truth, expected, atol=1e-4)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cosmoinfer.storage import JSONObject
+
 
 @dataclass(frozen=True)
 class Confusion:
@@ -23,7 +25,7 @@ class Confusion:
         """From {"classes", "counts"}."""
         return cls(tuple(document["classes"]), tuple(tuple(row) for row in document["counts"]))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JSONObject:
         """{"classes": [name], "counts": [[integer]]}."""
         return {"classes": list(self.classes), "counts": [list(row) for row in self.counts]}
 

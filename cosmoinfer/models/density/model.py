@@ -23,6 +23,7 @@ from cosmoinfer.networks.members import Generators, expand_members
 from cosmoinfer.ood.typicality import Typicality
 from cosmoinfer.preprocessing.null_modes import NullModeNoise
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import Support
 
 ROWS_PER_CHUNK = 256  # rows at once
@@ -50,12 +51,12 @@ class DensityFlow(nn.Module):
         return log_det - 0.5 * (squares + np.log(2 * np.pi)).sum(-1), kurtosis
 
     @staticmethod
-    def from_config(config: dict[str, Any], generators: Generators) -> "DensityFlow":
+    def from_config(config: JSONObject, generators: Generators) -> "DensityFlow":
         """From the JSON of a stack, with fresh weights."""
         return build_density(config, generators)
 
 
-def build_density(config: dict[str, Any], generators: Generators) -> DensityFlow:
+def build_density(config: JSONObject, generators: Generators) -> DensityFlow:
     """From the JSON of a stack: the recipe by name, with its settings."""
     shape, context = tuple(config["shape"]), config["context"]
     if len(shape) == 1:
@@ -81,7 +82,7 @@ class DensityModel(Saveable):
     weights: np.ndarray = field(metadata={"path": "mixture_weights"})
     typicality: Typicality
     kurtosis_typicality: Typicality
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: JSONObject = field(default_factory=dict)
     kind: ClassVar[str] = "density"
     __repr__, _repr_html_ = model_repr, model_html
 
@@ -212,7 +213,7 @@ def _stacked(values: Any, stack: Stack[DensityFlow]) -> Any:
 
 
 def density_config(
-    recipe_name: str, settings: dict[str, Any], shape: Sequence[int], periodic: bool, context: int
-) -> dict[str, Any]:
+    recipe_name: str, settings: JSONObject, shape: Sequence[int], periodic: bool, context: int
+) -> JSONObject:
     """The JSON from which ``build_density`` builds; plain lists and numbers only."""
     return {"flow": recipe_name, "recipe": settings, "shape": list(shape), "periodic": periodic, "context": context}

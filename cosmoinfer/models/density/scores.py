@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -52,7 +51,7 @@ def score_rows(model: DensityModel, catalog: Catalog, rows: np.ndarray, listen: 
     )
 
 
-def write(path: Path, scores: Scores, meta: dict[str, Any], force: bool = False) -> None:
+def write(path: Path, scores: Scores, meta: storage.JSONObject, force: bool = False) -> None:
     arrays = {field.name: getattr(scores, field.name) for field in fields(scores)}
     storage.write(path, storage.FileContents("scores", meta, arrays), force)
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from cosmoinfer import seeding
@@ -21,6 +20,7 @@ from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.flow.nflows_export import DataEmbedding, MemberTransform
+from cosmoinfer.models.flow.truth_density import TruthDensity
 from cosmoinfer.models.model import score_observations, with_ood_detector
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.model import RegressorModel
@@ -31,12 +31,11 @@ from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import MAX_BOX_MASS_ROWS, LogProbAtTemperature, Recalibration, fit_recalibration
+from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import Support
 
 if TYPE_CHECKING:
     from cosmoinfer.flows.transform import Flow
-
-ROWS_PER_TRUTH_BATCH = 256  # whose truths go through a network at once
 
 
 def conditioning_data(
@@ -77,7 +76,7 @@ class FlowModel(Saveable):
     temperature: float = 1.0
     recalibration: Recalibration | None = None
     ood: OutOfDistribution | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: JSONObject = field(default_factory=dict)
     kind: ClassVar[str] = "flow"
     __repr__, _repr_html_ = model_repr, model_html
 
@@ -156,7 +155,7 @@ class FlowModel(Saveable):
     def posterior(self, request: SamplingRequest) -> Posterior:
         """The draws of a row depend on its number and the seed, on no other row."""
         catalog, buffer = request.catalog, request.buffer(len(self.preprocessing.parameters))
-        truths = _TruthDensities(self.mixture, catalog.theta)
+        truth_density = TruthDensity(self.mixture, catalog.theta)
         sampled: list[int] = []
         masses = []
         for row in request.rows_with_progress():
@@ -165,11 +164,11 @@ class FlowModel(Saveable):
                 stream = self.mixture.draw(contexts, request.draws, request.generator(row))
                 log_prob = partial(self.mixture.log_prob, contexts=contexts)
                 masses.append(buffer.fill(len(sampled), stream, log_prob))
-                truths.add(row, contexts)
+                truth_density.add(row, contexts)
                 sampled.append(row)
         rows = request.require_sampled(sampled)
         log_mass, error = np.array([[mass.log, mass.error] for mass in masses]).T
-        log_prob_truth = truths.log_prob()
+        log_prob_truth = truth_density.log_prob()
         anomaly = score_observations(self, catalog, rows, request.seed)
         return Posterior(
             self.preprocessing.parameters,
@@ -265,36 +264,3 @@ class FlowModel(Saveable):
             return self.mixture.at_temperature(temperature).log_prob_at_temperature(squares, log_dets) - outside
 
         return log_probs
-
-
-class _TruthDensities:
-    """log q at the truths of the rows that were drawn, before it is renormalised: many a network call, always as many,
-    so that a row does not feel how many other rows there are."""
-
-    def __init__(self, mixture: Mixture, theta: np.ndarray | None) -> None:
-        self.mixture, self.theta = mixture, theta
-        self.pending: list[tuple[int, Contexts]] = []
-        self.log_probs: list[np.ndarray] = []
-
-    def add(self, row: int, contexts: Contexts) -> None:
-        if self.theta is None:
-            return
-        self.pending.append((row, contexts))
-        if len(self.pending) == ROWS_PER_TRUTH_BATCH:
-            self._evaluate(self.theta)
-
-    def log_prob(self) -> np.ndarray | None:
-        """Of all rows that were added, (n,), if their truths are known."""
-        if self.theta is None:
-            return None
-        if self.pending:
-            self._evaluate(self.theta)
-        return np.concatenate(self.log_probs)
-
-    def _evaluate(self, theta: np.ndarray) -> None:
-        filled_up = [self.pending[n % len(self.pending)] for n in range(ROWS_PER_TRUTH_BATCH)]  # by repetition
-        rows, contexts = zip(*filled_up, strict=True)
-        batch = [torch.cat(stack, dim=1) for stack in zip(*contexts, strict=True)]
-        log_prob = self.mixture.log_prob(theta[np.array(rows)], batch)
-        self.log_probs.append(log_prob[: len(self.pending)])
-        self.pending = []

@@ -1,7 +1,6 @@
 """The network of a flow, an embedding and a transform, and the JSON that it is built from."""
 
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from cosmoinfer.models.flow.recipe import StackRecipe
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
 from cosmoinfer.networks.members import Generators
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.storage import JSONObject
 
 
 class ConditionalFlow(nn.Module):
@@ -39,7 +39,7 @@ class ConditionalFlow(nn.Module):
         return z, _log_normal(noise, temperature) - log_det
 
     @staticmethod
-    def from_config(config: dict[str, Any], generators: Generators) -> "ConditionalFlow":
+    def from_config(config: JSONObject, generators: Generators) -> "ConditionalFlow":
         """From the JSON of a stack, with fresh weights."""
         return build_flow(config, generators)
 
@@ -50,7 +50,7 @@ def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:
     return -0.5 * (squares + np.log(2 * np.pi)).sum(-1) - noise.shape[-1] * np.log(temperature)
 
 
-def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlow:
+def build_flow(config: JSONObject, generators: Generators) -> ConditionalFlow:
     """From the JSON of a stack: recipe and embedding by name, with their settings."""
     size = config.get("rows", 0)
     shapes = [tuple(shape[1:] if size else shape) for shape in config["shapes"]]
@@ -62,7 +62,7 @@ def build_flow(config: dict[str, Any], generators: Generators) -> ConditionalFlo
 
 def stack_config(
     preprocessing: Preprocessing, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe, size: int = 0
-) -> dict[str, Any]:
+) -> JSONObject:
     """The JSON from which ``build_flow`` builds; plain lists and numbers only. size: of sets that rows stand for."""
     wraps = preprocessing.periodic if len(preprocessing.periodic) == len(shapes) else [False] * len(shapes)
     return {

@@ -20,6 +20,7 @@ from cosmoinfer.models.overrides import (
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.embedding import EMBEDDINGS
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
+from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.training.settings import TrainingSettings
 
@@ -75,7 +76,7 @@ def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
 
 
 def continued_recipe(
-    stacks: Sequence[dict[str, Any]], ensemble: int, overrides: Overrides, rows: int, shapes: Shapes
+    stacks: Sequence[JSONObject], ensemble: int, overrides: Overrides, rows: int, shapes: Shapes
 ) -> FlowRecipe:
     """That of another model, from the configurations of its stacks: only the training may differ."""
     embedding = [key for key in overrides if key.startswith("embedding")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from cosmoinfer.ood.scores import data_features
 from cosmoinfer.posterior import ClassProbabilities, Diagnostics, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.request import SamplingRequest
+from cosmoinfer.storage import JSONObject
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ClassifierModel(Saveable):
     weights: np.ndarray = field(metadata={"path": "mixture_weights"})
     temperature: float
     ood: OutOfDistribution | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: JSONObject = field(default_factory=dict)
     kind: ClassVar[str] = "classifier"
     __repr__, _repr_html_ = model_repr, model_html
 

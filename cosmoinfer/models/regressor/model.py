@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from cosmoinfer.sampling.temperature import (
     fit_recalibration,
     log_box_mass,
 )
+from cosmoinfer.storage import JSONObject
 
 MAX_RECALIBRATION_ROWS = 500  # validation rows, from which a temperature comes, at most
 PROPOSALS_PER_TEMPERATURE = 200  # at each temperature, of one row, for its mass inside the box
@@ -58,7 +59,7 @@ class RegressorModel(Saveable):
     temperature: float = 1.0
     recalibration: Recalibration | None = None
     ood: OutOfDistribution | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: JSONObject = field(default_factory=dict)
     kind: ClassVar[str] = "regressor"
     __repr__, _repr_html_ = model_repr, model_html
 

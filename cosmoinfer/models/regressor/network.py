@@ -1,7 +1,5 @@
 """The networks of a regressor: one for each summary; several meet in a linear layer."""
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -12,6 +10,7 @@ from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.networks.dense import Linear
 from cosmoinfer.networks.embedding import Embedding, network_configs
 from cosmoinfer.networks.members import Generators
+from cosmoinfer.storage import JSONObject
 
 
 class Regressor(nn.Module):
@@ -25,12 +24,12 @@ class Regressor(nn.Module):
         return make_positive(self.last(self.embedding(*data)), self.head, self.positive_map)
 
     @staticmethod
-    def from_config(config: dict[str, Any], generators: Generators) -> "Regressor":
+    def from_config(config: JSONObject, generators: Generators) -> "Regressor":
         """From the JSON of a stack, with fresh weights."""
         return build_regressor(config, generators)
 
 
-def build_regressor(config: dict[str, Any], generators: Generators) -> Regressor:
+def build_regressor(config: JSONObject, generators: Generators) -> Regressor:
     """From the JSON of a stack: one recipe a summary, by name, with its settings."""
     shapes = [tuple(shape) for shape in config["shapes"]]
     outputs, alone = config["outputs"], len(shapes) == 1
@@ -45,7 +44,7 @@ def build_regressor(config: dict[str, Any], generators: Generators) -> Regressor
 
 def regressor_config(
     recipe: RegressorRecipe, shapes: tuple[tuple[int, ...], ...], periodic: tuple[bool, ...], outputs: int, head: str
-) -> dict[str, Any]:
+) -> JSONObject:
     """The JSON from which ``build_regressor`` builds; plain lists and numbers only."""
     return {
         "networks": network_configs(recipe.networks, periodic),
