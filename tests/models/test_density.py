@@ -296,7 +296,7 @@ def test_nothing_is_added_where_everything_varies():
 
 def test_too_few_rows_do_not_tell_what_never_varies():
     """As many rows as numbers leave directions empty in which the data vary all the same."""
-    with pytest.raises(UserError, match="a density of 20 numbers a row wants more than 20 training rows, found 20"):
+    with pytest.raises(UserError, match="a density of 20 numbers a row requires more than 20 training rows, found 20"):
         fit_null_mode_noise(np.random.default_rng(0).standard_normal((20, 20)))
     assert fit_null_mode_noise(np.random.default_rng(0).standard_normal((40, 20))) is None
 
@@ -445,11 +445,11 @@ def test_what_is_typical_moves_with_the_condition():
     [
         (("vector", "map"), {}, "a density is trained on one vector or map a row, found vector and map"),
         (("grid",), {}, "found grid"),
-        (("map",), {"flow": "maf"}, "--flow: 'maf' is not known; there are glow, realnvp"),
-        (("vector",), {"flow": "auto"}, "--flow: 'auto' is not known"),
-        (("vector",), {"levels": 2}, "--flow maf has no --levels"),
-        (("map",), {"bins": 4}, "--flow glow has no --bins"),
-        (("vector",), {"ensemble": 0}, "--ensemble: expected at least 1"),
+        (("map",), {"flow": "maf"}, "flow: 'maf' is not known; there are glow, realnvp"),
+        (("vector",), {"flow": "auto"}, "flow: 'auto' is not known"),
+        (("vector",), {"levels": 2}, "`flow=maf` has no `levels`"),
+        (("map",), {"bins": 4}, "`flow=glow` has no `bins`"),
+        (("vector",), {"ensemble": 0}, "ensemble: expected at least 1"),
     ],
 )
 def test_a_density_that_cannot_be_is_refused(kinds, given, message):

@@ -29,13 +29,13 @@ def test_an_unknown_setting_lists_those_that_there_are():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"flow": "glov"}, "--flow: 'glov' is not known; there are realnvp, maf, iaf"),
-        ({"support": "box"}, "--support: 'box' is not known"),
-        ({"embedding": "gnn"}, "--embedding: 'gnn' is not known"),
-        ({"activation": "swish"}, "--activation: 'swish' is not known"),
-        ({"layers": 0}, "--layers: expected at least 1"),
-        ({"dropout": 1.0}, r"--dropout: expected a share in \[0, 1\)"),
-        ({"ensemble": -1}, "--ensemble: expected at least 1"),
+        ({"flow": "glov"}, "flow: 'glov' is not known; there are realnvp, maf, iaf"),
+        ({"support": "box"}, "support: 'box' is not known"),
+        ({"embedding": "gnn"}, "embedding: 'gnn' is not known"),
+        ({"activation": "swish"}, "activation: 'swish' is not known"),
+        ({"layers": 0}, "layers: expected at least 1"),
+        ({"dropout": 1.0}, r"dropout: expected a share in \[0, 1\)"),
+        ({"ensemble": -1}, "ensemble: expected at least 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(given, message):

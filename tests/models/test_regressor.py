@@ -238,9 +238,9 @@ def test_trees_find_what_a_line_cannot():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"loss": "moment"}, "--network ridge: minimises the squared error; --loss mse is all it has"),
-        ({"ensemble": 2}, "--network ridge: is solved, not trained, and has no --ensemble"),
-        ({"batch_size": 2}, "has no --batch-size"),
+        ({"loss": "moment"}, "network=ridge: minimises the squared error; `loss=mse` is all it has"),
+        ({"ensemble": 2}, "network=ridge: is solved, not trained, and has no `ensemble`"),
+        ({"batch_size": 2}, "has no `batch_size`"),
     ],
 )
 def test_a_baseline_has_nothing_to_descend(given, message):
