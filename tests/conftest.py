@@ -1,4 +1,4 @@
-"""What tests share: one thread, and where real data lies."""
+"""What tests share: one thread, a small memory, and where real data lies."""
 
 import os
 from pathlib import Path
@@ -17,3 +17,11 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} does not exist (COSMOINFER_SHARED names another folder)")
     return folder
+
+
+@pytest.fixture
+def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory into which the catalogs of ``map_files`` do not fit, blocks of a few rows, windows of a few batches."""
+    monkeypatch.setattr("cosmoinfer.memory.MIN_MEMORY_BYTES", 1)
+    monkeypatch.setattr("cosmoinfer.catalog.lazy_array.BLOCK_BYTES", 1500)
+    monkeypatch.setattr("cosmoinfer.catalog.rows.MAX_STREAMED_BLOCK_NUMBERS", 500)

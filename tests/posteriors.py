@@ -1,8 +1,11 @@
-"""Posteriors from one flat set of names, as their file has them: for tests that make or change many."""
+"""Posteriors from one flat set of names, as their file has them, and an example in which every field is filled."""
 
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
+
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import ClassProbabilities, Diagnostics, Draws, PointEstimate, Posterior
 
 PARTS = {"draws": Draws, "point": PointEstimate, "classes": ClassProbabilities, "diagnostics": Diagnostics}
@@ -38,3 +41,33 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
             empty = part != "diagnostics" and own.get(required) is None
             parts[part] = None if empty else table(**own)
     return parts | values
+
+
+RNG = np.random.default_rng(0)
+PARAMETERS = Parameters.from_names(
+    ("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}")
+)
+HEAD = make(PARAMETERS, np.array([4, 7, 9]), np.array(["LH_2", "LH_3", "9"]), np.array([2, 2, 255], np.uint8))
+FULL = make(
+    PARAMETERS,
+    HEAD.index,
+    HEAD.simulation,
+    HEAD.split,
+    truth=RNG.random((3, 2)),
+    samples=RNG.random((3, 50, 2)),
+    log_prob=RNG.normal(size=(3, 50)),
+    log_prob_truth=RNG.normal(size=3),
+    ridge_estimate=RNG.random((3, 2)),
+    mean=RNG.random((3, 2)),
+    std=RNG.random((3, 2)),
+    log_norm_error=RNG.random(3),
+    fisher=RNG.random((3, 2, 2)),
+    ess=RNG.random(3),
+    consistency_p_value=RNG.random(3),
+    n_observations=np.array([2.0, 4.0, 1.0]),
+    ood_percentile=100 * RNG.random(3),
+    ood_set_p_value=0.25,
+    temperature=1.125,
+    reweighted=True,
+    derived=("b",),
+)

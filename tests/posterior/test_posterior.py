@@ -1,10 +1,6 @@
 """Posteriors: what is written comes back, and an exact moment is preferred to that of the draws."""
 
-import gc
-import shutil
 import warnings
-from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,40 +11,12 @@ from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.posterior import draws as draws_module
-from cosmoinfer.sampling import buffer as buffer_module
-from cosmoinfer.sampling.buffer import DrawBuffer
-from cosmoinfer.sampling.rejection import BoxMass, DrawPiece, DrawStream
 from cosmoinfer.storage import out_of_core
-from tests.posteriors import ARRAYS, changed, make, value_of
+from tests.posteriors import ARRAYS, FULL, HEAD, PARAMETERS, changed, make, value_of
 
 RNG = np.random.default_rng(0)
-PARAMETERS = Parameters.from_names(
-    ("a", "b"), (0, 0.1), (1, 10), ("uniform", "log-uniform"), labels=("a", r"b_\mathrm{x}")
-)
-HEAD = make(PARAMETERS, np.array([4, 7, 9]), np.array(["LH_2", "LH_3", "9"]), np.array([2, 2, 255], np.uint8))
-FULL = make(
-    PARAMETERS,
-    HEAD.index,
-    HEAD.simulation,
-    HEAD.split,
-    truth=RNG.random((3, 2)),
-    samples=RNG.random((3, 50, 2)),
-    log_prob=RNG.normal(size=(3, 50)),
-    log_prob_truth=RNG.normal(size=3),
-    ridge_estimate=RNG.random((3, 2)),
-    mean=RNG.random((3, 2)),
-    std=RNG.random((3, 2)),
-    log_norm_error=RNG.random(3),
-    fisher=RNG.random((3, 2, 2)),
-    ess=RNG.random(3),
-    consistency_p_value=RNG.random(3),
-    n_observations=np.array([2.0, 4.0, 1.0]),
-    ood_percentile=100 * RNG.random(3),
-    ood_set_p_value=0.25,
-    temperature=1.125,
-    reweighted=True,
-    derived=("b",),
-)
+
+
 CLASSIFIED = make(
     Parameters.from_names(("suite",)),
     HEAD.index,
@@ -58,7 +26,11 @@ CLASSIFIED = make(
     probabilities=np.array([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0], [0.25, 0.5, 0.25]]),
     names=("TNG", "SIMBA", "Astrid"),
 )
+
+
 PROBABILITIES = CLASSIFIED.classes.probabilities
+
+
 NUMBERS = ("ood_set_p_value", "temperature")
 
 
@@ -137,97 +109,6 @@ def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, w
     for name in ARRAYS:
         if value_of(whole, name) is not None:
             np.testing.assert_array_equal(np.asarray(value_of(back, name)), value_of(whole, name))
-
-
-@pytest.mark.parametrize("large", [1 << 26, 3 * 8 * 50, 0], ids=["memory", "log_prob in memory", "disk"])
-@pytest.mark.parametrize("piece", [1 << 24, 240, 1], ids=["rows", "parts of a row", "one draw"])
-@pytest.mark.parametrize("rows", [2, 3])
-def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monkeypatch, large, piece, rows):
-    """Some rows fail: the file holds those that did not, and is the same file wherever the draws lay before."""
-    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", large)
-    monkeypatch.setattr(out_of_core, "SLAB_BYTES", piece)
-    monkeypatch.setattr(buffer_module, "MAX_NUMBERS_AT_ONCE", 7)
-    buffer = DrawBuffer.allocate(3, 50, 2, tmp_path)
-
-    def pieces(row: int):
-        for first in range(0, 50, 20):
-            some = slice(first, first + 20)
-            yield DrawPiece(first, FULL.samples[row, some], FULL.log_prob[row, some] if first else None)
-        return BoxMass(0.5 * row, 0.1)
-
-    for row in range(rows):
-        buffer.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
-        mass = buffer.fill(row, DrawStream(pieces(row)), lambda theta, row=row: FULL.log_prob[row, : len(theta)])
-        assert mass == BoxMass(0.5 * row, 0.1)
-    drawn = replace(FULL.take(np.arange(rows)), draws=buffer.draws(rows))
-    assert isinstance(drawn.samples, np.ndarray) == (large == 1 << 26)
-    posterior.write(tmp_path / "p.h5", drawn, {"settings": {}})
-    expected = FULL.log_prob[:rows] - 0.5 * np.arange(rows)[:, None]
-    for one in (drawn, posterior.read(tmp_path / "p.h5")):
-        np.testing.assert_array_equal(np.asarray(one.samples), FULL.samples[:rows])
-        np.testing.assert_array_equal(np.asarray(one.log_prob), expected)
-        np.testing.assert_array_equal(one.diagnostics.ood_percentile, FULL.diagnostics.ood_percentile[:rows])
-    posterior.write(tmp_path / "q.h5", changed(drawn, samples=FULL.samples[:rows], log_prob=expected), {"settings": {}})
-    layouts = [
-        [(one.shape, one.dtype, one.chunks) for one in storage.describe_datasets(tmp_path / f"{name}.h5").values()]
-        for name in "pq"
-    ]
-    assert layouts[0] == layouts[1]
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.h5", "q.h5"]
-
-
-def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr(out_of_core, "SLAB_BYTES", 240)
-    spill = storage.ScratchArray(tmp_path, (3, 50, 2))
-    for row in range(3):
-        spill[row, 0:50] = FULL.samples[row]
-    found, sizes = np.empty((3, 50, 2)), []
-    for place, piece in storage.OnDiskArray(spill).slabs():
-        found[place] = piece
-        sizes.append(piece.nbytes)
-    np.testing.assert_array_equal(found, FULL.samples)
-    assert max(sizes) <= 240
-
-
-def test_what_is_spilled_takes_what_an_array_takes(tmp_path):
-    """Another shape than the place's is no quiet neighbour's loss; what was never written is no number."""
-    spill, array = storage.ScratchArray(tmp_path, (3, 50, 2)), np.zeros((3, 50, 2))
-    for one in (spill, array):
-        one[0, 0:50] = 1.0
-        one[1, 10:20] = FULL.samples[1, :1]
-        one[1, 40:60] = FULL.samples[0, :10]
-        with pytest.raises(ValueError, match="broadcast"):
-            one[1, 40:60] = FULL.samples[0, :20]
-    np.testing.assert_array_equal(spill[0, 0:50], array[0])
-    np.testing.assert_array_equal(spill[1, 10:50], array[1, 10:])
-    with pytest.raises(UserError, match="it was not written completely"):
-        spill[2, 0:50]
-
-
-def test_a_spilled_file_is_closed_with_its_array(tmp_path):
-    spill = storage.ScratchArray(tmp_path, (3, 50))
-    file = spill._file
-    del spill
-    gc.collect()
-    assert file.closed
-
-
-def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
-    with pytest.raises(UserError, match=r"GB are required"):
-        DrawBuffer.allocate(10**6, 10**6, 6, tmp_path)
-    both = 2 * 8 * 3 * 50 * (2 + 1)
-    with monkeypatch.context() as scarce:
-        scarce.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=both))  # enough for each of the two
-        with pytest.raises(UserError, match=r"GB are required"):
-            DrawBuffer.allocate(3, 50, 2, tmp_path)
-        DrawBuffer.allocate(3, 50, 2, tmp_path, copies=1)  # of which no file is written
-    buffer = DrawBuffer.allocate(3, 50, 2, tmp_path)
-    buffer.samples._file.close()
-    buffer.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
-    with pytest.raises(UserError, match=r"cannot hold the draws so far .No space left"):
-        buffer.put(0, 0, FULL.samples[0], FULL.log_prob[0])
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])

@@ -1,0 +1,102 @@
+"""Lazy arrays: rows read from files in any order and selection."""
+
+import copy
+import multiprocessing
+
+import h5py
+import numpy as np
+import pytest
+
+from cosmoinfer import catalog as catalogs
+from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.errors import UserError
+from cosmoinfer.storage import DatasetHandle, reader
+from tests.map_files import LAYOUTS, ROWS, write_maps
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rows_are_those_of_the_file_in_any_order_and_selection(tmp_path, layout, small_memory):
+    path = write_maps(tmp_path / "maps.h5", **LAYOUTS[layout])
+    values = LazyArray((DatasetHandle(path, "data"),)).with_channel_axis()
+    with h5py.File(path) as file:
+        whole = file["data"][()][:, None]
+    assert values.shape == whole.shape and values.dtype == whole.dtype and len(values) == ROWS
+    some = np.random.default_rng(1).permutation(ROWS)[:90]
+    for rows in (np.arange(ROWS), some, some[:1], some[:0], np.array([3, 3, 200])):
+        np.testing.assert_array_equal(values[rows], whole[rows])
+    np.testing.assert_array_equal(
+        values.take(some).select_features(np.array([1, 4]))[np.arange(5, 60)], whole[some[5:60]][..., [1, 4]]
+    )
+    np.testing.assert_array_equal(copy.deepcopy(values)[some], whole[some])
+    blocks = values.take(some).group_by_block(np.arange(3, 80))
+    assert sorted(np.concatenate(blocks).tolist()) == list(range(77)) and len(blocks) > 5
+
+
+def test_cuts_add_up_and_rows_that_repeat_repeat(tmp_path):
+    values = LazyArray((DatasetHandle(write_maps(tmp_path / "maps.h5"), "data"),))
+    whole = values[np.arange(ROWS)]
+    cut = values.select_features(np.arange(1, 6)).select_features(np.array([0, 2]))
+    np.testing.assert_array_equal(cut[np.array([3, 3, 5])], whole[[3, 3, 5]][..., [1, 3]])
+
+
+def test_parts_of_other_types_and_with_an_axis_of_one_channel_go_together(tmp_path):
+    numbers = np.arange(4 * 9).reshape(4, 3, 3)
+    for name, part in (("0", numbers), ("1", (numbers + 0.5)[:, None])):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data"], file["simulation"] = part, np.arange(4) + 10 * int(name)
+            file["data"].attrs["kind"] = "map"
+    held, streamed = (catalogs.read(tmp_path / "?.h5", memory=given) for given in (None, 1))
+    assert streamed.is_streamed and held.fingerprint == streamed.fingerprint
+
+
+def test_more_files_than_a_process_may_open(tmp_path):
+    parts = tuple(DatasetHandle(write_maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
+    values = LazyArray(parts)
+    np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
+    assert 0 < reader._open_for_reading.cache_info().currsize <= 32
+
+
+def test_chunks_that_run_across_all_rows_do_not_make_one_block_of_them(tmp_path):
+    with h5py.File(tmp_path / "columns.h5", "w") as file:
+        file.create_dataset("data", data=np.zeros((4000, 100)), chunks=(4000, 1))
+    assert DatasetHandle(tmp_path / "columns.h5", "data").rows_per_block(80_000) == 100
+
+
+def read_in_child(values: LazyArray, rows: np.ndarray, answer: object) -> None:
+    answer.put(values[rows])
+
+
+def test_a_child_process_opens_the_file_itself(tmp_path):
+    values = LazyArray((DatasetHandle(write_maps(tmp_path / "maps.h5"), "data"),))
+    here, answer = values[np.arange(9)], multiprocessing.get_context("fork").Queue()
+    child = multiprocessing.get_context("fork").Process(target=read_in_child, args=(values, np.arange(9), answer))
+    child.start()
+    np.testing.assert_array_equal(answer.get(timeout=60), here)
+    child.join()
+
+
+@pytest.mark.parametrize(
+    ("mapped", "sources", "words"), [(8, 10, "has no source for 8 of its 40"), (10, 9, "refers to more than x of")]
+)
+def test_a_virtual_dataset_with_a_gap_or_a_short_part_is_an_error_not_zeros(tmp_path, mapped, sources, words):
+    with h5py.File(tmp_path / "part.h5", "w") as file:
+        file["x"] = np.ones((sources, 4))
+    layout = h5py.VirtualLayout((10, 4), "f8")
+    layout[:mapped] = h5py.VirtualSource(tmp_path / "part.h5", "x", (10, 4))[:mapped]
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        file.create_virtual_dataset("data", layout)
+    for memory_ in (None, 100):
+        with pytest.raises(UserError, match=words):
+            catalogs.read(tmp_path / "whole.h5", memory=memory_)
+
+
+def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):
+    first = catalogs.read(write_maps(tmp_path / "maps.h5", 30, 1), memory=100)
+    before = first.observables[0].read(np.arange(3))
+    write_maps(tmp_path / "other.h5", 30, 2).replace(tmp_path / "maps.h5")
+    anew = catalogs.read(tmp_path / "maps.h5", memory=100)
+    assert anew.fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint != first.fingerprint
+    assert not np.array_equal(anew.observables[0].read(np.arange(3)), before)
+    reader._open_for_reading.cache_clear()
+    with pytest.raises(UserError, match="was modified after it was opened"):
+        first.observables[0].read(np.arange(3))

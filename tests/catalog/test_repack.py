@@ -1,0 +1,129 @@
+"""Repacked catalogs: the same rows in whole chunks, from one file or many."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+
+from cosmoinfer import catalog as catalogs
+from cosmoinfer.audit import values as audit_values
+from cosmoinfer.catalog import ReadOptions, repack
+from cosmoinfer.errors import UserError
+from tests.command_line import call, done, refused
+from tests.map_files import LAYOUTS, ROWS, cut_into_files, write_maps
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, monkeypatch):
+    monkeypatch.setattr(repack, "CHUNK_BYTES", 3000)
+    path, packed = write_maps(tmp_path / "maps.h5", **LAYOUTS[layout]), tmp_path / "packed.h5"
+    with h5py.File(path, "a") as file:
+        file["k"], file.attrs["suite"] = np.arange(6), "TNG"
+    done("repack", path, "-o", packed)
+    whole, copy = catalogs.read(path), catalogs.read(packed)
+    assert copy.fingerprint == whole.fingerprint and copy.selection_hash == whole.selection_hash
+    with h5py.File(packed) as file:
+        assert file["data"].chunks == (3000 // 144, 1, 6, 6) and file["data"].fletcher32
+        assert file["data"].dtype == np.float32 and file["k"].shape == (6,) and file.attrs["suite"] == "TNG"
+    before = packed.read_bytes()
+    done("repack", path, "-o", packed)
+    assert packed.read_bytes() == before
+    assert "exists already" in refused("repack", write_maps(tmp_path / "other.h5", 20, 7), "-o", packed)
+    done("repack", packed, "-o", tmp_path / "twice.h5")
+    assert catalogs.read(tmp_path / "twice.h5").fingerprint == whole.fingerprint
+
+
+def test_a_file_is_not_repacked_onto_itself(tmp_path):
+    path = write_maps(tmp_path / "maps.h5")
+    before = path.read_bytes()
+    assert "is read by this command" in refused("repack", path, "-o", path, "--force")
+    assert path.read_bytes() == before
+
+
+def test_a_copy_among_its_own_parts_is_not_taken_for_more_rows(tmp_path):
+    for seed in (1, 2):
+        with h5py.File(write_maps(tmp_path / f"{seed}.h5", 20, seed), "a") as file:
+            file.attrs["suite"] = "TNG"
+    done("repack", tmp_path / "*.h5", "-o", tmp_path / "packed.h5")
+    with pytest.raises(UserError, match="too; ids must differ"):
+        catalogs.read(tmp_path / "*.h5")
+
+
+def test_many_files_are_repacked_into_one(tmp_path):
+    pattern = cut_into_files(write_maps(tmp_path / "maps.h5"), [50, 120, ROWS])
+    done("repack", pattern, "-o", tmp_path / "packed.h5")
+    assert catalogs.read(tmp_path / "packed.h5").fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint
+
+
+def test_other_peoples_files_and_classes_come_into_our_layout(tmp_path):
+    stream = np.random.default_rng(0)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["LH/params"], file["LH/x"] = stream.uniform(size=(40, 2)), stream.normal(size=(40, 3))
+    options = ["--parameters", "LH/params", "--data", "LH/x", "--names", "a,b", "--bounds", "a=0:1,b=-1:2"]
+    done("repack", tmp_path / "other.h5", "-o", tmp_path / "ours.h5", *options)
+    found = catalogs.read(tmp_path / "ours.h5")
+    assert (
+        found.parameters.names == ("a", "b") and found.parameters.high.tolist() == [1, 2] and not found.declared_priors
+    )
+    with h5py.File(tmp_path / "classes.h5", "w") as file:
+        file["data"], file["classes/kind"] = stream.normal(size=(40, 3)), np.arange(40) % 2
+        file["classes/kind"].attrs["names"] = ["old", "new"]
+    done("repack", tmp_path / "classes.h5", "--target", "kind", "-o", tmp_path / "packed.h5")
+    assert catalogs.read(tmp_path / "packed.h5", ReadOptions(target="kind")).classes == ("old", "new")
+
+
+def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+    assert "are free" in refused("repack", write_maps(tmp_path / "maps.h5"), "-o", tmp_path / "packed.h5")
+    assert [one.name for one in tmp_path.iterdir()] == ["maps.h5"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ({"compression": "gzip"}, "is decompressed"),
+        ({"chunks": (1, 6, 6)}, "are small"),
+        ({"chunks": (9, 3, 6)}, "split rows"),
+    ],
+)
+def test_inspect_tells_what_will_be_slow_to_read(tmp_path, monkeypatch, layout, words):
+    monkeypatch.setattr(audit_values, "LARGE_DATASET_BYTES", 1000)
+    found = json.loads(done("inspect", write_maps(tmp_path / "maps.h5", **layout), "--json"))["findings"]
+    assert any(words in one["text"] and "repack" in one["remedy"] for one in found)
+    found = json.loads(done("inspect", write_maps(tmp_path / "plain.h5"), "--json"))["findings"]
+    assert not any("repack" in one["remedy"] for one in found)
+
+
+def test_a_copy_keeps_what_stands_beside_the_data(tmp_path):
+    """As many features as rows, weights a row, classes, attributes; in one file and in two."""
+    for seed in (1, 2):
+        stream = np.random.default_rng(seed)
+        with h5py.File(tmp_path / f"{seed}.h5", "w") as file:
+            file["data"], file["parameters"] = stream.normal(size=(20, 20)), stream.uniform(size=(20, 1))
+            file["k"], file["weights"], file["classes/kind"] = (
+                np.arange(20.0),
+                stream.uniform(size=20),
+                np.arange(20) % 2,
+            )
+            file["data"].attrs["units"], file["k"].attrs["units"] = "Mpc", "h/Mpc"
+    done("repack", tmp_path / "1.h5", "-o", tmp_path / "one.packed")
+    done("repack", tmp_path / "?.h5", "-o", tmp_path / "both.packed")
+    with h5py.File(tmp_path / "one.packed") as one, h5py.File(tmp_path / "both.packed") as both:
+        assert (one["data"].attrs["units"], one["k"].attrs["units"]) == ("Mpc", "h/Mpc")
+        for name, sizes in {"k": (20, 20), "weights": (20, 40), "classes/kind": (20, 40)}.items():
+            assert (len(one[name]), len(both[name])) == sizes, name
+    assert catalogs.read(tmp_path / "both.packed", ReadOptions(scale_cut=("k<10",))).observables[0].row_shape == (10,)
+    assert catalogs.read(tmp_path / "both.packed", ReadOptions(target="kind")).classes == ("0", "1")
+
+
+def test_a_copy_says_what_it_leaves_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(repack, "MAX_COPIED_BYTES", 1000)
+    with h5py.File(write_maps(tmp_path / "maps.h5", 20), "a") as file:
+        file["CV/maps"], file["CV/seed"] = np.zeros((300, 6)), np.arange(3)
+    _, _, told = call("repack", tmp_path / "maps.h5", "-o", tmp_path / "packed.h5")
+    assert "without CV/maps" in told
+    with h5py.File(tmp_path / "packed.h5") as file:
+        assert "CV/seed" in file and "CV/maps" not in file

@@ -1,0 +1,108 @@
+"""Draws that are collected piece by piece, in memory or in a scratch file."""
+
+import gc
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from cosmoinfer import posterior, storage
+from cosmoinfer.errors import UserError
+from cosmoinfer.sampling import buffer as buffer_module
+from cosmoinfer.sampling.buffer import DrawBuffer
+from cosmoinfer.sampling.rejection import BoxMass, DrawPiece, DrawStream
+from cosmoinfer.storage import out_of_core
+from tests.posteriors import FULL, changed
+
+
+@pytest.mark.parametrize("large", [1 << 26, 3 * 8 * 50, 0], ids=["memory", "log_prob in memory", "disk"])
+@pytest.mark.parametrize("piece", [1 << 24, 240, 1], ids=["rows", "parts of a row", "one draw"])
+@pytest.mark.parametrize("rows", [2, 3])
+def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monkeypatch, large, piece, rows):
+    """Some rows fail: the file holds those that did not, and is the same file wherever the draws lay before."""
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", large)
+    monkeypatch.setattr(out_of_core, "SLAB_BYTES", piece)
+    monkeypatch.setattr(buffer_module, "MAX_NUMBERS_AT_ONCE", 7)
+    buffer = DrawBuffer.allocate(3, 50, 2, tmp_path)
+
+    def pieces(row: int):
+        for first in range(0, 50, 20):
+            some = slice(first, first + 20)
+            yield DrawPiece(first, FULL.samples[row, some], FULL.log_prob[row, some] if first else None)
+        return BoxMass(0.5 * row, 0.1)
+
+    for row in range(rows):
+        buffer.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
+        mass = buffer.fill(row, DrawStream(pieces(row)), lambda theta, row=row: FULL.log_prob[row, : len(theta)])
+        assert mass == BoxMass(0.5 * row, 0.1)
+    drawn = replace(FULL.take(np.arange(rows)), draws=buffer.draws(rows))
+    assert isinstance(drawn.samples, np.ndarray) == (large == 1 << 26)
+    posterior.write(tmp_path / "p.h5", drawn, {"settings": {}})
+    expected = FULL.log_prob[:rows] - 0.5 * np.arange(rows)[:, None]
+    for one in (drawn, posterior.read(tmp_path / "p.h5")):
+        np.testing.assert_array_equal(np.asarray(one.samples), FULL.samples[:rows])
+        np.testing.assert_array_equal(np.asarray(one.log_prob), expected)
+        np.testing.assert_array_equal(one.diagnostics.ood_percentile, FULL.diagnostics.ood_percentile[:rows])
+    posterior.write(tmp_path / "q.h5", changed(drawn, samples=FULL.samples[:rows], log_prob=expected), {"settings": {}})
+    layouts = [
+        [(one.shape, one.dtype, one.chunks) for one in storage.describe_datasets(tmp_path / f"{name}.h5").values()]
+        for name in "pq"
+    ]
+    assert layouts[0] == layouts[1]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.h5", "q.h5"]
+
+
+def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(out_of_core, "SLAB_BYTES", 240)
+    spill = storage.ScratchArray(tmp_path, (3, 50, 2))
+    for row in range(3):
+        spill[row, 0:50] = FULL.samples[row]
+    found, sizes = np.empty((3, 50, 2)), []
+    for place, piece in storage.OnDiskArray(spill).slabs():
+        found[place] = piece
+        sizes.append(piece.nbytes)
+    np.testing.assert_array_equal(found, FULL.samples)
+    assert max(sizes) <= 240
+
+
+def test_what_is_spilled_takes_what_an_array_takes(tmp_path):
+    """Another shape than the place's is no quiet neighbour's loss; what was never written is no number."""
+    spill, array = storage.ScratchArray(tmp_path, (3, 50, 2)), np.zeros((3, 50, 2))
+    for one in (spill, array):
+        one[0, 0:50] = 1.0
+        one[1, 10:20] = FULL.samples[1, :1]
+        one[1, 40:60] = FULL.samples[0, :10]
+        with pytest.raises(ValueError, match="broadcast"):
+            one[1, 40:60] = FULL.samples[0, :20]
+    np.testing.assert_array_equal(spill[0, 0:50], array[0])
+    np.testing.assert_array_equal(spill[1, 10:50], array[1, 10:])
+    with pytest.raises(UserError, match="it was not written completely"):
+        spill[2, 0:50]
+
+
+def test_a_spilled_file_is_closed_with_its_array(tmp_path):
+    spill = storage.ScratchArray(tmp_path, (3, 50))
+    file = spill._file
+    del spill
+    gc.collect()
+    assert file.closed
+
+
+def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
+    with pytest.raises(UserError, match=r"GB are required"):
+        DrawBuffer.allocate(10**6, 10**6, 6, tmp_path)
+    both = 2 * 8 * 3 * 50 * (2 + 1)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=both))  # enough for each of the two
+        with pytest.raises(UserError, match=r"GB are required"):
+            DrawBuffer.allocate(3, 50, 2, tmp_path)
+        DrawBuffer.allocate(3, 50, 2, tmp_path, copies=1)  # of which no file is written
+    buffer = DrawBuffer.allocate(3, 50, 2, tmp_path)
+    buffer.samples._file.close()
+    buffer.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
+    with pytest.raises(UserError, match=r"cannot hold the draws so far .No space left"):
+        buffer.put(0, 0, FULL.samples[0], FULL.log_prob[0])
+    assert list(tmp_path.iterdir()) == []
