@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmoinfer.cli.options import OutputOptions, ReadingOptions, keywords
+from cosmoinfer.cli.options import OutputOptions, ReadingOptions, TargetOptions, keywords
 from cosmoinfer.cli.tables import two_column_table
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError
@@ -25,6 +25,7 @@ Manifest = Annotated[
 def inspect(
     file: File,
     read_options: ReadingOptions,
+    target_options: TargetOptions,
     output_options: OutputOptions,
     audit: Audit = False,
     manifest: Manifest = None,
@@ -36,7 +37,7 @@ def inspect(
     from cosmoinfer.tasks import inspect as task
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    contents = task.inspect_file(file, keywords(read_options, audit=audit, manifest=manifest))
+    contents = task.inspect_file(file, keywords(read_options, target_options, audit=audit, manifest=manifest))
     if isinstance(contents, task.FileContents):
         _show_file(contents, terminal)
         return

@@ -1,12 +1,16 @@
 """``cosmoinfer repack``."""
 
-from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadingOptions, keywords
+from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadingOptions, TargetOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import join_first
 
 
 def repack(
-    catalog: CatalogPath, read_options: ReadingOptions, output_options: OutputOptions, output: Output = None
+    catalog: CatalogPath,
+    read_options: ReadingOptions,
+    target_options: TargetOptions,
+    output_options: OutputOptions,
+    output: Output = None,
 ) -> None:
     """Write a catalog anew as trainings like to read it: one file, our layout, whole rows of about a megabyte a chunk.
 
@@ -17,7 +21,9 @@ def repack(
     from cosmoinfer.tasks.repack import write_repacked
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    repacked = write_repacked(catalog, keywords(read_options), output, output_options.force, terminal.reporter())
+    repacked = write_repacked(
+        catalog, keywords(read_options, target_options), output, output_options.force, terminal.reporter()
+    )
     if repacked.complete:
         return
     terminal.say(repacked.describe())

@@ -73,6 +73,7 @@ def test_other_peoples_files_and_classes_come_into_our_layout(tmp_path):
         file["classes/kind"].attrs["names"] = ["old", "new"]
     done("repack", tmp_path / "classes.h5", "--target", "kind", "-o", tmp_path / "packed.h5")
     assert catalogs.read(tmp_path / "packed.h5", ReadOptions(target="kind")).classes == ("old", "new")
+    assert "kind" in done("inspect", tmp_path / "packed.h5", "--target", "kind")
 
 
 def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
