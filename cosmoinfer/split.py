@@ -110,14 +110,14 @@ def from_file(
 
 def write(path: Path, split: Split, meta: dict[str, Any], force: bool = False) -> None:
     """A split file. Raises UserError when it exists or cannot be written."""
-    arrays = {"simulation": split.simulation, "part": split.partition}
+    arrays = {"simulation": split.simulation, "partition": split.partition}
     storage.write(path, storage.FileContents("split", meta, arrays), force)
 
 
 def read(path: Path | str) -> Split:
     """From a split file. Raises UserError for any other file."""
     arrays = storage.read(path, "split").arrays
-    return Split(arrays["simulation"].astype(str), arrays["part"])
+    return Split(arrays["simulation"].astype(str), arrays["partition"])
 
 
 def nested_subset(split: Split, size: int) -> Split:

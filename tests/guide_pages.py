@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from tests import guide_files
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cosmoinfer"
 GUIDE = PACKAGE / "guide"
@@ -45,7 +47,7 @@ def architecture() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"architecture": architecture}
+PAGES = {"architecture": architecture, "files": guide_files.page}
 
 if __name__ == "__main__":
     for topic, page in PAGES.items():

@@ -128,7 +128,7 @@ ROLES: dict[str, dict[str, str]] = {
     },
     "scores": {"log_prob": "log_prob", "p_value": "p_value"},
     "catalog": {"parameters": "parameters", "data": "data"},
-    "split": {"part": "part"},
+    "split": {"part": "partition"},
     "metrics": {},
 }
 # Numbers in the JSON of a model that are recorded with its datasets, by the path of their keys: a key alone stands
