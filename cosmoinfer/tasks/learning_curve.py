@@ -37,7 +37,7 @@ class LearningCurveStudy:
 
 
 def write_learning_curve(
-    catalog: Path,
+    path: Path,
     keywords: Mapping[str, Any],
     output: Path | None = None,
     force: bool = False,
@@ -49,23 +49,23 @@ def write_learning_curve(
     """
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
     settings = TrainingSettings.from_keywords("learning_curve", of_training, train_flow.RECIPE, INPUTS)
-    output, seed = output or default_output(catalog, "curve"), settings.run.seed
+    output, seed = output or default_output(path, "curve"), settings.run.seed
     predict = parse_counts("predict", keywords["predict"]) if keywords.get("predict") else ()
-    simulations = read_catalog(catalog, CatalogSettings.from_keywords(keywords))
-    check_target(simulations)
-    split = choose_split(simulations, settings.split)
+    catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
+    check_target(catalog)
+    split = choose_split(catalog, settings.split)
     sizes = _choose_sizes(keywords.get("sizes"), split.sizes[0])
     folder = work_folder(output)
     subsets = {size: splits.nested_subset(split, size) for size in sizes}
     models = {size: folder / f"{size}.flow.h5" for size in sizes}
     device = prepare_device(settings.run.device, settings.run.threads)
-    _train_all(simulations, subsets, models, settings, device, force, reporter)
+    _train_all(catalog, subsets, models, settings, device, force, reporter)
     inputs = {str(size): storage.file_digest(path) for size, path in models.items()}
     meta = task_provenance("learning-curve", {"sizes": sizes, "predict": predict, "seed": seed}, inputs)
     if is_up_to_date(output, "learning-curve", meta, reporter, force):
         curve = learning_curve.read(output)
     else:
-        scores = _score_test_rows(simulations, subsets, models, device, seed, reporter)
+        scores = _score_test_rows(catalog, subsets, models, device, seed, reporter)
         curve = learning_curve.fit_learning_curve(scores, predict, seed)
         learning_curve.write(output, scores, curve, meta, force)
     if (figures := keywords.get("figures")) is not None:
@@ -75,14 +75,14 @@ def write_learning_curve(
     return LearningCurveStudy(output, curve)
 
 
-def _choose_sizes(sizes: Any, simulations: int) -> tuple[int, ...]:
+def _choose_sizes(sizes: Any, catalog: int) -> tuple[int, ...]:
     """Numbers of training simulations, growing."""
-    chosen = parse_counts("sizes", sizes) if sizes else default_sizes(simulations)
-    return check_sizes(chosen, simulations)
+    chosen = parse_counts("sizes", sizes) if sizes else default_sizes(catalog)
+    return check_sizes(chosen, catalog)
 
 
 def _train_all(
-    simulations: Catalog,
+    catalog: Catalog,
     subsets: Mapping[int, Split],
     models: Mapping[int, Path],
     settings: TrainingSettings,
@@ -94,9 +94,7 @@ def _train_all(
     largest = subsets[max(subsets)]
     for size, subset in sorted(subsets.items(), reverse=True):
         reporter.report(f"{size} training simulations, {subset.sizes[1]} validation")
-        trained = train_and_write(
-            simulations, subset, settings, device, models[size], force, reporter, defaults_of=largest
-        )
+        trained = train_and_write(catalog, subset, settings, device, models[size], force, reporter, defaults_of=largest)
         if trained.model is not None:
             reporter.result(trained.describe())
         if not settings.recipe.get("support"):
@@ -105,7 +103,7 @@ def _train_all(
 
 
 def _score_test_rows(
-    simulations: Catalog,
+    catalog: Catalog,
     subsets: Mapping[int, Split],
     models: Mapping[int, Path],
     device: torch.device,
@@ -113,14 +111,14 @@ def _score_test_rows(
     reporter: Reporter,
 ) -> HeldOutScores:
     """log_prob of the same test rows under the flow of each size."""
-    _, theta = simulations.require_parameters()
-    rows = next(iter(subsets.values())).select_rows(simulations.simulation, "test")
+    _, theta = catalog.require_parameters()
+    rows = next(iter(subsets.values())).select_rows(catalog.simulation, "test")
     log_prob = []
     for path in models.values():
         reporter.report(f"{path}: scoring {len(rows)} test rows")
         flow = read_model_of_kind(path, "flow", device)
-        rows = flow.representatives(simulations, rows)
-        log_prob.append(flow.log_prob_of_rows(simulations, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, seed))
+        rows = flow.representatives(catalog, rows)
+        log_prob.append(flow.log_prob_of_rows(catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, seed))
     validation = np.array([subset.sizes[1] for subset in subsets.values()])
     sizes = np.array([*models])
-    return HeldOutScores(sizes, validation, np.stack(log_prob), simulations.simulation[rows], simulations.index[rows])
+    return HeldOutScores(sizes, validation, np.stack(log_prob), catalog.simulation[rows], catalog.index[rows])

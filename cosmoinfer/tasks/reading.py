@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosmoinfer import audit, catalog, models, split, storage
+from cosmoinfer import audit, models, split, storage
+from cosmoinfer import catalog as catalogs
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.leakage import TrainingRecord
@@ -46,16 +47,16 @@ def open_catalog(
         return source
     if without_effect := [name for name in reading if name not in OF_ARRAYS]:
         raise UserError("is of catalog files; arrays have no such setting", setting=without_effect[0])
-    return catalog.from_arrays(**given_arrays, **{name: keywords[name] for name in reading})
+    return catalogs.from_arrays(**given_arrays, **{name: keywords[name] for name in reading})
 
 
 def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
     """Raises UserError if it cannot be read, or lacks the class that is the target."""
-    simulations = catalog.read(path, settings.reading, settings.memory)
+    catalog = catalogs.read(path, settings.reading, settings.memory)
     target = settings.reading.target
-    if target and not simulations.classes:
+    if target and not catalog.classes:
         raise UserError(f"{path}: has no /classes/{target}, nor any other class (`target`)")
-    return simulations
+    return catalog
 
 
 def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, keywords: Mapping[str, Any]) -> Catalog:
@@ -64,17 +65,17 @@ def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, k
     Raises UserError if the model cannot take its data or parameters.
     """
     if isinstance(source, Catalog):
-        simulations = open_catalog(source, keywords)
+        catalog = open_catalog(source, keywords)
     else:
         path, settings = Path(source), CatalogSettings.from_keywords(keywords)
         generated = storage.writing_command(multi_file.first_file(path)) == "generate"  # in our layout, and cut already
         own_reading = ReadOptions() if generated else preprocessing.reading
-        simulations = catalog.read(path, reading_for_model(own_reading, settings.reading), settings.memory)
-    preprocessing.check_catalog(simulations)
-    return simulations
+        catalog = catalogs.read(path, reading_for_model(own_reading, settings.reading), settings.memory)
+    preprocessing.check_catalog(catalog)
+    return catalog
 
 
-def choose_split(simulations: Catalog, settings: SplitSettings) -> Split:
+def choose_split(catalog: Catalog, settings: SplitSettings) -> Split:
     """A split file, else the catalog's own /split, else by hash.
 
     Raises UserError if a partition has no simulation, or settings would have no effect.
@@ -84,20 +85,20 @@ def choose_split(simulations: Catalog, settings: SplitSettings) -> Split:
     if path is not None:
         if settings.fractions is not None and storage.is_kind(path, "split"):
             raise UserError(f"{path}: says where each simulation belongs; `fractions` would not be heard")
-        return split.from_file(path, simulations.simulation, fractions, settings.split_seed).require_complete()
-    if simulations.split_labels is not None:
+        return split.from_file(path, catalog.simulation, fractions, settings.split_seed).require_complete()
+    if catalog.split_labels is not None:
         if settings.fractions is not None or settings.split_seed:
-            raise UserError(f"{simulations.path}: has its own /split; `fractions` and `split_seed` would not be heard")
-        return split.by_labels(simulations.simulation, simulations.split_labels).require_complete()
-    return split.by_hash(simulations.simulation, fractions, settings.split_seed).require_complete()
+            raise UserError(f"{catalog.path}: has its own /split; `fractions` and `split_seed` would not be heard")
+        return split.by_labels(catalog.simulation, catalog.split_labels).require_complete()
+    return split.by_hash(catalog.simulation, fractions, settings.split_seed).require_complete()
 
 
-def read_noise_for(path: Path | None, simulations: Catalog, seed: int) -> Noise | None:
+def read_noise_for(path: Path | None, catalog: Catalog, seed: int) -> Noise | None:
     """The noise that a training adds to these simulations, if a covariance is given."""
     return (
         None
         if path is None
-        else read_noise(path, tuple(observable.row_shape for observable in simulations.observables), seed)
+        else read_noise(path, tuple(observable.row_shape for observable in catalog.observables), seed)
     )
 
 
@@ -112,7 +113,7 @@ def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str
 
 
 def fit_and_report_preprocessing(
-    simulations: Catalog,
+    catalog: Catalog,
     split_of_training: Split,
     recipe: Any,
     context: TrainingContext,
@@ -120,27 +121,27 @@ def fit_and_report_preprocessing(
     reporter: Reporter,
 ) -> Preprocessing:
     """Scalings and compression, fitted to the training rows; reports what was assumed and chosen."""
-    frame = fit_preprocessing(simulations, split_of_training, simulations.reading, recipe.transform, noise)
+    preprocessing = fit_preprocessing(catalog, split_of_training, catalog.reading, recipe.transform, noise)
     if recipe.compress:
-        frame = with_compression(frame, simulations, split_of_training, recipe.compress, context)
-    report_data(frame, simulations, split_of_training, reporter)
-    return frame
+        preprocessing = with_compression(preprocessing, catalog, split_of_training, recipe.compress, context)
+    report_data(preprocessing, catalog, split_of_training, reporter)
+    return preprocessing
 
 
-def report_data(frame: Preprocessing, simulations: Catalog, split_of_training: Split, reporter: Reporter) -> None:
+def report_data(preprocessing: Preprocessing, catalog: Catalog, split_of_training: Split, reporter: Reporter) -> None:
     """Warns of what looks wrong in the data of a training; reports what was assumed and chosen."""
-    for finding in audit.audit_before_training(simulations, split_of_training):
+    for finding in audit.audit_before_training(catalog, split_of_training):
         reporter.warn(finding.message)
-    for line in describe_choices(frame, simulations, split_of_training):
+    for line in describe_choices(preprocessing, catalog, split_of_training):
         reporter.report(line)
 
 
-def select_rows(record: TrainingRecord, simulations: Catalog, partition: str | None, rows: Rows | None) -> np.ndarray:
+def select_rows(record: TrainingRecord, catalog: Catalog, partition: str | None, rows: Rows | None) -> np.ndarray:
     """Positions (n,) in the catalog. rows: row numbers of the file, which replace the partition."""
     return (
-        record.select_rows(simulations, partition)
+        record.select_rows(catalog, partition)
         if rows is None
-        else find_rows(simulations.path, simulations.index, partition, rows)
+        else find_rows(catalog.path, catalog.index, partition, rows)
     )
 
 

@@ -30,7 +30,7 @@ class RepackedCatalog:
 
 
 def write_repacked(
-    catalog: Path,
+    path: Path,
     keywords: Mapping[str, Any],
     output: Path | None = None,
     force: bool = False,
@@ -41,12 +41,12 @@ def write_repacked(
     keywords: settings by the name of their option. Raises UserError if they select rows or features.
     """
     check_keywords("repack", keywords, (*READING, "memory"))
-    output, reading = output or default_output(catalog, "packed"), CatalogSettings.from_keywords(keywords).reading
+    output, reading = output or default_output(path, "packed"), CatalogSettings.from_keywords(keywords).reading
     if reading.infer or reading.scale_cut or reading.drop_nonfinite:
         raise UserError("repack: copies whole rows; `infer`, `scale_cut` and `drop_nonfinite` go with a training")
-    simulations = read_unchecked(catalog, reading, MEMORY_BYTES)
-    meta = task_provenance("repack", {"reading": reading}, {"catalog": fingerprint(simulations)})
-    if is_up_to_date(output, "catalog", meta, reporter, force, *(file.path for file in simulations.files)):
-        return RepackedCatalog(output, simulations, complete=True)
-    left_out = repack.repack(simulations, reading, output, meta, force)
-    return RepackedCatalog(output, simulations, tuple(left_out))
+    catalog = read_unchecked(path, reading, MEMORY_BYTES)
+    meta = task_provenance("repack", {"reading": reading}, {"catalog": fingerprint(catalog)})
+    if is_up_to_date(output, "catalog", meta, reporter, force, *(file.path for file in catalog.files)):
+        return RepackedCatalog(output, catalog, complete=True)
+    left_out = repack.repack(catalog, reading, output, meta, force)
+    return RepackedCatalog(output, catalog, tuple(left_out))

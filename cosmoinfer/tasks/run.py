@@ -23,7 +23,7 @@ OPTIONS = ("draws", "recalibrate", "fail_if", "gate")
 
 
 def run_all(
-    catalog: Path,
+    path: Path,
     keywords: Mapping[str, Any],
     folder: Path = Path("results"),
     force: bool = False,
@@ -37,17 +37,17 @@ def run_all(
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
     settings = TrainingSettings.from_keywords("run", of_training, train_flow.RECIPE, INPUTS)
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
-    simulations = read_catalog(catalog, CatalogSettings.from_keywords(keywords))
-    check_target(simulations)
+    catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
+    check_target(catalog)
     make_folder(folder)
-    written = split_and_write(simulations, settings.split, files["split"], force, reporter)
+    written = split_and_write(catalog, settings.split, files["split"], force, reporter)
     reporter.result(written.describe())
     device, seed = prepare_device(settings.run.device, settings.run.threads), settings.run.seed
-    trained = train_and_write(simulations, written.split, settings, device, files["flow"], force, reporter)
+    trained = train_and_write(catalog, written.split, settings, device, files["flow"], force, reporter)
     if trained.model is not None:
         reporter.result(trained.describe())
     options = select_keywords(SamplingOptions, keywords)
-    job = prepare_sampling(files["flow"], catalog, keywords, RowSelection("test"), options, device)
+    job = prepare_sampling(files["flow"], path, keywords, RowSelection("test"), options, device)
     sampled = draw_and_write(job, "test", files["posterior"], force, reporter)
     if not sampled.complete:
         reporter.result(sampled.describe())

@@ -130,7 +130,7 @@ class SamplingJob:
 
 def prepare_sampling(
     source: ModelSource,
-    catalog: Path | str | Catalog,
+    catalog_source: Path | str | Catalog,
     keywords: Mapping[str, Any],
     selection: RowSelection,
     options: SamplingOptions,
@@ -149,13 +149,13 @@ def prepare_sampling(
     if options.recalibrate is not None:
         model = _recalibrated(options.recalibrate, name, model)
     reading = {name: value for name, value in keywords.items() if name in (*READING, "memory")}
-    simulations = open_for_model(model.preprocessing, catalog, reading)
-    rows = select_rows(model.training_record, simulations, selection.partition, selection.rows)
+    catalog = open_for_model(model.preprocessing, catalog_source, reading)
+    rows = select_rows(model.training_record, catalog, selection.partition, selection.rows)
     if isinstance(model, FlowModel):
-        rows = model.representatives(simulations, rows)
-    used = {"rows": simulations.index[rows].tolist(), **options.provenance, **device_settings(device)}
-    inputs = {**catalog_inputs(simulations), "model": opened.digest}
-    return SamplingJob(model, simulations, rows, options, task_provenance("sample", used, inputs))
+        rows = model.representatives(catalog, rows)
+    used = {"rows": catalog.index[rows].tolist(), **options.provenance, **device_settings(device)}
+    inputs = {**catalog_inputs(catalog), "model": opened.digest}
+    return SamplingJob(model, catalog, rows, options, task_provenance("sample", used, inputs))
 
 
 def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:

@@ -35,7 +35,7 @@ class ScoredRows:
 
 def write_scores(
     model: Path,
-    catalog: Path,
+    path: Path,
     keywords: Mapping[str, Any],
     output: Path | None = None,
     force: bool = False,
@@ -50,16 +50,16 @@ def write_scores(
     reading = {name: value for name, value in keywords.items() if name in (*READING, "memory")}
     device = prepare_run_device(keywords)
     density = read_model_of_kind(model, "density", device)
-    simulations = open_for_model(density.preprocessing, catalog, reading)
-    rows = select_rows(density.training_record, simulations, partition, keywords.get("rows"))
-    warn_of_training_rows(density.training_record.partition_of(simulations, rows), partition, reporter)
-    settings = {"rows": simulations.index[rows].tolist(), **device_settings(device)}
-    inputs = {**catalog_inputs(simulations), "model": storage.file_digest(model)}
+    catalog = open_for_model(density.preprocessing, path, reading)
+    rows = select_rows(density.training_record, catalog, partition, keywords.get("rows"))
+    warn_of_training_rows(density.training_record.partition_of(catalog, rows), partition, reporter)
+    settings = {"rows": catalog.index[rows].tolist(), **device_settings(device)}
+    inputs = {**catalog_inputs(catalog), "model": storage.file_digest(model)}
     meta = task_provenance("score", settings, inputs)
     if is_up_to_date(output, "scores", meta, reporter, force):
         scored = scores.read(output)
     else:
-        scored = scores.score_rows(density, simulations, rows, reporter.rows("scoring row"))
+        scored = scores.score_rows(density, catalog, rows, reporter.rows("scoring row"))
         scores.write(output, scored, meta, force)
     if 2 / (1 + len(density.typicality.residuals)) > scores.OUTLIER_P_VALUE:
         count = len(density.typicality.residuals)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer import catalog, storage
+from cosmoinfer import catalog as catalogs
 from cosmoinfer import posterior as posteriors
 from cosmoinfer import split as splits
+from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.posterior import Diagnostics, Draws, Posterior
@@ -69,7 +70,7 @@ def simulate(
         storage.write(path, record, force)
     data, parameters = record.arrays["data"], simulator.parameters.attributes()
     described = {name: parameters[name] for name in ("low", "high", "prior", "prior_mean", "prior_std", "labels")}
-    return catalog.from_arrays(
+    return catalogs.from_arrays(
         record.arrays["parameters"],
         data,
         parameters["names"],
@@ -82,7 +83,7 @@ def simulate(
 
 def exact_posterior(
     problem: str,
-    simulations: Catalog,
+    catalog: Catalog,
     *,
     draws: int = DRAWS,
     rows: Sequence[int] | np.ndarray | None = None,
@@ -96,8 +97,8 @@ def exact_posterior(
     Raises UserError, a ValueError, if the problem or a setting is not known.
     """
     simulator = problem_with_settings(problem, settings)
-    every = np.arange(len(simulations))
-    return draw_exact_posterior(simulator, simulations, every if rows is None else np.asarray(rows), draws, seed)
+    every = np.arange(len(catalog))
+    return draw_exact_posterior(simulator, catalog, every if rows is None else np.asarray(rows), draws, seed)
 
 
 def problem_with_settings(problem: str, settings: Mapping[str, float] | None) -> Simulator:
@@ -129,9 +130,9 @@ def write_simulations(
     if not truth:
         return simulated
     gaps = "mask" if np.isnan(record.arrays["data"]).any() else ""
-    simulations = catalog.read(output, catalog.ReadOptions(missing=gaps))  # as it lies in the file, in single precision
+    catalog = catalogs.read(output, catalogs.ReadOptions(missing=gaps))  # as it lies in the file, in single precision
     path = output.with_name(f"{output.stem}.truth.h5")
-    posterior = _write_truth(simulator, simulations, split_settings, exact_draws, seed, path, reporter, force)
+    posterior = _write_truth(simulator, catalog, split_settings, exact_draws, seed, path, reporter, force)
     return replace(simulated, truth=path, tested=len(posterior))
 
 
@@ -200,7 +201,7 @@ def _check_truth(simulation: np.ndarray, settings: SplitSettings, draws: int) ->
 
 def _write_truth(
     simulator: Simulator,
-    simulations: Catalog,
+    catalog: Catalog,
     settings: SplitSettings,
     draws: int,
     seed: int,
@@ -209,29 +210,27 @@ def _write_truth(
     force: bool,
 ) -> Posterior:
     """The exact posterior of the test rows, written unless it is up to date."""
-    split = choose_split(simulations, settings)
-    rows = split.select_rows(simulations.simulation, "test")
-    inputs = {"catalog": simulations.fingerprint, "split": splits.fingerprint(split)}
+    split = choose_split(catalog, settings)
+    rows = split.select_rows(catalog.simulation, "test")
+    inputs = {"catalog": catalog.fingerprint, "split": splits.fingerprint(split)}
     meta = task_provenance("simulate", {"draws": draws, "seed": seed}, inputs)
     if is_up_to_date(path, "posterior", meta, reporter, force):
         return posteriors.read(path)
-    posterior = draw_exact_posterior(simulator, simulations, rows, draws, seed)
+    posterior = draw_exact_posterior(simulator, catalog, rows, draws, seed)
     posteriors.write(path, posterior, meta, force)
     return posterior
 
 
-def draw_exact_posterior(
-    simulator: Simulator, simulations: Catalog, rows: np.ndarray, draws: int, seed: int
-) -> Posterior:
+def draw_exact_posterior(simulator: Simulator, catalog: Catalog, rows: np.ndarray, draws: int, seed: int) -> Posterior:
     """Of these rows (n,), by position, of a catalog that the simulator made."""
-    parameters, theta = simulations.require_parameters()
-    data = simulations.observables[0].read(rows).reshape(len(rows), *_row_shape(simulator))
+    parameters, theta = catalog.require_parameters()
+    data = catalog.observables[0].read(rows).reshape(len(rows), *_row_shape(simulator))
     samples = simulator.sample(data, draws, seed)
     pairs = zip(samples, data, strict=True)
     return Posterior(
         parameters,
-        simulations.index[rows],
-        simulations.simulation[rows],
+        catalog.index[rows],
+        catalog.simulation[rows],
         np.full(len(rows), 2, np.uint8),
         theta[rows],
         simulator.log_posterior(theta[rows], data),

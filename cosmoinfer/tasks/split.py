@@ -28,7 +28,7 @@ class WrittenSplit:
 
 
 def write_split(
-    catalog: Path,
+    path: Path,
     keywords: Mapping[str, Any],
     output: Path | None = None,
     force: bool = False,
@@ -39,18 +39,18 @@ def write_split(
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
     check_keywords("split", keywords, (*READING, "memory", *SPLIT))
-    simulations = read_catalog(catalog, CatalogSettings.from_keywords(keywords))
+    catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     settings = select_keywords(SplitSettings, keywords)
-    return split_and_write(simulations, settings, output or default_output(catalog, "split"), force, reporter)
+    return split_and_write(catalog, settings, output or default_output(path, "split"), force, reporter)
 
 
 def split_and_write(
-    simulations: Catalog, settings: SplitSettings, output: Path, force: bool, reporter: Reporter
+    catalog: Catalog, settings: SplitSettings, output: Path, force: bool, reporter: Reporter
 ) -> WrittenSplit:
     """Split a catalog that has been read, and write the split unless it is up to date."""
-    split = choose_split(simulations, settings)
+    split = choose_split(catalog, settings)
     used = {"fractions": settings.fractions or splits.DEFAULT_FRACTIONS, "split_seed": settings.split_seed}
-    inputs = {**catalog_inputs(simulations), "split": splits.fingerprint(split)}
+    inputs = {**catalog_inputs(catalog), "split": splits.fingerprint(split)}
     meta = task_provenance("split", used, inputs)
     if not is_up_to_date(output, "split", meta, reporter, force, settings.split_file):
         splits.write(output, split, meta, force)

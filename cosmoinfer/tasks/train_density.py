@@ -96,33 +96,33 @@ def _train_on(
 ) -> TrainedDensity:
     settings = TrainingSettings.from_keywords("train_density", keywords, RECIPE, ())
     seed = settings.run.seed
-    simulations = open_catalog(source, keywords, arrays)
-    if simulations.classes:
-        target = simulations.require_parameters()[0].names[0]
+    catalog = open_catalog(source, keywords, arrays)
+    if catalog.classes:
+        target = catalog.require_parameters()[0].names[0]
         raise UserError("a density is of the data; train-regressor tells classes apart", setting="target", value=target)
     if settings.recipe.get("unconditional"):
-        simulations = replace(simulations, parameters=None, theta=None)
-    split = choose_split(simulations, settings.split)
+        catalog = replace(catalog, parameters=None, theta=None)
+    split = choose_split(catalog, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
-    rows = len(split.select_rows(simulations.simulation, "train"))
-    kinds = tuple(observable.kind for observable in simulations.observables)
-    recipe = density_recipe(dict(settings.recipe), rows, kinds, simulations.theta is not None)
+    rows = len(split.select_rows(catalog.simulation, "train"))
+    kinds = tuple(observable.kind for observable in catalog.observables)
+    recipe = density_recipe(dict(settings.recipe), rows, kinds, catalog.theta is not None)
     if kinds == ("vector",):
-        for line in check_passes(recipe.flow, recipe.settings, simulations.observables[0].row_shape[0], force):
+        for line in check_passes(recipe.flow, recipe.settings, catalog.observables[0].row_shape[0], force):
             reporter.report(line)
-    meta = training_provenance("train-density", recipe, seed, device, simulations, split, {})
+    meta = training_provenance("train-density", recipe, seed, device, catalog, split, {})
     if is_up_to_date(output, "model", meta, reporter, force):
         return TrainedDensity(output, rows, recipe, None, None)
     context = TrainingContext(device, seed, reporter.report, reporter.epochs())
-    frame = fit_preprocessing(simulations, split, simulations.reading, recipe.transform)
-    report_data(frame, simulations, split, reporter)
-    density = describe_density(recipe, frame.parameters)
+    preprocessing = fit_preprocessing(catalog, split, catalog.reading, recipe.transform)
+    report_data(preprocessing, catalog, split, reporter)
+    density = describe_density(recipe, preprocessing.parameters)
     reporter.report(f"training {recipe.ensemble} x {recipe.flow} for {density}")
-    model = replace(fit_density(simulations, split, frame, recipe, context), provenance=meta)
+    model = replace(fit_density(catalog, split, preprocessing, recipe, context), provenance=meta)
     if output is not None:
         model.save(output, force)
-    validation_rows = split.select_rows(simulations.simulation, "validation")
-    log_prob = model.log_prob_of_rows(simulations, validation_rows, reporter.rows("validation row"))
+    validation_rows = split.select_rows(catalog.simulation, "validation")
+    log_prob = model.log_prob_of_rows(catalog, validation_rows, reporter.rows("validation row"))
     return TrainedDensity(output, rows, recipe, float(log_prob.mean()), model)
 
 

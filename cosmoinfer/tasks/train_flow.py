@@ -119,21 +119,21 @@ def _train_on(
     reporter: Reporter,
 ) -> TrainedFlow:
     settings = TrainingSettings.from_keywords("train_flow", keywords, RECIPE, INPUTS)
-    simulations = open_catalog(source, keywords, arrays)
-    split = choose_split(simulations, settings.split)
+    catalog = open_catalog(source, keywords, arrays)
+    split = choose_split(catalog, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
-    return train_and_write(simulations, split, settings, device, output, force, reporter)
+    return train_and_write(catalog, split, settings, device, output, force, reporter)
 
 
-def check_target(simulations: Catalog) -> None:
+def check_target(catalog: Catalog) -> None:
     """Raises UserError if the target is a class: a flow infers parameters."""
-    if simulations.classes:
-        name = simulations.require_parameters()[0].names[0]
+    if catalog.classes:
+        name = catalog.require_parameters()[0].names[0]
         raise UserError("a flow infers parameters; train-regressor tells classes apart", setting="target", value=name)
 
 
 def train_and_write(
-    simulations: Catalog,
+    catalog: Catalog,
     split: Split,
     settings: TrainingSettings,
     device: torch.device,
@@ -149,23 +149,21 @@ def train_and_write(
     inputs, seed = settings.inputs, settings.run.seed
     regressor = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", device, "summary")
     ancestor = None if inputs.fine_tune is None else read_model_of_kind(inputs.fine_tune, "flow", device, "fine_tune")
-    check_target(simulations)
+    check_target(catalog)
     if regressor is not None and inputs.noise is not None:
         raise UserError("the regressor that `summary` names brings its own noise, or none", setting="noise")
     if regressor is not None and settings.recipe.get("compress"):
         raise UserError("the regressor that `summary` names is all that the flow sees", setting="compress")
-    noise = read_noise_for(inputs.noise, simulations, seed)
+    noise = read_noise_for(inputs.noise, catalog, seed)
     for trained in (regressor, ancestor):
         noise = trained.preprocessing.noise if noise is None and trained is not None else noise
     sets = settings.recipe.get("observation") == "simulation" or (ancestor is not None and bool(ancestor.set_size))
     rows, rows_of_defaults = (
-        used.sizes[0] if sets else len(used.select_rows(simulations.simulation, "train"))
+        used.sizes[0] if sets else len(used.select_rows(catalog.simulation, "train"))
         for used in (split, defaults_of or split)
     )
     shapes = (
-        [observable.row_shape for observable in simulations.observables]
-        if regressor is None
-        else [regressor.summary_shape]
+        [observable.row_shape for observable in catalog.observables] if regressor is None else [regressor.summary_shape]
     )
     options = dict(settings.recipe)
     if ancestor is None:
@@ -174,16 +172,16 @@ def train_and_write(
         configs, members = [stack.config for stack in ancestor.stacks], ancestor.stacks[0].members
         recipe = continued_recipe(configs, members, options, rows_of_defaults, shapes)
     for stack in recipe.stacks:
-        for line in check_passes(stack.flow, stack.settings, len(simulations.require_parameters()[0]), force):
+        for line in check_passes(stack.flow, stack.settings, len(catalog.require_parameters()[0]), force):
             reporter.report(line)
-    meta = training_provenance("train-flow", recipe, seed, device, simulations, split, inputs.digests())
+    meta = training_provenance("train-flow", recipe, seed, device, catalog, split, inputs.digests())
     if is_up_to_date(output, "model", meta, reporter, force, inputs.summary, inputs.fine_tune):
         return TrainedFlow(output, rows, sets, None)
     context = TrainingContext(device, seed, reporter.report, reporter.epochs())
-    frame = fit_and_report_preprocessing(simulations, split, recipe, context, noise, reporter)
+    preprocessing = fit_and_report_preprocessing(catalog, split, recipe, context, noise, reporter)
     if ancestor is not None:
-        frame = with_compression_of(ancestor.preprocessing, frame, simulations, split)
-    model = replace(fit_flow(simulations, split, frame, recipe, context, regressor, ancestor), provenance=meta)
+        preprocessing = with_compression_of(ancestor.preprocessing, preprocessing, catalog, split)
+    model = replace(fit_flow(catalog, split, preprocessing, recipe, context, regressor, ancestor), provenance=meta)
     if output is not None:
         model.save(output, force)
     return TrainedFlow(output, rows, sets, model)

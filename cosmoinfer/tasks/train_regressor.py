@@ -122,29 +122,29 @@ def _train_on(
 ) -> TrainedRegressor:
     settings = TrainingSettings.from_keywords("train_regressor", keywords, RECIPE, INPUTS)
     seed = settings.run.seed
-    simulations = open_catalog(source, keywords, arrays)
-    split = choose_split(simulations, settings.split)
+    catalog = open_catalog(source, keywords, arrays)
+    split = choose_split(catalog, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)
-    rows = len(split.select_rows(simulations.simulation, "train"))
-    shapes = [observable.row_shape for observable in simulations.observables]
-    recipe = regressor_recipe(dict(settings.recipe), rows, shapes, len(simulations.classes))
+    rows = len(split.select_rows(catalog.simulation, "train"))
+    shapes = [observable.row_shape for observable in catalog.observables]
+    recipe = regressor_recipe(dict(settings.recipe), rows, shapes, len(catalog.classes))
     digests = settings.inputs.digests()
-    meta = training_provenance("train-regressor", recipe, seed, device, simulations, split, digests)
+    meta = training_provenance("train-regressor", recipe, seed, device, catalog, split, digests)
     if is_up_to_date(output, "model", meta, reporter, force):
         return TrainedRegressor(output, rows, recipe, None)
     context = TrainingContext(device, seed, reporter.report, reporter.epochs())
-    noise = read_noise_for(settings.inputs.noise, simulations, seed)
-    frame = fit_and_report_preprocessing(simulations, split, recipe, context, noise, reporter)
-    model = replace(_fit(simulations, split, frame, recipe, context, reporter), provenance=meta)
+    noise = read_noise_for(settings.inputs.noise, catalog, seed)
+    preprocessing = fit_and_report_preprocessing(catalog, split, recipe, context, noise, reporter)
+    model = replace(_fit(catalog, split, preprocessing, recipe, context, reporter), provenance=meta)
     if output is not None:
         model.save(output, force)
     return TrainedRegressor(output, rows, recipe, model)
 
 
 def _fit(
-    simulations: Catalog,
+    catalog: Catalog,
     split: Split,
-    frame: Preprocessing,
+    preprocessing: Preprocessing,
     recipe: RegressorRecipe,
     context: TrainingContext,
     reporter: Reporter,
@@ -152,14 +152,14 @@ def _fit(
     """With a warning where the network found nothing in the data."""
     networks = f"training {describe_networks(recipe)}, loss {recipe.loss}"
     reporter.report(f"{networks}; the validation rows judge by {score_name(recipe)}")
-    if simulations.classes:
-        return fit_classifier(simulations, split, frame, recipe, context)
-    model = fit_regressor(simulations, split, frame, recipe, context)
-    constant = collapsed_parameters(model, simulations)
-    if len(constant) == len(frame.parameters):
+    if catalog.classes:
+        return fit_classifier(catalog, split, preprocessing, recipe, context)
+    model = fit_regressor(catalog, split, preprocessing, recipe, context)
+    constant = collapsed_parameters(model, catalog)
+    if len(constant) == len(preprocessing.parameters):
         reporter.warn(
             "the network returns the mean of the prior for every parameter: before any other setting, look at the "
-            f"catalog (cosmoinfer inspect {simulations.path}): do the rows of parameters and data belong together?"
+            f"catalog (cosmoinfer inspect {catalog.path}): do the rows of parameters and data belong together?"
         )
     elif constant:
         reporter.warn(f"the network returns the mean of the prior for {', '.join(constant)}")
