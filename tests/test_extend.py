@@ -102,7 +102,7 @@ def test_a_new_network_loss_and_activation(folder: Path, sims: Path, added: dict
     assert recipe(folder / "mlp.h5")["networks"][0][1]["activation"] == activation
 
 
-def test_a_setting_that_the_new_one_lacks_is_told(sims: Path, added: dict[str, str]) -> None:
+def test_a_setting_that_the_new_architecture_lacks_is_refused(sims: Path, added: dict[str, str]) -> None:
     assert "has no --bins; it has" in refused("train-flow", sims, "--flow", added["flow"], "--bins", "4")
     assert "has no --depth; it has --hidden" in refused(
         "train-regressor", sims, "--network", added["network"], "--depth", "4"

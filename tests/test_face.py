@@ -183,7 +183,7 @@ def test_settings_without_effect_are_refused(catalog: Path) -> None:
         cosmoinfer.train_flow(cosmoinfer.read_catalog(catalog), names=["a", "b"])
 
 
-def test_objects_say_what_a_person_wants_to_know(flow: Any, catalog: Path) -> None:
+def test_repr_of_models_catalogs_posteriors_and_evaluations(flow: Any, catalog: Path) -> None:
     posterior = cosmoinfer.sample(flow, catalog, draws=20)
     read, evaluation = cosmoinfer.read_catalog(catalog), cosmoinfer.evaluate(posterior)
     for found in (read, flow, posterior, evaluation):

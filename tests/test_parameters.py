@@ -100,7 +100,7 @@ def test_nan_stays_nan_in_every_prior():
     assert not EVERY.inside(nothing)
 
 
-def test_an_unknown_prior_gives_nan_and_says_so():
+def test_an_unknown_prior_has_nan_density():
     free = Parameters.from_names(["a", "b"], low=[0, -np.inf], high=[1, np.inf])
     assert free.prior == ("uniform", "unknown")
     assert free.has_prior.tolist() == [True, False]
@@ -121,17 +121,17 @@ def test_parameters_are_taken_by_name_in_the_order_asked_for():
     np.testing.assert_array_equal(two.log_prior(theta[:, [3, 0]]), EVERY.log_prior(theta)[:, [3, 0]])
 
 
-def test_a_name_that_is_not_there_is_told():
+def test_an_unknown_parameter_name_is_refused():
     with pytest.raises(UserError, match="no parameter is named sigma8; there are Omega_m, A_SN1"):
         EVERY.select(["Omega_m", "sigma8"])
 
 
-def test_attributes_say_it_all():
+def test_parameters_are_restored_from_attributes():
     again = Parameters.from_attributes(EVERY.attributes())
     assert repr(again) == repr(EVERY)
 
 
-def test_what_is_not_said_is_unbounded():
+def test_parameters_without_a_declared_box_are_unbounded():
     one = Parameters.from_attributes({"names": ("a", "b")})
     assert one.low.tolist() == [-np.inf, -np.inf]
     assert (one.prior, one.labels) == (("unknown", "unknown"), ("a", "b"))

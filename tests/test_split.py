@@ -39,7 +39,7 @@ def test_the_parts_of_ten_simulations_never_change():
     assert split.by_hash(IDS[:10]).partition.tolist() == [0, 0, 0, 1, 0, 0, 0, 2, 1, 0]
 
 
-def test_adding_removing_and_reordering_moves_nobody():
+def test_a_split_by_hash_does_not_depend_on_other_simulations():
     whole = parts(split.by_hash(IDS))
     for ids in (IDS[::-1], RNG.permutation(IDS), IDS[RNG.random(1000) < 0.5], np.append(IDS, ["new", "1000"])):
         found = parts(split.by_hash(ids))
@@ -57,7 +57,7 @@ def test_another_seed_is_another_split():
     assert same == pytest.approx(0.7**2 + 2 * 0.15**2, abs=0.05)
 
 
-def test_rows_of_one_simulation_never_part():
+def test_rows_of_one_simulation_are_in_the_same_partition():
     simulation = RNG.permutation(np.repeat(IDS[:100], 15))
     found = split.by_hash(simulation)
     assert len(found.simulation) == 100
@@ -81,7 +81,7 @@ def test_fractions_must_be_shares(fractions):
         split.by_hash(IDS, fractions)
 
 
-def test_an_empty_part_says_what_to_do():
+def test_an_empty_partition_is_refused_with_a_remedy():
     assert split.by_hash(IDS).require_complete().sizes == split.by_hash(IDS).sizes
     with pytest.raises(UserError, match=r"the test partition is empty .*`fractions` or `split_seed`"):
         split.by_hash(IDS, (0.8, 0.2, 0.0)).require_complete()
@@ -143,7 +143,7 @@ def test_a_list_of_ids_is_the_test_simulations(tmp_path, write):
     assert others == {one: expected_part(one, fractions=shares) for one in others}
 
 
-def test_a_split_file_is_taken_as_it_stands(tmp_path):
+def test_a_split_file_is_read_back(tmp_path):
     found = split.by_hash(IDS, seed=3)
     split.write(tmp_path / "a.split.h5", found, {"settings": {}})
     again = split.from_file(tmp_path / "a.split.h5", IDS[::-1], (0.1, 0.1, 0.8), seed=9)
@@ -177,7 +177,7 @@ def test_an_unknown_id_is_refused(tmp_path, write):
         ("ids.csv", b"id\n1\n", "test simulation id is not in the catalog"),
     ],
 )
-def test_a_file_that_is_no_list_is_told_in_one_line(tmp_path, name, content, complaint):
+def test_a_malformed_split_file_is_refused(tmp_path, name, content, complaint):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=complaint) as error:
         split.from_file(tmp_path / name, IDS)
@@ -191,7 +191,7 @@ def test_a_list_with_a_pickle_in_it_is_not_opened(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ids.txt", "ids.h5", "ids.npy", "ids.json"])
-def test_a_missing_file_is_told(tmp_path, name):
+def test_a_missing_file_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="no such file"):
         split.from_file(tmp_path / name, IDS)
 

@@ -9,10 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "cosmoinfer"
 
 # Folders and modules of the package that are not converted yet; to be emptied.
-EXEMPT = (
-    "flows",
-    "training",
-)
+EXEMPT = ("flows",)
 
 OLD_WORDS = re.compile(
     "|".join(

@@ -32,7 +32,7 @@ class GaussianModes(Simulator):
     """Real Gaussian modes, nu_i of them of variance P_i(theta): their mean squares d_i are sufficient statistics.
 
     ln p(d | theta) = - sum_i nu_i/2 (ln P_i + d_i / P_i) + terms free of theta, exactly. Prior: uniform on the box.
-    A d_i that is NaN was not measured, and drops out of the sum.
+    A d_i that is NaN was not measured, and drops out of the sum. theta is (..., 2), in catalog units.
     """
 
     linear: LinearPower = field(default_factory=LinearPower)

@@ -1,6 +1,6 @@
 """How the learning rate moves over a training: factors of the peak rate, by name.
 
-All but plateau are told by the step alone. Plateau also listens to the validation loss: the training loop lowers the
+All but plateau depend on the step alone. Plateau also depends on the validation loss: the training loop lowers the
 rate of a member by ``PLATEAU_FACTOR`` after ``PLATEAU_EPOCHS`` epochs without a better one.
 """
 

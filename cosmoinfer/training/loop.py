@@ -82,7 +82,7 @@ def train(
         if not torch.isfinite(training_loss[active]).all() or not torch.isfinite(validation_loss[active]).all():
             raise UserError(
                 f"the loss is not finite in epoch {epoch + 1}; a lower `learning_rate` (now "
-                f"{settings.learning_rate:g}) or a look at the catalog with `cosmoinfer inspect` may mend it"
+                f"{settings.learning_rate:g}) or a look at the catalog with `cosmoinfer inspect` may fix it"
             )
         improved = active & (validation_loss < best_loss)
         best_loss, best_epoch = (
@@ -117,7 +117,10 @@ def evaluate(network: nn.Module, loss: Loss, rows: DataLoader, members: int) -> 
 
 
 def compile_terms(terms: Terms) -> Terms:
-    """The same as one kernel or few, made at the first call, which takes minutes."""
+    """The same terms, compiled by torch into one kernel or few at the first call, which takes minutes.
+
+    The compiled terms raise UserError where torch cannot compile them.
+    """
     run = torch.compile(terms, dynamic=False)
 
     def compiled_terms(network: nn.Module, batch: Rows) -> torch.Tensor:

@@ -124,7 +124,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("fault", PLANTED)
-def test_what_was_planted_is_found(findings, fault):
+def test_audit_finds_planted_faults(findings, fault):
     changes, level, text = PLANTED[fault]
     assert any(text in found for found in of(level, findings(**changes)))
     assert not any(text in found for found in of(level, findings()))
@@ -165,13 +165,13 @@ def test_rows_of_a_class_share_it(findings):
     assert serious(findings(**{"classes/suite": label}, reading=ReadOptions(target="suite"))) == []
 
 
-def test_the_layout_on_disk_is_told(findings):
+def test_audit_warns_of_the_hdf5_layout(findings):
     assert "/data: float64, contiguous" in of("note", findings())
     told = of("note", findings({"chunks": (50, 1), "compression": "gzip"}, data=VECTOR.astype("f4")))
     assert "/data: float32, chunks of 50 rows, gzip" in told
 
 
-def test_what_the_catalog_assumed_is_told(findings):
+def test_audit_notes_the_assumptions_of_reading(findings):
     assert "/data: taken as vector, from its 2 axes" in of("note", findings())
 
 
@@ -571,7 +571,7 @@ def test_real_simulations_have_nothing_to_look_at(shared, name, reading, infer):
     assert serious(audit_catalog(sims, storage.describe_datasets(path), full=True)) == []
 
 
-def test_string_order_is_found_in_real_simulations(shared, tmp_path):
+def test_audit_finds_string_sorted_rows_in_real_simulations(shared, tmp_path):
     path = shared / "data" / "camels_sfrh" / "IllustrisTNG.h5"
     if not path.is_file():
         pytest.skip(f"no real data: {path} does not exist")
@@ -628,7 +628,7 @@ def test_what_the_data_do_not_constrain_is_a_note(findings):
 
 
 @pytest.mark.parametrize("how", [lambda t, n: t**2 + 0.1 * n, lambda t, n: t * n], ids=["even", "scatter"])
-def test_what_is_not_linear_is_seen_too(findings, how):
+def test_data_parameter_association_without_linear_dependence_is_no_finding(findings, how):
     """x even in theta, or of a scatter that theta scales: no slope, and no finding."""
     t = np.sign(THETA[:, :1] - 0.3) * np.abs(THETA[:, :1] - 0.3)
     assert serious(findings(full=True, data=how(10 * t, RNG.normal(size=(N, 6))))) == []

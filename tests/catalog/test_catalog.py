@@ -136,7 +136,7 @@ def test_observations_have_no_parameters(make):
         found.require_parameters()
 
 
-def test_what_was_assumed_is_said(make):
+def test_assumed_names_and_boxes_are_notes(make):
     notes = catalog.read(make({"parameters": THETA, "data": VECTOR})).notes
     assert notes == (
         "/data: taken as vector, from its 2 axes",
@@ -258,7 +258,7 @@ def test_bounds_replace_the_box_of_the_file(ours, bounds, low, high, prior):
         ("A=0.25:4,", "'' is not understood"),
     ],
 )
-def test_bounds_that_make_no_sense_are_told(ours, bounds, complaint):
+def test_invalid_bounds_are_refused(ours, bounds, complaint):
     refused(ours, complaint, bounds=bounds)
 
 
@@ -289,7 +289,7 @@ def test_inferring_some_keeps_the_order_asked_for(ours):
         ("data@k<0.3", [0, 1, 2]),
     ],
 )
-def test_a_scale_cut_keeps_what_it_says(make, cut, kept):
+def test_a_scale_cut_selects_features(make, cut, kept):
     path = make({"data": VECTOR, "k": np.arange(6) / 10, "coordinates/ell": np.arange(6) * 100})
     np.testing.assert_array_equal(
         catalog.read(path, ReadOptions(scale_cut=(cut,))).observables[0].values, VECTOR[:, kept]
@@ -319,11 +319,11 @@ def test_a_profile_is_cut_along_its_last_axis(make):
         ("other@0:4", r"expected one vector or profile to cut \(NAME@...\); the catalog has: data"),
     ],
 )
-def test_a_cut_that_makes_no_sense_is_told(make, cut, complaint):
+def test_invalid_scale_cuts_are_refused(make, cut, complaint):
     refused(make({"data": VECTOR, "k": np.arange(6.0), "edges": np.arange(7.0)}), complaint, scale_cut=(cut,))
 
 
-def test_of_several_summaries_the_one_to_cut_is_named(make):
+def test_a_scale_cut_of_several_observables_names_its_observable(make):
     path = make({"data/pk": VECTOR, "data/bk": 2 * VECTOR, "data/maps": RNG.normal(size=(N, 4, 4))})
     for name in ("pk", "data/pk"):
         sizes = {
@@ -366,7 +366,7 @@ def test_a_catalog_of_nan_is_no_catalog(make):
     refused(make({"data": np.full((N, 3), np.nan)}), "all of its 12 rows", drop_nonfinite=True)
 
 
-def test_rows_outside_the_box_are_told(make):
+def test_rows_outside_the_prior_box_are_refused(make):
     theta = THETA.copy()
     theta[[3, 9], [1, 0]] = [4.5, 0.05]
     path = make({"parameters": theta, "data": VECTOR}, {"parameters": BOX})
@@ -403,11 +403,11 @@ def test_outside_the_box_the_row_number_is_that_of_the_file(make):
         ({}, {}, "has no /data; it holds nothing"),
     ],
 )
-def test_a_file_that_makes_no_sense_is_told(make, datasets, reading, complaint):
+def test_inconsistent_datasets_are_refused(make, datasets, reading, complaint):
     refused(make(datasets), complaint, **reading)
 
 
-def test_a_kind_that_is_not_known_is_told(make):
+def test_an_unknown_kind_of_data_is_refused(make):
     refused(make({"data": VECTOR}, {"data": {"kind": "image"}}), "is of kind 'image'; there are vector, profile, map")
 
 
@@ -553,12 +553,12 @@ def test_an_observation_has_no_class(make):
         (np.zeros(N, int), "a", "has a single class; a classifier needs two"),
     ],
 )
-def test_classes_that_make_no_sense_are_told(make, labels, names, complaint):
+def test_invalid_class_labels_are_refused(make, labels, names, complaint):
     attributes = {"classes/suite": {"names": names}} if names else {}
     refused(make({"data": VECTOR, "classes/suite": labels}, attributes), complaint, target="suite")
 
 
-def test_a_class_that_is_not_there_is_told_with_those_that_are(make):
+def test_an_unknown_target_class_is_refused_with_the_known_ones(make):
     path = make({"data": VECTOR, "classes/suite": LABELS, "classes/run": LABELS})
     refused(path, "has no /classes/site; there are run, suite", target="site")
 
@@ -577,7 +577,7 @@ def gappy(make):
     return make({"parameters": THETA, "data": values}, {"parameters": BOX})
 
 
-def test_nan_is_a_gap_where_that_was_said(gappy):
+def test_nan_is_missing_data_with_missing_mask(gappy):
     refused(gappy, r"2 of 12 rows hold NaN or inf \(row 2, 5\).*`missing=mask`", drop_nonfinite=False)
     found = catalog.read(gappy, ReadOptions(missing="mask"))
     assert len(found) == N and found.observables[0].masked
@@ -614,7 +614,7 @@ def test_gaps_are_for_vectors(make):
         ReadOptions(missing="fill")
 
 
-def test_what_is_noisy_already_is_said_by_the_reader(ours):
+def test_data_include_noise_is_an_option_of_reading(ours):
     assert (
         not catalog.read(ours).includes_noise
         and catalog.read(ours, ReadOptions(data_include_noise=True)).includes_noise

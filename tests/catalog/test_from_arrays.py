@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_refused(arguments, complaint):
         from_arrays(**arguments)
 
 
-def test_repr_says_rows_simulations_parameters_with_their_box_and_shapes():
+def test_catalog_repr_names_rows_simulations_parameters_prior_box_and_shapes():
     sims = from_arrays(THETA, {"pk": VECTOR, "maps": MAPS}, **BOX, simulation=np.arange(N) // 3)
     assert repr(sims).splitlines() == [
         "Catalog arrays",

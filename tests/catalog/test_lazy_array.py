@@ -39,7 +39,7 @@ def test_cuts_add_up_and_rows_that_repeat_repeat(tmp_path):
     np.testing.assert_array_equal(cut[np.array([3, 3, 5])], whole[[3, 3, 5]][..., [1, 3]])
 
 
-def test_parts_of_other_types_and_with_an_axis_of_one_channel_go_together(tmp_path):
+def test_files_with_different_dtypes_and_a_channel_axis_are_concatenated(tmp_path):
     numbers = np.arange(4 * 9).reshape(4, 3, 3)
     for name, part in (("0", numbers), ("1", (numbers + 0.5)[:, None])):
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
@@ -56,7 +56,7 @@ def test_more_files_than_a_process_may_open(tmp_path):
     assert 0 < reader._open_for_reading.cache_info().currsize <= 32
 
 
-def test_chunks_that_run_across_all_rows_do_not_make_one_block_of_them(tmp_path):
+def test_chunks_that_span_all_rows_are_split_into_blocks(tmp_path):
     with h5py.File(tmp_path / "columns.h5", "w") as file:
         file.create_dataset("data", data=np.zeros((4000, 100)), chunks=(4000, 1))
     assert DatasetHandle(tmp_path / "columns.h5", "data").rows_per_block(80_000) == 100

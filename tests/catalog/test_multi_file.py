@@ -99,7 +99,7 @@ def test_ids_do_not_depend_on_how_many_files_match(tmp_path):
     assert catalogs.read(tmp_path / "*.h5").simulation[0] == "a/0"
 
 
-def test_what_this_tool_wrote_beside_its_catalogs_is_left_out_and_said(tmp_path, monkeypatch):
+def test_output_files_of_this_tool_are_left_out_of_a_pattern_with_a_note(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cut_into_files(write_maps(tmp_path / "maps.h5"), [50, ROWS])
     monkeypatch.chdir(tmp_path / "maps")
@@ -122,7 +122,7 @@ def test_a_row_of_many_files_is_named_by_its_file(tmp_path):
     assert "row 8 of 01.h5" in dropped.describe_rows(np.array([57]))
 
 
-def test_datasets_of_other_names_and_other_coordinates_do_not_fit_together(tmp_path):
+def test_files_with_different_dataset_names_or_coordinates_are_refused(tmp_path):
     stream = np.random.default_rng(0)
     for number, (name, k) in enumerate([("pk", 1.0), ("pk", 1.1), ("bk", 1.0)]):
         with h5py.File(tmp_path / f"{number}.h5", "w") as file:
@@ -135,7 +135,7 @@ def test_datasets_of_other_names_and_other_coordinates_do_not_fit_together(tmp_p
         catalogs.read(tmp_path / "[02].h5")
 
 
-def test_a_manifest_of_other_peoples_files_is_read_as_they_are(tmp_path):
+def test_a_manifest_of_files_in_a_foreign_layout_is_read(tmp_path):
     stream = np.random.default_rng(0)
     for number in (1, 2):
         with h5py.File(tmp_path / f"{number}.h5", "w") as file:
@@ -146,7 +146,7 @@ def test_a_manifest_of_other_peoples_files_is_read_as_they_are(tmp_path):
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
 
 
-def test_folders_below_folders_match_and_equal_names_are_told_apart(tmp_path):
+def test_recursive_patterns_match_and_equal_file_names_get_distinct_ids(tmp_path):
     for seed, name in enumerate(("a/r1", "a/r2", "b/c/r1")):
         (tmp_path / name).mkdir(parents=True)
         with h5py.File(write_maps(tmp_path / name / "maps.h5", 20, seed), "a") as file:

@@ -58,7 +58,7 @@ def test_many_files_are_repacked_into_one(tmp_path):
     assert catalogs.read(tmp_path / "packed.h5").fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint
 
 
-def test_other_peoples_files_and_classes_come_into_our_layout(tmp_path):
+def test_foreign_layouts_and_classes_are_repacked_into_our_layout(tmp_path):
     stream = np.random.default_rng(0)
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["LH/params"], file["LH/x"] = stream.uniform(size=(40, 2)), stream.normal(size=(40, 3))
@@ -76,7 +76,7 @@ def test_other_peoples_files_and_classes_come_into_our_layout(tmp_path):
     assert "kind" in done("inspect", tmp_path / "packed.h5", "--target", "kind")
 
 
-def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
+def test_repack_is_refused_without_free_disk_space(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
     assert "are free" in refused("repack", write_maps(tmp_path / "maps.h5"), "-o", tmp_path / "packed.h5")
     assert [one.name for one in tmp_path.iterdir()] == ["maps.h5"]
@@ -90,7 +90,7 @@ def test_a_disk_without_room_is_told_before(tmp_path, monkeypatch):
         ({"chunks": (9, 3, 6)}, "split rows"),
     ],
 )
-def test_inspect_tells_what_will_be_slow_to_read(tmp_path, monkeypatch, layout, words):
+def test_inspect_warns_of_a_slow_hdf5_layout(tmp_path, monkeypatch, layout, words):
     monkeypatch.setattr(audit_values, "LARGE_DATASET_BYTES", 1000)
     found = json.loads(done("inspect", write_maps(tmp_path / "maps.h5", **layout), "--json"))["findings"]
     assert any(words in one["text"] and "repack" in one["remedy"] for one in found)
@@ -98,7 +98,7 @@ def test_inspect_tells_what_will_be_slow_to_read(tmp_path, monkeypatch, layout, 
     assert not any("repack" in one["remedy"] for one in found)
 
 
-def test_a_copy_keeps_what_stands_beside_the_data(tmp_path):
+def test_repack_keeps_extra_datasets_and_attributes(tmp_path):
     """As many features as rows, weights a row, classes, attributes; in one file and in two."""
     for seed in (1, 2):
         stream = np.random.default_rng(seed)
@@ -120,7 +120,7 @@ def test_a_copy_keeps_what_stands_beside_the_data(tmp_path):
     assert catalogs.read(tmp_path / "both.packed", ReadOptions(target="kind")).classes == ("0", "1")
 
 
-def test_a_copy_says_what_it_leaves_out(tmp_path, monkeypatch, capsys):
+def test_repack_names_large_datasets_that_it_leaves_out(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(repack, "MAX_COPIED_BYTES", 1000)
     with h5py.File(write_maps(tmp_path / "maps.h5", 20), "a") as file:
         file["CV/maps"], file["CV/seed"] = np.zeros((300, 6)), np.arange(3)

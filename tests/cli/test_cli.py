@@ -201,7 +201,7 @@ def test_rows_with_nan_can_be_left_out(folder: Path) -> None:
     done("train-flow", write(folder / "holes.h5", theta, x), "--drop-nonfinite", "-o", folder / "holes.flow.h5", *QUICK)
 
 
-def test_what_else_is_told(folder: Path, sims: Path, flow: Path) -> None:
+def test_invalid_files_and_options_are_refused(folder: Path, sims: Path, flow: Path) -> None:
     assert "no such file" in refused("train-flow", folder / "absent.h5")
     (folder / "text.h5").write_text("no HDF5")
     assert "is no HDF5 file" in refused("inspect", folder / "text.h5")
@@ -315,12 +315,12 @@ def test_numbers_that_make_no_sense(sims: Path) -> None:
 @pytest.mark.parametrize(
     "options", [["--draws", 3], ["--skip-failed"], ["--kind", "map"], ["--data", "data"], ["--memory", "1GB"]]
 )
-def test_what_says_how_to_draw_is_refused_of_a_posterior_that_is_drawn(drawn, options) -> None:
+def test_evaluate_refuses_sampling_options_for_a_posterior_file(drawn, options) -> None:
     told = refused("evaluate", drawn, *options, "-o", drawn.with_name("never.h5"))
     assert "drawn already" in told and told.endswith(f"only a model takes {options[0]}")
 
 
-def test_rows_that_are_named_are_judged_of_a_posterior_too(folder, drawn) -> None:
+def test_evaluate_takes_row_numbers_of_a_posterior_file(folder, drawn) -> None:
     there = cosmoinfer.read_posterior(drawn).index[[3, 8, 5]]
     named = ",".join(map(str, there))
     asked = ("evaluate", drawn, "--rows", named, "-o", folder / "named.metrics.h5")
@@ -339,7 +339,7 @@ def test_rows_that_are_named_and_have_all_trained_are_refused_before_they_are_dr
         assert "trained on or chosen by all of them" in refused("evaluate", *asked, "--rows", row, *output)
 
 
-def test_what_can_be_known_before_drawing_is_told_before(folder, sims, flow, monkeypatch) -> None:
+def test_evaluate_refuses_invalid_settings_before_sampling(folder, sims, flow, monkeypatch) -> None:
     monkeypatch.setattr(SamplingJob, "draw", None)
     output = ("-o", folder / "never.metrics.h5")
     assert "the posterior has no row 1000" in refused("evaluate", flow, sims, "--lc2st", 1000, *output)
@@ -347,7 +347,7 @@ def test_what_can_be_known_before_drawing_is_told_before(folder, sims, flow, mon
     assert "has no true parameters to compare with" in refused("evaluate", flow, unlabelled, *output)
 
 
-def test_the_document_of_a_posterior_says_how_many_draws_there_are(folder, sims, flow) -> None:
+def test_the_json_of_a_posterior_has_the_number_of_draws(folder, sims, flow) -> None:
     told = [json.loads(done("sample", flow, sims, "--draws", 7, "-o", folder / "seven.h5", "--json"))["draws"]]
     points = folder / "points.h5"
     done("train-regressor", sims, "--network", "linear", "--loss", "mse", "-o", points)

@@ -136,7 +136,7 @@ def test_a_flow_of_one_parameter(folder: Path, vectors: Path, name: str) -> None
     sampled(model, vectors, parameters=1)
 
 
-def test_a_flow_of_many_parameters_says_what_it_costs(folder: Path) -> None:
+def test_a_flow_of_many_parameters_reports_its_network_passes(folder: Path) -> None:
     theta = np.random.default_rng(0).normal(size=(60, 31))
     for count in (11, 31):
         with h5py.File(folder / f"{count}.h5", "w") as file:
@@ -347,7 +347,7 @@ def test_noise_is_added_unless_it_is_there(folder: Path, vectors: Path, command:
 
 
 @pytest.mark.parametrize("command", [FLOW, REGRESSOR], ids=["flow", "regressor"])
-def test_gaps_are_told_to_the_network(folder: Path, gaps: Path, command: list[str]) -> None:
+def test_missing_data_are_passed_to_the_network_as_a_mask(folder: Path, gaps: Path, command: list[str]) -> None:
     model = folder / f"{command[0]}.gaps.h5"
     assert "--missing mask" in refused(*command, gaps, "-o", model)
     done(*command, gaps, "-o", model, "--missing", "mask")
@@ -442,7 +442,7 @@ def test_the_same_density_draws_the_same_and_another_seed_others(folder: Path, d
 
 
 # ----------------------------------------------------------------------------------------------------------- refusals
-def test_unknown_names_are_told_with_the_known_ones(vectors: Path, maps: Path) -> None:
+def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path) -> None:
     for command, option, known in (
         ("train-flow", "--flow", (*FLOWS, "auto")),
         ("train-flow", "--embedding", NETWORKS),
@@ -522,7 +522,7 @@ def test_unknown_names_are_told_with_the_known_ones(vectors: Path, maps: Path) -
         ("evaluate SCORES", "expected a posterior file, found a scores file"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(
+def test_invalid_settings_are_refused_in_one_line(
     folder: Path, vectors: Path, maps: Path, trained: Path, densities: dict[str, Path], command: str, told: str
 ) -> None:
     files = {"VECTORS": vectors, "MAPS": maps, "FLOW": trained, "NOISE": folder / "small.npy"}

@@ -60,7 +60,7 @@ def test_the_validation_rows_of_an_ancestor_are_no_test_rows(folder: Path) -> No
     assert "warning: the model was trained on or chosen by" in said
 
 
-def test_a_mask_wants_gaps_to_learn_from(folder: Path) -> None:
+def test_missing_mask_requires_missing_data_in_training(folder: Path) -> None:
     told = refused("train-flow", folder / "one.h5", "-o", folder / "no.h5", "--missing", "mask", *FLOW)
     assert "no training row of /data has a gap" in told
 

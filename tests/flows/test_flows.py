@@ -166,7 +166,7 @@ def test_few_layers_are_conditioned_all_over_or_an_error(name, features):
 
 @every_flow
 @every_size
-def test_network_passes_are_as_many_as_the_recipe_says(name, features, monkeypatch):
+def test_number_of_network_passes_is_that_of_the_recipe(name, features, monkeypatch):
     """Counted at each layer's network: a whole pass is one, and so is each step of one dimension after another."""
     flow, (x, condition), passes = built(name, features), given(4, features), Counter()
     whole, stepwise = Conditioner.forward, Conditioner.autoregressive_steps
@@ -523,7 +523,7 @@ def test_actnorm_standardises_the_rows_it_starts_from_and_is_affine_after():
     torch.testing.assert_close(norm(7 * rows)[0] - norm(6 * rows)[0], norm(rows)[0] - norm(0 * rows)[0])
 
 
-def test_actnorm_says_when_it_was_not_started():
+def test_actnorm_refuses_to_run_before_its_initialisation():
     norm = ActNorm(generators("norm", MEMBERS), 4)
     for run in (norm.forward, norm.inverse):
         with pytest.raises(RuntimeError, match="initialised"):

@@ -191,7 +191,7 @@ def test_a_new_flow_is_linear_in_the_map_whatever_the_context(name, context):
 
 @every_flow
 @pytest.mark.parametrize("shape", [(1, 7, 7), (1, 8, 9), (2, 1, 8)])
-def test_odd_sides_are_an_error(name, shape):
+def test_maps_with_an_odd_number_of_pixels_are_refused(name, shape):
     with pytest.raises(UserError, match=f"divisible by 2; found {shape[1]}x{shape[2]}"):
         MAP_FLOWS[name]().build(shape, True, 0, generators(1))
 

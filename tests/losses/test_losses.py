@@ -75,7 +75,7 @@ def test_heads_are_read_as_they_are_written():
 
 
 @pytest.mark.parametrize("parameters", [1, 2, 3, 6])
-def test_every_lower_triangle_can_be_said_and_no_other(parameters):
+def test_the_covariance_head_spans_all_lower_triangles(parameters):
     raw = torch.arange(1.0, OUTPUT_HEADS["covariance"](parameters) + 1)[None]
     mean, factor = means_and_factors(raw)
     assert torch.equal(factor, factor.tril())
@@ -398,7 +398,7 @@ def test_a_class_that_is_never_missed_is_not_certain():
     np.testing.assert_allclose(found[labels == 1, 1], 11 / 12, atol=1e-4)
 
 
-def test_a_classifier_that_knows_nothing_is_told_so():
+def test_verdict_on_a_classifier_without_information():
     random = np.random.default_rng(0)
     logits, labels = random.normal(0, 3, (5000, 3)), random.integers(3, size=5000)
     assert np.abs(probabilities(logits, fit_temperature(logits, labels)) - 1 / 3).mean() < 0.03

@@ -197,12 +197,12 @@ def test_interval_is_as_wide_as_the_spread_between_repetitions():
 @pytest.mark.parametrize("rows", [1, 15])
 @pytest.mark.parametrize(("sharp", "word"), [(1.0, CALIBRATED), (TOO_SHARP, OVER_CONFIDENT), (TOO_FLAT, CONSERVATIVE)])
 @pytest.mark.parametrize("frequency", [(0.5, 0.5), (0.4, 0.3, 0.3)])
-def test_verdict_tells_right_from_too_sharp_and_too_flat(frequency, sharp, word, rows):
+def test_verdict_on_a_classifier_that_is_calibrated_overconfident_or_underconfident(frequency, sharp, word, rows):
     assert words(exact(400, rows, frequency, sharp=sharp, distance=1.7)) == word
 
 
 @pytest.mark.parametrize("rows", [1, 15])
-def test_verdict_tells_a_class_that_is_favoured(rows):
+def test_verdict_on_a_classifier_that_is_biased_towards_a_class(rows):
     assert words(exact(400, rows, towards=1.2)).startswith("biased towards TNG")
     assert words(exact(400, rows, towards=-1.2)).startswith("biased towards SIMBA")
     assert words(exact(400, rows, (0.4, 0.3, 0.3), towards=1.5)).startswith("biased towards TNG")
@@ -269,7 +269,7 @@ def test_false_alarms_of_whole_verdicts_are_nominal(rows, frequency):
 
 
 # ------------------------------------------------------------------------------------------- words, tables, curves
-def test_summary_says_how_good_how_mistaken_and_how_calibrated():
+def test_summary_of_a_classifier_has_accuracy_confusion_and_calibration():
     label, guess = np.repeat([0, 1, 2], [50, 30, 20]), np.repeat([0, 1, 1, 0, 2, 1], [46, 4, 24, 6, 15, 5])
     told = evaluate(by_hand(label, np.full((3, 3), 0.05)[guess] + 0.85 * np.eye(3)[guess])).summary()
     assert told[0].startswith("Evaluated on 100 rows of 100 simulations: suite: accuracy 85.0 +- 3.")

@@ -93,7 +93,7 @@ def judged(posterior):
     return check_default_gates(evaluate(posterior))
 
 
-def test_a_right_posterior_passes_and_every_gate_is_judged():
+def test_a_calibrated_posterior_passes_every_gate():
     assert judged(gaussian()) == GateResults({}, {})
 
 
@@ -145,7 +145,7 @@ def test_one_universe_is_not_stopped_for_its_calibration():
     assert not any("sbc" in line or "tarp" in line for line in one.failed)
 
 
-def test_every_gate_of_the_set_is_understood_and_says_why():
+def test_every_default_gate_is_parsed_and_has_a_reason():
     for one in GATES:
         assert parse_gate(one.condition) and one.explanation
 
@@ -183,12 +183,12 @@ def test_a_failed_gate_exits_3_names_every_one_and_leaves_everything_written(tmp
     assert status == 1 and "no metric accuracy" in err and json.loads(out)["rows"] == 200
 
 
-def test_a_gate_on_a_metric_that_nothing_has_is_told_before_any_work(tmp_path):
+def test_a_gate_on_an_unknown_metric_is_refused_before_sampling(tmp_path):
     status, _, err = call("evaluate", tmp_path / "missing.h5", "--fail-if", "coverage68<0.5")
     assert status == 1 and "no metric is called coverage68; did you mean coverage_68" in err
 
 
-def test_a_right_posterior_passes_the_gate_and_is_told_what_was_not_judged(tmp_path):
+def test_a_calibrated_posterior_passes_and_skipped_gates_are_reported(tmp_path):
     posteriors.write(tmp_path / "right.h5", changed(gaussian(), ridge_estimate=None), {"command": "sample"})
     status, _, err = call("evaluate", tmp_path / "right.h5", "--gate")
     assert status == 0 and "the gate tarp_x_p<0.001 was not checked: this evaluation has no tarp_x_p" in err

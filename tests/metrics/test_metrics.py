@@ -193,13 +193,13 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("wrong", "word"), WORDS)
-def test_verdict_tells_right_from_wide_narrow_and_shifted(wrong, word):
+def test_verdict_on_a_posterior_that_is_calibrated_underconfident_overconfident_or_biased(wrong, word):
     found = evaluate(gaussian(**wrong)).verdict
     assert found == Verdict(word, {"a": word, "b": word})
 
 
 @pytest.mark.parametrize(("wrong", "word"), WORDS[:4])
-def test_verdict_without_draws_is_told_from_the_width(wrong, word):
+def test_verdict_without_draws_uses_the_predicted_width(wrong, word):
     drawn = gaussian(draws=2000, **wrong)
     points = changed(drawn, mean=drawn.mean, std=drawn.std, samples=None, log_prob=None)
     assert evaluate(points).verdict.parameters["a"] == word
@@ -409,7 +409,7 @@ def test_a_truth_without_density_is_not_hidden():
     assert "-inf in 2 of 4 rows (row 101, 103)" in entry.reason
 
 
-def test_what_is_not_finite_is_null_and_says_which_rows():
+def test_metrics_that_are_not_finite_are_null_with_a_reason():
     evaluation = evaluate(by_hand([0.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 0.0, 1.0]))
     accuracy = evaluation.parameters
     assert accuracy["rel_err_mean"]["a"].reason == "inf in 1 of 3 rows (row 100): a true value is zero"
@@ -440,7 +440,7 @@ def test_one_simulation_has_values_and_no_intervals(rows):
     assert json.dumps(evaluation.to_json(), allow_nan=False)
 
 
-def test_without_truths_or_rows_it_says_what_to_do():
+def test_evaluation_without_truths_or_rows_is_refused():
     with pytest.raises(UserError, match="no true parameters"):
         evaluate(changed(gaussian(3), truth=None))
     with pytest.raises(UserError, match="no rows"):
@@ -523,14 +523,14 @@ def test_figure_of_merit_is_the_inverse_area_of_the_covariance():
     assert evaluate(gaussian(30, names=("a",))).pairs == {}
 
 
-def test_oddness_is_the_share_beyond_the_95th_percentile():
+def test_ood_fraction_is_the_share_beyond_the_95th_percentile():
     posterior = changed(gaussian(40), ood_percentile=np.repeat([10.0, 95.0, 95.1, 100.0], 10), ood_set_p_value=0.25)
     evaluation = evaluate(posterior)
     assert value(evaluation, "ood") == 0.5 and value(evaluation, "ood_set_p") == 0.25
 
 
 # ------------------------------------------------------------------------------------------------ words and curves
-def test_summary_says_how_good_and_how_calibrated():
+def test_summary_has_accuracy_and_calibration():
     told = " ".join(evaluate(gaussian(width=1 / 1.5)).summary())
     for words in (
         "400 rows of 400 simulations",

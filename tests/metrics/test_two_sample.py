@@ -36,14 +36,14 @@ def normal(count, draws, features, shift=0.0, width=1.0, seed=0):
 
 
 @pytest.mark.parametrize(("features", "shift"), [(1, 1.0), (2, 2.0)])
-def test_two_normals_a_shift_apart_are_told_with_the_optimal_accuracy(features, shift):
+def test_c2st_of_shifted_normals_has_the_optimal_accuracy(features, shift):
     """N(0, 1) and N(shift, 1): no classifier is right for more than Phi(shift / 2)."""
     found = c2st(normal(3, 1500, features, shift), normal(3, 1500, features, seed=1), classifier=QUICK)
     error = np.sqrt(0.25 / (3 * 3000))
     assert found.mean() == pytest.approx(stats.norm.cdf(shift / 2), abs=4 * error)
 
 
-def test_two_normals_of_unlike_widths_are_told_by_their_radius():
+def test_c2st_of_normals_of_different_widths_has_the_optimal_accuracy():
     """In two dimensions, of N(0, 1) and N(0, s^2), the wider is likelier beyond r^2 = 2 ln s^2 / (1 - 1 / s^2)."""
     wide = 2.0
     radius = 2 * np.log(wide**2) / (1 - wide**-2)
@@ -52,7 +52,7 @@ def test_two_normals_of_unlike_widths_are_told_by_their_radius():
     assert found.mean() == pytest.approx(best, abs=4 * np.sqrt(0.25 / 9000))
 
 
-def test_draws_of_one_density_cannot_be_told_apart():
+def test_c2st_of_draws_of_one_density_is_one_half():
     found = c2st(normal(6, 500, 3), normal(6, 500, 3, seed=1), classifier=QUICK)
     assert np.abs(found - 0.5).max() < 4 * np.sqrt(0.25 / 1000)
     assert abs(found.mean() - 0.5) < 4 * np.sqrt(0.25 / 6000)
@@ -239,7 +239,7 @@ def test_observations_are_matched_by_row_and_simulation():
         (lambda p: {"parameters": Parameters.from_names(("b", "a"))}, "is one of b, a; expected a, b, in this order"),
     ],
 )
-def test_other_observations_are_refused_and_it_says_what_does_not_match(change, said):
+def test_comparison_with_different_observations_is_refused_with_the_mismatch(change, said):
     posterior = gaussian(9)
     with pytest.raises(UserError) as refused:
         match_observations(posterior, ReferencePosterior(changed(posterior, **change(posterior)), "flow"))

@@ -150,7 +150,7 @@ def test_training_rows_of_one_class_are_refused():
         framed(replace(sims, theta=labels))
 
 
-def test_a_network_that_finds_nothing_says_the_shares_of_the_classes():
+def test_a_classifier_without_information_predicts_the_class_frequencies():
     """x that knows no class: probabilities near the prior's, and no certainty."""
     sims = blobs(2)
     blind = replace(

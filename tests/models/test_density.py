@@ -115,7 +115,7 @@ def test_the_density_in_catalog_units_integrates_to_one(flow, size):
         assert (np.exp(log_prob(model, grid)) * volumes).sum() == pytest.approx(1, abs=0.002)
 
 
-def test_below_all_that_was_seen_the_density_goes_on_falling():
+def test_density_falls_below_the_training_range():
     """A floor under the logarithm would make what is far too small as likely as the smallest that was seen."""
     sims = skewed(400, 1)
     model = train(sims, flow="maf", epochs=3, layers=1)
@@ -127,7 +127,7 @@ def test_below_all_that_was_seen_the_density_goes_on_falling():
     assert scores.score_rows(model, judged, np.arange(4), lambda *_: None).z_score[-1] < -5
 
 
-def test_a_density_wants_every_number_of_a_row():
+def test_a_density_requires_data_without_missing_values():
     sims = NORMAL.simulate(200, 0)
     values = sims.observables[0].values.copy()
     values[::3, 0] = np.nan
@@ -135,7 +135,7 @@ def test_a_density_wants_every_number_of_a_row():
         train(replace(sims, observables=(Observable("data", "vector", values, masked=True),)))
 
 
-def test_a_condition_that_is_not_there_is_told():
+def test_an_unknown_condition_is_refused():
     observed = of(None, None, NORMAL.simulate(5, 1).observables[0], name="observed.h5")
     with pytest.raises(UserError, match=r"observed.h5: has no /parameters.*`unconditional`"):
         log_prob(normal_density(True), observed)
@@ -241,7 +241,7 @@ def test_maps_of_one_mean_lack_one_mode(offset, dtype):
     np.testing.assert_allclose(jitter.remove(maps + noise[:400]), maps, atol=1e-5 * (1 + offset))
 
 
-def test_of_two_channels_only_the_band_limited_one_gets_jitter():
+def test_only_a_band_limited_channel_gets_null_mode_noise():
     random = np.random.default_rng(3)
     k = np.abs(np.fft.fftfreq(16, 1 / 16))
     keep = np.stack([(k[:, None] < 4.5) & (k < 4.5), np.ones((16, 16), bool)])
@@ -366,7 +366,7 @@ def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone
 
 
 # ---------------------------------------------------------------------------------------------------------- typicality
-def test_rows_of_the_same_law_are_odd_as_often_as_they_should_be():
+def test_typicality_p_values_of_the_training_distribution_are_uniform():
     """Each of the two percentiles is uniform; the p-value of both together is small no more often than it says."""
     model, judged = normal_density(True), NORMAL.simulate(600, 7)
     found = scores.score_rows(model, judged, np.arange(600), lambda *_: None)
@@ -397,7 +397,7 @@ def quiet_density() -> DensityModel:
 
 
 @pytest.mark.parametrize("amplitude", [np.e, 1 / np.e])
-def test_too_loud_and_too_quiet_are_both_odd(amplitude):
+def test_typicality_finds_maps_with_too_much_or_too_little_power(amplitude):
     """White Gaussian vectors: the quiet ones are denser than any that was seen, and no less odd."""
     model = quiet_density()
     usual, odd = (
@@ -411,7 +411,7 @@ def test_too_loud_and_too_quiet_are_both_odd(amplitude):
     assert (odd.p_value < 0.05).mean() > 0.9 and (usual.p_value < 0.05).mean() < 0.12
 
 
-def test_a_row_of_the_usual_density_and_an_unusual_shape_is_odd():
+def test_typicality_finds_an_anomalous_row_of_typical_density():
     """All its power in one number: as dense as any, and no normal noise."""
     random = np.random.default_rng(1)
     spikes = np.zeros((200, 60))

@@ -86,7 +86,7 @@ def test_the_architecture_is_that_of_the_ancestor(given):
         continue_flow(linear_gaussian(2), flow_of("maf", 2, 3, "probit"), **given)
 
 
-def test_an_ancestor_that_has_seen_held_out_rows_is_refused():
+def test_fine_tuning_from_a_model_trained_on_held_out_rows_is_refused():
     sims = linear_gaussian(2)
     ancestor = flow_of("maf", 2, 3, "probit")
     other = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))

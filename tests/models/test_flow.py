@@ -390,7 +390,7 @@ def test_rows_of_one_simulation_count_once():
     assert select_support([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15)) == 0
 
 
-def test_auto_compares_all_supports_and_says_so():
+def test_support_auto_compares_and_reports_all_supports():
     said: list[str] = []
     sims = linear_gaussian(1)
     recipe = flow_recipe(TINY | {"support": "auto", "ensemble": 1, "flow": "maf"}, ROWS, [(2,)])
@@ -417,7 +417,7 @@ def test_a_summary_regressor_is_embedded(tmp_path):
     )
 
 
-def test_a_summary_that_has_seen_held_out_rows_is_refused():
+def test_a_summary_network_trained_on_held_out_rows_is_refused():
     sims = linear_gaussian(2)
     other = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
     summary = replace(train_regressor(sims), training_record=other)
@@ -433,7 +433,7 @@ def test_a_summary_that_has_seen_held_out_rows_is_refused():
 
 # ---------------------------------------------------------------------------------------------------- what a flow costs
 @every_flow
-def test_what_one_density_costs_is_said_and_bounded(flow):
+def test_network_passes_of_a_density_are_reported_and_bounded(flow):
     """Passes of the network: as many as parameters for the inverse flow, one for the others."""
     settings, slow = FLOWS[flow](), flow == "iaf"
     assert check_passes(flow, settings, 10, False) == []

@@ -105,7 +105,7 @@ def test_a_member_is_moved_as_it_would_be_alone(handed):
     np.testing.assert_array_equal(*turned)
 
 
-def test_nothing_is_moved_where_there_is_no_symmetry_or_none_is_wanted(handed):
+def test_augmentation_without_symmetries_changes_nothing(handed):
     sims = with_maps(periodic=True)
     assert handed(sims, augment="none")[2].augment is None
     assert handed(of(sims.theta, sims.parameters, sims.observables[0]))[2].augment is None

@@ -248,7 +248,7 @@ def test_a_baseline_has_nothing_to_descend(given, message):
         regressor_recipe({"network": "ridge"} | given, 100, [(3,)])
 
 
-def test_parameters_of_which_the_data_say_nothing_are_told():
+def test_unconstrained_parameters_are_recognised():
     """The second one is somebody else's."""
     sims = linear_gaussian(2, rows=600)
     theta = sims.theta.copy()
@@ -271,7 +271,7 @@ def test_a_warm_up_minimises_the_squared_error_whatever_the_loss_and_then_the_lo
 
 
 # ------------------------------------------------------------------------------------------------------ noisy training
-def test_noise_is_fresh_in_every_epoch_and_judged_with_one_draw(monkeypatch):
+def test_noise_is_fresh_in_every_epoch_and_fixed_for_validation(monkeypatch):
     """What the loop is handed: training rows that differ from epoch to epoch, the same for the same seed."""
     sims = NORMAL.simulate(ROWS, 0, noise=False)
     recipe = regressor_recipe(TINY | {"network": "linear", "layers": None, "hidden": None}, ROWS, [(3,)])

@@ -384,7 +384,7 @@ def test_a_cnn_pools_until_the_smallest_axis_is_4(size, stages):
         assert widths == [2 * min(8, 2**n) for n in range(len(widths))]
 
 
-def test_a_cnn_says_what_it_cannot_do():
+def test_invalid_cnn_settings_are_refused():
     with pytest.raises(UserError, match=r"shape \(12,\).*use mlp"):
         CNN().build((12,), 3, three())
     for settings, message in (
@@ -462,7 +462,7 @@ def test_the_benchmark_takes_square_maps_only(shape):
         CMD().build(shape, 3, three())
 
 
-def test_networks_say_how_their_outputs_become_widths():
+def test_only_cmd_makes_widths_positive_by_a_square():
     assert {name: recipe.positive_map for name, recipe in NETWORKS.items() if recipe.positive_map != "softplus"} == {
         "cmd": "square"
     }

@@ -50,7 +50,7 @@ def flagged(ood: OutOfDistribution, found: np.ndarray, level: float = 95) -> flo
 
 # ------------------------------------------------------------------------------------------------- one observation
 @pytest.mark.parametrize("judges", [24, 60, 100])
-def test_false_alarms_come_as_often_as_said(judges):
+def test_the_ood_false_alarm_rate_is_the_nominal_one(judges):
     """Exactly as often as one of judges + 1 exchangeable rows ranks above 95 %."""
     repeats, new = 150, 40
     share = np.mean(
@@ -110,13 +110,13 @@ def test_few_validation_rows_tell_a_gross_outlier_and_no_other():
     ],
     ids=["one feature", "noise", "scale", "order"],
 )
-def test_what_is_odd_is_found(odd, least):
+def test_out_of_distribution_rows_are_detected(odd, least):
     ood = fitted(rows(400, 0), rows(100, 1))
     assert flagged(ood, odd(rows(400, 2))) > least
     assert flagged(ood, rows(400, 2)) < 0.12
 
 
-def test_too_smooth_is_odd_too():
+def test_too_smooth_maps_are_out_of_distribution():
     random = np.random.default_rng(3)
     assert flagged(fitted(rows(400, 0), rows(100, 1)), random.standard_t(6, (200, 3)) @ FACTORS) > 0.9
 
@@ -145,7 +145,7 @@ def test_many_features_are_folded_and_none_is_lost():
     np.testing.assert_array_equal(np.flatnonzero(one[2300]), [300])
 
 
-def test_what_has_axes_is_told_by_its_power():
+def test_ood_features_of_maps_are_their_power_by_scale():
     random = np.random.default_rng(0)
     maps = random.normal(size=(5, 2, 16, 16))
     assert summary_features(maps).shape[1] < 20
@@ -165,7 +165,7 @@ def gappy(count: int, seed: int, gaps: np.ndarray | None = None) -> Observable:
     return Observable("data", "vector", np.where(missing, np.nan, x), masked=True)
 
 
-def test_gaps_of_another_pattern_are_odd():
+def test_a_different_pattern_of_missing_data_is_out_of_distribution():
     """Half of the bins in one block; a quarter at random is what the network knows."""
     theta = linear_gaussian(1, 500).theta
     sims = of(theta, linear_gaussian(1).parameters, gappy(500, 0))
@@ -196,7 +196,7 @@ def test_mmd_is_the_formula():
 
 
 @pytest.mark.parametrize("size", [1, 5], ids=["rows", "five rows a simulation"])
-def test_a_set_raises_a_false_alarm_as_often_as_it_says(size):
+def test_mmd_p_values_of_the_training_distribution_are_uniform(size):
     def group(simulations: int, seed: object) -> np.ndarray:
         return np.repeat(rows(simulations, seed), size, axis=0) + 0.01 * rows(size * simulations, [9, *seed])
 
@@ -209,7 +209,7 @@ def test_a_set_raises_a_false_alarm_as_often_as_it_says(size):
     assert min(found) > 0
 
 
-def test_a_set_that_is_shifted_is_found_though_no_row_is_odd():
+def test_mmd_detects_a_shifted_set_without_anomalous_rows():
     ood = fitted(rows(300, 0), rows(100, 1))
     new = rows(60, 2)
     ids = ids_of(np.arange(60))
@@ -221,7 +221,7 @@ def test_a_set_that_is_shifted_is_found_though_no_row_is_odd():
 
 
 # ------------------------------------------------------------------------------------------------------- a warning
-def test_an_alarm_wants_more_than_chance():
+def test_the_ood_warning_requires_more_than_the_expected_number():
     ood = fitted(rows(200, 0), rows(120, 1))
     ids = ids_of(np.arange(10))
 
@@ -261,7 +261,7 @@ def test_own_rows_are_seldom_warned_about():
 
 # --------------------------------------------------------------------------------------------------------- models
 @pytest.mark.parametrize("which", ["flow", "regressor"])
-def test_every_posterior_says_how_odd_its_observations_are(which, tmp_path):
+def test_every_posterior_has_ood_percentiles(which, tmp_path):
     model = flow_of("maf", 1, 1, "probit") if which == "flow" else regressor_of(1)
     sims = linear_gaussian(1)
     test = model.training_record.select_rows(sims, None)
@@ -283,7 +283,7 @@ def test_every_posterior_says_how_odd_its_observations_are(which, tmp_path):
     assert again.diagnostics.ood_set_p_value == fine.diagnostics.ood_set_p_value
 
 
-def test_a_classifier_says_so_too():
+def test_a_classifier_has_ood_percentiles():
     labels, x = np.repeat([0.0, 1.0], 150), rows(300, 0)
     order = np.random.default_rng(0).permutation(300)
     known = Parameters.from_names(("kind",))
@@ -307,7 +307,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_odd_observations_are_warned_about_even_when_quiet(folder):
+def test_out_of_distribution_warnings_are_printed_with_quiet(folder):
     status, out, err = call("sample", folder / "model.h5", folder / "odd.h5", "--quiet", "--json", *FEW)
     assert status == 0
     (line,) = (line for line in err.splitlines() if "posterior.h5" not in line)
@@ -321,7 +321,7 @@ def test_odd_observations_are_warned_about_even_when_quiet(folder):
 
 
 @pytest.mark.parametrize("wrong", [np.log10, np.negative, np.zeros_like, lambda x: 1e-9 * x], ids=str)
-def test_observations_below_all_that_a_logarithm_was_learned_from_are_told(tmp_path, wrong):
+def test_observations_below_the_training_range_are_warned_about(tmp_path, wrong):
     """All of them are the floor to the network: an unremarkable row of least values, were nothing else said.
 
     As smooth as histories: the row of least values lies along the direction in which all rows differ most.
@@ -341,7 +341,7 @@ def test_observations_below_all_that_a_logarithm_was_learned_from_are_told(tmp_p
     assert (drawn.diagnostics.ood_percentile[:2] > 99).all() and (drawn.diagnostics.ood_percentile[2:] < 99).all()
 
 
-def test_a_single_odd_observation_is_warned_about(folder):
+def test_a_single_out_of_distribution_observation_is_warned_about(folder):
     alone = ("sample", folder / "model.h5", folder / "odd.h5", "--quiet", "-o", folder / "one.h5", "--force", *FEW)
     assert "1 of 1 observations" in call(*alone, "--rows", "3")[2]
     assert call(*alone, "--rows", "4")[2] == ""

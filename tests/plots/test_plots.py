@@ -153,7 +153,7 @@ def test_a_classifier_has_figures_of_classes(
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_confusion_figure_says_how_many_and_what_share() -> None:
+def test_the_confusion_matrix_figure_shows_counts_and_fractions() -> None:
     posterior = classified(("TNG", "SIMBA"))
     figure = PLOTS["confusion"](FigureData(posterior))
     assert figure is not None
@@ -202,7 +202,7 @@ def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["losses.png"]
 
 
-def test_an_unconstrained_parameter_is_said_to_be() -> None:
+def test_a_figure_marks_an_unconstrained_parameter() -> None:
     figure = PLOTS["truth_prediction"](figure_data_of(posterior_of(6)))
     assert figure is not None
     said = ["unconstrained" in axes.get_title() for axes in figure.axes]

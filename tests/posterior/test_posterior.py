@@ -79,7 +79,7 @@ def test_what_is_taken_of_draws_in_a_file_stays_there(left_in_file, keep):
     np.testing.assert_array_equal(some.log_prob[1], FULL.log_prob[keep][1])
 
 
-def test_draws_in_a_file_are_judged_as_those_in_memory(left_in_file):
+def test_evaluation_of_draws_on_disk_equals_that_in_memory(left_in_file):
     found, expected = (
         metrics.evaluate(changed(one, mean=None, std=None, reweighted=False, derived=()), 0)
         for one in (left_in_file, FULL)

@@ -193,7 +193,7 @@ ROTATION = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
         (np.array(["a", "b", "c"]), "is no .npy file of numbers"),
     ],
 )
-def test_what_is_no_covariance_is_told(covariance, values, complaint):
+def test_an_invalid_noise_covariance_is_refused(covariance, values, complaint):
     with pytest.raises(UserError, match=complaint) as error:
         read_noise(covariance(values), ((3,),), 0)
     assert "\n" not in str(error.value)
@@ -208,7 +208,7 @@ def test_a_covariance_is_symmetric_but_for_rounding(covariance):
     assert read_noise(covariance(turned), ((3,),), 0).root.shape == (3, 3)
 
 
-def test_a_file_that_is_no_array_is_told(tmp_path):
+def test_a_malformed_npy_file_is_refused(tmp_path):
     (tmp_path / "text.npy").write_text("1 0 0")
     (tmp_path / "empty.npy").write_bytes(b"")
     np.savez(tmp_path / "several.npz", np.eye(3))
@@ -296,7 +296,7 @@ def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeyp
         ("pca:5", "expected 1 to 4 numbers a row"),
     ],
 )
-def test_a_compression_that_cannot_be_is_told(text, complaint):
+def test_an_invalid_compression_is_refused(text, complaint):
     sims = linear_gaussian(2)
     with pytest.raises(UserError, match=complaint):
         with_compression(framed(sims), sims, split_of(sims), text, bench())
@@ -332,7 +332,7 @@ def lossy(rows: int, masked: bool) -> tuple[Catalog, np.ndarray]:
     ), exact
 
 
-def test_gaps_are_filled_with_the_mean_and_told_by_a_one():
+def test_missing_data_become_the_mean_and_a_mask():
     sims, _ = lossy(ROWS, masked=True)
     frame, values = framed(sims), sims.observables[0].values
     (found,) = frame.data(sims, np.arange(ROWS))

@@ -90,7 +90,7 @@ def test_a_spilled_file_is_closed_with_its_array(tmp_path):
     assert file.closed
 
 
-def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
+def test_a_full_disk_is_one_error_line_for_scratch_files(tmp_path, monkeypatch):
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
     with pytest.raises(UserError, match=r"GB are required"):
         DrawBuffer.allocate(10**6, 10**6, 6, tmp_path)

@@ -147,7 +147,7 @@ def test_what_a_flow_squeezes_onto_an_edge_does_not_grow_with_the_rows():
     assert found.log_prob_at[1] < -20 and found.ess > 1000
 
 
-def test_products_that_pile_up_at_an_end_of_the_prior_are_found():
+def test_products_that_pile_up_at_a_prior_edge_are_warned_about():
     box = Parameters.from_names(
         ("a", "b", "c"), [0, 1, -9], [1, 9, 9], ["uniform", "log-uniform", "normal"], [0] * 3, [1] * 3
     )
@@ -244,7 +244,7 @@ def test_every_simulation_has_as_many_rows():
 
 # ------------------------------------------------------------------------------------------------------- sets
 @pytest.mark.parametrize(("network", "shape"), [("mlp", (6,)), ("cnn", (2, 8, 8)), ("none", (3, 4))])
-def test_what_a_set_says_does_not_depend_on_the_order_of_its_rows(network, shape):
+def test_posterior_of_a_set_does_not_depend_on_the_order_of_its_rows(network, shape):
     """Nor on the other sets of the batch; and it is the mean of what its rows say."""
     members, rows, size = 3, 4, 5
     each = build_embedding([(network, {})], [shape], 7, generators(0, "test", members)).double().eval()

@@ -36,7 +36,7 @@ def found_in(model, sims) -> Recalibration:
     ("flow", "size", "members", "support"),
     [("maf", 1, 1, "probit"), ("maf", 2, 3, "probit"), ("nsf", 2, 3, "soft"), ("maf", 2, 3, "truncate")],
 )
-def test_the_temperature_of_the_truths_is_found(flow, size, members, support):
+def test_recalibration_finds_the_temperature_of_the_truths(flow, size, members, support):
     """Whatever the flow has learned, its own draws at 1.5 ask for 1.5."""
     model = flow_of(flow, size, members, support)
     sims = from_hotter(model, size)
@@ -155,7 +155,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_sampling_at_the_temperature_is_said_and_recorded(folder):
+def test_recalibrated_sampling_is_reported_and_recorded(folder):
     few = ("--draws", "20", "--threads", "1", "--rows", "0:3", "--json")
     plain = json.loads(done("sample", folder / "flow.h5", folder / "sims.h5", "-o", folder / "plain.h5", *few))
     status, out, err = call(
@@ -170,7 +170,7 @@ def test_sampling_at_the_temperature_is_said_and_recorded(folder):
         assert not np.array_equal(hot["samples"], cold["samples"])
 
 
-def test_what_has_no_temperature_is_told(folder):
+def test_recalibration_of_a_model_without_temperature_is_refused(folder):
     points = folder / "points.h5"
     done("train-regressor", folder / "sims.h5", "-o", points, "--network", "ridge", "--threads", "1", "--quiet")
     asked = ("--recalibrate", "temperature")

@@ -371,7 +371,7 @@ def test_the_truth_of_data_with_gaps_is_written(tmp_path):
     np.testing.assert_allclose(found.log_prob_truth, MASKED.log_posterior(found.truth, data))
 
 
-def test_what_says_how_the_truth_is_written_wants_it_written(tmp_path):
+def test_settings_of_the_exact_posterior_require_it_to_be_written(tmp_path):
     for option in (["--draws", 5], ["--split-seed", 3], ["--fractions", 0.5, 0.25, 0.25]):
         told = refused("simulate", "two-moons", "-n", 60, "-o", tmp_path / "m.h5", *option)
         assert "say what --truth writes" in told and not (tmp_path / "m.h5").exists()

@@ -96,7 +96,7 @@ def test_a_record_is_the_same_bytes_whenever_and_wherever_it_is_written(tmp_path
     assert storage.file_digest(one) != storage.file_digest(other)
 
 
-def test_a_file_says_its_kind_and_format(path):
+def test_a_file_has_kind_and_format_attributes(path):
     storage.write(path, RECORD)
     with h5py.File(path) as file:
         assert (file.attrs["kind"], file.attrs["format"]) == ("posterior", storage.FORMATS["posterior"])
@@ -179,7 +179,7 @@ def test_an_existing_output_is_refused_unless_forced(path):
     assert path.read_bytes() != before
 
 
-def test_force_never_replaces_somebody_elses_file(path):
+def test_force_never_replaces_a_foreign_file(path):
     virtual(path)  # no file of ours
     before = path.read_bytes()
     with pytest.raises(UserError, match="found a file of another tool"):
@@ -188,7 +188,7 @@ def test_force_never_replaces_somebody_elses_file(path):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_folder_that_cannot_take_the_file_is_told(tmp_path, monkeypatch, force):
+def test_a_missing_output_folder_is_refused(tmp_path, monkeypatch, force):
     with pytest.raises(UserError, match=r"missing does not exist") as error:
         storage.refuse_existing(tmp_path / "missing" / "file.h5", "model", force)
     assert one_line(error)
@@ -200,7 +200,7 @@ def test_a_folder_that_cannot_take_the_file_is_told(tmp_path, monkeypatch, force
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_is_told(tmp_path):
+def test_a_read_only_folder_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(UserError, match="cannot be written"):
         storage.write(tmp_path / "file.h5", RECORD)
@@ -208,14 +208,14 @@ def test_a_read_only_folder_is_told(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------------ damaged files
-def test_a_missing_file_is_told(path):
+def test_a_missing_file_is_refused(path):
     for read in (storage.read, storage.describe_datasets, storage.file_kind, storage.file_digest):
         with pytest.raises(UserError, match="no such file"):
             read(path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
-def test_a_truncated_file_is_told(path, share):
+def test_a_truncated_file_is_refused(path, share):
     storage.write(path, RECORD)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
@@ -224,14 +224,14 @@ def test_a_truncated_file_is_told(path, share):
     assert one_line(error)
 
 
-def test_a_file_that_is_no_hdf5_is_told(path):
+def test_a_file_that_is_not_hdf5_is_refused(path):
     path.write_text("theta x\n0.3 0.8\n")
     with pytest.raises(UserError, match="is no HDF5 file") as error:
         storage.read(path)
     assert one_line(error)
 
 
-def test_every_flipped_byte_of_the_numbers_is_found(path):
+def test_checksums_find_every_flipped_byte(path):
     storage.write(path, RECORD)
     with h5py.File(path) as file:
         chunk = file["x"].id.get_chunk_info(0)
@@ -262,14 +262,14 @@ def test_a_file_of_ours_without_its_head_is_damaged(path, damage):
         storage.read(path)
 
 
-def test_a_file_of_another_kind_is_told(path):
+def test_a_file_of_another_kind_is_refused(path):
     storage.write(path, RECORD)
     with pytest.raises(UserError, match="expected a split or model file, found a posterior file"):
         storage.read(path, "split", "model")
 
 
 @pytest.mark.parametrize("kinds", [(), ("model",)])
-def test_a_file_of_somebody_else_is_told(path, kinds):
+def test_a_foreign_hdf5_file_is_refused(path, kinds):
     with h5py.File(path, "w") as file:
         file["x"] = VALUES
     with pytest.raises(UserError, match=f"expected a {kinds[0] if kinds else 'any'} file of cosmoinfer"):
@@ -277,7 +277,7 @@ def test_a_file_of_somebody_else_is_told(path, kinds):
     assert storage.file_kind(path) is None
 
 
-def test_a_newer_format_is_told(path):
+def test_a_newer_format_is_refused(path):
     storage.write(path, RECORD)
     with h5py.File(path, "a") as file:
         file.attrs["format"] = storage.FORMATS["posterior"] + 1
@@ -289,7 +289,7 @@ def test_a_newer_format_is_told(path):
 @pytest.mark.parametrize(
     ("kind", "remedy"), [("model", "train again"), ("posterior", "sample again"), ("metrics", "evaluate again")]
 )
-def test_an_older_format_says_which_step_to_repeat(path, kind, remedy):
+def test_an_older_format_is_refused_with_the_command_to_repeat(path, kind, remedy):
     storage.write(path, FileContents(kind, {"seed": 0}))
     assert storage.same_run(path, {"seed": 0})
     with h5py.File(path, "a") as file:
@@ -347,7 +347,7 @@ def test_fixed_length_strings_are_strings(path):
 
 
 @pytest.mark.parametrize("name", ["nope", "a"])
-def test_a_missing_dataset_says_what_is_there(path, name):
+def test_a_missing_dataset_is_refused_with_the_known_ones(path, name):
     with h5py.File(path, "w") as file:
         file["a/b"], file["c"] = 1, 2
     with pytest.raises(UserError, match=rf"has no dataset /{name}; it holds /a/b, /c"):

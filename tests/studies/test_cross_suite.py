@@ -77,7 +77,7 @@ def test_a_column_has_the_same_rows_whatever_was_trained(crossed: tuple[Path, li
         assert all(one.startswith(f"{tested}/") for one in rows[0][1])
 
 
-def test_every_pair_is_told_in_words(crossed: tuple[Path, list[object], str]) -> None:
+def test_every_pair_of_suites_has_a_sentence(crossed: tuple[Path, list[object], str]) -> None:
     output, _, said = crossed
     assert "trained and tested on A: Omega_m R2 0." in said
     (line,) = [line for line in said.splitlines() if line.startswith("trained on A, tested on B:")]

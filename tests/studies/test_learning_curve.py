@@ -89,7 +89,7 @@ def test_a_flat_curve_gains_nothing() -> None:
     assert np.median(law.log_prob_at(16000)) == pytest.approx(3.0, abs=0.005)
 
 
-def test_a_training_that_more_simulations_made_worse_is_told() -> None:
+def test_a_learning_curve_that_gets_worse_is_reported() -> None:
     stream = np.random.default_rng(0)
 
     def told(found: np.ndarray) -> str:
@@ -152,7 +152,7 @@ def test_sizes_are_halved_down_to_a_few_hundred() -> None:
     ("sizes", "said"),
     [((100, 200), "at least 3 different sizes"), ((5, 100, 200), "found 5"), ((100, 200, 401), "more than the 400")],
 )
-def test_sizes_that_say_nothing_are_refused(sizes: tuple[int, ...], said: str) -> None:
+def test_invalid_training_sizes_are_refused(sizes: tuple[int, ...], said: str) -> None:
     with pytest.raises(UserError, match=said):
         check_sizes(sizes, 400)
 
@@ -166,7 +166,7 @@ def scores_of(shortfall: float, rows: int = 400) -> HeldOutScores:
     return HeldOutScores(SIZES, SIZES // 5, own - short, np.arange(rows).astype(str), np.arange(rows))
 
 
-def test_the_document_says_whether_the_curve_has_flattened() -> None:
+def test_the_learning_curve_document_has_the_gain_of_doubling() -> None:
     steep, flat = fit_learning_curve(scores_of(0.4), (16000,)), fit_learning_curve(scores_of(0.004))
     assert "has not flattened" in steep.sentences[0] and "4,000 to 8,000" in steep.sentences[0]
     assert "has flattened" in flat.sentences[0]
@@ -226,7 +226,7 @@ def test_the_command_trains_extends_and_goes_on_where_it_stopped(tmp_path: Path)
         (["-o", "curve"], "expected the name of a file"),
     ],
 )
-def test_what_cannot_be_done_is_told_before_any_work(
+def test_invalid_settings_are_refused_before_training(
     options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

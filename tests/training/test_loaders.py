@@ -77,7 +77,7 @@ def test_every_row_comes_once_an_epoch_with_its_own_data_and_the_same_seed_repea
     np.testing.assert_array_equal(torch.cat([chunk[1] for chunk in chunks]).numpy(), data)
 
 
-def test_a_reader_that_fails_says_so_and_does_not_hang(tmp_path, small_memory):
+def test_a_failing_prefetch_raises_and_does_not_hang(tmp_path, small_memory):
     made, _ = streaming(write_maps(tmp_path / "maps.h5", chunks=(1, 6, 6), fletcher32=True))
     raw = bytearray((tmp_path / "maps.h5").read_bytes())
     with h5py.File(tmp_path / "maps.h5") as file:
@@ -110,7 +110,7 @@ def test_a_model_of_a_streamed_catalog_is_trained_sampled_and_evaluated(tmp_path
     assert status == 0 and json.loads(out)["rows"] == ROWS
 
 
-def test_what_wants_all_data_at_once_refuses_a_streamed_catalog(tmp_path, small_memory):
+def test_training_that_requires_all_data_in_memory_refuses_a_streamed_catalog(tmp_path, small_memory):
     sims = write_maps(tmp_path / "maps.h5")
     for command in (
         ["train-density"],
@@ -121,7 +121,7 @@ def test_what_wants_all_data_at_once_refuses_a_streamed_catalog(tmp_path, small_
         assert "requires all data in memory" in told and "--memory" in told
 
 
-def test_that_data_stay_on_disk_is_said(tmp_path, small_memory):
+def test_a_streamed_catalog_is_reported(tmp_path, small_memory):
     sims = catalogs.read(write_maps(tmp_path / "maps.h5"), memory=60_000)
     assert any("read from disk" in note and "`memory`" in note for note in sims.notes)
     assert not any("read from disk" in note for note in catalogs.read(tmp_path / "maps.h5").notes)

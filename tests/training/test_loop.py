@@ -287,7 +287,7 @@ def test_each_member_is_clipped_by_its_own_norm():
     torch.testing.assert_close(clipped[1], free[1])
 
 
-def test_every_row_is_seen_once_an_epoch_in_an_order_that_changes():
+def test_a_loader_yields_every_row_once_an_epoch_in_random_order():
     seen = []
 
     def watch(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -448,7 +448,7 @@ def test_schedules_rise_shortly_and_then_follow_their_curve():
         assert min(cosine) > 0 and max(constant) == 1
 
 
-def test_the_history_tells_the_rate():
+def test_the_training_history_holds_the_learning_rate():
     settings = TrainingSettings(epochs=10, batch_size=9, learning_rate=0.02)
     _, history, _ = trained("mlp", slice(0, 1), settings)
     expected = [0.02 * learning_rate.factor("cosine", 10 * epoch + 9, 100) for epoch in range(10)]
