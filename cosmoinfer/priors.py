@@ -128,9 +128,11 @@ class LogUniform(Prior):
         return self.low * np.exp(u * np.log(self.high / self.low))
 
     def to_line(self, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """value (...) -> its logarithm and log |d ln value / d value|, (...) each."""
         return np.log(value), -np.log(value)
 
     def from_line(self, coordinate: np.ndarray) -> np.ndarray:
+        """Logarithms (...) -> values (...)."""
         return np.exp(coordinate)
 
     def may_be_recognised(self) -> bool:
@@ -181,6 +183,7 @@ class Unknown(Prior):
         return ""
 
     def log_density(self, value: np.ndarray) -> np.ndarray:
+        """NaN, (...) as value: the prior is not known."""
         return self._log_density(value)  # outside the box too
 
     def _log_density(self, value: np.ndarray) -> np.ndarray:

@@ -111,6 +111,7 @@ class Soft(PriorMap):
     name = "soft"
 
     def from_unit(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """u (...) in [0, 1] -> z and log |dz/du|, (...) each."""
         depth = np.minimum(u, 1 - u)  # by symmetry: how deep inside the nearer edge
         slope = np.sqrt(12.0)
         t = -np.log(np.clip(depth, MIN_SOFT_U, SOFT_TAIL_FRACTION) / SOFT_TAIL_FRACTION)
@@ -119,6 +120,7 @@ class Soft(PriorMap):
         return np.where(u < 0.5, below, -below), np.log(slope) + t - 0.5 * np.log1p(t)
 
     def to_unit(self, z: np.ndarray) -> np.ndarray:
+        """z (...) -> u (...) in [0, 1]."""
         below = -np.abs(z) / np.sqrt(12.0)
         beyond = np.maximum(SOFT_TAIL_FRACTION - 0.5 - below, 0.0) / SOFT_TAIL_FRACTION
         tail = SOFT_TAIL_FRACTION * np.exp(1 - (1 + beyond / 2) ** 2)

@@ -43,7 +43,7 @@ app = typer.Typer(
 
 
 def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """A UserError is one line and its exit status; every other exception crashes with its traceback."""
+    """A UserError is one line and its exit status; every other exception is raised with its traceback."""
 
     @functools.wraps(command)
     def wrapped(**options: object) -> None:

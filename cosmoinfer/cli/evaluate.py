@@ -68,7 +68,10 @@ def evaluate(
 
 
 def show_evaluation(evaluated: "EvaluatedPosterior", terminal: Terminal) -> None:
-    """The table, then in words how good and how calibrated the posterior is. Exit 3 naming every gate that failed."""
+    """The table, then in words how good and how calibrated the posterior is.
+
+    Raises GateFailed (exit status 3), naming every gate that failed.
+    """
     terminal.table(metrics_table(evaluated.evaluation))
     for line in evaluated.evaluation.summary():
         terminal.result(line)

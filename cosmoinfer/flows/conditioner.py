@@ -155,6 +155,7 @@ def _append_units(active: torch.Tensor, units: torch.Tensor) -> torch.Tensor:
 
 
 def single_piece_activation(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The activation of this name. Raises UserError if it needs several pieces, as maxout does."""
     activation = ACTIVATIONS[name]
     if activation.pieces != 1:
         raise UserError(

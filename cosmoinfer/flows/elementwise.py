@@ -36,6 +36,7 @@ class Affine:
         return (x + shift) * log_scale.exp(), log_scale
 
     def inverse(self, z: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """z and shapes (..., 2) -> x and log |dx/dz|, of the shape of z."""
         shift, log_scale = self._shift_and_log_scale(shapes)
         return z * (-log_scale).exp() - shift, -log_scale
 
@@ -52,7 +53,7 @@ def affine_maps(layers: int, features: int, min_layers: int) -> list[Elementwise
 
 
 def check_layers(layers: int, min_layers: int) -> None:
-    """With fewer, some parameters would be left as they are: their posterior would be the prior."""
+    """Raises UserError if there are fewer: some parameters would be left as they are, with the prior as posterior."""
     if layers < min_layers:
         raise UserError(
             f"this flow wants at least {min_layers} for so many parameters, found {layers}", setting="layers"

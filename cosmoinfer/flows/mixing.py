@@ -11,9 +11,11 @@ class Reverse(Transform):
     """The dimensions in reverse order. (nflows keeps the order as a buffer; nothing here needs to be stored.)"""
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """(M, B, D) -> (M, B, D) in reverse order, and log |det| = 0, (M, B)."""
         return inputs.flip(-1), inputs.new_zeros(inputs.shape[:2])
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """(M, B, D) -> (M, B, D) in reverse order, and log |det| = 0, (M, B)."""
         return self.forward(inputs)
 
 
@@ -32,10 +34,12 @@ class LU(Transform):
         self.register_buffer("upper", torch.triu(torch.ones(features, features), 1), persistent=False)
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """x (M, B, D) -> x W + b (M, B, D), and log |det W| (M, B)."""
         lower, upper = self._factors()
         return torch.baddbmm(self.bias, inputs, torch.bmm(lower, upper)), self._log_det(inputs)
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """z (M, B, D) -> (z - b) W^-1 (M, B, D), and -log |det W| (M, B)."""
         lower, upper = self._factors()
         z = inputs - self.bias
         identity = torch.eye(len(self.upper), dtype=z.dtype, device=z.device).expand_as(lower)

@@ -131,6 +131,7 @@ class Multiscale(Transform):
         self.levels, self.shape = nn.ModuleList(levels), shape
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Maps (M, B, C, H, W) -> noise (M, B, C*H*W), and log |det| (M, B). context: (M, B, features), or none."""
         maps, noise, total = inputs, [], inputs.new_zeros(inputs.shape[:2])
         for number, level in enumerate(self.levels, start=1):
             maps, log_det = level(maps, context)
@@ -141,6 +142,7 @@ class Multiscale(Transform):
         return torch.cat([*noise, maps.flatten(2)], dim=-1), total
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Noise (M, B, C*H*W) -> maps (M, B, C, H, W), and log |det| (M, B). context: (M, B, features), or none."""
         shapes, levels = self.shapes(), list[Transform](self.levels)
         parts = torch.split(inputs, [shape.numel() for shape in shapes], dim=-1)
         done = [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]

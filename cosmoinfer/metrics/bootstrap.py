@@ -116,7 +116,10 @@ def uniformity_p_value(values: np.ndarray, clusters: Clusters) -> float:
 
 
 def uniformity_band(values: np.ndarray, clusters: Clusters, level: float = 0.95) -> float:
-    """Half-width of the simultaneous band around the diagonal: an ECDF leaves it when ``uniform_p`` < 1 - level."""
+    """Half-width of the simultaneous band around the diagonal for values (n,) that should be uniform.
+
+    An ECDF leaves it when ``uniform_p`` < 1 - level.
+    """
     if clusters.one_row_each:
         return float(stats.kstwo.ppf(level, len(values)))
     if clusters.count < MIN_SIMULATIONS:

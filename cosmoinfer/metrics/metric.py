@@ -184,7 +184,7 @@ def columns(data: EvaluationData, scope: str) -> tuple[str, ...]:
 
 
 def required(values: np.ndarray | None) -> np.ndarray:
-    """An attribute of EvaluationData that ``needs`` has found not to be None."""
+    """An attribute of EvaluationData, (n, ...), that ``needs`` has found not to be None."""
     assert values is not None
     return values
 

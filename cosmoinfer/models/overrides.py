@@ -30,9 +30,10 @@ _OPTIONS = (*RECIPE_SETTINGS, *TRAINING_SETTINGS)
 
 
 def override(recipe: Recipe, overrides: Overrides, what: str, start: str = "") -> Recipe:
-    """The recipe with what was given; a setting that it lacks is an error that lists those it has.
+    """The recipe with these settings in place of its own.
 
-    start: of the options' names on the command line.
+    what: the recipe's name in an error. start: of the settings' names on the command line. Raises UserError if the
+    recipe lacks a setting (it lists those it has), or a value is not allowed.
     """
     changed = {key: value for key, value in overrides.items() if value is not None}
     has = [field.name for field in fields(recipe) if field.name in _OPTIONS]  # type: ignore[arg-type]
@@ -88,6 +89,7 @@ def check_choice(setting: str, name: str, table: Any) -> str:
 
 
 def check_ensemble_size(ensemble: int) -> int:
+    """The number of members. Raises UserError if it is less than one."""
     if ensemble < 1:
         raise UserError(f"expected at least 1 member, found {ensemble}", setting="ensemble")
     return ensemble

@@ -63,9 +63,11 @@ class GaussianModes(Simulator):
         return self._log_modes(theta, self.measured(data)) + self.log_measure(data)
 
     def log_posterior(self, theta: np.ndarray, data: np.ndarray) -> np.ndarray:
+        """ln p(theta | data), (n,), natural, of theta (n, P) and data (n, ...), normalised over the box."""
         return self.posterior.log_prob(theta, self.measured(data))
 
     def sample(self, data: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Draws (n, draws, P) from the exact posterior of data (n, ...)."""
         return self.posterior.sample(self.measured(data), draws, seed)
 
     def fisher(self, theta: np.ndarray) -> np.ndarray:

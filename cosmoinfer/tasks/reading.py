@@ -171,7 +171,10 @@ def warn_of_training_rows(partitions: np.ndarray, partition: str | None, reporte
 
 
 def parse_row_numbers(text: str, count: int) -> list[int]:
-    """``0:10``, ``7``, ``3,5,20:25``; a range without an end goes on to ``count``."""
+    """``0:10``, ``7``, ``3,5,20:25``; a range without an end goes on to ``count``.
+
+    Raises UserError if the text is not understood.
+    """
     numbers: list[int] = []
     for word in text.split(","):
         first, colon, last = word.partition(":")
@@ -187,7 +190,7 @@ def parse_row_numbers(text: str, count: int) -> list[int]:
 
 
 def parse_counts(setting: str, counts: str | Sequence[int]) -> tuple[int, ...]:
-    """``500,1000``, or a sequence: positive whole numbers."""
+    """``500,1000``, or a sequence. Raises UserError, naming the setting, if they are no positive whole numbers."""
     words = counts.split(",") if isinstance(counts, str) else [str(count) for count in counts]
     words = [word.strip().replace("_", "") for word in words]
     if not all(word.isdecimal() and int(word) > 0 for word in words):

@@ -162,7 +162,10 @@ def _parse_setting(problem: str, text: str, types: Mapping[str, Any]) -> tuple[s
 
 
 def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simulation: int, seed: int) -> FileContents:
-    """The catalog as it will lie in a file: its data in single precision, its parameters in double."""
+    """The catalog as it will lie in a file: its data in single precision, its parameters in double.
+
+    Raises UserError if the numbers of rows are not allowed.
+    """
     if rows_per_simulation < 1:
         raise UserError(f"expected at least 1, found {rows_per_simulation}", setting="rows_per_simulation")
     if rows < 1:

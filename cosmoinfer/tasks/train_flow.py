@@ -144,7 +144,8 @@ def train_and_write(
 ) -> TrainedFlow:
     """Train on a catalog that has been read and split, and write the model unless it is up to date, or has no output.
 
-    defaults_of: the split for whose number of training rows the recipe is; by default this one.
+    defaults_of: the split for whose number of training rows the recipe is; by default this one. Raises UserError if a
+    setting, an input or the catalog is not usable.
     """
     inputs, seed = settings.inputs, settings.run.seed
     regressor = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", device, "summary")

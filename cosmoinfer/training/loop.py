@@ -119,7 +119,7 @@ def evaluate(network: nn.Module, loss: Loss, rows: DataLoader, members: int) -> 
 def compile_terms(terms: Terms) -> Terms:
     """The same terms, compiled by torch into one kernel or few at the first call, which takes minutes.
 
-    The compiled terms raise UserError where torch cannot compile them.
+    Raises UserError, when the compiled terms are called, if torch cannot compile them.
     """
     run = torch.compile(terms, dynamic=False)
 

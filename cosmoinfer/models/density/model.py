@@ -87,7 +87,10 @@ class DensityModel(Saveable):
     __repr__, _repr_html_ = model_repr, model_html
 
     def scale_parameters(self, theta: np.ndarray | None, path: object) -> np.ndarray | None:
-        """theta (n, P) as the flow sees it, float32."""
+        """theta (n, P) as the flow sees it, float32.
+
+        Raises UserError if the density is conditional and theta is missing; path: what to name in it.
+        """
         if self.condition is None:
             return None
         if theta is None:

@@ -32,7 +32,10 @@ class DensityRecipe:
 
 
 def density_recipe(overrides: Overrides, rows: int, kinds: tuple[str, ...], conditional: bool) -> DensityRecipe:
-    """The defaults for so many training rows of one summary, overridden by what was given."""
+    """The defaults for so many training rows of one observable, overridden by settings.
+
+    Raises UserError if a setting is not known or not allowed, or the observable is no vector or map.
+    """
     if len(kinds) != 1 or kinds[0] not in ("vector", "map"):
         raise UserError(
             f"a density is trained on one vector or map a row, found {' and '.join(kinds)} (`data` names one)"

@@ -35,6 +35,7 @@ class Scores:
 
 
 def score_rows(model: DensityModel, catalog: Catalog, rows: np.ndarray, listen: Listener) -> Scores:
+    """Scores of these rows (n,), by position in the catalog; listen takes how many are done, and of how many."""
     log_prob, kurtosis = model.log_prob_and_kurtosis(catalog, rows, listen)
     contexts = model.scale_parameters(None if catalog.theta is None else catalog.theta[rows], catalog.path)
     z_score, shape = model.typicality.z_score(log_prob, contexts), model.kurtosis_typicality.z_score(kurtosis, contexts)

@@ -57,6 +57,7 @@ class FlowTrainingData:
     set_size: int = 0
 
     def data(self, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
+        """What the flow is conditioned on, (n, ...) an observable, of rows (n,); epoch: with its noise."""
         return conditioning_data(self.preprocessing, self.summary, self.catalog, rows, epoch, self.set_size)
 
     def rows(self, partition: str) -> np.ndarray:
@@ -74,6 +75,7 @@ class FlowTrainingData:
         return parse(text, [summary.kind for summary in self.preprocessing.inputs], self.preprocessing.periodic)
 
     def model(self, support: Support, stacks: Sequence[Stack[ConditionalFlow]], weights: np.ndarray) -> FlowModel:
+        """The model of these stacks; weights: (M of all stacks,) of the mixture."""
         sources = self.summary, self.initialised_from
         return FlowModel(self.preprocessing, self.training_record, support, tuple(stacks), weights, *sources)
 
@@ -127,9 +129,10 @@ def fit_mixture_weights(log_probs: np.ndarray) -> np.ndarray:
 
 
 def select_support(scores: Sequence[np.ndarray], simulation: np.ndarray) -> int:
-    """The first whose paired shortfall from the best is a tie: within one error, clustered by simulation, or tiny.
+    """The position of the support to take, by the scores (n,) of each: mean log_prob of validation rows.
 
-    Supports are asked in the order of ``SUPPORTS``: what cannot overflow the box comes before what can.
+    The first whose paired shortfall from the best is a tie: within one error, clustered by simulation (n,), or tiny.
+    Supports come in the order of ``SUPPORTS``: what cannot overflow the box before what can.
     """
     best = max(scores, key=np.mean)
     for number, score in enumerate(scores):

@@ -59,7 +59,10 @@ class FlowRecipe:
 
 
 def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
-    """The defaults for so many training rows of these shapes, overridden by what was given."""
+    """The defaults for so many training rows of these shapes, overridden by settings.
+
+    Raises UserError if a setting is not known, not allowed, or one that the flow does not have.
+    """
     name = check_choice("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
     sets = overrides.get("observation") == "simulation"
     auto = name == "auto"
@@ -78,7 +81,10 @@ def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
 def continued_recipe(
     stacks: Sequence[JSONObject], ensemble: int, overrides: Overrides, rows: int, shapes: Shapes
 ) -> FlowRecipe:
-    """That of another model, from the configurations of its stacks: only the training may differ."""
+    """The recipe of another model, from the configurations of its stacks: only the training may differ.
+
+    Raises UserError if a setting of the architecture is given.
+    """
     embedding = [key for key in overrides if key.startswith("embedding")]
     for key in ("flow", "ensemble", "compress", "observation", *RECIPE_SETTINGS, *embedding):
         if overrides.get(key) is not None:

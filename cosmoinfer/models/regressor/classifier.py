@@ -92,7 +92,7 @@ class ClassifierModel(Saveable):
         return of_classes[0] if observed.single else of_classes
 
     def with_temperature(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":
-        """With the temperature that these rows prefer."""
+        """With the temperature that these rows (n,), by position, prefer."""
         _, theta = catalog.require_parameters()
         temperature = fit_temperature(self.logits(catalog, rows), theta[rows, 0])
         return replace(self, temperature=temperature)
