@@ -8,9 +8,6 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "cosmoinfer"
 
-# Folders and modules of the package that are not converted yet; to be emptied.
-EXEMPT = ("flows",)
-
 OLD_WORDS = re.compile(
     "|".join(
         [
@@ -47,10 +44,9 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def converted() -> Iterator[tuple[Path, ast.Module]]:
+def parsed_files() -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted(PACKAGE.rglob("*.py")):
-        if room(path) not in EXEMPT:
-            yield path, ast.parse(path.read_text())
+        yield path, ast.parse(path.read_text())
 
 
 def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -70,7 +66,7 @@ def pronoun_counts(tree: ast.Module) -> tuple[Counter[str], int]:
 def test_messages_and_docstrings_avoid_the_old_words():
     found = [
         f"{path.relative_to(PACKAGE)}:{line}: {match[0]!r} in {text.strip()[:80]!r}"
-        for path, tree in converted()
+        for path, tree in parsed_files()
         for line, text in messages(tree)
         if (match := OLD_WORDS.search(text))
     ]
@@ -81,7 +77,7 @@ def test_variables_are_not_named_by_pronouns():
     shares = {}
     counts: dict[str, Counter[str]] = {}
     totals: Counter[str] = Counter()
-    for path, tree in converted():
+    for path, tree in parsed_files():
         pronouns, total = pronoun_counts(tree)
         counts.setdefault(room(path), Counter()).update(pronouns)
         totals[room(path)] += total

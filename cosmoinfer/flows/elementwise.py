@@ -56,5 +56,5 @@ def check_layers(layers: int, min_layers: int) -> None:
     """Raises UserError if there are fewer: some parameters would be left as they are, with the prior as posterior."""
     if layers < min_layers:
         raise UserError(
-            f"this flow wants at least {min_layers} for so many parameters, found {layers}", setting="layers"
+            f"this flow needs at least {min_layers} for so many parameters, found {layers}", setting="layers"
         )

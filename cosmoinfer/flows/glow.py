@@ -16,8 +16,8 @@ from cosmoinfer.networks.members import Generators
 class Glow:
     """A step: ActNorm, an invertible matrix (the 1x1 convolution), affine coupling (Kingma+ arXiv:1807.03039).
 
-    ActNorm wants ``flows.actnorm.initialise`` with training rows before the first use. One parameter has nothing to
-    mix: ActNorm, an affine map shaped by the context, and, since that would be a Gaussian, a spline shaped by the
+    ActNorm needs ``flows.initialisation.initialise`` with training rows before the first use. One parameter has nothing
+    to mix: ActNorm, an affine map shaped by the context, and, since that would be a Gaussian, a spline shaped by the
     context; without a context, all are plain learned maps. ``linear``: a regression on the context comes first.
     """
 
@@ -29,13 +29,13 @@ class Glow:
     linear_start: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        parts = linear_start(self.linear_start, features, context, generators)
+        transforms = linear_start(self.linear_start, features, context, generators)
         for number, elementwise in enumerate(affine_maps(self.layers, features, min_layers=min(2, features))):
-            parts.append(ActNorm(generators, features))
+            transforms.append(ActNorm(generators, features))
             if features > 1:
-                parts.append(LU(generators, features))
-            parts.append(coupling_layer(elementwise, features, number % 2 == 1, context, self, generators))
-        return Composite(parts)
+                transforms.append(LU(generators, features))
+            transforms.append(coupling_layer(elementwise, features, number % 2 == 1, context, self, generators))
+        return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""

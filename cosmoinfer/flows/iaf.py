@@ -30,13 +30,13 @@ class IAF:
     linear_start: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        parts = linear_start(self.linear_start, features, context, generators)
+        transforms = linear_start(self.linear_start, features, context, generators)
         for number, elementwise in enumerate(affine_maps(self.layers, features, min_layers=1)):
             if number:
-                parts.append(Reverse())
+                transforms.append(Reverse())
             network = made_conditioner(elementwise, features, context, self, generators)
-            parts.append(InverseAutoregressive(elementwise, network))
-        return Composite(parts)
+            transforms.append(InverseAutoregressive(elementwise, network))
+        return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""

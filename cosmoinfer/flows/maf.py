@@ -28,14 +28,14 @@ class MAF:
     linear_start: bool = False
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        parts = linear_start(self.linear_start, features, context, generators)
+        transforms = linear_start(self.linear_start, features, context, generators)
         for number, elementwise in enumerate(affine_maps(self.layers, features, min_layers=1)):
             if number:
-                parts.append(Reverse())
-            parts.append(
+                transforms.append(Reverse())
+            transforms.append(
                 Autoregressive(elementwise, made_conditioner(elementwise, features, context, self, generators))
             )
-        return Composite(parts)
+        return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""

@@ -8,7 +8,7 @@ from cosmoinfer.networks.members import Generators
 
 
 class Reverse(Transform):
-    """The dimensions in reverse order. (nflows keeps the order as a buffer; nothing here needs to be stored.)"""
+    """The dimensions (M, B, D) in reverse order. (nflows stores the order as a buffer, which is not needed.)"""
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """(M, B, D) -> (M, B, D) in reverse order, and log |det| = 0, (M, B)."""
@@ -20,7 +20,7 @@ class Reverse(Transform):
 
 
 class LU(Transform):
-    """M learned linear maps x -> x W + b with W = L U, log |det| from U's diagonal; starts as the identity."""
+    """M learned linear maps x -> x W + b of (M, B, D): W = L U, log |det| from U's diagonal, the identity at first."""
 
     upper: torch.Tensor
 

@@ -38,9 +38,9 @@ class MapFlow(ABC):
     activation: str = "silu"
 
     def __post_init__(self) -> None:
-        for name, least in (("levels", 0), ("layers", 2), ("hidden", 1), ("kernel", 1)):
-            if getattr(self, name) < least:
-                raise UserError(f"a flow of maps needs {least} or more, found {getattr(self, name)}", setting=name)
+        for name, minimum in (("levels", 0), ("layers", 2), ("hidden", 1), ("kernel", 1)):
+            if getattr(self, name) < minimum:
+                raise UserError(f"a flow of maps needs {minimum} or more, found {getattr(self, name)}", setting=name)
         if self.kernel % 2 == 0:
             raise UserError(f"a flow of maps needs an odd one, found {self.kernel}", setting="kernel")
 
@@ -124,7 +124,10 @@ class MultiscaleRealNVP(MapFlow):
 
 
 class Multiscale(Transform):
-    """A chain of levels; after each but the last the second half of the channels is noise, the first goes on."""
+    """A chain of levels; after each but the last the second half of the channels is noise, the first goes on.
+
+    shape: (C, H, W) of the maps. From maps (M, B, C, H, W) to noise (M, B, C*H*W), log-determinants (M, B).
+    """
 
     def __init__(self, levels: Sequence[Transform], shape: Shape) -> None:
         super().__init__()
@@ -137,17 +140,17 @@ class Multiscale(Transform):
             maps, log_det = level(maps, context)
             total = total + log_det
             if number < len(self.levels):
-                maps, done = maps.chunk(2, dim=2)
-                noise.append(done.flatten(2))
+                maps, detail = maps.chunk(2, dim=2)
+                noise.append(detail.flatten(2))
         return torch.cat([*noise, maps.flatten(2)], dim=-1), total
 
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Noise (M, B, C*H*W) -> maps (M, B, C, H, W), and log |det| (M, B). context: (M, B, features), or none."""
         shapes, levels = self.shapes(), list[Transform](self.levels)
-        parts = torch.split(inputs, [shape.numel() for shape in shapes], dim=-1)
-        done = [part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True)]
-        maps, total = levels[-1].inverse(done[-1], context)
-        for level, detail in zip(levels[-2::-1], done[-2::-1], strict=True):
+        noise = torch.split(inputs, [shape.numel() for shape in shapes], dim=-1)
+        details = [values.unflatten(-1, shape) for values, shape in zip(noise, shapes, strict=True)]
+        maps, total = levels[-1].inverse(details[-1], context)
+        for level, detail in zip(levels[-2::-1], details[-2::-1], strict=True):
             maps, log_det = level.inverse(torch.cat([maps, detail], dim=2), context)
             total = total + log_det
         return maps, total

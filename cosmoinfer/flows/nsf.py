@@ -32,14 +32,14 @@ class NSF:
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
         check_layers(self.layers, min_layers=min(2, features))
-        parts = linear_start(self.linear_start, features, context, generators)
+        transforms = linear_start(self.linear_start, features, context, generators)
         if features == 1:
-            parts.append(coupling_layer(Affine(), 1, False, context, self, generators))
+            transforms.append(coupling_layer(Affine(), 1, False, context, self, generators))
         for number in range(self.layers):
             if features > 1:
-                parts.append(LU(generators, features))
-            parts.append(coupling_layer(Spline(self.bins), features, number % 2 == 1, context, self, generators))
-        return Composite(parts)
+                transforms.append(LU(generators, features))
+            transforms.append(coupling_layer(Spline(self.bins), features, number % 2 == 1, context, self, generators))
+        return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""
@@ -64,12 +64,15 @@ class AutoregressiveNSF:
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
         check_layers(self.layers, min_layers=1)
-        parts = linear_start(self.linear_start, features, context, generators)
-        parts.append(Autoregressive(Affine(), made_conditioner(Affine(), features, context, self, generators)))
+        transforms = linear_start(self.linear_start, features, context, generators)
+        transforms.append(Autoregressive(Affine(), made_conditioner(Affine(), features, context, self, generators)))
         for _ in range(self.layers):
             spline = Spline(self.bins)
-            parts += [Reverse(), Autoregressive(spline, made_conditioner(spline, features, context, self, generators))]
-        return Composite(parts)
+            transforms += [
+                Reverse(),
+                Autoregressive(spline, made_conditioner(spline, features, context, self, generators)),
+            ]
+        return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""

@@ -27,10 +27,10 @@ class RealNVP:
     linear_start: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:
-        parts = linear_start(self.linear_start, features, context, generators)
+        transforms = linear_start(self.linear_start, features, context, generators)
         for number, elementwise in enumerate(affine_maps(self.layers, features, min_layers=min(2, features))):
-            parts.append(coupling_layer(elementwise, features, number % 2 == 1, context, self, generators))
-        return Composite(parts)
+            transforms.append(coupling_layer(elementwise, features, number % 2 == 1, context, self, generators))
+        return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
         """Network passes a layer: to evaluate a density, and to draw."""
