@@ -14,13 +14,13 @@ from tests.command_line import done
 
 HEAD = """# Files
 
-Every dataset of every file that the commands write. All are HDF5 that `h5ls` opens: arrays and
-JSON, nothing is executed.
+Every dataset of every file that the commands write.
 
-Common to all: attributes `kind` and `format` (2), and `/meta`, JSON with the version, the command, the settings that
-affect the numbers and digests of the inputs. Datasets carry a checksum (fletcher32). A file is written under another
-name and renamed: it is complete or absent. N rows, G simulations, P parameters, S draws, C classes, M members of a
-stack, E epochs, F features, n rows of a posterior, K sizes, R suites.
+All files are HDF5 that `h5ls` opens: arrays and JSON, nothing is executed. Common to all: attributes `kind` and
+`format` (2), and `/meta`, JSON with the version, the command, the settings that affect the numbers and digests of the
+inputs. Datasets carry a checksum (fletcher32). A file is written under another name and renamed: it is complete or
+absent. N rows, G simulations, P parameters, S draws, C classes, M members of a stack, E epochs, F features, n rows of
+a posterior, K sizes, R suites.
 """
 SETTINGS = "--epochs 1 --ensemble 1 --threads 1 --quiet"
 COMMANDS = (  # each leaves the file behind -o; later ones read those of earlier ones
