@@ -74,4 +74,4 @@ def _document(posterior: "Posterior") -> dict[str, object]:
     if diagnostics.ood_percentile is None:
         return document | {"ood": None}
     above = {f"above_{level}": int((diagnostics.ood_percentile > level).sum()) for level in (95, 99)}
-    return document | {"ood": {**above, "set_p": diagnostics.ood_set_p_value}}
+    return document | {"ood": {**above, "set_p_value": diagnostics.ood_set_p_value}}

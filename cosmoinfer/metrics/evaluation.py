@@ -82,10 +82,10 @@ class Evaluation:
         {"rows", "simulations", "verdict": {"joint", "parameters": {name}}, "metrics": {"joint": {metric: entry},
         "parameters": {metric: {name: entry}}}}; an entry is {"value", "low", "high"}, with "reason" where one is null.
         Where there are any: {"metrics": {"pairs": {metric: {"a,b": entry}}, "local": {metric: {"17": entry}}}},
-        {"against": kind of the reference posterior}, {"confusion": {"classes", "counts"}}.
+        {"compared_to": kind of the reference posterior}, {"confusion": {"classes", "counts"}}.
         """
         document: JSONObject = {"rows": self.rows, "simulations": self.simulations}
-        document |= {"against": self.compared_to} if self.compared_to else {}
+        document |= {"compared_to": self.compared_to} if self.compared_to else {}
         metrics: JSONObject = {"joint": {name: estimate.to_json() for name, estimate in self.joint.items()}}
         metrics["parameters"] = _nested_to_json(self.parameters)
         for scope, estimates in (("pairs", self.pairs), ("local", self.local)):
@@ -105,7 +105,7 @@ class Evaluation:
             Verdict(**document["verdict"]),
             _nested_from_json(metrics.get("pairs", {})),
             _nested_from_json(metrics.get("local", {})),
-            document.get("against", ""),
+            document.get("compared_to", ""),
             None if confusion is None else Confusion.from_json(confusion),
         )
 

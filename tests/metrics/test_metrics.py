@@ -353,7 +353,7 @@ def test_every_number_has_its_key_and_the_document_is_json():
     evaluation = evaluate(posterior, reference=ReferencePosterior(exact, "exact posterior", exact=True), local=(3, 5))
     document = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
     assert document == evaluation.to_json() and Evaluation.from_json(document) == evaluation
-    assert set(document) == {"rows", "simulations", "against", "verdict", "metrics"}
+    assert set(document) == {"rows", "simulations", "compared_to", "verdict", "metrics"}
     assert (evaluation.rows, evaluation.simulations) == (document["rows"], document["simulations"]) == (60, 60)
     assert not set(CLASSIFICATION) & {*evaluation.joint, *evaluation.parameters}
     for name, metric in METRICS.items():

@@ -272,7 +272,7 @@ def test_evaluate_against_an_exact_posterior(files):
     other = json.loads(
         done("evaluate", files / "ours.h5", "--compare-to", files / "other.h5", "--json", "-o", files / "o.h5")
     )
-    assert other["against"] == "other posterior" and "c2st" not in other["metrics"]["joint"]
+    assert other["compared_to"] == "other posterior" and "c2st" not in other["metrics"]["joint"]
 
 
 def test_evaluate_against_a_model_draws_the_same_rows(files):
