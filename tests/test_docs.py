@@ -306,7 +306,7 @@ def test_train_flow_has_few_options_and_its_help_fewer(capsys: pytest.CaptureFix
 )
 def test_bash_completes_commands_options_and_choices(line: str, expected: set[str]) -> None:
     environment = {"_COSMOINFER_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-    program = "import sys; sys.argv = ['cosmoinfer']; from cosmoinfer.cli import app; app(prog_name='cosmoinfer')"
+    program = "import sys; sys.argv = ['cosmoinfer']; from cosmoinfer.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program], env=os.environ | environment, capture_output=True, text=True, cwd=ROOT
     )

@@ -5,6 +5,7 @@ import than everything else that a help needs. Defaults are read from the source
 """
 
 import ast
+import os
 import re
 import shutil
 import textwrap
@@ -19,6 +20,7 @@ from cosmoinfer.cli.options import RARE
 
 HELP, HELP_ALL = "--help", "--help-all"
 MAX_WIDTH = 100  # columns; longer lines are hard to read
+COMPLETION = "_COSMOINFER_COMPLETE"  # in the environment: a shell asks for completions, with an empty command line
 PACKAGE = Path(__file__).parents[1]
 OF_TOOL = {  # options of the tool itself
     "--version": "Print the version.",
@@ -57,6 +59,8 @@ def print_help(description: str, commands: Mapping[str, Callable[..., None]], ar
 
     Returns whether they ask for one; every other line is left to the parser.
     """
+    if COMPLETION in os.environ:
+        return False
     if not arguments or arguments[0] == HELP:
         print(describe_tool(description, commands))
         return True

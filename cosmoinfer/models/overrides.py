@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from cosmoinfer.errors import UserError
@@ -41,6 +42,7 @@ def override(recipe: Recipe, overrides: Overrides, what: str, start: str = "") -
         if key not in has:
             allowed = ", ".join(f"`{start}{name}`" for name in has) or "none to set"
             raise UserError(f"{what} has no `{start}{key}`; it has {allowed}")
+        _check_type(start + key, changed[key], getattr(recipe, key))
     if "activation" in changed:
         check_choice(f"{start}activation", changed["activation"], ACTIVATIONS)
     for key, minimum in _MINIMUM.items():
@@ -49,6 +51,16 @@ def override(recipe: Recipe, overrides: Overrides, what: str, start: str = "") -
     if not 0 <= changed.get("dropout", 0) < 1:
         raise UserError(f"expected a share in [0, 1), found {changed['dropout']:g}", setting=f"{start}dropout")
     return replace(recipe, **changed)  # type: ignore[type-var]
+
+
+def _check_type(setting: str, value: object, default: object) -> None:
+    """Raises UserError if a setting is of another type than its default; a whole number may stand for a real one."""
+    if default is None:  # the recipe leaves it open
+        return
+    expected = {bool: bool, int: Integral, float: Real}.get(type(default), str)
+    if not isinstance(value, expected) or (isinstance(value, bool) and not isinstance(default, bool)):
+        kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "a name")
+        raise UserError(f"expected {kind}, found {value!r}", setting=setting)
 
 
 def override_each(

@@ -37,6 +37,10 @@ class SamplingRequest:
     folder: Path | None = None
     written: bool = True
 
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise UserError(f"expected at least 1, found {self.draws}", setting="draws")
+
     def buffer(self, parameters: int) -> DrawBuffer:
         """For the draws of all rows, of so many parameters each."""
         return DrawBuffer.allocate(len(self.rows), self.draws, parameters, self.folder, copies=1 + self.written)

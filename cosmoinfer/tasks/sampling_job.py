@@ -175,7 +175,7 @@ def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:
 
 def _check_combine(combine: str, name: str, model: PosteriorModel) -> None:
     if combine != "product":
-        raise UserError(f"{combine!r} is not known; there is product (and, of train-flow, set)", setting="combine")
+        raise UserError(f"{combine!r} is not known; there is product", setting="combine")
     if not isinstance(model, FlowModel):
         raise UserError(f"{name} is a {model.kind}; expected a flow", setting="combine", value="product")
     if model.set_size:

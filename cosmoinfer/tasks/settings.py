@@ -11,6 +11,7 @@ from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
+from cosmoinfer.models.overrides import NETWORK_SETTINGS
 
 Settings = TypeVar("Settings")
 LISTS = {"names", "infer", "data", "scale_cut"}  # of the settings of a reading
@@ -95,16 +96,21 @@ class ModelInputs:
         return {name: storage.file_digest(path) for name, path in paths.items() if path is not None}
 
 
-NAMED = {"flow": "", "network": "", "embedding": "embedding_", "optimizer": ""}  # setting -> prefix of those behind it
+NAMED = {  # setting -> prefix of the keywords of settings behind its name, and which these are
+    "flow": ("", ("layers", "hidden", "blocks", "bins", "dropout", "activation", "linear_start", "levels", "kernel")),
+    "network": ("", (*NETWORK_SETTINGS, "trees", "depth")),
+    "embedding": ("embedding_", (*NETWORK_SETTINGS, "features")),
+    "optimizer": ("", ("momentum",)),
+}
 
 
 def expand_named(keywords: Mapping[str, Any]) -> dict[str, Any]:
     """``embedding="cnn:hidden=8,kernel=3"`` as ``embedding="cnn", embedding_hidden=8, embedding_kernel=3``.
 
-    Raises UserError if what stands behind a name is no ``setting=value``.
+    Raises UserError if what stands behind a name is no ``setting=value``, no setting of it, or is given twice.
     """
     expanded = dict(keywords)
-    for setting, prefix in NAMED.items():
+    for setting, (prefix, allowed) in NAMED.items():
         name, colon, assignments = str(keywords.get(setting) or "").partition(":")
         if not colon:
             continue
@@ -113,6 +119,10 @@ def expand_named(keywords: Mapping[str, Any]) -> dict[str, Any]:
             key, equals, text = (word.strip() for word in assignment.partition("="))
             if not (key.isidentifier() and equals and text):
                 raise UserError(f"{assignment!r} is not understood; expected as in {name}:hidden=8", setting)
+            if key not in allowed:
+                raise UserError(f"there is no setting {key!r} behind a name; there are {', '.join(allowed)}", setting)
+            if expanded.get(prefix + key) is not None:
+                raise UserError(f"{key} is given twice", setting)
             expanded[prefix + key] = parse_literal(text)
     return expanded
 

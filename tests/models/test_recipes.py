@@ -63,3 +63,18 @@ def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options
     """But for a few that one command alone has: they stand among the options of that command."""
     here, there, fields = ({field.name for field in dataclasses.fields(cls)} for cls in (options, elsewhere, settings))
     assert here - {"memory"} <= fields <= here | there  # the memory is of the machine, not of the file
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden": 8.5}, "hidden: expected a whole number, found 8.5"),
+        ({"linear_start": "maybe"}, "linear_start: expected true or false, found 'maybe'"),
+        ({"epochs": 2.5}, "epochs: expected a whole number, found 2.5"),
+        ({"learning_rate": "fast"}, "learning_rate: expected a number, found 'fast'"),
+        ({"embedding": "mlp", "embedding_hidden": "x"}, "embedding_hidden: expected a whole number, found 'x'"),
+    ],
+)
+def test_a_setting_of_another_type_is_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        flow_recipe({"flow": "maf", **settings}, 100, [(3,)])

@@ -317,7 +317,7 @@ def test_out_of_distribution_warnings_are_printed_with_quiet(folder):
     assert found["above_99"] == 3 <= found["above_95"] < 8
     drawn = posterior.read(folder / "model.posterior.h5")
     assert np.flatnonzero(drawn.diagnostics.ood_percentile > 99).tolist() == [3, 13, 23]
-    assert drawn.diagnostics.ood_set_p_value == found["set_p"]
+    assert drawn.diagnostics.ood_set_p_value == found["set_p_value"]
 
 
 @pytest.mark.parametrize("wrong", [np.log10, np.negative, np.zeros_like, lambda x: 1e-9 * x], ids=str)

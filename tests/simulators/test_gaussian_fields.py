@@ -87,7 +87,7 @@ def test_blocks_change_nothing(field, monkeypatch):
     theta = field.parameters.quantile(np.random.default_rng(0).random((7, 2)))
     whole = field.observe(theta, np.random.default_rng(7))
     powers = field.measured(whole)
-    monkeypatch.setattr(gaussian_fields, "BLOCK", 3 * field.pixels**field.dimensions)
+    monkeypatch.setattr(gaussian_fields, "CELLS_PER_BLOCK", 3 * field.pixels**field.dimensions)
     np.testing.assert_array_equal(field.observe(theta, np.random.default_rng(7)), whole)
     np.testing.assert_array_equal(field.measured(whole), powers)
     np.testing.assert_array_equal(field.measured(whole.reshape(7, 1, *field.row)), powers[:, None])

@@ -413,7 +413,7 @@ def test_settings_are_replaced_by_name(tmp_path):
 def test_a_setting_that_is_none_is_refused(setting, found):
     with pytest.raises(UserError) as error:
         with_settings("gaussian-maps", [setting])
-    assert f"--set {setting}: " in str(error.value)
+    assert f"set={setting}: " in str(error.value)
     assert found in str(error.value)
 
 
