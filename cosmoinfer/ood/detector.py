@@ -276,7 +276,10 @@ def _n_terms(count: int) -> int:
 
 
 def _beta_binomial_tail(count: int, trials: int, alpha: float, beta: float) -> float:
-    """P(K >= count) where the chance of each trial is itself drawn, once, from Beta(alpha, beta)."""
+    """P(K >= count) where the chance of each trial is itself drawn, once, from Beta(alpha, beta).
+
+    ``scipy.stats.betabinom.sf`` is 0 where this is 2e-29: it subtracts from one.
+    """
     k = np.arange(count, trials + 1)
     log_choose = special.gammaln(trials + 1) - special.gammaln(k + 1) - special.gammaln(trials - k + 1)
     terms = log_choose + special.betaln(k + alpha, trials - k + beta) - special.betaln(alpha, beta)
