@@ -78,8 +78,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
     "guide": guide.guide,
 }
-for name, command in COMMANDS.items():
-    app.command(name, cls=HelpByPanel)(one_line_errors(grouped(command)))
+WITH_OPTIONS = {
+    name: grouped(command) for name, command in COMMANDS.items()
+}  # option groups spread, as Typer sees them
+for name, command in WITH_OPTIONS.items():
+    app.command(name, cls=HelpByPanel)(one_line_errors(command))
 
 
 def _version(requested: bool) -> None:
@@ -97,6 +100,5 @@ def _cosmoinfer(
 
 def main() -> None:
     """Run what the command line asks for, or print its help."""
-    commands = {name: grouped(command) for name, command in COMMANDS.items()}
-    if not print_help(DESCRIPTION, commands, sys.argv[1:]):
+    if not print_help(DESCRIPTION, WITH_OPTIONS, sys.argv[1:]):
         app()

@@ -111,8 +111,12 @@ class LearningCurve:
             "law": {name: estimate.to_json() for name, estimate in self.law.items()},
             "doubling": {"size": self.doubled_size, "gain": self.doubling.to_json()},
             "predictions": [
-                {"size": one.size, "log_prob": one.log_prob.to_json(), "gain": one.gain.to_json()}
-                for one in self.predictions
+                {
+                    "size": prediction.size,
+                    "log_prob": prediction.log_prob.to_json(),
+                    "gain": prediction.gain.to_json(),
+                }
+                for prediction in self.predictions
             ],
             "words": list(self.sentences),
             "band": {name: list(values) for name, values in vars(self.band).items()},

@@ -51,8 +51,8 @@ def check_sizes(sizes: Sequence[int], simulations: int) -> tuple[int, ...]:
     """
     distinct = tuple(sorted(set(sizes)))
     if len(distinct) < MIN_SIZES:
-        found = join_first(distinct) or "none"
-        raise UserError(f"expected at least {MIN_SIZES} different sizes, found {found}", setting="sizes")
+        listing = join_first(distinct) or "none"
+        raise UserError(f"expected at least {MIN_SIZES} different sizes, found {listing}", setting="sizes")
     if distinct[0] < MIN_TRAINING_SIMULATIONS:
         minimum = MIN_TRAINING_SIMULATIONS
         raise UserError(f"expected at least {minimum} training simulations, found {distinct[0]}", setting="sizes")

@@ -193,5 +193,5 @@ def check_keywords(task: str, keywords: Mapping[str, Any], names: Collection[str
     """Raises UserError if a keyword is none of these settings; it lists them."""
     for name in keywords:
         if name not in names:
-            known = ", ".join(sorted(set(names)))
-            raise UserError(f"{task} has no such setting; there are {known}", setting=name)
+            settings = ", ".join(sorted(set(names)))
+            raise UserError(f"{task} has no such setting; there are {settings}", setting=name)
