@@ -33,6 +33,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"priors"},
     {"truncated_normal", "ridge_regression"},
     {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error", "chunking"},
+    {"settings"},
     {"errors"},
 )
 DOORS = {

@@ -15,6 +15,7 @@ from cosmoinfer.networks.convolution import Convolution, output_size
 from cosmoinfer.networks.dense import Dropout, Linear
 from cosmoinfer.networks.members import Generators, fold_members, unfold_members
 from cosmoinfer.networks.normalisation import BatchNorm, FrozenNorm
+from cosmoinfer.settings import from_data
 
 Pooling = Callable[[torch.Tensor, int], torch.Tensor]
 POOLINGS: dict[str, Sequence[Pooling] | None] = {  # in one, two and three dimensions
@@ -55,7 +56,7 @@ class CNN:
     blocks: int = 0
     activation: str = "silu"
     dropout: float = 0.0
-    periodic: bool = True
+    periodic: bool = from_data(True)
     positive_map: ClassVar[str] = "softplus"
 
     def __post_init__(self) -> None:

@@ -12,12 +12,12 @@ from cosmoinfer import plots, storage
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
+from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.models.flow.fit import SUPPORT_COMPARISON_DRAWS
 from cosmoinfer.split import Split
 from cosmoinfer.studies import learning_curve
 from cosmoinfer.studies.learning_curve import LearningCurve
 from cosmoinfer.studies.training_sizes import HeldOutScores, check_sizes, default_sizes
-from cosmoinfer.tasks import train_flow
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, make_folder, task_provenance, work_folder
 from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -48,7 +48,7 @@ def write_learning_curve(
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingSettings.from_keywords("learning_curve", of_training, train_flow.RECIPE, INPUTS)
+    settings = TrainingSettings.from_keywords("learning_curve", of_training, flow_settings(), INPUTS)
     output, seed = output or default_output(path, "curve"), settings.run.seed
     predict = parse_counts("predict", keywords["predict"]) if keywords.get("predict") else ()
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))

@@ -7,7 +7,7 @@ from typing import Any
 
 from cosmoinfer import models, storage
 from cosmoinfer.device import prepare_device
-from cosmoinfer.tasks import train_flow
+from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.tasks.evaluate import EvaluatedPosterior, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import make_folder, task_provenance
 from cosmoinfer.tasks.reading import read_catalog
@@ -35,7 +35,7 @@ def run_all(
     """
     gates = Gates.from_keywords(keywords)
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingSettings.from_keywords("run", of_training, train_flow.RECIPE, INPUTS)
+    settings = TrainingSettings.from_keywords("run", of_training, flow_settings(), INPUTS)
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     check_target(catalog)

@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike
 from cosmoinfer import models
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.density import DensityModel, density_recipe, fit_density
+from cosmoinfer.models.density import DensityModel, density_recipe, density_settings, fit_density
 from cosmoinfer.models.density.recipe import DensityRecipe
 from cosmoinfer.models.flow import check_passes
-from cosmoinfer.models.overrides import TRAINING_SETTINGS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
@@ -21,12 +20,6 @@ from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog, 
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
 from cosmoinfer.training.context import TrainingContext
-
-RECIPE = (
-    *("flow", "unconditional", "levels", "kernel", "bins", "augment", "ensemble", "transform"),
-    *("layers", "hidden", "dropout", "activation", "blocks"),
-    *TRAINING_SETTINGS,
-)
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ def _train_on(
     force: bool,
     reporter: Reporter,
 ) -> TrainedDensity:
-    settings = TrainingSettings.from_keywords("train_density", keywords, RECIPE, ())
+    settings = TrainingSettings.from_keywords("train_density", keywords, density_settings(), ())
     seed = settings.run.seed
     catalog = open_catalog(source, keywords, arrays)
     if catalog.classes:

@@ -12,8 +12,7 @@ from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe
-from cosmoinfer.models.overrides import NETWORK_SETTINGS, TRAINING_SETTINGS
+from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe, flow_settings
 from cosmoinfer.preprocessing.fit import with_compression_of
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
@@ -29,23 +28,6 @@ from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
 from cosmoinfer.training.context import TrainingContext
 
-RECIPE = (
-    *(
-        "flow",
-        "support",
-        "bins",
-        "linear_start",
-        "embedding",
-        "observation",
-        "compress",
-        "augment",
-        "ensemble",
-        "transform",
-    ),
-    *("layers", "hidden", "dropout", "activation", "blocks"),
-    *(f"embedding_{name}" for name in ("features", *NETWORK_SETTINGS)),
-    *TRAINING_SETTINGS,
-)
 INPUTS = ("noise", "summary", "fine_tune")
 
 
@@ -118,7 +100,7 @@ def _train_on(
     force: bool,
     reporter: Reporter,
 ) -> TrainedFlow:
-    settings = TrainingSettings.from_keywords("train_flow", keywords, RECIPE, INPUTS)
+    settings = TrainingSettings.from_keywords("train_flow", keywords, flow_settings(), INPUTS)
     catalog = open_catalog(source, keywords, arrays)
     split = choose_split(catalog, settings.split)
     device = prepare_device(settings.run.device, settings.run.threads)

@@ -11,7 +11,6 @@ from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import prepare_device
 from cosmoinfer.losses import LOSSES
-from cosmoinfer.models.overrides import NETWORK_SETTINGS, TRAINING_SETTINGS
 from cosmoinfer.models.regressor import (
     ClassifierModel,
     RegressorModel,
@@ -19,6 +18,7 @@ from cosmoinfer.models.regressor import (
     fit_classifier,
     fit_regressor,
     regressor_recipe,
+    regressor_settings,
 )
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.preprocessing.state import Preprocessing
@@ -35,11 +35,6 @@ from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
 from cosmoinfer.training.context import TrainingContext
 
-RECIPE = (
-    *("network", "trees", "depth", "loss", "compress", "augment", "ensemble", "transform"),
-    *NETWORK_SETTINGS,
-    *TRAINING_SETTINGS,
-)
 INPUTS = ("noise",)
 
 
@@ -120,7 +115,7 @@ def _train_on(
     force: bool,
     reporter: Reporter,
 ) -> TrainedRegressor:
-    settings = TrainingSettings.from_keywords("train_regressor", keywords, RECIPE, INPUTS)
+    settings = TrainingSettings.from_keywords("train_regressor", keywords, regressor_settings(), INPUTS)
     seed = settings.run.seed
     catalog = open_catalog(source, keywords, arrays)
     split = choose_split(catalog, settings.split)

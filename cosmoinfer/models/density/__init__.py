@@ -2,6 +2,6 @@
 
 from cosmoinfer.models.density.fit import fit_density
 from cosmoinfer.models.density.model import DensityModel
-from cosmoinfer.models.density.recipe import density_recipe
+from cosmoinfer.models.density.recipe import density_recipe, density_settings
 
-__all__ = ["DensityModel", "density_recipe", "fit_density"]
+__all__ = ["DensityModel", "density_recipe", "density_settings", "fit_density"]

@@ -15,6 +15,7 @@ from cosmoinfer.models.overrides import (
     value_or_default,
 )
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
+from cosmoinfer.settings import settings_of
 from cosmoinfer.training.settings import TrainingSettings
 
 
@@ -29,6 +30,15 @@ class DensityRecipe:
     augment: str
     ensemble: int
     training: TrainingSettings
+
+
+def density_settings() -> tuple[str, ...]:
+    """Names of the settings of a density: those that ``density_recipe`` takes, and ``unconditional``."""
+    return (
+        *("flow", "unconditional", "transform", "augment", "ensemble"),
+        *settings_of(*FLOWS.values(), *MAP_FLOWS.values()),
+        *settings_of(TrainingSettings),
+    )
 
 
 def density_recipe(overrides: Overrides, rows: int, kinds: tuple[str, ...], conditional: bool) -> DensityRecipe:

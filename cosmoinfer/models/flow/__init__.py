@@ -4,7 +4,7 @@ from cosmoinfer.models.flow.fit import fit_flow
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import build_flow
 from cosmoinfer.models.flow.product import product_posterior
-from cosmoinfer.models.flow.recipe import check_passes, continued_recipe, flow_recipe
+from cosmoinfer.models.flow.recipe import check_passes, continued_recipe, flow_recipe, flow_settings
 
 __all__ = [
     "FlowModel",
@@ -13,5 +13,6 @@ __all__ = [
     "continued_recipe",
     "fit_flow",
     "flow_recipe",
+    "flow_settings",
     "product_posterior",
 ]

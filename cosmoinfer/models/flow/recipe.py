@@ -20,10 +20,12 @@ from cosmoinfer.models.overrides import (
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.embedding import EMBEDDINGS
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
+from cosmoinfer.settings import settings_of
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.training.settings import TrainingSettings
 
+EMBEDDING = "embedding_"  # begins the names of its settings
 OBSERVATIONS = ("row", "simulation")  # what one observation is: a row, or all rows of a simulation
 MAF_BELOW_ROWS = 1000  # below, a MAF is mixed in
 DEEP_FROM_ROWS = 3000  # from here on the expressive flow is deeper
@@ -56,6 +58,16 @@ class FlowRecipe:
     augment: str
     ensemble: int
     observation: str = "row"
+
+
+def flow_settings() -> tuple[str, ...]:
+    """Names of the settings that ``flow_recipe`` takes; those of an embedding begin with ``embedding_``."""
+    return (
+        *("flow", "embedding", "support", "transform", "compress", "augment", "ensemble", "observation"),
+        *settings_of(*FLOWS.values()),
+        *(EMBEDDING + name for name in ("features", *settings_of(*NETWORKS.values()))),
+        *settings_of(TrainingSettings),
+    )
 
 
 def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:

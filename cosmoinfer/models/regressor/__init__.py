@@ -4,7 +4,7 @@ from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.fit import collapsed_parameters, fit_classifier, fit_regressor
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import build_regressor
-from cosmoinfer.models.regressor.recipe import regressor_recipe
+from cosmoinfer.models.regressor.recipe import regressor_recipe, regressor_settings
 
 __all__ = [
     "ClassifierModel",
@@ -14,4 +14,5 @@ __all__ = [
     "fit_classifier",
     "fit_regressor",
     "regressor_recipe",
+    "regressor_settings",
 ]

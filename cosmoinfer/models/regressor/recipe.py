@@ -20,6 +20,7 @@ from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
+from cosmoinfer.settings import settings_of
 from cosmoinfer.training.settings import TrainingSettings
 
 
@@ -40,6 +41,15 @@ class RegressorRecipe:
     def is_baseline(self) -> bool:
         """Whether the network is a baseline, solved and not descended."""
         return any(name in BASELINES for name, _ in self.networks)
+
+
+def regressor_settings() -> tuple[str, ...]:
+    """Names of the settings that ``regressor_recipe`` takes."""
+    return (
+        *("network", "loss", "transform", "compress", "augment", "ensemble"),
+        *settings_of(*NETWORKS.values(), *BASELINES.values()),
+        *settings_of(TrainingSettings),
+    )
 
 
 def regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: int = 0) -> RegressorRecipe:
