@@ -4,7 +4,7 @@ import os
 
 import torch
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MAX_REUSED_BYTES = 31 << 20  # from 32 MB on glibc maps each block anew
@@ -22,7 +22,7 @@ def prepare_device(device: str = "auto", threads: int | None = None) -> torch.de
     torch.set_num_threads(threads or default_threads())
     _keep_freed_memory()
     if device not in DEVICES:
-        raise UserError(f"{device!r} is not known; there are {', '.join(DEVICES)}", setting="device")
+        raise UserError(f"{device!r} is not known; {list_choices(device, DEVICES)}", setting="device")
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         return torch.device("cuda" if available["cuda"] else "cpu")

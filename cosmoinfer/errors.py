@@ -5,6 +5,9 @@ prints them as its options (``--learning-rate``, ``--missing mask``).
 """
 
 from collections.abc import Iterable
+from difflib import get_close_matches
+
+MAX_CHOICES = 20  # names that an error lists; of more, only those that are spelled alike
 
 
 class UserError(ValueError):
@@ -37,3 +40,15 @@ def join_first(values: Iterable[object], count: int = 5) -> str:
     """The first ``count`` values, for an error message of one line: ``3, 8, 11, ... (40 in all)``."""
     items = [str(value) for value in values]
     return ", ".join(items[:count]) + (f", ... ({len(items)} in all)" if len(items) > count else "")
+
+
+def list_choices(name: object, choices: Iterable[str]) -> str:
+    """What an error says of a name that is none of these: ``there are maf, nsf; did you mean nsf?``."""
+    names = dict.fromkeys(choices)
+    by_lower_case = {choice.lower(): choice for choice in names}
+    similar = [by_lower_case[match] for match in get_close_matches(str(name).lower(), by_lower_case)]
+    question = f"did you mean {' or '.join(similar)}?" if similar else ""
+    if question and len(names) > MAX_CHOICES:
+        return question
+    listing = f"there {'is' if len(names) == 1 else 'are'} {join_first(names, MAX_CHOICES)}"
+    return f"{listing}; {question}" if question else listing

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.split import PARTITIONS, Split
 
 TRAIN, VALIDATION, TEST = range(len(PARTITIONS))
@@ -72,7 +72,9 @@ class TrainingRecord:
             return all_rows
         partition = partition or "test"
         if partition not in (*PARTITIONS, "all"):
-            raise UserError(f"{partition!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
+            raise UserError(
+                f"{partition!r} is not known; {list_choices(partition, (*PARTITIONS, 'all'))}", setting="split"
+            )
         if partition == "all":
             return all_rows
         rows = np.flatnonzero(self.partition_of(catalog, all_rows) == PARTITIONS.index(partition))

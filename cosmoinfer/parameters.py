@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.priors import BOX_TOLERANCE, MOMENTS, PRIORS, Prior, Uniform, default_prior
 
 MIN_RECOGNITION_GAIN = 5.0  # in log-likelihood, by which rows must prefer a prior that nobody declared
@@ -44,7 +44,7 @@ class Parameters:
             if not low < high:
                 raise UserError(f"{name}: the box {low:g}..{high:g} is empty")
             if prior not in PRIORS:
-                raise UserError(f"{name}: prior {prior!r} is not known; there are {', '.join(PRIORS)}")
+                raise UserError(f"{name}: prior {prior!r} is not known; {list_choices(prior, PRIORS)}")
         for name, prior_on_box in zip(self.names, self.priors, strict=True):
             if problem := prior_on_box.problem():
                 raise UserError(f"{name}: {problem}")
@@ -114,7 +114,7 @@ class Parameters:
         """The index of each name. Raises UserError for names that are not among the parameters."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise UserError(f"no parameter is named {join_first(unknown)}; there are {', '.join(self.names)}")
+            raise UserError(f"no parameter is named {join_first(unknown)}; {list_choices(unknown[0], self.names)}")
         return [self.names.index(name) for name in names]
 
     def with_prior(self, prior: Sequence[str]) -> "Parameters":

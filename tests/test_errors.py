@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from cosmoinfer.cli.terminal import error_line, with_options
-from cosmoinfer.errors import GateFailed, UserError
+from cosmoinfer.errors import GateFailed, UserError, list_choices
 
 
 def test_an_error_is_a_value_error_that_names_its_setting() -> None:
@@ -41,3 +41,19 @@ def test_settings_in_a_message_are_options_on_the_command_line(message: str, lin
 def test_an_error_comes_back_from_another_process_as_it_was(error: UserError) -> None:
     back = copy.copy(error)  # as multiprocessing rebuilds it
     assert type(back) is type(error) and str(back) == str(error) and back.setting == error.setting
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "text"),
+    [
+        ("nfs", ["maf", "nsf"], "there are maf, nsf; did you mean nsf?"),
+        ("omega_M", ["Omega_m", "sigma_8"], "there are Omega_m, sigma_8; did you mean Omega_m?"),
+        ("glow", ["maf", "nsf"], "there are maf, nsf"),
+        ("fill", ["mask"], "there is mask"),
+        ("colour", [f"option_{number}" for number in range(50)], "there are option_0, option_1"),
+        ("learningrate", ["learning_rate", *map(str, range(50))], "did you mean learning_rate?"),
+    ],
+)
+def test_an_unknown_name_is_told_which_are_spelled_alike(name: str, choices: list[str], text: str) -> None:
+    listing = list_choices(name, choices)
+    assert listing.startswith(text) and len(listing) < 300

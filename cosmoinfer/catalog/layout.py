@@ -13,7 +13,7 @@ from cosmoinfer import storage
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.reading import AXES_OF_KIND, ReadOptions
 from cosmoinfer.catalog.rows import Catalog, CatalogFile, Observable
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
 
 KIND_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
@@ -132,7 +132,7 @@ def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[s
         kind = KIND_BY_AXES[n_axes]
         notes.append(f"/{name}: taken as {kind}, from its {n_axes + 1} axes")
     if kind not in AXES_OF_KIND:
-        raise UserError(f"{path}: /{name} is of kind {kind!r}; there are {', '.join(AXES_OF_KIND)}")
+        raise UserError(f"{path}: /{name} is of kind {kind!r}; {list_choices(kind, AXES_OF_KIND)}")
     values = LazyArray((storage.DatasetHandle(path, name),)) if streamed else layout.load(name)
     if values.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{name} holds {values.dtype}; expected numbers")
@@ -174,7 +174,7 @@ def _read_classes(
         targets = [dataset.removeprefix("classes/") for dataset in contents if dataset.startswith("classes/")]
         if not targets:
             return None, None, ()  # observations
-        raise UserError(f"{path}: has no /classes/{target}; there are {', '.join(targets)}")
+        raise UserError(f"{path}: has no /classes/{target}; {list_choices(target, targets)}")
     labels = layout.load(name)
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise UserError(f"{path}: /{name} has shape {labels.shape} of {labels.dtype}; expected ({count},) integers")

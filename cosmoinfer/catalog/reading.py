@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 
 AXES_OF_KIND = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included
 MISSING_MODES = ("mask",)
@@ -44,9 +44,9 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         if self.kind and self.kind not in AXES_OF_KIND:
-            raise UserError(f"{self.kind!r} is not known; there are {', '.join(AXES_OF_KIND)}", "kind")
+            raise UserError(f"{self.kind!r} is not known; {list_choices(self.kind, AXES_OF_KIND)}", "kind")
         if self.missing and self.missing not in MISSING_MODES:
-            raise UserError(f"{self.missing!r} is not known; there is {', '.join(MISSING_MODES)}", "missing")
+            raise UserError(f"{self.missing!r} is not known; {list_choices(self.missing, MISSING_MODES)}", "missing")
         if self.target and (self.infer or self.bounds or self.names):
             raise UserError("replaces the parameters, so that `infer`, `bounds` and `names` do not apply", "target")
         if self.rows_per_simulation < 0:

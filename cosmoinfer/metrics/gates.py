@@ -4,14 +4,13 @@
 where every parameter does. GATES is the set that ``--gate`` asks for.
 """
 
-import difflib
 import math
 import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS
 from cosmoinfer.metrics.estimate import Estimate, Estimates
 from cosmoinfer.metrics.evaluation import Evaluation
@@ -141,9 +140,8 @@ def validate_gate(expression: str) -> None:
     """
     condition = parse_gate(expression)
     if condition.metric not in METRICS:
-        similar = difflib.get_close_matches(condition.metric, METRICS)
-        hint = f"did you mean {' or '.join(similar)}?" if similar else f"available: {', '.join(METRICS)}"
-        raise UserError(f"the gate {condition.text}: no metric is called {condition.metric}; {hint}")
+        choices = list_choices(condition.metric, METRICS)
+        raise UserError(f"the gate {condition.text}: no metric is called {condition.metric}; {choices}")
 
 
 def _reason_to_skip(evaluation: Evaluation, gate: DefaultGate) -> str:
@@ -165,15 +163,15 @@ def _selected_estimates(evaluation: Evaluation, condition: Condition) -> Estimat
     metric, parameter = condition.metric, condition.parameter
     estimates = evaluation.estimates(metric)
     if estimates is None:
-        available = ", ".join(evaluation.metrics)
-        raise UserError(f"the gate {condition.text}: this evaluation has no metric {metric}; available: {available}")
+        choices = list_choices(metric, evaluation.metrics)
+        raise UserError(f"the gate {condition.text}: this evaluation has no metric {metric}; {choices}")
     if "" in estimates:
         if parameter is not None:
             raise UserError(f"the gate {condition.text}: {metric} is of the joint posterior; leave out [{parameter}]")
         return {metric: estimates[""]}
     if parameter is not None and parameter not in (ALL_PARAMETERS, *estimates):
-        available = ", ".join(estimates)
-        raise UserError(f"the gate {condition.text}: no parameter is called {parameter}; available: {available}")
+        choices = list_choices(parameter, estimates)
+        raise UserError(f"the gate {condition.text}: no parameter is called {parameter}; {choices}")
     selected = estimates if parameter not in estimates else (parameter,)
     return {f"{metric}[{name}]": estimate for name, estimate in estimates.items() if name in selected}
 

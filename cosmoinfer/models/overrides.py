@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.training.settings import TrainingSettings
 
@@ -96,7 +96,7 @@ def value_or_default(value: Any, default: Any) -> Any:
 def check_choice(setting: str, name: str, table: Any) -> str:
     """The name, if the table holds it. Raises UserError, which lists the names of the table."""
     if name not in table:
-        raise UserError(f"{name!r} is not known; there are {', '.join(table)}", setting=setting)
+        raise UserError(f"{name!r} is not known; {list_choices(name, table)}", setting=setting)
     return name
 
 

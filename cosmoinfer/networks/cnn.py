@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.convolution import Convolution, output_size
 from cosmoinfer.networks.dense import Dropout, Linear
@@ -62,7 +62,7 @@ class CNN:
     def __post_init__(self) -> None:
         for option, name, names in (("padding", self.padding, PADDINGS), ("pooling", self.pooling, POOLINGS)):
             if name not in names:
-                raise UserError(f"{name!r} is not known; there are {', '.join(names)}", setting=option)
+                raise UserError(f"{name!r} is not known; {list_choices(name, names)}", setting=option)
         for option, minimum in (("kernel", 1), ("stride", 1), ("layers", 0), ("blocks", 0)):
             if getattr(self, option) < minimum:
                 raise UserError(f"expected at least {minimum}, found {getattr(self, option)}", setting=option)

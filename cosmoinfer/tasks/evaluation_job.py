@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import metrics
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics import ReferencePosterior
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.split import PARTITIONS
@@ -140,7 +140,7 @@ def check_held_out(partitions: np.ndarray, selection: RowSelection) -> None:
 def select_partition(posterior: Posterior, name: str, partition: str | None, reporter: Reporter) -> Posterior:
     """The rows of a partition; by default those that no training has used. Raises UserError if it has none."""
     if partition not in (None, "all", *PARTITIONS):
-        raise UserError(f"{partition!r} is not known; there are {', '.join(PARTITIONS)} and all", setting="split")
+        raise UserError(f"{partition!r} is not known; {list_choices(partition, (*PARTITIONS, 'all'))}", setting="split")
     if partition == "all":
         return posterior
     keep = posterior.split >= 2 if partition is None else posterior.split == PARTITIONS.index(partition)

@@ -2,7 +2,7 @@
 
 from importlib import resources
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 
 FOLDER = resources.files("cosmoinfer") / "guide"
 
@@ -23,5 +23,5 @@ def read_page(topic: str) -> str:
     """The page of a topic, as Markdown. Raises UserError if there is none; it lists those there are."""
     path = FOLDER / f"{topic}.md"
     if not (topic.isidentifier() and path.is_file()):
-        raise UserError(f"guide: no page {topic!r}; there are {', '.join(topics())}")
+        raise UserError(f"the guide has no page {topic!r}; {list_choices(topic, topics())}")
     return path.read_text(encoding="utf-8")

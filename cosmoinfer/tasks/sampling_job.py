@@ -12,7 +12,7 @@ import torch
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import device_settings
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.posterior import Posterior
@@ -161,7 +161,9 @@ def prepare_sampling(
 def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:
     """The model at the temperature that its validation rows ask for."""
     if recalibrate != "temperature":
-        raise UserError(f"{recalibrate!r} is not known; there is temperature", setting="recalibrate")
+        raise UserError(
+            f"{recalibrate!r} is not known; {list_choices(recalibrate, ('temperature',))}", setting="recalibrate"
+        )
     if model.kind == "classifier":
         raise UserError(
             f"{name} is a classifier, whose probabilities have their temperature already", setting="recalibrate"
@@ -175,7 +177,7 @@ def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:
 
 def _check_combine(combine: str, name: str, model: PosteriorModel) -> None:
     if combine != "product":
-        raise UserError(f"{combine!r} is not known; there is product", setting="combine")
+        raise UserError(f"{combine!r} is not known; {list_choices(combine, ('product',))}", setting="combine")
     if not isinstance(model, FlowModel):
         raise UserError(f"{name} is a {model.kind}; expected a flow", setting="combine", value="product")
     if model.set_size:

@@ -10,7 +10,7 @@ import torch
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.device import prepare_device
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.models.overrides import NETWORK_SETTINGS
 
 Settings = TypeVar("Settings")
@@ -190,8 +190,7 @@ def select_keywords(settings: type[Settings], keywords: Mapping[str, Any]) -> Se
 
 
 def check_keywords(task: str, keywords: Mapping[str, Any], names: Collection[str]) -> None:
-    """Raises UserError if a keyword is none of these settings; it lists them."""
+    """Raises UserError if a keyword is none of these settings; it suggests those that are spelled alike."""
     for name in keywords:
         if name not in names:
-            settings = ", ".join(sorted(set(names)))
-            raise UserError(f"{task} has no such setting; there are {settings}", setting=name)
+            raise UserError(f"{task} has no such setting; {list_choices(name, names)}", setting=name)

@@ -12,7 +12,7 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer import split as splits
 from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.posterior import Diagnostics, Draws, Posterior
 from cosmoinfer.simulators import SIMULATORS, Simulator
 from cosmoinfer.storage import Attributes, FileContents
@@ -123,7 +123,9 @@ def write_simulations(
     if truth:
         _check_truth(record.arrays["simulation"], split_settings, exact_draws)
     elif draws is not None or split_settings != SplitSettings():
-        raise UserError("`draws`, `fractions`, `split_seed`, `split_file`: say what `truth` writes; give it too")
+        raise UserError(
+            "`draws`, `fractions`, `split_seed` and `split_file` set the exact posterior, which only `truth` writes"
+        )
     if not is_up_to_date(output, "catalog", record.meta, reporter, force):
         storage.write(output, record, force)
     simulated = SimulatedCatalog(output, problem, simulator, rows)
@@ -139,7 +141,7 @@ def write_simulations(
 def with_settings(problem: str, settings: Sequence[str]) -> Simulator:
     """A problem by its name, with settings NAME=NUMBER. Raises UserError if it has no such setting."""
     if problem not in SIMULATORS:
-        raise UserError(f"{problem!r} is no problem that is known; there are {', '.join(SIMULATORS)}")
+        raise UserError(f"the problem {problem!r} is not known; {list_choices(problem, SIMULATORS)}")
     types = {field.name: type(field.default) for field in fields(SIMULATORS[problem])}  # type: ignore[arg-type]
     numbers = {name: of_type for name, of_type in types.items() if of_type in (int, float)}
     values = dict(_parse_setting(problem, text, numbers) for text in settings)
@@ -150,7 +152,7 @@ def _parse_setting(problem: str, text: str, types: Mapping[str, Any]) -> tuple[s
     """A field of the problem and its value: positive, and whole where the default is whole."""
     name, _, value = text.partition("=")
     if name not in types:
-        raise UserError(f"{problem} has no setting {name!r}; there are {', '.join(types)}", setting="set", value=text)
+        raise UserError(f"{problem} has no setting {name!r}; {list_choices(name, types)}", setting="set", value=text)
     try:
         number = types[name](value)
     except ValueError:

@@ -12,7 +12,7 @@ from math import gcd, prod
 
 import torch
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, join_first, list_choices
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ def parse(text: str, kinds: Sequence[str], periodic: Sequence[bool]) -> tuple[Sy
     names = NAMES if text == "auto" else () if text == "none" else tuple(name.strip() for name in text.split(","))
     unknown = [name for name in names if name not in NAMES]
     if unknown:
-        raise UserError(f"{unknown[0]!r} is not known; there are auto, none, and {', '.join(NAMES)}", setting="augment")
+        raise UserError(
+            f"{unknown[0]!r} is not known; {list_choices(unknown[0], ('auto', 'none', *NAMES))}", setting="augment"
+        )
     symmetries = []
     for kind, wraps in zip(kinds, periodic, strict=True):
         allowed = [name for name in names if kind in ("map", "grid") and (wraps or name != "shifts")]
@@ -62,7 +64,10 @@ def parse(text: str, kinds: Sequence[str], periodic: Sequence[bool]) -> tuple[Sy
     unused = [name for name in names if not any(getattr(symmetry, name) for symmetry in symmetries)]
     if unused and text != "auto":
         raise UserError(
-            f"no summary is a {'periodic ' * (unused[0] == 'shifts')}map or grid", setting="augment", value=unused[0]
+            f"expected a {'periodic ' * (unused[0] == 'shifts')}map or grid among the observables, found "
+            f"{join_first(kinds)}",
+            setting="augment",
+            value=unused[0],
         )
     return tuple(symmetries)
 

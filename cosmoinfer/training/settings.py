@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.training import learning_rate as schedule
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
@@ -43,8 +43,10 @@ class TrainingSettings:
         if self.weight_decay < 0 or not 0 <= self.momentum < 1:
             raise UserError("expected 0 or more, and for `momentum` a number in [0, 1)", setting="weight_decay")
         if self.optimizer not in OPTIMIZERS:
-            raise UserError(f"{self.optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}", setting="optimizer")
+            raise UserError(
+                f"{self.optimizer!r} is not known; {list_choices(self.optimizer, OPTIMIZERS)}", setting="optimizer"
+            )
         if self.schedule not in schedule.SCHEDULES:
             raise UserError(
-                f"{self.schedule!r} is not known; there are {', '.join(schedule.SCHEDULES)}", setting="schedule"
+                f"{self.schedule!r} is not known; {list_choices(self.schedule, schedule.SCHEDULES)}", setting="schedule"
             )

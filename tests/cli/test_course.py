@@ -490,7 +490,10 @@ def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path
         ("train-regressor MAPS --compress pca:2", "--compress pca:2: is for vectors"),
         ("train-regressor MAPS --missing mask", "--missing mask applies to vectors"),
         ("train-regressor MAPS --kernel 4", "padding needs an odd kernel"),
-        ("train-regressor VECTORS --augment shifts", "--augment shifts: no summary is a periodic map or grid"),
+        (
+            "train-regressor VECTORS --augment shifts",
+            "--augment shifts: expected a periodic map or grid among the observables",
+        ),
         ("train-regressor VECTORS --momentum 1", "for --momentum a number in [0, 1)"),
         ("train-regressor VECTORS --noise NOISE", "has shape (3, 3); the data have 8 numbers a row"),
         ("train-regressor VECTORS --noise NOTHING", "NOTHING: "),

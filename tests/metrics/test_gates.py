@@ -65,8 +65,8 @@ def test_gate(expression, told):
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ("r3<0.5", "no metric r3; available: log_prob, r2, contraction, sbc_p, fom"),
-        ("r2[omega]<0.5", "no parameter is called omega; available: f[0], h"),
+        ("r3<0.5", "no metric r3; there are log_prob, r2, contraction, sbc_p, fom"),
+        ("r2[omega]<0.5", "no parameter is called omega; there are f[0], h"),
         ("log_prob[h]<0.5", "of the joint"),
         ("r2=0.5", "not of the form"),
         ("r2<", "not of the form"),

@@ -45,7 +45,9 @@ def test_a_model_takes_its_own_test_rows_and_all_of_another_catalog():
     np.testing.assert_array_equal(record.select_rows(other, "test"), np.arange(50))
     with pytest.raises(UserError, match="no row belongs to the train part"):
         record.select_rows(other, "train")
-    with pytest.raises(UserError, match="'tset' is not known; there are train, validation, test and all"):
+    with pytest.raises(
+        UserError, match="'tset' is not known; there are train, validation, test, all; did you mean test"
+    ):
         record.select_rows(sims, "tset")
 
 

@@ -374,7 +374,7 @@ def test_the_truth_of_data_with_gaps_is_written(tmp_path):
 def test_settings_of_the_exact_posterior_require_it_to_be_written(tmp_path):
     for option in (["--draws", 5], ["--split-seed", 3], ["--fractions", 0.5, 0.25, 0.25]):
         told = refused("simulate", "two-moons", "-n", 60, "-o", tmp_path / "m.h5", *option)
-        assert "say what --truth writes" in told and not (tmp_path / "m.h5").exists()
+        assert "set the exact posterior, which only --truth writes" in told and not (tmp_path / "m.h5").exists()
 
 
 def test_settings_are_replaced_by_name(tmp_path):
@@ -427,7 +427,7 @@ def test_rows_come_in_whole_simulations(tmp_path):
     assert "partition is empty" in told("-n", 1, "--truth", "--rows-per-simulation", 1)
     assert "--draws: expected at least 1" in told("-n", 40, "--truth", "--draws", 0)
     assert not (tmp_path / "no.h5").exists()  # refused before anything is written
-    assert "'moon' is no problem that is known; there are linear-gaussian" in refused("simulate", "moon")
+    assert "the problem 'moon' is not known; there are linear-gaussian" in refused("simulate", "moon")
 
 
 def test_the_truth_is_the_exact_posterior_of_the_test_rows(tmp_path):

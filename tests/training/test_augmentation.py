@@ -190,9 +190,9 @@ def test_auto_is_all_for_maps_and_grids_and_shifts_where_periodic():
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("spins", "map", r"augment: 'spins' is not known; there are auto, none, and rotations, mirrors, shifts"),
-        ("mirrors", "vector", "augment=mirrors: no summary is a map or grid"),
-        ("rotations,shifts", "map", "augment=shifts: no summary is a periodic map or grid"),
+        ("spins", "map", r"augment: 'spins' is not known; there are auto, none, rotations, mirrors, shifts"),
+        ("mirrors", "vector", "augment=mirrors: expected a map or grid among the observables, found vector"),
+        ("rotations,shifts", "map", "augment=shifts: expected a periodic map or grid among the observables, found map"),
     ],
 )
 def test_a_symmetry_that_is_not_there_is_refused(text, kind, message):
