@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosmoinfer.cli.options import Output, OutputOptions, ReadingOptions, RunOptions, keywords
-from cosmoinfer.cli.sample import DRAWS, Part, Recalibrate, Rows, SkipFailed
+from cosmoinfer.cli.sample import DRAWS, Partition, Recalibrate, Rows, SkipFailed
 from cosmoinfer.cli.tables import metrics_table
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import GateFailed
@@ -42,7 +42,7 @@ def evaluate(
     output_options: OutputOptions,
     catalog: CatalogOfModel = None,
     output: Output = None,
-    part: Part = None,
+    partition: Partition = None,
     rows: Rows = None,
     draws: DrawsOfModel = None,
     skip_failed: SkipFailed = False,
@@ -60,7 +60,7 @@ def evaluate(
     from cosmoinfer.tasks.evaluate import write_evaluation
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(read_options, run, split=part, rows=rows, draws=draws, skip_failed=skip_failed)
+    settings = keywords(read_options, run, split=partition, rows=rows, draws=draws, skip_failed=skip_failed)
     settings |= {"recalibrate": recalibrate, "compare_to": compare_to, "lc2st": lc2st, "figures": figures}
     settings |= {"fail_if": fail_if, "gate": gate}
     evaluated = write_evaluation(file, catalog, settings, output, output_options.force, terminal.reporter())

@@ -15,7 +15,9 @@ DRAWS = 1000  # of each row
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
-Part = Annotated[str | None, typer.Option("--split", help="train, validation, test or all [the model's test rows].")]
+Partition = Annotated[
+    str | None, typer.Option("--split", help="train, validation, test or all [the model's test rows].")
+]
 Rows = Annotated[str | None, typer.Option(help="Row numbers of the catalog: 0:10 or 3,5,20:25.")]
 Draws = Annotated[int, typer.Option(help="Draws of each row.")]
 SkipFailed = Annotated[
@@ -36,7 +38,7 @@ def sample(
     run: RunOptions,
     output_options: OutputOptions,
     output: Output = None,
-    part: Part = None,
+    partition: Partition = None,
     rows: Rows = None,
     draws: Draws = DRAWS,
     skip_failed: SkipFailed = False,
@@ -52,7 +54,7 @@ def sample(
     from cosmoinfer.tasks.sample import write_posterior
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(read_options, run, split=part, rows=rows, draws=draws, skip_failed=skip_failed)
+    settings = keywords(read_options, run, split=partition, rows=rows, draws=draws, skip_failed=skip_failed)
     settings |= {"combine": combine, "recalibrate": recalibrate}
     sampled = write_posterior(model, catalog, settings, output, output_options.force, terminal.reporter())
     if not sampled.complete:

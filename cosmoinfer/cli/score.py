@@ -2,7 +2,7 @@
 
 from cosmoinfer.cli.generate import DensityPath
 from cosmoinfer.cli.options import Output, OutputOptions, ReadingOptions, RunOptions, keywords
-from cosmoinfer.cli.sample import Observed, Part, Rows
+from cosmoinfer.cli.sample import Observed, Partition, Rows
 from cosmoinfer.cli.terminal import Terminal
 
 
@@ -13,7 +13,7 @@ def score(
     run: RunOptions,
     output_options: OutputOptions,
     output: Output = None,
-    part: Part = None,
+    partition: Partition = None,
     rows: Rows = None,
 ) -> None:
     """How odd each row is under a density model: its log density, and how far that is from typical, on either side.
@@ -23,7 +23,7 @@ def score(
     from cosmoinfer.tasks.score import write_scores
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(read_options, run, split=part, rows=rows)
+    settings = keywords(read_options, run, split=partition, rows=rows)
     scored = write_scores(model, catalog, settings, output, output_options.force, terminal.reporter())
     terminal.result(scored.describe())
     terminal.document({"output": str(scored.output), "rows": len(scored.scores), "odd": scored.anomalous})

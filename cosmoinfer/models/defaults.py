@@ -7,6 +7,8 @@ from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.training.settings import TrainingSettings
 
+FEW_TRAINING_ROWS = 1000  # below, networks need dropout
+MANY_TRAINING_ROWS = 3000  # from here on, larger networks and longer trainings pay
 Shapes = Sequence[tuple[int, ...]]  # of one row, one a summary
 
 
@@ -16,10 +18,10 @@ def default_training(rows: int, shapes: Shapes) -> TrainingSettings:
     Measured: tests/benchmarks/DEFAULTS.md.
     """
     if are_vectors(shapes):
-        batch, n_steps, rate, min_epochs = (100, 2100, 1e-3, 20) if rows < 3000 else (256, 5000, 1e-3, 20)
+        batch, n_steps, rate, min_epochs = (100, 2100, 1e-3, 20) if rows < MANY_TRAINING_ROWS else (256, 5000, 1e-3, 20)
     else:
-        batch, n_steps, rate, min_epochs = (100, 1050, 1e-3, 20) if rows < 1000 else (100, 700, 2e-3, 8)
-        if rows >= 3000:
+        batch, n_steps, rate, min_epochs = (100, 1050, 1e-3, 20) if rows < FEW_TRAINING_ROWS else (100, 700, 2e-3, 8)
+        if rows >= MANY_TRAINING_ROWS:
             batch, n_steps, rate, min_epochs = 64, 2000, 3e-3, 4
     epochs = min(300, max(min_epochs, round(n_steps * batch / rows)))
     return TrainingSettings(epochs=epochs, batch_size=batch, learning_rate=rate)

@@ -11,7 +11,7 @@ import torch
 from cosmoinfer import metrics, plots, storage
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog, multi_file, suites
-from cosmoinfer.device import device_settings, prepare_device
+from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.split import Split
@@ -21,7 +21,7 @@ from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, make_fold
 from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob, SamplingOptions
-from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings, TrainingSettings, select_keywords
+from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings, TrainingRequest, select_keywords
 from cosmoinfer.tasks.train_flow import INPUTS, check_target, train_and_write
 
 OPTIONS = ("draws", "skip_failed", "figures")
@@ -66,11 +66,11 @@ def write_cross_suite(
     keywords: settings by the name of their option. Raises UserError if a setting is not usable or suites do not agree.
     """
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingSettings.from_keywords("cross_suite", of_training, flow_settings(), INPUTS)
+    settings = TrainingRequest.from_keywords("cross_suite", of_training, flow_settings(), INPUTS)
     options = select_keywords(SamplingOptions, keywords)
     by_name = _read_suites(catalogs, CatalogSettings.from_keywords(keywords), settings.split)
     folder = work_folder(output)
-    device, seed = prepare_device(settings.run.device, settings.run.threads), settings.run.seed
+    device, seed = settings.run.prepare_device(), settings.run.seed
     posterior_paths = {}
     for plan in _training_plans(by_name):
         model = folder / f"{plan.name}.flow.h5"

@@ -22,7 +22,7 @@ from cosmoinfer.tasks.provenance import is_up_to_date, make_folder, task_provena
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
-from cosmoinfer.tasks.settings import READING, RUN, RunSettings, check_keywords, prepare_run_device, select_keywords
+from cosmoinfer.tasks.settings import READING, RUN, RunSettings, check_keywords, select_keywords
 from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
 
 OF_SAMPLING = ("draws", "skip_failed", *READING, "memory")  # which only a model heeds
@@ -221,7 +221,9 @@ def _prepare_model(
     name = str(model) if isinstance(model, Path | str) else f"the {model.kind}"
     if catalog is None:
         raise UserError(f"{name}: is a model; name its catalog too: cosmoinfer evaluate {name} CATALOG")
-    job = prepare_sampling(model, catalog, keywords, selection, options, prepare_run_device(keywords))
+    job = prepare_sampling(
+        model, catalog, keywords, selection, options, select_keywords(RunSettings, keywords).prepare_device()
+    )
     if job.catalog.theta is None:
         raise UserError(f"{job.catalog.path}: has no true parameters to compare with")
     check_held_out(job.partitions, selection)
@@ -245,7 +247,9 @@ def _prepare_reference(
     if catalog is None:
         raise UserError(f"{name}: is a model; name its catalog too: evaluate FILE CATALOG `compare_to={name}`")
     selection, options = RowSelection(rows=job.source.index.tolist()), replace(options, recalibrate=None)
-    reference = prepare_sampling(compare_to, catalog, keywords, selection, options, prepare_run_device(keywords))
+    reference = prepare_sampling(
+        compare_to, catalog, keywords, selection, options, select_keywords(RunSettings, keywords).prepare_device()
+    )
     used = int((reference.partitions < 2).sum())
     if used:
         reporter.warn(f"{name}: was trained on or chosen by {used} of these {len(job.source.index)} rows")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import catalog, storage
-from cosmoinfer.device import device_settings, prepare_device
+from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import DensityModel
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
@@ -48,7 +48,7 @@ def write_generated(
         raise UserError(f"expected at least 1, found {draws}", setting="draws")
     output = output or model.with_name(f"{model.stem}.generated.h5")
     run = select_keywords(RunSettings, keywords)
-    device = prepare_device(run.device, run.threads)
+    device = run.prepare_device()
     density: DensityModel = read_model_of_kind(model, "density", device)
     theta = None if density.condition is None else _parameter_values(density, at)
     if density.condition is None and at is not None:

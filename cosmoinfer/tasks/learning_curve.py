@@ -11,7 +11,6 @@ import torch
 from cosmoinfer import plots, storage
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.device import prepare_device
 from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.models.flow.fit import SUPPORT_COMPARISON_DRAWS
 from cosmoinfer.split import Split
@@ -21,7 +20,7 @@ from cosmoinfer.studies.training_sizes import HeldOutScores, check_sizes, defaul
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, make_folder, task_provenance, work_folder
 from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import CatalogSettings, TrainingSettings
+from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest
 from cosmoinfer.tasks.train_flow import check_target, train_and_write
 
 INPUTS = ("noise",)
@@ -48,7 +47,7 @@ def write_learning_curve(
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingSettings.from_keywords("learning_curve", of_training, flow_settings(), INPUTS)
+    settings = TrainingRequest.from_keywords("learning_curve", of_training, flow_settings(), INPUTS)
     output, seed = output or default_output(path, "curve"), settings.run.seed
     predict = parse_counts("predict", keywords["predict"]) if keywords.get("predict") else ()
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
@@ -58,7 +57,7 @@ def write_learning_curve(
     folder = work_folder(output)
     subsets = {size: splits.nested_subset(split, size) for size in sizes}
     models = {size: folder / f"{size}.flow.h5" for size in sizes}
-    device = prepare_device(settings.run.device, settings.run.threads)
+    device = settings.run.prepare_device()
     _train_all(catalog, subsets, models, settings, device, force, reporter)
     inputs = {str(size): storage.file_digest(path) for size, path in models.items()}
     meta = task_provenance("learning-curve", {"sizes": sizes, "predict": predict, "seed": seed}, inputs)
@@ -85,7 +84,7 @@ def _train_all(
     catalog: Catalog,
     subsets: Mapping[int, Split],
     models: Mapping[int, Path],
-    settings: TrainingSettings,
+    settings: TrainingRequest,
     device: torch.device,
     force: bool,
     reporter: Reporter,

@@ -164,7 +164,7 @@ def find_rows(path: Path | str, index: np.ndarray, partition: str | None, rows: 
 
 
 def warn_of_training_rows(partitions: np.ndarray, partition: str | None, reporter: Reporter) -> None:
-    """Rows that were picked by number may be some that the model was trained on. parts: (n,), of those rows."""
+    """Rows that were picked by number may be some that the model was trained on. partitions: (n,), of those rows."""
     used = int((partitions < 2).sum())
     if used and partition is None:
         reporter.warn(f"the model was trained on or chosen by {used} of these {len(partitions)} rows")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import models, storage
-from cosmoinfer.device import prepare_device
 from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.tasks.evaluate import EvaluatedPosterior, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import make_folder, task_provenance
@@ -14,7 +13,7 @@ from cosmoinfer.tasks.reading import read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sample import draw_and_write
 from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
-from cosmoinfer.tasks.settings import CatalogSettings, TrainingSettings, select_keywords
+from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest, select_keywords
 from cosmoinfer.tasks.split import split_and_write
 from cosmoinfer.tasks.train_flow import check_target, train_and_write
 
@@ -35,14 +34,14 @@ def run_all(
     """
     gates = Gates.from_keywords(keywords)
     of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingSettings.from_keywords("run", of_training, flow_settings(), INPUTS)
+    settings = TrainingRequest.from_keywords("run", of_training, flow_settings(), INPUTS)
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     check_target(catalog)
     make_folder(folder)
     written = split_and_write(catalog, settings.split, files["split"], force, reporter)
     reporter.result(written.describe())
-    device, seed = prepare_device(settings.run.device, settings.run.threads), settings.run.seed
+    device, seed = settings.run.prepare_device(), settings.run.seed
     trained = train_and_write(catalog, written.split, settings, device, files["flow"], force, reporter)
     if trained.model is not None:
         reporter.result(trained.describe())

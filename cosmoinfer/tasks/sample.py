@@ -15,9 +15,9 @@ from cosmoinfer.tasks.sampling_job import RowSelection, SamplingJob, SamplingOpt
 from cosmoinfer.tasks.settings import (
     READING,
     RUN,
+    RunSettings,
     check_keywords,
     names_of_fields,
-    prepare_run_device,
     select_keywords,
 )
 from cosmoinfer.tasks.sources import ModelSource
@@ -81,7 +81,7 @@ def _sample(
 ) -> SampledPosterior:
     check_keywords("sample", keywords, SETTINGS)
     options = select_keywords(SamplingOptions, keywords)
-    device = prepare_run_device(keywords)
+    device = select_keywords(RunSettings, keywords).prepare_device()
     selection = RowSelection(keywords.get("split"), keywords.get("rows"))
     job = prepare_sampling(model, catalog, keywords, selection, options, device)
     return draw_and_write(job, selection.partition, output, force, reporter)

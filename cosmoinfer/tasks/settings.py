@@ -51,7 +51,7 @@ class CatalogSettings:
 class SplitSettings:
     """Which simulations train, validate and test.
 
-    fractions: shares of the three parts, by default 0.7, 0.15, 0.15. split_seed: of the hash that assigns simulations.
+    fractions: shares of the partitions, by default 0.7, 0.15, 0.15. split_seed: of the hash that assigns simulations.
     split_file: a split file, or a list of test simulations.
     """
 
@@ -72,6 +72,10 @@ class RunSettings:
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
+
+    def prepare_device(self) -> torch.device:
+        """Set the threads of this process and pick the device. Raises UserError if this machine has no such device."""
+        return prepare_device(self.device, self.threads)
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def parse_literal(text: str) -> bool | int | float | str:
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingRequest:
     """All settings of a training but how its catalog is read.
 
     recipe: those of architecture and training by name, without those that are None.
@@ -154,7 +158,7 @@ class TrainingSettings:
     @classmethod
     def from_keywords(
         cls, task: str, keywords: Mapping[str, Any], recipe: Collection[str], inputs: Collection[str]
-    ) -> "TrainingSettings":
+    ) -> "TrainingRequest":
         """recipe, inputs: names of the settings of architecture and training, and of the files beside the catalog.
 
         Raises UserError if a keyword is not known to the task.
@@ -167,12 +171,6 @@ class TrainingSettings:
             ModelInputs(**{name: keywords.get(name) for name in inputs}),
             {name: keywords[name] for name in recipe if keywords.get(name) is not None},
         )
-
-
-def prepare_run_device(keywords: Mapping[str, Any]) -> torch.device:
-    """Threads and device as the settings say. Raises UserError if this machine has no such device."""
-    run = select_keywords(RunSettings, keywords)
-    return prepare_device(run.device, run.threads)
 
 
 def names_of_fields(settings: Any) -> tuple[str, ...]:

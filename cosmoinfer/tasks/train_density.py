@@ -8,7 +8,6 @@ from typing import Any, cast
 from numpy.typing import ArrayLike
 
 from cosmoinfer import models
-from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import DensityModel, density_recipe, density_settings, fit_density
 from cosmoinfer.models.density.recipe import DensityRecipe
@@ -18,7 +17,7 @@ from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog, report_data
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
+from cosmoinfer.tasks.settings import RunSettings, TrainingRequest, select_keywords
 from cosmoinfer.training.context import TrainingContext
 
 
@@ -66,7 +65,9 @@ def train_density(
     arrays = {"theta": theta, "x": x, "low": low, "high": high}
     path = None if output is None else Path(output)
     trained = _train_on(catalog, arrays, settings, path, force, reporter)
-    return trained.model or cast(DensityModel, models.read(cast(Path, path), prepare_run_device(settings)))
+    return trained.model or cast(
+        DensityModel, models.read(cast(Path, path), select_keywords(RunSettings, settings).prepare_device())
+    )
 
 
 def write_density(
@@ -87,7 +88,7 @@ def _train_on(
     force: bool,
     reporter: Reporter,
 ) -> TrainedDensity:
-    settings = TrainingSettings.from_keywords("train_density", keywords, density_settings(), ())
+    settings = TrainingRequest.from_keywords("train_density", keywords, density_settings(), ())
     seed = settings.run.seed
     catalog = open_catalog(source, keywords, arrays)
     if catalog.classes:
@@ -96,7 +97,7 @@ def _train_on(
     if settings.recipe.get("unconditional"):
         catalog = replace(catalog, parameters=None, theta=None)
     split = choose_split(catalog, settings.split)
-    device = prepare_device(settings.run.device, settings.run.threads)
+    device = settings.run.prepare_device()
     rows = len(split.select_rows(catalog.simulation, "train"))
     kinds = tuple(observable.kind for observable in catalog.observables)
     recipe = density_recipe(dict(settings.recipe), rows, kinds, catalog.theta is not None)

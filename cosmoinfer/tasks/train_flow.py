@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe, flow_settings
 from cosmoinfer.preprocessing.fit import with_compression_of
@@ -25,7 +24,7 @@ from cosmoinfer.tasks.reading import (
     read_noise_for,
 )
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
+from cosmoinfer.tasks.settings import RunSettings, TrainingRequest, select_keywords
 from cosmoinfer.training.context import TrainingContext
 
 INPUTS = ("noise", "summary", "fine_tune")
@@ -79,7 +78,9 @@ def train_flow(
     arrays = {"theta": theta, "x": x, "low": low, "high": high, "prior": prior}
     path = None if output is None else Path(output)
     trained = _train_on(catalog, arrays, settings, path, force, reporter)
-    return trained.model or cast(FlowModel, models.read(cast(Path, path), prepare_run_device(settings)))
+    return trained.model or cast(
+        FlowModel, models.read(cast(Path, path), select_keywords(RunSettings, settings).prepare_device())
+    )
 
 
 def write_flow(
@@ -100,10 +101,10 @@ def _train_on(
     force: bool,
     reporter: Reporter,
 ) -> TrainedFlow:
-    settings = TrainingSettings.from_keywords("train_flow", keywords, flow_settings(), INPUTS)
+    settings = TrainingRequest.from_keywords("train_flow", keywords, flow_settings(), INPUTS)
     catalog = open_catalog(source, keywords, arrays)
     split = choose_split(catalog, settings.split)
-    device = prepare_device(settings.run.device, settings.run.threads)
+    device = settings.run.prepare_device()
     return train_and_write(catalog, split, settings, device, output, force, reporter)
 
 
@@ -117,7 +118,7 @@ def check_target(catalog: Catalog) -> None:
 def train_and_write(
     catalog: Catalog,
     split: Split,
-    settings: TrainingSettings,
+    settings: TrainingRequest,
     device: torch.device,
     output: Path | None,
     force: bool,

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.device import prepare_device
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models.regressor import (
     ClassifierModel,
@@ -32,7 +31,7 @@ from cosmoinfer.tasks.reading import (
     read_noise_for,
 )
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import TrainingSettings, prepare_run_device
+from cosmoinfer.tasks.settings import RunSettings, TrainingRequest, select_keywords
 from cosmoinfer.training.context import TrainingContext
 
 INPUTS = ("noise",)
@@ -93,7 +92,7 @@ def train_regressor(
     trained = _train_on(catalog, arrays, settings, path, force, reporter)
     if trained.model is not None:
         return trained.model
-    model = models.read(cast(Path, path), prepare_run_device(settings))
+    model = models.read(cast(Path, path), select_keywords(RunSettings, settings).prepare_device())
     return cast(RegressorModel | ClassifierModel, model)
 
 
@@ -115,11 +114,11 @@ def _train_on(
     force: bool,
     reporter: Reporter,
 ) -> TrainedRegressor:
-    settings = TrainingSettings.from_keywords("train_regressor", keywords, regressor_settings(), INPUTS)
+    settings = TrainingRequest.from_keywords("train_regressor", keywords, regressor_settings(), INPUTS)
     seed = settings.run.seed
     catalog = open_catalog(source, keywords, arrays)
     split = choose_split(catalog, settings.split)
-    device = prepare_device(settings.run.device, settings.run.threads)
+    device = settings.run.prepare_device()
     rows = len(split.select_rows(catalog.simulation, "train"))
     shapes = [observable.row_shape for observable in catalog.observables]
     recipe = regressor_recipe(dict(settings.recipe), rows, shapes, len(catalog.classes))

@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class History:
-    """train, validation: (E, M) mean loss a row, each on its own part; learning_rate: (E,); best: (M,) kept epochs.
+    """train, validation: (E, M) mean loss a row of the partition; learning_rate: (E,); best: (M,) kept epochs.
 
     The training loss is the mean over the epoch's batches, with dropout on; the validation loss is computed after
     the epoch, with dropout off. For a flow both are minus the mean log density, in catalog units; the moment loss

@@ -40,7 +40,7 @@ class MemberWeights:
             self.values.copy_(torch.lerp(before, self.values, scale))  # exactly the new weights at 1
 
     def _concatenate(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat([part.reshape(self.members, -1) for part in tensors], dim=1)
+        return torch.cat([tensor.reshape(self.members, -1) for tensor in tensors], dim=1)
 
 
 def make_optimizer(weights: nn.Parameter, settings: TrainingSettings) -> torch.optim.Optimizer:

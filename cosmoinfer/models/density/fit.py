@@ -66,7 +66,7 @@ def _fit_stack(
     scaled: list[np.ndarray],
     context: TrainingContext,
 ) -> Stack[DensityFlow]:
-    """The members side by side; rows, scaled: of the training and the validation part."""
+    """The members side by side; rows, scaled: of the training and the validation partition."""
     preprocessing, null_mode_noise = model.preprocessing, model.null_mode_noise
     leading = [_known(model, catalog, positions) for positions in rows]
     fixed = [0.0 if null_mode_noise is None else null_mode_noise.fixed(catalog.index[positions]) for positions in rows]

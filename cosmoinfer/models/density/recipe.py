@@ -5,6 +5,7 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
+from cosmoinfer.models.defaults import FEW_TRAINING_ROWS, MANY_TRAINING_ROWS
 from cosmoinfer.models.overrides import (
     RECIPE_SETTINGS,
     TRAINING_SETTINGS,
@@ -70,13 +71,13 @@ def density_recipe(overrides: Overrides, rows: int, kinds: tuple[str, ...], cond
 def default_training(rows: int, kind: str) -> TrainingSettings:
     """Vectors: as many steps as a posterior's flow takes. Maps: small batches, since a step is dear."""
     if kind == "vector":
-        batch = 100 if rows < 3000 else 256
+        batch = 100 if rows < MANY_TRAINING_ROWS else 256
         return TrainingSettings(epochs=min(300, max(30, 500_000 // rows)), batch_size=batch)
     return TrainingSettings(epochs=min(100, max(6, 60_000 // rows)), batch_size=64, learning_rate=4e-3)
 
 
 def _sized(recipe: Any, rows: int) -> Any:
     """Few rows are soon learned by heart."""
-    small = {"dropout": 0.2} if rows < 1000 else {}
+    small = {"dropout": 0.2} if rows < FEW_TRAINING_ROWS else {}
     has = {field.name for field in fields(recipe)}
     return recipe(**{key: value for key, value in small.items() if key in has})

@@ -6,7 +6,15 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
-from cosmoinfer.models.defaults import Shapes, are_vectors, default_members, default_network, default_training
+from cosmoinfer.models.defaults import (
+    FEW_TRAINING_ROWS,
+    MANY_TRAINING_ROWS,
+    Shapes,
+    are_vectors,
+    default_members,
+    default_network,
+    default_training,
+)
 from cosmoinfer.models.overrides import (
     RECIPE_SETTINGS,
     TRAINING_SETTINGS,
@@ -27,8 +35,6 @@ from cosmoinfer.training.settings import TrainingSettings
 
 EMBEDDING = "embedding_"  # begins the names of its settings
 OBSERVATIONS = ("row", "simulation")  # what one observation is: a row, or all rows of a simulation
-MAF_BELOW_ROWS = 1000  # below, a MAF is mixed in
-DEEP_FROM_ROWS = 3000  # from here on the expressive flow is deeper
 WARN_PASSES, MAX_PASSES = 10, 30  # network passes a density: what takes more is warned about, or wants `force`
 
 
@@ -143,10 +149,10 @@ def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackR
     maf = flow_defaults("maf", rows, shapes, sets)
     regularised = replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2))
     network = tuple(default_network(shape) for shape in shapes)
-    sharp = FLOWS["nsf"](hidden=64, layers=5) if rows >= DEEP_FROM_ROWS else FLOWS["nsf"](hidden=50)
+    sharp = FLOWS["nsf"](hidden=64, layers=5) if rows >= MANY_TRAINING_ROWS else FLOWS["nsf"](hidden=50)
     expressive = replace(maf, flow="nsf", settings=sharp, embedding=network)
     return (
-        [maf, regularised, expressive] if rows < MAF_BELOW_ROWS else [expressive, regularised]
+        [maf, regularised, expressive] if rows < FEW_TRAINING_ROWS else [expressive, regularised]
     )  # the first is the pilot of supports
 
 
@@ -157,12 +163,13 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
     helps where the data are noisy and hurts where they are precise. Rows that are taken together in sets always go
     through a network: the flow sees the mean of its outputs. Measured: tests/benchmarks/DEFAULTS.md.
     """
-    sizes = {"nsf": (50, 0.0), "nsf-ar": (50, 0.0)} if rows >= 1000 else {}
-    hidden, dropout = sizes.get(name, (128, 0.2) if rows < 1000 else (64, 0.1 if rows < 3000 else 0.0))
+    sizes = {"nsf": (50, 0.0), "nsf-ar": (50, 0.0)} if rows >= FEW_TRAINING_ROWS else {}
+    usual = (128, 0.2) if rows < FEW_TRAINING_ROWS else (64, 0.1 if rows < MANY_TRAINING_ROWS else 0.0)
+    hidden, dropout = sizes.get(name, usual)
     recipe = FLOWS[name]
     size = {"hidden": hidden, "dropout": dropout}
     settings = recipe(**{key: value for key, value in size.items() if key in {item.name for item in fields(recipe)}})
-    through = sets or (name.startswith("nsf") and rows >= 1000)
+    through = sets or (name.startswith("nsf") and rows >= FEW_TRAINING_ROWS)
     embedding = tuple(default_network(shape) if len(shape) > 1 or through else ("none", None) for shape in shapes)
     return StackRecipe(name, settings, embedding, 16, default_training(rows, shapes))
 

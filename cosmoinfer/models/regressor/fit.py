@@ -113,7 +113,7 @@ def _fit_stack(
     score: Loss | None,
 ) -> Stack[Regressor]:
     """The members side by side; targets: (N, T), what the network is to say of every row of the catalog."""
-    rows = [split.select_rows(catalog.simulation, part) for part in ("train", "validation")]
+    rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
     config = regressor_config(recipe, preprocessing.shapes, preprocessing.periodic, outputs, head)
     network = build_regressor(config, generators(context.seed, "initialise", recipe.ensemble))
     if recipe.is_baseline:
