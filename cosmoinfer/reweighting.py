@@ -148,7 +148,7 @@ def reweight(
             "`skip_failed` leaves them out"
         )
     rows = np.flatnonzero(covered)
-    kept = posterior.take(rows)
+    kept = posterior.select(rows)
     importance = [weighted[row][0] for row in rows]
     ess = np.array([weighted[row][1] for row in rows])
     error = np.array([weights.log_mean_error(worth) for weights, worth in zip(importance, ess.tolist(), strict=True)])

@@ -17,7 +17,7 @@ from cosmoinfer.models.density import density_settings
 from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.models.regressor import regressor_settings
 from cosmoinfer.tasks import train_flow, train_regressor
-from cosmoinfer.tasks.settings import READING, RUN, SPLIT
+from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, SPLIT
 from tests.command_line import done, linear, write
 
 NAMES, LOW, HIGH = ["Omega_m", "sigma_8"], [0.1, 0.6], [0.5, 1.0]
@@ -222,7 +222,7 @@ def test_every_name_of_the_face_is_there(name: str) -> None:
 
 def test_options_and_keywords_have_the_same_names() -> None:
     """What a training command takes, its function takes by that name."""
-    shared = {*READING, "memory", *SPLIT, *RUN}
+    shared = {*READ_OPTIONS, *SPLIT, *RUN}
     saying = {*OutputOptions.__dataclass_fields__, "catalog", "output"}
     for command, settings in (
         ("train-flow", (*flow_settings(), *train_flow.INPUTS)),

@@ -143,7 +143,7 @@ def test_what_weighted_draws_are_worth():
 
 
 def test_the_draws_of_a_row_are_those_of_its_number_whichever_rows_stand_beside():
-    every, one = exact(300), exact(300).take(np.array([1]))
+    every, one = exact(300), exact(300).select(np.array([1]))
     prior = under("a=normal:0:0.3")
     np.testing.assert_array_equal(
         reweight(every, prior, 50, seed=3).samples[1], reweight(one, prior, 50, seed=3).samples[0]

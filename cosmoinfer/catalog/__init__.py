@@ -5,7 +5,7 @@ from pathlib import Path
 from cosmoinfer.catalog.checks import nonfinite_rows, validated
 from cosmoinfer.catalog.from_arrays import from_arrays
 from cosmoinfer.catalog.multi_file import read_unchecked
-from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.rows import Catalog, Observable, fingerprint
 from cosmoinfer.catalog.scale_cuts import select
 from cosmoinfer.catalog.writing import write
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-def read(path: Path | str, reading: ReadOptions | None = None, memory: int | None = None) -> Catalog:
+def read(path: Path | str, read_options: ReadOptions | None = None, memory: int | None = None) -> Catalog:
     """A catalog that a training can trust: finite, consistent, inside its box.
 
     path: a file, a pattern of files, or a manifest.
@@ -32,5 +32,5 @@ def read(path: Path | str, reading: ReadOptions | None = None, memory: int | Non
 
     Raises UserError, which says in which file and row, when the catalog is not as it must be.
     """
-    reading = reading or ReadOptions()
-    return validated(read_unchecked(Path(path), reading, memory), reading)
+    read_options = read_options or ReadOptions()
+    return validated(read_unchecked(Path(path), read_options, memory), read_options)

@@ -4,23 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.rows import Catalog, fingerprint, selection_hash
 from cosmoinfer.catalog.scale_cuts import select
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
 
-def validated(catalog: Catalog, reading: ReadOptions) -> Catalog:
-    """The catalog once its values are checked, with its fingerprint, reduced to what ``reading`` selects.
+def validated(catalog: Catalog, read_options: ReadOptions) -> Catalog:
+    """The catalog once its values are checked, with its fingerprint, reduced to what ``read_options`` select.
 
     Raises UserError for NaN or infinity that nothing allows, and for parameters outside their box.
     """
-    catalog = without_nonfinite_rows(catalog, reading.drop_nonfinite)
+    catalog = without_nonfinite_rows(catalog, read_options.drop_nonfinite)
     if catalog.parameters is not None and catalog.theta is not None:
         check_box(catalog, catalog.parameters, catalog.theta)
-    catalog = replace(catalog, fingerprint=fingerprint(catalog), reading=reading)
-    selected = select(catalog, reading)
+    catalog = replace(catalog, fingerprint=fingerprint(catalog), read_options=read_options)
+    selected = select(catalog, read_options)
     return replace(
         selected, selection_hash=selection_hash(selected, cut=selected.observables is not catalog.observables)
     )
@@ -42,7 +42,7 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
         )
     if bad.all():
         raise UserError(f"{catalog.path}: all of its {len(catalog)} rows hold NaN or inf")
-    kept = catalog.take(np.flatnonzero(~bad))
+    kept = catalog.select(np.flatnonzero(~bad))
     return replace(
         kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf ({catalog.describe_rows(rows)})")
     )

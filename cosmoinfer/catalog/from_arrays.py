@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import layout
 from cosmoinfer.catalog.checks import validated
-from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.rows import Catalog
 from cosmoinfer.errors import UserError
 
@@ -80,16 +80,18 @@ def from_arrays(
         arrays["split"] = split
     values = {name: np.asarray(array) for name, array in arrays.items()}
     contents = {name: _dataset_info(name, array, attributes.get(name, {})) for name, array in values.items()}
-    reading = ReadOptions(
+    read_options = ReadOptions(
         data=tuple(sorted(data)),
         kind=kind if isinstance(kind, str) else "",
         target=target,
         missing=missing,
         drop_nonfinite=drop_nonfinite,
     )
-    array_layout = layout.Layout(NAME, reading, contents, tuple(contents[name] for name in reading.data), values)
+    array_layout = layout.Layout(
+        NAME, read_options, contents, tuple(contents[name] for name in read_options.data), values
+    )
     catalog = layout.build_catalog(array_layout, streamed=False)
-    return validated(replace(catalog, memory_limit=memory.available_bytes()), reading)
+    return validated(replace(catalog, memory_limit=memory.available_bytes()), read_options)
 
 
 def _dataset_path(name: str) -> str:

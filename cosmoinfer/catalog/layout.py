@@ -11,7 +11,7 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.catalog.reading import AXES_OF_KIND, ReadOptions
+from cosmoinfer.catalog.read_options import AXES_OF_KIND, ReadOptions
 from cosmoinfer.catalog.rows import Catalog, CatalogFile, Observable
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
@@ -24,14 +24,14 @@ class Layout:
     """Where the datasets of one catalog stand.
 
     path: the file, or a name for messages where there is none.
-    reading: how the file is to be read.
+    read_options: how the file is to be read.
     contents: every dataset, by path.
     data: the datasets to learn from.
     arrays: the values by path, of a catalog that was never in a file.
     """
 
     path: Path
-    reading: ReadOptions
+    read_options: ReadOptions
     contents: dict[str, storage.DatasetInfo]
     data: tuple[storage.DatasetInfo, ...]
     arrays: Mapping[str, np.ndarray] | None = None
@@ -48,14 +48,16 @@ class Layout:
     @property
     def has_ids(self) -> bool:
         """Whether the file says which simulation a row belongs to."""
-        name = self.reading.simulation.strip("/") or "simulation"
-        return not self.reading.rows_per_simulation and name in self.contents
+        name = self.read_options.simulation.strip("/") or "simulation"
+        return not self.read_options.rows_per_simulation and name in self.contents
 
 
-def read_layout(path: Path, reading: ReadOptions) -> Layout:
+def read_layout(path: Path, read_options: ReadOptions) -> Layout:
     """The datasets of a file; no values are read. Raises UserError when those of the data are missing."""
     contents = storage.describe_datasets(path)
-    return Layout(path, reading, contents, tuple(contents[name] for name in _data_names(path, contents, reading)))
+    return Layout(
+        path, read_options, contents, tuple(contents[name] for name in _data_names(path, contents, read_options))
+    )
 
 
 def build_catalog(layout: Layout, streamed: bool) -> Catalog:
@@ -63,11 +65,11 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
 
     Raises UserError when shapes, types or attributes are not those of a catalog.
     """
-    path, reading, contents = layout.path, layout.reading, layout.contents
+    path, read_options, contents = layout.path, layout.read_options, layout.contents
     notes: list[str] = []
     observables = tuple(_read_observable(layout, dataset, notes, streamed) for dataset in layout.data)
-    if reading.missing and not any(observable.masked for observable in observables):
-        raise UserError(f"{path}: `missing={reading.missing}` applies to vectors, and there is none")
+    if read_options.missing and not any(observable.masked for observable in observables):
+        raise UserError(f"{path}: `missing={read_options.missing}` applies to vectors, and there is none")
     counts = {observable.name: len(observable.values) for observable in observables}
     if len(set(counts.values())) > 1:
         rows = ", ".join(f"/{name} {count}" for name, count in counts.items())
@@ -77,8 +79,8 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
         raise UserError(f"{path}: /{observables[0].name} has no rows")
     simulation = _read_simulation(layout, count)
     classes: tuple[str, ...] = ()
-    if reading.target:
-        parameters, theta, classes = _read_classes(layout, reading.target, count)
+    if read_options.target:
+        parameters, theta, classes = _read_classes(layout, read_options.target, count)
     else:
         parameters, theta = _read_parameters(layout, simulation, count, notes)
     labels = layout.load("split") if "split" in contents else None
@@ -86,9 +88,9 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
         raise UserError(f"{path}: /split has {len(labels)} rows, the data have {count}")
     declared: frozenset[str] = frozenset()
     if parameters is not None and not classes:
-        dataset = contents[reading.parameters.strip("/") or "parameters"]
-        declared = frozenset(parameters.names if "prior" in dataset.attributes and not reading.names else ())
-        declared |= declared_priors(reading.bounds)
+        dataset = contents[read_options.parameters.strip("/") or "parameters"]
+        declared = frozenset(parameters.names if "prior" in dataset.attributes and not read_options.names else ())
+        declared |= declared_priors(read_options.bounds)
     return Catalog(
         path,
         parameters,
@@ -100,14 +102,14 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
         declared,
         notes=tuple(notes),
         classes=classes,
-        includes_noise=reading.data_include_noise,
+        includes_noise=read_options.data_include_noise,
         files=(CatalogFile(path, count),) if layout.arrays is None else (),
     )
 
 
-def _data_names(path: Path, contents: dict[str, storage.DatasetInfo], reading: ReadOptions) -> list[str]:
-    if reading.data:
-        names = [name.strip("/") for name in reading.data]
+def _data_names(path: Path, contents: dict[str, storage.DatasetInfo], read_options: ReadOptions) -> list[str]:
+    if read_options.data:
+        names = [name.strip("/") for name in read_options.data]
         for name in names:
             if name not in contents:
                 raise UserError(f"{path}: has no dataset /{name}; it holds {_describe_contents(contents)}")
@@ -123,9 +125,9 @@ def _describe_contents(contents: dict[str, storage.DatasetInfo]) -> str:
 
 
 def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[str], streamed: bool) -> Observable:
-    path, reading, name = layout.path, layout.reading, dataset.path
+    path, read_options, name = layout.path, layout.read_options, dataset.path
     n_axes = len(dataset.shape) - 1
-    kind = reading.kind or str(dataset.attributes.get("kind", ""))
+    kind = read_options.kind or str(dataset.attributes.get("kind", ""))
     if not kind:
         if n_axes not in KIND_BY_AXES:
             raise UserError(f"{path}: /{name} has {n_axes + 1} axes; expected 2 to 5 (rows first)")
@@ -143,18 +145,18 @@ def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[s
     if values.ndim - 1 != AXES_OF_KIND[kind]:
         raise UserError(f"{path}: /{name} has shape {dataset.shape}, which is no {kind}")
     periodic = bool(dataset.attributes.get("periodic", kind in ("map", "grid")))
-    return Observable(name, kind, values, periodic, masked=reading.missing == "mask" and kind == "vector")
+    return Observable(name, kind, values, periodic, masked=read_options.missing == "mask" and kind == "vector")
 
 
 def _read_simulation(layout: Layout, count: int) -> np.ndarray:
     """(N,) ids as text."""
-    path, reading = layout.path, layout.reading
-    if per_simulation := reading.rows_per_simulation:
+    path, read_options = layout.path, layout.read_options
+    if per_simulation := read_options.rows_per_simulation:
         if count % per_simulation:
             raise UserError(f"{path}: {count} rows are no multiple of `rows_per_simulation={per_simulation}`")
         return (np.arange(count) // per_simulation).astype(str)
-    name = reading.simulation.strip("/") or "simulation"
-    if name not in layout.contents and not reading.simulation:
+    name = read_options.simulation.strip("/") or "simulation"
+    if name not in layout.contents and not read_options.simulation:
         return np.arange(count).astype(str)
     ids = layout.load(name)
     if ids.shape != (count,):
@@ -192,9 +194,9 @@ def _read_classes(
 def _read_parameters(
     layout: Layout, simulation: np.ndarray, count: int, notes: list[str]
 ) -> tuple[Parameters | None, np.ndarray | None]:
-    path, contents, reading = layout.path, layout.contents, layout.reading
-    name = reading.parameters.strip("/") or "parameters"
-    if name not in contents and not reading.parameters:
+    path, contents, read_options = layout.path, layout.contents, layout.read_options
+    name = read_options.parameters.strip("/") or "parameters"
+    if name not in contents and not read_options.parameters:
         return None, None
     theta = layout.load(name)
     theta = theta[:, None] if theta.ndim == 1 else theta
@@ -202,18 +204,18 @@ def _read_parameters(
         raise UserError(f"{path}: /{name} has shape {theta.shape} of {theta.dtype}; expected (N, P) numbers")
     theta = _repeat_per_row(layout, name, theta.astype(np.float64), simulation, count)
     attributes = dict(contents[name].attributes)
-    if reading.names:
-        attributes = {"names": reading.names}  # new names void what the file says of the old ones
+    if read_options.names:
+        attributes = {"names": read_options.names}  # new names void what the file says of the old ones
     elif "names" not in attributes:
         attributes["names"] = tuple(f"parameter_{column}" for column in range(theta.shape[1]))
         notes.append(f"/{name}: has no names; called {', '.join(attributes['names'])}")
     n_names = np.size(attributes["names"])
     if n_names != theta.shape[1]:
-        source = "`names`" if reading.names else "the attribute names"
+        source = "`names`" if read_options.names else "the attribute names"
         raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {source} has {n_names}")
     parameters = Parameters.from_attributes(attributes)
-    if reading.bounds:
-        parameters = with_bounds(parameters, reading.bounds)
+    if read_options.bounds:
+        parameters = with_bounds(parameters, read_options.bounds)
     edges = zip(parameters.names, parameters.low, parameters.high, strict=True)
     unbounded = [parameter for parameter, low, high in edges if not np.isfinite([low, high]).all()]
     if unbounded:
@@ -223,7 +225,7 @@ def _read_parameters(
 
 def _repeat_per_row(layout: Layout, name: str, theta: np.ndarray, simulation: np.ndarray, count: int) -> np.ndarray:
     """Parameters of each row, (N, P), from those of each row or of each simulation, (G, P)."""
-    per_simulation = layout.reading.rows_per_simulation
+    per_simulation = layout.read_options.rows_per_simulation
     if len(theta) == count:
         return theta
     if per_simulation and len(theta) * per_simulation == count:

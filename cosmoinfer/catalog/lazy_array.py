@@ -58,7 +58,7 @@ class LazyArray:
         values = values if self.features is None else values[..., self.features]
         return values[:, None] if self.has_channel_axis else values
 
-    def take(self, rows: np.ndarray) -> "LazyArray":
+    def select(self, rows: np.ndarray) -> "LazyArray":
         """These rows (n,), still in their files."""
         return replace(self, rows=np.asarray(rows) if self.rows is None else self.rows[rows])
 

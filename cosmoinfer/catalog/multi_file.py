@@ -13,7 +13,7 @@ from cosmoinfer import memory as memories
 from cosmoinfer import storage
 from cosmoinfer.catalog import layout
 from cosmoinfer.catalog.layout import Layout
-from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.rows import Catalog, CatalogFile
 from cosmoinfer.catalog.suites import check_compatible, concatenate, unique_names
 from cosmoinfer.errors import UserError, join_first
@@ -22,7 +22,7 @@ TRAINING_COPIES = 3  # of the data in memory: as read, standardised, and in tran
 MANIFEST_FORMAT = 1
 
 
-def read_unchecked(path: Path, reading: ReadOptions, memory: int | None = None) -> Catalog:
+def read_unchecked(path: Path, read_options: ReadOptions, memory: int | None = None) -> Catalog:
     """The catalog in a file, in the files of a pattern or of a manifest; shapes are checked, values are not.
 
     memory: bytes that the data may take; data that need more stay in their files.
@@ -30,7 +30,7 @@ def read_unchecked(path: Path, reading: ReadOptions, memory: int | None = None) 
     Raises UserError when a file is missing, has no data, or does not agree with the others.
     """
     file_list = _list_files(path)
-    layouts = [layout.read_layout(file, reading) for file in file_list.paths]
+    layouts = [layout.read_layout(file, read_options) for file in file_list.paths]
     limit = memory or memories.available_bytes()
     size = TRAINING_COPIES * sum(file_layout.size for file_layout in layouts)
     streamed = size > limit

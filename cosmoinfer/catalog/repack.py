@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.rows import Catalog, Observable
 from cosmoinfer.chunking import slices
 
@@ -15,7 +15,7 @@ MAX_COPIED_BYTES = 1 << 26  # of a dataset that is no part of the catalog
 
 
 def repack(
-    catalog: Catalog, reading: ReadOptions, output: Path, meta: storage.JSONObject, force: bool = False
+    catalog: Catalog, read_options: ReadOptions, output: Path, meta: storage.JSONObject, force: bool = False
 ) -> list[str]:
     """Write a catalog anew, slab by slab; rows, their order, ids and fingerprint stay the same.
 
@@ -23,7 +23,7 @@ def repack(
 
     Returns the names of datasets that are left out. Raises UserError when the output cannot be written.
     """
-    arrays, attributes, left_out = _extra_datasets(catalog, reading)
+    arrays, attributes, left_out = _extra_datasets(catalog, read_options)
     names = _data_names(catalog)
     datasets = storage.describe_datasets(catalog.first_file)
     for name, observable in zip(names, catalog.observables, strict=True):
@@ -71,13 +71,20 @@ def _parameter_attributes(catalog: Catalog) -> storage.Attributes:
 
 
 def _extra_datasets(
-    catalog: Catalog, reading: ReadOptions
+    catalog: Catalog, read_options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], dict[str, storage.Attributes], list[str]]:
     """Datasets that are no part of the catalog, their attributes, and the names of those that are too large.
 
     A dataset with a value for each row in every file (classes, weights) is concatenated; others are of the first file.
     """
-    used = {reading.parameters.strip("/"), reading.simulation.strip("/"), "parameters", "simulation", "split", "meta"}
+    used = {
+        read_options.parameters.strip("/"),
+        read_options.simulation.strip("/"),
+        "parameters",
+        "simulation",
+        "split",
+        "meta",
+    }
     used |= {observable.name for observable in catalog.observables}
     datasets_of_files = [storage.describe_datasets(file.path) for file in catalog.files]
     arrays, attributes, left_out = {}, {}, []

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters
@@ -57,9 +57,9 @@ class Observable:
         for some_rows in slices(len(rows), step):
             yield self.read(rows[some_rows])
 
-    def take(self, rows: np.ndarray) -> "Observable":
+    def select(self, rows: np.ndarray) -> "Observable":
         """These rows (n,); values that lie in a file stay there."""
-        values = self.values[rows] if isinstance(self.values, np.ndarray) else self.values.take(rows)
+        values = self.values[rows] if isinstance(self.values, np.ndarray) else self.values.select(rows)
         return replace(self, values=values)
 
     def in_memory(self) -> "Observable":
@@ -96,7 +96,7 @@ class Catalog:
     includes_noise: whether the data hold their noise already.
     memory_limit: bytes that the data may take.
     files: the files that hold it, in the order of rows.
-    reading: how it was read.
+    read_options: how it was read.
     """
 
     path: Path
@@ -114,7 +114,7 @@ class Catalog:
     includes_noise: bool = False
     memory_limit: int = 0
     files: tuple[CatalogFile, ...] = ()
-    reading: ReadOptions = field(default_factory=ReadOptions)
+    read_options: ReadOptions = field(default_factory=ReadOptions)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -172,7 +172,7 @@ class Catalog:
 
     def in_memory(self, rows: np.ndarray) -> "Catalog":
         """These rows (n,), by position, with their data in memory."""
-        catalog = self.take(rows)
+        catalog = self.select(rows)
         return replace(catalog, observables=tuple(observable.in_memory() for observable in catalog.observables))
 
     def require_parameters(self) -> tuple[Parameters, np.ndarray]:
@@ -181,12 +181,12 @@ class Catalog:
             raise UserError(f"{self.path}: has no /parameters; expected a catalog with parameters, found observations")
         return self.parameters, self.theta
 
-    def take(self, rows: np.ndarray) -> "Catalog":
+    def select(self, rows: np.ndarray) -> "Catalog":
         """These rows (n,), by position."""
         return replace(
             self,
             theta=None if self.theta is None else self.theta[rows],
-            observables=tuple(observable.take(rows) for observable in self.observables),
+            observables=tuple(observable.select(rows) for observable in self.observables),
             simulation=self.simulation[rows],
             index=self.index[rows],
             split_labels=None if self.split_labels is None else self.split_labels[rows],

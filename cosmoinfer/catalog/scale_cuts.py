@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.reading import ReadOptions
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.rows import Catalog, Observable
 from cosmoinfer.errors import UserError
 
@@ -19,16 +19,16 @@ COORDINATE_RANGE = re.compile(
 )
 
 
-def select(catalog: Catalog, reading: ReadOptions) -> Catalog:
+def select(catalog: Catalog, read_options: ReadOptions) -> Catalog:
     """Only the parameters to infer and the features within the scale cuts.
 
     Raises UserError for unknown parameters, and for cuts that are not understood or leave no feature.
     """
-    if reading.infer:
+    if read_options.infer:
         parameters, theta = catalog.require_parameters()
-        columns = parameters.columns(reading.infer)
-        catalog = replace(catalog, parameters=parameters.select(reading.infer), theta=theta[:, columns])
-    for cut in reading.scale_cut:
+        columns = parameters.columns(read_options.infer)
+        catalog = replace(catalog, parameters=parameters.select(read_options.infer), theta=theta[:, columns])
+    for cut in read_options.scale_cut:
         catalog = replace(catalog, observables=_apply_cut(catalog, cut))
     return catalog
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmoinfer.cli.options import Output, OutputOptions, ReadingOptions, RunOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, ReadOptions, RunOptions, keywords
 from cosmoinfer.cli.sample import DRAWS, Partition, Recalibrate, Rows, SkipFailed
 from cosmoinfer.cli.tables import metrics_table
 from cosmoinfer.cli.terminal import Terminal
@@ -37,7 +37,7 @@ DefaultGates = Annotated[bool, typer.Option("--gate", help="Exit 3 if a gate of 
 
 def evaluate(
     file: File,
-    read_options: ReadingOptions,
+    read_options: ReadOptions,
     run: RunOptions,
     output_options: OutputOptions,
     catalog: CatalogOfModel = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmoinfer.cli.options import OutputOptions, ReadingOptions, TargetOptions, keywords
+from cosmoinfer.cli.options import OutputOptions, ReadOptions, TargetOptions, keywords
 from cosmoinfer.cli.tables import two_column_table
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError
@@ -24,7 +24,7 @@ Manifest = Annotated[
 
 def inspect(
     file: File,
-    read_options: ReadingOptions,
+    read_options: ReadOptions,
     target_options: TargetOptions,
     output_options: OutputOptions,
     audit: Audit = False,

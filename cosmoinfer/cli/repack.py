@@ -1,13 +1,13 @@
 """``cosmoinfer repack``."""
 
-from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadingOptions, TargetOptions, keywords
+from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadOptions, TargetOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import join_first
 
 
 def repack(
     catalog: CatalogPath,
-    read_options: ReadingOptions,
+    read_options: ReadOptions,
     target_options: TargetOptions,
     output_options: OutputOptions,
     output: Output = None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmoinfer.cli.options import Output, OutputOptions, ReadingOptions, RunOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, ReadOptions, RunOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Recalibrate = Annotated[
 def sample(
     model: ModelPath,
     catalog: Observed,
-    read_options: ReadingOptions,
+    read_options: ReadOptions,
     run: RunOptions,
     output_options: OutputOptions,
     output: Output = None,

@@ -1,7 +1,7 @@
 """``cosmoinfer score``."""
 
 from cosmoinfer.cli.generate import DensityPath
-from cosmoinfer.cli.options import Output, OutputOptions, ReadingOptions, RunOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, ReadOptions, RunOptions, keywords
 from cosmoinfer.cli.sample import Observed, Partition, Rows
 from cosmoinfer.cli.terminal import Terminal
 
@@ -9,7 +9,7 @@ from cosmoinfer.cli.terminal import Terminal
 def score(
     model: DensityPath,
     catalog: Observed,
-    read_options: ReadingOptions,
+    read_options: ReadOptions,
     run: RunOptions,
     output_options: OutputOptions,
     output: Output = None,

@@ -1,6 +1,6 @@
 """``cosmoinfer split``."""
 
-from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadingOptions, SplitOptions, keywords
+from cosmoinfer.cli.options import CatalogPath, Output, OutputOptions, ReadOptions, SplitOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 
@@ -8,7 +8,7 @@ def split(
     catalog: CatalogPath,
     output_options: OutputOptions,
     split_options: SplitOptions,
-    read_options: ReadingOptions,
+    read_options: ReadOptions,
     output: Output = None,
 ) -> None:
     """Say which simulations train, validate and test: by simulation, by hash, the same wherever it is derived.

@@ -34,8 +34,8 @@ def match_observations(posterior: Posterior, reference: ReferencePosterior) -> t
     if not (positions >= 0).any():
         mismatch = _describe_mismatch(posterior, reference.posterior)
         raise UserError(f"the {reference.kind} has none of these observations: {mismatch}")
-    posterior = posterior.take(positions >= 0)
-    reference = replace(reference, posterior=reference.posterior.take(positions[positions >= 0]))
+    posterior = posterior.select(positions >= 0)
+    reference = replace(reference, posterior=reference.posterior.select(positions[positions >= 0]))
     _check_truths(posterior, reference)
     _check_observation_counts(posterior, reference)
     return posterior, reference

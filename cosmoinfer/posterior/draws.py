@@ -68,7 +68,7 @@ def map_rows(draws: DrawArray, function: Callable[[np.ndarray], np.ndarray]) -> 
     return np.concatenate([function(draws[rows]) for rows in row_slices(draws)])
 
 
-def take_rows(table: Table, rows: np.ndarray) -> Table:
+def select_rows(table: Table, rows: np.ndarray) -> Table:
     """A dataclass of arrays (n, ...) at these rows: (n,) bool, or positions. What is no array stays as it is."""
     return replace(table, **arrays_at(table, rows))
 
@@ -77,4 +77,6 @@ def arrays_at(table: "DataclassInstance", rows: np.ndarray) -> dict[str, Any]:
     """The arrays (n, ...) of a dataclass at these rows, by field; those that are not in memory stay out of it."""
     values = {field.name: getattr(table, field.name) for field in fields(table)}
     taken = {name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)}
-    return taken | {name: value.take(rows) for name, value in values.items() if isinstance(value, storage.OnDiskArray)}
+    return taken | {
+        name: value.select(rows) for name, value in values.items() if isinstance(value, storage.OnDiskArray)
+    }

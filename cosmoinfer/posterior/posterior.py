@@ -10,7 +10,7 @@ from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
-from cosmoinfer.posterior.draws import DrawArray, Draws, PointEstimate, arrays_at, map_rows, take_rows
+from cosmoinfer.posterior.draws import DrawArray, Draws, PointEstimate, arrays_at, map_rows, select_rows
 
 ROWS_IN_REPR = 5
 NO_DIAGNOSTICS = Diagnostics()
@@ -99,15 +99,15 @@ class Posterior:
             raise UserError(f"the posterior holds {content}; expected one of a flow, or of a regressor with widths")
         return self.draws
 
-    def take(self, rows: np.ndarray) -> "Posterior":
+    def select(self, rows: np.ndarray) -> "Posterior":
         """These observations only: rows is (n,) bool, or positions. ``ood_set_p_value`` is dropped with any row."""
         taken = replace(
             self,
             **arrays_at(self, rows),
-            draws=None if self.draws is None else take_rows(self.draws, rows),
-            point=None if self.point is None else take_rows(self.point, rows),
-            classes=None if self.classes is None else take_rows(self.classes, rows),
-            diagnostics=take_rows(self.diagnostics, rows),
+            draws=None if self.draws is None else select_rows(self.draws, rows),
+            point=None if self.point is None else select_rows(self.point, rows),
+            classes=None if self.classes is None else select_rows(self.classes, rows),
+            diagnostics=select_rows(self.diagnostics, rows),
         )
         if len(taken) == len(self):
             return taken
@@ -143,7 +143,7 @@ class Posterior:
 
     def _table(self) -> list[tuple[str, list[str]]]:
         """Row numbers of the first few observations, with mean and width of every parameter, or class probabilities."""
-        first = self.take(np.arange(min(len(self), ROWS_IN_REPR)))
+        first = self.select(np.arange(min(len(self), ROWS_IN_REPR)))
         mean, std = first.mean, first.std
         if first.classes is not None:
             cells = [[f"{value:.3g}" for value in row] for row in first.classes.probabilities]

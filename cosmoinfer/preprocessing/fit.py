@@ -20,7 +20,7 @@ RIDGE_MEMORY_FACTOR = 16  # times the features of all its rows, that a regressio
 
 
 def fit_preprocessing(
-    catalog: Catalog, split: Split, reading: ReadOptions, transform: str, noise: Noise | None = None
+    catalog: Catalog, split: Split, read_options: ReadOptions, transform: str, noise: Noise | None = None
 ) -> Preprocessing:
     """All scalings from the training rows of a split, all of them, and from nothing else.
 
@@ -33,8 +33,10 @@ def fit_preprocessing(
             "would not be heard beside `data_include_noise`, which says that the data hold their noise already",
             setting="noise",
         )
-    if reading.target and catalog.theta is None:
-        raise UserError(f"{catalog.path}: has no /classes/{reading.target}; expected labelled rows, found observations")
+    if read_options.target and catalog.theta is None:
+        raise UserError(
+            f"{catalog.path}: has no /classes/{read_options.target}; expected labelled rows, found observations"
+        )
     parameters, theta = Parameters.from_names(()), np.zeros((len(catalog), 0))  # for a density of data without any
     if catalog.theta is not None:
         parameters, theta = catalog.require_parameters()
@@ -54,7 +56,7 @@ def fit_preprocessing(
     preprocessing = Preprocessing(
         parameters,
         tuple(Input.of(summary, scale) for summary, scale in zip(catalog.observables, standardizers, strict=True)),
-        reading,
+        read_options,
         Ridge(np.zeros((0, len(parameters))), np.zeros(len(parameters))),
         noise,
         catalog.classes,

@@ -26,7 +26,7 @@ class Preprocessing:
 
     parameters: what is inferred, with box and priors.
     inputs: one a summary.
-    reading: how the training catalog was read.
+    read_options: how the training catalog was read.
     ridge_estimate: a linear estimate of theta from the data.
     noise: what is added to simulated data; None for none.
     classes: names of the classes, where a categorical target stands in the place of parameters.
@@ -34,7 +34,7 @@ class Preprocessing:
 
     parameters: Parameters
     inputs: tuple[Input, ...]
-    reading: ReadOptions
+    read_options: ReadOptions
     ridge_estimate: Ridge
     noise: Noise | None = None
     classes: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ def _join_shapes(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(str(shape) for shape in shapes)
 
 
-def reading_for_model(trained: ReadOptions, overrides: ReadOptions) -> ReadOptions:
+def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> ReadOptions:
     """How to read a catalog for a model: as the model's own was read, but for what is asked for now.
 
     Raises UserError for other scale cuts than the model's.

@@ -114,7 +114,7 @@ class OnDiskArray:
             raise ValueError("an array that is not in memory cannot be given without a copy")
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
 
-    def take(self, rows: np.ndarray) -> "OnDiskArray":
+    def select(self, rows: np.ndarray) -> "OnDiskArray":
         """These rows, by number (n,) or mask, still out of memory."""
         return OnDiskArray(self.source, self.rows[rows])
 

@@ -15,17 +15,17 @@ from cosmoinfer.tasks.evaluation_job import (
     EvaluationJob,
     PosteriorOfModel,
     Reference,
-    check_held_out,
+    require_unseen_row,
     select_drawn,
 )
 from cosmoinfer.tasks.provenance import is_up_to_date, make_folder, task_provenance
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
-from cosmoinfer.tasks.settings import READING, RUN, RunSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, check_keywords, select_keywords
 from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
 
-OF_SAMPLING = ("draws", "skip_failed", *READING, "memory")  # which only a model heeds
+OF_SAMPLING = ("draws", "skip_failed", *READ_OPTIONS)  # which only a model heeds
 SETTINGS = (*OF_SAMPLING, *RUN, "split", "rows", "recalibrate", "compare_to", "lc2st", "fail_if", "gate", "figures")
 
 
@@ -226,7 +226,7 @@ def _prepare_model(
     )
     if job.catalog.theta is None:
         raise UserError(f"{job.catalog.path}: has no true parameters to compare with")
-    check_held_out(job.partitions, selection)
+    require_unseen_row(job.partitions, selection)
     warn_of_training_rows(job.partitions, selection.partition, reporter)
     meta = task_provenance("evaluate", job.provenance["settings"], job.provenance["inputs"])
     return PosteriorOfModel(name, job, selection.partition, meta)

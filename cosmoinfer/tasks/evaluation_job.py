@@ -120,14 +120,14 @@ def select_drawn(opened: PosteriorInput, selection: RowSelection, seed: int, rep
     """The selected rows of a posterior. Raises UserError if it holds none."""
     posterior, settings = opened.posterior, dict[str, Any]({"partition": selection.partition, "seed": seed})
     if selection.rows is not None:
-        posterior = posterior.take(find_rows(opened.name, posterior.index, selection.partition, selection.rows))
+        posterior = posterior.select(find_rows(opened.name, posterior.index, selection.partition, selection.rows))
         settings["rows"] = posterior.index.tolist()
-        check_held_out(posterior.split, selection)
+        require_unseen_row(posterior.split, selection)
     posterior = select_partition(posterior, opened.name, selection.partition, reporter)
     return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": opened.digest}))
 
 
-def check_held_out(partitions: np.ndarray, selection: RowSelection) -> None:
+def require_unseen_row(partitions: np.ndarray, selection: RowSelection) -> None:
     """Raises UserError if the model was trained on or chosen by all rows that were named. parts: (n,), of these."""
     if selection.rows is not None and (partitions < 2).all():
         raise UserError(
@@ -149,4 +149,4 @@ def select_partition(posterior: Posterior, name: str, partition: str | None, rep
     if partition is None and not keep.all():
         left_out = int((~keep).sum())
         reporter.report(f"left out {left_out} rows of the training and validation parts (`split` names others)")
-    return posterior.take(keep)
+    return posterior.select(keep)

@@ -11,7 +11,7 @@ from cosmoinfer.audit.finding import Finding
 from cosmoinfer.catalog import multi_file
 from cosmoinfer.catalog.rows import CatalogFile
 from cosmoinfer.errors import UserError
-from cosmoinfer.tasks.settings import READING, CatalogSettings, check_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, check_keywords
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogContents | F
 
     Raises UserError if the file cannot be read.
     """
-    check_keywords("inspect", keywords, (*READING, "memory", "audit", "manifest"))
+    check_keywords("inspect", keywords, (*READ_OPTIONS, "audit", "manifest"))
     kind = storage.file_kind(multi_file.first_file(file))
     if kind in (None, "catalog"):
         return _inspect_catalog(file, CatalogSettings.from_keywords(keywords), bool(keywords.get("audit")))
@@ -71,8 +71,8 @@ def write_manifest(contents: CatalogContents, manifest: Path, force: bool) -> No
 
 
 def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> CatalogContents:
-    assembled = catalog.read_unchecked(file, settings.reading, settings.memory)
-    simulations = catalog.select(assembled, settings.reading)
+    assembled = catalog.read_unchecked(file, settings.read_options, settings.memory)
+    simulations = catalog.select(assembled, settings.read_options)
     rows, ids = len(simulations), len(set(simulations.simulation.tolist()))
     sampled = audit.sample_rows(simulations)
     findings = audit.audit_catalog(sampled, storage.describe_datasets(sampled.first_file), full)

@@ -30,7 +30,7 @@ def training_provenance(
     digests: Mapping[str, str],
 ) -> storage.JSONObject:
     """The /meta of a model. digests: of the files that it is made from beside the catalog."""
-    settings = {"recipe": recipe, "reading": catalog.reading, "seed": seed, **device_settings(device)}
+    settings = {"recipe": recipe, "read_options": catalog.read_options, "seed": seed, **device_settings(device)}
     settings |= {"memory": catalog.memory_limit} if catalog.is_streamed else {}  # it decides which rows meet in a batch
     inputs = {**catalog_inputs(catalog), "split": split.fingerprint(split_of_training), **digests}
     return task_provenance(task, settings, inputs)

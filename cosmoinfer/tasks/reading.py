@@ -14,10 +14,10 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.preprocessing.fit import describe_choices, fit_preprocessing, with_compression
 from cosmoinfer.preprocessing.noise import Noise, read_noise
-from cosmoinfer.preprocessing.state import Preprocessing, reading_for_model
+from cosmoinfer.preprocessing.state import Preprocessing, read_options_for_model
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.settings import READING, CatalogSettings, SplitSettings
+from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, SplitSettings
 from cosmoinfer.training.context import TrainingContext
 
 CatalogSource = Path | str | Catalog | None  # None: arrays
@@ -40,20 +40,20 @@ def open_catalog(
         raise UserError(f"give a catalog, or arrays ({', '.join(given_arrays)}); not both")
     if isinstance(source, Path | str):
         return read_catalog(Path(source), CatalogSettings.from_keywords(keywords))
-    reading = [name for name in (*READING, "memory") if keywords.get(name) not in (None, False, "", [], ())]
+    settings = [name for name in READ_OPTIONS if keywords.get(name) not in (None, False, "", [], ())]
     if source is not None:
-        if reading:
-            raise UserError(f"the catalog {source.path} has been read already; give its path", setting=reading[0])
+        if settings:
+            raise UserError(f"the catalog {source.path} has been read already; give its path", setting=settings[0])
         return source
-    if without_effect := [name for name in reading if name not in OF_ARRAYS]:
+    if without_effect := [name for name in settings if name not in OF_ARRAYS]:
         raise UserError("is of catalog files; arrays have no such setting", setting=without_effect[0])
-    return catalogs.from_arrays(**given_arrays, **{name: keywords[name] for name in reading})
+    return catalogs.from_arrays(**given_arrays, **{name: keywords[name] for name in settings})
 
 
 def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
     """Raises UserError if it cannot be read, or lacks the class that is the target."""
-    catalog = catalogs.read(path, settings.reading, settings.memory)
-    target = settings.reading.target
+    catalog = catalogs.read(path, settings.read_options, settings.memory)
+    target = settings.read_options.target
     if target and not catalog.classes:
         raise UserError(f"{path}: has no /classes/{target}, nor any other class (`target`)")
     return catalog
@@ -69,8 +69,8 @@ def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, k
     else:
         path, settings = Path(source), CatalogSettings.from_keywords(keywords)
         generated = storage.writing_command(multi_file.first_file(path)) == "generate"  # in our layout, and cut already
-        own_reading = ReadOptions() if generated else preprocessing.reading
-        catalog = catalogs.read(path, reading_for_model(own_reading, settings.reading), settings.memory)
+        own_reading = ReadOptions() if generated else preprocessing.read_options
+        catalog = catalogs.read(path, read_options_for_model(own_reading, settings.read_options), settings.memory)
     preprocessing.check_catalog(catalog)
     return catalog
 
@@ -121,7 +121,7 @@ def fit_and_report_preprocessing(
     reporter: Reporter,
 ) -> Preprocessing:
     """Scalings and compression, fitted to the training rows; reports what was assumed and chosen."""
-    preprocessing = fit_preprocessing(catalog, split_of_training, catalog.reading, recipe.transform, noise)
+    preprocessing = fit_preprocessing(catalog, split_of_training, catalog.read_options, recipe.transform, noise)
     if recipe.compress:
         preprocessing = with_compression(preprocessing, catalog, split_of_training, recipe.compress, context)
     report_data(preprocessing, catalog, split_of_training, reporter)

@@ -9,7 +9,7 @@ from cosmoinfer.catalog import Catalog, fingerprint, read_unchecked, repack
 from cosmoinfer.errors import UserError
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import READING, CatalogSettings, check_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, check_keywords
 
 MEMORY_BYTES = 1  # for data: all of it stays in its files
 
@@ -40,13 +40,16 @@ def write_repacked(
 
     keywords: settings by the name of their option. Raises UserError if they select rows or features.
     """
-    check_keywords("repack", keywords, (*READING, "memory"))
-    output, reading = output or default_output(path, "packed"), CatalogSettings.from_keywords(keywords).reading
-    if reading.infer or reading.scale_cut or reading.drop_nonfinite:
+    check_keywords("repack", keywords, READ_OPTIONS)
+    output, read_options = (
+        output or default_output(path, "packed"),
+        CatalogSettings.from_keywords(keywords).read_options,
+    )
+    if read_options.infer or read_options.scale_cut or read_options.drop_nonfinite:
         raise UserError("repack: copies whole rows; `infer`, `scale_cut` and `drop_nonfinite` go with a training")
-    catalog = read_unchecked(path, reading, MEMORY_BYTES)
-    meta = task_provenance("repack", {"reading": reading}, {"catalog": fingerprint(catalog)})
+    catalog = read_unchecked(path, read_options, MEMORY_BYTES)
+    meta = task_provenance("repack", {"read_options": read_options}, {"catalog": fingerprint(catalog)})
     if is_up_to_date(output, "catalog", meta, reporter, force, *(file.path for file in catalog.files)):
         return RepackedCatalog(output, catalog, complete=True)
-    left_out = repack.repack(catalog, reading, output, meta, force)
+    left_out = repack.repack(catalog, read_options, output, meta, force)
     return RepackedCatalog(output, catalog, tuple(left_out))

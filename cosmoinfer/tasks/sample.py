@@ -13,7 +13,7 @@ from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import RowSelection, SamplingJob, SamplingOptions, prepare_sampling
 from cosmoinfer.tasks.settings import (
-    READING,
+    READ_OPTIONS,
     RUN,
     RunSettings,
     check_keywords,
@@ -23,7 +23,7 @@ from cosmoinfer.tasks.settings import (
 from cosmoinfer.tasks.sources import ModelSource
 
 SAMPLING = tuple(name for name in names_of_fields(SamplingOptions) if name != "seed")
-SETTINGS = (*READING, "memory", *RUN, *SAMPLING, "split", "rows")
+SETTINGS = (*READ_OPTIONS, *RUN, *SAMPLING, "split", "rows")
 
 
 @dataclass(frozen=True)

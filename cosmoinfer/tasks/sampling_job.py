@@ -22,7 +22,6 @@ from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
 from cosmoinfer.tasks.reading import Rows, open_for_model, select_rows
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.settings import READING
 from cosmoinfer.tasks.sources import ModelSource, open_model
 
 PosteriorModel = FlowModel | RegressorModel | ClassifierModel
@@ -148,8 +147,7 @@ def prepare_sampling(
         _check_combine(options.combine, name, model)
     if options.recalibrate is not None:
         model = _recalibrated(options.recalibrate, name, model)
-    reading = {name: value for name, value in keywords.items() if name in (*READING, "memory")}
-    catalog = open_for_model(model.preprocessing, catalog_source, reading)
+    catalog = open_for_model(model.preprocessing, catalog_source, keywords)
     rows = select_rows(model.training_record, catalog, selection.partition, selection.rows)
     if isinstance(model, FlowModel):
         rows = model.representatives(catalog, rows)

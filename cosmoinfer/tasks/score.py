@@ -12,7 +12,7 @@ from cosmoinfer.models.density.scores import Scores
 from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import open_for_model, read_model_of_kind, select_rows, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import READING, RUN, RunSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, check_keywords, select_keywords
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,11 @@ def write_scores(
 
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
-    check_keywords("score", keywords, (*READING, "memory", *RUN, "split", "rows"))
+    check_keywords("score", keywords, (*READ_OPTIONS, *RUN, "split", "rows"))
     output, partition = output or model.with_name(f"{model.stem}.scores.h5"), keywords.get("split")
-    reading = {name: value for name, value in keywords.items() if name in (*READING, "memory")}
     device = select_keywords(RunSettings, keywords).prepare_device()
     density = read_model_of_kind(model, "density", device)
-    catalog = open_for_model(density.preprocessing, path, reading)
+    catalog = open_for_model(density.preprocessing, path, keywords)
     rows = select_rows(density.training_record, catalog, partition, keywords.get("rows"))
     warn_of_training_rows(density.training_record.partition_of(catalog, rows), partition, reporter)
     settings = {"rows": catalog.index[rows].tolist(), **device_settings(device)}

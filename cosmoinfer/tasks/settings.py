@@ -14,18 +14,18 @@ from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.models.overrides import NETWORK_SETTINGS
 
 Settings = TypeVar("Settings")
-LISTS = {"names", "infer", "data", "scale_cut"}  # of the settings of a reading
+LISTS = {"names", "infer", "data", "scale_cut"}  # of the settings that say how to read a catalog
 
 
 @dataclass(frozen=True)
 class CatalogSettings:
     """How a catalog is read.
 
-    reading: where things stand in its file, and which of them are used. memory: bytes that data may take in memory, by
-    default a share of what there is.
+    read_options: where things stand in its file, and which of them are used.
+    memory: bytes that data may take in memory, by default a share of what there is.
     """
 
-    reading: ReadOptions = field(default_factory=ReadOptions)
+    read_options: ReadOptions = field(default_factory=ReadOptions)
     memory: int | None = None
 
     @classmethod
@@ -34,7 +34,7 @@ class CatalogSettings:
 
         Raises UserError if a value is not allowed.
         """
-        values = {name: keywords[name] for name in READING if keywords.get(name)}
+        values = {name: keywords[name] for name in names_of_fields(ReadOptions) if keywords.get(name)}
         for name in ("names", "infer"):
             if isinstance(text := values.get(name), str):
                 values[name] = tuple(word.strip() for word in text.split(","))
@@ -164,7 +164,7 @@ class TrainingRequest:
         Raises UserError if a keyword is not known to the task.
         """
         keywords = expand_named(keywords)
-        check_keywords(task, keywords, (*recipe, *inputs, *READING, "memory", *SPLIT, *RUN))
+        check_keywords(task, keywords, (*recipe, *inputs, *READ_OPTIONS, *SPLIT, *RUN))
         return cls(
             select_keywords(SplitSettings, keywords),
             select_keywords(RunSettings, keywords),
@@ -178,7 +178,8 @@ def names_of_fields(settings: Any) -> tuple[str, ...]:
     return tuple(entry.name for entry in fields(settings))
 
 
-READING, SPLIT, RUN = (names_of_fields(group) for group in (ReadOptions, SplitSettings, RunSettings))
+READ_OPTIONS = (*names_of_fields(ReadOptions), "memory")
+SPLIT, RUN = names_of_fields(SplitSettings), names_of_fields(RunSettings)
 
 
 def select_keywords(settings: type[Settings], keywords: Mapping[str, Any]) -> Settings:

@@ -11,7 +11,14 @@ from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import catalog_inputs, default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import READING, SPLIT, CatalogSettings, SplitSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.settings import (
+    READ_OPTIONS,
+    SPLIT,
+    CatalogSettings,
+    SplitSettings,
+    check_keywords,
+    select_keywords,
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ def write_split(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
-    check_keywords("split", keywords, (*READING, "memory", *SPLIT))
+    check_keywords("split", keywords, (*READ_OPTIONS, *SPLIT))
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     settings = select_keywords(SplitSettings, keywords)
     return split_and_write(catalog, settings, output or default_output(path, "split"), force, reporter)

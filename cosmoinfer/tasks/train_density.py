@@ -108,7 +108,7 @@ def _train_on(
     if is_up_to_date(output, "model", meta, reporter, force):
         return TrainedDensity(output, rows, recipe, None, None)
     context = TrainingContext(device, seed, reporter.report, reporter.epochs())
-    preprocessing = fit_preprocessing(catalog, split, catalog.reading, recipe.transform)
+    preprocessing = fit_preprocessing(catalog, split, catalog.read_options, recipe.transform)
     report_data(preprocessing, catalog, split, reporter)
     density = describe_density(recipe, preprocessing.parameters)
     reporter.report(f"training {recipe.ensemble} x {recipe.flow} for {density}")

@@ -39,7 +39,7 @@ BOX = {"names": ["Omega_m", "sigma_8"], "low": [0.1, 0.6], "high": [0.5, 1.0], "
 def findings(tmp_path):
     """The audit of a good catalog in which something was changed."""
 
-    def found(layout=None, reading=READING, box=BOX, classes=("TNG", "SIMBA"), full=False, **changes):
+    def found(layout=None, read_options=READING, box=BOX, classes=("TNG", "SIMBA"), full=False, **changes):
         datasets = {"parameters": THETA, "data": VECTOR, **changes}
         with h5py.File(tmp_path / "sims.h5", "w") as file:
             for name, values in datasets.items():
@@ -50,7 +50,7 @@ def findings(tmp_path):
             if "classes/suite" in file:
                 file["classes/suite"].attrs["names"] = list(classes)
         path = tmp_path / "sims.h5"
-        return audit_catalog(catalog.read_unchecked(path, reading), storage.describe_datasets(path), full)
+        return audit_catalog(catalog.read_unchecked(path, read_options), storage.describe_datasets(path), full)
 
     return found
 
@@ -147,13 +147,13 @@ def test_gaps_are_no_fault_where_nan_marks_them(findings):
     values = changed(np.abs(VECTOR), slice(0, N, 2), 0, np.nan)
     (broken,) = of("error", findings(data=values))
     assert "100 rows contain NaN or inf" in broken and "`missing=mask`" in broken
-    masked = findings(data=values, reading=ReadOptions(missing="mask"))
+    masked = findings(data=values, read_options=ReadOptions(missing="mask"))
     assert serious(masked) == []
     assert "/data: 10 % of its values are missing" in of("note", masked)
     assert not any("zeros" in text for text in of("note", masked))
-    never = findings(data=changed(values, slice(None), 3, np.nan), reading=ReadOptions(missing="mask"))
+    never = findings(data=changed(values, slice(None), 3, np.nan), read_options=ReadOptions(missing="mask"))
     assert serious(never) == ["/data: 1 features always missing (3); `scale_cut` cuts them off"]
-    empty = findings(data=changed(values, 9, slice(None), np.nan), reading=ReadOptions(missing="mask"))
+    empty = findings(data=changed(values, 9, slice(None), np.nan), read_options=ReadOptions(missing="mask"))
     assert serious(empty) == [
         "1 rows contain inf, or no value that is not missing (row 9); `drop_nonfinite` skips them"
     ]
@@ -162,7 +162,7 @@ def test_gaps_are_no_fault_where_nan_marks_them(findings):
 def test_rows_of_a_class_share_it(findings):
     """Two classes are not two sets of parameters that simulations share."""
     label = np.arange(N) % 2
-    assert serious(findings(**{"classes/suite": label}, reading=ReadOptions(target="suite"))) == []
+    assert serious(findings(**{"classes/suite": label}, read_options=ReadOptions(target="suite"))) == []
 
 
 def test_audit_warns_of_the_hdf5_layout(findings):
@@ -301,7 +301,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "2 rows contain NaN or inf (row 3, 8)",
     ),
     "always missing": (
-        {"data": changed(VECTOR, slice(None), 2, np.nan), "reading": ReadOptions(missing="mask")},
+        {"data": changed(VECTOR, slice(None), 2, np.nan), "read_options": ReadOptions(missing="mask")},
         "missing_data",
         "warning",
         "/data: 1 features always missing (2)",
@@ -445,7 +445,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "/split: simulation 0 is in two partitions",
     ),
     "one class": (
-        {"classes/suite": np.zeros(N, int), "reading": ReadOptions(target="suite")},
+        {"classes/suite": np.zeros(N, int), "read_options": ReadOptions(target="suite")},
         "class_counts",
         "error",
         "all rows are of class TNG",
@@ -453,7 +453,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
     "a rare class": (
         {
             "classes/suite": np.where(VECTOR[:, 0] > np.sort(VECTOR[:, 0])[-12], 1, 0),
-            "reading": ReadOptions(target="suite"),
+            "read_options": ReadOptions(target="suite"),
         },
         "class_counts",
         "warning",
@@ -560,14 +560,14 @@ SIMBA = (
 )
 
 
-@pytest.mark.parametrize("name, reading", [TNG, SIMBA], ids=["TNG", "SIMBA"])
+@pytest.mark.parametrize("name, read_options", [TNG, SIMBA], ids=["TNG", "SIMBA"])
 @pytest.mark.parametrize("infer", [(), ("A_AGN1", "Omega_m")], ids=["all", "some"])
-def test_real_simulations_have_nothing_to_look_at(shared, name, reading, infer):
+def test_real_simulations_have_nothing_to_look_at(shared, name, read_options, infer):
     path = shared / "data" / "camels_sfrh" / name
     if not path.is_file():
         pytest.skip(f"no real data: {path} does not exist")
-    reading = replace(reading, infer=infer)
-    sims = catalog.select(catalog.read_unchecked(path, reading), reading)
+    read_options = replace(read_options, infer=infer)
+    sims = catalog.select(catalog.read_unchecked(path, read_options), read_options)
     assert serious(audit_catalog(sims, storage.describe_datasets(path), full=True)) == []
 
 
@@ -577,7 +577,7 @@ def test_audit_finds_string_sorted_rows_in_real_simulations(shared, tmp_path):
         pytest.skip(f"no real data: {path} does not exist")
     sims = catalog.read(path)
     order = np.array(sorted(range(len(sims)), key=str))
-    mixed = replace(sims, observables=sims.take(order).observables)
+    mixed = replace(sims, observables=sims.select(order).observables)
     (found,) = audit_before_training(mixed, by_hash(sims.simulation))
     assert "(in the right order it is 0.7" in found.text and "the data are sorted by name" in found.text
 
@@ -590,9 +590,10 @@ def test_simulators_have_nothing_to_look_at(name, tmp_path):
     attributes = {"parameters": made.parameters.attributes(), "data": made.attributes}
     path = tmp_path / "sims.h5"
     storage.write(path, storage.FileContents("catalog", {}, arrays, attributes))
-    reading = ReadOptions(missing="mask" if np.isnan(made.data).any() else "")
+    read_options = ReadOptions(missing="mask" if np.isnan(made.data).any() else "")
     assert (
-        serious(audit_catalog(catalog.read_unchecked(path, reading), storage.describe_datasets(path), full=True)) == []
+        serious(audit_catalog(catalog.read_unchecked(path, read_options), storage.describe_datasets(path), full=True))
+        == []
     )
 
 

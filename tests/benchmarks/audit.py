@@ -128,7 +128,7 @@ def _r2(sims: Catalog) -> float:
 def _simulations(sims: Catalog, order: np.ndarray) -> Catalog:
     """The data of other simulations, beside parameters and ids that stay: order (G,)."""
     rows = np.argsort(sims.simulation.astype(int), kind="stable").reshape(len(order), -1)
-    return replace(sims, observables=sims.take(rows[order].ravel()).observables)
+    return replace(sims, observables=sims.select(rows[order].ravel()).observables)
 
 
 def _by_name(sims: Catalog, rng: np.random.Generator) -> Catalog:

@@ -111,7 +111,7 @@ def test_every_kind_is_read(make, kind, shape, expected, said):
 
 
 def test_every_kind_of_the_table_is_tested():
-    assert KINDS.keys() == catalog.reading.AXES_OF_KIND.keys()
+    assert KINDS.keys() == catalog.read_options.AXES_OF_KIND.keys()
 
 
 def test_several_summaries_stand_in_a_group(make):
@@ -502,7 +502,7 @@ def test_blocks_are_all_the_rows_in_order(ours, monkeypatch):
 
 def test_taking_rows_takes_everything(make):
     datasets = {"parameters": THETA, "data": VECTOR, "simulation": np.arange(N) * 10, "split": np.arange(N) % 3}
-    found = catalog.read(make(datasets)).take(np.array([5, 1]))
+    found = catalog.read(make(datasets)).select(np.array([5, 1]))
     assert (found.index.tolist(), found.simulation.tolist(), found.split_labels.tolist()) == (
         [5, 1],
         ["50", "10"],

@@ -25,10 +25,10 @@ def test_rows_are_those_of_the_file_in_any_order_and_selection(tmp_path, layout,
     for rows in (np.arange(ROWS), some, some[:1], some[:0], np.array([3, 3, 200])):
         np.testing.assert_array_equal(values[rows], whole[rows])
     np.testing.assert_array_equal(
-        values.take(some).select_features(np.array([1, 4]))[np.arange(5, 60)], whole[some[5:60]][..., [1, 4]]
+        values.select(some).select_features(np.array([1, 4]))[np.arange(5, 60)], whole[some[5:60]][..., [1, 4]]
     )
     np.testing.assert_array_equal(copy.deepcopy(values)[some], whole[some])
-    blocks = values.take(some).group_by_block(np.arange(3, 80))
+    blocks = values.select(some).group_by_block(np.arange(3, 80))
     assert sorted(np.concatenate(blocks).tolist()) == list(range(77)) and len(blocks) > 5
 
 

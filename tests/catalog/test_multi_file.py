@@ -31,7 +31,7 @@ def test_many_files_are_one_catalog(tmp_path, small_memory, memory_):
 
 def test_a_selection_of_joined_parts_is_still_in_its_files(tmp_path):
     parts = [LazyArray((DatasetHandle(write_maps(tmp_path / f"{seed}.h5", 20, seed), "data"),)) for seed in (1, 2)]
-    both = concatenate([parts[0].take(np.array([4, 2])), parts[1]])
+    both = concatenate([parts[0].select(np.array([4, 2])), parts[1]])
     expected = np.concatenate([parts[0][np.array([4, 2])], parts[1][np.arange(20)]])
     np.testing.assert_array_equal(both[np.arange(22)], expected)
 

@@ -97,7 +97,7 @@ def test_metrics_are_those_of_scikit_learn():
 @pytest.mark.parametrize("metric", [name for name, metric in CLASSIFICATION.items() if isinstance(metric, Statistic)])
 def test_a_row_of_weight_three_counts_as_three_rows(metric):
     posterior, times = exact(15, alike=0), np.random.default_rng(1).integers(1, 4, 15)
-    compute, repeated = CLASSIFICATION[metric].compute, posterior.take(np.repeat(np.arange(15), times))
+    compute, repeated = CLASSIFICATION[metric].compute, posterior.select(np.repeat(np.arange(15), times))
     weighted = compute(EvaluationData(posterior), times[None] / times.sum())
     if metric == "ece":  # the sign of a gap is that of all rows
         excess = EvaluationData(posterior).predictions.overconfidence
@@ -179,7 +179,7 @@ def test_rows_of_one_class_have_no_area_and_their_accuracy_all_the_same():
 # ------------------------------------------------------------------------------------------------------ intervals
 def test_intervals_of_repeated_rows_are_those_of_the_simulations():
     one = exact(100)
-    many = one.take(np.repeat(np.arange(100), 15))
+    many = one.select(np.repeat(np.arange(100), 15))
     wide, narrow = (evaluate(each).joint for each in (many, one))
     for metric in set(CLASSIFICATION) - {"ece"}:  # with more rows there are more bins
         np.testing.assert_allclose(wide[metric].to_array(), narrow[metric].to_array(), rtol=1e-6)
@@ -302,7 +302,7 @@ def test_reliability_is_the_diagonal_for_a_right_classifier_only():
 
 def test_errors_of_reliability_count_simulations_and_stay_in_bounds():
     one = exact(60, distance=6.0)
-    curve, many = (reliability(each)["TNG"] for each in (one, one.take(np.repeat(np.arange(60), 4))))
+    curve, many = (reliability(each)["TNG"] for each in (one, one.select(np.repeat(np.arange(60), 4))))
     for found in (curve, many):
         assert (found.low >= 0).all() and (found.high <= 1).all() and (found.high > found.low).all()
     assert many.high.min() >= curve.high.min()  # four times the rows tell no more than the simulations do

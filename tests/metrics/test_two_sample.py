@@ -221,7 +221,7 @@ def test_fisher_loss_is_the_log_of_how_much_wider_the_posterior_is():
 
 def test_observations_are_matched_by_row_and_simulation():
     first = gaussian(30)
-    shuffled = first.take(np.random.default_rng(0).permutation(30)[:20])
+    shuffled = first.select(np.random.default_rng(0).permutation(30)[:20])
     one, other = match_observations(first, ReferencePosterior(shuffled, "flow"))
     assert len(one) == 20 and (one.index == other.posterior.index).all() and (np.diff(one.index) > 0).all()
     np.testing.assert_array_equal(one.samples, other.posterior.samples)
@@ -254,7 +254,7 @@ def files(tmp_path_factory):
     posterior = gaussian(60, draws=50)
     exact = changed(exactly(posterior), fisher=np.broadcast_to(np.eye(2) / 0.2, (60, 2, 2)))
     posteriors.write(folder / "ours.h5", exactly(posterior, width=1.5, seed=2), {"command": "sample"})
-    posteriors.write(folder / "truth.h5", exact.take(np.arange(40)[::-1]), {"command": "simulate"})
+    posteriors.write(folder / "truth.h5", exact.select(np.arange(40)[::-1]), {"command": "simulate"})
     posteriors.write(folder / "other.h5", exact, {"command": "sample"})
     return folder
 

@@ -180,7 +180,7 @@ def test_chunks_do_not_matter(which, monkeypatch):
     whole = log_prob(model, sims)
     rows = np.array([31, 7, 44])
     np.testing.assert_allclose(log_prob(model, sims, rows), whole[rows], atol=2e-4)
-    np.testing.assert_allclose(log_prob(model, sims.take(rows)), whole[rows], atol=2e-4)
+    np.testing.assert_allclose(log_prob(model, sims.select(rows)), whole[rows], atol=2e-4)
     monkeypatch.setattr(model_module, "ROWS_PER_CHUNK", 7)
     np.testing.assert_allclose(log_prob(model, sims), whole, atol=2e-4)
 

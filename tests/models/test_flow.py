@@ -268,8 +268,8 @@ def test_a_member_of_a_larger_ensemble_is_the_same_member(flow):
 def test_the_draws_of_a_row_do_not_depend_on_other_rows(flow, support):
     model, sims = flow_of(flow, 2, 3, support), linear_gaussian(2)
     alone, among = sampled(model, sims, [7], 200), sampled(model, sims, range(10), 200)
-    check_same_row(alone, among.take(np.array([7])))
-    moved = sims.take(np.arange(5, 10))  # the same row at another position
+    check_same_row(alone, among.select(np.array([7])))
+    moved = sims.select(np.arange(5, 10))  # the same row at another position
     check_same_row(alone, sampled(model, moved, [2], 200))
     assert (sampled(model, sims, [7], 200, seed=1).samples != alone.samples).all()
     assert (among.samples[6] != among.samples[7]).all()
@@ -331,7 +331,7 @@ def test_skip_failed_leaves_the_row_out_and_draws_nothing_in_its_place(impatient
         == len(found.diagnostics.ridge_estimate)
         == 2
     )
-    check_same_row(found.take(np.array([1])), sampled(model, sims, [2], 100))
+    check_same_row(found.select(np.array([1])), sampled(model, sims, [2], 100))
     with pytest.raises(UserError, match="no observation could be sampled"):
         sampled(model, sims, [4], 100, skip_failed=True)
 
@@ -425,7 +425,7 @@ def test_a_summary_network_trained_on_held_out_rows_is_refused():
         UserError, match=r"summary: the regressor was trained on or chosen by \d+ validation or test rows"
     ):
         train_flow(sims, summary=summary)
-    shuffled = sims.take(np.random.default_rng(0).permutation(len(sims)))  # under other numbers too
+    shuffled = sims.select(np.random.default_rng(0).permutation(len(sims)))  # under other numbers too
     renumbered = of(shuffled.theta, shuffled.parameters, *shuffled.observables)
     with pytest.raises(UserError, match="summary"):
         train_flow(renumbered, summary=regressor_of(2))

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from cosmoinfer.catalog import ReadOptions
+from cosmoinfer import catalog
 from cosmoinfer.cli.options.architecture import RegressorOptions
-from cosmoinfer.cli.options.catalog import ReadingOptions, TargetOptions
+from cosmoinfer.cli.options.catalog import ReadOptions, TargetOptions
 from cosmoinfer.cli.options.training import TrainingOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import flow_recipe
@@ -57,7 +57,7 @@ def test_what_was_given_is_taken_and_the_rest_is_left():
 
 @pytest.mark.parametrize(
     ("options", "elsewhere", "settings"),
-    [(TrainingOptions, RegressorOptions, TrainingSettings), (ReadingOptions, TargetOptions, ReadOptions)],
+    [(TrainingOptions, RegressorOptions, TrainingSettings), (ReadOptions, TargetOptions, catalog.ReadOptions)],
 )
 def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options, elsewhere, settings):
     """But for a few that one command alone has: they stand among the options of that command."""

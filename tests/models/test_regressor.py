@@ -177,7 +177,7 @@ def test_a_regressor_predicts_in_catalog_units():
 def test_the_draws_of_a_regressor_do_not_depend_on_other_rows():
     model, sims = regressor_of(6), linear_gaussian(6)
     alone, among = sampled(model, sims, [7], 200), sampled(model, sims, range(200), 200)
-    check_same_row(alone, among.take(np.array([7])))
+    check_same_row(alone, among.select(np.array([7])))
 
 
 def test_a_summary_is_the_mean_and_the_log_width_of_the_mixture():

@@ -72,8 +72,8 @@ def test_rows_are_read_from_their_file_as_from_memory(left_in_file, which):
 
 
 @pytest.mark.parametrize("keep", [np.array([True, False, True]), np.array([2, 0])], ids=["mask", "positions"])
-def test_what_is_taken_of_draws_in_a_file_stays_there(left_in_file, keep):
-    some = left_in_file.take(keep)
+def test_what_is_selected_of_draws_in_a_file_stays_there(left_in_file, keep):
+    some = left_in_file.select(keep)
     assert isinstance(some.samples, storage.OnDiskArray)
     np.testing.assert_array_equal(some.samples[:], FULL.samples[keep])
     np.testing.assert_array_equal(some.log_prob[1], FULL.log_prob[keep][1])
@@ -114,16 +114,16 @@ def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, w
 @pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])
 @pytest.mark.parametrize("keep", [np.array([False, True, True]), np.array([1, 2])], ids=["mask", "positions"])
 def test_taking_observations_takes_all_of_them(keep, whole):
-    some = whole.take(keep)
+    some = whole.select(keep)
     assert len(some) == 2 and value_of(some, "names") == value_of(whole, "names")
     for name in ARRAYS:
         expected = value_of(whole, name)
         assert (expected is None) == (value_of(some, name) is None)
         if expected is not None:
             np.testing.assert_array_equal(value_of(some, name), expected[1:])
-    assert HEAD.take(keep).draws is None
+    assert HEAD.select(keep).draws is None
     assert some.diagnostics.ood_set_p_value is None
-    assert whole.take(np.arange(3)).diagnostics.ood_set_p_value == whole.diagnostics.ood_set_p_value
+    assert whole.select(np.arange(3)).diagnostics.ood_set_p_value == whole.diagnostics.ood_set_p_value
     assert some.diagnostics.temperature == whole.diagnostics.temperature
 
 
@@ -204,7 +204,7 @@ def test_a_posterior_is_shown_by_its_first_rows(left_in_file):
     assert repr(left_in_file) == repr(FULL) and len(repr(FULL).splitlines()) == 4
     value, error = (array[0, 1] for array in (FULL.point.mean, FULL.point.std))
     assert repr(FULL).splitlines()[1].endswith(f"b = {format_with_error(value, error)}")
-    many = FULL.take(np.arange(30) % 3)
+    many = FULL.select(np.arange(30) % 3)
     assert len(repr(many).splitlines()) == 7 and many._repr_html_().count("<tr>") == 6
     assert "row 4: TNG = 0.7, SIMBA = 0.2, Astrid = 0.1" in repr(CLASSIFIED)
     assert repr(HEAD) == "Posterior of 3 observations: points, no draws, of a, b"

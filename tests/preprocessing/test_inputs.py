@@ -14,7 +14,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing import compression
 from cosmoinfer.preprocessing.fit import describe_choices, with_compression
 from cosmoinfer.preprocessing.noise import Noise, read_noise
-from cosmoinfer.preprocessing.state import reading_for_model
+from cosmoinfer.preprocessing.state import read_options_for_model
 from cosmoinfer.training.settings import TrainingSettings
 from tests.examples import (
     NORMAL,
@@ -114,9 +114,9 @@ def test_scalings_come_from_the_training_rows_alone():
 
 def test_a_catalog_is_read_for_a_model_as_its_own_was():
     own = ReadOptions(data=("maps",), infer=("a",), scale_cut=("0:3",))
-    assert reading_for_model(own, ReadOptions()) == own
-    assert reading_for_model(own, ReadOptions(drop_nonfinite=True)) == replace(own, drop_nonfinite=True)
-    assert reading_for_model(own, ReadOptions(data=("other",))) == replace(own, data=("other",))
+    assert read_options_for_model(own, ReadOptions()) == own
+    assert read_options_for_model(own, ReadOptions(drop_nonfinite=True)) == replace(own, drop_nonfinite=True)
+    assert read_options_for_model(own, ReadOptions(data=("other",))) == replace(own, data=("other",))
 
 
 # --------------------------------------------------------------------------------------------------------------- noise
@@ -165,7 +165,7 @@ def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
     (found,) = frame.data(sims, rows)
     added = scale.inverse(found) - values
     np.testing.assert_allclose(added.reshape(ROWS, 3), noise.fixed(rows), atol=1e-5)
-    np.testing.assert_array_equal(frame.data(sims.take(np.arange(5, 10)), np.array([2]))[0][0], found[7])
+    np.testing.assert_array_equal(frame.data(sims.select(np.arange(5, 10)), np.array([2]))[0][0], found[7])
     (plain,) = (one(values) for one in frame.inputs)
     np.testing.assert_array_equal(frame.data(of(None, None, sims.observables[0]), rows)[0], plain)
     np.testing.assert_array_equal(frame.data(replace(sims, includes_noise=True), rows)[0], plain)

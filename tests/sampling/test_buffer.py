@@ -37,7 +37,7 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
         buffer.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
         mass = buffer.fill(row, DrawStream(pieces(row)), lambda theta, row=row: FULL.log_prob[row, : len(theta)])
         assert mass == BoxMass(0.5 * row, 0.1)
-    drawn = replace(FULL.take(np.arange(rows)), draws=buffer.draws(rows))
+    drawn = replace(FULL.select(np.arange(rows)), draws=buffer.draws(rows))
     assert isinstance(drawn.samples, np.ndarray) == (large == 1 << 26)
     posterior.write(tmp_path / "p.h5", drawn, {"settings": {}})
     expected = FULL.log_prob[:rows] - 0.5 * np.arange(rows)[:, None]

@@ -293,10 +293,10 @@ def test_a_flow_of_sets_learns_what_all_rows_say():
     heads = model.representatives(test, np.arange(len(test)))
     assert heads.tolist() == list(range(0, len(test), size)) and model.set_size == size
     right, ours = exact(test, size), model.log_prob_of_rows(test, heads, test.theta[heads], 100, 0)
-    alone = exact(test.take(heads), 1)  # the exact posterior of one row of each
+    alone = exact(test.select(heads), 1)  # the exact posterior of one row of each
     assert right.mean() - alone.mean() > 1
     assert ours.mean() - alone.mean() > 0.75 * (right.mean() - alone.mean())
-    shuffled = test.take(np.random.default_rng(0).permutation(len(test)))
+    shuffled = test.select(np.random.default_rng(0).permutation(len(test)))
     other = model.representatives(shuffled, np.arange(len(test)))
     there = dict(
         zip(
@@ -315,7 +315,7 @@ def test_a_product_of_flows_is_nearer_the_truth_than_one_row():
     found = product_posterior(model, SamplingRequest(test, np.arange(len(test)), 100))
     assert found.index.tolist() == list(range(0, len(test), size)) and (found.diagnostics.ess > 1000).all()
     assert (found.diagnostics.consistency_p_value > 1e-3).all()
-    right, alone = exact(test, size).mean(), exact(test.take(np.arange(0, len(test), size)), 1).mean()
+    right, alone = exact(test, size).mean(), exact(test.select(np.arange(0, len(test), size)), 1).mean()
     assert found.log_prob_truth.mean() - alone > 0.6 * (right - alone)
     few = product_posterior(model, SamplingRequest(test, np.arange(3 * size), 100))
     np.testing.assert_array_equal(few.samples, found.samples[:3])

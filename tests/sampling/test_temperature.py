@@ -22,7 +22,7 @@ every_support = pytest.mark.parametrize("support", SUPPORTS)
 def from_hotter(model, size: int, count: int = 300):
     """The data of a known catalog, and truths drawn from the model itself at a higher temperature: it is too narrow."""
     rows = np.arange(count)
-    sims = linear_gaussian(size).take(rows)
+    sims = linear_gaussian(size).select(rows)
     drawn = sampled(replace(model, temperature=HOT), sims, rows, 1, seed=5)
     return of(drawn.samples[:, 0], sims.parameters, *sims.observables, name="hot.h5")
 

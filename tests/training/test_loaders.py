@@ -40,7 +40,7 @@ def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small_memory, mo
     np.testing.assert_allclose(
         frames[0].estimate_parameters(held, rows), frames[1].estimate_parameters(streamed, rows), rtol=1e-4
     )
-    taken = streamed.take(rows).take(np.arange(5))
+    taken = streamed.select(rows).select(np.arange(5))
     np.testing.assert_array_equal(taken.observables[0].read(np.arange(5)), held.observables[0].read(rows[:5]))
 
 

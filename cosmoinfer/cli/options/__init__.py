@@ -7,7 +7,7 @@ from cosmoinfer.cli.options.architecture import (
     NetworkOptions,
     RegressorOptions,
 )
-from cosmoinfer.cli.options.catalog import ReadingOptions, SplitOptions, TargetOptions
+from cosmoinfer.cli.options.catalog import ReadOptions, SplitOptions, TargetOptions
 from cosmoinfer.cli.options.declare import RARE, CatalogPath, Output, grouped, keywords, option
 from cosmoinfer.cli.options.training import OutputOptions, RunOptions, TrainingOptions
 
@@ -20,7 +20,7 @@ __all__ = [
     "NetworkOptions",
     "Output",
     "OutputOptions",
-    "ReadingOptions",
+    "ReadOptions",
     "RegressorOptions",
     "RunOptions",
     "SplitOptions",

@@ -8,8 +8,8 @@ from cosmoinfer.cli.options.declare import option
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
-    """How to read a catalog: the fields of ``catalog.Reading``, but for the target."""
+class ReadOptions:
+    """How to read a catalog: the fields of ``catalog.ReadOptions`` but for the target, and the memory."""
 
     parameters: Annotated[str | None, option("Dataset of the parameters.", "Catalog", default="/parameters")] = None
     data: Annotated[
