@@ -22,9 +22,9 @@ from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import Split, by_hash
 from cosmoinfer.supports import Support
 from cosmoinfer.training import loop
-from cosmoinfer.training.context import TrainingContext
-from cosmoinfer.training.history import History
 from cosmoinfer.training.loaders import InMemoryLoader
+from cosmoinfer.training.loop import History
+from cosmoinfer.training.settings import TrainingContext
 from tests.posteriors import value_of
 
 NAMES = ("a", "b", "c", "d", "e", "f")

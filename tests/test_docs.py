@@ -39,8 +39,7 @@ from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.tasks.guide import topics
 from cosmoinfer.tasks.simulate import simulate_record, with_settings
 from cosmoinfer.training.augmentation import NAMES
-from cosmoinfer.training.learning_rate import SCHEDULES
-from cosmoinfer.training.settings import OPTIMIZERS
+from cosmoinfer.training.settings import OPTIMIZERS, SCHEDULES
 from tests.command_line import done, linear, refused, write
 from tests.guide_pages import PAGES as GENERATED
 

@@ -12,7 +12,7 @@ from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow import FlowModel
 from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.training.history import History
+from cosmoinfer.training.loop import History
 
 Model = FlowModel | RegressorModel | ClassifierModel | DensityModel
 MODELS: dict[str, type] = {cls.kind: cls for cls in (FlowModel, RegressorModel, ClassifierModel, DensityModel)}

@@ -11,8 +11,8 @@ from torch import nn
 
 from cosmoinfer.networks.members import expand_members
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.training.context import generators
-from cosmoinfer.training.history import History
+from cosmoinfer.training.loop import History
+from cosmoinfer.training.settings import generators
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from cosmoinfer.metrics import Curves, Evaluation, curves
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.training.history import History
+from cosmoinfer.training.loop import History
 
 
 @dataclass(frozen=True)

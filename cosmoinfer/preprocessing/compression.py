@@ -14,11 +14,9 @@ from cosmoinfer import losses
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.dense import Linear
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.training.context import Rows, TrainingContext, generators
 from cosmoinfer.training.loaders import InMemoryLoader
-from cosmoinfer.training.loop import train
-from cosmoinfer.training.loss import Loss
-from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.loop import Loss, train
+from cosmoinfer.training.settings import Rows, TrainingContext, TrainingSettings, generators
 
 COMPRESSIONS = ("pca", "autoencoder")
 

@@ -14,7 +14,7 @@ from cosmoinfer.preprocessing.ridge_estimate import MAX_FEATURES, Ridge, fit_rid
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
-from cosmoinfer.training.context import TrainingContext
+from cosmoinfer.training.settings import TrainingContext
 
 RIDGE_MEMORY_FACTOR = 16  # times the features of all its rows, that a regression may take of the memory
 

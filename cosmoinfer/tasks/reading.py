@@ -18,7 +18,7 @@ from cosmoinfer.preprocessing.state import Preprocessing, read_options_for_model
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, SplitSettings
-from cosmoinfer.training.context import TrainingContext
+from cosmoinfer.training.settings import TrainingContext
 
 CatalogSource = Path | str | Catalog | None  # None: arrays
 Rows = str | Sequence[int] | np.ndarray  # row numbers, ``3,5,20:25`` or one by one

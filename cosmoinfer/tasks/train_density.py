@@ -18,7 +18,7 @@ from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog, report_data
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import RunSettings, TrainingRequest, select_keywords
-from cosmoinfer.training.context import TrainingContext
+from cosmoinfer.training.settings import TrainingContext
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from cosmoinfer.tasks.reading import (
 )
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import RunSettings, TrainingRequest, select_keywords
-from cosmoinfer.training.context import TrainingContext
+from cosmoinfer.training.settings import TrainingContext
 
 INPUTS = ("noise",)
 

@@ -1,1 +1,1 @@
-"""The training loop and what it is handed: loaders, settings, augmentation, learning rate."""
+"""The training loop and what it is handed: loaders, settings, augmentation."""

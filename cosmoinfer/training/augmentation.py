@@ -1,18 +1,22 @@
-"""The symmetries of periodic boxes: quarter turns, mirror images and translations of maps and grids, drawn row by row.
+"""How training rows change from epoch to epoch: symmetries of periodic boxes, and noise that is drawn anew.
 
-They hold for scalar fields in real space. Components of a vector field do not turn with their box, and redshift space
-has a line of sight: there ``augment=none`` or some of the names.
+The symmetries are quarter turns, mirror images and translations of maps and grids, drawn row by row. They hold for
+scalar fields in real space. Components of a vector field do not turn with their box, and redshift space has a line of
+sight: there ``augment=none`` or some of the names.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import lru_cache
 from itertools import combinations, permutations, product
 from math import gcd, prod
 
+import numpy as np
 import torch
 
 from cosmoinfer.errors import UserError, join_first, list_choices
+from cosmoinfer.training.loop import Hooks, Loss
+from cosmoinfer.training.settings import Rows, TrainingContext, generators
 
 
 @dataclass(frozen=True)
@@ -148,3 +152,38 @@ def _move(data: torch.Tensor, group: Sequence[Motion], steps: Axes, choices: tor
         index = index + (strides[:, axis, None] * cells).reshape(rows, *[1] * axis, length, *[1] * (count - axis - 1))
     flat = index.reshape(rows, 1, -1).expand(-1, channels, -1)
     return data.flatten(2).gather(2, flat).view_as(data)
+
+
+def training_hooks(
+    context: TrainingContext,
+    members: int,
+    symmetries: Sequence[Symmetries],
+    leading: Rows,
+    read_with_noise: Callable[[int], tuple[np.ndarray, ...]] | None,
+    warm_loss: Loss | None = None,
+    sets: bool = False,
+) -> Hooks:
+    """leading: what of the training rows comes before the data, which noise and symmetries leave alone.
+
+    read_with_noise: the data of an epoch, where noise is drawn anew.
+    sets: the data of a row are a set, (R, ...), whose rows each have a symmetry of their own.
+    """
+
+    def fresh_rows(epoch: int) -> Rows:
+        assert read_with_noise is not None
+        return (*leading, *context.tensors(*read_with_noise(epoch)))
+
+    def augment(batch: Rows, streams: Sequence[torch.Generator]) -> Rows:
+        data = batch[len(leading) :]
+        if not sets:
+            return (*batch[: len(leading)], *transformed(symmetries, data, streams))
+        moved = transformed(symmetries, [rows.flatten(1, 2) for rows in data], streams)
+        return (*batch[: len(leading)], *(new.view_as(old) for new, old in zip(moved, data, strict=True)))
+
+    unaugmented = all(symmetry == Symmetries() for symmetry in symmetries)
+    return Hooks(
+        warm_loss,
+        None if read_with_noise is None else fresh_rows,
+        None if unaugmented else augment,
+        generators(context.seed, "augment", members),
+    )

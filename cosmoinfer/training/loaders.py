@@ -18,7 +18,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.chunking import slices
-from cosmoinfer.training.context import Rows, TrainingContext
+from cosmoinfer.training.settings import Rows, TrainingContext
 
 WINDOWS_IN_MEMORY = (
     8  # would fill the memory that data may take: some are held at once, scaled, shuffled and on their way

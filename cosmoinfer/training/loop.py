@@ -4,8 +4,8 @@ The network carries M members side by side; each has its own order of the rows, 
 best weights, and ends as if it had trained alone.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,20 +13,73 @@ from torch import nn
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.members import expand_members
-from cosmoinfer.training import learning_rate as schedule
-from cosmoinfer.training.context import Listener, Rows
-from cosmoinfer.training.history import History
-from cosmoinfer.training.hooks import Hooks
 from cosmoinfer.training.loaders import DataLoader, InMemoryLoader
-from cosmoinfer.training.loss import Loss, Terms
-from cosmoinfer.training.member_weights import MemberWeights, make_optimizer
-from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.settings import (
+    PLATEAU_EPOCHS,
+    PLATEAU_FACTOR,
+    Listener,
+    Rows,
+    TrainingSettings,
+    learning_rate_factor,
+)
 
 MAX_ROWS_PER_CHUNK = 2048  # a member, that are evaluated
+MAX_NUMBERS_PER_CHUNK = 1 << 21  # of the data of all members: a CNN makes some tens of each
+
+Terms = Callable[[nn.Module, Rows], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """terms: network and a batch of rows (M, B, ...) -> numbers a row, (M, B, K); reduce: (M, N, K) -> (M,).
+
+    Two steps, because some losses are no mean over rows: a validation loss reduces the whole set at once.
+    """
+
+    terms: Terms
+    reduce: Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What may step into a training, nothing by default.
+
+    warm_loss: what the warm-up epochs minimise.
+    fresh_rows: epoch -> training rows, as many as there were, where noise is drawn anew.
+    augment: changes a training batch (M, B, ...), member m's rows by the m-th of ``streams``.
+    """
+
+    warm_loss: Loss | None = None
+    fresh_rows: Callable[[int], Rows] | None = None
+    augment: Callable[[Rows, Sequence[torch.Generator]], Rows] | None = None
+    streams: Sequence[torch.Generator] = ()
 
 
 NO_HOOKS = Hooks()
-MAX_NUMBERS_PER_CHUNK = 1 << 21  # of the data of all members: a CNN makes some tens of each
+
+
+@dataclass(frozen=True)
+class History:
+    """What a training saw, epoch by epoch: the learning curves of M members that trained side by side.
+
+    train, validation: (E, M) mean loss of a row, over its partition.
+    learning_rate: (E,) of the last step, its mean over the members that still train.
+    best: (M,) the epochs whose weights are kept.
+
+    The training loss is the mean over the epoch's batches, with dropout on; the validation loss is computed after
+    the epoch, with dropout off. For a flow both are minus the mean log density, in catalog units; the moment loss
+    judges the validation rows by a score of its own (``losses``).
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    learning_rate: np.ndarray
+    best: np.ndarray
+
+    @property
+    def best_validation(self) -> np.ndarray:
+        """(M,) validation loss of the kept weights."""
+        return self.validation[self.best, np.arange(self.validation.shape[1])]
 
 
 def train(
@@ -65,7 +118,7 @@ def train(
         rows = InMemoryLoader(hooks.fresh_rows(epoch)) if hooks.fresh_rows else train_rows
         running_loss = torch.zeros(members, device=weights.values.device)
         for step, batch_rows in enumerate(rows.batches(epoch, batch_size, generators)):
-            learning_rate = settings.learning_rate * schedule.factor(
+            learning_rate = settings.learning_rate * learning_rate_factor(
                 settings.schedule, epoch * steps_per_epoch + step, steps
             )
             for group in optimizer.param_groups:
@@ -94,9 +147,9 @@ def train(
         curves.append((training_loss.numpy(), validation_loss.numpy(), learning_rate * float(lr_scale[active].mean())))
         listen(epoch + 1, settings.epochs, float(training_loss.mean()), float(validation_loss.mean()))
         if settings.schedule == "plateau":
-            stagnant = epoch - torch.maximum(best_epoch, last_reduction) >= schedule.PLATEAU_EPOCHS
+            stagnant = epoch - torch.maximum(best_epoch, last_reduction) >= PLATEAU_EPOCHS
             last_reduction = torch.where(stagnant, epoch, last_reduction)
-            lr_scale = torch.where(stagnant, lr_scale * schedule.PLATEAU_FACTOR, lr_scale)
+            lr_scale = torch.where(stagnant, lr_scale * PLATEAU_FACTOR, lr_scale)
         active &= epoch - best_epoch.clamp(min=settings.warm_up - 1) < settings.patience
         if not active.any():
             break
@@ -133,3 +186,46 @@ def compile_terms(terms: Terms) -> Terms:
             ) from error
 
     return compiled_terms
+
+
+class MemberWeights:
+    """All parameters of a network side by side, (M, W); the network's own become views of them.
+
+    An optimiser and a norm then touch one tensor in place of some fifty: a tenth to a quarter of a step.
+    """
+
+    def __init__(self, network: nn.Module, members: int) -> None:
+        self.members, self.parameters = members, list(network.parameters())
+        self.values = nn.Parameter(self._concatenate(self.parameters).detach())
+        widths = [parameter.numel() // members for parameter in self.parameters]
+        for parameter, value in zip(self.parameters, self.values.detach().split(widths, dim=1), strict=True):
+            parameter.data = value.unflatten(1, parameter.shape[1:])
+
+    def set_gradient(self, loss: torch.Tensor, max_norm: float) -> None:
+        """Each member's gradient of a loss (,), scaled to at most this norm; no member feels another's."""
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        gradient = self._concatenate(gradients)
+        norm = gradient.square().sum(1, keepdim=True).sqrt()  # (M, 1)
+        self.values.grad = gradient.mul_((max_norm / (norm + 1e-12)).clamp(max=1.0))
+
+    def step(self, optimizer: torch.optim.Optimizer, lr_scale: torch.Tensor) -> None:
+        """One step, of which each member takes its share (M,): every optimiser here moves in proportion to its rate."""
+        if (lr_scale == 1).all():
+            optimizer.step()
+            return
+        before = self.values.detach().clone()
+        optimizer.step()
+        with torch.no_grad():
+            scale = lr_scale.to(before)[:, None].expand_as(before)
+            self.values.copy_(torch.lerp(before, self.values, scale))  # exactly the new weights at 1
+
+    def _concatenate(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([tensor.reshape(self.members, -1) for tensor in tensors], dim=1)
+
+
+def make_optimizer(weights: nn.Parameter, settings: TrainingSettings) -> torch.optim.Optimizer:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD([weights], rate, momentum=settings.momentum, weight_decay=decay)
+    optimizer = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return optimizer([weights], rate, weight_decay=decay, fused=True)

@@ -1,11 +1,56 @@
-"""How a training descends: optimiser, learning rate, epochs, patience."""
+"""How and where a training descends: settings, schedules of the learning rate, device and seed.
 
+A schedule gives factors of the peak rate, by name. All but plateau depend on the step alone. Plateau also depends on
+the validation loss: the training loop lowers the rate of a member by ``PLATEAU_FACTOR`` after ``PLATEAU_EPOCHS`` epochs
+without a better one.
+"""
+
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+
+from cosmoinfer import seeding
 from cosmoinfer.errors import UserError, list_choices
-from cosmoinfer.training import learning_rate as schedule
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
+WARMUP = 50  # steps of linear rise, or a tenth of a short training
+CYCLE = 1000  # steps of one cycle, or the whole of a shorter training
+PLATEAU_EPOCHS = 10
+PLATEAU_FACTOR = 0.3
+
+Schedule = Callable[[int, int], float]  # step, steps -> factor
+Rows = tuple[torch.Tensor, ...]  # one tensor per thing a row has, each (N, ...)
+Listener = Callable[[int, int, float, float], None]  # epoch, epochs, training and validation loss
+
+
+def constant(step: int, steps: int) -> float:
+    """1 after a short linear rise."""
+    return min(1.0, (step + 1) / min(WARMUP, max(1, steps // 10)))
+
+
+def cosine(step: int, steps: int) -> float:
+    """After the rise half a cosine down to zero (Loshchilov & Hutter, arXiv:1608.03983, without restarts)."""
+    return constant(step, steps) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def cyclic(step: int, steps: int) -> float:
+    """From zero linearly up to 1 and linearly down again, 500 steps each, over and over.
+
+    The triangles of Smith (arXiv:1506.01186), as the CAMELS Multifield Dataset trains with them (arXiv:2109.10915).
+    """
+    cycle = min(CYCLE, steps)
+    return 1 - abs(2 * (step % cycle + 0.5) / cycle - 1)
+
+
+SCHEDULES: dict[str, Schedule] = {"constant": constant, "cosine": cosine, "cyclic": cyclic, "plateau": constant}
+
+
+def learning_rate_factor(name: str, step: int, steps: int) -> float:
+    """The factor of the peak rate for step 0, 1, ... of ``steps``, in (0, 1]."""
+    return SCHEDULES[name](step, steps)
 
 
 @dataclass(frozen=True)
@@ -46,7 +91,30 @@ class TrainingSettings:
             raise UserError(
                 f"{self.optimizer!r} is not known; {list_choices(self.optimizer, OPTIMIZERS)}", setting="optimizer"
             )
-        if self.schedule not in schedule.SCHEDULES:
+        if self.schedule not in SCHEDULES:
             raise UserError(
-                f"{self.schedule!r} is not known; {list_choices(self.schedule, schedule.SCHEDULES)}", setting="schedule"
+                f"{self.schedule!r} is not known; {list_choices(self.schedule, SCHEDULES)}", setting="schedule"
             )
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """Where the work is done and to whom it is reported."""
+
+    device: torch.device
+    seed: int
+    report: Callable[[str], None]
+    on_epoch: Listener
+
+    def tensors(self, *arrays: np.ndarray) -> Rows:
+        """As float32 on the device."""
+        return tuple(torch.from_numpy(array.astype(np.float32)).to(self.device) for array in arrays)
+
+
+def uniform(members: int) -> np.ndarray:
+    return np.full(members, 1 / members)
+
+
+def generators(seed: int, purpose: str, members: int) -> list[torch.Generator]:
+    """One a member, by its number: member 3 of 5 draws what member 3 of 10 draws."""
+    return [torch.Generator().manual_seed(seeding.derive_seed(seed, purpose, member)) for member in range(members)]

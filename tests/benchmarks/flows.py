@@ -28,10 +28,8 @@ from cosmoinfer.flows import FLOWS, Transform, initialise
 from cosmoinfer.networks.members import expand_members
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.supports import fit_support
-from cosmoinfer.training.context import Rows
-from cosmoinfer.training.loop import train
-from cosmoinfer.training.loss import Loss
-from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.loop import Loss, train
+from cosmoinfer.training.settings import Rows, TrainingSettings
 
 NOISES = (0.1, 0.01)  # of the prior's width
 WIDTH = np.sqrt(12)  # of a uniform prior whose standard deviation is 1

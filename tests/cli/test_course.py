@@ -19,8 +19,7 @@ from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.cnn import PADDINGS, POOLINGS
 from cosmoinfer.preprocessing.compression import COMPRESSIONS
-from cosmoinfer.training.learning_rate import SCHEDULES
-from cosmoinfer.training.settings import OPTIMIZERS
+from cosmoinfer.training.settings import OPTIMIZERS, SCHEDULES
 from tests.command_line import call, done, linear, refused, write
 
 ROWS = 90

@@ -24,10 +24,8 @@ from cosmoinfer.losses import (
 )
 from cosmoinfer.networks.mlp import LinearNetwork
 from cosmoinfer.training import loop
-from cosmoinfer.training.context import generators
-from cosmoinfer.training.hooks import Hooks
-from cosmoinfer.training.loss import Loss
-from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.loop import Hooks, Loss
+from cosmoinfer.training.settings import TrainingSettings, generators
 from tests.examples import judge, train
 
 THETA = torch.tensor([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]], dtype=torch.float64)

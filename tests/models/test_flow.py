@@ -20,7 +20,7 @@ from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
 from cosmoinfer.supports import MIN_PROBIT_U, MIN_SOFT_U, SUPPORTS, Support
-from cosmoinfer.training.context import generators
+from cosmoinfer.training.settings import generators
 from tests.examples import (
     NORMAL,
     ROWS,

@@ -22,7 +22,7 @@ from cosmoinfer.plots.registry import save
 from cosmoinfer.plots.style import parameter_label
 from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.training.history import History
+from cosmoinfer.training.loop import History
 from tests.posteriors import changed, make
 
 WIDTHS = np.array([0.05, 0.2, 0.1, 0.3, 20.0, 20.0])  # of the noise, in units of the box: the last two say nothing

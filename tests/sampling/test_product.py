@@ -19,7 +19,7 @@ from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.sampling.product import Product, SinglePosterior, multiply, piles_up_at_edge
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import by_hash
-from cosmoinfer.training.context import generators
+from cosmoinfer.training.settings import generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import NORMAL as PROBLEM
 from tests.examples import bench, of, split_of, with_maps

@@ -17,9 +17,9 @@ from cosmoinfer.preprocessing import fit as fit_module
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.storage import DatasetHandle
 from cosmoinfer.training import loop
-from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.loaders import InMemoryLoader, StreamingLoader, make_loader
-from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.loop import Loss
+from cosmoinfer.training.settings import TrainingContext
 from tests.command_line import call, done, refused
 from tests.map_files import ROWS, TINY, write_maps
 

@@ -12,12 +12,15 @@ from cosmoinfer.flows import FLOWS, initialise
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.members import expand_members
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
-from cosmoinfer.training import learning_rate
-from cosmoinfer.training.context import generators
-from cosmoinfer.training.history import History
-from cosmoinfer.training.hooks import Hooks
-from cosmoinfer.training.loss import Loss
-from cosmoinfer.training.settings import OPTIMIZERS, TrainingSettings
+from cosmoinfer.training.loop import History, Hooks, Loss
+from cosmoinfer.training.settings import (
+    OPTIMIZERS,
+    SCHEDULES,
+    WARMUP,
+    TrainingSettings,
+    generators,
+    learning_rate_factor,
+)
 from tests.examples import judge, train
 
 SQUARED = Loss(lambda network, batch: (network(batch[1]) - batch[0]) ** 2, lambda terms: terms.mean((1, 2)))
@@ -98,7 +101,7 @@ def shaken(batch: tuple[torch.Tensor, ...], streams: list[torch.Generator]) -> t
 
 def test_members_side_by_side_have_plateaus_and_noise_of_their_own(monkeypatch):
     """High rates overfit at once, so that plateaus come early and at different epochs."""
-    monkeypatch.setattr(learning_rate, "PLATEAU_EPOCHS", 2)
+    monkeypatch.setattr("cosmoinfer.training.loop.PLATEAU_EPOCHS", 2)
     settings = TrainingSettings(epochs=12, batch_size=20, learning_rate=0.05, schedule="plateau")
     kept: list[torch.Tensor] = []
 
@@ -194,7 +197,7 @@ def least_squares() -> tuple[tuple[torch.Tensor, ...], float]:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("name", learning_rate.SCHEDULES)
+@pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize(("batch", "epochs", "rate"), [(1, 6, 0.01), (7, 20, 0.03), (60, 120, 0.05)])
 def test_a_convex_loss_falls_to_its_minimum(optimizer, name, batch, epochs, rate):
     """From one row to the whole set; with one row and a constant rate the noise of the steps stays."""
@@ -235,8 +238,8 @@ def test_one_step_is_that_of_torch(optimizer):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
     """Whole-set steps; torch's own optimiser and ReduceLROnPlateau arrive at the same weights."""
-    monkeypatch.setattr(learning_rate, "PLATEAU_EPOCHS", 3)
-    monkeypatch.setattr(learning_rate, "WARMUP", 1)
+    monkeypatch.setattr("cosmoinfer.training.loop.PLATEAU_EPOCHS", 3)
+    monkeypatch.setattr("cosmoinfer.training.settings.WARMUP", 1)
     (theta, x), (judge, seen) = rows(30, 1), rows(20, 2)
     options = {"weight_decay": 0.01} | ({"momentum": 0.9} if optimizer == "sgd" else {})
     settings = TrainingSettings(40, 30, 0.2, optimizer, "plateau", weight_decay=0.01, clip_norm=1e9)
@@ -375,8 +378,8 @@ def test_patience_counts_from_the_end_of_the_warm_up(warm_up, epochs):
 
 
 def test_a_plateau_counts_from_the_end_of_the_warm_up(monkeypatch):
-    monkeypatch.setattr(learning_rate, "PLATEAU_EPOCHS", 2)
-    monkeypatch.setattr(learning_rate, "WARMUP", 1)
+    monkeypatch.setattr("cosmoinfer.training.loop.PLATEAU_EPOCHS", 2)
+    monkeypatch.setattr("cosmoinfer.training.settings.WARMUP", 1)
     flat = Loss(lambda network, batch: 0 * SQUARED.terms(network, batch), SQUARED.reduce)
     settings = TrainingSettings(10, 30, 1.0, "sgd", "plateau", warm_up=4)
     order = generators(0, "order", 1)
@@ -439,10 +442,10 @@ def test_what_augments_acts_on_training_batches_alone():
 def test_schedules_rise_shortly_and_then_follow_their_curve():
     for steps in (1, 5, 100, 10_000):
         constant, cosine = (
-            np.array([learning_rate.factor(name, step, steps) for step in range(steps)])
+            np.array([learning_rate_factor(name, step, steps) for step in range(steps)])
             for name in ("constant", "cosine")
         )
-        warmup = min(learning_rate.WARMUP, max(1, steps // 10))
+        warmup = min(WARMUP, max(1, steps // 10))
         np.testing.assert_allclose(constant, np.minimum(1, np.arange(1, steps + 1) / warmup))
         np.testing.assert_allclose(cosine, constant * 0.5 * (1 + np.cos(np.pi * np.arange(steps) / steps)), atol=1e-12)
         assert min(cosine) > 0 and max(constant) == 1
@@ -451,7 +454,7 @@ def test_schedules_rise_shortly_and_then_follow_their_curve():
 def test_the_training_history_holds_the_learning_rate():
     settings = TrainingSettings(epochs=10, batch_size=9, learning_rate=0.02)
     _, history, _ = trained("mlp", slice(0, 1), settings)
-    expected = [0.02 * learning_rate.factor("cosine", 10 * epoch + 9, 100) for epoch in range(10)]
+    expected = [0.02 * learning_rate_factor("cosine", 10 * epoch + 9, 100) for epoch in range(10)]
     np.testing.assert_allclose(history.learning_rate, expected)
 
 

@@ -22,11 +22,10 @@ from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.supports import MIN_EDGE_DISTANCE, fit_support
 from cosmoinfer.training import augmentation
-from cosmoinfer.training.context import Rows, TrainingContext, generators, uniform
-from cosmoinfer.training.hooks import training_hooks
+from cosmoinfer.training.augmentation import training_hooks
 from cosmoinfer.training.loaders import InMemoryLoader
-from cosmoinfer.training.loop import train
-from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.loop import Loss, train
+from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
 
 MAX_INITIALISATION_ROWS = 1024  # from which what starts from data does: a regression on theta, an ActNorm
 

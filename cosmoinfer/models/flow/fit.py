@@ -24,12 +24,10 @@ from cosmoinfer.networks.members import expand_members
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.supports import SUPPORTS, Support, fit_support
-from cosmoinfer.training.augmentation import Symmetries, parse
-from cosmoinfer.training.context import Rows, TrainingContext, generators, uniform
-from cosmoinfer.training.hooks import training_hooks
+from cosmoinfer.training.augmentation import Symmetries, parse, training_hooks
 from cosmoinfer.training.loaders import make_loader
-from cosmoinfer.training.loop import train
-from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.loop import Loss, train
+from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
 
 SUPPORT_COMPARISON_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
 PILOT_MEMBERS = 2

@@ -21,12 +21,10 @@ from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.training import augmentation
-from cosmoinfer.training.context import Rows, TrainingContext, generators, uniform
-from cosmoinfer.training.history import History
-from cosmoinfer.training.hooks import training_hooks
+from cosmoinfer.training.augmentation import training_hooks
 from cosmoinfer.training.loaders import make_loader
-from cosmoinfer.training.loop import evaluate, train
-from cosmoinfer.training.loss import Loss
+from cosmoinfer.training.loop import History, Loss, evaluate, train
+from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
 
 COLLAPSED_R2 = 0.05  # R2 on the validation rows
 

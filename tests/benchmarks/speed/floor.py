@@ -13,11 +13,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
-from cosmoinfer.training.context import Rows, generators
 from cosmoinfer.training.loaders import InMemoryLoader
-from cosmoinfer.training.loop import train
-from cosmoinfer.training.loss import Loss
-from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.loop import Loss, train
+from cosmoinfer.training.settings import Rows, TrainingSettings, generators
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, shape
 from tests.benchmarks.speed.report import Report, Task, told

@@ -12,8 +12,7 @@ from cosmoinfer.flows.nsf import NSF
 from cosmoinfer.models.flow import FlowModel, fit_flow
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.preprocessing.fit import fit_preprocessing
-from cosmoinfer.training.context import TrainingContext
-from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.settings import TrainingContext, TrainingSettings
 from tests.benchmarks.speed.clock import Seconds, now, since
 from tests.benchmarks.speed.problem import Problem
 

@@ -24,8 +24,8 @@ from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.storage import DatasetHandle
-from cosmoinfer.training.context import TrainingContext
 from cosmoinfer.training.loaders import DataLoader, make_loader
+from cosmoinfer.training.settings import TrainingContext
 from tests.benchmarks.speed import memory as memory_of_process
 from tests.benchmarks.speed.clock import now, since
 from tests.benchmarks.speed.report import Report, Task

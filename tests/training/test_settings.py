@@ -1,17 +1,17 @@
-"""Schedules: a short rise, then a curve that ends where it should; and triangles. (Plateau: test_training.py.)"""
+"""Schedules: a short rise, then a curve that ends where it should; and triangles. (Plateau: test_loop.py.)"""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from cosmoinfer.training.learning_rate import SCHEDULES, WARMUP, factor
+from cosmoinfer.training.settings import SCHEDULES, WARMUP, learning_rate_factor
 
 STEPS = (1, 5, 80, 1000, 20_000)
 
 
 def factors(name: str, steps: int) -> list[float]:
-    return [factor(name, step, steps) for step in range(steps)]
+    return [learning_rate_factor(name, step, steps) for step in range(steps)]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -31,13 +31,15 @@ def test_all_but_cyclic_never_rise_again(name, steps):
 
 @pytest.mark.parametrize("name", ["constant", "plateau"])
 def test_the_rise_is_linear(name):
-    assert [factor(name, step, 1000) for step in (0, 24, 49, 50, 999)] == pytest.approx([1 / 50, 0.5, 1, 1, 1])
+    assert [learning_rate_factor(name, step, 1000) for step in (0, 24, 49, 50, 999)] == pytest.approx(
+        [1 / 50, 0.5, 1, 1, 1]
+    )
 
 
 def test_cosine_is_half_at_half_time_and_ends_at_zero():
-    assert factor("cosine", 5000, 10_000) == pytest.approx(0.5)
-    assert factor("cosine", 9999, 10_000) < 1e-7
-    assert factor("constant", 9999, 10_000) == 1
+    assert learning_rate_factor("cosine", 5000, 10_000) == pytest.approx(0.5)
+    assert learning_rate_factor("cosine", 9999, 10_000) < 1e-7
+    assert learning_rate_factor("constant", 9999, 10_000) == 1
 
 
 def test_cyclic_goes_up_for_500_steps_and_down_for_500():
