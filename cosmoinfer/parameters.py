@@ -233,13 +233,13 @@ def with_bounds(parameters: Parameters, text: str) -> Parameters:
 
     Raises UserError where the text is not understood, and where it names no parameter.
     """
-    suffixes = bounds_suffixes()
+    suffixes = _bounds_words()
     form = rf"\s*([^=]+?)\s*=\s*([^:]+):([^:]+?)(?::({'|'.join(suffixes)}))?\s*"
     low, high, names = parameters.low.copy(), parameters.high.copy(), list(parameters.prior)
     for item in text.split(","):
         match = re.fullmatch(form, item)
         if not match:
-            endings = " or ".join(f":{suffix}" for suffix in suffixes)
+            endings = " or ".join(f":{suffix}" for suffix in bounds_suffixes())
             raise UserError(f"{item!r} is not understood; expected name=low:high, then {endings}", setting="bounds")
         (column,) = parameters.columns([match[1]])
         try:
@@ -252,7 +252,7 @@ def with_bounds(parameters: Parameters, text: str) -> Parameters:
 
 def declared_priors(text: str) -> frozenset[str]:
     """The names of the parameters whose prior, and not only their box, is declared in the text of ``with_bounds``."""
-    endings = tuple(f":{suffix}" for suffix in bounds_suffixes())
+    endings = tuple(f":{suffix}" for suffix in _bounds_words())
     items = [item.strip() for item in text.split(",")]
     return frozenset(item.split("=")[0].strip() for item in items if item.endswith(endings))
 
@@ -260,3 +260,9 @@ def declared_priors(text: str) -> frozenset[str]:
 def bounds_suffixes() -> dict[str, str]:
     """The prior of each suffix; log before uniform, as the help has it."""
     return {prior.bounds_suffix: name for name, prior in reversed(PRIORS.items()) if prior.bounds_suffix}
+
+
+def _bounds_words() -> dict[str, str]:
+    """The prior of each suffix, and of its own name: ``log`` and ``log-uniform``."""
+    suffixes = bounds_suffixes()
+    return suffixes | {name: name for name in suffixes.values()}

@@ -163,7 +163,8 @@ def _read_ids(path: Path) -> list[str]:
     if path.suffix in (".h5", ".hdf5"):
         names = list(storage.describe_datasets(path))
         if len(names) != 1:
-            raise UserError(f"{path}: expected a split file or one dataset of test ids, found {join_first(names)}")
+            found = storage.describe_file(path) if storage.file_kind(path) else join_first(names)
+            raise UserError(f"{path}: expected a split file or one dataset of test ids, found {found}")
         return [str(name) for name in storage.load(path, names[0]).ravel().tolist()]
     if not path.is_file():
         raise UserError(f"{path}: no such file")

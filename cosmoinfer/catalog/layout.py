@@ -53,7 +53,9 @@ class Layout:
 
 
 def read_layout(path: Path, read_options: ReadOptions) -> Layout:
-    """The datasets of a file; no values are read. Raises UserError when those of the data are missing."""
+    """The datasets of a file; no values are read. Raises UserError when it is no catalog, or has no data."""
+    if storage.file_kind(path) not in (None, "catalog"):
+        raise UserError(f"{path}: expected a catalog, found {storage.describe_file(path)}")
     contents = storage.describe_datasets(path)
     return Layout(
         path, read_options, contents, tuple(contents[name] for name in _data_names(path, contents, read_options))

@@ -47,6 +47,9 @@ def _apply_cut(catalog: Catalog, text: str) -> tuple[Observable, ...]:
         )
     (observable,) = matches
     n_features = observable.row_shape[-1]
+    if (match := NUMBER_RANGE.fullmatch(rule)) and any(int(end or 0) > n_features for end in match.groups()):
+        numbers = f"numbered 0 to {n_features - 1}"
+        raise UserError(f"/{observable.name} has {n_features} features, {numbers}", "scale_cut", text)
     features = _select_features([file.path for file in catalog.files], rule, n_features)
     if len(features) == 0:
         raise UserError(f"keeps none of the {n_features} features of /{observable.name}", "scale_cut", text)

@@ -25,7 +25,7 @@ from cosmoinfer.storage.hdf5 import (
     require_file,
 )
 from cosmoinfer.storage.out_of_core import OnDiskArray
-from cosmoinfer.storage.reader import DatasetHandle, file_attribute
+from cosmoinfer.storage.reader import DatasetHandle
 
 JSONObject = dict[str, Any]  # only what json.dumps takes
 FORMAT = 2  # of all kinds
@@ -93,9 +93,9 @@ def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = (), omit:
         kind = decode_text(file.attrs.get("kind", ""))
         if kind not in FORMATS:
             expected = " or ".join(kinds) or "any"
-            raise UserError(f"{path}: expected a {expected} file of cosmoinfer, found another HDF5 file")
+            raise UserError(f"{path}: expected a {expected} file of cosmoinfer, found {_describe(file)}")
         if kinds and kind not in kinds:
-            raise UserError(f"{path}: expected a {' or '.join(kinds)} file, found a {kind} file")
+            raise UserError(f"{path}: expected a {' or '.join(kinds)} file, found {_describe(file)}")
         _check_format(path, kind, int(file.attrs["format"]))
         arrays, attributes, on_disk = {}, {}, {}
         for name, dataset in find_datasets(file):
@@ -123,7 +123,23 @@ def _check_format(path: Path | str, kind: str, number: int) -> None:
 
 def file_kind(path: Path) -> str | None:
     """The kind of a file that this tool wrote; None for any other HDF5 file."""
-    return file_attribute(path, "kind")
+    with open_file(path) as file:
+        return decode_text(file.attrs.get("kind", "")) or None if "format" in file.attrs else None
+
+
+def describe_file(path: Path) -> str:
+    """What a file is, for an error: ``a flow (model file)``, ``a posterior file``, ``a catalog``."""
+    with open_file(path) as file:
+        return _describe(file)
+
+
+def _describe(file: h5py.File) -> str:
+    kind = decode_text(file.attrs.get("kind", "")) if "format" in file.attrs else ""
+    if kind == "model" and "config" in file:
+        return f"a {json.loads(decode_text(file['config'][()]))['kind']} (model file)"
+    if kind in FORMATS and kind != "catalog":
+        return f"a {kind} file"
+    return "a catalog" if {"parameters", "data"} & set(file) else "an HDF5 file of another tool"
 
 
 def writing_command(path: Path) -> str | None:

@@ -50,11 +50,12 @@ def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogContents | F
     Raises UserError if the file cannot be read.
     """
     check_keywords("inspect", keywords, (*READ_OPTIONS, "audit", "manifest"))
-    kind = storage.file_kind(multi_file.first_file(file))
+    first_file = multi_file.first_file(file)
+    kind = storage.file_kind(first_file)
     if kind in (None, "catalog"):
         return _inspect_catalog(file, CatalogSettings.from_keywords(keywords), bool(keywords.get("audit")))
     if keywords.get("audit") or keywords.get("manifest"):
-        raise UserError(f"`audit`, `manifest`: are for catalogs; {file} is a {kind} file")
+        raise UserError(f"{file}: `audit` and `manifest` expect a catalog, found {storage.describe_file(first_file)}")
     return _inspect_file_of_ours(file, str(kind))
 
 

@@ -9,6 +9,7 @@ import pytest
 from cosmoinfer import catalog
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.errors import UserError
+from cosmoinfer.parameters import declared_priors
 
 N = 12
 RNG = np.random.default_rng(0)
@@ -237,6 +238,7 @@ def test_new_names_void_what_stood_under_the_old_ones(ours):
     [
         ("Omega_m=0:1", [0, 0.25], [1, 4], ("uniform", "log-uniform")),
         ("A=1e-3:1e3:log", [0.1, 1e-3], [0.5, 1e3], ("uniform", "log-uniform")),
+        ("A=1e-3:1e3:log-uniform", [0.1, 1e-3], [0.5, 1e3], ("uniform", "log-uniform")),
         ("A=0.25:4", [0.1, 0.25], [0.5, 4], ("uniform", "uniform")),
         (" A = -1 : inf ,Omega_m=-inf:inf", [-np.inf, -1], [np.inf, np.inf], ("unknown", "unknown")),
     ],
@@ -244,6 +246,7 @@ def test_new_names_void_what_stood_under_the_old_ones(ours):
 def test_bounds_replace_the_box_of_the_file(ours, bounds, low, high, prior):
     parameters, _ = catalog.read(ours, ReadOptions(bounds=bounds)).require_parameters()
     assert (parameters.low.tolist(), parameters.high.tolist(), parameters.prior) == (low, high, prior)
+    assert declared_priors(bounds) == ({"A"} if ":log" in bounds else frozenset())
 
 
 @pytest.mark.parametrize(
@@ -308,7 +311,8 @@ def test_a_profile_is_cut_along_its_last_axis(make):
     ("cut", "complaint"),
     [
         ("k<0", r"keeps none of the 6 features of /data"),
-        ("6:9", "keeps none"),
+        ("6:", "keeps none"),
+        ("3:9", "has 6 features, numbered 0 to 5"),
         ("k", "is not understood; expected 0:40, k<0.3 or 0.02<k<0.3"),
         ("k<", "is not understood"),
         ("k<.", "is not understood"),

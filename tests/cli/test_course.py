@@ -522,6 +522,11 @@ def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path
         ("sample PLAIN VECTORS", "is a density of the data; generate draws from it, score judges rows by it"),
         ("evaluate PLAIN VECTORS", "is a density of the data; generate draws from it, score judges rows by it"),
         ("evaluate SCORES", "expected a posterior file, found a scores file"),
+        ("train-flow FLOW", "expected a catalog, found a flow (model file)"),
+        ("train-flow VECTORS --split-file FLOW", "one dataset of test ids, found a flow (model file)"),
+        ("train-flow VECTORS --scale-cut 0:400", "--scale-cut 0:400: /data has 8 features, numbered 0 to 7"),
+        ("sample FLOW SCORES", "expected a catalog, found a scores file"),
+        ("sample VECTORS FLOW", "expected a model file of cosmoinfer, found a catalog"),
     ],
 )
 def test_invalid_settings_are_refused_in_one_line(

@@ -272,6 +272,7 @@ def test_a_file_of_another_kind_is_refused(path):
 def test_a_foreign_hdf5_file_is_refused(path, kinds):
     with h5py.File(path, "w") as file:
         file["x"] = VALUES
+        file.attrs["kind"] = "snapshot"  # as another tool may call it
     with pytest.raises(UserError, match=f"expected a {kinds[0] if kinds else 'any'} file of cosmoinfer"):
         storage.read(path, *kinds)
     assert storage.file_kind(path) is None
