@@ -29,7 +29,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"flows", "losses"},
     {"networks"},
     {"catalog", "split", "posterior", "supports", "simulators"},
-    {"parameters", "storage", "multiscale_power"},
+    {"parameters", "storage"},
     {"priors"},
     {"truncated_normal", "ridge_regression"},
     {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error", "chunking"},
@@ -45,7 +45,7 @@ DOORS = {
     "rich": {"cli"},
 }
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
-NO_TORCH |= {"multiscale_power", "seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions"}
+NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions"}
 NO_TORCH |= {"priors", "truncated_normal", "ridge_regression"}
 NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error", "chunking"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}

@@ -6,8 +6,8 @@ import numpy as np
 
 from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
 from cosmoinfer.catalog import Observable
-from cosmoinfer.multiscale_power import power_by_scale
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
+from cosmoinfer.ridge_regression import power_by_scale
 
 N_MEAN_SQUARES = 16  # groups of features with a mean square each, for data whose scatter depends on theta
 N_PROFILE_CELLS = 32  # cells into which a profile is averaged

@@ -8,7 +8,7 @@ draw. A new flow is one such class and one name here.
 
 from cosmoinfer.flows.glow import Glow
 from cosmoinfer.flows.iaf import IAF
-from cosmoinfer.flows.initialisation import initialise
+from cosmoinfer.flows.linear import initialise
 from cosmoinfer.flows.maf import MAF
 from cosmoinfer.flows.multiscale import MAP_FLOWS
 from cosmoinfer.flows.nsf import NSF, AutoregressiveNSF

@@ -2,21 +2,18 @@
 
 from dataclasses import dataclass
 
-from cosmoinfer.flows.actnorm import ActNorm
-from cosmoinfer.flows.composite import Composite
-from cosmoinfer.flows.coupling import coupling_layer
+from cosmoinfer.flows.conditional import coupling_layer
 from cosmoinfer.flows.elementwise import affine_maps
-from cosmoinfer.flows.linear_start import linear_start
-from cosmoinfer.flows.mixing import LU
-from cosmoinfer.flows.transform import Transform
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.flows.linear import LU, ActNorm, linear_start
+from cosmoinfer.flows.transform import Composite, Transform
+from cosmoinfer.networks.layers import Generators
 
 
 @dataclass(frozen=True)
 class Glow:
     """A step: ActNorm, an invertible matrix (the 1x1 convolution), affine coupling (Kingma+ arXiv:1807.03039).
 
-    ActNorm needs ``flows.initialisation.initialise`` with training rows before the first use. One parameter has nothing
+    ActNorm needs ``flows.linear.initialise`` with training rows before the first use. One parameter has nothing
     to mix: ActNorm, an affine map shaped by the context, and, since that would be a Gaussian, a spline shaped by the
     context; without a context, all are plain learned maps. ``linear``: a regression on the context comes first.
     """

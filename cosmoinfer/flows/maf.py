@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-from cosmoinfer.flows.autoregressive import Autoregressive
-from cosmoinfer.flows.composite import Composite
-from cosmoinfer.flows.conditioner import made_conditioner
+from cosmoinfer.flows.conditional import Autoregressive, made_conditioner
 from cosmoinfer.flows.elementwise import affine_maps
-from cosmoinfer.flows.linear_start import linear_start
-from cosmoinfer.flows.mixing import Reverse
-from cosmoinfer.flows.transform import Transform
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.flows.linear import Reverse, linear_start
+from cosmoinfer.flows.transform import Composite, Transform
+from cosmoinfer.networks.layers import Generators
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from torch.nn import functional
 from cosmoinfer.flows.transform import Transform
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.convolution import Convolution
-from cosmoinfer.networks.dense import Linear
-from cosmoinfer.networks.members import Generators, fold_members, unfold_members
+from cosmoinfer.networks.layers import Generators, Linear, fold_members, unfold_members
 
 MAX_LOG_SCALE = 2.0  # of one coupling
 

@@ -11,14 +11,12 @@ import torch
 from torch import nn
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.flows.actnorm import ActNorm
-from cosmoinfer.flows.composite import Composite
+from cosmoinfer.flows.linear import LU, ActNorm
 from cosmoinfer.flows.map_coupling import CouplingNetwork, MapCoupling
-from cosmoinfer.flows.mixing import LU
 from cosmoinfer.flows.spectrum import Shape, Spectrum
 from cosmoinfer.flows.squeeze import PerPixel, Squeeze
-from cosmoinfer.flows.transform import Transform
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.flows.transform import Composite, Transform
+from cosmoinfer.networks.layers import Generators
 
 MIN_LAST_SIDE = 4  # pixels of the last level, where the number of levels is not given
 

@@ -2,16 +2,11 @@
 
 from dataclasses import dataclass
 
-from cosmoinfer.flows.autoregressive import Autoregressive
-from cosmoinfer.flows.composite import Composite
-from cosmoinfer.flows.conditioner import made_conditioner
-from cosmoinfer.flows.coupling import coupling_layer
-from cosmoinfer.flows.elementwise import Affine, check_layers
-from cosmoinfer.flows.linear_start import linear_start
-from cosmoinfer.flows.mixing import LU, Reverse
-from cosmoinfer.flows.spline import Spline
-from cosmoinfer.flows.transform import Transform
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.flows.conditional import Autoregressive, coupling_layer, made_conditioner
+from cosmoinfer.flows.elementwise import Affine, Spline, check_layers
+from cosmoinfer.flows.linear import LU, Reverse, linear_start
+from cosmoinfer.flows.transform import Composite, Transform
+from cosmoinfer.networks.layers import Generators
 
 
 @dataclass(frozen=True)

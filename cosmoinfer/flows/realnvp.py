@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from cosmoinfer.flows.composite import Composite
-from cosmoinfer.flows.coupling import coupling_layer
+from cosmoinfer.flows.conditional import coupling_layer
 from cosmoinfer.flows.elementwise import affine_maps
-from cosmoinfer.flows.linear_start import linear_start
-from cosmoinfer.flows.transform import Transform
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.flows.linear import linear_start
+from cosmoinfer.flows.transform import Composite, Transform
+from cosmoinfer.networks.layers import Generators
 
 
 @dataclass(frozen=True)

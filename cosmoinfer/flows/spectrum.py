@@ -5,8 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from cosmoinfer.flows.transform import Transform
-from cosmoinfer.networks.dense import Linear
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.networks.layers import Generators, Linear
 
 Shape = tuple[int, int, int]  # channels, height, width
 KNOTS = 8  # of the gain as a function of ln |k|

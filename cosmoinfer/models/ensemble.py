@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.loop import History
 from cosmoinfer.training.settings import generators

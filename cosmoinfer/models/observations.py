@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike
 
 from cosmoinfer.catalog import Catalog, from_arrays
 from cosmoinfer.errors import UserError
-from cosmoinfer.preprocessing.inputs import Input
-from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.preprocessing.state import Input, Preprocessing
 
 Data = ArrayLike | Mapping[str, ArrayLike]  # of one observable, or several by name
 

@@ -16,8 +16,7 @@ from torch import nn
 
 from cosmoinfer import ridge_regression, seeding
 from cosmoinfer.errors import UserError
-from cosmoinfer.networks.dense import Linear
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.networks.layers import Generators, Linear
 
 MAX_FEATURES = 4096  # numbers a row
 TREE_LEARNING_RATE = 0.05

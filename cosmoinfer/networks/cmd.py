@@ -9,10 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.networks.convolution import Convolution
-from cosmoinfer.networks.dense import Dropout, Linear
-from cosmoinfer.networks.members import Generators, fold_members, unfold_members
-from cosmoinfer.networks.normalisation import BatchNorm
+from cosmoinfer.networks.convolution import BatchNorm, Convolution
+from cosmoinfer.networks.layers import Dropout, Generators, Linear, fold_members, unfold_members
 
 STAGES_BY_SIDE = {4 * 2**stages: stages for stages in range(1, 7)}  # pixels per side -> stages down to 4 pixels
 

@@ -11,10 +11,8 @@ from torch.nn import functional
 
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.networks.convolution import Convolution, output_size
-from cosmoinfer.networks.dense import Dropout, Linear
-from cosmoinfer.networks.members import Generators, fold_members, unfold_members
-from cosmoinfer.networks.normalisation import BatchNorm, FrozenNorm
+from cosmoinfer.networks.convolution import BatchNorm, Convolution, FrozenNorm, output_size
+from cosmoinfer.networks.layers import Dropout, Generators, Linear, fold_members, unfold_members
 from cosmoinfer.settings import from_data
 
 Pooling = Callable[[torch.Tensor, int], torch.Tensor]

@@ -10,7 +10,7 @@ from torch import nn
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks import NETWORKS
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.networks.layers import Generators
 
 EMBEDDINGS = ("auto", "none", *NETWORKS)
 MIXED_PRECISION_DEVICES = ("cuda",)  # where bfloat16 is faster

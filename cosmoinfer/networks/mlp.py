@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.networks.dense import Dropout, Linear
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.networks.layers import Dropout, Generators, Linear
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.multiscale_power import summary_features
 from cosmoinfer.ood.detector import OutOfDistribution, fit_ood_detector, gap_counts
 from cosmoinfer.ood.mmd import MIN_OBSERVATIONS
 from cosmoinfer.preprocessing.noise import add_noise
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.ridge_regression import summary_features
 from cosmoinfer.split import Split
 
 BELOW_RANGE_FRACTION = 0.5  # of a row's log10 numbers below all training values, from which on the row is flagged

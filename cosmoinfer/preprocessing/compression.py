@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cosmoinfer import losses
 from cosmoinfer.errors import UserError
-from cosmoinfer.networks.dense import Linear
+from cosmoinfer.networks.layers import Linear
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import Loss, train

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.training.loaders import DataLoader, InMemoryLoader
 from cosmoinfer.training.settings import (
     PLATEAU_EPOCHS,

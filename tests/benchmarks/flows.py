@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from cosmoinfer.flows import FLOWS, Transform, initialise
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.supports import fit_support
 from cosmoinfer.training.loop import Loss, train

@@ -14,14 +14,9 @@ from nflows.transforms.splines.rational_quadratic import rational_quadratic_spli
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, Transform, initialise
-from cosmoinfer.flows.actnorm import ActNorm
-from cosmoinfer.flows.autoregressive import Autoregressive, InverseAutoregressive
-from cosmoinfer.flows.conditioner import Conditioner
-from cosmoinfer.flows.coupling import Coupling, halves
-from cosmoinfer.flows.elementwise import Affine
-from cosmoinfer.flows.linear_start import LinearStart
-from cosmoinfer.flows.mixing import LU
-from cosmoinfer.flows.spline import Spline
+from cosmoinfer.flows.conditional import Autoregressive, Conditioner, Coupling, InverseAutoregressive, halves
+from cosmoinfer.flows.elementwise import Affine, Spline
+from cosmoinfer.flows.linear import LU, ActNorm, LinearStart
 from cosmoinfer.networks.activations import ACTIVATIONS
 
 CONTEXT, MEMBERS = 3, 2

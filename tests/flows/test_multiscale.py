@@ -9,12 +9,12 @@ from nflows.transforms import SqueezeTransform, Transform
 from scipy import stats
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.flows.initialisation import initialise
+from cosmoinfer.flows.linear import initialise
 from cosmoinfer.flows.map_coupling import CouplingNetwork, MapCoupling
 from cosmoinfer.flows.multiscale import MAP_FLOWS
 from cosmoinfer.flows.spectrum import Spectrum, hats
 from cosmoinfer.flows.squeeze import Squeeze
-from cosmoinfer.networks.members import fold_members, unfold_members
+from cosmoinfer.networks.layers import fold_members, unfold_members
 
 every_flow = pytest.mark.parametrize("name", MAP_FLOWS)
 every_ensemble = pytest.mark.parametrize("members", [1, 2])

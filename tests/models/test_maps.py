@@ -12,7 +12,7 @@ from cosmoinfer.models import FlowModel
 from cosmoinfer.models.flow import fit as flow_fit
 from cosmoinfer.models.regressor import fit as regressor_fit
 from cosmoinfer.networks import embedding
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from tests.examples import check_same_row, framed, of, sampled, split_of, train_flow, train_regressor, with_maps
 
 

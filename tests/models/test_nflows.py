@@ -14,7 +14,7 @@ from cosmoinfer.losses import LOSSES
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.flow import fit_flow, flow_recipe
 from cosmoinfer.models.flow.nflows_export import _SupportForward, _SupportInverse
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import with_compression
 from cosmoinfer.supports import SUPPORTS, fit_support

@@ -14,12 +14,10 @@ from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.cmd import CMD
 from cosmoinfer.networks.cnn import CNN
-from cosmoinfer.networks.convolution import Convolution, circular_pad
-from cosmoinfer.networks.dense import Dropout, Linear
+from cosmoinfer.networks.convolution import BatchNorm, Convolution, FrozenNorm, circular_pad
 from cosmoinfer.networks.embedding import build_embedding, network_configs
-from cosmoinfer.networks.members import fold_members, unfold_members
+from cosmoinfer.networks.layers import Dropout, Linear, fold_members, unfold_members
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
-from cosmoinfer.networks.normalisation import BatchNorm, FrozenNorm
 
 MEMBERS = 3
 every_dimension = pytest.mark.parametrize("dimensions", [1, 2, 3])

@@ -10,7 +10,7 @@ from torch import nn
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, initialise
 from cosmoinfer.networks.cnn import CNN
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
 from cosmoinfer.training.loop import History, Hooks, Loss
 from cosmoinfer.training.settings import (

@@ -14,7 +14,7 @@ from cosmoinfer.models.density.model import DensityFlow, DensityModel, build_den
 from cosmoinfer.models.density.recipe import DensityRecipe
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.networks.embedding import use_mixed_precision
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.ood.typicality import Typicality, fit_typicality
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.null_modes import fit_null_mode_noise

@@ -19,7 +19,7 @@ from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.observations import Data, observations
-from cosmoinfer.networks.members import Generators, expand_members
+from cosmoinfer.networks.layers import Generators, expand_members
 from cosmoinfer.ood.typicality import Typicality
 from cosmoinfer.preprocessing.null_modes import NullModeNoise
 from cosmoinfer.preprocessing.state import Preprocessing

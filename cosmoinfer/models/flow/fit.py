@@ -12,7 +12,7 @@ from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.errors import UserError
-from cosmoinfer.flows.initialisation import initialise
+from cosmoinfer.flows.linear import initialise
 from cosmoinfer.leakage import TrainingRecord, check_held_out
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.model import FlowModel, conditioning_data
@@ -20,7 +20,7 @@ from cosmoinfer.models.flow.network import ConditionalFlow, build_flow, stack_co
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.networks.embedding import use_mixed_precision
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.supports import SUPPORTS, Support, fit_support

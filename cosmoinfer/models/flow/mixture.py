@@ -10,7 +10,7 @@ from scipy import special
 from cosmoinfer.chunking import slices
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.network import ConditionalFlow
-from cosmoinfer.networks.members import expand_members
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.sampling.rejection import (
     MAX_DRAWS_PER_PIECE,
     DrawStream,

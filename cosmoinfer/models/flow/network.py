@@ -9,7 +9,7 @@ from torch import nn
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.flow.recipe import StackRecipe
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.networks.layers import Generators
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.storage import JSONObject
 

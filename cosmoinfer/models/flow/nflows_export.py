@@ -17,8 +17,8 @@ from cosmoinfer.flows import Transform
 from cosmoinfer.losses import means_and_factors, means_and_widths
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding
-from cosmoinfer.networks.members import expand_members
-from cosmoinfer.preprocessing.inputs import Input
+from cosmoinfer.networks.layers import expand_members
+from cosmoinfer.preprocessing.state import Input
 from cosmoinfer.supports import Support
 
 SLOPE_STEP = 1e-4  # in z, whose scale is 1: of the central difference of a log-slope

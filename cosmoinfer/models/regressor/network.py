@@ -7,9 +7,8 @@ from cosmoinfer.losses import make_positive
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
-from cosmoinfer.networks.dense import Linear
 from cosmoinfer.networks.embedding import Embedding, network_configs
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.networks.layers import Generators, Linear
 from cosmoinfer.storage import JSONObject
 
 

@@ -1,15 +1,34 @@
-"""Dense layers that carry M members side by side: an ensemble trains as one network, in batched products.
+"""Layers that carry M members side by side: an ensemble trains as one network, in batched products.
 
-Every weight leads with M, so that a member's best weights, and its share of a file, are slices. Member m draws all its
-randomness from its own generator: it trains beside others as it would alone.
+Rows travel as (M, B, ...), and every weight leads with M, so that a member's best weights, and its share of a file, are
+slices. Member m draws all its randomness from its own generator: it trains beside others as it would alone. Only
+convolutions need members in the axis of the channels, as groups: a network of convolutions folds them there where it
+begins, and unfolds them where it ends.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from cosmoinfer.networks.members import Generators
+Generators = Sequence[torch.Generator]  # one a member
+
+
+def expand_members(rows: torch.Tensor, members: int) -> torch.Tensor:
+    """The same rows for every member, copied if there are several: (N, ...) -> (M, N, ...)."""
+    return rows.expand(members, *rows.shape).contiguous()
+
+
+def fold_members(x: torch.Tensor) -> torch.Tensor:
+    """Members into the channels, as for grouped convolutions: (M, B, C, ...) -> (B, M*C, ...)."""
+    return x.transpose(0, 1).flatten(1, 2)
+
+
+def unfold_members(x: torch.Tensor, members: int) -> torch.Tensor:
+    """The inverse of ``fold_members``: (B, M*C, ...) -> (M, B, C, ...); of one member a view."""
+    rows = x.unflatten(1, (members, -1)).transpose(0, 1)
+    return rows.flatten(0, 1).unflatten(0, (members, -1))  # side by side in memory, where there are several
 
 
 def uniform(generators: Generators, shape: tuple[int, ...], bound: float) -> nn.Parameter:

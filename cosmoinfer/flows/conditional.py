@@ -1,4 +1,8 @@
-"""The networks inside a flow: from parameters and the context to the numbers that shape each dimension."""
+"""Coupling and autoregressive layers, and the network in them: the conditioner, which shapes the map of each dimension.
+
+A layer is a conditioner and an elementwise map (Papamakarios+ arXiv:1912.02762, section 3.1): the network takes the
+context and the dimensions that pass, or those that come first, and gives the numbers that shape the map of the others.
+"""
 
 from collections.abc import Callable, Generator, Iterable
 from typing import Protocol, cast
@@ -8,9 +12,9 @@ from torch import nn
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows.elementwise import Elementwise
+from cosmoinfer.flows.transform import Transform
 from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.networks.dense import Dropout, Linear
-from cosmoinfer.networks.members import Generators
+from cosmoinfer.networks.layers import Dropout, Generators, Linear
 
 
 class ConditionerSettings(Protocol):
@@ -162,3 +166,114 @@ def single_piece_activation(name: str) -> Callable[[torch.Tensor], torch.Tensor]
             "the networks inside a flow take one that keeps the number of neurons", setting="activation", value=name
         )
     return activation.function
+
+
+class Coupling(Transform):
+    """Every second dimension passes; the others are mapped, shaped by those and the context (Dinh+ arXiv:1605.08803).
+
+    ``odd`` picks which half is mapped. A single dimension is always mapped: then the context alone shapes it.
+    """
+
+    def __init__(self, elementwise: Elementwise, conditioner: Conditioner, features: int, odd: bool) -> None:
+        super().__init__()
+        self.elementwise, self.conditioner = elementwise, conditioner
+        self.mapped, self.passing = halves(features, odd)
+
+    def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._run(inputs, context, inverse=False)
+
+    def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._run(inputs, context, inverse=True)
+
+    def _run(
+        self, inputs: torch.Tensor, context: torch.Tensor | None, inverse: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        shapes = self.conditioner(inputs[..., self.passing], context)
+        run = self.elementwise.inverse if inverse else self.elementwise.forward
+        mapped, log_slope = run(inputs[..., self.mapped], shapes)
+        outputs = inputs.clone()
+        outputs[..., self.mapped] = mapped
+        return outputs, log_slope.sum(-1)
+
+
+def coupling_layer(
+    elementwise: Elementwise,
+    features: int,
+    odd: bool,
+    context: int,
+    settings: ConditionerSettings,
+    generators: Generators,
+) -> Coupling:
+    """A coupling layer and the network in it."""
+    mapped, passing = halves(features, odd)
+    conditioner = Conditioner(
+        generators,
+        len(range(features)[passing]),
+        len(range(features)[mapped]),
+        elementwise.outputs,
+        context,
+        settings.hidden,
+        settings.blocks,
+        settings.dropout,
+        settings.activation,
+    )
+    return Coupling(elementwise, conditioner, features, odd)
+
+
+def halves(features: int, odd: bool) -> tuple[slice, slice]:
+    """The mapped and the passing dimensions of a coupling layer."""
+    if features == 1:
+        return slice(0, 1), slice(1, 1)
+    return slice(int(odd), None, 2), slice(1 - int(odd), None, 2)
+
+
+class Autoregressive(Transform):
+    """Each dimension is mapped, shaped by those before it and the context: one pass forward, D steps back."""
+
+    def __init__(self, elementwise: Elementwise, conditioner: Conditioner) -> None:
+        super().__init__()
+        self.elementwise, self.conditioner = elementwise, conditioner
+
+    def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs, log_slope = self.elementwise.forward(inputs, self.conditioner(inputs, context))
+        return outputs, log_slope.sum(-1)
+
+    def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return autoregressive_map(self.elementwise.inverse, self.conditioner, inputs, context)
+
+
+class InverseAutoregressive(Transform):
+    """Each dimension of the outcome is mapped from one of the noise, shaped by the noise before it and the context.
+
+    z_i from x_i and z_<i: D steps forward, one pass back (Kingma+ arXiv:1606.04934). Both are differentiable.
+    """
+
+    def __init__(self, elementwise: Elementwise, conditioner: Conditioner) -> None:
+        super().__init__()
+        self.elementwise, self.conditioner = elementwise, conditioner
+
+    def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        return autoregressive_map(self.elementwise.forward, self.conditioner, inputs, context)
+
+    def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs, log_slope = self.elementwise.inverse(inputs, self.conditioner(inputs, context))
+        return outputs, log_slope.sum(-1)
+
+
+def autoregressive_map(
+    run: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    conditioner: Conditioner,
+    inputs: torch.Tensor,
+    context: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Map dimension after dimension, shaped by the outcomes before it: outcomes (M, B, D), log-determinants (M, B)."""
+    steps = conditioner.autoregressive_steps(inputs.shape[1], context)
+    shapes = next(steps)
+    values, log_slopes = [], []
+    for dimension in range(inputs.shape[-1]):
+        value, log_slope = run(inputs[..., dimension : dimension + 1], shapes[..., None, :])
+        values.append(value)
+        log_slopes.append(log_slope)
+        if dimension + 1 < inputs.shape[-1]:
+            shapes = steps.send(value)
+    return torch.cat(values, dim=-1), torch.cat(log_slopes, dim=-1).sum(-1)
