@@ -27,14 +27,15 @@ from cosmoinfer.cli import (
 )
 from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped
-from cosmoinfer.cli.terminal import OPEN_BAR, error_line
+from cosmoinfer.cli.terminal import OPEN_BAR, discard_output, error_line, replace_unprintable_characters
 from cosmoinfer.errors import UserError
 
-INTERRUPTED = 130
+NAME = "cosmoinfer"
+INTERRUPTED, BROKEN_PIPE = 130, 141  # exit status, as a shell has it of a process that SIGINT or SIGPIPE ended
 DESCRIPTION = "Calibrated posteriors of cosmological parameters, from a catalog of simulations."
 
 app = typer.Typer(
-    name="cosmoinfer",
+    name=NAME,
     help=DESCRIPTION,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -53,6 +54,9 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         except UserError as error:
             print(f"cosmoinfer: {error_line(error)}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error
+        except BrokenPipeError:
+            discard_output()
+            raise SystemExit(BROKEN_PIPE) from None
         except KeyboardInterrupt:
             print("\ncosmoinfer: interrupted; no unfinished file is left", file=sys.stderr)
             raise SystemExit(INTERRUPTED) from None
@@ -99,6 +103,14 @@ def _cosmoinfer(
 
 
 def main() -> None:
-    """Run what the command line asks for, or print its help."""
-    if not print_help(DESCRIPTION, WITH_OPTIONS, sys.argv[1:]):
-        app()
+    """Run what the command line asks for, or print its help; end quietly when nobody reads on (``| head``)."""
+    replace_unprintable_characters()
+    try:
+        try:
+            if not print_help(DESCRIPTION, WITH_OPTIONS, sys.argv[1:]):
+                app(prog_name=NAME)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+        raise SystemExit(BROKEN_PIPE) from None

@@ -27,6 +27,7 @@ OF_TOOL = {  # options of the tool itself
     "--install-completion": "Install completion for the current shell.",
     "--show-completion": "Show completion for the current shell, to copy it or customize the installation.",
     HELP: "Show this message, or after a command its own.",
+    HELP_ALL: "The same, after a command with all of its options.",
 }
 
 
@@ -61,7 +62,7 @@ def print_help(description: str, commands: Mapping[str, Callable[..., None]], ar
     """
     if COMPLETION in os.environ:
         return False
-    if not arguments or arguments[0] == HELP:
+    if not arguments or arguments[0] in (HELP, HELP_ALL):
         print(describe_tool(description, commands))
         return True
     if arguments[0] not in commands or not {HELP, HELP_ALL} & set(arguments):
