@@ -284,6 +284,7 @@ def test_a_help_fits_80_columns_and_has_its_defaults(name: str, monkeypatch: pyt
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text and "\\" not in text
+    assert not re.search(r"<(str|int|float|list|\w+,\w+)\b", text)  # types of Python
     assert not re.search(r"\{[\w.]+:[\w.]+\}", text)
     assert all(flag in text for flag in options(name))
 

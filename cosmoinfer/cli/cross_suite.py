@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 Catalogs = Annotated[list[Path], typer.Argument(help="Catalogs, a suite each: two or more.", show_default=False)]
 File = Annotated[Path, typer.Option("-o", "--output", help="The file to write; models stay in a folder of its name.")]
-Figures = Annotated[Path | None, typer.Option(help="Draw the matrix too, into this folder.", show_default=False)]
+Figures = Annotated[
+    Path | None, typer.Option(metavar="<folder>", help="Draw the matrix too, into this folder.", show_default=False)
+]
 
 
 def cross_suite(

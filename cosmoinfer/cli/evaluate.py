@@ -21,16 +21,22 @@ CatalogOfModel = Annotated[
 DrawsOfModel = Annotated[
     int | None, typer.Option("--draws", help=f"Draws of each row of a model [default: {DRAWS}].", show_default=False)
 ]
-Folder = Annotated[Path | None, typer.Option(help="Draw the figures too, into this folder.", show_default=False)]
+Folder = Annotated[
+    Path | None, typer.Option(metavar="<folder>", help="Draw the figures too, into this folder.", show_default=False)
+]
 Against = Annotated[
     Path | None, typer.Option(help="Compare with this posterior or model of the same rows.", show_default=False)
 ]
 Local = Annotated[
-    list[int] | None, typer.Option(help="Test the posterior at this row number by itself (local C2ST); repeatable.")
+    list[int] | None,
+    typer.Option(metavar="<row>", help="Test the posterior at this row number by itself (local C2ST); repeatable."),
 ]
 FailIf = Annotated[
     list[str] | None,
-    typer.Option(help="Exit 3 if this holds: 'r2[Omega_m]<0.5', 'coverage_68<0.6 by 3' (errors); repeatable."),
+    typer.Option(
+        metavar="<condition>",
+        help="Exit 3 if this holds: 'r2[Omega_m]<0.5', 'coverage_68<0.6 by 3' (errors); repeatable.",
+    ),
 ]
 DefaultGates = Annotated[bool, typer.Option("--gate", help="Exit 3 if a gate of the default set fails.")]
 

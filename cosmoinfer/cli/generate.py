@@ -9,7 +9,10 @@ from cosmoinfer.cli.options import Output, OutputOptions, RunOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 DensityPath = Annotated[Path, typer.Argument(help="Density model of train-density.", show_default=False)]
-At = Annotated[str | None, typer.Option(help="Parameters: 'Omega_m=0.3,sigma_8=0.8', for a p(x | theta).")]
+At = Annotated[
+    str | None,
+    typer.Option(metavar="<name=number,...>", help="Parameters: 'Omega_m=0.3,sigma_8=0.8', for a p(x | theta)."),
+]
 Count = Annotated[int, typer.Option(help="Rows to draw.")]
 
 

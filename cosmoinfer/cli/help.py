@@ -22,6 +22,7 @@ HELP, HELP_ALL = "--help", "--help-all"
 MAX_WIDTH = 100  # columns; longer lines are hard to read
 COMPLETION = "_COSMOINFER_COMPLETE"  # in the environment: a shell asks for completions, with an empty command line
 PACKAGE = Path(__file__).parents[1]
+TYPE_WORDS = {"int": "number", "float": "number", "str": "name", "Path": "path"}
 OF_TOOL = {  # options of the tool itself
     "--version": "Print the version.",
     "--install-completion": "Install completion for the current shell.",
@@ -47,7 +48,7 @@ class HelpByPanel(TyperCommand):
                 continue
             name, text = parameter.get_help_record(ctx) or ("", "")
             title = "Arguments" if parameter.param_type_name == "argument" else panel.removesuffix(RARE)
-            panels.setdefault(title, []).append((name, with_defaults(text)))
+            panels.setdefault(title, []).append((with_plain_type(name), with_defaults(text)))
         if n_rare:
             panels.setdefault("Options", []).append((HELP_ALL, f"Show {n_rare} more options."))
         for title, records in panels.items():
@@ -89,6 +90,11 @@ def describe_tool(description: str, commands: Mapping[str, Callable[..., None]])
             lines.append(f"  {name}".ljust(margin) + wrapped[0])
             lines += [" " * margin + line for line in wrapped[1:]]
     return "\n".join(lines)
+
+
+def with_plain_type(name: str) -> str:
+    """``--epochs <number>`` of ``--epochs <int>``: types as a user calls them; a list is of what is given each time."""
+    return re.sub(r"<(?:list\[)?(int|float|str|Path)\]?>$", lambda match: f"<{TYPE_WORDS[match[1]]}>", name)
 
 
 def with_defaults(text: str) -> str:

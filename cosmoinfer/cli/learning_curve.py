@@ -25,10 +25,18 @@ if TYPE_CHECKING:
     from cosmoinfer.studies.learning_curve import LearningCurve
 
 Sizes = Annotated[
-    str | None, typer.Option(help="Training simulations: 500,1000,2000,4000 [all, and up to four halvings].")
+    str | None,
+    typer.Option(
+        metavar="<numbers>", help="Training simulations: 500,1000,2000,4000 [default: all, and up to four halvings]."
+    ),
 ]
-Predict = Annotated[str | None, typer.Option(help="Predict the log_prob with so many, too: 16000, or 8000,16000.")]
-Figures = Annotated[Path | None, typer.Option(help="Draw the curve, into this folder.", show_default=False)]
+Predict = Annotated[
+    str | None,
+    typer.Option(metavar="<numbers>", help="Predict the log_prob of so many simulations: 16000, or 8000,16000."),
+]
+Figures = Annotated[
+    Path | None, typer.Option(metavar="<folder>", help="Draw the curve, into this folder.", show_default=False)
+]
 
 
 def learning_curve(

@@ -12,13 +12,18 @@ from cosmoinfer.cli.terminal import Terminal
 PosteriorPath = Annotated[Path, typer.Argument(help="Posterior file, with draws.", show_default=False)]
 Priors = Annotated[
     list[str] | None,
-    typer.Option("--prior", help="'Omega_m=normal:0.31:0.01' (mean, std), '=uniform:0.2:0.4', '=log-uniform:...'."),
+    typer.Option(
+        "--prior",
+        metavar="<name=prior>",
+        help="New prior: 'Omega_m=normal:0.31:0.01' (mean, std), uniform:0.2:0.4 or log-uniform:0.2:0.4; repeatable.",
+    ),
 ]
 Derive = Annotated[
-    list[str] | None, typer.Option(help="A parameter more: 'S_8=sigma_8*(Omega_m/0.3)**0.5'; repeatable.")
+    list[str] | None,
+    typer.Option(metavar="<name=formula>", help="Derived parameter: 'S_8=sigma_8*(Omega_m/0.3)**0.5'; repeatable."),
 ]
-Draws = Annotated[int | None, typer.Option(help="Draws to keep of each row [all that there are].", show_default=False)]
-Seed = Annotated[int, typer.Option(help="Seed of which draws are kept [0].", show_default=False)]
+Draws = Annotated[int | None, typer.Option(help="Draws to keep of each row [default: all].", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Seed of which draws are kept [default: 0].", show_default=False)]
 
 
 def reweight(

@@ -21,7 +21,7 @@ from cosmoinfer.cli.options import (
 from cosmoinfer.cli.sample import DRAWS, Draws, Recalibrate
 from cosmoinfer.cli.terminal import Terminal
 
-Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for everything.")]
+Folder = Annotated[Path, typer.Option("-o", "--output", metavar="<folder>", help="Folder for everything.")]
 
 
 def run(

@@ -16,18 +16,23 @@ DRAWS = 1000  # of each row
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
 Partition = Annotated[
-    str | None, typer.Option("--split", help="train, validation, test or all [the model's test rows].")
+    str | None,
+    typer.Option("--split", metavar="<name>", help="train, validation, test or all [default: the model's test rows]."),
 ]
-Rows = Annotated[str | None, typer.Option(help="Row numbers of the catalog: 0:10 or 3,5,20:25.")]
+Rows = Annotated[str | None, typer.Option(metavar="<numbers>", help="Row numbers of the catalog: 0:10 or 3,5,20:25.")]
 Draws = Annotated[int, typer.Option(help="Draws of each row.")]
 SkipFailed = Annotated[
     bool, typer.Option("--skip-failed", help="Leave out rows that cannot be sampled, and list them.")
 ]
 Combine = Annotated[
-    str | None, typer.Option(help="product: one posterior a simulation, of its rows as independent observations.")
+    str | None,
+    typer.Option(
+        metavar="<name>", help="product: one posterior a simulation, of its rows as independent observations."
+    ),
 ]
 Recalibrate = Annotated[
-    str | None, typer.Option(help="temperature: wider or narrower, as the model's validation rows asked for.")
+    str | None,
+    typer.Option(metavar="<name>", help="temperature: wider or narrower, as the model's validation rows asked for."),
 ]
 
 

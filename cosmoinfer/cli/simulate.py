@@ -11,14 +11,19 @@ DRAWS = 2000  # of each exact posterior
 
 Problem = Annotated[str, typer.Argument(help="A problem whose exact posterior is known.", show_default=False)]
 Count = Annotated[int, typer.Option("-n", "--rows", help="Rows to simulate.")]
-Each = Annotated[int, typer.Option(help="Of which so many share a simulation: parameters, no noise.")]
+Each = Annotated[int, typer.Option(help="Rows of each simulation: the same parameters, other noise.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A setting of the problem: pixels=64; repeatable; any other word lists them."),
+    typer.Option(
+        "--set",
+        metavar="<name=number>",
+        help="Setting of the problem: pixels=64; repeatable; an unknown name lists them.",
+    ),
 ]
 Truth = Annotated[bool, typer.Option("--truth", help="Write the exact posterior of the test rows too.")]
 Draws = Annotated[
-    int | None, typer.Option(help=rf"Exact draws of each test row, with --truth [{DRAWS}].", show_default=False)
+    int | None,
+    typer.Option(help=rf"Exact draws of each test row, with --truth [default: {DRAWS}].", show_default=False),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random but the split.")]
 

@@ -44,7 +44,9 @@ class NetworkOptions:
 class InputOptions:
     """Preprocessing of the data of a flow or regressor."""
 
-    compress: Annotated[str | None, option("Compression of vectors: pca:20 or autoencoder:8.", "Architecture")] = None
+    compress: Annotated[
+        str | None, option("Compression of vectors: pca:20 or autoencoder:8.", "Architecture", value="<name:size>")
+    ] = None
     noise: Annotated[
         Path | None, option("Covariance (.npy) of noise that every epoch draws anew.", "Training", rare=True)
     ] = None

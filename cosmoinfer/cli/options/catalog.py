@@ -11,9 +11,12 @@ from cosmoinfer.cli.options.declare import option
 class ReadOptions:
     """How to read a catalog: the fields of ``catalog.ReadOptions`` but for the target, and the memory."""
 
-    parameters: Annotated[str | None, option("Dataset of the parameters.", "Catalog", default="/parameters")] = None
+    parameters: Annotated[
+        str | None, option("Dataset of the parameters.", "Catalog", default="/parameters", value="<dataset>")
+    ] = None
     data: Annotated[
-        list[str] | None, option("Dataset of an observable; repeatable.", "Catalog", default="all of /data")
+        list[str] | None,
+        option("Dataset of an observable; repeatable.", "Catalog", default="all of /data", value="<dataset>"),
     ] = None
     kind: Annotated[
         str | None,
@@ -26,15 +29,19 @@ class ReadOptions:
         ),
     ] = None
     simulation: Annotated[
-        str | None, option("Dataset of simulation ids.", "Catalog", default="/simulation", rare=True)
+        str | None, option("Dataset of simulation ids.", "Catalog", default="/simulation", value="<dataset>", rare=True)
     ] = None
     rows_per_simulation: Annotated[
         int | None, option("Number of consecutive rows that share a simulation.", "Catalog", rare=True)
     ] = None
-    names: Annotated[str | None, option("Parameter names: a,b,c.", "Catalog")] = None
-    bounds: Annotated[str | None, option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog")] = None
-    infer: Annotated[str | None, option("Parameters to infer, marginalising over all others: a,b.", "Catalog")] = None
-    scale_cut: Annotated[list[str] | None, option("Scale cut: 0:40, or 'k<0.3' by the dataset /k.", "Catalog")] = None
+    names: Annotated[str | None, option("Parameter names: a,b,c.", "Catalog", value="<names>")] = None
+    bounds: Annotated[str | None, option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog", value="<bounds>")] = None
+    infer: Annotated[
+        str | None, option("Parameters to infer, marginalising over all others: a,b.", "Catalog", value="<names>")
+    ] = None
+    scale_cut: Annotated[
+        list[str] | None, option("Scale cut: 0:40, or 'k<0.3' by the dataset /k.", "Catalog", value="<range>")
+    ] = None
     missing: Annotated[
         str | None,
         option("Meaning of NaN in a vector: missing data, passed on as a", "Catalog", choices=("mask",), rare=True),
@@ -52,6 +59,7 @@ class ReadOptions:
             "Largest data held in memory: 2GB; larger data are streamed from their file.",
             "Catalog",
             default="half of the memory",
+            value="<size>",
             rare=True,
         ),
     ] = None
@@ -61,9 +69,9 @@ class ReadOptions:
 class TargetOptions:
     """A class as target."""
 
-    target: Annotated[str | None, option("Predict the class /classes/NAME in place of the parameters.", "Catalog")] = (
-        None
-    )
+    target: Annotated[
+        str | None, option("Predict the class /classes/NAME in place of the parameters.", "Catalog", value="<name>")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,13 @@ class SplitOptions:
 
     fractions: Annotated[
         tuple[float, float, float] | None,
-        option("Fractions of train, validation and test.", "Split", default="{split:DEFAULT_FRACTIONS}", rare=True),
+        option(
+            "Fractions of train, validation and test.",
+            "Split",
+            default="{split:DEFAULT_FRACTIONS}",
+            value="<train> <validation> <test>",
+            rare=True,
+        ),
     ] = None
     split_seed: Annotated[
         int,

@@ -20,16 +20,23 @@ RARE = "*"  # ends the name of the panel of an option that only --help-all lists
 
 
 def option(
-    help: str, panel: str, *names: str, default: str = "", choices: Sequence[str] = (), rare: bool = False
+    help: str,
+    panel: str,
+    *names: str,
+    default: str = "",
+    choices: Sequence[str] = (),
+    value: str | None = None,
+    rare: bool = False,
 ) -> Any:
     """An option of a panel of the help.
 
-    default: a text, or where the help reads it. choices: named in the help, and completed by a shell. rare: listed by
-    ``--help-all`` only.
+    default: a text, or where the help reads it. choices: named in the help, and completed by a shell. value: what a
+    help writes behind the option, by default its type in words. rare: listed by ``--help-all`` only.
     """
     text = f"{help} {' | '.join(choices)}." if choices else help
     return typer.Option(
         *names,
+        metavar=value or ("<name>" if choices else None),
         help=text + (f" [default: {default}]" if default else ""),
         rich_help_panel=panel + RARE * rare,
         show_default=False,
