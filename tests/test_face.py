@@ -13,11 +13,10 @@ import pytest
 import cosmoinfer
 from cosmoinfer.cli import COMMANDS
 from cosmoinfer.cli.options import OutputOptions, grouped
-from cosmoinfer.models.density import density_settings
-from cosmoinfer.models.flow import flow_settings
-from cosmoinfer.models.regressor import regressor_settings
-from cosmoinfer.tasks import train_flow, train_regressor
-from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, SPLIT
+from cosmoinfer.tasks.settings import RUN, SPLIT
+from cosmoinfer.tasks.train_density import DENSITY_TRAINER
+from cosmoinfer.tasks.train_flow import FLOW_TRAINER
+from cosmoinfer.tasks.train_regressor import REGRESSOR_TRAINER
 from tests.command_line import done, linear, write
 
 NAMES, LOW, HIGH = ["Omega_m", "sigma_8"], [0.1, 0.6], [0.5, 1.0]
@@ -224,12 +223,9 @@ def test_options_and_keywords_have_the_same_names() -> None:
     """What a training command takes, its function takes by that name."""
     shared = {*READ_OPTIONS, *SPLIT, *RUN}
     saying = {*OutputOptions.__dataclass_fields__, "catalog", "output"}
-    for command, settings in (
-        ("train-flow", (*flow_settings(), *train_flow.INPUTS)),
-        ("train-regressor", (*regressor_settings(), *train_regressor.INPUTS)),
-        ("train-density", density_settings()),
-    ):
-        assert options_of(COMMANDS[command]) - saying <= {*settings, *shared}
+    for trainer in (FLOW_TRAINER, REGRESSOR_TRAINER, DENSITY_TRAINER):
+        settings = {*trainer.settings, *trainer.inputs, *shared}
+        assert options_of(COMMANDS[f"train-{trainer.kind}"]) - saying <= settings
 
 
 def options_of(command: Any) -> set[str]:

@@ -30,13 +30,8 @@ def train_density(
 
     Example: cosmoinfer train-density sample_data/power_spectra.h5 --flow maf -o spectra.density.h5
     """
-    from cosmoinfer.tasks.train_density import write_density
+    from cosmoinfer.tasks.train_density import DENSITY_TRAINER
 
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(density, network, training, split_options, read_options, run)
-    trained = write_density(catalog, settings, output, output_options.force, terminal.reporter())
-    if trained.model is None:
-        terminal.document({"output": str(trained.output), "complete": True})
-        return
-    terminal.result(trained.describe())
-    terminal.document({"output": str(trained.output), "validation": trained.validation, "rows": trained.rows})
+    terminal.document(DENSITY_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

@@ -41,16 +41,10 @@ def train_flow(
 
     Example: cosmoinfer train-flow sample_data/power_spectra.h5 --flow nsf -o nsf.h5
     """
-    from cosmoinfer.tasks.train_flow import write_flow
+    from cosmoinfer.tasks.train_flow import FLOW_TRAINER
 
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(
         flow, network, data_options, training, split_options, read_options, run, summary=summary, fine_tune=fine_tune
     )
-    trained = write_flow(catalog, settings, output, output_options.force, terminal.reporter())
-    if trained.model is None:
-        terminal.document({"output": str(trained.output), "complete": True})
-        return
-    terminal.result(trained.describe())
-    document = {"output": str(trained.output), "support": trained.model.support.name, "members": trained.members}
-    terminal.document({**document, "rows": trained.rows})
+    terminal.document(FLOW_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

@@ -36,14 +36,8 @@ def train_regressor(
 
     Example: cosmoinfer train-regressor sample_data/power_spectra.h5 --network mlp --loss moment
     """
-    from cosmoinfer.tasks.train_regressor import write_regressor
+    from cosmoinfer.tasks.train_regressor import REGRESSOR_TRAINER
 
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(regressor, network, data_options, training, split_options, read_options, target_options, run)
-    trained = write_regressor(catalog, settings, output, output_options.force, terminal.reporter())
-    if trained.model is None:
-        terminal.document({"output": str(trained.output), "complete": True})
-        return
-    terminal.result(trained.describe())
-    document = {"output": str(trained.output), "validation": trained.validation, "score": trained.score_name}
-    terminal.document({**document, "rows": trained.rows})
+    terminal.document(REGRESSOR_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

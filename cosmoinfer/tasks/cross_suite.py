@@ -13,7 +13,6 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog, multi_file, suites
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError, join_first
-from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.split import Split
 from cosmoinfer.studies import cross_suite
 from cosmoinfer.studies.cross_suite import CrossSuite
@@ -22,7 +21,8 @@ from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_k
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob, SamplingOptions
 from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings, TrainingRequest, select_keywords
-from cosmoinfer.tasks.train_flow import INPUTS, check_target, train_and_write
+from cosmoinfer.tasks.train_flow import FLOW_TRAINER, check_target
+from cosmoinfer.tasks.training import TrainingJob
 
 OPTIONS = ("draws", "skip_failed", "figures")
 
@@ -65,19 +65,19 @@ def write_cross_suite(
 
     keywords: settings by the name of their option. Raises UserError if a setting is not usable or suites do not agree.
     """
-    of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingRequest.from_keywords("cross_suite", of_training, flow_settings(), INPUTS)
+    request = TrainingRequest.from_keywords(
+        "cross_suite", keywords, FLOW_TRAINER.settings, FLOW_TRAINER.inputs, OPTIONS
+    )
     options = select_keywords(SamplingOptions, keywords)
-    by_name = _read_suites(catalogs, CatalogSettings.from_keywords(keywords), settings.split)
+    by_name = _read_suites(catalogs, CatalogSettings.from_keywords(keywords), request.split)
     folder = work_folder(output)
-    device, seed = settings.run.prepare_device(), settings.run.seed
+    device, seed = request.run.prepare_device(), request.run.seed
     posterior_paths = {}
     for plan in _training_plans(by_name):
         model = folder / f"{plan.name}.flow.h5"
         reporter.report(f"{plan.name}: a flow")
-        trained = train_and_write(plan.suite.catalog, plan.suite.split, settings, device, model, force, reporter)
-        if trained.model is not None:
-            reporter.result(trained.describe())
+        job = TrainingJob(plan.suite.catalog, plan.suite.split, request, device, force, reporter)
+        FLOW_TRAINER.run(job, model)
         for name in plan.tested:
             path = folder / f"{plan.name} on {name}.posterior.h5"
             _sample_test_rows(model, by_name[name], options, device, path, force, reporter)

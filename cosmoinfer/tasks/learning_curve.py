@@ -11,7 +11,6 @@ import torch
 from cosmoinfer import plots, storage
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.models.flow.fit import SUPPORT_COMPARISON_DRAWS
 from cosmoinfer.split import Split
 from cosmoinfer.studies import learning_curve
@@ -21,7 +20,8 @@ from cosmoinfer.tasks.provenance import default_output, is_up_to_date, make_fold
 from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest
-from cosmoinfer.tasks.train_flow import check_target, train_and_write
+from cosmoinfer.tasks.train_flow import FLOW_TRAINER, check_target
+from cosmoinfer.tasks.training import TrainingJob
 
 INPUTS = ("noise",)
 OPTIONS = ("sizes", "predict", "figures")
@@ -46,19 +46,19 @@ def write_learning_curve(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
-    of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingRequest.from_keywords("learning_curve", of_training, flow_settings(), INPUTS)
-    output, seed = output or default_output(path, "curve"), settings.run.seed
+    request = TrainingRequest.from_keywords("learning_curve", keywords, FLOW_TRAINER.settings, INPUTS, OPTIONS)
+    output, seed = output or default_output(path, "curve"), request.run.seed
     predict = parse_counts("predict", keywords["predict"]) if keywords.get("predict") else ()
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     check_target(catalog)
-    split = choose_split(catalog, settings.split)
+    split = choose_split(catalog, request.split)
     sizes = _choose_sizes(keywords.get("sizes"), split.sizes[0])
     folder = work_folder(output)
     subsets = {size: splits.nested_subset(split, size) for size in sizes}
     models = {size: folder / f"{size}.flow.h5" for size in sizes}
-    device = settings.run.prepare_device()
-    _train_all(catalog, subsets, models, settings, device, force, reporter)
+    device = request.run.prepare_device()
+    largest = TrainingJob(catalog, subsets[sizes[-1]], request, device, force, reporter, subsets[sizes[-1]])
+    _train_all(largest, subsets, models)
     inputs = {str(size): storage.file_digest(path) for size, path in models.items()}
     meta = task_provenance("learning-curve", {"sizes": sizes, "predict": predict, "seed": seed}, inputs)
     if is_up_to_date(output, "learning-curve", meta, reporter, force):
@@ -80,25 +80,15 @@ def _choose_sizes(sizes: Any, catalog: int) -> tuple[int, ...]:
     return check_sizes(chosen, catalog)
 
 
-def _train_all(
-    catalog: Catalog,
-    subsets: Mapping[int, Split],
-    models: Mapping[int, Path],
-    settings: TrainingRequest,
-    device: torch.device,
-    force: bool,
-    reporter: Reporter,
-) -> None:
+def _train_all(job: TrainingJob, subsets: Mapping[int, Split], models: Mapping[int, Path]) -> None:
     """A flow of each size, with the recipe and the support of the largest, which is trained first."""
-    largest = subsets[max(subsets)]
     for size, subset in sorted(subsets.items(), reverse=True):
-        reporter.report(f"{size} training simulations, {subset.sizes[1]} validation")
-        trained = train_and_write(catalog, subset, settings, device, models[size], force, reporter, defaults_of=largest)
-        if trained.model is not None:
-            reporter.result(trained.describe())
-        if not settings.recipe.get("support"):
-            support = read_model_of_kind(models[size], "flow", device).support.name
-            settings = replace(settings, recipe={**settings.recipe, "support": support})
+        job.reporter.report(f"{size} training simulations, {subset.sizes[1]} validation")
+        job = replace(job, split=subset)
+        FLOW_TRAINER.run(job, models[size])
+        if not job.request.recipe.get("support"):
+            support = read_model_of_kind(models[size], "flow", job.device).support.name
+            job = replace(job, request=replace(job.request, recipe={**job.request.recipe, "support": support}))
 
 
 def _score_test_rows(

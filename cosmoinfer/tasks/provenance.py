@@ -5,35 +5,15 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from cosmoinfer import __version__, split, storage
+from cosmoinfer import __version__, storage
 from cosmoinfer.catalog import Catalog, multi_file
-from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError
-from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
 
 
 def task_provenance(task: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> storage.JSONObject:
     """The /meta of a file: version, the settings that affect its numbers, fingerprints of what it was made from."""
     return {"version": __version__, "command": task, "settings": _as_json(settings), "inputs": dict(inputs)}
-
-
-def training_provenance(
-    task: str,
-    recipe: Any,
-    seed: int,
-    device: torch.device,
-    catalog: Catalog,
-    split_of_training: Split,
-    digests: Mapping[str, str],
-) -> storage.JSONObject:
-    """The /meta of a model. digests: of the files that it is made from beside the catalog."""
-    settings = {"recipe": recipe, "read_options": catalog.read_options, "seed": seed, **device_settings(device)}
-    settings |= {"memory": catalog.memory_limit} if catalog.is_streamed else {}  # it decides which rows meet in a batch
-    inputs = {**catalog_inputs(catalog), "split": split.fingerprint(split_of_training), **digests}
-    return task_provenance(task, settings, inputs)
 
 
 def catalog_inputs(catalog: Catalog) -> dict[str, str]:

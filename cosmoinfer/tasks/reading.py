@@ -7,18 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosmoinfer import audit, models, split, storage
 from cosmoinfer import catalog as catalogs
+from cosmoinfer import models, split, storage
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.leakage import TrainingRecord
-from cosmoinfer.preprocessing.fit import describe_choices, fit_preprocessing, with_compression
-from cosmoinfer.preprocessing.noise import Noise, read_noise
 from cosmoinfer.preprocessing.state import Preprocessing, read_options_for_model
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, SplitSettings
-from cosmoinfer.training.settings import TrainingContext
 
 CatalogSource = Path | str | Catalog | None  # None: arrays
 Rows = str | Sequence[int] | np.ndarray  # row numbers, ``3,5,20:25`` or one by one
@@ -93,15 +90,6 @@ def choose_split(catalog: Catalog, settings: SplitSettings) -> Split:
     return split.by_hash(catalog.simulation, fractions, settings.split_seed).require_complete()
 
 
-def read_noise_for(path: Path | None, catalog: Catalog, seed: int) -> Noise | None:
-    """The noise that a training adds to these simulations, if a covariance is given."""
-    return (
-        None
-        if path is None
-        else read_noise(path, tuple(observable.row_shape for observable in catalog.observables), seed)
-    )
-
-
 def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str = "") -> Any:
     """setting: which names the file, if one does. Raises UserError if the model is of another kind."""
     model = models.read(path, device)
@@ -110,30 +98,6 @@ def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str
             raise UserError(f"expected a {kind}, found a {model.kind}", setting=setting, value=path)
         raise UserError(f"{path}: expected a {kind} (train-{kind}), found a {model.kind}")
     return model
-
-
-def fit_and_report_preprocessing(
-    catalog: Catalog,
-    split_of_training: Split,
-    recipe: Any,
-    context: TrainingContext,
-    noise: Noise | None,
-    reporter: Reporter,
-) -> Preprocessing:
-    """Scalings and compression, fitted to the training rows; reports what was assumed and chosen."""
-    preprocessing = fit_preprocessing(catalog, split_of_training, catalog.read_options, recipe.transform, noise)
-    if recipe.compress:
-        preprocessing = with_compression(preprocessing, catalog, split_of_training, recipe.compress, context)
-    report_data(preprocessing, catalog, split_of_training, reporter)
-    return preprocessing
-
-
-def report_data(preprocessing: Preprocessing, catalog: Catalog, split_of_training: Split, reporter: Reporter) -> None:
-    """Warns of what looks wrong in the data of a training; reports what was assumed and chosen."""
-    for finding in audit.audit_before_training(catalog, split_of_training):
-        reporter.warn(finding.message)
-    for line in describe_choices(preprocessing, catalog, split_of_training):
-        reporter.report(line)
 
 
 def select_rows(record: TrainingRecord, catalog: Catalog, partition: str | None, rows: Rows | None) -> np.ndarray:

@@ -26,8 +26,8 @@ def warn_in_python(line: str) -> None:
 class Reporter:
     """Callbacks of a task; silent by default, but for warnings.
 
-    report: takes a line on what was chosen or done. result: takes a line on a step that is complete, of tasks of
-    several steps. warn: takes a line that nobody should miss. progress: takes the name of what is counted, how many
+    report: takes a line on what was chosen or done. result: takes a line on a model that was trained, or another step
+    that is complete. warn: takes a line that nobody should miss. progress: takes the name of what is counted, how many
     are done, of how many, and a note.
     """
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import models, storage
-from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.tasks.evaluate import EvaluatedPosterior, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import make_folder, task_provenance
 from cosmoinfer.tasks.reading import read_catalog
@@ -15,7 +14,8 @@ from cosmoinfer.tasks.sample import draw_and_write
 from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
 from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest, select_keywords
 from cosmoinfer.tasks.split import split_and_write
-from cosmoinfer.tasks.train_flow import check_target, train_and_write
+from cosmoinfer.tasks.train_flow import FLOW_TRAINER, check_target
+from cosmoinfer.tasks.training import TrainingJob
 
 INPUTS = ("noise",)
 OPTIONS = ("draws", "recalibrate", "fail_if", "gate")
@@ -33,18 +33,15 @@ def run_all(
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
     gates = Gates.from_keywords(keywords)
-    of_training = {name: value for name, value in keywords.items() if name not in OPTIONS}
-    settings = TrainingRequest.from_keywords("run", of_training, flow_settings(), INPUTS)
+    request = TrainingRequest.from_keywords("run", keywords, FLOW_TRAINER.settings, INPUTS, OPTIONS)
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     check_target(catalog)
     make_folder(folder)
-    written = split_and_write(catalog, settings.split, files["split"], force, reporter)
+    written = split_and_write(catalog, request.split, files["split"], force, reporter)
     reporter.result(written.describe())
-    device, seed = settings.run.prepare_device(), settings.run.seed
-    trained = train_and_write(catalog, written.split, settings, device, files["flow"], force, reporter)
-    if trained.model is not None:
-        reporter.result(trained.describe())
+    device, seed = request.run.prepare_device(), request.run.seed
+    FLOW_TRAINER.run(TrainingJob(catalog, written.split, request, device, force, reporter), files["flow"])
     options = select_keywords(SamplingOptions, keywords)
     job = prepare_sampling(files["flow"], path, keywords, RowSelection("test"), options, device)
     sampled = draw_and_write(job, "test", files["posterior"], force, reporter)

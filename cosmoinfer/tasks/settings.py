@@ -157,14 +157,19 @@ class TrainingRequest:
 
     @classmethod
     def from_keywords(
-        cls, task: str, keywords: Mapping[str, Any], recipe: Collection[str], inputs: Collection[str]
+        cls,
+        task: str,
+        keywords: Mapping[str, Any],
+        recipe: Collection[str],
+        inputs: Collection[str],
+        of_task: Collection[str] = (),
     ) -> "TrainingRequest":
         """recipe, inputs: names of the settings of architecture and training, and of the files beside the catalog.
 
-        Raises UserError if a keyword is not known to the task.
+        of_task: names of the task's settings that no training has. Raises UserError if a keyword is none of them all.
         """
         keywords = expand_named(keywords)
-        check_keywords(task, keywords, (*recipe, *inputs, *READ_OPTIONS, *SPLIT, *RUN))
+        check_keywords(task, keywords, (*recipe, *inputs, *READ_OPTIONS, *SPLIT, *RUN, *of_task))
         return cls(
             select_keywords(SplitSettings, keywords),
             select_keywords(RunSettings, keywords),

@@ -3,42 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import DensityModel, density_recipe, density_settings, fit_density
 from cosmoinfer.models.density.recipe import DensityRecipe
 from cosmoinfer.models.flow import check_passes
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.preprocessing.fit import fit_preprocessing
-from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
-from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog, report_data
+from cosmoinfer.storage import JSONObject
+from cosmoinfer.tasks.reading import CatalogSource
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import RunSettings, TrainingRequest, select_keywords
+from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan
 from cosmoinfer.training.settings import TrainingContext
-
-
-@dataclass(frozen=True)
-class TrainedDensity:
-    """model: None where the output was complete already. rows: how many it was trained on. validation: mean log density
-    of a validation row, natural logarithm, in catalog units."""
-
-    output: Path | None
-    rows: int
-    recipe: DensityRecipe
-    validation: float | None
-    model: DensityModel | None
-
-    def describe(self) -> str:
-        """In one line."""
-        if self.model is None:
-            return f"{self.output}: complete"
-        density = describe_density(self.recipe, self.model.preprocessing.parameters)
-        flows = f"{self.recipe.ensemble} x {self.recipe.flow}"
-        return f"{self.output}: {flows}, {density}; validation log density of a row {self.validation:.4f}"
 
 
 def train_density(
@@ -55,71 +33,58 @@ def train_density(
 ) -> DensityModel:
     """Train a normalizing flow for the data themselves, p(x | theta), or p(x) with ``unconditional=True``.
 
-    catalog: its path, or a ``Catalog``; or arrays, as of ``catalog.from_arrays``: theta (N, P), x (N, ...) or several
-        by name, low and high (P,) the prior box, and among the settings names (P,) and simulation (N,).
-    output: the file to write, if any; a complete one of the same settings is read in place of a training.
+    catalog, output: as of ``train_flow``; arrays too: theta (N, P), x (N, ...), low and high (P,) the prior box.
     settings: the options of ``cosmoinfer train-density`` by name, as ``learning_rate=0.001``.
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
     arrays = {"theta": theta, "x": x, "low": low, "high": high}
-    path = None if output is None else Path(output)
-    trained = _train_on(catalog, arrays, settings, path, force, reporter)
-    return trained.model or cast(
-        DensityModel, models.read(cast(Path, path), select_keywords(RunSettings, settings).prepare_device())
-    )
+    return DENSITY_TRAINER.train(catalog, arrays, settings, output, force, reporter)
 
 
-def write_density(
-    catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
-) -> TrainedDensity:
-    """The same for the command line: a model that is complete already is not read.
+@dataclass(frozen=True)
+class DensityPlan(TrainingPlan[DensityModel]):
+    """rows: how many it is trained on."""
 
-    keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
-    """
-    return _train_on(catalog, {}, keywords, output or default_output(catalog, "density"), force, reporter)
+    recipe: DensityRecipe
+    rows: int
+
+    def fit(self, context: TrainingContext) -> DensityModel:
+        """One flow ensemble."""
+        job, recipe = self.job, self.recipe
+        preprocessing = job.fit_preprocessing(context, recipe.transform)
+        context.report(f"training {self._flows(preprocessing.parameters, ' for ')}")
+        return fit_density(job.catalog, job.split, preprocessing, recipe, context)
+
+    def describe(self, model: DensityModel) -> tuple[str, JSONObject]:
+        """The flows, and the mean log density of a validation row, natural, in catalog units."""
+        catalog, progress = self.job.catalog, self.job.reporter.rows("validation row")
+        validation_rows = self.job.split.select_rows(catalog.simulation, "validation")
+        validation = float(model.log_prob_of_rows(catalog, validation_rows, progress).mean())
+        flows = self._flows(model.preprocessing.parameters, ", ")
+        line = f"{flows}; validation log density of a row {validation:.4f}"
+        return line, {"validation": validation, "rows": self.rows}
+
+    def _flows(self, parameters: Parameters, joint: str) -> str:
+        """How many of which, and of what: p(x | theta) with the names of the parameters, or p(x)."""
+        density = f"p(x | {', '.join(parameters.names)})" if self.recipe.conditional else "p(x)"
+        return f"{self.recipe.ensemble} x {self.recipe.flow}{joint}{density}"
 
 
-def _train_on(
-    source: CatalogSource,
-    arrays: Mapping[str, Any],
-    keywords: Mapping[str, Any],
-    output: Path | None,
-    force: bool,
-    reporter: Reporter,
-) -> TrainedDensity:
-    settings = TrainingRequest.from_keywords("train_density", keywords, density_settings(), ())
-    seed = settings.run.seed
-    catalog = open_catalog(source, keywords, arrays)
-    if catalog.classes:
-        target = catalog.require_parameters()[0].names[0]
+def plan_density(job: TrainingJob) -> DensityPlan:
+    """The flow for the rows and the kind of a catalog's data. Raises UserError if a setting or they are not usable."""
+    if job.catalog.classes:
+        target = job.catalog.require_parameters()[0].names[0]
         raise UserError("a density is of the data; train-regressor tells classes apart", setting="target", value=target)
-    if settings.recipe.get("unconditional"):
-        catalog = replace(catalog, parameters=None, theta=None)
-    split = choose_split(catalog, settings.split)
-    device = settings.run.prepare_device()
-    rows = len(split.select_rows(catalog.simulation, "train"))
+    if job.request.recipe.get("unconditional"):
+        job = replace(job, catalog=replace(job.catalog, parameters=None, theta=None))
+    catalog, rows = job.catalog, len(job.split.select_rows(job.catalog.simulation, "train"))
     kinds = tuple(observable.kind for observable in catalog.observables)
-    recipe = density_recipe(dict(settings.recipe), rows, kinds, catalog.theta is not None)
+    recipe = density_recipe(dict(job.request.recipe), rows, kinds, catalog.theta is not None)
     if kinds == ("vector",):
-        for line in check_passes(recipe.flow, recipe.settings, catalog.observables[0].row_shape[0], force):
-            reporter.report(line)
-    meta = training_provenance("train-density", recipe, seed, device, catalog, split, {})
-    if is_up_to_date(output, "model", meta, reporter, force):
-        return TrainedDensity(output, rows, recipe, None, None)
-    context = TrainingContext(device, seed, reporter.report, reporter.epochs())
-    preprocessing = fit_preprocessing(catalog, split, catalog.read_options, recipe.transform)
-    report_data(preprocessing, catalog, split, reporter)
-    density = describe_density(recipe, preprocessing.parameters)
-    reporter.report(f"training {recipe.ensemble} x {recipe.flow} for {density}")
-    model = replace(fit_density(catalog, split, preprocessing, recipe, context), provenance=meta)
-    if output is not None:
-        model.save(output, force)
-    validation_rows = split.select_rows(catalog.simulation, "validation")
-    log_prob = model.log_prob_of_rows(catalog, validation_rows, reporter.rows("validation row"))
-    return TrainedDensity(output, rows, recipe, float(log_prob.mean()), model)
+        for line in check_passes(recipe.flow, recipe.settings, catalog.observables[0].row_shape[0], job.force):
+            job.reporter.report(line)
+    return DensityPlan(job, recipe, rows)
 
 
-def describe_density(recipe: DensityRecipe, parameters: Parameters) -> str:
-    """p(x | theta) with the names of the parameters, or p(x)."""
-    return f"p(x | {', '.join(parameters.names)})" if recipe.conditional else "p(x)"
+DENSITY_TRAINER = Trainer("density", density_settings(), (), plan_density)

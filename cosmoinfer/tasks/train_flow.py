@@ -1,56 +1,25 @@
 """Train normalizing flows for p(theta | x)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
 from numpy.typing import ArrayLike
 
-from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe, flow_settings
+from cosmoinfer.models.flow.recipe import FlowRecipe
+from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.preprocessing.fit import with_compression_of
+from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.split import Split
-from cosmoinfer.tasks.provenance import default_output, is_up_to_date, training_provenance
-from cosmoinfer.tasks.reading import (
-    CatalogSource,
-    choose_split,
-    fit_and_report_preprocessing,
-    open_catalog,
-    read_model_of_kind,
-    read_noise_for,
-)
+from cosmoinfer.storage import JSONObject
+from cosmoinfer.tasks.reading import CatalogSource, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import RunSettings, TrainingRequest, select_keywords
+from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan
 from cosmoinfer.training.settings import TrainingContext
-
-INPUTS = ("noise", "summary", "fine_tune")
-
-
-@dataclass(frozen=True)
-class TrainedFlow:
-    """model: None where the output was complete already. rows: how many it was trained on, or sets of them."""
-
-    output: Path | None
-    rows: int
-    sets: bool
-    model: FlowModel | None
-
-    @property
-    def members(self) -> str:
-        """How many of each architecture."""
-        stacks = () if self.model is None else self.model.stacks
-        return ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in stacks)
-
-    def describe(self) -> str:
-        """In one line."""
-        if self.model is None:
-            return f"{self.output}: complete"
-        learned = f"{self.rows} training {'sets of rows' if self.sets else 'rows'}"
-        return f"{self.output}: {self.members}, support {self.model.support.name}, {learned}"
 
 
 def train_flow(
@@ -76,36 +45,34 @@ def train_flow(
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
     arrays = {"theta": theta, "x": x, "low": low, "high": high, "prior": prior}
-    path = None if output is None else Path(output)
-    trained = _train_on(catalog, arrays, settings, path, force, reporter)
-    return trained.model or cast(
-        FlowModel, models.read(cast(Path, path), select_keywords(RunSettings, settings).prepare_device())
-    )
+    return FLOW_TRAINER.train(catalog, arrays, settings, output, force, reporter)
 
 
-def write_flow(
-    catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
-) -> TrainedFlow:
-    """The same for the command line: a model that is complete already is not read.
+@dataclass(frozen=True)
+class FlowPlan(TrainingPlan[FlowModel]):
+    """rows: how many it is trained on, or sets of them. summary: the regressor that feeds the flow, if there is one.
+    ancestor: the flow from whose weights it starts, if any. noise: which every epoch draws anew."""
 
-    keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
-    """
-    return _train_on(catalog, {}, keywords, output or default_output(catalog, "flow"), force, reporter)
+    recipe: FlowRecipe
+    rows: int
+    summary: RegressorModel | None
+    ancestor: FlowModel | None
+    noise: Noise | None
 
+    def fit(self, context: TrainingContext) -> FlowModel:
+        """Flows of every architecture, with the preprocessing of the ancestor where there is one."""
+        job, recipe = self.job, self.recipe
+        preprocessing = job.fit_preprocessing(context, recipe.transform, recipe.compress, self.noise)
+        if self.ancestor is not None:
+            preprocessing = with_compression_of(self.ancestor.preprocessing, preprocessing, job.catalog, job.split)
+        return fit_flow(job.catalog, job.split, preprocessing, recipe, context, self.summary, self.ancestor)
 
-def _train_on(
-    source: CatalogSource,
-    arrays: Mapping[str, Any],
-    keywords: Mapping[str, Any],
-    output: Path | None,
-    force: bool,
-    reporter: Reporter,
-) -> TrainedFlow:
-    settings = TrainingRequest.from_keywords("train_flow", keywords, flow_settings(), INPUTS)
-    catalog = open_catalog(source, keywords, arrays)
-    split = choose_split(catalog, settings.split)
-    device = settings.run.prepare_device()
-    return train_and_write(catalog, split, settings, device, output, force, reporter)
+    def describe(self, model: FlowModel) -> tuple[str, JSONObject]:
+        """How many of each architecture, and of how many rows."""
+        members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
+        support, rows = model.support.name, "sets of rows" if model.set_size else "rows"
+        line = f"{members}, support {support}, {self.rows} training {rows}"
+        return line, {"support": support, "members": members, "rows": self.rows}
 
 
 def check_target(catalog: Catalog) -> None:
@@ -115,57 +82,43 @@ def check_target(catalog: Catalog) -> None:
         raise UserError("a flow infers parameters; train-regressor tells classes apart", setting="target", value=name)
 
 
-def train_and_write(
-    catalog: Catalog,
-    split: Split,
-    settings: TrainingRequest,
-    device: torch.device,
-    output: Path | None,
-    force: bool,
-    reporter: Reporter,
-    defaults_of: Split | None = None,
-) -> TrainedFlow:
-    """Train on a catalog that has been read and split, and write the model unless it is up to date, or has no output.
+def plan_flow(job: TrainingJob) -> FlowPlan:
+    """The architectures for the rows and shapes of a catalog, and what a flow is made from.
 
-    defaults_of: the split for whose number of training rows the recipe is; by default this one. Raises UserError if a
-    setting, an input or the catalog is not usable.
+    Raises UserError if a setting, an input or the catalog is not usable.
     """
-    inputs, seed = settings.inputs, settings.run.seed
-    regressor = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", device, "summary")
-    ancestor = None if inputs.fine_tune is None else read_model_of_kind(inputs.fine_tune, "flow", device, "fine_tune")
+    catalog, inputs, options = job.catalog, job.request.inputs, dict(job.request.recipe)
+    summary = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", job.device, "summary")
+    ancestor = (
+        None if inputs.fine_tune is None else read_model_of_kind(inputs.fine_tune, "flow", job.device, "fine_tune")
+    )
     check_target(catalog)
-    if regressor is not None and inputs.noise is not None:
+    if summary is not None and inputs.noise is not None:
         raise UserError("the regressor that `summary` names brings its own noise, or none", setting="noise")
-    if regressor is not None and settings.recipe.get("compress"):
+    if summary is not None and options.get("compress"):
         raise UserError("the regressor that `summary` names is all that the flow sees", setting="compress")
-    noise = read_noise_for(inputs.noise, catalog, seed)
-    for trained in (regressor, ancestor):
+    noise = job.read_noise()
+    for trained in (summary, ancestor):
         noise = trained.preprocessing.noise if noise is None and trained is not None else noise
-    sets = settings.recipe.get("observation") == "simulation" or (ancestor is not None and bool(ancestor.set_size))
-    rows, rows_of_defaults = (
-        used.sizes[0] if sets else len(used.select_rows(catalog.simulation, "train"))
-        for used in (split, defaults_of or split)
-    )
+    sets = options.get("observation") == "simulation" or (ancestor is not None and bool(ancestor.set_size))
+    rows = _training_size(catalog, job.defaults_of or job.split, sets)
     shapes = (
-        [observable.row_shape for observable in catalog.observables] if regressor is None else [regressor.summary_shape]
+        [observable.row_shape for observable in catalog.observables] if summary is None else [summary.summary_shape]
     )
-    options = dict(settings.recipe)
     if ancestor is None:
-        recipe = flow_recipe(options, rows_of_defaults, shapes)
+        recipe = flow_recipe(options, rows, shapes)
     else:
         configs, members = [stack.config for stack in ancestor.stacks], ancestor.stacks[0].members
-        recipe = continued_recipe(configs, members, options, rows_of_defaults, shapes)
+        recipe = continued_recipe(configs, members, options, rows, shapes)
     for stack in recipe.stacks:
-        for line in check_passes(stack.flow, stack.settings, len(catalog.require_parameters()[0]), force):
-            reporter.report(line)
-    meta = training_provenance("train-flow", recipe, seed, device, catalog, split, inputs.digests())
-    if is_up_to_date(output, "model", meta, reporter, force, inputs.summary, inputs.fine_tune):
-        return TrainedFlow(output, rows, sets, None)
-    context = TrainingContext(device, seed, reporter.report, reporter.epochs())
-    preprocessing = fit_and_report_preprocessing(catalog, split, recipe, context, noise, reporter)
-    if ancestor is not None:
-        preprocessing = with_compression_of(ancestor.preprocessing, preprocessing, catalog, split)
-    model = replace(fit_flow(catalog, split, preprocessing, recipe, context, regressor, ancestor), provenance=meta)
-    if output is not None:
-        model.save(output, force)
-    return TrainedFlow(output, rows, sets, model)
+        for line in check_passes(stack.flow, stack.settings, len(catalog.require_parameters()[0]), job.force):
+            job.reporter.report(line)
+    return FlowPlan(job, recipe, _training_size(catalog, job.split, sets), summary, ancestor, noise)
+
+
+def _training_size(catalog: Catalog, split: Split, sets: bool) -> int:
+    """Training rows, or sets of them."""
+    return split.sizes[0] if sets else len(split.select_rows(catalog.simulation, "train"))
+
+
+FLOW_TRAINER = Trainer("flow", flow_settings(), ("noise", "summary", "fine_tune"), plan_flow)

@@ -1,0 +1,167 @@
+"""The one way to train a model: read, split, plan, fit, write. It knows no kind of model: each brings its own plan."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import torch
+
+from cosmoinfer import audit, models, storage
+from cosmoinfer import split as splits
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.device import device_settings
+from cosmoinfer.preprocessing.fit import describe_choices, fit_preprocessing, with_compression
+from cosmoinfer.preprocessing.noise import Noise, read_noise
+from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.split import Split
+from cosmoinfer.tasks.provenance import catalog_inputs, default_output, is_up_to_date, task_provenance
+from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog
+from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.tasks.settings import TrainingRequest
+from cosmoinfer.training.settings import TrainingContext
+
+AnyModel = TypeVar("AnyModel", bound=models.Model)
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training that is asked for, of a catalog that has been read and split.
+
+    force: replace another output, and train what takes many network passes. defaults_of: the split for whose number of
+    training rows the defaults are; by default the job's own.
+    """
+
+    catalog: Catalog
+    split: Split
+    request: TrainingRequest
+    device: torch.device
+    force: bool
+    reporter: Reporter
+    defaults_of: Split | None = None
+
+    def read_noise(self) -> Noise | None:
+        """The noise that the training adds to these simulations, if a covariance is given."""
+        path, shapes = self.request.inputs.noise, tuple(observable.row_shape for observable in self.catalog.observables)
+        return None if path is None else read_noise(path, shapes, self.request.run.seed)
+
+    def fit_preprocessing(
+        self, context: TrainingContext, transform: str, compress: str = "", noise: Noise | None = None
+    ) -> Preprocessing:
+        """Scalings and compression, fitted to the training rows.
+
+        Warns of what looks wrong in the data; reports what was assumed and chosen.
+        """
+        preprocessing = fit_preprocessing(self.catalog, self.split, self.catalog.read_options, transform, noise)
+        if compress:
+            preprocessing = with_compression(preprocessing, self.catalog, self.split, compress, context)
+        for finding in audit.audit_before_training(self.catalog, self.split):
+            self.reporter.warn(finding.message)
+        for line in describe_choices(preprocessing, self.catalog, self.split):
+            self.reporter.report(line)
+        return preprocessing
+
+
+@dataclass(frozen=True)
+class TrainingPlan(ABC, Generic[AnyModel]):
+    """A training whose choices are made. recipe: what is trained, for the provenance of the model."""
+
+    job: TrainingJob
+    recipe: Any
+
+    @abstractmethod
+    def fit(self, context: TrainingContext) -> AnyModel:
+        """The trained model."""
+
+    @abstractmethod
+    def describe(self, model: AnyModel) -> tuple[str, storage.JSONObject]:
+        """In one line, and what is known of the training as JSON."""
+
+
+@dataclass(frozen=True)
+class Trained(Generic[AnyModel]):
+    """model: None where the output was complete already. document: what is known of the training, as JSON."""
+
+    model: AnyModel | None
+    document: storage.JSONObject
+
+
+@dataclass(frozen=True)
+class Trainer(Generic[AnyModel]):
+    """How models of a kind are trained.
+
+    kind: ends the name of the command and of the output. settings: names of those of architecture and training.
+    inputs: names of the settings that are files beside the catalog. plan: makes the choices of a training; raises
+    UserError if a setting, an input or the catalog is not usable.
+    """
+
+    kind: str
+    settings: tuple[str, ...]
+    inputs: tuple[str, ...]
+    plan: Callable[[TrainingJob], TrainingPlan[AnyModel]]
+
+    def train(
+        self,
+        source: CatalogSource,
+        arrays: Mapping[str, Any],
+        keywords: Mapping[str, Any],
+        output: Path | str | None,
+        force: bool,
+        reporter: Reporter,
+    ) -> AnyModel:
+        """A model in memory, read from the output if that is complete.
+
+        arrays: in place of a source, as ``catalog.from_arrays`` takes them. keywords: settings by name. Raises
+        UserError if a setting or the catalog is not usable.
+        """
+        job, path = self._read_job(source, arrays, keywords, force, reporter), None if output is None else Path(output)
+        return self.run(job, path).model or cast(AnyModel, models.read(cast(Path, path), job.device))
+
+    def write(
+        self, catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
+    ) -> storage.JSONObject:
+        """The same for the command line: what is known of the training, as JSON; a complete model is not read."""
+        job = self._read_job(catalog, {}, keywords, force, reporter)
+        return self.run(job, output or default_output(catalog, self.kind)).document
+
+    def run(self, job: TrainingJob, output: Path | None) -> Trained[AnyModel]:
+        """Train, and write the model, unless it is up to date or has no output; reports what comes of it.
+
+        Raises UserError if a setting, an input or the catalog is not usable, or the output is another file.
+        """
+        plan = self.plan(job)
+        job, inputs, document = plan.job, job.request.inputs, {"output": str(output)}
+        meta = self._provenance(plan)
+        if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune):
+            return Trained(None, {**document, "complete": True})
+        context = TrainingContext(job.device, job.request.run.seed, job.reporter.report, job.reporter.epochs())
+        model = replace(plan.fit(context), provenance=meta)
+        if output is not None:
+            model.save(output, job.force)
+        line, numbers = plan.describe(model)
+        job.reporter.result(f"{output or model.kind}: {line}")
+        return Trained(model, {**document, **numbers})
+
+    def _read_job(
+        self,
+        source: CatalogSource,
+        arrays: Mapping[str, Any],
+        keywords: Mapping[str, Any],
+        force: bool,
+        reporter: Reporter,
+    ) -> TrainingJob:
+        request = TrainingRequest.from_keywords(f"train_{self.kind}", keywords, self.settings, self.inputs)
+        catalog = open_catalog(source, keywords, arrays)
+        split = choose_split(catalog, request.split)
+        return TrainingJob(catalog, split, request, request.run.prepare_device(), force, reporter)
+
+    def _provenance(self, plan: TrainingPlan[AnyModel]) -> storage.JSONObject:
+        """The /meta of the model: the settings that affect its numbers, fingerprints of what it is made from."""
+        job, catalog = plan.job, plan.job.catalog
+        settings = {"recipe": plan.recipe, "read_options": catalog.read_options, "seed": job.request.run.seed}
+        settings |= device_settings(job.device)
+        if catalog.is_streamed:
+            settings |= {"memory": catalog.memory_limit}  # it decides which rows meet in a batch
+        inputs = {**catalog_inputs(catalog), "split": splits.fingerprint(job.split), **job.request.inputs.digests()}
+        return task_provenance(f"train-{self.kind}", settings, inputs)
