@@ -13,7 +13,7 @@ import pytest
 import cosmoinfer
 from cosmoinfer.cli import COMMANDS
 from cosmoinfer.cli.options import OutputOptions, grouped
-from cosmoinfer.tasks.settings import RUN, SPLIT
+from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, SPLIT
 from cosmoinfer.tasks.train_density import DENSITY_TRAINER
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER
 from cosmoinfer.tasks.train_regressor import REGRESSOR_TRAINER
