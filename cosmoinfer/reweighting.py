@@ -222,6 +222,15 @@ def derive(posterior: Posterior, definitions: Sequence[str]) -> Posterior:
     return posterior
 
 
+def check_changes(parameters: Parameters, definitions: Sequence[str], changes: Sequence[PriorChange]) -> None:
+    """Before any draw is read. Raises UserError where a definition is not understood, or a prior does not apply."""
+    names = parameters.names
+    for text in definitions:
+        names = (*names, _parse_definition(text, names)[0])
+    derived = set(names) - set(parameters.names)
+    with_priors(parameters, [change for change in changes if change.parameter not in derived])
+
+
 def _parse_definition(text: str, names: tuple[str, ...]) -> tuple[str, expressions.Expression]:
     """The new name and its expression of those that there are. Raises UserError where either is not valid."""
     name, equals, written = (word.strip() for word in text.partition("="))

@@ -323,6 +323,7 @@ def test_what_the_command_refuses(folder: Path):
     assert "goes with --prior" in refused("reweight", folder / "p.h5", "--derive", S_8, "--draws", "10")
     assert "points and no draws" in refused("reweight", folder / "points.posterior.h5", "--derive", S_8)
     assert "expected a posterior file" in refused("reweight", folder / "flow.h5", "--derive", S_8)
+    (folder / "x.h5").touch()  # a setting that is not usable is told before an output that exists
     assert "outside the box" in refused(
         "reweight", folder / "p.h5", "--prior", "Omega_m=uniform:0.2:0.6", "-o", folder / "x.h5"
     )

@@ -100,6 +100,8 @@ def _reweight(
         raise UserError("goes with `prior`, without which every draw is kept", setting="draws")
     opened = open_posterior(source, leave_large=False)
     original = opened.posterior
+    changes = [reweighting.PriorChange.parse(text) for text in prior]
+    reweighting.check_changes(original.parameters, derive, changes)
     settings = {"prior": prior, "derive": derive, "draws": draws, "skip_failed": skip_failed, "seed": seed}
     meta = task_provenance("reweight", settings, {"posterior": opened.digest})
     files = [Path(source)] if isinstance(source, Path | str) else []
@@ -107,8 +109,7 @@ def _reweight(
         posterior = posteriors.read(output)
     else:
         posterior = reweighting.derive(original, derive)
-        if prior:
-            changes = [reweighting.PriorChange.parse(text) for text in prior]
+        if changes:
             parameters = reweighting.with_priors(posterior.parameters, changes)
             for change in changes:
                 reporter.report(change.describe(parameters))
