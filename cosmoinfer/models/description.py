@@ -23,10 +23,7 @@ def describe_model(model: Model) -> tuple[str, list[tuple[str, str]]]:
     preprocessing, (train, validation, test) = model.preprocessing, model.training_record.split.sizes
     names = ", ".join(preprocessing.classes or preprocessing.parameters.names)
     shapes = [f"{observable.name} {observable.kind} {observable.shape}" for observable in preprocessing.inputs]
-    networks = [
-        f"{stack.members} x {stack.config.get('flow') or ', '.join(name for name, _ in stack.config['networks'])}"
-        for stack in model.stacks
-    ]
+    networks = [f"{stack.members} x {stack.architecture}" for stack in model.stacks]
     lines = [("data", "; ".join(shapes)), ("members", ", ".join(networks))]
     support = getattr(model, "support", None)
     if support is not None:

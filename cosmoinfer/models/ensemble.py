@@ -17,6 +17,13 @@ from cosmoinfer.training.settings import generators
 Network = TypeVar("Network", bound=nn.Module)
 
 
+def architecture_name(flow: str, settings: Mapping[str, Any], embedding: Sequence[tuple[str, Any]]) -> str:
+    """``nsf hidden=32 dropout=0.2``, ``nsf hidden=64 behind mlp``: what tells a flow from others in a mixture."""
+    sizes = "".join(f" {name}={settings[name]:g}" for name in ("hidden", "dropout") if settings.get(name))
+    networks = dict.fromkeys(name for name, _ in embedding if name != "none")
+    return f"{flow}{sizes}" + (f" behind {', '.join(networks)}" if networks else "")
+
+
 @dataclass(frozen=True)
 class Stack(Generic[Network]):
     """config: JSON from which ``network`` can be built anew; members: M."""
@@ -29,6 +36,13 @@ class Stack(Generic[Network]):
     @property
     def device(self) -> torch.device:
         return next(chain(self.network.parameters(), self.network.buffers())).device
+
+    @property
+    def architecture(self) -> str:
+        """Its name in a report: a flow with its size and embedding, or the networks of a regressor."""
+        if "flow" not in self.config:
+            return ", ".join(name for name, _ in self.config["networks"])
+        return architecture_name(self.config["flow"], self.config["recipe"], self.config.get("embedding", ()))
 
     def first(self, members: int) -> dict[str, torch.Tensor]:
         """The weights of the first members."""

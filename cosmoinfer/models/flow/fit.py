@@ -106,7 +106,7 @@ def fit_flow(
     support = _choose_support(data, recipe, context)
     stacks = []
     for number, stack in enumerate(recipe.stacks):
-        context.report(f"training {recipe.ensemble} x {stack.flow}, support {support.name}")
+        context.report(f"training {recipe.ensemble} x {stack.architecture}, support {support.name}")
         stacks.append(_fit_stack(data, stack, number, recipe.ensemble, support, context, recipe.augment))
     models = [data.model(support, (stack_alone,), uniform(recipe.ensemble)) for stack_alone in stacks]
     shares = _weigh_architectures(data, models, recipe, context)
@@ -240,7 +240,8 @@ def _weigh_architectures(
     rows = data.rows("validation")
     log_probs = [model.log_prob_untruncated(data.catalog, rows, data.theta[rows]) for model in models]
     shares = fit_mixture_weights(np.stack(log_probs))
-    weighted = ", ".join(f"{share:.2f} {stack.flow}" for share, stack in zip(shares, recipe.stacks, strict=True))
+    pairs = zip(shares, recipe.stacks, strict=True)
+    weighted = ", ".join(f"{share:.2f} {stack.architecture}" for share, stack in pairs)
     context.report(f"the validation rows mix {weighted}")
     return shares
 

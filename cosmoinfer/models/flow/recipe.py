@@ -1,7 +1,7 @@
 """What flows to train: architectures, support, ensemble and training, by the rows and the shape of the data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from cosmoinfer.errors import UserError
@@ -15,6 +15,7 @@ from cosmoinfer.models.defaults import (
     default_network,
     default_training,
 )
+from cosmoinfer.models.ensemble import architecture_name
 from cosmoinfer.models.overrides import (
     RECIPE_SETTINGS,
     TRAINING_SETTINGS,
@@ -50,6 +51,11 @@ class StackRecipe:
     embedding: tuple[tuple[str, Any], ...]
     features: int
     training: TrainingSettings
+
+    @property
+    def architecture(self) -> str:
+        """Its name in a report."""
+        return architecture_name(self.flow, asdict(self.settings), self.embedding)
 
 
 @dataclass(frozen=True)
