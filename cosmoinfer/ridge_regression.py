@@ -5,7 +5,7 @@ model: reference points for TARP, and the line to beat.
 
 Two ridge regressions live elsewhere: that of ``flows.linear`` has one penalty for all targets and runs in torch, whose
 eigenvectors of nearly singular features differ from numpy's in the last bits, and with them the trained weights; that
-of ``audit.ridge_probe`` factorises the features once and gives R2 alone, of thousands of shuffled targets.
+of ``audit.association`` factorises the features once and gives R2 alone, of thousands of shuffled targets.
 """
 
 from collections.abc import Iterable, Sequence

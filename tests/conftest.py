@@ -24,4 +24,4 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory into which the catalogs of ``map_files`` do not fit, blocks of a few rows, windows of a few batches."""
     monkeypatch.setattr("cosmoinfer.memory.MIN_MEMORY_BYTES", 1)
     monkeypatch.setattr("cosmoinfer.catalog.lazy_array.BLOCK_BYTES", 1500)
-    monkeypatch.setattr("cosmoinfer.catalog.rows.MAX_STREAMED_BLOCK_NUMBERS", 500)
+    monkeypatch.setattr("cosmoinfer.catalog.catalog.MAX_STREAMED_BLOCK_NUMBERS", 500)

@@ -17,7 +17,7 @@ import typer
 import typer.main
 
 from cosmoinfer.audit import CHECKS
-from cosmoinfer.catalog.read_options import AXES_OF_KIND, MISSING_MODES
+from cosmoinfer.catalog.catalog import AXES_OF_KIND, MISSING_MODES
 from cosmoinfer.cli import COMMANDS, app
 from cosmoinfer.cli.help import print_help, read_default
 from cosmoinfer.cli.options import grouped

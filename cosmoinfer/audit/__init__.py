@@ -6,9 +6,7 @@ A new check is one function from a CatalogUnderTest to findings, and one entry i
 from dataclasses import replace
 
 from cosmoinfer.audit import dependence, features, parameters, rows, values
-from cosmoinfer.audit.catalog_under_test import Budget, CatalogUnderTest, sample_rows
-from cosmoinfer.audit.check import Check
-from cosmoinfer.audit.finding import LEVELS, Finding
+from cosmoinfer.audit.check import LEVELS, Budget, CatalogUnderTest, Check, Finding, sample_rows
 from cosmoinfer.audit.ranges import value_ranges
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.split import Split

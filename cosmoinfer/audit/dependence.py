@@ -1,27 +1,92 @@
 """Whether the data depend on the parameters, in the present order of the rows or in another one.
 
-The test is a ridge regression, against a null distribution of parameters shuffled by simulation. A network may find a
-dependence that it misses: no finding claims that the data carry no information, only that rows should be checked.
+In another one: a mistake, by which parameters are paired with the data of other simulations. A network may find a
+dependence that a ridge regression misses: no finding claims that the data carry no information, only that rows should
+be checked.
 """
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from cosmoinfer import seeding
-from cosmoinfer.audit.catalog_under_test import CatalogUnderTest, catalog_row_size
-from cosmoinfer.audit.check import Check
-from cosmoinfer.audit.finding import Finding, error, note, warning
-from cosmoinfer.audit.ridge_probe import RidgeProbe, compressed_features, ridge_probe
-from cosmoinfer.audit.row_order import REORDERINGS, Reordering, RowOrder
+from cosmoinfer.audit.association import (
+    MIN_SIMULATIONS,
+    AssociationTest,
+    RowOrder,
+    association_tests,
+)
+from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note, warning
 from cosmoinfer.errors import join_first
 
-MIN_SIMULATIONS = 30
+SORT_BY_NUMBER = "sort files by number, not by name, when the catalog is made"
 MAX_ASSOCIATION_P_VALUE = 0.02  # above which the data are not found to depend on the parameters
 MIN_SIGMA_ABOVE_SHUFFLED = 5.0  # standard deviations of the shuffled R2, beyond their maximum, for another order
 MIN_SIGMA_ABOVE_PRESENT_ORDER = 3.0  # standard errors, for another order
+
+
+@dataclass(frozen=True)
+class Reordering:
+    """A mistake in the order of rows.
+
+    permutations: of a row order, index arrays p (M,): theta[p] would be paired with the right data.
+    description: what went wrong, as a clause.
+    remedy: how to correct it.
+    """
+
+    permutations: Callable[[RowOrder], list[np.ndarray]]
+    description: str
+    remedy: str
+
+
+def sorted_by_name(row_order: RowOrder) -> list[np.ndarray]:
+    """The order of a listing of files: numbered from 0, from 1 or by file number, followed by a dot or a word."""
+    positions = np.arange(len(row_order))
+    return [
+        np.argsort(np.array([f"{number}{end}" for number in numbers.tolist()]), kind="stable")
+        for numbers in (positions, positions + 1, row_order.file_numbers)
+        for end in (".", "_")
+    ]
+
+
+def shifted(row_order: RowOrder) -> list[np.ndarray]:
+    """Shifts by one row, both ways."""
+    positions = np.arange(len(row_order))
+    return [np.roll(positions, -1), np.roll(positions, 1)]
+
+
+def interleaved(row_order: RowOrder) -> list[np.ndarray]:
+    """Rows that cycle through all simulations, against rows that are ordered by simulation; and the inverse."""
+    size = row_order.rows_per_simulation
+    if size < 2 or len(row_order) % size:
+        return []
+    order = np.arange(len(row_order)).reshape(-1, size).T.ravel()
+    return [order, np.argsort(order)]
+
+
+REORDERINGS = {
+    "data-by-name": Reordering(
+        sorted_by_name, "the data are sorted by name (0, 1, 10, 100, ...), the parameters by number", SORT_BY_NUMBER
+    ),
+    "parameters-by-name": Reordering(
+        lambda row_order: [np.argsort(order) for order in sorted_by_name(row_order)],
+        "the parameters are sorted by name (0, 1, 10, 100, ...), the data by number",
+        SORT_BY_NUMBER,
+    ),
+    "shifted": Reordering(
+        shifted,
+        "one of the two is shifted by one row",
+        "look for a header that was read as a row, or a first file that is missing",
+    ),
+    "reversed": Reordering(
+        lambda row_order: [np.arange(len(row_order))[::-1]], "one of the two is in reversed order", "reverse it"
+    ),
+    "interleaved": Reordering(
+        interleaved,
+        "one of the two cycles through all simulations, the other is ordered by simulation",
+        "repeat the parameters in the order of the data (np.tile, not np.repeat, or the inverse)",
+    ),
+}
 
 
 def data_parameter_association(subject: CatalogUnderTest) -> list[Finding]:
@@ -40,147 +105,6 @@ def data_parameter_association(subject: CatalogUnderTest) -> list[Finding]:
     return _unconstrained_parameters(strongest)
 
 
-# ------------------------------------------------------------------------------------------------------- the tests
-@dataclass(frozen=True)
-class AssociationTest:
-    """The dependence of the data of n units (rows, or simulations) on Q targets.
-
-    units: ``rows`` or ``simulations``.
-    probe: a ridge regression on the data of the units.
-    row_order: of all M units of the file.
-    targets: (M, Q) of all units of the file.
-    positions: (n,) in ``targets``, of the units in the probe.
-    simulations: (n,) the simulation of each unit, by which targets are shuffled.
-    parameter_names: (Q,) the parameter of each target.
-    n_shuffles: permutations of the null distribution.
-    """
-
-    units: str
-    probe: RidgeProbe
-    row_order: RowOrder
-    targets: np.ndarray
-    positions: np.ndarray
-    simulations: np.ndarray
-    parameter_names: tuple[str, ...]
-    n_shuffles: int
-
-    @cached_property
-    def r2(self) -> np.ndarray:
-        """(Q,) of each target."""
-        return self.probe.r2(self.targets[self.positions])
-
-    @property
-    def best_r2(self) -> float:
-        return float(self.r2.max())
-
-    @cached_property
-    def shuffled_r2(self) -> np.ndarray:
-        """(B,) the best R2 under each permutation of the parameters of simulations."""
-        simulations, first = np.unique(self.simulations, return_index=True)
-        targets = self.targets[self.positions][first]
-        index = np.searchsorted(simulations, self.simulations)
-        rng = seeding.generator(0, "audit", "shuffles")
-        permutations = (rng.permutation(len(first)) for _ in range(self.n_shuffles))
-        return np.array([self.probe.r2(targets[order][index]).max() for order in permutations])
-
-    @cached_property
-    def p_value(self) -> float:
-        return float((1 + (self.shuffled_r2 >= self.best_r2).sum()) / (1 + self.n_shuffles))
-
-    def best_r2_in_order(self, order: np.ndarray) -> float:
-        """The best R2 with the targets in this order (M,)."""
-        return float(self.probe.r2(self.targets[order][self.positions]).max())
-
-
-def association_tests(subject: CatalogUnderTest) -> list[AssociationTest]:
-    """By row; and by simulation, where simulations have several rows. Empty if no parameter varies."""
-    catalog, budget = subject.catalog, subject.budget
-    names, targets = _rank_targets(subject)
-    if not names:
-        return []
-    rows = _rows_within_budget(subject)
-    features = compressed_features(subject, rows)
-    file_targets = np.zeros((int(catalog.index.max()) + 1, targets.shape[1]))
-    file_targets[catalog.index] = targets
-    count = len(file_targets)
-    has_several_rows = len(subject.simulation_ids) < len(catalog)
-    distinct = len(np.unique(targets[subject.is_finite], axis=0))
-    row_order = RowOrder(
-        np.arange(count) if has_several_rows or count > len(catalog) else _file_numbers(subject.simulation_ids),
-        count // distinct if count % distinct == 0 else 1,
-    )
-    index, probe = subject.simulation_index[rows], ridge_probe(features)
-    tests = [
-        AssociationTest("rows", probe, row_order, file_targets, catalog.index[rows], index, names, budget.shuffles)
-    ]
-    if has_several_rows:
-        simulations = np.unique(index)
-        mean_features = _group_means(features, np.searchsorted(simulations, index), len(simulations))
-        order = RowOrder(_file_numbers(subject.simulation_ids))
-        finite = subject.is_finite
-        mean_targets = _group_means(targets[finite], subject.simulation_index[finite], len(order))
-        probe = ridge_probe(mean_features)
-        tests.append(
-            AssociationTest("simulations", probe, order, mean_targets, simulations, simulations, names, budget.shuffles)
-        )
-    return tests
-
-
-def _rows_within_budget(subject: CatalogUnderTest) -> np.ndarray:
-    """Rows of evenly spaced simulations, the first rows of each."""
-    rows, budget = np.flatnonzero(subject.is_finite), subject.budget
-    size = max(1, catalog_row_size(subject.catalog))
-    max_rows = max(MIN_SIMULATIONS, min(2 * budget.simulations, budget.numbers // size))
-    simulations = np.unique(subject.simulation_index[rows])
-    count = min(max_rows, budget.simulations, len(simulations))
-    kept = simulations[np.linspace(0, len(simulations) - 1, count).astype(int)]
-    rows = rows[np.isin(subject.simulation_index[rows], kept)]
-    order = np.argsort(subject.simulation_index[rows], kind="stable")
-    index = subject.simulation_index[rows][order]
-    rank = np.arange(len(rows)) - np.searchsorted(index, index)  # of a row within its simulation
-    return np.sort(rows[order[rank < max(1, max_rows // count)]])
-
-
-def _rank_targets(subject: CatalogUnderTest) -> tuple[tuple[str, ...], np.ndarray]:
-    """Ranks of each parameter that varies, and their squares: names (Q,), targets (N, Q); of classes the indicators.
-
-    Ranks do not depend on the unit of a parameter, nor on a logarithm; squares find data that depend on |theta| only.
-    """
-    catalog = subject.catalog
-    parameters, theta = catalog.require_parameters()
-    if catalog.classes:
-        indicators = (theta == np.arange(len(catalog.classes))).astype(np.float64)
-        varies = np.ptp(indicators, axis=0) > 0
-        return tuple(np.array(catalog.classes)[varies].tolist()), indicators[:, varies]
-    rows, names, columns = np.flatnonzero(subject.is_finite), [], []
-    for name, column in zip(parameters.names, theta[rows].T, strict=True):
-        _, index, ties = np.unique(column, return_inverse=True, return_counts=True)
-        if len(ties) > 1:
-            rank = ((np.cumsum(ties) - ties / 2) / len(rows))[index] - 0.5
-            columns += [rank, rank**2]
-            names += [name, name]
-    targets = np.zeros((len(catalog), len(names)))  # rows that are not finite get the mean
-    if names:
-        targets[rows] = np.stack(columns, axis=1) - np.mean(columns, axis=1)
-    return tuple(names), targets
-
-
-def _file_numbers(ids: np.ndarray) -> np.ndarray:
-    """The digits at the end of simulation ids (G,), or the position where an id has none."""
-    digits = [re.search(r"\d+$", simulation) for simulation in ids.tolist()]
-    if any(match is None for match in digits):
-        return np.arange(len(ids))
-    return np.array([int(match[0]) for match in digits if match])
-
-
-def _group_means(values: np.ndarray, group: np.ndarray, count: int) -> np.ndarray:
-    """(n, F) -> (count, F); zero where a group is empty."""
-    total = np.zeros((count, values.shape[1]))
-    np.add.at(total, group, values)
-    return total / np.maximum(np.bincount(group, minlength=count), 1)[:, None]
-
-
-# ---------------------------------------------------------------------------------------------------- the findings
 def _wrong_order(test: AssociationTest) -> Finding | None:
     """The reordering whose R2 exceeds that of the present order by far, if there is one."""
     trials: list[tuple[float, Reordering]] = []

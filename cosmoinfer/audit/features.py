@@ -2,10 +2,7 @@
 
 import numpy as np
 
-from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
-from cosmoinfer.audit.check import Check
-from cosmoinfer.audit.feature_range import FeatureRange
-from cosmoinfer.audit.finding import Finding, error, note, warning
+from cosmoinfer.audit.check import CatalogUnderTest, Check, FeatureRange, Finding, error, note, warning
 from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import join_first
 

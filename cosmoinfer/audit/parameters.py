@@ -5,9 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
-from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
-from cosmoinfer.audit.check import Check
-from cosmoinfer.audit.finding import Finding, error, note, warning
+from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note, warning
 from cosmoinfer.errors import join_first
 from cosmoinfer.parameters import Parameters, bounds_suffixes, recognise_priors
 from cosmoinfer.priors import BOX, PRIORS

@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
-from cosmoinfer.audit.check import Check
-from cosmoinfer.audit.finding import Finding, error, note, warning
+from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note, warning
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.split import PARTITIONS
 

@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike
 
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import layout
-from cosmoinfer.catalog.checks import validated
-from cosmoinfer.catalog.read_options import ReadOptions
-from cosmoinfer.catalog.rows import Catalog
+from cosmoinfer.catalog.catalog import Catalog, ReadOptions
+from cosmoinfer.catalog.selection import validated
 from cosmoinfer.errors import UserError
 
 NAME = Path("arrays")  # in messages, where a catalog from a file has its path

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
+from cosmoinfer.catalog.catalog import AXES_OF_KIND, Catalog, CatalogFile, Observable, ReadOptions
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.catalog.read_options import AXES_OF_KIND, ReadOptions
-from cosmoinfer.catalog.rows import Catalog, CatalogFile, Observable
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
 

@@ -12,14 +12,26 @@ import numpy as np
 from cosmoinfer import memory as memories
 from cosmoinfer import storage
 from cosmoinfer.catalog import layout
+from cosmoinfer.catalog.catalog import Catalog, CatalogFile, ReadOptions
 from cosmoinfer.catalog.layout import Layout
-from cosmoinfer.catalog.read_options import ReadOptions
-from cosmoinfer.catalog.rows import Catalog, CatalogFile
+from cosmoinfer.catalog.selection import validated
 from cosmoinfer.catalog.suites import check_compatible, concatenate, unique_names
 from cosmoinfer.errors import UserError, join_first
 
 TRAINING_COPIES = 3  # of the data in memory: as read, standardised, and in transit
 MANIFEST_FORMAT = 1
+
+
+def read(path: Path | str, read_options: ReadOptions | None = None, memory: int | None = None) -> Catalog:
+    """A catalog that a training can trust: finite, consistent, inside its box.
+
+    path: a file, a pattern of files, or a manifest.
+    memory: bytes that the data may take, by default a share of what there is; what does not fit stays in its file.
+
+    Raises UserError, which says in which file and row, when the catalog is not as it must be.
+    """
+    read_options = read_options or ReadOptions()
+    return validated(read_unchecked(Path(path), read_options, memory), read_options)
 
 
 def read_unchecked(path: Path, read_options: ReadOptions, memory: int | None = None) -> Catalog:

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.read_options import ReadOptions
-from cosmoinfer.catalog.rows import Catalog, Observable
+from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.chunking import slices
 
 CHUNK_BYTES = 1 << 20  # of a chunk, about

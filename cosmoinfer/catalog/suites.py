@@ -10,8 +10,9 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog import lazy_array
+from cosmoinfer.catalog.catalog import Catalog, Observable
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.catalog.rows import Catalog, Observable, fingerprint, selection_hash
+from cosmoinfer.catalog.selection import fingerprint, selection_hash
 from cosmoinfer.errors import UserError, join_first
 
 

@@ -8,8 +8,7 @@ import numpy as np
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.ood.detector import OutOfDistribution
-from cosmoinfer.ood.scores import OODScores, fit_detector, ood_scores
+from cosmoinfer.ood.detector import OODScores, OutOfDistribution, fit_detector, ood_scores
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.request import SamplingRequest

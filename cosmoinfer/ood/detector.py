@@ -1,65 +1,32 @@
-"""How unlike its training rows a model finds an observation: distances in feature spaces, ranked among validation rows.
+"""How unlike a model's training rows observations are: of each a percentile, of all of them a p-value.
 
-A network's own embedding is blind to what it did not need for theta, so the data themselves are always one of the
-spaces. What the spaces are is not known here, nor any network: they come as arrays, one a space.
+Distances in feature spaces are ranked among validation rows. A network's own embedding is blind to what it did not need
+for theta, so the data themselves are always one of the spaces; the others come from the model, as a function of a
+catalog and rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
-from cosmoinfer.ood.mmd import MMDTest, fit_mmd_test
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.ood.distances import MIN_OBSERVATIONS, GaussianFit, MMDTest, fit_gaussian, fit_mmd_test
+from cosmoinfer.preprocessing.noise import add_noise
+from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.ridge_regression import summary_features
+from cosmoinfer.split import Split
 
 MAX_FEATURES = 1000
 MAX_ROWS = 5000  # training rows that one gaussian is fitted to
 FOLDS = 3
-SHRINKAGES = 10.0 ** np.arange(-6, 0.25, 0.5)
-MIN_FEATURES_FOR_RESIDUALS = 10  # for a feature to be told from the others
-LINEAR_COMPONENTS, QUADRATIC_COMPONENTS = (
-    16,
-    4,
-)  # leading ones, from which a residual's size is expected, and those that enter by pairs
 ALARM_P_VALUES = {
     99.0: 0.01,
     95.0: 0.001,
 }  # percentile: the chance at which so many observations above it are no accident
-MIN_VARIANCE = 1e-12
-
-
-@dataclass(frozen=True)
-class GaussianFit:
-    """The training rows in one space of F features, as a normal of shrunk covariance.
-
-    mean: (F,). root: (F, F), to unit variance, the leading component first. expected: (T, F), the log size of each
-    feature's residual from the others, a quadratic in the leading components; level: the median of what is left.
-    Both are empty where features are few, or have gaps.
-    """
-
-    mean: np.ndarray
-    root: np.ndarray
-    expected: np.ndarray
-    level: np.ndarray
-
-    def white(self, features: np.ndarray) -> np.ndarray:
-        """(n, F) of zero mean and unit covariance over the training rows."""
-        return (features - self.mean) @ self.root
-
-    def statistics(self, features: np.ndarray) -> np.ndarray:
-        """(n, 1) the log Mahalanobis distance; or (n, 3), with what the residuals say.
-
-        A residual is a feature less what the others predict, r_i = (C^-1 d)_i / sqrt((C^-1)_ii), over the size that
-        is expected of it at such a row. A row's median says whether it is noisier or smoother than others (either way
-        counts), its largest over that median whether one feature is off.
-        """
-        white = self.white(features)
-        distance = 0.5 * np.log((white**2).sum(axis=1, keepdims=True) + MIN_VARIANCE)
-        if self.expected.size == 0:
-            return distance
-        sizes = _log_residuals(white, self.root) - _quadratic_terms(white, self.expected) @ self.expected
-        level = np.median(sizes, axis=1, keepdims=True)
-        return np.concatenate([distance, np.abs(level - self.level), sizes.max(axis=1, keepdims=True) - level], axis=1)
+BELOW_RANGE_FRACTION = 0.5  # of a row's log10 numbers below all training values, from which on the row is flagged
+FeatureSpaces = Callable[[Catalog, np.ndarray], list[np.ndarray]]  # catalog, rows (n,) -> one array (n, F) a space
 
 
 @dataclass(frozen=True)
@@ -173,7 +140,7 @@ def fit_ood_detector(
     fold = group % FOLDS
     if fold.max() == 0:
         return None
-    fitted = [_fit_gaussian(space, fold, number == 0 and not gaps) for number, space in enumerate(spaces)]
+    fitted = [fit_gaussian(space, fold, number == 0 and not gaps) for number, space in enumerate(spaces)]
     gaussians = tuple(gaussian for gaussian, _ in fitted)
     statistics = np.concatenate([statistics_of_space for _, statistics_of_space in fitted], axis=1)
     scale = np.maximum(statistics.std(axis=0), 1e-3)
@@ -204,77 +171,6 @@ def fold_features(space: np.ndarray) -> np.ndarray:
     return np.einsum("nlf,l->nf", padded, (-1.0) ** np.arange(layers))
 
 
-def _fit_gaussian(features: np.ndarray, fold: np.ndarray, residuals: bool) -> tuple[GaussianFit, np.ndarray]:
-    """With the statistics (N, B) of each row under the gaussian of the other folds.
-
-    The shrinkage is what the normal likelihood of the held-out folds prefers. Ledoit and Wolf's, which minimises an
-    error of the covariance itself, is ten times as strong on the CAMELS histories, and blurs the narrow directions in
-    which one wrong bin, or more noise, shows.
-    """
-    held_out = [fold == number for number in range(fold.max() + 1)]
-    spectra = [_spectrum(features[~held]) for held in held_out]
-    likelihood = np.zeros(len(SHRINKAGES))
-    for held, (mean, values, vectors) in zip(held_out, spectra, strict=True):
-        squares = (((features[held] - mean) @ vectors) ** 2).sum(axis=0)
-        for number, shrinkage in enumerate(SHRINKAGES):
-            variances = _shrunk(values, shrinkage)
-            likelihood[number] -= (squares / variances + held.sum() * np.log(variances)).sum()
-    shrinkage = SHRINKAGES[likelihood.argmax()]
-    residuals = residuals and features.shape[1] >= MIN_FEATURES_FOR_RESIDUALS
-    statistics = np.empty((len(features), 3 if residuals else 1))
-    for held, spectrum in zip(held_out, spectra, strict=True):
-        statistics[held] = _gaussian_from_spectrum(spectrum, shrinkage, features[~held], residuals).statistics(
-            features[held]
-        )
-    return _gaussian_from_spectrum(_spectrum(features), shrinkage, features, residuals), statistics
-
-
-def _gaussian_from_spectrum(
-    spectrum: tuple[np.ndarray, np.ndarray, np.ndarray], shrinkage: float, features: np.ndarray, residuals: bool
-) -> GaussianFit:
-    mean, values, vectors = spectrum
-    root = vectors / np.sqrt(_shrunk(values, shrinkage))
-    gaussian = GaussianFit(mean, root, np.zeros((0, 0)), np.zeros(0))
-    if not residuals:
-        return gaussian
-    white = gaussian.white(features)
-    count = min(LINEAR_COMPONENTS, features.shape[1] // 4, len(features) // 40)
-    terms = _quadratic_terms(white, np.zeros((_n_terms(count), 0)))
-    sizes = _log_residuals(white, root)
-    expected = np.linalg.lstsq(terms, sizes, rcond=None)[0]
-    level = np.median(np.median(sizes - terms @ expected, axis=1))
-    return GaussianFit(mean, root, expected, np.array([level]))
-
-
-def _spectrum(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (F,), variances (F,) along the principal axes, largest first, and the axes in columns (F, F)."""
-    mean = features.mean(axis=0)
-    values, vectors = np.linalg.eigh((features - mean).T @ (features - mean) / len(features))
-    return mean, values[::-1], vectors[:, ::-1]
-
-
-def _shrunk(values: np.ndarray, shrinkage: float) -> np.ndarray:
-    return np.maximum((1 - shrinkage) * np.maximum(values, 0) + shrinkage * values.mean(), MIN_VARIANCE)
-
-
-def _log_residuals(white: np.ndarray, root: np.ndarray) -> np.ndarray:
-    """(n, F) log |r_i|."""
-    return np.log(np.abs(white @ root.T) / np.sqrt((root**2).sum(axis=1)) + MIN_VARIANCE)
-
-
-def _quadratic_terms(white: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """1, the leading components, and pairs of the first few: (n, T); so many as ``expected`` (T, F) has rows."""
-    count = next(count for count in range(LINEAR_COMPONENTS + 1) if _n_terms(count) == len(expected))
-    leading = np.clip(white[:, :count], -4, 4)
-    rows, columns = np.triu_indices(min(QUADRATIC_COMPONENTS, count))
-    return np.concatenate([np.ones((len(white), 1)), leading, leading[:, rows] * leading[:, columns]], axis=1)
-
-
-def _n_terms(count: int) -> int:
-    squares = min(QUADRATIC_COMPONENTS, count)
-    return 1 + count + squares * (squares + 1) // 2
-
-
 def _beta_binomial_tail(count: int, trials: int, alpha: float, beta: float) -> float:
     """P(K >= count) where the chance of each trial is itself drawn, once, from Beta(alpha, beta).
 
@@ -284,3 +180,92 @@ def _beta_binomial_tail(count: int, trials: int, alpha: float, beta: float) -> f
     log_choose = special.gammaln(trials + 1) - special.gammaln(k + 1) - special.gammaln(trials - k + 1)
     terms = log_choose + special.betaln(k + alpha, trials - k + beta) - special.betaln(alpha, beta)
     return float(min(1.0, np.exp(terms).sum()))
+
+
+@dataclass(frozen=True)
+class OODScores:
+    """percentile: (n,) in 0..100, of each observation. set_p_value: of all unseen ones as a set, if they are many."""
+
+    percentile: np.ndarray | None = None
+    set_p_value: float | None = None
+
+
+def data_features(preprocessing: Preprocessing, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+    """The feature spaces of the data themselves, (n, F) each: scaled and not compressed, and, where gaps are marked,
+    how many there are."""
+    data, gaps = [], []
+    for summary, blocks in zip(preprocessing.inputs, add_noise(catalog, rows, preprocessing.noise), strict=True):
+        features, counts = [], []
+        for block in blocks:  # which is let go before the next one comes
+            scaled = summary.scaled(block)
+            features.append(summary_features(scaled))
+            counts += [gap_counts(scaled[:, summary.shape[0] :])] if summary.masked else []
+        data.append(np.concatenate(features))
+        gaps += [np.concatenate(counts)] if summary.masked else []
+    return [np.concatenate(data, axis=1), *([np.concatenate(gaps, axis=1)] if gaps else [])]
+
+
+def fit_detector(
+    preprocessing: Preprocessing, feature_spaces: FeatureSpaces, catalog: Catalog, split: Split, n_training_rows: int
+) -> OutOfDistribution | None:
+    """From the training rows of a split, ranked among its validation rows; None where one simulation alone trains.
+
+    n_training_rows: of all catalogs that the model has learned from.
+    """
+    train, validation = (split.select_rows(catalog.simulation, partition) for partition in ("train", "validation"))
+    detector = fit_ood_detector(
+        feature_spaces(catalog, train),
+        feature_spaces(catalog, validation),
+        catalog.simulation[train],
+        catalog.simulation[validation],
+        any(summary.masked for summary in preprocessing.inputs),
+    )
+    chance = _chance_below_range(preprocessing, n_training_rows, split.sizes[0])
+    return None if detector is None else replace(detector, chance_below_range=chance)
+
+
+def ood_scores(
+    detector: OutOfDistribution | None,
+    preprocessing: Preprocessing,
+    feature_spaces: FeatureSpaces,
+    catalog: Catalog,
+    rows: np.ndarray,
+    unseen: np.ndarray,
+    seed: int,
+) -> OODScores:
+    """Of rows (n,), by position. unseen: (n,) bool, which of them the model has not learned from."""
+    if detector is None:
+        return OODScores()
+    spaces = feature_spaces(catalog, rows)
+    p_value = None
+    if unseen.sum() >= MIN_OBSERVATIONS:
+        p_value = detector.set_p_value([space[unseen] for space in spaces], catalog.simulation[rows][unseen], seed)
+    below = below_training_range(preprocessing, catalog, rows)
+    floor = np.where(below, 100 * (1 - detector.chance_below_range), 0.0)
+    return OODScores(np.maximum(detector.percentile(spaces), floor), p_value)
+
+
+def below_training_range(preprocessing: Preprocessing, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether half or more of the numbers that are taken to log10 lie below all training values.
+
+    There they are all taken for the least of these, so that the network and the distances see no difference
+    between them: negative numbers, other units, a logarithm that was taken before.
+    """
+    fraction = np.zeros(len(rows))
+    for summary, blocks in zip(preprocessing.inputs, add_noise(catalog, rows, preprocessing.noise), strict=True):
+        if summary.standardizer.log.any():
+            below = np.concatenate([summary.standardizer.fraction_below_floor(block) for block in blocks])
+            fraction = np.maximum(fraction, below)
+    return fraction >= BELOW_RANGE_FRACTION
+
+
+def _chance_below_range(preprocessing: Preprocessing, n_training_rows: int, n_simulations: int) -> float:
+    """At most, that a row like the training rows is flagged by ``below_training_range``.
+
+    A number of it is less than all of G simulations' with a chance of 1 / (G + 1) at most, or is not positive as often
+    as in the training rows; half of all numbers, by Markov's inequality, with twice that chance.
+    """
+    logged = [int(summary.standardizer.log.any()) * int(np.prod(summary.shape)) for summary in preprocessing.inputs]
+    n_floored = sum(summary.standardizer.n_floored for summary in preprocessing.inputs)
+    floored = n_floored / max(1, n_training_rows * sum(logged))
+    return min(1.0, (1 / (1 + n_simulations) + floored) / BELOW_RANGE_FRACTION)

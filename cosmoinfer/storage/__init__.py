@@ -4,14 +4,12 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.atomic import atomic_write, check_free_space
 from cosmoinfer.storage.format import (
     FORMATS,
     FileContents,
     JSONObject,
-    StreamedDataset,
+    atomic_write,
     describe_file,
-    file_digest,
     file_kind,
     is_kind,
     read,
@@ -21,16 +19,17 @@ from cosmoinfer.storage.format import (
     write_streamed,
     writing_command,
 )
-from cosmoinfer.storage.hdf5 import Attributes
-from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray
-from cosmoinfer.storage.reader import (
+from cosmoinfer.storage.hdf5 import (
+    Attributes,
     DatasetHandle,
     DatasetInfo,
     describe_datasets,
     file_attribute,
     file_attributes,
+    file_digest,
     load,
 )
+from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
 
 __all__ = [
     "FORMATS",

@@ -1,9 +1,13 @@
-"""The files that this tool writes: kind and format, JSON, arrays and their attributes; whole or absent."""
+"""The files that this tool writes: kind and format, JSON, arrays and their attributes; whole or absent.
 
-import hashlib
+A file is written under another name in the same folder, flushed to disk, then renamed.
+"""
+
 import json
 import os
+import tempfile
 from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,18 +18,19 @@ import numpy as np
 from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.atomic import atomic_write, check_free_space
 from cosmoinfer.storage.hdf5 import (
     Attributes,
+    DatasetHandle,
+    chunk_shape,
     decode_attribute,
     decode_text,
+    encode_attribute,
+    error_reason,
     find_datasets,
     open_file,
     read_array,
-    require_file,
 )
-from cosmoinfer.storage.out_of_core import OnDiskArray
-from cosmoinfer.storage.reader import DatasetHandle
+from cosmoinfer.storage.out_of_core import OnDiskArray, StreamedDataset, check_free_space
 
 JSONObject = dict[str, Any]  # only what json.dumps takes
 FORMAT = 2  # of all kinds
@@ -73,7 +78,7 @@ def write(path: Path, contents: FileContents, force: bool = False) -> None:
     Raises UserError when it exists and is not to be replaced, or cannot be written.
     """
     if _size_in_bytes(contents) > out_of_core.MAX_IN_MEMORY_BYTES or contents.on_disk:
-        streams = {name: _streamed(array) for name, array in contents.on_disk.items()}
+        streams = {name: array.streamed() for name, array in contents.on_disk.items()}
         write_streamed(path, contents, streams, force)
         return
     refuse_existing(path, contents.kind, force)
@@ -192,14 +197,8 @@ def _kind_or_none(path: Path) -> str | None:
         return None
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of the bytes of a file: how a later file says which one it was made from."""
-    with require_file(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
-
-
 def write_streamed(
-    path: Path, contents: FileContents, streams: Mapping[str, "StreamedDataset"], force: bool = False
+    path: Path, contents: FileContents, streams: Mapping[str, StreamedDataset], force: bool = False
 ) -> None:
     """Write contents, and datasets that arrive slab by slab, straight to disk.
 
@@ -212,33 +211,6 @@ def write_streamed(
         _fill(file, contents)
         for name, stream in streams.items():
             stream.write_to(file, name, contents.attributes.get(name, {}))
-
-
-@dataclass(frozen=True)
-class StreamedDataset:
-    """A dataset that arrives slab by slab.
-
-    shape, dtype: of all values.
-    chunks: shape of a chunk in the file, each with its checksum.
-    slabs: pairs of an index and the values that belong there.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    chunks: tuple[int, ...]
-    slabs: Iterator[tuple[Any, np.ndarray]]
-
-    def write_to(self, file: h5py.File, name: str, attributes: Mapping[str, Any]) -> None:
-        """Make the dataset of that name in an open file."""
-        dataset = file.create_dataset(name, self.shape, self.dtype, chunks=self.chunks, fletcher32=True)
-        for key, value in attributes.items():
-            dataset.attrs[key] = _encode_attribute(value)
-        for index, slab in self.slabs:
-            dataset[index] = slab
-
-
-def _streamed(array: OnDiskArray) -> StreamedDataset:
-    return StreamedDataset(array.shape, array.dtype, _chunk_shape(array.shape, array.dtype.itemsize), array.slabs())
 
 
 def _size_in_bytes(contents: FileContents) -> int:
@@ -257,40 +229,62 @@ def _fill(file: h5py.File, contents: FileContents) -> None:
     file.attrs["kind"] = contents.kind
     file.attrs["format"] = FORMATS[contents.kind]
     for key, value in contents.file_attributes.items():
-        file.attrs[key] = _encode_attribute(value)
+        file.attrs[key] = encode_attribute(value)
     file.create_dataset("meta", data=_encode_json(contents.meta), dtype=h5py.string_dtype())
     for name, value in contents.arrays.items():
         array = np.asarray(value)
         text = array.dtype.kind in "UO"
         options: dict[str, Any] = {"dtype": h5py.string_dtype()} if text else {}
         if array.ndim and array.size and not text:
-            options |= {"fletcher32": True, "chunks": _chunk_shape(array.shape, array.dtype.itemsize)}
+            options |= {"fletcher32": True, "chunks": chunk_shape(array.shape, array.dtype.itemsize)}
         dataset = file.create_dataset(name, data=array.astype(object) if text else array, **options)
         for key, attribute in contents.attributes.get(name, {}).items():
             if attribute is not None:
-                dataset.attrs[key] = _encode_attribute(attribute)
-
-
-def _chunk_shape(shape: tuple[int, ...], itemsize: int, max_bytes: int = 1 << 20) -> tuple[int, ...]:
-    """Whole rows of about a megabyte together: a checksum needs chunks, and readers ask for rows."""
-    row_bytes = max(1, int(np.prod(shape[1:])) * itemsize)
-    if row_bytes > max_bytes and len(shape) > 1:
-        return (1, *_chunk_shape(shape[1:], itemsize, max_bytes))
-    return (max(1, min(shape[0], max_bytes // row_bytes)), *shape[1:])
-
-
-def _encode_attribute(attribute: Any) -> Any:
-    if isinstance(attribute, tuple | list) and attribute and isinstance(attribute[0], str):
-        return np.array(attribute, dtype=h5py.string_dtype())
-    return attribute
+                dataset.attrs[key] = encode_attribute(attribute)
 
 
 def _encode_json(meta: Mapping[str, Any]) -> str:
     return json.dumps(meta, sort_keys=True, allow_nan=False)
 
 
-def _sha256(file: Any) -> str:
-    sha = hashlib.sha256()
-    while block := file.read(1 << 20):
-        sha.update(block)
-    return sha.hexdigest()
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A scratch file in the same folder, to be filled: flushed and renamed on success, removed on failure.
+
+    Raises UserError when the folder or the disk does not take it.
+    """
+    scratch = _create_scratch_file(path)
+    try:
+        yield scratch
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: could not be written ({error_reason(error)}); nothing is left behind") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _create_scratch_file(path: Path) -> Path:
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error_reason(error)})") from error
+    os.close(descriptor)
+    os.chmod(name, 0o666 & ~_umask())
+    return Path(name)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

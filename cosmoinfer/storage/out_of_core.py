@@ -1,21 +1,29 @@
 """Arrays that are too large for memory: in a scratch file while they are made, or left in a file. Read by rows."""
 
+import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import h5py
 import numpy as np
 
 from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage.hdf5 import error_reason
-from cosmoinfer.storage.reader import DatasetHandle
+from cosmoinfer.storage.hdf5 import DatasetHandle, chunk_shape, encode_attribute, error_reason
 
 MAX_IN_MEMORY_BYTES = 1 << 26  # of an array, or of the image of a file
 SLAB_BYTES = 1 << 24  # copied at once
+
+
+def check_free_space(folder: Path, size: int) -> None:
+    """Raises UserError when the disk of a folder has less than ``size`` bytes free, and a percent."""
+    if (free := shutil.disk_usage(folder).free) < 1.01 * size:
+        raise UserError(f"{folder}: {size / 1e9:.3g}GB are required, {free / 1e9:.3g}GB are free")
 
 
 class ScratchArray:
@@ -129,3 +137,30 @@ class OnDiskArray:
         for number, row in enumerate(self.rows.tolist()):
             for draws in slices(self.shape[1], step):
                 yield (number, draws), self.source[row, draws]
+
+    def streamed(self) -> "StreamedDataset":
+        """To be written as a dataset of a file."""
+        return StreamedDataset(self.shape, self.dtype, chunk_shape(self.shape, self.dtype.itemsize), self.slabs())
+
+
+@dataclass(frozen=True)
+class StreamedDataset:
+    """A dataset that arrives slab by slab.
+
+    shape, dtype: of all values.
+    chunks: shape of a chunk in the file, each with its checksum.
+    slabs: pairs of an index and the values that belong there.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    chunks: tuple[int, ...]
+    slabs: Iterator[tuple[Any, np.ndarray]]
+
+    def write_to(self, file: h5py.File, name: str, attributes: Mapping[str, Any]) -> None:
+        """Make the dataset of that name in an open file."""
+        dataset = file.create_dataset(name, self.shape, self.dtype, chunks=self.chunks, fletcher32=True)
+        for key, value in attributes.items():
+            dataset.attrs[key] = encode_attribute(value)
+        for index, slab in self.slabs:
+            dataset[index] = slab

@@ -6,7 +6,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.models.model import PosteriorModel
-from cosmoinfer.ood.scores import below_training_range
+from cosmoinfer.ood.detector import below_training_range
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.product import piles_up_at_edge
 from cosmoinfer.tasks.reporter import Reporter

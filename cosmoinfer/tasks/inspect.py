@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import audit, catalog, posterior, storage
-from cosmoinfer.audit.finding import Finding
+from cosmoinfer.audit.check import Finding
 from cosmoinfer.catalog import multi_file
-from cosmoinfer.catalog.rows import CatalogFile
+from cosmoinfer.catalog.catalog import CatalogFile
 from cosmoinfer.errors import UserError
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, check_keywords
 

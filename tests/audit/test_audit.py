@@ -15,12 +15,12 @@ from cosmoinfer.audit import (
     CHECKS,
     LEVELS,
     QUICK_BUDGET,
+    association,
     audit_before_training,
     audit_catalog,
-    dependence,
     value_ranges,
 )
-from cosmoinfer.audit.ridge_probe import N_MEAN_SQUARES, ridge_probe
+from cosmoinfer.audit.association import N_MEAN_SQUARES, ridge_probe
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.split import by_hash
 from tests.command_line import call, done, linear, write
@@ -644,7 +644,7 @@ def test_the_audit_before_a_training_stays_within_its_budget(monkeypatch):
         sizes.append(features.shape)
         return ridge_probe(features)
 
-    monkeypatch.setattr(dependence, "ridge_probe", recording_probe)
+    monkeypatch.setattr(association, "ridge_probe", recording_probe)
     sims = linear_gaussian(6, rows=20_000)
     sims = replace(sims, observables=(replace(sims.observables[0], values=np.tile(sims.observables[0].values, 8)),))
     noisy = replace(sims.observables[0], values=sims.observables[0].values + RNG.normal(size=(20_000, 96)))

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer.audit import CHECKS, Finding, audit_before_training
-from cosmoinfer.audit.catalog_under_test import CatalogUnderTest
+from cosmoinfer.audit.check import CatalogUnderTest
 from cosmoinfer.audit.dependence import association_tests
 from cosmoinfer.catalog import Catalog, Observable
 from cosmoinfer.parameters import Parameters

@@ -19,8 +19,7 @@ from scipy import stats
 import cosmoinfer
 from cosmoinfer import split
 from cosmoinfer.catalog import Catalog, ReadOptions
-from cosmoinfer.ood.detector import OutOfDistribution
-from cosmoinfer.ood.scores import data_features, fit_detector
+from cosmoinfer.ood.detector import OutOfDistribution, data_features, fit_detector
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.preprocessing.state import Preprocessing
 from tests.benchmarks.camels import CATALOG, HISTORIES, SEEDS

@@ -112,7 +112,7 @@ def test_every_kind_is_read(make, kind, shape, expected, said):
 
 
 def test_every_kind_of_the_table_is_tested():
-    assert KINDS.keys() == catalog.read_options.AXES_OF_KIND.keys()
+    assert KINDS.keys() == catalog.catalog.AXES_OF_KIND.keys()
 
 
 def test_several_summaries_stand_in_a_group(make):
@@ -472,7 +472,7 @@ def test_the_fingerprint_is_of_the_whole_file_whatever_a_run_uses_of_it(ours):
 
 def test_the_fingerprint_does_not_depend_on_how_much_is_read_at_once(ours, monkeypatch):
     whole = fingerprint(ours)
-    monkeypatch.setattr(catalog.rows, "MAX_BLOCK_NUMBERS", 20)
+    monkeypatch.setattr(catalog.catalog, "MAX_BLOCK_NUMBERS", 20)
     assert fingerprint(ours) == whole
 
 
@@ -497,7 +497,7 @@ def test_a_copy_of_a_row_is_recognised_wherever_it_turns_up(make, ours):
 
 
 def test_blocks_are_all_the_rows_in_order(ours, monkeypatch):
-    monkeypatch.setattr(catalog.rows, "MAX_BLOCK_NUMBERS", 20)
+    monkeypatch.setattr(catalog.catalog, "MAX_BLOCK_NUMBERS", 20)
     rows = np.array([4, 2, 9, 9, 0, 7, 1])
     blocks = list(catalog.read(ours).observables[0].blocks(rows))
     assert [len(block) for block in blocks] == [3, 3, 1]

@@ -10,7 +10,7 @@ import pytest
 from cosmoinfer import catalog as catalogs
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import DatasetHandle, reader
+from cosmoinfer.storage import DatasetHandle, hdf5
 from tests.map_files import LAYOUTS, ROWS, write_maps
 
 
@@ -53,7 +53,7 @@ def test_more_files_than_a_process_may_open(tmp_path):
     parts = tuple(DatasetHandle(write_maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
     values = LazyArray(parts)
     np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
-    assert 0 < reader._open_for_reading.cache_info().currsize <= 32
+    assert 0 < hdf5._open_for_reading.cache_info().currsize <= 32
 
 
 def test_chunks_that_span_all_rows_are_split_into_blocks(tmp_path):
@@ -97,6 +97,6 @@ def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):
     anew = catalogs.read(tmp_path / "maps.h5", memory=100)
     assert anew.fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint != first.fingerprint
     assert not np.array_equal(anew.observables[0].read(np.arange(3)), before)
-    reader._open_for_reading.cache_clear()
+    hdf5._open_for_reading.cache_clear()
     with pytest.raises(UserError, match="was modified after it was opened"):
         first.observables[0].read(np.arange(3))

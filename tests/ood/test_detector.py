@@ -12,9 +12,16 @@ from scipy import stats
 from cosmoinfer import models, posterior
 from cosmoinfer.catalog import Observable
 from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
-from cosmoinfer.ood.detector import OutOfDistribution, fit_ood_detector, fold_features, gap_counts
-from cosmoinfer.ood.mmd import _kernel, _mmd2, fit_mmd_test
-from cosmoinfer.ood.scores import data_features, fit_detector, ood_scores
+from cosmoinfer.ood.detector import (
+    OutOfDistribution,
+    data_features,
+    fit_detector,
+    fit_ood_detector,
+    fold_features,
+    gap_counts,
+    ood_scores,
+)
+from cosmoinfer.ood.distances import _kernel, _mmd2, fit_mmd_test
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.ridge_regression import summary_features
 from tests.command_line import call, done, linear, write

@@ -24,8 +24,7 @@ from cosmoinfer.models.flow.truth_density import TruthDensity
 from cosmoinfer.models.model import score_observations, with_ood_detector
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.ood.detector import OutOfDistribution
-from cosmoinfer.ood.scores import FeatureSpaces, data_features
+from cosmoinfer.ood.detector import FeatureSpaces, OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS

@@ -16,8 +16,7 @@ from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.model import score_observations
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
-from cosmoinfer.ood.detector import OutOfDistribution
-from cosmoinfer.ood.scores import data_features
+from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import ClassProbabilities, Diagnostics, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.request import SamplingRequest

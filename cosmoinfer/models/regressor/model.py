@@ -21,8 +21,7 @@ from cosmoinfer.models.model import score_observations, with_ood_detector
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
-from cosmoinfer.ood.detector import OutOfDistribution
-from cosmoinfer.ood.scores import data_features
+from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Draws, PointEstimate, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS

@@ -1,4 +1,4 @@
-"""Rows of simulations: parameters and data, whether the data lie in memory or stay in their files."""
+"""A catalog: rows of parameters and data, in memory or in their files, and how it is read."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,13 +9,59 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.chunking import slices
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.parameters import Parameters
 
+AXES_OF_KIND = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included
+MISSING_MODES = ("mask",)
 MAX_BLOCK_NUMBERS = 1 << 22  # read at once, of an observable in memory
 MAX_STREAMED_BLOCK_NUMBERS = 1 << 21  # read at once, of an observable in its file, where memory is short
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to find things in a file. Empty means: as our own layout names them.
+
+    parameters, data, simulation: paths of datasets.
+    kind: of all data: vector, profile, map or grid; by default as the file says, else by the number of axes.
+    rows_per_simulation: how many consecutive rows are of one simulation.
+    names: of the parameters.
+    bounds: the prior box, ``a=0.1:0.5,b=0.25:4:log``.
+    infer: the parameters to infer; the others are marginalised.
+    scale_cut: features to keep, ``0:40``, ``k<0.3`` or ``0.02<k<0.3``, with ``NAME@`` before it when there are several
+        observables.
+    target: a dataset of /classes that takes the place of the parameters.
+    missing: ``mask`` when NaN in a vector marks an entry that was not measured.
+    drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
+    data_include_noise: the data hold their noise already, so a model that was trained on noise adds none.
+
+    Raises UserError for an unknown kind or mode, and for settings that exclude each other.
+    """
+
+    parameters: str = ""
+    data: tuple[str, ...] = ()
+    kind: str = ""
+    simulation: str = ""
+    rows_per_simulation: int = 0
+    names: tuple[str, ...] = ()
+    bounds: str = ""
+    infer: tuple[str, ...] = ()
+    scale_cut: tuple[str, ...] = ()
+    target: str = ""
+    missing: str = ""
+    drop_nonfinite: bool = False
+    data_include_noise: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind and self.kind not in AXES_OF_KIND:
+            raise UserError(f"{self.kind!r} is not known; {list_choices(self.kind, AXES_OF_KIND)}", "kind")
+        if self.missing and self.missing not in MISSING_MODES:
+            raise UserError(f"{self.missing!r} is not known; {list_choices(self.missing, MISSING_MODES)}", "missing")
+        if self.target and (self.infer or self.bounds or self.names):
+            raise UserError("replaces the parameters, so that `infer`, `bounds` and `names` do not apply", "target")
+        if self.rows_per_simulation < 0:
+            raise UserError(f"expected at least 1, found {self.rows_per_simulation}", "rows_per_simulation")
 
 
 @dataclass(frozen=True)
@@ -208,35 +254,6 @@ class Catalog:
             for position, row in enumerate(zip(*blocks, strict=True), some_rows.start):
                 hashes[position, 1] = _hash_number(b"".join(_float32_bytes(values) for values in row))
         return hashes
-
-
-def fingerprint(catalog: Catalog) -> str:
-    """SHA-256 of names, parameters, ids, shapes and data values in row order, however they are stored."""
-    sha = hashlib.sha256()
-    if catalog.parameters is not None and catalog.theta is not None:
-        sha.update(repr(catalog.parameters.names).encode())
-        sha.update(_float64_bytes(catalog.theta))
-    sha.update("\n".join(catalog.simulation.tolist()).encode())
-    for observable in catalog.observables:
-        sha.update(repr((observable.kind, observable.row_shape)).encode())
-        for block in observable.blocks(np.arange(len(catalog))):
-            sha.update(_float64_bytes(block))
-    return sha.hexdigest()
-
-
-def selection_hash(catalog: Catalog, cut: bool) -> str:
-    """SHA-256 of what the fingerprint leaves out: declared names, box and priors, and with ``cut`` the cut data."""
-    sha = hashlib.sha256(repr(sorted(catalog.declared_priors)).encode())
-    if catalog.parameters is not None:
-        for key, value in catalog.parameters.attributes().items():
-            sha.update(f"{key} {np.asarray(value).tolist()!r}".encode())
-    if cut:
-        sha.update(fingerprint(catalog).encode())
-    return sha.hexdigest()
-
-
-def _float64_bytes(values: np.ndarray) -> bytes:
-    return np.ascontiguousarray(values, dtype="<f8").tobytes()
 
 
 def _float32_bytes(values: np.ndarray) -> bytes:

@@ -1,0 +1,195 @@
+"""What of a catalog is used: its finite rows, the parameters to infer, the features within scale cuts.
+
+A training can trust what is left, and recognises it by its hashes.
+"""
+
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cosmoinfer import storage
+from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
+from cosmoinfer.errors import UserError
+from cosmoinfer.parameters import Parameters
+
+COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+NUMBER, COMPARISON = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"(<=|<|>=|>)"
+NUMBER_RANGE = re.compile(r"\s*(\d*):(\d*)\s*")
+COORDINATE_RANGE = re.compile(
+    rf"\s*(?:{NUMBER}\s*{COMPARISON})?\s*([A-Za-z_/][\w/]*)\s*(?:{COMPARISON}\s*{NUMBER})?\s*"
+)
+
+
+def validated(catalog: Catalog, read_options: ReadOptions) -> Catalog:
+    """The catalog once its values are checked, with its fingerprint, reduced to what ``read_options`` select.
+
+    Raises UserError for NaN or infinity that nothing allows, and for parameters outside their box.
+    """
+    catalog = without_nonfinite_rows(catalog, read_options.drop_nonfinite)
+    if catalog.parameters is not None and catalog.theta is not None:
+        check_box(catalog, catalog.parameters, catalog.theta)
+    catalog = replace(catalog, fingerprint=fingerprint(catalog), read_options=read_options)
+    selected = select(catalog, read_options)
+    return replace(
+        selected, selection_hash=selection_hash(selected, cut=selected.observables is not catalog.observables)
+    )
+
+
+def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
+    """The catalog, or with ``drop`` its finite rows.
+
+    Raises UserError for rows with NaN or infinity, unless they are dropped and others remain.
+    """
+    bad = nonfinite_rows(catalog)
+    if not bad.any():
+        return catalog
+    rows = np.flatnonzero(bad)
+    if not drop:
+        raise UserError(
+            f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf ({catalog.describe_rows(rows)}); "
+            "`drop_nonfinite` leaves them out, `missing=mask` reads NaN in a vector as not measured"
+        )
+    if bad.all():
+        raise UserError(f"{catalog.path}: all of its {len(catalog)} rows hold NaN or inf")
+    kept = catalog.select(np.flatnonzero(~bad))
+    return replace(
+        kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf ({catalog.describe_rows(rows)})")
+    )
+
+
+def nonfinite_rows(catalog: Catalog) -> np.ndarray:
+    """(N,) whether a row has a NaN or infinite value; where NaN marks missing entries, whether all are missing."""
+    bad = np.zeros(len(catalog), dtype=bool)
+    if catalog.theta is not None:
+        bad |= ~np.isfinite(catalog.theta).all(axis=1)
+    for observable in catalog.observables:
+        blocks = observable.blocks(np.arange(len(catalog)))
+        bad |= np.concatenate([_is_nonfinite(block.reshape(len(block), -1), observable.masked) for block in blocks])
+    return bad
+
+
+def _is_nonfinite(values: np.ndarray, masked: bool) -> np.ndarray:
+    """(n, K) -> (n,)."""
+    if masked:
+        return np.isinf(values).any(axis=1) | np.isnan(values).all(axis=1)
+    return ~np.isfinite(values).all(axis=1)
+
+
+def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> None:
+    """Raises UserError when rows of theta, (N, P), lie outside the declared box."""
+    outside = np.flatnonzero(~parameters.inside(theta))
+    if not len(outside):
+        return
+    row = outside[0]
+    column = next(
+        number
+        for number, name in enumerate(parameters.names)
+        if not parameters.select([name]).inside(theta[row, number : number + 1])
+    )
+    raise UserError(
+        f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.describe_rows(outside)}); "
+        f"{parameters.names[column]} = {theta[row, column]:g} is not in "
+        f"{parameters.low[column]:g}..{parameters.high[column]:g}"
+    )
+
+
+def fingerprint(catalog: Catalog) -> str:
+    """SHA-256 of names, parameters, ids, shapes and data values in row order, however they are stored."""
+    sha = hashlib.sha256()
+    if catalog.parameters is not None and catalog.theta is not None:
+        sha.update(repr(catalog.parameters.names).encode())
+        sha.update(_float64_bytes(catalog.theta))
+    sha.update("\n".join(catalog.simulation.tolist()).encode())
+    for observable in catalog.observables:
+        sha.update(repr((observable.kind, observable.row_shape)).encode())
+        for block in observable.blocks(np.arange(len(catalog))):
+            sha.update(_float64_bytes(block))
+    return sha.hexdigest()
+
+
+def selection_hash(catalog: Catalog, cut: bool) -> str:
+    """SHA-256 of what the fingerprint leaves out: declared names, box and priors, and with ``cut`` the cut data."""
+    sha = hashlib.sha256(repr(sorted(catalog.declared_priors)).encode())
+    if catalog.parameters is not None:
+        for key, value in catalog.parameters.attributes().items():
+            sha.update(f"{key} {np.asarray(value).tolist()!r}".encode())
+    if cut:
+        sha.update(fingerprint(catalog).encode())
+    return sha.hexdigest()
+
+
+def _float64_bytes(values: np.ndarray) -> bytes:
+    return np.ascontiguousarray(values, dtype="<f8").tobytes()
+
+
+def select(catalog: Catalog, read_options: ReadOptions) -> Catalog:
+    """Only the parameters to infer and the features within the scale cuts.
+
+    Raises UserError for unknown parameters, and for cuts that are not understood or leave no feature.
+    """
+    if read_options.infer:
+        parameters, theta = catalog.require_parameters()
+        columns = parameters.columns(read_options.infer)
+        catalog = replace(catalog, parameters=parameters.select(read_options.infer), theta=theta[:, columns])
+    for cut in read_options.scale_cut:
+        catalog = replace(catalog, observables=_apply_cut(catalog, cut))
+    return catalog
+
+
+def _apply_cut(catalog: Catalog, text: str) -> tuple[Observable, ...]:
+    """``0:40``, ``k<0.3``, ``0.02<k<0.3``; with ``NAME@`` before it when there are several observables."""
+    target, _, rule = text.rpartition("@")
+    candidates = [observable for observable in catalog.observables if observable.kind in ("vector", "profile")]
+    matches = [
+        candidate for candidate in candidates if target in ("", candidate.name, candidate.name.removeprefix("data/"))
+    ]
+    if len(matches) != 1:
+        names = ", ".join(observable.name for observable in candidates) or "none"
+        raise UserError(
+            f"expected one vector or profile to cut (NAME@...); the catalog has: {names}", "scale_cut", text
+        )
+    (observable,) = matches
+    n_features = observable.row_shape[-1]
+    if (match := NUMBER_RANGE.fullmatch(rule)) and any(int(end or 0) > n_features for end in match.groups()):
+        numbers = f"numbered 0 to {n_features - 1}"
+        raise UserError(f"/{observable.name} has {n_features} features, {numbers}", "scale_cut", text)
+    features = _select_features([file.path for file in catalog.files], rule, n_features)
+    if len(features) == 0:
+        raise UserError(f"keeps none of the {n_features} features of /{observable.name}", "scale_cut", text)
+    values = observable.values
+    cut_values = values[..., features] if isinstance(values, np.ndarray) else values.select_features(features)
+    cut = replace(observable, values=cut_values)
+    return tuple(cut if kept is observable else kept for kept in catalog.observables)
+
+
+def _select_features(paths: list[Path], rule: str, n_features: int) -> np.ndarray:
+    """Numbers of the features that a rule keeps."""
+    if match := NUMBER_RANGE.fullmatch(rule):
+        return np.arange(n_features)[slice(*(int(end) if end else None for end in match.groups()))]
+    match = COORDINATE_RANGE.fullmatch(rule)
+    if not match or not (match[1] or match[5]):
+        raise UserError(f"{rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3", "scale_cut")
+    coordinate = _read_coordinate(paths, match[3], n_features)
+    keep = np.ones(n_features, dtype=bool)
+    if match[1]:
+        keep &= COMPARISONS[match[2]](float(match[1]), coordinate)
+    if match[5]:
+        keep &= COMPARISONS[match[4]](coordinate, float(match[5]))
+    return np.flatnonzero(keep)
+
+
+def _read_coordinate(paths: list[Path], name: str, n_features: int) -> np.ndarray:
+    """The coordinate of each feature, (K,), which must be the same in all files of a catalog."""
+    if not paths:
+        raise UserError(f"needs a file with a dataset /{name}; of arrays, features are cut by number", "scale_cut")
+    coordinate = storage.load(paths[0], name)
+    if coordinate.shape != (n_features,):
+        raise UserError(f"{paths[0]}: /{name} has shape {coordinate.shape}; expected ({n_features},), one a feature")
+    for path in paths[1:]:
+        repeated = storage.load(path, name)
+        if repeated.shape != coordinate.shape or not np.allclose(repeated, coordinate, rtol=1e-6, atol=0):
+            raise UserError(f"{path}: /{name} differs from that of {paths[0]}; the features are not the same")
+    return coordinate
