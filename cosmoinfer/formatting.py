@@ -2,13 +2,20 @@
 
 import math
 
+ROUNDING_FRACTION = 1e-12  # of a value: an error below it is none
+MIN_PRINTED_P_VALUE = 1e-6  # below, a test's distribution is not known well enough to tell
+
 
 def format_with_error(value: float, error: float) -> str:
-    """'0.140 ± 0.027' of 0.1397 and 0.0271: both to two significant digits of the error."""
-    if error == 0:
-        return f"{value:.3g} ± 0"
+    """'0.140 ± 0.027' of 0.1397 and 0.0271: both to two significant digits of the error.
+
+    The value alone where the error is zero but for rounding.
+    """
+    if error <= ROUNDING_FRACTION * abs(value):
+        return f"{value:.3g}"
     if not 1e-4 < error < 1e4:
-        return f"{value:.3g} ± {error:.1e}"
+        digits = 2 + math.floor(math.log10(abs(value) or error)) - math.floor(math.log10(error))
+        return f"{value:.{max(3, digits)}g} ± {error:.1e}"
     places = decimal_places(error)
     return f"{value:.{places}f} ± {error:.{places}f}"
 
@@ -16,3 +23,8 @@ def format_with_error(value: float, error: float) -> str:
 def decimal_places(error: float) -> int:
     """Decimal places that give two significant digits of an error."""
     return max(0, 1 - math.floor(math.log10(error)))
+
+
+def format_p_value(p: float) -> str:
+    """'0.0123', or '< 1e-06' of anything less."""
+    return f"{p:.3g}" if p >= MIN_PRINTED_P_VALUE else f"< {MIN_PRINTED_P_VALUE:.0e}"

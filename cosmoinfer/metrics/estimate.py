@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.formatting import format_with_error
+from cosmoinfer.formatting import format_p_value, format_with_error
 from cosmoinfer.storage import JSONObject
+
+OF_P_VALUE = "a p-value has no interval"  # the reason why it has none
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,23 @@ class Estimate:
     def __str__(self) -> str:
         if self.value is None:
             return "-"
-        return f"{self.value:.3g}" if self.error is None else format_with_error(self.value, self.error)
+        if self.error is None:
+            return format_p_value(self.value) if self.reason == OF_P_VALUE else f"{self.value:.3g}"
+        return format_with_error(self.value, self.error)
 
     def format(self, spec: str = ".2f", unit: float = 1.0) -> str:
-        """'VALUE +- ERROR' in multiples of 1 / unit, both by one format spec; the value alone without an interval."""
+        """'VALUE +- ERROR' in multiples of 1 / unit, by one format spec or with the digits that a small error needs.
+
+        The value alone without an interval.
+        """
         if self.value is None:
             return "unknown"
         if self.error is None:
             return f"{unit * self.value:.3g}"
-        return f"{unit * self.value:{spec}} +- {abs(unit) * self.error:{spec}}"
+        value, error = unit * self.value, abs(unit) * self.error
+        if float(f"{error:{spec}}") == 0:
+            return format_with_error(value, error).replace("±", "+-")
+        return f"{value:{spec}} +- {error:{spec}}"
 
     def format_value(self, spec: str = ".2f") -> str:
         """The value alone; 'unknown' where it is None."""

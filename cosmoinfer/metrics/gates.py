@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS
-from cosmoinfer.metrics.estimate import Estimate, Estimates
+from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate, Estimates
 from cosmoinfer.metrics.evaluation import Evaluation
 from cosmoinfer.metrics.registry import METRICS
 
@@ -185,6 +185,8 @@ def _failure(name: str, estimate: Estimate, condition: Condition) -> str:
     compared = _moved_towards_passing(estimate, condition) if condition.errors else value
     if not _OPERATORS[condition.operator](compared, condition.limit):
         return ""
+    if estimate.reason == OF_P_VALUE:
+        return f"{name} is {estimate}"
     return f"{name} is {value:.4g}" + (f" +- {estimate.error:.2g}" if condition.errors else "")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from cosmoinfer.errors import join_first
 from cosmoinfer.metrics.bootstrap import INTERVAL_LEVEL, MIN_SIMULATIONS, RESAMPLES, interval, uniformity_p_value
-from cosmoinfer.metrics.estimate import Estimate
+from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.holm import holm_adjusted
 
@@ -202,7 +202,7 @@ def describe_not_finite(data: EvaluationData, terms: np.ndarray, explanation: st
 def _p_value(p: float, reason: str, simulations: int) -> Estimate:
     if not np.isfinite(p):
         return Estimate.missing(reason or f"{simulations} simulations; a clustered p-value needs {MIN_SIMULATIONS}")
-    return Estimate(float(p), reason="a p-value has no interval")
+    return Estimate(float(p), reason=OF_P_VALUE)
 
 
 def _with_binomial_interval(estimate: Estimate, simulations: int) -> Estimate:
