@@ -1,7 +1,11 @@
-"""How much memory a process may take: as asked for, else a fraction of what the machine and its batch job leave."""
+"""How much memory a process may take, and work on many rows a bounded number at a time, so that it fits into memory.
+
+As much as was asked for, else a fraction of what the machine and its batch job leave.
+"""
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from cosmoinfer.errors import UserError
@@ -40,3 +44,15 @@ def available_bytes() -> int:
 def _environment_integer(variable: str) -> int:
     text = os.environ.get(variable, "")
     return int(text) if text.isdigit() else 0
+
+
+def slices(count: int, size: int, *, keep_empty: bool = False) -> Iterator[slice]:
+    """Consecutive slices of ``range(count)``, of ``size`` items each but for the last, which may be shorter.
+
+    ``size`` below 1 counts as 1, so that it may come from dividing a memory limit by what an item takes.
+    keep_empty: no items give one empty slice instead of none, where the results are concatenated afterwards and an
+    empty result of the right shape is wanted.
+    """
+    size = max(1, size)
+    for start in range(0, max(1, count) if keep_empty else count, size):
+        yield slice(start, min(start + size, count))

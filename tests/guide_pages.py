@@ -23,7 +23,7 @@ preprocessing, training
 flows, networks, losses
 catalog, split, posterior, supports, simulators
 parameters, priors, storage
-ground       errors, seeds, memory, device, formatting, chunking, ...
+ground       errors, seeds, memory, device, formatting, ...
 ```
 
 `tests/test_structure.py` holds the floors, and that each library is imported by one room: h5py by `storage`, nflows by

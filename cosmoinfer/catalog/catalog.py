@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError, join_first, list_choices
+from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
 AXES_OF_KIND = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included

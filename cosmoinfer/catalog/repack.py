@@ -6,7 +6,7 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 
 CHUNK_BYTES = 1 << 20  # of a chunk, about
 SLAB_BYTES = 16 * CHUNK_BYTES  # read and written at once, about

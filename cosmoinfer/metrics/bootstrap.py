@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from cosmoinfer import seeding
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 
 RESAMPLES = 1000  # the smallest p-value of a clustered test is 1 / (RESAMPLES + 1)
 INTERVAL_LEVEL = 0.683  # of all intervals: one standard deviation of a normal distribution

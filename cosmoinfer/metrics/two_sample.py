@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 from cosmoinfer.metrics.bootstrap import Clusters
 
 FOLDS = 5

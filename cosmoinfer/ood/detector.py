@@ -13,8 +13,7 @@ from scipy import special
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.ood.distances import MIN_OBSERVATIONS, GaussianFit, MMDTest, fit_gaussian, fit_mmd_test
-from cosmoinfer.preprocessing.noise import add_noise
-from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.preprocessing.state import Preprocessing, add_noise
 from cosmoinfer.ridge_regression import summary_features
 from cosmoinfer.split import Split
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

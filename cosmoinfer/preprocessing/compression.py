@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cosmoinfer import losses
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.layers import Linear
 from cosmoinfer.networks.mlp import MLP
@@ -139,4 +138,4 @@ def _squared(network: nn.Module, batch: Rows) -> Tensor:
     return (network(*batch) - batch[0]) ** 2
 
 
-_RECONSTRUCTION = Loss(_squared, losses.mean)
+_RECONSTRUCTION = Loss(_squared)

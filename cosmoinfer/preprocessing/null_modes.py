@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cosmoinfer import seeding
-from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
+from cosmoinfer.memory import slices
 
 NULL_VARIANCE_FRACTION = 1e-6  # of the median variance of a mode: what has less does not vary
 MAPS_PER_CHUNK = 256  # maps that are transformed at once

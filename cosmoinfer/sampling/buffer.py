@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 from cosmoinfer.posterior import DrawArray, Draws
 from cosmoinfer.sampling.rejection import BoxMass, DrawStream
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
 PROPOSALS_FOR_MASS = 10_000  # that estimate the mass inside the box, unless fewer do:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 from cosmoinfer.simulators.gaussian_modes import Bands, GaussianModes
 from cosmoinfer.simulators.simulations import DataAttributes
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
 NUMBERS_PER_BLOCK = 4_000_000  # of rows times nodes, held at once: 32 MB

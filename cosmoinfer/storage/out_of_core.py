@@ -12,8 +12,8 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
+from cosmoinfer.memory import slices
 from cosmoinfer.storage.hdf5 import DatasetHandle, chunk_shape, encode_attribute, error_reason
 
 MAX_IN_MEMORY_BYTES = 1 << 26  # of an array, or of the image of a file

@@ -13,7 +13,7 @@ from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fi
 from cosmoinfer.models.flow.recipe import FlowRecipe
 from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.preprocessing.fit import with_compression_of
-from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.preprocessing.state import Noise
 from cosmoinfer.split import Split
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.reading import CatalogSource, read_model_of_kind

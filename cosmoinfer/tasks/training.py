@@ -13,8 +13,7 @@ from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import device_settings
 from cosmoinfer.preprocessing.fit import describe_choices, fit_preprocessing, with_compression
-from cosmoinfer.preprocessing.noise import Noise, read_noise
-from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.preprocessing.state import Noise, Preprocessing, read_noise
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import catalog_inputs, default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog

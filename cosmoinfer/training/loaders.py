@@ -17,7 +17,7 @@ import torch
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 from cosmoinfer.training.settings import Rows, TrainingContext
 
 WINDOWS_IN_MEMORY = (

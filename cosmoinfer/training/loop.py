@@ -29,6 +29,11 @@ MAX_NUMBERS_PER_CHUNK = 1 << 21  # of the data of all members: a CNN makes some 
 Terms = Callable[[nn.Module, Rows], torch.Tensor]
 
 
+def mean_over_rows(terms: torch.Tensor) -> torch.Tensor:
+    """The mean over rows and their terms: (M, N, K) -> (M,)."""
+    return terms.mean((1, 2))
+
+
 @dataclass(frozen=True)
 class Loss:
     """terms: network and a batch of rows (M, B, ...) -> numbers a row, (M, B, K); reduce: (M, N, K) -> (M,).
@@ -37,7 +42,7 @@ class Loss:
     """
 
     terms: Terms
-    reduce: Callable[[torch.Tensor], torch.Tensor]
+    reduce: Callable[[torch.Tensor], torch.Tensor] = mean_over_rows
 
 
 @dataclass(frozen=True)

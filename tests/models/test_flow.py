@@ -16,7 +16,7 @@ from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow import build_flow, check_passes, fit_flow, flow_recipe, truth_density
 from cosmoinfer.models.flow import fit as fit_module
 from cosmoinfer.models.flow.fit import clustered_error, fit_mixture_weights, select_support
-from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.preprocessing.state import Noise
 from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
 from cosmoinfer.supports import MIN_PROBIT_U, MIN_SOFT_U, SUPPORTS, Support

@@ -13,8 +13,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing import compression
 from cosmoinfer.preprocessing.fit import describe_choices, with_compression
-from cosmoinfer.preprocessing.noise import Noise, read_noise
-from cosmoinfer.preprocessing.state import read_options_for_model
+from cosmoinfer.preprocessing.state import Noise, read_noise, read_options_for_model
 from cosmoinfer.training.settings import TrainingSettings
 from tests.examples import (
     NORMAL,

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from torch import Tensor, nn
 
-from cosmoinfer import losses, seeding
+from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import initialise
@@ -91,7 +91,7 @@ def _fit_stack(
         context, recipe.ensemble, symmetric, tensors[0][:-1], None if null_mode_noise is None else fresh
     )
     order = generators(context.seed, "order", recipe.ensemble)
-    loss = Loss(_minus_log_prob, losses.mean)
+    loss = Loss(_minus_log_prob)
     if recipe.training.mixed_precision:
         use_mixed_precision(network, context.device)
     history = train(

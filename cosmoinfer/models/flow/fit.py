@@ -8,7 +8,6 @@ import numpy as np
 from scipy import special
 from torch import Tensor, nn
 
-from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.errors import UserError
@@ -253,7 +252,7 @@ def _minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
     return -(network.log_prob(z, network.embedding(*data))[..., None] + log_det)
 
 
-_LIKELIHOOD = Loss(_minus_log_prob, losses.mean)
+_LIKELIHOOD = Loss(_minus_log_prob)
 
 
 def _any_bound(preprocessing: Preprocessing) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy import special
 
-from cosmoinfer.chunking import slices
+from cosmoinfer.memory import slices
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.networks.layers import expand_members

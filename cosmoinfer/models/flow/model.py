@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
-from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows.transform import nflows_flow
 from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.memory import slices
 from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.file import Saveable

@@ -39,7 +39,7 @@ def fit_regressor(
     scale = np.where(scale > 0, scale, 1.0)
     loss = LOSSES[recipe.loss]
     fitted = Loss(_of_rows(loss.terms), loss.reduce)
-    score = None if loss.validation_score is None else Loss(_of_rows(loss.validation_score), losses.mean)
+    score = None if loss.validation_score is None else Loss(_of_rows(loss.validation_score))
     outputs = loss.n_outputs(theta.shape[1])
     stack = _fit_stack(
         catalog,
@@ -76,7 +76,7 @@ def fit_classifier(
         return loss.terms(network(*batch[1:]), batch[0][..., 0])
 
     outputs = loss.n_outputs(len(preprocessing.classes))
-    fitted = Loss(terms, losses.mean)
+    fitted = Loss(terms)
     stack = _fit_stack(catalog, split, preprocessing, recipe, context, labels, outputs, "point", fitted, None)
     model = ClassifierModel(
         preprocessing, TrainingRecord.from_catalog(catalog, split), recipe.loss, (stack,), uniform(recipe.ensemble), 1.0
@@ -131,7 +131,7 @@ def _fit_stack(
     symmetric = augmentation.parse(
         recipe.augment, [loader.kind for loader in preprocessing.inputs], preprocessing.periodic
     )
-    warm = Loss(_of_rows(losses.squared_error), losses.mean) if head != "point" else None
+    warm = Loss(_of_rows(losses.squared_error)) if head != "point" else None
     hooks = training_hooks(context, recipe.ensemble, symmetric, context.tensors(targets[rows[0]]), fresh, warm)
     order = generators(context.seed, "order", recipe.ensemble)
     if recipe.training.mixed_precision:

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.chunking import slices
 from cosmoinfer.errors import UserError
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
+from cosmoinfer.memory import slices
 from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
