@@ -14,6 +14,7 @@ from scipy import special
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.priors import Uniform
 
+PROBIT = "probit"  # the support of parameters that the data say next to nothing about
 MIN_PROBIT_U = 1e-7  # u is kept this far from 0 and 1: a parameter exactly on its edge stays finite
 MIN_SOFT_U = 1e-12  # the same for a soft support, whose tail reaches further
 MIN_EDGE_DISTANCE = np.finfo(np.float64).tiny  # from the edge of a half-open box: a parameter may be as small as A_s
@@ -23,7 +24,6 @@ SOFT_TAIL_FRACTION = 0.1  # the soft support is linear but for this share of the
 class SupportMap(ABC):
     """theta <-> coordinates on the line, before the shift and scale of ``Support``."""
 
-    name: ClassVar[str]
     overflows: ClassVar[bool] = False  # whether theta may leave its box, so that the density is renormalised over it
     prior_becomes_normal: ClassVar[bool] = False  # whether theta drawn from the prior has standard normal coordinates
 
@@ -90,7 +90,6 @@ class PriorMap(SupportMap):
 class Probit(PriorMap):
     """z = Phi^-1(u): the prior becomes exactly N(0, 1)."""
 
-    name = "probit"
     prior_becomes_normal = True
 
     def from_unit(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +106,6 @@ class Soft(PriorMap):
     A straight exponential stretches the box, and cost 0.2 nat on the CAMELS histories; a normal's tail is so narrow
     that a Gaussian base squeezed up to a few per cent of its draws onto the edge.
     """
-
-    name = "soft"
 
     def from_unit(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """u (...) in [0, 1] -> z and log |dz/du|, (...) each."""
@@ -131,7 +128,6 @@ class Soft(PriorMap):
 class Truncate(SupportMap):
     """z (..., P) is the coordinate of the prior itself: theta, or the logarithm of a log-uniform parameter."""
 
-    name = "truncate"
     overflows = True
 
     def to_line(self, parameters: Parameters, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +143,7 @@ class Truncate(SupportMap):
         return theta
 
 
-SUPPORTS: dict[str, SupportMap] = {support.name: support for support in (Probit(), Soft(), Truncate())}
+SUPPORTS: dict[str, SupportMap] = {"probit": Probit(), "soft": Soft(), "truncate": Truncate()}
 
 
 @dataclass(frozen=True)
@@ -196,9 +192,9 @@ class Support:
 
     def _groups(self) -> list[tuple[SupportMap, list[int], Parameters]]:
         """Each map with the columns and the parameters that take it."""
-        names_of: dict[str, list[str]] = {Probit.name: [], self.name: []}
+        names_of: dict[str, list[str]] = {PROBIT: [], self.name: []}
         for parameter in self.parameters.names:
-            names_of[Probit.name if parameter in self.probit_only else self.name].append(parameter)
+            names_of[PROBIT if parameter in self.probit_only else self.name].append(parameter)
         return [
             (SUPPORTS[name], self.parameters.columns(names), self.parameters.select(names))
             for name, names in names_of.items()

@@ -1,5 +1,6 @@
 """README, guide and help say what there is: commands, options and their defaults, metrics, checks, files."""
 
+import ast
 import importlib.util
 import itertools
 import json
@@ -8,7 +9,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ import typer
 import typer.main
 
 from cosmoinfer.audit import CHECKS
-from cosmoinfer.catalog.catalog import AXES_OF_KIND, MISSING_MODES
 from cosmoinfer.cli import COMMANDS, app
-from cosmoinfer.cli.help import print_help, read_default
+from cosmoinfer.cli.help import print_help
 from cosmoinfer.cli.options import grouped
+from cosmoinfer.cli.source import expand, read_default, read_names
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.metrics import METRICS
@@ -29,16 +31,11 @@ from cosmoinfer.models.flow import flow_recipe
 from cosmoinfer.models.regressor import regressor_recipe
 from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.networks.cnn import PADDINGS, POOLINGS
-from cosmoinfer.networks.embedding import EMBEDDINGS
 from cosmoinfer.preprocessing.compression import COMPRESSIONS
-from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.split import DEFAULT_FRACTIONS
-from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.tasks.guide import topics
 from cosmoinfer.tasks.simulate import simulate_record, with_settings
-from cosmoinfer.training.augmentation import NAMES
 from cosmoinfer.training.settings import OPTIMIZERS, SCHEDULES
 from tests.command_line import done, linear, refused, write
 from tests.guide_pages import PAGES as GENERATED
@@ -189,10 +186,8 @@ def test_the_table_shows_every_network_loss_and_flow() -> None:
 
 
 def test_every_problem_is_named_where_it_is_asked_for() -> None:
-    told = re.findall(
-        r"[a-z]+-?[a-z-]*", (COMMANDS["simulate"].__doc__ or "").split("Problems:")[1].split("Example")[0]
-    )
-    assert told == list(SIMULATORS)
+    parser = PARSERS["simulate"]
+    assert f"Problems: {' | '.join(SIMULATORS)}." in " ".join(parser.get_help(typer.Context(parser)).split())
 
 
 def test_other_catalogs_of_the_table_can_be_made() -> None:
@@ -225,36 +220,61 @@ def test_the_suites_of_the_readme_can_be_told_apart(tmp_path: Path, monkeypatch:
     assert told["rows"] > 0 and (tmp_path / "suites.regressor.h5").exists()
 
 
-CHOICES = {
-    ("train-flow", "--flow"): (*FLOWS, "auto"),
-    ("train-flow", "--embedding"): EMBEDDINGS,
-    ("train-flow", "--support"): (*SUPPORTS, "auto"),
-    ("train-flow", "--augment"): NAMES,
-    ("train-regressor", "--network"): (*NETWORKS, *BASELINES),
-    ("train-regressor", "--loss"): (*LOSSES, *CLASSIFICATION_LOSSES),
-    ("train-regressor", "--activation"): tuple(ACTIVATIONS),
-    ("train-regressor", "--optimizer"): OPTIMIZERS,
-    ("train-regressor", "--schedule"): tuple(SCHEDULES),
-    ("train-regressor", "--padding"): PADDINGS,
-    ("train-regressor", "--pooling"): tuple(POOLINGS),
-    ("train-regressor", "--missing"): MISSING_MODES,
-    ("train-regressor", "--kind"): tuple(AXES_OF_KIND),
-    ("train-regressor", "--transform"): TRANSFORMS,
-    ("train-density", "--flow"): (*FLOWS, *MAP_FLOWS),
-}
+LOCAL_CHOICES = {"auto", "none"}  # of an option itself, not of a table
 
 
-def completions(command: str, option: str) -> set[str]:
-    """What a shell completes after an option: the choices that its help names too."""
+def declared_choices() -> set[str]:
+    """Every name and table that an option of any command may be chosen from."""
+    calls = [
+        node
+        for path in (ROOT / "cosmoinfer" / "cli").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "choices"
+    ]
+    constants = vars(importlib.import_module("cosmoinfer.cli.options.architecture"))
+    choices: set[str] = set()
+    for call in calls:
+        assert isinstance(call.value, ast.Tuple), ast.unparse(call)
+        for entry in call.value.elts:
+            choices.add(constants[entry.id] if isinstance(entry, ast.Name) else ast.literal_eval(entry))
+    return choices
+
+
+def test_choices_of_options_come_from_tables() -> None:
+    choices = declared_choices()
+    assert {choice for choice in choices if ":" not in choice} <= LOCAL_CHOICES
+    assert len(choices) > 15
+
+
+@pytest.mark.parametrize("choice", sorted(choice for choice in declared_choices() if ":" in choice))
+def test_a_table_read_from_its_source_is_the_table(choice: str) -> None:
+    module, _, name = choice.partition(":")
+    table = getattr(importlib.import_module(f"cosmoinfer.{module}"), name)
+    names = [field.name for field in fields(table)] if is_dataclass(table) else list(table)
+    assert list(read_names(module, name)) == names
+
+
+@pytest.mark.parametrize(("module", "name"), [("flows", "MAP_FLOWS"), ("priors", "PRIORS"), ("flows", "NOTHING")])
+def test_what_is_no_table_of_names_in_its_source_is_an_error(module: str, name: str) -> None:
+    with pytest.raises(LookupError):
+        read_names(module, name)
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "expected"),
+    [
+        ("train-flow", "--flow", (*FLOWS, "auto")),
+        ("train-flow", "--augment", ("auto", "none", "rotations", "mirrors", "shifts")),
+        ("train-regressor", "--loss", (*LOSSES, *CLASSIFICATION_LOSSES)),
+        ("train-density", "--flow", FLOWS),
+    ],
+)
+def test_a_shell_completes_the_names_that_a_help_lists(command: str, option: str, expected: Iterable[str]) -> None:
     parameter = options(command)[option]
     names = {item.value for item in parameter.shell_complete(typer.Context(PARSERS[command]), "")}
-    assert all(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", parameter.help) for name in names)
-    return names
-
-
-@pytest.mark.parametrize("place", CHOICES, ids=" ".join)
-def test_a_help_names_what_there_is_and_nothing_else(place: tuple[str, str]) -> None:
-    assert completions(*place) - {"auto", "none"} == set(CHOICES[place]) - {"auto", "none"}
+    assert names == set(expected)
+    text = expand(parameter.help)
+    assert all(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for name in names)
 
 
 def test_a_help_names_the_compressions() -> None:
@@ -285,7 +305,7 @@ def test_a_help_fits_80_columns_and_has_its_defaults(name: str, monkeypatch: pyt
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text and "\\" not in text
     assert not re.search(r"<(str|int|float|list|\w+,\w+)\b", text)  # types of Python
-    assert not re.search(r"\{[\w.]+:[\w.]+\}", text)
+    assert not re.search(r"\{[\w.]+:[\w.]+\}|\{choices", text)
     assert all(flag in text for flag in options(name))
 
 

@@ -103,7 +103,9 @@ def test_a_new_network_loss_and_activation(folder: Path, sims: Path, added: dict
 
 
 def test_a_setting_that_the_new_architecture_lacks_is_refused(sims: Path, added: dict[str, str]) -> None:
-    assert "has no --bins; it has" in refused("train-flow", sims, "--flow", added["flow"], "--bins", "4")
-    assert "has no --depth; it has --hidden" in refused(
-        "train-regressor", sims, "--network", added["network"], "--depth", "4"
+    flow, network = added["flow"], added["network"]
+    assert f"--bins: --flow {flow} has no such setting; it has" in refused(
+        "train-flow", sims, "--flow", flow, "--bins", 4
     )
+    lacking = refused("train-regressor", sims, "--network", network, "--depth", 4)
+    assert f"--depth: --network {network} has no such setting; it has hidden" in lacking

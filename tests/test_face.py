@@ -224,7 +224,7 @@ def test_options_and_keywords_have_the_same_names() -> None:
     shared = {*READ_OPTIONS, *SPLIT, *RUN}
     saying = {*OutputOptions.__dataclass_fields__, "catalog", "output"}
     for trainer in (FLOW_TRAINER, REGRESSOR_TRAINER, DENSITY_TRAINER):
-        settings = {*trainer.settings, *trainer.inputs, *shared}
+        settings = {*trainer.settings(), *trainer.inputs, *shared}
         assert options_of(COMMANDS[f"train-{trainer.kind}"]) - saying <= settings
 
 

@@ -1,27 +1,25 @@
 """What ``--help`` prints: options by panel, as wide as the terminal, the rarely used ones behind ``--help-all``.
 
 Plain text, and built for one command alone: Rich, its Markdown and the validators of all other commands take longer to
-import than everything else that a help needs. Defaults are read from the source of the code that owns them, unimported.
+import than everything else that a help needs. Defaults and choices are read from the source.
 """
 
-import ast
 import os
 import re
 import shutil
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
 from cosmoinfer.cli.options import RARE
+from cosmoinfer.cli.source import expand
 
 HELP, HELP_ALL = "--help", "--help-all"
 MAX_WIDTH = 100  # columns; longer lines are hard to read
 COMPLETION = "_COSMOINFER_COMPLETE"  # in the environment: a shell asks for completions, with an empty command line
-PACKAGE = Path(__file__).parents[1]
 TYPE_WORDS = {"int": "number", "float": "number", "str": "name", "Path": "path"}
 OF_TOOL = {  # options of the tool itself
     "--version": "Print the version.",
@@ -37,6 +35,11 @@ class HelpByPanel(TyperCommand):
 
     show_all = False
 
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """The description, with the names that it lists."""
+        self.help = expand(self.help or "")
+        super().format_help_text(ctx, formatter)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments first, then each panel in the order in which its first option is declared."""
         panels: dict[str, list[tuple[str, str]]] = {}
@@ -48,7 +51,7 @@ class HelpByPanel(TyperCommand):
                 continue
             name, text = parameter.get_help_record(ctx) or ("", "")
             title = "Arguments" if parameter.param_type_name == "argument" else panel.removesuffix(RARE)
-            panels.setdefault(title, []).append((with_plain_type(name), with_defaults(text)))
+            panels.setdefault(title, []).append((with_plain_type(name), expand(text)))
         if n_rare:
             panels.setdefault("Options", []).append((HELP_ALL, f"Show {n_rare} more options."))
         for title, records in panels.items():
@@ -95,26 +98,3 @@ def describe_tool(description: str, commands: Mapping[str, Callable[..., None]])
 def with_plain_type(name: str) -> str:
     """``--epochs <number>`` of ``--epochs <int>``: types as a user calls them; a list is of what is given each time."""
     return re.sub(r"<(?:list\[)?(int|float|str|Path)\]?>$", lambda match: f"<{TYPE_WORDS[match[1]]}>", name)
-
-
-def with_defaults(text: str) -> str:
-    """A help with each ``{module:Class.field}`` or ``{module:CONSTANT}`` replaced by its value in the source."""
-    return re.sub(r"\{([\w.]+):([\w.]+)\}", lambda match: read_default(match[1], match[2]), text)
-
-
-def read_default(module: str, name: str) -> str:
-    """The value that a module's source gives to a constant or a field of a class, as a user types it.
-
-    Raises LookupError if it is not there, or is no literal.
-    """
-    source = PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
-    body: Sequence[ast.stmt] = ast.parse(source).body
-    *classes, field = name.split(".")
-    for owner in classes:
-        body = next(node.body for node in body if isinstance(node, ast.ClassDef) and node.name == owner)
-    for node in body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if any(isinstance(target, ast.Name) and target.id == field for target in targets):
-            value = ast.literal_eval(node.value)  # type: ignore[attr-defined]
-            return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    raise LookupError(f"{module} has no {name}")

@@ -4,12 +4,19 @@ from typing import Annotated
 
 import typer
 
-from cosmoinfer.cli.options import Output, OutputOptions, SplitOptions, keywords
+from cosmoinfer.cli.options import Output, OutputOptions, SplitOptions, completer, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 DRAWS = 2000  # of each exact posterior
 
-Problem = Annotated[str, typer.Argument(help="A problem whose exact posterior is known.", show_default=False)]
+Problem = Annotated[
+    str,
+    typer.Argument(
+        help="A problem whose exact posterior is known.",
+        show_default=False,
+        autocompletion=completer(("simulators:SIMULATORS",)),
+    ),
+]
 Count = Annotated[int, typer.Option("-n", "--rows", help="Rows to simulate.")]
 Each = Annotated[int, typer.Option(help="Rows of each simulation: the same parameters, other noise.")]
 Settings = Annotated[
@@ -42,8 +49,7 @@ def simulate(
 ) -> None:
     """Simulate a problem whose exact posterior is known; what is written is a catalog, and with --truth a posterior.
 
-    Problems: linear-gaussian, linear-gaussian-box, two-moons, narrow-ridge, supernovae, power-spectrum,
-    masked-spectrum, gaussian-profiles, gaussian-maps, gaussian-grids, lognormal-maps, lognormal-pairs.
+    Problems: {choices simulators:SIMULATORS}.
 
     Example: cosmoinfer simulate two-moons -n 10000 -o moons.h5 --truth
     """

@@ -6,7 +6,9 @@ from cosmoinfer.flows.conditional import coupling_layer
 from cosmoinfer.flows.elementwise import affine_maps
 from cosmoinfer.flows.linear import LU, ActNorm, linear_start
 from cosmoinfer.flows.transform import Composite, Transform
+from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.layers import Generators
+from cosmoinfer.settings import setting
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,11 @@ class Glow:
     context; without a context, all are plain learned maps. ``linear``: a regression on the context comes first.
     """
 
-    layers: int = 6
-    hidden: int = 64
-    blocks: int = 2
-    dropout: float = 0.0
-    activation: str = "silu"
+    layers: int = setting(6, minimum=1)
+    hidden: int = setting(64, minimum=1)
+    blocks: int = setting(2, minimum=0)
+    dropout: float = setting(0.0, minimum=0, below=1)
+    activation: str = setting("silu", choices=ACTIVATIONS)
     linear_start: bool = True
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:

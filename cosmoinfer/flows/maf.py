@@ -6,7 +6,9 @@ from cosmoinfer.flows.conditional import Autoregressive, made_conditioner
 from cosmoinfer.flows.elementwise import affine_maps
 from cosmoinfer.flows.linear import Reverse, linear_start
 from cosmoinfer.flows.transform import Composite, Transform
+from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.layers import Generators
+from cosmoinfer.settings import setting
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,11 @@ class MAF:
     follows; without a context, both are plain learned maps. ``linear``: a regression on the context comes first.
     """
 
-    layers: int = 3
-    hidden: int = 64
-    blocks: int = 2
-    dropout: float = 0.0
-    activation: str = "silu"
+    layers: int = setting(3, minimum=1)
+    hidden: int = setting(64, minimum=1)
+    blocks: int = setting(2, minimum=0)
+    dropout: float = setting(0.0, minimum=0, below=1)
+    activation: str = setting("silu", choices=ACTIVATIONS)
     linear_start: bool = False
 
     def build(self, features: int, context: int, generators: Generators) -> Transform:

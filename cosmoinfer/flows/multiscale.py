@@ -16,7 +16,9 @@ from cosmoinfer.flows.map_coupling import CouplingNetwork, MapCoupling
 from cosmoinfer.flows.spectrum import Shape, Spectrum
 from cosmoinfer.flows.squeeze import PerPixel, Squeeze
 from cosmoinfer.flows.transform import Composite, Transform
+from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.layers import Generators
+from cosmoinfer.settings import check_settings, setting
 
 MIN_LAST_SIDE = 4  # pixels of the last level, where the number of levels is not given
 
@@ -29,16 +31,14 @@ class MapFlow(ABC):
     levels: 0 for as many as leave 4 pixels a side. layers: steps a level. hidden: channels of the coupling networks.
     """
 
-    levels: int = 0
-    layers: int = 4
-    hidden: int = 32
-    kernel: int = 3
-    activation: str = "silu"
+    levels: int = setting(0, minimum=0)
+    layers: int = setting(4, minimum=2)
+    hidden: int = setting(32, minimum=1)
+    kernel: int = setting(3, minimum=1)
+    activation: str = setting("silu", choices=ACTIVATIONS)
 
     def __post_init__(self) -> None:
-        for name, minimum in (("levels", 0), ("layers", 2), ("hidden", 1), ("kernel", 1)):
-            if getattr(self, name) < minimum:
-                raise UserError(f"a flow of maps needs {minimum} or more, found {getattr(self, name)}", setting=name)
+        check_settings(self)
         if self.kernel % 2 == 0:
             raise UserError(f"a flow of maps needs an odd one, found {self.kernel}", setting="kernel")
 
@@ -110,7 +110,7 @@ class MultiscaleRealNVP(MapFlow):
     density of a map to the others of its batch.
     """
 
-    layers: int = 6
+    layers: int = setting(6, minimum=2)
 
     def _steps(self, channels: int, periodic: bool, context: int, generators: Generators) -> list[Transform]:
         steps: list[Transform] = [Squeeze()]

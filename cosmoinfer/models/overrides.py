@@ -1,70 +1,142 @@
-"""What the user said, by option, laid over a recipe's defaults; None where he said nothing."""
+"""Settings that a user gave, laid over a recipe's defaults; None where the default stays.
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
-from numbers import Integral, Real
+A setting may stand behind the name of what it belongs to, ``flow="nsf:bins=8"``: the fields of every recipe are
+settings of its name, and are listed nowhere else.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from cosmoinfer.errors import UserError, list_choices
-from cosmoinfer.networks.activations import ACTIVATIONS
-from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.errors import UserError
+from cosmoinfer.settings import check_settings, settings_of
+from cosmoinfer.training.settings import OPTIMIZERS, TrainingSettings
 
 Recipe = TypeVar("Recipe")
-Overrides = dict[str, Any]  # options by field name; None where the user said nothing
-NETWORK_SETTINGS = (
-    "layers",
-    "hidden",
-    "blocks",
-    "kernel",
-    "stride",
-    "padding",
-    "pooling",
-    "batch_norm",
-    "dropout",
-    "activation",
-)
-EMBEDDING_PREFIX = "embedding_"  # begins the name of a setting of the embedding
-RECIPE_SETTINGS = (*NETWORK_SETTINGS, "bins", "linear_start", "levels", "trees", "depth")
-TRAINING_SETTINGS = tuple(field.name for field in fields(TrainingSettings))
-_MINIMUM = {"layers": 0, "blocks": 0, "levels": 0, "hidden": 1, "bins": 1, "kernel": 1, "stride": 1}
-_OPTIONS = (*RECIPE_SETTINGS, *TRAINING_SETTINGS)
+Overrides = Mapping[str, Any]  # by the name of the setting; None where the user gave none
+ANY = ("", "auto")  # names that leave the choice open
 
 
-def override(recipe: Recipe, overrides: Overrides, what: str, start: str = "") -> Recipe:
+@dataclass(frozen=True)
+class Behind:
+    """The settings that may stand behind each of a set of names.
+
+    settings: by name. prefix: begins the names of these settings where they are given by themselves.
+    """
+
+    settings: Mapping[str, tuple[str, ...]]
+    prefix: str = ""
+
+    @classmethod
+    def fields_of(cls, table: Mapping[str, Any]) -> "Behind":
+        """The fields of the recipes of a table."""
+        return cls({name: settings_of(recipe) for name, recipe in table.items()})
+
+    def is_known(self, name: str) -> bool:
+        return name in self.settings or name in ANY
+
+    def of_name(self, name: str) -> tuple[str, ...]:
+        """Of a name that is known; of ``auto`` those of all names."""
+        names = self.settings if name in ANY else (name,)
+        return tuple(dict.fromkeys(key for known in names for key in self.settings[known]))
+
+
+OPTIMIZER = Behind(OPTIMIZERS)
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """overrides: with the settings behind names by themselves. origins: of these, (setting, value) as given."""
+
+    overrides: Overrides
+    origins: Mapping[str, tuple[str, str]]
+
+    @contextmanager
+    def errors_by_origin(self) -> Iterator[None]:
+        """Let a UserError about a setting behind a name say where it stands: ``flow=nsf:bins=0: expected ...``."""
+        try:
+            yield
+        except UserError as error:
+            if error.setting not in self.origins:
+                raise
+            raise UserError(error.message, *self.origins[error.setting]) from error
+
+
+def expand(overrides: Overrides, named: Mapping[str, Behind]) -> Expanded:
+    """``embedding="cnn:hidden=8,kernel=3"`` as ``embedding="cnn", embedding_hidden=8, embedding_kernel=3``.
+
+    named: by the setting whose value is a name. Raises UserError if what stands behind a name is no
+    ``setting=value``, no setting of it, or is given twice.
+    """
+    expanded, origins = dict(overrides), {}
+    for setting, behind in named.items():
+        name, colon, assignments = str(overrides.get(setting) or "").partition(":")
+        if not colon:
+            continue
+        expanded[setting] = name
+        if not behind.is_known(name):  # whoever looks the name up says so
+            continue
+        for assignment in assignments.split(","):
+            key, equals, text = (word.strip() for word in assignment.partition("="))
+            if not (key.isidentifier() and equals and text):
+                raise UserError(f"{assignment!r} is not understood; expected as in {name}:setting=value", setting)
+            if key not in behind.of_name(name):
+                has = ", ".join(behind.of_name(name)) or "none"
+                raise UserError(f"{name} has no setting {key!r}; it has {has}", setting)
+            if expanded.get(behind.prefix + key) is not None:
+                raise UserError(f"{key} is given twice", setting)
+            expanded[behind.prefix + key] = parse_literal(text)
+            origins[behind.prefix + key] = setting, f"{name}:{key}={text}"
+    return Expanded(expanded, origins)
+
+
+def parse_literal(text: str) -> bool | int | float | str:
+    """``true``, ``8``, ``0.1``, and every other text as it stands."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def select(overrides: Overrides, names: Collection[str], prefix: str = "") -> Overrides:
+    """Those of these names that were given; prefix: begins their names, and is taken off."""
+    return {name: value for name in names if (value := overrides.get(prefix + name)) is not None}
+
+
+def override(recipe: Recipe, overrides: Overrides, what: str, prefix: str = "") -> Recipe:
     """The recipe with these settings in place of its own.
 
-    what: the recipe's name in an error. start: of the settings' names on the command line. Raises UserError if the
-    recipe lacks a setting (it lists those it has), or a value is not allowed.
+    what: the recipe's name in an error. prefix: begins the settings' names in an error. Raises UserError if the recipe
+    lacks a setting (it lists those it has), or a value is not allowed.
     """
     changed = {key: value for key, value in overrides.items() if value is not None}
-    has = [field.name for field in fields(recipe) if field.name in _OPTIONS]  # type: ignore[arg-type]
+    allowed = settings_of(recipe)
     for key in changed:
-        if key not in has:
-            allowed = ", ".join(f"`{start}{name}`" for name in has) or "none to set"
-            raise UserError(f"{what} has no `{start}{key}`; it has {allowed}")
-        _check_type(start + key, changed[key], getattr(recipe, key))
-    if "activation" in changed:
-        check_choice(f"{start}activation", changed["activation"], ACTIVATIONS)
-    for key, minimum in _MINIMUM.items():
-        if key in changed and changed[key] < minimum:
-            raise UserError(f"expected at least {minimum}, found {changed[key]}", setting=start + key)
-    if not 0 <= changed.get("dropout", 0) < 1:
-        raise UserError(f"expected a share in [0, 1), found {changed['dropout']:g}", setting=f"{start}dropout")
-    return replace(recipe, **changed)  # type: ignore[type-var]
+        if key not in allowed:
+            raise UserError(f"{what} has no such setting; it has {', '.join(allowed) or 'none'}", setting=prefix + key)
+    with prefixed_errors(prefix):
+        check_settings(recipe, changed)
+        return replace(recipe, **changed)  # type: ignore[type-var]
 
 
-def _check_type(setting: str, value: object, default: object) -> None:
-    """Raises UserError if a setting is of another type than its default; a whole number may stand for a real one."""
-    if default is None:  # the recipe leaves it open
-        return
-    expected = {bool: bool, int: Integral, float: Real}.get(type(default), str)
-    if not isinstance(value, expected) or (isinstance(value, bool) and not isinstance(default, bool)):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(default), "a name")
-        raise UserError(f"expected {kind}, found {value!r}", setting=setting)
+@contextmanager
+def prefixed_errors(prefix: str) -> Iterator[None]:
+    """Let a UserError name its setting with this prefix, as those of an embedding are."""
+    try:
+        yield
+    except UserError as error:
+        if not (prefix and error.setting):
+            raise
+        raise UserError(error.message, prefix + error.setting, error.value) from error
 
 
 def override_each(
-    networks: Sequence[tuple[str, Any]], overrides: Overrides, what: str, start: str = ""
+    networks: Sequence[tuple[str, Any]], overrides: Overrides, what: str, prefix: str = ""
 ) -> tuple[tuple[str, Any], ...]:
     """The same for several networks, (name, settings) each, None where there is nothing to set.
 
@@ -73,31 +145,26 @@ def override_each(
     networks_with_overrides = []
     for name, settings in networks:
         elsewhere = {
-            field.name
+            key
             for other_name, other_settings in networks
             if other_name != name and other_settings
-            for field in fields(other_settings)
+            for key in settings_of(other_settings)
         }
-        applicable = {key: value for key, value in overrides.items() if _has(settings, key) or key not in elsewhere}
+        has = () if settings is None else settings_of(settings)
+        applicable = {key: value for key, value in overrides.items() if key in has or key not in elsewhere}
         networks_with_overrides.append(
-            (name, settings if settings is None else override(settings, applicable, f"`{what}={name}`", start))
+            (name, settings if settings is None else override(settings, applicable, f"`{what}={name}`", prefix))
         )
     return tuple(networks_with_overrides)
 
 
-def _has(settings: Any, key: str) -> bool:
-    return settings is not None and key in {field.name for field in fields(settings)}
+def override_training(training: TrainingSettings, overrides: Overrides) -> TrainingSettings:
+    """With those of the settings that are of a training. Raises UserError if a value is not allowed."""
+    return override(training, select(overrides, settings_of(training)), "training")
 
 
 def value_or_default(value: Any, default: Any) -> Any:
     return default if value is None else value
-
-
-def check_choice(setting: str, name: str, table: Any) -> str:
-    """The name, if the table holds it. Raises UserError, which lists the names of the table."""
-    if name not in table:
-        raise UserError(f"{name!r} is not known; {list_choices(name, table)}", setting=setting)
-    return name
 
 
 def check_ensemble_size(ensemble: int) -> int:

@@ -17,11 +17,13 @@ from torch import nn
 from cosmoinfer import ridge_regression, seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.layers import Generators, Linear
+from cosmoinfer.settings import check_settings, setting
 
 MAX_FEATURES = 4096  # numbers a row
 TREE_LEARNING_RATE = 0.05
 TREE_PATIENCE = 50  # trees without a smaller validation error
 MAX_TREE_ROWS = 2000  # that one tree is fitted to: as good as half of 11,200, in a third of the time
+MAX_TREE_DEPTH = 12  # 4096 leaves
 MIN_TREE_FEATURES = 8  # that a split chooses among
 
 
@@ -60,12 +62,11 @@ class Trees:
     TREE_LEARNING_RATE of its prediction is added. The sequence is as long as the validation rows prefer.
     """
 
-    trees: int = 500
-    depth: int = 5
+    trees: int = setting(500, minimum=1)
+    depth: int = setting(5, minimum=1, maximum=MAX_TREE_DEPTH)
 
     def __post_init__(self) -> None:
-        if self.trees < 1 or not 1 <= self.depth <= 12:
-            raise UserError(f"`trees`, `depth`: expected at least 1, and 1 to 12; found {self.trees}, {self.depth}")
+        check_settings(self)
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> "TreeEnsemble":
         """(M, B, *shape) -> (M, B, outputs)."""

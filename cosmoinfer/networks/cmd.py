@@ -11,6 +11,7 @@ from torch.nn import functional
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.convolution import BatchNorm, Convolution
 from cosmoinfer.networks.layers import Dropout, Generators, Linear, fold_members, unfold_members
+from cosmoinfer.settings import setting
 
 STAGES_BY_SIDE = {4 * 2**stages: stages for stages in range(1, 7)}  # pixels per side -> stages down to 4 pixels
 
@@ -26,8 +27,8 @@ class CMD:
     leaky ReLU of slope 0.2 (Villaescusa-Navarro+ arXiv:2109.10915, arXiv:2109.09747). Fewer stages for smaller maps.
     """
 
-    hidden: int = 6
-    dropout: float = 0.2
+    hidden: int = setting(6, minimum=1)
+    dropout: float = setting(0.2, minimum=0, below=1)
     positive_map: ClassVar[str] = "square"
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.errors import UserError
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.convolution import BatchNorm, Convolution, FrozenNorm, output_size
 from cosmoinfer.networks.layers import Dropout, Generators, Linear, fold_members, unfold_members
-from cosmoinfer.settings import from_data
+from cosmoinfer.settings import check_settings, from_data, setting
 
 Pooling = Callable[[torch.Tensor, int], torch.Tensor]
 POOLINGS: dict[str, Sequence[Pooling] | None] = {  # in one, two and three dimensions
@@ -44,26 +44,21 @@ class CNN:
     outputs are invariant under translations of a periodic box. Raises UserError on settings that do not fit together.
     """
 
-    hidden: int = 8
-    layers: int = 0
-    kernel: int = 3
-    stride: int = 1
-    padding: str = "auto"
-    pooling: str = "average"
+    hidden: int = setting(8, minimum=1)
+    layers: int = setting(0, minimum=0)
+    kernel: int = setting(3, minimum=1)
+    stride: int = setting(1, minimum=1)
+    padding: str = setting("auto", choices=PADDINGS)
+    pooling: str = setting("average", choices=POOLINGS)
     batch_norm: bool = False
-    blocks: int = 0
-    activation: str = "silu"
-    dropout: float = 0.0
+    blocks: int = setting(0, minimum=0)
+    activation: str = setting("silu", choices=ACTIVATIONS)
+    dropout: float = setting(0.0, minimum=0, below=1)
     periodic: bool = from_data(True)
     positive_map: ClassVar[str] = "softplus"
 
     def __post_init__(self) -> None:
-        for option, name, names in (("padding", self.padding, PADDINGS), ("pooling", self.pooling, POOLINGS)):
-            if name not in names:
-                raise UserError(f"{name!r} is not known; {list_choices(name, names)}", setting=option)
-        for option, minimum in (("kernel", 1), ("stride", 1), ("layers", 0), ("blocks", 0)):
-            if getattr(self, option) < minimum:
-                raise UserError(f"expected at least {minimum}, found {getattr(self, option)}", setting=option)
+        check_settings(self)
         if self.kernel % 2 == 0 and self.padding != "none":
             raise UserError("padding needs an odd kernel, or use `padding=none`", setting="kernel", value=self.kernel)
         if self.blocks and self.padding == "none":

@@ -12,7 +12,6 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.layers import Generators
 
-EMBEDDINGS = ("auto", "none", *NETWORKS)
 MIXED_PRECISION_DEVICES = ("cuda",)  # where bfloat16 is faster
 NetworkConfig = tuple[str, dict[str, object]]  # name in NETWORKS, or none, and its settings
 

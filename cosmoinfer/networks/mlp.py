@@ -9,6 +9,7 @@ from torch import nn
 
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.networks.layers import Dropout, Generators, Linear
+from cosmoinfer.settings import setting
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class MLP:
 
     positive_map: ClassVar[str] = "softplus"
 
-    hidden: int = 128
-    layers: int = 2
-    activation: str = "silu"
-    dropout: float = 0.0
+    hidden: int = setting(128, minimum=1)
+    layers: int = setting(2, minimum=0)
+    activation: str = setting("silu", choices=ACTIVATIONS)
+    dropout: float = setting(0.0, minimum=0, below=1)
 
     def build(self, shape: tuple[int, ...], outputs: int, generators: Generators) -> nn.Module:
         """A module from (M, B, *shape) to (M, B, outputs)."""

@@ -66,7 +66,7 @@ def write_cross_suite(
     keywords: settings by the name of their option. Raises UserError if a setting is not usable or suites do not agree.
     """
     request = TrainingRequest.from_keywords(
-        "cross_suite", keywords, FLOW_TRAINER.settings, FLOW_TRAINER.inputs, OPTIONS
+        "cross_suite", keywords, FLOW_TRAINER.settings(), FLOW_TRAINER.inputs, OPTIONS
     )
     options = select_keywords(SamplingOptions, keywords)
     by_name = _read_suites(catalogs, CatalogSettings.from_keywords(keywords), request.split)

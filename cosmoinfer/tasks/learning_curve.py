@@ -46,7 +46,7 @@ def write_learning_curve(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
-    request = TrainingRequest.from_keywords("learning_curve", keywords, FLOW_TRAINER.settings, INPUTS, OPTIONS)
+    request = TrainingRequest.from_keywords("learning_curve", keywords, FLOW_TRAINER.settings(), INPUTS, OPTIONS)
     output, seed = output or default_output(path, "curve"), request.run.seed
     predict = parse_counts("predict", keywords["predict"]) if keywords.get("predict") else ()
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))

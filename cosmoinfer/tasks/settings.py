@@ -11,7 +11,6 @@ from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError, list_choices
-from cosmoinfer.models.overrides import NETWORK_SETTINGS
 
 Settings = TypeVar("Settings")
 LISTS = {"names", "infer", "data", "scale_cut"}  # of the settings that say how to read a catalog
@@ -100,49 +99,6 @@ class ModelInputs:
         return {name: storage.file_digest(path) for name, path in paths.items() if path is not None}
 
 
-NAMED = {  # setting -> prefix of the keywords of settings behind its name, and which these are
-    "flow": ("", ("layers", "hidden", "blocks", "bins", "dropout", "activation", "linear_start", "levels", "kernel")),
-    "network": ("", (*NETWORK_SETTINGS, "trees", "depth")),
-    "embedding": ("embedding_", (*NETWORK_SETTINGS, "features")),
-    "optimizer": ("", ("momentum",)),
-}
-
-
-def expand_named(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """``embedding="cnn:hidden=8,kernel=3"`` as ``embedding="cnn", embedding_hidden=8, embedding_kernel=3``.
-
-    Raises UserError if what stands behind a name is no ``setting=value``, no setting of it, or is given twice.
-    """
-    expanded = dict(keywords)
-    for setting, (prefix, allowed) in NAMED.items():
-        name, colon, assignments = str(keywords.get(setting) or "").partition(":")
-        if not colon:
-            continue
-        expanded[setting] = name
-        for assignment in assignments.split(","):
-            key, equals, text = (word.strip() for word in assignment.partition("="))
-            if not (key.isidentifier() and equals and text):
-                raise UserError(f"{assignment!r} is not understood; expected as in {name}:hidden=8", setting)
-            if key not in allowed:
-                raise UserError(f"there is no setting {key!r} behind a name; there are {', '.join(allowed)}", setting)
-            if expanded.get(prefix + key) is not None:
-                raise UserError(f"{key} is given twice", setting)
-            expanded[prefix + key] = parse_literal(text)
-    return expanded
-
-
-def parse_literal(text: str) -> bool | int | float | str:
-    """``true``, ``8``, ``0.1``, and every other text as it stands."""
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
 @dataclass(frozen=True)
 class TrainingRequest:
     """All settings of a training but how its catalog is read.
@@ -168,7 +124,6 @@ class TrainingRequest:
 
         of_task: names of the task's settings that no training has. Raises UserError if a keyword is none of them all.
         """
-        keywords = expand_named(keywords)
         check_keywords(task, keywords, (*recipe, *inputs, *READ_OPTIONS, *SPLIT, *RUN, *of_task))
         return cls(
             select_keywords(SplitSettings, keywords),

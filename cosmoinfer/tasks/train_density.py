@@ -87,4 +87,4 @@ def plan_density(job: TrainingJob) -> DensityPlan:
     return DensityPlan(job, recipe, rows)
 
 
-DENSITY_TRAINER = Trainer("density", density_settings(), (), plan_density)
+DENSITY_TRAINER = Trainer("density", density_settings, (), plan_density)

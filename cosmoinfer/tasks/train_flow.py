@@ -121,4 +121,4 @@ def _training_size(catalog: Catalog, split: Split, sets: bool) -> int:
     return split.sizes[0] if sets else len(split.select_rows(catalog.simulation, "train"))
 
 
-FLOW_TRAINER = Trainer("flow", flow_settings(), ("noise", "summary", "fine_tune"), plan_flow)
+FLOW_TRAINER = Trainer("flow", flow_settings, ("noise", "summary", "fine_tune"), plan_flow)

@@ -100,4 +100,4 @@ def plan_regressor(job: TrainingJob) -> RegressorPlan:
     return RegressorPlan(job, regressor_recipe(dict(job.request.recipe), rows, shapes, len(catalog.classes)), rows)
 
 
-REGRESSOR_TRAINER = Trainer("regressor", regressor_settings(), ("noise",), plan_regressor)
+REGRESSOR_TRAINER = Trainer("regressor", regressor_settings, ("noise",), plan_regressor)

@@ -90,13 +90,13 @@ class Trained(Generic[AnyModel]):
 class Trainer(Generic[AnyModel]):
     """How models of a kind are trained.
 
-    kind: ends the name of the command and of the output. settings: names of those of architecture and training.
-    inputs: names of the settings that are files beside the catalog. plan: makes the choices of a training; raises
-    UserError if a setting, an input or the catalog is not usable.
+    kind: ends the name of the command and of the output. settings: gives the names of those of architecture and training,
+    which grow with the tables of recipes. inputs: names of the settings that are files beside the catalog. plan: makes
+    the choices of a training; raises UserError if a setting, an input or the catalog is not usable.
     """
 
     kind: str
-    settings: tuple[str, ...]
+    settings: Callable[[], tuple[str, ...]]
     inputs: tuple[str, ...]
     plan: Callable[[TrainingJob], TrainingPlan[AnyModel]]
 
@@ -150,7 +150,7 @@ class Trainer(Generic[AnyModel]):
         force: bool,
         reporter: Reporter,
     ) -> TrainingJob:
-        request = TrainingRequest.from_keywords(f"train_{self.kind}", keywords, self.settings, self.inputs)
+        request = TrainingRequest.from_keywords(f"train_{self.kind}", keywords, self.settings(), self.inputs)
         catalog = open_catalog(source, keywords, arrays)
         split = choose_split(catalog, request.split)
         return TrainingJob(catalog, split, request, request.run.prepare_device(), force, reporter)

@@ -13,9 +13,14 @@ import numpy as np
 import torch
 
 from cosmoinfer import seeding
-from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.errors import UserError
+from cosmoinfer.settings import check_settings, setting
 
-OPTIMIZERS = ("adamw", "adam", "sgd")
+OPTIMIZERS: dict[str, tuple[str, ...]] = {  # with the settings that may stand behind each
+    "adamw": (),
+    "adam": (),
+    "sgd": ("momentum",),
+}
 WARMUP = 50  # steps of linear rise, or a tenth of a short training
 CYCLE = 1000  # steps of one cycle, or the whole of a shorter training
 PLATEAU_EPOCHS = 10
@@ -61,39 +66,24 @@ class TrainingSettings:
     as machine code made for them, which changes results by rounding. ``mixed_precision``: embeddings in bfloat16.
     """
 
-    epochs: int = 100
-    batch_size: int = 100
-    learning_rate: float = 1e-3
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
-    weight_decay: float = 1e-2
-    momentum: float = 0.9
-    patience: int = 100
-    clip_norm: float = 5.0
+    epochs: int = setting(100, minimum=1)
+    batch_size: int = setting(100, minimum=1)
+    learning_rate: float = setting(1e-3, above=0)
+    optimizer: str = setting("adamw", choices=OPTIMIZERS)
+    schedule: str = setting("cosine", choices=SCHEDULES)
+    weight_decay: float = setting(1e-2, minimum=0)
+    momentum: float = setting(0.9, minimum=0, below=1)
+    patience: int = setting(100, minimum=1)
+    clip_norm: float = setting(5.0, above=0)
     warm_up: int = 0
     compile: bool = False
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise UserError(f"expected at least 1, found {getattr(self, name)}", setting=name)
+        check_settings(self)
         if not 0 <= self.warm_up < self.epochs:
             raise UserError(
                 f"expected 0 to {self.epochs - 1}, less than `epochs`, found {self.warm_up}", setting="warm_up"
-            )
-        for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"expected more than 0, found {getattr(self, name):g}", setting=name)
-        if self.weight_decay < 0 or not 0 <= self.momentum < 1:
-            raise UserError("expected 0 or more, and for `momentum` a number in [0, 1)", setting="weight_decay")
-        if self.optimizer not in OPTIMIZERS:
-            raise UserError(
-                f"{self.optimizer!r} is not known; {list_choices(self.optimizer, OPTIMIZERS)}", setting="optimizer"
-            )
-        if self.schedule not in SCHEDULES:
-            raise UserError(
-                f"{self.schedule!r} is not known; {list_choices(self.schedule, SCHEDULES)}", setting="schedule"
             )
 
 

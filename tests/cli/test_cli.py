@@ -212,7 +212,9 @@ def test_invalid_files_and_options_are_refused(folder: Path, sims: Path, flow: P
     theta, x = linear(50, 2, features=9)
     wide = write(folder / "wide.h5", theta, x)
     assert "trained on data of shape (8,) a row; this catalog has (9,)" in refused("sample", flow, wide)
-    assert "--flow maf has no --bins; it has --layers" in refused("train-flow", sims, "--flow", "maf", "--bins", "9")
+    assert "--bins: --flow maf has no such setting; it has layers" in refused(
+        "train-flow", sims, "--flow", "maf", "--bins", "9"
+    )
     assert "does not exist" in refused("split", sims, "-o", folder / "no" / "where.h5")
     assert call("train-flow")[0] == 2
     assert call("train-flow", sims, "--epochs", "many")[0] == 2
@@ -306,8 +308,9 @@ def test_nothing_is_learned_from_what_never_varies(folder: Path) -> None:
 def test_numbers_that_make_no_sense(sims: Path) -> None:
     for options, told in (
         (["--ensemble", "0"], "expected at least 1 member, found 0"),
-        (["--weight-decay", "-1"], "--weight-decay"),
-        (["--embedding", "mlp:features=0"], "--embedding ...:features: expected at least 1, found 0"),
+        (["--weight-decay", "-1"], "--weight-decay: expected at least 0, found -1"),
+        (["--optimizer", "sgd:momentum=2"], "--optimizer sgd:momentum=2: expected at least 0, less than 1, found 2"),
+        (["--embedding", "mlp:features=0"], "--embedding mlp:features=0: expected at least 1, found 0"),
     ):
         assert told in refused("train-flow", sims, *options)
 

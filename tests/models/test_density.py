@@ -447,8 +447,8 @@ def test_what_is_typical_moves_with_the_condition():
         (("grid",), {}, "found grid"),
         (("map",), {"flow": "maf"}, "flow: 'maf' is not known; there are glow, realnvp"),
         (("vector",), {"flow": "auto"}, "flow: 'auto' is not known"),
-        (("vector",), {"levels": 2}, "`flow=maf` has no `levels`"),
-        (("map",), {"bins": 4}, "`flow=glow` has no `bins`"),
+        (("vector",), {"levels": 2}, "levels: `flow=maf` has no such setting"),
+        (("map",), {"bins": 4}, "bins: `flow=glow` has no such setting"),
         (("vector",), {"ensemble": 0}, "ensemble: expected at least 1"),
     ],
 )

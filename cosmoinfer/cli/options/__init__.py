@@ -8,7 +8,7 @@ from cosmoinfer.cli.options.architecture import (
     RegressorOptions,
 )
 from cosmoinfer.cli.options.catalog import ReadOptions, SplitOptions, TargetOptions
-from cosmoinfer.cli.options.declare import RARE, CatalogPath, Output, grouped, keywords, option
+from cosmoinfer.cli.options.declare import RARE, CatalogPath, Output, completer, grouped, keywords, option
 from cosmoinfer.cli.options.training import OutputOptions, RunOptions, TrainingOptions
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "SplitOptions",
     "TargetOptions",
     "TrainingOptions",
+    "completer",
     "grouped",
     "keywords",
     "option",

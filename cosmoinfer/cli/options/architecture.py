@@ -5,6 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cosmoinfer.cli.options.declare import option
+from cosmoinfer.cli.source import choices_text
+
+FLOWS, MAP_FLOWS = "flows:FLOWS", "flows.multiscale:MAP_FLOWS"
+NETWORKS, BASELINES = "networks:NETWORKS", "networks.baselines:BASELINES"
+LOSSES, CLASSIFICATION_LOSSES = "losses.regression:LOSSES", "losses.classification:CLASSIFICATION_LOSSES"
 
 
 @dataclass(frozen=True)
@@ -19,21 +24,27 @@ class NetworkOptions:
         option(
             "Activation function:",
             "Architecture",
-            choices=("relu", "leaky-relu", "elu", "silu", "gelu", "sigmoid", "tanh", "maxout"),
+            choices=("networks.activations:ACTIVATIONS",),
             rare=True,
         ),
     ] = None
     ensemble: Annotated[int | None, option("Members of the ensemble.", "Architecture")] = None
     transform: Annotated[
         str | None,
-        option("Transform of the data:", "Architecture", choices=("auto", "log10", "none"), default="auto", rare=True),
+        option(
+            "Transform of the data:",
+            "Architecture",
+            choices=("preprocessing.standardizer:TRANSFORMS",),
+            default="auto",
+            rare=True,
+        ),
     ] = None
     augment: Annotated[
         str | None,
         option(
-            "Augmentation of maps and grids, or several of rotations,mirrors,shifts:",
+            "Augmentation of maps and grids, or several, as rotations,shifts:",
             "Training",
-            choices=("auto", "none", "rotations", "mirrors", "shifts"),
+            choices=("auto", "none", "training.augmentation:Symmetries"),
             default="auto",
             rare=True,
         ),
@@ -59,28 +70,18 @@ class RegressorOptions:
     network: Annotated[
         str | None,
         option(
-            "Network, or a baseline (ridge, trees):",
+            f"Network: {choices_text((NETWORKS,))}; or a baseline: {choices_text((BASELINES,))}.",
             "Architecture",
-            choices=("linear", "mlp", "cnn", "cmd", "ridge", "trees"),
+            choices=(NETWORKS, BASELINES),
             default="mlp for vectors, else cnn",
         ),
     ] = None
     loss: Annotated[
         str | None,
         option(
-            "Loss; the last four with --target:",
+            f"Loss: {choices_text((LOSSES,))}; with --target: {choices_text((CLASSIFICATION_LOSSES,))}.",
             "Training",
-            choices=(
-                "mse",
-                "mae",
-                "moment",
-                "moment-log",
-                "gaussian-nll",
-                "cross-entropy",
-                "logistic",
-                "hinge",
-                "cosine",
-            ),
+            choices=(LOSSES, CLASSIFICATION_LOSSES),
             default="moment, cross-entropy",
         ),
     ] = None
@@ -105,7 +106,7 @@ class RegressorOptions:
         option(
             "Padding of a cnn:",
             "Architecture",
-            choices=("auto", "periodic", "zero", "none"),
+            choices=("networks.cnn:PADDINGS",),
             default="{networks.cnn:CNN.padding}",
             rare=True,
         ),
@@ -115,7 +116,7 @@ class RegressorOptions:
         option(
             "Pooling of a cnn:",
             "Architecture",
-            choices=("average", "max", "none"),
+            choices=("networks.cnn:POOLINGS",),
             default="{networks.cnn:CNN.pooling}",
             rare=True,
         ),
@@ -148,7 +149,7 @@ class FlowOptions:
         option(
             "Flow, nsf:blocks=3 with its settings:",
             "Architecture",
-            choices=("auto", "realnvp", "maf", "iaf", "glow", "nsf", "nsf-ar"),
+            choices=("auto", FLOWS),
             default="auto, a mixture chosen by the number of rows, for vectors; nsf for maps and grids",
         ),
     ] = None
@@ -157,7 +158,7 @@ class FlowOptions:
         option(
             "Map of bounded parameters to the real line:",
             "Architecture",
-            choices=("auto", "probit", "soft", "truncate"),
+            choices=("auto", "supports:SUPPORTS"),
             default="auto for vectors; soft for maps and grids",
         ),
     ] = None
@@ -176,7 +177,7 @@ class FlowOptions:
         option(
             "Network between data and flow, cnn:hidden=8,kernel=3 with its settings:",
             "Architecture",
-            choices=("auto", "none", "linear", "mlp", "cnn", "cmd"),
+            choices=("auto", "none", NETWORKS),
             default="auto",
         ),
     ] = None
@@ -185,7 +186,7 @@ class FlowOptions:
         option(
             "One observation is a row, or all rows of a simulation:",
             "Architecture",
-            choices=("row", "simulation"),
+            choices=("models.flow.recipe:OBSERVATIONS",),
             default="{models.flow.recipe:FlowRecipe.observation}",
             rare=True,
         ),
@@ -199,9 +200,9 @@ class DensityOptions:
     flow: Annotated[
         str | None,
         option(
-            "Flow of vectors; of maps glow or realnvp:",
+            f"Flow of vectors: {choices_text((FLOWS,))}; of maps: {choices_text((MAP_FLOWS,))}.",
             "Architecture",
-            choices=("realnvp", "maf", "iaf", "glow", "nsf", "nsf-ar"),
+            choices=(FLOWS, MAP_FLOWS),
             default="maf; glow for maps",
         ),
     ] = None

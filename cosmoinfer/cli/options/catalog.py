@@ -23,7 +23,7 @@ class ReadOptions:
         option(
             "Kind of the data:",
             "Catalog",
-            choices=("vector", "profile", "map", "grid"),
+            choices=("catalog.catalog:AXES_OF_KIND",),
             rare=True,
             default="by the number of axes",
         ),
@@ -44,7 +44,12 @@ class ReadOptions:
     ] = None
     missing: Annotated[
         str | None,
-        option("Meaning of NaN in a vector: missing data, passed on as a", "Catalog", choices=("mask",), rare=True),
+        option(
+            "Meaning of NaN in a vector: missing data, passed on as a",
+            "Catalog",
+            choices=("catalog.catalog:MISSING_MODES",),
+            rare=True,
+        ),
     ] = None
     drop_nonfinite: Annotated[
         bool, option("Leave out rows with NaN or infinity.", "Catalog", "--drop-nonfinite", rare=True)

@@ -1,7 +1,7 @@
 """How options are declared: a group is a dataclass, and ``grouped`` spreads the groups over a command's own options.
 
-``None`` means the default of whoever knows: it lives beside the code that it sets, and a help reads it from there,
-``{module:Class.field}``. Nothing heavy is imported here.
+``None`` means the default of whoever knows. Defaults and choices live beside the code that they set; a help reads them
+from its source, and nothing heavy is imported.
 """
 
 import functools
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+
+from cosmoinfer.cli.source import choices_text, read_choices
 
 CatalogPath = Annotated[Path, typer.Argument(help="Catalog of simulations, HDF5.", show_default=False)]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.", show_default=False)]
@@ -30,20 +32,28 @@ def option(
 ) -> Any:
     """An option of a panel of the help.
 
-    default: a text, or where the help reads it. choices: named in the help, and completed by a shell. value: what a
-    help writes behind the option, by default its type in words. rare: listed by ``--help-all`` only.
+    default: a text, or where the help reads it, ``{module:Class.field}``. choices: completed by a shell, and named at
+    the end of the help unless it names them itself: names, or ``module:TABLE`` for those of a table. rare: listed by
+    ``--help-all`` only. value: what a help writes behind the option, by default its type in words.
     """
-    text = f"{help} {' | '.join(choices)}." if choices else help
+    text = f"{help} {choices_text(choices)}." if choices and "{choices" not in help else help
     return typer.Option(
         *names,
         metavar=value or ("<name>" if choices else None),
         help=text + (f" [default: {default}]" if default else ""),
         rich_help_panel=panel + RARE * rare,
         show_default=False,
-        autocompletion=(lambda incomplete: [name for name in choices if name.startswith(incomplete)])
-        if choices
-        else None,
+        autocompletion=completer(choices) if choices else None,
     )
+
+
+def completer(choices: Sequence[str]) -> Callable[[str], list[str]]:
+    """What a shell asks for the choices that begin with what was typed."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in read_choices(choices) if name.startswith(incomplete)]
+
+    return complete
 
 
 def keywords(*groups: Any, **options: Any) -> dict[str, Any]:

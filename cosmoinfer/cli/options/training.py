@@ -18,7 +18,7 @@ class RunOptions:
         option(
             "Device:",
             "Run",
-            choices=("auto", "cpu", "cuda", "mps"),
+            choices=("device:DEVICES",),
             default="{tasks.settings:RunSettings.device}",
             rare=True,
         ),
@@ -53,7 +53,7 @@ class TrainingOptions:
         option(
             "Optimiser, sgd:momentum=0.9 with its setting:",
             "Training",
-            choices=("adamw", "adam", "sgd"),
+            choices=("training.settings:OPTIMIZERS",),
             default="{training.settings:TrainingSettings.optimizer}",
             rare=True,
         ),
@@ -63,7 +63,7 @@ class TrainingOptions:
         option(
             "Learning-rate schedule:",
             "Training",
-            choices=("constant", "cosine", "cyclic", "plateau"),
+            choices=("training.settings:SCHEDULES",),
             default="{training.settings:TrainingSettings.schedule}",
             rare=True,
         ),

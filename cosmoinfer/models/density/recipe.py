@@ -7,16 +7,18 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.models.defaults import FEW_TRAINING_ROWS, MANY_TRAINING_ROWS
 from cosmoinfer.models.overrides import (
-    RECIPE_SETTINGS,
-    TRAINING_SETTINGS,
+    OPTIMIZER,
+    Behind,
     Overrides,
-    check_choice,
     check_ensemble_size,
+    expand,
     override,
+    override_training,
+    select,
     value_or_default,
 )
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
-from cosmoinfer.settings import settings_of
+from cosmoinfer.settings import check_choice, settings_of
 from cosmoinfer.training.settings import TrainingSettings
 
 
@@ -52,19 +54,24 @@ def density_recipe(overrides: Overrides, rows: int, kinds: tuple[str, ...], cond
             f"a density is trained on one vector or map a row, found {' and '.join(kinds)} (`data` names one)"
         )
     table: dict[str, Any] = FLOWS if kinds[0] == "vector" else MAP_FLOWS
-    name = check_choice("flow", overrides.get("flow") or ("maf" if kinds[0] == "vector" else "glow"), table)
-    options = {key: overrides.get(key) for key in RECIPE_SETTINGS}
-    training = override(
-        default_training(rows, kinds[0]), {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training"
-    )
+    expanded = expand(overrides, {"flow": Behind.fields_of(table), "optimizer": OPTIMIZER})
+    with expanded.errors_by_origin():
+        return _density_recipe(expanded.overrides, rows, kinds[0], conditional, table)
+
+
+def _density_recipe(
+    overrides: Overrides, rows: int, kind: str, conditional: bool, table: dict[str, Any]
+) -> DensityRecipe:
+    name = check_choice("flow", overrides.get("flow") or ("maf" if kind == "vector" else "glow"), table)
+    settings = select(overrides, settings_of(*FLOWS.values(), *MAP_FLOWS.values()))
     return DensityRecipe(
         name,
-        override(_sized(table[name], rows), options, f"`flow={name}`"),
+        override(_sized(table[name], rows), settings, f"`flow={name}`"),
         conditional,
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("augment") or "auto",
         check_ensemble_size(value_or_default(overrides.get("ensemble"), 1)),
-        training,
+        override_training(default_training(rows, kind), overrides),
     )
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from cosmoinfer.flows import FLOWS, Transform
-from cosmoinfer.models.flow.recipe import StackRecipe
+from cosmoinfer.models.flow.recipe import EMBEDDING, StackRecipe
+from cosmoinfer.models.overrides import prefixed_errors
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
 from cosmoinfer.networks.layers import Generators
 from cosmoinfer.preprocessing.state import Preprocessing
@@ -54,7 +55,8 @@ def build_flow(config: JSONObject, generators: Generators) -> ConditionalFlow:
     """From the JSON of a stack: recipe and embedding by name, with their settings."""
     size = config.get("rows", 0)
     shapes = [tuple(shape[1:] if size else shape) for shape in config["shapes"]]
-    row_embedding = build_embedding(config["embedding"], shapes, config["features"], generators)
+    with prefixed_errors(EMBEDDING):
+        row_embedding = build_embedding(config["embedding"], shapes, config["features"], generators)
     embedding = SetEmbedding(row_embedding) if size else row_embedding
     recipe = FLOWS[config["flow"]](**config["recipe"])
     return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))

@@ -17,24 +17,26 @@ from cosmoinfer.models.defaults import (
 )
 from cosmoinfer.models.ensemble import architecture_name
 from cosmoinfer.models.overrides import (
-    RECIPE_SETTINGS,
-    TRAINING_SETTINGS,
+    OPTIMIZER,
+    Behind,
     Overrides,
-    check_choice,
     check_ensemble_size,
+    expand,
     override,
     override_each,
+    override_training,
+    select,
     value_or_default,
 )
 from cosmoinfer.networks import NETWORKS
-from cosmoinfer.networks.embedding import EMBEDDINGS
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
-from cosmoinfer.settings import settings_of
+from cosmoinfer.settings import Limits, check_choice, check_value, settings_of
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.training.settings import TrainingSettings
 
 EMBEDDING = "embedding_"  # begins the names of its settings
+FINE_TUNED = ("support", "transform", "augment", *settings_of(TrainingSettings))  # which may differ from the model's
 OBSERVATIONS = ("row", "simulation")  # what one observation is: a row, or all rows of a simulation
 WARN_PASSES, MAX_PASSES = 10, 30  # network passes a density: what takes more is warned about, or wants `force`
 
@@ -77,9 +79,19 @@ def flow_settings() -> tuple[str, ...]:
     return (
         *("flow", "embedding", "support", "transform", "compress", "augment", "ensemble", "observation"),
         *settings_of(*FLOWS.values()),
-        *(EMBEDDING + name for name in ("features", *settings_of(*NETWORKS.values()))),
+        *(EMBEDDING + name for name in _embedding_settings()),
         *settings_of(TrainingSettings),
     )
+
+
+def _embedding_settings() -> tuple[str, ...]:
+    return ("features", *settings_of(*NETWORKS.values()))
+
+
+def _settings_behind_names() -> dict[str, Behind]:
+    embeddings = {name: ("features", *settings_of(network)) for name, network in NETWORKS.items()}
+    embedding = Behind({**embeddings, "none": ()}, EMBEDDING)
+    return {"flow": Behind.fields_of(FLOWS), "embedding": embedding, "optimizer": OPTIMIZER}
 
 
 def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
@@ -87,6 +99,12 @@ def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
 
     Raises UserError if a setting is not known, not allowed, or one that the flow does not have.
     """
+    expanded = expand(overrides, _settings_behind_names())
+    with expanded.errors_by_origin():
+        return _flow_recipe(expanded.overrides, rows, shapes)
+
+
+def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     name = check_choice("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
     sets = overrides.get("observation") == "simulation"
     auto = name == "auto"
@@ -109,13 +127,14 @@ def continued_recipe(
 
     Raises UserError if a setting of the architecture is given.
     """
-    embedding = [key for key in overrides if key.startswith("embedding")]
-    for key in ("flow", "ensemble", "compress", "observation", *RECIPE_SETTINGS, *embedding):
-        if overrides.get(key) is not None:
+    for key, value in overrides.items():
+        if value is not None and key not in FINE_TUNED:
             raise UserError("the architecture is that of the model that `fine_tune` names", setting=key)
     training = default_training(rows, shapes)
     training = replace(training, learning_rate=training.learning_rate / 3)  # to move on, not to start again
-    training = override(training, {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training")
+    expanded = expand(overrides, {"optimizer": OPTIMIZER})
+    with expanded.errors_by_origin():
+        training = override_training(training, expanded.overrides)
     recipes = [
         StackRecipe(
             config["flow"],
@@ -129,7 +148,7 @@ def continued_recipe(
         for config in stacks
     ]
     observation = "simulation" if stacks[0].get("rows") else "row"
-    return _of_stacks(recipes, overrides | {"observation": observation}, shapes, ensemble)
+    return _of_stacks(recipes, {**overrides, "observation": observation}, shapes, ensemble)
 
 
 def _of_stacks(stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shapes, ensemble: int) -> FlowRecipe:
@@ -181,27 +200,22 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
 
 
 def _overridden(stack: StackRecipe, overrides: Overrides, shapes: Shapes) -> StackRecipe:
-    if value_or_default(overrides.get("layers"), 1) < 1:
-        raise UserError(f"expected at least 1, found {overrides['layers']}", setting="layers")
-    name = check_choice("embedding", overrides.get("embedding") or "auto", EMBEDDINGS)
-    embedded = {
-        key.removeprefix("embedding_"): value for key, value in overrides.items() if key.startswith("embedding_")
-    }
-    features = value_or_default(embedded.pop("features", None), stack.features)
-    if features < 1:
-        raise UserError(f"expected at least 1, found {features}", setting="embedding_features")
+    name = check_choice("embedding", overrides.get("embedding") or "auto", ("auto", "none", *NETWORKS))
+    embedded = dict(select(overrides, _embedding_settings(), EMBEDDING))
+    features = embedded.pop("features", stack.features)
+    check_value(f"{EMBEDDING}features", features, int, Limits(minimum=1))
     embedding = [
         network if name in ("auto", network[0]) else (name, NETWORKS[name]() if name != "none" else None)
         for network in stack.embedding
     ]
-    if any(value is not None for value in embedded.values()) and all(settings is None for _, settings in embedding):
+    if embedded and all(settings is None for _, settings in embedding):
         raise UserError("there is no embedding to set; `embedding=mlp` or cnn makes one", setting="embedding")
     return replace(
         stack,
-        settings=override(stack.settings, {key: overrides.get(key) for key in RECIPE_SETTINGS}, f"`flow={stack.flow}`"),
-        embedding=override_each(embedding, embedded, "embedding", "embedding_"),
+        settings=override(stack.settings, select(overrides, settings_of(*FLOWS.values())), f"`flow={stack.flow}`"),
+        embedding=override_each(embedding, embedded, "embedding", EMBEDDING),
         features=features,
-        training=override(stack.training, {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training"),
+        training=override_training(stack.training, overrides),
     )
 
 

@@ -1,26 +1,27 @@
 """What regressor or classifier to train: networks, loss, ensemble and training."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.models.defaults import Shapes, default_members, default_network, default_training
 from cosmoinfer.models.overrides import (
-    RECIPE_SETTINGS,
-    TRAINING_SETTINGS,
+    OPTIMIZER,
+    Behind,
     Overrides,
-    check_choice,
     check_ensemble_size,
-    override,
+    expand,
     override_each,
+    override_training,
+    select,
     value_or_default,
 )
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
-from cosmoinfer.settings import settings_of
+from cosmoinfer.settings import check_choice, settings_of
 from cosmoinfer.training.settings import TrainingSettings
 
 
@@ -53,7 +54,16 @@ def regressor_settings() -> tuple[str, ...]:
 
 
 def regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: int = 0) -> RegressorRecipe:
-    """The defaults for so many training rows of these shapes, overridden by what was given; classes: of a target."""
+    """The defaults for so many training rows of these shapes, overridden by settings; classes: of a target.
+
+    Raises UserError if a setting is not known, not allowed, or one that the network does not have.
+    """
+    expanded = expand(overrides, {"network": Behind.fields_of(NETWORKS | BASELINES), "optimizer": OPTIMIZER})
+    with expanded.errors_by_origin():
+        return _regressor_recipe(expanded.overrides, rows, shapes, classes)
+
+
+def _regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: int) -> RegressorRecipe:
     name = check_choice("network", overrides.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
     if name in BASELINES:
         _check_baseline(name, overrides, shapes, classes)
@@ -61,18 +71,15 @@ def regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: i
     table: Any = CLASSIFICATION_LOSSES if classes else LOSSES
     loss = "cross-entropy" if classes else "mse" if name in BASELINES else "moment"
     ensemble = 1 if name in BASELINES else default_members(shapes)
-    training = override(
-        default_training(rows, shapes), {key: overrides.get(key) for key in TRAINING_SETTINGS}, "training"
-    )
     return RegressorRecipe(
-        override_each(networks, {key: overrides.get(key) for key in RECIPE_SETTINGS}, "network"),
+        override_each(networks, select(overrides, settings_of(*NETWORKS.values(), *BASELINES.values())), "network"),
         32,
         check_choice("loss", overrides.get("loss") or loss, table),
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
         check_ensemble_size(value_or_default(overrides.get("ensemble"), ensemble)),
-        training,
+        override_training(default_training(rows, shapes), overrides),
     )
 
 
@@ -91,6 +98,6 @@ def _check_baseline(name: str, overrides: Overrides, shapes: Shapes, classes: in
         raise UserError("regresses the parameters from one summary (`data` names one)", setting="network", value=name)
     if overrides.get("loss") not in (None, "mse"):
         raise UserError("minimises the squared error; `loss=mse` is all it has", setting="network", value=name)
-    for key in ("ensemble", "augment", *(field.name for field in fields(TrainingSettings))):
+    for key in ("ensemble", "augment", *settings_of(TrainingSettings)):
         if overrides.get(key) is not None:
             raise UserError(f"is solved, not trained, and has no `{key}`", setting="network", value=name)
