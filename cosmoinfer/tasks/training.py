@@ -90,8 +90,8 @@ class Trained(Generic[AnyModel]):
 class Trainer(Generic[AnyModel]):
     """How models of a kind are trained.
 
-    kind: ends the name of the command and of the output. settings: gives the names of those of architecture and training,
-    which grow with the tables of recipes. inputs: names of the settings that are files beside the catalog. plan: makes
+    kind: ends the name of the command and of the output. settings: names of those of architecture and training,
+    a function since tables grow. inputs: names of the settings that are files beside the catalog. plan: makes
     the choices of a training; raises UserError if a setting, an input or the catalog is not usable.
     """
 
