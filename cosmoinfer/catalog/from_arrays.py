@@ -78,7 +78,10 @@ def from_arrays(
     if split is not None:
         arrays["split"] = split
     values = {name: np.asarray(array) for name, array in arrays.items()}
-    contents = {name: _dataset_info(name, array, attributes.get(name, {})) for name, array in values.items()}
+    contents = {
+        name: storage.DatasetInfo(name, array.shape, array.dtype, None, None, attributes.get(name, {}))
+        for name, array in values.items()
+    }
     read_options = ReadOptions(
         data=tuple(sorted(data)),
         kind=kind if isinstance(kind, str) else "",
@@ -120,7 +123,3 @@ def _parameter_attributes(
         "labels": labels if labels is None else tuple(labels),
     }
     return {name: setting for name, setting in settings.items() if setting is not None}
-
-
-def _dataset_info(name: str, array: np.ndarray, attributes: storage.Attributes) -> storage.DatasetInfo:
-    return storage.DatasetInfo(name, array.shape, array.dtype, None, None, attributes)

@@ -134,8 +134,8 @@ def _autoencoder(
     return encoder, 1 - missed / float(((validation - validation.mean(axis=0)) ** 2).sum())
 
 
-def _squared(network: nn.Module, batch: Rows) -> Tensor:
+def _squared_error(network: nn.Module, batch: Rows) -> Tensor:
     return (network(*batch) - batch[0]) ** 2
 
 
-_RECONSTRUCTION = Loss(_squared)
+_RECONSTRUCTION = Loss(_squared_error)

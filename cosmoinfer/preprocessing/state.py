@@ -65,7 +65,7 @@ def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> No
     """
     if len(shapes) != 1 or len(shapes[0]) > 2:
         raise UserError("is for catalogs of one vector or profile", setting="noise", value=path)
-    covariance = _numbers(path)
+    covariance = _load_covariance(path)
     size = int(np.prod(shapes[0]))
     if covariance.shape == (size,):
         covariance = np.diag(covariance)
@@ -76,7 +76,7 @@ def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> No
             setting="noise",
             value=path,
         )
-    if not np.isfinite(covariance).all() or not _symmetric(covariance):
+    if not np.isfinite(covariance).all() or not _is_symmetric(covariance):
         raise UserError("a covariance must be finite and symmetric", setting="noise", value=path)
     values, vectors = np.linalg.eigh(covariance)
     if values[0] < -1e-8 * max(values[-1], 0) or values[-1] <= 0:
@@ -88,14 +88,14 @@ def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> No
     return Noise(vectors * np.sqrt(np.maximum(values, 0)), seed)
 
 
-def _numbers(path: Path) -> np.ndarray:
+def _load_covariance(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path, allow_pickle=False), np.float64)
     except (OSError, EOFError, TypeError, ValueError) as error:
         raise UserError(f"is no .npy file of numbers ({error})", setting="noise", value=path) from error
 
 
-def _symmetric(covariance: np.ndarray) -> bool:
+def _is_symmetric(covariance: np.ndarray) -> bool:
     """Beside the widths: where zero was meant, rounding leaves numbers that differ by any factor."""
     widths = np.sqrt(np.abs(np.diag(covariance)))
     return bool((np.abs(covariance - covariance.T) <= 1e-6 * np.outer(widths, widths)).all())
