@@ -47,11 +47,11 @@ def linear_gaussian(size: int, rows: int = ROWS, seed: int = 0, bounded: bool = 
     u = random.random((rows, size))
     x = np.repeat(u, 2, axis=1) + 0.15 * random.standard_normal((rows, 2 * size))
     theta = parameters.quantile(u)
-    known = parameters if bounded else Parameters.from_names(NAMES[:size])
-    return of(theta, known, Observable("data", "vector", x), name=f"linear_gaussian_{seed}.h5")
+    declared = parameters if bounded else Parameters.from_names(NAMES[:size])
+    return in_memory_catalog(theta, declared, Observable("data", "vector", x), name=f"linear_gaussian_{seed}.h5")
 
 
-def of(
+def in_memory_catalog(
     theta: np.ndarray | None, parameters: Parameters | None, *summaries: Observable, name: str = "sims.h5"
 ) -> Catalog:
     """A catalog in memory, as ``catalog.read`` would give it."""
@@ -85,7 +85,7 @@ class Normal:
         theta = random.standard_normal((rows, size))
         scatter = random.multivariate_normal(np.zeros(count), self.covariance, rows)
         x = theta @ self.slope.T + (scatter if noise else 0)
-        return of(theta, self.parameters, Observable("data", "vector", x), name=f"normal_{seed}.h5")
+        return in_memory_catalog(theta, self.parameters, Observable("data", "vector", x), name=f"normal_{seed}.h5")
 
     @property
     def parameters(self) -> Parameters:
@@ -112,9 +112,9 @@ NORMAL = Normal(
 )
 
 
-def bench(seed: int = 0, said: list[str] | None = None) -> TrainingContext:
+def training_context(seed: int = 0, messages: list[str] | None = None) -> TrainingContext:
     return TrainingContext(
-        torch.device("cpu"), seed, (lambda line: None) if said is None else said.append, lambda *_: None
+        torch.device("cpu"), seed, (lambda line: None) if messages is None else messages.append, lambda *_: None
     )
 
 
@@ -122,27 +122,29 @@ def split_of(sims: Catalog) -> Split:
     return by_hash(sims.simulation)
 
 
-def framed(sims: Catalog, noise: Noise | None = None) -> Preprocessing:
+def fitted_preprocessing(sims: Catalog, noise: Noise | None = None) -> Preprocessing:
     return fit_preprocessing(sims, by_hash(sims.simulation), ReadOptions(), "auto", noise)
 
 
-def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = None, **given) -> FlowModel:
-    shapes = [one.row_shape for one in sims.observables] if summary is None else [summary.summary_shape]
-    recipe = flow_recipe(TINY | given, ROWS, shapes)
-    return fit_flow(sims, split_of(sims), framed(sims), recipe, bench(seed), summary)
+def train_flow(sims: Catalog, seed: int = 0, summary: RegressorModel | None = None, **settings) -> FlowModel:
+    shapes = [observable.row_shape for observable in sims.observables] if summary is None else [summary.summary_shape]
+    recipe = flow_recipe(TINY | settings, ROWS, shapes)
+    return fit_flow(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context(seed), summary)
 
 
-def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Preprocessing | None = None, **given) -> FlowModel:
+def continue_flow(sims: Catalog, ancestor: FlowModel, frame: Preprocessing | None = None, **settings) -> FlowModel:
     """As ``--fine-tune`` does."""
     stacks = ancestor.stacks
-    shapes = [one.row_shape for one in sims.observables]
-    recipe = continued_recipe([one.config for one in stacks], stacks[0].members, given, ROWS, shapes)
-    return fit_flow(sims, split_of(sims), frame or framed(sims), recipe, bench(), initialised_from=ancestor)
+    shapes = [observable.row_shape for observable in sims.observables]
+    recipe = continued_recipe([observable.config for observable in stacks], stacks[0].members, settings, ROWS, shapes)
+    return fit_flow(
+        sims, split_of(sims), frame or fitted_preprocessing(sims), recipe, training_context(), initialised_from=ancestor
+    )
 
 
-def train_regressor(sims: Catalog, seed: int = 0, frame: Preprocessing | None = None, **given) -> RegressorModel:
-    recipe = regressor_recipe(TINY | given, ROWS, [one.row_shape for one in sims.observables])
-    return fit_regressor(sims, split_of(sims), frame or framed(sims), recipe, bench(seed))
+def train_regressor(sims: Catalog, seed: int = 0, frame: Preprocessing | None = None, **settings) -> RegressorModel:
+    recipe = regressor_recipe(TINY | settings, ROWS, [observable.row_shape for observable in sims.observables])
+    return fit_regressor(sims, split_of(sims), frame or fitted_preprocessing(sims), recipe, training_context(seed))
 
 
 @lru_cache
@@ -196,17 +198,17 @@ def cells(support: Support, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def agree(counts: np.ndarray, expected: np.ndarray) -> bool:
     """Pearson's chi squared, cells with few draws joined."""
-    many = expected > 5
-    counts = np.append(counts[many], counts[~many].sum())
-    expected = np.append(expected[many], expected[~many].sum())
+    populated = expected > 5
+    counts = np.append(counts[populated], counts[~populated].sum())
+    expected = np.append(expected[populated], expected[~populated].sum())
     return ((counts - expected) ** 2 / (expected + 1)).sum() < stats.chi2.isf(1e-5, len(counts))
 
 
-def check_same_row(one, other) -> None:
+def check_same_row(first, second) -> None:
     for name in ("samples", "log_prob", "log_prob_truth", "log_norm_error", "mean", "std"):
-        found, expected = value_of(one, name), value_of(other, name)
-        assert (found is None and expected is None) or (found == expected).all(), name
-    np.testing.assert_allclose(one.diagnostics.ridge_estimate, other.diagnostics.ridge_estimate, rtol=1e-12)
+        actual, expected = value_of(first, name), value_of(second, name)
+        assert (actual is None and expected is None) or (actual == expected).all(), name
+    np.testing.assert_allclose(first.diagnostics.ridge_estimate, second.diagnostics.ridge_estimate, rtol=1e-12)
 
 
 def with_maps(periodic: bool, rows: int = 60) -> Catalog:
@@ -214,7 +216,9 @@ def with_maps(periodic: bool, rows: int = 60) -> Catalog:
     theta = box(2).quantile(random.random((rows, 2)))
     maps = theta[:, :1, None, None] * random.standard_normal((rows, 1, 8, 8))
     vector = theta + 0.1 * random.standard_normal((rows, 2))
-    return of(theta, box(2), Observable("data/p", "vector", vector), Observable("data/m", "map", maps, periodic))
+    return in_memory_catalog(
+        theta, box(2), Observable("data/p", "vector", vector), Observable("data/m", "map", maps, periodic)
+    )
 
 
 def far_away(row: int) -> Catalog:
@@ -222,14 +226,14 @@ def far_away(row: int) -> Catalog:
     sims = linear_gaussian(1)
     values = sims.observables[0].values.copy()
     values[row] = 200.0
-    return of(sims.theta, sims.parameters, replace(sims.observables[0], values=values), name="far.h5")
+    return in_memory_catalog(sims.theta, sims.parameters, replace(sims.observables[0], values=values), name="far.h5")
 
 
-def train(network, loss, rows, validation, *settings, **others) -> History:
+def train(network, loss, rows, validation, *settings, **options) -> History:
     """``training.train`` on rows in memory."""
-    return loop.train(network, loss, InMemoryLoader(rows), InMemoryLoader(validation), *settings, **others)
+    return loop.train(network, loss, InMemoryLoader(rows), InMemoryLoader(validation), *settings, **options)
 
 
-def judge(network, loss, rows, members: int) -> torch.Tensor:
+def validation_loss(network, loss, rows, members: int) -> torch.Tensor:
     """``training.evaluate`` of rows in memory."""
     return loop.evaluate(network, loss, InMemoryLoader(rows), members)

@@ -28,10 +28,10 @@ def cut_into_files(path: Path, ends: list[int]) -> Path:
     """The same rows in several files; the pattern that stands for them."""
     folder = path.with_suffix("")
     folder.mkdir()
-    with h5py.File(path) as whole:
+    with h5py.File(path) as source:
         for number, (start, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-            with h5py.File(folder / f"{number:02}.h5", "w") as part:
+            with h5py.File(folder / f"{number:02}.h5", "w") as target:
                 for name in ("parameters", "data", "simulation"):
-                    part[name] = whole[name][start:stop]
-                    part[name].attrs.update(whole[name].attrs)
+                    target[name] = source[name][start:stop]
+                    target[name].attrs.update(source[name].attrs)
     return folder / "*.h5"

@@ -101,10 +101,10 @@ def fenced(text: str) -> str:
 
 def commands(text: str) -> Iterator[str]:
     """Every command of ours that a text shows, in a block or in a line."""
-    blocks = [part for line in fenced(text).splitlines() for part in line.split("&&")]
-    for one in (*blocks, *re.findall(r"`(cosmoinfer [^`]+)`", text)):
-        if one.strip().startswith("cosmoinfer "):
-            yield one.strip()
+    blocks = [words for line in fenced(text).splitlines() for words in line.split("&&")]
+    for command in (*blocks, *re.findall(r"`(cosmoinfer [^`]+)`", text)):
+        if command.strip().startswith("cosmoinfer "):
+            yield command.strip()
 
 
 def parsed(line: str) -> None:
@@ -123,7 +123,7 @@ def systems() -> dict[str, str]:
 
 
 def options(name: str) -> dict[str, Any]:
-    return {flag: one for one in PARSERS[name].params for flag in (*one.opts, *one.secondary_opts)}
+    return {flag: option for option in PARSERS[name].params for flag in (*option.opts, *option.secondary_opts)}
 
 
 @pytest.mark.parametrize("line", sorted({line for text in HANDWRITTEN for line in commands(text)}))
@@ -157,13 +157,15 @@ def test_every_option_of_readme_and_guide_exists() -> None:
 
 
 def test_every_command_stands_in_the_readme() -> None:
-    told = re.findall(r"^\| `cosmoinfer ([a-z-]+) ", section("Commands"), re.M)
-    assert sorted(told) == sorted(COMMANDS)
+    listed_commands = re.findall(r"^\| `cosmoinfer ([a-z-]+) ", section("Commands"), re.M)
+    assert sorted(listed_commands) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("part", COURSE)
-def test_a_system_of_the_course_has_a_command(part: str) -> None:
-    rows = [command for system, command in systems().items() if re.split(r"[:,(]", system)[0] == part or part in system]
+@pytest.mark.parametrize("topic", COURSE)
+def test_a_system_of_the_course_has_a_command(topic: str) -> None:
+    rows = [
+        command for system, command in systems().items() if re.split(r"[:,(]", system)[0] == topic or topic in system
+    ]
     assert rows
     for command in rows:
         parsed(command)
@@ -179,10 +181,10 @@ def test_the_table_shows_every_network_loss_and_flow() -> None:
     ):
         for name in names:
             assert re.search(rf"{option} {re.escape(name)}(?![a-z-])", shown), f"{option} {name}"
-    told = " ".join(systems())
+    table = " ".join(systems())
     for names in (ACTIVATIONS, SCHEDULES, OPTIMIZERS):
         for name in names:
-            assert re.search(rf"(?<![a-z-]){name}(?![a-z-])", told), name
+            assert re.search(rf"(?<![a-z-]){name}(?![a-z-])", table), name
 
 
 def test_every_problem_is_named_where_it_is_asked_for() -> None:
@@ -216,8 +218,8 @@ def test_the_suites_of_the_readme_can_be_told_apart(tmp_path: Path, monkeypatch:
     assert specification and specification.loader
     specification.loader.exec_module(importlib.util.module_from_spec(specification))
     command = systems()["classification"].split()[1:]
-    told = json.loads(done(*command, "--epochs", "1", "--ensemble", "1", "--threads", "1", "--json"))
-    assert told["rows"] > 0 and (tmp_path / "suites.regressor.h5").exists()
+    document = json.loads(done(*command, "--epochs", "1", "--ensemble", "1", "--threads", "1", "--json"))
+    assert document["rows"] > 0 and (tmp_path / "suites.regressor.h5").exists()
 
 
 LOCAL_CHOICES = {"auto", "none"}  # of an option itself, not of a table
@@ -310,7 +312,11 @@ def test_a_help_fits_80_columns_and_has_its_defaults(name: str, monkeypatch: pyt
 
 
 def test_train_flow_has_few_options_and_its_help_fewer(capsys: pytest.CaptureFixture[str]) -> None:
-    flags = [one for one in PARSERS["train-flow"].params if one.param_type_name == "option" and one.name != "help"]
+    flags = [
+        option
+        for option in PARSERS["train-flow"].params
+        if option.param_type_name == "option" and option.name != "help"
+    ]
     assert len(flags) <= 50
     print_help("", {"train-flow": grouped(COMMANDS["train-flow"])}, ["train-flow", "--help"])
     assert len(re.findall(r"^  (?:-o, )?--", capsys.readouterr().out, re.M)) <= 25
@@ -364,5 +370,5 @@ def test_every_audit_check_is_explained() -> None:
 
 def test_every_option_has_a_help_and_no_two_the_same() -> None:
     for name in COMMANDS:
-        texts = [one.help for one in PARSERS[name].params if getattr(one, "help", None) is not None]
+        texts = [option.help for option in PARSERS[name].params if getattr(option, "help", None) is not None]
         assert all(texts) and len(set(texts)) == len(texts), name

@@ -50,25 +50,25 @@ def test_random_expressions_have_the_value_of_the_tree_that_they_were_written_fr
             name = random.choice(["a", "b", "Omega_m", "A_SN1"])
             return str(name), VALUES[str(name)], 4
         sign = str(random.choice(["+", "-", "*", "/", "minus"]))
-        left, x, own = grown(depth - 1)
+        left, x, left_precedence = grown(depth - 1)
         if sign == "minus":
-            return f"-{left if own >= 3 else f'({left})'}", -x, 3
-        right, y, other = grown(depth - 1)
+            return f"-{left if left_precedence >= 3 else f'({left})'}", -x, 3
+        right, y, right_precedence = grown(depth - 1)
         level = 1 if sign in "+-" else 2
-        left = left if own >= level and random.random() < 0.7 else f"({left})"
-        right = right if other > level and random.random() < 0.7 else f"({right})"
+        left = left if left_precedence >= level and random.random() < 0.7 else f"({left})"
+        right = right if right_precedence > level and random.random() < 0.7 else f"({right})"
         return f"{left} {sign} {right}", {"+": x + y, "-": x - y, "*": x * y, "/": x / y if y else np.inf}[sign], level
 
     for _ in range(200):
         text, expected, _ = grown(4)
-        if any(name in text for name in NAMES) and np.isfinite(found := parse(text, NAMES)(VALUES)):
-            assert found == pytest.approx(expected, rel=1e-9), text
+        if any(name in text for name in NAMES) and np.isfinite(value := parse(text, NAMES)(VALUES)):
+            assert value == pytest.approx(expected, rel=1e-9), text
 
 
 def test_arrays_broadcast():
     a, b = np.arange(1.0, 7.0).reshape(3, 2), np.array([[2.0], [3.0], [4.0]])
-    found = parse("a**2/b - sqrt(a)", ("a", "b"))({"a": a, "b": b})
-    np.testing.assert_allclose(found, a**2 / b - np.sqrt(a), rtol=1e-15)
+    values = parse("a**2/b - sqrt(a)", ("a", "b"))({"a": a, "b": b})
+    np.testing.assert_allclose(values, a**2 / b - np.sqrt(a), rtol=1e-15)
 
 
 def test_names_are_told_in_the_order_in_which_they_appear():

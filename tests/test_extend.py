@@ -73,8 +73,8 @@ def test_there_is_an_example_of_each_and_none_is_longer_than_a_screen() -> None:
 def test_a_new_flow(folder: Path, sims: Path, added: dict[str, str]) -> None:
     model = folder / "flow.h5"
     options = ["--flow", added["flow"], "--hidden", "8", "--support", "probit", *QUICK]
-    said = done("train-flow", sims, "-o", model, *options)
-    assert f"2 x {added['flow']}" in said
+    output = done("train-flow", sims, "-o", model, *options)
+    assert f"2 x {added['flow']}" in output
     done("sample", model, sims, "-o", folder / "flow.posterior.h5", "--draws", "200", "--threads", "1")
     samples = drawn(folder / "flow.posterior.h5", "samples")
     assert ((samples > [0.1, 0.6]) & (samples < [0.5, 1.0])).all()

@@ -36,16 +36,16 @@ def flags(settings: dict[str, Any]) -> list[str]:
 
 def weights(path: Path) -> dict[str, bytes]:
     """Every array of a file but /meta."""
-    found: dict[str, bytes] = {}
+    values: dict[str, bytes] = {}
     with h5py.File(path) as file:
         file.visititems(
-            lambda name, one: (
-                found.setdefault(name, one[()].tobytes())
-                if isinstance(one, h5py.Dataset) and one.dtype.kind != "O"
+            lambda name, item: (
+                values.setdefault(name, item[()].tobytes())
+                if isinstance(item, h5py.Dataset) and item.dtype.kind != "O"
                 else None
             )
         )
-    return found
+    return values
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def test_a_model_is_saved_as_its_command_writes_it_and_takes_arrays(flow: Any, c
     x = linear(240, 1)[1][posterior.index]
     again = loaded.sample(x, draws=50, row_numbers=posterior.index)
     assert again.draws.samples.tobytes() == posterior.draws.samples.tobytes()
-    one = loaded.log_prob(again.draws.samples[0], x[0])
-    np.testing.assert_allclose(one, again.draws.log_prob[0], rtol=1e-5, atol=1e-5)
+    log_prob = loaded.log_prob(again.draws.samples[0], x[0])
+    np.testing.assert_allclose(log_prob, again.draws.log_prob[0], rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="exists already"):
         flow.save(saved)
 
@@ -111,8 +111,8 @@ def test_arrays_train_as_their_file_does(catalog: Path, flow: Any, folder: Path)
     assert of_arrays.keys() == of_file.keys()
     assert all(of_arrays[name] == of_file[name] for name in of_file if "/weights/" in name)
     read = cosmoinfer.read_catalog(catalog)
-    given = cosmoinfer.train_flow(read, **TRAININGS["flow"][2], **QUICK)
-    state, expected = (one.stacks[0].network.state_dict() for one in (given, flow))
+    from_arrays = cosmoinfer.train_flow(read, **TRAININGS["flow"][2], **QUICK)
+    state, expected = (model.stacks[0].network.state_dict() for model in (from_arrays, flow))
     assert all((state[name] == expected[name]).all() for name in expected)
 
 
@@ -126,8 +126,8 @@ def test_a_posterior_is_evaluated_in_memory_as_from_its_file(flow: Any, catalog:
     done("sample", folder / "f.h5", catalog, "--draws", 100, "--threads", 1, "-o", folder / "f.posterior.h5")
     assert cosmoinfer.evaluate(folder / "f.posterior.h5").to_json() == evaluation.to_json()
     assert cosmoinfer.evaluate(flow, catalog, draws=100).to_json() == evaluation.to_json()
-    some = cosmoinfer.evaluate(posterior, rows=posterior.index[:20].tolist())
-    assert some.rows == 20
+    subset = cosmoinfer.evaluate(posterior, rows=posterior.index[:20].tolist())
+    assert subset.rows == 20
     beside = cosmoinfer.evaluate(posterior, compare_to=posterior)
     assert beside.compared_to == "other posterior"
 
@@ -188,9 +188,9 @@ def test_settings_without_effect_are_refused(catalog: Path) -> None:
 def test_repr_of_models_catalogs_posteriors_and_evaluations(flow: Any, catalog: Path) -> None:
     posterior = cosmoinfer.sample(flow, catalog, draws=20)
     read, evaluation = cosmoinfer.read_catalog(catalog), cosmoinfer.evaluate(posterior)
-    for found in (read, flow, posterior, evaluation):
-        assert str(found) and len(repr(found).splitlines()) < 20
-        assert "<table" in found._repr_html_() and "Omega_m" in found._repr_html_()
+    for shown in (read, flow, posterior, evaluation):
+        assert str(shown) and len(repr(shown).splitlines()) < 20
+        assert "<table" in shown._repr_html_() and "Omega_m" in shown._repr_html_()
     assert "FlowModel of p(Omega_m, sigma_8 | data)" in repr(flow)
     assert "2 x maf" in repr(flow)
 

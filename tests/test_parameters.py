@@ -35,39 +35,39 @@ def alone(column):
 # ------------------------------------------------------------------------------------------------------- the densities
 @every_prior
 def test_a_prior_integrates_to_one(column, exact):
-    one = alone(column)
+    parameters = alone(column)
     ends = exact.ppf([1e-12, 1 - 1e-12])
-    total, _ = integrate.quad(lambda theta: np.exp(one.log_prior(np.array([theta]))[0]), *ends, epsabs=1e-10)
+    total, _ = integrate.quad(lambda theta: np.exp(parameters.log_prior(np.array([theta]))[0]), *ends, epsabs=1e-10)
     assert total == pytest.approx(1, abs=1e-8)
 
 
 @every_prior
 def test_density_distribution_and_moments_are_those_of_the_law(column, exact):
-    one, theta = alone(column), exact.rvs(size=(4, 5, 1), random_state=1)
-    np.testing.assert_allclose(one.log_prior(theta), exact.logpdf(theta), rtol=1e-10)
-    np.testing.assert_allclose(one.cdf(theta), exact.cdf(theta), rtol=1e-9)
-    assert one.prior_mean() == pytest.approx(exact.mean(), rel=1e-4)
-    assert one.prior_std() == pytest.approx(exact.std(), rel=1e-3)
+    parameters, theta = alone(column), exact.rvs(size=(4, 5, 1), random_state=1)
+    np.testing.assert_allclose(parameters.log_prior(theta), exact.logpdf(theta), rtol=1e-10)
+    np.testing.assert_allclose(parameters.cdf(theta), exact.cdf(theta), rtol=1e-9)
+    assert parameters.prior_mean() == pytest.approx(exact.mean(), rel=1e-4)
+    assert parameters.prior_std() == pytest.approx(exact.std(), rel=1e-3)
 
 
 @every_prior
 def test_quantile_and_distribution_function_are_inverse(column, exact):
-    one, u = alone(column), np.linspace(1e-6, 1 - 1e-6, 101)[:, None]
-    np.testing.assert_allclose(one.cdf(one.quantile(u)), u, rtol=1e-6)
-    np.testing.assert_allclose(one.quantile(u), exact.ppf(u), rtol=1e-8)
+    parameters, u = alone(column), np.linspace(1e-6, 1 - 1e-6, 101)[:, None]
+    np.testing.assert_allclose(parameters.cdf(parameters.quantile(u)), u, rtol=1e-6)
+    np.testing.assert_allclose(parameters.quantile(u), exact.ppf(u), rtol=1e-8)
 
 
 @every_prior
 def test_outside_the_box_the_density_is_zero(column, exact):
-    one, (low, high) = alone(column), exact.support()
+    parameters, (low, high) = alone(column), exact.support()
     width = high - low if np.isfinite(high - low) else 1.0
     for edge, inwards in ((low, 1), (high, -1)):
         if np.isfinite(edge):
             theta = edge + inwards * width * np.array([[1e-3], [0], [-1e-3], [-10]])
-            np.testing.assert_array_equal(np.isfinite(one.log_prior(theta))[:, 0], [True, True, False, False])
-            assert one.log_prior(theta)[3, 0] == -np.inf
-            np.testing.assert_array_equal(one.inside(theta), [True, True, False, False])
-            np.testing.assert_allclose(one.cdf(theta[2:]), 0 if inwards == 1 else 1)
+            np.testing.assert_array_equal(np.isfinite(parameters.log_prior(theta))[:, 0], [True, True, False, False])
+            assert parameters.log_prior(theta)[3, 0] == -np.inf
+            np.testing.assert_array_equal(parameters.inside(theta), [True, True, False, False])
+            np.testing.assert_allclose(parameters.cdf(theta[2:]), 0 if inwards == 1 else 1)
 
 
 @pytest.mark.parametrize("u", [0.0, 1.0, -1e-9, 1 + 1e-9])
@@ -94,10 +94,10 @@ def test_rounding_below_a_tiny_edge_is_no_nan():
 
 
 def test_nan_stays_nan_in_every_prior():
-    nothing = np.full((1, len(EVERY)), np.nan)
-    assert np.isnan(EVERY.log_prior(nothing)).all()
-    assert np.isnan(EVERY.cdf(nothing)).all()
-    assert not EVERY.inside(nothing)
+    gaps = np.full((1, len(EVERY)), np.nan)
+    assert np.isnan(EVERY.log_prior(gaps)).all()
+    assert np.isnan(EVERY.cdf(gaps)).all()
+    assert not EVERY.inside(gaps)
 
 
 def test_an_unknown_prior_has_nan_density():
@@ -132,19 +132,21 @@ def test_parameters_are_restored_from_attributes():
 
 
 def test_parameters_without_a_declared_box_are_unbounded():
-    one = Parameters.from_attributes({"names": ("a", "b")})
-    assert one.low.tolist() == [-np.inf, -np.inf]
-    assert (one.prior, one.labels) == (("unknown", "unknown"), ("a", "b"))
+    parameters = Parameters.from_attributes({"names": ("a", "b")})
+    assert parameters.low.tolist() == [-np.inf, -np.inf]
+    assert (parameters.prior, parameters.labels) == (("unknown", "unknown"), ("a", "b"))
 
 
 def test_a_single_parameter_needs_no_arrays():
-    one = Parameters.from_attributes({"names": "Omega_m", "low": np.float64(0.1), "high": 0.5, "prior": "uniform"})
-    assert (one.names, one.low.tolist(), one.prior) == (("Omega_m",), [0.1], ("uniform",))
+    parameters = Parameters.from_attributes(
+        {"names": "Omega_m", "low": np.float64(0.1), "high": 0.5, "prior": "uniform"}
+    )
+    assert (parameters.names, parameters.low.tolist(), parameters.prior) == (("Omega_m",), [0.1], ("uniform",))
 
 
 # ------------------------------------------------------------------------------------------------------------ nonsense
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("settings", "complaint"),
     [
         ({"low": [0.5], "high": [0.1]}, r"a: the box 0.5..0.1 is empty"),
         ({"low": [0.5], "high": [0.5]}, "is empty"),
@@ -160,15 +162,15 @@ def test_a_single_parameter_needs_no_arrays():
         ({"labels": ["a", "b"]}, "labels: expected 1 values"),
     ],
 )
-def test_nonsense_is_refused(said, complaint):
+def test_nonsense_is_refused(settings, complaint):
     with pytest.raises(UserError, match=complaint):
-        Parameters.from_names(["a"], **said)
+        Parameters.from_names(["a"], **settings)
 
 
-@pytest.mark.parametrize("said", [{}, {"prior_mean": (0.0,)}, {"prior_std": (1.0,)}])
-def test_the_normal_prior_of_a_file_is_not_guessed(said):
+@pytest.mark.parametrize("attributes", [{}, {"prior_mean": (0.0,)}, {"prior_std": (1.0,)}])
+def test_the_normal_prior_of_a_file_is_not_guessed(attributes):
     with pytest.raises(UserError, match="needs the attributes prior_mean and prior_std"):
-        Parameters.from_attributes({"names": ("a",), "prior": ("normal",), **said})
+        Parameters.from_attributes({"names": ("a",), "prior": ("normal",), **attributes})
 
 
 def test_names_must_differ():

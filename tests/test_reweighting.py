@@ -52,54 +52,61 @@ def under(*texts: str) -> Parameters:
 
 def test_a_normal_prior_gives_the_closed_form():
     mean, width = 0.3, 0.4
-    found = reweight(exact(), under(f"a=normal:{mean}:{width}"))
+    posterior = reweight(exact(), under(f"a=normal:{mean}:{width}"))
     variance = 1 / (NOISE**-2 + width**-2)
     centre = variance * (X / NOISE**2 + mean / width**2)
-    error = np.sqrt(variance / found.diagnostics.ess)
-    assert (np.abs(found.mean[:, 0] - centre) < 4 * error).all()
-    assert (np.abs(found.std[:, 0] / np.sqrt(variance) - 1) < 4 / np.sqrt(2 * found.diagnostics.ess)).all()
+    error = np.sqrt(variance / posterior.diagnostics.ess)
+    assert (np.abs(posterior.mean[:, 0] - centre) < 4 * error).all()
+    assert (np.abs(posterior.std[:, 0] / np.sqrt(variance) - 1) < 4 / np.sqrt(2 * posterior.diagnostics.ess)).all()
     for n in range(len(X)):
-        for theta, log_prob in ((found.samples[n], found.log_prob[n]), (found.truth[n], found.log_prob_truth[n])):
+        for theta, log_prob in (
+            (posterior.samples[n], posterior.log_prob[n]),
+            (posterior.truth[n], posterior.log_prob_truth[n]),
+        ):
             right = stats.norm(centre[n], np.sqrt(variance)).logpdf(theta[..., 0]) - np.log(theta[..., 1] * np.log(9))
-            assert (np.abs(log_prob - right) < 4 * found.draws.log_norm_error[n]).all()
-        drawn = stats.kstest(found.samples[n, :, 0], stats.norm(centre[n], np.sqrt(variance)).cdf)
-        assert drawn.statistic < 2 / np.sqrt(found.diagnostics.ess[n])
-    assert (found.draws.log_norm_error < 0.02).all() and (found.diagnostics.ess > 5000).all() and found.reweighted
-    assert found.parameters.prior == ("normal", "log-uniform") and found.parameters.mean[0] == mean
+            assert (np.abs(log_prob - right) < 4 * posterior.draws.log_norm_error[n]).all()
+        drawn = stats.kstest(posterior.samples[n, :, 0], stats.norm(centre[n], np.sqrt(variance)).cdf)
+        assert drawn.statistic < 2 / np.sqrt(posterior.diagnostics.ess[n])
+    assert (
+        (posterior.draws.log_norm_error < 0.02).all()
+        and (posterior.diagnostics.ess > 5000).all()
+        and posterior.reweighted
+    )
+    assert posterior.parameters.prior == ("normal", "log-uniform") and posterior.parameters.mean[0] == mean
 
 
 def test_the_effective_number_of_a_normal_weight_is_known():
     """w = N(theta; m, s) over draws of N(0, 1), both of one parameter: E[w]^2 / E[w^2] in closed form."""
     draws = stats.norm.rvs(size=(400_000, 1), random_state=1)
     width, mean = 0.7, 0.5
-    found = ImportanceWeights.from_log_weights(stats.norm(mean, width).logpdf(draws[:, 0]))
+    importance = ImportanceWeights.from_log_weights(stats.norm(mean, width).logpdf(draws[:, 0]))
     first = stats.norm(mean, np.hypot(width, 1)).pdf(0)
     second = stats.norm(mean, np.sqrt(width**2 / 2 + 1)).pdf(0) / (2 * width * np.sqrt(np.pi))
-    assert effective_sample_size(found.weights) / len(draws) == pytest.approx(first**2 / second, rel=0.01)
-    assert found.log_mean == pytest.approx(
-        np.log(first), abs=5 * found.log_mean_error(effective_sample_size(found.weights))
+    assert effective_sample_size(importance.weights) / len(draws) == pytest.approx(first**2 / second, rel=0.01)
+    assert importance.log_mean == pytest.approx(
+        np.log(first), abs=5 * importance.log_mean_error(effective_sample_size(importance.weights))
     )
 
 
 def test_a_smaller_uniform_box_cuts_and_renormalises():
-    found = reweight(exact(), under("a=uniform:0:1"))
+    posterior = reweight(exact(), under("a=uniform:0:1"))
     mass = stats.norm(X, NOISE).cdf(1) - stats.norm(X, NOISE).cdf(0)
-    assert (found.samples[..., 0] >= 0).all() and (found.samples[..., 0] <= 1).all()
-    right = log_q(found.samples) - np.log(mass)[:, None]
-    assert (np.abs(found.log_prob - right) < 5 * found.draws.log_norm_error[:, None]).all()
-    np.testing.assert_allclose(found.diagnostics.ess, 20_000 * mass, rtol=0.05)
-    assert (found.log_prob_truth == -np.inf).tolist() == [True, False, False]  # a = -0.2 lies outside
-    assert (found.parameters.low[0], found.parameters.high[0]) == (0, 1)
+    assert (posterior.samples[..., 0] >= 0).all() and (posterior.samples[..., 0] <= 1).all()
+    right = log_q(posterior.samples) - np.log(mass)[:, None]
+    assert (np.abs(posterior.log_prob - right) < 5 * posterior.draws.log_norm_error[:, None]).all()
+    np.testing.assert_allclose(posterior.diagnostics.ess, 20_000 * mass, rtol=0.05)
+    assert (posterior.log_prob_truth == -np.inf).tolist() == [True, False, False]  # a = -0.2 lies outside
+    assert (posterior.parameters.low[0], posterior.parameters.high[0]) == (0, 1)
 
 
 def test_a_log_uniform_parameter_under_a_uniform_prior_is_uniform():
-    found = reweight(exact(), under("b=uniform:1:9"))
-    assert stats.kstest(found.samples[0, :, 1], stats.uniform(1, 8).cdf).statistic < 2 / np.sqrt(
-        found.diagnostics.ess[0]
+    posterior = reweight(exact(), under("b=uniform:1:9"))
+    assert stats.kstest(posterior.samples[0, :, 1], stats.uniform(1, 8).cdf).statistic < 2 / np.sqrt(
+        posterior.diagnostics.ess[0]
     )
-    np.testing.assert_allclose(found.mean[:, 1], 5, atol=0.1)
-    right = stats.norm(X, NOISE).logpdf(found.truth[:, 0]) - np.log(8)
-    assert (np.abs(found.log_prob_truth - right) < 4 * found.draws.log_norm_error).all()
+    np.testing.assert_allclose(posterior.mean[:, 1], 5, atol=0.1)
+    right = stats.norm(X, NOISE).logpdf(posterior.truth[:, 0]) - np.log(8)
+    assert (np.abs(posterior.log_prob_truth - right) < 4 * posterior.draws.log_norm_error).all()
 
 
 def test_the_same_prior_changes_nothing():
@@ -127,11 +134,11 @@ def test_a_second_prior_replaces_the_first():
 
 def test_draws_are_kept_in_proportion_to_their_weights():
     weights = np.array([0.5, 0.0, 0.25, 0.2, 0.05])
-    found = ImportanceWeights.from_log_weights(np.log(np.maximum(weights, 1e-300)) + 700)
-    counts = [np.bincount(found.resample(10, np.random.default_rng(seed)), minlength=5) for seed in range(4000)]
+    importance = ImportanceWeights.from_log_weights(np.log(np.maximum(weights, 1e-300)) + 700)
+    counts = [np.bincount(importance.resample(10, np.random.default_rng(seed)), minlength=5) for seed in range(4000)]
     assert (np.abs(np.array(counts) - 10 * weights) < 1).all()
     np.testing.assert_allclose(np.mean(counts, axis=0), 10 * weights, atol=0.03)
-    firsts = [found.resample(10, np.random.default_rng(seed))[0] for seed in range(4000)]
+    firsts = [importance.resample(10, np.random.default_rng(seed))[0] for seed in range(4000)]
     np.testing.assert_allclose(np.bincount(firsts, minlength=5) / 4000, weights, atol=0.04)
 
 
@@ -143,12 +150,14 @@ def test_what_weighted_draws_are_worth():
 
 
 def test_the_draws_of_a_row_are_those_of_its_number_whichever_rows_stand_beside():
-    every, one = exact(300), exact(300).select(np.array([1]))
+    three_rows, single_row = exact(300), exact(300).select(np.array([1]))
     prior = under("a=normal:0:0.3")
     np.testing.assert_array_equal(
-        reweight(every, prior, 50, seed=3).samples[1], reweight(one, prior, 50, seed=3).samples[0]
+        reweight(three_rows, prior, 50, seed=3).samples[1], reweight(single_row, prior, 50, seed=3).samples[0]
     )
-    assert not np.array_equal(reweight(one, prior, 50, seed=3).samples, reweight(one, prior, 50, seed=4).samples)
+    assert not np.array_equal(
+        reweight(single_row, prior, 50, seed=3).samples, reweight(single_row, prior, 50, seed=4).samples
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,8 +196,8 @@ def test_what_the_draws_do_not_cover():
     far = under("a=normal:3:0.01")  # whose last draw would stand for all
     with pytest.raises(UserError, match=r"fewer than 3 draws are left"):
         reweight(exact(300), far)
-    some = changed(exact(300), samples=exact(300).samples + np.array([[[0, 0]], [[0, 0]], [[2, 0]]]))
-    assert reweight(some, narrow, skip_failed=True).index.tolist() == [12]
+    shifted = changed(exact(300), samples=exact(300).samples + np.array([[[0, 0]], [[0, 0]], [[2, 0]]]))
+    assert reweight(shifted, narrow, skip_failed=True).index.tolist() == [12]
     with pytest.raises(UserError, match="points and no draws"):
         reweight(changed(exact(10), samples=None), narrow)
     with pytest.raises(UserError, match="expected 1 to 10"):
@@ -213,19 +222,19 @@ def test_derived_parameters_stand_beside_the_others():
 
 def test_joint_metrics_are_of_the_parameters_that_make_the_others():
     plain = changed(exact(60), ridge_estimate=np.stack([X, X + 3], axis=-1))
-    before, after = (evaluate(one).joint for one in (plain, derive(plain, ["c=a*b"])))
+    before, after = (evaluate(posterior).joint for posterior in (plain, derive(plain, ["c=a*b"])))
     for name in ("log_prob_gain", "tarp_p", "tarp_x_p", "hpd_p"):
         assert before[name].value is not None and after[name] == before[name], name
 
 
 def test_a_derived_parameter_follows_the_new_prior():
-    found = reweight(
+    posterior = reweight(
         derive(exact(), ["c=2*a+1"]),
         with_priors(derive(exact(5), ["c=2*a+1"]).parameters, [PriorChange.parse("a=normal:0:0.3")]),
     )
-    np.testing.assert_allclose(found.mean[:, 2], 2 * found.mean[:, 0] + 1, rtol=1e-9)
-    np.testing.assert_allclose(found.std[:, 2], 2 * found.std[:, 0], rtol=1e-9)
-    np.testing.assert_allclose(found.samples[..., 2], 2 * found.samples[..., 0] + 1, rtol=1e-12)
+    np.testing.assert_allclose(posterior.mean[:, 2], 2 * posterior.mean[:, 0] + 1, rtol=1e-9)
+    np.testing.assert_allclose(posterior.std[:, 2], 2 * posterior.std[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(posterior.samples[..., 2], 2 * posterior.samples[..., 0] + 1, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -252,10 +261,10 @@ def test_a_file_keeps_what_was_done(tmp_path: Path):
         with_priors(derive(exact(5), ["c=a+b"]).parameters, [PriorChange.parse("a=normal:0:0.3")]),
     )
     posteriors.write(tmp_path / "p.h5", made, {"settings": {}})
-    found = posteriors.read(tmp_path / "p.h5")
-    assert found.reweighted and found.derived == ("c",)
-    np.testing.assert_array_equal(found.diagnostics.ess, made.diagnostics.ess)
-    assert found.parameters.prior == ("normal", "log-uniform", "unknown") and found.parameters.std[0] == 0.3
+    posterior = posteriors.read(tmp_path / "p.h5")
+    assert posterior.reweighted and posterior.derived == ("c",)
+    np.testing.assert_array_equal(posterior.diagnostics.ess, made.diagnostics.ess)
+    assert posterior.parameters.prior == ("normal", "log-uniform", "unknown") and posterior.parameters.std[0] == 0.3
     posteriors.write(tmp_path / "q.h5", exact(50), {"settings": {}})
     plain = posteriors.read(tmp_path / "q.h5")
     assert not plain.reweighted and plain.derived == () and plain.diagnostics.ess is None
@@ -266,12 +275,12 @@ def test_a_file_keeps_what_was_done(tmp_path: Path):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A flow of few epochs, its posterior, and that of a regressor that gives points."""
     path = tmp_path_factory.mktemp("reweight")
-    sims, one = write(path / "sims.h5", *linear(90, 1)), ["--threads", "1"]
-    quick = ["--epochs", "3", "--ensemble", "1", *one]
+    sims, threads = write(path / "sims.h5", *linear(90, 1)), ["--threads", "1"]
+    quick = ["--epochs", "3", "--ensemble", "1", *threads]
     done("train-flow", sims, "-o", path / "flow.h5", "--flow", "maf", "--support", "probit", *quick)
-    done("sample", path / "flow.h5", sims, "-o", path / "p.h5", "--draws", "400", *one)
+    done("sample", path / "flow.h5", sims, "-o", path / "p.h5", "--draws", "400", *threads)
     done("train-regressor", sims, "-o", path / "points.h5", "--loss", "mse", *quick)
-    done("sample", path / "points.h5", sims, "-o", path / "points.posterior.h5", *one)
+    done("sample", path / "points.h5", sims, "-o", path / "points.posterior.h5", *threads)
     return path
 
 
@@ -310,10 +319,10 @@ def test_derived_parameters_alone_keep_every_draw(folder: Path):
 
 
 def test_few_effective_draws_are_warned_about(folder: Path):
-    told = json.loads(
+    document = json.loads(
         done("reweight", folder / "p.h5", "--prior", "Omega_m=normal:0.3:0.002", "-o", folder / "n.h5", "--json")
     )
-    assert min(told["ess"]) < 100
+    assert min(document["ess"]) < 100
     status, _, err = call("reweight", folder / "p.h5", "--prior", "Omega_m=normal:0.3:0.002", "-o", folder / "n.h5")
     assert status == 0 and "warning" in err and "worth less than 100 draws" in err
 

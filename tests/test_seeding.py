@@ -23,15 +23,15 @@ def test_a_seed_fits_where_63_bits_fit():
 
 
 def test_the_same_purpose_gives_the_same_stream():
-    one, other = (seeding.generator(1, "draws", 5) for _ in range(2))
-    np.testing.assert_array_equal(one.random(10), other.random(10))
+    first, second = (seeding.generator(1, "draws", 5) for _ in range(2))
+    np.testing.assert_array_equal(first.random(10), second.random(10))
 
 
 def test_streams_of_other_seeds_and_purposes_are_independent():
     purposes = [(0, "a"), (0, "b"), (1, "a"), (0, "a", 0), (0, "a", 1), (10, "a")]
     draws = [seeding.generator(*purpose).normal(size=10_000) for purpose in purposes]
-    for one, other in combinations(draws, 2):
-        assert np.corrcoef(one, other)[0, 1] == pytest.approx(0, abs=0.05)
+    for first, second in combinations(draws, 2):
+        assert np.corrcoef(first, second)[0, 1] == pytest.approx(0, abs=0.05)
 
 
 def test_seeding_leaves_the_global_state_alone():

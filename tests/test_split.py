@@ -15,15 +15,15 @@ IDS = np.arange(1000).astype(str)
 RNG = np.random.default_rng(0)
 
 
-def expected_part(one, seed=0, fractions=(0.7, 0.15, 0.15)):
+def expected_partition(simulation_id, seed=0, fractions=(0.7, 0.15, 0.15)):
     """The formula of the design, once more and by hand."""
-    eight = hashlib.blake2b(f"{seed}:{one}".encode(), digest_size=8).digest()
+    eight = hashlib.blake2b(f"{seed}:{simulation_id}".encode(), digest_size=8).digest()
     u = sum(byte << (8 * place) for place, byte in enumerate(eight)) / 2**64
     return 0 if u < fractions[0] else (1 if u < fractions[0] + fractions[1] else 2)
 
 
-def parts(found):
-    return dict(zip(found.simulation.tolist(), found.partition.tolist(), strict=True))
+def partition_by_id(assigned):
+    return dict(zip(assigned.simulation.tolist(), assigned.partition.tolist(), strict=True))
 
 
 # ------------------------------------------------------------------------------------------------------------- by hash
@@ -31,8 +31,10 @@ def parts(found):
 @pytest.mark.parametrize("fractions", [(0.7, 0.15, 0.15), (0.5, 0.25, 0.25), (0.0, 0.0, 1.0)])
 def test_the_part_is_the_hash_of_seed_and_id(seed, fractions):
     ids = np.array([*IDS[:200], "CAMELS/LH_7", "Ω"])
-    found = parts(split.by_hash(ids, fractions, seed))
-    assert found == {one: expected_part(one, seed, fractions) for one in ids.tolist()}
+    partitions = partition_by_id(split.by_hash(ids, fractions, seed))
+    assert partitions == {
+        simulation_id: expected_partition(simulation_id, seed, fractions) for simulation_id in ids.tolist()
+    }
 
 
 def test_the_parts_of_ten_simulations_never_change():
@@ -40,10 +42,14 @@ def test_the_parts_of_ten_simulations_never_change():
 
 
 def test_a_split_by_hash_does_not_depend_on_other_simulations():
-    whole = parts(split.by_hash(IDS))
+    partitions = partition_by_id(split.by_hash(IDS))
     for ids in (IDS[::-1], RNG.permutation(IDS), IDS[RNG.random(1000) < 0.5], np.append(IDS, ["new", "1000"])):
-        found = parts(split.by_hash(ids))
-        assert all(found[one] == whole[one] for one in ids.tolist() if one in whole)
+        larger = partition_by_id(split.by_hash(ids))
+        assert all(
+            larger[simulation_id] == partitions[simulation_id]
+            for simulation_id in ids.tolist()
+            if simulation_id in partitions
+        )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -59,20 +65,20 @@ def test_another_seed_is_another_split():
 
 def test_rows_of_one_simulation_are_in_the_same_partition():
     simulation = RNG.permutation(np.repeat(IDS[:100], 15))
-    found = split.by_hash(simulation)
-    assert len(found.simulation) == 100
-    rows = [found.select_rows(simulation, part) for part in split.PARTITIONS]
+    assigned = split.by_hash(simulation)
+    assert len(assigned.simulation) == 100
+    rows = [assigned.select_rows(simulation, name) for name in split.PARTITIONS]
     np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(1500))
     simulations = [set(simulation[of]) for of in rows]
     assert not (simulations[0] & simulations[1] or simulations[0] & simulations[2] or simulations[1] & simulations[2])
-    assert [len(of) for of in rows] == [15 * size for size in found.sizes]
+    assert [len(of) for of in rows] == [15 * size for size in assigned.sizes]
 
 
 def test_a_simulation_that_the_split_does_not_know_is_in_no_part():
-    found = split.by_hash(IDS[:10])
+    assigned = split.by_hash(IDS[:10])
     strangers = np.array(["0", "stranger"])
-    assert found.partition_of(strangers).tolist() == [expected_part("0"), 255]
-    assert sum(len(found.select_rows(strangers, part)) for part in split.PARTITIONS) == 1
+    assert assigned.partition_of(strangers).tolist() == [expected_partition("0"), 255]
+    assert sum(len(assigned.select_rows(strangers, name)) for name in split.PARTITIONS) == 1
 
 
 @pytest.mark.parametrize("fractions", [(0.7, 0.2, 0.2), (1.2, -0.1, -0.1), (np.nan, 0.5, 0.5), (70, 15, 15)])
@@ -94,8 +100,8 @@ def test_an_empty_partition_is_refused_with_a_remedy():
 # ----------------------------------------------------------------------------------------------------------- by label
 def test_the_labels_of_a_catalog_are_honoured():
     labels = RNG.integers(0, 3, 1000).astype(np.uint8)
-    found = split.by_labels(np.repeat(IDS, 3), np.repeat(labels, 3))
-    assert parts(found) == dict(zip(IDS.tolist(), labels.tolist(), strict=True))
+    assigned = split.by_labels(np.repeat(IDS, 3), np.repeat(labels, 3))
+    assert partition_by_id(assigned) == dict(zip(IDS.tolist(), labels.tolist(), strict=True))
 
 
 def test_a_simulation_in_two_parts_is_refused():
@@ -136,21 +142,25 @@ def as_hdf5(folder):
 
 @pytest.mark.parametrize("write", [as_text, as_json, as_npy, as_hdf5])
 def test_a_list_of_ids_is_the_test_simulations(tmp_path, write):
-    found = split.from_file(write(tmp_path), IDS)
-    assert found.simulation[found.partition == 2].tolist() == sorted(TEST_IDS, key=int)
-    others = {one: part for one, part in parts(found).items() if part != 2}
+    assigned = split.from_file(write(tmp_path), IDS)
+    assert assigned.simulation[assigned.partition == 2].tolist() == sorted(TEST_IDS, key=int)
+    training = {
+        simulation_id: partition for simulation_id, partition in partition_by_id(assigned).items() if partition != 2
+    }
     shares = (0.7 / 0.85, 0.15 / 0.85, 0.0)
-    assert others == {one: expected_part(one, fractions=shares) for one in others}
+    assert training == {
+        simulation_id: expected_partition(simulation_id, fractions=shares) for simulation_id in training
+    }
 
 
 def test_a_split_file_is_read_back(tmp_path):
-    found = split.by_hash(IDS, seed=3)
-    split.write(tmp_path / "a.split.h5", found, {"settings": {}})
+    written = split.by_hash(IDS, seed=3)
+    split.write(tmp_path / "a.split.h5", written, {"settings": {}})
     again = split.from_file(tmp_path / "a.split.h5", IDS[::-1], (0.1, 0.1, 0.8), seed=9)
-    assert parts(again) == parts(found)
-    assert split.fingerprint(split.read(tmp_path / "a.split.h5")) == split.fingerprint(found)
+    assert partition_by_id(again) == partition_by_id(written)
+    assert split.fingerprint(split.read(tmp_path / "a.split.h5")) == split.fingerprint(written)
     half = split.from_file(tmp_path / "a.split.h5", IDS[:500])
-    assert parts(half) == parts(split.by_hash(IDS[:500], seed=3))
+    assert partition_by_id(half) == partition_by_id(split.by_hash(IDS[:500], seed=3))
 
 
 def test_a_split_file_must_know_every_simulation(tmp_path):
@@ -215,9 +225,11 @@ def test_a_list_needs_a_share_for_the_others(tmp_path):
 
 
 def test_a_fingerprint_tells_every_change():
-    one = split.by_hash(IDS[:100])
-    moved = one.partition.copy()
+    original = split.by_hash(IDS[:100])
+    moved = original.partition.copy()
     moved[7] = (moved[7] + 1) % 3
-    assert split.fingerprint(one) == split.fingerprint(split.by_hash(IDS[:100]))
-    assert split.fingerprint(one) != split.fingerprint(Split(one.simulation, moved))
-    assert split.fingerprint(one) != split.fingerprint(Split(np.append(one.simulation[:-1], "x"), one.partition))
+    assert split.fingerprint(original) == split.fingerprint(split.by_hash(IDS[:100]))
+    assert split.fingerprint(original) != split.fingerprint(Split(original.simulation, moved))
+    assert split.fingerprint(original) != split.fingerprint(
+        Split(np.append(original.simulation[:-1], "x"), original.partition)
+    )

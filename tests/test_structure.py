@@ -64,8 +64,8 @@ SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "s
 
 def name_of(path: Path) -> str:
     """``models.file`` of cosmoinfer/models/file.py, ``models`` of cosmoinfer/models/__init__.py."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+    names = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" and len(names) > 1 else names)
 
 
 PATHS = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
@@ -89,15 +89,15 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 def arrows(module: str) -> set[str]:
     """The modules of ours that a module imports."""
-    found = set()
+    targets = set()
     for name in imported(MODULES[module]):
         head, _, inside = name.partition(".")
         while head == "cosmoinfer" and inside:
             if inside in MODULES:
-                found.add(inside)
+                targets.add(inside)
                 break
             inside = inside.rpartition(".")[0]
-    return found
+    return targets
 
 
 def libraries(tree: ast.AST) -> set[str]:
@@ -133,8 +133,8 @@ def test_no_module_imports_itself_in_a_circle():
     def walk(module: str, path: tuple[str, ...]) -> None:
         assert module not in path, " -> ".join((*path, module))
         if module not in done:
-            for other in sorted(arrows(module)):
-                walk(other, (*path, module))
+            for target in sorted(arrows(module)):
+                walk(target, (*path, module))
             done.add(module)
 
     for module in MODULES:
@@ -169,7 +169,9 @@ def test_messages_below_the_command_line_name_settings_not_options():
                 node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
             )
             named += [
-                f"{module}:{one.lineno}" for one in strings if options.search(one.value) and one.value not in documents
+                f"{module}:{string.lineno}"
+                for string in strings
+                if options.search(string.value) and string.value not in documents
             ]
     assert not named, named
 

@@ -84,14 +84,14 @@ def test_the_log_determinant_of_many_is_the_sum(name):
     )
     support = fit_support(name, TOGETHER, theta.T)
     z, log_slope = support.forward(theta.T.reshape(5, 10, 4))
-    each = [
-        Support(name, TOGETHER.select([one]), support.shift[[column]], support.scale[[column]]).forward(
+    columns = [
+        Support(name, TOGETHER.select([parameter]), support.shift[[column]], support.scale[[column]]).forward(
             theta[column, :, None]
         )
-        for column, one in enumerate(TOGETHER.names)
+        for column, parameter in enumerate(TOGETHER.names)
     ]
-    np.testing.assert_allclose(z.reshape(50, 4), np.concatenate([one for one, _ in each], axis=1))
-    np.testing.assert_allclose(log_slope.ravel(), sum(slope for _, slope in each))
+    np.testing.assert_allclose(z.reshape(50, 4), np.concatenate([parameter for parameter, _ in columns], axis=1))
+    np.testing.assert_allclose(log_slope.ravel(), sum(slope for _, slope in columns))
 
 
 @pytest.mark.parametrize("name", ["probit", "soft"])

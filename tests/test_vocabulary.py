@@ -64,13 +64,13 @@ def pronoun_counts(tree: ast.Module) -> tuple[Counter[str], int]:
 
 
 def test_messages_and_docstrings_avoid_the_old_words():
-    found = [
+    offenders = [
         f"{path.relative_to(PACKAGE)}:{line}: {match[0]!r} in {text.strip()[:80]!r}"
         for path, tree in parsed_files()
         for line, text in messages(tree)
         if (match := OLD_WORDS.search(text))
     ]
-    assert not found, "\n" + "\n".join(found)
+    assert not offenders, "\n" + "\n".join(offenders)
 
 
 def test_variables_are_not_named_by_pronouns():

@@ -39,7 +39,7 @@ BOX = {"names": ["Omega_m", "sigma_8"], "low": [0.1, 0.6], "high": [0.5, 1.0], "
 def findings(tmp_path):
     """The audit of a good catalog in which something was changed."""
 
-    def found(layout=None, read_options=READING, box=BOX, classes=("TNG", "SIMBA"), full=False, **changes):
+    def audit(layout=None, read_options=READING, box=BOX, classes=("TNG", "SIMBA"), full=False, **changes):
         datasets = {"parameters": THETA, "data": VECTOR, **changes}
         with h5py.File(tmp_path / "sims.h5", "w") as file:
             for name, values in datasets.items():
@@ -52,10 +52,10 @@ def findings(tmp_path):
         path = tmp_path / "sims.h5"
         return audit_catalog(catalog.read_unchecked(path, read_options), storage.describe_datasets(path), full)
 
-    return found
+    return audit
 
 
-def of(level, findings):
+def messages_of(level, findings):
     return [finding.message for finding in findings if finding.level == level]
 
 
@@ -66,7 +66,7 @@ def changed(values, rows, columns, to):
 
 
 def serious(findings):
-    return of("error", findings) + of("warning", findings)
+    return messages_of("error", findings) + messages_of("warning", findings)
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -126,8 +126,8 @@ PLANTED = {
 @pytest.mark.parametrize("fault", PLANTED)
 def test_audit_finds_planted_faults(findings, fault):
     changes, level, text = PLANTED[fault]
-    assert any(text in found for found in of(level, findings(**changes)))
-    assert not any(text in found for found in of(level, findings()))
+    assert any(text in message for message in messages_of(level, findings(**changes)))
+    assert not any(text in message for message in messages_of(level, findings()))
 
 
 def test_rows_of_one_simulation_may_share_parameters(findings):
@@ -137,20 +137,20 @@ def test_rows_of_one_simulation_may_share_parameters(findings):
 
 def test_zeros_are_not_what_is_missing(findings):
     """A NaN is no number: not zero, not the smallest, and a feature that is constant but for it is constant."""
-    told = of("note", findings(data=changed(np.abs(VECTOR), [1, 2], 2, np.nan)))
-    assert any("positive" in text for text in told) and not any("zeros" in text for text in told)
+    notes = messages_of("note", findings(data=changed(np.abs(VECTOR), [1, 2], 2, np.nan)))
+    assert any("positive" in text for text in notes) and not any("zeros" in text for text in notes)
     spoiled = changed(changed(VECTOR, slice(None), 1, 7.0), 4, 1, np.nan)
-    assert any("/data: 1 constant features (1)" in text for text in of("warning", findings(data=spoiled)))
+    assert any("/data: 1 constant features (1)" in text for text in messages_of("warning", findings(data=spoiled)))
 
 
 def test_gaps_are_no_fault_where_nan_marks_them(findings):
     values = changed(np.abs(VECTOR), slice(0, N, 2), 0, np.nan)
-    (broken,) = of("error", findings(data=values))
+    (broken,) = messages_of("error", findings(data=values))
     assert "100 rows contain NaN or inf" in broken and "`missing=mask`" in broken
     masked = findings(data=values, read_options=ReadOptions(missing="mask"))
     assert serious(masked) == []
-    assert "/data: 10 % of its values are missing" in of("note", masked)
-    assert not any("zeros" in text for text in of("note", masked))
+    assert "/data: 10 % of its values are missing" in messages_of("note", masked)
+    assert not any("zeros" in text for text in messages_of("note", masked))
     never = findings(data=changed(values, slice(None), 3, np.nan), read_options=ReadOptions(missing="mask"))
     assert serious(never) == ["/data: 1 features always missing (3); `scale_cut` cuts them off"]
     empty = findings(data=changed(values, 9, slice(None), np.nan), read_options=ReadOptions(missing="mask"))
@@ -166,20 +166,20 @@ def test_rows_of_a_class_share_it(findings):
 
 
 def test_audit_warns_of_the_hdf5_layout(findings):
-    assert "/data: float64, contiguous" in of("note", findings())
-    told = of("note", findings({"chunks": (50, 1), "compression": "gzip"}, data=VECTOR.astype("f4")))
-    assert "/data: float32, chunks of 50 rows, gzip" in told
+    assert "/data: float64, contiguous" in messages_of("note", findings())
+    notes = messages_of("note", findings({"chunks": (50, 1), "compression": "gzip"}, data=VECTOR.astype("f4")))
+    assert "/data: float32, chunks of 50 rows, gzip" in notes
 
 
 def test_audit_notes_the_assumptions_of_reading(findings):
-    assert "/data: taken as vector, from its 2 axes" in of("note", findings())
+    assert "/data: taken as vector, from its 2 axes" in messages_of("note", findings())
 
 
 def test_the_worst_comes_first(findings):
-    found = findings(data=changed(changed(VECTOR, slice(None), 1, 7.0), 3, 0, np.nan))
-    levels = [LEVELS.index(finding.level) for finding in found]
+    ordered = findings(data=changed(changed(VECTOR, slice(None), 1, 7.0), 3, 0, np.nan))
+    levels = [LEVELS.index(finding.level) for finding in ordered]
     assert levels == sorted(levels)
-    assert {finding.level for finding in found} == set(LEVELS)
+    assert {finding.level for finding in ordered} == set(LEVELS)
 
 
 def test_ranges_are_of_the_numbers_that_are_there(tmp_path):
@@ -525,9 +525,11 @@ WITH = {  # what another check must say of the same fault, because it is true as
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_whole_audit_finds_a_fault_and_no_other(findings, fault):
     changes, check, level, text = FAULTS[fault]
-    found = [finding for finding in findings(full=True, **changes) if finding.level != "note"]
-    assert any(text in one.message for one in found if (one.check, one.level) == (check, level)), found
-    assert {one.check for one in found} <= {check} | WITH.get(fault, set()), found
+    serious_findings = [finding for finding in findings(full=True, **changes) if finding.level != "note"]
+    assert any(text in entry.message for entry in serious_findings if (entry.check, entry.level) == (check, level)), (
+        serious_findings
+    )
+    assert {entry.check for entry in serious_findings} <= {check} | WITH.get(fault, set()), serious_findings
 
 
 def test_every_check_has_a_fault_that_it_finds():
@@ -578,8 +580,8 @@ def test_audit_finds_string_sorted_rows_in_real_simulations(shared, tmp_path):
     sims = catalog.read(path)
     order = np.array(sorted(range(len(sims)), key=str))
     mixed = replace(sims, observables=sims.select(order).observables)
-    (found,) = audit_before_training(mixed, by_hash(sims.simulation))
-    assert "(in the right order it is 0.7" in found.text and "the data are sorted by name" in found.text
+    (finding,) = audit_before_training(mixed, by_hash(sims.simulation))
+    assert "(in the right order it is 0.7" in finding.text and "the data are sorted by name" in finding.text
 
 
 @pytest.mark.parametrize("name", simulators.SIMULATORS)
@@ -615,17 +617,19 @@ def test_an_order_that_has_a_meaning_is_no_fault(findings, design, noise):
     matters = [1, 0] if design == "one that matters" else [1, 1]
     slope = np.random.default_rng(3).normal(size=(2, 6)) * np.array(matters)[:, None]
     x = (u - 0.5) @ slope + 0.3 * np.sin(4 * u[:, :1] + np.arange(6)) + noise * RNG.normal(size=(len(u), 6))
-    found = findings(full=True, parameters=np.array([0.1, 0.6]) + 0.4 * u, data=x)
+    reported = findings(full=True, parameters=np.array([0.1, 0.6]) + 0.4 * u, data=x)
     assert [
-        one.message for one in found if one.level != "note" and one.check not in ("too_few_rows", "empty_partition")
+        finding.message
+        for finding in reported
+        if finding.level != "note" and finding.check not in ("too_few_rows", "empty_partition")
     ] == []
 
 
 def test_what_the_data_do_not_constrain_is_a_note(findings):
     x = THETA[:, :1] * np.ones(5) + 0.1 * RNG.normal(size=(N, 5))
-    found = findings(full=True, data=x)
-    assert serious(found) == []
-    assert any("no dependence of the data on sigma_8" in text for text in of("note", found))
+    reported = findings(full=True, data=x)
+    assert serious(reported) == []
+    assert any("no dependence of the data on sigma_8" in text for text in messages_of("note", reported))
 
 
 @pytest.mark.parametrize("how", [lambda t, n: t**2 + 0.1 * n, lambda t, n: t * n], ids=["even", "scatter"])
@@ -681,7 +685,7 @@ def test_the_audit_on_the_command_line(tmp_path):
     assert "ridge" not in done("inspect", clean)
     assert done("inspect", mixed)
     status, out, err = call("inspect", mixed, "--audit", "--json")
-    (finding,) = [one for one in json.loads(out)["findings"] if one["level"] == "error"]
+    (finding,) = [entry for entry in json.loads(out)["findings"] if entry["level"] == "error"]
     assert status == 1 and finding["check"] == "data_parameter_association" and "shifted by one" in finding["text"]
     assert "a training would break: parameters and data" in err
     assert "warning: a ridge regression finds no dependence of the data on Omega_m, sigma_8" in done(

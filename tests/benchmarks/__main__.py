@@ -25,15 +25,17 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="alternations (%(default)s)")
     parser.add_argument("--again", action="store_true", help="measure what was measured already")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, in a folder within: whether it runs")
-    given = parser.parse_args()
-    if unknown := set(given.only.split(",")) - set(SECTIONS):
+    arguments = parser.parse_args()
+    if unknown := set(arguments.only.split(",")) - set(SECTIONS):
         parser.error(f"--only: {', '.join(sorted(unknown))} is not known; there are {', '.join(SECTIONS)}")
-    task = Task((given.work / "quick" if given.quick else given.work).resolve(), given.repeats, given.quick)
+    task = Task(
+        (arguments.work / "quick" if arguments.quick else arguments.work).resolve(), arguments.repeats, arguments.quick
+    )
     task.work.mkdir(parents=True, exist_ok=True)
     missed, unmeasured = [], []
-    for name in given.only.split(","):
+    for name in arguments.only.split(","):
         try:
-            missed += [f"{name}: {one}" for one in _report(name, task, given.again).missed]
+            missed += [f"{name}: {what}" for what in _report(name, task, arguments.again).missed]
         except Unmeasured as why:
             unmeasured.append(f"{name}: not measured, {why}")
     _write_tables(task.work)

@@ -50,8 +50,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("accuracy.benchmark"), help="folder that keeps what is made")
     parser.add_argument("--problem", nargs="+", default=PROBLEMS, choices=tuple(SIMULATORS))
     parser.add_argument("--rows", nargs="+", type=int, default=(1000, 10_000))
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    arguments = parser.parse_args(own.split())
+    words, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(words.split())
     arguments.work.mkdir(parents=True, exist_ok=True)
     held = [
         held
@@ -69,19 +69,19 @@ def _compare(work: Path, problem: str, rows: int, options: list[str]) -> list[bo
     theta, x, exact, reference = make(catalog, problem, rows)
     results = {"ours": _ours(catalog, options)}
     results |= {peer: _peer(catalog, peer, theta, x) for peer in PEERS}
-    kl = {name: exact - one.log_prob for name, one in results.items()}
-    told = {name: c2st(one.samples, reference, seed=0) for name, one in results.items()}
+    kl = {name: exact - result.log_prob for name, result in results.items()}
+    accuracies = {name: c2st(result.samples, reference, seed=0) for name, result in results.items()}
     held = []
     for name in results:
-        line = f"{problem:20} {rows:6} {name:10} KL {_mean(kl[name])}  C2ST {_mean(told[name])}"
+        line = f"{problem:20} {rows:6} {name:10} KL {_mean(kl[name])}  C2ST {_mean(accuracies[name])}"
         if name != "ours":
-            gaps = (kl[name] - kl["ours"], told[name] - told["ours"])
+            gaps = (kl[name] - kl["ours"], accuracies[name] - accuracies["ours"])
             won = [gap.mean() > _error(gap) for gap in gaps]
             held += won
             line += f"  worse than ours by {_mean(gaps[0])} and {_mean(gaps[1])}" + ("" if all(won) else "  MISSED")
         print(line, flush=True)
     if rows >= MANY:
-        held.append(bool(told["ours"].mean() <= MARK))
+        held.append(bool(accuracies["ours"].mean() <= MARK))
     return held
 
 
@@ -116,28 +116,32 @@ def sampled(catalog: Path, options: list[str]) -> Posterior:
 
 
 def _ours(catalog: Path, options: list[str]) -> Result:
-    found, model, drawn = sampled(catalog, options), catalog.with_suffix(".flow.h5"), catalog.with_suffix(".first.h5")
-    first = f"{found.index[0]}:{found.index[0] + OBSERVATIONS}"
+    posterior, model, drawn = (
+        sampled(catalog, options),
+        catalog.with_suffix(".flow.h5"),
+        catalog.with_suffix(".first.h5"),
+    )
+    first = f"{posterior.index[0]}:{posterior.index[0] + OBSERVATIONS}"
     _cosmoinfer("sample", model, catalog, "-o", drawn, "--quiet", "--threads", 1, "--rows", first, "--draws", DRAWS)
     samples = cosmoinfer.read_posterior(drawn).samples
-    assert found.log_prob_truth is not None
-    return Result(found.log_prob_truth, samples)
+    assert posterior.log_prob_truth is not None
+    return Result(posterior.log_prob_truth, samples)
 
 
 def _peer(catalog: Path, peer: str, theta: np.ndarray, x: np.ndarray) -> Result:
     """Of positive data with a wide range a user takes the logarithm, as we do by default."""
-    out, known = catalog.with_suffix(f".{peer}.npz"), len(theta) - TEST
+    out, n_training = catalog.with_suffix(f".{peer}.npz"), len(theta) - TEST
     if not out.exists():
         parameters, rows = cosmoinfer.read_catalog(catalog).parameters, catalog.with_suffix(".rows.npz")
         x = np.log10(x) if x.min() > 0 and x.max() > 100 * x.min() else x
         box = {"low": parameters.low, "high": parameters.high, "prior": np.array(parameters.prior)}
-        train = {"theta_train": theta[:known], "x_train": x[:known]}
-        np.savez(rows, **train, theta_test=theta[known:], x_test=x[known:], **box, seed=0)
+        train = {"theta_train": theta[:n_training], "x_train": x[:n_training]}
+        np.savez(rows, **train, theta_test=theta[n_training:], x_test=x[n_training:], **box, seed=0)
         script = Path(__file__).with_name("peers.py")
         command = [PEER, script, peer, rows, out, "--keep", OBSERVATIONS, "--draws", NORMALISING]
-        found = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        if found.returncode:
-            sys.exit(f"{peer} did not run ({found.stderr.strip().splitlines()[-1]}); install the extra `bench`")
+        process = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        if process.returncode:
+            sys.exit(f"{peer} did not run ({process.stderr.strip().splitlines()[-1]}); install the extra `bench`")
     held = np.load(out)
     meta = json.loads(str(held["meta"]))
     inside, seconds = meta["in_box"]["mean"], meta["seconds"]["processor"]

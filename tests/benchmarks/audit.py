@@ -1,4 +1,4 @@
-"""How often the audit cries wolf, and how often it hears one: random linear Gaussian catalogs, sound and spoiled.
+"""False alarms of the audit, and the faults that it finds: random linear Gaussian catalogs, sound and spoiled.
 
     python -m tests.benchmarks.audit [--catalogs 200] [--seed 0]
 
@@ -36,30 +36,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--catalogs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    sound = [_sound(np.random.default_rng([given.seed, number])) for number in range(given.catalogs)]
+    arguments = parser.parse_args()
+    sound = [_sound(np.random.default_rng([arguments.seed, number])) for number in range(arguments.catalogs)]
     alarms, spent, sure = Counter(), Counter(), []
     for sims in sound:
         for depth, look in DEPTHS.items():
             start = time.process_time()
-            found = look(sims)
+            findings = look(sims)
             spent[depth] += time.process_time() - start
-            alarms[depth] += bool(found)
-            for one in found:
+            alarms[depth] += bool(findings)
+            for finding in findings:
                 print(
-                    f"{depth}: {len(sims)} rows of {len(set(sims.simulation))}: {one.level}, {one.check}: {one.message}"
+                    f"{depth}: {len(sims)} rows of {len(set(sims.simulation))}: "
+                    f"{finding.level}, {finding.check}: {finding.message}"
                 )
         sure.append(_r2(sims))
     for depth in DEPTHS:
         low = f"{alarms[depth]} of {len(sound)} sound catalogs give an alarm"
         print(f"{depth}: {low}; {spent[depth] / len(sound):.3f} s of CPU each")
     for name, spoil in FAULTS.items():
-        told = []
+        counts = []
         for low, high in itertools.pairwise(EDGES):
-            some = [sims for sims, r2 in zip(sound, sure, strict=True) if low <= r2 < high]
-            hits = [_hit(spoil(sims, np.random.default_rng(given.seed)), name) for sims in some]
-            told.append(f"R2 {low:g}..{high:g}: {sum(hits)} of {len(hits)}")
-        print(f"{name}: found in {'; '.join(told)}")
+            catalogs = [sims for sims, r2 in zip(sound, sure, strict=True) if low <= r2 < high]
+            hits = [_hit(spoil(sims, np.random.default_rng(arguments.seed)), name) for sims in catalogs]
+            counts.append(f"R2 {low:g}..{high:g}: {sum(hits)} of {len(hits)}")
+        print(f"{name}: found in {'; '.join(counts)}")
     if max(alarms.values()) > 0.01 * len(sound):
         sys.exit("missed: false alarms in at most 1 % of sound catalogs")
 
@@ -68,8 +69,8 @@ def _full(sims: Catalog) -> list[Finding]:
     """But for how the file lies on disk: there is none."""
     subject = CatalogUnderTest(sims)
     checks = {name: check for name, check in CHECKS.items() if name != "storage_layout"}
-    found = [replace(one, check=name) for name, check in checks.items() for one in check.find(subject)]
-    return [one for one in found if one.level != "note"]
+    findings = [replace(finding, check=name) for name, check in checks.items() for finding in check.find(subject)]
+    return [finding for finding in findings if finding.level != "note"]
 
 
 DEPTHS: dict[str, Callable[[Catalog], list[Finding]]] = {
@@ -81,15 +82,18 @@ DEPTHS: dict[str, Callable[[Catalog], list[Finding]]] = {
 def _sound(rng: np.random.Generator) -> Catalog:
     """Of what is drawn, the first whose data know of the parameters."""
     while True:
-        sims, known = _drawn(rng)
-        if known * len(set(sims.simulation.tolist())) >= KNOWN:
+        sims, r2 = _drawn(rng)
+        if r2 * len(set(sims.simulation.tolist())) >= KNOWN:
             return sims
 
 
 def _drawn(rng: np.random.Generator) -> tuple[Catalog, float]:
     """x = A u + noise, u the parameters in units of their prior; noise of the universe, and of the row; and the R2 of
     the parameter that is known best, A_p^T C^-1 A_p var(u)."""
-    count, each = int(np.exp(rng.uniform(np.log(100), np.log(2000)))), int(rng.choice([1, 1, 1, 2, 4, 15]))
+    count, rows_per_simulation = (
+        int(np.exp(rng.uniform(np.log(100), np.log(2000)))),
+        int(rng.choice([1, 1, 1, 2, 4, 15])),
+    )
     size, features = int(rng.integers(1, 7)), int(np.exp(rng.uniform(0, np.log(60))))
     parameters = _parameters(size, rng)
     u = rng.random((count, size))
@@ -97,19 +101,21 @@ def _drawn(rng: np.random.Generator) -> tuple[Catalog, float]:
     slope = rng.normal(size=(size, features)) * np.sqrt(12 / size)
     signal = (u - 0.5) @ slope
     noise = np.exp(rng.uniform(np.log(0.2), np.log(4)))
-    scatter = slope.T @ slope / 12 + 0.49 * noise**2 * (1 + 1 / each) * np.eye(features)
+    scatter = slope.T @ slope / 12 + 0.49 * noise**2 * (1 + 1 / rows_per_simulation) * np.eye(features)
     best = float((slope * np.linalg.solve(scatter, slope.T).T).sum(axis=1).max() / 12)
-    simulation = np.repeat(np.arange(count), each)
+    simulation = np.repeat(np.arange(count), rows_per_simulation)
     x = (signal + 0.7 * noise * rng.normal(size=signal.shape))[simulation]
     x += 0.7 * noise * rng.normal(size=x.shape)
     x = np.exp(x / x.std(axis=0)) if rng.random() < 0.3 else x + rng.normal(size=features) * 10
     x *= 10 ** rng.uniform(-3, 3, features)  # units
     summary = Observable("data", "vector", x.astype(np.float32))
     rows = np.arange(len(x))
-    known = parameters if rng.random() < 0.8 else Parameters.from_names(parameters.names)
-    declared = frozenset(known.names)
+    declared_parameters = parameters if rng.random() < 0.8 else Parameters.from_names(parameters.names)
+    declared_names = frozenset(declared_parameters.names)
     ids = simulation.astype(str)
-    return Catalog(Path("sims.h5"), known, theta[simulation], (summary,), ids, rows, declared_priors=declared), best
+    return Catalog(
+        Path("sims.h5"), declared_parameters, theta[simulation], (summary,), ids, rows, declared_priors=declared_names
+    ), best
 
 
 def _parameters(size: int, rng: np.random.Generator) -> Parameters:
@@ -153,7 +159,7 @@ FAULTS: dict[str, Callable[[Catalog, np.random.Generator], Catalog]] = {
 
 def _hit(sims: Catalog, name: str) -> bool:
     """Before a training, where fewer shuffles and rows are asked."""
-    return any(name in one.message for one in audit_before_training(sims, by_hash(sims.simulation)))
+    return any(name in finding.message for finding in audit_before_training(sims, by_hash(sims.simulation)))
 
 
 if __name__ == "__main__":

@@ -35,15 +35,18 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("accuracy.benchmark"), help="folder that keeps what is made")
     parser.add_argument("--problem", nargs="+", default=tuple(SIMULATORS), choices=tuple(SIMULATORS))
     parser.add_argument("--rows", type=int, help="in place of 10,000, and fewer of what has axes")
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    arguments = parser.parse_args(own.split())
+    words, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(words.split())
     arguments.work.mkdir(parents=True, exist_ok=True)
     checks: list[Check] = []
     for problem in arguments.problem:
         checks += _checks(arguments.work, problem, arguments.rows or FEWER.get(problem, 10_000), options.split())
     rejected = holm(checks, SIGNIFICANCE)
     print(f"{len(checks)} tests; the smallest p-value {min(check.p for check in checks):.2g}; at 1 % of them all:")
-    print("\n".join(f"REJECTED {check.of} {check.kind}: p = {check.p:.2g}" for check in rejected) or "none is rejected")
+    print(
+        "\n".join(f"REJECTED {check.subject} {check.kind}: p = {check.p:.2g}" for check in rejected)
+        or "none is rejected"
+    )
     if rejected:
         sys.exit(f"{len(rejected)} tests reject")
 

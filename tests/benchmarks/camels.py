@@ -4,10 +4,10 @@
     python -m tests.benchmarks.camels regressor   [--work FOLDER] [-- options of train-regressor]
     python -m tests.benchmarks.camels networks    [--work FOLDER] [-- options of train-regressor]
     python -m tests.benchmarks.camels suites      [--work FOLDER] [-- options of train-regressor]
-    python -m tests.benchmarks.camels cross       [--work FOLDER] [-- options of cross]
+    python -m tests.benchmarks.camels cross-suite [--work FOLDER] [-- options of cross-suite]
 
 Over split seeds 0, 1, 2. ``networks``: every network and loss for parameters in one table; ``suites``: a classifier of
-IllustrisTNG against SIMBA with each loss; ``cross``: a flow of each suite tested on both, split seed 0.
+IllustrisTNG against SIMBA with each loss; ``cross-suite``: a flow of each suite tested on both, split seed 0.
 
 Everything goes through the command line, with its defaults; what stands complete in the folder is not made again. Peers
 (the extra `bench`, or the interpreter that COSMOINFER_PEER_PYTHON names) train on the very same rows, our train and
@@ -58,10 +58,12 @@ PEER = os.environ.get("COSMOINFER_PEER_PYTHON", sys.executable)
 def flow(work: Path, options: list[str]) -> None:
     """Mean test log_prob, natural log, catalog units, normalised over the box; pooled coverage."""
     posteriors = [_posterior(work, "train-flow", seed, options) for seed in SEEDS]
-    log_probs = [one.log_prob_truth for one in posteriors if one.log_prob_truth is not None]
+    log_probs = [posterior.log_prob_truth for posterior in posteriors if posterior.log_prob_truth is not None]
     _coverage(posteriors)
-    simulation = np.concatenate([one.simulation for one in posteriors])
-    print(f"{'ours':18} {_over_seeds(log_probs)} ({', '.join(str(len(one)) for one in posteriors)} test rows)")
+    simulation = np.concatenate([posterior.simulation for posterior in posteriors])
+    print(
+        f"{'ours':18} {_over_seeds(log_probs)} ({', '.join(str(len(posterior)) for posterior in posteriors)} test rows)"
+    )
     for name, members in PEERS:
         peer = [_peer(work, name, members, ours, seed) for ours, seed in zip(posteriors, SEEDS, strict=True)]
         gap = np.concatenate(log_probs) - np.concatenate(peer)
@@ -81,7 +83,7 @@ def regressor(work: Path, options: list[str]) -> None:
         network, ridge = _r2(ours.truth, ours.mean), _r2(ours.truth, ours.diagnostics.ridge_estimate)
         gains.append((network, ridge, _gain_errors(ours)))
         print(f"split seed {seed}: network {_row(network)}  ridge {_row(ridge)}")
-    network, ridge, errors = (np.mean(part, axis=0) for part in zip(*gains, strict=True))
+    network, ridge, errors = (np.mean(values, axis=0) for values in zip(*gains, strict=True))
     print(f"parameters            {'  '.join(ours.parameters.names)}")
     print(f"network               {_row(network)}")
     print(f"ridge                 {_row(ridge)}")
@@ -92,15 +94,15 @@ def regressor(work: Path, options: list[str]) -> None:
 def networks(work: Path, options: list[str]) -> None:
     """R2 of each parameter on the test rows, the mean over the splits."""
     print(f"{'R2 on test rows':28}{'  '.join(cosmoinfer.read_catalog(CATALOG).parameters.names)}")
-    for name, own in NETWORKS.items():
+    for name, options_of_network in NETWORKS.items():
         folder = work / name.replace(" ", "_").replace(":", "")
         folder.mkdir(exist_ok=True)
-        found = []
+        scores = []
         for seed in SEEDS:
-            ours = _posterior(folder, "train-regressor", seed, [*own.split(), *options])
+            ours = _posterior(folder, "train-regressor", seed, [*options_of_network.split(), *options])
             assert ours.truth is not None and ours.mean is not None
-            found.append(_r2(ours.truth, ours.mean))
-        print(f"{name:28}{_row(np.mean(found, axis=0))}", flush=True)
+            scores.append(_r2(ours.truth, ours.mean))
+        print(f"{name:28}{_row(np.mean(scores, axis=0))}", flush=True)
 
 
 def suites(work: Path, options: list[str]) -> None:
@@ -109,16 +111,16 @@ def suites(work: Path, options: list[str]) -> None:
     _both_suites(catalog)
     for loss in CLASSIFIERS:
         for seed in SEEDS:
-            model, found = work / f"{loss}.{seed}.h5", work / f"{loss}.{seed}.metrics.h5"
+            model, metrics_file = work / f"{loss}.{seed}.h5", work / f"{loss}.{seed}.metrics.h5"
             split = ("--target", "suite", "--loss", loss, "--split-seed", seed)
             _cosmoinfer("train-regressor", catalog, "-o", model, "--quiet", *split, *options)
-            _cosmoinfer("evaluate", model, catalog, "-o", found, "--quiet")
-            evaluation = cosmoinfer.load(found)
+            _cosmoinfer("evaluate", model, catalog, "-o", metrics_file, "--quiet")
+            evaluation = cosmoinfer.load(metrics_file)
             scores = ", ".join(f"{name} {evaluation.value(name):.3f}" for name in ("accuracy", "log_score", "ece"))
             print(f"{loss:14} split seed {seed}: {scores}; confusion {evaluation.confusion.counts}", flush=True)
 
 
-def cross(work: Path, options: list[str]) -> None:
+def cross_suite(work: Path, options: list[str]) -> None:
     """The matrix of trained by tested, in words, as a figure in the folder; and how many minutes it took."""
     simba, start = work / "SIMBA.h5", time.monotonic()
     _simba(simba)
@@ -129,12 +131,12 @@ def cross(work: Path, options: list[str]) -> None:
 
 def _simba(path: Path) -> None:
     """Its histories in the layout of the other suite, with the same names, box and priors."""
-    known, _ = cosmoinfer.read_catalog(CATALOG).require_parameters()
+    parameters, _ = cosmoinfer.read_catalog(CATALOG).require_parameters()
     arrays = {
-        "parameters": np.loadtxt(HISTORIES / "params_SIMBA.txt")[:, : len(known)],
+        "parameters": np.loadtxt(HISTORIES / "params_SIMBA.txt")[:, : len(parameters)],
         "data": np.load(HISTORIES / "SFRH_SIMBA.npy", allow_pickle=False),
     }
-    attributes = {"parameters": known.attributes(), "data": {"kind": "vector"}}
+    attributes = {"parameters": parameters.attributes(), "data": {"kind": "vector"}}
     storage.write(path, storage.FileContents("catalog", {}, arrays, attributes), force=True)
 
 
@@ -144,9 +146,9 @@ def _both_suites(path: Path) -> None:
     histories = [np.load(HISTORIES / f"SFRH_{name}.npy", allow_pickle=False) for name in names]
     arrays = {
         "data": np.concatenate(histories),
-        "classes/suite": np.repeat([0, 1], [len(one) for one in histories]),
+        "classes/suite": np.repeat([0, 1], [len(history) for history in histories]),
         "simulation": np.array(
-            [f"{n}/{row}" for n, one in zip(names, histories, strict=True) for row in range(len(one))]
+            [f"{n}/{row}" for n, history in zip(names, histories, strict=True) for row in range(len(history))]
         ),
     }
     attributes = {"data": {"kind": "vector"}, "classes/suite": {"names": names}}
@@ -179,9 +181,9 @@ def _peer(work: Path, name: str, members: int, ours: Posterior, seed: int) -> np
         np.savez(rows, **split, **box, seed=seed)
         command = [PEER, Path(__file__).with_name("peers.py"), name, rows, out]
         command += ["--ensemble", members, "--draws", NORMALISING]
-        found = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        if found.returncode:
-            sys.exit(f"{name} did not run ({found.stderr.strip().splitlines()[-1]}); install the extra `bench`")
+        process = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        if process.returncode:
+            sys.exit(f"{name} did not run ({process.stderr.strip().splitlines()[-1]}); install the extra `bench`")
     return np.load(out)["log_prob"]
 
 
@@ -192,7 +194,7 @@ def _coverage(posteriors: list[Posterior]) -> None:
         assert posterior.truth is not None
         low, high = np.quantile(posterior.samples, [0.16, 0.84], axis=1)
         inside.append((posterior.truth > low) & (posterior.truth < high))
-    covered, simulation = np.concatenate(inside), np.concatenate([one.simulation for one in posteriors])
+    covered, simulation = np.concatenate(inside), np.concatenate([drawn.simulation for drawn in posteriors])
     for column, name in enumerate(posteriors[0].parameters.names):
         error = clustered_error(covered[:, column].astype(float), simulation)
         share = covered[:, column].mean()
@@ -208,28 +210,30 @@ def _gain_errors(ours: Posterior) -> np.ndarray:
     assert ours.truth is not None and ours.mean is not None and ours.diagnostics.ridge_estimate is not None
     gap = (ours.truth - ours.diagnostics.ridge_estimate) ** 2 - (ours.truth - ours.mean) ** 2
     scale = ours.truth.var(axis=0)
-    return np.array([clustered_error(gap[:, one], ours.simulation) / scale[one] for one in range(gap.shape[1])])
+    return np.array(
+        [clustered_error(gap[:, column], ours.simulation) / scale[column] for column in range(gap.shape[1])]
+    )
 
 
 def _over_seeds(log_probs: list[np.ndarray]) -> str:
     """The mean of each split, and of all."""
-    each = " ".join(f"{one.mean():6.2f}" for one in log_probs)
-    return f"{each}   mean {np.mean([one.mean() for one in log_probs]):.2f}"
+    means = " ".join(f"{log_prob.mean():6.2f}" for log_prob in log_probs)
+    return f"{means}   mean {np.mean([log_prob.mean() for log_prob in log_probs]):.2f}"
 
 
 def _row(values: np.ndarray) -> str:
     return " ".join(f"{value:7.3f}" for value in values)
 
 
-COMMANDS = {"flow": flow, "regressor": regressor, "networks": networks, "suites": suites, "cross": cross}
+COMMANDS = {"flow": flow, "regressor": regressor, "networks": networks, "suites": suites, "cross-suite": cross_suite}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", choices=COMMANDS)
     parser.add_argument("--work", type=Path, default=Path("camels.benchmark"), help="folder that keeps what is made")
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    arguments = parser.parse_args(own.split())
+    words, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(words.split())
     if not CATALOG.exists():
         sys.exit(f"{CATALOG} is missing; COSMOINFER_SHARED names the folder that has data/")
     arguments.work.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_pos
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import by_hash
-from tests.examples import NORMAL, bench
+from tests.examples import NORMAL, training_context
 from tests.sampling.test_product import universes
 
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=100, help="simulations of the test")
     parser.add_argument("--members", type=int, default=2)
     arguments = parser.parse_args()
-    for looks in (int(one) for one in arguments.looks.split(",")):
+    for looks in (int(word) for word in arguments.looks.split(",")):
         sims, test = universes(arguments.simulations, looks, 0), universes(arguments.test, looks, 1)
         exact = _log_prob(test, looks, looks)
         product = product_posterior(
@@ -42,30 +42,32 @@ def main() -> None:
             and product.diagnostics.ess is not None
             and product.diagnostics.consistency_p_value is not None
         )
-        found = {
+        log_probs = {
             "one row, exact": _log_prob(test, looks, 1),
             "product": product.log_prob_truth,
             "set": of_sets.log_prob_of_rows(test, heads, test.theta[heads], 1000, 0),
         }
-        short = {name: exact - one for name, one in found.items()}
-        told = "; ".join(
-            f"{name} {one.mean():.3f} +- {one.std() / np.sqrt(len(one)):.3f}" for name, one in short.items()
+        short = {name: exact - values for name, values in log_probs.items()}
+        shortfalls = "; ".join(
+            f"{name} {values.mean():.3f} +- {values.std() / np.sqrt(len(values)):.3f}" for name, values in short.items()
         )
         ess = product.diagnostics.ess
         worth = f"products worth {np.median(ess):.0f} draws, at least {ess.min():.0f}"
         disagree = (product.diagnostics.consistency_p_value < 1e-3).sum()
         print(
-            f"{looks} rows: nats short of exact: {told}; {worth}; {disagree} disagree",
+            f"{looks} rows: nats short of exact: {shortfalls}; {worth}; {disagree} disagree",
             flush=True,
         )
 
 
-def _trained(sims: Catalog, members: int, **given: object) -> FlowModel:
+def _trained(sims: Catalog, members: int, **settings: object) -> FlowModel:
     split = by_hash(sims.simulation)
     frame = fit_preprocessing(sims, split, ReadOptions(), "auto")
-    rows = split.sizes[0] if given else len(split.select_rows(sims.simulation, "train"))
-    recipe = flow_recipe({"ensemble": members, **given}, rows, [one.row_shape for one in sims.observables])
-    return fit_flow(sims, split, frame, recipe, bench())
+    rows = split.sizes[0] if settings else len(split.select_rows(sims.simulation, "train"))
+    recipe = flow_recipe(
+        {"ensemble": members, **settings}, rows, [observable.row_shape for observable in sims.observables]
+    )
+    return fit_flow(sims, split, frame, recipe, training_context())
 
 
 def _log_prob(sims: Catalog, looks: int, used: int) -> np.ndarray:

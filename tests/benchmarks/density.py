@@ -32,8 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("density.benchmark"), help="folder that keeps what is made")
     parser.add_argument("--rows", type=int, default=10_000)
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    arguments = parser.parse_args(own.split())
+    words, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(words.split())
     work = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     catalog, model = work / f"maps.{arguments.rows}.h5", work / f"maps.{arguments.rows}.density.h5"
@@ -53,9 +53,9 @@ def _likelihood(work: Path, catalog: Path, model: Path) -> list[str]:
     gap = (exact - scores["log_prob"]) / FIELD.pixels**2
     error = clustered_error(gap, scores["simulation"])
     print(f"{len(rows)} validation maps: {gap.mean():.5f} +- {error:.5f} nat a pixel short of exact (mark 0.005)")
-    odd = (scores["p_value"] < 0.05).mean()
+    flagged = (scores["p_value"] < 0.05).mean()
     test = _scores(work, model, catalog, "test")
-    print(f"odd at 5 %: {odd:.3f} of the validation rows, {(test['p_value'] < 0.05).mean():.3f} of the test rows")
+    print(f"anomalous at 5 %: {flagged:.3f} of the validation, {(test['p_value'] < 0.05).mean():.3f} of the test rows")
     return ["likelihood"] if gap.mean() > 0.005 else []
 
 
@@ -69,10 +69,13 @@ def _generated(work: Path, catalog: Path, model: Path) -> list[str]:
         maps = cosmoinfer.read_catalog(path).observables[0].values[:, 0]
         truth = FIELD.observe(np.tile(theta, (MAPS, 1)), np.random.default_rng(number))
         ratios, enough = _power_ratios(maps, theta)
-        told = " ".join(f"{ratio:.3f}{'' if sure else '?'}" for ratio, sure in zip(ratios, enough, strict=True))
+        shown = " ".join(f"{ratio:.3f}{'' if sure else '?'}" for ratio, sure in zip(ratios, enough, strict=True))
         distance = stats.ks_1samp(maps.ravel(), stats.norm(scale=_deviation(theta)).cdf).statistic
-        own = stats.ks_1samp(truth.ravel(), stats.norm(scale=_deviation(theta)).cdf).statistic
-        print(f"at {point}: P/P_true {told} (?: not measured to 2 %); KS distance {distance:.4f} (true maps {own:.4f})")
+        true_distance = stats.ks_1samp(truth.ravel(), stats.norm(scale=_deviation(theta)).cdf).statistic
+        print(
+            f"at {point}: P/P_true {shown} (?: not measured to 2 %); "
+            f"KS distance {distance:.4f} (true maps {true_distance:.4f})"
+        )
         if np.abs(ratios[enough] - 1).max() > 0.05:
             missed.append(f"power at {point}")
         _seen_by(work, regressor, path, truth, theta)
@@ -95,12 +98,12 @@ def _deviation(theta: np.ndarray) -> float:
 
 def _seen_by(work: Path, regressor: Path, path: Path, truth: np.ndarray, theta: np.ndarray) -> None:
     """The regressor's mean answer to generated maps beside its answer to true ones, in its own standard deviations."""
-    other = work / "true.h5"
+    true_path = work / "true.h5"
     arrays = {"data": truth, "parameters": np.tile(theta, (len(truth), 1))}
     attributes = {"data": FIELD.attributes, "parameters": FIELD.parameters.attributes()}
-    storage.write(other, storage.FileContents("catalog", {}, arrays, attributes), force=True)
+    storage.write(true_path, storage.FileContents("catalog", {}, arrays, attributes), force=True)
     answers = []
-    for maps in (path, other):
+    for maps in (path, true_path):
         _cosmoinfer("sample", regressor, maps, "-o", work / "seen.h5", "--draws", 1, "--force")
         answers.append(cosmoinfer.read_posterior(work / "seen.h5"))
     new, old = answers
@@ -110,43 +113,43 @@ def _seen_by(work: Path, regressor: Path, path: Path, truth: np.ndarray, theta: 
 
 
 def _anomalies(work: Path, catalog: Path, model: Path) -> list[str]:
-    """AUC of odd against test maps, by the two-sided score and by the density alone."""
+    """AUC of anomalous against test maps, by the two-sided score and by the density alone."""
     sims, test = cosmoinfer.read_catalog(catalog), _scores(work, model, catalog, "test")
     rows = np.searchsorted(sims.index, test["index"])
     maps, theta = sims.observables[0].read(rows)[:, 0], sims.theta[rows]
     twins = log_normal_twins(FIELD, theta, SKEWNESS, np.random.default_rng(2))
-    odd = {"power x e": maps * np.exp(0.5), "power / e": maps * np.exp(-0.5), "log-normal": twins}
+    anomalous = {"power x e": maps * np.exp(0.5), "power / e": maps * np.exp(-0.5), "log-normal": twins}
     missed = []
-    for name, values in odd.items():
+    for name, values in anomalous.items():
         path = work / f"{name.replace(' ', '_').replace('/', 'over')}.h5"
         attributes = {"data": FIELD.attributes, "parameters": FIELD.parameters.attributes()}
         storage.write(
             path, storage.FileContents("catalog", {}, {"data": values, "parameters": theta}, attributes), force=True
         )
-        found = _scores(work, model, path, "all")
-        either = _auc(_oddness(found), _oddness(test))
-        parts = [_auc(np.abs(found[key]), np.abs(test[key])) for key in ("deviation", "shape_deviation")]
-        alone = _auc(-found["log_prob"], -test["log_prob"])
-        told = f"log density, two-sided {parts[0]:.3f}, one-sided {alone:.3f}; shape {parts[1]:.3f}"
-        print(f"AUC of {name}: {either:.3f} ({told})")
+        scores = _scores(work, model, path, "all")
+        either = _auc(_max_z_score(scores), _max_z_score(test))
+        two_sided = [_auc(np.abs(scores[key]), np.abs(test[key])) for key in ("z_score", "shape_z_score")]
+        alone = _auc(-scores["log_prob"], -test["log_prob"])
+        details = f"log density, two-sided {two_sided[0]:.3f}, one-sided {alone:.3f}; shape {two_sided[1]:.3f}"
+        print(f"AUC of {name}: {either:.3f} ({details})")
         if either < 0.95:
             missed.append(f"AUC of {name}")
     return missed
 
 
-def _oddness(scores: dict[str, np.ndarray]) -> np.ndarray:
-    """The larger of both deviations."""
-    return np.maximum(np.abs(scores["deviation"]), np.abs(scores["shape_deviation"]))
+def _max_z_score(scores: dict[str, np.ndarray]) -> np.ndarray:
+    """The larger of both scores."""
+    return np.maximum(np.abs(scores["z_score"]), np.abs(scores["shape_z_score"]))
 
 
-def _auc(odd: np.ndarray, usual: np.ndarray) -> float:
-    """The chance that an odd row has the larger score."""
-    return float(stats.mannwhitneyu(odd, usual).statistic / (len(odd) * len(usual)))
+def _auc(anomalous: np.ndarray, typical: np.ndarray) -> float:
+    """The probability that an anomalous row has the larger score."""
+    return float(stats.mannwhitneyu(anomalous, typical).statistic / (len(anomalous) * len(typical)))
 
 
-def _scores(work: Path, model: Path, catalog: Path, part: str) -> dict[str, np.ndarray]:
-    path = work / f"{catalog.stem}.{part}.scores.h5"
-    _cosmoinfer("score", model, catalog, "-o", path, "--split", part, "--force")
+def _scores(work: Path, model: Path, catalog: Path, partition: str) -> dict[str, np.ndarray]:
+    path = work / f"{catalog.stem}.{partition}.scores.h5"
+    _cosmoinfer("score", model, catalog, "-o", path, "--split", partition, "--force")
     return storage.read(path, "scores").arrays
 
 

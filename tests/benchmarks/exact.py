@@ -40,8 +40,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("exact.benchmark"), help="folder that keeps what is made")
     parser.add_argument("--problem", default=",".join(PROBLEMS))
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    arguments = parser.parse_args(own.split())
+    words, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(words.split())
     arguments.work.mkdir(parents=True, exist_ok=True)
     missed = [name for name in arguments.problem.split(",") if not _near(name, arguments.work, options.split())]
     if missed:
@@ -52,8 +52,8 @@ def _near(name: str, work: Path, options: list[str]) -> bool:
     """Whether the flow comes within the mark."""
     problem, catalog = PROBLEMS[name], work / f"{name}.h5"
     if not catalog.exists():
-        given = [word for key, value in problem.settings.items() for word in ("--set", f"{key}={value:g}")]
-        _run("-m", "cosmoinfer", "simulate", name, "-n", problem.rows, "--seed", 1, "-o", catalog, *given)
+        settings = [word for key, value in problem.settings.items() for word in ("--set", f"{key}={value:g}")]
+        _run("-m", "cosmoinfer", "simulate", name, "-n", problem.rows, "--seed", 1, "-o", catalog, *settings)
     model, drawn = catalog.with_suffix(".flow.h5"), catalog.with_suffix(".posterior.h5")
     _run("-m", "cosmoinfer", "train-flow", catalog, "-o", model, "--fractions", 0.8, 0.1, 0.1, *options)
     _run("-m", "cosmoinfer", "sample", model, catalog, "-o", drawn, "--draws", 100)

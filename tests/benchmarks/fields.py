@@ -34,8 +34,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("fields.benchmark"), help="folder that keeps what is made")
     parser.add_argument("--problems", default=",".join(PROBLEMS))
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    arguments = parser.parse_args(own.split())
+    words, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(words.split())
     arguments.work.mkdir(parents=True, exist_ok=True)
     missed = [
         line for name in arguments.problems.split(",") for line in _problem(arguments.work, name, options.split())
@@ -48,8 +48,8 @@ def _problem(work: Path, name: str, options: list[str]) -> list[str]:
     what, rows, settings = PROBLEMS[name]
     catalog, missed = work / f"{name}.h5", []
     if not catalog.exists():
-        given = [word for key, value in settings.items() for word in ("--set", f"{key}={value:g}")]
-        _run("-m", "cosmoinfer", "simulate", what, "-n", rows, "--seed", 1, "-o", catalog, *given)
+        setting_words = [word for key, value in settings.items() for word in ("--set", f"{key}={value:g}")]
+        _run("-m", "cosmoinfer", "simulate", what, "-n", rows, "--seed", 1, "-o", catalog, *setting_words)
     for augment in AUGMENTATIONS[name]:
         label = f"{name}, augmentation {augment}"
         split = ["--fractions", 0.8, 0.1, 0.1, "--augment", augment, *options]

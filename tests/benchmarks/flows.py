@@ -4,14 +4,14 @@
         [--quick]
 
 Narrow: theta uniform in a box, seen through noise of a tenth and of a hundredth of the prior's width, both where
-``scaling.Support`` takes theta with ``probit``. There the prior is N(0, 1); its width is that of a uniform prior of the
-same standard deviation, sqrt(12); the posterior given x = z + sigma noise is normal, of mean x / (1 + sigma^2) and
+``supports.Support`` takes theta with ``probit``. There the prior is N(0, 1); its width is that of a uniform prior of
+the same standard deviation, sqrt(12); the posterior given x = z + sigma noise is normal, of mean x / (1 + sigma^2) and
 variance sigma^2 / (1 + sigma^2) a parameter, with no edge to treat. The two widths train side by side, as two members
 of one network. At least 1,000 rows a parameter: even a straight line costs P / 2N nat a parameter. Two moons: in its
 box, by probit.
 
 Marks: KL(exact || flow), mean over test rows, below 0.1 nat for the narrow targets, with a regression before each flow
-(``linear``); below 0.4 nat on two moons for the spline flows. Exits with 1 where a mark is missed.
+(``linear_start``); below 0.4 nat on two moons for the spline flows. Exits with 1 where a mark is missed.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from cosmoinfer.flows import FLOWS, Transform, initialise
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.supports import fit_support
+from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import Loss, train
 from cosmoinfer.training.settings import Rows, TrainingSettings
 
@@ -52,39 +53,41 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--set", default="", help="settings of the recipes, as layers=5,linear_start=false")
     parser.add_argument("--quick", action="store_true", help="few rows, few epochs: whether it runs; no marks")
-    given = parser.parse_args()
-    said = {key: json.loads(value) for key, value in (word.split("=") for word in given.set.split(",") if word)}
+    arguments = parser.parse_args()
+    settings = {key: json.loads(value) for key, value in (word.split("=") for word in arguments.set.split(",") if word)}
     missed = False
     print(f"{'flow':8} {'target':>12} {'P':>3} {'rows':>7} {'KL':>8} {'+-':>7} {'mark':>5} {'seconds':>8}", flush=True)
-    for name in given.flows.split(","):
-        for target in given.parameters.split(","):
+    for name in arguments.flows.split(","):
+        for target in arguments.parameters.split(","):
             if target == "moons":
-                missed |= _run_moons(name, given.rows, said, given.quick)
+                missed |= _run_moons(name, arguments.rows, settings, arguments.quick)
             else:
-                missed |= _run_narrow(name, int(target), given.rows, said, given.quick)
-    if missed and not given.quick:
+                missed |= _run_narrow(name, int(target), arguments.rows, settings, arguments.quick)
+    if missed and not arguments.quick:
         sys.exit("missed a mark")
 
 
-def _run_narrow(name: str, features: int, least: int, said: dict[str, Any], quick: bool) -> bool:
-    rows, training = (1000, QUICK) if quick else (max(least, 1000 * features), NARROW_TRAINING)
+def _run_narrow(name: str, features: int, min_rows: int, settings: dict[str, Any], quick: bool) -> bool:
+    rows, training = (1000, QUICK) if quick else (max(min_rows, 1000 * features), NARROW_TRAINING)
     begin = time.time()
-    found = narrow(FLOWS[name](**{**NARROW_RECIPE, **said}), features, rows, training)
+    results = narrow(FLOWS[name](**{**NARROW_RECIPE, **settings}), features, rows, training)
     missed = [
-        say(name, f"noise {noise:g}", features, rows, kl, error, NARROW, begin)
-        for noise, (kl, error) in zip(NOISES, found, strict=True)
+        report(name, f"noise {noise:g}", features, rows, kl, error, NARROW, begin)
+        for noise, (kl, error) in zip(NOISES, results, strict=True)
     ]
     return any(missed)
 
 
-def _run_moons(name: str, rows: int, said: dict[str, Any], quick: bool) -> bool:
+def _run_moons(name: str, rows: int, settings: dict[str, Any], quick: bool) -> bool:
     rows, training = (1000, QUICK) if quick else (rows, MOONS_TRAINING)
     begin = time.time()
-    kl, error = moons(FLOWS[name](**{**MOONS_RECIPE, **said}), rows, training)
-    return say(name, "two moons", 2, rows, kl, error, MOONS if name in SPLINES else np.inf, begin)
+    kl, error = moons(FLOWS[name](**{**MOONS_RECIPE, **settings}), rows, training)
+    return report(name, "two moons", 2, rows, kl, error, MOONS if name in SPLINES else np.inf, begin)
 
 
-def say(name: str, target: str, features: int, rows: int, kl: float, error: float, mark: float, begin: float) -> bool:
+def report(
+    name: str, target: str, features: int, rows: int, kl: float, error: float, mark: float, begin: float
+) -> bool:
     """One line of the table, as soon as it is known; whether it misses its mark."""
     missed, bound = not kl < mark, f"{mark:g}" if np.isfinite(mark) else "-"
     line = f"{name:8} {target:>12} {features:3d} {rows:7d} {kl:8.4f} {error:7.4f} {bound:>5} {time.time() - begin:8.0f}"
@@ -100,14 +103,14 @@ def narrow(recipe: object, features: int, rows: int, settings: TrainingSettings)
     _, test_x = _seen(random, 1000, features)
     spread = x.std((0, 2), keepdims=True)  # (1, noises, 1)
     flow = learned(recipe, z, x / spread, settings)
-    found = []
+    shortfalls = []
     for member, noise in enumerate(WIDTH * np.array(NOISES)):
         mean, width = test_x[:, member] / (1 + noise**2), noise / np.sqrt(1 + noise**2)
         draws = mean[:, None] + width * random.standard_normal((len(mean), EXACT_DRAWS, features))
         exact = -0.5 * ((draws - mean[:, None]) / width) ** 2 - np.log(width) - 0.5 * np.log(2 * np.pi)
         ours = log_prob(flow, draws, (test_x / spread)[:, member], member)
-        found.append(mean_and_error(exact.sum(-1) - ours))
-    return found
+        shortfalls.append(mean_and_error(exact.sum(-1) - ours))
+    return shortfalls
 
 
 def _seen(random: np.random.Generator, rows: int, features: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +130,7 @@ def moons(recipe: object, rows: int, settings: TrainingSettings) -> tuple[float,
     spread, middle = x.std(0), x.mean(0)
     flow = learned(recipe, support.forward(theta)[0], ((x - middle) / spread)[:, None], settings)
     _, test_x = _moons(random, 300)
-    draws = np.stack([_moons_posterior(random, one) for one in test_x])  # (N, S, 2)
+    draws = np.stack([_moons_posterior(random, observation) for observation in test_x])  # (N, S, 2)
     exact = _moons_log_posterior(draws, test_x)
     z, log_det = support.forward(draws)
     return mean_and_error(exact - log_prob(flow, z, (test_x - middle) / spread, 0) - log_det)
@@ -165,7 +168,7 @@ def _moons_log_posterior(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
     v = np.stack([x[:, None, 0] - 0.25 + s, x[:, None, 1] - t], axis=-1)
     radius = np.linalg.norm(v, axis=-1)
     likelihood = -0.5 * ((radius - 0.1) / 0.01) ** 2 - np.log(0.01 * np.sqrt(2 * np.pi)) - np.log(np.pi * radius)
-    return likelihood - np.log([_moons_mass(one) for one in x])[:, None]
+    return likelihood - np.log([_moons_mass(observation) for observation in x])[:, None]
 
 
 def _moons_mass(x: np.ndarray) -> float:
@@ -185,11 +188,12 @@ def learned(recipe: object, z: np.ndarray, x: np.ndarray, settings: TrainingSett
     flow = recipe.build(features, x.shape[2], _generators("build", members))  # type: ignore[attr-defined]
     rows = (torch.from_numpy(z).float(), torch.from_numpy(x).float())
     held = round(len(z) * (1 - HELD_OUT))
-    training, validation = tuple(part[:held] for part in rows), tuple(part[held:] for part in rows)
-    first = tuple(expand_members(part[:5000], members) for part in training)
+    training, validation = tuple(values[:held] for values in rows), tuple(values[held:] for values in rows)
+    first = tuple(expand_members(values[:5000], members) for values in training)
     initialise(flow, lambda: flow(first[0], sight(first[1], members)))
     loss = Loss(_negative_log_prob(members), lambda terms: terms.mean((1, 2)))
-    train(flow, loss, training, validation, settings, _generators("order", members), lambda *_: None)
+    loaders = InMemoryLoader(training), InMemoryLoader(validation)
+    train(flow, loss, *loaders, settings, _generators("order", members), lambda *_: None)
     return flow
 
 
@@ -213,8 +217,8 @@ def log_prob(flow: Transform, z: np.ndarray, x: np.ndarray, member: int) -> np.n
     flat = torch.from_numpy(z.reshape(-1, z.shape[-1])).float()
     context = torch.from_numpy(np.repeat(x, z.shape[1], axis=0)).float()
     noise, log_det = flow(expand_members(flat, members), expand_members(context, members))
-    found = (log_det - 0.5 * (noise**2 + np.log(2 * np.pi)).sum(-1)).reshape(members, *z.shape[:2])
-    return found[member].double().numpy()
+    densities = (log_det - 0.5 * (noise**2 + np.log(2 * np.pi)).sum(-1)).reshape(members, *z.shape[:2])
+    return densities[member].double().numpy()
 
 
 def mean_and_error(gap: np.ndarray) -> tuple[float, float]:

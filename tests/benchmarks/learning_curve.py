@@ -35,16 +35,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("learning_curve.benchmark"), help="keeps what is made")
     parser.add_argument("--sizes", default="500,1000,2000,4000")
     parser.add_argument("--predict", type=int, default=16_000)
-    own, _, options = " ".join(sys.argv[1:]).partition(" -- ")
-    given = parser.parse_args(own.split())
-    given.work.mkdir(parents=True, exist_ok=True)
-    catalog, curve = given.work / f"power_spectra.{ROWS}.h5", given.work / "curve.h5"
+    words, _, options = " ".join(sys.argv[1:]).partition(" -- ")
+    arguments = parser.parse_args(words.split())
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    catalog, curve = arguments.work / f"power_spectra.{ROWS}.h5", arguments.work / "curve.h5"
     if not catalog.exists():
         _cosmoinfer("simulate", PROBLEM, "-n", ROWS, "--seed", 1, "-o", catalog)
-    predicted = ("--sizes", given.sizes, "--predict", given.predict, "--figures", given.work)
+    predicted = ("--sizes", arguments.sizes, "--predict", arguments.predict, "--figures", arguments.work)
     _cosmoinfer("learning-curve", catalog, "-o", curve, *predicted, *options.split())
-    model = _trained(catalog, given.work, given.predict, options.split())
-    if not _compare(catalog, curve, model, given.predict):
+    model = _trained(catalog, arguments.work, arguments.predict, options.split())
+    if not _compare(catalog, curve, model, arguments.predict):
         sys.exit("missed a mark")
 
 
@@ -55,7 +55,7 @@ def _trained(catalog: Path, work: Path, size: int, options: list[str]) -> Path:
         record = storage.read(catalog, "catalog")
         ids = record.arrays["simulation"].astype(str)
         keep = np.isin(ids, split.nested_subset(split.by_hash(ids), size).simulation)
-        arrays = {name: one[keep] if len(one) == len(keep) else one for name, one in record.arrays.items()}
+        arrays = {name: values[keep] if len(values) == len(keep) else values for name, values in record.arrays.items()}
         storage.write(picked, replace(record, arrays=arrays))
     _cosmoinfer("train-flow", picked, "-o", model, *options)
     return model
@@ -67,16 +67,16 @@ def _compare(catalog: Path, curve: Path, model: Path, size: int) -> bool:
     theta, rows = sims.theta, storage.load(curve, "index")
     assert theta is not None
     flow = cosmoinfer.load(model)
-    found = flow.log_prob_of_rows(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
+    log_prob = flow.log_prob_of_rows(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
     exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.observables[0].read(rows))
     value, low, high = prediction.log_prob.to_array()
-    short, error = Clusters.from_ids(sims.simulation[rows]).mean(exact - found)
+    short, error = Clusters.from_ids(sims.simulation[rows]).mean(exact - log_prob)
     largest = storage.load(curve, "log_prob")[-1]
     print(f"{len(rows)} test rows; exact posterior {exact.mean():.4f} nat, which endless simulations would reach")
     print(f"largest size of the curve {largest.mean():.4f}, {exact.mean() - largest.mean():.4f} short of exact")
     print(f"predicted at {size}: {value:.4f}, 68.3 % from {low:.4f} to {high:.4f}")
-    print(f"trained at {size}: {found.mean():.4f}, {short:.4f} +- {error:.4f} short of exact")
-    within, narrow = low <= found.mean() <= high, (high - low) / 2 <= WIDTH
+    print(f"trained at {size}: {log_prob.mean():.4f}, {short:.4f} +- {error:.4f} short of exact")
+    within, narrow = low <= log_prob.mean() <= high, (high - low) / 2 <= WIDTH
     print(f"within the interval: {within}; half-width {(high - low) / 2:.4f} (mark {WIDTH})")
     return bool(within and narrow)
 

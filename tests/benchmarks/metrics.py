@@ -67,11 +67,11 @@ def posterior(
 
 def estimates(evaluation: Evaluation) -> dict[str, Estimate]:
     """Every number of an evaluation by its full name."""
-    found = dict(evaluation.joint)
+    by_name = dict(evaluation.joint)
     for scope in (evaluation.parameters, evaluation.pairs, evaluation.local):
         for metric, columns in scope.items():
-            found |= {f"{metric}[{name}]": estimate for name, estimate in columns.items()}
-    return found
+            by_name |= {f"{metric}[{name}]": estimate for name, estimate in columns.items()}
+    return by_name
 
 
 def show(simulations: int, rows: int, draws: int) -> list[str]:
@@ -82,11 +82,11 @@ def show(simulations: int, rows: int, draws: int) -> list[str]:
         drawn = posterior(simulations, rows, draws, 0, *wrong, repeat=number)
         evaluations[name] = evaluate(drawn, reference=exact, local=(0,))
     print(
-        f"\n{simulations} simulations of {rows} rows, {draws} draws\n{'':28}" + "".join(f"{one:>22}" for one in CASES)
+        f"\n{simulations} simulations of {rows} rows, {draws} draws\n{'':28}" + "".join(f"{case:>22}" for case in CASES)
     )
-    found = {name: estimates(evaluation) for name, evaluation in evaluations.items()}
-    for metric in found["exact"]:
-        print(f"{metric:28}" + "".join(f"{_cell(found[one][metric], found['exact'][metric]):>22}" for one in CASES))
+    values = {name: estimates(evaluation) for name, evaluation in evaluations.items()}
+    for metric in values["exact"]:
+        print(f"{metric:28}" + "".join(f"{_cell(values[case][metric], values['exact'][metric]):>22}" for case in CASES))
     missed = []
     for name, (_, expected) in CASES.items():
         words, failed = evaluations[name].verdict.joint, check_default_gates(evaluations[name]).failed
@@ -118,21 +118,21 @@ def false_alarms(simulations: int, rows: int, draws: int, repetitions: int) -> l
         alarms.setdefault("default gates", []).append(bool(check_default_gates(evaluation).failed))
     print(f"\nfalse alarms over {repetitions} exact posteriors of {simulations} simulations of {rows} rows")
     at_most = {"sbc_p_holm, any": LEVEL, "verdict": LEVEL, "default gates": GATE_LEVEL}
-    return [line for name, found in alarms.items() if (line := _count(name, found, at_most.get(name)))]
+    return [line for name, rejections in alarms.items() if (line := _count(name, rejections, at_most.get(name)))]
 
 
 def local_alarms(rows: int, repetitions: int) -> list[str]:
-    found = []
+    rejections = []
     for seed in range(repetitions):
         evaluation = evaluate(posterior(100, rows, 200, 5000 + seed), seed, local=(0,))
-        found.append((evaluation.value("lc2st_p", "0") or 0.0) <= LEVEL)
+        rejections.append((evaluation.value("lc2st_p", "0") or 0.0) <= LEVEL)
     print(f"\nfalse alarms over {repetitions} exact posteriors of 100 simulations of {rows} rows")
-    return [line for line in [_count("lc2st_p", found, None)] if line]
+    return [line for line in [_count("lc2st_p", rejections, None)] if line]
 
 
-def _count(name: str, found: list[bool], at_most: float | None) -> str:
+def _count(name: str, rejections: list[bool], at_most: float | None) -> str:
     """Prints the rate; says so where it is not the nominal one (or below it, where it need only be that)."""
-    alarms, total = sum(found), len(found)
+    alarms, total = sum(rejections), len(rejections)
     side = "two-sided" if at_most is None else "greater"
     odds = stats.binomtest(alarms, total, at_most or LEVEL, alternative=side).pvalue
     nominal = f"{at_most:.3f} at most" if at_most else f"{LEVEL:.3f}"

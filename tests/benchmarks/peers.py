@@ -62,13 +62,13 @@ class Rows:
     seed: int
 
     def __post_init__(self) -> None:
-        for part, theta, x in (("train", self.theta_train, self.x_train), ("test", self.theta_test, self.x_test)):
+        for partition, theta, x in (("train", self.theta_train, self.x_train), ("test", self.theta_test, self.x_test)):
             if len(theta) != len(x):
-                raise ValueError(f"{part}: expected as many theta as x, found {len(theta)} and {len(x)}")
+                raise ValueError(f"{partition}: expected as many theta as x, found {len(theta)} and {len(x)}")
             if not np.isfinite(x).all():  # sbi would drop such rows and go on with fewer
-                raise ValueError(f"x_{part}: row {np.flatnonzero(~np.isfinite(x).all(axis=1))[0]} is not finite")
+                raise ValueError(f"x_{partition}: row {np.flatnonzero(~np.isfinite(x).all(axis=1))[0]} is not finite")
             if not inside(theta, self.low, self.high).all():
-                raise ValueError(f"theta_{part}: a row lies outside low..high; its log_prob over the box is -inf")
+                raise ValueError(f"theta_{partition}: a row lies outside low..high; its log_prob over the box is -inf")
         if unknown := set(self.prior.tolist()) - {"uniform", "log-uniform"}:
             raise ValueError(f"prior: expected uniform or log-uniform (a box), found {', '.join(sorted(unknown))}")
 
@@ -131,9 +131,11 @@ def score(density: Density, rows: Rows, draws: int = DRAWS, keep: int = 0, sampl
     torch.manual_seed(rows.seed)  # again: the draws shall not depend on how long training took
     theta, x = _tensor(rows.theta_test), _tensor(rows.x_test)
     raw = density.log_prob(theta, x).double().numpy()
-    counted = np.array([_count(partial(density.sample, x=one), rows, draws, row) for row, one in enumerate(x)])
+    counted = np.array(
+        [_count(partial(density.sample, x=observation), rows, draws, row) for row, observation in enumerate(x)]
+    )
     mass = counted[:, 0] / counted[:, 1]
-    kept = [_inside(partial(density.sample, x=one), rows, samples) for one in x[:keep]]
+    kept = [_inside(partial(density.sample, x=observation), rows, samples) for observation in x[:keep]]
     drawn = np.stack(kept) if kept else np.empty((0, samples, theta.shape[1]))
     return Scores(raw, raw - np.log(mass), mass, np.sqrt((1 - mass) / counted[:, 0]), drawn)
 
@@ -203,17 +205,19 @@ def _nflows_npe(
     estimator = getattr(flow, f"build_{density_estimator}")(theta, x)
     optimizer = torch.optim.Adam(estimator.parameters(), lr=5e-4, fused=True)
 
-    def loss(some: torch.Tensor) -> torch.Tensor:
-        return estimator.loss(theta[some], condition=x[some]).mean()
+    def loss(batch: torch.Tensor) -> torch.Tensor:
+        return estimator.loss(theta[batch], condition=x[batch]).mean()
 
-    def step(found: torch.Tensor) -> None:
+    def step(value: torch.Tensor) -> None:
         optimizer.zero_grad()
-        found.backward()
+        value.backward()
         torch.nn.utils.clip_grad_norm_(estimator.parameters(), 5.0)
         optimizer.step()
 
-    parts = _parts(len(theta))
-    return _SbiDensity(estimator, _descend(estimator, loss, step, parts, training_batch_size, max_num_epochs))
+    rows_of_partitions = _partitions(len(theta))
+    return _SbiDensity(
+        estimator, _descend(estimator, loss, step, rows_of_partitions, training_batch_size, max_num_epochs)
+    )
 
 
 @dataclass(frozen=True)
@@ -223,8 +227,8 @@ class _Mixture:
     members: list[Density]
 
     def log_prob(self, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        each = torch.stack([member.log_prob(theta, x) for member in self.members])
-        return torch.logsumexp(each, 0) - np.log(len(self.members))
+        log_probs = torch.stack([member.log_prob(theta, x) for member in self.members])
+        return torch.logsumexp(log_probs, 0) - np.log(len(self.members))
 
     def sample(self, count: int, x: torch.Tensor) -> torch.Tensor:
         picked = torch.randint(len(self.members), (count,)).bincount(minlength=len(self.members)).tolist()
@@ -265,18 +269,20 @@ def _lampe_npe(
     from lampe.utils import GDStep
 
     theta, x = _tensor(rows.theta_train), _tensor(rows.x_train)
-    moments = [(one.mean(0), one.std(0).clamp_min(1e-12)) for one in (theta, x)]
-    z, s = ((one - mean) / std for one, (mean, std) in zip((theta, x), moments, strict=True))
-    parts = _parts(len(z))
+    moments = [(values.mean(0), values.std(0).clamp_min(1e-12)) for values in (theta, x)]
+    z, s = ((values - mean) / std for values, (mean, std) in zip((theta, x), moments, strict=True))
+    rows_of_partitions = _partitions(len(z))
     estimator = NPE(z.shape[1], s.shape[1], build=getattr(zuko.flows, flow), **settings)
     loss = NPELoss(estimator)
     step = GDStep(torch.optim.AdamW(estimator.parameters(), lr=1e-3), clip=1.0)
     batch = training_batch_size or (100 if len(z) <= 2000 else 256)
-    validation = _descend(estimator, lambda some: loss(z[some], s[some]), step, parts, batch, max_num_epochs)
+    validation = _descend(
+        estimator, lambda chosen: loss(z[chosen], s[chosen]), step, rows_of_partitions, batch, max_num_epochs
+    )
     return _LampeDensity(estimator, moments[0], moments[1], validation)
 
 
-def _parts(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _partitions(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows that train and rows that validate, as many of each as with sbi."""
     order = torch.randperm(count)
     judges = count - int((1 - 0.1) * count)
@@ -287,27 +293,27 @@ def _descend(
     network: torch.nn.Module,
     loss: Callable[[torch.Tensor], torch.Tensor],
     step: Callable[[torch.Tensor], object],
-    parts: tuple[torch.Tensor, torch.Tensor],
+    rows_of_partitions: tuple[torch.Tensor, torch.Tensor],
     batch: int,
-    most: int,
+    max_epochs: int,
 ) -> list[float]:
     """Leaves the best weights in the network; the validation loss after each epoch, ``most`` at most.
 
     loss: of rows by number. step: from a loss to the next weights.
     """
-    order, judges = parts
+    order, judges = rows_of_partitions
     best, kept, waited = np.inf, network.state_dict(), 0
     validation: list[float] = []
-    while waited < 20 and len(validation) < most:
+    while waited < 20 and len(validation) < max_epochs:
         order = order[torch.randperm(len(order))]
-        for some in order.split(batch):
-            step(loss(some))
+        for rows in order.split(batch):
+            step(loss(rows))
         with torch.no_grad():
-            found = float(loss(judges))
-        validation.append(found)
+            validation_loss = float(loss(judges))
+        validation.append(validation_loss)
         waited += 1
-        if found < best:
-            best, waited = found, 0
+        if validation_loss < best:
+            best, waited = validation_loss, 0
             kept = {name: value.clone() for name, value in network.state_dict().items()}
     network.load_state_dict(kept)
     network.eval()

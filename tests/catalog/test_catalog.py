@@ -50,25 +50,25 @@ def refused(path, complaint, **reading):
 
 # ---------------------------------------------------------------------------------------------------------- our layout
 def test_our_own_layout_needs_no_words(make):
-    found = catalog.read(
+    result = catalog.read(
         make(
             {"parameters": THETA, "data": VECTOR, "simulation": np.arange(N) // 3, "split": np.arange(N) % 3},
             {"parameters": {**BOX, "labels": [r"\Omega_m", "A"]}, "data": {"kind": "vector"}},
         )
     )
-    parameters, theta = found.require_parameters()
+    parameters, theta = result.require_parameters()
     assert (parameters.names, parameters.labels) == (("Omega_m", "A"), (r"\Omega_m", "A"))
     assert (parameters.low.tolist(), parameters.high.tolist()) == ([0.1, 0.25], [0.5, 4.0])
     assert parameters.prior == ("uniform", "log-uniform")
-    assert found.declared_priors == set(found.parameters.names)
+    assert result.declared_priors == set(result.parameters.names)
     assert theta.dtype == np.float64
     np.testing.assert_array_equal(theta, THETA)
-    np.testing.assert_array_equal(found.observables[0].values, VECTOR)
-    assert found.simulation.tolist() == [str(one) for one in np.arange(N) // 3]
-    assert found.split_labels.tolist() == (np.arange(N) % 3).tolist()
-    assert found.index.tolist() == list(range(N))
-    assert found.notes == ()
-    assert len(found) == N
+    np.testing.assert_array_equal(result.observables[0].values, VECTOR)
+    assert result.simulation.tolist() == [str(number) for number in np.arange(N) // 3]
+    assert result.split_labels.tolist() == (np.arange(N) % 3).tolist()
+    assert result.index.tolist() == list(range(N))
+    assert result.notes == ()
+    assert len(result) == N
 
 
 def test_without_ids_the_simulation_is_the_row_number(ours):
@@ -77,8 +77,8 @@ def test_without_ids_the_simulation_is_the_row_number(ours):
 
 @pytest.mark.parametrize("ids", [[f"LH_{row}" for row in range(N)], np.array([f"LH_{row}" for row in range(N)], "S")])
 def test_ids_may_be_strings(make, ids):
-    found = catalog.read(make({"data": VECTOR, "simulation": ids}))
-    assert found.simulation.tolist() == [f"LH_{row}" for row in range(N)]
+    result = catalog.read(make({"data": VECTOR, "simulation": ids}))
+    assert result.simulation.tolist() == [f"LH_{row}" for row in range(N)]
 
 
 KINDS = {
@@ -87,27 +87,27 @@ KINDS = {
     "map": [((4, 4), (1, 4, 4)), ((3, 4, 4), (3, 4, 4))],
     "grid": [((4, 4, 4), (1, 4, 4, 4)), ((2, 4, 4, 4), (2, 4, 4, 4))],
 }
-TOLD = {(6,): "vector", (4, 4): "map", (3, 4, 4): "map", (2, 4, 4, 4): "grid"}
+DEFAULT_KINDS = {(6,): "vector", (4, 4): "map", (3, 4, 4): "map", (2, 4, 4, 4): "grid"}
 
 
 WAYS = ("in the file", "on the command line", "from its axes")
 CASES = [
-    (kind, *shapes, said)
+    (kind, *shapes, declared)
     for kind, pairs in KINDS.items()
     for shapes in pairs
-    for said in WAYS
-    if said != "from its axes" or TOLD.get(shapes[0]) == kind
+    for declared in WAYS
+    if declared != "from its axes" or DEFAULT_KINDS.get(shapes[0]) == kind
 ]
 
 
-@pytest.mark.parametrize(("kind", "shape", "expected", "said"), CASES)
-def test_every_kind_is_read(make, kind, shape, expected, said):
+@pytest.mark.parametrize(("kind", "shape", "expected", "declared"), CASES)
+def test_every_kind_is_read(make, kind, shape, expected, declared):
     values = RNG.normal(size=(N, *shape))
-    path = make({"data": values}, {"data": {"kind": kind}} if said == "in the file" else {})
-    found = catalog.read(path, ReadOptions(kind=kind if said == "on the command line" else ""))
-    (summary,) = found.observables
+    path = make({"data": values}, {"data": {"kind": kind}} if declared == "in the file" else {})
+    result = catalog.read(path, ReadOptions(kind=kind if declared == "on the command line" else ""))
+    (summary,) = result.observables
     assert (summary.kind, summary.row_shape) == (kind, expected)
-    assert (said == "from its axes") == any(f"taken as {kind}, from its" in note for note in found.notes)
+    assert (declared == "from its axes") == any(f"taken as {kind}, from its" in note for note in result.notes)
     np.testing.assert_array_equal(summary.values.ravel(), values.ravel())
 
 
@@ -117,8 +117,8 @@ def test_every_kind_of_the_table_is_tested():
 
 def test_several_summaries_stand_in_a_group(make):
     fields = RNG.normal(size=(N, 4, 4))
-    found = catalog.read(make({"data/pk": VECTOR, "data/maps": fields, "parameters": THETA}, {"parameters": BOX}))
-    assert [(one.name, one.kind, one.row_shape) for one in found.observables] == [
+    result = catalog.read(make({"data/pk": VECTOR, "data/maps": fields, "parameters": THETA}, {"parameters": BOX}))
+    assert [(observable.name, observable.kind, observable.row_shape) for observable in result.observables] == [
         ("data/maps", "map", (1, 4, 4)),
         ("data/pk", "vector", (6,)),
     ]
@@ -131,10 +131,10 @@ def test_whether_a_map_wraps_around_is_read(make, periodic):
 
 
 def test_observations_have_no_parameters(make):
-    found = catalog.read(make({"data": VECTOR}))
-    assert found.parameters is found.theta is None
+    result = catalog.read(make({"data": VECTOR}))
+    assert result.parameters is result.theta is None
     with pytest.raises(UserError, match=r"has no /parameters; expected a catalog with parameters, found observations"):
-        found.require_parameters()
+        result.require_parameters()
 
 
 def test_assumed_names_and_boxes_are_notes(make):
@@ -159,23 +159,23 @@ def test_a_foreign_layout_is_read_with_all_its_options(make):
         infer=("A",),
         scale_cut=("LH/pk@1<k<=3",),
     )
-    found = catalog.read(path, reading)
-    parameters, theta = found.require_parameters()
+    result = catalog.read(path, reading)
+    parameters, theta = result.require_parameters()
     assert (parameters.names, parameters.prior, parameters.low.tolist()) == (("A",), ("log-uniform",), [0.25])
     np.testing.assert_array_equal(theta, np.repeat(THETA[:4, 1:], 3, axis=0))
-    np.testing.assert_array_equal(found.observables[0].values, VECTOR[:, [2, 3]])
-    assert found.observables[1].row_shape == (1, 5, 5)
-    assert found.simulation.tolist() == [str(row // 3) for row in range(N)]
-    assert found.declared_priors == set(found.parameters.names)
+    np.testing.assert_array_equal(result.observables[0].values, VECTOR[:, [2, 3]])
+    assert result.observables[1].row_shape == (1, 5, 5)
+    assert result.simulation.tolist() == [str(row // 3) for row in range(N)]
+    assert result.declared_priors == set(result.parameters.names)
 
 
 def test_slashes_before_names_do_not_matter(make):
     path = make({"LH/params": THETA, "LH/pk": VECTOR, "LH/id": np.arange(N) + 7}, {"LH/params": BOX})
-    one = ReadOptions(parameters="/LH/params", data=("/LH/pk",), simulation="/LH/id")
-    other = ReadOptions(parameters="LH/params", data=("LH/pk",), simulation="LH/id")
-    assert catalog.read(path, one).fingerprint == catalog.read(path, other).fingerprint
-    assert catalog.read(path, one).declared_priors
-    assert catalog.read(path, one).simulation[0] == "7"
+    with_slashes = ReadOptions(parameters="/LH/params", data=("/LH/pk",), simulation="/LH/id")
+    without_slashes = ReadOptions(parameters="LH/params", data=("LH/pk",), simulation="LH/id")
+    assert catalog.read(path, with_slashes).fingerprint == catalog.read(path, without_slashes).fingerprint
+    assert catalog.read(path, with_slashes).declared_priors
+    assert catalog.read(path, with_slashes).simulation[0] == "7"
 
 
 def test_real_simulations_in_a_foreign_layout(shared):
@@ -184,17 +184,17 @@ def test_real_simulations_in_a_foreign_layout(shared):
         pytest.skip(f"no real data: {path} does not exist")
     names = ("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2")
     bounds = "Omega_m=0.1:0.5,sigma_8=0.6:1,A_SN1=.25:4:log,A_AGN1=.25:4:log,A_SN2=.5:2:log,A_AGN2=.5:2:log"
-    found = catalog.read(
+    result = catalog.read(
         path,
         ReadOptions(
             "/LH/params", ("/LH/SFRH",), names=names, bounds=bounds, infer=("sigma_8", "Omega_m"), scale_cut=("z<5",)
         ),
     )
-    parameters, theta = found.require_parameters()
+    parameters, theta = result.require_parameters()
     assert parameters.names == ("sigma_8", "Omega_m")
     assert theta.shape == (1000, 2)
     assert theta.mean(axis=0) == pytest.approx([0.8, 0.3], abs=1e-3)  # a Latin hypercube fills its box evenly
-    assert found.observables[0].row_shape == (71,)  # of z = linspace(0, 7, 100)
+    assert result.observables[0].row_shape == (71,)  # of z = linspace(0, 7, 100)
     refused(path, r"has no /data; it holds /LH/SFRH \(1000, 100\), /LH/params \(1000, 6\), /z \(100,\); .*`data`")
 
 
@@ -202,18 +202,18 @@ def test_real_simulations_in_our_layout(shared):
     path = shared / "data" / "camels_sfrh" / "IllustrisTNG.h5"
     if not path.is_file():
         pytest.skip(f"no real data: {path} does not exist")
-    found = catalog.read(path)
-    assert found.parameters.prior == ("uniform", "uniform", *["log-uniform"] * 4)
-    assert found.theta.shape == (1000, 6)
-    assert found.declared_priors == set(found.parameters.names)
+    result = catalog.read(path)
+    assert result.parameters.prior == ("uniform", "uniform", *["log-uniform"] * 4)
+    assert result.theta.shape == (1000, 6)
+    assert result.declared_priors == set(result.parameters.names)
 
 
 def test_parameters_may_be_one_row_a_simulation(make):
     ids = RNG.permutation(np.repeat(np.arange(4), 3))
-    found = catalog.read(make({"parameters": THETA[:4], "data": VECTOR, "simulation": ids}))
-    np.testing.assert_array_equal(found.theta, THETA[ids])
-    found = catalog.read(make({"parameters": THETA[:4], "data": VECTOR}), ReadOptions(rows_per_simulation=3))
-    np.testing.assert_array_equal(found.theta, THETA[np.arange(N) // 3])
+    result = catalog.read(make({"parameters": THETA[:4], "data": VECTOR, "simulation": ids}))
+    np.testing.assert_array_equal(result.theta, THETA[ids])
+    result = catalog.read(make({"parameters": THETA[:4], "data": VECTOR}), ReadOptions(rows_per_simulation=3))
+    np.testing.assert_array_equal(result.theta, THETA[np.arange(N) // 3])
 
 
 @pytest.mark.parametrize("ids", [np.arange(N) // 3 + 1, [f"LH_{row // 3}" for row in range(N)], np.arange(N) // 4])
@@ -331,11 +331,12 @@ def test_a_scale_cut_of_several_observables_names_its_observable(make):
     path = make({"data/pk": VECTOR, "data/bk": 2 * VECTOR, "data/maps": RNG.normal(size=(N, 4, 4))})
     for name in ("pk", "data/pk"):
         sizes = {
-            one.name: one.row_shape for one in catalog.read(path, ReadOptions(scale_cut=(f"{name}@0:4",))).observables
+            observable.name: observable.row_shape
+            for observable in catalog.read(path, ReadOptions(scale_cut=(f"{name}@0:4",))).observables
         }
         assert sizes == {"data/bk": (6,), "data/maps": (1, 4, 4), "data/pk": (4,)}
-    both = catalog.read(path, ReadOptions(scale_cut=("pk@0:4", "bk@5:"))).observables
-    assert [one.row_shape for one in both] == [(1,), (1, 4, 4), (4,)]
+    cut = catalog.read(path, ReadOptions(scale_cut=("pk@0:4", "bk@5:"))).observables
+    assert [observable.row_shape for observable in cut] == [(1,), (1, 4, 4), (4,)]
     refused(path, "the catalog has: data/bk, data/pk", scale_cut=("0:4",))
     refused(path, "the catalog has: data/bk, data/pk", scale_cut=("maps@0:4",))
 
@@ -349,21 +350,21 @@ def test_rows_without_numbers_are_counted_and_can_be_dropped(make, value, where)
     datasets[where][[2, 7], [0, 1]] = value
     path = make(datasets)
     refused(path, r"2 of 12 rows hold NaN or inf \(row 2, 7\); `drop_nonfinite`")
-    found = catalog.read(path, ReadOptions(drop_nonfinite=True))
+    result = catalog.read(path, ReadOptions(drop_nonfinite=True))
     kept = [row for row in range(N) if row not in (2, 7)]
-    assert found.index.tolist() == kept
-    assert found.simulation.tolist() == [str(row // 2) for row in kept]
-    assert found.split_labels.tolist() == [row % 3 for row in kept]
-    np.testing.assert_array_equal(found.theta, THETA[kept])
-    np.testing.assert_array_equal(found.observables[0].values, VECTOR[kept])
-    assert "left out 2 rows with NaN or inf (row 2, 7)" in found.notes
+    assert result.index.tolist() == kept
+    assert result.simulation.tolist() == [str(row // 2) for row in kept]
+    assert result.split_labels.tolist() == [row % 3 for row in kept]
+    np.testing.assert_array_equal(result.theta, THETA[kept])
+    np.testing.assert_array_equal(result.observables[0].values, VECTOR[kept])
+    assert "left out 2 rows with NaN or inf (row 2, 7)" in result.notes
 
 
 def test_without_an_id_a_dropped_row_moves_no_other(make):
     values = VECTOR.copy()
     values[0] = np.nan
-    found = catalog.read(make({"data": values}), ReadOptions(drop_nonfinite=True))
-    assert found.simulation[0] == "1"
+    result = catalog.read(make({"data": values}), ReadOptions(drop_nonfinite=True))
+    assert result.simulation[0] == "1"
 
 
 def test_a_catalog_of_nan_is_no_catalog(make):
@@ -420,10 +421,10 @@ def test_names_in_the_file_must_count_its_columns(make):
     refused(path, "/parameters has 2 columns, the attribute names has 3")
 
 
-@pytest.mark.parametrize("said", [{"kind": "image"}, {"rows_per_simulation": -3}])
-def test_a_reading_checks_itself(said):
+@pytest.mark.parametrize("settings", [{"kind": "image"}, {"rows_per_simulation": -3}])
+def test_a_reading_checks_itself(settings):
     with pytest.raises(UserError, match=r"kind|rows_per_simulation"):
-        ReadOptions(**said)
+        ReadOptions(**settings)
 
 
 # -------------------------------------------------------------------------------------------------- fingerprint, hashes
@@ -437,8 +438,8 @@ def test_the_fingerprint_does_not_see_how_a_file_is_packed(make, ours):
 def test_the_fingerprint_of_a_manifest_of_parts_is_that_of_the_whole(make, tmp_path, ours):
     layout = h5py.VirtualLayout(VECTOR.shape, VECTOR.dtype)
     for number, rows in enumerate((slice(0, 5), slice(5, N))):
-        part = make({"data": VECTOR[rows]}, name=f"part{number}.h5")
-        layout[rows] = h5py.VirtualSource(part.name, "data", VECTOR[rows].shape)
+        source = make({"data": VECTOR[rows]}, name=f"part{number}.h5")
+        layout[rows] = h5py.VirtualSource(source.name, "data", VECTOR[rows].shape)
     manifest = make({"parameters": THETA}, {"parameters": BOX}, "manifest.h5")
     with h5py.File(manifest, "a") as file:
         file.create_virtual_dataset("data", layout)
@@ -451,19 +452,19 @@ def test_the_fingerprint_sees_every_value(make, ours):
     changed_theta, changed_data = THETA.copy(), VECTOR.copy()
     changed_theta[-1, -1] = np.nextafter(THETA[-1, -1], 0)
     changed_data[-1, -1] = np.nextafter(VECTOR[-1, -1], np.float32(0))
-    whole = {"parameters": THETA, "data": VECTOR}
-    others = [
-        {**whole, "parameters": changed_theta},
-        {**whole, "data": changed_data},
+    datasets = {"parameters": THETA, "data": VECTOR}
+    variants = [
+        {**datasets, "parameters": changed_theta},
+        {**datasets, "data": changed_data},
         {"parameters": THETA[::-1], "data": VECTOR[::-1]},
         {"parameters": THETA[:-1], "data": VECTOR[:-1]},
-        {**whole, "data": VECTOR[:, None]},
-        {**whole, "simulation": np.arange(N) // 2},
+        {**datasets, "data": VECTOR[:, None]},
+        {**datasets, "simulation": np.arange(N) // 2},
         {"data": VECTOR},
     ]
-    found = [fingerprint(make(other, {"parameters": BOX}, "other.h5")) for other in others]
-    renamed = fingerprint(make(whole, {"parameters": {**BOX, "names": ["Omega_m", "B"]}}, "other.h5"))
-    assert len({fingerprint(ours), renamed, *found}) == len(others) + 2
+    fingerprints = [fingerprint(make(variant, {"parameters": BOX}, "other.h5")) for variant in variants]
+    renamed = fingerprint(make(datasets, {"parameters": {**BOX, "names": ["Omega_m", "B"]}}, "other.h5"))
+    assert len({fingerprint(ours), renamed, *fingerprints}) == len(variants) + 2
 
 
 def test_the_fingerprint_is_of_the_whole_file_whatever_a_run_uses_of_it(ours):
@@ -471,9 +472,9 @@ def test_the_fingerprint_is_of_the_whole_file_whatever_a_run_uses_of_it(ours):
 
 
 def test_the_fingerprint_does_not_depend_on_how_much_is_read_at_once(ours, monkeypatch):
-    whole = fingerprint(ours)
+    expected = fingerprint(ours)
     monkeypatch.setattr(catalog.catalog, "MAX_BLOCK_NUMBERS", 20)
-    assert fingerprint(ours) == whole
+    assert fingerprint(ours) == expected
 
 
 def test_the_fingerprint_is_sha_256_of_what_the_design_names(ours):
@@ -484,14 +485,14 @@ def test_the_fingerprint_is_sha_256_of_what_the_design_names(ours):
 
 
 def test_a_copy_of_a_row_is_recognised_wherever_it_turns_up(make, ours):
-    found = catalog.read(ours)
-    hashes = found.hashes(np.arange(N))
+    result = catalog.read(ours)
+    hashes = result.hashes(np.arange(N))
     assert hashes.shape == (N, 2)
     assert hashes.dtype == np.uint64
     assert len(np.unique(hashes)) == 2 * N
     copies = catalog.read(make({"parameters": THETA[::-1], "data": VECTOR[::-1].astype(float)}, {}, "copy.h5"))
     np.testing.assert_array_equal(copies.hashes(np.arange(N)), hashes[::-1])
-    np.testing.assert_array_equal(found.hashes(np.array([7, 2])), hashes[[7, 2]])
+    np.testing.assert_array_equal(result.hashes(np.array([7, 2])), hashes[[7, 2]])
     observed = catalog.read(make({"data": VECTOR[3:4]}, {}, "observed.h5")).hashes(np.array([0]))
     assert observed.tolist() == [[0, int(hashes[3, 1])]]
 
@@ -506,15 +507,15 @@ def test_blocks_are_all_the_rows_in_order(ours, monkeypatch):
 
 def test_taking_rows_takes_everything(make):
     datasets = {"parameters": THETA, "data": VECTOR, "simulation": np.arange(N) * 10, "split": np.arange(N) % 3}
-    found = catalog.read(make(datasets)).select(np.array([5, 1]))
-    assert (found.index.tolist(), found.simulation.tolist(), found.split_labels.tolist()) == (
+    result = catalog.read(make(datasets)).select(np.array([5, 1]))
+    assert (result.index.tolist(), result.simulation.tolist(), result.split_labels.tolist()) == (
         [5, 1],
         ["50", "10"],
         [2, 1],
     )
-    np.testing.assert_array_equal(found.theta, THETA[[5, 1]])
-    np.testing.assert_array_equal(found.observables[0].values, VECTOR[[5, 1]])
-    assert len(found) == 2
+    np.testing.assert_array_equal(result.theta, THETA[[5, 1]])
+    np.testing.assert_array_equal(result.observables[0].values, VECTOR[[5, 1]])
+    assert len(result) == 2
 
 
 # ------------------------------------------------------------------------------------------------------------- classes
@@ -525,24 +526,24 @@ LABELS = np.arange(N) % 3
 def test_a_target_takes_the_place_of_the_parameters(make, target):
     datasets = {"parameters": THETA, "data": VECTOR, "classes/suite": LABELS, "labels": LABELS}
     names = ["TNG", "SIMBA", "Astrid"]
-    found = catalog.read(
+    result = catalog.read(
         make(datasets, {"classes/suite": {"names": names}, "parameters": BOX}), ReadOptions(target=target)
     )
-    assert found.classes == (("0", "1", "2") if target == "labels" else tuple(names))
-    assert found.parameters.names == (("labels",) if target == "labels" else ("suite",))
-    np.testing.assert_array_equal(found.theta, LABELS[:, None])
-    assert found.theta.dtype == np.float64 and not found.declared_priors
+    assert result.classes == (("0", "1", "2") if target == "labels" else tuple(names))
+    assert result.parameters.names == (("labels",) if target == "labels" else ("suite",))
+    np.testing.assert_array_equal(result.theta, LABELS[:, None])
+    assert result.theta.dtype == np.float64 and not result.declared_priors
 
 
 def test_without_a_target_classes_are_not_looked_at(make):
-    found = catalog.read(make({"parameters": THETA, "data": VECTOR, "classes/suite": LABELS}))
-    assert found.classes == () and found.theta.shape == (N, 2)
+    result = catalog.read(make({"parameters": THETA, "data": VECTOR, "classes/suite": LABELS}))
+    assert result.classes == () and result.theta.shape == (N, 2)
 
 
 def test_an_observation_has_no_class(make):
     """Not even where its parameters are known."""
-    found = catalog.read(make({"data": VECTOR, "parameters": THETA}), ReadOptions(target="suite"))
-    assert found.parameters is found.theta is None and found.classes == ()
+    result = catalog.read(make({"data": VECTOR, "parameters": THETA}), ReadOptions(target="suite"))
+    assert result.parameters is result.theta is None and result.classes == ()
 
 
 @pytest.mark.parametrize(
@@ -567,10 +568,10 @@ def test_an_unknown_target_class_is_refused_with_the_known_ones(make):
     refused(path, "has no /classes/site; there are run, suite", target="site")
 
 
-@pytest.mark.parametrize("said", [{"infer": ("a",)}, {"bounds": "a=0:1"}, {"names": ("a",)}])
-def test_a_target_has_no_parameters_to_choose_from(said):
+@pytest.mark.parametrize("settings", [{"infer": ("a",)}, {"bounds": "a=0:1"}, {"names": ("a",)}])
+def test_a_target_has_no_parameters_to_choose_from(settings):
     with pytest.raises(UserError, match="target: replaces the parameters"):
-        ReadOptions(target="suite", **said)
+        ReadOptions(target="suite", **settings)
 
 
 # ---------------------------------------------------------------------------------------------------------------- gaps
@@ -583,12 +584,12 @@ def gappy(make):
 
 def test_nan_is_missing_data_with_missing_mask(gappy):
     refused(gappy, r"2 of 12 rows hold NaN or inf \(row 2, 5\).*`missing=mask`", drop_nonfinite=False)
-    found = catalog.read(gappy, ReadOptions(missing="mask"))
-    assert len(found) == N and found.observables[0].masked
-    assert np.isnan(found.observables[0].values).sum() == 7
+    result = catalog.read(gappy, ReadOptions(missing="mask"))
+    assert len(result) == N and result.observables[0].masked
+    assert np.isnan(result.observables[0].values).sum() == 7
     again = catalog.read(gappy, ReadOptions(missing="mask"))
-    np.testing.assert_array_equal(found.hashes(np.arange(N)), again.hashes(np.arange(N)))
-    assert found.fingerprint == again.fingerprint
+    np.testing.assert_array_equal(result.hashes(np.arange(N)), again.hashes(np.arange(N)))
+    assert result.fingerprint == again.fingerprint
 
 
 @pytest.mark.parametrize("fault", ["inf", "all"])
@@ -598,8 +599,8 @@ def test_a_row_without_a_number_or_with_inf_is_refused_all_the_same(make, fault)
     values[7, 0] = np.nan
     path = make({"parameters": THETA, "data": values})
     refused(path, r"1 of 12 rows hold NaN or inf \(row 4\)", missing="mask")
-    found = catalog.read(path, ReadOptions(missing="mask", drop_nonfinite=True))
-    assert found.index.tolist() == [row for row in range(N) if row != 4]
+    result = catalog.read(path, ReadOptions(missing="mask", drop_nonfinite=True))
+    assert result.index.tolist() == [row for row in range(N) if row != 4]
 
 
 def test_a_parameter_is_never_missing(make):
@@ -627,20 +628,20 @@ def test_data_include_noise_is_an_option_of_reading(ours):
 
 
 # ------------------------------------------------------------------------------------------------------------- writing
-@pytest.mark.parametrize("known", [True, False])
-def test_a_catalog_that_is_written_is_read_without_words(tmp_path, ours, known):
+@pytest.mark.parametrize("with_parameters", [True, False])
+def test_a_catalog_that_is_written_is_read_without_words(tmp_path, ours, with_parameters):
     source = catalog.read(ours)
     fields = RNG.normal(size=(5, 1, 4, 4))
     described = catalog.Observable("data", "map", fields, periodic=False)
-    parameters = source.parameters if known else None
+    parameters = source.parameters if with_parameters else None
     catalog.write(tmp_path / "new.h5", fields, described, parameters, [0.2, 1.5], {"command": "generate"})
-    found = catalog.read(tmp_path / "new.h5")
-    assert found.notes == () and found.observables[0].periodic is False
-    np.testing.assert_array_equal(found.observables[0].values, fields)
-    assert found.simulation.tolist() == [str(row) for row in range(5)]
-    if known:
-        pairs = zip(found.parameters.attributes().values(), source.parameters.attributes().values(), strict=True)
-        assert all(np.array_equal(one, other) for one, other in pairs)
-        np.testing.assert_array_equal(found.theta, np.tile([0.2, 1.5], (5, 1)))
+    result = catalog.read(tmp_path / "new.h5")
+    assert result.notes == () and result.observables[0].periodic is False
+    np.testing.assert_array_equal(result.observables[0].values, fields)
+    assert result.simulation.tolist() == [str(row) for row in range(5)]
+    if with_parameters:
+        pairs = zip(result.parameters.attributes().values(), source.parameters.attributes().values(), strict=True)
+        assert all(np.array_equal(actual, expected) for actual, expected in pairs)
+        np.testing.assert_array_equal(result.theta, np.tile([0.2, 1.5], (5, 1)))
     else:
-        assert found.theta is None
+        assert result.theta is None

@@ -32,9 +32,14 @@ def assert_same(left, right):
     )
     assert (left.classes, len(left), left.memory_limit) == (right.classes, len(right), right.memory_limit)
     np.testing.assert_array_equal(left.hashes(np.arange(N)), right.hashes(np.arange(N)))
-    for one, other in zip(left.observables, right.observables, strict=True):
-        assert (one.name, one.kind, one.periodic, one.masked) == (other.name, other.kind, other.periodic, other.masked)
-        np.testing.assert_array_equal(one.values, other.values)
+    for actual, expected in zip(left.observables, right.observables, strict=True):
+        assert (actual.name, actual.kind, actual.periodic, actual.masked) == (
+            expected.name,
+            expected.kind,
+            expected.periodic,
+            expected.masked,
+        )
+        np.testing.assert_array_equal(actual.values, expected.values)
     np.testing.assert_array_equal(left.simulation, right.simulation)
     np.testing.assert_array_equal(left.split_labels, right.split_labels)
     for name in ("low", "high", "prior", "labels") if left.parameters else ():
@@ -63,9 +68,9 @@ def test_several_arrays_by_name_have_a_kind_each(tmp_path):
 
 def test_without_theta_they_are_observations(tmp_path):
     read = from_file(tmp_path / "observed.h5", {"data": VECTOR}, {})
-    found = from_arrays(x=VECTOR)
-    assert_same(found, read)
-    assert found.theta is None and found.parameters is None
+    made = from_arrays(x=VECTOR)
+    assert_same(made, read)
+    assert made.theta is None and made.parameters is None
 
 
 def test_classes_take_the_place_of_parameters(tmp_path):

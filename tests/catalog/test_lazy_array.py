@@ -19,40 +19,40 @@ def test_rows_are_those_of_the_file_in_any_order_and_selection(tmp_path, layout,
     path = write_maps(tmp_path / "maps.h5", **LAYOUTS[layout])
     values = LazyArray((DatasetHandle(path, "data"),)).with_channel_axis()
     with h5py.File(path) as file:
-        whole = file["data"][()][:, None]
-    assert values.shape == whole.shape and values.dtype == whole.dtype and len(values) == ROWS
-    some = np.random.default_rng(1).permutation(ROWS)[:90]
-    for rows in (np.arange(ROWS), some, some[:1], some[:0], np.array([3, 3, 200])):
-        np.testing.assert_array_equal(values[rows], whole[rows])
+        stored = file["data"][()][:, None]
+    assert values.shape == stored.shape and values.dtype == stored.dtype and len(values) == ROWS
+    chosen = np.random.default_rng(1).permutation(ROWS)[:90]
+    for rows in (np.arange(ROWS), chosen, chosen[:1], chosen[:0], np.array([3, 3, 200])):
+        np.testing.assert_array_equal(values[rows], stored[rows])
     np.testing.assert_array_equal(
-        values.select(some).select_features(np.array([1, 4]))[np.arange(5, 60)], whole[some[5:60]][..., [1, 4]]
+        values.select(chosen).select_features(np.array([1, 4]))[np.arange(5, 60)], stored[chosen[5:60]][..., [1, 4]]
     )
-    np.testing.assert_array_equal(copy.deepcopy(values)[some], whole[some])
-    blocks = values.select(some).group_by_block(np.arange(3, 80))
+    np.testing.assert_array_equal(copy.deepcopy(values)[chosen], stored[chosen])
+    blocks = values.select(chosen).group_by_block(np.arange(3, 80))
     assert sorted(np.concatenate(blocks).tolist()) == list(range(77)) and len(blocks) > 5
 
 
 def test_cuts_add_up_and_rows_that_repeat_repeat(tmp_path):
     values = LazyArray((DatasetHandle(write_maps(tmp_path / "maps.h5"), "data"),))
-    whole = values[np.arange(ROWS)]
+    stored = values[np.arange(ROWS)]
     cut = values.select_features(np.arange(1, 6)).select_features(np.array([0, 2]))
-    np.testing.assert_array_equal(cut[np.array([3, 3, 5])], whole[[3, 3, 5]][..., [1, 3]])
+    np.testing.assert_array_equal(cut[np.array([3, 3, 5])], stored[[3, 3, 5]][..., [1, 3]])
 
 
 def test_files_with_different_dtypes_and_a_channel_axis_are_concatenated(tmp_path):
     numbers = np.arange(4 * 9).reshape(4, 3, 3)
-    for name, part in (("0", numbers), ("1", (numbers + 0.5)[:, None])):
+    for name, maps in (("0", numbers), ("1", (numbers + 0.5)[:, None])):
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
-            file["data"], file["simulation"] = part, np.arange(4) + 10 * int(name)
+            file["data"], file["simulation"] = maps, np.arange(4) + 10 * int(name)
             file["data"].attrs["kind"] = "map"
-    held, streamed = (catalogs.read(tmp_path / "?.h5", memory=given) for given in (None, 1))
+    held, streamed = (catalogs.read(tmp_path / "?.h5", memory=memory) for memory in (None, 1))
     assert streamed.is_streamed and held.fingerprint == streamed.fingerprint
 
 
 def test_more_files_than_a_process_may_open(tmp_path):
-    parts = tuple(DatasetHandle(write_maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
-    values = LazyArray(parts)
-    np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([one.read(0, 4) for one in parts]))
+    handles = tuple(DatasetHandle(write_maps(tmp_path / f"{seed}.h5", 4, seed), "data") for seed in range(40))
+    values = LazyArray(handles)
+    np.testing.assert_array_equal(values[np.arange(160)], np.concatenate([handle.read(0, 4) for handle in handles]))
     assert 0 < hdf5._open_for_reading.cache_info().currsize <= 32
 
 

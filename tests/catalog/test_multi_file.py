@@ -18,22 +18,22 @@ from tests.map_files import ROWS, TINY, cut_into_files, write_maps
 @pytest.mark.parametrize("memory_", [None, 60_000])
 def test_many_files_are_one_catalog(tmp_path, small_memory, memory_):
     path = write_maps(tmp_path / "maps.h5")
-    pattern, whole = cut_into_files(path, [50, 120, ROWS]), catalogs.read(path)
+    pattern, single = cut_into_files(path, [50, 120, ROWS]), catalogs.read(path)
     together = catalogs.read(pattern, memory=memory_)
-    assert together.fingerprint == whole.fingerprint and len(together) == ROWS
-    some = np.random.default_rng(0).permutation(ROWS)
-    np.testing.assert_array_equal(together.observables[0].read(some), whole.observables[0].read(some))
+    assert together.fingerprint == single.fingerprint and len(together) == ROWS
+    rows = np.random.default_rng(0).permutation(ROWS)
+    np.testing.assert_array_equal(together.observables[0].read(rows), single.observables[0].read(rows))
     done("inspect", pattern, "--manifest", tmp_path / "sims.json")
     listed = catalogs.read(tmp_path / "sims.json", memory=memory_)
-    assert listed.fingerprint == whole.fingerprint
+    assert listed.fingerprint == single.fingerprint
     assert multi_file.catalog_name(pattern) == "maps" and multi_file.catalog_name(tmp_path / "sims.json") == "sims"
 
 
 def test_a_selection_of_joined_parts_is_still_in_its_files(tmp_path):
-    parts = [LazyArray((DatasetHandle(write_maps(tmp_path / f"{seed}.h5", 20, seed), "data"),)) for seed in (1, 2)]
-    both = concatenate([parts[0].select(np.array([4, 2])), parts[1]])
-    expected = np.concatenate([parts[0][np.array([4, 2])], parts[1][np.arange(20)]])
-    np.testing.assert_array_equal(both[np.arange(22)], expected)
+    arrays = [LazyArray((DatasetHandle(write_maps(tmp_path / f"{seed}.h5", 20, seed), "data"),)) for seed in (1, 2)]
+    joined = concatenate([arrays[0].select(np.array([4, 2])), arrays[1]])
+    expected = np.concatenate([arrays[0][np.array([4, 2])], arrays[1][np.arange(20)]])
+    np.testing.assert_array_equal(joined[np.arange(22)], expected)
 
 
 def test_files_that_do_not_fit_together_are_refused(tmp_path):
@@ -104,8 +104,8 @@ def test_output_files_of_this_tool_are_left_out_of_a_pattern_with_a_note(tmp_pat
     cut_into_files(write_maps(tmp_path / "maps.h5"), [50, ROWS])
     monkeypatch.chdir(tmp_path / "maps")
     done("train-flow", "*.h5", *TINY, "-o", "flow.h5")
-    found = catalogs.read(Path("*.h5"))
-    assert len(found) == ROWS and "left out, being no catalogs: flow.h5" in found.notes
+    result = catalogs.read(Path("*.h5"))
+    assert len(result) == ROWS and "left out, being no catalogs: flow.h5" in result.notes
     done("sample", "flow.h5", "*.h5", "--draws", "10")
     with pytest.raises(UserError, match="no catalog matches"):
         catalogs.read(Path("fl*.h5"))
@@ -143,7 +143,7 @@ def test_a_manifest_of_files_in_a_foreign_layout_is_read(tmp_path):
     options = ["--parameters", "P", "--data", "x"]
     done("inspect", tmp_path / "*.h5", *options, "--manifest", tmp_path / "sims.json")
     assert len(catalogs.read(tmp_path / "sims.json", ReadOptions(parameters="P", data=("x",)))) == 40
-    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_recursive_patterns_match_and_equal_file_names_get_distinct_ids(tmp_path):
@@ -152,8 +152,8 @@ def test_recursive_patterns_match_and_equal_file_names_get_distinct_ids(tmp_path
         with h5py.File(write_maps(tmp_path / name / "maps.h5", 20, seed), "a") as file:
             del file["simulation"]
     (tmp_path / "a" / "folder.h5").mkdir()
-    found = catalogs.read(tmp_path / "a" / "*" / "*.h5")
-    assert found.simulation[[0, 20]].tolist() == ["r1-maps/0", "r2-maps/0"]
+    result = catalogs.read(tmp_path / "a" / "*" / "*.h5")
+    assert result.simulation[[0, 20]].tolist() == ["r1-maps/0", "r2-maps/0"]
     with pytest.raises(UserError, match="too; ids must differ"):
         catalogs.read(tmp_path / "**" / "*.h5")
     assert len(catalogs.read(tmp_path / "a" / "**" / "*.h5")) == 40
@@ -166,5 +166,8 @@ def test_a_manifest_of_links_gives_the_ids_of_the_links(tmp_path):
             del file["simulation"]
         (tmp_path / "links" / f"{number}.h5").symlink_to(tmp_path / f"store{number}.h5")
     done("inspect", tmp_path / "links" / "*.h5", "--manifest", tmp_path / "links.json")
-    one, other = catalogs.read(tmp_path / "links" / "*.h5"), catalogs.read(tmp_path / "links.json")
-    assert one.simulation.tolist() == other.simulation.tolist() and one.fingerprint == other.fingerprint
+    by_pattern, by_manifest = catalogs.read(tmp_path / "links" / "*.h5"), catalogs.read(tmp_path / "links.json")
+    assert (
+        by_pattern.simulation.tolist() == by_manifest.simulation.tolist()
+        and by_pattern.fingerprint == by_manifest.fingerprint
+    )

@@ -23,8 +23,8 @@ def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, m
     with h5py.File(path, "a") as file:
         file["k"], file.attrs["suite"] = np.arange(6), "TNG"
     done("repack", path, "-o", packed)
-    whole, copy = catalogs.read(path), catalogs.read(packed)
-    assert copy.fingerprint == whole.fingerprint and copy.selection_hash == whole.selection_hash
+    original, copy = catalogs.read(path), catalogs.read(packed)
+    assert copy.fingerprint == original.fingerprint and copy.selection_hash == original.selection_hash
     with h5py.File(packed) as file:
         assert file["data"].chunks == (3000 // 144, 1, 6, 6) and file["data"].fletcher32
         assert file["data"].dtype == np.float32 and file["k"].shape == (6,) and file.attrs["suite"] == "TNG"
@@ -33,7 +33,7 @@ def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, m
     assert packed.read_bytes() == before
     assert "exists already" in refused("repack", write_maps(tmp_path / "other.h5", 20, 7), "-o", packed)
     done("repack", packed, "-o", tmp_path / "twice.h5")
-    assert catalogs.read(tmp_path / "twice.h5").fingerprint == whole.fingerprint
+    assert catalogs.read(tmp_path / "twice.h5").fingerprint == original.fingerprint
 
 
 def test_a_file_is_not_repacked_onto_itself(tmp_path):
@@ -64,9 +64,11 @@ def test_foreign_layouts_and_classes_are_repacked_into_our_layout(tmp_path):
         file["LH/params"], file["LH/x"] = stream.uniform(size=(40, 2)), stream.normal(size=(40, 3))
     options = ["--parameters", "LH/params", "--data", "LH/x", "--names", "a,b", "--bounds", "a=0:1,b=-1:2"]
     done("repack", tmp_path / "other.h5", "-o", tmp_path / "ours.h5", *options)
-    found = catalogs.read(tmp_path / "ours.h5")
+    repacked = catalogs.read(tmp_path / "ours.h5")
     assert (
-        found.parameters.names == ("a", "b") and found.parameters.high.tolist() == [1, 2] and not found.declared_priors
+        repacked.parameters.names == ("a", "b")
+        and repacked.parameters.high.tolist() == [1, 2]
+        and not repacked.declared_priors
     )
     with h5py.File(tmp_path / "classes.h5", "w") as file:
         file["data"], file["classes/kind"] = stream.normal(size=(40, 3)), np.arange(40) % 2
@@ -79,7 +81,7 @@ def test_foreign_layouts_and_classes_are_repacked_into_our_layout(tmp_path):
 def test_repack_is_refused_without_free_disk_space(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
     assert "are free" in refused("repack", write_maps(tmp_path / "maps.h5"), "-o", tmp_path / "packed.h5")
-    assert [one.name for one in tmp_path.iterdir()] == ["maps.h5"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["maps.h5"]
 
 
 @pytest.mark.parametrize(
@@ -92,10 +94,10 @@ def test_repack_is_refused_without_free_disk_space(tmp_path, monkeypatch):
 )
 def test_inspect_warns_of_a_slow_hdf5_layout(tmp_path, monkeypatch, layout, words):
     monkeypatch.setattr(audit_values, "LARGE_DATASET_BYTES", 1000)
-    found = json.loads(done("inspect", write_maps(tmp_path / "maps.h5", **layout), "--json"))["findings"]
-    assert any(words in one["text"] and "repack" in one["remedy"] for one in found)
-    found = json.loads(done("inspect", write_maps(tmp_path / "plain.h5"), "--json"))["findings"]
-    assert not any("repack" in one["remedy"] for one in found)
+    findings = json.loads(done("inspect", write_maps(tmp_path / "maps.h5", **layout), "--json"))["findings"]
+    assert any(words in finding["text"] and "repack" in finding["remedy"] for finding in findings)
+    findings = json.loads(done("inspect", write_maps(tmp_path / "plain.h5"), "--json"))["findings"]
+    assert not any("repack" in finding["remedy"] for finding in findings)
 
 
 def test_repack_keeps_extra_datasets_and_attributes(tmp_path):
@@ -112,10 +114,10 @@ def test_repack_keeps_extra_datasets_and_attributes(tmp_path):
             file["data"].attrs["units"], file["k"].attrs["units"] = "Mpc", "h/Mpc"
     done("repack", tmp_path / "1.h5", "-o", tmp_path / "one.packed")
     done("repack", tmp_path / "?.h5", "-o", tmp_path / "both.packed")
-    with h5py.File(tmp_path / "one.packed") as one, h5py.File(tmp_path / "both.packed") as both:
-        assert (one["data"].attrs["units"], one["k"].attrs["units"]) == ("Mpc", "h/Mpc")
+    with h5py.File(tmp_path / "one.packed") as single, h5py.File(tmp_path / "both.packed") as joined:
+        assert (single["data"].attrs["units"], single["k"].attrs["units"]) == ("Mpc", "h/Mpc")
         for name, sizes in {"k": (20, 20), "weights": (20, 40), "classes/kind": (20, 40)}.items():
-            assert (len(one[name]), len(both[name])) == sizes, name
+            assert (len(single[name]), len(joined[name])) == sizes, name
     assert catalogs.read(tmp_path / "both.packed", ReadOptions(scale_cut=("k<10",))).observables[0].row_shape == (10,)
     assert catalogs.read(tmp_path / "both.packed", ReadOptions(target="kind")).classes == ("0", "1")
 
@@ -124,7 +126,7 @@ def test_repack_names_large_datasets_that_it_leaves_out(tmp_path, monkeypatch, c
     monkeypatch.setattr(repack, "MAX_COPIED_BYTES", 1000)
     with h5py.File(write_maps(tmp_path / "maps.h5", 20), "a") as file:
         file["CV/maps"], file["CV/seed"] = np.zeros((300, 6)), np.arange(3)
-    _, _, told = call("repack", tmp_path / "maps.h5", "-o", tmp_path / "packed.h5")
-    assert "without CV/maps" in told
+    _, _, messages = call("repack", tmp_path / "maps.h5", "-o", tmp_path / "packed.h5")
+    assert "without CV/maps" in messages
     with h5py.File(tmp_path / "packed.h5") as file:
         assert "CV/seed" in file and "CV/maps" not in file

@@ -118,9 +118,9 @@ def test_draws_of_a_row_do_not_depend_on_other_rows(folder: Path, sims: Path, fl
     for name, rows in (("many", "0:8"), ("one", "7")):
         options = ["--rows", rows, "--draws", "100", "--threads", "1", "-o", folder / f"{name}.h5"]
         done("sample", flow, sims, *options)
-    with h5py.File(folder / "many.h5") as many, h5py.File(folder / "one.h5") as one:
-        assert np.array_equal(many["samples"][7], one["samples"][0])
-        assert np.array_equal(many["log_prob"][7], one["log_prob"][0])
+    with h5py.File(folder / "many.h5") as eight_rows, h5py.File(folder / "one.h5") as single_row:
+        assert np.array_equal(eight_rows["samples"][7], single_row["samples"][0])
+        assert np.array_equal(eight_rows["log_prob"][7], single_row["log_prob"][0])
 
 
 def test_an_observation_without_parameters(folder: Path, flow: Path) -> None:
@@ -176,7 +176,7 @@ def test_split_file_and_split_seed(folder: Path, sims: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda theta, x: (theta, np.where(np.arange(len(x))[:, None] == 5, np.nan, x)), "NaN or inf (row 5)"),
         (
@@ -186,11 +186,11 @@ def test_split_file_and_split_seed(folder: Path, sims: Path) -> None:
         (lambda theta, x: (theta[:-1], x), "has 239 rows, the data have 240"),
     ],
 )
-def test_bad_catalogs_are_refused_and_leave_nothing(folder: Path, spoil: object, told: str) -> None:
+def test_bad_catalogs_are_refused_and_leave_nothing(folder: Path, spoil: object, message: str) -> None:
     assert callable(spoil)
     bad = write(folder / "bad.h5", *spoil(*linear(240, 1)))
     output = folder / "none.h5"
-    assert told in refused("train-flow", bad, "-o", output, *QUICK)
+    assert message in refused("train-flow", bad, "-o", output, *QUICK)
     assert not output.exists()
     assert not list(folder.glob(".*part"))
 
@@ -235,9 +235,9 @@ def test_interrupt_leaves_no_file(folder: Path, sims: Path) -> None:
         if line.startswith("epoch"):
             break
     process.send_signal(2)
-    told = process.stderr.read()
+    messages = process.stderr.read()
     assert process.wait(60) == 130
-    assert "interrupted" in told and "Traceback" not in told
+    assert "interrupted" in messages and "Traceback" not in messages
     assert not output.exists()
 
 
@@ -276,7 +276,7 @@ def test_rows_of_the_catalog_are_recognised_in_other_files(folder: Path, flow: P
     done("sample", flow, copy, "--split", "test", *options, "-o", folder / "single.posterior.h5")
     with h5py.File(flow) as file, h5py.File(folder / "single.posterior.h5") as drawn:
         test = file["split/simulation"].asstr()[file["split/partition"][()] == 2]
-        assert sorted(order[drawn["index"][()]]) == sorted(int(one) for one in test)
+        assert sorted(order[drawn["index"][()]]) == sorted(int(simulation_id) for simulation_id in test)
 
 
 def test_a_foreign_log_uniform_parameter_is_recognised(folder: Path) -> None:
@@ -306,31 +306,31 @@ def test_nothing_is_learned_from_what_never_varies(folder: Path) -> None:
 
 
 def test_numbers_that_make_no_sense(sims: Path) -> None:
-    for options, told in (
+    for options, message in (
         (["--ensemble", "0"], "expected at least 1 member, found 0"),
         (["--weight-decay", "-1"], "--weight-decay: expected at least 0, found -1"),
         (["--optimizer", "sgd:momentum=2"], "--optimizer sgd:momentum=2: expected at least 0, less than 1, found 2"),
         (["--embedding", "mlp:features=0"], "--embedding mlp:features=0: expected at least 1, found 0"),
     ):
-        assert told in refused("train-flow", sims, *options)
+        assert message in refused("train-flow", sims, *options)
 
 
 @pytest.mark.parametrize(
     "options", [["--draws", 3], ["--skip-failed"], ["--kind", "map"], ["--data", "data"], ["--memory", "1GB"]]
 )
 def test_evaluate_refuses_sampling_options_for_a_posterior_file(drawn, options) -> None:
-    told = refused("evaluate", drawn, *options, "-o", drawn.with_name("never.h5"))
-    assert "drawn already" in told and told.endswith(f"only a model takes {options[0]}")
+    message = refused("evaluate", drawn, *options, "-o", drawn.with_name("never.h5"))
+    assert "drawn already" in message and message.endswith(f"only a model takes {options[0]}")
 
 
 def test_evaluate_takes_row_numbers_of_a_posterior_file(folder, drawn) -> None:
-    there = cosmoinfer.read_posterior(drawn).index[[3, 8, 5]]
-    named = ",".join(map(str, there))
-    asked = ("evaluate", drawn, "--rows", named, "-o", folder / "named.metrics.h5")
-    document = json.loads(done(*asked, "--json"))
+    rows = cosmoinfer.read_posterior(drawn).index[[3, 8, 5]]
+    named = ",".join(map(str, rows))
+    command = ("evaluate", drawn, "--rows", named, "-o", folder / "named.metrics.h5")
+    document = json.loads(done(*command, "--json"))
     assert document["rows"] == document["simulations"] == 3
-    assert "has no row 1000 (it has" in refused(*asked[:2], "--rows", "1000", *asked[4:])
-    assert "--rows replaces --split" in refused(*asked, "--split", "test")
+    assert "has no row 1000 (it has" in refused(*command[:2], "--rows", "1000", *command[4:])
+    assert "--rows replaces --split" in refused(*command, "--split", "test")
 
 
 def test_rows_that_are_named_and_have_all_trained_are_refused_before_they_are_drawn(folder, sims, flow, monkeypatch):
@@ -338,8 +338,8 @@ def test_rows_that_are_named_and_have_all_trained_are_refused_before_they_are_dr
     done("sample", flow, sims, "--split", "train", "--draws", "10", "-o", drawn)
     monkeypatch.setattr(SamplingJob, "draw", None)
     row = cosmoinfer.read_posterior(drawn).index[0]
-    for asked in ((flow, sims), (drawn,)):
-        assert "trained on or chosen by all of them" in refused("evaluate", *asked, "--rows", row, *output)
+    for files in ((flow, sims), (drawn,)):
+        assert "trained on or chosen by all of them" in refused("evaluate", *files, "--rows", row, *output)
 
 
 def test_evaluate_refuses_invalid_settings_before_sampling(folder, sims, flow, monkeypatch) -> None:
@@ -351,16 +351,18 @@ def test_evaluate_refuses_invalid_settings_before_sampling(folder, sims, flow, m
 
 
 def test_the_json_of_a_posterior_has_the_number_of_draws(folder, sims, flow) -> None:
-    told = [json.loads(done("sample", flow, sims, "--draws", 7, "-o", folder / "seven.h5", "--json"))["draws"]]
+    draw_counts = [json.loads(done("sample", flow, sims, "--draws", 7, "-o", folder / "seven.h5", "--json"))["draws"]]
     points = folder / "points.h5"
     done("train-regressor", sims, "--network", "linear", "--loss", "mse", "-o", points)
-    told.append(json.loads(done("sample", points, sims, "-o", folder / "points.posterior.h5", "--json"))["draws"])
-    assert told == [7, None]
+    draw_counts.append(
+        json.loads(done("sample", points, sims, "-o", folder / "points.posterior.h5", "--json"))["draws"]
+    )
+    assert draw_counts == [7, None]
 
 
 def test_draws_that_are_too_many_for_memory_are_the_same_file(folder, sims, flow, drawn, monkeypatch) -> None:
     """And are judged the same, alone, against others, at one row; nothing is left beside."""
-    asked = (
+    options = (
         "--json",
         "--compare-to",
         drawn,
@@ -369,18 +371,18 @@ def test_draws_that_are_too_many_for_memory_are_the_same_file(folder, sims, flow
         "--threads",
         "1",
     )
-    expected = done("evaluate", drawn, "-o", folder / "small.metrics.h5", *asked)
+    expected = done("evaluate", drawn, "-o", folder / "small.metrics.h5", *options)
     inspected = json.loads(done("inspect", drawn, "--json"))
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
-    there = set(folder.iterdir())
+    files = set(folder.iterdir())
     large = folder / "large.posterior.h5"
     done("sample", flow, sims, "--draws", "100", "--threads", "1", "-o", large)
-    assert set(folder.iterdir()) == {*there, large}
-    small, found = cosmoinfer.read_posterior(drawn), cosmoinfer.read_posterior(large)
+    assert set(folder.iterdir()) == {*files, large}
+    small, large_posterior = cosmoinfer.read_posterior(drawn), cosmoinfer.read_posterior(large)
     for name in ("samples", "log_prob", "log_prob_truth", "index", "ridge_estimate"):
-        np.testing.assert_array_equal(value_of(found, name), value_of(small, name))
-    assert done("evaluate", large, "-o", folder / "large.metrics.h5", *asked) == expected
-    assert json.loads(done("evaluate", flow, sims, "--draws", "100", "-o", folder / "model.metrics.h5", *asked)) == (
+        np.testing.assert_array_equal(value_of(large_posterior, name), value_of(small, name))
+    assert done("evaluate", large, "-o", folder / "large.metrics.h5", *options) == expected
+    assert json.loads(done("evaluate", flow, sims, "--draws", "100", "-o", folder / "model.metrics.h5", *options)) == (
         json.loads(expected)
     )
     assert json.loads(done("inspect", large, "--json")) == inspected

@@ -165,8 +165,8 @@ def test_a_network_is_trained_written_read_and_sampled(folder: Path, vectors: Pa
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_loss_is_minimised_and_its_posterior_sampled(folder: Path, vectors: Path, loss: str) -> None:
     model = folder / f"{loss}.loss.h5"
-    said = done(*REGRESSOR, vectors, "-o", model, "--loss", loss)
-    assert f"validation {LOSSES[loss].validation_score_name or loss} of a member" in said
+    output = done(*REGRESSOR, vectors, "-o", model, "--loss", loss)
+    assert f"validation {LOSSES[loss].validation_score_name or loss} of a member" in output
     assert recipe(model)["loss"] == loss
     regressed(model, vectors)
 
@@ -183,14 +183,14 @@ def test_a_target_makes_a_classifier(folder: Path, vectors: Path, target: str, l
         assert error_line(error) in refused(*command)
         return
     done(*command)
-    said = done("inspect", model)
-    assert "classifier" in said and all(name in said for name in classes)
+    output = done("inspect", model)
+    assert "classifier" in output and all(name in output for name in classes)
     drawn = folder / f"{target}.{loss}.posterior.h5"
     assert f"probabilities of {len(classes)} classes" in done("sample", model, vectors, *ONE)
     with h5py.File(drawn) as file:
-        found = file["probabilities"]
-        assert list(found.attrs["names"]) == classes
-        assert np.allclose(found[()].sum(axis=1), 1) and (found[()] > 0).all()
+        probabilities = file["probabilities"]
+        assert list(probabilities.attrs["names"]) == classes
+        assert np.allclose(probabilities[()].sum(axis=1), 1) and (probabilities[()] > 0).all()
     document = json.loads(done("evaluate", drawn, "--json", "-o", folder / f"{target}.{loss}.metrics.h5"))
     assert {"accuracy", "log_score"} <= set(document["metrics"]["joint"])
     assert np.sum(document["confusion"]["counts"]) == document["rows"]
@@ -269,8 +269,8 @@ def test_a_setting_is_heard_and_kept(folder: Path, vectors: Path, usual: bytes, 
     model = folder / f"{setting.replace(' ', '')}.h5"
     command = [*REGRESSOR, vectors, "-o", model, "--activation", "silu", "--dropout", "0", option, value]
     done(*command, *(["--epochs", "1"] if setting == "--batch-size 1" else []))
-    found = recipe(model)
-    held = found["training"] | found["networks"][0][1]
+    written = recipe(model)
+    held = written["training"] | written["networks"][0][1]
     assert str(held[option[2:].replace("-", "_")]) == value
     assert (weights(model) == usual) == (value == SETTINGS[setting])
 
@@ -310,12 +310,12 @@ def test_a_cnn_and_a_flow_behind_one_in_every_dimension(folder: Path, shape: tup
 
 
 def test_symmetries_can_be_left_out_or_picked(folder: Path, maps: Path) -> None:
-    found = {}
+    trained_weights = {}
     for augment in ("auto", "none", "rotations", "mirrors,shifts"):
         model = folder / f"{augment}.augmented.h5"
         done(*REGRESSOR, maps, "-o", model, "--hidden", "4", "--augment", augment)
-        found[augment] = weights(model)
-    assert len(set(found.values())) == 4
+        trained_weights[augment] = weights(model)
+    assert len(set(trained_weights.values())) == 4
 
 
 # ------------------------------------------------------------------------------------------- what goes into a network
@@ -350,8 +350,8 @@ def test_missing_data_are_passed_to_the_network_as_a_mask(folder: Path, gaps: Pa
     model = folder / f"{command[0]}.gaps.h5"
     assert "--missing mask" in refused(*command, gaps, "-o", model)
     done(*command, gaps, "-o", model, "--missing", "mask")
-    status, said, _ = call("inspect", gaps)
-    assert status == 1 and "--missing mask" in said
+    status, output, _ = call("inspect", gaps)
+    assert status == 1 and "--missing mask" in output
     assert "% of its values are missing" in done("inspect", gaps, "--missing", "mask")
     assert "NaN marks gaps" in done("inspect", model)
     sampled(model, gaps)  # the model remembers how its catalog was read
@@ -359,11 +359,11 @@ def test_missing_data_are_passed_to_the_network_as_a_mask(folder: Path, gaps: Pa
 
 def test_a_flow_starts_from_another(folder: Path, vectors: Path, trained: Path) -> None:
     theta, x = linear(ROWS, 5)
-    other = write(folder / "other.h5", theta, x)
+    second = write(folder / "other.h5", theta, x)
     model, source = folder / "continued.h5", trained.read_bytes()
     command = [
         "train-flow",
-        other,
+        second,
         "-o",
         model,
         "--fine-tune",
@@ -383,7 +383,7 @@ def test_a_flow_starts_from_another(folder: Path, vectors: Path, trained: Path) 
             assert np.allclose(file["stacks/0/weights"][name][()], value[()], atol=1e-6)
     copy = model.rename(folder / "alone.h5")
     trained.rename(folder / "away.h5")
-    sampled(copy, other)  # the ancestor is embedded, not referenced
+    sampled(copy, second)  # the ancestor is embedded, not referenced
     (folder / "away.h5").rename(trained)
     assert trained.read_bytes() == source
     assert "--fine-tune names" in refused(*command, "--flow", "nsf", "--force")
@@ -394,8 +394,8 @@ def density_walk(folder: Path, catalog: Path, name: str, condition: list[str], s
     """Trained, inspected, drawn from, and what was drawn is scored as what was simulated."""
     model = folder / f"{name}.density.h5"
     done(*DENSITY, catalog, "-o", model, "--flow", name, "--force", *condition)
-    said = done("inspect", model)
-    assert ("p(data)" if condition else "p(data | Omega_m, sigma_8)") in said and f"2 x {name}" in said
+    report = done("inspect", model)
+    assert ("p(data)" if condition else "p(data | Omega_m, sigma_8)") in report and f"2 x {name}" in report
     new, at = folder / f"{name}.new.h5", [] if condition else ["--at", "sigma_8=0.8,Omega_m=0.3"]
     done("generate", model, "-o", new, "--draws", "12", "--force", *at, *ONE)
     with h5py.File(new) as file:
@@ -403,10 +403,10 @@ def density_walk(folder: Path, catalog: Path, name: str, condition: list[str], s
         assert condition or np.allclose(file["parameters"][()], [0.3, 0.8])
     for scored, rows in ((catalog, None), (new, 12)):
         output = folder / f"{name}.scores.h5"
-        told = json.loads(done("score", model, scored, "-o", output, "--force", "--json", *ONE))
-        assert rows is None or told["rows"] == rows
+        document = json.loads(done("score", model, scored, "-o", output, "--force", "--json", *ONE))
+        assert rows is None or document["rows"] == rows
         with h5py.File(output) as file:
-            assert len(file["log_prob"]) == told["rows"] and np.isfinite(file["log_prob"][()]).all()
+            assert len(file["log_prob"]) == document["rows"] and np.isfinite(file["log_prob"][()]).all()
             assert ((file["p_value"][()] > 0) & (file["p_value"][()] <= 1)).all()
         assert "p_value" in done("inspect", output)
 
@@ -442,7 +442,7 @@ def test_the_same_density_draws_the_same_and_another_seed_others(folder: Path, d
 
 # ----------------------------------------------------------------------------------------------------------- refusals
 def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path) -> None:
-    for command, option, known in (
+    for command, option, registry in (
         ("train-flow", "--flow", (*FLOWS, "auto")),
         ("train-flow", "--embedding", NETWORKS),
         ("train-flow", "--activation", ACTIVATIONS),
@@ -458,18 +458,18 @@ def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path
         ("train-regressor", "--missing", ("mask",)),
         ("train-density", "--flow", FLOWS),
     ):
-        told = refused(command, vectors, *option.split(), "nonsense")
-        assert option.split()[-1] in told or "/classes/nonsense" in told
-        assert all(name in told for name in known), told
-    for option, known in (("--padding", PADDINGS), ("--pooling", POOLINGS)):
-        told = refused("train-regressor", maps, option, "nonsense")
-        assert all(name in told for name in known), told
+        message = refused(command, vectors, *option.split(), "nonsense")
+        assert option.split()[-1] in message or "/classes/nonsense" in message
+        assert all(name in message for name in registry), message
+    for option, registry in (("--padding", PADDINGS), ("--pooling", POOLINGS)):
+        message = refused("train-regressor", maps, option, "nonsense")
+        assert all(name in message for name in registry), message
     assert all(name in refused("train-density", maps, "--flow", "maf") for name in MAP_FLOWS)
     assert "--compress: 'zip:3' is not understood" in refused("train-regressor", vectors, "--compress", "zip:3")
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("train-regressor VECTORS --target ages", "no /classes/ages; there are code, suite"),
         ("train-regressor MAPS --target suite", "has no /classes/suite"),
@@ -530,7 +530,7 @@ def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path
     ],
 )
 def test_invalid_settings_are_refused_in_one_line(
-    folder: Path, vectors: Path, maps: Path, trained: Path, densities: dict[str, Path], command: str, told: str
+    folder: Path, vectors: Path, maps: Path, trained: Path, densities: dict[str, Path], command: str, message: str
 ) -> None:
     files = {"VECTORS": vectors, "MAPS": maps, "FLOW": trained, "NOISE": folder / "small.npy"}
     files |= {"PLAIN": densities["plain"], "CONDITIONAL": densities["conditional"], "NOTHING": folder / "NOTHING"}
@@ -541,5 +541,5 @@ def test_invalid_settings_are_refused_in_one_line(
     if "SCORES" in command:
         done("score", files["PLAIN"], vectors, "-o", files["SCORES"], *ONE)
     output = folder / "refused.h5"
-    assert told in refused(*(files.get(word, word) for word in command.split()), "-o", output)
+    assert message in refused(*(files.get(word, word) for word in command.split()), "-o", output)
     assert not output.exists()

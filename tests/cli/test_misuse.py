@@ -42,10 +42,10 @@ def test_a_warm_start_keeps_the_noise_and_the_code_of_its_ancestor(folder: Path)
     np.testing.assert_array_equal(new.noise.root, old.noise.root)
     rows = np.random.default_rng(0).standard_normal((5, *old.inputs[0].shape))
     np.testing.assert_array_equal(new.inputs[0](rows), old.inputs[0](rows))
-    told = refused(
+    message = refused(
         "train-flow", folder / "other.h5", "-o", folder / "no.h5", "--fine-tune", ancestor, "--compress", "pca:3"
     )
-    assert "--compress: the architecture is that of the model" in told
+    assert "--compress: the architecture is that of the model" in message
 
 
 def test_the_validation_rows_of_an_ancestor_are_no_test_rows(folder: Path) -> None:
@@ -55,23 +55,23 @@ def test_the_validation_rows_of_an_ancestor_are_no_test_rows(folder: Path) -> No
     record = models.read(ancestor).training_record
     assert len(models.read(heir).training_record.validation_hashes) > len(record.validation_hashes)
     assert "chosen by" in refused("evaluate", heir, folder / "one.h5", "-o", folder / "no.h5", "--threads", 1)
-    few = ("--rows", "0:20", "--draws", 5, "--quiet")
-    _, _, said = call("sample", ancestor, folder / "one.h5", "-o", folder / "few.h5", *few)
-    assert "warning: the model was trained on or chosen by" in said
+    options = ("--rows", "0:20", "--draws", 5, "--quiet")
+    _, _, messages = call("sample", ancestor, folder / "one.h5", "-o", folder / "few.h5", *options)
+    assert "warning: the model was trained on or chosen by" in messages
 
 
 def test_missing_mask_requires_missing_data_in_training(folder: Path) -> None:
-    told = refused("train-flow", folder / "one.h5", "-o", folder / "no.h5", "--missing", "mask", *FLOW)
-    assert "no training row of /data has a gap" in told
+    message = refused("train-flow", folder / "one.h5", "-o", folder / "no.h5", "--missing", "mask", *FLOW)
+    assert "no training row of /data has a gap" in message
 
 
 def test_a_summary_is_not_compressed(folder: Path) -> None:
     regressor = folder / "regressor.h5"
     done("train-regressor", folder / "one.h5", "-o", regressor, *QUICK)
-    told = refused(
+    message = refused(
         "train-flow", folder / "one.h5", "-o", folder / "no.h5", "--summary", regressor, "--compress", "pca:2"
     )
-    assert "--compress: the regressor that --summary names" in told
+    assert "--compress: the regressor that --summary names" in message
 
 
 def test_what_is_generated_from_cut_data_can_be_scored(folder: Path) -> None:
@@ -83,8 +83,10 @@ def test_what_is_generated_from_cut_data_can_be_scored(folder: Path) -> None:
         assert np.isfinite(file["log_prob"][()]).all() and file["log_prob"].shape == (6,)
 
 
-@pytest.mark.parametrize(("spoil", "told"), [("blank", "4 pixels are the same"), ("twins", "one channel of the maps")])
-def test_a_density_without_bound_is_refused(folder: Path, spoil: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "message"), [("blank", "4 pixels are the same"), ("twins", "one channel of the maps")]
+)
+def test_a_density_without_bound_is_refused(folder: Path, spoil: str, message: str) -> None:
     maps = np.random.default_rng(3).standard_normal((60, 2, 8, 8))
     if spoil == "blank":
         maps[:, 0, 2:4, 2:4] = 0.0
@@ -92,4 +94,4 @@ def test_a_density_without_bound_is_refused(folder: Path, spoil: str, told: str)
         maps[:, 1] = 2 * maps[:, 0] + 1
     path = folder / f"{spoil}.h5"
     write(path, linear(60, 3)[0], maps)
-    assert told in refused("train-density", path, "-o", folder / "no.h5", *QUICK)
+    assert message in refused("train-density", path, "-o", folder / "no.h5", *QUICK)

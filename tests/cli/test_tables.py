@@ -52,10 +52,10 @@ def test_the_metrics_of_many_parameters_are_cut_nowhere(width: int):
     }
     lines = printed(metrics_table(Evaluation.from_json(document)), width)
     assert max(map(len, lines)) <= width
-    told = words(lines)
+    shown = words(lines)
     assert "…" not in "".join(lines)
-    assert {"coverage_68", "coverage_95", *NAMES, *(f"fom[{pair}]" for pair in pairs)} <= set(told)
-    assert told.count("0.672") == 2 * len(NAMES) + 1 + len(pairs)
+    assert {"coverage_68", "coverage_95", *NAMES, *(f"fom[{pair}]" for pair in pairs)} <= set(shown)
+    assert shown.count("0.672") == 2 * len(NAMES) + 1 + len(pairs)
 
 
 def test_what_stands_in_brackets_is_no_markup():

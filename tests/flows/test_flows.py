@@ -32,7 +32,7 @@ def generators(purpose: str, members: int) -> list[torch.Generator]:
 def built(name: str, features: int, context: int = CONTEXT, strength: float = 0.2, members: int = MEMBERS) -> Transform:
     """A small flow in float64, initialised from rows, then every weight moved by ``strength`` normal deviates."""
     flow = fresh(name, features, context, members)
-    initialise(flow, lambda: flow(*given(300, features, context, members)))
+    initialise(flow, lambda: flow(*inputs_of(300, features, context, members)))
     perturb(flow, strength)
     return flow
 
@@ -42,7 +42,7 @@ def fresh(name: str, features: int, context: int = CONTEXT, members: int = MEMBE
     return recipe.build(features, context, generators("build", members)).double().eval()
 
 
-def given(
+def inputs_of(
     rows: int, features: int, context: int = CONTEXT, members: int = MEMBERS
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Rows of parameters and their condition, none where ``context`` is 0."""
@@ -75,7 +75,7 @@ def jacobian(outputs: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("context", [0, CONTEXT])
 @torch.no_grad()
 def test_back_from_noise_come_the_parameters(name, features, context):
-    flow, (x, condition) = built(name, features, context, strength=0.1), given(100, features, context)
+    flow, (x, condition) = built(name, features, context, strength=0.1), inputs_of(100, features, context)
     for dtype, within in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
         flow, x = flow.to(dtype), x.to(dtype)
         condition = condition.to(dtype) if context else None
@@ -90,7 +90,7 @@ def test_back_from_noise_come_the_parameters(name, features, context):
 @every_size
 @pytest.mark.parametrize("context", [0, CONTEXT])
 def test_the_log_determinant_is_that_of_the_jacobian(name, features, context):
-    flow, (x, condition) = built(name, features, context), given(20, features, context)
+    flow, (x, condition) = built(name, features, context), inputs_of(20, features, context)
     z, log_det = flow.forward(x.requires_grad_(), condition)
     expected = torch.linalg.slogdet(jacobian(z, x)).logabsdet
     assert log_det.shape == (MEMBERS, 20)
@@ -136,7 +136,7 @@ def test_a_new_flow_only_orders_the_dimensions_of_standardised_rows(name, featur
 @every_size
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 def test_the_condition_reaches_every_dimension(name, features, direction):
-    flow, (x, condition) = built(name, features), given(10, features)
+    flow, (x, condition) = built(name, features), inputs_of(10, features)
     outputs, _ = getattr(flow, direction)(0.5 * x, condition.requires_grad_())
     assert (jacobian(outputs, condition).abs().amax(dim=-1) > 1e-6).all()
 
@@ -144,7 +144,7 @@ def test_the_condition_reaches_every_dimension(name, features, direction):
 @every_flow
 @pytest.mark.parametrize("features", [1, 2, 6])
 def test_few_layers_are_conditioned_all_over_or_an_error(name, features):
-    x, condition = given(10, features, members=1)
+    x, condition = inputs_of(10, features, members=1)
     condition.requires_grad_()
     for layers in range(3):
         recipe = replace(FLOWS[name](), layers=layers, hidden=16)
@@ -163,12 +163,12 @@ def test_few_layers_are_conditioned_all_over_or_an_error(name, features):
 @every_size
 def test_number_of_network_passes_is_that_of_the_recipe(name, features, monkeypatch):
     """Counted at each layer's network: a whole pass is one, and so is each step of one dimension after another."""
-    flow, (x, condition), passes = built(name, features), given(4, features), Counter()
-    whole, stepwise = Conditioner.forward, Conditioner.autoregressive_steps
+    flow, (x, condition), passes = built(name, features), inputs_of(4, features), Counter()
+    plain_forward, stepwise = Conditioner.forward, Conditioner.autoregressive_steps
 
     def forward(network, *inputs):
         passes[network] += 1
-        return whole(network, *inputs)
+        return plain_forward(network, *inputs)
 
     def autoregressive_steps(network, *inputs):
         steps, value = stepwise(network, *inputs), None
@@ -196,7 +196,7 @@ def test_maf_evaluates_in_one_pass_and_draws_in_as_many_as_parameters_and_iaf_th
 @pytest.mark.parametrize("features", [1, 2, 6])
 def test_a_member_learns_nothing_from_another(name, features):
     flow = built(name, features, members=3)
-    z, log_det = flow.forward(*given(20, features, members=3))
+    z, log_det = flow.forward(*inputs_of(20, features, members=3))
     (log_det - 0.5 * (z**2).sum(-1))[1].mean().backward()
     gradients = [weight.grad for weight in flow.parameters()]
     assert all((gradient[[0, 2]] == 0).all() for gradient in gradients)
@@ -208,15 +208,15 @@ def test_a_member_learns_nothing_from_another(name, features):
 @torch.no_grad()
 def test_a_member_is_what_it_would_be_alone(name, features):
     """The same generator gives the same weights, and the same rows the same noise."""
-    recipe, (x, condition) = replace(FLOWS[name](), hidden=16), given(50, features, members=3)
+    recipe, (x, condition) = replace(FLOWS[name](), hidden=16), inputs_of(50, features, members=3)
     together = recipe.build(features, CONTEXT, generators("build", 3)).double()
     initialise(together, lambda: together(x, condition))
     z, _ = together(x, condition)
     for member in range(3):
-        own = slice(member, member + 1)
-        alone = recipe.build(features, CONTEXT, generators("build", 3)[own]).double()
-        initialise(alone, lambda: alone(x[own], condition[own]))  # noqa: B023
-        torch.testing.assert_close(alone(x[own], condition[own])[0], z[own])
+        index = slice(member, member + 1)
+        alone = recipe.build(features, CONTEXT, generators("build", 3)[index]).double()
+        initialise(alone, lambda: alone(x[index], condition[index]))  # noqa: B023
+        torch.testing.assert_close(alone(x[index], condition[index])[0], z[index])
         for key, value in alone.state_dict().items():
             torch.testing.assert_close(value[0], together.state_dict()[key][member])
 
@@ -256,7 +256,7 @@ def test_a_posterior_100_times_narrower_than_the_prior_can_be_learned(name, feat
 @torch.no_grad()
 def test_dropout_acts_in_training_alone(name, features):
     flow = replace(FLOWS[name](), hidden=16, dropout=0.5).build(features, CONTEXT, generators("build", 1)).double()
-    x, condition = given(50, features, members=1)
+    x, condition = inputs_of(50, features, members=1)
     initialise(flow, lambda: flow(x, condition))
     perturb(flow, 0.2)
     first, second = (flow.train()(x, condition)[0] for _ in range(2))
@@ -343,8 +343,8 @@ def test_within_its_domain_a_spline_is_that_of_nflows(bins, inverse):
         min_bin_height=0,
         min_derivative=0,
     )
-    found = (spline.inverse if inverse else spline.forward)(x, shapes)
-    torch.testing.assert_close(found, (expected, log_slope), rtol=1e-9, atol=1e-9)
+    mapped = (spline.inverse if inverse else spline.forward)(x, shapes)
+    torch.testing.assert_close(mapped, (expected, log_slope), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:torch.triangular_solve")
@@ -452,7 +452,7 @@ def test_an_autoregressive_layer_is_triangular_and_its_first_dimension_sees_the_
 ):
     network = conditioner(features, elementwise, masked=True)
     layer = InverseAutoregressive(elementwise, network) if inverse else Autoregressive(elementwise, network)
-    x, context = (rows.requires_grad_() for rows in given(20, features))
+    x, context = (rows.requires_grad_() for rows in inputs_of(20, features))
     z, _ = layer.inverse(x, context) if inverse else layer.forward(x, context)
     matrix = jacobian(z, x)
     below = torch.tril(torch.ones(features, features, dtype=torch.bool))
@@ -465,7 +465,7 @@ def test_an_autoregressive_layer_is_triangular_and_its_first_dimension_sees_the_
 def test_iaf_is_shaped_by_the_noise_and_maf_by_the_parameters():
     """x_i = mu_i(z_<i) + sigma_i(z_<i) z_i, and z_i = (x_i - mu_i(x_<i)) / sigma_i(x_<i), by hand."""
     network = conditioner(3, Affine(), masked=True)
-    value, context = given(20, 3)
+    value, context = inputs_of(20, 3)
     shift, free = network(value, context).unbind(-1)
     mean, sigma = -shift, torch.exp(-3 * torch.tanh(free / 3))
     x, _ = InverseAutoregressive(Affine(), network).inverse(value, context)
@@ -477,7 +477,7 @@ def test_iaf_is_shaped_by_the_noise_and_maf_by_the_parameters():
 @pytest.mark.parametrize("features", [2, 6])
 def test_a_coupling_layer_lets_half_pass(features):
     layer = Coupling(Spline(), conditioner(features, Spline(), masked=False), features, odd=False)
-    x, context = given(20, features)
+    x, context = inputs_of(20, features)
     z, _ = layer.forward(x.requires_grad_(), context)
     mapped, passing = halves(features, False)
     assert (z[..., passing] == x[..., passing]).all()
@@ -487,10 +487,10 @@ def test_a_coupling_layer_lets_half_pass(features):
 
 def test_the_halves_of_successive_layers_are_all_dimensions():
     assert halves(1, False) == halves(1, True)
-    assert [list(range(1)[part]) for part in halves(1, False)] == [[0], []]
+    assert [list(range(1)[half]) for half in halves(1, False)] == [[0], []]
     for features in (2, 5, 6):
         even, odd = halves(features, False), halves(features, True)
-        mapped, passing = (list(range(features)[part]) for part in even)
+        mapped, passing = (list(range(features)[half]) for half in even)
         assert even == odd[::-1] and sorted(mapped + passing) == list(range(features))
 
 

@@ -68,10 +68,10 @@ def log_prob(flow: Transform, maps: torch.Tensor, context: torch.Tensor | None =
 def test_back_from_noise_come_the_maps(name, members, context, channels, size, dtype, within):
     shape = (channels, size, size)
     flow = built(name, shape, members, context, strength=0.1, levels=2).to(dtype)
-    maps, given = normal(members, ROWS, *shape).to(dtype), contexts(ROWS, context, members)
-    given = given if given is None else given.to(dtype)
-    noise, log_det = flow.forward(maps, given)
-    back, log_det_back = flow.inverse(noise, given)
+    maps, context_rows = normal(members, ROWS, *shape).to(dtype), contexts(ROWS, context, members)
+    context_rows = context_rows if context_rows is None else context_rows.to(dtype)
+    noise, log_det = flow.forward(maps, context_rows)
+    back, log_det_back = flow.inverse(noise, context_rows)
     assert noise.shape == (members, ROWS, maps[0, 0].numel()) and back.shape == maps.shape
     assert log_det.abs().min() > 0.01
     assert (back - maps).abs().max() < within
@@ -86,8 +86,8 @@ def test_back_from_noise_come_the_maps(name, members, context, channels, size, d
 def test_the_log_determinant_is_that_of_the_jacobian(name, members, context, channels, periodic):
     shape = (channels, 4, 4)
     flow = built(name, shape, members, context, levels=2, periodic=periodic)
-    maps, given = normal(members, 2, *shape).requires_grad_(), contexts(2, context, members)
-    noise, log_det = flow.forward(maps, given)
+    maps, context_rows = normal(members, 2, *shape).requires_grad_(), contexts(2, context, members)
+    noise, log_det = flow.forward(maps, context_rows)
     rows = [torch.autograd.grad(noise[..., n].sum(), maps, retain_graph=True)[0] for n in range(noise.shape[-1])]
     jacobian = torch.stack([row.flatten(2) for row in rows], dim=2)
     assert log_det.shape == (members, 2)
@@ -104,16 +104,16 @@ def test_the_condition_reaches_every_pixel(name, members, channels, periodic, di
     shape = (channels, 8, 8)
     flow = built(name, shape, members, context=3, levels=2, periodic=periodic)
     inputs = normal(members, ROWS, *shape)
-    given = contexts(ROWS, 3, members)
+    context_rows = contexts(ROWS, 3, members)
     with torch.no_grad():
         if direction == "inverse":
             inputs = inputs.flatten(2)
         run = getattr(flow, direction)
-        plain = run(inputs, given)[0].flatten(2).flatten(0, 1)
+        plain = run(inputs, context_rows)[0].flatten(2).flatten(0, 1)
         for column in range(3):
-            other = given.clone()
-            other[0, 0, column] += 0.1
-            moved = (run(inputs, other)[0].flatten(2).flatten(0, 1) - plain).abs()
+            changed = context_rows.clone()
+            changed[0, 0, column] += 0.1
+            moved = (run(inputs, changed)[0].flatten(2).flatten(0, 1) - plain).abs()
             assert (moved[0] > 1e-9).all()
             assert (moved[1:] == 0).all()
 
@@ -123,14 +123,16 @@ def test_the_condition_reaches_every_pixel(name, members, channels, periodic, di
 @pytest.mark.parametrize("levels", [1, 2])
 @torch.no_grad()
 def test_a_periodic_map_is_as_likely_wherever_its_blocks_start(name, context, levels):
-    maps, given, block = normal(1, ROWS, 1, 8, 8), contexts(ROWS, context), 2**levels
+    maps, context_rows, block = normal(1, ROWS, 1, 8, 8), contexts(ROWS, context), 2**levels
     flow = built(name, (1, 8, 8), 1, context, strength=0.1, levels=levels)
-    here = log_prob(flow, maps, given)
+    here = log_prob(flow, maps, context_rows)
     for shifts in ((block, 0), (0, block), (-block, 8 - block)):
-        torch.testing.assert_close(log_prob(flow, maps.roll(shifts, (3, 4)), given), here, rtol=1e-10, atol=0)
-    assert (log_prob(flow, maps.roll(1, 3), given) - here).abs().min() > 1e-3  # within a block it may differ
+        torch.testing.assert_close(log_prob(flow, maps.roll(shifts, (3, 4)), context_rows), here, rtol=1e-10, atol=0)
+    assert (log_prob(flow, maps.roll(1, 3), context_rows) - here).abs().min() > 1e-3  # within a block it may differ
     bounded = built(name, (1, 8, 8), 1, context, strength=0.1, levels=levels, periodic=False)
-    assert (log_prob(bounded, maps.roll(block, 3), given) - log_prob(bounded, maps, given)).abs().min() > 1e-3
+    assert (
+        log_prob(bounded, maps.roll(block, 3), context_rows) - log_prob(bounded, maps, context_rows)
+    ).abs().min() > 1e-3
 
 
 @every_flow
@@ -139,12 +141,12 @@ def test_a_periodic_map_is_as_likely_wherever_its_blocks_start(name, context, le
 def test_the_density_integrates_to_one(name, context):
     """Of maps of 2x2 pixels, by importance sampling from a Student t of the flow's own moments, wider in its tails."""
     flow, count = built(name, (1, 2, 2), 1, context, strength=0.1, levels=1), 30_000
-    given = contexts(1, context).expand(1, count, -1) if context else None
-    drawn = flow.inverse(normal(1, count, 4), given)[0][0].flatten(1)
+    context_rows = contexts(1, context).expand(1, count, -1) if context else None
+    drawn = flow.inverse(normal(1, count, 4), context_rows)[0][0].flatten(1)
     wider = stats.multivariate_t(drawn.mean(0), 1.5 * torch.cov(drawn.T), df=5, seed=4)
     maps = wider.rvs(count)
     ratio = np.exp(
-        log_prob(flow, torch.from_numpy(maps).reshape(1, count, 1, 2, 2), given)[0].numpy() - wider.logpdf(maps)
+        log_prob(flow, torch.from_numpy(maps).reshape(1, count, 1, 2, 2), context_rows)[0].numpy() - wider.logpdf(maps)
     )
     assert ratio.mean() == pytest.approx(1, abs=5 * ratio.std() / np.sqrt(count))
     assert ratio.std() / np.sqrt(count) < 0.01  # so that the line above asks something
@@ -168,10 +170,10 @@ def test_a_member_beside_others_is_as_it_would_be_alone(name, context):
     flow = built(name, (2, 4, 4), 3, context)
     alone = replace(MAP_FLOWS[name](), layers=2, hidden=8).build((2, 4, 4), True, context, generators(1)).double()
     alone.load_state_dict({key: value[2:3] for key, value in flow.state_dict().items()}, strict=True)
-    maps, given = normal(3, ROWS, 2, 4, 4), contexts(ROWS, context, 3)
-    expected = log_prob(flow, maps, given)[2:]
-    found = log_prob(alone, maps[2:], None if given is None else given[2:])
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+    maps, context_rows = normal(3, ROWS, 2, 4, 4), contexts(ROWS, context, 3)
+    expected = log_prob(flow, maps, context_rows)[2:]
+    density = log_prob(alone, maps[2:], None if context_rows is None else context_rows[2:])
+    torch.testing.assert_close(density, expected, rtol=0, atol=1e-10)
 
 
 @every_flow
@@ -182,11 +184,11 @@ def test_a_new_flow_is_linear_in_the_map_whatever_the_context(name, context):
     maps = normal(1, 300, 1, 8, 8)
     initialise(flow, lambda: flow.forward(maps, contexts(300, context)))
     with torch.no_grad():
-        one, other = (flow.forward(maps, None if not context else normal(1, 300, 3, seed=s)) for s in (3, 4))
+        first, second = (flow.forward(maps, None if not context else normal(1, 300, 3, seed=s)) for s in (3, 4))
         middle, _ = flow.forward((maps + maps.roll(1, 1)) / 2, contexts(300, context))
-    torch.testing.assert_close(one[0], other[0])
-    torch.testing.assert_close(middle, (one[0] + one[0].roll(1, 1)) / 2)
-    assert one[0].mean().abs() < 0.05 and one[0].std().item() == pytest.approx(1, abs=0.01)
+    torch.testing.assert_close(first[0], second[0])
+    torch.testing.assert_close(middle, (first[0] + first[0].roll(1, 1)) / 2)
+    assert first[0].mean().abs() < 0.05 and first[0].std().item() == pytest.approx(1, abs=0.01)
 
 
 @every_flow
@@ -251,14 +253,14 @@ def test_a_spectrum_multiplies_every_mode_by_its_own_number(members, context, ch
     random = torch.Generator().manual_seed(1)
     for weight in layer.parameters():
         weight += 0.3 * torch.randn(weight.shape, generator=random, dtype=weight.dtype)
-    maps, given = normal(members, ROWS, channels, 4, 8), contexts(ROWS, context, members)
-    outputs, log_det = layer.forward(maps, given)
+    maps, context_rows = normal(members, ROWS, channels, 4, 8), contexts(ROWS, context, members)
+    outputs, log_det = layer.forward(maps, context_rows)
     gains = torch.fft.fft2(outputs) / torch.fft.fft2(maps)
     torch.testing.assert_close(gains.imag, torch.zeros_like(gains.imag), rtol=0, atol=1e-10)
     torch.testing.assert_close(gains.real.log().flatten(2).sum(-1), log_det, rtol=0, atol=1e-10)
     torch.testing.assert_close(gains[..., 0, 2], gains[..., 1, 0])  # 2/8 and 1/4 of a pixel's frequency: the same |k|
     assert (gains.real[..., 0, 1] - gains.real[..., 0, 2]).abs().min() > 1e-4
-    torch.testing.assert_close(layer.inverse(outputs, given)[0], maps)
+    torch.testing.assert_close(layer.inverse(outputs, context_rows)[0], maps)
 
 
 @pytest.mark.parametrize("sides", [(2, 2), (4, 4), (8, 4), (32, 32)])
@@ -279,9 +281,9 @@ def test_a_spectrum_learns_the_power_of_a_field_at_each_theta():
     layer = Spectrum(generators(1), (1, 8, 8), 1).double()
     optimizer = torch.optim.Adam(layer.parameters(), 0.03)
     for step in range(200):
-        some = slice(step * 100 % 2000, step * 100 % 2000 + 100)
+        batch = slice(step * 100 % 2000, step * 100 % 2000 + 100)
         optimizer.zero_grad()
-        (-log_prob(layer, maps[None, some], theta[None, some]).mean()).backward()
+        (-log_prob(layer, maps[None, batch], theta[None, batch]).mean()).backward()
         optimizer.step()
     noise = torch.fft.ifft2(torch.fft.fft2(maps) * (-log_gain).exp()).real
     truth = -0.5 * (noise**2 + np.log(2 * np.pi)).flatten(1).sum(1) - log_gain.flatten(1).sum(1)
@@ -291,9 +293,9 @@ def test_a_spectrum_learns_the_power_of_a_field_at_each_theta():
 @torch.no_grad()
 def test_squeezing_keeps_all_that_nflows_keeps_in_an_order_of_its_own():
     maps = normal(3, 2, 6, 4)
-    found, expected = Squeeze().forward(maps[None])[0][0], SqueezeTransform().forward(maps)[0]
+    squeezed, expected = Squeeze().forward(maps[None])[0][0], SqueezeTransform().forward(maps)[0]
     pixels = expected.unflatten(1, (2, 4))[:, :, [0, 3, 1, 2]]  # diagonal, then the other
-    torch.testing.assert_close(found, pixels.transpose(1, 2).flatten(1, 2))
+    torch.testing.assert_close(squeezed, pixels.transpose(1, 2).flatten(1, 2))
 
 
 @torch.no_grad()
@@ -305,7 +307,7 @@ def test_halves_of_squeezed_channels_are_the_colours_of_a_checkerboard():
 
 def test_one_coupling_leaves_half_as_it_is():
     """Which half, and that the other half is mapped, each of the four ways."""
-    maps, seen = normal(1, 2, 8, 4, 4), set()
+    maps, moved_channels = normal(1, 2, 8, 4, 4), set()
     for axis in (1, 2):
         for first in (True, False):
             network = CouplingNetwork(generators(1), 4, 0, 8, 3, "silu", True).double()
@@ -314,8 +316,8 @@ def test_one_coupling_leaves_half_as_it_is():
             outputs, _ = MapCoupling(network, axis, first).forward(maps)
             moved = tuple((outputs != maps).flatten(3).any(3)[0, 0].tolist())
             assert sum(moved) == 4
-            seen.add(moved)
-    assert len(seen) == 4
+            moved_channels.add(moved)
+    assert len(moved_channels) == 4
 
 
 def test_one_member_is_not_copied():

@@ -26,7 +26,7 @@ from cosmoinfer.networks.mlp import LinearNetwork
 from cosmoinfer.training import loop
 from cosmoinfer.training.loop import Hooks, Loss
 from cosmoinfer.training.settings import TrainingSettings, generators
-from tests.examples import judge, train
+from tests.examples import train, validation_loss
 
 THETA = torch.tensor([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]], dtype=torch.float64)
 MEAN = torch.tensor([[0.5, 1.0], [1.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
@@ -43,9 +43,9 @@ def outputs(head: str) -> torch.Tensor:
     return torch.cat({"point": [MEAN], "widths": [MEAN, WIDTH], "covariance": [MEAN, WIDTH, BELOW]}[head], dim=1)
 
 
-def value(loss: RegressionLoss, found: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+def value(loss: RegressionLoss, prediction: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
     """The loss of one member."""
-    return loss.reduce(loss.terms(found, theta)[None])[0]
+    return loss.reduce(loss.terms(prediction, theta)[None])[0]
 
 
 # ------------------------------------------------------------------------------------------------------------ heads
@@ -54,19 +54,19 @@ def value(loss: RegressionLoss, found: torch.Tensor, theta: torch.Tensor) -> tor
 @pytest.mark.parametrize("parameters", [1, 2, 5])
 def test_what_must_be_positive_is_and_the_rest_is_left_alone(head, how, parameters):
     raw = torch.randn(50, OUTPUT_HEADS[head](parameters), generator=torch.Generator().manual_seed(0)) * 3
-    found = make_positive(raw, head, how)
-    assert found.shape == raw.shape
+    positive = make_positive(raw, head, how)
+    assert positive.shape == raw.shape
     middle = slice(parameters, 2 * parameters)
-    assert (found[:, middle] > 0).all()
+    assert (positive[:, middle] > 0).all()
     expected = {"softplus": raw.exp().log1p(), "square": raw**2}[how]
-    torch.testing.assert_close(found[:, middle], expected[:, middle])
-    assert torch.equal(found[:, :parameters], raw[:, :parameters])
-    assert torch.equal(found[:, 2 * parameters :], raw[:, 2 * parameters :])
+    torch.testing.assert_close(positive[:, middle], expected[:, middle])
+    assert torch.equal(positive[:, :parameters], raw[:, :parameters])
+    assert torch.equal(positive[:, 2 * parameters :], raw[:, 2 * parameters :])
 
 
 def test_heads_are_read_as_they_are_written():
-    for found, expected in zip(means_and_widths(outputs("widths")), (MEAN, WIDTH), strict=True):
-        assert torch.equal(found, expected)
+    for actual, expected in zip(means_and_widths(outputs("widths")), (MEAN, WIDTH), strict=True):
+        assert torch.equal(actual, expected)
     mean, factor = means_and_factors(outputs("covariance"))
     assert torch.equal(mean, MEAN)
     torch.testing.assert_close(factor @ factor.mT, PRECISIONS)
@@ -103,9 +103,9 @@ def test_every_loss_follows_its_formula(name, expected):
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_member_has_its_own_loss(name):
     loss = LOSSES[name]
-    one, other = outputs(loss.output_head), outputs(loss.output_head) + 0.3
-    together = loss.reduce(torch.stack([loss.terms(one, THETA), loss.terms(other, THETA)]))
-    torch.testing.assert_close(together, torch.stack([value(loss, one, THETA), value(loss, other, THETA)]))
+    first, second = outputs(loss.output_head), outputs(loss.output_head) + 0.3
+    together = loss.reduce(torch.stack([loss.terms(first, THETA), loss.terms(second, THETA)]))
+    torch.testing.assert_close(together, torch.stack([value(loss, first, THETA), value(loss, second, THETA)]))
 
 
 @pytest.mark.parametrize("head", OUTPUT_HEADS)
@@ -117,8 +117,8 @@ def test_a_warm_up_fits_the_means_of_any_head(head):
 def test_the_fit_of_the_width_leaves_the_mean_alone(name, free):
     """The gradient of the mean is that of the squared error, but for moment-log, as published."""
     loss = LOSSES[name]
-    found = outputs(loss.output_head).requires_grad_()
-    (gradient,) = torch.autograd.grad(value(loss, found, THETA), found)
+    prediction = outputs(loss.output_head).requires_grad_()
+    (gradient,) = torch.autograd.grad(value(loss, prediction, THETA), prediction)
     plain = 2 * (MEAN - THETA) / THETA.numel()
     assert torch.allclose(gradient[:, :2], plain) == free
 
@@ -150,8 +150,8 @@ def test_a_loss_is_stationary_at_the_exact_answer_and_its_score_is_least_there(n
     theta, loss = _rows(), LOSSES[name]
     terms = loss.validation_score if score and loss.validation_score else loss.terms
 
-    def total(said: torch.Tensor) -> torch.Tensor:
-        return terms(said.expand(len(theta), -1), theta).mean()
+    def total(prediction: torch.Tensor) -> torch.Tensor:
+        return terms(prediction.expand(len(theta), -1), theta).mean()
 
     best = _best(name, theta).requires_grad_()
     assert len(best) == loss.n_outputs(3)
@@ -166,9 +166,9 @@ def test_a_loss_is_stationary_at_the_exact_answer_and_its_score_is_least_there(n
 
 
 # ------------------------------------------------------------------------------------ a skewed, uninformative target
-def _naive_terms(found: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+def _naive_terms(prediction: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
     """The moment loss without its stopped gradient."""
-    mean, width = means_and_widths(found)
+    mean, width = means_and_widths(prediction)
     squared = (theta - mean) ** 2
     return squared + (squared - width**2) ** 2
 
@@ -183,14 +183,14 @@ def skewed(rows: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
     return target, torch.randn(rows, 1, generator=torch.Generator().manual_seed(0))
 
 
-def said(network: torch.nn.Module, head: str, *data: torch.Tensor) -> torch.Tensor:
+def predict(network: torch.nn.Module, head: str, *data: torch.Tensor) -> torch.Tensor:
     return make_positive(network(*data), head, "softplus")
 
 
 def moments(network: torch.nn.Module, noise: torch.Tensor) -> tuple[float, float]:
     """Mean and variance that the network says of theta."""
     with torch.no_grad():
-        mean, width = means_and_widths(said(network, "widths", noise[None]))
+        mean, width = means_and_widths(predict(network, "widths", noise[None]))
     return mean.mean().item(), (width**2).mean().item()
 
 
@@ -201,7 +201,7 @@ def descended(loss: RegressionLoss) -> tuple[float, float]:
     optimizer = torch.optim.Adam(network.parameters(), 0.05)
     for _ in range(300):
         optimizer.zero_grad()
-        value(loss, said(network, "widths", noise[None])[0], theta).backward()
+        value(loss, predict(network, "widths", noise[None])[0], theta).backward()
         optimizer.step()
     return moments(network, noise)
 
@@ -219,7 +219,7 @@ def test_without_the_stopped_gradient_the_mean_is_biased_by_a_third_of_a_standar
 
 def of_rows(terms: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], head: str) -> Callable[..., torch.Tensor]:
     """For batches of theta and x."""
-    return lambda network, batch: terms(said(network, head, *batch[1:]), batch[0])
+    return lambda network, batch: terms(predict(network, head, *batch[1:]), batch[0])
 
 
 def test_a_training_with_the_moment_loss_keeps_the_exact_mean():
@@ -252,7 +252,7 @@ def test_a_training_with_gaussian_nll_learns_means_and_covariance_that_move_with
     exact = torch.distributions.MultivariateNormal(theta - noise, covariance).log_prob(theta).mean()
     assert history.best_validation[0] == pytest.approx(-exact.item(), abs=0.01)
     with torch.no_grad():
-        _, factor = means_and_factors(said(network, loss.output_head, x[None]))
+        _, factor = means_and_factors(predict(network, loss.output_head, x[None]))
     torch.testing.assert_close((factor[0] @ factor[0].mT).mean(0).inverse(), covariance, atol=0.04, rtol=0)
 
 
@@ -265,13 +265,13 @@ def test_validation_means_are_over_the_whole_set(name, monkeypatch):
     random = torch.Generator().manual_seed(1)
     rows = tuple(torch.randn(50, size, generator=random) * torch.linspace(0.1, 5, 50)[:, None] for size in (2, 3))
     terms = Loss(of_rows(loss.terms, loss.output_head), loss.reduce)
-    whole = judge(network, terms, rows, 2)
+    mean_losses = validation_loss(network, terms, rows, 2)
     monkeypatch.setattr(loop, "MAX_ROWS_PER_CHUNK", 7)
-    torch.testing.assert_close(judge(network, terms, rows, 2), whole)
+    torch.testing.assert_close(validation_loss(network, terms, rows, 2), mean_losses)
     with torch.no_grad():
-        found = said(network, loss.output_head, rows[1].expand(2, -1, -1))
+        prediction = predict(network, loss.output_head, rows[1].expand(2, -1, -1))
     for member in range(2):
-        torch.testing.assert_close(whole[member], value(loss, found[member], rows[0]))
+        torch.testing.assert_close(mean_losses[member], value(loss, prediction[member], rows[0]))
 
 
 # --------------------------------------------------------------------------------------------------- classification
@@ -283,7 +283,7 @@ SIDES = torch.tensor([1, 0, 0, 1])
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "labels", "expected"),
+    ("name", "logits", "labels", "expected"),
     [
         (
             "cross-entropy",
@@ -298,11 +298,11 @@ SIDES = torch.tensor([1, 0, 0, 1])
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_every_classification_loss_follows_its_formula(name, said, labels, expected):
+def test_every_classification_loss_follows_its_formula(name, logits, labels, expected):
     for kind in (torch.long, torch.float32):
-        found = CLASSIFICATION_LOSSES[name].terms(said, labels.to(kind))
-        assert found.shape == (4, 1)
-        np.testing.assert_allclose(found[:, 0], np.array(expected, dtype=float), rtol=1e-7, atol=1e-12)
+        terms = CLASSIFICATION_LOSSES[name].terms(logits, labels.to(kind))
+        assert terms.shape == (4, 1)
+        np.testing.assert_allclose(terms[:, 0], np.array(expected, dtype=float), rtol=1e-7, atol=1e-12)
     assert set(CLASSIFICATION_LOSSES) == {"cross-entropy", "logistic", "hinge", "cosine"}
 
 
@@ -336,11 +336,11 @@ def test_two_classes_are_alike(name):
     """Name the classes the other way round: the loss is the same, with the outputs turned round."""
     loss = CLASSIFICATION_LOSSES[name]
     random = torch.Generator().manual_seed(0)
-    found = torch.randn(40, loss.n_outputs(2), generator=random, dtype=torch.float64)
+    logits = torch.randn(40, loss.n_outputs(2), generator=random, dtype=torch.float64)
     labels = torch.randint(2, (40,), generator=random)
-    other = -found if found.shape[1] == 1 else found.flip(1)
-    torch.testing.assert_close(loss.terms(other, 1 - labels), loss.terms(found, labels))
-    ours, theirs = (probabilities(loss.logits(each).numpy(), 0.7) for each in (found, other))
+    flipped = -logits if logits.shape[1] == 1 else logits.flip(1)
+    torch.testing.assert_close(loss.terms(flipped, 1 - labels), loss.terms(logits, labels))
+    ours, theirs = (probabilities(loss.logits(class_logits).numpy(), 0.7) for class_logits in (logits, flipped))
     np.testing.assert_allclose(theirs, ours[:, ::-1])
 
 
@@ -365,9 +365,9 @@ def test_a_linear_classifier_learns_the_boundary(name):
         logits = loss.logits(network(x[None])[0]).numpy()
     best = special.ndtr(1.5)
     assert (logits.argmax(1) == labels.numpy()).mean() == pytest.approx(best, abs=0.012)  # 3 errors of 0.004
-    found = probabilities(logits, fit_temperature(logits, labels.numpy()))[:, 1]
+    class_probabilities = probabilities(logits, fit_temperature(logits, labels.numpy()))[:, 1]
     exact = special.expit(3 * ((x + 1.5) @ torch.tensor([0.6, 0.8]) - 1.5).numpy())
-    assert np.abs(found - exact).mean() < (0.05 if name == "cosine" else 0.03)
+    assert np.abs(class_probabilities - exact).mean() < (0.05 if name == "cosine" else 0.03)
 
 
 # ------------------------------------------------------------------------------------------------------ temperature
@@ -392,8 +392,8 @@ def test_a_class_that_is_never_missed_is_not_certain():
     """Ten rows of each class told apart by -1 and 1: as if one of eleven more had been wrong (Platt 1999)."""
     labels = np.repeat([0, 1], 10)
     logits = np.stack([np.zeros(20), 2.0 * labels - 1], axis=1)
-    found = probabilities(logits, fit_temperature(logits, labels))
-    np.testing.assert_allclose(found[labels == 1, 1], 11 / 12, atol=1e-4)
+    class_probabilities = probabilities(logits, fit_temperature(logits, labels))
+    np.testing.assert_allclose(class_probabilities[labels == 1, 1], 11 / 12, atol=1e-4)
 
 
 def test_verdict_on_a_classifier_without_information():

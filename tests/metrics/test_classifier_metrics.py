@@ -30,9 +30,11 @@ TOO_SHARP, TOO_FLAT = 2.5, 0.4
 def by_hand(label, probabilities, simulation=None, classes=None) -> Posterior:
     count, size = np.shape(probabilities)
     simulation = np.arange(count) if simulation is None else np.asarray(simulation)
-    index, part, truth = 100 + np.arange(count), np.full(count, 2), np.array(label, dtype=float)[:, None]
+    index, partition, truth = 100 + np.arange(count), np.full(count, 2), np.array(label, dtype=float)[:, None]
     names = classes or ("TNG", "SIMBA", "Astrid", "EAGLE")[:size]
-    return make(SUITE, index, simulation.astype(str), part, truth, probabilities=np.array(probabilities), names=names)
+    return make(
+        SUITE, index, simulation.astype(str), partition, truth, probabilities=np.array(probabilities), names=names
+    )
 
 
 def exact(simulations=300, rows=1, frequency=(0.6, 0.4), distance=2.0, sharp=1.0, towards=0.0, alike=0.5, seed=0):
@@ -124,7 +126,7 @@ def test_bins_have_equal_mass_and_equal_values_share_one():
 
 def test_the_calibration_error_of_a_right_classifier_goes_to_zero_and_of_a_wrong_one_does_not():
     data = [EvaluationData(exact(20_000, sharp=sharp, alike=0)) for sharp in (1.0, TOO_SHARP, TOO_FLAT)]
-    errors = [CLASSIFICATION["ece"].compute(each, each.clusters.equal_weights)[0] for each in data]
+    errors = [CLASSIFICATION["ece"].compute(evaluated, evaluated.clusters.equal_weights)[0] for evaluated in data]
     assert errors[0] < 0.015 and min(errors[1:]) > 0.04
 
 
@@ -178,18 +180,18 @@ def test_rows_of_one_class_have_no_area_and_their_accuracy_all_the_same():
 
 # ------------------------------------------------------------------------------------------------------ intervals
 def test_intervals_of_repeated_rows_are_those_of_the_simulations():
-    one = exact(100)
-    many = one.select(np.repeat(np.arange(100), 15))
-    wide, narrow = (evaluate(each).joint for each in (many, one))
+    single_rows = exact(100)
+    repeated = single_rows.select(np.repeat(np.arange(100), 15))
+    wide, narrow = (evaluate(posterior).joint for posterior in (repeated, single_rows))
     for metric in set(CLASSIFICATION) - {"ece"}:  # with more rows there are more bins
         np.testing.assert_allclose(wide[metric].to_array(), narrow[metric].to_array(), rtol=1e-6)
 
 
 def test_interval_is_as_wide_as_the_spread_between_repetitions():
-    found = [evaluate(exact(100, rows=5, seed=seed)).joint for seed in range(40)]
+    repetitions = [evaluate(exact(100, rows=5, seed=seed)).joint for seed in range(40)]
     for metric in ("accuracy", "balanced_accuracy", "log_score", "log_score_gain", "brier", "auc"):
-        spread = np.std([entries[metric].value for entries in found])
-        width = np.mean([(entries[metric].high - entries[metric].low) / 2 for entries in found])
+        spread = np.std([entries[metric].value for entries in repetitions])
+        width = np.mean([(entries[metric].high - entries[metric].low) / 2 for entries in repetitions])
         assert width == pytest.approx(spread, rel=0.35)
 
 
@@ -209,8 +211,8 @@ def test_verdict_on_a_classifier_that_is_biased_towards_a_class(rows):
 
 
 def test_verdict_on_a_classifier_that_returns_the_prior():
-    nothing = exact(300, distance=0.0)
-    assert words(nothing) == f"not constrained by the data (returns the prior), {CALIBRATED}"
+    uninformed = exact(300, distance=0.0)
+    assert words(uninformed) == f"not constrained by the data (returns the prior), {CALIBRATED}"
     assert words(exact(300, distance=1.0)) == CALIBRATED
     assert "prior" not in words(exact(300, distance=1.0, sharp=40.0))  # scores worse than the prior, yet knows
 
@@ -243,7 +245,7 @@ def test_no_mistake_accuses_only_where_several_were_to_be_expected(confidence, w
 def test_mistakes_of_one_simulation_may_come_together(confidence, word):
     """1500 rows without a mistake where 15 were to be expected: they may be those of one simulation of 100."""
     pair = [[confidence, 1 - confidence], [1 - confidence, confidence]]
-    rows = [np.repeat(one, 15, axis=0) for one in ([0, 1] * 50, np.tile(pair, (50, 1)), np.arange(100))]
+    rows = [np.repeat(column, 15, axis=0) for column in ([0, 1] * 50, np.tile(pair, (50, 1)), np.arange(100))]
     assert words(by_hand(*rows)) == word
 
 
@@ -263,20 +265,20 @@ def test_false_alarms_of_each_test_are_nominal(rows, simulations):
 @pytest.mark.parametrize(("rows", "frequency"), [(1, (0.6, 0.4)), (1, (0.4, 0.3, 0.2, 0.1)), (5, (0.6, 0.4))])
 def test_false_alarms_of_whole_verdicts_are_nominal(rows, frequency):
     """60 right classifiers: at 5 % each, more than 10 accused have a probability of 3e-4."""
-    found = [EvaluationData(exact(100, rows, frequency, seed=seed)) for seed in range(60)]
-    accused = [class_verdict(each, each.predictions).joint != CALIBRATED for each in found]
+    repetitions = [EvaluationData(exact(100, rows, frequency, seed=seed)) for seed in range(60)]
+    accused = [class_verdict(data, data.predictions).joint != CALIBRATED for data in repetitions]
     assert sum(accused) <= 10
 
 
 # ------------------------------------------------------------------------------------------- words, tables, curves
 def test_summary_of_a_classifier_has_accuracy_confusion_and_calibration():
     label, guess = np.repeat([0, 1, 2], [50, 30, 20]), np.repeat([0, 1, 1, 0, 2, 1], [46, 4, 24, 6, 15, 5])
-    told = evaluate(by_hand(label, np.full((3, 3), 0.05)[guess] + 0.85 * np.eye(3)[guess])).summary()
-    assert told[0].startswith("Evaluated on 100 rows of 100 simulations: suite: accuracy 85.0 +- 3.")
-    assert " % (always predicting TNG: 50.0 %)." in told[0]
-    assert "Information gain over the class frequencies" in told[1]
-    assert told[2] == "Most frequent mistake: 5 of 20 rows of Astrid (25.0 %) are predicted as SIMBA."
-    assert told[3] == "Class probabilities: calibrated within errors (expected calibration error 0.050)."
+    sentences = evaluate(by_hand(label, np.full((3, 3), 0.05)[guess] + 0.85 * np.eye(3)[guess])).summary()
+    assert sentences[0].startswith("Evaluated on 100 rows of 100 simulations: suite: accuracy 85.0 +- 3.")
+    assert " % (always predicting TNG: 50.0 %)." in sentences[0]
+    assert "Information gain over the class frequencies" in sentences[1]
+    assert sentences[2] == "Most frequent mistake: 5 of 20 rows of Astrid (25.0 %) are predicted as SIMBA."
+    assert sentences[3] == "Class probabilities: calibrated within errors (expected calibration error 0.050)."
     faultless = evaluate(by_hand(label, 0.05 + 0.85 * np.eye(3)[label])).summary()
     assert "No row is misclassified." in faultless
 
@@ -301,9 +303,15 @@ def test_reliability_is_the_diagonal_for_a_right_classifier_only():
 
 
 def test_errors_of_reliability_count_simulations_and_stay_in_bounds():
-    one = exact(60, distance=6.0)
-    curve, many = (reliability(each)["TNG"] for each in (one, one.select(np.repeat(np.arange(60), 4))))
-    for found in (curve, many):
-        assert (found.low >= 0).all() and (found.high <= 1).all() and (found.high > found.low).all()
-    assert many.high.min() >= curve.high.min()  # four times the rows tell no more than the simulations do
-    assert reliability(changed(one, truth=None)) == {}
+    posterior = exact(60, distance=6.0)
+    curve, repeated = (
+        reliability(classified)["TNG"] for classified in (posterior, posterior.select(np.repeat(np.arange(60), 4)))
+    )
+    for shown_curve in (curve, repeated):
+        assert (
+            (shown_curve.low >= 0).all()
+            and (shown_curve.high <= 1).all()
+            and (shown_curve.high > shown_curve.low).all()
+        )
+    assert repeated.high.min() >= curve.high.min()  # four times the rows tell no more than the simulations do
+    assert reliability(changed(posterior, truth=None)) == {}

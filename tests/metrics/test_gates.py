@@ -33,7 +33,7 @@ EVALUATION = Evaluation.from_json(
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "reason"),
     [
         ("r2[f[0]]<0.5", "r2[f[0]] is 0.4"),
         ("r2[h]<0.5", None),
@@ -58,12 +58,12 @@ EVALUATION = Evaluation.from_json(
         ("sbc_p<0.5 by 2", "sbc_p[h] is 0.01 and has no error (a p-value has no interval)"),
     ],
 )
-def test_gate(expression, told):
-    assert gate_failure(EVALUATION, expression) == (told and f"the gate {expression} failed: {told}")
+def test_gate(expression, reason):
+    assert gate_failure(EVALUATION, expression) == (reason and f"the gate {expression} failed: {reason}")
 
 
 @pytest.mark.parametrize(
-    ("expression", "said"),
+    ("expression", "message"),
     [
         ("r3<0.5", "no metric r3; there are log_prob, r2, contraction, sbc_p, fom"),
         ("r2[omega]<0.5", "no parameter is called omega; there are f[0], h"),
@@ -77,24 +77,24 @@ def test_gate(expression, told):
         ("", "not of the form"),
     ],
 )
-def test_gate_that_means_nothing_is_refused(expression, said):
+def test_gate_that_means_nothing_is_refused(expression, message):
     with pytest.raises(UserError) as refused:
         gate_failure(EVALUATION, expression)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 # --------------------------------------------------------------------------------------------------- the default set
 def failed(posterior) -> list[str]:
     """The default gates that fail, by metric."""
-    return [parse_gate(condition).metric for condition in judged(posterior).failed]
+    return [parse_gate(condition).metric for condition in gate_results(posterior).failed]
 
 
-def judged(posterior):
+def gate_results(posterior):
     return check_default_gates(evaluate(posterior))
 
 
 def test_a_calibrated_posterior_passes_every_gate():
-    assert judged(gaussian()) == GateResults({}, {})
+    assert gate_results(gaussian()) == GateResults({}, {})
 
 
 @pytest.mark.parametrize(
@@ -122,16 +122,16 @@ def test_a_truth_without_density_fails():
     posterior = gaussian(60)
     posterior.log_prob_truth[3] = -np.inf
     assert failed(posterior) == ["log_prob"]
-    assert "was not checked: -inf in 1 of 60 rows" in judged(posterior).skipped["log_prob_gain<0 by 3"]
+    assert "was not checked: -inf in 1 of 60 rows" in gate_results(posterior).skipped["log_prob_gain<0 by 3"]
 
 
 def test_what_is_not_there_is_skipped_with_a_sentence_and_nothing_at_all_is_refused():
     points = changed(gaussian(60), mean=gaussian(60).mean, samples=None, log_prob=None, log_prob_truth=None)
-    found = judged(points)
-    assert found.failed == {} and len(found.skipped) == len(GATES) - 1
-    assert "the gate tarp_p<0.001 was not checked: this evaluation has no tarp_p" in found.skipped.values()
-    few = judged(gaussian(5))
-    assert "the gate coverage_68<0.6 by 3 was not checked: 5 simulations, of 10 needed" in few.skipped.values()
+    results = gate_results(points)
+    assert results.failed == {} and len(results.skipped) == len(GATES) - 1
+    assert "the gate tarp_p<0.001 was not checked: this evaluation has no tarp_p" in results.skipped.values()
+    five_rows = gate_results(gaussian(5))
+    assert "the gate coverage_68<0.6 by 3 was not checked: 5 simulations, of 10 needed" in five_rows.skipped.values()
     evaluation = evaluate(points)
     without_r2 = {name: columns for name, columns in evaluation.parameters.items() if name != "r2"}
     with pytest.raises(UserError, match="none of the metrics"):
@@ -140,14 +140,14 @@ def test_what_is_not_there_is_skipped_with_a_sentence_and_nothing_at_all_is_refu
 
 def test_one_universe_is_not_stopped_for_its_calibration():
     posterior = gaussian(60, shift=3.0)
-    one = judged(changed(posterior, truth=np.full_like(posterior.truth, 0.5)))
-    assert {line.split(": ")[1] for line in one.skipped.values()} >= {"all true values are equal"}
-    assert not any("sbc" in line or "tarp" in line for line in one.failed)
+    results = gate_results(changed(posterior, truth=np.full_like(posterior.truth, 0.5)))
+    assert {line.split(": ")[1] for line in results.skipped.values()} >= {"all true values are equal"}
+    assert not any("sbc" in line or "tarp" in line for line in results.failed)
 
 
 def test_every_default_gate_is_parsed_and_has_a_reason():
-    for one in GATES:
-        assert parse_gate(one.condition) and one.explanation
+    for gate in GATES:
+        assert parse_gate(gate.condition) and gate.explanation
 
 
 # --------------------------------------------------------------------------------------------------- the command line

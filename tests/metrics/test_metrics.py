@@ -41,7 +41,7 @@ def gaussian(
     mean, scale = exact + shift * std, width * std
     samples = mean[:, None] + scale * random.standard_normal((count, draws, size))
     if alike:
-        mean, samples, exact = (np.repeat(each[::rows], rows, axis=0) for each in (mean, samples, exact))
+        mean, samples, exact = (np.repeat(column[::rows], rows, axis=0) for column in (mean, samples, exact))
     return make(
         Parameters.from_names(names, prior=["normal"] * size),
         np.arange(count),
@@ -55,14 +55,14 @@ def gaussian(
     )
 
 
-def by_hand(truth, mean, std=None, **others) -> Posterior:
+def by_hand(truth, mean, std=None, **fields) -> Posterior:
     """One parameter in the box 0..10, given as a short list."""
     count = len(truth)
     columns = {"truth": truth, "mean": mean, "std": std}
     arrays = {key: np.array(value, dtype=float)[:, None] for key, value in columns.items() if value is not None}
     box = Parameters.from_names(["a"], [0.0], [10.0])
-    given = {"parameters": box, "simulation": np.arange(count).astype(str)} | arrays | others
-    return make(index=100 + np.arange(count), split=np.full(count, 2), **given)
+    values = {"parameters": box, "simulation": np.arange(count).astype(str)} | arrays | fields
+    return make(index=100 + np.arange(count), split=np.full(count, 2), **values)
 
 
 def value(evaluation, metric, name=None):
@@ -194,8 +194,8 @@ WORDS = [
 
 @pytest.mark.parametrize(("wrong", "word"), WORDS)
 def test_verdict_on_a_posterior_that_is_calibrated_underconfident_overconfident_or_biased(wrong, word):
-    found = evaluate(gaussian(**wrong)).verdict
-    assert found == Verdict(word, {"a": word, "b": word})
+    verdict = evaluate(gaussian(**wrong)).verdict
+    assert verdict == Verdict(word, {"a": word, "b": word})
 
 
 @pytest.mark.parametrize(("wrong", "word"), WORDS[:4])
@@ -216,9 +216,9 @@ def test_joint_verdict_sees_what_no_parameter_shows():
     right = gaussian()
     truth = right.diagnostics.ridge_estimate + (right.truth - right.diagnostics.ridge_estimate)[:, :1]
     density = stats.norm.logpdf(truth, right.diagnostics.ridge_estimate, np.sqrt(0.2)).sum(axis=-1)
-    found = evaluate(changed(right, truth=truth, log_prob_truth=density)).verdict
-    assert set(found.parameters.values()) == {CALIBRATED}
-    assert found.joint != CALIBRATED
+    verdict = evaluate(changed(right, truth=truth, log_prob_truth=density)).verdict
+    assert set(verdict.parameters.values()) == {CALIBRATED}
+    assert verdict.joint != CALIBRATED
 
 
 def test_verdict_on_a_posterior_that_returns_the_prior():
@@ -243,8 +243,8 @@ def test_holm_stops_at_the_first_that_does_not_reject():
 
 
 def test_holm_adjusts_by_hand_and_what_was_no_test_does_not_count():
-    found = holm_adjusted(np.array([0.03, 0.001, np.nan, 0.04, 0.016, 0.5]))
-    np.testing.assert_allclose(found, [0.09, 0.005, np.nan, 0.09, 0.064, 0.5])
+    adjusted = holm_adjusted(np.array([0.03, 0.001, np.nan, 0.04, 0.016, 0.5]))
+    np.testing.assert_allclose(adjusted, [0.09, 0.005, np.nan, 0.09, 0.064, 0.5])
     assert holm_adjusted(np.array([0.7, 0.6])).tolist() == [1, 1]
 
 
@@ -286,14 +286,14 @@ def test_false_alarms_of_the_parameter_tests_are_nominal():
     for test in (lambda u: clustered_bias(special.ndtri(u), clusters)[0],
                  lambda u: clustered_width(special.ndtri(u), clusters)[0],
                  lambda u: uniformity_p_value(u, clusters)):  # fmt: skip
-        assert 4 <= sum(test(one) < 0.05 for one in u) <= 28
+        assert 4 <= sum(test(uniform_ranks) < 0.05 for uniform_ranks in u) <= 28
 
 
 def test_false_alarms_of_the_joint_tests_are_nominal():
     """300 right posteriors: 30 +- 5.2 p-values of each kind lie below a tenth; the bounds are four sigma."""
-    found = [EvaluationData(gaussian(60, draws=40, seed=seed), seed) for seed in range(300)]
+    repetitions = [EvaluationData(gaussian(60, draws=40, seed=seed), seed) for seed in range(300)]
     for kind in ("tarp_ranks", "tarp_x_ranks", "hpd_ranks"):
-        assert 9 <= sum(uniformity_p_value(getattr(each, kind), each.clusters) < 0.1 for each in found) <= 51
+        assert 9 <= sum(uniformity_p_value(getattr(data, kind), data.clusters) < 0.1 for data in repetitions) <= 51
 
 
 def test_false_alarms_of_whole_verdicts_are_nominal():
@@ -306,8 +306,8 @@ def test_rows_that_repeat_a_simulation_cheat_the_plain_test_but_not_the_clustere
     random = np.random.default_rng(4)
     clusters = Clusters.from_ids(np.repeat(np.arange(40), 15))
     u = np.repeat(random.random((60, 40)), 15, axis=1)
-    assert sum(stats.kstest(one, "uniform").pvalue < 0.05 for one in u) > 30
-    assert sum(uniformity_p_value(one, clusters) < 0.05 for one in u) <= 9  # 3 +- 1.7
+    assert sum(stats.kstest(uniform_ranks, "uniform").pvalue < 0.05 for uniform_ranks in u) > 30
+    assert sum(uniformity_p_value(uniform_ranks, clusters) < 0.05 for uniform_ranks in u) <= 9  # 3 +- 1.7
 
 
 def test_the_clustered_test_still_rejects():
@@ -316,10 +316,10 @@ def test_the_clustered_test_still_rejects():
 
 
 def test_intervals_of_repeated_rows_are_those_of_the_simulations():
-    many = gaussian(100, rows=15, draws=100, alike=True)
+    repeated = gaussian(100, rows=15, draws=100, alike=True)
     fields = ("index", "simulation", "split", "truth", "samples", "log_prob", "log_prob_truth", "ridge_estimate")
-    one = changed(many, **{name: value_of(many, name)[::15] for name in fields})
-    wide, narrow = (evaluate(each).parameters for each in (many, one))
+    single_rows = changed(repeated, **{name: value_of(repeated, name)[::15] for name in fields})
+    wide, narrow = (evaluate(posterior).parameters for posterior in (repeated, single_rows))
     for metric in ("rmse", "r2", "bias", "chi2_median", "corr"):
         first, second = wide[metric]["a"], narrow[metric]["a"]
         assert first.value == pytest.approx(second.value)
@@ -386,8 +386,8 @@ def test_a_plain_regressor_has_accuracy_only():
     assert evaluation.verdict.joint == "no width: calibration not available"
     assert json.dumps(evaluation.to_json(), allow_nan=False)
     assert 2 <= len(evaluation.summary()) <= 5
-    nothing = curves(by_hand(T, MU))
-    assert (nothing.sbc, nothing.central, nothing.tarp, nothing.hpd) == ({}, {}, None, None)
+    no_curves = curves(by_hand(T, MU))
+    assert (no_curves.sbc, no_curves.central, no_curves.tarp, no_curves.hpd) == ({}, {}, None, None)
 
 
 def test_an_unknown_prior_is_null_with_the_reason_only_where_it_matters():
@@ -472,8 +472,8 @@ def test_one_universe_gives_a_bias_with_its_error_and_no_calibration():
     assert bias == pytest.approx(-0.2 * 0.8, abs=4 * scatter) and error == pytest.approx(scatter, rel=0.2)
     assert evaluation.parameters["r2"]["a"].reason == "all true values are equal"
     assert evaluation.verdict.joint == "calibration not assessed: all true values of a, b are equal"
-    told = " ".join(evaluation.summary())
-    assert "Single cosmology: a fixed at 0.8: bias -0.1" in told and "; b fixed at -0.4: bias +0.0" in told
+    summary = " ".join(evaluation.summary())
+    assert "Single cosmology: a fixed at 0.8: bias -0.1" in summary and "; b fixed at -0.4: bias +0.0" in summary
     for metric in ("sbc_p", "sbc_p_holm", "coverage_68"):
         assert evaluation.parameters[metric]["b"].reason == "all true values are equal"
     for metric in ("tarp_p", "tarp_x_p", "tarp_atc", "hpd_p"):
@@ -531,7 +531,7 @@ def test_ood_fraction_is_the_share_beyond_the_95th_percentile():
 
 # ------------------------------------------------------------------------------------------------ words and curves
 def test_summary_has_accuracy_and_calibration():
-    told = " ".join(evaluate(gaussian(width=1 / 1.5)).summary())
+    summary = " ".join(evaluate(gaussian(width=1 / 1.5)).summary())
     for words in (
         "400 rows of 400 simulations",
         "information gain over the prior 1.",
@@ -539,7 +539,7 @@ def test_summary_has_accuracy_and_calibration():
         "over-confident",
         "68 % intervals",
     ):
-        assert words in told
+        assert words in summary
     loose = " ".join(evaluate(gaussian(noise=30.0)).summary())
     assert "Not constrained by the data: a, b" in loose and "Constrained" not in loose
 
@@ -561,11 +561,16 @@ def test_an_evaluation_prints_its_tables_and_its_summary():
 def test_curves_leave_their_band_when_the_test_rejects(rows):
     for width, out in ((1.0, False), (1 / 1.5, True)):
         posterior = gaussian(200, rows=rows, draws=100, width=width, alike=True)
-        found = curves(posterior)
-        for curve in (found.sbc["a"], found.central["b"], found.tarp_x, found.hpd):
+        calibration_curves = curves(posterior)
+        for curve in (
+            calibration_curves.sbc["a"],
+            calibration_curves.central["b"],
+            calibration_curves.tarp_x,
+            calibration_curves.hpd,
+        ):
             assert (np.abs(curve.coverage - curve.alpha).max() > curve.band) == out
             assert (curve.low <= curve.high).all() and curve.coverage[0] == 0 and curve.coverage[-1] == 1
-        assert found.sbc["a"].coverage[50] == (found.sbc["a"].fractions < 0.5).mean()
+        assert calibration_curves.sbc["a"].coverage[50] == (calibration_curves.sbc["a"].fractions < 0.5).mean()
 
 
 def test_band_of_repeated_rows_is_that_of_the_simulations():

@@ -30,17 +30,17 @@ QUICK = Classifier(epochs=30)
 
 # ------------------------------------------------------------------------------------------------ draws against draws
 def normal(count, draws, features, shift=0.0, width=1.0, seed=0):
-    found = width * np.random.default_rng(seed).standard_normal((count, draws, features))
-    found[..., 0] += shift
-    return found
+    values = width * np.random.default_rng(seed).standard_normal((count, draws, features))
+    values[..., 0] += shift
+    return values
 
 
 @pytest.mark.parametrize(("features", "shift"), [(1, 1.0), (2, 2.0)])
 def test_c2st_of_shifted_normals_has_the_optimal_accuracy(features, shift):
     """N(0, 1) and N(shift, 1): no classifier is right for more than Phi(shift / 2)."""
-    found = c2st(normal(3, 1500, features, shift), normal(3, 1500, features, seed=1), classifier=QUICK)
+    accuracies = c2st(normal(3, 1500, features, shift), normal(3, 1500, features, seed=1), classifier=QUICK)
     error = np.sqrt(0.25 / (3 * 3000))
-    assert found.mean() == pytest.approx(stats.norm.cdf(shift / 2), abs=4 * error)
+    assert accuracies.mean() == pytest.approx(stats.norm.cdf(shift / 2), abs=4 * error)
 
 
 def test_c2st_of_normals_of_different_widths_has_the_optimal_accuracy():
@@ -48,25 +48,25 @@ def test_c2st_of_normals_of_different_widths_has_the_optimal_accuracy():
     wide = 2.0
     radius = 2 * np.log(wide**2) / (1 - wide**-2)
     best = (stats.chi2.cdf(radius, 2) + stats.chi2.sf(radius / wide**2, 2)) / 2
-    found = c2st(normal(3, 1500, 2, width=wide), normal(3, 1500, 2, seed=1), classifier=QUICK)
-    assert found.mean() == pytest.approx(best, abs=4 * np.sqrt(0.25 / 9000))
+    accuracies = c2st(normal(3, 1500, 2, width=wide), normal(3, 1500, 2, seed=1), classifier=QUICK)
+    assert accuracies.mean() == pytest.approx(best, abs=4 * np.sqrt(0.25 / 9000))
 
 
 def test_c2st_of_draws_of_one_density_is_one_half():
-    found = c2st(normal(6, 500, 3), normal(6, 500, 3, seed=1), classifier=QUICK)
-    assert np.abs(found - 0.5).max() < 4 * np.sqrt(0.25 / 1000)
-    assert abs(found.mean() - 0.5) < 4 * np.sqrt(0.25 / 6000)
+    accuracies = c2st(normal(6, 500, 3), normal(6, 500, 3, seed=1), classifier=QUICK)
+    assert np.abs(accuracies - 0.5).max() < 4 * np.sqrt(0.25 / 1000)
+    assert abs(accuracies.mean() - 0.5) < 4 * np.sqrt(0.25 / 6000)
 
 
 def test_folds_and_units_and_other_observations_do_not_matter():
     """Draws are z-scored by the reference; each observation is found as if it had been alone."""
     samples, reference = normal(12, 100, 2, 0.8), normal(12, 100, 2, seed=1)
-    found = c2st(samples, reference, classifier=QUICK)
+    accuracies = c2st(samples, reference, classifier=QUICK)
     scale, offset = np.array([1e-3, 5e4]), np.array([0.3, -2e5])
     moved = c2st(samples * scale + offset, reference * scale + offset, classifier=QUICK)
-    np.testing.assert_allclose(moved, found, atol=0.011)  # a draw or two on the fence, by rounding
-    np.testing.assert_array_equal(c2st(samples[10:], reference[10:], classifier=QUICK), found[10:])
-    assert (c2st(samples, reference, seed=1, classifier=QUICK) != found).any()
+    np.testing.assert_allclose(moved, accuracies, atol=0.011)  # a draw or two on the fence, by rounding
+    np.testing.assert_array_equal(c2st(samples[10:], reference[10:], classifier=QUICK), accuracies[10:])
+    assert (c2st(samples, reference, seed=1, classifier=QUICK) != accuracies).any()
 
 
 def test_slopes_are_those_of_the_mean_cross_entropy():
@@ -81,12 +81,12 @@ def test_slopes_are_those_of_the_mean_cross_entropy():
         return (np.logaddexp(0, logit) - labels * logit).mean(axis=1)
 
     slopes = _gradients(layers, inputs.astype(np.float64), labels)
-    for part, slope in zip([part for layer in layers for part in layer], slopes, strict=True):
-        assert part.shape == slope.shape
+    for weights, slope in zip([weights for layer in layers for weights in layer], slopes, strict=True):
+        assert weights.shape == slope.shape
         before = loss()
-        part[:, 0, 0] += 1e-6
+        weights[:, 0, 0] += 1e-6
         np.testing.assert_allclose((loss() - before) / 1e-6, slope[:, 0, 0], atol=1e-5)
-        part[:, 0, 0] -= 1e-6
+        weights[:, 0, 0] -= 1e-6
 
 
 def test_c2st_of_evaluate_is_the_mean_over_ten_simulations_and_needs_the_truth():
@@ -112,8 +112,8 @@ def local_p(wrong, seed=0, count=300, at=1.0):
     mean = 0.8 * (truth + 0.5 * random.standard_normal((count, 1)))
     drawn = mean + std * (wrong(mean) + random.standard_normal((count, 1)))
     query = np.full((300, 1), at) + std * (wrong(np.float64(at)) + random.standard_normal((300, 1)))
-    found = local_c2st(truth, drawn, mean, [np.hstack([query, np.full((300, 1), at)])], seed, QUICK)
-    return found[1][0]
+    result = local_c2st(truth, drawn, mean, [np.hstack([query, np.full((300, 1), at)])], seed, QUICK)
+    return result[1][0]
 
 
 def test_local_test_finds_an_error_where_it_is_and_nowhere_else():
@@ -126,14 +126,14 @@ def test_local_test_finds_an_error_where_it_is_and_nowhere_else():
 
 def test_local_false_alarms_are_nominal():
     """30 right posteriors: p-values below a fifth are 6 +- 2.2."""
-    found = [local_p(lambda mean: 0.0, seed, count=60) for seed in range(30)]
-    assert 1 <= sum(p <= 0.2 for p in found) <= 14 and max(found) > 0.5
+    p_values = [local_p(lambda mean: 0.0, seed, count=60) for seed in range(30)]
+    assert 1 <= sum(p <= 0.2 for p in p_values) <= 14 and max(p_values) > 0.5
 
 
 def test_local_test_learns_from_one_row_a_simulation_and_from_none_of_the_one_in_question():
     clusters = Clusters.from_ids(np.repeat(np.arange(20), 5))
     rows = sample_one_row_per_simulation(clusters, np.array([7, 55]), 0)
-    assert sorted(rows // 5) == [one for one in range(20) if one not in (1, 11)]
+    assert sorted(rows // 5) == [simulation for simulation in range(20) if simulation not in (1, 11)]
     assert len(set(rows % 5)) > 2
 
 
@@ -144,9 +144,9 @@ def test_local_entries_and_their_words():
     assert list(entries["lc2st_p"]) == ["3", "50"] and entries["lc2st_p"]["3"].value < 0.05
     assert entries["lc2st_p_holm"]["3"].value >= entries["lc2st_p"]["3"].value
     assert evaluation.summary()[-1].startswith("Local C2ST") and "(300 are recommended)" in evaluation.summary()[-1]
-    few = evaluate(gaussian(10), local=(3,)).local
-    assert few["lc2st_p"]["3"].value is None and "fewer than 10 other" in few["lc2st_p"]["3"].reason
-    assert list(few) == ["lc2st_p"]
+    local_entries = evaluate(gaussian(10), local=(3,)).local
+    assert local_entries["lc2st_p"]["3"].value is None and "fewer than 10 other" in local_entries["lc2st_p"]["3"].reason
+    assert list(local_entries) == ["lc2st_p"]
 
 
 def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
@@ -154,19 +154,19 @@ def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
     posterior = gaussian(60, draws=40)
     odd = changed(posterior, samples=posterior.samples.copy())
     odd.samples[3, 20:] += 100
-    tested = [evaluate(one, local=(3,)).local["lc2st_p"] for one in (posterior, odd)]
+    tested = [evaluate(evaluated, local=(3,)).local["lc2st_p"] for evaluated in (posterior, odd)]
     monkeypatch.setattr(evaluation_data, "MAX_LOCAL_DRAWS", 20)
-    few = [evaluate(one, local=(3,)).local["lc2st_p"] for one in (posterior, odd)]
-    assert few[0] == few[1] and tested[0] != tested[1]
+    with_few_draws = [evaluate(evaluated, local=(3,)).local["lc2st_p"] for evaluated in (posterior, odd)]
+    assert with_few_draws[0] == with_few_draws[1] and tested[0] != tested[1]
 
 
 @pytest.mark.parametrize(
-    ("lacking", "local", "said"),
+    ("lacking", "local", "message"),
     [({}, (60,), "no row 60; it holds row 0, 1"), ({"samples": None}, (3,), "no draws"),
      ({"ridge_estimate": None}, (3,), "no /ridge_estimate")],
 )  # fmt: skip
-def test_a_local_test_that_cannot_be_made_is_refused(lacking, local, said):
-    with pytest.raises(UserError, match=said):
+def test_a_local_test_that_cannot_be_made_is_refused(lacking, local, message):
+    with pytest.raises(UserError, match=message):
         evaluate(changed(gaussian(60), **lacking), local=local)
 
 
@@ -181,31 +181,33 @@ def exactly(posterior, width=1.0, shift=0.0, seed=1) -> Posterior:
 
 def test_against_another_model_of_known_mean_and_width():
     posterior = gaussian(200, draws=4000)
-    other = ReferencePosterior(exactly(posterior, width=2.0, shift=0.5), "regressor")
-    evaluation = evaluate(exactly(posterior, seed=2), reference=other)
+    reference = ReferencePosterior(exactly(posterior, width=2.0, shift=0.5), "regressor")
+    evaluation = evaluate(exactly(posterior, seed=2), reference=reference)
     joint, accuracy = evaluation.joint, evaluation.parameters
     assert {"expected_kl", "c2st", "fisher_loss"}.isdisjoint(joint)
-    difference = exactly(posterior).log_prob_truth - other.posterior.log_prob_truth
+    difference = exactly(posterior).log_prob_truth - reference.posterior.log_prob_truth
     assert joint["log_prob_difference"].value == pytest.approx(difference.mean())
     for name in NAMES:
         assert accuracy["mean_shift"][name].value == pytest.approx(-0.25, abs=0.01)
         assert accuracy["mean_shift_rms"][name].value == pytest.approx(0.25, abs=0.02)
         assert accuracy["width_ratio"][name].value == pytest.approx(0.5, abs=0.01)
-    told = evaluation.summary()[-1]
-    assert told.startswith("Compared to the regressor: mean log density at the truth higher by 0.")
-    assert "widths 0.5" in told
-    turned = evaluate(other.posterior, reference=replace(other, posterior=exactly(posterior, seed=2))).summary()[-1]
-    assert told.split(": ")[1].split(";")[0].replace("higher", "lower") == turned.split(": ")[1].split(";")[0]
+    sentence = evaluation.summary()[-1]
+    assert sentence.startswith("Compared to the regressor: mean log density at the truth higher by 0.")
+    assert "widths 0.5" in sentence
+    turned = evaluate(
+        reference.posterior, reference=replace(reference, posterior=exactly(posterior, seed=2))
+    ).summary()[-1]
+    assert sentence.split(": ")[1].split(";")[0].replace("higher", "lower") == turned.split(": ")[1].split(";")[0]
 
 
 def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():
     posterior = gaussian(1000, draws=10)
     exact = ReferencePosterior(changed(exactly(posterior), samples=None), "exact posterior", exact=True)
-    found = evaluate(exactly(posterior, width=1.5, shift=0.5), reference=exact).joint
+    joint = evaluate(exactly(posterior, width=1.5, shift=0.5), reference=exact).joint
     expected = 2 * (np.log(1.5) + (1 + 0.25) / (2 * 1.5**2) - 0.5)
-    entry = found["expected_kl"]
+    entry = joint["expected_kl"]
     assert entry.value == pytest.approx(expected, abs=3 * (entry.high - entry.low))
-    assert entry.value == -found["log_prob_difference"].value
+    assert entry.value == -joint["log_prob_difference"].value
     same = evaluate(exactly(posterior), reference=exact).joint["expected_kl"]
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
@@ -213,37 +215,39 @@ def test_expected_kl_is_that_of_two_normals_and_zero_for_the_truth_itself():
 def test_fisher_loss_is_the_log_of_how_much_wider_the_posterior_is():
     """Information 1 / 0.2 in each parameter: the exact posterior is just so narrow, one twice as wide 2 ln 2 wider."""
     posterior = changed(gaussian(100, draws=4000), fisher=np.broadcast_to(np.eye(2) / 0.2, (100, 2, 2)))
-    other = ReferencePosterior(changed(posterior, samples=None), "exact posterior", exact=True)
+    reference = ReferencePosterior(changed(posterior, samples=None), "exact posterior", exact=True)
     for width in (1.0, 2.0):
-        evaluation = evaluate(exactly(posterior, width=width), reference=other)
+        evaluation = evaluate(exactly(posterior, width=width), reference=reference)
         assert value(evaluation, "fisher_loss") == pytest.approx(2 * np.log(width), abs=0.02)
 
 
 def test_observations_are_matched_by_row_and_simulation():
     first = gaussian(30)
     shuffled = first.select(np.random.default_rng(0).permutation(30)[:20])
-    one, other = match_observations(first, ReferencePosterior(shuffled, "flow"))
-    assert len(one) == 20 and (one.index == other.posterior.index).all() and (np.diff(one.index) > 0).all()
-    np.testing.assert_array_equal(one.samples, other.posterior.samples)
+    matched, reference = match_observations(first, ReferencePosterior(shuffled, "flow"))
+    assert (
+        len(matched) == 20 and (matched.index == reference.posterior.index).all() and (np.diff(matched.index) > 0).all()
+    )
+    np.testing.assert_array_equal(matched.samples, reference.posterior.samples)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda p: {"index": p.index + 100}, "it holds row 100, 101, 102, 103, 104, ... (9 in all); expected row 0, 1"),
         (
-            lambda p: {"simulation": np.array([f"x{one}" for one in p.simulation])},
+            lambda p: {"simulation": np.array([f"x{simulation_id}" for simulation_id in p.simulation])},
             "row 0 is of simulation x0; expected",
         ),
         (lambda p: {"truth": p.truth + np.array([0, 1])}, "b of row 0 is"),
         (lambda p: {"parameters": Parameters.from_names(("b", "a"))}, "is one of b, a; expected a, b, in this order"),
     ],
 )
-def test_comparison_with_different_observations_is_refused_with_the_mismatch(change, said):
+def test_comparison_with_different_observations_is_refused_with_the_mismatch(change, message):
     posterior = gaussian(9)
     with pytest.raises(UserError) as refused:
         match_observations(posterior, ReferencePosterior(changed(posterior, **change(posterior)), "flow"))
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 # --------------------------------------------------------------------------------------------------- the command line
@@ -269,10 +273,10 @@ def test_evaluate_against_an_exact_posterior(files):
     assert "Compared to the exact posterior: expected KL divergence 0." in err and "Local C2ST" in err
     again = call(*command, "-o", files / "exact.metrics.h5")
     assert again[0] == 0 and "complete already" in again[2] and json.loads(again[1]) == json.loads(out)
-    other = json.loads(
+    document = json.loads(
         done("evaluate", files / "ours.h5", "--compare-to", files / "other.h5", "--json", "-o", files / "o.h5")
     )
-    assert other["compared_to"] == "other posterior" and "c2st" not in other["metrics"]["joint"]
+    assert document["compared_to"] == "other posterior" and "c2st" not in document["metrics"]["joint"]
 
 
 def test_evaluate_against_a_model_draws_the_same_rows(files):

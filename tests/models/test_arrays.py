@@ -8,7 +8,16 @@ import pytest
 from cosmoinfer import models
 from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import UserError
-from tests.examples import flow_of, linear_gaussian, of, regressor_of, sampled, train_flow, train_regressor, with_maps
+from tests.examples import (
+    flow_of,
+    in_memory_catalog,
+    linear_gaussian,
+    regressor_of,
+    sampled,
+    train_flow,
+    train_regressor,
+    with_maps,
+)
 from tests.models.test_classifier import blobs, classifier
 from tests.models.test_density import train as train_density
 
@@ -19,10 +28,10 @@ X = linear_gaussian(2).observables[0].values
 def test_a_flow_samples_arrays_as_it_samples_a_catalog(support):
     sims, model = linear_gaussian(2), flow_of("nsf", 2, 3, support)
     expected = sampled(model, sims, [4, 5, 6], 50)
-    found = model.sample(X[4:7], draws=50, row_numbers=[4, 5, 6])
-    np.testing.assert_array_equal(found.samples, expected.samples)
-    np.testing.assert_array_equal(found.log_prob, expected.log_prob)
-    assert found.index.tolist() == [4, 5, 6] and found.truth is None
+    posterior = model.sample(X[4:7], draws=50, row_numbers=[4, 5, 6])
+    np.testing.assert_array_equal(posterior.samples, expected.samples)
+    np.testing.assert_array_equal(posterior.log_prob, expected.log_prob)
+    assert posterior.index.tolist() == [4, 5, 6] and posterior.truth is None
     single = model.sample(X[4], draws=50, row_numbers=[4])
     np.testing.assert_array_equal(single.samples, expected.samples[:1])
 
@@ -32,8 +41,8 @@ def test_log_prob_is_the_density_of_the_draws(support):
     model = flow_of("nsf", 2, 3, support)
     drawn = model.sample(X[:3], draws=30)
     for number in range(3):
-        found = model.log_prob(drawn.samples[number], X[number])
-        np.testing.assert_allclose(found, drawn.log_prob[number], atol=1e-4 if support == "probit" else 0.06)
+        log_prob = model.log_prob(drawn.samples[number], X[number])
+        np.testing.assert_allclose(log_prob, drawn.log_prob[number], atol=1e-4 if support == "probit" else 0.06)
     paired = model.log_prob(drawn.samples[:, 0], X[:3])
     np.testing.assert_allclose(paired, drawn.log_prob[:, 0], atol=1e-4 if support == "probit" else 0.06)
     point = model.log_prob(drawn.samples[0, 0], X[0])
@@ -45,10 +54,10 @@ def test_log_prob_is_the_density_of_the_draws(support):
 def test_a_regressor_does_so_too(loss):
     sims, model = linear_gaussian(2), regressor_of(2, loss)
     expected = sampled(model, sims, [0, 1], 40)
-    found = model.sample(X[:2], draws=40)
-    np.testing.assert_array_equal(found.samples, expected.samples)
-    np.testing.assert_allclose(model.log_prob(found.samples[1], X[1]), found.log_prob[1], atol=0.06)
-    np.testing.assert_allclose(model.log_prob(found.samples[:, 3], X[:2]), found.log_prob[:, 3], atol=0.06)
+    posterior = model.sample(X[:2], draws=40)
+    np.testing.assert_array_equal(posterior.samples, expected.samples)
+    np.testing.assert_allclose(model.log_prob(posterior.samples[1], X[1]), posterior.log_prob[1], atol=0.06)
+    np.testing.assert_allclose(model.log_prob(posterior.samples[:, 3], X[:2]), posterior.log_prob[:, 3], atol=0.06)
 
 
 def test_a_regressor_of_points_has_no_density():
@@ -60,9 +69,9 @@ def test_a_regressor_of_points_has_no_density():
 
 def test_a_classifier_gives_probabilities():
     model, sims = classifier("cross-entropy"), blobs(2)
-    found = model.probabilities(sims.observables[0].values[:3])
-    np.testing.assert_array_equal(found, sampled(model, sims, [0, 1, 2]).classes.probabilities)
-    np.testing.assert_array_equal(model.probabilities(sims.observables[0].values[0]), found[0])
+    probabilities = model.probabilities(sims.observables[0].values[:3])
+    np.testing.assert_array_equal(probabilities, sampled(model, sims, [0, 1, 2]).classes.probabilities)
+    np.testing.assert_array_equal(model.probabilities(sims.observables[0].values[0]), probabilities[0])
 
 
 @pytest.mark.parametrize("conditional", [True, False])
@@ -70,8 +79,8 @@ def test_a_density_has_log_prob_and_draws(conditional):
     sims = linear_gaussian(2)
     model = train_density(sims, conditional=conditional, flow="maf", epochs=1)
     theta = sims.theta if conditional else None
-    everything = np.arange(5)
-    expected = model.log_prob_of_rows(sims, everything, lambda *_: None)
+    row_numbers = np.arange(5)
+    expected = model.log_prob_of_rows(sims, row_numbers, lambda *_: None)
     np.testing.assert_array_equal(model.log_prob(X[:5], theta[:5] if conditional else None), expected)
     point = sims.theta[0] if conditional else None
     np.testing.assert_allclose(model.log_prob(X[0], point), expected[0], rtol=1e-5)
@@ -85,8 +94,8 @@ def test_several_observables_go_by_name():
     model = train_flow(sims, support="probit", epochs=1, ensemble=1)
     vector, maps = (observable.values for observable in sims.observables)
     expected = sampled(model, sims, [0, 1], 10)
-    found = model.sample({"m": maps[:2, 0], "p": vector[:2]}, draws=10)  # the only channel may go without its axis
-    np.testing.assert_array_equal(found.samples, expected.samples)
+    posterior = model.sample({"m": maps[:2, 0], "p": vector[:2]}, draws=10)  # the only channel may go without its axis
+    np.testing.assert_array_equal(posterior.samples, expected.samples)
     with pytest.raises(UserError, match="takes several arrays, by name: p, m"):
         model.sample(vector[:2])
     with pytest.raises(UserError, match="expected p, m, found p"):
@@ -113,11 +122,13 @@ def test_what_does_not_fit_is_refused(x, theta, message):
 def test_sets_of_rows_are_one_observation():
     sims = linear_gaussian(2)
     theta, ids = np.repeat(sims.theta[::2], 2, axis=0), np.repeat(np.arange(len(sims) // 2), 2).astype(str)
-    pairs = replace(of(theta, sims.parameters, Observable("data", "vector", X[: len(theta)])), simulation=ids)
+    pairs = replace(
+        in_memory_catalog(theta, sims.parameters, Observable("data", "vector", X[: len(theta)])), simulation=ids
+    )
     model = train_flow(pairs, support="probit", epochs=1, ensemble=1, observation="simulation")
     expected = sampled(model, pairs, [0, 2], 10)
-    found = model.sample(X[:4].reshape(2, 2, -1), draws=10, row_numbers=[0, 2])
-    np.testing.assert_array_equal(found.samples, expected.samples)
+    posterior = model.sample(X[:4].reshape(2, 2, -1), draws=10, row_numbers=[0, 2])
+    np.testing.assert_array_equal(posterior.samples, expected.samples)
     np.testing.assert_array_equal(model.sample(X[:2], draws=10).samples, expected.samples[:1])
 
 

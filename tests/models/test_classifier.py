@@ -16,7 +16,7 @@ from cosmoinfer.models.regressor import fit_classifier, regressor_recipe
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.split import by_hash
-from tests.examples import bench, framed, of, sampled, split_of
+from tests.examples import fitted_preprocessing, in_memory_catalog, sampled, split_of, training_context
 
 CENTRES = np.array([[0.7, 0.0, 0.3], [-0.5, 0.4, 0.0], [0.1, -0.9, 0.2]])
 SUITES = ("TNG", "SIMBA", "Astrid")
@@ -31,7 +31,9 @@ def blobs(classes: int, rows: int = ROWS, seed: int = 0) -> Catalog:
     random = np.random.default_rng(seed)
     labels = random.choice(classes, rows, p=SHARES[classes])
     x = CENTRES[labels] + random.standard_normal((rows, 3))
-    sims = of(labels[:, None].astype(float), Parameters.from_names(("suite",)), Observable("data", "vector", x))
+    sims = in_memory_catalog(
+        labels[:, None].astype(float), Parameters.from_names(("suite",)), Observable("data", "vector", x)
+    )
     return replace(sims, classes=SUITES[:classes], declared_priors=frozenset())
 
 
@@ -48,7 +50,7 @@ def exact(x: np.ndarray, classes: int) -> np.ndarray:
 def classifier(loss: str, classes: int = 2, seed: int = 0) -> ClassifierModel:
     sims = blobs(classes)
     recipe = regressor_recipe(SETTINGS | {"loss": loss}, ROWS, [(3,)], classes)
-    return fit_classifier(sims, split_of(sims), framed(sims), recipe, bench(seed))
+    return fit_classifier(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context(seed))
 
 
 @every_loss
@@ -60,15 +62,15 @@ def test_the_probabilities_are_near_the_exact_ones(loss, classes):
             classifier(loss, classes)
         return
     model, judged = classifier(loss, classes), blobs(classes, 400, seed=1)
-    found = sampled(model, judged, np.arange(400)).classes.probabilities
+    class_probabilities = sampled(model, judged, np.arange(400)).classes.probabilities
     right = exact(judged.observables[0].values, classes)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-    away = np.abs(found - right).mean()
+    np.testing.assert_allclose(class_probabilities.sum(axis=1), 1, atol=1e-6)
+    away = np.abs(class_probabilities - right).mean()
     assert away < (0.025 if loss in ("cross-entropy", "logistic") else 0.09)
-    assert (found.argmax(axis=1) == right.argmax(axis=1)).mean() > 0.9
-    for one in range(classes):  # with_temperature: what comes true is what was said
-        said, came = found[:, one], judged.theta[:, 0] == one
-        assert abs(came.mean() - said.mean()) < 5 * np.sqrt((said * (1 - said)).sum()) / 400 + 0.03
+    assert (class_probabilities.argmax(axis=1) == right.argmax(axis=1)).mean() > 0.9
+    for label in range(classes):  # with_temperature: what comes true is what was said
+        predicted, came = class_probabilities[:, label], judged.theta[:, 0] == label
+        assert abs(came.mean() - predicted.mean()) < 5 * np.sqrt((predicted * (1 - predicted)).sum()) / 400 + 0.03
 
 
 @every_loss
@@ -88,42 +90,49 @@ def test_the_temperature_is_that_of_the_validation_rows(loss):
 
 def test_logits_are_the_mean_of_the_members_and_a_row_does_not_feel_the_others():
     model, sims = classifier("cross-entropy"), blobs(2)
-    many = model.logits(sims, np.arange(20))
-    np.testing.assert_array_equal(model.logits(sims, np.array([7])), many[[7]])
+    logits = model.logits(sims, np.arange(20))
+    np.testing.assert_array_equal(model.logits(sims, np.array([7])), logits[[7]])
     (stack,) = model.stacks
     weight, bias = (
         stack.network.state_dict()[f"embedding.networks.0.1.{name}"].double().numpy() for name in ("weight", "bias")
     )
     (x,) = model.preprocessing.data(sims, np.arange(20))
-    np.testing.assert_allclose(many, (x @ weight + bias).mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(logits, (x @ weight + bias).mean(axis=0), atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_file_the_same_probabilities(tmp_path):
     sims = blobs(3)
     recipe = regressor_recipe(SETTINGS | {"network": "mlp", "epochs": 2, "hidden": 9}, ROWS, [(3,)], 3)
     for name, seed in (("one", 0), ("two", 0), ("other", 1)):
-        models.write(tmp_path / name, fit_classifier(sims, split_of(sims), framed(sims), recipe, bench(seed)), {})
-    one, two, other = ((tmp_path / name).read_bytes() for name in ("one", "two", "other"))
-    assert one == two != other
-    model, again = fit_classifier(sims, split_of(sims), framed(sims), recipe, bench()), models.read(tmp_path / "one")
+        models.write(
+            tmp_path / name,
+            fit_classifier(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context(seed)),
+            {},
+        )
+    first, second, third = ((tmp_path / name).read_bytes() for name in ("one", "two", "other"))
+    assert first == second != third
+    model, again = (
+        fit_classifier(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context()),
+        models.read(tmp_path / "one"),
+    )
     assert (again.kind, again.preprocessing.classes, again.loss) == ("classifier", SUITES, "cross-entropy")
-    found, found_again = (sampled(each, sims, np.arange(10)) for each in (model, again))
-    np.testing.assert_array_equal(found.classes.probabilities, found_again.classes.probabilities)
-    posterior.write(tmp_path / "posterior.h5", found_again, {})
+    predicted, predicted_again = (sampled(trained, sims, np.arange(10)) for trained in (model, again))
+    np.testing.assert_array_equal(predicted.classes.probabilities, predicted_again.classes.probabilities)
+    posterior.write(tmp_path / "posterior.h5", predicted_again, {})
     read = posterior.read(tmp_path / "posterior.h5")
-    np.testing.assert_array_equal(read.classes.probabilities, found.classes.probabilities)
+    np.testing.assert_array_equal(read.classes.probabilities, predicted.classes.probabilities)
     assert read.classes.names == SUITES and read.draws is None
     np.testing.assert_array_equal(read.truth[:, 0], sims.theta[:10, 0])
 
 
 def test_an_observation_has_no_class_and_gets_one():
     model = classifier("cross-entropy")
-    observed = of(None, None, Observable("data", "vector", np.array([[3.0, 0, 0], [-3.0, 0, 0]])))
+    observed = in_memory_catalog(None, None, Observable("data", "vector", np.array([[3.0, 0, 0], [-3.0, 0, 0]])))
     model.preprocessing.check_catalog(observed)
-    found = sampled(model, observed, model.training_record.select_rows(observed, None))
-    assert found.truth is None
-    assert found.classes.probabilities.argmax(axis=1).tolist() == [0, 1]
-    assert (found.classes.probabilities.max(axis=1) > 0.9).all()
+    predicted = sampled(model, observed, model.training_record.select_rows(observed, None))
+    assert predicted.truth is None
+    assert predicted.classes.probabilities.argmax(axis=1).tolist() == [0, 1]
+    assert (predicted.classes.probabilities.max(axis=1) > 0.9).all()
 
 
 def test_classes_of_other_names_are_refused():
@@ -136,7 +145,7 @@ def test_classes_of_other_names_are_refused():
 
 
 def test_without_classes_there_is_nothing_to_learn():
-    observed = of(None, None, blobs(2).observables[0], name="observed.h5")
+    observed = in_memory_catalog(None, None, blobs(2).observables[0], name="observed.h5")
     with pytest.raises(UserError, match=r"observed.h5: has no /classes/suite"):
         fit_preprocessing(observed, by_hash(observed.simulation), ReadOptions(target="suite"), "auto")
 
@@ -147,7 +156,7 @@ def test_training_rows_of_one_class_are_refused():
     labels = sims.theta.copy()
     labels[train] = 1
     with pytest.raises(UserError, match="the training rows are all of one class; a classifier needs two"):
-        framed(replace(sims, theta=labels))
+        fitted_preprocessing(replace(sims, theta=labels))
 
 
 def test_a_classifier_without_information_predicts_the_class_frequencies():
@@ -157,7 +166,7 @@ def test_a_classifier_without_information_predicts_the_class_frequencies():
         sims, observables=(Observable("data", "vector", np.random.default_rng(5).standard_normal((ROWS, 3))),)
     )
     recipe = regressor_recipe(SETTINGS | {"epochs": 5}, ROWS, [(3,)], 2)
-    model = fit_classifier(blind, split_of(blind), framed(blind), recipe, bench())
-    found = sampled(model, blind, np.arange(100)).classes.probabilities
-    assert np.abs(found[:, 0] - SHARES[2][0]).max() < 0.2
-    assert stats.entropy(found.mean(axis=0)) > 0.6
+    model = fit_classifier(blind, split_of(blind), fitted_preprocessing(blind), recipe, training_context())
+    class_probabilities = sampled(model, blind, np.arange(100)).classes.probabilities
+    assert np.abs(class_probabilities[:, 0] - SHARES[2][0]).max() < 0.2
+    assert stats.entropy(class_probabilities.mean(axis=0)) > 0.6

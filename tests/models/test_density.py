@@ -21,17 +21,19 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.preprocessing.null_modes import NullModeNoise, fit_null_mode_noise
 from cosmoinfer.split import by_hash
-from tests.examples import NORMAL, bench, of, split_of
+from tests.examples import NORMAL, in_memory_catalog, split_of, training_context
 
 SMALL = {"layers": 2, "hidden": 16, "epochs": 15, "batch_size": 100, "learning_rate": 3e-3}
 every_flow = pytest.mark.parametrize("flow", FLOWS)
 every_map_flow = pytest.mark.parametrize("flow", MAP_FLOWS)
 
 
-def train(sims: Catalog, conditional: bool = True, said: list[str] | None = None, **given) -> DensityModel:
-    recipe = density_recipe(SMALL | given, 1000, tuple(one.kind for one in sims.observables), conditional)
+def train(sims: Catalog, conditional: bool = True, messages: list[str] | None = None, **settings) -> DensityModel:
+    recipe = density_recipe(
+        SMALL | settings, 1000, tuple(observable.kind for observable in sims.observables), conditional
+    )
     frame = fit_preprocessing(sims, by_hash(sims.simulation), ReadOptions(), recipe.transform)
-    return fit_density(sims, split_of(sims), frame, recipe, bench(0, said))
+    return fit_density(sims, split_of(sims), frame, recipe, training_context(0, messages))
 
 
 def log_prob(model: DensityModel, sims: Catalog, rows=None) -> np.ndarray:
@@ -54,7 +56,7 @@ def white_maps(rows: int, seed: int = 0, amplitude: float = 1.0, mean: bool = Fa
     theta = random.uniform(0, 1, (rows, 1))
     maps = amplitude * random.standard_normal((rows, 1, 8, 8))
     maps = maps if mean else maps - maps.mean(axis=(2, 3), keepdims=True)
-    return of(theta, unit_box(), Observable("data", "map", maps, periodic=True))
+    return in_memory_catalog(theta, unit_box(), Observable("data", "map", maps, periodic=True))
 
 
 @lru_cache
@@ -69,11 +71,12 @@ def test_the_density_of_a_linear_gaussian_is_near_the_exact_one(conditional):
     judged = NORMAL.simulate(1000, 1)
     x, theta = judged.observables[0].values, judged.theta if conditional else None
     exact = NORMAL.log_prob(x, theta)
-    found = log_prob(normal_density(conditional), judged)
-    assert (exact - found).mean() < 0.03
-    assert np.corrcoef(exact, found)[0, 1] > 0.98
-    other = NORMAL.log_prob(x, None if conditional else judged.theta)
-    assert np.abs(found - exact).mean() < 0.3 * np.abs(found - other).mean()  # the condition is heard, or is not there
+    learned = log_prob(normal_density(conditional), judged)
+    assert (exact - learned).mean() < 0.03
+    assert np.corrcoef(exact, learned)[0, 1] > 0.98
+    wrong_density = NORMAL.log_prob(x, None if conditional else judged.theta)
+    error, other_error = np.abs(learned - exact).mean(), np.abs(learned - wrong_density).mean()
+    assert error < 0.3 * other_error  # the condition is heard, or is not there
 
 
 def test_what_is_generated_has_the_mean_and_the_covariance_of_its_parameters():
@@ -95,7 +98,7 @@ def skewed(rows: int, size: int, seed: int = 0) -> Catalog:
     random = np.random.default_rng(seed)
     theta = random.uniform(0, 1, (rows, 1))
     x = 10 ** (theta + 0.7 * random.standard_normal((rows, size)))
-    return of(theta, unit_box(), Observable("data", "vector", x))
+    return in_memory_catalog(theta, unit_box(), Observable("data", "vector", x))
 
 
 @every_flow
@@ -111,7 +114,7 @@ def test_the_density_in_catalog_units_integrates_to_one(flow, size):
     x = np.stack(np.meshgrid(*[middles] * size, indexing="ij"), axis=-1).reshape(-1, size)
     volumes = np.stack(np.meshgrid(*[sides] * size, indexing="ij"), axis=-1).reshape(x.shape).prod(axis=1)
     for value in (0.1, 0.8):
-        grid = of(np.full((len(x), 1), value), sims.parameters, Observable("data", "vector", x))
+        grid = in_memory_catalog(np.full((len(x), 1), value), sims.parameters, Observable("data", "vector", x))
         assert (np.exp(log_prob(model, grid)) * volumes).sum() == pytest.approx(1, abs=0.002)
 
 
@@ -121,9 +124,9 @@ def test_density_falls_below_the_training_range():
     model = train(sims, flow="maf", epochs=3, layers=1)
     values = sims.observables[0].values
     less = values.min() * np.array([[1.0], [1e-1], [1e-2], [1e-3]])
-    judged = of(np.full((4, 1), 0.5), sims.parameters, Observable("data", "vector", less))
-    found = log_prob(model, judged) + np.log(less[:, 0])  # of the logarithm
-    assert (np.diff(found) < -1).all()
+    judged = in_memory_catalog(np.full((4, 1), 0.5), sims.parameters, Observable("data", "vector", less))
+    density = log_prob(model, judged) + np.log(less[:, 0])  # of the logarithm
+    assert (np.diff(density) < -1).all()
     assert scores.score_rows(model, judged, np.arange(4), lambda *_: None).z_score[-1] < -5
 
 
@@ -136,7 +139,7 @@ def test_a_density_requires_data_without_missing_values():
 
 
 def test_an_unknown_condition_is_refused():
-    observed = of(None, None, NORMAL.simulate(5, 1).observables[0], name="observed.h5")
+    observed = in_memory_catalog(None, None, NORMAL.simulate(5, 1).observables[0], name="observed.h5")
     with pytest.raises(UserError, match=r"observed.h5: has no /parameters.*`unconditional`"):
         log_prob(normal_density(True), observed)
     assert np.isfinite(log_prob(normal_density(False), observed)).all()
@@ -149,17 +152,20 @@ def test_a_condition_outside_the_box_is_refused():
     beyond = sims.theta.copy()
     beyond[[3, 8]] = 1.2
     with pytest.raises(UserError, match=r"wide.h5: 2 rows have parameters outside the box"):
-        log_prob(model, of(beyond, Parameters.from_names(("a",), [0.0], [2.0]), *sims.observables, name="wide.h5"))
+        log_prob(
+            model,
+            in_memory_catalog(beyond, Parameters.from_names(("a",), [0.0], [2.0]), *sims.observables, name="wide.h5"),
+        )
 
 
 def test_a_density_without_a_condition_asks_for_no_parameters(tmp_path):
     """Neither in training nor in judging, and whatever they are called."""
     sims = NORMAL.simulate(300, 0)
-    bare = of(None, None, *sims.observables)
-    made = [train(some, conditional=False, flow="maf", epochs=1) for some in (bare, sims)]
+    bare = in_memory_catalog(None, None, *sims.observables)
+    made = [train(catalog, conditional=False, flow="maf", epochs=1) for catalog in (bare, sims)]
     models.write(tmp_path / "density.h5", made[0], {})
     again = models.read(tmp_path / "density.h5")
-    renamed = of(sims.theta, Parameters.from_names(("c", "d")), *sims.observables)
+    renamed = in_memory_catalog(sims.theta, Parameters.from_names(("c", "d")), *sims.observables)
     for model in (*made, again):
         for judged in (bare, sims, renamed):
             model.preprocessing.check_catalog(judged)
@@ -177,12 +183,12 @@ def test_chunks_do_not_matter(which, monkeypatch):
     model, sims = (
         (normal_density(True), NORMAL.simulate(50, 1)) if which == "vectors" else (map_density(), white_maps(50, 1))
     )
-    whole = log_prob(model, sims)
+    expected = log_prob(model, sims)
     rows = np.array([31, 7, 44])
-    np.testing.assert_allclose(log_prob(model, sims, rows), whole[rows], atol=2e-4)
-    np.testing.assert_allclose(log_prob(model, sims.select(rows)), whole[rows], atol=2e-4)
+    np.testing.assert_allclose(log_prob(model, sims, rows), expected[rows], atol=2e-4)
+    np.testing.assert_allclose(log_prob(model, sims.select(rows)), expected[rows], atol=2e-4)
     monkeypatch.setattr(model_module, "ROWS_PER_CHUNK", 7)
-    np.testing.assert_allclose(log_prob(model, sims), whole, atol=2e-4)
+    np.testing.assert_allclose(log_prob(model, sims), expected, atol=2e-4)
 
 
 @every_flow
@@ -203,14 +209,16 @@ def check_file(model: DensityModel, sims: Catalog, theta, folder) -> None:
     assert again.kind == "density"
     np.testing.assert_array_equal(log_prob(again, sims), log_prob(model, sims))
     np.testing.assert_array_equal(again.generate(theta, 9, 0), model.generate(theta, 9, 0))
-    one, other = (scores.score_rows(each, sims, np.arange(10), lambda *_: None) for each in (again, model))
-    np.testing.assert_array_equal(one.p_value, other.p_value)
+    scores_of_file, expected = (
+        scores.score_rows(density, sims, np.arange(10), lambda *_: None) for density in (again, model)
+    )
+    np.testing.assert_array_equal(scores_of_file.p_value, expected.p_value)
     models.write(folder / "again.h5", again, {"seed": 0})
     assert (folder / "again.h5").read_bytes() == (folder / "density.h5").read_bytes()
-    scores.write(folder / "scores.h5", one, {})
+    scores.write(folder / "scores.h5", scores_of_file, {})
     read = scores.read(folder / "scores.h5")
     assert len(read) == 10 and read.simulation.tolist() == sims.simulation[:10].tolist()
-    np.testing.assert_array_equal(read.z_score, one.z_score)
+    np.testing.assert_array_equal(read.z_score, scores_of_file.z_score)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
@@ -252,8 +260,8 @@ def test_only_a_band_limited_channel_gets_null_mode_noise():
     noisy = maps + jitter.draw(300, random)
     assert noisy.std() == pytest.approx(1, abs=0.03)
     np.testing.assert_allclose(jitter.remove(noisy), maps, atol=1e-12)
-    own = np.sqrt(modes(noisy)[:, jitter.std > 0])
-    expected = stats.norm.logpdf(own, scale=jitter.std[jitter.std > 0]).sum(axis=1)
+    deviates = np.sqrt(modes(noisy)[:, jitter.std > 0])
+    expected = stats.norm.logpdf(deviates, scale=jitter.std[jitter.std > 0]).sum(axis=1)
     np.testing.assert_allclose(jitter.log_prob(noisy), expected)
     assert "of 512 modes of the data never vary" in jitter.description
 
@@ -303,11 +311,11 @@ def test_too_few_rows_do_not_tell_what_never_varies():
 
 def test_the_jitter_of_a_row_is_its_own():
     jitter = map_density().null_mode_noise
-    many = jitter.fixed(np.arange(8))
-    np.testing.assert_array_equal(jitter.fixed(np.array([5, 2])), many[[5, 2]])
-    assert len(np.unique(many[:, 0, 0, 0])) == 8
+    noise = jitter.fixed(np.arange(8))
+    np.testing.assert_array_equal(jitter.fixed(np.array([5, 2])), noise[[5, 2]])
+    assert len(np.unique(noise[:, 0, 0, 0])) == 8
     again = unpack(NullModeNoise, pack(jitter))
-    np.testing.assert_array_equal(again.fixed(np.arange(8)), many)
+    np.testing.assert_array_equal(again.fixed(np.arange(8)), noise)
 
 
 def test_the_density_of_vectors_that_lack_directions_is_over_those_that_vary():
@@ -317,7 +325,7 @@ def test_the_density_of_vectors_that_lack_directions_is_over_those_that_vary():
 
     def degenerate(rows: int) -> Catalog:
         x = random.standard_normal((rows, 2)) @ plane.T + [0, 50, 100, 7]
-        return of(None, None, Observable("data", "vector", x))
+        return in_memory_catalog(None, None, Observable("data", "vector", x))
 
     model, judged = train(degenerate(1000), conditional=False, flow="maf", transform="none"), degenerate(300)
     exact = stats.multivariate_normal([0, 50, 100, 7], plane @ plane.T, allow_singular=True)
@@ -331,23 +339,23 @@ def test_the_density_of_vectors_that_lack_directions_is_over_those_that_vary():
 @every_map_flow
 def test_maps_of_mean_zero_are_drawn_with_mean_zero(flow):
     """And their density is that of 63 numbers, which the exact one of white noise without its mean is."""
-    said: list[str] = []
-    model = train(white_maps(300), False, said, flow=flow, epochs=2, batch_size=50, hidden=8, learning_rate=1e-3)
-    assert any("1 of 64 modes of the data never vary" in line for line in said)
+    messages: list[str] = []
+    model = train(white_maps(300), False, messages, flow=flow, epochs=2, batch_size=50, hidden=8, learning_rate=1e-3)
+    assert any("1 of 64 modes of the data never vary" in line for line in messages)
     drawn = model.generate(None, 50, 0)
     assert np.abs(drawn.mean(axis=(2, 3))).max() < 1e-6
     assert 0.7 < drawn.std() < 1.3
     judged = white_maps(100, 1)
     exact = stats.norm.logpdf(judged.observables[0].values).sum(axis=(1, 2, 3)) + 0.5 * np.log(2 * np.pi)
-    found = log_prob(model, judged)
-    assert abs((found - exact).mean()) < 0.02 * 63
-    assert np.corrcoef(found, exact)[0, 1] > 0.9
+    learned = log_prob(model, judged)
+    assert abs((learned - exact).mean()) < 0.02 * 63
+    assert np.corrcoef(learned, exact)[0, 1] > 0.9
 
 
 def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone(monkeypatch):
     handed = []
 
-    def stop(network, loss, train_rows, validation_rows, *rest, hooks):
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks):
         handed.append((train_rows.rows, hooks))
         raise StopIteration
 
@@ -356,8 +364,8 @@ def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone
         train(white_maps(60), flow="glow", hidden=4)
     (rows, hooks), (log_det, context, x) = handed[0], handed[0][0]
     first, second = hooks.fresh_rows(0), hooks.fresh_rows(1)
-    for known, one, other in zip((log_det, context), first, second, strict=False):
-        assert (known == one).all() and (known == other).all()
+    for original, moved_first, moved_second in zip((log_det, context), first, second, strict=False):
+        assert (original == moved_first).all() and (original == moved_second).all()
     away = (first[2] - second[2]).numpy()
     assert np.abs(away).max() > 0.01 and np.ptp(away, axis=(2, 3)).max() < 1e-5
     moved = [tensor[0] for tensor in hooks.augment(tuple(tensor[None] for tensor in rows), hooks.streams)]
@@ -369,25 +377,25 @@ def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone
 def test_typicality_p_values_of_the_training_distribution_are_uniform():
     """Each of the two percentiles is uniform; the p-value of both together is small no more often than it says."""
     model, judged = normal_density(True), NORMAL.simulate(600, 7)
-    found = scores.score_rows(model, judged, np.arange(600), lambda *_: None)
-    np.testing.assert_array_equal(found.log_prob, log_prob(model, judged))
+    typicality = scores.score_rows(model, judged, np.arange(600), lambda *_: None)
+    np.testing.assert_array_equal(typicality.log_prob, log_prob(model, judged))
     rows = model.training_record.split.sizes[1]  # against which 600 others are ranked: Kolmogorov's law of two samples
-    most = 1.95 * np.sqrt(1 / 600 + 1 / rows)
-    for percentile in (found.percentile, found.shape_percentile):
-        assert stats.kstest(percentile / 100, "uniform").statistic < most
+    max_statistic = 1.95 * np.sqrt(1 / 600 + 1 / rows)
+    for percentile in (typicality.percentile, typicality.shape_percentile):
+        assert stats.kstest(percentile / 100, "uniform").statistic < max_statistic
     contexts = model.scale_parameters(judged.theta, judged.path)
-    alone = model.typicality.p_value(model.typicality.z_score(found.log_prob, contexts))
-    assert stats.kstest(alone, "uniform").statistic < most
+    alone = model.typicality.p_value(model.typicality.z_score(typicality.log_prob, contexts))
+    assert stats.kstest(alone, "uniform").statistic < max_statistic
     for level in (0.05, 0.1, 0.2):
-        assert level / 3 < (found.p_value <= level).mean() < level + 0.05
-    assert (found.split == 2).all() and found.index.tolist() == list(range(600))
+        assert level / 3 < (typicality.p_value <= level).mean() < level + 0.05
+    assert (typicality.split == 2).all() and typicality.index.tolist() == list(range(600))
 
 
 def white(rows: int, seed: int, scale: float = 1.0) -> Catalog:
     """Sixty independent normal numbers of this standard z_score."""
     random = np.random.default_rng(seed)
     values = scale * random.standard_normal((rows, 60))
-    return of(random.uniform(0, 1, (rows, 1)), unit_box(), Observable("data", "vector", values))
+    return in_memory_catalog(random.uniform(0, 1, (rows, 1)), unit_box(), Observable("data", "vector", values))
 
 
 @lru_cache
@@ -417,31 +425,31 @@ def test_typicality_finds_an_anomalous_row_of_typical_density():
     spikes = np.zeros((200, 60))
     spikes[np.arange(200), random.integers(60, size=200)] = np.sqrt(random.chisquare(60, 200))
     model = quiet_density()
-    sims = of(random.uniform(0, 1, (200, 1)), unit_box(), Observable("data", "vector", spikes))
-    found = scores.score_rows(model, sims, np.arange(200), lambda *_: None)
-    assert np.median(found.percentile) < 90
-    assert np.median(found.shape_z_score) > 5
-    assert (found.p_value < 0.05).mean() > 0.95
+    sims = in_memory_catalog(random.uniform(0, 1, (200, 1)), unit_box(), Observable("data", "vector", spikes))
+    typicality = scores.score_rows(model, sims, np.arange(200), lambda *_: None)
+    assert np.median(typicality.percentile) < 90
+    assert np.median(typicality.shape_z_score) > 5
+    assert (typicality.p_value < 0.05).mean() > 0.95
 
 
 def test_what_is_typical_moves_with_the_condition():
     """A log density whose mean is a quadratic in theta: taken off where there are rows enough, its mean where not."""
     random = np.random.default_rng(0)
     theta = random.normal(size=(500, 2))
-    found = 3 + theta[:, 0] - 2 * theta[:, 1] ** 2 + theta[:, 0] * theta[:, 1] + 0.1 * random.standard_normal(500)
-    model = fit_typicality(found, theta)
+    log_probs = 3 + theta[:, 0] - 2 * theta[:, 1] ** 2 + theta[:, 0] * theta[:, 1] + 0.1 * random.standard_normal(500)
+    model = fit_typicality(log_probs, theta)
     np.testing.assert_allclose(model.coefficients, [3, 1, 0, 0, 1, -2], atol=0.03)
     assert model.residuals.std() == pytest.approx(0.1, rel=0.1)
-    assert abs(model.z_score(found, theta).mean()) < 0.2
-    few = fit_typicality(found[:20], theta[:20])
-    np.testing.assert_allclose(few.coefficients, [found[:20].mean()])
-    alone = fit_typicality(found, None)
-    np.testing.assert_allclose(alone.expected(None, 3), found.mean())
+    assert abs(model.z_score(log_probs, theta).mean()) < 0.2
+    few_rows = fit_typicality(log_probs[:20], theta[:20])
+    np.testing.assert_allclose(few_rows.coefficients, [log_probs[:20].mean()])
+    alone = fit_typicality(log_probs, None)
+    np.testing.assert_allclose(alone.expected(None, 3), log_probs.mean())
 
 
 # ------------------------------------------------------------------------------------------------------------- recipes
 @pytest.mark.parametrize(
-    ("kinds", "given", "message"),
+    ("kinds", "settings", "message"),
     [
         (("vector", "map"), {}, "a density is trained on one vector or map a row, found vector and map"),
         (("grid",), {}, "found grid"),
@@ -452,6 +460,6 @@ def test_what_is_typical_moves_with_the_condition():
         (("vector",), {"ensemble": 0}, "ensemble: expected at least 1"),
     ],
 )
-def test_a_density_that_cannot_be_is_refused(kinds, given, message):
+def test_a_density_that_cannot_be_is_refused(kinds, settings, message):
     with pytest.raises(UserError, match=message):
-        density_recipe(given, 1000, kinds, True)
+        density_recipe(settings, 1000, kinds, True)

@@ -28,9 +28,11 @@ from tests.examples import (
 def test_the_same_seed_gives_the_same_bytes(kind, tmp_path):
     def made(name: str, seed: int) -> bytes:
         sims = linear_gaussian(2)
-        given = {"ensemble": 2, "epochs": 2, "dropout": 0.2}
+        settings = {"ensemble": 2, "epochs": 2, "dropout": 0.2}
         model = (
-            train_regressor(sims, seed, **given) if kind == "regressor" else train_flow(sims, seed, flow=kind, **given)
+            train_regressor(sims, seed, **settings)
+            if kind == "regressor"
+            else train_flow(sims, seed, flow=kind, **settings)
         )
         models.write(tmp_path / name, model, {"seed": 0})
         posterior.write(tmp_path / f"{name}.posterior", sampled(model, sims, [0, 1], 100, seed), {})
@@ -60,7 +62,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
         again = models.read(path)
         assert type(again) is type(model) and again.training_record.is_training_catalog(sims) == (name != "ancestor")
         for stack, stack_again in zip(model.stacks, again.stacks, strict=True):
-            weights, weights_again = (one.network.state_dict() for one in (stack, stack_again))
+            weights, weights_again = (trained.network.state_dict() for trained in (stack, stack_again))
             assert weights.keys() == weights_again.keys()
             for key, value in weights.items():
                 assert value.dtype == weights_again[key].dtype and (value == weights_again[key]).all(), (name, key)

@@ -14,17 +14,17 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import with_compression
 from cosmoinfer.split import by_hash
 from tests.examples import (
-    bench,
     box,
     check_same_row,
     continue_flow,
+    fitted_preprocessing,
     flow_of,
-    framed,
+    in_memory_catalog,
     linear_gaussian,
-    of,
     sampled,
     split_of,
     train_flow,
+    training_context,
 )
 
 
@@ -33,8 +33,8 @@ def test_a_training_starts_from_the_weights_of_its_ancestor(flow):
     """With steps of no length the density is the ancestor's, which a training of its own is not."""
     sims, ancestor, rows = linear_gaussian(2), flow_of(flow, 2, 3, "probit"), np.arange(40)
     still = continue_flow(sims, ancestor, support="probit", epochs=1, learning_rate=1e-12)
-    found, expected = (one.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) for one in (still, ancestor))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    log_prob, expected = (model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) for model in (still, ancestor))
+    np.testing.assert_allclose(log_prob, expected, atol=1e-5)
     fresh = train_flow(sims, flow=flow, ensemble=3, support="probit", epochs=1, learning_rate=1e-12)
     assert np.abs(fresh.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) - expected).max() > 0.1
 
@@ -42,34 +42,34 @@ def test_a_training_starts_from_the_weights_of_its_ancestor(flow):
 def test_an_ancestor_of_several_architectures_with_networks_before_them_is_continued(monkeypatch):
     monkeypatch.setattr(fit_module, "MIN_MIXTURE_WEIGHT", 0.0)
     sims, rows = linear_gaussian(2), np.arange(40)
-    given = {"embedding": "mlp", "embedding_hidden": 9, "support": "probit", "ensemble": 2}
-    parts = [train_flow(sims, flow=name, **given) for name in ("maf", "nsf")]
-    ancestor = replace(parts[0], stacks=tuple(one.stacks[0] for one in parts), weights=np.full(4, 0.25))
+    settings = {"embedding": "mlp", "embedding_hidden": 9, "support": "probit", "ensemble": 2}
+    flows = [train_flow(sims, flow=name, **settings) for name in ("maf", "nsf")]
+    ancestor = replace(flows[0], stacks=tuple(flow.stacks[0] for flow in flows), weights=np.full(4, 0.25))
     still = continue_flow(sims, ancestor, support="probit", epochs=1, learning_rate=1e-12)
-    for stack, other in zip(ancestor.stacks, still.stacks, strict=True):
-        assert other.config == stack.config
-        alone = [replace(still, stacks=(one,), weights=np.full(2, 0.5)) for one in (stack, other)]
-        one, two = (model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) for model in alone)
-        np.testing.assert_allclose(one, two, atol=1e-5)
+    for stack, continued in zip(ancestor.stacks, still.stacks, strict=True):
+        assert continued.config == stack.config
+        alone = [replace(still, stacks=(single,), weights=np.full(2, 0.5)) for single in (stack, continued)]
+        first, second = (model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) for model in alone)
+        np.testing.assert_allclose(first, second, atol=1e-5)
 
 
 def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):
-    sims, other = linear_gaussian(2), linear_gaussian(2, seed=1)
+    sims, second_catalog = linear_gaussian(2), linear_gaussian(2, seed=1)
     models.write(tmp_path / "ancestor.h5", flow_of("maf", 2, 3, "probit"), {})
-    model = continue_flow(other, models.read(tmp_path / "ancestor.h5"), support="probit", epochs=1)
+    model = continue_flow(second_catalog, models.read(tmp_path / "ancestor.h5"), support="probit", epochs=1)
     models.write(tmp_path / "flow.h5", model, {})
     (tmp_path / "ancestor.h5").unlink()
     again = models.read(tmp_path / "flow.h5")
-    check_same_row(sampled(model, other, [2], 50), sampled(again, other, [2], 50))
+    check_same_row(sampled(model, second_catalog, [2], 50), sampled(again, second_catalog, [2], 50))
     check_same_row(sampled(model.initialised_from, sims, [2], 50), sampled(again.initialised_from, sims, [2], 50))
     rows = model.initialised_from.training_record.split.select_rows(sims.simulation, "train")
     assert again.training_record.is_training_row(sims, rows).all()
-    rows = again.training_record.split.select_rows(other.simulation, "train")
-    assert again.training_record.is_training_row(other, rows).all()
+    rows = again.training_record.split.select_rows(second_catalog.simulation, "train")
+    assert again.training_record.is_training_row(second_catalog, rows).all()
 
 
 @pytest.mark.parametrize(
-    "given",
+    "settings",
     [
         {"flow": "maf"},
         {"ensemble": 3},
@@ -80,18 +80,18 @@ def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):
         {"embedding_features": 8},
     ],
 )
-def test_the_architecture_is_that_of_the_ancestor(given):
-    (option,) = given
+def test_the_architecture_is_that_of_the_ancestor(settings):
+    (option,) = settings
     with pytest.raises(UserError, match=f"{option}: the architecture is that of the model"):
-        continue_flow(linear_gaussian(2), flow_of("maf", 2, 3, "probit"), **given)
+        continue_flow(linear_gaussian(2), flow_of("maf", 2, 3, "probit"), **settings)
 
 
 def test_fine_tuning_from_a_model_trained_on_held_out_rows_is_refused():
     sims = linear_gaussian(2)
     ancestor = flow_of("maf", 2, 3, "probit")
-    other = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
+    other_record = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
     with pytest.raises(UserError, match=r"fine_tune: the flow was trained on or chosen by \d+ validation or test rows"):
-        continue_flow(sims, replace(ancestor, training_record=other))
+        continue_flow(sims, replace(ancestor, training_record=other_record))
 
 
 def test_an_ancestor_of_something_else_is_refused():
@@ -100,12 +100,14 @@ def test_an_ancestor_of_something_else_is_refused():
     sims = linear_gaussian(2, seed=1)
     with pytest.raises(UserError, match=r"trained on data of shape \(4,\)"):
         continue_flow(linear_gaussian(1, seed=1), ancestor)
-    renamed = of(sims.theta, Parameters.from_names(("c", "d"), box(2).low, box(2).high), *sims.observables)
+    renamed = in_memory_catalog(
+        sims.theta, Parameters.from_names(("c", "d"), box(2).low, box(2).high), *sims.observables
+    )
     with pytest.raises(UserError, match=r"infers a, b; this catalog has c, d"):
         continue_flow(renamed, ancestor)
-    fewer = of(sims.theta[:, :1], box(1), *sims.observables)
+    fewer = in_memory_catalog(sims.theta[:, :1], box(1), *sims.observables)
     with pytest.raises(UserError, match=r"infers a, b; this catalog has a"):
         continue_flow(fewer, ancestor)
-    short = with_compression(framed(sims), sims, split_of(sims), "pca:2", bench())
+    short = with_compression(fitted_preprocessing(sims), sims, split_of(sims), "pca:2", training_context())
     with pytest.raises(UserError, match=r"fine_tune: the flow sees .*\(4,\).*\(2,\)"):
         continue_flow(sims, ancestor, short)

@@ -26,23 +26,23 @@ from tests.examples import (
     ROWS,
     TINY,
     agree,
-    bench,
     box,
     cells,
     check_same_row,
     density,
     far_away,
+    fitted_preprocessing,
     flow_of,
-    framed,
+    in_memory_catalog,
     line,
     linear_gaussian,
     mass_of,
-    of,
     regressor_of,
     sampled,
     split_of,
     train_flow,
     train_regressor,
+    training_context,
 )
 
 every_flow = pytest.mark.parametrize("flow", FLOWS)
@@ -71,15 +71,15 @@ def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("size", [1, 2])
 def test_the_density_over_the_box_is_one_and_draws_follow_it(flow, members, support, size):
     model, sims, steps = flow_of(flow, size, members, support), linear_gaussian(size), {1: 2000, 2: 160}[size]
-    found = sampled(model, sims, [3], 4000)
+    posterior = sampled(model, sims, [3], 4000)
     theta, volumes, edges = cells(model.support, steps)
     mass = np.exp(density(model, sims, 3, theta)) * volumes
-    error = 0.003 if found.draws.log_norm_error is None else 0.003 + 5 * found.draws.log_norm_error[0]
-    lost = beyond_reach(model.support, found.samples[0])
+    error = 0.003 if posterior.draws.log_norm_error is None else 0.003 + 5 * posterior.draws.log_norm_error[0]
+    lost = beyond_reach(model.support, posterior.samples[0])
     assert lost.mean() < 1e-3
     assert 1 - lost.any(axis=1).mean() - error < mass.sum() < 1 + error
 
-    z, _ = model.support.forward(found.samples[0])
+    z, _ = model.support.forward(posterior.samples[0])
     mass[beyond_reach(model.support, theta).any(axis=1)] = 0
     z = z[~lost.any(axis=1)]
     for column in range(size):  # as many draws in each part of the line as the density says
@@ -92,8 +92,8 @@ def test_the_density_over_the_box_is_one_and_draws_follow_it(flow, members, supp
 def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members, support):
     """By importance sampling from a Student-t on the line, where the draws are and wider."""
     model, sims, count = flow_of(flow, 6, members, support), linear_gaussian(6), 20_000
-    found = sampled(model, sims, [3], 3000)
-    z, _ = model.support.forward(found.samples[0])
+    posterior = sampled(model, sims, [3], 3000)
+    z, _ = model.support.forward(posterior.samples[0])
     proposal = stats.multivariate_t(z.mean(axis=0), np.cov(z.T) * 1.2, df=8, seed=0)
     points, step = proposal.rvs(count), 1e-4
     low, high = line(model.support)
@@ -104,7 +104,7 @@ def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members,
     weights[: len(points)] = np.exp(log_q - proposal.logpdf(points)) * sides.prod(axis=-1)
     error = weights.std() / np.sqrt(count)
     assert error < 0.03  # or the question was none
-    norm, lost = found.draws.log_norm_error, beyond_reach(model.support, found.samples[0]).any(axis=1).mean()
+    norm, lost = posterior.draws.log_norm_error, beyond_reach(model.support, posterior.samples[0]).any(axis=1).mean()
     norm = 0 if norm is None else norm[0]
     assert weights.mean() + lost == pytest.approx(1, abs=5 * np.hypot(error, norm) + 0.5 * lost)
 
@@ -120,24 +120,24 @@ def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members,
 @pytest.mark.parametrize("size", [1, 2, 6])
 def test_every_draw_lies_in_the_box(flow, members, support, size):
     model, sims = flow_of(flow, size, members, support), linear_gaussian(size)
-    found, parameters = sampled(model, sims, [0, 5, 9], 500), model.preprocessing.parameters
-    assert found.samples.shape == (3, 500, size)
-    assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
-    assert np.isfinite(found.log_prob).all() and np.isfinite(found.log_prob_truth).all()
-    assert (found.draws.log_norm_error is None) == (support != "truncate")
+    posterior, parameters = sampled(model, sims, [0, 5, 9], 500), model.preprocessing.parameters
+    assert posterior.samples.shape == (3, 500, size)
+    assert ((posterior.samples >= parameters.low) & (posterior.samples <= parameters.high)).all()
+    assert np.isfinite(posterior.log_prob).all() and np.isfinite(posterior.log_prob_truth).all()
+    assert (posterior.draws.log_norm_error is None) == (support != "truncate")
 
 
 @every_way
 def test_the_log_prob_of_a_file_is_that_of_the_model(flow, support):
     """At the draws, at the truths, and -inf outside the box."""
     model, sims = flow_of(flow, 2, 3, support), linear_gaussian(2)
-    found = sampled(model, sims, [0, 5], 50)
+    posterior = sampled(model, sims, [0, 5], 50)
     for position, row in enumerate([0, 5]):
         np.testing.assert_allclose(
-            found.log_prob[position], density(model, sims, row, found.samples[position]), atol=0.1, rtol=0
+            posterior.log_prob[position], density(model, sims, row, posterior.samples[position]), atol=0.1, rtol=0
         )
     truths = model.log_prob_of_rows(sims, np.array([0, 5]), sims.theta[[0, 5]], 10_000, seed=1)
-    np.testing.assert_allclose(found.log_prob_truth, truths, atol=2e-5 if model.support.maps_into_box else 0.1)
+    np.testing.assert_allclose(posterior.log_prob_truth, truths, atol=2e-5 if model.support.maps_into_box else 0.1)
     outside = model.preprocessing.parameters.high + 0.1
     assert model.log_prob_of_rows(sims, np.array([0]), outside[None], 1000, seed=1).tolist() == [-np.inf]
 
@@ -147,8 +147,8 @@ def test_an_unbounded_catalog_needs_no_box(flow):
     sims = linear_gaussian(2, bounded=False)
     for support in (*SUPPORTS, "auto"):
         model = train_flow(sims, flow=flow, ensemble=1, support=support, epochs=1)
-        found = sampled(model, sims, [0], 2000)
-        assert model.support.maps_into_box and found.draws.log_norm_error is None
+        posterior = sampled(model, sims, [0], 2000)
+        assert model.support.maps_into_box and posterior.draws.log_norm_error is None
         assert model.support.name == ("probit" if support == "auto" else support)
         spread = 8 * sims.theta.std(axis=0)
         axes = [np.linspace(m - s, m + s, 200) for m, s in zip(sims.theta.mean(axis=0), spread, strict=True)]
@@ -184,22 +184,22 @@ def member(model: FlowModel, number: int) -> FlowModel:
 def test_the_density_of_an_ensemble_is_the_mean_of_densities(flow):
     model, sims, rows = scattered(flow), linear_gaussian(2), np.arange(50)
     terms = [member(model, n).log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0) for n in range(3)]
-    found = model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
-    np.testing.assert_allclose(found, special.logsumexp(terms, axis=0, b=model.weights[:, None]), atol=1e-4)
-    assert np.mean(found - model.weights @ np.array(terms)) > 0.1  # which is not the mean of logs
+    log_prob = model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
+    np.testing.assert_allclose(log_prob, special.logsumexp(terms, axis=0, b=model.weights[:, None]), atol=1e-4)
+    assert np.mean(log_prob - model.weights @ np.array(terms)) > 0.1  # which is not the mean of logs
 
 
 @every_flow
 def test_the_draws_of_an_ensemble_come_from_the_mixture_and_are_shuffled(flow):
     """A draw belongs to member m with probability w_m, in the mean over all draws and over any part of them."""
     model, sims, draws = scattered(flow), linear_gaussian(2), 6000
-    found = sampled(model, sims, [3], draws)
-    terms = np.array([density(member(model, n), sims, 3, found.samples[0]) for n in range(3)])
-    share = np.exp(terms + np.log(model.weights)[:, None] - found.log_prob[0])
+    posterior = sampled(model, sims, [3], draws)
+    terms = np.array([density(member(model, n), sims, 3, posterior.samples[0]) for n in range(3)])
+    share = np.exp(terms + np.log(model.weights)[:, None] - posterior.log_prob[0])
     np.testing.assert_allclose(share.sum(axis=0), 1, rtol=1e-3)
-    for part in (slice(None), slice(0, 2000), slice(4000, None)):
-        error = share[:, part].std(axis=1) / np.sqrt(share[:, part].shape[1])
-        assert (np.abs(share[:, part].mean(axis=1) - model.weights) < 5 * error).all()
+    for stretch in (slice(None), slice(0, 2000), slice(4000, None)):
+        error = share[:, stretch].std(axis=1) / np.sqrt(share[:, stretch].shape[1])
+        assert (np.abs(share[:, stretch].mean(axis=1) - model.weights) < 5 * error).all()
 
 
 @every_flow
@@ -242,11 +242,11 @@ def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
         replace(model, stacks=(stack,), weights=np.full(2, 0.5)).log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
         for stack in model.stacks
     ]
-    found = model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
-    assert found.mean() >= max(score.mean() for score in scores) - 1e-6
+    log_prob = model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
+    assert log_prob.mean() >= max(score.mean() for score in scores) - 1e-6
     shares = model.weights[::2] * 2
     np.testing.assert_allclose(shares, fit_mixture_weights(np.stack(scores)), atol=1e-6)
-    np.testing.assert_allclose(found, special.logsumexp(scores, axis=0, b=shares[:, None]), atol=1e-4)
+    np.testing.assert_allclose(log_prob, special.logsumexp(scores, axis=0, b=shares[:, None]), atol=1e-4)
 
     monkeypatch.setattr(
         fit_module, "MIN_MIXTURE_WEIGHT", np.sort(shares)[-2] + 1e-3
@@ -258,9 +258,9 @@ def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
 
 @every_flow
 def test_a_member_of_a_larger_ensemble_is_the_same_member(flow):
-    one, three = (flow_of(flow, 2, n, "probit") for n in (1, 3))
-    for key, value in one.stacks[0].network.state_dict().items():
-        torch.testing.assert_close(three.stacks[0].network.state_dict()[key][:1], value, rtol=1e-3, atol=1e-5)
+    single, ensemble = (flow_of(flow, 2, n, "probit") for n in (1, 3))
+    for key, value in single.stacks[0].network.state_dict().items():
+        torch.testing.assert_close(ensemble.stacks[0].network.state_dict()[key][:1], value, rtol=1e-3, atol=1e-5)
 
 
 # ---------------------------------------------------------------------------------------------------------- the streams
@@ -298,16 +298,16 @@ def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, m
     model, sims = flow_of("maf", 2, members, support), linear_gaussian(2)
     row = int(np.argmin(sims.theta[:, 0]))  # near an edge
     monkeypatch.setattr(box_module, "MAX_DRAWS_PER_PIECE", 700)
-    found = sampled(model, sims, [row], 3000)
+    posterior = sampled(model, sims, [row], 3000)
     contexts = model.embed(sims, np.array([row]))
     pieces = [len(theta) for _, theta, _ in model.mixture.draw(contexts, 3000, np.random.default_rng(0))]
     assert sum(pieces) == 3000 and max(pieces) <= 2 * 700
     log_mass = mass_of(model, sims, row, 3000, 0).log
     assert (log_mass < -0.01) == (support == "truncate")
-    expected = model.mixture.log_prob(found.samples[0], contexts) - log_mass
-    np.testing.assert_allclose(found.log_prob[0], expected, atol=2e-4)
-    assert len(np.unique(found.samples[0], axis=0)) == 3000
-    assert found.log_prob_truth[0] == pytest.approx(
+    expected = model.mixture.log_prob(posterior.samples[0], contexts) - log_mass
+    np.testing.assert_allclose(posterior.log_prob[0], expected, atol=2e-4)
+    assert len(np.unique(posterior.samples[0], axis=0)) == 3000
+    assert posterior.log_prob_truth[0] == pytest.approx(
         model.mixture.log_prob(sims.theta[[row]], contexts)[0] - log_mass, abs=1e-4
     )
 
@@ -321,17 +321,17 @@ def test_log_prob_of_truths_does_not_depend_on_the_batch_size(monkeypatch):
 
 def test_skip_failed_leaves_the_row_out_and_draws_nothing_in_its_place(impatient):
     model, sims = flow_of("maf", 1, 1, "truncate"), far_away(4)
-    found = sampled(model, sims, [6, 4, 2], 100, skip_failed=True)
-    assert found.index.tolist() == [6, 2] and found.simulation.tolist() == ["6", "2"]
-    np.testing.assert_array_equal(found.truth, sims.theta[[6, 2]])
+    posterior = sampled(model, sims, [6, 4, 2], 100, skip_failed=True)
+    assert posterior.index.tolist() == [6, 2] and posterior.simulation.tolist() == ["6", "2"]
+    np.testing.assert_array_equal(posterior.truth, sims.theta[[6, 2]])
     assert (
-        len(found.samples)
-        == len(found.log_prob)
-        == len(found.draws.log_norm_error)
-        == len(found.diagnostics.ridge_estimate)
+        len(posterior.samples)
+        == len(posterior.log_prob)
+        == len(posterior.draws.log_norm_error)
+        == len(posterior.diagnostics.ridge_estimate)
         == 2
     )
-    check_same_row(found.select(np.array([1])), sampled(model, sims, [2], 100))
+    check_same_row(posterior.select(np.array([1])), sampled(model, sims, [2], 100))
     with pytest.raises(UserError, match="no observation could be sampled"):
         sampled(model, sims, [4], 100, skip_failed=True)
 
@@ -339,8 +339,8 @@ def test_skip_failed_leaves_the_row_out_and_draws_nothing_in_its_place(impatient
 @every_flow
 def test_a_bijection_onto_the_box_cannot_fail(flow, impatient):
     for support in ("probit", "soft"):
-        found, parameters = sampled(flow_of(flow, 1, 3, support), far_away(4), [4], 100), box(1)
-        assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
+        posterior, parameters = sampled(flow_of(flow, 1, 3, support), far_away(4), [4], 100), box(1)
+        assert ((posterior.samples >= parameters.low) & (posterior.samples <= parameters.high)).all()
 
 
 @every_flow
@@ -348,11 +348,13 @@ def test_the_error_of_log_z_is_its_scatter(flow):
     """Over seeds; and more draws make it no larger."""
     model, sims = flow_of(flow, 2, 1, "truncate"), linear_gaussian(2)
     row = int(np.argmin(sims.theta[:, 0]))  # near an edge, so that much is cut
-    log_z, errors = np.array([(one.log, one.error) for one in (mass_of(model, sims, row, 10, s) for s in range(25))]).T
+    log_z, errors = np.array(
+        [(mass.log, mass.error) for mass in (mass_of(model, sims, row, 10, s) for s in range(25))]
+    ).T
     assert log_z.mean() < -0.01
     assert log_z.std() == pytest.approx(errors.mean(), rel=0.5)
-    found = sampled(model, sims, [row], 10)
-    assert found.draws.log_norm_error[0] == pytest.approx(errors[0])
+    posterior = sampled(model, sims, [row], 10)
+    assert posterior.draws.log_norm_error[0] == pytest.approx(errors[0])
     assert mass_of(model, sims, row, 30_000, 0).error < errors.mean()
 
 
@@ -391,12 +393,12 @@ def test_rows_of_one_simulation_count_once():
 
 
 def test_support_auto_compares_and_reports_all_supports():
-    said: list[str] = []
+    messages: list[str] = []
     sims = linear_gaussian(1)
     recipe = flow_recipe(TINY | {"support": "auto", "ensemble": 1, "flow": "maf"}, ROWS, [(2,)])
-    model = fit_flow(sims, split_of(sims), framed(sims), recipe, bench(0, said))
-    (told,) = [line for line in said if "validation rows" in line]
-    assert f"support {model.support.name}" in told and all(f"{name} " in told for name in SUPPORTS)
+    model = fit_flow(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context(0, messages))
+    (message,) = [line for line in messages if "validation rows" in line]
+    assert f"support {model.support.name}" in message and all(f"{name} " in message for name in SUPPORTS)
     alone = flow_of("maf", 1, 1, model.support.name)
     check_same_row(sampled(model, sims, [0], 50), sampled(alone, sims, [0], 50))
 
@@ -419,14 +421,14 @@ def test_a_summary_regressor_is_embedded(tmp_path):
 
 def test_a_summary_network_trained_on_held_out_rows_is_refused():
     sims = linear_gaussian(2)
-    other = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
-    summary = replace(train_regressor(sims), training_record=other)
+    other_record = TrainingRecord.from_catalog(sims, by_hash(sims.simulation, seed=1))
+    summary = replace(train_regressor(sims), training_record=other_record)
     with pytest.raises(
         UserError, match=r"summary: the regressor was trained on or chosen by \d+ validation or test rows"
     ):
         train_flow(sims, summary=summary)
     shuffled = sims.select(np.random.default_rng(0).permutation(len(sims)))  # under other numbers too
-    renumbered = of(shuffled.theta, shuffled.parameters, *shuffled.observables)
+    renumbered = in_memory_catalog(shuffled.theta, shuffled.parameters, *shuffled.observables)
     with pytest.raises(UserError, match="summary"):
         train_flow(renumbered, summary=regressor_of(2))
 
@@ -438,8 +440,10 @@ def test_network_passes_of_a_density_are_reported_and_bounded(flow):
     settings, slow = FLOWS[flow](), flow == "iaf"
     assert check_passes(flow, settings, 10, False) == []
     for features in (11, 30):
-        told = check_passes(flow, settings, features, False)
-        assert len(told) == slow and all(f"iaf: one density takes {features} network passes" in line for line in told)
+        messages = check_passes(flow, settings, features, False)
+        assert len(messages) == slow and all(
+            f"iaf: one density takes {features} network passes" in line for line in messages
+        )
     if slow:
         with pytest.raises(UserError, match=r"flow=iaf: one density takes 31 network passes.*`force`"):
             check_passes(flow, settings, 31, False)
@@ -451,35 +455,42 @@ def test_network_passes_of_a_density_are_reported_and_bounded(flow):
 def test_the_noise_of_a_flow_is_fresh_in_every_epoch(through, monkeypatch):
     """What the loop is handed; behind a summary network too, whose noise it is."""
     sims = NORMAL.simulate(ROWS, 0, noise=False)
-    frame = framed(sims, Noise(np.eye(3), 0))
+    frame = fitted_preprocessing(sims, Noise(np.eye(3), 0))
     summary = None if through == "data" else train_regressor(sims, frame=frame, ensemble=1)
     handed = {}
 
-    def stop(network, loss, train_rows, validation_rows, *rest, hooks):
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks):
         handed.update(rows=train_rows.rows, fresh=[hooks.fresh_rows(epoch) for epoch in (0, 1, 0)])
         raise StopIteration
 
     monkeypatch.setattr(fit_module, "train", stop)
     shapes = [(3,)] if summary is None else [summary.summary_shape]
     with pytest.raises(StopIteration):
-        fit_flow(sims, split_of(sims), frame, flow_recipe(TINY | {"support": "probit"}, ROWS, shapes), bench(), summary)
+        fit_flow(
+            sims,
+            split_of(sims),
+            frame,
+            flow_recipe(TINY | {"support": "probit"}, ROWS, shapes),
+            training_context(),
+            summary,
+        )
     first, second, again = handed["fresh"]
-    for known, part, other in zip(handed["rows"][:2], first[:2], second[:2], strict=True):
-        assert (known == part).all() and (known == other).all()
+    for original, first_epoch, second_epoch in zip(handed["rows"][:2], first[:2], second[:2], strict=True):
+        assert (original == first_epoch).all() and (original == second_epoch).all()
     assert (first[2] == again[2]).all() and (first[2] != second[2]).all() and (first[2] != handed["rows"][2]).all()
 
 
 def test_a_flow_trained_with_noise_gives_the_posterior_of_the_noisy_problem():
     """The simulations hold none; p(theta | x) is as wide as the noise makes it."""
     sims = NORMAL.simulate(2000, 0, noise=False)
-    frame = framed(sims, Noise(np.linalg.cholesky(NORMAL.covariance), 0))
-    given = {"flow": "maf", "ensemble": 1, "epochs": 30, "support": "probit", "layers": 1, "hidden": 16}
-    recipe = flow_recipe(TINY | given, 2000, [(3,)])
-    model = fit_flow(sims, split_of(sims), frame, recipe, bench())
+    frame = fitted_preprocessing(sims, Noise(np.linalg.cholesky(NORMAL.covariance), 0))
+    settings = {"flow": "maf", "ensemble": 1, "epochs": 30, "support": "probit", "layers": 1, "hidden": 16}
+    recipe = flow_recipe(TINY | settings, 2000, [(3,)])
+    model = fit_flow(sims, split_of(sims), frame, recipe, training_context())
     judged = NORMAL.simulate(300, 1)
     rows, (means, covariance) = np.arange(300), NORMAL.posterior(judged.observables[0].values)
     exact = stats.multivariate_normal(cov=covariance).logpdf(judged.theta - means)
-    found = model.log_prob_of_rows(replace(judged, includes_noise=True), rows, judged.theta, 1, 0)
-    assert (exact - found).mean() < 0.05
+    learned = model.log_prob_of_rows(replace(judged, includes_noise=True), rows, judged.theta, 1, 0)
+    assert (exact - learned).mean() < 0.05
     drawn = sampled(model, replace(judged, includes_noise=True), rows[:5], 2000).samples
     np.testing.assert_allclose(drawn.std(axis=1), np.tile(np.sqrt(np.diag(covariance)), (5, 1)), rtol=0.15)

@@ -20,14 +20,14 @@ from cosmoinfer.preprocessing.fit import with_compression
 from cosmoinfer.supports import SUPPORTS, fit_support
 from tests.examples import (
     TINY,
-    bench,
+    fitted_preprocessing,
     flow_of,
-    framed,
+    in_memory_catalog,
     linear_gaussian,
-    of,
     split_of,
     train_flow,
     train_regressor,
+    training_context,
     with_maps,
 )
 
@@ -36,7 +36,9 @@ ROWS, CLOSE = np.arange(12), {"rtol": 1e-5, "atol": 2e-4}  # the networks' own d
 
 def data_of(sims: Catalog, rows: np.ndarray) -> torch.Tensor:
     """What is observed, as the catalog has it: (n, F) float64, observable after observable."""
-    return torch.from_numpy(np.concatenate([one.values[rows].reshape(len(rows), -1) for one in sims.observables], 1))
+    return torch.from_numpy(
+        np.concatenate([observable.values[rows].reshape(len(rows), -1) for observable in sims.observables], 1)
+    )
 
 
 def check_agreement(model: FlowModel, sims: Catalog, x: torch.Tensor, rows: np.ndarray = ROWS) -> None:
@@ -48,12 +50,12 @@ def check_agreement(model: FlowModel, sims: Catalog, x: torch.Tensor, rows: np.n
         assert isinstance(flow, nflows.flows.base.Flow)
         alone = replace(model, weights=share)
         with torch.no_grad():
-            found = flow.log_prob(torch.from_numpy(theta), context=x)
+            log_prob = flow.log_prob(torch.from_numpy(theta), context=x)
             torch.manual_seed(member)
             draws = flow.sample(3, context=x)
             torch.manual_seed(member)
             noise = torch.randn(len(rows) * 3, size)
-        np.testing.assert_allclose(found, alone.log_prob_untruncated(sims, rows, theta), **CLOSE)
+        np.testing.assert_allclose(log_prob, alone.log_prob_untruncated(sims, rows, theta), **CLOSE)
         stack = model.stacks[0]
         context = contexts[0].repeat_interleave(3, dim=1)
         with torch.no_grad():
@@ -88,11 +90,11 @@ def test_float32_parameters_give_float32_and_sampling_its_own_densities():
     flow, x = model.to_nflows(1), data_of(sims, ROWS).float()
     with torch.no_grad():
         expected = flow.log_prob(torch.from_numpy(sims.theta[ROWS]), context=x)
-        found = flow.log_prob(torch.from_numpy(sims.theta[ROWS]).float(), context=x)
+        single_precision = flow.log_prob(torch.from_numpy(sims.theta[ROWS]).float(), context=x)
         draws, log_prob = flow.sample_and_log_prob(4, context=x)
         again = flow.log_prob(draws.flatten(0, 1), context=x.repeat_interleave(4, dim=0))
-    assert found.dtype == torch.float32
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert single_precision.dtype == torch.float32
+    np.testing.assert_allclose(single_precision, expected, atol=1e-3)
     np.testing.assert_allclose(again, log_prob.flatten(), rtol=1e-3, atol=2e-3)
 
 
@@ -106,14 +108,16 @@ def test_observables_stand_one_after_the_other_and_maps_have_their_shape():
 def test_logarithms_compressions_and_gaps_are_in_the_embedding():
     random = np.random.default_rng(0)
     base = linear_gaussian(2)
-    wide = of(base.theta, base.parameters, Observable("data", "vector", 10 ** (3 * base.observables[0].values)))
-    assert framed(wide).inputs[0].standardizer.log.all()
+    wide = in_memory_catalog(
+        base.theta, base.parameters, Observable("data", "vector", 10 ** (3 * base.observables[0].values))
+    )
+    assert fitted_preprocessing(wide).inputs[0].standardizer.log.all()
     check_agreement(train_flow(wide, flow="maf", support="probit", ensemble=2, epochs=1), wide, data_of(wide, ROWS))
-    short = with_compression(framed(base), base, split_of(base), "autoencoder:2", bench())
+    short = with_compression(fitted_preprocessing(base), base, split_of(base), "autoencoder:2", training_context())
     recipe = flow_recipe(TINY | {"flow": "maf", "support": "probit", "epochs": 1}, len(base), [(2,)])
-    check_agreement(fit_flow(base, split_of(base), short, recipe, bench()), base, data_of(base, ROWS))
+    check_agreement(fit_flow(base, split_of(base), short, recipe, training_context()), base, data_of(base, ROWS))
     lost = np.where(random.random((len(base), 4)) < 0.2, np.nan, base.observables[0].values)
-    gaps = of(base.theta, base.parameters, Observable("data", "vector", lost, masked=True))
+    gaps = in_memory_catalog(base.theta, base.parameters, Observable("data", "vector", lost, masked=True))
     check_agreement(train_flow(gaps, flow="maf", support="probit", ensemble=2, epochs=1), gaps, data_of(gaps, ROWS))
 
 
@@ -129,7 +133,7 @@ def test_a_flow_of_sets_takes_all_rows_of_a_simulation():
     base = linear_gaussian(2)
     count = len(base) // 2 * 2
     theta = np.repeat(base.theta[: count // 2], 2, axis=0)
-    sims = of(theta, base.parameters, Observable("data", "vector", base.observables[0].values[:count]))
+    sims = in_memory_catalog(theta, base.parameters, Observable("data", "vector", base.observables[0].values[:count]))
     sims = replace(sims, simulation=np.repeat(np.arange(count // 2), 2).astype(str))
     model = train_flow(sims, flow="maf", support="probit", ensemble=2, epochs=1, observation="simulation")
     rows = observation_sets.representatives(sims, ROWS)

@@ -29,7 +29,7 @@ def test_an_unknown_setting_lists_those_that_there_are():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("settings", "message"),
     [
         ({"flow": "glov"}, "flow: 'glov' is not known; there are realnvp, maf, iaf"),
         ({"support": "box"}, "support: 'box' is not known"),
@@ -40,9 +40,9 @@ def test_an_unknown_setting_lists_those_that_there_are():
         ({"ensemble": -1}, "ensemble: expected at least 1"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(given, message):
+def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
-        flow_recipe(given, 100, [(3,)])
+        flow_recipe(settings, 100, [(3,)])
 
 
 def test_what_was_given_is_taken_and_the_rest_is_left():
@@ -61,8 +61,11 @@ def test_what_was_given_is_taken_and_the_rest_is_left():
 )
 def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options, elsewhere, settings):
     """But for a few that one command alone has: they stand among the options of that command."""
-    here, there, fields = ({field.name for field in dataclasses.fields(cls)} for cls in (options, elsewhere, settings))
-    assert here - {"memory"} <= fields <= here | there  # the memory is of the machine, not of the file
+    option_fields, elsewhere_fields, setting_fields = (
+        {field.name for field in dataclasses.fields(cls)} for cls in (options, elsewhere, settings)
+    )
+    assert option_fields - {"memory"} <= setting_fields  # the memory is of the machine, not of the file
+    assert setting_fields <= option_fields | elsewhere_fields
 
 
 def test_architectures_of_a_mixture_have_different_names():

@@ -26,17 +26,17 @@ from tests.examples import (
     ROWS,
     TINY,
     agree,
-    bench,
     box,
     cells,
     check_same_row,
-    framed,
+    fitted_preprocessing,
+    in_memory_catalog,
     linear_gaussian,
-    of,
     regressor_of,
     sampled,
     split_of,
     train_regressor,
+    training_context,
 )
 
 every_width = pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.output_head != "point"])
@@ -44,15 +44,15 @@ every_width = pytest.mark.parametrize("loss", [name for name, loss in LOSSES.ite
 
 def normals(model: RegressorModel, sims: Catalog, row: int) -> Normals:
     (raw,) = model._raw(sims, np.array([row]))
-    (found,) = model._normals(raw)
-    return found
+    (mixture,) = model._normals(raw)
+    return mixture
 
 
 # ------------------------------------------------------------------------------------------------- mixtures of normals
 @every_width
 def test_the_moments_of_a_regressor_are_those_of_its_mixture(loss):
     model, sims = regressor_of(2, loss), linear_gaussian(2)
-    found = sampled(model, sims, np.arange(4), 10)
+    posterior = sampled(model, sims, np.arange(4), 10)
     for row in range(4):
         mixture = normals(model, sims, row)
         if model.head == "widths":
@@ -61,9 +61,9 @@ def test_the_moments_of_a_regressor_are_those_of_its_mixture(loss):
             covariances = np.linalg.inv(mixture.factors @ mixture.factors.transpose(0, 2, 1))
             variances = np.diagonal(covariances, axis1=1, axis2=2)
         mean = mixture.means.mean(axis=0)
-        np.testing.assert_allclose(found.mean[row], mean)
+        np.testing.assert_allclose(posterior.mean[row], mean)
         np.testing.assert_allclose(
-            found.std[row], np.sqrt((variances + mixture.means**2).mean(axis=0) - mean**2), rtol=1e-5
+            posterior.std[row], np.sqrt((variances + mixture.means**2).mean(axis=0) - mean**2), rtol=1e-5
         )
         assert np.ptp(mixture.means, axis=0).min() > 0
 
@@ -74,15 +74,15 @@ def test_the_density_of_a_regressor_is_one_and_draws_follow_it(size, loss):
     model, sims, steps = regressor_of(size, loss), linear_gaussian(size), {1: 2000, 2: 320}[size]
     parameters = model.preprocessing.parameters
     theta, volumes, edges = cells(Support("truncate", parameters, np.zeros(size), np.ones(size)), steps)
-    found, mixture = sampled(model, sims, [3], 4000), normals(model, sims, 3)
-    log_mass = mixture.log_prob(found.samples[0]) - found.log_prob[0]
+    posterior, mixture = sampled(model, sims, [3], 4000), normals(model, sims, 3)
+    log_mass = mixture.log_prob(posterior.samples[0]) - posterior.log_prob[0]
     np.testing.assert_allclose(log_mass, log_mass[0], atol=1e-5)
     mass = np.exp(mixture.log_prob(theta) - log_mass[0]) * volumes
-    error = 0.0 if found.draws.log_norm_error is None else found.draws.log_norm_error[0]
-    assert (found.draws.log_norm_error is None) == (model.head == "widths")
+    error = 0.0 if posterior.draws.log_norm_error is None else posterior.draws.log_norm_error[0]
+    assert (posterior.draws.log_norm_error is None) == (model.head == "widths")
     assert mass.sum() == pytest.approx(1, abs=1e-3 + 5 * error)
-    assert ((found.samples >= parameters.low) & (found.samples <= parameters.high)).all()
-    z = np.where(np.array(parameters.prior) == "log-uniform", np.log(found.samples[0]), found.samples[0])
+    assert ((posterior.samples >= parameters.low) & (posterior.samples <= parameters.high)).all()
+    z = np.where(np.array(parameters.prior) == "log-uniform", np.log(posterior.samples[0]), posterior.samples[0])
     for column in range(size):
         share = mass.reshape([steps] * size).sum(axis=tuple(c for c in range(size) if c != column))
         counts = np.histogram(z[:, column], edges[:: steps // 40, column])[0]
@@ -121,7 +121,7 @@ def test_correlated_normals_are_those_of_scipy():
     factors = np.linalg.cholesky(np.linalg.inv(covariances))
     mixture = CorrelatedNormals(Parameters.from_names(("a", "b"), [-50, -50], [50, 50]), weights, means, factors)
     samples, mass = drawn_of(mixture, 20_000)
-    terms = [stats.multivariate_normal(*one).logpdf(samples) for one in zip(means, covariances, strict=True)]
+    terms = [stats.multivariate_normal(*moments).logpdf(samples) for moments in zip(means, covariances, strict=True)]
     expected = special.logsumexp(terms, axis=0, b=weights[:, None])
     np.testing.assert_allclose(mixture.log_prob(samples), expected)
     assert mass.log == 0
@@ -136,37 +136,44 @@ def test_gaussian_nll_finds_the_exact_correlated_posterior():
     """Of a linear model with normal noise, its parameters in very different units: mean, widths and correlation."""
     sims, units = NORMAL.simulate(2500, 0), np.array([0.01, 30.0])
     parameters = Parameters.from_names(("a", "b"), prior=["normal"] * 2, mean=np.zeros(2), std=units)
-    sims = of(sims.theta * units, parameters, *sims.observables)
-    given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 2, "epochs": 40, "learning_rate": 0.005}
-    model = train_regressor(sims, loss="gaussian-nll", **given)
+    sims = in_memory_catalog(sims.theta * units, parameters, *sims.observables)
+    settings = {
+        "network": "linear",
+        "layers": None,
+        "hidden": None,
+        "ensemble": 2,
+        "epochs": 40,
+        "learning_rate": 0.005,
+    }
+    model = train_regressor(sims, loss="gaussian-nll", **settings)
     rows = model.training_record.split.select_rows(sims.simulation, "test")
-    found = sampled(model, sims, rows[:3], 4000)
+    posterior = sampled(model, sims, rows[:3], 4000)
     means, covariance = NORMAL.posterior(sims.observables[0].values[rows])
     means, covariance = means * units, covariance * np.outer(units, units)
     widths = np.sqrt(np.diag(covariance))
     assert (np.abs(model.means(sims, rows) - means) < 0.25 * widths).all()
-    np.testing.assert_allclose(found.std, np.tile(widths, (3, 1)), rtol=0.1)
+    np.testing.assert_allclose(posterior.std, np.tile(widths, (3, 1)), rtol=0.1)
     correlation = covariance[0, 1] / widths.prod()
     assert abs(correlation) > 0.2  # or the question was none
-    for draws in found.samples:
+    for draws in posterior.samples:
         assert np.corrcoef(draws.T)[0, 1] == pytest.approx(correlation, abs=0.08)
     exact = stats.multivariate_normal(cov=covariance).logpdf(sims.theta[rows] - means)
-    own = [normals(model, sims, row).log_prob(sims.theta[row : row + 1])[0] for row in rows]
-    assert (exact - own).mean() < 0.02
+    learned = [normals(model, sims, row).log_prob(sims.theta[row : row + 1])[0] for row in rows]
+    assert (exact - learned).mean() < 0.02
 
 
 # ------------------------------------------------------------------------------------------- what a regressor predicts
 def test_a_point_regressor_gives_points_only():
-    found = sampled(regressor_of(2, "mse"), linear_gaussian(2), [0, 1], 100)
-    assert found.mean.shape == (2, 2)
-    assert found.draws is found.log_prob_truth is found.std is None
+    posterior = sampled(regressor_of(2, "mse"), linear_gaussian(2), [0, 1], 100)
+    assert posterior.mean.shape == (2, 2)
+    assert posterior.draws is posterior.log_prob_truth is posterior.std is None
 
 
 def test_a_regressor_predicts_in_catalog_units():
     """x that says nothing: the mean of theta itself, for the log-uniform parameter too."""
     sims = linear_gaussian(2, rows=2000, seed=5)
     noise = np.random.default_rng(0).standard_normal((2000, 2))
-    sims = of(sims.theta, sims.parameters, Observable("data", "vector", noise))
+    sims = in_memory_catalog(sims.theta, sims.parameters, Observable("data", "vector", noise))
     model = train_regressor(sims, network="linear", loss="mse", epochs=40, layers=None, hidden=None, learning_rate=0.02)
     rows = model.training_record.split.select_rows(sims.simulation, "train")
     np.testing.assert_allclose(
@@ -182,8 +189,10 @@ def test_the_draws_of_a_regressor_do_not_depend_on_other_rows():
 
 def test_a_summary_is_the_mean_and_the_log_width_of_the_mixture():
     model, sims, rows = regressor_of(2), linear_gaussian(2), np.arange(5)
-    found = sampled(model, sims, rows, 1)
-    expected = np.concatenate([(found.mean - model.shift) / model.scale, np.log(found.std / model.scale)], axis=1)
+    posterior = sampled(model, sims, rows, 1)
+    expected = np.concatenate(
+        [(posterior.mean - model.shift) / model.scale, np.log(posterior.std / model.scale)], axis=1
+    )
     np.testing.assert_allclose(model.summarise(sims, rows), expected, atol=1e-5)
     points = regressor_of(2, "mse")
     assert points.summarise(sims, rows).shape == (5, *points.summary_shape) == (5, 2)
@@ -191,8 +200,8 @@ def test_a_summary_is_the_mean_and_the_log_width_of_the_mixture():
 
 # ------------------------------------------------------------------------------------------ baselines, and what is lost
 def baseline(name: str, sims: Catalog) -> RegressorModel:
-    recipe = regressor_recipe({"network": name}, ROWS, [one.row_shape for one in sims.observables])
-    return fit_regressor(sims, split_of(sims), framed(sims), recipe, bench())
+    recipe = regressor_recipe({"network": name}, ROWS, [observable.row_shape for observable in sims.observables])
+    return fit_regressor(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context())
 
 
 def test_ridge_is_that_of_scikit_learn_and_the_reference_of_every_model():
@@ -200,11 +209,11 @@ def test_ridge_is_that_of_scikit_learn_and_the_reference_of_every_model():
     model, rows = baseline("ridge", sims), np.arange(ROWS)
     train = model.training_record.split.select_rows(sims.simulation, "train")
     (x,) = model.preprocessing.data(sims, rows)
-    other = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(x[train].astype(float), sims.theta[train])
-    found = model.means(sims, rows)
-    np.testing.assert_allclose(found, other.predict(x.astype(float)), rtol=1e-3, atol=1e-4)
+    reference = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(x[train].astype(float), sims.theta[train])
+    means = model.means(sims, rows)
+    np.testing.assert_allclose(means, reference.predict(x.astype(float)), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(
-        model.preprocessing.parameters.clip(found), model.preprocessing.estimate_parameters(sims, rows), atol=1e-4
+        model.preprocessing.parameters.clip(means), model.preprocessing.estimate_parameters(sims, rows), atol=1e-4
     )
 
 
@@ -212,16 +221,20 @@ def test_ridge_is_that_of_scikit_learn_and_the_reference_of_every_model():
 def test_a_baseline_gives_means_only_and_comes_back_from_its_file(name, tmp_path):
     sims = linear_gaussian(2)
     model, rows = baseline(name, sims), np.arange(5)
-    found = sampled(model, sims, rows, 10)
-    assert found.mean.shape == (5, 2)
-    assert found.draws is found.std is None
-    np.testing.assert_allclose(found.mean, model.means(sims, rows), rtol=1e-6)
+    posterior = sampled(model, sims, rows, 10)
+    assert posterior.mean.shape == (5, 2)
+    assert posterior.draws is posterior.std is None
+    np.testing.assert_allclose(posterior.mean, model.means(sims, rows), rtol=1e-6)
     models.write(tmp_path / "baseline.h5", model, {})
     again = sampled(models.read(tmp_path / "baseline.h5"), sims, rows, 10)
-    np.testing.assert_array_equal(again.mean, found.mean)
+    np.testing.assert_array_equal(again.mean, posterior.mean)
     (history,) = models.histories(model).values()
-    parts = [model.training_record.split.select_rows(sims.simulation, part) for part in ("train", "validation")]
-    errors = [(((model.means(sims, part) - sims.theta[part]) / model.scale) ** 2).mean() for part in parts]
+    partitions = [
+        model.training_record.split.select_rows(sims.simulation, partition) for partition in ("train", "validation")
+    ]
+    errors = [
+        (((model.means(sims, partition) - sims.theta[partition]) / model.scale) ** 2).mean() for partition in partitions
+    ]
     assert [history.train[0, 0], history.validation[0, 0]] == pytest.approx(errors, rel=1e-4)
 
 
@@ -229,23 +242,23 @@ def test_trees_find_what_a_line_cannot():
     random = np.random.default_rng(0)
     theta = random.uniform(-1, 1, (600, 1))
     x = np.concatenate([np.abs(theta), np.sign(theta)], axis=1) + 0.05 * random.standard_normal((600, 2))
-    sims = of(theta**2, Parameters.from_names(("a",), [0.0], [1.0]), Observable("data", "vector", x))
+    sims = in_memory_catalog(theta**2, Parameters.from_names(("a",), [0.0], [1.0]), Observable("data", "vector", x))
     rows = np.arange(600)
     wrong = {name: (baseline(name, sims).means(sims, rows) - sims.theta).std() for name in BASELINES}
     assert wrong["trees"] < 0.7 * wrong["ridge"]
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("settings", "message"),
     [
         ({"loss": "moment"}, "network=ridge: minimises the squared error; `loss=mse` is all it has"),
         ({"ensemble": 2}, "network=ridge: is solved, not trained, and has no `ensemble`"),
         ({"batch_size": 2}, "has no `batch_size`"),
     ],
 )
-def test_a_baseline_has_nothing_to_descend(given, message):
+def test_a_baseline_has_nothing_to_descend(settings, message):
     with pytest.raises(UserError, match=message):
-        regressor_recipe({"network": "ridge"} | given, 100, [(3,)])
+        regressor_recipe({"network": "ridge"} | settings, 100, [(3,)])
 
 
 def test_unconstrained_parameters_are_recognised():
@@ -253,8 +266,11 @@ def test_unconstrained_parameters_are_recognised():
     sims = linear_gaussian(2, rows=600)
     theta = sims.theta.copy()
     theta[:, 1] = np.random.default_rng(0).permutation(theta[:, 1])
-    mixed = of(theta, sims.parameters, *sims.observables)
-    for fit in (lambda some: train_regressor(some, epochs=10, ensemble=1), lambda some: baseline("ridge", some)):
+    mixed = in_memory_catalog(theta, sims.parameters, *sims.observables)
+    for fit in (
+        lambda catalog: train_regressor(catalog, epochs=10, ensemble=1),
+        lambda catalog: baseline("ridge", catalog),
+    ):
         assert collapsed_parameters(fit(sims), sims) == ()
         assert collapsed_parameters(fit(mixed), mixed) == ("b",)
 
@@ -277,33 +293,35 @@ def test_noise_is_fresh_in_every_epoch_and_fixed_for_validation(monkeypatch):
     recipe = regressor_recipe(TINY | {"network": "linear", "layers": None, "hidden": None}, ROWS, [(3,)])
     handed = []
 
-    def stop(network, loss, train_rows, validation_rows, *rest, **hooks):
-        fresh = [rest[-1].fresh_rows(epoch)[1].numpy() for epoch in (0, 1, 0)]
+    def stop(network, loss, train_rows, validation_rows, *positional, **hooks):
+        fresh = [positional[-1].fresh_rows(epoch)[1].numpy() for epoch in (0, 1, 0)]
         handed.append((train_rows.rows[1].numpy(), validation_rows.rows[1].numpy(), fresh))
         raise StopIteration
 
     monkeypatch.setattr(fit_module, "train", stop)
     for seed in (0, 0, 1):
         with pytest.raises(StopIteration):
-            fit_regressor(sims, split_of(sims), framed(sims, Noise(np.eye(3), seed)), recipe, bench())
-    (train, validation, (first, second, again)), twice, other = handed
+            fit_regressor(
+                sims, split_of(sims), fitted_preprocessing(sims, Noise(np.eye(3), seed)), recipe, training_context()
+            )
+    (train, validation, (first, second, again)), twice, other_seed = handed
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(first, twice[2][0])
     np.testing.assert_array_equal(validation, twice[1])
-    for one in (second, train, other[2][0]):
-        assert (first != one).all()
-    assert (validation != other[1]).all()
+    for data in (second, train, other_seed[2][0]):
+        assert (first != data).all()
+    assert (validation != other_seed[1]).all()
 
 
 def test_a_regressor_trained_with_noise_is_as_wide_as_the_noise_makes_it():
     """The simulations hold none; a posterior from one draw a simulation would be learned by heart."""
     sims = NORMAL.simulate(2000, 0, noise=False)
-    frame = framed(sims, Noise(np.linalg.cholesky(NORMAL.covariance), 0))
-    given = {"network": "linear", "layers": None, "hidden": None, "ensemble": 1, "epochs": 25, "learning_rate": 0.02}
-    model = train_regressor(sims, frame=frame, loss="gaussian-nll", **given)
+    frame = fitted_preprocessing(sims, Noise(np.linalg.cholesky(NORMAL.covariance), 0))
+    settings = {"network": "linear", "layers": None, "hidden": None, "ensemble": 1, "epochs": 25, "learning_rate": 0.02}
+    model = train_regressor(sims, frame=frame, loss="gaussian-nll", **settings)
     judged = replace(NORMAL.simulate(20, 1), includes_noise=True)
     means, covariance = NORMAL.posterior(judged.observables[0].values)
-    found = sampled(model, judged, np.arange(20), 10)
+    posterior = sampled(model, judged, np.arange(20), 10)
     widths = np.sqrt(np.diag(covariance))
-    np.testing.assert_allclose(found.std, np.tile(widths, (20, 1)), rtol=0.1)
-    assert (np.abs(found.mean - means) < 0.3 * widths).all()
+    np.testing.assert_allclose(posterior.std, np.tile(widths, (20, 1)), rtol=0.1)
+    assert (np.abs(posterior.mean - means) < 0.3 * widths).all()

@@ -37,8 +37,8 @@ def solved(name: str, members: int = MEMBERS, seed: int = 0) -> torch.nn.Module:
 def r2(module: torch.nn.Module, members: int = MEMBERS) -> np.ndarray:
     """(M, P) on rows that were not seen."""
     x, theta = rows(400, seed=2)
-    found = module(torch.from_numpy(x).repeat(members, 1, 1, 1)).numpy()
-    return 1 - ((found - theta) ** 2).mean(1) / theta.var(0)
+    estimate = module(torch.from_numpy(x).repeat(members, 1, 1, 1)).numpy()
+    return 1 - ((estimate - theta) ** 2).mean(1) / theta.var(0)
 
 
 # -------------------------------------------------------------------------------------------------- every baseline
@@ -59,8 +59,8 @@ def test_the_same_seed_gives_the_same_solution_and_a_member_does_not_feel_the_ot
         assert (value == again.state_dict()[key]).all()
         assert (value[:1] == alone.state_dict()[key]).all()
     x = torch.from_numpy(rows(10, seed=3)[0]).repeat(MEMBERS, 1, 1, 1)
-    one, other = together(x)
-    assert (one == other).all() == (name == "ridge")  # which draws nothing
+    first, second = together(x)
+    assert (first == second).all() == (name == "ridge")  # which draws nothing
 
 
 @every_baseline
@@ -122,7 +122,7 @@ def test_the_sequence_ends_where_the_validation_rows_say():
     x, y = noise.normal(size=(300, 4)), noise.normal(size=300)
     x_validation, y_validation = noise.normal(size=(300, 4)), noise.normal(size=300)
     ensemble, count = Trees(trees=400).fit_boosting(x, y, x_validation, y_validation, seed=0)
-    errors = [((found - y_validation) ** 2).mean() for found in ensemble.staged_predict(x_validation)]
+    errors = [((prediction - y_validation) ** 2).mean() for prediction in ensemble.staged_predict(x_validation)]
     assert count == np.argmin(errors) + 1
     assert len(ensemble.estimators_) == count + 50 < 100
     assert Trees(trees=7).fit_boosting(x, x[:, 0], x_validation, x_validation[:, 0], seed=0)[1] == 7

@@ -49,7 +49,7 @@ FORMULAS = {  # from x, and for maxout from the two pieces of a unit
     "relu": lambda x: max(0.0, x),
     "leaky-relu": lambda x: x if x > 0 else 0.1 * x,
     "elu": lambda x: x if x > 0 else math.exp(x) - 1,
-    "maxout": lambda one, other: max(one, other),
+    "maxout": lambda first, second: max(first, second),
     "silu": lambda x: x / (1 + math.exp(-x)),
     "gelu": lambda x: x * special.ndtr(x),
 }
@@ -65,10 +65,10 @@ def test_an_activation_is_its_formula(name):
 
 def test_maxout_takes_the_larger_of_two_channels_whatever_lies_beside_them():
     x = normal(5, 8, 3, 3)
-    found = ACTIVATIONS["maxout"](x, axis=1)
-    assert found.shape == (5, 4, 3, 3)
+    largest = ACTIVATIONS["maxout"](x, axis=1)
+    assert largest.shape == (5, 4, 3, 3)
     for unit in range(4):
-        assert (found[:, unit] == x[:, 2 * unit : 2 * unit + 2].amax(1)).all()
+        assert (largest[:, unit] == x[:, 2 * unit : 2 * unit + 2].amax(1)).all()
 
 
 # ------------------------------------------------------------------------------------------- layer by layer as torch
@@ -77,25 +77,26 @@ def test_maxout_takes_the_larger_of_two_channels_whatever_lies_beside_them():
 def test_stacked_linear_layers_are_separate_ones(masked):
     mask = (normal(5, 4, seed=1) > 0).float() if masked else None
     layer, x = Linear(three(), 5, 4, mask), normal(MEMBERS, 7, 5)
-    found = layer(x)
+    outputs = layer(x)
     for member in range(MEMBERS):
         alone = nn.Linear(5, 4)
         alone.weight.copy_((layer.weight[member] * (1 if mask is None else mask)).T)
         alone.bias.copy_(layer.bias[member, 0])
-        torch.testing.assert_close(found[member], alone(x[member]))
+        torch.testing.assert_close(outputs[member], alone(x[member]))
 
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_linear_layer_adds_to_what_is_known_and_leaves_it_as_it_was(masked):
     mask = (normal(5, 4, seed=1) > 0).float() if masked else None
-    layer, known, x = Linear(three(), 5, 4, mask), normal(MEMBERS, 7, 4, seed=2), normal(MEMBERS, 7, 5)
-    inputs = known.clone().requires_grad_(), x.requires_grad_()
-    found, expected = layer.residual_add(*inputs), inputs[0] + layer(inputs[1])
-    torch.testing.assert_close(found, expected)
-    assert inputs[0].equal(known)
-    wanted = (*inputs, layer.weight, layer.bias)
+    layer, base, x = Linear(three(), 5, 4, mask), normal(MEMBERS, 7, 4, seed=2), normal(MEMBERS, 7, 5)
+    inputs = base.clone().requires_grad_(), x.requires_grad_()
+    sums, expected = layer.residual_add(*inputs), inputs[0] + layer(inputs[1])
+    torch.testing.assert_close(sums, expected)
+    assert inputs[0].equal(base)
+    differentiated = (*inputs, layer.weight, layer.bias)
     torch.testing.assert_close(
-        torch.autograd.grad(found.square().sum(), wanted), torch.autograd.grad(expected.square().sum(), wanted)
+        torch.autograd.grad(sums.square().sum(), differentiated),
+        torch.autograd.grad(expected.square().sum(), differentiated),
     )
 
 
@@ -106,13 +107,13 @@ def test_a_linear_layer_adds_to_what_is_known_and_leaves_it_as_it_was(masked):
 def test_stacked_convolutions_are_separate_ones(dimensions, periodic, stride):
     layer = Convolution(three(), 2, 4, dimensions, kernel=3, stride=stride, periodic=periodic)
     x = normal(MEMBERS, 5, 2, *[6] * dimensions)
-    found = layer(fold_members(x)).unflatten(1, (MEMBERS, 4))
+    outputs = layer(fold_members(x)).unflatten(1, (MEMBERS, 4))
     kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dimensions - 1]
     for member in range(MEMBERS):
         alone = kind(2, 4, 3, stride, 1, padding_mode="circular" if periodic else "zeros")
         alone.weight.copy_(layer.weight[member])
         alone.bias.copy_(layer.bias[member])
-        torch.testing.assert_close(found[:, member], alone(x[member]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(outputs[:, member], alone(x[member]), rtol=1e-4, atol=1e-5)
 
 
 FILTERS = {
@@ -136,11 +137,11 @@ def filtering(kernel: torch.Tensor, **settings) -> Convolution:
 @torch.no_grad()
 def test_a_convolution_is_a_filter_of_images(name, periodic):
     kernel, image = torch.tensor(FILTERS[name]).float(), normal(1, 1, 6, 7)
-    found = filtering(kernel, periodic=periodic)(image)[0, 0]
+    outputs = filtering(kernel, periodic=periodic)(image)[0, 0]
     expected = ndimage.correlate(image[0, 0].numpy(), kernel.numpy(), mode="wrap" if periodic else "constant")
-    torch.testing.assert_close(found, torch.from_numpy(expected))
+    torch.testing.assert_close(outputs, torch.from_numpy(expected))
     if name == "identity":
-        assert (found == image[0, 0]).all()
+        assert (outputs == image[0, 0]).all()
 
 
 @torch.no_grad()
@@ -230,9 +231,9 @@ def test_stacked_batch_norms_are_separate_ones():
         norm.running_var.copy_(layer.running_var[member])
     for training in (True, True, False):
         layer.train(training)
-        found = layer(fold_members(x)).unflatten(1, (MEMBERS, 4))
+        outputs = layer(fold_members(x)).unflatten(1, (MEMBERS, 4))
         for member, norm in enumerate(alone):
-            torch.testing.assert_close(found[:, member], norm.train(training)(x[member]), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(outputs[:, member], norm.train(training)(x[member]), rtol=1e-4, atol=1e-5)
             torch.testing.assert_close(layer.running_mean[member], norm.running_mean)
             torch.testing.assert_close(layer.running_var[member], norm.running_var)
 
@@ -285,7 +286,7 @@ def test_a_linear_network_is_affine_and_an_mlp_is_not():
 
 @pytest.mark.parametrize(("activation", "wide"), [("silu", 8), ("maxout", 16)])
 def test_an_mlp_has_the_layers_it_was_asked_for(activation, wide):
-    layers = [part for part in MLP(8, 3, activation).build((6,), 4, three()) if isinstance(part, Linear)]
+    layers = [module for module in MLP(8, 3, activation).build((6,), 4, three()) if isinstance(module, Linear)]
     assert [tuple(layer.weight.shape) for layer in layers] == [(3, 6, wide), (3, 8, wide), (3, 8, wide), (3, 8, 4)]
 
 
@@ -322,11 +323,11 @@ def test_the_members_of_a_cnn_are_separate_networks(dimensions, recipe):
     shape = (2, *[8] * dimensions)
     together, x = moved(recipe.build(shape, 3, three())), normal(MEMBERS, 5, *shape)
     for training in (True, False):
-        found = together.train(training)(x)
+        outputs = together.train(training)(x)
         for member in range(MEMBERS):
             alone = recipe.build(shape, 3, three()[:1]).train(training)
             alone.load_state_dict({key: value[member : member + 1] for key, value in together.state_dict().items()})
-            torch.testing.assert_close(found[member], alone(x[member, None])[0], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(outputs[member], alone(x[member, None])[0], rtol=1e-4, atol=1e-5)
 
 
 @every_dimension
@@ -365,12 +366,14 @@ def test_pooling_takes_the_mean_or_the_largest():
     x[..., 1, 2] = 10
     for pooling, expected in (("average", 13 / 4), ("max", 10.0)):
         recipe = CNN(1, 1, 1, pooling=pooling, batch_norm=False, activation="relu")
-        network, seen = recipe.build((1, 4, 4), 1, three()[:1]).eval(), []  # moments 0 and 1: nothing is scaled
-        network.convolutions[1].register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
+        network, layer_inputs = recipe.build((1, 4, 4), 1, three()[:1]).eval(), []  # moments 0 and 1: nothing is scaled
+        network.convolutions[1].register_forward_pre_hook(
+            lambda _, inputs, layer_inputs=layer_inputs: layer_inputs.append(inputs[0])
+        )
         network.convolutions[0].weight.fill_(1.0)
         network.convolutions[0].bias.zero_()
         network(x)
-        torch.testing.assert_close(seen[0][0, 0], torch.tensor([[1, expected], [1, 1]]), rtol=1e-4, atol=0)
+        torch.testing.assert_close(layer_inputs[0][0, 0], torch.tensor([[1, expected], [1, 1]]), rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize(("size", "stages"), [(4, 1), (8, 1), (16, 2), (17, 2), (64, 4)])
@@ -424,14 +427,14 @@ def test_the_benchmark_has_the_published_number_of_weights(hidden, millions):
 @torch.no_grad()
 def test_the_benchmark_wraps_its_maps_until_4x4_are_left():
     """By two stages a shift by four pixels is one by one; dropout then stands before each dense layer."""
-    network, seen, dropped = moved(CMD(hidden=2).build((1, 16, 16), 4, three())).eval(), [], []
-    network.convolutions[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    network, layer_inputs, dropped = moved(CMD(hidden=2).build((1, 16, 16), 4, three())).eval(), [], []
+    network.convolutions[-1].register_forward_pre_hook(lambda _, inputs: layer_inputs.append(inputs[0]))
     network.dropout.register_forward_pre_hook(lambda _, inputs: dropped.append(inputs[0].shape[-1]))
     x = normal(MEMBERS, 2, 1, 16, 16)
     network(x)
     network(x.roll((4, 8), (3, 4)))
-    assert seen[0].shape == (2, MEMBERS * 8, 4, 4)
-    torch.testing.assert_close(seen[1], seen[0].roll((1, 2), (2, 3)), rtol=1e-4, atol=1e-4)
+    assert layer_inputs[0].shape == (2, MEMBERS * 8, 4, 4)
+    torch.testing.assert_close(layer_inputs[1], layer_inputs[0].roll((1, 2), (2, 3)), rtol=1e-4, atol=1e-4)
     assert dropped == [256, 128] * 2
 
 
@@ -447,11 +450,11 @@ def test_the_benchmark_has_fewer_stages_for_smaller_maps(size):
 @torch.no_grad()
 def test_the_members_of_the_benchmark_are_separate_networks():
     together, x = moved(CMD(hidden=2).build((1, 16, 16), 4, three())).eval(), normal(MEMBERS, 3, 1, 16, 16)
-    found = together(x)
+    outputs = together(x)
     for member in range(MEMBERS):
         alone = CMD(hidden=2).build((1, 16, 16), 4, three()[:1]).eval()
         alone.load_state_dict({key: value[member : member + 1] for key, value in together.state_dict().items()})
-        torch.testing.assert_close(found[member], alone(x[member, None])[0], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(outputs[member], alone(x[member, None])[0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(12,), (1, 16, 32), (1, 48, 48), (1, 8, 8, 8)])
@@ -495,8 +498,8 @@ def test_an_embedding_sets_summaries_side_by_side(names, shapes, size):
 @torch.no_grad()
 def test_a_summary_without_a_network_passes_as_it_is():
     data = [normal(MEMBERS, 4, *shape) for shape in SHAPES]
-    found = embedding(("none", "none", "cnn"))(*data)
-    assert (found[..., :5] == data[0]).all() and (found[..., 5:21] == data[1].flatten(2)).all()
+    outputs = embedding(("none", "none", "cnn"))(*data)
+    assert (outputs[..., :5] == data[0]).all() and (outputs[..., 5:21] == data[1].flatten(2)).all()
 
 
 @torch.no_grad()

@@ -25,7 +25,18 @@ from cosmoinfer.ood.distances import _kernel, _mmd2, fit_mmd_test
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.ridge_regression import summary_features
 from tests.command_line import call, done, linear, write
-from tests.examples import ROWS, bench, far_away, flow_of, framed, linear_gaussian, of, regressor_of, sampled, split_of
+from tests.examples import (
+    ROWS,
+    far_away,
+    fitted_preprocessing,
+    flow_of,
+    in_memory_catalog,
+    linear_gaussian,
+    regressor_of,
+    sampled,
+    split_of,
+    training_context,
+)
 
 SIZE = 12
 QUICK = ("--epochs", "3", "--ensemble", "2", "--threads", "1", "--quiet")
@@ -39,20 +50,22 @@ def rows(count: int, seed: object) -> np.ndarray:
     return random.standard_t(6, (count, 3)) @ FACTORS + 0.05 * random.standard_t(6, (count, SIZE))
 
 
-def fitted(train: np.ndarray, validation: np.ndarray, *others: np.ndarray, size: int = 1) -> OutOfDistribution:
+def fitted(train: np.ndarray, validation: np.ndarray, *second_space: np.ndarray, size: int = 1) -> OutOfDistribution:
     """size: rows of one simulation. others: a second space of both."""
-    ids = [np.arange(len(one)) // size for one in (train, validation)]
-    found = fit_ood_detector([train, *others[:1]], [validation, *others[1:]], *map(ids_of, ids), gaps=False)
-    assert found is not None
-    return found
+    ids = [np.arange(len(space)) // size for space in (train, validation)]
+    detector = fit_ood_detector(
+        [train, *second_space[:1]], [validation, *second_space[1:]], *map(ids_of, ids), gaps=False
+    )
+    assert detector is not None
+    return detector
 
 
 def ids_of(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(str)
 
 
-def flagged(ood: OutOfDistribution, found: np.ndarray, level: float = 95) -> float:
-    return float((ood.percentile([found]) > level).mean())
+def flagged(ood: OutOfDistribution, data: np.ndarray, level: float = 95) -> float:
+    return float((ood.percentile([data]) > level).mean())
 
 
 # ------------------------------------------------------------------------------------------------- one observation
@@ -108,7 +121,7 @@ def test_few_validation_rows_tell_a_gross_outlier_and_no_other():
 
 
 @pytest.mark.parametrize(
-    ("odd", "least"),
+    ("odd", "min_share"),
     [
         (lambda x: x + 0.6 * np.eye(SIZE)[np.arange(len(x)) % SIZE], 0.9),  # one feature, by far less than it varies
         (lambda x: x + 0.1 * np.random.default_rng(5).normal(size=x.shape), 0.5),  # twice the noise
@@ -117,9 +130,9 @@ def test_few_validation_rows_tell_a_gross_outlier_and_no_other():
     ],
     ids=["one feature", "noise", "scale", "order"],
 )
-def test_out_of_distribution_rows_are_detected(odd, least):
+def test_out_of_distribution_rows_are_detected(odd, min_share):
     ood = fitted(rows(400, 0), rows(100, 1))
-    assert flagged(ood, odd(rows(400, 2))) > least
+    assert flagged(ood, odd(rows(400, 2))) > min_share
     assert flagged(ood, rows(400, 2)) < 0.12
 
 
@@ -132,10 +145,10 @@ def test_one_space_alone_may_tell():
     """An embedding that is where it always is, and data that are not; and the other way round."""
     spaces = [rows(300, 0), rows(300, 1)[:, :4]], [rows(100, 2), rows(100, 3)[:, :4]]
     ood = fitted(spaces[0][0], spaces[1][0], spaces[0][1], spaces[1][1])
-    fine, other = rows(50, 4), rows(50, 5)[:, :4]
-    assert (ood.percentile([4 * rows(50, 6), other]) > 95).mean() > 0.6
-    assert (ood.percentile([fine, 9 * other]) > 95).mean() > 0.6
-    assert (ood.percentile([fine, other]) > 95).mean() < 0.2
+    fine, second_space = rows(50, 4), rows(50, 5)[:, :4]
+    assert (ood.percentile([4 * rows(50, 6), second_space]) > 95).mean() > 0.6
+    assert (ood.percentile([fine, 9 * second_space]) > 95).mean() > 0.6
+    assert (ood.percentile([fine, second_space]) > 95).mean() < 0.2
 
 
 def test_a_feature_that_never_varied_is_missed_when_it_does():
@@ -146,10 +159,10 @@ def test_a_feature_that_never_varied_is_missed_when_it_does():
 
 def test_many_features_are_folded_and_none_is_lost():
     assert fold_features(np.ones((2, 1000))).shape == (2, 1000)
-    one = fold_features(np.eye(2500))
-    assert one.shape == (2500, 1000)
-    np.testing.assert_array_equal(np.abs(one).sum(axis=1), 1)
-    np.testing.assert_array_equal(np.flatnonzero(one[2300]), [300])
+    folded = fold_features(np.eye(2500))
+    assert folded.shape == (2500, 1000)
+    np.testing.assert_array_equal(np.abs(folded).sum(axis=1), 1)
+    np.testing.assert_array_equal(np.flatnonzero(folded[2300]), [300])
 
 
 def test_ood_features_of_maps_are_their_power_by_scale():
@@ -175,13 +188,13 @@ def gappy(count: int, seed: int, gaps: np.ndarray | None = None) -> Observable:
 def test_a_different_pattern_of_missing_data_is_out_of_distribution():
     """Half of the bins in one block; a quarter at random is what the network knows."""
     theta = linear_gaussian(1, 500).theta
-    sims = of(theta, linear_gaussian(1).parameters, gappy(500, 0))
-    frame = framed(sims)
+    sims = in_memory_catalog(theta, linear_gaussian(1).parameters, gappy(500, 0))
+    frame = fitted_preprocessing(sims)
     spaces = partial(data_features, frame)
     detector = fit_detector(frame, spaces, sims, split_of(sims), ROWS)
 
     def judged(gaps: np.ndarray | None) -> np.ndarray:
-        new = of(None, None, gappy(100, 1, gaps))
+        new = in_memory_catalog(None, None, gappy(100, 1, gaps))
         return ood_scores(detector, frame, spaces, new, np.arange(100), np.full(100, True), 0).percentile
 
     assert (judged(np.arange(20) < 10) > 95).mean() > 0.9
@@ -196,10 +209,10 @@ def test_mmd_is_the_formula():
     kernel = _kernel(np.concatenate([x, y]), 7.0)
     k = lambda a, b: np.exp(-((a - b) ** 2).sum() / 14)  # noqa: E731
     within = np.mean([k(x[i], x[j]) for i in range(6) for j in range(6) if i != j])
-    rest = np.mean([k(y[i], y[j]) for i in range(9) for j in range(9) if i != j])
+    within_y = np.mean([k(y[i], y[j]) for i in range(9) for j in range(9) if i != j])
     across = np.mean([k(a, b) for a in x for b in y])
     sides = np.repeat([1.0, 0.0], [6, 9])[:, None]
-    np.testing.assert_allclose(_mmd2(kernel, sides), within + rest - 2 * across)
+    np.testing.assert_allclose(_mmd2(kernel, sides), within + within_y - 2 * across)
 
 
 @pytest.mark.parametrize("size", [1, 5], ids=["rows", "five rows a simulation"])
@@ -207,13 +220,13 @@ def test_mmd_p_values_of_the_training_distribution_are_uniform(size):
     def group(simulations: int, seed: object) -> np.ndarray:
         return np.repeat(rows(simulations, seed), size, axis=0) + 0.01 * rows(size * simulations, [9, *seed])
 
-    found = []
+    p_values = []
     for r in range(60):
-        known, new = group(30, [r, 1]), group(12, [r, 2])
-        mmd_test = fit_mmd_test([group(40, [r, 0])], [known], ids_of(np.arange(len(known)) // size))
-        found.append(mmd_test.p_value([new], ids_of(np.arange(len(new)) // size), seed=r))
-    assert stats.kstest(found, "uniform").pvalue > 1e-3
-    assert min(found) > 0
+        validation, new = group(30, [r, 1]), group(12, [r, 2])
+        mmd_test = fit_mmd_test([group(40, [r, 0])], [validation], ids_of(np.arange(len(validation)) // size))
+        p_values.append(mmd_test.p_value([new], ids_of(np.arange(len(new)) // size), seed=r))
+    assert stats.kstest(p_values, "uniform").pvalue > 1e-3
+    assert min(p_values) > 0
 
 
 def test_mmd_detects_a_shifted_set_without_anomalous_rows():
@@ -263,7 +276,7 @@ def test_own_rows_are_seldom_warned_about():
         )
         for r in range(100)
     ]
-    assert sum(one is not None for one in alarms) <= stats.binom(100, 0.011).ppf(0.9999)
+    assert sum(warning is not None for warning in alarms) <= stats.binom(100, 0.011).ppf(0.9999)
 
 
 # --------------------------------------------------------------------------------------------------------- models
@@ -293,12 +306,14 @@ def test_every_posterior_has_ood_percentiles(which, tmp_path):
 def test_a_classifier_has_ood_percentiles():
     labels, x = np.repeat([0.0, 1.0], 150), rows(300, 0)
     order = np.random.default_rng(0).permutation(300)
-    known = Parameters.from_names(("kind",))
-    sims = of(labels[order, None], known, Observable("data", "vector", x + labels[order, None]))
+    parameters = Parameters.from_names(("kind",))
+    sims = in_memory_catalog(labels[order, None], parameters, Observable("data", "vector", x + labels[order, None]))
     sims = replace(sims, classes=("a", "b"), declared_priors=frozenset())
     recipe = regressor_recipe({"network": "linear", "ensemble": 2, "epochs": 2}, 300, [(SIZE,)], 2)
-    model = fit_classifier(sims, split_of(sims), framed(sims), recipe, bench())
-    new = of(None, None, Observable("data", "vector", np.concatenate([rows(1, 1), 20 * rows(1, 2)])), name="new.h5")
+    model = fit_classifier(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context())
+    new = in_memory_catalog(
+        None, None, Observable("data", "vector", np.concatenate([rows(1, 1), 20 * rows(1, 2)])), name="new.h5"
+    )
     fine, odd = sampled(model, new, [0, 1]).diagnostics.ood_percentile
     assert fine < 99 < odd
 
@@ -320,11 +335,11 @@ def test_out_of_distribution_warnings_are_printed_with_quiet(folder):
     (line,) = (line for line in err.splitlines() if "posterior.h5" not in line)
     assert line.startswith("warning: 3 of 30 observations are unlike the training data (percentile above 99; 0.")
     assert "row 3, 13, 23;" in line
-    found = json.loads(out)["ood"]
-    assert found["above_99"] == 3 <= found["above_95"] < 8
+    counts = json.loads(out)["ood"]
+    assert counts["above_99"] == 3 <= counts["above_95"] < 8
     drawn = posterior.read(folder / "model.posterior.h5")
     assert np.flatnonzero(drawn.diagnostics.ood_percentile > 99).tolist() == [3, 13, 23]
-    assert drawn.diagnostics.ood_set_p_value == found["set_p_value"]
+    assert drawn.diagnostics.ood_set_p_value == counts["set_p_value"]
 
 
 @pytest.mark.parametrize("wrong", [np.log10, np.negative, np.zeros_like, lambda x: 1e-9 * x], ids=str)

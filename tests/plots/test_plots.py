@@ -47,12 +47,12 @@ def posterior_of(count: int, rows: int = 60, draws: int = 200, narrower: float =
     samples = parameters.clip(exact.ppf(stream.random((draws, rows, count)))).swapaxes(0, 1)
     log_prob = np.stack([exact.logpdf(samples[:, k]).sum(axis=-1) for k in range(draws)], axis=1)
     index = np.arange(rows)
-    part = np.full(rows, 2, dtype=np.uint8)
+    partition = np.full(rows, 2, dtype=np.uint8)
     return make(
         parameters,
         index,
         (index // 2).astype(str),
-        part,
+        partition,
         truth,
         samples=samples,
         log_prob=log_prob,
@@ -66,10 +66,10 @@ def classified(names: tuple[str, ...], rows: int = 200) -> Posterior:
     number = stream.integers(len(names), size=rows)
     x = number + 0.7 * stream.normal(size=rows)
     odds = stats.norm.pdf(x[:, None], np.arange(len(names)), 0.7)
-    index, part = np.arange(rows), np.full(rows, 2, dtype=np.uint8)
+    index, partition = np.arange(rows), np.full(rows, 2, dtype=np.uint8)
     probabilities = odds / odds.sum(axis=1, keepdims=True)
     suite, truth = Parameters.from_names(("suite",)), number[:, None].astype(float)
-    return make(suite, index, index.astype(str), part, truth, probabilities=probabilities, names=names)
+    return make(suite, index, index.astype(str), partition, truth, probabilities=probabilities, names=names)
 
 
 def history_of(members: int, epochs: int = 30) -> History:
@@ -162,8 +162,8 @@ def test_the_confusion_matrix_figure_shows_counts_and_fractions() -> None:
     confusion = evaluate(posterior).confusion
     assert confusion is not None
     counts = np.array(confusion.counts)
-    said = {text.get_position(): text.get_text() for text in matrix.texts}
-    assert said[(0, 1)] == f"{counts[1, 0]}\n{100 * counts[1, 0] / counts[1].sum():.0f} %"
+    cell_texts = {text.get_position(): text.get_text() for text in matrix.texts}
+    assert cell_texts[(0, 1)] == f"{counts[1, 0]}\n{100 * counts[1, 0] / counts[1].sum():.0f} %"
 
 
 def test_reliability_shows_one_of_two_classes_and_all_of_three() -> None:
@@ -205,8 +205,8 @@ def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 def test_a_figure_marks_an_unconstrained_parameter() -> None:
     figure = PLOTS["truth_prediction"](figure_data_of(posterior_of(6)))
     assert figure is not None
-    said = ["unconstrained" in axes.get_title() for axes in figure.axes]
-    assert said == [False, False, False, False, True, True]
+    marked = ["unconstrained" in axes.get_title() for axes in figure.axes]
+    assert marked == [False, False, False, False, True, True]
 
 
 def test_rank_curves_stray_only_if_the_posterior_is_wrong() -> None:
@@ -231,18 +231,18 @@ def test_an_early_spike_does_not_squash_the_curve() -> None:
     wild = replace(calm, validation=calm.validation + 1e6 * (np.arange(30) == 0)[:, None])
     gone = replace(calm, train=np.where(np.arange(30)[:, None] > 20, np.nan, calm.train))
     posterior = posterior_of(1, draws=60)
-    for history, said in ((calm, ""), (wild, "not shown: up to 1e+06"), (gone, "")):
+    for history, legend_title in ((calm, ""), (wild, "not shown: up to 1e+06"), (gone, "")):
         figure = PLOTS["losses"](FigureData(posterior, histories={"nsf": history}))
         assert figure is not None
         assert figure.axes[0].get_ylim()[1] < 2
         legend = figure.axes[0].get_legend()
-        assert legend is not None and legend.get_title().get_text() == said
+        assert legend is not None and legend.get_title().get_text() == legend_title
 
 
 def test_a_label_that_cannot_be_typeset_becomes_the_name() -> None:
     parameters = posterior_of(6, rows=2, draws=2).parameters
-    found = [parameter_label(parameters, name) for name in parameters.names]
-    assert found == [r"$\Omega_m$", r"$\sigma_8$", "c", r"$A_{\rm SN1}$", "e", r"a\$b"]
+    labels = [parameter_label(parameters, name) for name in parameters.names]
+    assert labels == [r"$\Omega_m$", r"$\sigma_8$", "c", r"$A_{\rm SN1}$", "e", r"a\$b"]
 
 
 def test_neither_torch_nor_pyplot_is_imported() -> None:

@@ -43,11 +43,11 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
     assert value_of(back, "names") == value_of(written, "names")
     assert all(value_of(back, name) == value_of(written, name) for name in NUMBERS)
     for name in ARRAYS:
-        expected, found = value_of(written, name), value_of(back, name)
-        assert (expected is None) == (found is None)
+        expected, actual = value_of(written, name), value_of(back, name)
+        assert (expected is None) == (actual is None)
         if expected is not None:
-            assert found.dtype.kind == expected.dtype.kind
-            np.testing.assert_array_equal(found, expected)
+            assert actual.dtype.kind == expected.dtype.kind
+            np.testing.assert_array_equal(actual, expected)
 
 
 # ---------------------------------------------------------------------------------------------- too large for memory
@@ -57,9 +57,9 @@ def left_in_file(tmp_path, monkeypatch) -> Posterior:
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)  # of all arrays
     monkeypatch.setattr(draws_module, "MAX_NUMBERS_AT_ONCE", 2 * 50 * 2)
     posterior.write(tmp_path / "p.h5", FULL, {"settings": {}})
-    found = posterior.read(tmp_path / "p.h5", leave_large=True)
-    assert isinstance(found.samples, storage.OnDiskArray) and isinstance(found.log_prob, storage.OnDiskArray)
-    return found
+    read = posterior.read(tmp_path / "p.h5", leave_large=True)
+    assert isinstance(read.samples, storage.OnDiskArray) and isinstance(read.log_prob, storage.OnDiskArray)
+    return read
 
 
 @pytest.mark.parametrize(
@@ -73,18 +73,18 @@ def test_rows_are_read_from_their_file_as_from_memory(left_in_file, which):
 
 @pytest.mark.parametrize("keep", [np.array([True, False, True]), np.array([2, 0])], ids=["mask", "positions"])
 def test_what_is_selected_of_draws_in_a_file_stays_there(left_in_file, keep):
-    some = left_in_file.select(keep)
-    assert isinstance(some.samples, storage.OnDiskArray)
-    np.testing.assert_array_equal(some.samples[:], FULL.samples[keep])
-    np.testing.assert_array_equal(some.log_prob[1], FULL.log_prob[keep][1])
+    selected = left_in_file.select(keep)
+    assert isinstance(selected.samples, storage.OnDiskArray)
+    np.testing.assert_array_equal(selected.samples[:], FULL.samples[keep])
+    np.testing.assert_array_equal(selected.log_prob[1], FULL.log_prob[keep][1])
 
 
 def test_evaluation_of_draws_on_disk_equals_that_in_memory(left_in_file):
-    found, expected = (
-        metrics.evaluate(changed(one, mean=None, std=None, reweighted=False, derived=()), 0)
-        for one in (left_in_file, FULL)
+    on_disk, in_memory = (
+        metrics.evaluate(changed(drawn, mean=None, std=None, reweighted=False, derived=()), 0)
+        for drawn in (left_in_file, FULL)
     )
-    assert found == expected
+    assert on_disk == in_memory
 
 
 def test_a_posterior_whose_draws_are_in_a_file_can_be_written_anew(left_in_file, tmp_path):
@@ -99,32 +99,32 @@ def test_rows_alone_can_be_picked_of_draws_in_a_file(left_in_file):
         np.asarray(left_in_file.samples, copy=False)
 
 
-@pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])
-def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, whole):
+@pytest.mark.parametrize("full", [FULL, CLASSIFIED], ids=["full", "classified"])
+def test_all_but_draws_is_in_memory_however_large_it_is(tmp_path, monkeypatch, full):
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
-    posterior.write(tmp_path / "p.h5", whole, {"settings": {}})
+    posterior.write(tmp_path / "p.h5", full, {"settings": {}})
     back = posterior.read(tmp_path / "p.h5", leave_large=True)
-    there = {name for name in ARRAYS if isinstance(value_of(back, name), storage.OnDiskArray)}
-    assert there == ({"samples", "log_prob"} if whole is FULL else set())
+    on_disk = {name for name in ARRAYS if isinstance(value_of(back, name), storage.OnDiskArray)}
+    assert on_disk == ({"samples", "log_prob"} if full is FULL else set())
     for name in ARRAYS:
-        if value_of(whole, name) is not None:
-            np.testing.assert_array_equal(np.asarray(value_of(back, name)), value_of(whole, name))
+        if value_of(full, name) is not None:
+            np.testing.assert_array_equal(np.asarray(value_of(back, name)), value_of(full, name))
 
 
-@pytest.mark.parametrize("whole", [FULL, CLASSIFIED], ids=["full", "classified"])
+@pytest.mark.parametrize("full", [FULL, CLASSIFIED], ids=["full", "classified"])
 @pytest.mark.parametrize("keep", [np.array([False, True, True]), np.array([1, 2])], ids=["mask", "positions"])
-def test_taking_observations_takes_all_of_them(keep, whole):
-    some = whole.select(keep)
-    assert len(some) == 2 and value_of(some, "names") == value_of(whole, "names")
+def test_taking_observations_takes_all_of_them(keep, full):
+    taken = full.select(keep)
+    assert len(taken) == 2 and value_of(taken, "names") == value_of(full, "names")
     for name in ARRAYS:
-        expected = value_of(whole, name)
-        assert (expected is None) == (value_of(some, name) is None)
+        expected = value_of(full, name)
+        assert (expected is None) == (value_of(taken, name) is None)
         if expected is not None:
-            np.testing.assert_array_equal(value_of(some, name), expected[1:])
+            np.testing.assert_array_equal(value_of(taken, name), expected[1:])
     assert HEAD.select(keep).draws is None
-    assert some.diagnostics.ood_set_p_value is None
-    assert whole.select(np.arange(3)).diagnostics.ood_set_p_value == whole.diagnostics.ood_set_p_value
-    assert some.diagnostics.temperature == whole.diagnostics.temperature
+    assert taken.diagnostics.ood_set_p_value is None
+    assert full.select(np.arange(3)).diagnostics.ood_set_p_value == full.diagnostics.ood_set_p_value
+    assert taken.diagnostics.temperature == full.diagnostics.temperature
 
 
 def test_what_a_model_holds_is_all_tested():
@@ -132,7 +132,7 @@ def test_what_a_model_holds_is_all_tested():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"names": ("TNG", "SIMBA")}, r"a column for each of the classes TNG, SIMBA, found shape \(3, 3\)"),
         ({"names": ()}, "none is named"),
@@ -148,8 +148,8 @@ def test_what_a_model_holds_is_all_tested():
         ({"parameters": PARAMETERS}, r"expected one target, found 2 \(a, b\)"),
     ],
 )
-def test_probabilities_that_cannot_be_are_refused(wrong, said):
-    with pytest.raises(UserError, match=said):
+def test_probabilities_that_cannot_be_are_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
         changed(CLASSIFIED, **wrong)
 
 
@@ -180,11 +180,11 @@ def test_an_exact_moment_is_preferred_to_that_of_the_draws():
 
 
 def test_one_draw_has_a_mean_and_no_width():
-    one = make(PARAMETERS, FULL.index, FULL.simulation, FULL.split, samples=FULL.samples[:, :1])
+    single_draw = make(PARAMETERS, FULL.index, FULL.simulation, FULL.split, samples=FULL.samples[:, :1])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(one.mean, FULL.samples[:, 0])
-        assert one.std.shape == (3, 2) and np.isnan(one.std).all()
+        np.testing.assert_array_equal(single_draw.mean, FULL.samples[:, 0])
+        assert single_draw.std.shape == (3, 2) and np.isnan(single_draw.std).all()
 
 
 # --------------------------------------------------------------------------------------------------- in a notebook
@@ -204,8 +204,8 @@ def test_a_posterior_is_shown_by_its_first_rows(left_in_file):
     assert repr(left_in_file) == repr(FULL) and len(repr(FULL).splitlines()) == 4
     value, error = (array[0, 1] for array in (FULL.point.mean, FULL.point.std))
     assert repr(FULL).splitlines()[1].endswith(f"b = {format_with_error(value, error)}")
-    many = FULL.select(np.arange(30) % 3)
-    assert len(repr(many).splitlines()) == 7 and many._repr_html_().count("<tr>") == 6
+    thirty_rows = FULL.select(np.arange(30) % 3)
+    assert len(repr(thirty_rows).splitlines()) == 7 and thirty_rows._repr_html_().count("<tr>") == 6
     assert "row 4: TNG = 0.7, SIMBA = 0.2, Astrid = 0.1" in repr(CLASSIFIED)
     assert repr(HEAD) == "Posterior of 3 observations: points, no draws, of a, b"
     assert "3 observations" in HEAD._repr_html_() and "<td>0.7</td>" in CLASSIFIED._repr_html_()

@@ -18,32 +18,34 @@ from cosmoinfer.training.settings import TrainingSettings
 from tests.examples import (
     NORMAL,
     ROWS,
-    bench,
+    fitted_preprocessing,
     flow_of,
-    framed,
+    in_memory_catalog,
     linear_gaussian,
-    of,
     regressor_of,
     sampled,
     split_of,
     train_regressor,
+    training_context,
     with_maps,
 )
 
 
 # ----------------------------------------------------------------------------------------------------------- the frame
 def test_a_model_takes_its_own_test_rows_and_all_of_another_catalog():
-    model, sims, other = flow_of("maf", 2, 1, "probit"), linear_gaussian(2), linear_gaussian(2, 50, seed=1)
+    model, sims, second_catalog = flow_of("maf", 2, 1, "probit"), linear_gaussian(2), linear_gaussian(2, 50, seed=1)
     record = model.training_record
-    for part in ("train", "validation", "test"):
-        np.testing.assert_array_equal(record.select_rows(sims, part), record.split.select_rows(sims.simulation, part))
+    for partition in ("train", "validation", "test"):
+        np.testing.assert_array_equal(
+            record.select_rows(sims, partition), record.split.select_rows(sims.simulation, partition)
+        )
     np.testing.assert_array_equal(record.select_rows(sims, None), record.select_rows(sims, "test"))
     assert set(sampled(model, sims, record.select_rows(sims, None)[:3], 2).split) == {2}
     assert len(record.select_rows(sims, "all")) == ROWS
-    np.testing.assert_array_equal(record.select_rows(other, None), np.arange(50))
-    np.testing.assert_array_equal(record.select_rows(other, "test"), np.arange(50))
+    np.testing.assert_array_equal(record.select_rows(second_catalog, None), np.arange(50))
+    np.testing.assert_array_equal(record.select_rows(second_catalog, "test"), np.arange(50))
     with pytest.raises(UserError, match="no row belongs to the train part"):
-        record.select_rows(other, "train")
+        record.select_rows(second_catalog, "train")
     with pytest.raises(
         UserError, match="'tset' is not known; there are train, validation, test, all; did you mean test"
     ):
@@ -51,59 +53,69 @@ def test_a_model_takes_its_own_test_rows_and_all_of_another_catalog():
 
 
 def test_a_renumbered_copy_of_a_training_row_is_recognised():
-    record, sims, other = (
+    record, sims, second_catalog = (
         flow_of("maf", 2, 1, "probit").training_record,
         linear_gaussian(2),
         linear_gaussian(2, 50, seed=1),
     )
-    seen = record.select_rows(sims, "train")[7]
-    theta, x = other.theta.copy(), other.observables[0].values.copy()
-    theta[20], x[20] = sims.theta[seen], sims.observables[0].values[seen]
-    mixed = of(theta, other.parameters, replace(other.observables[0], values=x), name="mixed.h5")
+    training_row = record.select_rows(sims, "train")[7]
+    theta, x = second_catalog.theta.copy(), second_catalog.observables[0].values.copy()
+    theta[20], x[20] = sims.theta[training_row], sims.observables[0].values[training_row]
+    mixed = in_memory_catalog(
+        theta, second_catalog.parameters, replace(second_catalog.observables[0], values=x), name="mixed.h5"
+    )
     with pytest.raises(
         UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"
     ):
         record.select_rows(mixed, None)
     assert record.select_rows(mixed, "train").tolist() == [20]
     assert 20 not in record.select_rows(mixed, "test") and len(record.select_rows(mixed, "test")) == 49
-    unlabelled = of(None, None, replace(other.observables[0], values=x))  # an observation has no theta to compare
+    unlabelled = in_memory_catalog(
+        None, None, replace(second_catalog.observables[0], values=x)
+    )  # an observation has no theta to compare
     assert np.flatnonzero(record.is_training_row(unlabelled, np.arange(50))).tolist() == [20]
 
 
 def test_an_observation_needs_no_parameters():
     sims = linear_gaussian(2)
-    observation = of(None, None, Observable("data", "vector", sims.observables[0].values[:2] + 0.01))
+    observation = in_memory_catalog(None, None, Observable("data", "vector", sims.observables[0].values[:2] + 0.01))
     for model in (flow_of("maf", 2, 1, "probit"), flow_of("maf", 2, 1, "truncate"), regressor_of(2)):
         model.preprocessing.check_catalog(observation)
-        found = sampled(model, observation, model.training_record.select_rows(observation, None), 20)
-        assert found.truth is None and found.log_prob_truth is None and found.samples.shape == (2, 20, 2)
+        posterior = sampled(model, observation, model.training_record.select_rows(observation, None), 20)
+        assert posterior.truth is None and posterior.log_prob_truth is None and posterior.samples.shape == (2, 20, 2)
 
 
 def test_data_of_another_shape_or_other_names_are_refused():
     frame, sims = flow_of("maf", 2, 1, "probit").preprocessing, linear_gaussian(2)
     frame.check_catalog(sims)
     values = sims.observables[0].values
-    narrow = of(sims.theta, sims.parameters, Observable("data", "vector", values[:, :3]), name="narrow.h5")
+    narrow = in_memory_catalog(
+        sims.theta, sims.parameters, Observable("data", "vector", values[:, :3]), name="narrow.h5"
+    )
     with pytest.raises(UserError, match=r"narrow.h5: the model was trained on data of shape \(4,\) a row.*has \(3,\)"):
         frame.check_catalog(narrow)
     with pytest.raises(UserError, match=r"has \(4,\) and \(4,\)"):
-        frame.check_catalog(of(sims.theta, sims.parameters, *[Observable("data", "vector", values)] * 2))
-    swapped = of(sims.theta[:, ::-1], sims.parameters.select(["b", "a"]), sims.observables[0])
+        frame.check_catalog(in_memory_catalog(sims.theta, sims.parameters, *[Observable("data", "vector", values)] * 2))
+    swapped = in_memory_catalog(sims.theta[:, ::-1], sims.parameters.select(["b", "a"]), sims.observables[0])
     with pytest.raises(UserError, match=r"infers a, b; this catalog has b, a"):
         frame.check_catalog(swapped)
 
 
 def test_scalings_come_from_the_training_rows_alone():
     sims = linear_gaussian(2)
-    frame = framed(sims)
-    held_out = np.concatenate([split_of(sims).select_rows(sims.simulation, part) for part in ("validation", "test")])
+    frame = fitted_preprocessing(sims)
+    held_out = np.concatenate(
+        [split_of(sims).select_rows(sims.simulation, partition) for partition in ("validation", "test")]
+    )
     values = sims.observables[0].values.copy()
     values[held_out] += 100
-    other = framed(of(sims.theta, sims.parameters, replace(sims.observables[0], values=values)))
+    refitted = fitted_preprocessing(
+        in_memory_catalog(sims.theta, sims.parameters, replace(sims.observables[0], values=values))
+    )
     expected = asdict(frame.inputs[0].standardizer)
-    for key, value in asdict(other.inputs[0].standardizer).items():
+    for key, value in asdict(refitted.inputs[0].standardizer).items():
         np.testing.assert_array_equal(value, expected[key])
-    np.testing.assert_array_equal(other.ridge_estimate.weights, frame.ridge_estimate.weights)
+    np.testing.assert_array_equal(refitted.ridge_estimate.weights, frame.ridge_estimate.weights)
     (train,) = frame.data(sims, split_of(sims).select_rows(sims.simulation, "train"))
     np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-5)
@@ -112,10 +124,12 @@ def test_scalings_come_from_the_training_rows_alone():
 
 
 def test_a_catalog_is_read_for_a_model_as_its_own_was():
-    own = ReadOptions(data=("maps",), infer=("a",), scale_cut=("0:3",))
-    assert read_options_for_model(own, ReadOptions()) == own
-    assert read_options_for_model(own, ReadOptions(drop_nonfinite=True)) == replace(own, drop_nonfinite=True)
-    assert read_options_for_model(own, ReadOptions(data=("other",))) == replace(own, data=("other",))
+    read_options = ReadOptions(data=("maps",), infer=("a",), scale_cut=("0:3",))
+    assert read_options_for_model(read_options, ReadOptions()) == read_options
+    assert read_options_for_model(read_options, ReadOptions(drop_nonfinite=True)) == replace(
+        read_options, drop_nonfinite=True
+    )
+    assert read_options_for_model(read_options, ReadOptions(data=("other",))) == replace(read_options, data=("other",))
 
 
 # --------------------------------------------------------------------------------------------------------------- noise
@@ -140,14 +154,14 @@ def test_noise_has_the_covariance_that_was_asked_for(covariance):
 
 
 def test_the_noise_of_a_row_is_its_own_and_that_of_an_epoch_its_own():
-    noise, other = Noise(np.eye(3), 0), Noise(np.eye(3), 1)
-    many = noise.fixed(np.arange(10))
-    np.testing.assert_array_equal(noise.fixed(np.array([7, 2])), many[[7, 2]])
-    assert len(np.unique(many)) == 30
-    assert (other.fixed(np.arange(10)) != many).all()
+    noise, other_seed = Noise(np.eye(3), 0), Noise(np.eye(3), 1)
+    realisations = noise.fixed(np.arange(10))
+    np.testing.assert_array_equal(noise.fixed(np.array([7, 2])), realisations[[7, 2]])
+    assert len(np.unique(realisations)) == 30
+    assert (other_seed.fixed(np.arange(10)) != realisations).all()
     np.testing.assert_array_equal(noise.fresh(10, 4), noise.fresh(10, 4))
     assert (noise.fresh(10, 4) != noise.fresh(10, 5)).all()
-    assert (noise.fresh(10, 4) != other.fresh(10, 4)).all()
+    assert (noise.fresh(10, 4) != other_seed.fresh(10, 4)).all()
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 3)])
@@ -156,26 +170,26 @@ def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
     sims = NORMAL.simulate(ROWS, 0, noise=False)
     kind = "vector" if len(shape) == 1 else "profile"
     values = sims.observables[0].values.reshape(ROWS, *shape)
-    sims = of(sims.theta, sims.parameters, Observable("data", kind, values))
+    sims = in_memory_catalog(sims.theta, sims.parameters, Observable("data", kind, values))
     rows = np.arange(ROWS)
     noise = Noise(np.linalg.cholesky(NORMAL.covariance), 0)
-    frame = framed(sims, noise)
-    (scale,) = (one.standardizer for one in frame.inputs)
-    (found,) = frame.data(sims, rows)
-    added = scale.inverse(found) - values
+    frame = fitted_preprocessing(sims, noise)
+    (scale,) = (observable_input.standardizer for observable_input in frame.inputs)
+    (noisy,) = frame.data(sims, rows)
+    added = scale.inverse(noisy) - values
     np.testing.assert_allclose(added.reshape(ROWS, 3), noise.fixed(rows), atol=1e-5)
-    np.testing.assert_array_equal(frame.data(sims.select(np.arange(5, 10)), np.array([2]))[0][0], found[7])
-    (plain,) = (one(values) for one in frame.inputs)
-    np.testing.assert_array_equal(frame.data(of(None, None, sims.observables[0]), rows)[0], plain)
+    np.testing.assert_array_equal(frame.data(sims.select(np.arange(5, 10)), np.array([2]))[0][0], noisy[7])
+    (plain,) = (observable_input(values) for observable_input in frame.inputs)
+    np.testing.assert_array_equal(frame.data(in_memory_catalog(None, None, sims.observables[0]), rows)[0], plain)
     np.testing.assert_array_equal(frame.data(replace(sims, includes_noise=True), rows)[0], plain)
     train = split_of(sims).select_rows(sims.simulation, "train")
-    np.testing.assert_allclose(found[train].reshape(len(train), -1).std(), 1, rtol=0.2)  # scaled with its noise
+    np.testing.assert_allclose(noisy[train].reshape(len(train), -1).std(), 1, rtol=0.2)  # scaled with its noise
 
 
 def test_noise_on_what_is_noisy_already_would_not_be_heard():
     sims = replace(NORMAL.simulate(ROWS, 0), includes_noise=True)
     with pytest.raises(UserError, match="noise: would not be heard beside `data_include_noise`"):
-        framed(sims, Noise(np.eye(3), 0))
+        fitted_preprocessing(sims, Noise(np.eye(3), 0))
 
 
 ROTATION = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
@@ -227,14 +241,14 @@ def test_noise_is_for_one_vector_or_profile(covariance, shapes):
 # --------------------------------------------------------------------------------------------------------- compression
 def test_principal_components_are_those_of_scikit_learn():
     sims = linear_gaussian(6)
-    frame = framed(sims)
-    short = with_compression(frame, sims, split_of(sims), "pca:5", bench())
+    frame = fitted_preprocessing(sims)
+    short = with_compression(frame, sims, split_of(sims), "pca:5", training_context())
     train = split_of(sims).select_rows(sims.simulation, "train")
-    (x,), (found,) = frame.data(sims, train), short.data(sims, train)
-    other = PCA(5, whiten=True).fit(x.astype(float))
-    expected = other.transform(x.astype(float))
-    signs = np.sign((expected * found).sum(axis=0))
-    np.testing.assert_allclose(found, signs * expected, atol=2e-3)
+    (x,), (components,) = frame.data(sims, train), short.data(sims, train)
+    reference = PCA(5, whiten=True).fit(x.astype(float))
+    expected = reference.transform(x.astype(float))
+    signs = np.sign((expected * components).sum(axis=0))
+    np.testing.assert_allclose(components, signs * expected, atol=2e-3)
     singular = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
     kept = short.inputs[0].compression.explained_variance
     assert kept == pytest.approx(singular[:5].sum() / singular.sum(), rel=1e-5)
@@ -242,7 +256,9 @@ def test_principal_components_are_those_of_scikit_learn():
     assert f"pca:5 keeps {100 * kept:.1f} %" in " ".join(describe_choices(short, sims, split_of(sims)))
     held_out = split_of(sims).select_rows(sims.simulation, "test")
     np.testing.assert_allclose(
-        short.data(sims, held_out)[0], signs * other.transform(frame.data(sims, held_out)[0].astype(float)), atol=2e-3
+        short.data(sims, held_out)[0],
+        signs * reference.transform(frame.data(sims, held_out)[0].astype(float)),
+        atol=2e-3,
     )
 
 
@@ -251,18 +267,25 @@ def arc(rows: int = 300) -> Catalog:
     angle = np.random.default_rng(0).uniform(0, 5 * np.pi / 3, (rows, 1))
     turn = np.linalg.qr(np.random.default_rng(1).standard_normal((6, 6)))[0][:, :2]
     x = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) @ turn.T
-    return of(angle, Parameters.from_names(("angle",), [0.0], [5 * np.pi / 3]), Observable("data", "vector", x))
+    return in_memory_catalog(
+        angle, Parameters.from_names(("angle",), [0.0], [5 * np.pi / 3]), Observable("data", "vector", x)
+    )
 
 
 def test_an_autoencoder_finds_the_curve_that_no_line_follows():
     """Its code is the angle, told on held-out rows; the first principal component keeps about half."""
     sims = arc()
-    frame = framed(sims)
-    line, curve = (with_compression(frame, sims, split_of(sims), text, bench()) for text in ("pca:1", "autoencoder:1"))
+    frame = fitted_preprocessing(sims)
+    line, curve = (
+        with_compression(frame, sims, split_of(sims), text, training_context()) for text in ("pca:1", "autoencoder:1")
+    )
     assert line.inputs[0].compression.explained_variance < 0.75
     assert curve.inputs[0].compression.explained_variance > 0.95
     test = split_of(sims).select_rows(sims.simulation, "test")
-    order = [abs(stats.spearmanr(one.data(sims, test)[0][:, 0], sims.theta[test, 0])[0]) for one in (line, curve)]
+    order = [
+        abs(stats.spearmanr(preprocessing.data(sims, test)[0][:, 0], sims.theta[test, 0])[0])
+        for preprocessing in (line, curve)
+    ]
     assert order[0] < 0.95 < 0.99 < order[1]
     train = curve.data(sims, split_of(sims).select_rows(sims.simulation, "train"))[0]
     np.testing.assert_allclose([train.mean(), train.std(ddof=1)], [0, 1], atol=1e-3)
@@ -274,7 +297,11 @@ def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeyp
     monkeypatch.setattr(compression, "TrainingSettings", lambda **_: TrainingSettings(epochs=2))
     sims = linear_gaussian(2)
     made = [
-        train_regressor(sims, frame=with_compression(framed(sims), sims, split_of(sims), text, bench()), ensemble=1)
+        train_regressor(
+            sims,
+            frame=with_compression(fitted_preprocessing(sims), sims, split_of(sims), text, training_context()),
+            ensemble=1,
+        )
         for _ in range(2)
     ]
     paths = [tmp_path / "one.h5", tmp_path / "two.h5"]
@@ -300,16 +327,16 @@ def test_what_is_compressed_is_compressed_again_the_same(text, tmp_path, monkeyp
 def test_an_invalid_compression_is_refused(text, complaint):
     sims = linear_gaussian(2)
     with pytest.raises(UserError, match=complaint):
-        with_compression(framed(sims), sims, split_of(sims), text, bench())
+        with_compression(fitted_preprocessing(sims), sims, split_of(sims), text, training_context())
 
 
 def test_only_vectors_are_compressed():
     sims = with_maps(periodic=True)
-    short = with_compression(framed(sims), sims, split_of(sims), "pca:1", bench())
+    short = with_compression(fitted_preprocessing(sims), sims, split_of(sims), "pca:1", training_context())
     assert short.shapes == ((1,), (1, 8, 8))
-    maps = of(sims.theta, sims.parameters, sims.observables[1])
+    maps = in_memory_catalog(sims.theta, sims.parameters, sims.observables[1])
     with pytest.raises(UserError, match="compress=pca:1: is for vectors, and there is none"):
-        with_compression(framed(maps), maps, split_of(maps), "pca:1", bench())
+        with_compression(fitted_preprocessing(maps), maps, split_of(maps), "pca:1", training_context())
 
 
 # ----------------------------------------------------------------------------------------------------- what is missing
@@ -328,21 +355,21 @@ def lossy(rows: int, masked: bool) -> tuple[Catalog, np.ndarray]:
     lost[np.arange(rows), random.integers(4, size=rows)] = False
     exact = np.where(lost, 0, x).sum(axis=1) / ((~lost).sum(axis=1) + SCATTER**2)
     parameters = Parameters.from_names(("a",), prior=["normal"], mean=[0.0], std=[1.0])
-    return of(
+    return in_memory_catalog(
         theta, parameters, Observable("data", "vector", np.where(lost, np.nan if masked else 0, x), masked=masked)
     ), exact
 
 
 def test_missing_data_become_the_mean_and_a_mask():
     sims, _ = lossy(ROWS, masked=True)
-    frame, values = framed(sims), sims.observables[0].values
-    (found,) = frame.data(sims, np.arange(ROWS))
-    assert frame.shapes == ((8,),) and np.isfinite(found).all()
-    np.testing.assert_array_equal(found[:, 4:], np.isnan(values))
-    assert (found[:, :4][np.isnan(values)] == 0).all()
+    frame, values = fitted_preprocessing(sims), sims.observables[0].values
+    (network_input,) = frame.data(sims, np.arange(ROWS))
+    assert frame.shapes == ((8,),) and np.isfinite(network_input).all()
+    np.testing.assert_array_equal(network_input[:, 4:], np.isnan(values))
+    assert (network_input[:, :4][np.isnan(values)] == 0).all()
     train = split_of(sims).select_rows(sims.simulation, "train")
     expected = (values - np.nanmean(values[train], axis=0)) / np.nanstd(values[train], axis=0)
-    np.testing.assert_allclose(found[:, :4], np.nan_to_num(expected), atol=1e-5)
+    np.testing.assert_allclose(network_input[:, :4], np.nan_to_num(expected), atol=1e-5)
     assert np.isfinite(frame.estimate_parameters(sims, np.arange(ROWS))).all()
 
 
@@ -360,16 +387,20 @@ def test_gaps_are_not_for_a_model_of_whole_rows():
     sims, model = linear_gaussian(2), regressor_of(2)
     values = sims.observables[0].values.copy()
     values[3, 1] = np.nan
-    gappy = of(sims.theta, sims.parameters, Observable("data", "vector", values, masked=True), name="gappy.h5")
+    gappy = in_memory_catalog(
+        sims.theta, sims.parameters, Observable("data", "vector", values, masked=True), name="gappy.h5"
+    )
     with pytest.raises(UserError, match=r"gappy.h5: .*`missing=mask`, and the model was trained without"):
         model.preprocessing.check_catalog(gappy)
 
 
 def test_gaps_meet_compression_noise_and_files(tmp_path):
     sims, _ = lossy(ROWS, masked=True)
-    frame = with_compression(framed(sims, Noise(0.1 * np.eye(4), 0)), sims, split_of(sims), "pca:6", bench())
+    frame = with_compression(
+        fitted_preprocessing(sims, Noise(0.1 * np.eye(4), 0)), sims, split_of(sims), "pca:6", training_context()
+    )
     model = train_regressor(sims, frame=frame, ensemble=1)
     models.write(tmp_path / "model.h5", model, {})
-    found = sampled(models.read(tmp_path / "model.h5"), sims, [0, 1, 2], 20)
-    np.testing.assert_array_equal(found.samples, sampled(model, sims, [0, 1, 2], 20).samples)
-    assert np.isfinite(found.samples).all() and np.isfinite(found.log_prob).all()
+    drawn = sampled(models.read(tmp_path / "model.h5"), sims, [0, 1, 2], 20)
+    np.testing.assert_array_equal(drawn.samples, sampled(model, sims, [0, 1, 2], 20).samples)
+    assert np.isfinite(drawn.samples).all() and np.isfinite(drawn.log_prob).all()

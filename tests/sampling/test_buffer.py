@@ -29,8 +29,8 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
 
     def pieces(row: int):
         for first in range(0, 50, 20):
-            some = slice(first, first + 20)
-            yield DrawPiece(first, FULL.samples[row, some], FULL.log_prob[row, some] if first else None)
+            columns = slice(first, first + 20)
+            yield DrawPiece(first, FULL.samples[row, columns], FULL.log_prob[row, columns] if first else None)
         return BoxMass(0.5 * row, 0.1)
 
     for row in range(rows):
@@ -41,17 +41,20 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
     assert isinstance(drawn.samples, np.ndarray) == (large == 1 << 26)
     posterior.write(tmp_path / "p.h5", drawn, {"settings": {}})
     expected = FULL.log_prob[:rows] - 0.5 * np.arange(rows)[:, None]
-    for one in (drawn, posterior.read(tmp_path / "p.h5")):
-        np.testing.assert_array_equal(np.asarray(one.samples), FULL.samples[:rows])
-        np.testing.assert_array_equal(np.asarray(one.log_prob), expected)
-        np.testing.assert_array_equal(one.diagnostics.ood_percentile, FULL.diagnostics.ood_percentile[:rows])
+    for result in (drawn, posterior.read(tmp_path / "p.h5")):
+        np.testing.assert_array_equal(np.asarray(result.samples), FULL.samples[:rows])
+        np.testing.assert_array_equal(np.asarray(result.log_prob), expected)
+        np.testing.assert_array_equal(result.diagnostics.ood_percentile, FULL.diagnostics.ood_percentile[:rows])
     posterior.write(tmp_path / "q.h5", changed(drawn, samples=FULL.samples[:rows], log_prob=expected), {"settings": {}})
     layouts = [
-        [(one.shape, one.dtype, one.chunks) for one in storage.describe_datasets(tmp_path / f"{name}.h5").values()]
+        [
+            (result.shape, result.dtype, result.chunks)
+            for result in storage.describe_datasets(tmp_path / f"{name}.h5").values()
+        ]
         for name in "pq"
     ]
     assert layouts[0] == layouts[1]
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["p.h5", "q.h5"]
+    assert sorted(result.name for result in tmp_path.iterdir()) == ["p.h5", "q.h5"]
 
 
 def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
@@ -59,23 +62,23 @@ def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
     spill = storage.ScratchArray(tmp_path, (3, 50, 2))
     for row in range(3):
         spill[row, 0:50] = FULL.samples[row]
-    found, sizes = np.empty((3, 50, 2)), []
+    copied, sizes = np.empty((3, 50, 2)), []
     for place, piece in storage.OnDiskArray(spill).slabs():
-        found[place] = piece
+        copied[place] = piece
         sizes.append(piece.nbytes)
-    np.testing.assert_array_equal(found, FULL.samples)
+    np.testing.assert_array_equal(copied, FULL.samples)
     assert max(sizes) <= 240
 
 
 def test_what_is_spilled_takes_what_an_array_takes(tmp_path):
     """Another shape than the place's is no quiet neighbour's loss; what was never written is no number."""
     spill, array = storage.ScratchArray(tmp_path, (3, 50, 2)), np.zeros((3, 50, 2))
-    for one in (spill, array):
-        one[0, 0:50] = 1.0
-        one[1, 10:20] = FULL.samples[1, :1]
-        one[1, 40:60] = FULL.samples[0, :10]
+    for target in (spill, array):
+        target[0, 0:50] = 1.0
+        target[1, 10:20] = FULL.samples[1, :1]
+        target[1, 40:60] = FULL.samples[0, :10]
         with pytest.raises(ValueError, match="broadcast"):
-            one[1, 40:60] = FULL.samples[0, :20]
+            target[1, 40:60] = FULL.samples[0, :20]
     np.testing.assert_array_equal(spill[0, 0:50], array[0])
     np.testing.assert_array_equal(spill[1, 10:50], array[1, 10:])
     with pytest.raises(UserError, match="it was not written completely"):
@@ -94,9 +97,11 @@ def test_a_full_disk_is_one_error_line_for_scratch_files(tmp_path, monkeypatch):
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
     with pytest.raises(UserError, match=r"GB are required"):
         DrawBuffer.allocate(10**6, 10**6, 6, tmp_path)
-    both = 2 * 8 * 3 * 50 * (2 + 1)
+    both_bytes = 2 * 8 * 3 * 50 * (2 + 1)
     with monkeypatch.context() as scarce:
-        scarce.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=both))  # enough for each of the two
+        scarce.setattr(
+            shutil, "disk_usage", lambda folder: SimpleNamespace(free=both_bytes)
+        )  # enough for each of the two
         with pytest.raises(UserError, match=r"GB are required"):
             DrawBuffer.allocate(3, 50, 2, tmp_path)
         DrawBuffer.allocate(3, 50, 2, tmp_path, copies=1)  # of which no file is written

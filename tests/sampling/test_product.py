@@ -22,7 +22,7 @@ from cosmoinfer.split import by_hash
 from cosmoinfer.training.settings import generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import NORMAL as PROBLEM
-from tests.examples import bench, of, split_of, with_maps
+from tests.examples import in_memory_catalog, split_of, training_context, with_maps
 from tests.posteriors import make
 
 SLOPE = np.array([[1.0, 0.3], [-0.4, 0.8], [0.5, 0.5]])  # x = SLOPE theta + noise of unit variance, theta ~ N(0, 1)
@@ -51,7 +51,7 @@ def single(x: np.ndarray, seed: int, noise: float = 1.0) -> SinglePosterior:
 def product(
     x: np.ndarray, noise: float = 1.0, draws: int = 2000, at: np.ndarray | None = None, seed: int = 0
 ) -> Product:
-    singles = [single(one, number, noise) for number, one in enumerate(x)]
+    singles = [single(row, number, noise) for number, row in enumerate(x)]
     points = np.zeros((1, 2)) if at is None else at
     return multiply(singles, PRIOR, draws, np.random.default_rng(seed), points)
 
@@ -60,16 +60,18 @@ def product(
 @pytest.mark.parametrize("count", [1, 2, 5, 15, 60])
 def test_a_product_of_normal_posteriors_is_the_posterior_of_all(count, noise):
     theta, x = looks(count, count, noise)
-    found, exact = product(x, noise, at=theta[None]), posterior(x, noise)
+    combined, exact = product(x, noise, at=theta[None]), posterior(x, noise)
     width = np.sqrt(np.diag(exact.cov))
-    assert found.ess > 2000
-    assert (np.abs(found.mean - exact.mean) < 4 * width / np.sqrt(found.ess)).all()
-    assert (np.abs(found.std / width - 1) < 4 / np.sqrt(2 * found.ess)).all()
-    error = 5 * found.log_norm_error + 1e-6
-    np.testing.assert_allclose(found.log_prob, exact.logpdf(found.samples), atol=error)
-    np.testing.assert_allclose(found.log_prob_at, exact.logpdf(theta), atol=error)
-    distance = ((found.samples - exact.mean) @ np.linalg.inv(exact.cov) * (found.samples - exact.mean)).sum(axis=1)
-    assert stats.kstest(distance, stats.chi2(2).cdf).statistic < 2 / np.sqrt(min(found.ess, 2000))
+    assert combined.ess > 2000
+    assert (np.abs(combined.mean - exact.mean) < 4 * width / np.sqrt(combined.ess)).all()
+    assert (np.abs(combined.std / width - 1) < 4 / np.sqrt(2 * combined.ess)).all()
+    error = 5 * combined.log_norm_error + 1e-6
+    np.testing.assert_allclose(combined.log_prob, exact.logpdf(combined.samples), atol=error)
+    np.testing.assert_allclose(combined.log_prob_at, exact.logpdf(theta), atol=error)
+    distance = ((combined.samples - exact.mean) @ np.linalg.inv(exact.cov) * (combined.samples - exact.mean)).sum(
+        axis=1
+    )
+    assert stats.kstest(distance, stats.chi2(2).cdf).statistic < 2 / np.sqrt(min(combined.ess, 2000))
 
 
 def test_a_product_in_a_box_with_a_log_uniform_parameter():
@@ -82,7 +84,7 @@ def test_a_product_in_a_box_with_a_log_uniform_parameter():
     def log_likelihood(look, theta):  # of (..., 2), b by its logarithm
         return -0.5 * (((theta - centres[look]) / width) ** 2).sum(axis=-1)
 
-    def one(look: int) -> SinglePosterior:
+    def single_look(look: int) -> SinglePosterior:
         density = np.exp(log_likelihood(look, steps)).ravel()
         chosen = np.random.default_rng(look).choice(len(density), 1000, p=density / density.sum())
         norm = np.log((density * cell).sum())
@@ -96,31 +98,31 @@ def test_a_product_in_a_box_with_a_log_uniform_parameter():
         return SinglePosterior(np.stack([points[:, 0], np.exp(points[:, 1])], axis=-1), log_prob)
 
     at = np.array([[0.1, 0.4], [0.5, 3.0], [1.1, 0.5]])
-    found = multiply([one(look) for look in range(3)], box, 2000, np.random.default_rng(0), at)
+    combined = multiply([single_look(look) for look in range(3)], box, 2000, np.random.default_rng(0), at)
     together = sum(log_likelihood(look, steps) for look in range(3))
     density = np.exp(together) / (np.exp(together) * cell).sum()
     mean = (density[..., None] * np.stack([steps[..., 0], np.exp(steps[..., 1])], axis=-1) * cell).sum(axis=(0, 1))
-    assert (np.abs(found.mean - mean) < 0.005).all() and found.ess > 1000
+    assert (np.abs(combined.mean - mean) < 0.005).all() and combined.ess > 1000
     logged = np.stack([at[:2, 0], np.log(at[:2, 1])], axis=-1)
     right = (
         sum(log_likelihood(look, logged) for look in range(3)) - np.log((np.exp(together) * cell).sum()) - logged[:, 1]
     )
-    np.testing.assert_allclose(found.log_prob_at[:2], right, atol=0.03 + 5 * found.log_norm_error)
-    assert found.log_prob_at[2] == -np.inf and box.inside(found.samples).all()
+    np.testing.assert_allclose(combined.log_prob_at[:2], right, atol=0.03 + 5 * combined.log_norm_error)
+    assert combined.log_prob_at[2] == -np.inf and box.inside(combined.samples).all()
 
 
 def test_two_modes_that_all_rows_share_are_both_kept():
     """q_j = half at +1, half at -1, of a wide normal prior: the single posteriors are the defence."""
-    parts = stats.norm([[-1.0], [1.0]], 0.15)
+    modes = stats.norm([[-1.0], [1.0]], 0.15)
 
     def log_prob(theta):
-        return np.logaddexp(*parts.logpdf(theta[:, 0])) - np.log(2)
+        return np.logaddexp(*modes.logpdf(theta[:, 0])) - np.log(2)
 
     draws = stats.norm.rvs(np.repeat([-1.0, 1.0], 500), 0.15, random_state=0)[:, None]
     prior = Parameters.from_names(("a",), prior=["normal"], mean=[0], std=[1])
-    found = multiply([SinglePosterior(draws, log_prob)] * 3, prior, 2000, np.random.default_rng(0), draws[:1])
-    assert found.ess > 1000
-    assert np.mean(found.samples > 0) == pytest.approx(0.5, abs=0.05)
+    combined = multiply([SinglePosterior(draws, log_prob)] * 3, prior, 2000, np.random.default_rng(0), draws[:1])
+    assert combined.ess > 1000
+    assert np.mean(combined.samples > 0) == pytest.approx(0.5, abs=0.05)
 
 
 def test_what_a_flow_squeezes_onto_an_edge_does_not_grow_with_the_rows():
@@ -140,11 +142,13 @@ def test_what_a_flow_squeezes_onto_an_edge_does_not_grow_with_the_rows():
         )
         return SinglePosterior(draws.clip(0, 1)[:, None], log_prob)
 
-    found = multiply([single_of(one) for one in centres], box, 1000, random, np.array([[0.5], [1e-9]]))
-    assert found.mean[0] == pytest.approx(centres.mean(), abs=0.005)
-    assert found.std[0] == pytest.approx(width / np.sqrt(8), rel=0.05)
-    assert found.log_prob_at[0] == pytest.approx(stats.norm(centres.mean(), width / np.sqrt(8)).logpdf(0.5), abs=0.05)
-    assert found.log_prob_at[1] < -20 and found.ess > 1000
+    combined = multiply([single_of(middle) for middle in centres], box, 1000, random, np.array([[0.5], [1e-9]]))
+    assert combined.mean[0] == pytest.approx(centres.mean(), abs=0.005)
+    assert combined.std[0] == pytest.approx(width / np.sqrt(8), rel=0.05)
+    assert combined.log_prob_at[0] == pytest.approx(
+        stats.norm(centres.mean(), width / np.sqrt(8)).logpdf(0.5), abs=0.05
+    )
+    assert combined.log_prob_at[1] < -20 and combined.ess > 1000
 
 
 def test_products_that_pile_up_at_a_prior_edge_are_warned_about():
@@ -156,18 +160,18 @@ def test_products_that_pile_up_at_a_prior_edge_are_warned_about():
     samples[1, :150, 1] = 9 - 1e-6
     samples[2, :50, 0] = 1e-6
     rows = np.arange(4)
-    found = piles_up_at_edge(make(box, rows, rows.astype(str), rows, samples=samples))
-    assert found.tolist() == [False, True, False, True]
+    flags = piles_up_at_edge(make(box, rows, rows.astype(str), rows, samples=samples))
+    assert flags.tolist() == [False, True, False, True]
 
 
 def test_agreement_is_a_chance():
     """Of exact single posteriors: uniform over universes where each row says much, else an upper bound."""
-    told = {
+    p_values = {
         noise: [product(looks(8, seed, noise)[1], noise, 10).consistency_p_value for seed in range(60)]
         for noise in (0.1, 1.0)
     }
-    assert stats.kstest(told[0.1], "uniform").pvalue > 0.01
-    for chances in told.values():
+    assert stats.kstest(p_values[0.1], "uniform").pvalue > 0.01
+    for chances in p_values.values():
         assert np.mean(np.array(chances) < 0.1) < 0.1 + 3 * np.sqrt(0.09 / 60)
     assert product(looks(1, 0)[1], draws=10).consistency_p_value == 1
 
@@ -175,15 +179,17 @@ def test_agreement_is_a_chance():
 def test_agreement_of_wide_posteriors_in_a_box():
     """Rows of which each says next to nothing, and the edges much, are no false alarm."""
     box = Parameters.from_names(("a", "b"), [0, 0], [1, 1])
-    random, told = np.random.default_rng(0), []
+    random, p_values = np.random.default_rng(0), []
     for _ in range(30):
         ends = [
             [((edge - x) / 1.0) for edge in (0, 1)] + [x, 1.0] for x in random.random(2) + random.normal(size=(6, 2))
         ]
-        told.append(
-            multiply([truncated(*one, random) for one in ends], box, 10, random, np.zeros((0, 2))).consistency_p_value
+        p_values.append(
+            multiply(
+                [truncated(*edges, random) for edges in ends], box, 10, random, np.zeros((0, 2))
+            ).consistency_p_value
         )
-    assert min(told) > 1e-3
+    assert min(p_values) > 1e-3
 
 
 def truncated(
@@ -201,18 +207,20 @@ def test_rows_of_different_universes_do_not_agree():
 def test_single_posteriors_that_are_too_narrow_do_not_agree():
     def narrow(x, number):
         exact = posterior(x[None])
-        told = stats.multivariate_normal(exact.mean, exact.cov / 9)
-        return SinglePosterior(told.rvs(1000, random_state=number), lambda theta: np.atleast_1d(told.logpdf(theta)))
+        narrowed = stats.multivariate_normal(exact.mean, exact.cov / 9)
+        return SinglePosterior(
+            narrowed.rvs(1000, random_state=number), lambda theta: np.atleast_1d(narrowed.logpdf(theta))
+        )
 
     _, x = looks(10, 3)
-    singles = [narrow(one, number) for number, one in enumerate(x)]
+    singles = [narrow(row, number) for number, row in enumerate(x)]
     assert multiply(singles, PRIOR, 10, np.random.default_rng(0), np.zeros((0, 2))).consistency_p_value < 1e-3
 
 
 # -------------------------------------------------------------------------------------------------- which rows
 def rows_of(*ids: str, theta: np.ndarray | None = None) -> Catalog:
     count = len(ids)
-    sims = of(
+    sims = in_memory_catalog(
         theta, Parameters.from_names(("a",)) if theta is not None else None, Observable("data", "vector", np.eye(count))
     )
     return replace(sims, simulation=np.array(ids))
@@ -220,12 +228,12 @@ def rows_of(*ids: str, theta: np.ndarray | None = None) -> Catalog:
 
 def test_rows_of_one_simulation_stand_together():
     sims = rows_of("c", "a", "c", "b", "a", "c")
-    assert [own.tolist() for own in observation_sets.group_by_simulation(sims, np.arange(6))] == [
+    assert [rows.tolist() for rows in observation_sets.group_by_simulation(sims, np.arange(6))] == [
         [0, 2, 5],
         [1, 4],
         [3],
     ]
-    assert [own.tolist() for own in observation_sets.group_by_simulation(sims, np.array([4, 5, 2]))] == [[4], [5, 2]]
+    assert [rows.tolist() for rows in observation_sets.group_by_simulation(sims, np.array([4, 5, 2]))] == [[4], [5, 2]]
     assert observation_sets.representatives(sims, np.array([4, 5, 2, 3])).tolist() == [1, 0, 3]
     assert observation_sets.simulation_rows(sims, np.array([2, 0]), 3).tolist() == [[0, 2, 5], [0, 2, 5]]
     with pytest.raises(UserError, match=r"simulation b has 1 rows .row 3.; the flow takes sets of 3"):
@@ -247,15 +255,15 @@ def test_every_simulation_has_as_many_rows():
 def test_posterior_of_a_set_does_not_depend_on_the_order_of_its_rows(network, shape):
     """Nor on the other sets of the batch; and it is the mean of what its rows say."""
     members, rows, size = 3, 4, 5
-    each = build_embedding([(network, {})], [shape], 7, generators(0, "test", members)).double().eval()
+    row_embedding = build_embedding([(network, {})], [shape], 7, generators(0, "test", members)).double().eval()
     x = torch.randn(rows, size, *shape, dtype=torch.float64)
     batch = torch.stack([x] * members)
-    found = SetEmbedding(each)(batch)
+    embedded = SetEmbedding(row_embedding)(batch)
     order = torch.tensor([3, 0, 4, 1, 2])
-    torch.testing.assert_close(SetEmbedding(each)(batch[:, :, order]), found, rtol=1e-12, atol=1e-13)
-    own = torch.stack([each(torch.stack([x[:, row]] * members)) for row in range(size)]).mean(0)
-    torch.testing.assert_close(found, own, rtol=1e-12, atol=1e-13)
-    assert SetEmbedding(each).size == found.shape[-1]
+    torch.testing.assert_close(SetEmbedding(row_embedding)(batch[:, :, order]), embedded, rtol=1e-12, atol=1e-13)
+    mean_of_rows = torch.stack([row_embedding(torch.stack([x[:, row]] * members)) for row in range(size)]).mean(0)
+    torch.testing.assert_close(embedded, mean_of_rows, rtol=1e-12, atol=1e-13)
+    assert SetEmbedding(row_embedding).size == embedded.shape[-1]
 
 
 def universes(count: int, size: int, seed: int) -> Catalog:
@@ -263,7 +271,7 @@ def universes(count: int, size: int, seed: int) -> Catalog:
     random = np.random.default_rng(seed)
     theta = np.repeat(random.standard_normal((count, 2)), size, axis=0)
     x = theta @ PROBLEM.slope.T + random.multivariate_normal(np.zeros(3), PROBLEM.covariance, len(theta))
-    sims = of(theta, PROBLEM.parameters, Observable("data", "vector", x))
+    sims = in_memory_catalog(theta, PROBLEM.parameters, Observable("data", "vector", x))
     return replace(sims, simulation=np.repeat(np.arange(count), size).astype(str))
 
 
@@ -275,12 +283,12 @@ def exact(sims: Catalog, size: int) -> np.ndarray:
     return stats.multivariate_normal(cov=covariance).logpdf(theta - x.sum(axis=1) @ gain @ covariance)
 
 
-def trained(sims: Catalog, **given) -> FlowModel:
+def trained(sims: Catalog, **settings) -> FlowModel:
     frame = fit_preprocessing(sims, by_hash(sims.simulation), ReadOptions(), "auto")
     quick = {"flow": "maf", "ensemble": 1, "support": "probit", "hidden": 24, "layers": 2, "batch_size": 25}
-    shapes = [one.row_shape for one in sims.observables]
-    recipe = flow_recipe(quick | {"learning_rate": 5e-3} | given, len(sims), shapes)
-    return fit_flow(sims, split_of(sims), frame, recipe, bench())
+    shapes = [observable.row_shape for observable in sims.observables]
+    recipe = flow_recipe(quick | {"learning_rate": 5e-3} | settings, len(sims), shapes)
+    return fit_flow(sims, split_of(sims), frame, recipe, training_context())
 
 
 SET = {"observation": "simulation", "embedding_hidden": 32, "embedding_layers": 1}
@@ -297,30 +305,32 @@ def test_a_flow_of_sets_learns_what_all_rows_say():
     assert right.mean() - alone.mean() > 1
     assert ours.mean() - alone.mean() > 0.75 * (right.mean() - alone.mean())
     shuffled = test.select(np.random.default_rng(0).permutation(len(test)))
-    other = model.representatives(shuffled, np.arange(len(test)))
-    there = dict(
+    shuffled_heads = model.representatives(shuffled, np.arange(len(test)))
+    log_prob_by_id = dict(
         zip(
-            shuffled.simulation[other],
-            model.log_prob_of_rows(shuffled, other, shuffled.theta[other], 100, 0),
+            shuffled.simulation[shuffled_heads],
+            model.log_prob_of_rows(shuffled, shuffled_heads, shuffled.theta[shuffled_heads], 100, 0),
             strict=True,
         )
     )
-    np.testing.assert_allclose([there[one] for one in test.simulation[heads]], ours, atol=1e-4)
+    np.testing.assert_allclose(
+        [log_prob_by_id[simulation_id] for simulation_id in test.simulation[heads]], ours, atol=1e-4
+    )
 
 
 def test_a_product_of_flows_is_nearer_the_truth_than_one_row():
     size = 5
     model = trained(universes(200, size, 0), epochs=20, learning_rate=2e-3, hidden=16, batch_size=50)
     test = universes(25, size, 1)
-    found = product_posterior(model, SamplingRequest(test, np.arange(len(test)), 100))
-    assert found.index.tolist() == list(range(0, len(test), size)) and (found.diagnostics.ess > 1000).all()
-    assert (found.diagnostics.consistency_p_value > 1e-3).all()
+    combined = product_posterior(model, SamplingRequest(test, np.arange(len(test)), 100))
+    assert combined.index.tolist() == list(range(0, len(test), size)) and (combined.diagnostics.ess > 1000).all()
+    assert (combined.diagnostics.consistency_p_value > 1e-3).all()
     right, alone = exact(test, size).mean(), exact(test.select(np.arange(0, len(test), size)), 1).mean()
-    assert found.log_prob_truth.mean() - alone > 0.6 * (right - alone)
-    few = product_posterior(model, SamplingRequest(test, np.arange(3 * size), 100))
-    np.testing.assert_array_equal(few.samples, found.samples[:3])
-    one = product_posterior(model, SamplingRequest(test, np.array([0, 1, 5]), 100))
-    assert one.index.tolist() == [0, 5]
+    assert combined.log_prob_truth.mean() - alone > 0.6 * (right - alone)
+    three_sets = product_posterior(model, SamplingRequest(test, np.arange(3 * size), 100))
+    np.testing.assert_array_equal(three_sets.samples, combined.samples[:3])
+    two_sets = product_posterior(model, SamplingRequest(test, np.array([0, 1, 5]), 100))
+    assert two_sets.index.tolist() == [0, 5]
 
 
 def test_maps_and_vectors_of_a_set_are_moved_and_averaged():
@@ -330,8 +340,8 @@ def test_maps_and_vectors_of_a_set_are_moved_and_averaged():
     model = trained(sims, epochs=2, observation="simulation")
     assert model.stacks[0].config["shapes"] == [[3, 2], [3, 1, 8, 8]]
     rows = np.flatnonzero(sims.simulation == "4")
-    found = model.posterior(SamplingRequest(sims, rows[:1], 20))
-    assert np.isfinite(found.log_prob).all() and found.index.tolist() == [12]
+    drawn = model.posterior(SamplingRequest(sims, rows[:1], 20))
+    assert np.isfinite(drawn.log_prob).all() and drawn.index.tolist() == [12]
 
 
 # ------------------------------------------------------------------------------------------------ the command line
@@ -354,7 +364,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def simulations(path: Path) -> list[str]:
     with h5py.File(path) as file:
-        return [str(int(one)) for one in file["simulation"].asstr()[()]]
+        return [str(int(simulation_id)) for simulation_id in file["simulation"].asstr()[()]]
 
 
 def test_one_posterior_a_simulation(folder: Path):
@@ -390,9 +400,9 @@ def test_an_observed_set(folder: Path):
     observed = folder / "observed.h5"
     done("sample", folder / "sets.h5", observed, "-o", folder / "o.h5", "--split", "all", *which)
     done("sample", folder / "sets.h5", observed, "-o", folder / "p.h5", "--rows", "2", *which)
-    with h5py.File(folder / "o.h5") as one, h5py.File(folder / "p.h5") as other:
-        assert one["index"][()].tolist() == [0]
-        np.testing.assert_array_equal(one["samples"][()], other["samples"][()])
+    with h5py.File(folder / "o.h5") as drawn, h5py.File(folder / "p.h5") as expected:
+        assert drawn["index"][()].tolist() == [0]
+        np.testing.assert_array_equal(drawn["samples"][()], expected["samples"][()])
     done("evaluate", folder / "sets.h5", folder / "sims.h5", "--draws", "20", "--threads", "1")
     done("inspect", folder / "sets.h5")
 
@@ -400,8 +410,10 @@ def test_an_observed_set(folder: Path):
 def test_a_product_of_observations_without_parameters(folder: Path):
     """What the option is for; a MAF has no network call of no points."""
     which = ["--rows-per-simulation", "3", "--draws", "20", "--threads", "1", "--combine", "product", "--json"]
-    told = json.loads(done("sample", folder / "rows.h5", folder / "observed.h5", "-o", folder / "q.h5", *which))
-    assert told["rows"] == 1 and told["ess"]["lowest"] > 0 and 0 <= told["consistency_p_value"]["lowest"] <= 1
+    document = json.loads(done("sample", folder / "rows.h5", folder / "observed.h5", "-o", folder / "q.h5", *which))
+    assert (
+        document["rows"] == 1 and document["ess"]["lowest"] > 0 and 0 <= document["consistency_p_value"]["lowest"] <= 1
+    )
     with h5py.File(folder / "q.h5") as file:
         assert file["samples"].shape == (1, 20, 2) and "log_prob_truth" not in file
 

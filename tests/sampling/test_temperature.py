@@ -12,7 +12,7 @@ from cosmoinfer import models
 from cosmoinfer.sampling.temperature import Recalibration, fit_recalibration
 from cosmoinfer.supports import SUPPORTS
 from tests.command_line import call, done, linear, refused, write
-from tests.examples import agree, cells, density, flow_of, linear_gaussian, of, regressor_of, sampled
+from tests.examples import agree, cells, density, flow_of, in_memory_catalog, linear_gaussian, regressor_of, sampled
 
 HOT = 1.5
 QUICK = ("--epochs", "3", "--ensemble", "2", "--threads", "1", "--quiet")
@@ -24,7 +24,7 @@ def from_hotter(model, size: int, count: int = 300):
     rows = np.arange(count)
     sims = linear_gaussian(size).select(rows)
     drawn = sampled(replace(model, temperature=HOT), sims, rows, 1, seed=5)
-    return of(drawn.samples[:, 0], sims.parameters, *sims.observables, name="hot.h5")
+    return in_memory_catalog(drawn.samples[:, 0], sims.parameters, *sims.observables, name="hot.h5")
 
 
 def found_in(model, sims) -> Recalibration:
@@ -40,9 +40,9 @@ def test_recalibration_finds_the_temperature_of_the_truths(flow, size, members, 
     """Whatever the flow has learned, its own draws at 1.5 ask for 1.5."""
     model = flow_of(flow, size, members, support)
     sims = from_hotter(model, size)
-    found = found_in(model, sims)
-    assert abs(found.temperature - HOT) < 3.5 * found.error < 0.9
-    assert found.after > found.before and found.rows == len(sims)
+    recalibration = found_in(model, sims)
+    assert abs(recalibration.temperature - HOT) < 3.5 * recalibration.error < 0.9
+    assert recalibration.after > recalibration.before and recalibration.rows == len(sims)
 
 
 @pytest.mark.parametrize("support", ["probit", "soft"])
@@ -50,7 +50,7 @@ def test_intervals_that_were_too_narrow_come_to_hold_what_they_say(support):
     model = flow_of("maf", 1, 1, support)
     sims = from_hotter(model, 1)
     hot = replace(model, temperature=found_in(model, sims).temperature)
-    narrow, right = (held(sampled(one, sims, np.arange(150), 200)) for one in (model, hot))
+    narrow, right = (held(sampled(sampled_model, sims, np.arange(150), 200)) for sampled_model in (model, hot))
     assert narrow < 0.58  # 0.495 on average, +- 0.04
     assert abs(right - 0.6827) < 0.12
 
@@ -70,13 +70,13 @@ def test_the_error_of_the_temperature_is_that_of_a_width():
         return np.repeat(-0.5 * squares / temperature**2 - 3 * np.log(temperature), copies)
 
     ids = np.arange(400).astype(str)
-    one = fit_recalibration(log_probs, ids)
-    assert one.temperature == pytest.approx(np.sqrt(squares.mean() / 3), abs=1e-3)
-    assert one.error == pytest.approx(one.temperature / np.sqrt(2 * 400 * 3), rel=0.1)
+    recalibration = fit_recalibration(log_probs, ids)
+    assert recalibration.temperature == pytest.approx(np.sqrt(squares.mean() / 3), abs=1e-3)
+    assert recalibration.error == pytest.approx(recalibration.temperature / np.sqrt(2 * 400 * 3), rel=0.1)
     three = fit_recalibration(lambda temperature: log_probs(temperature, 3), np.repeat(ids, 3))
-    assert three.error == pytest.approx(one.error, rel=1e-6)
-    assert "no recalibration needed" not in one.describe()
-    near = fit_recalibration(lambda temperature: log_probs(temperature * one.temperature), ids)
+    assert three.error == pytest.approx(recalibration.error, rel=1e-6)
+    assert "no recalibration needed" not in recalibration.describe()
+    near = fit_recalibration(lambda temperature: log_probs(temperature * recalibration.temperature), ids)
     assert "consistent with 1, no recalibration needed" in near.describe()
     far = fit_recalibration(lambda temperature: log_probs(temperature / 4), ids)
     assert "at an end of the range that is searched" in far.describe()
@@ -111,7 +111,9 @@ def test_the_mass_inside_the_box_at_any_temperature(temperature):
         contexts = model.embed(sims, np.array([row]))
         counted = model.mixture.at_temperature(temperature).box_mass(contexts, 20_000, np.random.default_rng(0))
         generators = [np.random.default_rng(seed) for seed in range(1, 11)]
-        weighted = np.exp([model.mixture.log_box_mass_at_temperature(contexts, one)(temperature) for one in generators])
+        weighted = np.exp(
+            [model.mixture.log_box_mass_at_temperature(contexts, generator)(temperature) for generator in generators]
+        )
         error = np.hypot(weighted.std(ddof=1) / np.sqrt(10), np.sqrt(counted / 20_000))
         assert abs(weighted.mean() - counted) < 4 * error < 0.15
 
@@ -120,12 +122,12 @@ def test_the_mass_inside_the_box_at_any_temperature(temperature):
 def test_a_regressor_scales_its_widths(loss):
     model = regressor_of(2, loss)
     sims = from_hotter(model, 2)
-    found = found_in(model, sims)
-    assert abs(found.temperature - HOT) < 3.5 * found.error < 0.9
-    cold, hot = (sampled(one, sims, [0, 1], 10) for one in (model, replace(model, temperature=2.0)))
+    recalibration = found_in(model, sims)
+    assert abs(recalibration.temperature - HOT) < 3.5 * recalibration.error < 0.9
+    cold, hot = (sampled(single, sims, [0, 1], 10) for single in (model, replace(model, temperature=2.0)))
     np.testing.assert_array_equal(cold.mean, hot.mean)
-    one = regressor_of(2, loss, 1)
-    cold, hot = (sampled(one, sims, [0, 1], 10) for one in (one, replace(one, temperature=2.0)))
+    single = regressor_of(2, loss, 1)
+    cold, hot = (sampled(single, sims, [0, 1], 10) for single in (single, replace(single, temperature=2.0)))
     np.testing.assert_allclose(hot.std, 2 * cold.std, rtol=1e-6)
 
 
@@ -156,10 +158,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_recalibrated_sampling_is_reported_and_recorded(folder):
-    few = ("--draws", "20", "--threads", "1", "--rows", "0:3", "--json")
-    plain = json.loads(done("sample", folder / "flow.h5", folder / "sims.h5", "-o", folder / "plain.h5", *few))
+    options = ("--draws", "20", "--threads", "1", "--rows", "0:3", "--json")
+    plain = json.loads(done("sample", folder / "flow.h5", folder / "sims.h5", "-o", folder / "plain.h5", *options))
     status, out, err = call(
-        "sample", folder / "flow.h5", folder / "sims.h5", "-o", folder / "hot.h5", "--recalibrate", "temperature", *few
+        "sample",
+        folder / "flow.h5",
+        folder / "sims.h5",
+        "-o",
+        folder / "hot.h5",
+        "--recalibrate",
+        "temperature",
+        *options,
     )
     assert status == 0 and "validation rows; their mean log_prob" in err
     fitted = models.read(folder / "flow.h5").recalibration.temperature
@@ -173,6 +182,6 @@ def test_recalibrated_sampling_is_reported_and_recorded(folder):
 def test_recalibration_of_a_model_without_temperature_is_refused(folder):
     points = folder / "points.h5"
     done("train-regressor", folder / "sims.h5", "-o", points, "--network", "ridge", "--threads", "1", "--quiet")
-    asked = ("--recalibrate", "temperature")
-    assert "points and no widths" in refused("sample", points, folder / "sims.h5", *asked)
+    options = ("--recalibrate", "temperature")
+    assert "points and no widths" in refused("sample", points, folder / "sims.h5", *options)
     assert "there is temperature" in refused("sample", folder / "flow.h5", folder / "sims.h5", "--recalibrate", "pit")

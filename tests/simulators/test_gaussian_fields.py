@@ -85,12 +85,12 @@ def test_a_map_and_a_profile_are_what_is_left_of_a_box_that_is_averaged(axes):
 @every_field
 def test_blocks_change_nothing(field, monkeypatch):
     theta = field.parameters.quantile(np.random.default_rng(0).random((7, 2)))
-    whole = field.observe(theta, np.random.default_rng(7))
-    powers = field.measured(whole)
+    maps = field.observe(theta, np.random.default_rng(7))
+    powers = field.measured(maps)
     monkeypatch.setattr(gaussian_fields, "CELLS_PER_BLOCK", 3 * field.pixels**field.dimensions)
-    np.testing.assert_array_equal(field.observe(theta, np.random.default_rng(7)), whole)
-    np.testing.assert_array_equal(field.measured(whole), powers)
-    np.testing.assert_array_equal(field.measured(whole.reshape(7, 1, *field.row)), powers[:, None])
+    np.testing.assert_array_equal(field.observe(theta, np.random.default_rng(7)), maps)
+    np.testing.assert_array_equal(field.measured(maps), powers)
+    np.testing.assert_array_equal(field.measured(maps.reshape(7, 1, *field.row)), powers[:, None])
 
 
 @every_field

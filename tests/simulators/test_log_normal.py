@@ -66,9 +66,9 @@ def test_two_channels_tell_more_than_one():
         GaussianMaps(depth=MAPS.depth / bias**2, noise=noise).log_posterior(made.theta, g[:, channel])
         for channel, (bias, noise) in enumerate([(1.0, MAPS.noise), (MAPS.bias, MAPS.tracer_noise)])
     ]
-    both = MAPS.log_posterior(made.theta, made.data)
-    for one in alone:
-        gain = both - one
+    joint = MAPS.log_posterior(made.theta, made.data)
+    for single in alone:
+        gain = joint - single
         assert gain.mean() > 3 * gain.std() / np.sqrt(len(gain))
 
 

@@ -121,19 +121,19 @@ def test_bins_are_lost_with_their_probability_whatever_they_hold():
 
 def test_what_is_left_is_the_whole_spectrum_elsewhere():
     theta = np.tile([0.3, 0.8], (50, 1))
-    whole, left = (one.observe(theta, np.random.default_rng(2)) for one in (SPECTRUM, MASKED))
-    there = ~np.isnan(left)
-    np.testing.assert_array_equal(left[there], whole[there])
+    complete, left = (problem.observe(theta, np.random.default_rng(2)) for problem in (SPECTRUM, MASKED))
+    measured = ~np.isnan(left)
+    np.testing.assert_array_equal(left[measured], complete[measured])
 
 
 def test_the_likelihood_of_what_is_left_is_the_gamma_densities_of_those_bins():
     made = MASKED.simulate(5, seed=2)
     power, modes = MASKED.expected(made.theta), MASKED.bands.modes
-    there = ~np.isnan(made.data)
+    measured = ~np.isnan(made.data)
     expected = [
-        stats.gamma.logpdf(data[some], modes[some] / 2, scale=(2 * each / modes)[some]).sum()
-        + stats.binom.logpmf(some, 1, 1 - MASKED.missing).sum()
-        for data, each, some in zip(made.data, power, there, strict=True)
+        stats.gamma.logpdf(data[bins], modes[bins] / 2, scale=(2 * expectation / modes)[bins]).sum()
+        + stats.binom.logpmf(bins, 1, 1 - MASKED.missing).sum()
+        for data, expectation, bins in zip(made.data, power, measured, strict=True)
     ]
     np.testing.assert_allclose(MASKED.log_likelihood(made.theta, made.data), expected, rtol=0, atol=1e-6)
 
@@ -142,8 +142,8 @@ def test_the_posterior_goes_from_the_whole_spectrum_s_to_the_prior_s():
     made = SPECTRUM.simulate(4, seed=3)
     expected = SPECTRUM.log_posterior(made.theta, made.data)
     np.testing.assert_allclose(MASKED.log_posterior(made.theta, made.data), expected, rtol=0, atol=1e-9)
-    nothing = np.full_like(made.data, np.nan)
-    np.testing.assert_allclose(MASKED.log_posterior(made.theta, nothing), -np.log(0.4 * 0.4), rtol=0, atol=1e-9)
+    all_missing = np.full_like(made.data, np.nan)
+    np.testing.assert_allclose(MASKED.log_posterior(made.theta, all_missing), -np.log(0.4 * 0.4), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("missing", (0.0, 1.0, 2.0))
@@ -161,8 +161,8 @@ def test_rows_of_one_simulation_share_their_parameters_and_nothing_else(problem)
     assert problem.parameters.inside(made.theta).all()
     assert len(np.unique(made.data.reshape(12, -1), axis=0)) == 12
     np.testing.assert_array_equal(made.data, problem.simulate(4, seed=6, rows_per_simulation=3).data)
-    other = problem.simulate(4, seed=7, rows_per_simulation=3).data
-    assert not np.array_equal(made.data, other, equal_nan=True)
+    other_seed = problem.simulate(4, seed=7, rows_per_simulation=3).data
+    assert not np.array_equal(made.data, other_seed, equal_nan=True)
 
 
 @every_field
@@ -257,9 +257,9 @@ def test_distance_moduli_are_the_integral_of_the_expansion(omega_m, w):
         return (omega_m * (1 + z) ** 3 + (1 - omega_m) * (1 + z) ** (3 * (1 + w))) ** -0.5
 
     z = problem.redshifts[[0, 12, -1]]
-    distance = [(1 + one) * 2997.92458 / 0.7 * integrate.quad(inverse_expansion, 0, one)[0] for one in z]
-    found = problem.modulus(np.array([omega_m, w]))[[0, 12, -1]]
-    np.testing.assert_allclose(found, 5 * np.log10(distance) + 25, atol=1e-6)  # 25: from 10 pc to Mpc
+    distance = [(1 + redshift) * 2997.92458 / 0.7 * integrate.quad(inverse_expansion, 0, redshift)[0] for redshift in z]
+    moduli = problem.modulus(np.array([omega_m, w]))[[0, 12, -1]]
+    np.testing.assert_allclose(moduli, 5 * np.log10(distance) + 25, atol=1e-6)  # 25: from 10 pc to Mpc
 
 
 def test_the_posterior_of_supernovae_is_their_likelihood_on_a_grid_of_all_three():
@@ -353,28 +353,28 @@ def test_the_files_that_ship_are_small():
 @pytest.mark.parametrize("problem", SIMULATORS)
 def test_every_problem_makes_a_catalog(problem):
     made = simulate_record(with_settings(problem, ()), problem, 8, 2, seed=0)
-    said = made.attributes["data"]
-    channels = len(said.get("channels", ()))
+    attributes = made.attributes["data"]
+    channels = len(attributes.get("channels", ()))
     row = made.arrays["data"].shape[1:]
     assert len(made.arrays["data"]) == len(made.arrays["parameters"]) == 8
     np.testing.assert_array_equal(made.arrays["simulation"], [0, 0, 1, 1, 2, 2, 3, 3])
     assert made.arrays["data"].dtype == np.float32
-    assert len(row) == AXES[said["kind"]] or (channels == 1 and len(row) == AXES[said["kind"]] - 1)
+    assert len(row) == AXES[attributes["kind"]] or (channels == 1 and len(row) == AXES[attributes["kind"]] - 1)
     assert channels < 2 or row[0] == channels
     assert np.isnan(made.arrays["data"]).any() == (problem == "masked-spectrum")
 
 
 def test_the_truth_of_data_with_gaps_is_written(tmp_path):
     done("simulate", "masked-spectrum", "-n", 60, "-o", tmp_path / "m.h5", "--truth", "--draws", 20)
-    found = posterior.read(tmp_path / "m.truth.h5")
-    data = storage.read(tmp_path / "m.h5", "catalog").arrays["data"][found.index].astype(np.float64)
-    np.testing.assert_allclose(found.log_prob_truth, MASKED.log_posterior(found.truth, data))
+    truth = posterior.read(tmp_path / "m.truth.h5")
+    data = storage.read(tmp_path / "m.h5", "catalog").arrays["data"][truth.index].astype(np.float64)
+    np.testing.assert_allclose(truth.log_prob_truth, MASKED.log_posterior(truth.truth, data))
 
 
 def test_settings_of_the_exact_posterior_require_it_to_be_written(tmp_path):
     for option in (["--draws", 5], ["--split-seed", 3], ["--fractions", 0.5, 0.25, 0.25]):
-        told = refused("simulate", "two-moons", "-n", 60, "-o", tmp_path / "m.h5", *option)
-        assert "set the exact posterior, which only --truth writes" in told and not (tmp_path / "m.h5").exists()
+        message = refused("simulate", "two-moons", "-n", 60, "-o", tmp_path / "m.h5", *option)
+        assert "set the exact posterior, which only --truth writes" in message and not (tmp_path / "m.h5").exists()
 
 
 def test_settings_are_replaced_by_name(tmp_path):
@@ -400,7 +400,7 @@ def test_settings_are_replaced_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("setting", "found"),
+    ("setting", "message"),
     (
         ("pixel=16", "gaussian-maps has no setting 'pixel'; there are pixels, side, noise, depth"),
         ("linear=1", "gaussian-maps has no setting 'linear'"),
@@ -410,22 +410,22 @@ def test_settings_are_replaced_by_name(tmp_path):
         ("depth", "found ''"),
     ),
 )
-def test_a_setting_that_is_none_is_refused(setting, found):
+def test_a_setting_that_is_none_is_refused(setting, message):
     with pytest.raises(UserError) as error:
         with_settings("gaussian-maps", [setting])
     assert f"set={setting}: " in str(error.value)
-    assert found in str(error.value)
+    assert message in str(error.value)
 
 
 def test_rows_come_in_whole_simulations(tmp_path):
-    def told(*words):
+    def refusal(*words):
         return refused("simulate", "gaussian-maps", "-o", tmp_path / "no.h5", *words)
 
-    assert "--rows: expected a multiple of 4" in told("-n", 6, "--rows-per-simulation", 4)
-    assert "--rows-per-simulation: expected at least 1" in told("-n", 6, "--rows-per-simulation", 0)
-    assert "--rows: expected at least 1, found 0" in told("-n", 0)
-    assert "partition is empty" in told("-n", 1, "--truth", "--rows-per-simulation", 1)
-    assert "--draws: expected at least 1" in told("-n", 40, "--truth", "--draws", 0)
+    assert "--rows: expected a multiple of 4" in refusal("-n", 6, "--rows-per-simulation", 4)
+    assert "--rows-per-simulation: expected at least 1" in refusal("-n", 6, "--rows-per-simulation", 0)
+    assert "--rows: expected at least 1, found 0" in refusal("-n", 0)
+    assert "partition is empty" in refusal("-n", 1, "--truth", "--rows-per-simulation", 1)
+    assert "--draws: expected at least 1" in refusal("-n", 40, "--truth", "--draws", 0)
     assert not (tmp_path / "no.h5").exists()  # refused before anything is written
     assert "the problem 'moon' is not known; there are linear-gaussian" in refused("simulate", "moon")
 

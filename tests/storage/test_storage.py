@@ -87,13 +87,13 @@ def test_meta_may_exceed_what_an_attribute_holds(path):
 
 
 def test_a_record_is_the_same_bytes_whenever_and_wherever_it_is_written(tmp_path):
-    one, other = tmp_path / "one.h5", tmp_path / "a_much_longer_name.h5"
-    for path in (one, other):
+    first, second = tmp_path / "one.h5", tmp_path / "a_much_longer_name.h5"
+    for path in (first, second):
         storage.write(path, RECORD)
-    assert one.read_bytes() == other.read_bytes()
-    assert storage.file_digest(one) == storage.file_digest(other)
-    storage.write(other, FileContents("posterior", {"version": "2"}, {"x": VALUES}), force=True)
-    assert storage.file_digest(one) != storage.file_digest(other)
+    assert first.read_bytes() == second.read_bytes()
+    assert storage.file_digest(first) == storage.file_digest(second)
+    storage.write(second, FileContents("posterior", {"version": "2"}, {"x": VALUES}), force=True)
+    assert storage.file_digest(first) != storage.file_digest(second)
 
 
 def test_a_file_has_kind_and_format_attributes(path):
@@ -109,10 +109,10 @@ def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 10)
     monkeypatch.setattr(format, "_file_image", None)
     storage.write(path.with_name("large.h5"), RECORD)
-    one, other = storage.read(path), storage.read(path.with_name("large.h5"))
-    assert one.meta == other.meta and one.attributes == other.attributes
-    for name, value in one.arrays.items():
-        np.testing.assert_array_equal(value, other.arrays[name])
+    small, large = storage.read(path), storage.read(path.with_name("large.h5"))
+    assert small.meta == large.meta and small.attributes == large.attributes
+    for name, value in small.arrays.items():
+        np.testing.assert_array_equal(value, large.arrays[name])
 
 
 def test_a_file_has_the_permissions_of_any_new_file(path):
@@ -333,12 +333,12 @@ def test_contents_tell_of_every_dataset(path):
         data.attrs["kind"] = np.bytes_(b"vector")
         data.attrs["names"] = np.array([b"x", b"y"])
         file["c"] = 3
-    found = storage.describe_datasets(path)
-    assert list(found) == ["a/b", "c"]
-    assert (found["a/b"].shape, found["a/b"].dtype) == ((1000, 3), np.float32)
-    assert (found["a/b"].chunks, found["a/b"].compression) == ((10, 3), "gzip")
-    assert found["a/b"].attributes == {"kind": "vector", "names": ("x", "y")}
-    assert (found["c"].shape, found["c"].chunks) == ((), None)
+    datasets = storage.describe_datasets(path)
+    assert list(datasets) == ["a/b", "c"]
+    assert (datasets["a/b"].shape, datasets["a/b"].dtype) == ((1000, 3), np.float32)
+    assert (datasets["a/b"].chunks, datasets["a/b"].compression) == ((10, 3), "gzip")
+    assert datasets["a/b"].attributes == {"kind": "vector", "names": ("x", "y")}
+    assert (datasets["c"].shape, datasets["c"].chunks) == ((), None)
 
 
 def test_fixed_length_strings_are_strings(path):
@@ -355,18 +355,18 @@ def test_a_missing_dataset_is_refused_with_the_known_ones(path, name):
         storage.load(path, name)
 
 
-def virtual(path, *parts, dataset="x"):
-    layout = h5py.VirtualLayout((len(parts) * len(VALUES), 3), VALUES.dtype)
-    for number, part in enumerate(parts):
-        layout[number * len(VALUES) : (number + 1) * len(VALUES)] = h5py.VirtualSource(part, dataset, VALUES.shape)
+def virtual(path, *files, dataset="x"):
+    layout = h5py.VirtualLayout((len(files) * len(VALUES), 3), VALUES.dtype)
+    for number, file_name in enumerate(files):
+        layout[number * len(VALUES) : (number + 1) * len(VALUES)] = h5py.VirtualSource(file_name, dataset, VALUES.shape)
     with h5py.File(path, "w") as file:
         file.create_virtual_dataset("x", layout)
     return path
 
 
 def test_a_virtual_dataset_reads_its_parts(path):
-    for part in ("one.h5", "two.h5"):
-        storage.write(path.with_name(part), RECORD)
+    for file_name in ("one.h5", "two.h5"):
+        storage.write(path.with_name(file_name), RECORD)
     virtual(path, "one.h5", "two.h5")
     np.testing.assert_array_equal(storage.load(path, "x"), np.concatenate([VALUES, VALUES]))
     (elsewhere := path.parent / "elsewhere").mkdir()
@@ -411,7 +411,7 @@ def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
 )
 def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
     values, path = np.arange(60).reshape(10, 3, 2).astype(dtype), tmp_path / "file.h5"
-    given = {
+    settings = {
         "chunks in other order": {"chunks": (2, 3, 2)},
         "elsewhere": {"external": [(tmp_path / "raw.bin", 0, values.nbytes)]},
         "unwritten": {"fillvalue": 7},
@@ -430,7 +430,7 @@ def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
             space, kind = h5py.h5s.create_simple(values.shape), h5py.h5t.py_create(values.dtype)
             h5py.h5d.create(file.id, b"x", kind, space, creation)
         else:
-            file.create_dataset("x", values.shape, dtype, **given)
+            file.create_dataset("x", values.shape, dtype, **settings)
         if how == "chunks in other order":
             file["x"][8:], file["x"][4:8], file["x"][:4] = values[8:], values[4:8], values[:4]
         elif how == "some chunks":

@@ -17,7 +17,7 @@ from cosmoinfer.metrics import Estimate, Evaluation, Verdict, evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.studies import cross_suite
 from tests.command_line import call, done, linear, refused, write
-from tests.examples import linear_gaussian, of
+from tests.examples import in_memory_catalog, linear_gaussian
 from tests.posteriors import changed, make
 
 SUITES = {"A": 0.0, "B": 3.0, "C": 1.5}  # by how much the first parameter seems larger, in tenths of its box
@@ -29,8 +29,8 @@ def suite(folder: Path, name: str, seed: int, shift: float, rows: int = 300) -> 
     """x = the two parameters, twice each, in units of a tenth of the box, with noise of one unit."""
     stream = np.random.default_rng(seed)
     theta = stream.uniform([0.1, 0.6], [0.5, 1.0], (rows, 2))
-    seen = np.repeat((theta - [0.1, 0.6]) / 0.04 + [shift, 0], 2, axis=1)
-    return write(folder / f"{name}.h5", theta, seen + stream.normal(size=seen.shape))
+    x = np.repeat((theta - [0.1, 0.6]) / 0.04 + [shift, 0], 2, axis=1)
+    return write(folder / f"{name}.h5", theta, x + stream.normal(size=x.shape))
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +73,16 @@ def test_a_column_has_the_same_rows_whatever_was_trained(crossed: tuple[Path, li
             with h5py.File(path) as file:
                 rows.append((file["index"][()].tolist(), file["simulation"].asstr()[()].tolist()))
                 assert (file["split"][()] == 2).all()
-        assert len(rows) == 4 and all(one == rows[0] for one in rows)
-        assert all(one.startswith(f"{tested}/") for one in rows[0][1])
+        assert len(rows) == 4 and all(entry == rows[0] for entry in rows)
+        assert all(entry.startswith(f"{tested}/") for entry in rows[0][1])
 
 
 def test_every_pair_of_suites_has_a_sentence(crossed: tuple[Path, list[object], str]) -> None:
-    output, _, said = crossed
-    assert "trained and tested on A: Omega_m R2 0." in said
-    (line,) = [line for line in said.splitlines() if line.startswith("trained on A, tested on B:")]
+    output, _, report = crossed
+    assert "trained and tested on A: Omega_m R2 0." in report
+    (line,) = [line for line in report.splitlines() if line.startswith("trained on A, tested on B:")]
     assert "sigma_8 R2" in line and "->" in line and "biased" in line and "% of the observations flagged" in line
-    assert "trained on all but C, tested on C (compared to the flow of C)" in said
+    assert "trained on all but C, tested on C (compared to the flow of C)" in report
     assert (output.parent / "figures" / "cross.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -99,8 +99,8 @@ def test_a_job_that_was_killed_goes_on(crossed: tuple[Path, list[object], str]) 
     after = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert after.keys() == before.keys()
     assert {path for path in after if after[path] != before[path]} == set(gone)
-    told = json.loads(done("inspect", output, "--json"))
-    assert told["kind"] == "cross-suite" and told["datasets"]["/parameters/r2"].startswith("(6, 3, 2, 3)")
+    described = json.loads(done("inspect", output, "--json"))
+    assert described["kind"] == "cross-suite" and described["datasets"]["/parameters/r2"].startswith("(6, 3, 2, 3)")
     assert "made with other settings" in refused(*line, "--draws", "50")
 
 
@@ -127,7 +127,7 @@ def of_the_first(sims: Catalog) -> Catalog:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (other_names, r"other.h5: expected parameters as in .*\(a, b\), found x, y"),
         (fewer_features, r"other.h5: expected data as in .*\(/data vector \(4,\)\), found /data vector \(3,\)"),
@@ -136,11 +136,11 @@ def of_the_first(sims: Catalog) -> Catalog:
         (of_the_first, "other.h5: shares the data of 60 rows with linear_gaussian_0.h5"),
     ],
 )
-def test_suites_that_differ_are_refused(change: Callable[[Catalog], Catalog], said: str) -> None:
-    first, other = (linear_gaussian(2, rows=60, seed=seed) for seed in (0, 1))
-    check_suites([first, other])
-    with pytest.raises(UserError, match=said):
-        check_suites([first, replace(change(other), path=Path("other.h5"))])
+def test_suites_that_differ_are_refused(change: Callable[[Catalog], Catalog], message: str) -> None:
+    first, second = (linear_gaussian(2, rows=60, seed=seed) for seed in (0, 1))
+    check_suites([first, second])
+    with pytest.raises(UserError, match=message):
+        check_suites([first, replace(change(second), path=Path("other.h5"))])
 
 
 def test_suites_that_share_universes_are_warned_about(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_suites_that_share_universes_are_warned_about(tmp_path: Path) -> None:
     quick = ["--flow", "maf", "--epochs", "1", "--ensemble", "1", "--support", "probit", "--draws", "50", "--quiet"]
     status, _, err = call("cross-suite", *apart, "-o", tmp_path / "apart.h5", *quick)
     assert status == 0 and err.count("have the parameters of training rows of") == 2
-    chosen = "".join(f"A/{one}\nB/{119 - one}\n" for one in range(20))
+    chosen = "".join(f"A/{number}\nB/{119 - number}\n" for number in range(20))
     (tmp_path / "test.txt").write_text(chosen)
     status, _, err = call(
         "cross-suite", *apart, "-o", tmp_path / "alike.h5", "--split-file", tmp_path / "test.txt", *quick
@@ -160,12 +160,12 @@ def test_suites_that_share_universes_are_warned_about(tmp_path: Path) -> None:
 
 def test_the_command_refuses_one_suite_and_suites_that_differ(tmp_path: Path) -> None:
     first = suite(tmp_path, "A", 1, 0.0, rows=40)
-    other = write(tmp_path / "B.h5", np.full((40, 2), 0.7), np.ones((40, 3)))
-    with h5py.File(other, "r+") as file:
+    second = write(tmp_path / "B.h5", np.full((40, 2), 0.7), np.ones((40, 3)))
+    with h5py.File(second, "r+") as file:
         file["parameters"].attrs["low"], file["parameters"].attrs["high"] = [0.1, 0.6], [0.8, 1.0]
     output = tmp_path / "cross.h5"
     assert "two suites or more" in refused("cross-suite", first, "-o", output)
-    assert "expected data as in" in refused("cross-suite", first, other, "-o", output)
+    assert "expected data as in" in refused("cross-suite", first, second, "-o", output)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["A.h5", "B.h5"]
 
 
@@ -177,9 +177,10 @@ def test_suites_are_called_by_attribute_stem_or_folder(tmp_path: Path) -> None:
     with h5py.File(paths[2], "r+") as file:
         file.attrs["suite"] = "third"
 
-    def names(of: list[Path]) -> list[str]:
+    def names(in_memory_catalog: list[Path]) -> list[str]:
         return suite_names(
-            [read_unchecked(path, ReadOptions()) for path in of], [multi_file.catalog_name(path) for path in of]
+            [read_unchecked(path, ReadOptions()) for path in in_memory_catalog],
+            [multi_file.catalog_name(path) for path in in_memory_catalog],
         )
 
     assert names(paths) == ["TNG-LH", "SIMBA-LH", "third"]
@@ -194,14 +195,14 @@ def test_suites_are_called_by_attribute_stem_or_folder(tmp_path: Path) -> None:
 
 
 def test_suites_joined_keep_their_rows_and_their_ids() -> None:
-    first, other = (with_suite_ids(f"s{seed}", linear_gaussian(2, rows=30 + seed, seed=seed)) for seed in (0, 1))
-    both = join_suites([first, other])
-    assert len(both) == 61 and both.index.tolist() == list(range(61))
-    assert both.simulation.tolist() == [f"s0/{n}" for n in range(30)] + [f"s1/{n}" for n in range(31)]
-    np.testing.assert_array_equal(both.require_parameters()[1][30:], other.theta)
-    np.testing.assert_array_equal(both.observables[0].values[30:], other.observables[0].values)
-    assert len({one.fingerprint for one in (first, other, both, linear_gaussian(2, rows=30, seed=0))}) == 4
-    assert both.fingerprint == catalogs.fingerprint(both)
+    first, second = (with_suite_ids(f"s{seed}", linear_gaussian(2, rows=30 + seed, seed=seed)) for seed in (0, 1))
+    joined = join_suites([first, second])
+    assert len(joined) == 61 and joined.index.tolist() == list(range(61))
+    assert joined.simulation.tolist() == [f"s0/{n}" for n in range(30)] + [f"s1/{n}" for n in range(31)]
+    np.testing.assert_array_equal(joined.require_parameters()[1][30:], second.theta)
+    np.testing.assert_array_equal(joined.observables[0].values[30:], second.observables[0].values)
+    assert len({catalog.fingerprint for catalog in (first, second, joined, linear_gaussian(2, rows=30, seed=0))}) == 4
+    assert joined.fingerprint == catalogs.fingerprint(joined)
 
 
 # ----------------------------------------------------------------------------------------------------------- words
@@ -244,11 +245,11 @@ def test_sentences_compare_with_the_same_suite() -> None:
 
 
 def test_flags_are_counted_beyond_the_95th_percentile() -> None:
-    sims = of(np.linspace(0.2, 0.4, 40)[:, None], None, linear_gaussian(1, rows=40).observables[0])
-    known = Parameters.from_names(("a",), [0.0], [1.0])
-    index, part, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
+    sims = in_memory_catalog(np.linspace(0.2, 0.4, 40)[:, None], None, linear_gaussian(1, rows=40).observables[0])
+    parameters = Parameters.from_names(("a",), [0.0], [1.0])
+    index, partition, truth = np.arange(40), np.full(40, 2, dtype=np.uint8), sims.theta
     ood = np.where(index < 10, 99.0, 95.0)
-    posterior = make(known, index, index.astype(str), part, truth, mean=truth, ood_percentile=ood)
+    posterior = make(parameters, index, index.astype(str), partition, truth, mean=truth, ood_percentile=ood)
     flagged = evaluate(posterior).joint["ood"]
     assert flagged.value == 0.25 and flagged.low < 0.25 < flagged.high
     assert "ood" not in evaluate(changed(posterior, ood_percentile=None)).joint

@@ -68,14 +68,14 @@ def test_intervals_hold_the_share_that_they_promise() -> None:
         short = 6.5 - truth(SIZES)
         error = 0.03 * (short - short[-1])
         covariance = np.outer(error, error)
-        found = truth(SIZES) + 0.05 * stream.normal() + scatter * short * stream.normal(size=4)
-        found += error * stream.normal()
-        law = fit_scaling_law(SIZES, found, covariance, seed)
+        log_prob = truth(SIZES) + 0.05 * stream.normal() + scatter * short * stream.normal(size=4)
+        log_prob += error * stream.normal()
+        law = fit_scaling_law(SIZES, log_prob, covariance, seed)
         low, high = interval(law.gain(8000))
         held["gain"].append(low < truth(8000) - truth(4000) < high)
-        other = truth(16000) - truth(4000) + scatter * (6.5 - truth(16000)) * stream.normal()
+        retrained = truth(16000) - truth(4000) + scatter * (6.5 - truth(16000)) * stream.normal()
         low, high = interval(law.training_at(16000) - law.log_prob_at(4000))
-        held["training"].append(low < other < high)
+        held["training"].append(low < retrained < high)
     for name, share in held.items():
         assert 0.683 - 3 * 0.056 < np.mean(share) < 0.683 + 3 * 0.056, name  # sqrt(0.683 0.317 / 70)
 
@@ -90,20 +90,20 @@ def test_a_flat_curve_gains_nothing() -> None:
 def test_a_learning_curve_that_gets_worse_is_reported() -> None:
     stream = np.random.default_rng(0)
 
-    def told(found: np.ndarray) -> str:
-        log_prob = found[:, None] + 0.01 * stream.normal(size=(4, 300)) + stream.normal(size=300)
+    def summary(means: np.ndarray) -> str:
+        log_prob = means[:, None] + 0.01 * stream.normal(size=(4, 300)) + stream.normal(size=300)
         scores = HeldOutScores(SIZES, SIZES // 9, log_prob, np.arange(300), np.arange(300))
         return " ".join(fit_learning_curve(scores).sentences)
 
-    assert "is worse than" not in told(law_of(0.8, 0.1)(SIZES))
-    assert "With 4,000 training simulations the flow is worse than with fewer by 1.30" in told(
+    assert "is worse than" not in summary(law_of(0.8, 0.1)(SIZES))
+    assert "With 4,000 training simulations the flow is worse than with fewer by 1.30" in summary(
         np.array([3.0, 3.2, 3.3, 2.0])
     )
 
 
 def test_what_is_common_to_all_sizes_moves_the_limit_and_nothing_else() -> None:
-    found = law_of(0.8, 0.1)(SIZES) + np.array([0.01, -0.01, 0.002, 0])
-    law, moved = (fit_scaling_law(SIZES, found + shift, 1e-5 * np.eye(4)) for shift in (0.0, 5.0))
+    log_prob = law_of(0.8, 0.1)(SIZES) + np.array([0.01, -0.01, 0.002, 0])
+    law, moved = (fit_scaling_law(SIZES, log_prob + shift, 1e-5 * np.eye(4)) for shift in (0.0, 5.0))
     np.testing.assert_allclose(moved.gain(8000), law.gain(8000))
     np.testing.assert_allclose(moved.asymptote, law.asymptote + 5)
 
@@ -115,8 +115,8 @@ def test_the_covariance_is_of_differences_and_clustered() -> None:
     covariance = covariance_of_differences(log_prob, clusters)
     for size in range(2):
         assert np.sqrt(covariance[size, size]) == pytest.approx(clusters.mean(log_prob[size] - log_prob[-1])[1])
-    both = clusters.mean(log_prob[0] + log_prob[1] - 2 * log_prob[2])[1] ** 2
-    assert covariance[:2, :2].sum() == pytest.approx(both)
+    variance_of_sum = clusters.mean(log_prob[0] + log_prob[1] - 2 * log_prob[2])[1] ** 2
+    assert covariance[:2, :2].sum() == pytest.approx(variance_of_sum)
     assert (covariance[-1] == 0).all()
     common = covariance_of_differences(log_prob + 10 * stream.normal(size=60), clusters)
     np.testing.assert_allclose(common, covariance, atol=1e-12)
@@ -125,15 +125,15 @@ def test_the_covariance_is_of_differences_and_clustered() -> None:
 # ---------------------------------------------------------------------------------------------------------- subsets
 def test_subsets_lie_inside_each_other_and_test_rows_are_the_same() -> None:
     ids = np.arange(1000).astype(str)
-    parts = by_hash(ids)
-    subsets = [nested_subset(parts, size) for size in (80, 160, 320, parts.sizes[0])]
+    full = by_hash(ids)
+    subsets = [nested_subset(full, size) for size in (80, 160, 320, full.sizes[0])]
     for small, large in pairwise(subsets):
         assert set(small.simulation) < set(large.simulation)
-    assert [subset.sizes[0] for subset in subsets] == [80, 160, 320, parts.sizes[0]]
+    assert [subset.sizes[0] for subset in subsets] == [80, 160, 320, full.sizes[0]]
     assert set(subsets[-1].simulation) == set(ids)
     for subset in subsets:
-        assert subset.sizes[1] == pytest.approx(subset.sizes[0] * parts.sizes[1] / parts.sizes[0], abs=0.5)
-        assert subset.sizes[2] == parts.sizes[2]
+        assert subset.sizes[1] == pytest.approx(subset.sizes[0] * full.sizes[1] / full.sizes[0], abs=0.5)
+        assert subset.sizes[2] == full.sizes[2]
     shuffled = nested_subset(by_hash(np.random.default_rng(0).permutation(ids)), 160)
     assert set(shuffled.simulation[shuffled.partition == 0]) == set(subsets[1].simulation[subsets[1].partition == 0])
 
@@ -147,11 +147,11 @@ def test_sizes_are_halved_down_to_a_few_hundred() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "said"),
+    ("sizes", "message"),
     [((100, 200), "at least 3 different sizes"), ((5, 100, 200), "found 5"), ((100, 200, 401), "more than the 400")],
 )
-def test_invalid_training_sizes_are_refused(sizes: tuple[int, ...], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_invalid_training_sizes_are_refused(sizes: tuple[int, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         check_sizes(sizes, 400)
 
 
@@ -159,9 +159,9 @@ def test_invalid_training_sizes_are_refused(sizes: tuple[int, ...], said: str) -
 def scores_of(shortfall: float, rows: int = 400) -> HeldOutScores:
     """Rows whose log density falls short by a known law."""
     stream = np.random.default_rng(1)
-    own = stream.normal(size=rows)
+    exact = stream.normal(size=rows)
     short = (6.5 - law_of(0.8, shortfall)(SIZES))[:, None] * (1 + 0.3 * stream.normal(size=rows))
-    return HeldOutScores(SIZES, SIZES // 5, own - short, np.arange(rows).astype(str), np.arange(rows))
+    return HeldOutScores(SIZES, SIZES // 5, exact - short, np.arange(rows).astype(str), np.arange(rows))
 
 
 def test_the_learning_curve_document_has_the_gain_of_doubling() -> None:
@@ -170,8 +170,8 @@ def test_the_learning_curve_document_has_the_gain_of_doubling() -> None:
     assert "has flattened" in flat.sentences[0]
     assert steep.predictions[0].size == 16000 and not flat.predictions
     assert steep.gain[0].value is None
-    found = [estimate.value for estimate in steep.log_prob]
-    np.testing.assert_allclose(np.diff(found), [estimate.value for estimate in steep.gain[1:]])
+    log_probs = [estimate.value for estimate in steep.log_prob]
+    np.testing.assert_allclose(np.diff(log_probs), [estimate.value for estimate in steep.gain[1:]])
     # What all rows share is in the errors of the means, and not in those of the gains.
     assert steep.doubling.error < 0.06 and steep.log_prob[-1].error > 0.04
     document = json.loads(json.dumps(steep.to_json()))
@@ -192,12 +192,12 @@ def test_the_command_trains_extends_and_goes_on_where_it_stopped(tmp_path: Path)
     sims = write(tmp_path / "sims.h5", *linear(300, 1))
     output = tmp_path / "curve.h5"
     line = ["learning-curve", sims, "-o", output, *TINY, "--sizes", "200,50,100", "--predict", "800"]
-    said = done(*line, "--figures", tmp_path / "figures")
-    assert "Doubling the training simulations from 200 to 400 would gain" in said
+    report = done(*line, "--figures", tmp_path / "figures")
+    assert "Doubling the training simulations from 200 to 400 would gain" in report
     assert (tmp_path / "figures" / "learning_curve.png").exists()
     models = sorted((tmp_path / "curve").iterdir())
     recipes = [json.loads(done("inspect", path, "--json"))["meta"]["settings"]["recipe"] for path in models]
-    chosen = [one["support"] for one in recipes]  # of 100, 200 and 50: the largest chooses for all
+    chosen = [recipe["support"] for recipe in recipes]  # of 100, 200 and 50: the largest chooses for all
     assert chosen[1] == "auto" and chosen[0] == chosen[2] != "auto"
     assert [path.name for path in models] == ["100.flow.h5", "200.flow.h5", "50.flow.h5"]
     with h5py.File(output) as file:
@@ -216,7 +216,7 @@ def test_the_command_trains_extends_and_goes_on_where_it_stopped(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--sizes", "100,many"], "expected positive whole numbers"),
         (["--sizes", "100,200,5000"], "more than the"),
@@ -225,12 +225,12 @@ def test_the_command_trains_extends_and_goes_on_where_it_stopped(tmp_path: Path)
     ],
 )
 def test_invalid_settings_are_refused_before_training(
-    options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     sims = write(tmp_path / "sims.h5", *linear(300, 1))
     status, _, err = call("learning-curve", sims, *TINY, *options)
-    assert status == 1 and said in err
+    assert status == 1 and message in err
     assert [path.name for path in tmp_path.iterdir()] == ["sims.h5"]
 
 

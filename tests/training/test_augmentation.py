@@ -29,35 +29,35 @@ def box(*axes: int) -> torch.Tensor:
     return torch.arange(float(np.prod(axes))).reshape(axes)
 
 
-def copies(one: torch.Tensor, rows: int) -> torch.Tensor:
-    return one.expand(rows, 1, *one.shape).clone()
+def copies(array: torch.Tensor, rows: int) -> torch.Tensor:
+    return array.expand(rows, 1, *array.shape).clone()
 
 
-def bytes_of(one: torch.Tensor) -> bytes:
-    return one.contiguous().numpy().tobytes()
+def bytes_of(array: torch.Tensor) -> bytes:
+    return array.contiguous().numpy().tobytes()
 
 
-def generated(one: torch.Tensor, moves: list) -> set[bytes]:
+def generated(start: torch.Tensor, moves: list) -> set[bytes]:
     """All that the moves make of a box, again and again: their group, told by torch's own rot90, flip and roll."""
-    found, new = {}, [one]
+    elements, new = {}, [start]
     while new:
-        found |= {bytes_of(each): each for each in new}
-        new = [move(each) for each in new for move in moves]
-        new = [each for each in new if bytes_of(each) not in found]
-    return set(found)
+        elements |= {bytes_of(element): element for element in new}
+        new = [move(element) for element in new for move in moves]
+        new = [element for element in new if bytes_of(element) not in elements]
+    return set(elements)
 
 
 def turns(dimensions: int) -> list:
     planes = [(0, 1)] if dimensions == 2 else [(0, 1), (1, 2)]
-    return [lambda one, plane=plane: one.rot90(1, plane) for plane in planes]
+    return [lambda array, plane=plane: array.rot90(1, plane) for plane in planes]
 
 
 def mirrors(dimensions: int) -> list:
-    return [lambda one, axis=axis: one.flip(axis) for axis in range(dimensions)]
+    return [lambda array, axis=axis: array.flip(axis) for axis in range(dimensions)]
 
 
 def rolls(dimensions: int) -> list:
-    return [lambda one, axis=axis: one.roll(1, axis) for axis in range(dimensions)]
+    return [lambda array, axis=axis: array.roll(1, axis) for axis in range(dimensions)]
 
 
 # ------------------------------------------------------------------------------------------------------- the groups
@@ -69,26 +69,26 @@ def rolls(dimensions: int) -> list:
         (MIRRORS, (3, 3), mirrors(2), 4),
         (SHIFTS, (3, 4), rolls(2), 12),
         (ALL, (3, 3), turns(2) + mirrors(2) + rolls(2), 72),
-        (Symmetries(rotations=True, shifts=True), (2, 4), [lambda one: one.rot90(2), *rolls(2)], 16),
+        (Symmetries(rotations=True, shifts=True), (2, 4), [lambda array: array.rot90(2), *rolls(2)], 16),
         (POINTS, (2, 3), mirrors(2), 4),  # no quarter turn of an oblong
-        (TURNS, (2, 3), [lambda one: one.rot90(2)], 2),
+        (TURNS, (2, 3), [lambda array: array.rot90(2)], 2),
         (POINTS, (2, 2, 2), turns(3) + mirrors(3), 48),
         (TURNS, (2, 2, 2), turns(3), 24),
         (MIRRORS, (2, 2, 2), mirrors(3), 8),
-        (POINTS, (3, 3, 4), [lambda one: one.rot90(1, (0, 1)), *mirrors(3)], 16),
+        (POINTS, (3, 3, 4), [lambda array: array.rot90(1, (0, 1)), *mirrors(3)], 16),
         (SHIFTS, (2, 3, 2), rolls(3), 12),
         (Symmetries(), (3, 3), [], 1),
     ],
     ids=lambda value: "moves" if isinstance(value, list) else str(value),
 )
 def test_every_element_is_drawn_equally_often_and_nothing_else(symmetries, axes, moves, size):
-    one = box(*axes)
-    expected = generated(one, moves)
+    array = box(*axes)
+    expected = generated(array, moves)
     assert len(expected) == size
     rows = 200 * size
-    drawn = [bytes_of(row[0]) for row in once(symmetries, copies(one, rows))]
+    drawn = [bytes_of(row[0]) for row in once(symmetries, copies(array, rows))]
     assert set(drawn) == expected
-    counts = [drawn.count(each) for each in expected]
+    counts = [drawn.count(element) for element in expected]
     assert size == 1 or stats.chisquare(counts).pvalue > 1e-4
 
 
@@ -113,7 +113,7 @@ def test_it_fires():
     """Of 64 maps of 16 x 16 cells one in 2,048 would stay as it is by chance."""
     batch = torch.randn(64, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     moved = once(ALL, batch)
-    assert sum(torch.equal(one, other) for one, other in zip(batch, moved, strict=True)) <= 1
+    assert sum(torch.equal(original, turned) for original, turned in zip(batch, moved, strict=True)) <= 1
     assert not torch.equal(once(ALL, batch, 1), moved)
 
 
@@ -147,9 +147,9 @@ def test_a_member_draws_what_it_would_draw_alone():
 def test_maps_of_one_row_move_together_whatever_their_resolution():
     fine = torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     coarse = torch.nn.functional.avg_pool2d(fine, 2)
-    other = fine.square()
+    squared = fine.square()
     vectors = torch.randn(1, 200, 5)
-    batch = [fine[None], vectors, coarse[None], other[None]]
+    batch = [fine[None], vectors, coarse[None], squared[None]]
     moved = transformed([ALL, Symmetries(), ALL, ALL], batch, generators(0))
     assert moved[1] is vectors and not torch.equal(moved[0], fine[None])
     assert torch.equal(moved[3], moved[0].square())
@@ -158,8 +158,8 @@ def test_maps_of_one_row_move_together_whatever_their_resolution():
 
 
 def test_what_one_map_lacks_all_maps_of_the_row_lack():
-    one = copies(box(4, 4), 500)[None]
-    moved = transformed([ALL, MIRRORS], [one, one], generators(0))
+    maps = copies(box(4, 4), 500)[None]
+    moved = transformed([ALL, MIRRORS], [maps, maps], generators(0))
     assert torch.equal(*moved)
     assert {bytes_of(row[0]) for row in moved[0][0]} == generated(box(4, 4), mirrors(2))
 
@@ -184,7 +184,11 @@ def test_auto_is_all_for_maps_and_grids_and_shifts_where_periodic():
     assert parse("none", kinds, periodic) == (Symmetries(),) * 5
     assert parse("rotations, shifts", kinds, periodic)[2:4] == (Symmetries(True, False, True), TURNS)
     assert parse("auto", ("vector",), (False,)) == (Symmetries(),)
-    assert [str(one) for one in (ALL, TURNS, Symmetries())] == ["rotations,mirrors,shifts", "rotations", "none"]
+    assert [str(symmetries) for symmetries in (ALL, TURNS, Symmetries())] == [
+        "rotations,mirrors,shifts",
+        "rotations",
+        "none",
+    ]
 
 
 @pytest.mark.parametrize(

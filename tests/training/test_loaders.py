@@ -31,11 +31,11 @@ def test_a_catalog_is_the_same_streamed_and_in_memory(tmp_path, small_memory, mo
     assert streamed.is_streamed and not held.is_streamed and isinstance(streamed.observables[0].values, LazyArray)
     assert streamed.fingerprint == held.fingerprint and streamed.selection_hash == held.selection_hash
     np.testing.assert_array_equal(streamed.hashes(np.arange(40, 90)), held.hashes(np.arange(40, 90)))
-    parts = split.by_hash(held.simulation)
-    frames = [fit_preprocessing(one, parts, ReadOptions(), "auto") for one in (held, streamed)]
+    partitions = split.by_hash(held.simulation)
+    frames = [fit_preprocessing(catalog, partitions, ReadOptions(), "auto") for catalog in (held, streamed)]
     for name in ("mean", "std", "floor"):
-        own = [getattr(frame.inputs[0].standardizer, name) for frame in frames]
-        np.testing.assert_allclose(own[0], own[1], rtol=1e-6)
+        scales = [getattr(frame.inputs[0].standardizer, name) for frame in frames]
+        np.testing.assert_allclose(scales[0], scales[1], rtol=1e-6)
     rows = np.arange(10, 70)
     np.testing.assert_allclose(
         frames[0].estimate_parameters(held, rows), frames[1].estimate_parameters(streamed, rows), rtol=1e-4
@@ -48,8 +48,10 @@ def streaming(path: Path) -> tuple[StreamingLoader, np.ndarray]:
     """A feed of every second row, and the data that it should give."""
     sims = catalogs.read(path, memory=60_000)
     rows = np.arange(0, ROWS, 2)
-    bench = TrainingContext(torch.device("cpu"), 3, lambda line: None, lambda *_: None)
-    made = make_loader(sims, rows, [rows[:, None].astype(float)], lambda some: (sims.observables[0].read(some),), bench)
+    context = TrainingContext(torch.device("cpu"), 3, lambda line: None, lambda *_: None)
+    made = make_loader(
+        sims, rows, [rows[:, None].astype(float)], lambda chosen: (sims.observables[0].read(chosen),), context
+    )
     assert isinstance(made, StreamingLoader) and made.window < len(rows)
     return made, catalogs.read(path).observables[0].read(rows)
 
@@ -58,19 +60,19 @@ def test_every_row_comes_once_an_epoch_with_its_own_data_and_the_same_seed_repea
     made, data = streaming(write_maps(tmp_path / "maps.h5"))
 
     def epoch(number: int) -> list[tuple[torch.Tensor, ...]]:
-        return list(made.batches(number, 10, [torch.Generator().manual_seed(number + one) for one in (0, 50)]))
+        return list(made.batches(number, 10, [torch.Generator().manual_seed(number + offset) for offset in (0, 50)]))
 
     batches = epoch(1)
     assert len(batches) == len(made) // 10
     for member in (0, 1):
         rows = torch.cat([batch[0][member, :, 0] for batch in batches]).long().numpy()
         assert len(set(rows.tolist())) == len(batches) * 10
-        found = torch.cat([batch[1][member] for batch in batches]).numpy()
-        np.testing.assert_array_equal(found, data[rows // 2])
+        data_of_batches = torch.cat([batch[1][member] for batch in batches]).numpy()
+        np.testing.assert_array_equal(data_of_batches, data[rows // 2])
         assert (np.diff(rows) < 0).mean() > 0.3  # shuffled
-    again, other = epoch(1), epoch(2)
-    assert all(torch.equal(one[0], two[0]) for one, two in zip(batches, again, strict=True))
-    assert not all(torch.equal(one[0], two[0]) for one, two in zip(batches, other, strict=True))
+    again, second_epoch = epoch(1), epoch(2)
+    assert all(torch.equal(offset[0], two[0]) for offset, two in zip(batches, again, strict=True))
+    assert not all(torch.equal(offset[0], two[0]) for offset, two in zip(batches, second_epoch, strict=True))
     first, second = (torch.cat([batch[0][member, :, 0] for batch in batches]) for member in (0, 1))
     assert not torch.equal(first, second)
     chunks = list(made.chunks(33))
@@ -101,8 +103,8 @@ def test_a_model_of_a_streamed_catalog_is_trained_sampled_and_evaluated(tmp_path
         done("sample", model, sims, "--draws", "50", "--memory", "60kB", "--threads", "1")
         held = tmp_path / f"{kind}.held.h5"
         done("sample", model, sims, "--draws", "50", "--threads", "1", "-o", held)
-        with h5py.File(tmp_path / f"maps.{kind}.posterior.h5") as one, h5py.File(held) as other:
-            np.testing.assert_allclose(one["samples"][()], other["samples"][()], rtol=1e-5, atol=1e-6)
+        with h5py.File(tmp_path / f"maps.{kind}.posterior.h5") as streamed, h5py.File(held) as in_memory:
+            np.testing.assert_allclose(streamed["samples"][()], in_memory["samples"][()], rtol=1e-5, atol=1e-6)
     before = (tmp_path / "maps.flow.h5").read_bytes()
     done("train-flow", sims, "--memory", "60kB", "-o", "again.h5", *TINY)
     assert (tmp_path / "again.h5").read_bytes() == before
@@ -117,8 +119,8 @@ def test_training_that_requires_all_data_in_memory_refuses_a_streamed_catalog(tm
         ["train-flow", "--observation", "simulation"],
         ["train-regressor", "--network", "ridge"],
     ):
-        told = refused(command[0], sims, "--memory", "60kB", *command[1:], "-o", tmp_path / "model.h5")
-        assert "requires all data in memory" in told and "--memory" in told
+        message = refused(command[0], sims, "--memory", "60kB", *command[1:], "-o", tmp_path / "model.h5")
+        assert "requires all data in memory" in message and "--memory" in message
 
 
 def test_a_streamed_catalog_is_reported(tmp_path, small_memory):
@@ -136,5 +138,5 @@ def test_rows_are_validated_a_bounded_amount_at_a_time(monkeypatch):
         return rows[0].mean((2, 3, 4))[..., None]
 
     held = InMemoryLoader((torch.randn(20, 1, 10, 10),))
-    loop.evaluate(torch.nn.Identity(), Loss(terms, lambda found: found.mean((1, 2))), held, 2)
+    loop.evaluate(torch.nn.Identity(), Loss(terms, lambda losses: losses.mean((1, 2))), held, 2)
     assert sizes == [3] * 6 + [2]

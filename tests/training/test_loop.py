@@ -21,7 +21,7 @@ from cosmoinfer.training.settings import (
     generators,
     learning_rate_factor,
 )
-from tests.examples import judge, train
+from tests.examples import train, validation_loss
 
 SQUARED = Loss(lambda network, batch: (network(batch[1]) - batch[0]) ** 2, lambda terms: terms.mean((1, 2)))
 SHAPE, OUTPUTS = (4,), 2
@@ -58,23 +58,23 @@ def linear(members: int) -> nn.Module:
 LIKELIHOOD = Loss(lambda network, batch: network(*batch), lambda terms: terms.mean((1, 2)))
 
 
-def problem(name: str, given: list[torch.Generator]):
+def problem(name: str, streams: list[torch.Generator]):
     """Network, loss, training and validation rows; something with dropout of every kind that we have."""
     if name in FLOWS:
-        flow = FLOWS[name](layers=2, hidden=8, dropout=0.2).build(OUTPUTS, SHAPE[0], given)
+        flow = FLOWS[name](layers=2, hidden=8, dropout=0.2).build(OUTPUTS, SHAPE[0], streams)
         network, training = Density(flow).double(), rows(90, 1)
-        initialise(network, lambda: network(*(expand_members(part, len(given)) for part in training)))
+        initialise(network, lambda: network(*(expand_members(tensor, len(streams)) for tensor in training)))
         return network, LIKELIHOOD, training, rows(40, 2)
     shape = (1, 8, 8) if name == "cnn" else SHAPE
     recipe = CNN(hidden=2, dropout=0.2) if name == "cnn" else MLP(16, 2, dropout=0.2)
-    return recipe.build(shape, OUTPUTS, given).double(), SQUARED, rows(90, 1, shape), rows(40, 2, shape)
+    return recipe.build(shape, OUTPUTS, streams).double(), SQUARED, rows(90, 1, shape), rows(40, 2, shape)
 
 
 def trained(name: str, members: slice, settings: TrainingSettings):
     """Of five possible members those in the slice, trained side by side."""
     network, loss, training, validation = problem(name, generators(0, "initialise", 5)[members])
     history = train(network, loss, training, validation, settings, generators(0, "order", 5)[members], silent)
-    return network, history, judge(network, loss, validation, len(history.best))
+    return network, history, validation_loss(network, loss, validation, len(history.best))
 
 
 # ---------------------------------------------------------------------------------------------------------- members
@@ -111,9 +111,9 @@ def test_members_side_by_side_have_plateaus_and_noise_of_their_own(monkeypatch):
         weight = next(network.parameters())
         hooks = Hooks(augment=shaken, streams=generators(0, "shake", 5)[members])
         order = generators(0, "order", 5)[members]
-        parts = rows(90, 1), rows(40, 2)
+        data = rows(90, 1), rows(40, 2)
         return network, train(
-            network, SQUARED, *parts, settings, order, lambda *_: kept.append(weight.detach().clone()), hooks=hooks
+            network, SQUARED, *data, settings, order, lambda *_: kept.append(weight.detach().clone()), hooks=hooks
         )
 
     network, history = run(slice(1, 4))
@@ -127,7 +127,7 @@ def test_members_side_by_side_have_plateaus_and_noise_of_their_own(monkeypatch):
         np.testing.assert_allclose(history.validation[:, number], of_one.validation[:, 0], rtol=1e-9)
         rates.append(of_one.learning_rate)
     np.testing.assert_allclose(history.learning_rate, np.mean(rates, axis=0))
-    assert len({tuple(one) for one in rates}) > 1 and min(map(min, rates)) < 0.02  # or the question was none
+    assert len({tuple(schedule) for schedule in rates}) > 1 and min(map(min, rates)) < 0.02  # or the question was none
 
 
 def test_a_member_stops_by_itself_and_keeps_what_it_had():
@@ -135,12 +135,12 @@ def test_a_member_stops_by_itself_and_keeps_what_it_had():
     settings = TrainingSettings(epochs=40, batch_size=10, learning_rate=0.05, patience=2, schedule="constant")
     _, history, _ = trained("mlp", slice(0, 4), settings)
     alone = [trained("mlp", slice(n, n + 1), settings)[1] for n in range(4)]
-    assert history.best.tolist() == [int(one.best[0]) for one in alone]
-    assert len(history.train) == max(len(one.train) for one in alone)
-    assert len({len(one.train) for one in alone}) > 1  # or the question was none
-    for one in alone:
-        assert len(one.train) == one.best[0] + settings.patience + 1
-        assert len(one.train) < settings.epochs
+    assert history.best.tolist() == [int(member_history.best[0]) for member_history in alone]
+    assert len(history.train) == max(len(member_history.train) for member_history in alone)
+    assert len({len(member_history.train) for member_history in alone}) > 1  # or the question was none
+    for member_history in alone:
+        assert len(member_history.train) == member_history.best[0] + settings.patience + 1
+        assert len(member_history.train) < settings.epochs
 
 
 def test_a_member_that_has_stopped_does_not_come_back():
@@ -182,9 +182,9 @@ def test_a_loss_that_is_not_finite_ends_the_training():
     bad = theta.clone()
     bad[7, 1] = torch.nan
     order = generators(0, "order", 2)
-    for parts in (((bad, x), (theta, x)), ((theta, x), (bad, x))):
+    for partitions in (((bad, x), (theta, x)), ((theta, x), (bad, x))):
         with pytest.raises(UserError, match=r"not finite in epoch 1.*`learning_rate` \(now 0.001\)"):
-            train(network, SQUARED, *parts, TrainingSettings(epochs=3), order, silent)
+            train(network, SQUARED, *partitions, TrainingSettings(epochs=3), order, silent)
 
 
 # ---------------------------------------------------------------------------------------------------------- descent
@@ -201,14 +201,14 @@ def least_squares() -> tuple[tuple[torch.Tensor, ...], float]:
 @pytest.mark.parametrize(("batch", "epochs", "rate"), [(1, 6, 0.01), (7, 20, 0.03), (60, 120, 0.05)])
 def test_a_convex_loss_falls_to_its_minimum(optimizer, name, batch, epochs, rate):
     """From one row to the whole set; with one row and a constant rate the noise of the steps stays."""
-    data, least = least_squares()
+    data, minimum = least_squares()
     settings = TrainingSettings(epochs, batch, rate, optimizer, name, weight_decay=0)
     network = linear(1)
-    before = float(judge(network, SQUARED, data, 1)) - least
+    before = float(validation_loss(network, SQUARED, data, 1)) - minimum
     history = train(network, SQUARED, data, data, settings, generators(0, "order", 1), silent)
-    excess = history.best_validation[0] - least
+    excess = history.best_validation[0] - minimum
     assert -1e-12 < excess < (0.1 if batch == 1 else 0.02) * before
-    assert history.validation[-1, 0] - least < 0.2 * before
+    assert history.validation[-1, 0] - minimum < 0.2 * before
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -231,8 +231,8 @@ def test_one_step_is_that_of_torch(optimizer):
     step = kinds[optimizer](plain.parameters(), 0.01, weight_decay=0.1, **options)
     ((plain(x[None])[0] - theta) ** 2).mean().backward()
     step.step()
-    for found, expected in zip(ours.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(found, expected)
+    for actual, expected in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(actual, expected)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -240,7 +240,7 @@ def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
     """Whole-set steps; torch's own optimiser and ReduceLROnPlateau arrive at the same weights."""
     monkeypatch.setattr("cosmoinfer.training.loop.PLATEAU_EPOCHS", 3)
     monkeypatch.setattr("cosmoinfer.training.settings.WARMUP", 1)
-    (theta, x), (judge, seen) = rows(30, 1), rows(20, 2)
+    (theta, x), (theta_validation, x_validation) = rows(30, 1), rows(20, 2)
     options = {"weight_decay": 0.01} | ({"momentum": 0.9} if optimizer == "sgd" else {})
     settings = TrainingSettings(40, 30, 0.2, optimizer, "plateau", weight_decay=0.01, clip_norm=1e9)
     ours, plain, kept = linear(1), linear(1), []
@@ -248,7 +248,7 @@ def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
         ours,
         SQUARED,
         (theta, x),
-        (judge, seen),
+        (theta_validation, x_validation),
         settings,
         generators(0, "order", 1),
         lambda *_: kept.append([value.detach().clone() for value in ours.parameters()]),
@@ -261,10 +261,10 @@ def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
         step.zero_grad()
         ((plain(x[None])[0] - theta) ** 2).mean().backward()
         step.step()
-        for found, expected in zip(reached, plain.parameters(), strict=True):
-            torch.testing.assert_close(found, expected)
+        for actual, expected in zip(reached, plain.parameters(), strict=True):
+            torch.testing.assert_close(actual, expected)
         with torch.no_grad():
-            listener.step(((plain(seen[None])[0] - judge) ** 2).mean())
+            listener.step(((plain(x_validation[None])[0] - theta_validation) ** 2).mean())
     assert history.learning_rate[-1] < 0.1 * history.learning_rate[0]
 
 
@@ -291,11 +291,11 @@ def test_each_member_is_clipped_by_its_own_norm():
 
 
 def test_a_loader_yields_every_row_once_an_epoch_in_random_order():
-    seen = []
+    batches = []
 
     def watch(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
         if network.training:
-            seen.append(batch[0][..., 0])
+            batches.append(batch[0][..., 0])
         return network(batch[0])
 
     theta = torch.arange(20.0)[:, None]
@@ -309,7 +309,7 @@ def test_a_loader_yields_every_row_once_an_epoch_in_random_order():
         generators(0, "order", 2),
         silent,
     )
-    epochs = torch.stack(seen).reshape(3, 4, 2, 5).transpose(1, 2).reshape(3, 2, 20)
+    epochs = torch.stack(batches).reshape(3, 4, 2, 5).transpose(1, 2).reshape(3, 2, 20)
     assert (epochs.sort(dim=-1).values == theta[:, 0]).all()
     assert (epochs[0] != epochs[1]).any() and (epochs[0, 0] != epochs[0, 1]).any()
 
@@ -337,13 +337,13 @@ def test_the_listener_hears_of_every_epoch():
 
 
 def test_the_same_rows_go_to_every_member():
-    part = torch.arange(6.0).reshape(3, 2)
-    assert (expand_members(part, 2) == torch.stack([part, part])).all()
+    values = torch.arange(6.0).reshape(3, 2)
+    assert (expand_members(values, 2) == torch.stack([values, values])).all()
 
 
 # ------------------------------------------------------------------------------------------------------------ hooks
-@pytest.mark.parametrize("judge", ["score", "loss"])
-def test_a_warm_up_minimises_its_own_loss_in_its_own_epochs_and_the_judge_stays(judge):
+@pytest.mark.parametrize("validation_loss", ["score", "loss"])
+def test_a_warm_up_minimises_its_own_loss_in_its_own_epochs_and_the_judge_stays(validation_loss):
     calls: list[tuple[str, bool]] = []
 
     def named(name: str) -> Loss:
@@ -353,10 +353,10 @@ def test_a_warm_up_minimises_its_own_loss_in_its_own_epochs_and_the_judge_stays(
 
         return Loss(terms, SQUARED.reduce)
 
-    score, hooks = named("score") if judge == "score" else None, Hooks(warm_loss=named("warm"))
+    score, hooks = named("score") if validation_loss == "score" else None, Hooks(warm_loss=named("warm"))
     settings, order = TrainingSettings(epochs=5, batch_size=30, warm_up=2), generators(0, "order", 1)
     train(linear(1), named("loss"), rows(30, 1), rows(9, 2), settings, order, silent, score, hooks)
-    judged = [(judge, False)]
+    judged = [(validation_loss, False)]
     assert calls == [*([("warm", True), *judged] * 2), *([("loss", True), *judged] * 3)]
 
 
@@ -366,8 +366,8 @@ def test_patience_counts_from_the_end_of_the_warm_up(warm_up, epochs):
     clock = iter(range(100))
 
     def terms(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        found = SQUARED.terms(network, batch)
-        return found if network.training else 0 * found + next(clock)
+        squared_errors = SQUARED.terms(network, batch)
+        return squared_errors if network.training else 0 * squared_errors + next(clock)
 
     loss = Loss(terms, SQUARED.reduce)
     settings = TrainingSettings(epochs=20, batch_size=30, patience=3, warm_up=warm_up)
@@ -394,19 +394,19 @@ def test_a_warm_up_without_a_gentler_loss_is_refused():
 
 def test_fresh_rows_are_those_of_the_epoch():
     """Epoch e hands out e, e + 0.01, ...; every row is seen once, and validation rows stay what they were."""
-    seen: dict[bool, list[list[float]]] = {True: [], False: []}
+    epochs: dict[bool, list[list[float]]] = {True: [], False: []}
     network = LinearNetwork().build((1,), 1, generators(0, "build", 1))
 
     def watch(network: nn.Module, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        seen[network.training].append(sorted(batch[0].flatten().tolist()))
+        epochs[network.training].append(sorted(batch[0].flatten().tolist()))
         return network(batch[0])
 
     base = torch.arange(12.0)[:, None] / 100
     hooks = Hooks(fresh_rows=lambda epoch: (base + epoch,))
     loss = Loss(watch, SQUARED.reduce)
     train(network, loss, (base - 9,), (base - 5,), TrainingSettings(3, 12), generators(0, "o", 1), silent, hooks=hooks)
-    assert seen[True] == [(base[:, 0] + epoch).tolist() for epoch in range(3)]
-    assert seen[False] == [(base[:, 0] - 5).tolist()] * 3
+    assert epochs[True] == [(base[:, 0] + epoch).tolist() for epoch in range(3)]
+    assert epochs[False] == [(base[:, 0] - 5).tolist()] * 3
 
 
 def test_what_augments_acts_on_training_batches_alone():
@@ -435,7 +435,7 @@ def test_what_augments_acts_on_training_batches_alone():
     plain = path(None)
     assert plain[-1].abs().max() > 0.05
     torch.testing.assert_close(path(lambda batch, streams: (batch[0], -batch[1])), -plain)
-    assert all(torch.equal(one, expand_members(validation[1], 2)) for one in judged)
+    assert all(torch.equal(maps, expand_members(validation[1], 2)) for maps in judged)
 
 
 # --------------------------------------------------------------------------------------------------------- settings

@@ -17,16 +17,16 @@ def factors(name: str, steps: int) -> list[float]:
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("steps", STEPS)
 def test_a_schedule_starts_above_zero_and_reaches_one(name, steps):
-    found = factors(name, steps)
-    assert min(found) > 0 and 0.97 < max(found) <= 1
+    rates = factors(name, steps)
+    assert min(rates) > 0 and 0.97 < max(rates) <= 1
 
 
 @pytest.mark.parametrize("name", [name for name in SCHEDULES if name != "cyclic"])
 @pytest.mark.parametrize("steps", STEPS)
 def test_all_but_cyclic_never_rise_again(name, steps):
-    found, warm = factors(name, steps), min(WARMUP, max(1, steps // 10))
-    assert all(one <= other for one, other in pairwise(found[:warm]))
-    assert all(one >= other for one, other in pairwise(found[warm - 1 :]))
+    rates, warm = factors(name, steps), min(WARMUP, max(1, steps // 10))
+    assert all(earlier <= later for earlier, later in pairwise(rates[:warm]))
+    assert all(earlier >= later for earlier, later in pairwise(rates[warm - 1 :]))
 
 
 @pytest.mark.parametrize("name", ["constant", "plateau"])
@@ -43,13 +43,13 @@ def test_cosine_is_half_at_half_time_and_ends_at_zero():
 
 
 def test_cyclic_goes_up_for_500_steps_and_down_for_500():
-    found = np.array(factors("cyclic", 3000))
-    rise, fall = np.diff(found)[:499], np.diff(found)[500:999]
+    rates = np.array(factors("cyclic", 3000))
+    rise, fall = np.diff(rates)[:499], np.diff(rates)[500:999]
     np.testing.assert_allclose(rise, 1 / 500)
     np.testing.assert_allclose(fall, -1 / 500)
-    assert found.mean() == pytest.approx(0.5)
-    np.testing.assert_array_equal(found[:1000], found[1000:2000])
-    np.testing.assert_array_equal(found[:1000], found[2000:])
+    assert rates.mean() == pytest.approx(0.5)
+    np.testing.assert_array_equal(rates[:1000], rates[1000:2000])
+    np.testing.assert_array_equal(rates[:1000], rates[2000:])
 
 
 def test_a_training_shorter_than_a_cycle_is_one_cycle():

@@ -32,11 +32,11 @@ def measured(call: Callable[[], object]) -> Seconds:
 
 def alternated(calls: Mapping[str, Callable[[], Seconds]], repeats: int) -> dict[str, list[Seconds]]:
     """Each in turn, so many times: what slows the machine for a while slows them all."""
-    found: dict[str, list[Seconds]] = {name: [] for name in calls}
+    times: dict[str, list[Seconds]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            found[name].append(call())
-    return found
+            times[name].append(call())
+    return times
 
 
 def median(times: list[Seconds]) -> Seconds:

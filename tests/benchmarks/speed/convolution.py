@@ -26,13 +26,13 @@ def measure(task: Task) -> Report:
     plain = _plainly(ours)
     difference = _difference(ours, plain, maps)
     assert difference < CLOSE, f"the outputs differ by {difference:g} of the largest"
-    found = alternated(
+    times = alternated(
         {"ours": partial(_train, ours, maps, steps), "torch": partial(_train, plain, maps, steps)}, task.repeats
     )
-    report = Report(figures={**found, "difference": difference})
+    report = Report(figures={**times, "difference": difference})
     table = report.table(f"Maps of {PIXELS}x{PIXELS} in training, batches of {BATCH}", COMPARED)
     what = f"CNN; Conv2d, circular (outputs differ by {difference:.1g} of the largest)"
-    report.faster(table, what, median(found["ours"]), median(found["torch"]), MARK, BATCH * steps)
+    report.faster(table, what, median(times["ours"]), median(times["torch"]), MARK, BATCH * steps)
     return report
 
 
@@ -57,10 +57,10 @@ def _plainly(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _difference(one: nn.Module, other: nn.Module, maps: torch.Tensor) -> float:
+def _difference(ours: nn.Module, theirs: nn.Module, maps: torch.Tensor) -> float:
     """The largest, over the largest output."""
-    expected = other(maps)
-    return float((one(maps) - expected).abs().max() / expected.abs().max())
+    expected = theirs(maps)
+    return float((ours(maps) - expected).abs().max() / expected.abs().max())
 
 
 def _train(network: nn.Module, maps: torch.Tensor, steps: int) -> Seconds:

@@ -18,7 +18,7 @@ from cosmoinfer.training.loop import Loss, train
 from cosmoinfer.training.settings import Rows, TrainingSettings, generators
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, shape
-from tests.benchmarks.speed.report import Report, Task, told
+from tests.benchmarks.speed.report import Report, Task, seconds_text
 
 PARAMETERS, NUMBERS, BATCH = 2, 24, 256
 MARK = 1.7
@@ -34,16 +34,16 @@ def measure(task: Task) -> Report:
     for settings in AS_PEER.values():
         products = _products(settings)
         network = _network(settings)
-        weights = sum(one.numel() for one in network.parameters())
+        weights = sum(parameter.numel() for parameter in network.parameters())
         calls = {"ours": partial(_step, settings, steps), "floor": partial(_floor, products, weights, steps)}
-        found = alternated(calls, task.repeats)
-        ours, floor = median(found["ours"]), median(found["floor"])
+        times = alternated(calls, task.repeats)
+        ours, floor = median(times["ours"]), median(times["floor"])
         shapes = {" x ".join(map(str, operands)): count for operands, count in products.items()}
         what = shape(settings)
-        report.figures[what] = {**found, "products": shapes, "weights": weights}
+        report.figures[what] = {**times, "products": shapes, "weights": weights}
         ratio, wall = ours.cpu / floor.cpu, ours.wall / floor.wall
         mark = report.mark(f"{what}, {ratio:.2f} times the floor", ratio <= MARK, f"at most {MARK}")
-        table.rows.append([what, told(ours.cpu), told(floor.cpu), f"{ratio:.2f}", f"{wall:.2f}", mark])
+        table.rows.append([what, seconds_text(ours.cpu), seconds_text(floor.cpu), f"{ratio:.2f}", f"{wall:.2f}", mark])
     return report
 
 
@@ -102,7 +102,7 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if operation in PRODUCTS:
-            self.products[tuple(tuple(one.shape) for one in args)] += 1
+            self.products[tuple(tuple(operand.shape) for operand in args)] += 1
         return operation(*args, **(kwargs or {}))
 
 

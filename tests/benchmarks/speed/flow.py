@@ -41,7 +41,7 @@ class Fitted:
 
     @property
     def weights(self) -> int:
-        return sum(one.numel() for stack in self.model.stacks for one in stack.network.parameters())
+        return sum(parameter.numel() for stack in self.model.stacks for parameter in stack.network.parameters())
 
 
 def fit(
@@ -61,7 +61,10 @@ def fit(
         ends.append(since(begun[-1]))
         log_prob.append(-validation)
 
-    bench = TrainingContext(device, 0, lambda line: begun.append(now()), listen)
+    context = TrainingContext(device, 0, lambda line: begun.append(now()), listen)
     return Fitted(
-        fit_flow(sims, split.by_labels(sims.simulation, sims.split_labels), frame, recipe, bench), sims, ends, log_prob
+        fit_flow(sims, split.by_labels(sims.simulation, sims.split_labels), frame, recipe, context),
+        sims,
+        ends,
+        log_prob,
     )

@@ -54,24 +54,26 @@ def measure(task: Task) -> Report:
     table = report.table("How the cost grows, in one thread", COLUMNS)
     for name, stage in STAGES.items():
         sizes = stage.quick if task.quick else stage.sizes
-        found = [_measured(stage, task.work, sizes[0], size) for size in sizes]
-        slope = _slope(sizes, [one["cpu"] for one in found])
+        measurements = [_measured(stage, task.work, sizes[0], size) for size in sizes]
+        slope = _slope(sizes, [measurement["cpu"] for measurement in measurements])
         cells = [", ".join(f"{size:,}" for size in sizes)]
-        cells += [", ".join(f"{one[key]:.3g}" for one in found) for key in ("cpu", "peak")]
+        cells += [", ".join(f"{measurement[key]:.3g}" for measurement in measurements) for key in ("cpu", "peak")]
         mark = report.mark(f"{name}, slope {slope:.2f}", slope <= MARK, f"at most {MARK}")
         table.rows.append([stage.what, *cells, f"{slope:.2f}", mark])
-        report.figures[name] = {"sizes": list(sizes), "found": found, "slope": slope}
+        report.figures[name] = {"sizes": list(sizes), "measured": measurements, "slope": slope}
     return report
 
 
 def _measured(stage: Stage, work: Path, smallest: int, size: int) -> dict[str, float]:
     """cpu and wall seconds; peak memory of the process in MB, and what it was before."""
-    commands = [[*map(str, stage.prepare(work, one)), *QUIETLY, "-o", str(work / "out.h5")] for one in (smallest, size)]
-    found = subprocess.run([sys.executable, "-m", __name__, json.dumps(commands)], capture_output=True, text=True)
-    if found.returncode:
-        sys.exit(f"{stage.what}, {size}: {found.stderr}")
+    commands = [
+        [*map(str, stage.prepare(work, rows)), *QUIETLY, "-o", str(work / "out.h5")] for rows in (smallest, size)
+    ]
+    process = subprocess.run([sys.executable, "-m", __name__, json.dumps(commands)], capture_output=True, text=True)
+    if process.returncode:
+        sys.exit(f"{stage.what}, {size}: {process.stderr}")
     (work / "out.h5").unlink()
-    return json.loads(found.stdout)
+    return json.loads(process.stdout)
 
 
 def _slope(sizes: Sequence[int], seconds: Sequence[float]) -> float:

@@ -55,8 +55,8 @@ class Peer:
 
     def sample(self, peer: str, rows: Path, observations: int, draws: int, limit: float) -> tuple[Seconds, bool]:
         """Draws inside the box of the first test rows by sbi; and whether they were done before ``limit`` seconds."""
-        asked = {"observations": observations, "draws": draws, "limit": limit}
-        seconds, answer = self._ask("sample", peer=peer, rows=str(rows), **asked)
+        limits = {"observations": observations, "draws": draws, "limit": limit}
+        seconds, answer = self._ask("sample", peer=peer, rows=str(rows), **limits)
         return seconds, answer["finished"]
 
     def _ask(self, what: str, **details: Any) -> tuple[Seconds, dict[str, Any]]:
@@ -67,8 +67,8 @@ class Peer:
         if not answer:
             last = self.log.read_text().strip().splitlines()[-1:]
             raise Unmeasured(f"the peers did not run ({''.join(last)}); install the extra `bench`")
-        found = json.loads(answer)
-        return Seconds(*found.pop("seconds")), found
+        result = json.loads(answer)
+        return Seconds(*result.pop("seconds")), result
 
 
 # ---------------------------------------------------------------------------------------------------- what answers
@@ -76,15 +76,15 @@ def _train(kept: Kept, peer: str, rows: str, settings: dict[str, Any]) -> dict[s
     start = now()
     kept[peer], _ = peers.train(peer, peers.read(Path(rows)), **settings)
     seconds, density = since(start), kept[peer]
-    weights = sum(one.numel() for one in density.estimator.parameters())
+    weights = sum(parameter.numel() for parameter in density.estimator.parameters())
     best = int(np.argmin(density.validation)) + 1
     return {"seconds": seconds, "epochs": len(density.validation), "best": best, "weights": weights}
 
 
 def _score(kept: Kept, peer: str, rows: str, draws: int) -> dict[str, Any]:
     start = now()
-    found = peers.score(kept[peer], peers.read(Path(rows)), draws)
-    return {"seconds": since(start), "raw": float(found.log_prob_raw.mean()), "boxed": float(found.log_prob.mean())}
+    scores = peers.score(kept[peer], peers.read(Path(rows)), draws)
+    return {"seconds": since(start), "raw": float(scores.log_prob_raw.mean()), "boxed": float(scores.log_prob.mean())}
 
 
 def _sample(kept: Kept, peer: str, rows: str, observations: int, draws: int, limit: float) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _sample(kept: Kept, peer: str, rows: str, observations: int, draws: int, lim
     from sbi.utils import BoxUniform
 
     held = peers.read(Path(rows))
-    low, high, x = (torch.as_tensor(one, dtype=torch.float32) for one in (held.low, held.high, held.x_test))
+    low, high, x = (torch.as_tensor(values, dtype=torch.float32) for values in (held.low, held.high, held.x_test))
     posterior = DirectPosterior(kept[peer].estimator, BoxUniform(low, high))
     sample = posterior.sample if observations == 1 else posterior.sample_batched
     start = now()
@@ -110,8 +110,8 @@ def main() -> None:
     kept: Kept = {}
     answers, sys.stdout = sys.stdout, sys.stderr  # the peers print
     for line in sys.stdin:
-        asked = json.loads(line)
-        print(json.dumps(ANSWERS[asked.pop("what")](kept, **asked)), file=answers, flush=True)
+        request = json.loads(line)
+        print(json.dumps(ANSWERS[request.pop("what")](kept, **request)), file=answers, flush=True)
 
 
 ANSWERS: dict[str, Callable[..., dict[str, Any]]] = {"train": _train, "score": _score, "sample": _sample}

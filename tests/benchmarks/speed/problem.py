@@ -30,13 +30,13 @@ class Problem:
 
 def make(folder: Path, name: str, simulator: Simulator, train: int, held: int) -> Problem:
     """So many rows to train on; made only if it does not stand in the folder."""
-    given = math.ceil(train / 0.9)  # of which a peer takes int(0.9 given)
+    rows = math.ceil(train / 0.9)  # of which a peer takes int(0.9 rows)
     stem = f"{name}.{train}.{held}"
     problem = Problem(folder / f"{stem}.h5", folder / f"{stem}.npz", train, held)
     if problem.catalog.exists() and problem.rows.exists():
         return problem
-    made, test = simulator.simulate(given, 1), simulator.simulate(held, 2)
-    box: dict[str, Any] = {one: getattr(made.parameters, one) for one in ("low", "high", "prior")}
+    made, test = simulator.simulate(rows, 1), simulator.simulate(held, 2)
+    box: dict[str, Any] = {field: getattr(made.parameters, field) for field in ("low", "high", "prior")}
     x, x_test = _prepared(made.data), _prepared(test.data)
     np.savez(problem.rows, theta_train=made.theta, x_train=x, theta_test=test.theta, x_test=x_test, **box, seed=0)
     arrays = {

@@ -59,16 +59,19 @@ def _compare(report: Report, table: Table, what: str, problem: Problem, peer: Pe
         "log_prob": ours.log_prob,
     }
     if reached is None:
-        told, ratios = "not reached", ["", ""]
+        ours_text, ratios = "not reached", ["", ""]
     else:
-        told, ratios = f"{reached.cpu:.3g} s", [f"{theirs.cpu / reached.cpu:.2f}", f"{theirs.wall / reached.wall:.2f}"]
+        ours_text, ratios = (
+            f"{reached.cpu:.3g} s",
+            [f"{theirs.cpu / reached.cpu:.2f}", f"{theirs.wall / reached.wall:.2f}"],
+        )
     soon = reached is not None and theirs.cpu >= MARKS[name] * reached.cpu
     mark = report.mark(f"{what}, {name}, held log_prob {target:.3f}", soon, f"at least {MARKS[name]:g}")
     best = f"{max(ours.log_prob):.3f}"
-    table.rows.append([name, told, f"{theirs.cpu:.3g} s", *ratios, best, f"{target:.3f}", mark])
+    table.rows.append([name, ours_text, f"{theirs.cpu:.3g} s", *ratios, best, f"{target:.3f}", mark])
 
 
 def _reached(ours: Fitted, target: float) -> Seconds | None:
     """When the log_prob of the held rows first passed the target."""
-    ends = (end for end, found in zip(ours.ends, ours.log_prob, strict=True) if found >= target)
+    ends = (end for end, log_prob in zip(ours.ends, ours.log_prob, strict=True) if log_prob >= target)
     return next(ends, None)

@@ -55,15 +55,15 @@ def _read(task: Task, report: Report) -> None:
         _make(path, 0.05 if task.quick else READ_GIGABYTES, rows)
         shares: dict[str, list[float]] = {"cached": [], "cold": []}
         for _ in range(task.repeats):
-            for kind, found in shares.items():
+            for kind, ratios in shares.items():
                 cold = kind == "cold"
                 blocks = _timed(path, cold, partial(_in_blocks, path))
-                found.append(_timed(path, cold, partial(_raw, path)) / blocks)
+                ratios.append(_timed(path, cold, partial(_raw, path)) / blocks)
         path.unlink()
-        cached, cold_share = (float(np.median(found)) for found in shares.values())
-        met = cached >= cached_mark and (cold_mark is None or cold_share >= cold_mark)
-        told = f"at least {cached_mark:.0%}" + (f", cold {cold_mark:.0%}" if cold_mark else "")
-        table.rows.append([name, f"{cached:.0%}", f"{cold_share:.0%}", report.mark(f"reading {name}", met, told)])
+        cached, cold_share = (float(np.median(ratios)) for ratios in shares.values())
+        reached = cached >= cached_mark and (cold_mark is None or cold_share >= cold_mark)
+        mark = f"at least {cached_mark:.0%}" + (f", cold {cold_mark:.0%}" if cold_mark else "")
+        table.rows.append([name, f"{cached:.0%}", f"{cold_share:.0%}", report.mark(f"reading {name}", reached, mark)])
         report.figures[name] = shares
 
 
@@ -73,10 +73,10 @@ def _train(task: Task, report: Report) -> None:
     rates: dict[str, list[float]] = {"streamed": [], "in memory": []}
     peaks = []
     for _ in range(min(task.repeats, 3)):
-        for name, found in rates.items():
-            told = _elsewhere(path, name, 5 if task.quick else STEPS)
-            found.append(told["rate"])
-            peaks += [told["peak"]] if name == "streamed" else []
+        for name, values in rates.items():
+            result = _elsewhere(path, name, 5 if task.quick else STEPS)
+            values.append(result["rate"])
+            peaks += [result["peak"]] if name == "streamed" else []
     size = path.stat().st_size / 1e9
     path.unlink()
     title = f"Training a CNN from a catalog of {size:.1f} GB under --memory {MEMORY}"
@@ -101,8 +101,8 @@ def _make(path: Path, gigabytes: float, rows_a_chunk: int) -> None:
         data = file.create_dataset("data", (rows, PIXELS, PIXELS), np.float32, chunks=chunks)
         data.attrs["kind"] = "map"
         for start in range(0, rows, len(noise)):
-            some = theta[start : start + len(noise), :, None].astype(np.float32)
-            data[start : start + len(some)] = noise[: len(some)] * some
+            signal = theta[start : start + len(noise), :, None].astype(np.float32)
+            data[start : start + len(signal)] = noise[: len(signal)] * signal
     with path.open("rb") as written:
         os.fsync(written.fileno())
 
@@ -136,10 +136,10 @@ def _in_blocks(path: Path) -> None:
 # ------------------------------------------------------------------------------------------- in a process of its own
 def _elsewhere(path: Path, name: str, steps: int) -> dict[str, float]:
     command = [sys.executable, "-m", __name__, str(path), name, str(steps)]
-    found = subprocess.run(command, capture_output=True, text=True)
-    if found.returncode:
-        sys.exit(found.stderr)
-    return dict(json.loads(found.stdout.splitlines()[-1]))
+    process = subprocess.run(command, capture_output=True, text=True)
+    if process.returncode:
+        sys.exit(process.stderr)
+    return dict(json.loads(process.stdout.splitlines()[-1]))
 
 
 def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
@@ -148,12 +148,12 @@ def _steps(path: Path, name: str, steps: int) -> dict[str, float]:
     sims = catalog.read(path, memory=memory.parse_size(MEMORY))
     if name == "in memory":
         sims = sims.in_memory(np.arange(min(HELD_ROWS, len(sims))))
-    parts = split.by_hash(sims.simulation)
-    frame = fit_preprocessing(sims, parts, ReadOptions(), "none")
-    rows = parts.select_rows(sims.simulation, "train")
-    bench = TrainingContext(torch.device("cpu"), 0, lambda line: None, lambda *_: None)
-    known = [sims.require_parameters()[1][rows]]
-    batches = _endless(make_loader(sims, rows, known, lambda some: frame.data(sims, some), bench))
+    partitions = split.by_hash(sims.simulation)
+    frame = fit_preprocessing(sims, partitions, ReadOptions(), "none")
+    rows = partitions.select_rows(sims.simulation, "train")
+    context = TrainingContext(torch.device("cpu"), 0, lambda line: None, lambda *_: None)
+    targets = [sims.require_parameters()[1][rows]]
+    batches = _endless(make_loader(sims, rows, targets, lambda numbers: frame.data(sims, numbers), context))
     network = CNN().build((1, PIXELS, PIXELS), OUTPUTS, [torch.Generator().manual_seed(0)])
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     start = now()

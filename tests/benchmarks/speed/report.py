@@ -49,18 +49,18 @@ class Report:
         self.tables.append(Table(title, columns))
         return self.tables[-1]
 
-    def mark(self, what: str, met: bool, mark: str) -> str:
+    def mark(self, what: str, reached: bool, mark: str) -> str:
         """How a table shows a mark; where it is missed that is kept."""
-        if not met:
+        if not reached:
             self.missed.append(f"{what}: {mark}")
-        return mark if met else f"{mark} MISSED"
+        return mark if reached else f"{mark} MISSED"
 
     def faster(
         self,
         table: Table,
         what: str,
         ours: Seconds,
-        other: Seconds,
+        their_seconds: Seconds,
         mark: float | None = None,
         done: float = 0.0,
         unfinished: bool = False,
@@ -69,15 +69,17 @@ class Report:
 
         unfinished: the other was given up after its time.
         """
-        ratio, wall, sign = other.cpu / ours.cpu, other.wall / ours.wall, "> " if unfinished else ""
-        theirs = "did not finish" if unfinished else told(other.cpu, done)
+        ratio, wall, sign = their_seconds.cpu / ours.cpu, their_seconds.wall / ours.wall, "> " if unfinished else ""
+        theirs = "did not finish" if unfinished else seconds_text(their_seconds.cpu, done)
         shown = "" if mark is None else self.mark(f"{table.title}, {what}", ratio >= mark, f"at least {mark:g}")
-        table.rows.append([what, told(ours.cpu, done), theirs, f"{sign}{ratio:.2f}", f"{sign}{wall:.2f}", shown])
+        table.rows.append(
+            [what, seconds_text(ours.cpu, done), theirs, f"{sign}{ratio:.2f}", f"{sign}{wall:.2f}", shown]
+        )
 
     @classmethod
     def read(cls, path: Path) -> "Report":
         held = json.loads(path.read_text())
-        return cls([Table(**one) for one in held["tables"]], held["missed"], held["figures"])
+        return cls([Table(**table) for table in held["tables"]], held["missed"], held["figures"])
 
     def write(self, path: Path) -> None:
         unfinished = path.with_name(f"{path.name}.unfinished")
@@ -88,7 +90,7 @@ class Report:
         return "\n\n".join(table.markdown() for table in self.tables)
 
 
-def told(seconds: float, done: float = 0.0) -> str:
+def seconds_text(seconds: float, done: float = 0.0) -> str:
     """Seconds; or a rate, of so many done in them."""
     if done:
         return f"{done / seconds:,.0f} /s"

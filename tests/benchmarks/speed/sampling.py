@@ -43,16 +43,16 @@ def measure(task: Task) -> Report:
             peer.train(name, problem.rows, **({"max_num_epochs": 2} if task.quick else {}))
         for number, (count, draws) in enumerate(((1, 5000 if task.quick else 100_000), (observations, 1000))):
             slow: dict[str, Seconds] = {}
-            calls = {name: partial(_ours, one, count, draws) for name, one in ours.items()}
+            calls = {name: partial(_ours, model, count, draws) for name, model in ours.items()}
             calls |= {name: partial(_theirs, peer, problem, name, count, draws, slow) for name in PEERS}
-            found = alternated(calls, task.repeats)
-            report.figures[f"{count} x {draws}"] = {**found, "did not finish": list(slow)}
-            table = report.table(f"Draws of {_told(count)}, {draws:,} each", COMPARED)
-            for own in OURS:
+            timings = alternated(calls, task.repeats)
+            report.figures[f"{count} x {draws}"] = {**timings, "did not finish": list(slow)}
+            table = report.table(f"Draws of {_observations_text(count)}, {draws:,} each", COMPARED)
+            for kind in OURS:
                 for name in PEERS:
-                    mark = MARKS.get((own, name), (None, None))[number]
-                    times = median(found[own]), median(found[name])
-                    report.faster(table, f"{own}; {name}", *times, mark, count * draws, name in slow)
+                    mark = MARKS.get((kind, name), (None, None))[number]
+                    times = median(timings[kind]), median(timings[name])
+                    report.faster(table, f"{kind}; {name}", *times, mark, count * draws, name in slow)
     return report
 
 
@@ -75,5 +75,5 @@ def _theirs(peer: Peer, problem: Problem, name: str, count: int, draws: int, slo
     return seconds
 
 
-def _told(count: int) -> str:
+def _observations_text(count: int) -> str:
     return "one observation" if count == 1 else f"{count:,} observations"

@@ -22,22 +22,24 @@ def measure(task: Task) -> Report:
     _run("simulate", "power-spectrum", "-n", ROWS, "-o", catalog, "--force")
     train = ["train-flow", catalog, "-o", model, "--threads", 1, "--quiet", "--force"]
     short = ["--epochs", 1, "--ensemble", 1, "--flow", "maf", "--support", "probit"]
-    asked = [_run("--help") for _ in range(max(task.repeats, 5))]
+    help_times = [_run("--help") for _ in range(max(task.repeats, 5))]
     shortest = [_run(*train, *short) for _ in range(task.repeats)]
     imports = [_imports(*train, *short) for _ in range(task.repeats)]
-    whole = _run(*train, *(short if task.quick else []))
+    default_time = _run(*train, *(short if task.quick else []))
     model.unlink()
-    first, brief = median(asked), median(shortest)
-    importing = median([Seconds(sum(one.values()), sum(one.values())) for one in imports]).wall
+    first, brief = median(help_times), median(shortest)
+    importing = median([Seconds(sum(times.values()), sum(times.values())) for times in imports]).wall
     heaviest = Counter(imports[-1]).most_common(HEAVIEST)
-    told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in heaviest)
+    heaviest_text = ", ".join(f"{name} {seconds:.2f}" for name, seconds in heaviest)
     table = report.table(f"From the command to its end; training on {ROWS:,} rows", ["", "CPU", "wall", "remarks"])
     mark = report.mark(f"--help, {first.wall:.2f} s", first.wall < HELP_MARK, f"below {HELP_MARK} s by the wall")
     rows = [("cosmoinfer --help", first, mark), ("train-flow, one MAF, one epoch", brief, "")]
-    rows.append(("train-flow as it comes (once)", whole, f"imports are {importing / whole.wall:.0%} of it"))
-    table.rows.extend([what, f"{one.cpu:.2f} s", f"{one.wall:.2f} s", shown] for what, one, shown in rows)
-    table.rows.append(["of these, imports", "", f"{importing:.2f} s", told])
-    report.figures.update({"--help": asked, "one epoch": shortest, "default": whole, "imports": imports})
+    rows.append(
+        ("train-flow as it comes (once)", default_time, f"imports are {importing / default_time.wall:.0%} of it")
+    )
+    table.rows.extend([what, f"{times.cpu:.2f} s", f"{times.wall:.2f} s", shown] for what, times, shown in rows)
+    table.rows.append(["of these, imports", "", f"{importing:.2f} s", heaviest_text])
+    report.figures.update({"--help": help_times, "one epoch": shortest, "default": default_time, "imports": imports})
     return report
 
 
@@ -60,8 +62,8 @@ def _started(*words: Any, python: tuple[str, ...] = (), **pipes: Any) -> "subpro
 def _imports(*words: Any) -> dict[str, float]:
     """Wall seconds that each package took to import, whatever asked for it."""
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    _, said = _started(*words, python=("-X", "importtime"), **pipes).communicate()
-    found: dict[str, float] = {}
-    for own, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +([^.\s]+)", said, re.MULTILINE):
-        found[name] = found.get(name, 0.0) + int(own) / 1e6
-    return found
+    _, log = _started(*words, python=("-X", "importtime"), **pipes).communicate()
+    seconds: dict[str, float] = {}
+    for microseconds, name in re.findall(r"^import time: +(\d+) \| +\d+ \| +([^.\s]+)", log, re.MULTILINE):
+        seconds[name] = seconds.get(name, 0.0) + int(microseconds) / 1e6
+    return seconds

@@ -49,27 +49,27 @@ def _compare(report: Report, table: Table, what: str, course: Course, peer: Peer
     calls = {
         "ours": partial(_ours, course, name, 1, weights),
         "five of ours": partial(_ours, course, name, ENSEMBLE, weights),
-        **{one: partial(_theirs, course, peer, one, weights) for one in (name, *bare)},
+        **{peer_name: partial(_theirs, course, peer, peer_name, weights) for peer_name in (name, *bare)},
     }
-    found = alternated(calls, repeats)
-    report.figures[f"{what}, {name}"] = found
-    middle = {call: median(times) for call, times in found.items()}
-    told = shape(AS_PEER[name])
+    timings = alternated(calls, repeats)
+    report.figures[f"{what}, {name}"] = timings
+    middle = {call: median(times) for call, times in timings.items()}
+    label = shape(AS_PEER[name])
     sizes = f"({weights[f'ours as {name}']:,} weights, {weights[name]:,})"
-    report.faster(table, f"{told}; {name} {sizes}", middle["ours"], middle[name], MARKS[name])
-    for one in bare:
-        report.faster(table, f"{told}; {one}", middle["ours"], middle[one])
+    report.faster(table, f"{label}; {name} {sizes}", middle["ours"], middle[name], MARKS[name])
+    for peer_name in bare:
+        report.faster(table, f"{label}; {peer_name}", middle["ours"], middle[peer_name])
     five, mark = middle[name].per(1 / ENSEMBLE), ENSEMBLE_MARK if name.startswith("sbi") else None
-    report.faster(table, f"five {told}; five {name}", middle["five of ours"], five, mark)
+    report.faster(table, f"five {label}; five {name}", middle["five of ours"], five, mark)
 
 
 def _compare_compiled(report: Report, table: Table, what: str, course: Course, peer: Peer, repeats: int) -> None:
     """Epochs after the first, which compiles."""
     calls = {"ours": partial(_ours_compiled, course), "other": partial(_theirs, course, peer, COMPILED, {})}
-    found = alternated(calls, repeats)
-    report.figures[f"{what}, {COMPILED}, compiled"] = found
-    told = f"{shape(AS_PEER[COMPILED])}, --compile; {COMPILED}"
-    report.faster(table, told, median(found["ours"]), median(found["other"]), COMPILED_MARK)
+    times = alternated(calls, repeats)
+    report.figures[f"{what}, {COMPILED}, compiled"] = times
+    label = f"{shape(AS_PEER[COMPILED])}, --compile; {COMPILED}"
+    report.faster(table, label, median(times["ours"]), median(times["other"]), COMPILED_MARK)
 
 
 def _ours_compiled(course: Course) -> Seconds:
@@ -82,14 +82,14 @@ def _ours_compiled(course: Course) -> Seconds:
 
 def _ours(course: Course, name: str, members: int, weights: dict[str, int]) -> Seconds:
     training = TrainingSettings(epochs=course.epochs, batch_size=course.batch)
-    found = fit(course.problem, AS_PEER[name], training, members)
-    weights[f"ours as {name}"] = found.weights // members
-    return found.ends[-1].per(course.epochs)
+    fitted = fit(course.problem, AS_PEER[name], training, members)
+    weights[f"ours as {name}"] = fitted.weights // members
+    return fitted.ends[-1].per(course.epochs)
 
 
 def _theirs(course: Course, peer: Peer, name: str, weights: dict[str, int]) -> Seconds:
-    most = course.epochs - name.startswith("sbi")  # sbi trains one epoch more than it is told
-    settings = {"training_batch_size": course.batch, "max_num_epochs": most}
-    seconds, found = peer.train(name, course.problem.rows, **settings)
-    weights[name] = found["weights"]
-    return seconds.per(found["epochs"])
+    max_epochs = course.epochs - name.startswith("sbi")  # sbi trains one epoch more than it is told
+    settings = {"training_batch_size": course.batch, "max_num_epochs": max_epochs}
+    seconds, result = peer.train(name, course.problem.rows, **settings)
+    weights[name] = result["weights"]
+    return seconds.per(result["epochs"])

@@ -1,6 +1,6 @@
 """What is unlike the training data, on real CAMELS histories: false alarms, and what is found.
 
-    python -m tests.benchmarks.novelty
+    python -m tests.benchmarks.ood
 
 Over split seeds 0, 1, 2, the scalings and distances of a default training on IllustrisTNG; its flow has no embedding,
 so that none needs to be trained. Flagged: a percentile above 95. Held-out TNG histories as they are; with one bin off
@@ -45,13 +45,13 @@ def detectors(sims: Catalog) -> list[Fitted]:
     """One a split seed, fitted to its training and validation rows."""
     fitted = []
     for seed in SEEDS:
-        parts = split.by_hash(sims.simulation, split.DEFAULT_FRACTIONS, seed)
-        preprocessing = fit_preprocessing(sims, parts, ReadOptions(), "auto")
+        partitions = split.by_hash(sims.simulation, split.DEFAULT_FRACTIONS, seed)
+        preprocessing = fit_preprocessing(sims, partitions, ReadOptions(), "auto")
         spaces = partial(data_features, preprocessing)
-        n_training_rows = len(parts.select_rows(sims.simulation, "train"))
-        detector = fit_detector(preprocessing, spaces, sims, parts, n_training_rows)
+        n_training_rows = len(partitions.select_rows(sims.simulation, "train"))
+        detector = fit_detector(preprocessing, spaces, sims, partitions, n_training_rows)
         assert detector is not None
-        fitted.append(Fitted(preprocessing, parts, detector))
+        fitted.append(Fitted(preprocessing, partitions, detector))
     return fitted
 
 
@@ -89,7 +89,7 @@ def main() -> None:
         sys.exit(f"{CATALOG} is missing; COSMOINFER_SHARED names the folder that has data/")
     sims = cosmoinfer.read_catalog(CATALOG)
     simba = np.load(HISTORIES / "SFRH_SIMBA.npy", allow_pickle=False).astype(np.float64)
-    known = detectors(sims)
+    fitted_detectors = detectors(sims)
     changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "held-out TNG": lambda histories: histories,
         "one bin 20 % up": lambda histories: one_bin_off(histories, 1.2),
@@ -100,30 +100,33 @@ def main() -> None:
     }
     print(f"flagged (percentile above {LEVEL}), split seeds {', '.join(map(str, SEEDS))}, then pooled")
     for name, change in changes.items():
-        told(name, [alarms(fitted, sims, change) for fitted in known])
-    told("SIMBA", [(percentiles(fitted, sims, simba) > LEVEL).astype(float) for fitted in known])
-    counts = [int(alarms(fitted, sims, changes["held-out TNG"]).sum()) for fitted in known]
-    tested = sum(len(fitted.split.select_rows(sims.simulation, "test")) for fitted in known)
+        print_shares(name, [alarms(fitted, sims, change) for fitted in fitted_detectors])
+    print_shares("SIMBA", [(percentiles(fitted, sims, simba) > LEVEL).astype(float) for fitted in fitted_detectors])
+    counts = [int(alarms(fitted, sims, changes["held-out TNG"]).sum()) for fitted in fitted_detectors]
+    tested = sum(len(fitted.split.select_rows(sims.simulation, "test")) for fitted in fitted_detectors)
     chance = stats.binomtest(sum(counts), tested, 1 - LEVEL / 100).pvalue
     print(f"held-out TNG: {sum(counts)} of {tested} flagged, 5 % expected; binomial p = {chance:.2f}")
 
     print(f"\np-value of a set of {SET} (MMD): " + ", ".join(f"split seed {seed}" for seed in SEEDS))
-    for name, histories in sets(sims, simba, known).items():
+    for name, histories in sets(sims, simba, fitted_detectors).items():
         print(
             f"{name:28}"
-            + " ".join(f"{p_value(fitted, sims, one):7.3f}" for fitted, one in zip(known, histories, strict=True))
+            + " ".join(
+                f"{p_value(fitted, sims, suite_histories):7.3f}"
+                for fitted, suite_histories in zip(fitted_detectors, histories, strict=True)
+            )
         )
 
 
-def sets(sims: Catalog, simba: np.ndarray, known: list[Fitted]) -> dict[str, list[np.ndarray]]:
+def sets(sims: Catalog, simba: np.ndarray, fitted_detectors: list[Fitted]) -> dict[str, list[np.ndarray]]:
     """By name, one a split seed."""
-    rows = [fitted.split.select_rows(sims.simulation, "test")[:SET] for fitted in known]
-    own = [sims.observables[0].values[some].astype(np.float64) for some in rows]
+    rows = [fitted.split.select_rows(sims.simulation, "test")[:SET] for fitted in fitted_detectors]
+    held_out = [sims.observables[0].values[rows_of_split].astype(np.float64) for rows_of_split in rows]
     return {
-        "held-out TNG": own,
-        "the same, scatter 0.02 dex": [scattered(one, 0.02) for one in own],
-        "the same, 10 % higher": [1.1 * one for one in own],
-        "SIMBA": [simba[:SET] for _ in known],
+        "held-out TNG": held_out,
+        "the same, scatter 0.02 dex": [scattered(histories, 0.02) for histories in held_out],
+        "the same, 10 % higher": [1.1 * histories for histories in held_out],
+        "SIMBA": [simba[:SET] for _ in fitted_detectors],
     }
 
 
@@ -132,11 +135,11 @@ def p_value(fitted: Fitted, sims: Catalog, histories: np.ndarray) -> float:
     return fitted.detector.set_p_value(fitted.spaces(observations(sims, histories)), ids, 0)
 
 
-def told(name: str, shares: list[np.ndarray]) -> None:
+def print_shares(name: str, shares: list[np.ndarray]) -> None:
     """A row of the table: the error clusters what is made of one history."""
     pooled = np.concatenate(shares)
-    each = " ".join(f"{share.mean():6.3f}" for share in shares)
-    print(f"{name:28}{each}   {pooled.mean():.3f} +- {pooled.std() / np.sqrt(len(pooled)):.3f}", flush=True)
+    means = " ".join(f"{share.mean():6.3f}" for share in shares)
+    print(f"{name:28}{means}   {pooled.mean():.3f} +- {pooled.std() / np.sqrt(len(pooled)):.3f}", flush=True)
 
 
 if __name__ == "__main__":
