@@ -18,8 +18,9 @@ def test_memory_sizes_have_decimal_and_binary_units(text, bytes_):
 
 def test_an_invalid_memory_size_is_refused(monkeypatch):
     for text in ("2 apples", "", "-1GB", "10MB", "5iB"):
-        with pytest.raises(UserError, match="memory"):
+        with pytest.raises(UserError) as caught:
             memory.parse_size(text)
+        assert caught.value.setting == "memory"
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "2048")
     assert memory.available_bytes() <= 1 << 30
 

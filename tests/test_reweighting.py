@@ -10,7 +10,6 @@ from scipy import stats
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.errors import UserError
-from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
@@ -75,19 +74,6 @@ def test_a_normal_prior_gives_the_closed_form():
     assert posterior.parameters.prior == ("normal", "log-uniform") and posterior.parameters.mean[0] == mean
 
 
-def test_the_effective_number_of_a_normal_weight_is_known():
-    """w = N(theta; m, s) over draws of N(0, 1), both of one parameter: E[w]^2 / E[w^2] in closed form."""
-    draws = stats.norm.rvs(size=(400_000, 1), random_state=1)
-    width, mean = 0.7, 0.5
-    importance = ImportanceWeights.from_log_weights(stats.norm(mean, width).logpdf(draws[:, 0]))
-    first = stats.norm(mean, np.hypot(width, 1)).pdf(0)
-    second = stats.norm(mean, np.sqrt(width**2 / 2 + 1)).pdf(0) / (2 * width * np.sqrt(np.pi))
-    assert effective_sample_size(importance.weights) / len(draws) == pytest.approx(first**2 / second, rel=0.01)
-    assert importance.log_mean == pytest.approx(
-        np.log(first), abs=5 * importance.log_mean_error(effective_sample_size(importance.weights))
-    )
-
-
 def test_a_smaller_uniform_box_cuts_and_renormalises():
     posterior = reweight(exact(), under("a=uniform:0:1"))
     mass = stats.norm(X, NOISE).cdf(1) - stats.norm(X, NOISE).cdf(0)
@@ -130,23 +116,6 @@ def test_a_second_prior_replaces_the_first():
     assert (second.diagnostics.ess < 1.02 * direct.diagnostics.ess).all() and (
         second.draws.log_norm_error > first.draws.log_norm_error
     ).all()
-
-
-def test_draws_are_kept_in_proportion_to_their_weights():
-    weights = np.array([0.5, 0.0, 0.25, 0.2, 0.05])
-    importance = ImportanceWeights.from_log_weights(np.log(np.maximum(weights, 1e-300)) + 700)
-    counts = [np.bincount(importance.resample(10, np.random.default_rng(seed)), minlength=5) for seed in range(4000)]
-    assert (np.abs(np.array(counts) - 10 * weights) < 1).all()
-    np.testing.assert_allclose(np.mean(counts, axis=0), 10 * weights, atol=0.03)
-    firsts = [importance.resample(10, np.random.default_rng(seed))[0] for seed in range(4000)]
-    np.testing.assert_allclose(np.bincount(firsts, minlength=5) / 4000, weights, atol=0.04)
-
-
-def test_what_weighted_draws_are_worth():
-    assert effective_sample_size(np.full(7, 1 / 7)) == pytest.approx(7)
-    assert effective_sample_size(np.array([0.0, 1.0, 0.0])) == pytest.approx(1)
-    twice = np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 2.0], [1.0, 5.0]])
-    assert effective_sample_size(np.full(4, 0.25), twice) == pytest.approx(1 / (0.25 + 2 / 16))
 
 
 def test_the_draws_of_a_row_are_those_of_its_number_whichever_rows_stand_beside():

@@ -1,4 +1,4 @@
-"""The vocabulary of the package: plain technical English in what users read, and no pronouns as names."""
+"""The vocabulary: plain technical English in what users of the package read; no pronouns as names, in tests neither."""
 
 import ast
 import re
@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "cosmoinfer"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "cosmoinfer"
 
 OLD_WORDS = re.compile(
     "|".join(
@@ -40,12 +41,12 @@ MAX_PRONOUN_SHARE = 0.01  # of the references to variables
 
 
 def room(path: Path) -> str:
-    """The folder or module at the top of the package: ``models`` of models/flow/fit.py, ``split`` of split.py."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    """The package or ``tests``, and the folder or module at its top: cosmoinfer/models of models/flow/fit.py."""
+    return "/".join(path.relative_to(TESTS.parent).parts[:2]).removesuffix(".py")
 
 
-def parsed_files() -> Iterator[tuple[Path, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
+def parsed_files(*folders: Path) -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         yield path, ast.parse(path.read_text())
 
 
@@ -66,7 +67,7 @@ def pronoun_counts(tree: ast.Module) -> tuple[Counter[str], int]:
 def test_messages_and_docstrings_avoid_the_old_words():
     offenders = [
         f"{path.relative_to(PACKAGE)}:{line}: {match[0]!r} in {text.strip()[:80]!r}"
-        for path, tree in parsed_files()
+        for path, tree in parsed_files(PACKAGE)
         for line, text in messages(tree)
         if (match := OLD_WORDS.search(text))
     ]
@@ -77,7 +78,7 @@ def test_variables_are_not_named_by_pronouns():
     shares = {}
     counts: dict[str, Counter[str]] = {}
     totals: Counter[str] = Counter()
-    for path, tree in parsed_files():
+    for path, tree in parsed_files(PACKAGE, TESTS):
         pronouns, total = pronoun_counts(tree)
         counts.setdefault(room(path), Counter()).update(pronouns)
         totals[room(path)] += total

@@ -23,8 +23,8 @@ import numpy as np
 
 import cosmoinfer
 from cosmoinfer import storage
+from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.metrics.two_sample import c2st
-from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.simulators import SIMULATORS
 

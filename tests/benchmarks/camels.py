@@ -27,8 +27,8 @@ import numpy as np
 
 import cosmoinfer
 from cosmoinfer import storage
+from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.losses import LOSSES
-from cosmoinfer.models.flow.fit import clustered_error
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.posterior import Posterior
 

@@ -19,7 +19,7 @@ from scipy import stats
 
 import cosmoinfer
 from cosmoinfer import storage
-from cosmoinfer.models.flow.fit import clustered_error
+from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.simulators import SIMULATORS, log_normal_twins
 
 FIELD: Any = SIMULATORS["gaussian-maps"]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import cosmoinfer
-from cosmoinfer.models.flow.fit import clustered_error
+from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.simulators import SIMULATORS
 
 

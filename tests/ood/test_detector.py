@@ -23,7 +23,6 @@ from cosmoinfer.ood.detector import (
 )
 from cosmoinfer.ood.distances import _kernel, _mmd2, fit_mmd_test
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.ridge_regression import summary_features
 from tests.command_line import call, done, linear, write
 from tests.examples import (
     ROWS,
@@ -163,16 +162,6 @@ def test_many_features_are_folded_and_none_is_lost():
     assert folded.shape == (2500, 1000)
     np.testing.assert_array_equal(np.abs(folded).sum(axis=1), 1)
     np.testing.assert_array_equal(np.flatnonzero(folded[2300]), [300])
-
-
-def test_ood_features_of_maps_are_their_power_by_scale():
-    random = np.random.default_rng(0)
-    maps = random.normal(size=(5, 2, 16, 16))
-    assert summary_features(maps).shape[1] < 20
-    np.testing.assert_allclose(
-        summary_features(2 * maps) - summary_features(maps), summary_features(maps * 2) - summary_features(maps)
-    )
-    assert np.abs(summary_features(1.5 * maps) - summary_features(maps)).max() > 0.5
 
 
 def gappy(count: int, seed: int, gaps: np.ndarray | None = None) -> Observable:

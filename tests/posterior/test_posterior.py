@@ -191,7 +191,7 @@ def test_one_draw_has_a_mean_and_no_width():
 def test_a_parameter_is_read_by_its_name(left_in_file):
     np.testing.assert_array_equal(FULL["b"], FULL.samples[..., 1])
     np.testing.assert_array_equal(left_in_file["b"], FULL["b"])
-    with pytest.raises(UserError, match="c"):
+    with pytest.raises(UserError, match="no parameter is named c; there are a, b"):
         FULL["c"]
     with pytest.raises(UserError, match="points and no draws"):
         HEAD["a"]

@@ -32,50 +32,6 @@ from tests.examples import (
 
 
 # ----------------------------------------------------------------------------------------------------------- the frame
-def test_a_model_takes_its_own_test_rows_and_all_of_another_catalog():
-    model, sims, second_catalog = flow_of("maf", 2, 1, "probit"), linear_gaussian(2), linear_gaussian(2, 50, seed=1)
-    record = model.training_record
-    for partition in ("train", "validation", "test"):
-        np.testing.assert_array_equal(
-            record.select_rows(sims, partition), record.split.select_rows(sims.simulation, partition)
-        )
-    np.testing.assert_array_equal(record.select_rows(sims, None), record.select_rows(sims, "test"))
-    assert set(sampled(model, sims, record.select_rows(sims, None)[:3], 2).split) == {2}
-    assert len(record.select_rows(sims, "all")) == ROWS
-    np.testing.assert_array_equal(record.select_rows(second_catalog, None), np.arange(50))
-    np.testing.assert_array_equal(record.select_rows(second_catalog, "test"), np.arange(50))
-    with pytest.raises(UserError, match="no row belongs to the train part"):
-        record.select_rows(second_catalog, "train")
-    with pytest.raises(
-        UserError, match="'tset' is not known; there are train, validation, test, all; did you mean test"
-    ):
-        record.select_rows(sims, "tset")
-
-
-def test_a_renumbered_copy_of_a_training_row_is_recognised():
-    record, sims, second_catalog = (
-        flow_of("maf", 2, 1, "probit").training_record,
-        linear_gaussian(2),
-        linear_gaussian(2, 50, seed=1),
-    )
-    training_row = record.select_rows(sims, "train")[7]
-    theta, x = second_catalog.theta.copy(), second_catalog.observables[0].values.copy()
-    theta[20], x[20] = sims.theta[training_row], sims.observables[0].values[training_row]
-    mixed = in_memory_catalog(
-        theta, second_catalog.parameters, replace(second_catalog.observables[0], values=x), name="mixed.h5"
-    )
-    with pytest.raises(
-        UserError, match=r"mixed.h5: the model was trained on or chosen by 1 of these 50 rows \(row 20\)"
-    ):
-        record.select_rows(mixed, None)
-    assert record.select_rows(mixed, "train").tolist() == [20]
-    assert 20 not in record.select_rows(mixed, "test") and len(record.select_rows(mixed, "test")) == 49
-    unlabelled = in_memory_catalog(
-        None, None, replace(second_catalog.observables[0], values=x)
-    )  # an observation has no theta to compare
-    assert np.flatnonzero(record.is_training_row(unlabelled, np.arange(50))).tolist() == [20]
-
-
 def test_an_observation_needs_no_parameters():
     sims = linear_gaussian(2)
     observation = in_memory_catalog(None, None, Observable("data", "vector", sims.observables[0].values[:2] + 0.01))
