@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosmoinfer.catalog import Catalog
     from cosmoinfer.catalog.from_arrays import from_arrays as catalog_from_arrays
-    from cosmoinfer.errors import UserError
+    from cosmoinfer.errors import CosmoinferWarning, UserError
     from cosmoinfer.metrics import Evaluation
     from cosmoinfer.posterior import Posterior
     from cosmoinfer.posterior import read as read_posterior
@@ -33,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Catalog",
+    "CosmoinferWarning",
     "Evaluation",
     "Posterior",
     "Reporter",
@@ -53,6 +54,7 @@ __all__ = [
 
 _MODULES = {
     "Catalog": "cosmoinfer.catalog",
+    "CosmoinferWarning": "cosmoinfer.errors",
     "Evaluation": "cosmoinfer.metrics",
     "Posterior": "cosmoinfer.posterior",
     "Reporter": "cosmoinfer.tasks.reporter",

@@ -1,9 +1,11 @@
-"""What goes wrong and can be fixed by the user, with the exit status in which the command line ends.
+"""What goes wrong and can be fixed by the user, with the exit status of the command line; warnings in Python.
 
 A message names settings as Python does, in backquotes (`` `learning_rate` ``, `` `missing=mask` ``); the command line
 prints them as its options (``--learning-rate``, ``--missing mask``).
 """
 
+import sys
+import warnings
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -34,6 +36,19 @@ class GateFailed(UserError):
     """A gate of ``evaluate`` failed: everything is written, the pipeline should stop. Exit status 3."""
 
     exit_status = 3
+
+
+class CosmoinferWarning(UserWarning):
+    """What nobody should miss: results that are not reliable, data that look wrong."""
+
+
+def warn(line: str) -> None:
+    """Through the ``warnings`` of Python, which a notebook shows and a script can filter; at the line that called us."""
+    package, level = __name__.partition(".")[0], 1
+    frame = sys._getframe(level)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(line, CosmoinferWarning, stacklevel=level + 1)
 
 
 def join_first(values: Iterable[object], count: int = 5) -> str:

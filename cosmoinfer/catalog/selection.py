@@ -67,12 +67,13 @@ def nonfinite_rows(catalog: Catalog) -> np.ndarray:
         bad |= ~np.isfinite(catalog.theta).all(axis=1)
     for observable in catalog.observables:
         blocks = observable.blocks(np.arange(len(catalog)))
-        bad |= np.concatenate([_is_nonfinite(block.reshape(len(block), -1), observable.masked) for block in blocks])
+        bad |= np.concatenate([is_nonfinite(block, observable.masked) for block in blocks])
     return bad
 
 
-def _is_nonfinite(values: np.ndarray, masked: bool) -> np.ndarray:
-    """(n, K) -> (n,)."""
+def is_nonfinite(values: np.ndarray, masked: bool = False) -> np.ndarray:
+    """(n, ...) -> (n,) bool: whether a row has a NaN or infinite value; masked: infinity, or nothing but NaN."""
+    values = values.reshape(len(values), -1)
     if masked:
         return np.isinf(values).any(axis=1) | np.isnan(values).all(axis=1)
     return ~np.isfinite(values).all(axis=1)

@@ -7,12 +7,16 @@ import numpy as np
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.errors import join_first, warn
 from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.ood.detector import OODScores, OutOfDistribution, fit_detector, ood_scores
+from cosmoinfer.models.observations import Observations
+from cosmoinfer.ood.detector import OODScores, OutOfDistribution, below_training_range, fit_detector, ood_scores
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.storage import JSONObject
+
+MAX_OOD_SET_P_VALUE = 0.01  # below which a set of observations is unlike the validation rows
 
 
 class Model(Protocol):
@@ -72,3 +76,41 @@ def score_observations(model: PosteriorModel, catalog: Catalog, rows: np.ndarray
     """How unlike the training rows of a model rows (n,) of a catalog are; the set test takes what is new to it."""
     unseen = model.training_record.partition_of(catalog, rows) >= 2
     return ood_scores(model.ood, model.preprocessing, model.feature_spaces, catalog, rows, unseen, seed)
+
+
+def sample_observations(model: PosteriorModel, observed: Observations, draws: int, seed: int) -> Posterior:
+    """The posterior of each observation; warns of those that are unlike the training data, as the command does."""
+    posterior = model.posterior(SamplingRequest(observed.catalog, observed.rows, draws, seed))
+    for line in anomaly_warnings(model, observed.catalog, observed.rows, posterior):
+        warn(line)
+    return posterior
+
+
+def anomaly_warnings(model: PosteriorModel, catalog: Catalog, rows: np.ndarray, posterior: Posterior) -> list[str]:
+    """A sentence on the observations of a posterior that are unlike the training data, where they are too many, and on
+    all of them as a set. rows: (n,) positions of those that were asked for."""
+    diagnostics = posterior.diagnostics
+    if diagnostics.ood_percentile is None or model.ood is None:
+        return []
+    lines = []
+    below = below_training_range(model.preprocessing, catalog, rows)
+    if below.any():
+        lines.append(
+            f"{int(below.sum())} of {len(below)} observations lie below all training values in half of their numbers "
+            f"or more, of which the model takes the logarithm: row {join_first(catalog.index[rows][below])}; was it "
+            "taken before, or are the units others? Their posteriors are extrapolations and not reliable"
+        )
+    alarm = model.ood.excess_outliers(diagnostics.ood_percentile, posterior.simulation)
+    if alarm is not None:
+        lines.append(
+            f"{len(alarm.positions)} of {len(posterior)} observations are unlike the training data (percentile above "
+            f"{alarm.level:g}; {alarm.expected:.2g} expected): row {join_first(posterior.index[alarm.positions])}; "
+            "their posteriors are extrapolations and not reliable"
+        )
+    p_value = diagnostics.ood_set_p_value
+    if p_value is not None and p_value < MAX_OOD_SET_P_VALUE:
+        lines.append(
+            "the observations as a set: unlike the validation rows; another simulator, or parameters not drawn from "
+            f"the prior (MMD, p = {p_value:.3f})"
+        )
+    return lines

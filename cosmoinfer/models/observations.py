@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cosmoinfer.catalog import Catalog, from_arrays
-from cosmoinfer.errors import UserError
+from cosmoinfer.catalog.selection import is_nonfinite
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.preprocessing.state import Input, Preprocessing
 
 Data = ArrayLike | Mapping[str, ArrayLike]  # of one observable, or several by name
@@ -67,8 +68,9 @@ def observations(
     counts = {name: len(array) for name, (array, _) in data.items()}
     if len(set(counts.values())) > 1:
         raise UserError("x: has different numbers of rows: " + ", ".join(f"{key} {n}" for key, n in counts.items()))
-    count = next(iter(counts.values()))
-    size = set_size or 1
+    count, size = next(iter(counts.values())), set_size or 1
+    for name, summary in inputs.items():
+        _check_finite(name, data[name][0], summary.masked, size)
     described = {} if theta is None else _describe_parameters(preprocessing, theta, count)
     catalog = from_arrays(
         x={preprocessing.inputs[number].name: array for number, (array, _) in enumerate(data.values())},
@@ -104,12 +106,23 @@ def _rows(summary: Input, array: np.ndarray, set_size: int) -> tuple[np.ndarray,
     raise UserError(f"x: expected shape {row} or (n, {several}) for {_short(summary.name)}, found {array.shape}")
 
 
+def _check_finite(name: str, array: np.ndarray, masked: bool, size: int) -> None:
+    """array: (n, ...), sets of ``size`` rows. Raises UserError where the model cannot take an observation."""
+    bad = np.unique(np.flatnonzero(is_nonfinite(array, masked)) // size)
+    if len(bad):
+        content = "infinity, or nothing but NaN" if masked else "NaN or infinity"
+        expected = "NaN marks an entry that was not measured, and some must be" if masked else "expected finite numbers"
+        raise UserError(f"x: {name} holds {content} in observation {join_first(bad)} (counted from 0); {expected}")
+
+
 def _describe_parameters(preprocessing: Preprocessing, theta: ArrayLike, count: int) -> dict[str, Any]:
     """theta (count, P) with its box and priors, as ``from_arrays`` takes them."""
     parameters = preprocessing.parameters
     values = np.asarray(theta, np.float64)
     if values.ndim not in (1, 2) or values.shape[-1] != len(parameters):
         raise UserError(f"theta: expected shape ({len(parameters)},) or (n, {len(parameters)}), found {values.shape}")
+    if not np.isfinite(values).all():
+        raise UserError("theta: holds NaN or infinity; expected finite numbers")
     return {
         "theta": np.broadcast_to(values, (count, len(parameters))) if values.ndim == 1 else values,
         "names": parameters.names,

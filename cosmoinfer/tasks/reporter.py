@@ -1,12 +1,9 @@
 """To whom a task reports while it works."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
-class CosmoinferWarning(UserWarning):
-    """What nobody should miss: results that are not reliable, data that look wrong."""
+from cosmoinfer.errors import warn
 
 
 def ignore_line(line: str) -> None:
@@ -17,23 +14,18 @@ def ignore_progress(task: str, done: int, total: int, note: str = "") -> None:
     """For progress that nobody asked for."""
 
 
-def warn_in_python(line: str) -> None:
-    """Through the ``warnings`` of Python, which a notebook shows and a script can filter."""
-    warnings.warn(line, CosmoinferWarning, stacklevel=3)
-
-
 @dataclass(frozen=True)
 class Reporter:
     """Callbacks of a task; silent by default, but for warnings.
 
     report: takes a line on what was chosen or done. result: takes a line on a model that was trained, or another step
-    that is complete. warn: takes a line that nobody should miss. progress: takes the name of what is counted, how many
-    are done, of how many, and a note.
+    that is complete. warn: takes a line that nobody should miss, by default as a ``CosmoinferWarning`` of Python.
+    progress: takes the name of what is counted, how many are done, of how many, and a note.
     """
 
     report: Callable[[str], None] = ignore_line
     result: Callable[[str], None] = ignore_line
-    warn: Callable[[str], None] = warn_in_python
+    warn: Callable[[str], None] = warn
     progress: Callable[[str, int, int, str], None] = ignore_progress
 
     def epochs(self) -> Callable[[int, int, float, float], None]:

@@ -48,6 +48,11 @@ def test_log_prob_is_the_density_of_the_draws(support):
     point = model.log_prob(drawn.samples[0, 0], X[0])
     assert np.ndim(point) == 0 and point == pytest.approx(paired[0], abs=1e-4)
     assert model.log_prob(model.preprocessing.parameters.high + 1, X[0]) == -np.inf
+    assert np.isnan(model.log_prob(np.array([0.0, np.nan]), X[0]))
+    with_gap = np.concatenate([drawn.samples[0, :4], [[np.nan, 0.0]]])
+    log_prob = model.log_prob(with_gap, X[0])
+    assert np.isnan(log_prob).tolist() == [False] * 4 + [True]
+    np.testing.assert_allclose(log_prob[:4], model.log_prob(with_gap[:4], X[0]), atol=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["moment", "gaussian-nll"])
@@ -58,6 +63,7 @@ def test_a_regressor_does_so_too(loss):
     np.testing.assert_array_equal(posterior.samples, expected.samples)
     np.testing.assert_allclose(model.log_prob(posterior.samples[1], X[1]), posterior.log_prob[1], atol=0.06)
     np.testing.assert_allclose(model.log_prob(posterior.samples[:, 3], X[:2]), posterior.log_prob[:, 3], atol=0.06)
+    assert np.isnan(model.log_prob(np.array([0.0, np.nan]), X[0]))
 
 
 def test_a_regressor_of_points_has_no_density():

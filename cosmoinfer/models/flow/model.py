@@ -21,7 +21,7 @@ from cosmoinfer.models.flow.mixture import Contexts, Mixture
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.flow.nflows_export import DataEmbedding, MemberTransform
 from cosmoinfer.models.flow.truth_density import TruthDensity
-from cosmoinfer.models.model import score_observations, with_ood_detector
+from cosmoinfer.models.model import sample_observations, score_observations, with_ood_detector
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.ood.detector import FeatureSpaces, OutOfDistribution, data_features
@@ -129,12 +129,13 @@ class FlowModel(Saveable):
         Raises UserError for other data, and where an observation cannot be sampled.
         """
         observed = observations(self.preprocessing, x, row_numbers=row_numbers, set_size=self.set_size)
-        return self.posterior(SamplingRequest(observed.catalog, observed.rows, draws, seed))
+        return sample_observations(self, observed, draws, seed)
 
     def log_prob(self, theta: ArrayLike, x: Data, seed: int = 0) -> np.ndarray:
         """log q(theta | x), natural, in catalog units, with every Jacobian; -inf outside the prior's box.
 
-        theta: (P,), or (k, P) of one observation, or (n, P) of n observations; x as of ``sample``. (), (k,) or (n,).
+        theta: (P,), or (k, P) of one observation, or (n, P) of n observations; x as of ``sample``. (), (k,) or (n,);
+            NaN at a theta with a NaN.
         seed: of the draws that normalise a flow that overflows the box, to about 0.01.
 
         Raises UserError for data or parameters of other shapes.
@@ -149,6 +150,7 @@ class FlowModel(Saveable):
             if not self.support.maps_into_box:
                 generator = seeding.generator(seed, "mass", rows[0])
                 log_prob -= np.log(self.mixture.box_mass(contexts, PROPOSALS_FOR_MASS, generator))
+        log_prob = np.where(np.isnan(points).any(axis=1), np.nan, log_prob)
         return log_prob[0] if observed.single and np.ndim(theta) == 1 else log_prob
 
     def posterior(self, request: SamplingRequest) -> Posterior:

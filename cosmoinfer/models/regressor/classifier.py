@@ -13,7 +13,7 @@ from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilit
 from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import score_observations
+from cosmoinfer.models.model import sample_observations, score_observations
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.ood.detector import OutOfDistribution, data_features
@@ -79,7 +79,7 @@ class ClassifierModel(Saveable):
         Raises UserError for other data.
         """
         observed = observations(self.preprocessing, x, row_numbers=row_numbers)
-        return self.posterior(SamplingRequest(observed.catalog, observed.rows, draws, seed))
+        return sample_observations(self, observed, draws, seed)
 
     def probabilities(self, x: Data) -> np.ndarray:
         """Of the C classes, in the order of ``preprocessing.classes``: (C,) of one observation, (n, C) of n.

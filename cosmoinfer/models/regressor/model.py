@@ -17,7 +17,7 @@ from cosmoinfer.memory import slices
 from cosmoinfer.models.description import model_html, model_repr
 from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import score_observations, with_ood_detector
+from cosmoinfer.models.model import sample_observations, score_observations, with_ood_detector
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
@@ -133,12 +133,13 @@ class RegressorModel(Saveable):
         Raises UserError for other data, and where an observation cannot be sampled.
         """
         observed = observations(self.preprocessing, x, row_numbers=row_numbers)
-        return self.posterior(SamplingRequest(observed.catalog, observed.rows, draws, seed))
+        return sample_observations(self, observed, draws, seed)
 
     def log_prob(self, theta: ArrayLike, x: Data, seed: int = 0) -> np.ndarray:
         """log q(theta | x), natural, in catalog units; -inf outside the prior's box.
 
-        theta: (P,), or (k, P) of one observation, or (n, P) of n observations; x as of ``sample``. (), (k,) or (n,).
+        theta: (P,), or (k, P) of one observation, or (n, P) of n observations; x as of ``sample``. (), (k,) or (n,);
+            NaN at a theta with a NaN.
         seed: of the draws that normalise correlated normals over the box, to about 0.01.
 
         Raises UserError for data or parameters of other shapes, and for a loss that knows no widths.
@@ -154,7 +155,7 @@ class RegressorModel(Saveable):
             (normals,) = self._normals(raw)
             log_mass = normals.log_mass(PROPOSALS_FOR_MASS, seeding.generator(seed, "mass", row))
             log_prob.append(normals.log_prob(row_points) - log_mass)
-        joined = np.concatenate(log_prob)
+        joined = np.where(np.isnan(points).any(axis=1), np.nan, np.concatenate(log_prob))
         return joined[0] if observed.single and np.ndim(theta) == 1 else joined
 
     def with_recalibration(self, catalog: Catalog, seed: int) -> "RegressorModel":
