@@ -43,7 +43,7 @@ class CosmoinferWarning(UserWarning):
 
 
 def warn(line: str) -> None:
-    """Through the ``warnings`` of Python, which a notebook shows and a script can filter; at the line that called us."""
+    """Through the ``warnings`` of Python, which a notebook shows and a script can filter, at the line that calls us."""
     package, level = __name__.partition(".")[0], 1
     frame = sys._getframe(level)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:

@@ -16,8 +16,8 @@ from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.preprocessing.state import Noise, Preprocessing
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.sampling.rejection import BoxMass
-from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import Split, by_hash
 from cosmoinfer.supports import Support
 from cosmoinfer.training import loop
@@ -158,7 +158,7 @@ def regressor_of(size: int, loss: str = "moment", members: int = 3) -> Regressor
 
 
 def sampled(model, sims: Catalog, rows=(0,), draws: int = 1000, seed: int = 0, skip_failed: bool = False):
-    return model.posterior(SamplingRequest(sims, np.asarray(rows), draws, seed, skip_failed))
+    return model.posterior(sims, np.asarray(rows), SamplingOptions(draws, seed, skip_failed))
 
 
 def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ def density(model: FlowModel, sims: Catalog, row: int, theta: np.ndarray) -> np.
 def mass_of(model: FlowModel, sims: Catalog, row: int, draws: int, seed: int) -> BoxMass:
     """Of the box, as drawing so often from the posterior of a row finds it."""
     alone = np.array([row])
-    generator = SamplingRequest(sims, alone, draws, seed).generator(row)
+    generator = SamplingOptions(draws, seed).generator(sims.index[row])
     stream = model.mixture.draw(model.embed(sims, alone), draws, generator)
     assert sum(len(piece.theta) for piece in stream) == draws
     return stream.mass

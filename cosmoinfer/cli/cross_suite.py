@@ -16,7 +16,7 @@ from cosmoinfer.cli.options import (
     TrainingOptions,
     keywords,
 )
-from cosmoinfer.cli.sample import DRAWS, Draws, SkipFailed
+from cosmoinfer.cli.sample import Draws, SkipFailed
 from cosmoinfer.cli.tables import render_table
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.cli.train_flow import FineTune, Summary
@@ -42,7 +42,7 @@ def cross_suite(
     run: RunOptions,
     output_options: OutputOptions,
     output: File = Path("cross.h5"),
-    draws: Draws = DRAWS,
+    draws: Draws = None,
     skip_failed: SkipFailed = False,
     summary: Summary = None,
     fine_tune: FineTune = None,

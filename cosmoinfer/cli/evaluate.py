@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosmoinfer.cli.options import Output, OutputOptions, ReadOptions, RunOptions, keywords
-from cosmoinfer.cli.sample import DRAWS, Partition, Recalibrate, Rows, SkipFailed
+from cosmoinfer.cli.sample import Draws, Partition, Recalibrate, Rows, SkipFailed
 from cosmoinfer.cli.tables import metrics_table
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import GateFailed
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(help="A posterior, or a model together with its catalog.", show_default=False)]
 CatalogOfModel = Annotated[
     Path | None, typer.Argument(help="Catalog, for a model here or behind --compare-to.", show_default=False)
-]
-DrawsOfModel = Annotated[
-    int | None, typer.Option("--draws", help=f"Draws of each row of a model [default: {DRAWS}].", show_default=False)
 ]
 Folder = Annotated[
     Path | None, typer.Option(metavar="<folder>", help="Draw the figures too, into this folder.", show_default=False)
@@ -50,7 +47,7 @@ def evaluate(
     output: Output = None,
     partition: Partition = None,
     rows: Rows = None,
-    draws: DrawsOfModel = None,
+    draws: Draws = None,
     skip_failed: SkipFailed = False,
     recalibrate: Recalibrate = None,
     compare_to: Against = None,

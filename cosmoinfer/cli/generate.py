@@ -13,7 +13,7 @@ At = Annotated[
     str | None,
     typer.Option(metavar="<name=number,...>", help="Parameters: 'Omega_m=0.3,sigma_8=0.8', for a p(x | theta)."),
 ]
-Count = Annotated[int, typer.Option(help="Rows to draw.")]
+Count = Annotated[int | None, typer.Option(help="Rows to draw [default: {tasks.generate:DRAWS}].", show_default=False)]
 
 
 def generate(
@@ -22,7 +22,7 @@ def generate(
     output_options: OutputOptions,
     output: Output = None,
     at: At = None,
-    draws: Count = 64,
+    draws: Count = None,
 ) -> None:
     """Draw new vectors or maps from a density model; what is written is a catalog.
 

@@ -18,7 +18,7 @@ from cosmoinfer.cli.options import (
     TrainingOptions,
     keywords,
 )
-from cosmoinfer.cli.sample import DRAWS, Draws, Recalibrate
+from cosmoinfer.cli.sample import Draws, Recalibrate
 from cosmoinfer.cli.terminal import Terminal
 
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="<folder>", help="Folder for everything.")]
@@ -35,7 +35,7 @@ def run(
     run: RunOptions,
     output_options: OutputOptions,
     output: Folder = Path("results"),
-    draws: Draws = DRAWS,
+    draws: Draws = None,
     recalibrate: Recalibrate = None,
     fail_if: FailIf = None,
     gate: DefaultGates = False,

@@ -11,8 +11,6 @@ from cosmoinfer.cli.terminal import Terminal
 if TYPE_CHECKING:
     from cosmoinfer.posterior import Posterior
 
-DRAWS = 1000  # of each row
-
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
 Partition = Annotated[
@@ -20,7 +18,10 @@ Partition = Annotated[
     typer.Option("--split", metavar="<name>", help="train, validation, test or all [default: the model's test rows]."),
 ]
 Rows = Annotated[str | None, typer.Option(metavar="<numbers>", help="Row numbers of the catalog: 0:10 or 3,5,20:25.")]
-Draws = Annotated[int, typer.Option(help="Draws of each row.")]
+Draws = Annotated[
+    int | None,
+    typer.Option(help="Draws of each row [default: {sampling.options:SamplingOptions.draws}].", show_default=False),
+]
 SkipFailed = Annotated[
     bool, typer.Option("--skip-failed", help="Leave out rows that cannot be sampled, and list them.")
 ]
@@ -45,7 +46,7 @@ def sample(
     output: Output = None,
     partition: Partition = None,
     rows: Rows = None,
-    draws: Draws = DRAWS,
+    draws: Draws = None,
     skip_failed: SkipFailed = False,
     combine: Combine = None,
     recalibrate: Recalibrate = None,

@@ -7,8 +7,6 @@ import typer
 from cosmoinfer.cli.options import Output, OutputOptions, SplitOptions, completer, keywords
 from cosmoinfer.cli.terminal import Terminal
 
-DRAWS = 2000  # of each exact posterior
-
 Problem = Annotated[
     str,
     typer.Argument(
@@ -17,7 +15,10 @@ Problem = Annotated[
         autocompletion=completer(("simulators:SIMULATORS",)),
     ),
 ]
-Count = Annotated[int, typer.Option("-n", "--rows", help="Rows to simulate.")]
+Count = Annotated[
+    int | None,
+    typer.Option("-n", "--rows", help="Rows to simulate [default: {tasks.simulate:ROWS}].", show_default=False),
+]
 Each = Annotated[int, typer.Option(help="Rows of each simulation: the same parameters, other noise.")]
 Settings = Annotated[
     list[str] | None,
@@ -30,7 +31,9 @@ Settings = Annotated[
 Truth = Annotated[bool, typer.Option("--truth", help="Write the exact posterior of the test rows too.")]
 Draws = Annotated[
     int | None,
-    typer.Option(help=rf"Exact draws of each test row, with --truth [default: {DRAWS}].", show_default=False),
+    typer.Option(
+        help="Exact draws of each test row, with --truth [default: {tasks.simulate:DRAWS}].", show_default=False
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random but the split.")]
 
@@ -39,7 +42,7 @@ def simulate(
     problem: Problem,
     split_options: SplitOptions,
     output_options: OutputOptions,
-    rows: Count = 2000,
+    rows: Count = None,
     output: Output = None,
     rows_per_simulation: Each = 1,
     settings: Settings = None,

@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.errors import join_first, warn
+from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.observations import Observations
 from cosmoinfer.ood.detector import OODScores, OutOfDistribution, below_training_range, fit_detector, ood_scores
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
-from cosmoinfer.sampling.request import SamplingRequest
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.storage import JSONObject
 
 MAX_OOD_SET_P_VALUE = 0.01  # below which a set of observations is unlike the validation rows
@@ -57,8 +57,8 @@ class PosteriorModel(Model, Protocol):
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """In which rows (n,) are compared with the training rows, (n, F) a space."""
 
-    def posterior(self, request: SamplingRequest) -> Posterior:
-        """Of each row that is asked for; draws are keyed by row numbers."""
+    def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
+        """Of each of the rows (n,), by position; draws are keyed by row numbers."""
 
 
 AnyModel = TypeVar("AnyModel", bound=PosteriorModel)
@@ -78,9 +78,9 @@ def score_observations(model: PosteriorModel, catalog: Catalog, rows: np.ndarray
     return ood_scores(model.ood, model.preprocessing, model.feature_spaces, catalog, rows, unseen, seed)
 
 
-def sample_observations(model: PosteriorModel, observed: Observations, draws: int, seed: int) -> Posterior:
+def sample_observations(model: PosteriorModel, observed: Observations, options: SamplingOptions) -> Posterior:
     """The posterior of each observation; warns of those that are unlike the training data, as the command does."""
-    posterior = model.posterior(SamplingRequest(observed.catalog, observed.rows, draws, seed))
+    posterior = model.posterior(observed.catalog, observed.rows, options)
     for line in anomaly_warnings(model, observed.catalog, observed.rows, posterior):
         warn(line)
     return posterior

@@ -44,8 +44,10 @@ class DrawBuffer:
 
         log_prob: theta (k, P) -> (k,), log q before it is renormalised, of draws that come without.
         """
-        for first, theta, drawn_log_prob in stream:
-            self.put(row, first, theta, log_prob(theta) if drawn_log_prob is None else drawn_log_prob)
+        first = 0
+        for piece in stream:
+            self.put(row, first, piece.theta, log_prob(piece.theta) if piece.log_prob is None else piece.log_prob)
+            first += len(piece.theta)
         self._renormalise(row, stream.mass.log)
         return stream.mass
 

@@ -5,7 +5,6 @@ Each observation finishes by itself, or is given up by name: never a substitute 
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -32,26 +31,18 @@ class BoxMass:
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """theta: (k, P), independent draws in catalog units. log_prob: (k,), where drawing them gives it."""
+class DrawPiece:
+    """Some independent draws. theta: (k, P), in catalog units. log_prob: (k,), not renormalised, where it is known."""
 
     theta: np.ndarray
     log_prob: np.ndarray | None = None
 
-    def select(self, mask: np.ndarray) -> "Proposal":
-        """Those of a mask (k,)."""
-        return Proposal(self.theta[mask], None if self.log_prob is None else self.log_prob[mask])
+    def select(self, draws: np.ndarray | slice) -> "DrawPiece":
+        """Those of a mask (k,) or slice."""
+        return DrawPiece(self.theta[draws], None if self.log_prob is None else self.log_prob[draws])
 
 
-class DrawPiece(NamedTuple):
-    """first: number of the first of k draws. theta: (k, P). log_prob: (k,), not renormalised, where it is known."""
-
-    first: int
-    theta: np.ndarray
-    log_prob: np.ndarray | None
-
-
-Propose = Callable[[int], Proposal]  # so many independent draws, inside the box or not
+Propose = Callable[[int], DrawPiece]  # so many draws, inside the box or not
 Pieces = Generator[DrawPiece, None, BoxMass]
 
 
@@ -70,8 +61,7 @@ class DrawStream:
 def draw_unrestricted(propose: Propose, draws: int) -> Pieces:
     """Of a density that lies inside the box already: mass 1."""
     for place in slices(draws, MAX_DRAWS_PER_PIECE):
-        proposal = propose(place.stop - place.start)
-        yield DrawPiece(place.start, proposal.theta, proposal.log_prob)
+        yield propose(place.stop - place.start)
     return BoxMass()
 
 
@@ -80,7 +70,7 @@ def draw_inside(propose: Propose, parameters: Parameters, draws: int) -> Pieces:
 
     Raises TooLittleInside where proposals run out first.
     """
-    pending: list[Proposal] = []
+    pending: list[DrawPiece] = []
     proposed, accepted, yielded = 0, 0, 0
     max_proposals = max(MAX_PROPOSALS_PER_OBSERVATION, 10 * draws)
     while accepted < draws or not _mass_is_known(proposed, accepted):
@@ -96,18 +86,17 @@ def draw_inside(propose: Propose, parameters: Parameters, draws: int) -> Pieces:
             continue
         pending.append(proposal.select(inside))
         if accepted >= draws or accepted - yielded >= MAX_DRAWS_PER_PIECE:
-            joined = _join(pending, draws - yielded)
-            yield DrawPiece(yielded, parameters.clip(joined.theta), joined.log_prob)
+            joined = _join(pending).select(slice(draws - yielded))
+            yield DrawPiece(parameters.clip(joined.theta), joined.log_prob)
             yielded += len(joined.theta)
             pending.clear()
     return BoxMass(float(np.log(accepted / proposed)), _log_mass_error(proposed, accepted))
 
 
-def _join(proposals: list[Proposal], count: int) -> Proposal:
-    """The first ``count`` of them all."""
-    theta = np.concatenate([proposal.theta for proposal in proposals])[:count]
-    log_probs = [proposal.log_prob for proposal in proposals if proposal.log_prob is not None]
-    return Proposal(theta, np.concatenate(log_probs)[:count] if log_probs else None)
+def _join(pieces: list[DrawPiece]) -> DrawPiece:
+    log_probs = [piece.log_prob for piece in pieces if piece.log_prob is not None]
+    theta = np.concatenate([piece.theta for piece in pieces])
+    return DrawPiece(theta, np.concatenate(log_probs) if log_probs else None)
 
 
 def _mass_is_known(proposed: int, accepted: int) -> bool:

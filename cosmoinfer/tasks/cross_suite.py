@@ -13,13 +13,14 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog, multi_file, suites
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.split import Split
 from cosmoinfer.studies import cross_suite
 from cosmoinfer.studies.cross_suite import CrossSuite
 from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, make_folder, task_provenance, work_folder
 from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.sampling_job import SamplingJob, SamplingOptions
+from cosmoinfer.tasks.sampling_job import SamplingJob
 from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings, TrainingRequest, select_keywords
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER, check_target
 from cosmoinfer.tasks.training import TrainingJob

@@ -21,7 +21,7 @@ from cosmoinfer.tasks.evaluation_job import (
 from cosmoinfer.tasks.provenance import is_up_to_date, make_folder, task_provenance
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
+from cosmoinfer.tasks.sampling_job import prepare_sampling
 from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, check_keywords, select_keywords
 from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
 
@@ -142,22 +142,22 @@ def prepare_evaluation(
         raise UserError(f"{posterior}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {posterior}")
     if not _is_model(posterior) and not _is_model(compare_to):
         _check_drawn(posterior, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
-    options, seed = select_keywords(SamplingOptions, keywords), select_keywords(RunSettings, keywords).seed
-    selection = RowSelection(keywords.get("split"), keywords.get("rows"))
+    seed = select_keywords(RunSettings, keywords).seed
     source: DrawnPosterior | PosteriorOfModel
     if _is_model(posterior):
-        source = _prepare_model(cast(ModelSource, posterior), catalog, keywords, selection, options, reporter)
-    elif options.recalibrate is not None:
+        source = _prepare_model(cast(ModelSource, posterior), catalog, keywords, reporter)
+    elif keywords.get("recalibrate") is not None:
         raise UserError(f"{_name(posterior)}: is a posterior, drawn already; `recalibrate` goes with a model")
     else:
-        source = select_drawn(open_posterior(cast(PosteriorSource, posterior)), selection, seed, reporter)
+        opened = open_posterior(cast(PosteriorSource, posterior))
+        source = select_drawn(opened, keywords.get("split"), keywords.get("rows"), seed, reporter)
     local = tuple(dict.fromkeys(keywords.get("lc2st") or ()))
     if local:
         metrics.check_local(local, source.index)
     job = EvaluationJob(source, None, local, seed)
     if compare_to is None:
         return job
-    return replace(job, reference=_prepare_reference(job, compare_to, catalog, keywords, options, reporter))
+    return replace(job, reference=_prepare_reference(job, compare_to, catalog, keywords, reporter))
 
 
 def measure_and_write(
@@ -211,25 +211,18 @@ def _check_drawn(posterior: Any, catalog: Any, options: Mapping[str, Any]) -> No
 
 
 def _prepare_model(
-    model: ModelSource,
-    catalog: Path | str | Catalog | None,
-    keywords: Mapping[str, Any],
-    selection: RowSelection,
-    options: SamplingOptions,
-    reporter: Reporter,
+    model: ModelSource, catalog: Path | str | Catalog | None, keywords: Mapping[str, Any], reporter: Reporter
 ) -> PosteriorOfModel:
     name = str(model) if isinstance(model, Path | str) else f"the {model.kind}"
     if catalog is None:
         raise UserError(f"{name}: is a model; name its catalog too: cosmoinfer evaluate {name} CATALOG")
-    job = prepare_sampling(
-        model, catalog, keywords, selection, options, select_keywords(RunSettings, keywords).prepare_device()
-    )
+    job = prepare_sampling(model, catalog, keywords)
     if job.catalog.theta is None:
         raise UserError(f"{job.catalog.path}: has no true parameters to compare with")
-    require_unseen_row(job.partitions, selection)
-    warn_of_training_rows(job.partitions, selection.partition, reporter)
+    require_unseen_row(job.partitions, keywords.get("rows"))
+    warn_of_training_rows(job.partitions, job.partition, reporter)
     meta = task_provenance("evaluate", job.provenance["settings"], job.provenance["inputs"])
-    return PosteriorOfModel(name, job, selection.partition, meta)
+    return PosteriorOfModel(name, job, meta)
 
 
 def _prepare_reference(
@@ -237,7 +230,6 @@ def _prepare_reference(
     compare_to: Any,
     catalog: Path | str | Catalog | None,
     keywords: Mapping[str, Any],
-    options: SamplingOptions,
     reporter: Reporter,
 ) -> Reference:
     """Of the same rows. Warns of those that its model has learned from."""
@@ -246,10 +238,8 @@ def _prepare_reference(
     name = str(compare_to) if isinstance(compare_to, Path | str) else f"the other {compare_to.kind}"
     if catalog is None:
         raise UserError(f"{name}: is a model; name its catalog too: evaluate FILE CATALOG `compare_to={name}`")
-    selection, options = RowSelection(rows=job.source.index.tolist()), replace(options, recalibrate=None)
-    reference = prepare_sampling(
-        compare_to, catalog, keywords, selection, options, select_keywords(RunSettings, keywords).prepare_device()
-    )
+    same_rows = {"split": None, "rows": job.source.index.tolist(), "recalibrate": None}
+    reference = prepare_sampling(compare_to, catalog, {**keywords, **same_rows})
     used = int((reference.partitions < 2).sum())
     if used:
         reporter.warn(f"{name}: was trained on or chosen by {used} of these {len(job.source.index)} rows")

@@ -14,9 +14,9 @@ from cosmoinfer.posterior import Posterior
 from cosmoinfer.split import PARTITIONS
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.provenance import task_provenance
-from cosmoinfer.tasks.reading import find_rows
+from cosmoinfer.tasks.reading import Rows, find_rows
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.sampling_job import RowSelection, SamplingJob
+from cosmoinfer.tasks.sampling_job import SamplingJob
 from cosmoinfer.tasks.sources import PosteriorInput
 
 
@@ -40,14 +40,13 @@ class DrawnPosterior:
 
 @dataclass(frozen=True)
 class PosteriorOfModel:
-    """A posterior that is still to be drawn. name: of the model, in messages. partition: of the split, if named.
+    """A posterior that is still to be drawn.
 
-    provenance: the /meta of its evaluation.
+    name: of the model, in messages. provenance: the /meta of its evaluation.
     """
 
     name: str
     job: SamplingJob
-    partition: str | None
     provenance: JSONObject
 
     @property
@@ -62,7 +61,8 @@ class PosteriorOfModel:
 
     def draw(self, reporter: Reporter, folder: Path | None) -> Posterior:
         """The posterior of the rows of the partition. folder: for draws that are too many for memory."""
-        return select_partition(self.job.draw(reporter, folder, written=False), self.name, self.partition, reporter)
+        posterior = self.job.draw(reporter, folder, written=False)
+        return select_partition(posterior, self.name, self.job.partition, reporter)
 
 
 @dataclass(frozen=True)
@@ -116,24 +116,26 @@ class EvaluationJob:
         return matched, reference
 
 
-def select_drawn(opened: PosteriorInput, selection: RowSelection, seed: int, reporter: Reporter) -> DrawnPosterior:
-    """The selected rows of a posterior. Raises UserError if it holds none."""
-    posterior, settings = opened.posterior, dict[str, Any]({"partition": selection.partition, "seed": seed})
-    if selection.rows is not None:
-        posterior = posterior.select(find_rows(opened.name, posterior.index, selection.partition, selection.rows))
+def select_drawn(
+    opened: PosteriorInput, partition: str | None, rows: Rows | None, seed: int, reporter: Reporter
+) -> DrawnPosterior:
+    """Rows of a posterior: of a partition, or by their numbers. Raises UserError if it holds none."""
+    posterior, settings = opened.posterior, dict[str, Any]({"partition": partition, "seed": seed})
+    if rows is not None:
+        posterior = posterior.select(find_rows(opened.name, posterior.index, partition, rows))
         settings["rows"] = posterior.index.tolist()
-        require_unseen_row(posterior.split, selection)
-    posterior = select_partition(posterior, opened.name, selection.partition, reporter)
+        require_unseen_row(posterior.split, rows)
+    posterior = select_partition(posterior, opened.name, partition, reporter)
     return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": opened.digest}))
 
 
-def require_unseen_row(partitions: np.ndarray, selection: RowSelection) -> None:
-    """Raises UserError if the model was trained on or chosen by all rows that were named. parts: (n,), of these."""
-    if selection.rows is not None and (partitions < 2).all():
+def require_unseen_row(partitions: np.ndarray, rows: Rows | None) -> None:
+    """partitions: (n,), of the rows that were named. Raises UserError if the model has learned from all of them."""
+    if rows is not None and (partitions < 2).all():
         raise UserError(
             "the model was trained on or chosen by all of them; `split=train` or validation judges what it has seen",
             setting="rows",
-            value=selection.rows,
+            value=rows,
         )
 
 

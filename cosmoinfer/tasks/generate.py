@@ -43,7 +43,8 @@ def write_generated(
     keywords: settings by the name of their option. Raises UserError if a setting or the model is not usable.
     """
     check_keywords("generate", keywords, (*RUN, "at", "draws"))
-    at, draws = keywords.get("at"), keywords.get("draws", DRAWS)
+    at, draws = keywords.get("at"), keywords.get("draws")
+    draws = DRAWS if draws is None else draws
     if draws < 1:
         raise UserError(f"expected at least 1, found {draws}", setting="draws")
     output = output or model.with_name(f"{model.stem}.generated.h5")

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import models, storage
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.evaluate import EvaluatedPosterior, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import make_folder, task_provenance
 from cosmoinfer.tasks.reading import read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sample import draw_and_write
-from cosmoinfer.tasks.sampling_job import RowSelection, SamplingOptions, prepare_sampling
+from cosmoinfer.tasks.sampling_job import prepare_sampling
 from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest, select_keywords
 from cosmoinfer.tasks.split import split_and_write
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER, check_target
@@ -34,6 +35,7 @@ def run_all(
     """
     gates = Gates.from_keywords(keywords)
     request = TrainingRequest.from_keywords("run", keywords, FLOW_TRAINER.settings(), INPUTS, OPTIONS)
+    select_keywords(SamplingOptions, keywords)  # before a training, whether they are usable
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     check_target(catalog)
@@ -42,9 +44,8 @@ def run_all(
     reporter.result(written.describe())
     device, seed = request.run.prepare_device(), request.run.seed
     FLOW_TRAINER.run(TrainingJob(catalog, written.split, request, device, force, reporter), files["flow"])
-    options = select_keywords(SamplingOptions, keywords)
-    job = prepare_sampling(files["flow"], path, keywords, RowSelection("test"), options, device)
-    sampled = draw_and_write(job, "test", files["posterior"], force, reporter)
+    job = prepare_sampling(files["flow"], path, {**keywords, "split": "test"})
+    sampled = draw_and_write(job, files["posterior"], force, reporter)
     if not sampled.complete:
         reporter.result(sampled.describe())
     inputs = {"posterior": storage.file_digest(files["posterior"])}

@@ -11,19 +11,11 @@ from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.provenance import is_up_to_date
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.sampling_job import RowSelection, SamplingJob, SamplingOptions, prepare_sampling
-from cosmoinfer.tasks.settings import (
-    READ_OPTIONS,
-    RUN,
-    RunSettings,
-    check_keywords,
-    names_of_fields,
-    select_keywords,
-)
+from cosmoinfer.tasks.sampling_job import SamplingJob, prepare_sampling
+from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, check_keywords
 from cosmoinfer.tasks.sources import ModelSource
 
-SAMPLING = tuple(name for name in names_of_fields(SamplingOptions) if name != "seed")
-SETTINGS = (*READ_OPTIONS, *RUN, *SAMPLING, "split", "rows")
+SETTINGS = (*READ_OPTIONS, *RUN, "split", "rows", "draws", "skip_failed", "combine", "recalibrate")
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,12 @@ class SampledPosterior:
 
     def describe(self) -> str:
         """In one line."""
-        return f"{self.output}: {len(self.posterior)} rows, {_describe_draws(self.posterior)}"
+        posterior, content = self.posterior, "a point and no draws each"
+        if posterior.classes is not None:
+            content = f"probabilities of {len(posterior.classes.names)} classes"
+        elif posterior.draws is not None:
+            content = f"{posterior.draws.count} draws each"
+        return f"{self.output}: {len(posterior)} rows, {content}"
 
 
 def sample(
@@ -80,31 +77,15 @@ def _sample(
     reporter: Reporter,
 ) -> SampledPosterior:
     check_keywords("sample", keywords, SETTINGS)
-    options = select_keywords(SamplingOptions, keywords)
-    device = select_keywords(RunSettings, keywords).prepare_device()
-    selection = RowSelection(keywords.get("split"), keywords.get("rows"))
-    job = prepare_sampling(model, catalog, keywords, selection, options, device)
-    return draw_and_write(job, selection.partition, output, force, reporter)
+    return draw_and_write(prepare_sampling(model, catalog, keywords), output, force, reporter)
 
 
-def draw_and_write(
-    job: SamplingJob, partition: str | None, output: Path | None, force: bool, reporter: Reporter
-) -> SampledPosterior:
-    """Draw what is to be sampled, and write it unless it is up to date, or has no output.
-
-    partition: of the split, if one was named.
-    """
+def draw_and_write(job: SamplingJob, output: Path | None, force: bool, reporter: Reporter) -> SampledPosterior:
+    """Draw what is to be sampled, and write it unless it is up to date, or has no output."""
     if output is not None and is_up_to_date(output, "posterior", job.provenance, reporter, force):
         return SampledPosterior(output, posteriors.read(output, leave_large=True), complete=True)
-    warn_of_training_rows(job.partitions, partition, reporter)
+    warn_of_training_rows(job.partitions, job.partition, reporter)
     posterior = job.draw(reporter, None if output is None else output.parent)
     if output is not None:
         posteriors.write(output, posterior, job.provenance, force)
     return SampledPosterior(output, posterior)
-
-
-def _describe_draws(posterior: Posterior) -> str:
-    """What there is of each row."""
-    if posterior.classes is not None:
-        return f"probabilities of {len(posterior.classes.names)} classes"
-    return "a point and no draws each" if posterior.draws is None else f"{posterior.draws.count} draws each"

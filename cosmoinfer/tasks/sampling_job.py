@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog
@@ -16,64 +15,31 @@ from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.sampling.request import SamplingRequest
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
-from cosmoinfer.tasks.reading import Rows, open_for_model, select_rows
+from cosmoinfer.tasks.reading import open_for_model, select_rows
 from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.tasks.settings import RunSettings, select_keywords
 from cosmoinfer.tasks.sources import ModelSource, open_model
 
 PosteriorModel = FlowModel | RegressorModel | ClassifierModel
 
 
 @dataclass(frozen=True)
-class RowSelection:
-    """partition: train, validation, test or all; by default the model's own test rows, or the whole of another catalog.
-
-    rows: row numbers of the catalog, as ``3,5,20:25`` or a sequence, which replace the partition.
-    """
-
-    partition: str | None = None
-    rows: Rows | None = None
-
-
-@dataclass(frozen=True)
-class SamplingOptions:
-    """How posteriors are drawn.
-
-    draws: of each row. skip_failed: rows that cannot be sampled are left out. combine: ``product`` for one posterior a
-    simulation, of its rows as independent observations. recalibrate: ``temperature`` for the width that the validation
-    rows ask for. seed: of the draws.
-    """
-
-    draws: int = 1000
-    skip_failed: bool = False
-    combine: str | None = None
-    recalibrate: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise UserError(f"expected at least 1, found {self.draws}", setting="draws")
-
-    @property
-    def provenance(self) -> JSONObject:
-        """The settings that the draws depend on; those without effect leave no trace."""
-        optional = {"combine": self.combine, "recalibrate": self.recalibrate}
-        always = {"draws": self.draws, "skip_failed": self.skip_failed, "seed": self.seed}
-        return always | {name: value for name, value in optional.items() if value}
-
-
-@dataclass(frozen=True)
 class SamplingJob:
-    """rows: (n,) positions in the catalog. provenance: the /meta of a file of the draws."""
+    """model: at the temperature that the options ask for. rows: (n,) positions in the catalog.
+
+    provenance: the /meta of a file of the draws. partition: of the split, if one was named.
+    """
 
     model: PosteriorModel
     catalog: Catalog
     rows: np.ndarray
     options: SamplingOptions
     provenance: JSONObject
+    partition: str | None = None
 
     @property
     def index(self) -> np.ndarray:
@@ -98,28 +64,19 @@ class SamplingJob:
         file is written from them there.
         """
         combine = self.options.combine
-        request = SamplingRequest(
-            self.catalog,
-            self.rows,
-            self.options.draws,
-            seed=self.options.seed,
-            skip_failed=self.options.skip_failed,
-            progress=reporter.rows(f"sampling {'simulation' if combine else 'row'}"),
-            folder=folder,
-            written=written,
-        )
+        unit = "simulation" if combine else "row"
+        options = replace(self.options, progress=reporter.rows(f"sampling {unit}"), folder=folder, written=written)
         if combine:
             assert isinstance(self.model, FlowModel)
-            posterior = product_posterior(self.model, request)
+            posterior = product_posterior(self.model, self.catalog, self.rows, options)
             failed = set(self.catalog.simulation[self.rows].tolist()) - set(posterior.simulation.tolist())
         else:
             fitted = getattr(self.model, "recalibration", None)
             if fitted is not None and self.model.temperature != 1:
                 reporter.report(fitted.describe())
-            posterior = self.model.posterior(request)
+            posterior = self.model.posterior(self.catalog, self.rows, options)
             failed = set(self.index.tolist()) - set(posterior.index.tolist())
         if failed:
-            unit = "simulation" if combine else "row"
             reporter.report(f"left out, could not be sampled: {unit} {join_first(sorted(failed))}")
         if combine:
             warn_of_product(posterior, reporter)
@@ -128,17 +85,18 @@ class SamplingJob:
 
 
 def prepare_sampling(
-    source: ModelSource,
-    catalog_source: Path | str | Catalog,
-    keywords: Mapping[str, Any],
-    selection: RowSelection,
-    options: SamplingOptions,
-    device: torch.device,
+    source: ModelSource, catalog_source: Path | str | Catalog, keywords: Mapping[str, Any]
 ) -> SamplingJob:
-    """Read the model and the catalog, and select the rows. keywords: how the catalog is read.
+    """Read the model and the catalog, and select the rows.
+
+    keywords: by the name of their option, how the catalog is read, which of its rows, and how they are sampled.
+    ``split`` is train, validation, test or all, by default the model's own test rows, or the whole of another catalog;
+    ``rows`` replace it, row numbers as ``3,5,20:25`` or a sequence.
 
     Raises UserError if the model gives no posteriors, or cannot be combined or recalibrated as the options ask.
     """
+    options = select_keywords(SamplingOptions, keywords)
+    device = select_keywords(RunSettings, keywords).prepare_device()
     opened = open_model(source, device)
     model, name = opened.model, opened.name
     if isinstance(model, DensityModel):
@@ -148,12 +106,13 @@ def prepare_sampling(
     if options.recalibrate is not None:
         model = _recalibrated(options.recalibrate, name, model)
     catalog = open_for_model(model.preprocessing, catalog_source, keywords)
-    rows = select_rows(model.training_record, catalog, selection.partition, selection.rows)
+    partition = keywords.get("split")
+    rows = select_rows(model.training_record, catalog, partition, keywords.get("rows"))
     if isinstance(model, FlowModel):
         rows = model.representatives(catalog, rows)
     used = {"rows": catalog.index[rows].tolist(), **options.provenance, **device_settings(device)}
     inputs = {**catalog_inputs(catalog), "model": opened.digest}
-    return SamplingJob(model, catalog, rows, options, task_provenance("sample", used, inputs))
+    return SamplingJob(model, catalog, rows, options, task_provenance("sample", used, inputs), partition)
 
 
 def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:

@@ -115,8 +115,12 @@ def write_simulations(
     """
     check_keywords("simulate", keywords, SETTINGS)
     output, seed, truth = output or Path(f"{problem}.h5"), keywords.get("seed") or 0, bool(keywords.get("truth"))
-    rows, rows_per_simulation = keywords.get("rows", ROWS), keywords.get("rows_per_simulation", 1)
-    draws, split_settings = keywords.get("draws"), select_keywords(SplitSettings, keywords)
+    rows, rows_per_simulation, draws = (keywords.get(name) for name in ("rows", "rows_per_simulation", "draws"))
+    rows, rows_per_simulation = (
+        ROWS if rows is None else rows,
+        1 if rows_per_simulation is None else rows_per_simulation,
+    )
+    split_settings = select_keywords(SplitSettings, keywords)
     simulator = with_settings(problem, keywords.get("set") or ())
     record = simulate_record(simulator, problem, rows, rows_per_simulation, seed)
     exact_draws = DRAWS if draws is None else draws

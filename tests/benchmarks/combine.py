@@ -16,7 +16,7 @@ from scipy import stats
 from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_posterior
 from cosmoinfer.preprocessing.fit import fit_preprocessing
-from cosmoinfer.sampling.request import SamplingRequest
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.split import by_hash
 from tests.examples import NORMAL, training_context
 from tests.sampling.test_product import universes
@@ -33,7 +33,7 @@ def main() -> None:
         sims, test = universes(arguments.simulations, looks, 0), universes(arguments.test, looks, 1)
         exact = _log_prob(test, looks, looks)
         product = product_posterior(
-            _trained(sims, arguments.members), SamplingRequest(test, np.arange(len(test)), 1000)
+            _trained(sims, arguments.members), test, np.arange(len(test)), SamplingOptions(1000)
         )
         of_sets = _trained(sims, arguments.members, observation="simulation")
         heads = of_sets.representatives(test, np.arange(len(test)))

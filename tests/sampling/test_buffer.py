@@ -30,7 +30,7 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
     def pieces(row: int):
         for first in range(0, 50, 20):
             columns = slice(first, first + 20)
-            yield DrawPiece(first, FULL.samples[row, columns], FULL.log_prob[row, columns] if first else None)
+            yield DrawPiece(FULL.samples[row, columns], FULL.log_prob[row, columns] if first else None)
         return BoxMass(0.5 * row, 0.1)
 
     for row in range(rows):

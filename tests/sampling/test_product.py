@@ -16,8 +16,8 @@ from cosmoinfer.models.flow import FlowModel, fit_flow, flow_recipe, product_pos
 from cosmoinfer.networks.embedding import SetEmbedding, build_embedding
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.sampling.product import Product, SinglePosterior, multiply, piles_up_at_edge
-from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.split import by_hash
 from cosmoinfer.training.settings import generators
 from tests.command_line import call, done, linear, refused, write
@@ -322,14 +322,14 @@ def test_a_product_of_flows_is_nearer_the_truth_than_one_row():
     size = 5
     model = trained(universes(200, size, 0), epochs=20, learning_rate=2e-3, hidden=16, batch_size=50)
     test = universes(25, size, 1)
-    combined = product_posterior(model, SamplingRequest(test, np.arange(len(test)), 100))
+    combined = product_posterior(model, test, np.arange(len(test)), SamplingOptions(100))
     assert combined.index.tolist() == list(range(0, len(test), size)) and (combined.diagnostics.ess > 1000).all()
     assert (combined.diagnostics.consistency_p_value > 1e-3).all()
     right, alone = exact(test, size).mean(), exact(test.select(np.arange(0, len(test), size)), 1).mean()
     assert combined.log_prob_truth.mean() - alone > 0.6 * (right - alone)
-    three_sets = product_posterior(model, SamplingRequest(test, np.arange(3 * size), 100))
+    three_sets = product_posterior(model, test, np.arange(3 * size), SamplingOptions(100))
     np.testing.assert_array_equal(three_sets.samples, combined.samples[:3])
-    two_sets = product_posterior(model, SamplingRequest(test, np.array([0, 1, 5]), 100))
+    two_sets = product_posterior(model, test, np.array([0, 1, 5]), SamplingOptions(100))
     assert two_sets.index.tolist() == [0, 5]
 
 
@@ -340,7 +340,7 @@ def test_maps_and_vectors_of_a_set_are_moved_and_averaged():
     model = trained(sims, epochs=2, observation="simulation")
     assert model.stacks[0].config["shapes"] == [[3, 2], [3, 1, 8, 8]]
     rows = np.flatnonzero(sims.simulation == "4")
-    drawn = model.posterior(SamplingRequest(sims, rows[:1], 20))
+    drawn = model.posterior(sims, rows[:1], SamplingOptions(20))
     assert np.isfinite(drawn.log_prob).all() and drawn.index.tolist() == [12]
 
 

@@ -13,8 +13,8 @@ from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.sampling.rejection import (
     MAX_DRAWS_PER_PIECE,
+    DrawPiece,
     DrawStream,
-    Proposal,
     draw_inside,
     draw_unrestricted,
 )
@@ -87,10 +87,10 @@ class Mixture:
     def draw(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> DrawStream:
         """Of one observation, inside the prior box; log q comes with them where there is one member alone."""
 
-        def propose(count: int) -> Proposal:
+        def propose(count: int) -> DrawPiece:
             z, log_prob = self._propose(contexts, count, generator)
             theta = self.support.inverse(z)
-            return Proposal(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
+            return DrawPiece(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
 
         if self.support.maps_into_box:
             return DrawStream(draw_unrestricted(propose, draws))

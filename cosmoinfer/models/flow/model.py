@@ -27,8 +27,8 @@ from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.ood.detector import FeatureSpaces, OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.sampling.options import SamplingOptions, require_sampled
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
-from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import MAX_BOX_MASS_ROWS, LogProbAtTemperature, Recalibration, fit_recalibration
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import Support
@@ -119,17 +119,24 @@ class FlowModel(Saveable):
                 log_prob[place] -= np.log(self.mixture.box_mass(contexts, draws, generator))
         return log_prob
 
-    def sample(self, x: Data, draws: int = 1000, seed: int = 0, row_numbers: Sequence[int] | None = None) -> Posterior:
+    def sample(
+        self,
+        x: Data,
+        draws: int = SamplingOptions.draws,
+        seed: int = 0,
+        row_numbers: Sequence[int] | None = None,
+        skip_failed: bool = False,
+    ) -> Posterior:
         """The posterior of each observation, as ``cosmoinfer sample`` draws it.
 
         x: one observation, of the shape of a row of the training catalog, or (n, ...) of n; several observables by
             name; of a flow that takes sets of R rows, (R, ...) or (n, R, ...).
-        row_numbers: (n,), which key the draws; by default 0, 1, 2, ...
+        row_numbers: (n,), which key the draws; by default 0, 1, 2, ... skip_failed: leave out what cannot be sampled.
 
         Raises UserError for other data, and where an observation cannot be sampled.
         """
         observed = observations(self.preprocessing, x, row_numbers=row_numbers, set_size=self.set_size)
-        return sample_observations(self, observed, draws, seed)
+        return sample_observations(self, observed, SamplingOptions(draws, seed, skip_failed))
 
     def log_prob(self, theta: ArrayLike, x: Data, seed: int = 0) -> np.ndarray:
         """log q(theta | x), natural, in catalog units, with every Jacobian; -inf outside the prior's box.
@@ -153,24 +160,24 @@ class FlowModel(Saveable):
         log_prob = np.where(np.isnan(points).any(axis=1), np.nan, log_prob)
         return log_prob[0] if observed.single and np.ndim(theta) == 1 else log_prob
 
-    def posterior(self, request: SamplingRequest) -> Posterior:
-        """The draws of a row depend on its number and the seed, on no other row."""
-        catalog, buffer = request.catalog, request.buffer(len(self.preprocessing.parameters))
+    def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
+        """Of rows (n,), by position. The draws of a row depend on its number and the seed, on no other row."""
+        buffer = options.buffer(len(rows), len(self.preprocessing.parameters))
         truth_density = TruthDensity(self.mixture, catalog.theta)
         sampled: list[int] = []
         masses = []
-        for row in request.rows_with_progress():
-            with request.failures_skipped(row):
+        for row in options.rows_with_progress(rows):
+            with options.failures_skipped(catalog, row):
                 contexts = self.embed(catalog, np.array([row]))
-                stream = self.mixture.draw(contexts, request.draws, request.generator(row))
+                stream = self.mixture.draw(contexts, options.draws, options.generator(catalog.index[row]))
                 log_prob = partial(self.mixture.log_prob, contexts=contexts)
                 masses.append(buffer.fill(len(sampled), stream, log_prob))
                 truth_density.add(row, contexts)
                 sampled.append(row)
-        rows = request.require_sampled(sampled)
+        rows = require_sampled(catalog, rows, sampled)
         log_mass, error = np.array([[mass.log, mass.error] for mass in masses]).T
         log_prob_truth = truth_density.log_prob()
-        anomaly = score_observations(self, catalog, rows, request.seed)
+        anomaly = score_observations(self, catalog, rows, options.seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],

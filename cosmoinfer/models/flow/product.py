@@ -10,40 +10,42 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.model import score_observations
 from cosmoinfer.posterior import Diagnostics, PointEstimate, Posterior
+from cosmoinfer.sampling.options import SamplingOptions, require_sampled
 from cosmoinfer.sampling.product import DRAWS_PER_SINGLE_POSTERIOR, SinglePosterior, multiply
-from cosmoinfer.sampling.request import SamplingRequest
 
 
-def product_posterior(model: FlowModel, request: SamplingRequest) -> Posterior:
+def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
     """One posterior of each simulation, of those of its rows that were asked for; it goes by the first of them.
+
+    rows: (n,), by position.
 
     Raises UserError where a prior is not known, no simulation has two rows, or a simulation cannot be sampled.
     """
-    catalog, seed, parameters = request.catalog, request.seed, model.preprocessing.parameters
+    parameters = model.preprocessing.parameters
     if not parameters.has_prior.all():
         unknown = [
             name for name, has_prior in zip(parameters.names, parameters.has_prior, strict=True) if not has_prior
         ]
         raise UserError(f"divides by the prior, and that of {join_first(unknown)} is not known", "combine", "product")
-    groups = {int(group[0]): group for group in _groups(catalog, request.rows)}
-    request = replace(request, rows=np.array(list(groups)))
-    buffer = request.buffer(len(parameters))
+    groups = {int(group[0]): group for group in _groups(catalog, rows)}
+    first_rows = np.array(list(groups))
+    buffer = options.buffer(len(first_rows), len(parameters))
     sampled: list[int] = []
     products = []
-    for first in request.rows_with_progress():
-        with request.failures_skipped(first):
-            singles = [_single_posterior(model, request, row) for row in groups[first].tolist()]
+    for first in options.rows_with_progress(first_rows):
+        with options.failures_skipped(catalog, first):
+            singles = [_single_posterior(model, catalog, row, options) for row in groups[first].tolist()]
             truth = np.empty((0, len(parameters))) if catalog.theta is None else catalog.theta[first : first + 1]
-            generator = seeding.generator(seed, "product", *catalog.index[groups[first]].tolist())
-            product = multiply(singles, parameters, request.draws, generator, truth)
+            generator = seeding.generator(options.seed, "product", *catalog.index[groups[first]].tolist())
+            product = multiply(singles, parameters, options.draws, generator, truth)
             buffer.put(len(sampled), 0, product.samples, product.log_prob)
             sampled.append(first)
             products.append(replace(product, samples=np.empty(0), log_prob=np.empty(0)))  # they are in the buffer
-    kept = request.require_sampled(sampled)
+    kept = require_sampled(catalog, first_rows, sampled)
     rows = np.concatenate([groups[first] for first in sampled])
     member = np.repeat(np.arange(len(kept)), [len(groups[first]) for first in sampled])
     estimates = model.preprocessing.estimate_parameters(catalog, rows)
-    anomaly = score_observations(model, catalog, rows, seed)
+    anomaly = score_observations(model, catalog, rows, options.seed)
     percentile = None if anomaly.percentile is None else _combined_percentile(anomaly.percentile, member)
     return Posterior(
         parameters,
@@ -75,12 +77,10 @@ def _combined_percentile(percentile: np.ndarray, member: np.ndarray) -> np.ndarr
     return 100 * (largest / 100) ** np.bincount(member)
 
 
-def _single_posterior(model: FlowModel, request: SamplingRequest, row: int) -> SinglePosterior:
-    contexts = model.embed(request.catalog, np.array([row]))
-    draws = np.empty((DRAWS_PER_SINGLE_POSTERIOR, len(model.preprocessing.parameters)))
-    stream = model.mixture.draw(contexts, len(draws), request.generator(row))
-    for first, theta, _ in stream:
-        draws[first : first + len(theta)] = theta
+def _single_posterior(model: FlowModel, catalog: Catalog, row: int, options: SamplingOptions) -> SinglePosterior:
+    contexts = model.embed(catalog, np.array([row]))
+    stream = model.mixture.draw(contexts, DRAWS_PER_SINGLE_POSTERIOR, options.generator(catalog.index[row]))
+    draws = np.concatenate([piece.theta for piece in stream])
     return SinglePosterior(draws, lambda theta: model.mixture.log_prob(theta, contexts) - stream.mass.log)
 
 

@@ -19,7 +19,7 @@ from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import ClassProbabilities, Diagnostics, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
-from cosmoinfer.sampling.request import SamplingRequest
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.storage import JSONObject
 
 
@@ -55,11 +55,10 @@ class ClassifierModel(Saveable):
             by_row.append(self.weights @ logits)
         return np.stack(by_row)
 
-    def posterior(self, request: SamplingRequest) -> Posterior:
+    def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
         """Probabilities of the classes; there is nothing to draw."""
-        catalog, rows = request.catalog, request.rows
-        logits = np.concatenate([self.logits(catalog, np.array([row])) for row in request.rows_with_progress()])
-        anomaly = score_observations(self, catalog, rows, request.seed)
+        logits = np.concatenate([self.logits(catalog, np.array([row])) for row in options.rows_with_progress(rows)])
+        anomaly = score_observations(self, catalog, rows, options.seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
@@ -70,7 +69,13 @@ class ClassifierModel(Saveable):
             diagnostics=Diagnostics(ood_percentile=anomaly.percentile, ood_set_p_value=anomaly.set_p_value),
         )
 
-    def sample(self, x: Data, draws: int = 1000, seed: int = 0, row_numbers: Sequence[int] | None = None) -> Posterior:
+    def sample(
+        self,
+        x: Data,
+        draws: int = SamplingOptions.draws,
+        seed: int = 0,
+        row_numbers: Sequence[int] | None = None,
+    ) -> Posterior:
         """The probabilities of the classes of each observation, with how unlike the training data it is.
 
         x: one observation, of the shape of a row of the training catalog, or (n, ...) of n; several observables by
@@ -79,7 +84,7 @@ class ClassifierModel(Saveable):
         Raises UserError for other data.
         """
         observed = observations(self.preprocessing, x, row_numbers=row_numbers)
-        return sample_observations(self, observed, draws, seed)
+        return sample_observations(self, observed, SamplingOptions(draws, seed))
 
     def probabilities(self, x: Data) -> np.ndarray:
         """Of the C classes, in the order of ``preprocessing.classes``: (C,) of one observation, (n, C) of n.

@@ -24,8 +24,8 @@ from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNo
 from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Draws, PointEstimate, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.sampling.options import SamplingOptions, require_sampled
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
-from cosmoinfer.sampling.request import SamplingRequest
 from cosmoinfer.sampling.temperature import (
     MAX_BOX_MASS_ROWS,
     PROPOSAL_TEMPERATURES,
@@ -88,35 +88,35 @@ class RegressorModel(Saveable):
         columns = [(mean - self.shift) / self.scale, np.log(std / self.scale)]
         return np.concatenate(columns, axis=1).astype(np.float32)
 
-    def posterior(self, request: SamplingRequest) -> Posterior:
+    def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
         """Mixtures of normals inside the prior box; mean and std are the network's. A point only: no draws.
 
         Row by row: in a larger batch the same row can come out differently in its last digits.
         """
-        catalog = request.catalog
         if self.head == "point":
-            means = [self.means(catalog, np.array([row])) for row in request.rows_with_progress()]
-            return self._posterior(request, request.rows, PointEstimate(np.concatenate(means)))
+            means = [self.means(catalog, np.array([row])) for row in options.rows_with_progress(rows)]
+            return self._posterior(catalog, rows, options.seed, PointEstimate(np.concatenate(means)))
 
-        buffer = request.buffer(len(self.preprocessing.parameters))
+        buffer = options.buffer(len(rows), len(self.preprocessing.parameters))
         sampled: list[int] = []
         mixtures, masses, log_prob_truth = [], [], []
-        for row in request.rows_with_progress():
-            with request.failures_skipped(row):
+        for row in options.rows_with_progress(rows):
+            with options.failures_skipped(catalog, row):
                 (raw,) = self._raw(catalog, np.array([row]))
                 (normals,) = self._normals(raw)
-                stream = normals.draw(request.draws, request.generator(row))
+                stream = normals.draw(options.draws, options.generator(catalog.index[row]))
                 mass = buffer.fill(len(sampled), stream, normals.log_prob)
                 if catalog.theta is not None:
                     log_prob_truth.append(normals.log_prob(catalog.theta[row : row + 1]) - mass.log)
                 sampled.append(row)
                 mixtures.append(normals)
                 masses.append(mass)
-        rows = request.require_sampled(sampled)
+        rows = require_sampled(catalog, rows, sampled)
         errors = np.array([mass.error for mass in masses])
         return self._posterior(
-            request,
+            catalog,
             rows,
+            options.seed,
             PointEstimate(
                 np.stack([mixture.mean for mixture in mixtures]), np.stack([mixture.std for mixture in mixtures])
             ),
@@ -124,16 +124,24 @@ class RegressorModel(Saveable):
             np.concatenate(log_prob_truth) if log_prob_truth else None,
         )
 
-    def sample(self, x: Data, draws: int = 1000, seed: int = 0, row_numbers: Sequence[int] | None = None) -> Posterior:
+    def sample(
+        self,
+        x: Data,
+        draws: int = SamplingOptions.draws,
+        seed: int = 0,
+        row_numbers: Sequence[int] | None = None,
+        skip_failed: bool = False,
+    ) -> Posterior:
         """The posterior of each observation, as ``cosmoinfer sample`` gives it; of a loss without widths, means only.
 
         x: one observation, of the shape of a row of the training catalog, or (n, ...) of n; several observables by
             name. row_numbers: (n,), which key the draws; by default 0, 1, 2, ...
+        skip_failed: leave out what cannot be sampled.
 
         Raises UserError for other data, and where an observation cannot be sampled.
         """
         observed = observations(self.preprocessing, x, row_numbers=row_numbers)
-        return sample_observations(self, observed, draws, seed)
+        return sample_observations(self, observed, SamplingOptions(draws, seed, skip_failed))
 
     def log_prob(self, theta: ArrayLike, x: Data, seed: int = 0) -> np.ndarray:
         """log q(theta | x), natural, in catalog units; -inf outside the prior's box.
@@ -199,14 +207,14 @@ class RegressorModel(Saveable):
 
     def _posterior(
         self,
-        request: SamplingRequest,
+        catalog: Catalog,
         rows: np.ndarray,
+        seed: int,
         point: PointEstimate,
         draws: Draws | None = None,
         log_prob_truth: np.ndarray | None = None,
     ) -> Posterior:
-        catalog = request.catalog
-        anomaly = score_observations(self, catalog, rows, request.seed)
+        anomaly = score_observations(self, catalog, rows, seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],

@@ -8,7 +8,7 @@ from scipy import special
 
 from cosmoinfer import truncated_normal
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.sampling.rejection import DrawStream, Proposal, draw_inside, draw_unrestricted
+from cosmoinfer.sampling.rejection import DrawPiece, DrawStream, draw_inside, draw_unrestricted
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class IndependentNormals(Normals):
 
         In logarithms, and mirrored where the box lies above the mean: exact however far away the box is.
         """
-        return DrawStream(draw_unrestricted(lambda count: Proposal(self._inside(count, generator)), draws))
+        return DrawStream(draw_unrestricted(lambda count: DrawPiece(self._inside(count, generator)), draws))
 
     def _inside(self, draws: int, generator: np.random.Generator) -> np.ndarray:
         member = generator.choice(len(self.weights), size=draws, p=self.weights)
@@ -108,7 +108,7 @@ class CorrelatedNormals(Normals):
         return np.linalg.inv(self.factors).transpose(0, 2, 1)
 
     def draw(self, draws: int, generator: np.random.Generator) -> DrawStream:
-        return DrawStream(draw_inside(lambda count: Proposal(self.propose(count, generator)), self.parameters, draws))
+        return DrawStream(draw_inside(lambda count: DrawPiece(self.propose(count, generator)), self.parameters, draws))
 
     def propose(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Draws of the mixture, (count, P), outside the box too."""

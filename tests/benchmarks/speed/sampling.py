@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.sampling.request import SamplingRequest
+from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
@@ -59,7 +59,7 @@ def measure(task: Task) -> Report:
 def _ours(fitted: Fitted, count: int, draws: int) -> Seconds:
     rows = np.flatnonzero(fitted.sims.split_labels == 1)[:count]
     kept = []
-    seconds = measured(lambda: kept.append(fitted.model.posterior(SamplingRequest(fitted.sims, rows, draws))))
+    seconds = measured(lambda: kept.append(fitted.model.posterior(fitted.sims, rows, SamplingOptions(draws))))
     (drawn,) = kept
     assert drawn.samples.shape[:2] == (count, draws) and drawn.parameters.inside(drawn.samples).all()
     return seconds
