@@ -47,6 +47,19 @@ class Compression:
         return _encoder(built["name"], built["inputs"], built["size"], 0)
 
 
+def parse_compression(text: str, inputs: int, n_rows: int) -> tuple[str, int]:
+    """The method and the size of a code. inputs: numbers of a row; n_rows: of the training.
+
+    Raises UserError for a text that is not understood, and for more numbers than a row or the training rows have.
+    """
+    match = re.fullmatch(r"([a-z]+):(\d+)", text)
+    if not match or match[1] not in COMPRESSIONS:
+        raise UserError(f"{text!r} is not understood; expected pca:20 or autoencoder:8", setting="compress")
+    if not 1 <= int(match[2]) <= min(inputs, n_rows):
+        raise UserError(f"expected 1 to {min(inputs, n_rows)} numbers a row", setting="compress", value=text)
+    return match[1], int(match[2])
+
+
 def fit_compression(
     text: str, train_rows: np.ndarray, validation_rows: np.ndarray, context: TrainingContext
 ) -> Compression:
@@ -57,12 +70,8 @@ def fit_compression(
 
     Raises UserError for a text that is not understood, and for more numbers than a row or the training rows have.
     """
-    match = re.fullmatch(r"([a-z]+):(\d+)", text)
-    if not match or match[1] not in COMPRESSIONS:
-        raise UserError(f"{text!r} is not understood; expected pca:20 or autoencoder:8", setting="compress")
-    name, size, inputs = match[1], int(match[2]), prod(train_rows.shape[1:])
-    if not 1 <= size <= min(inputs, len(train_rows)):
-        raise UserError(f"expected 1 to {min(inputs, len(train_rows))} numbers a row", setting="compress", value=text)
+    inputs = prod(train_rows.shape[1:])
+    name, size = parse_compression(text, inputs, len(train_rows))
     fit = _principal_components if name == "pca" else _autoencoder
     encoder, kept = fit(train_rows.reshape(-1, inputs), validation_rows.reshape(-1, inputs), size, context)
     return Compression(name, inputs, size, encoder, kept)

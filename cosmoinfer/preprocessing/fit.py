@@ -7,7 +7,7 @@ import numpy as np
 from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters, recognise_priors
-from cosmoinfer.preprocessing.compression import fit_compression
+from cosmoinfer.preprocessing.compression import fit_compression, parse_compression
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
 from cosmoinfer.preprocessing.state import Input, Noise, Preprocessing, add_noise
 from cosmoinfer.ridge_regression import MAX_FEATURES, Ridge, fit_ridge
@@ -17,6 +17,31 @@ from cosmoinfer.training.settings import TrainingContext
 RIDGE_MEMORY_FACTOR = 16  # times the features of all its rows, that a regression may take of the memory
 
 
+def check_noise(catalog: Catalog, noise: Noise | None) -> None:
+    """Raises UserError where noise cannot be added to the data of a catalog."""
+    if noise is None:
+        return
+    catalog.require_in_memory("`noise`")
+    if catalog.includes_noise:
+        raise UserError(
+            "has no effect beside `data_include_noise`, which says that the data contain their noise", setting="noise"
+        )
+
+
+def check_compression(catalog: Catalog, split: Split, text: str) -> int:
+    """The size of a code.
+
+    Raises UserError where a catalog has no vector, and for a text that is not understood or asks for too much.
+    """
+    catalog.require_in_memory(f"`compress={text}`")
+    vectors = [observable for observable in catalog.observables if observable.kind == "vector"]
+    if not vectors:
+        raise UserError("is for vectors, and there is none", setting="compress", value=text)
+    n_rows = len(split.select_rows(catalog.simulation, "train"))
+    sizes = [observable.row_shape[0] * (2 if observable.masked else 1) for observable in vectors]  # a mask beside it
+    return min(parse_compression(text, size, n_rows)[1] for size in sizes)
+
+
 def fit_preprocessing(
     catalog: Catalog, split: Split, read_options: ReadOptions, transform: str, noise: Noise | None = None
 ) -> Preprocessing:
@@ -24,13 +49,7 @@ def fit_preprocessing(
 
     Raises UserError where parameters or data never vary, or where noise cannot be added.
     """
-    if noise is not None:
-        catalog.require_in_memory("`noise`")
-    if noise is not None and catalog.includes_noise:
-        raise UserError(
-            "would not be heard beside `data_include_noise`, which says that the data hold their noise already",
-            setting="noise",
-        )
+    check_noise(catalog, noise)
     if read_options.target and catalog.theta is None:
         raise UserError(
             f"{catalog.path}: has no /classes/{read_options.target}; expected labelled rows, found observations"
@@ -72,13 +91,11 @@ def with_compression(
 
     Raises UserError where there is no vector, and for a text that is not understood.
     """
-    catalog.require_in_memory(f"`compress={text}`")
+    check_compression(catalog, split, text)
     rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
     pairs = list(
         zip(preprocessing.inputs, *(preprocessing.data(catalog, positions) for positions in rows), strict=True)
     )
-    if not any(summary.kind == "vector" for summary in preprocessing.inputs):
-        raise UserError("is for vectors, and there is none", setting="compress", value=text)
     inputs = tuple(
         replace(summary, compression=fit_compression(text, train, validation, context))
         if summary.kind == "vector"

@@ -81,11 +81,11 @@ def choose_split(catalog: Catalog, settings: SplitSettings) -> Split:
     path = settings.split_file
     if path is not None:
         if settings.fractions is not None and storage.is_kind(path, "split"):
-            raise UserError(f"{path}: says where each simulation belongs; `fractions` would not be heard")
+            raise UserError(f"{path}: says where each simulation belongs; `fractions` has no effect")
         return split.from_file(path, catalog.simulation, fractions, settings.split_seed).require_complete()
     if catalog.split_labels is not None:
         if settings.fractions is not None or settings.split_seed:
-            raise UserError(f"{catalog.path}: has its own /split; `fractions` and `split_seed` would not be heard")
+            raise UserError(f"{catalog.path}: has its own /split; `fractions` and `split_seed` have no effect")
         return split.by_labels(catalog.simulation, catalog.split_labels).require_complete()
     return split.by_hash(catalog.simulation, fractions, settings.split_seed).require_complete()
 

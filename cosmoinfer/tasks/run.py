@@ -9,13 +9,13 @@ from cosmoinfer import models, storage
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.evaluate import EvaluatedPosterior, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import make_folder, task_provenance
-from cosmoinfer.tasks.reading import read_catalog
+from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sample import draw_and_write
 from cosmoinfer.tasks.sampling_job import prepare_sampling
 from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest, select_keywords
 from cosmoinfer.tasks.split import split_and_write
-from cosmoinfer.tasks.train_flow import FLOW_TRAINER, check_target
+from cosmoinfer.tasks.train_flow import FLOW_TRAINER, plan_flow
 from cosmoinfer.tasks.training import TrainingJob
 
 INPUTS = ("noise",)
@@ -38,12 +38,13 @@ def run_all(
     select_keywords(SamplingOptions, keywords)  # before a training, whether they are usable
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
-    check_target(catalog)
+    split, device, seed = choose_split(catalog, request.split), request.run.prepare_device(), request.run.seed
+    training = TrainingJob(catalog, split, request, device, force, reporter)
+    plan_flow(replace(training, reporter=SILENT))  # a setting that is not usable is told before anything is written
     make_folder(folder)
     written = split_and_write(catalog, request.split, files["split"], force, reporter)
     reporter.result(written.describe())
-    device, seed = request.run.prepare_device(), request.run.seed
-    FLOW_TRAINER.run(TrainingJob(catalog, written.split, request, device, force, reporter), files["flow"])
+    FLOW_TRAINER.run(training, files["flow"])
     job = prepare_sampling(files["flow"], path, {**keywords, "split": "test"})
     sampled = draw_and_write(job, files["posterior"], force, reporter)
     if not sampled.complete:

@@ -84,6 +84,7 @@ def plan_density(job: TrainingJob) -> DensityPlan:
     if kinds == ("vector",):
         for line in check_passes(recipe.flow, recipe.settings, catalog.observables[0].row_shape[0], job.force):
             job.reporter.report(line)
+    job.check_settings_of_data(recipe.augment)
     return DensityPlan(job, recipe, rows)
 
 

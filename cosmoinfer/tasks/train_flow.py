@@ -18,8 +18,8 @@ from cosmoinfer.split import Split
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.reading import CatalogSource, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan
-from cosmoinfer.training.settings import TrainingContext
+from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan, check_networks
+from cosmoinfer.training.settings import TrainingContext, generators
 
 
 def train_flow(
@@ -69,7 +69,7 @@ class FlowPlan(TrainingPlan[FlowModel]):
 
     def describe(self, model: FlowModel) -> tuple[str, JSONObject]:
         """How many of each architecture, and of how many rows."""
-        members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
+        members = ", ".join(f"{stack.members} x {stack.architecture}" for stack in model.stacks)
         support, rows = model.support.name, "sets of rows" if model.set_size else "rows"
         line = f"{members}, support {support}, {self.rows} training {rows}"
         return line, {"support": support, "members": members, "rows": self.rows}
@@ -113,6 +113,13 @@ def plan_flow(job: TrainingJob) -> FlowPlan:
     for stack in recipe.stacks:
         for line in check_passes(stack.flow, stack.settings, len(catalog.require_parameters()[0]), job.force):
             job.reporter.report(line)
+    for trained in (summary, ancestor):
+        if trained is not None:
+            trained.preprocessing.check_data(catalog)
+    seen = shapes if summary is not None else job.check_settings_of_data(recipe.augment, recipe.compress, noise)
+    for stack in recipe.stacks if ancestor is None else ():
+        check_networks(stack.embedding, seen)
+        stack.settings.build(len(catalog.require_parameters()[0]), 1, generators(0, "check", 1))
     return FlowPlan(job, recipe, _training_size(catalog, job.split, sets), summary, ancestor, noise)
 
 

@@ -18,10 +18,11 @@ from cosmoinfer.models.regressor import (
     regressor_settings,
 )
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
+from cosmoinfer.preprocessing.state import Noise
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.reading import CatalogSource
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan
+from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan, check_networks
 from cosmoinfer.training.settings import TrainingContext
 
 
@@ -52,15 +53,16 @@ def train_regressor(
 
 @dataclass(frozen=True)
 class RegressorPlan(TrainingPlan[RegressorModel | ClassifierModel]):
-    """rows: how many it is trained on."""
+    """rows: how many it is trained on. noise: which every epoch draws anew."""
 
     recipe: RegressorRecipe
     rows: int
+    noise: Noise | None
 
     def fit(self, context: TrainingContext) -> RegressorModel | ClassifierModel:
         """Networks of parameters or classes; warns where they found nothing in the data."""
         job, recipe = self.job, self.recipe
-        preprocessing = job.fit_preprocessing(context, recipe.transform, recipe.compress, job.read_noise())
+        preprocessing = job.fit_preprocessing(context, recipe.transform, recipe.compress, self.noise)
         context.report(f"training {self.networks}, loss {recipe.loss}; the validation rows judge by {self.score_name}")
         if job.catalog.classes:
             return fit_classifier(job.catalog, job.split, preprocessing, recipe, context)
@@ -97,7 +99,9 @@ def plan_regressor(job: TrainingJob) -> RegressorPlan:
     """The networks for the rows and shapes of a catalog. Raises UserError if a setting or the catalog is not usable."""
     catalog, rows = job.catalog, len(job.split.select_rows(job.catalog.simulation, "train"))
     shapes = [observable.row_shape for observable in catalog.observables]
-    return RegressorPlan(job, regressor_recipe(dict(job.request.recipe), rows, shapes, len(catalog.classes)), rows)
+    recipe, noise = regressor_recipe(dict(job.request.recipe), rows, shapes, len(catalog.classes)), job.read_noise()
+    check_networks(recipe.networks, job.check_settings_of_data(recipe.augment, recipe.compress, noise))
+    return RegressorPlan(job, recipe, rows, noise)
 
 
 REGRESSOR_TRAINER = Trainer("regressor", regressor_settings, ("noise",), plan_regressor)

@@ -1,7 +1,7 @@
 """The one way to train a model: read, split, plan, fit, write. It knows no kind of model: each brings its own plan."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -12,14 +12,22 @@ from cosmoinfer import audit, models, storage
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import device_settings
-from cosmoinfer.preprocessing.fit import describe_choices, fit_preprocessing, with_compression
+from cosmoinfer.models.defaults import Shapes
+from cosmoinfer.preprocessing.fit import (
+    check_compression,
+    check_noise,
+    describe_choices,
+    fit_preprocessing,
+    with_compression,
+)
 from cosmoinfer.preprocessing.state import Noise, Preprocessing, read_noise
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import catalog_inputs, default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import TrainingRequest
-from cosmoinfer.training.settings import TrainingContext
+from cosmoinfer.training import augmentation
+from cosmoinfer.training.settings import TrainingContext, generators
 
 AnyModel = TypeVar("AnyModel", bound=models.Model)
 
@@ -45,6 +53,18 @@ class TrainingJob:
         path, shapes = self.request.inputs.noise, tuple(observable.row_shape for observable in self.catalog.observables)
         return None if path is None else read_noise(path, shapes, self.request.run.seed)
 
+    def check_settings_of_data(self, augment: str, compress: str = "", noise: Noise | None = None) -> Shapes:
+        """The shapes of a row as networks see it. Raises UserError where a setting does not go with the data."""
+        observables = self.catalog.observables
+        kinds, periodic = [entry.kind for entry in observables], [entry.periodic for entry in observables]
+        augmentation.parse(augment, kinds, periodic)
+        check_noise(self.catalog, noise)
+        shapes = [entry.row_shape for entry in observables]
+        if not compress:
+            return shapes
+        size = check_compression(self.catalog, self.split, compress)
+        return [(size,) if kind == "vector" else shape for kind, shape in zip(kinds, shapes, strict=True)]
+
     def fit_preprocessing(
         self, context: TrainingContext, transform: str, compress: str = "", noise: Noise | None = None
     ) -> Preprocessing:
@@ -60,6 +80,13 @@ class TrainingJob:
         for line in describe_choices(preprocessing, self.catalog, self.split):
             self.reporter.report(line)
         return preprocessing
+
+
+def check_networks(networks: Sequence[tuple[str, Any]], shapes: Shapes) -> None:
+    """Raises UserError where a network does not fit the data: one of each is built. networks: (name, settings)."""
+    for (_, settings), shape in zip(networks, shapes, strict=True):
+        if settings is not None:
+            settings.build(shape, 1, generators(0, "check", 1))
 
 
 @dataclass(frozen=True)

@@ -282,7 +282,7 @@ def test_a_warm_up_minimises_the_squared_error_whatever_the_loss_and_then_the_lo
     ]
     np.testing.assert_array_equal(curves[0][:3], curves[1][:3])
     assert (curves[0][3:] != curves[1][3:]).all()
-    with pytest.raises(UserError, match="warm_up=1: this loss has no gentler one"):
+    with pytest.raises(UserError, match="warm_up=1: the loss mse has no gentler one"):
         train_regressor(linear_gaussian(2), loss="mse", warm_up=1)
 
 

@@ -142,9 +142,9 @@ def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
     np.testing.assert_allclose(noisy[train].reshape(len(train), -1).std(), 1, rtol=0.2)  # scaled with its noise
 
 
-def test_noise_on_what_is_noisy_already_would_not_be_heard():
+def test_noise_on_what_is_noisy_already_is_refused():
     sims = replace(NORMAL.simulate(ROWS, 0), includes_noise=True)
-    with pytest.raises(UserError, match="noise: would not be heard beside `data_include_noise`"):
+    with pytest.raises(UserError, match="noise: has no effect beside `data_include_noise`"):
         fitted_preprocessing(sims, Noise(np.eye(3), 0))
 
 

@@ -71,15 +71,19 @@ def _regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: 
     table: Any = CLASSIFICATION_LOSSES if classes else LOSSES
     loss = "cross-entropy" if classes else "mse" if name in BASELINES else "moment"
     ensemble = 1 if name in BASELINES else default_members(shapes)
+    loss = check_choice("loss", overrides.get("loss") or loss, table)
+    training = override_training(default_training(rows, shapes), overrides)
+    if training.warm_up and (classes or LOSSES[loss].output_head == "point"):
+        raise UserError(f"the loss {loss} has no gentler one to begin with", setting="warm_up", value=training.warm_up)
     return RegressorRecipe(
         override_each(networks, select(overrides, settings_of(*NETWORKS.values(), *BASELINES.values())), "network"),
         32,
-        check_choice("loss", overrides.get("loss") or loss, table),
+        loss,
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
         check_ensemble_size(value_or_default(overrides.get("ensemble"), ensemble)),
-        override_training(default_training(rows, shapes), overrides),
+        training,
     )
 
 
