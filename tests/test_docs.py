@@ -32,8 +32,10 @@ from cosmoinfer.models.regressor import regressor_recipe
 from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.preprocessing.compression import COMPRESSIONS
+from cosmoinfer.priors import PRIORS
 from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.split import DEFAULT_FRACTIONS
+from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.tasks.guide import topics
 from cosmoinfer.tasks.simulate import simulate_record, with_settings
 from cosmoinfer.training.settings import OPTIMIZERS, SCHEDULES
@@ -356,6 +358,33 @@ def test_a_page_of_the_guide_is_printed_as_it_lies_there() -> None:
 def test_a_generated_page_is_fresh(topic: str) -> None:
     """``python -m tests.guide_pages`` writes it anew."""
     assert PAGES[topic] == GENERATED[topic]()
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "names"),
+    [
+        ("training", "`--flow`", FLOWS),
+        ("training", "`--network`", (*NETWORKS, *BASELINES)),
+        ("training", "`--loss`", LOSSES),
+        ("training", "`--support`", (*SUPPORTS, "auto")),
+    ],
+)
+def test_a_table_of_the_guide_has_every_name_and_no_other(page: str, heading: str, names: Iterable[str]) -> None:
+    (table,) = re.findall(rf"^\| {heading} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", PAGES[page], re.M)
+    listed = [name for row in table.splitlines() for name in re.findall(r"`([a-z-]+)`", row.split("|")[1])]
+    assert sorted(listed) == sorted(names)
+
+
+def test_the_readme_names_every_flow_network_and_loss() -> None:
+    listed = re.findall(r"`([a-z-]+)`", " ".join(re.findall(r"^\|([^|]+)\|", section("Flows, networks, losses"), re.M)))
+    expected = {*FLOWS, *MAP_FLOWS, *NETWORKS, *BASELINES, *LOSSES, *CLASSIFICATION_LOSSES}
+    assert sorted(listed) == sorted(expected)
+
+
+def test_priors_are_named_where_they_are_asked_for() -> None:
+    for name, prior in PRIORS.items():
+        if prior.arguments:
+            assert f"`{name}:{':'.join(prior.arguments)}`" in PAGES["reweighting"]
 
 
 def test_every_metric_is_explained() -> None:

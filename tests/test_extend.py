@@ -1,8 +1,7 @@
-"""The examples of the guide of a new flow, network, loss and activation, through the command line by their names."""
+"""The examples of the guide: by their names through the command line, and in the tests of their families."""
 
-import importlib.util
 import json
-import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from cosmoinfer.flows import FLOWS
-from cosmoinfer.losses import LOSSES
-from cosmoinfer.networks import NETWORKS
-from cosmoinfer.networks.activations import ACTIVATIONS
 from tests.command_line import done, linear, refused, write
+from tests.guide_examples import BLOCKS, TABLES, add_examples
 
-PAGE = Path(__file__).parent.parent / "cosmoinfer" / "guide" / "extending.md"
-BLOCKS = re.findall(r"<!-- extend -->\n```python\n(.*?)```", PAGE.read_text(), re.S)
-TABLES: dict[str, dict[str, Any]] = {"flow": FLOWS, "network": NETWORKS, "loss": LOSSES, "activation": ACTIVATIONS}
+ROOT = Path(__file__).parent.parent
+MAX_LINES = 30  # of an example: a screen
 QUICK = ["--epochs", "4", "--ensemble", "2", "--threads", "1"]
 
 
@@ -37,23 +32,13 @@ def sims(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def added(folder: Path) -> Iterator[dict[str, str]]:
     """The name that each example puts into its table; afterwards the tables are what they were."""
-    before = {what: dict(table) for what, table in TABLES.items()}
+    before = {kind: dict(table) for kind, table in TABLES.items()}
     try:
-        for number, code in enumerate(BLOCKS):
-            path = folder / f"example_{number}.py"
-            path.write_text(code)
-            specification = importlib.util.spec_from_file_location(path.stem, path)
-            assert specification and specification.loader
-            module = importlib.util.module_from_spec(specification)
-            sys.modules[path.stem] = module  # where a dataclass looks for its own module
-            specification.loader.exec_module(module)
-        new = {what: set(table) - set(before[what]) for what, table in TABLES.items()}
-        assert [len(names) for names in new.values()] == [1, 1, 1, 1]
-        yield {what: names.pop() for what, names in new.items()}
+        yield add_examples(folder)
     finally:
-        for what, table in TABLES.items():
+        for kind, table in TABLES.items():
             table.clear()
-            table.update(before[what])
+            table.update(before[kind])
 
 
 def drawn(path: Path, name: str) -> np.ndarray:
@@ -67,12 +52,12 @@ def recipe(model: Path) -> dict[str, Any]:
 
 def test_there_is_an_example_of_each_and_none_is_longer_than_a_screen() -> None:
     assert len(BLOCKS) == len(TABLES)
-    assert max(len([line for line in code.splitlines() if line.strip()]) for code in BLOCKS) <= 18
+    assert max(len([line for line in code.splitlines() if line.strip()]) for code in BLOCKS) <= MAX_LINES
 
 
 def test_a_new_flow(folder: Path, sims: Path, added: dict[str, str]) -> None:
     model = folder / "flow.h5"
-    options = ["--flow", added["flow"], "--hidden", "8", "--support", "probit", *QUICK]
+    options = ["--flow", f"{added['flow']}:bins=3", "--hidden", "8", "--support", added["support"], *QUICK]
     output = done("train-flow", sims, "-o", model, *options)
     assert f"2 x {added['flow']}" in output
     done("sample", model, sims, "-o", folder / "flow.posterior.h5", "--draws", "200", "--threads", "1")
@@ -104,8 +89,46 @@ def test_a_new_network_loss_and_activation(folder: Path, sims: Path, added: dict
 
 def test_a_setting_that_the_new_architecture_lacks_is_refused(sims: Path, added: dict[str, str]) -> None:
     flow, network = added["flow"], added["network"]
-    assert f"--bins: --flow {flow} has no such setting; it has" in refused(
-        "train-flow", sims, "--flow", flow, "--bins", 4
+    assert f"--linear-start: --flow {flow} has no such setting; it has" in refused(
+        "train-flow", sims, "--flow", flow, "--linear-start"
     )
     lacking = refused("train-regressor", sims, "--network", network, "--depth", 4)
     assert f"--depth: --network {network} has no such setting; it has hidden" in lacking
+
+
+def test_a_setting_of_its_own_has_limits(sims: Path, added: dict[str, str]) -> None:
+    flow = added["flow"]
+    refusal = refused("train-flow", sims, "--flow", f"{flow}:bins=1")
+    assert f"--flow {flow}:bins=1: expected at least 2, found 1" in refusal
+    assert f"{flow} has no setting 'bin'; it has layers, bins, hidden" in refused(
+        "train-flow", sims, "--flow", f"{flow}:bin=1"
+    )
+
+
+def test_a_new_prior_metric_figure_and_check(folder: Path, sims: Path, added: dict[str, str]) -> None:
+    prior, names = added["prior"], ("prior.flow.h5", "prior.posterior.h5", "prior.metrics.h5", "reweighted.h5")
+    model, posterior, metrics, reweighted = (folder / name for name in names)
+    bounds = f"Omega_m=0.1:0.5:{prior},sigma_8=0.6:1"
+    done("train-flow", sims, "--bounds", bounds, "--flow", "maf", "-o", model, *QUICK)
+    done("sample", model, sims, "-o", posterior, "--draws", "100", "--threads", "1")
+    document = json.loads(done("evaluate", posterior, "-o", metrics, "--figures", folder / "figures", "--json"))
+    assert document["metrics"]["parameters"][added["metric"]]["Omega_m"]["value"] > 0
+    assert (folder / "figures" / f"{added['figure']}.png").exists()
+    done("reweight", posterior, "--prior", f"sigma_8={prior}:0.6:1", "-o", reweighted, "--skip-failed")
+    with h5py.File(reweighted) as file:
+        assert list(file["names"].attrs["prior"]) == [prior, prior]
+    theta, x = linear(120, 1)
+    counts = write(folder / "counts.h5", theta, np.round(100 * x))
+    assert "/data: whole numbers" in done("inspect", counts, "--audit")
+    assert "whole numbers" not in done("inspect", sims, "--audit")
+
+
+def test_the_examples_pass_the_tests_of_their_families(added: dict[str, str]) -> None:
+    """But for those that want an entry of their own: a formula, a value by hand, what a figure needs, a fault."""
+    names = " or ".join(added[kind] for kind in ("flow", "network", "loss", "activation", "support"))
+    families = ["tests/flows", "tests/networks", "tests/losses", "tests/test_supports.py", "tests/models"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.guide_examples", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [*command, "-k", f"({names}) and not formula", *families], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout[-3000:]

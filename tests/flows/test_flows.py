@@ -18,6 +18,7 @@ from cosmoinfer.flows.conditional import Autoregressive, Conditioner, Coupling, 
 from cosmoinfer.flows.elementwise import Affine, Spline
 from cosmoinfer.flows.linear import LU, ActNorm, LinearStart
 from cosmoinfer.networks.activations import ACTIVATIONS
+from cosmoinfer.settings import check_settings
 
 CONTEXT, MEMBERS = 3, 2
 every_flow = pytest.mark.parametrize("name", FLOWS)
@@ -149,6 +150,7 @@ def test_few_layers_are_conditioned_all_over_or_an_error(name, features):
     for layers in range(3):
         recipe = replace(FLOWS[name](), layers=layers, hidden=16)
         try:
+            check_settings(recipe)
             flow = recipe.build(features, CONTEXT, generators("build", 1)).double()
         except UserError as error:
             assert layers < 2 and str(error).startswith("layers: ")

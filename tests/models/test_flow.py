@@ -62,7 +62,8 @@ def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
     Next to none, for any support.
     """
     u = support.parameters.cdf(theta)
-    nearest = {"probit": MIN_PROBIT_U, "soft": MIN_SOFT_U, "truncate": 0.0}[support.name]
+    overflows = SUPPORTS[support.name].overflows
+    nearest = 0.0 if overflows else MIN_PROBIT_U if support.name == "probit" else MIN_SOFT_U
     return np.minimum(u, 1 - u) < nearest
 
 
@@ -124,7 +125,7 @@ def test_every_draw_lies_in_the_box(flow, members, support, size):
     assert posterior.samples.shape == (3, 500, size)
     assert ((posterior.samples >= parameters.low) & (posterior.samples <= parameters.high)).all()
     assert np.isfinite(posterior.log_prob).all() and np.isfinite(posterior.log_prob_truth).all()
-    assert (posterior.draws.log_norm_error is None) == (support != "truncate")
+    assert (posterior.draws.log_norm_error is None) == (not SUPPORTS[support].overflows)
 
 
 @every_way
