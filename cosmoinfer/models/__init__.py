@@ -8,8 +8,8 @@ import torch
 
 from cosmoinfer.models import file
 from cosmoinfer.models.density import DensityModel
-from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow import FlowModel
+from cosmoinfer.models.model import Stack
 from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.loop import History

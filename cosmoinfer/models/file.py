@@ -1,16 +1,30 @@
-"""The file of a model: written from its dataclass, with the provenance that it carries."""
+"""The file of a model: dataclasses as arrays and JSON, and back, in one way, so that its contents follow from types.
+
+A numpy field is a dataset, named by the path of its fields; a network, a group of its weights; ``Parameters``, a
+dataset of names with attributes, as in a catalog, whose path is in the JSON; a dataclass, or a tuple of them, a group.
+All other fields are one tree of JSON. ``metadata={"path": ...}`` of a field gives it another name; an empty one puts
+its contents beside it.
+
+Types are read from the annotations, never from the file: what is built is decided here.
+"""
 
 import json
-from collections.abc import Iterator
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
+from torch import nn
 
 from cosmoinfer import storage
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.model import Model
-from cosmoinfer.models.packing import Packed, pack, unpack
+from cosmoinfer.parameters import Parameters
+
+Json = Any  # what json.dumps takes
 
 
 class Saveable:
@@ -48,3 +62,120 @@ def _with_sources(model: Any) -> Iterator[Any]:
     for source in (getattr(model, name, None) for name in ("summary", "initialised_from")):
         if source is not None:
             yield from _with_sources(source)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """arrays and attributes of datasets, by path; config: everything else.
+
+    parameters: the path of those that are packed, by identity; shared: those that are unpacked, by path. What several
+    fields refer to is stored once, and is one object again.
+    """
+
+    config: Json
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parameters: dict[int, str] = field(default_factory=dict)
+    shared: dict[str, Parameters] = field(default_factory=dict)
+
+
+def pack(instance: Any) -> Packed:
+    """Of a dataclass."""
+    packed = Packed({})
+    packed.config.update(_pack(instance, "", packed))
+    return packed
+
+
+def unpack(cls: type, packed: Packed) -> Any:
+    """An instance of a dataclass. Raises UserError where the weights of a network do not fit its configuration."""
+    return _unpack(cls, packed.config, "", packed, {})
+
+
+def _pack(content: Any, path: str, packed: Packed) -> Json:
+    """Datasets go into ``packed``; the JSON of everything else is returned."""
+    if isinstance(content, np.ndarray):
+        packed.arrays[path] = content
+    elif isinstance(content, nn.Module):
+        for name, weights in content.state_dict().items():
+            packed.arrays[f"{path}/{name}"] = weights.cpu().numpy()
+    elif isinstance(content, Parameters):
+        path = packed.parameters.setdefault(id(content), path)
+        packed.arrays[path] = np.array(content.names)
+        packed.attributes[path] = content.attributes()
+        return path
+    elif is_dataclass(content):
+        items = {item.name: (getattr(content, item.name), _join(path, item)) for item in fields(content)}
+        return {
+            name: json
+            for name, (item_content, where) in items.items()
+            if (json := _pack(item_content, where, packed)) is not None or item_content is None
+        }
+    elif isinstance(content, tuple | list):
+        return [_pack(item_content, f"{path}/{number}", packed) for number, item_content in enumerate(content)]
+    elif isinstance(content, frozenset):
+        return sorted(content)
+    elif isinstance(content, np.generic):
+        return content.item()
+    else:
+        return content
+    return None
+
+
+def _unpack(cls: Any, config: Json, path: str, packed: Packed, bound: Mapping[Any, Any]) -> Any:
+    """bound: what the type variables of a generic dataclass stand for."""
+    cls = bound.get(cls, cls)
+    if get_origin(cls) in (Union, types.UnionType):
+        (cls,) = (option for option in get_args(cls) if option is not types.NoneType)
+        if config is None and path not in packed.arrays:
+            return None
+    origin = get_origin(cls) or cls
+    if origin is np.ndarray:
+        array = packed.arrays[path]
+        return array.astype(str) if array.dtype.kind == "O" else array
+    if origin is Parameters:
+        if config not in packed.shared:
+            packed.shared[config] = Parameters.from_attributes(packed.attributes[config])
+        return packed.shared[config]
+    if is_dataclass(origin):
+        return _unpack_dataclass(origin, get_args(cls), config, path, packed)
+    if origin is tuple:
+        return tuple(
+            _unpack(get_args(cls)[0], element, f"{path}/{n}", packed, bound) for n, element in enumerate(config)
+        )
+    return frozenset(config) if origin is frozenset else config
+
+
+def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: str, packed: Packed) -> Any:
+    hints = get_type_hints(cls)
+    bound = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
+    built, networks = {}, []
+    for item in fields(cls):
+        hint = bound.get(hints[item.name], hints[item.name])
+        if isinstance(hint, type) and issubclass(hint, nn.Module):
+            networks.append((item, hint))
+        else:
+            where = _join(path, item)
+            built[item.name] = _unpack(hint, config.get(item.name), where, packed, bound)
+    for item, network in networks:  # built anew from the other fields, then filled
+        built[item.name] = _fill(cls.build_network(network, built), _join(path, item), packed.arrays)
+    return cls(**built)
+
+
+def _fill(network: nn.Module, path: str, arrays: Mapping[str, np.ndarray]) -> nn.Module:
+    """Strictly: every weight there, none left over, shapes and dtypes as stored."""
+    start = f"{path}/"
+    weights = {name[len(start) :]: torch.from_numpy(value) for name, value in arrays.items() if name.startswith(start)}
+    expected = {name: value.shape for name, value in network.state_dict().items()}
+    stored = {name: value.shape for name, value in weights.items()}
+    if expected != stored:
+        odd = sorted(name for name in expected.keys() | stored.keys() if expected.get(name) != stored.get(name))
+        raise UserError(
+            f"the weights of /{path.removesuffix('/weights')} do not fit its configuration ({join_first(odd)}): "
+            "another version wrote the file, or it was changed"
+        )
+    network.load_state_dict(weights, strict=True)
+    return network.eval()
+
+
+def _join(path: str, item: Any) -> str:
+    return "/".join(name for name in (path, item.metadata.get("path", item.name)) if name)

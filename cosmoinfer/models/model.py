@@ -1,20 +1,115 @@
-"""What every model has in common, and what is done alike with all that give posteriors."""
+"""A model: a trained ensemble of networks, and what is done alike with all of them.
 
-from dataclasses import replace
-from typing import Any, ClassVar, Protocol, TypeVar
+A network holds M members of one architecture side by side, a stack; those that give posteriors score how unlike its
+training rows an observation is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+from itertools import chain
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
+import torch
+from torch import nn
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import join_first, warn
 from cosmoinfer.leakage import TrainingRecord
-from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.observations import Observations
+from cosmoinfer.networks.embedding import use_mixed_precision
+from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.ood.detector import OODScores, OutOfDistribution, below_training_range, fit_detector, ood_scores
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.storage import JSONObject
+from cosmoinfer.training.loaders import DataLoader
+from cosmoinfer.training.loop import History, Hooks, Loss, train
+from cosmoinfer.training.settings import TrainingContext, TrainingSettings, generators
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def architecture_name(flow: str, settings: Mapping[str, Any], embedding: Sequence[tuple[str, Any]]) -> str:
+    """``nsf hidden=32 dropout=0.2``, ``nsf hidden=64 behind mlp``: what tells a flow from others in a mixture."""
+    sizes = "".join(f" {name}={settings[name]:g}" for name in ("hidden", "dropout") if settings.get(name))
+    networks = dict.fromkeys(name for name, _ in embedding if name != "none")
+    return f"{flow}{sizes}" + (f" behind {', '.join(networks)}" if networks else "")
+
+
+@dataclass(frozen=True)
+class Stack(Generic[Network]):
+    """config: JSON from which ``network`` can be built anew; members: M."""
+
+    config: JSONObject
+    members: int
+    network: Network = field(metadata={"path": "weights"})
+    history: History
+
+    @property
+    def device(self) -> torch.device:
+        return next(chain(self.network.parameters(), self.network.buffers())).device
+
+    @property
+    def architecture(self) -> str:
+        """Its name in a report: a flow with its size and embedding, or the networks of a regressor."""
+        if "flow" not in self.config:
+            return ", ".join(name for name, _ in self.config["networks"])
+        return architecture_name(self.config["flow"], self.config["recipe"], self.config.get("embedding", ()))
+
+    def first(self, members: int) -> dict[str, torch.Tensor]:
+        """The weights of the first members."""
+        return {name: value[:members] for name, value in self.network.state_dict().items()}
+
+    def member(self, number: int) -> Network:
+        """A network of this one member alone, with copies of its weights, on the same device."""
+        weights = {name: value[number : number + 1] for name, value in self.network.state_dict().items()}
+        network: Network = type(self.network).from_config(self.config, generators(0, "rebuild", 1))  # type: ignore[attr-defined]
+        network.load_state_dict(weights, strict=True)
+        return network.to(self.device).eval()
+
+    @staticmethod
+    def build_network(network: Any, built: Mapping[str, Any]) -> nn.Module:
+        """A network of this class, from the fields that are read already; its weights are filled in afterwards."""
+        return network.from_config(built["config"], generators(0, "rebuild", built["members"]))
+
+
+def fit_stack(
+    config: JSONObject,
+    members: int,
+    network: Network,
+    loss: Loss,
+    loaders: Sequence[DataLoader],
+    settings: TrainingSettings,
+    context: TrainingContext,
+    hooks: Hooks,
+    score: Loss | None = None,
+) -> Stack[Network]:
+    """Train the members of a network side by side, each on its own order of the rows.
+
+    config: from which the network was built. loaders: of the training and the validation rows. score: what judges the
+    validation rows, if not the loss. Raises UserError when a loss is no longer finite.
+    """
+    if settings.mixed_precision:
+        use_mixed_precision(network, context.device)
+    order, (train_rows, validation_rows) = generators(context.seed, "order", members), loaders
+    history = train(network, loss, train_rows, validation_rows, settings, order, context.on_epoch, score, hooks=hooks)
+    return Stack(config, members, network, history)
+
+
+@torch.no_grad()
+def outputs(stacks: Sequence[Stack[Network]], data: Sequence[np.ndarray]) -> np.ndarray:
+    """Of every member of every stack, for the same rows: (M, n, O) float64."""
+    by_stack = []
+    for stack in stacks:
+        raw = stack.network(
+            *(expand_members(torch.from_numpy(array).to(stack.device), stack.members) for array in data)
+        )
+        by_stack.append(raw.double().cpu().numpy())
+    return np.concatenate(by_stack)
+
 
 MAX_OOD_SET_P_VALUE = 0.01  # below which a set of observations is unlike the validation rows
 
@@ -114,3 +209,38 @@ def anomaly_warnings(model: PosteriorModel, catalog: Catalog, rows: np.ndarray, 
             f"the prior (MMD, p = {p_value:.3f})"
         )
     return lines
+
+
+def model_repr(model: Model) -> str:
+    """``__repr__`` of a model: a line on what it infers, and one each on data, members and training."""
+    title, lines = describe_model(model)
+    return "\n".join([title, *(f"  {label}: {text}" for label, text in lines)])
+
+
+def model_html(model: Model) -> str:
+    """``_repr_html_`` of a model, for notebooks: the same as a table."""
+    title, lines = describe_model(model)
+    rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in lines)
+    return f"<table><caption>{escape(title)}</caption>{rows}</table>"
+
+
+def describe_model(model: Model) -> tuple[str, list[tuple[str, str]]]:
+    """What it infers, and labelled lines on the data that it takes, its members and its training."""
+    preprocessing, (train, validation, test) = model.preprocessing, model.training_record.split.sizes
+    names = ", ".join(preprocessing.classes or preprocessing.parameters.names)
+    shapes = [f"{observable.name} {observable.kind} {observable.shape}" for observable in preprocessing.inputs]
+    networks = [f"{stack.members} x {stack.architecture}" for stack in model.stacks]
+    lines = [("data", "; ".join(shapes)), ("members", ", ".join(networks))]
+    support = getattr(model, "support", None)
+    if support is not None:
+        lines.append(("support", support.name))
+    lines.append(("simulations", f"{train} train, {validation} validation, {test} test"))
+    if (temperature := getattr(model, "temperature", 1.0)) != 1:
+        lines.append(("temperature", f"{temperature:.3g}"))
+    titles = {
+        "flow": f"p({names} | data)",
+        "regressor": names,
+        "classifier": names,
+        "density": f"p(data | {names})" if names else "p(data)",
+    }
+    return f"{type(model).__name__} of {titles[model.kind]}", lines

@@ -18,6 +18,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.compression import Compression
 from cosmoinfer.preprocessing.standardizer import Standardizer
 from cosmoinfer.ridge_regression import Ridge
+from cosmoinfer.training.augmentation import Symmetries, parse
 from cosmoinfer.training.loop import MAX_ROWS_PER_CHUNK
 
 MAX_CHUNK_VALUES = 1 << 23  # numbers of the data that are scaled at once
@@ -189,6 +190,13 @@ class Preprocessing:
     def estimate_parameters(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box."""
         return self.parameters.clip(self.ridge_estimate(self.chunks(catalog, rows)))
+
+    def symmetries(self, augment: str) -> tuple[Symmetries, ...]:
+        """Of each observable, by which a training moves its rows; augment: as ``augmentation.parse`` takes it.
+
+        Raises UserError for names that are unknown or that fit no observable.
+        """
+        return parse(augment, [summary.kind for summary in self.inputs], self.periodic)
 
     def check_catalog(self, catalog: Catalog) -> None:
         """Raises UserError for data of another shape, and for parameters or classes of other names."""

@@ -12,10 +12,10 @@ from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.models import DensityModel
+from cosmoinfer.models import model as models_model
 from cosmoinfer.models.density import density_recipe, fit_density, scores
-from cosmoinfer.models.density import fit as fit_module
 from cosmoinfer.models.density import model as model_module
-from cosmoinfer.models.packing import pack, unpack
+from cosmoinfer.models.file import pack, unpack
 from cosmoinfer.ood.typicality import fit_typicality
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
@@ -359,7 +359,7 @@ def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone
         handed.append((train_rows.rows, hooks))
         raise StopIteration
 
-    monkeypatch.setattr(fit_module, "train", stop)
+    monkeypatch.setattr(models_model, "train", stop)
     with pytest.raises(StopIteration):
         train(white_maps(60), flow="glow", hidden=4)
     (rows, hooks), (log_det, context, x) = handed[0], handed[0][0]

@@ -12,10 +12,11 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models import FlowModel
-from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.models.flow import build_flow, check_passes, fit_flow, flow_recipe, truth_density
+from cosmoinfer.models import model as model_module
+from cosmoinfer.models.flow import build_flow, check_passes, fit_flow, flow_recipe, mixture
 from cosmoinfer.models.flow import fit as fit_module
 from cosmoinfer.models.flow.fit import clustered_error, fit_mixture_weights, select_support
+from cosmoinfer.models.model import Stack
 from cosmoinfer.preprocessing.state import Noise
 from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
@@ -316,7 +317,7 @@ def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, m
 def test_log_prob_of_truths_does_not_depend_on_the_batch_size(monkeypatch):
     model, sims, rows = flow_of("maf", 2, 3, "truncate"), linear_gaussian(2), np.arange(12)
     expected = sampled(model, sims, rows, 10).log_prob_truth
-    monkeypatch.setattr(truth_density, "ROWS_PER_BATCH", 5)
+    monkeypatch.setattr(mixture, "TRUTHS_PER_CALL", 5)
     np.testing.assert_allclose(sampled(model, sims, rows, 10).log_prob_truth, expected, atol=1e-4)
 
 
@@ -465,7 +466,7 @@ def test_the_noise_of_a_flow_is_fresh_in_every_epoch(through, monkeypatch):
         handed.update(rows=train_rows.rows, fresh=[hooks.fresh_rows(epoch) for epoch in (0, 1, 0)])
         raise StopIteration
 
-    monkeypatch.setattr(fit_module, "train", stop)
+    monkeypatch.setattr(model_module, "train", stop)
     shapes = [(3,)] if summary is None else [summary.summary_shape]
     with pytest.raises(StopIteration):
         fit_flow(

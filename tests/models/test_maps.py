@@ -9,8 +9,7 @@ import torch
 from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.models import FlowModel
-from cosmoinfer.models.flow import fit as flow_fit
-from cosmoinfer.models.regressor import fit as regressor_fit
+from cosmoinfer.models import model as model_module
 from cosmoinfer.networks import embedding
 from cosmoinfer.networks.layers import expand_members
 from tests.examples import (
@@ -71,16 +70,15 @@ class Handed(Exception):
 def handed(request, monkeypatch):
     """A function: catalog, settings -> training rows, validation rows, hooks, and how many parts precede the data."""
 
-    def stop(network, loss, train_rows, validation_rows, *positional, hooks=None):
-        raise Handed(train_rows.rows, validation_rows.rows, hooks or positional[-1])
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks):
+        raise Handed(train_rows.rows, validation_rows.rows, hooks)
 
     train, fixed_settings = (
         (train_flow, {"support": "probit"}) if request.param == "flow" else (train_regressor, {"layers": 1})
     )
 
     def of_training(sims, **settings):
-        for module in (flow_fit, regressor_fit):
-            monkeypatch.setattr(module, "train", stop)
+        monkeypatch.setattr(model_module, "train", stop)
         with pytest.raises(Handed) as caught:
             train(sims, batch_size=20, hidden=4, **fixed_settings | settings)
         return *caught.value.args, 2 if request.param == "flow" else 1

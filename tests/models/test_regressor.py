@@ -12,8 +12,8 @@ from cosmoinfer.catalog import Catalog, Observable
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models import RegressorModel
+from cosmoinfer.models import model as model_module
 from cosmoinfer.models.regressor import collapsed_parameters, fit_regressor, regressor_recipe
-from cosmoinfer.models.regressor import fit as fit_module
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.parameters import Parameters
@@ -293,12 +293,12 @@ def test_noise_is_fresh_in_every_epoch_and_fixed_for_validation(monkeypatch):
     recipe = regressor_recipe(TINY | {"network": "linear", "layers": None, "hidden": None}, ROWS, [(3,)])
     handed = []
 
-    def stop(network, loss, train_rows, validation_rows, *positional, **hooks):
-        fresh = [positional[-1].fresh_rows(epoch)[1].numpy() for epoch in (0, 1, 0)]
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks):
+        fresh = [hooks.fresh_rows(epoch)[1].numpy() for epoch in (0, 1, 0)]
         handed.append((train_rows.rows[1].numpy(), validation_rows.rows[1].numpy(), fresh))
         raise StopIteration
 
-    monkeypatch.setattr(fit_module, "train", stop)
+    monkeypatch.setattr(model_module, "train", stop)
     for seed in (0, 0, 1):
         with pytest.raises(StopIteration):
             fit_regressor(

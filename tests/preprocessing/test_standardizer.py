@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from cosmoinfer.models.packing import pack, unpack
+from cosmoinfer.models.file import pack, unpack
 from cosmoinfer.preprocessing.standardizer import Standardizer, fit_standardizer
 
 RNG = np.random.default_rng(0)

@@ -12,8 +12,7 @@ from cosmoinfer.flows import initialise
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models.density.model import DensityFlow, DensityModel, build_density, density_config
 from cosmoinfer.models.density.recipe import DensityRecipe
-from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.networks.embedding import use_mixed_precision
+from cosmoinfer.models.model import Stack, fit_stack
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.ood.typicality import Typicality, fit_typicality
 from cosmoinfer.parameters import Parameters
@@ -21,10 +20,9 @@ from cosmoinfer.preprocessing.null_modes import fit_null_mode_noise
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.supports import MIN_EDGE_DISTANCE, fit_support
-from cosmoinfer.training import augmentation
 from cosmoinfer.training.augmentation import training_hooks
 from cosmoinfer.training.loaders import InMemoryLoader
-from cosmoinfer.training.loop import Loss, train
+from cosmoinfer.training.loop import Loss
 from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
 
 MAX_INITIALISATION_ROWS = 1024  # from which what starts from data does: a regression on theta, an ActNorm
@@ -50,14 +48,14 @@ def fit_density(
     model = DensityModel(
         preprocessing, record, condition, null_mode_noise, (), uniform(recipe.ensemble), unknown, unknown
     )
-    model = replace(model, stacks=(_fit_stack(catalog, model, recipe, rows, scaled, context),))
+    model = replace(model, stacks=(_fit_members(catalog, model, recipe, rows, scaled, context),))
     contexts = _contexts(model, catalog, rows[1])
     judged = model.log_prob_and_kurtosis(catalog, rows[1], lambda done, total: None)
     typicality, kurtosis_typicality = (fit_typicality(values, contexts) for values in judged)
     return replace(model, typicality=typicality, kurtosis_typicality=kurtosis_typicality)
 
 
-def _fit_stack(
+def _fit_members(
     catalog: Catalog,
     model: DensityModel,
     recipe: DensityRecipe,
@@ -84,27 +82,10 @@ def _fit_stack(
     network = build_density(config, generators(context.seed, "initialise", recipe.ensemble)).to(context.device)
     start = tuple(expand_members(tensor[:MAX_INITIALISATION_ROWS], recipe.ensemble) for tensor in tensors[0])
     initialise(network, lambda: _minus_log_prob(network, start))
-    symmetric = augmentation.parse(
-        recipe.augment, [arrays.kind for arrays in preprocessing.inputs], preprocessing.periodic
-    )
-    hooks = training_hooks(
-        context, recipe.ensemble, symmetric, tensors[0][:-1], None if null_mode_noise is None else fresh
-    )
-    order = generators(context.seed, "order", recipe.ensemble)
-    loss = Loss(_minus_log_prob)
-    if recipe.training.mixed_precision:
-        use_mixed_precision(network, context.device)
-    history = train(
-        network,
-        loss,
-        InMemoryLoader(tensors[0]),
-        InMemoryLoader(tensors[1]),
-        recipe.training,
-        order,
-        context.on_epoch,
-        hooks=hooks,
-    )
-    return Stack(config, recipe.ensemble, network, history)
+    symmetries, fresh_noise = preprocessing.symmetries(recipe.augment), None if null_mode_noise is None else fresh
+    hooks = training_hooks(context, recipe.ensemble, symmetries, tensors[0][:-1], fresh_noise)
+    loss, loaders = Loss(_minus_log_prob), [InMemoryLoader(partition) for partition in tensors]
+    return fit_stack(config, recipe.ensemble, network, loss, loaders, recipe.training, context, hooks)
 
 
 def _unfloored(preprocessing: Preprocessing) -> Preprocessing:

@@ -15,9 +15,8 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
 from cosmoinfer.leakage import TrainingRecord
-from cosmoinfer.models.description import model_html, model_repr
-from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.file import Saveable
+from cosmoinfer.models.model import Stack, model_html, model_repr
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.networks.layers import Generators, expand_members
 from cosmoinfer.ood.typicality import Typicality

@@ -13,19 +13,18 @@ from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows.linear import initialise
 from cosmoinfer.leakage import TrainingRecord, check_held_out
-from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.model import FlowModel, conditioning_data
 from cosmoinfer.models.flow.network import ConditionalFlow, build_flow, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
+from cosmoinfer.models.model import Stack, fit_stack
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.supports import SUPPORTS, Support, fit_support
-from cosmoinfer.training.augmentation import Symmetries, parse, training_hooks
+from cosmoinfer.training.augmentation import Symmetries, training_hooks
 from cosmoinfer.training.loaders import make_loader
-from cosmoinfer.training.loop import Loss, train
+from cosmoinfer.training.loop import Loss
 from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
 
 SUPPORT_COMPARISON_DRAWS = 1000  # a row, for the mass inside the box when supports are compared
@@ -67,9 +66,7 @@ class FlowTrainingData:
 
     def symmetries(self, text: str) -> tuple[Symmetries, ...]:
         """Those of the data; a summary network has used them up."""
-        if self.summary is not None:
-            return ()
-        return parse(text, [summary.kind for summary in self.preprocessing.inputs], self.preprocessing.periodic)
+        return self.preprocessing.symmetries(text) if self.summary is None else ()
 
     def model(self, support: Support, stacks: Sequence[Stack[ConditionalFlow]], weights: np.ndarray) -> FlowModel:
         """The model of these stacks; weights: (M of all stacks,) of the mixture."""
@@ -106,7 +103,7 @@ def fit_flow(
     stacks = []
     for number, stack in enumerate(recipe.stacks):
         context.report(f"training {recipe.ensemble} x {stack.architecture}, support {support.name}")
-        stacks.append(_fit_stack(data, stack, number, recipe.ensemble, support, context, recipe.augment))
+        stacks.append(_fit_architecture(data, stack, number, recipe.ensemble, support, context, recipe.augment))
     models = [data.model(support, (stack_alone,), uniform(recipe.ensemble)) for stack_alone in stacks]
     shares = _weigh_architectures(data, models, recipe, context)
     kept = [number for number, share in enumerate(shares) if share >= MIN_MIXTURE_WEIGHT]
@@ -163,7 +160,7 @@ def _choose_support(data: FlowTrainingData, recipe: FlowRecipe, context: Trainin
     scores = []
     for support in supports:
         context.report(f"pilot: support {support.name}")
-        trained = _fit_stack(data, pilot, 0, members, support, context, recipe.augment)
+        trained = _fit_architecture(data, pilot, 0, members, support, context, recipe.augment)
         model = data.model(support, (trained,), uniform(members))
         scores.append(model.log_prob_of_rows(data.catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, context.seed))
     chosen = select_support(scores, data.catalog.simulation[rows])
@@ -184,7 +181,7 @@ def _unconstrained(data: FlowTrainingData, rows: np.ndarray) -> frozenset[str]:
     )
 
 
-def _fit_stack(
+def _fit_architecture(
     data: FlowTrainingData,
     stack: StackRecipe,
     number: int,
@@ -212,7 +209,7 @@ def _fit_stack(
         first = context.tensors(*(array[:max_rows] for array in leading[0]), *data.data(rows[0][:max_rows]))
         start = tuple(expand_members(array, members) for array in first)
         initialise(network, lambda: _minus_log_prob(network, start))
-    feeds = [
+    loaders = [
         make_loader(data.catalog, positions, arrays, data.data, context)
         for positions, arrays in zip(rows, leading, strict=True)
     ]
@@ -220,11 +217,7 @@ def _fit_stack(
     fresh = (lambda epoch: data.data(rows[0], epoch)) if noisy else None
     symmetries = data.symmetries(augment)
     hooks = training_hooks(context, members, symmetries, context.tensors(*leading[0]), fresh, sets=data.set_size > 0)
-    order = generators(context.seed, "order", members)
-    if stack.training.mixed_precision:
-        use_mixed_precision(network, context.device)
-    history = train(network, _LIKELIHOOD, feeds[0], feeds[1], stack.training, order, context.on_epoch, hooks=hooks)
-    return Stack(config, members, network, history)
+    return fit_stack(config, members, network, _LIKELIHOOD, loaders, stack.training, context, hooks)
 
 
 def _weigh_architectures(

@@ -1,4 +1,4 @@
-"""The mixture that an ensemble of flows is: its density and its draws, in catalog units."""
+"""The mixture that an ensemble of flows is: its density, at the truths too, and its draws, in catalog units."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -8,8 +8,8 @@ import torch
 from scipy import special
 
 from cosmoinfer.memory import slices
-from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.flow.network import ConditionalFlow
+from cosmoinfer.models.model import Stack
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.sampling.rejection import (
     MAX_DRAWS_PER_PIECE,
@@ -23,6 +23,7 @@ from cosmoinfer.supports import Support
 
 POINTS_PER_CALL = 1 << 13  # of each member, that go through a network at once
 PROPOSALS_PER_TEMPERATURE = 50  # of one row, for its mass inside the prior box
+TRUTHS_PER_CALL = 256  # of as many observations, that go through a network at once
 Contexts = list[torch.Tensor]  # of n observations, (M, n, C) a stack
 
 
@@ -148,6 +149,44 @@ class Mixture:
         if len(self.weights) == 1:
             return np.concatenate(draws), np.concatenate(log_probs)
         return generator.permutation(np.concatenate(draws)), None
+
+
+class TruthDensity:
+    """log q at the truths of rows that are added one by one, before it is renormalised over the box.
+
+    A network always sees TRUTHS_PER_CALL rows at once, the last batch filled up by repetition: the result of a row does
+    not depend on how many other rows there are.
+    """
+
+    def __init__(self, mixture: Mixture, theta: np.ndarray | None) -> None:
+        """theta: (N, P) of all rows of the catalog, if they are known."""
+        self.mixture, self.theta = mixture, theta
+        self.pending: list[tuple[int, Contexts]] = []
+        self.log_probs: list[np.ndarray] = []
+
+    def add(self, row: int, contexts: Contexts) -> None:
+        """The embedded data of a row; nothing is computed if the truths are not known."""
+        if self.theta is None:
+            return
+        self.pending.append((row, contexts))
+        if len(self.pending) == TRUTHS_PER_CALL:
+            self._evaluate(self.theta)
+
+    def log_prob(self) -> np.ndarray | None:
+        """Of all rows that were added, (n,), in catalog units, if their truths are known."""
+        if self.theta is None:
+            return None
+        if self.pending:
+            self._evaluate(self.theta)
+        return np.concatenate(self.log_probs)
+
+    def _evaluate(self, theta: np.ndarray) -> None:
+        filled_up = [self.pending[n % len(self.pending)] for n in range(TRUTHS_PER_CALL)]
+        rows, contexts = zip(*filled_up, strict=True)
+        batch = [torch.cat(stack, dim=1) for stack in zip(*contexts, strict=True)]
+        log_prob = self.mixture.log_prob(theta[np.array(rows)], batch)
+        self.log_probs.append(log_prob[: len(self.pending)])
+        self.pending = []
 
 
 def _of_points(context: torch.Tensor, points: slice) -> torch.Tensor:

@@ -14,14 +14,18 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows.transform import nflows_flow
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.memory import slices
-from cosmoinfer.models.description import model_html, model_repr
-from cosmoinfer.models.ensemble import Stack
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.flow.mixture import Contexts, Mixture
+from cosmoinfer.models.flow.mixture import Contexts, Mixture, TruthDensity
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.flow.nflows_export import DataEmbedding, MemberTransform
-from cosmoinfer.models.flow.truth_density import TruthDensity
-from cosmoinfer.models.model import sample_observations, score_observations, with_ood_detector
+from cosmoinfer.models.model import (
+    Stack,
+    model_html,
+    model_repr,
+    sample_observations,
+    score_observations,
+    with_ood_detector,
+)
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.ood.detector import FeatureSpaces, OutOfDistribution, data_features

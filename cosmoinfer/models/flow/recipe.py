@@ -15,7 +15,7 @@ from cosmoinfer.models.defaults import (
     default_network,
     default_training,
 )
-from cosmoinfer.models.ensemble import architecture_name
+from cosmoinfer.models.model import architecture_name
 from cosmoinfer.models.overrides import (
     OPTIMIZER,
     Behind,

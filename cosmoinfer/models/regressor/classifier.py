@@ -10,10 +10,8 @@ import torch
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
-from cosmoinfer.models.description import model_html, model_repr
-from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import sample_observations, score_observations
+from cosmoinfer.models.model import Stack, model_html, model_repr, outputs, sample_observations, score_observations
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.ood.detector import OutOfDistribution, data_features

@@ -11,19 +11,16 @@ from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
-from cosmoinfer.models.ensemble import Stack
-from cosmoinfer.models.model import with_ood_detector
+from cosmoinfer.models.model import Stack, fit_stack, with_ood_detector
 from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import Regressor, build_regressor, regressor_config
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
-from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
-from cosmoinfer.training import augmentation
 from cosmoinfer.training.augmentation import training_hooks
 from cosmoinfer.training.loaders import make_loader
-from cosmoinfer.training.loop import History, Loss, evaluate, train
+from cosmoinfer.training.loop import History, Loss, evaluate
 from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
 
 COLLAPSED_R2 = 0.05  # R2 on the validation rows
@@ -41,7 +38,7 @@ def fit_regressor(
     fitted = Loss(_of_rows(loss.terms), loss.reduce)
     score = None if loss.validation_score is None else Loss(_of_rows(loss.validation_score))
     outputs = loss.n_outputs(theta.shape[1])
-    stack = _fit_stack(
+    stack = _fit_networks(
         catalog,
         split,
         preprocessing,
@@ -77,7 +74,7 @@ def fit_classifier(
 
     outputs = loss.n_outputs(len(preprocessing.classes))
     fitted = Loss(terms)
-    stack = _fit_stack(catalog, split, preprocessing, recipe, context, labels, outputs, "point", fitted, None)
+    stack = _fit_networks(catalog, split, preprocessing, recipe, context, labels, outputs, "point", fitted, None)
     model = ClassifierModel(
         preprocessing, TrainingRecord.from_catalog(catalog, split), recipe.loss, (stack,), uniform(recipe.ensemble), 1.0
     )
@@ -98,7 +95,7 @@ def collapsed_parameters(model: RegressorModel, catalog: Catalog) -> tuple[str, 
     )
 
 
-def _fit_stack(
+def _fit_networks(
     catalog: Catalog,
     split: Split,
     preprocessing: Preprocessing,
@@ -120,24 +117,18 @@ def _fit_stack(
         data = [preprocessing.data(catalog, positions)[0] for positions in rows]
         baseline.fit(fitted, data[0], targets[rows[0]], data[1], targets[rows[1]], context.seed)
     network.to(context.device)
-    feeds = [
+    loaders = [
         make_loader(catalog, positions, [targets[positions]], partial(preprocessing.data, catalog), context)
         for positions in rows
     ]
     if recipe.is_baseline:
-        curves = [evaluate(network, loss, loader, 1).cpu().numpy()[None] for loader in feeds]
+        curves = [evaluate(network, loss, loader, 1).cpu().numpy()[None] for loader in loaders]
         return Stack(config, 1, network, History(curves[0], curves[1], np.zeros(1), np.zeros(1, dtype=np.int64)))
     fresh = None if preprocessing.noise is None else lambda epoch: preprocessing.data(catalog, rows[0], epoch)
-    symmetric = augmentation.parse(
-        recipe.augment, [loader.kind for loader in preprocessing.inputs], preprocessing.periodic
-    )
+    symmetries = preprocessing.symmetries(recipe.augment)
     warm = Loss(_of_rows(losses.squared_error)) if head != "point" else None
-    hooks = training_hooks(context, recipe.ensemble, symmetric, context.tensors(targets[rows[0]]), fresh, warm)
-    order = generators(context.seed, "order", recipe.ensemble)
-    if recipe.training.mixed_precision:
-        use_mixed_precision(network, context.device)
-    history = train(network, loss, feeds[0], feeds[1], recipe.training, order, context.on_epoch, score, hooks)
-    return Stack(config, recipe.ensemble, network, history)
+    hooks = training_hooks(context, recipe.ensemble, symmetries, context.tensors(targets[rows[0]]), fresh, warm)
+    return fit_stack(config, recipe.ensemble, network, loss, loaders, recipe.training, context, hooks, score)
 
 
 def _of_rows(terms: Callable[[Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Rows], torch.Tensor]:

@@ -14,10 +14,16 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
 from cosmoinfer.memory import slices
-from cosmoinfer.models.description import model_html, model_repr
-from cosmoinfer.models.ensemble import Stack, outputs
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import sample_observations, score_observations, with_ood_detector
+from cosmoinfer.models.model import (
+    Stack,
+    model_html,
+    model_repr,
+    outputs,
+    sample_observations,
+    score_observations,
+    with_ood_detector,
+)
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
