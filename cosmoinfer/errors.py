@@ -38,6 +38,12 @@ class GateFailed(UserError):
     exit_status = 3
 
 
+def describe_type(value: object) -> str:
+    """What an error says of a value of a type that was not expected: ``an array of shape (240, 2)``, ``dict``."""
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"an array of shape {tuple(shape)}"
+
+
 class CosmoinferWarning(UserWarning):
     """What nobody should miss: results that are not reliable, data that look wrong."""
 

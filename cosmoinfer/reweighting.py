@@ -178,6 +178,7 @@ def reweight(
         ),
         diagnostics=replace(kept.diagnostics, ess=ess),
         reweighted=True,
+        exact=False,
     )
 
 
@@ -281,6 +282,7 @@ def _with_column(posterior: Posterior, name: str, expression: expressions.Expres
         point=point,
         diagnostics=replace(diagnostics, fisher=None),
         derived=(*posterior.derived, name),
+        exact=False,
     )
 
 

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import warnings
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,69 @@ def test_a_posterior_is_evaluated_in_memory_as_from_its_file(flow: Any, catalog:
     assert subset.rows == 20
     beside = cosmoinfer.evaluate(posterior, compare_to=posterior)
     assert beside.compared_to == "other posterior"
+
+
+def test_an_evaluation_carries_the_result_of_its_gates(flow: Any, catalog: Path, folder: Path) -> None:
+    posterior = cosmoinfer.sample(flow, catalog, draws=100)
+    assert cosmoinfer.evaluate(posterior).gates is None
+    output = folder / "gates.metrics.h5"
+    for _ in range(2):  # measured, then read
+        gates = cosmoinfer.evaluate(posterior, output=output, fail_if=["r2[Omega_m]<2", "r2[Omega_m]>2"]).gates
+        assert list(gates.failed) == ["r2[Omega_m]<2"] and not gates.passed
+    by_default = cosmoinfer.evaluate(posterior, gate=True)
+    assert by_default.gates.passed == (not by_default.gates.failed)
+    evaluation = cosmoinfer.evaluate(posterior, fail_if=["r2[Omega_m]<2"])
+    assert "the gate r2[Omega_m]<2 failed" in str(evaluation) and "r2[Omega_m]&lt;2 failed" in evaluation._repr_html_()
+    assert str(cosmoinfer.evaluate(posterior, fail_if=["r2[Omega_m]>2"])).endswith("no gate failed")
+
+
+def test_an_exact_posterior_is_exact_in_memory_and_in_its_file(folder: Path) -> None:
+    truth = cosmoinfer.exact_posterior("two-moons", cosmoinfer.simulate("two-moons", rows=60, seed=2), draws=40)
+    done("simulate", "two-moons", "-n", 60, "--seed", 2, "--truth", "--draws", 40, "-o", folder / "exact.h5")
+    of_file = cosmoinfer.read_posterior(folder / "exact.truth.h5")
+    subject = of_file.select(np.arange(len(of_file)))
+    for reference in (truth, of_file, folder / "exact.truth.h5"):
+        evaluation = cosmoinfer.evaluate(subject, compare_to=reference)
+        assert evaluation.compared_to == "exact posterior" and "expected_kl" in evaluation.joint
+    derived = cosmoinfer.reweight(truth, derive={"sum": "theta_1+theta_2"}, output=folder / "derived.h5")
+    assert not derived.exact and not cosmoinfer.read_posterior(folder / "derived.h5").exact
+
+
+def test_arrays_in_the_place_of_files_are_refused_by_name(flow: Any, catalog: Path) -> None:
+    theta, x = linear(20, 1)
+    for train in (cosmoinfer.train_flow, cosmoinfer.train_regressor, cosmoinfer.train_density):
+        with pytest.raises(
+            cosmoinfer.UserError, match=r"found an array of shape \(20, 2\); arrays go by name, as theta="
+        ):
+            train(theta)
+        with pytest.raises(
+            cosmoinfer.UserError, match=r"shape \(20, 2\), an array of shape \(20, 8\); arrays go by name"
+        ):
+            train(theta, x)
+    with pytest.raises(
+        cosmoinfer.UserError, match=r"a Catalog, found an array of shape \(20, 8\); .* model.sample\(x\)"
+    ):
+        cosmoinfer.sample(flow, x)
+    with pytest.raises(cosmoinfer.UserError, match="expected a model or its path, found Catalog"):
+        cosmoinfer.sample(cosmoinfer.read_catalog(catalog), flow)
+    for task in (cosmoinfer.evaluate, partial(cosmoinfer.reweight, derive={"a": "1"})):
+        with pytest.raises(cosmoinfer.UserError, match=r"expected a posterior or its path, found an array"):
+            task(x)
+
+
+def test_observations_unlike_the_training_data_are_warned_of(flow: Any, catalog: Path) -> None:
+    _, x = linear(240, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        flow.sample(x[:4], draws=10)
+    with pytest.warns(cosmoinfer.CosmoinferWarning, match="2 of 2 observations are unlike the training data") as caught:
+        flow.sample(-30 - x[:2], draws=10)
+    assert caught[0].filename == __file__
+    with pytest.raises(
+        cosmoinfer.UserError, match=r"^x: data holds NaN or infinity in observation 1 \(counted from 0\)"
+    ):
+        flow.sample(np.stack([x[0], np.full_like(x[0], np.nan)]))
+    flow.sample(x[:2], draws=10, skip_failed=True)
 
 
 def test_a_posterior_is_reweighted_in_memory(flow: Any, catalog: Path) -> None:

@@ -12,7 +12,7 @@ from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import GateFailed
 
 if TYPE_CHECKING:
-    from cosmoinfer.tasks.evaluate import EvaluatedPosterior
+    from cosmoinfer.tasks.evaluate import GatedEvaluation
 
 File = Annotated[Path, typer.Argument(help="A posterior, or a model together with its catalog.", show_default=False)]
 CatalogOfModel = Annotated[
@@ -66,21 +66,24 @@ def evaluate(
     settings = keywords(read_options, run, split=partition, rows=rows, draws=draws, skip_failed=skip_failed)
     settings |= {"recalibrate": recalibrate, "compare_to": compare_to, "lc2st": lc2st, "figures": figures}
     settings |= {"fail_if": fail_if, "gate": gate}
-    evaluated = write_evaluation(file, catalog, settings, output, output_options.force, terminal.reporter())
-    show_evaluation(evaluated, terminal)
+    gated = write_evaluation(file, catalog, settings, output, output_options.force, terminal.reporter())
+    show_evaluation(gated, terminal)
 
 
-def show_evaluation(evaluated: "EvaluatedPosterior", terminal: Terminal) -> None:
+def show_evaluation(gated: "GatedEvaluation", terminal: Terminal) -> None:
     """The table, then in words how good and how calibrated the posterior is.
 
     Raises GateFailed (exit status 3), naming every gate that failed.
     """
-    terminal.table(metrics_table(evaluated.evaluation))
-    for line in evaluated.evaluation.summary():
+    evaluation = gated.evaluation
+    terminal.table(metrics_table(evaluation))
+    for line in evaluation.summary():
         terminal.result(line)
-    terminal.document(evaluated.evaluation.to_json())
-    gates = evaluated.gates.check(evaluated.evaluation)
+    terminal.document(evaluation.to_json())
+    gates = gated.gates.check(evaluation).gates
+    if gates is None:
+        return
     for line in gates.skipped.values():
         terminal.say(line)
-    if gates.failed:
+    if not gates.passed:
         raise GateFailed("; ".join(gates.failed.values()))

@@ -12,6 +12,23 @@ from cosmoinfer.metrics.verdict import Verdict
 from cosmoinfer.storage import JSONObject
 
 
+@dataclass(frozen=True)
+class GateResults:
+    """failed, skipped: by condition, why a gate failed, or why one of the default set could not be checked."""
+
+    failed: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate failed."""
+        return not self.failed
+
+    def describe(self) -> list[str]:
+        """The sentences, the failed gates first."""
+        return [*(self.failed.values() or ["no gate failed"]), *self.skipped.values()]
+
+
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     """All metrics of a posterior, with 68.3 % intervals clustered by simulation. ``print`` shows tables and summary.
@@ -26,6 +43,7 @@ class Evaluation:
     local: metric -> row number, as a string -> Estimate; empty where no local test was asked for.
     compared_to: kind of the reference posterior ("regressor", "exact posterior"); empty without one.
     confusion: rows of each class by predicted class; of a classifier only.
+    gates: which gates failed; None where none was asked for. Not in the file: they are checked anew.
     """
 
     rows: int
@@ -37,6 +55,7 @@ class Evaluation:
     local: EstimatesByMetric = field(default_factory=dict)
     compared_to: str = ""
     confusion: Confusion | None = None
+    gates: GateResults | None = None
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -124,10 +143,13 @@ class Evaluation:
         return f"<Evaluation of {self.rows} rows of {self.simulations} simulations: {self.verdict.joint}>"
 
     def __str__(self) -> str:
-        return "\n\n".join([*(table.to_text() for table in self.tables()), "\n".join(self.summary())])
+        return "\n\n".join([*(table.to_text() for table in self.tables()), "\n".join(self._sentences())])
 
     def _repr_html_(self) -> str:
-        return "".join([*(table.to_html() for table in self.tables()), tables.paragraphs_to_html(self.summary())])
+        return "".join([*(table.to_html() for table in self.tables()), tables.paragraphs_to_html(self._sentences())])
+
+    def _sentences(self) -> list[str]:
+        return self.summary() + ([] if self.gates is None else self.gates.describe())
 
 
 def _nested_to_json(estimates: EstimatesByMetric) -> JSONObject:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS
 from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate, Estimates
-from cosmoinfer.metrics.evaluation import Evaluation
+from cosmoinfer.metrics.evaluation import Evaluation, GateResults
 from cosmoinfer.metrics.registry import METRICS
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -59,14 +59,6 @@ class DefaultGate:
     condition: str
     explanation: str
     fails_if_null: bool = False
-
-
-@dataclass(frozen=True)
-class GateResults:
-    """A sentence on each default gate that failed, and on each that could not be checked, by its condition."""
-
-    failed: dict[str, str]
-    skipped: dict[str, str]
 
 
 # A correct posterior fails any of these in about 2 % of all cases, however many rows there are: three p-values at

@@ -73,4 +73,5 @@ def read(path: Path | str, leave_large: bool = False) -> Posterior:
         Diagnostics(**stored(Diagnostics)),
         bool(record.attributes["names"].get("reweighted", False)),
         tuple(record.attributes["names"].get("derived", ())),
+        record.meta.get("command") == "simulate",
     )

@@ -33,6 +33,7 @@ class Posterior:
     classes: of a classifier, whose only parameter is the number of the class.
     diagnostics: out-of-distribution scores, effective sample sizes and the like.
     reweighted: whether the prior is another than the one from which the simulations, and so the truths, were drawn.
+    exact: whether it is the true posterior of simulations, and not that of a model.
     derived: names of the last parameters, which are functions of the others; log_prob is a density of those others.
     """
 
@@ -48,6 +49,7 @@ class Posterior:
     diagnostics: Diagnostics = NO_DIAGNOSTICS
     reweighted: bool = False
     derived: tuple[str, ...] = ()
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if self.classes is not None:
@@ -114,7 +116,7 @@ class Posterior:
         return replace(taken, diagnostics=replace(taken.diagnostics, ood_set_p_value=None))
 
     def __repr__(self) -> str:
-        lines = [f"Posterior of {len(self)} observations: {self._content}"]
+        lines = [f"Posterior of {self._content}"]
         for title, values in self._table():
             pairs = zip(self._columns, values, strict=True)
             lines.append(f"  {title}: {', '.join(f'{name} = {value}' for name, value in pairs)}")
@@ -127,15 +129,17 @@ class Posterior:
         rows = ["".join(f"<td>{escape(cell)}</td>" for cell in (title, *values)) for title, values in self._table()]
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         more = f"<p>... {len(self)} rows in all</p>" if len(self) > ROWS_IN_REPR else ""
-        summary = escape(f"{len(self)} observations: {self._content}")
-        return f"<p><b>Posterior</b> of {summary}</p><table><tr>{head}</tr>{body}</table>{more}"
+        return f"<p><b>Posterior</b> of {escape(self._content)}</p><table><tr>{head}</tr>{body}</table>{more}"
 
     @property
     def _content(self) -> str:
+        observations, names = "1 observation" if len(self) == 1 else f"{len(self)} observations", self.parameters.names
         if self.classes is not None:
-            return f"probabilities of {len(self.classes.names)} classes"
-        names = ", ".join(self.parameters.names)
-        return f"points, no draws, of {names}" if self.draws is None else f"{self.draws.count} draws each of {names}"
+            return f"{observations}: probabilities of {len(self.classes.names)} classes"
+        if self.draws is None:
+            return f"{observations}: points, no draws, of {', '.join(names)}"
+        draws = f"{self.draws.count} draw{'s' if self.draws.count > 1 else ''}{' each' if len(self) > 1 else ''}"
+        return f"{observations}: {draws} of {', '.join(names)}"
 
     @property
     def _columns(self) -> tuple[str, ...]:

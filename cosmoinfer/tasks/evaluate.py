@@ -48,26 +48,24 @@ class Gates:
         """Raises UserError if an expression cannot be a gate."""
         return cls(tuple(keywords.get("fail_if") or ()), bool(keywords.get("gate")))
 
-    def check(self, evaluation: Evaluation) -> GateResults:
-        """Which gates failed, and which were skipped, with the reason.
+    def check(self, evaluation: Evaluation) -> Evaluation:
+        """The evaluation with the gates that failed, and those that were skipped, with the reason; if there are any.
 
         Raises UserError if the evaluation lacks the metric or the parameter of an expression.
         """
+        if not (self.expressions or self.default):
+            return evaluation
         failed = {gate: why for gate in self.expressions if (why := metrics.gate_failure(evaluation, gate))}
-        default = metrics.check_default_gates(evaluation) if self.default else GateResults({}, {})
-        return GateResults(failed | default.failed, default.skipped)
-
-
-NO_GATES = Gates()
+        default = metrics.check_default_gates(evaluation) if self.default else GateResults()
+        return replace(evaluation, gates=GateResults(failed | default.failed, default.skipped))
 
 
 @dataclass(frozen=True)
-class EvaluatedPosterior:
-    """output: the metrics file, if one was written. evaluation: metrics and verdict. gates: to be checked on it."""
+class GatedEvaluation:
+    """An evaluation, and the gates that are to be checked once it is shown."""
 
-    output: Path | None
     evaluation: Evaluation
-    gates: Gates = NO_GATES
+    gates: Gates
 
 
 def evaluate(
@@ -84,18 +82,20 @@ def evaluate(
     posterior: a posterior, or a model together with a catalog; paths or objects.
     output: the file to write, if any; a complete one of the same settings is read.
     settings: the options of ``cosmoinfer evaluate`` by name, as ``split="test"``, ``lc2st=[3]``; ``compare_to`` may
-        be a posterior or a model in memory too, or a ``metrics.ReferencePosterior``.
+        be a posterior or a model in memory too, or a ``metrics.ReferencePosterior``. With ``gate`` or ``fail_if`` the
+        result's ``gates`` say which failed.
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
     path = None if output is None else Path(output)
-    return _evaluate(posterior, catalog, settings, path, force, reporter).evaluation
+    gated = _evaluate(posterior, catalog, settings, path, force, reporter)
+    return gated.gates.check(gated.evaluation)
 
 
 def write_evaluation(
     file: Path, catalog: Path | None, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
-) -> EvaluatedPosterior:
-    """The same for the command line.
+) -> GatedEvaluation:
+    """The same for the command line, which shows the evaluation before a gate can fail.
 
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
@@ -110,14 +110,14 @@ def _evaluate(
     output: Path | None,
     force: bool,
     reporter: Reporter,
-) -> EvaluatedPosterior:
+) -> GatedEvaluation:
     check_keywords("evaluate", keywords, SETTINGS)
     gates = Gates.from_keywords(keywords)
     job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
     figures = keywords.get("figures")
     complete = output if is_up_to_date(output, "metrics", job.provenance, reporter, force) else None
     if complete is not None and figures is None:
-        return EvaluatedPosterior(output, metrics.read(complete), gates)
+        return GatedEvaluation(metrics.read(complete), gates)
     posterior, reference = job.draw(reporter, None if output is None else output.parent)
     if complete is not None:
         evaluation = metrics.read(complete)
@@ -127,7 +127,7 @@ def _evaluate(
             metrics.write(output, evaluation, job.provenance, force)
     if figures is not None:
         draw_figures(posterior, evaluation, job.source.learning_curves, job.seed, Path(figures), reporter)
-    return EvaluatedPosterior(output, evaluation, gates)
+    return GatedEvaluation(evaluation, gates)
 
 
 def prepare_evaluation(
@@ -162,13 +162,13 @@ def prepare_evaluation(
 
 def measure_and_write(
     posterior: Posterior, provenance: storage.JSONObject, seed: int, output: Path, force: bool, reporter: Reporter
-) -> EvaluatedPosterior:
+) -> Evaluation:
     """The metrics of a posterior that has been drawn, written unless they are up to date."""
     if is_up_to_date(output, "metrics", provenance, reporter, force):
-        return EvaluatedPosterior(output, metrics.read(output))
+        return metrics.read(output)
     evaluation = metrics.evaluate(posterior, seed)
     metrics.write(output, evaluation, provenance, force)
-    return EvaluatedPosterior(output, evaluation)
+    return evaluation
 
 
 def draw_figures(
@@ -252,6 +252,6 @@ def _drawn_reference(compare_to: PosteriorSource | ReferencePosterior) -> Refere
         opened, reference = open_posterior(compare_to.posterior), compare_to
     else:
         opened = open_posterior(compare_to)
-        kind = "exact posterior" if opened.exact else "other posterior"
-        reference = ReferencePosterior(opened.posterior, kind, opened.exact)
+        exact = opened.posterior.exact
+        reference = ReferencePosterior(opened.posterior, "exact posterior" if exact else "other posterior", exact)
     return Reference(opened.name, reference, {"settings": {}, "inputs": {"posterior": opened.digest}})

@@ -10,7 +10,7 @@ import torch
 from cosmoinfer import catalog as catalogs
 from cosmoinfer import models, split, storage
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError, describe_type, join_first
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.preprocessing.state import Preprocessing, read_options_for_model
 from cosmoinfer.split import Split
@@ -20,6 +20,15 @@ from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, SplitSettin
 CatalogSource = Path | str | Catalog | None  # None: arrays
 Rows = str | Sequence[int] | np.ndarray  # row numbers, ``3,5,20:25`` or one by one
 OF_ARRAYS = ("names", "simulation", "kind", "missing", "drop_nonfinite")  # settings that arrays take too
+
+
+def check_source(source: CatalogSource, *unnamed: object) -> None:
+    """unnamed: arguments behind it without a name. Raises UserError unless it is a path, a catalog or None, alone."""
+    if unnamed or not (source is None or isinstance(source, Path | str | Catalog)):
+        found = ", ".join(map(describe_type, (source, *unnamed)))
+        raise UserError(
+            f"expected the path of a catalog or a Catalog, found {found}; arrays go by name, as theta=theta, x=x"
+        )
 
 
 def open_catalog(
@@ -32,6 +41,7 @@ def open_catalog(
 
     Raises UserError if it cannot be read, or settings would have no effect.
     """
+    check_source(source)
     given_arrays = {name: array for name, array in (arrays or {}).items() if array is not None}
     if source is not None and given_arrays:
         raise UserError(f"give a catalog, or arrays ({', '.join(given_arrays)}); not both")
@@ -63,6 +73,11 @@ def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, k
     """
     if isinstance(source, Catalog):
         catalog = open_catalog(source, keywords)
+    elif not isinstance(source, Path | str):
+        raise UserError(
+            f"expected the path of a catalog or a Catalog, found {describe_type(source)}; observations in arrays go to "
+            "the model itself: model.sample(x)"
+        )
     else:
         path, settings = Path(source), CatalogSettings.from_keywords(keywords)
         generated = storage.writing_command(multi_file.first_file(path)) == "generate"  # in our layout, and cut already

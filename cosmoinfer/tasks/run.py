@@ -7,7 +7,7 @@ from typing import Any
 
 from cosmoinfer import models, storage
 from cosmoinfer.sampling.options import SamplingOptions
-from cosmoinfer.tasks.evaluate import EvaluatedPosterior, Gates, draw_figures, measure_and_write
+from cosmoinfer.tasks.evaluate import GatedEvaluation, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import make_folder, task_provenance
 from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -28,7 +28,7 @@ def run_all(
     folder: Path = Path("results"),
     force: bool = False,
     reporter: Reporter = SILENT,
-) -> EvaluatedPosterior:
+) -> GatedEvaluation:
     """Every file goes into the folder; run again, it goes on where it stopped.
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
@@ -51,7 +51,7 @@ def run_all(
         reporter.result(sampled.describe())
     inputs = {"posterior": storage.file_digest(files["posterior"])}
     meta = task_provenance("evaluate", {"partition": None, "seed": seed}, inputs)
-    evaluated = measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
+    evaluation = measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
     learning_curves = {"histories": models.histories(models.read(files["flow"]))}
-    draw_figures(sampled.posterior, evaluated.evaluation, learning_curves, seed, folder / "figures", reporter)
-    return replace(evaluated, gates=gates)
+    draw_figures(sampled.posterior, evaluation, learning_curves, seed, folder / "figures", reporter)
+    return GatedEvaluation(evaluation, gates)

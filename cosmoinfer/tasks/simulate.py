@@ -245,6 +245,7 @@ def draw_exact_posterior(simulator: Simulator, catalog: Catalog, rows: np.ndarra
         simulator.log_posterior(theta[rows], data),
         Draws(samples, np.stack([simulator.log_posterior(draws_of_row, row) for draws_of_row, row in pairs])),
         diagnostics=Diagnostics(fisher=simulator.fisher(theta[rows])),
+        exact=True,
     )
 
 

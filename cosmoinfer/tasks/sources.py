@@ -12,6 +12,7 @@ import torch
 
 from cosmoinfer import models, storage
 from cosmoinfer import posterior as posteriors
+from cosmoinfer.errors import UserError, describe_type
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.posterior import Posterior
 
@@ -32,21 +33,19 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class PosteriorInput:
-    """A posterior, its name in messages, and the digest by which an output knows it.
-
-    exact: whether it is the true posterior of simulations, and not that of a model.
-    """
+    """A posterior, its name in messages, and the digest by which an output knows it."""
 
     posterior: Posterior
     name: str
     digest: str
-    exact: bool = False
 
 
 def open_model(source: ModelSource, device: torch.device) -> ModelInput:
-    """Raises UserError if the file holds no model."""
+    """Raises UserError if this is no model, or a file that holds none."""
     if isinstance(source, Path | str):
         return ModelInput(models.read(source, device), str(source), storage.file_digest(Path(source)))
+    if not isinstance(source, MODEL_TYPES):
+        raise UserError(f"expected a model or its path, found {describe_type(source)}")
     for stack in source.stacks:
         stack.network.to(device)
     return ModelInput(source, f"the {source.kind}", model_digest(source))
@@ -55,13 +54,14 @@ def open_model(source: ModelSource, device: torch.device) -> ModelInput:
 def open_posterior(source: PosteriorSource, leave_large: bool = True) -> PosteriorInput:
     """leave_large: draws that are too large for memory stay in their file.
 
-    Raises UserError if the file holds no posterior.
+    Raises UserError if this is no posterior, or a file that holds none.
     """
     if isinstance(source, Posterior):
         return PosteriorInput(source, "the posterior", content_digest(source))
+    if not isinstance(source, Path | str):
+        raise UserError(f"expected a posterior or its path, found {describe_type(source)}")
     path = Path(source)
-    exact = storage.writing_command(path) == "simulate"
-    return PosteriorInput(posteriors.read(path, leave_large=leave_large), str(path), storage.file_digest(path), exact)
+    return PosteriorInput(posteriors.read(path, leave_large=leave_large), str(path), storage.file_digest(path))
 
 
 def model_digest(model: AnyModel) -> str:

@@ -13,7 +13,7 @@ from cosmoinfer.models.density.recipe import DensityRecipe
 from cosmoinfer.models.flow import check_passes
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.tasks.reading import CatalogSource
+from cosmoinfer.tasks.reading import CatalogSource, check_source
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan
 from cosmoinfer.training.settings import TrainingContext
@@ -21,7 +21,7 @@ from cosmoinfer.training.settings import TrainingContext
 
 def train_density(
     catalog: CatalogSource = None,
-    *,
+    *unnamed: object,
     theta: ArrayLike | None = None,
     x: ArrayLike | Mapping[str, ArrayLike] | None = None,
     low: ArrayLike | None = None,
@@ -38,6 +38,7 @@ def train_density(
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
+    check_source(catalog, *unnamed)
     arrays = {"theta": theta, "x": x, "low": low, "high": high}
     return DENSITY_TRAINER.train(catalog, arrays, settings, output, force, reporter)
 

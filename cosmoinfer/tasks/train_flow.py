@@ -16,7 +16,7 @@ from cosmoinfer.preprocessing.fit import with_compression_of
 from cosmoinfer.preprocessing.state import Noise
 from cosmoinfer.split import Split
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.tasks.reading import CatalogSource, read_model_of_kind
+from cosmoinfer.tasks.reading import CatalogSource, check_source, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan, check_networks
 from cosmoinfer.training.settings import TrainingContext, generators
@@ -24,7 +24,7 @@ from cosmoinfer.training.settings import TrainingContext, generators
 
 def train_flow(
     catalog: CatalogSource = None,
-    *,
+    *unnamed: object,
     theta: ArrayLike | None = None,
     x: ArrayLike | Mapping[str, ArrayLike] | None = None,
     low: ArrayLike | None = None,
@@ -44,6 +44,7 @@ def train_flow(
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
+    check_source(catalog, *unnamed)
     arrays = {"theta": theta, "x": x, "low": low, "high": high, "prior": prior}
     return FLOW_TRAINER.train(catalog, arrays, settings, output, force, reporter)
 

@@ -20,7 +20,7 @@ from cosmoinfer.models.regressor import (
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.preprocessing.state import Noise
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.tasks.reading import CatalogSource
+from cosmoinfer.tasks.reading import CatalogSource, check_source
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan, check_networks
 from cosmoinfer.training.settings import TrainingContext
@@ -28,7 +28,7 @@ from cosmoinfer.training.settings import TrainingContext
 
 def train_regressor(
     catalog: CatalogSource = None,
-    *,
+    *unnamed: object,
     theta: ArrayLike | None = None,
     x: ArrayLike | Mapping[str, ArrayLike] | None = None,
     low: ArrayLike | None = None,
@@ -47,6 +47,7 @@ def train_regressor(
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
+    check_source(catalog, *unnamed)
     arrays = {"theta": theta, "x": x, "low": low, "high": high, "classes": classes}
     return REGRESSOR_TRAINER.train(catalog, arrays, settings, output, force, reporter)
 

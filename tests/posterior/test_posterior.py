@@ -206,6 +206,9 @@ def test_a_posterior_is_shown_by_its_first_rows(left_in_file):
     assert repr(FULL).splitlines()[1].endswith(f"b = {format_with_error(value, error)}")
     thirty_rows = FULL.select(np.arange(30) % 3)
     assert len(repr(thirty_rows).splitlines()) == 7 and thirty_rows._repr_html_().count("<tr>") == 6
+    single = FULL.select(np.arange(1))
+    assert repr(single).splitlines()[0] == "Posterior of 1 observation: 50 draws of a, b"
+    assert "<b>Posterior</b> of 1 observation: 50 draws of a, b" in single._repr_html_()
     assert "row 4: TNG = 0.7, SIMBA = 0.2, Astrid = 0.1" in repr(CLASSIFIED)
     assert repr(HEAD) == "Posterior of 3 observations: points, no draws, of a, b"
     assert "3 observations" in HEAD._repr_html_() and "<td>0.7</td>" in CLASSIFIED._repr_html_()
