@@ -5,17 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmoinfer.cli.options import (
-    FlowOptions,
-    InputOptions,
-    NetworkOptions,
-    OutputOptions,
-    ReadOptions,
-    RunOptions,
-    SplitOptions,
-    TrainingOptions,
-    keywords,
-)
+from cosmoinfer.cli.options import FlowTrainingOptions, OutputOptions, keywords
 from cosmoinfer.cli.sample import Draws, SkipFailed
 from cosmoinfer.cli.tables import render_table
 from cosmoinfer.cli.terminal import Terminal
@@ -33,13 +23,7 @@ Figures = Annotated[
 
 def cross_suite(
     catalogs: Catalogs,
-    flow: FlowOptions,
-    network: NetworkOptions,
-    data_options: InputOptions,
-    training: TrainingOptions,
-    split_options: SplitOptions,
-    read_options: ReadOptions,
-    run: RunOptions,
+    training: FlowTrainingOptions,
     output_options: OutputOptions,
     output: File = Path("cross.h5"),
     draws: Draws = None,
@@ -58,9 +42,8 @@ def cross_suite(
 
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(
-        flow, network, data_options, training, split_options, read_options, run, summary=summary, fine_tune=fine_tune
+        training, summary=summary, fine_tune=fine_tune, draws=draws, skip_failed=skip_failed, figures=figures
     )
-    settings |= {"draws": draws, "skip_failed": skip_failed, "figures": figures}
     study = write_cross_suite(catalogs, settings, output, output_options.force, terminal.reporter())
     _show_study(study.study, terminal)
 

@@ -5,19 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmoinfer.cli.options import (
-    CatalogPath,
-    FlowOptions,
-    InputOptions,
-    NetworkOptions,
-    Output,
-    OutputOptions,
-    ReadOptions,
-    RunOptions,
-    SplitOptions,
-    TrainingOptions,
-    keywords,
-)
+from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, Output, OutputOptions, keywords
 from cosmoinfer.cli.tables import render_table
 from cosmoinfer.cli.terminal import Terminal
 
@@ -41,13 +29,7 @@ Figures = Annotated[
 
 def learning_curve(
     catalog: CatalogPath,
-    flow: FlowOptions,
-    network: NetworkOptions,
-    data_options: InputOptions,
-    training: TrainingOptions,
-    split_options: SplitOptions,
-    read_options: ReadOptions,
-    run: RunOptions,
+    training: FlowTrainingOptions,
     output_options: OutputOptions,
     output: Output = None,
     sizes: Sizes = None,
@@ -64,8 +46,7 @@ def learning_curve(
     from cosmoinfer.tasks.learning_curve import write_learning_curve
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(flow, network, data_options, training, split_options, read_options, run)
-    settings |= {"sizes": sizes, "predict": predict, "figures": figures}
+    settings = keywords(training, sizes=sizes, predict=predict, figures=figures)
     study = write_learning_curve(catalog, settings, output, output_options.force, terminal.reporter())
     _show_study(study.curve, terminal)
 

@@ -6,18 +6,7 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.evaluate import DefaultGates, FailIf, show_evaluation
-from cosmoinfer.cli.options import (
-    CatalogPath,
-    FlowOptions,
-    InputOptions,
-    NetworkOptions,
-    OutputOptions,
-    ReadOptions,
-    RunOptions,
-    SplitOptions,
-    TrainingOptions,
-    keywords,
-)
+from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, OutputOptions, keywords
 from cosmoinfer.cli.sample import Draws, Recalibrate
 from cosmoinfer.cli.terminal import Terminal
 
@@ -26,13 +15,7 @@ Folder = Annotated[Path, typer.Option("-o", "--output", metavar="<folder>", help
 
 def run(
     catalog: CatalogPath,
-    flow: FlowOptions,
-    network: NetworkOptions,
-    data_options: InputOptions,
-    training: TrainingOptions,
-    split_options: SplitOptions,
-    read_options: ReadOptions,
-    run: RunOptions,
+    training: FlowTrainingOptions,
     output_options: OutputOptions,
     output: Folder = Path("results"),
     draws: Draws = None,
@@ -47,6 +30,5 @@ def run(
     from cosmoinfer.tasks.run import run_all
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(flow, network, data_options, training, split_options, read_options, run)
-    settings |= {"draws": draws, "recalibrate": recalibrate, "fail_if": fail_if, "gate": gate}
+    settings = keywords(training, draws=draws, recalibrate=recalibrate, fail_if=fail_if, gate=gate)
     show_evaluation(run_all(catalog, settings, output, output_options.force, terminal.reporter()), terminal)

@@ -3,20 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cosmoinfer.cli.options import (
-    CatalogPath,
-    FlowOptions,
-    InputOptions,
-    NetworkOptions,
-    Output,
-    OutputOptions,
-    ReadOptions,
-    RunOptions,
-    SplitOptions,
-    TrainingOptions,
-    keywords,
-    option,
-)
+from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, Output, OutputOptions, keywords, option
 from cosmoinfer.cli.terminal import Terminal
 
 Summary = Annotated[Path | None, option("Trained regressor whose output conditions the flow.", "Options", rare=True)]
@@ -25,13 +12,7 @@ FineTune = Annotated[Path | None, option("Trained flow from whose weights to sta
 
 def train_flow(
     catalog: CatalogPath,
-    flow: FlowOptions,
-    network: NetworkOptions,
-    data_options: InputOptions,
-    training: TrainingOptions,
-    split_options: SplitOptions,
-    read_options: ReadOptions,
-    run: RunOptions,
+    training: FlowTrainingOptions,
     output_options: OutputOptions,
     output: Output = None,
     summary: Summary = None,
@@ -44,7 +25,5 @@ def train_flow(
     from cosmoinfer.tasks.train_flow import FLOW_TRAINER
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(
-        flow, network, data_options, training, split_options, read_options, run, summary=summary, fine_tune=fine_tune
-    )
+    settings = keywords(training, summary=summary, fine_tune=fine_tune)
     terminal.document(FLOW_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

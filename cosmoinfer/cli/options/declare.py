@@ -1,4 +1,4 @@
-"""How options are declared: a group is a dataclass, and ``grouped`` spreads the groups over a command's own options.
+"""How options are declared: a group is a dataclass of options, or of groups, which ``grouped`` spreads over a command.
 
 ``None`` means the default of whoever knows. Defaults and choices live beside the code that they set; a help reads them
 from its source, and nothing heavy is imported.
@@ -6,8 +6,8 @@ from its source, and nothing heavy is imported.
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -58,11 +58,34 @@ def completer(choices: Sequence[str]) -> Callable[[str], list[str]]:
 
 def keywords(*groups: Any, **options: Any) -> dict[str, Any]:
     """The options of several groups, and others, by name: keyword arguments of a task."""
-    return {key: value for group in groups for key, value in asdict(group).items()} | options
+    by_name: dict[str, Any] = {}
+    for group in groups:
+        for name, value in vars(group).items():
+            by_name |= keywords(value) if is_dataclass(value) else {name: value}
+    return by_name | options
+
+
+def options_of(group: Any) -> Iterator[Field[Any]]:
+    """The options of a group, with those of the groups in it."""
+    for entry in fields(group):
+        if is_dataclass(entry.type):
+            yield from options_of(entry.type)
+        else:
+            yield entry
+
+
+def gather(group: Any, options: dict[str, Any]) -> Any:
+    """The group with its options, which are taken from these."""
+    return group(
+        **{
+            entry.name: gather(entry.type, options) if is_dataclass(entry.type) else options.pop(entry.name)
+            for entry in fields(group)
+        }
+    )
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Spread every parameter whose type is a group over the group's fields, for Typer to see; gather them at a call."""
+    """Spread every parameter whose type is a group over its options, for Typer to see; gather them at a call."""
     hints = get_type_hints(command, include_extras=True)
     plain, groups = [], {}
     for parameter in inspect.signature(command).parameters.values():
@@ -73,13 +96,13 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     spread = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type)
         for group in groups.values()
-        for field in fields(group)
+        for field in options_of(group)
     ]
 
     @functools.wraps(command)
     def gathered(**options: Any) -> None:
         for name, group in groups.items():
-            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
+            options[name] = gather(group, options)
         command(**options)
 
     gathered.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from cosmoinfer.cli.options.architecture import FlowOptions, InputOptions, NetworkOptions
+from cosmoinfer.cli.options.catalog import ReadOptions, SplitOptions
 from cosmoinfer.cli.options.declare import option
 
 
@@ -98,3 +100,16 @@ class TrainingOptions:
         bool | None,
         option("Train embeddings in bfloat16 (CUDA).", "Training", "--mixed-precision", rare=True),
     ] = None
+
+
+@dataclass(frozen=True)
+class FlowTrainingOptions:
+    """What every command that trains flows takes."""
+
+    flow: FlowOptions
+    network: NetworkOptions
+    data: InputOptions
+    training: TrainingOptions
+    split: SplitOptions
+    reading: ReadOptions
+    run: RunOptions
