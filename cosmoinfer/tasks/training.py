@@ -12,7 +12,7 @@ from cosmoinfer import audit, models, storage
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import device_settings
-from cosmoinfer.models.defaults import Shapes
+from cosmoinfer.models.recipe import Shapes
 from cosmoinfer.preprocessing.fit import (
     check_compression,
     check_noise,

@@ -11,7 +11,7 @@ from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.flows.nsf import NSF
 from cosmoinfer.models.density import density_recipe, density_settings
 from cosmoinfer.models.flow import flow_recipe, flow_settings
-from cosmoinfer.models.overrides import Behind, expand
+from cosmoinfer.models.recipe import Behind, expand
 from cosmoinfer.models.regressor import regressor_recipe, regressor_settings
 from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.mlp import MLP

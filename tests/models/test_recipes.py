@@ -10,7 +10,7 @@ from cosmoinfer.cli.options.catalog import ReadOptions, TargetOptions
 from cosmoinfer.cli.options.training import TrainingOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import flow_recipe
-from cosmoinfer.models.overrides import override
+from cosmoinfer.models.recipe import override
 from cosmoinfer.models.regressor import regressor_recipe
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP

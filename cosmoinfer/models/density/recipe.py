@@ -5,8 +5,9 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
-from cosmoinfer.models.defaults import FEW_TRAINING_ROWS, MANY_TRAINING_ROWS
-from cosmoinfer.models.overrides import (
+from cosmoinfer.models.recipe import (
+    FEW_TRAINING_ROWS,
+    MANY_TRAINING_ROWS,
     OPTIMIZER,
     Behind,
     Overrides,

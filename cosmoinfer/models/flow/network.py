@@ -8,7 +8,7 @@ from torch import nn
 
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.flow.recipe import EMBEDDING, StackRecipe
-from cosmoinfer.models.overrides import prefixed_errors
+from cosmoinfer.models.recipe import prefixed_errors
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
 from cosmoinfer.networks.layers import Generators
 from cosmoinfer.preprocessing.state import Preprocessing

@@ -6,21 +6,19 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
-from cosmoinfer.models.defaults import (
+from cosmoinfer.models.model import architecture_name
+from cosmoinfer.models.recipe import (
     FEW_TRAINING_ROWS,
     MANY_TRAINING_ROWS,
-    Shapes,
-    are_vectors,
-    default_members,
-    default_network,
-    default_training,
-)
-from cosmoinfer.models.model import architecture_name
-from cosmoinfer.models.overrides import (
     OPTIMIZER,
     Behind,
     Overrides,
+    Shapes,
+    are_vectors,
     check_ensemble_size,
+    default_members,
+    default_network,
+    default_training,
     expand,
     override,
     override_each,

@@ -5,12 +5,15 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
-from cosmoinfer.models.defaults import Shapes, default_members, default_network, default_training
-from cosmoinfer.models.overrides import (
+from cosmoinfer.models.recipe import (
     OPTIMIZER,
     Behind,
     Overrides,
+    Shapes,
     check_ensemble_size,
+    default_members,
+    default_network,
+    default_training,
     expand,
     override_each,
     override_training,

@@ -8,8 +8,8 @@ The peer's time is that until its best epoch, not the patience that it takes to 
 
 from dataclasses import replace
 
-from cosmoinfer.models.defaults import default_training
 from cosmoinfer.models.flow.recipe import flow_defaults
+from cosmoinfer.models.recipe import default_training
 from cosmoinfer.training.settings import TrainingSettings
 from tests.benchmarks.speed.clock import Seconds
 from tests.benchmarks.speed.flow import AS_PEER, Fitted, fit
