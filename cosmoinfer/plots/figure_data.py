@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from cosmoinfer.metrics import Curves, Evaluation, curves
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.training.loop import History
+
+if TYPE_CHECKING:  # torch, which no figure needs
+    from cosmoinfer.training.loop import History
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class FigureData:
 
     posterior: Posterior
     evaluation: Evaluation | None = None
-    histories: Mapping[str, History] = field(default_factory=dict)
+    histories: Mapping[str, "History"] = field(default_factory=dict)
     loss: str = "minus mean log density"
     seed: int = 0
 
