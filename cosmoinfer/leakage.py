@@ -67,7 +67,7 @@ class TrainingRecord:
                 raise UserError(
                     f"{catalog.path}: the model was trained on or chosen by {int(used.sum())} of these {len(catalog)} "
                     f"rows ({catalog.describe_rows(np.flatnonzero(used))}); "
-                    "`split=test` takes the others, `split=train` those"
+                    "`split=test` selects the remaining rows, `split=train` the training rows"
                 )
             return all_rows
         partition = partition or "test"

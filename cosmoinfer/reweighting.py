@@ -113,7 +113,7 @@ def with_priors(parameters: Parameters, changes: Sequence[PriorChange]) -> Param
     names = [change.parameter for change in changes]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise UserError(f"was given {names.count(repeated[0])} times", setting="prior", value=repeated[0])
+        raise UserError(f"expected one prior, found {names.count(repeated[0])}", setting="prior", value=repeated[0])
     for change in changes:
         parameters = change.apply_to(parameters)
     return parameters
@@ -242,7 +242,7 @@ def _parse_definition(text: str, names: tuple[str, ...]) -> tuple[str, expressio
             "expected a name of letters, digits and underscores, other than 'all'", setting="derive", value=name
         )
     if name in names:
-        raise UserError("is there already; give it another name", setting="derive", value=name)
+        raise UserError("is the name of a parameter of the posterior; choose another", setting="derive", value=name)
     try:
         return name, expressions.parse(written, names)
     except UserError as error:

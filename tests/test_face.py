@@ -236,7 +236,7 @@ def test_an_unknown_setting_suggests_those_that_are_spelled_alike(catalog: Path)
 
 @pytest.mark.parametrize("train", [cosmoinfer.train_flow, cosmoinfer.train_density])
 def test_classes_are_for_regressors(train: Any, catalog: Path) -> None:
-    with pytest.raises(ValueError, match=r"target=kind: a .*; train-regressor tells classes apart"):
+    with pytest.raises(ValueError, match=r"target=kind: a .*; train-regressor classifies"):
         train(catalog, target="kind")
 
 
@@ -244,7 +244,7 @@ def test_settings_without_effect_are_refused(catalog: Path) -> None:
     theta, x = linear(20, 1)
     with pytest.raises(ValueError, match="give a catalog, or arrays"):
         cosmoinfer.train_flow(catalog, theta=theta, x=x)
-    with pytest.raises(ValueError, match="bounds: is of catalog files"):
+    with pytest.raises(ValueError, match="bounds: applies to catalog files"):
         cosmoinfer.train_flow(theta=theta, x=x, bounds="a=0:1")
     with pytest.raises(ValueError, match=r"names: the catalog .* has been read already"):
         cosmoinfer.train_flow(cosmoinfer.read_catalog(catalog), names=["a", "b"])

@@ -151,7 +151,7 @@ def test_a_prior_that_cannot_be(text, message):
 
 
 def test_a_prior_is_given_once_and_replaces_one_that_is_known():
-    with pytest.raises(UserError, match="2 times"):
+    with pytest.raises(UserError, match="expected one prior, found 2"):
         under("a=normal:0:1", "a=uniform:0:1")
     with pytest.raises(UserError, match="own prior is not known"):
         with_priors(Parameters.from_names(("a",)), [PriorChange.parse("a=normal:0:1")])
@@ -211,7 +211,7 @@ def test_a_derived_parameter_follows_the_new_prior():
     [
         ("a*b", "is not understood"),
         ("=a", "is not understood"),
-        ("a=b", "is there already"),
+        ("a=b", "is the name of a parameter"),
         ("all=a", "expected a name of letters"),
         ("c,d=a", "expected a name of letters"),
         ("c=1+0*a", "c: is 1 in every draw; there is nothing to infer"),

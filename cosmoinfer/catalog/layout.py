@@ -12,9 +12,10 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import AXES_OF_KIND, Catalog, CatalogFile, Observable, ReadOptions
 from cosmoinfer.catalog.lazy_array import LazyArray
-from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
 
+MAX_DATASETS_IN_ERROR = 10
 KIND_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
 
 
@@ -122,7 +123,8 @@ def _data_names(path: Path, contents: dict[str, storage.DatasetInfo], read_optio
 
 
 def _describe_contents(contents: dict[str, storage.DatasetInfo]) -> str:
-    return ", ".join(f"/{name} {dataset.shape}" for name, dataset in contents.items()) or "nothing"
+    datasets = [f"/{name} {dataset.shape}" for name, dataset in contents.items()]
+    return join_first(datasets, MAX_DATASETS_IN_ERROR) or "nothing"
 
 
 def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[str], streamed: bool) -> Observable:
@@ -138,7 +140,7 @@ def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[s
         raise UserError(f"{path}: /{name} is of kind {kind!r}; {list_choices(kind, AXES_OF_KIND)}")
     values = LazyArray((storage.DatasetHandle(path, name),)) if streamed else layout.load(name)
     if values.dtype.kind not in "fiu":
-        raise UserError(f"{path}: /{name} holds {values.dtype}; expected numbers")
+        raise UserError(f"{path}: /{name} has type {values.dtype}; expected numbers")
     if n_axes == AXES_OF_KIND[kind] - 1 and kind in ("profile", "map", "grid"):
         values = values.with_channel_axis() if isinstance(values, LazyArray) else values[:, None]
     if values.size == 0 and len(values):
@@ -163,7 +165,7 @@ def _read_simulation(layout: Layout, count: int) -> np.ndarray:
     if ids.shape != (count,):
         raise UserError(f"{path}: /{name} has shape {ids.shape}; expected ({count},), one id a row")
     if ids.dtype.kind == "f":
-        raise UserError(f"{path}: /{name} holds {ids.dtype}; expected integers or strings")
+        raise UserError(f"{path}: /{name} has type {ids.dtype}; expected integers or strings")
     return ids.astype(str)
 
 

@@ -27,7 +27,9 @@ def suite_names(catalogs: Sequence[Catalog], defaults: Sequence[str]) -> list[st
         names.append((declared.pop() if len(declared) == 1 else None) or default)
     names = unique_names([catalog.path for catalog in catalogs], names)
     if len(set(names)) < len(names):
-        raise UserError(f"two suites are called {join_first({name for name in names if names.count(name) > 1})}")
+        raise UserError(
+            f"suite names must differ; found twice: {join_first({name for name in names if names.count(name) > 1})}"
+        )
     for name in names:
         if "/" in name:
             raise UserError(f"a suite is called {name!r}; expected a name without a slash, as ids are suite/id")

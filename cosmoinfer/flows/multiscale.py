@@ -72,7 +72,7 @@ class MapFlow(ABC):
                 levels += 1
         if any(side % 2**levels for side in shape[1:]):
             raise UserError(
-                f"each halves the maps, so their sides must be divisible by {2**levels}; "
+                f"each level halves the maps, so their sides must be divisible by {2**levels}; "
                 f"found {shape[1]}x{shape[2]} pixels",
                 setting="levels",
                 value=levels,

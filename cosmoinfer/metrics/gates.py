@@ -120,7 +120,7 @@ def parse_gate(expression: str) -> Condition:
     errors = _finite_number(match["errors"] or "0") if match else None
     if match is None or limit is None or errors is None or errors < 0:
         form = "metric<number, metric[parameter]<number or metric<number by errors"
-        raise UserError(f"the gate {expression!r} is not of the form {form}")
+        raise UserError(f"{expression!r} is not understood; expected {form}", "fail_if")
     name = match["parameter"]
     return Condition(expression.strip(), match["metric"], name and name.strip(), match["operator"], limit, errors)
 
@@ -133,7 +133,7 @@ def validate_gate(expression: str) -> None:
     condition = parse_gate(expression)
     if condition.metric not in METRICS:
         choices = list_choices(condition.metric, METRICS)
-        raise UserError(f"the gate {condition.text}: no metric is called {condition.metric}; {choices}")
+        raise UserError(f"no metric is called {condition.metric}; {choices}", "fail_if", condition.text)
 
 
 def _reason_to_skip(evaluation: Evaluation, gate: DefaultGate) -> str:
@@ -156,14 +156,14 @@ def _selected_estimates(evaluation: Evaluation, condition: Condition) -> Estimat
     estimates = evaluation.estimates(metric)
     if estimates is None:
         choices = list_choices(metric, evaluation.metrics)
-        raise UserError(f"the gate {condition.text}: this evaluation has no metric {metric}; {choices}")
+        raise UserError(f"this evaluation has no metric {metric}; {choices}", "fail_if", condition.text)
     if "" in estimates:
         if parameter is not None:
-            raise UserError(f"the gate {condition.text}: {metric} is of the joint posterior; leave out [{parameter}]")
+            raise UserError(f"{metric} is of the joint posterior; leave out [{parameter}]", "fail_if", condition.text)
         return {metric: estimates[""]}
     if parameter is not None and parameter not in (ALL_PARAMETERS, *estimates):
         choices = list_choices(parameter, estimates)
-        raise UserError(f"the gate {condition.text}: no parameter is called {parameter}; {choices}")
+        raise UserError(f"no parameter is called {parameter}; {choices}", "fail_if", condition.text)
     selected = estimates if parameter not in estimates else (parameter,)
     return {f"{metric}[{name}]": estimate for name, estimate in estimates.items() if name in selected}
 

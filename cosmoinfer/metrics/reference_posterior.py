@@ -51,7 +51,8 @@ def _check_parameters(posterior: Posterior, reference: ReferencePosterior) -> No
     expected, names = posterior.parameters.names, reference.posterior.parameters.names
     if names != expected:
         raise UserError(
-            f"the {reference.kind} is one of {join_first(names)}; expected {join_first(expected)}, in this order"
+            f"the {reference.kind} has the parameters {join_first(names)}; expected {join_first(expected)}, "
+            "in this order"
         )
 
 
@@ -88,7 +89,7 @@ def _check_truths(posterior: Posterior, reference: ReferencePosterior) -> None:
     if differs.any():
         row, column = (int(axis[0]) for axis in np.nonzero(differs))
         raise UserError(
-            f"the {reference.kind} is one of other observations: {posterior.parameters.names[column]} of row "
+            f"the {reference.kind} belongs to other observations: {posterior.parameters.names[column]} of row "
             f"{posterior.index[row]} is {reference.posterior.truth[row, column]:g}; expected "
             f"{posterior.truth[row, column]:g} ({differs.any(axis=1).sum()} of {len(posterior)} rows differ)"
         )

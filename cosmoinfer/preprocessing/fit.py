@@ -36,7 +36,7 @@ def check_compression(catalog: Catalog, split: Split, text: str) -> int:
     catalog.require_in_memory(f"`compress={text}`")
     vectors = [observable for observable in catalog.observables if observable.kind == "vector"]
     if not vectors:
-        raise UserError("is for vectors, and there is none", setting="compress", value=text)
+        raise UserError("expected a vector among the observables, found none", setting="compress", value=text)
     n_rows = len(split.select_rows(catalog.simulation, "train"))
     sizes = [observable.row_shape[0] * (2 if observable.masked else 1) for observable in vectors]  # a mask beside it
     return min(parse_compression(text, size, n_rows)[1] for size in sizes)
@@ -125,7 +125,7 @@ def with_compression_of(
             source_input.standardizer.log, summary.standardizer.log
         ):
             raise UserError(
-                f"/{summary.name} is taken to log10 by one of the two models only; `transform` settles it",
+                f"/{summary.name} is transformed to log10 by one of the two models only; set `transform`",
                 setting="fine_tune",
             )
     pairs = zip(source.inputs, preprocessing.inputs, strict=True)

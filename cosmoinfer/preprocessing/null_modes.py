@@ -105,11 +105,11 @@ def _check_pixels(maps: np.ndarray) -> None:
     """Noise in Fourier modes does not reach a pixel that never varies, nor a channel that follows from others."""
     blank = int((np.ptp(maps, axis=0) == 0).sum())
     if blank:
-        raise UserError(f"{blank} pixels are the same in every training map (masked?): a density has no bound there")
+        raise UserError(f"{blank} pixels are the same in every training map (masked?): the density is unbounded there")
     channels = maps[:, :, ::2, ::2].transpose(1, 0, 2, 3).reshape(maps.shape[1], -1)
     spread = np.linalg.eigvalsh(np.atleast_2d(np.corrcoef(channels)))
     if spread[0] < NULL_VARIANCE_FRACTION:
-        raise UserError("one channel of the maps follows from the others: a density of all of them has no bound")
+        raise UserError("one channel of the maps follows from the others: their joint density is unbounded")
 
 
 def _null(variance: np.ndarray) -> np.ndarray:

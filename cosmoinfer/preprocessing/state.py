@@ -65,7 +65,7 @@ def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> No
     Raises UserError for several observables, for maps, and where the file holds no covariance of K numbers.
     """
     if len(shapes) != 1 or len(shapes[0]) > 2:
-        raise UserError("is for catalogs of one vector or profile", setting="noise", value=path)
+        raise UserError("expected a catalog of one vector or profile", setting="noise", value=path)
     covariance = _load_covariance(path)
     size = int(np.prod(shapes[0]))
     if covariance.shape == (size,):
@@ -209,8 +209,8 @@ class Preprocessing:
             )
         if catalog.classes and catalog.classes != self.classes:
             raise UserError(
-                f"{catalog.path}: the model tells {', '.join(self.classes) or 'no classes'} apart; "
-                f"this catalog has the classes {', '.join(catalog.classes)}, and the order counts"
+                f"{catalog.path}: the model has the classes {', '.join(self.classes) or 'none'}; "
+                f"this catalog has the classes {', '.join(catalog.classes)}, and their order matters"
             )
 
     def check_data(self, catalog: Catalog) -> None:
@@ -239,7 +239,7 @@ def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> Read
     default = ReadOptions()
     if overrides.scale_cut and overrides.scale_cut != trained.scale_cut:
         raise UserError(
-            "the model has scale cuts of its own, which hold",
+            "has no effect: the model brings its own scale cuts",
             setting="scale_cut",
             value=join_first(overrides.scale_cut),
         )

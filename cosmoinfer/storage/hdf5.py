@@ -15,9 +15,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, join_first
 
 Attributes = dict[str, Any]  # of a file or a dataset: what HDF5 holds, with text as str
+MAX_NAMES_IN_ERROR = 10  # of datasets
 MAX_CHUNK_OVERREAD = 8  # bytes of whole chunks, divided by the bytes that were asked for
 
 
@@ -209,7 +210,7 @@ def load(path: Path, name: str) -> np.ndarray:
     """
     with open_file(path) as file:
         if not isinstance(file.get(name), h5py.Dataset):
-            names = ", ".join(f"/{dataset}" for dataset, _ in find_datasets(file)) or "nothing"
+            names = join_first((f"/{dataset}" for dataset, _ in find_datasets(file)), MAX_NAMES_IN_ERROR) or "nothing"
             raise UserError(f"{path}: has no dataset /{name.strip('/')}; it holds {names}")
         return read_array(path, file[name])
 

@@ -106,7 +106,9 @@ def write_cross_suite(
 def _read_suites(paths: Sequence[Path], settings: CatalogSettings, split_settings: SplitSettings) -> dict[str, Suite]:
     """By name. Split together, so that a list of test simulations may name those of every suite."""
     if len(paths) < 2:
-        raise UserError(f"expected two suites or more, found {paths[0]} alone; train-flow and evaluate serve one")
+        raise UserError(
+            f"expected two suites or more, found {paths[0]} alone; for a single suite use train-flow and evaluate"
+        )
     catalogs = [read_catalog(path, settings) for path in paths]
     for catalog in catalogs:
         check_target(catalog)
@@ -158,7 +160,7 @@ def _sample_test_rows(
     used = flow.training_record.partition_of(catalog, rows) < 2
     if used.any():
         learned = join_first(catalog.index[rows[used]])
-        raise UserError(f"{catalog.path}: test rows that the flow of {model} has learned from (row {learned})")
+        raise UserError(f"{catalog.path}: the flow of {model} was trained on test rows of this suite (row {learned})")
     shared = int(flow.training_record.shares_parameters(catalog, rows).sum())
     if shared:
         reporter.warn(

@@ -133,7 +133,8 @@ def require_unseen_row(partitions: np.ndarray, rows: Rows | None) -> None:
     """partitions: (n,), of the rows that were named. Raises UserError if the model has learned from all of them."""
     if rows is not None and (partitions < 2).all():
         raise UserError(
-            "the model was trained on or chosen by all of them; `split=train` or validation judges what it has seen",
+            "the model was trained on or chosen by all of them; `split=train` or `split=validation` evaluates on rows "
+            "that it has seen",
             setting="rows",
             value=rows,
         )

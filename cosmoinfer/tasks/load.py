@@ -30,7 +30,7 @@ def load(path: Path | str) -> Any:
     """
     kind = storage.file_kind(multi_file.first_file(Path(path))) or "catalog"
     if kind not in READERS:
-        raise UserError(f"{path}: is a {kind} file; there are readers of {', '.join(READERS)}")
+        raise UserError(f"{path}: is a {kind} file; expected one of {', '.join(READERS)}")
     return READERS[kind](Path(path))
 
 

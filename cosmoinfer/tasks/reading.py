@@ -53,7 +53,7 @@ def open_catalog(
             raise UserError(f"the catalog {source.path} has been read already; give its path", setting=settings[0])
         return source
     if without_effect := [name for name in settings if name not in OF_ARRAYS]:
-        raise UserError("is of catalog files; arrays have no such setting", setting=without_effect[0])
+        raise UserError("applies to catalog files, found arrays", setting=without_effect[0])
     return catalogs.from_arrays(**given_arrays, **{name: keywords[name] for name in settings})
 
 
@@ -137,7 +137,9 @@ def find_rows(path: Path | str, index: np.ndarray, partition: str | None, rows: 
     missing = [number for number in numbers if number not in positions]
     if missing or not numbers:
         raise UserError(
-            f"{path} has no row {join_first(missing) or 'so named'} (it has {len(index)})", setting="rows", value=text
+            f"{path} has no row {join_first(missing) or 'of these numbers'} (it has {len(index)} rows)",
+            setting="rows",
+            value=text,
         )
     return np.array([positions[number] for number in numbers])
 

@@ -128,7 +128,7 @@ def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:
     if model.recalibration is None:
         points = getattr(model, "head", "") == "point"
         why = "it gives points and no widths" if points else "train it anew to have one"
-        raise UserError(f"{name} knows no temperature: {why}", setting="recalibrate")
+        raise UserError(f"{name} has no temperature: {why}", setting="recalibrate")
     return replace(model, temperature=model.recalibration.temperature)
 
 
@@ -139,5 +139,7 @@ def _check_combine(combine: str, name: str, model: PosteriorModel) -> None:
         raise UserError(f"{name} is a {model.kind}; expected a flow", setting="combine", value="product")
     if model.set_size:
         raise UserError(
-            f"{name} takes all rows of a simulation as one observation already", setting="combine", value="product"
+            f"{name} was trained with `observation=simulation`, on all rows of a simulation at once",
+            setting="combine",
+            value="product",
         )

@@ -76,7 +76,7 @@ def plan_density(job: TrainingJob) -> DensityPlan:
     """The flow for the rows and the kind of a catalog's data. Raises UserError if a setting or they are not usable."""
     if job.catalog.classes:
         target = job.catalog.require_parameters()[0].names[0]
-        raise UserError("a density is of the data; train-regressor tells classes apart", setting="target", value=target)
+        raise UserError("a density describes the data; train-regressor classifies", setting="target", value=target)
     if job.request.recipe.get("unconditional"):
         job = replace(job, catalog=replace(job.catalog, parameters=None, theta=None))
     catalog, rows = job.catalog, len(job.split.select_rows(job.catalog.simulation, "train"))

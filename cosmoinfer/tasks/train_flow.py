@@ -80,7 +80,7 @@ def check_target(catalog: Catalog) -> None:
     """Raises UserError if the target is a class: a flow infers parameters."""
     if catalog.classes:
         name = catalog.require_parameters()[0].names[0]
-        raise UserError("a flow infers parameters; train-regressor tells classes apart", setting="target", value=name)
+        raise UserError("a flow infers parameters; train-regressor classifies", setting="target", value=name)
 
 
 def plan_flow(job: TrainingJob) -> FlowPlan:
@@ -95,9 +95,11 @@ def plan_flow(job: TrainingJob) -> FlowPlan:
     )
     check_target(catalog)
     if summary is not None and inputs.noise is not None:
-        raise UserError("the regressor that `summary` names brings its own noise, or none", setting="noise")
+        raise UserError("has no effect beside `summary`: the noise is that of the regressor", setting="noise")
     if summary is not None and options.get("compress"):
-        raise UserError("the regressor that `summary` names is all that the flow sees", setting="compress")
+        raise UserError(
+            "has no effect beside `summary`: the flow is conditioned on the output of the regressor", setting="compress"
+        )
     noise = job.read_noise()
     for trained in (summary, ancestor):
         noise = trained.preprocessing.noise if noise is None and trained is not None else noise

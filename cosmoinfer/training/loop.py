@@ -104,7 +104,7 @@ def train(
     order of its rows. Raises UserError when a loss is no longer finite.
     """
     if settings.warm_up and hooks.warm_loss is None:
-        raise UserError("this loss has no gentler one to begin with", setting="warm_up", value=settings.warm_up)
+        raise UserError("this loss has no warm-up", setting="warm_up", value=settings.warm_up)
     members, batch_size = len(generators), min(settings.batch_size, len(train_rows))
     steps_per_epoch = len(train_rows) // batch_size
     steps = settings.epochs * steps_per_epoch

@@ -394,7 +394,7 @@ def test_outside_the_box_the_row_number_is_that_of_the_file(make):
         ({"data/a": VECTOR, "data/b": VECTOR[1:]}, {}, "different numbers of rows: /data/a 12, /data/b 11"),
         ({"data": VECTOR, "split": np.zeros(3)}, {}, r"/split has 3 rows, the data have 12"),
         ({"data": VECTOR, "simulation": np.arange(3)}, {}, r"/simulation has shape \(3,\); expected \(12,\)"),
-        ({"data": VECTOR, "simulation": np.arange(12.0)}, {}, "holds float64; expected integers or strings"),
+        ({"data": VECTOR, "simulation": np.arange(12.0)}, {}, "has type float64; expected integers or strings"),
         ({"data": VECTOR, "parameters": THETA[:5]}, {}, "/parameters has 5 rows, the data have 12"),
         ({"data": VECTOR, "parameters": THETA[:, :, None]}, {}, r"/parameters has shape \(12, 2, 1\)"),
         ({"data": VECTOR, "parameters": THETA}, {"names": ("a",)}, "/parameters has 2 columns, `names` has 1"),

@@ -240,7 +240,10 @@ def test_observations_are_matched_by_row_and_simulation():
             "row 0 is of simulation x0; expected",
         ),
         (lambda p: {"truth": p.truth + np.array([0, 1])}, "b of row 0 is"),
-        (lambda p: {"parameters": Parameters.from_names(("b", "a"))}, "is one of b, a; expected a, b, in this order"),
+        (
+            lambda p: {"parameters": Parameters.from_names(("b", "a"))},
+            "has the parameters b, a; expected a, b, in this order",
+        ),
     ],
 )
 def test_comparison_with_different_observations_is_refused_with_the_mismatch(change, message):
@@ -293,6 +296,6 @@ def test_evaluate_against_a_model_draws_the_same_rows(files):
     subject = files / "r.posterior.h5"
     assert "is a model; name its catalog too" in refused("evaluate", subject, "--compare-to", files / "r.h5")
     assert "a catalog goes with a model only" in refused("evaluate", subject, sims, "--compare-to", subject)
-    assert "is one of Omega_m, sigma_8" in refused(
+    assert "has the parameters Omega_m, sigma_8" in refused(
         "evaluate", files / "ours.h5", "--compare-to", subject, "-o", files / "n.h5"
     )

@@ -140,7 +140,7 @@ def test_classes_of_other_names_are_refused():
     frame, sims = classifier("cross-entropy").preprocessing, blobs(2)
     frame.check_catalog(sims)
     for names in (("SIMBA", "TNG"), SUITES):
-        with pytest.raises(UserError, match=r"the model tells TNG, SIMBA apart; this catalog has the classes"):
+        with pytest.raises(UserError, match=r"the model has the classes TNG, SIMBA; this catalog has the classes"):
             frame.check_catalog(replace(sims, classes=names))
 
 

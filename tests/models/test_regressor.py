@@ -251,8 +251,8 @@ def test_trees_find_what_a_line_cannot():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"loss": "moment"}, "network=ridge: minimises the squared error; `loss=mse` is all it has"),
-        ({"ensemble": 2}, "network=ridge: is solved, not trained, and has no `ensemble`"),
+        ({"loss": "moment"}, "network=ridge: minimises the squared error; expected `loss=mse`"),
+        ({"ensemble": 2}, "network=ridge: is not trained by gradient descent and has no `ensemble`"),
         ({"batch_size": 2}, "has no `batch_size`"),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_warm_up_minimises_the_squared_error_whatever_the_loss_and_then_the_lo
     ]
     np.testing.assert_array_equal(curves[0][:3], curves[1][:3])
     assert (curves[0][3:] != curves[1][3:]).all()
-    with pytest.raises(UserError, match="warm_up=1: the loss mse has no gentler one"):
+    with pytest.raises(UserError, match="warm_up=1: applies to losses with widths, as moment; found the loss mse"):
         train_regressor(linear_gaussian(2), loss="mse", warm_up=1)
 
 

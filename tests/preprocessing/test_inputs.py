@@ -190,7 +190,7 @@ def test_a_malformed_npy_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("shapes", [((3,), (3,)), ((1, 4, 4),)])
 def test_noise_is_for_one_vector_or_profile(covariance, shapes):
-    with pytest.raises(UserError, match="is for catalogs of one vector or profile"):
+    with pytest.raises(UserError, match="expected a catalog of one vector or profile"):
         read_noise(covariance(np.eye(3)), shapes, 0)
 
 
@@ -291,7 +291,7 @@ def test_only_vectors_are_compressed():
     short = with_compression(fitted_preprocessing(sims), sims, split_of(sims), "pca:1", training_context())
     assert short.shapes == ((1,), (1, 8, 8))
     maps = in_memory_catalog(sims.theta, sims.parameters, sims.observables[1])
-    with pytest.raises(UserError, match="compress=pca:1: is for vectors, and there is none"):
+    with pytest.raises(UserError, match="compress=pca:1: expected a vector among the observables, found none"):
         with_compression(fitted_preprocessing(maps), maps, split_of(maps), "pca:1", training_context())
 
 

@@ -186,7 +186,7 @@ def test_suites_are_called_by_attribute_stem_or_folder(tmp_path: Path) -> None:
     assert names(paths) == ["TNG-LH", "SIMBA-LH", "third"]
     assert names(paths[1:]) == ["LH", "third"]
     assert names([tmp_path / "TNG" / "*.h5", tmp_path / "[SA]*" / "*.h5"]) == ["TNG", tmp_path.name]
-    with pytest.raises(UserError, match="two suites are called TNG-LH"):
+    with pytest.raises(UserError, match="suite names must differ; found twice: TNG-LH"):
         names([paths[0], paths[0]])
     with h5py.File(paths[2], "r+") as file:
         file.attrs["suite"] = "a/b"

@@ -388,7 +388,7 @@ def test_a_plateau_counts_from_the_end_of_the_warm_up(monkeypatch):
 
 
 def test_a_warm_up_without_a_gentler_loss_is_refused():
-    with pytest.raises(UserError, match="warm_up=3: this loss has no gentler one"):
+    with pytest.raises(UserError, match="warm_up=3: this loss has no warm-up"):
         train(linear(1), SQUARED, rows(9, 1), rows(9, 2), TrainingSettings(warm_up=3), generators(0, "o", 1), silent)
 
 

@@ -26,7 +26,11 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
         unknown = [
             name for name, has_prior in zip(parameters.names, parameters.has_prior, strict=True) if not has_prior
         ]
-        raise UserError(f"divides by the prior, and that of {join_first(unknown)} is not known", "combine", "product")
+        raise UserError(
+            f"the product divides by the prior, and the prior of {join_first(unknown)} is not known",
+            "combine",
+            "product",
+        )
     groups = {int(group[0]): group for group in _groups(catalog, rows)}
     first_rows = np.array(list(groups))
     buffer = options.buffer(len(first_rows), len(parameters))

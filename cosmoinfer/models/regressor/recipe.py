@@ -77,7 +77,11 @@ def _regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: 
     loss = check_choice("loss", overrides.get("loss") or loss, table)
     training = override_training(default_training(rows, shapes), overrides)
     if training.warm_up and (classes or LOSSES[loss].output_head == "point"):
-        raise UserError(f"the loss {loss} has no gentler one to begin with", setting="warm_up", value=training.warm_up)
+        raise UserError(
+            f"applies to losses with widths, as moment; found the loss {loss}",
+            setting="warm_up",
+            value=training.warm_up,
+        )
     return RegressorRecipe(
         override_each(networks, select(overrides, settings_of(*NETWORKS.values(), *BASELINES.values())), "network"),
         32,
@@ -102,9 +106,11 @@ def _default(requested: str, shape: tuple[int, ...]) -> tuple[str, Any]:
 def _check_baseline(name: str, overrides: Overrides, shapes: Shapes, classes: int) -> None:
     """A baseline regresses one summary; it has no descent to set."""
     if len(shapes) > 1 or classes:
-        raise UserError("regresses the parameters from one summary (`data` names one)", setting="network", value=name)
+        raise UserError(
+            "expected parameters and a single observable (`data` selects one)", setting="network", value=name
+        )
     if overrides.get("loss") not in (None, "mse"):
-        raise UserError("minimises the squared error; `loss=mse` is all it has", setting="network", value=name)
+        raise UserError("minimises the squared error; expected `loss=mse`", setting="network", value=name)
     for key in ("ensemble", "augment", *settings_of(TrainingSettings)):
         if overrides.get(key) is not None:
-            raise UserError(f"is solved, not trained, and has no `{key}`", setting="network", value=name)
+            raise UserError(f"is not trained by gradient descent and has no `{key}`", setting="network", value=name)
