@@ -70,9 +70,10 @@ class FlowPlan(TrainingPlan[FlowModel]):
 
     def describe(self, model: FlowModel) -> tuple[str, JSONObject]:
         """How many of each architecture, and of how many rows."""
-        members = ", ".join(f"{stack.members} x {stack.architecture}" for stack in model.stacks)
+        members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
+        architectures = ", ".join(f"{stack.members} x {stack.architecture}" for stack in model.stacks)
         support, rows = model.support.name, "sets of rows" if model.set_size else "rows"
-        line = f"{members}, support {support}, {self.rows} training {rows}"
+        line = f"{architectures}, support {support}, {self.rows} training {rows}"
         return line, {"support": support, "members": members, "rows": self.rows}
 
 
