@@ -24,6 +24,8 @@ ALARM_P_VALUES = {
     99.0: 0.01,
     95.0: 0.001,
 }  # percentile: the chance at which so many observations above it are no accident
+EXTREME_P_VALUE = 0.01  # the chance at which the most unlike of all observations is no accident
+ROUNDING = 1e-9  # by which a chance that is computed may exceed one that is meant
 BELOW_RANGE_FRACTION = 0.5  # of a row's log10 numbers below all training values, from which on the row is flagged
 FeatureSpaces = Callable[[Catalog, np.ndarray], list[np.ndarray]]  # catalog, rows (n,) -> one array (n, F) a space
 
@@ -50,8 +52,12 @@ class OutOfDistribution:
         return round(float(self.shares.sum()))
 
     def score(self, spaces: Sequence[np.ndarray]) -> np.ndarray:
-        """(n,) the largest statistic, in standard deviations over the training rows; spaces: (n, F) each."""
-        return self._standardised([fold_features(space) for space in spaces]).max(axis=1)
+        """(n,) the largest statistic, in standard deviations over the training rows; spaces: (n, F) each.
+
+        Infinite where a statistic is NaN: what cannot be compared with the training rows is the most unlike them.
+        """
+        largest = self._standardised([fold_features(space) for space in spaces]).max(axis=1)
+        return np.where(np.isnan(largest), np.inf, largest)
 
     def _standardised(self, spaces: Sequence[np.ndarray]) -> np.ndarray:
         """(n, B) all statistics, of folded spaces."""
@@ -86,19 +92,17 @@ class OutOfDistribution:
         return [spaces[0], *white, self._standardised(spaces)]
 
     def excess_outliers(self, percentile: np.ndarray, simulation: np.ndarray) -> "Outliers | None":
-        """More outliers than expected, at the first level of ``ALARM_P_VALUES`` that is significant.
+        """More outliers than expected, at the first level of ``ALARM_P_VALUES`` that is significant; else the extreme.
 
-        A false one in about one case of a hundred: a few far out count by the first level, many less far by the other.
+        A false one in about one case of a hundred: a few far out count by the first level, many less far by the other,
+        a single one by how far it lies beyond all validation rows.
         """
-        by_level = (self.outliers(percentile, simulation, level) for level in ALARM_P_VALUES)
-        return next(
-            (
-                outliers
-                for outliers in by_level
-                if len(outliers.positions) and outliers.surprise <= ALARM_P_VALUES[outliers.level]
-            ),
-            None,
-        )
+        for level, p_value in ALARM_P_VALUES.items():
+            outliers = self.outliers(percentile, simulation, level)
+            if len(outliers.positions) and outliers.surprise <= p_value + ROUNDING:
+                return outliers
+        extreme = extreme_outliers(percentile)
+        return extreme if len(extreme.positions) else None
 
     def outliers(self, percentile: np.ndarray, simulation: np.ndarray, level: float) -> "Outliers":
         """Those above a level; rows of one simulation, which are odd together, count as one."""
@@ -120,6 +124,18 @@ class Outliers:
     positions: np.ndarray
     expected: float
     surprise: float
+
+
+def extreme_outliers(percentile: np.ndarray) -> Outliers:
+    """Those of n observations, percentile (n,), that would be too far out for the largest of n (Bonferroni).
+
+    With G validation simulations a rank alone says 1 / (G + 1), too much for one observation beside fewer than 100 of
+    them, or for one in ten beside fewer than 1000; the percentile beyond all ranks says by how much it exceeds them.
+    """
+    level = 100 * (1 - EXTREME_P_VALUE / len(percentile))
+    positions = np.flatnonzero(percentile >= level - ROUNDING)
+    surprise = min(1.0, len(percentile) * (1 - float(percentile.max()) / 100))
+    return Outliers(level, positions, EXTREME_P_VALUE, surprise)
 
 
 def fit_ood_detector(

@@ -246,6 +246,39 @@ def test_the_ood_warning_requires_more_than_the_expected_number():
     assert alarm(10, 99.5, same) is not None
 
 
+@pytest.mark.parametrize("n_validation", [20, 45, 98, 99, 199])
+def test_one_gross_outlier_is_warned_about_beside_few_validation_rows(n_validation):
+    """A rank among fewer than 99 says more than 1 %; 99 and 199 ranks say 1 % but for rounding."""
+    ood = fitted(rows(200, 0), rows(n_validation, 1))
+    alone, among_ten = rows(1, 2) + 30, rows(10, 3)
+    among_ten[4] += 30
+    assert ood.excess_outliers(ood.percentile([alone]), ids_of(np.arange(1))).positions.tolist() == [0]
+    assert ood.excess_outliers(ood.percentile([among_ten]), ids_of(np.arange(10))).positions.tolist() == [4]
+
+
+def test_the_highest_of_99_ranks_is_one_in_a_hundred():
+    ood = fitted(rows(200, 0), rows(99, 1))
+    assert ood.excess_outliers(np.array([99.0]), ids_of(np.arange(1))) is not None
+    assert ood.excess_outliers(np.array([98.0]), ids_of(np.arange(1))) is None
+
+
+def test_what_cannot_be_compared_is_the_most_unlike():
+    ood = fitted(rows(200, 0), rows(45, 1))
+    observations = rows(3, 2)
+    observations[1, 0] = np.nan
+    percentile = ood.percentile([observations])
+    assert percentile[1] == 100 and (percentile[[0, 2]] < 100).all()
+
+
+def test_single_rows_of_the_same_simulator_are_warned_about_in_one_of_a_hundred_at_most():
+    warned = []
+    for r in range(30):
+        ood = fitted(rows(150, [r, 0]), rows(45, [r, 1]))
+        percentile = ood.percentile([rows(100, [r, 2])])
+        warned += [ood.excess_outliers(percentile[[row]], ids_of(np.arange(1))) is not None for row in range(100)]
+    assert np.mean(warned) <= 0.01
+
+
 def test_the_surprise_is_that_of_ranks_among_a_sample():
     """How many of 50 rows exceed the highest of 120 others, or the 6th highest, whatever their distribution."""
     ood = fitted(rows(200, 0), rows(120, 1))
