@@ -4,6 +4,7 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
 from cosmoinfer.storage import out_of_core
+from cosmoinfer.storage.attributes import Attributes
 from cosmoinfer.storage.format import (
     FORMATS,
     FileContents,
@@ -20,13 +21,13 @@ from cosmoinfer.storage.format import (
     writing_command,
 )
 from cosmoinfer.storage.hdf5 import (
-    Attributes,
     DatasetHandle,
     DatasetInfo,
     describe_datasets,
     file_attribute,
     file_attributes,
     file_digest,
+    group_attributes,
     load,
 )
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
@@ -49,6 +50,7 @@ __all__ = [
     "file_attributes",
     "file_digest",
     "file_kind",
+    "group_attributes",
     "is_kind",
     "load",
     "out_of_core",

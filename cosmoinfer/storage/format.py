@@ -18,18 +18,17 @@ import numpy as np
 from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.hdf5 import (
+from cosmoinfer.storage.attributes import (
     Attributes,
-    DatasetHandle,
-    chunk_shape,
     decode_attribute,
     decode_text,
     encode_attribute,
-    error_reason,
-    find_datasets,
-    open_file,
-    read_array,
+    read_attributes,
+    text_attribute,
 )
+from cosmoinfer.storage.hdf5 import DatasetHandle, chunk_shape, read_array
+from cosmoinfer.storage.links import find_datasets
+from cosmoinfer.storage.opening import error_reason, open_file
 from cosmoinfer.storage.out_of_core import OnDiskArray, StreamedDataset, check_free_space
 
 JSONObject = dict[str, Any]  # only what json.dumps takes
@@ -95,13 +94,13 @@ def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = (), omit:
     Raises UserError for another kind or format, and for a damaged file.
     """
     with open_file(path) as file:
-        kind = decode_text(file.attrs.get("kind", ""))
+        kind = text_attribute(file, "kind")
         if kind not in FORMATS:
             expected = " or ".join(kinds) or "any"
             raise UserError(f"{path}: expected a {expected} file of cosmoinfer, found {_describe(file)}")
         if kinds and kind not in kinds:
             raise UserError(f"{path}: expected a {' or '.join(kinds)} file, found {_describe(file)}")
-        _check_format(path, kind, int(file.attrs["format"]))
+        _check_format(path, kind, _format_number(file))
         arrays, attributes, on_disk = {}, {}, {}
         for name, dataset in find_datasets(file):
             if omit and omit in name.split("/")[:-1]:
@@ -116,7 +115,9 @@ def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = (), omit:
     return FileContents(kind, meta, arrays, attributes, on_disk=on_disk)
 
 
-def _check_format(path: Path | str, kind: str, number: int) -> None:
+def _check_format(path: Path | str, kind: str, number: int | None) -> None:
+    if number is None:
+        raise UserError(f"{path}: is damaged (the number of its format is missing)")
     if number > FORMATS[kind]:
         raise UserError(f"{path}: its format is {number}, this version ({__version__}) reads format {FORMATS[kind]}")
     if number < FORMATS[kind]:
@@ -126,10 +127,15 @@ def _check_format(path: Path | str, kind: str, number: int) -> None:
         )
 
 
+def _format_number(file: h5py.File) -> int | None:
+    number = read_attributes(file)[0].get("format")
+    return int(number) if isinstance(number, np.integer) else None
+
+
 def file_kind(path: Path) -> str | None:
     """The kind of a file that this tool wrote; None for any other HDF5 file."""
     with open_file(path) as file:
-        return decode_text(file.attrs.get("kind", "")) or None if "format" in file.attrs else None
+        return text_attribute(file, "kind") or None if "format" in file.attrs else None
 
 
 def describe_file(path: Path) -> str:
@@ -139,7 +145,7 @@ def describe_file(path: Path) -> str:
 
 
 def _describe(file: h5py.File) -> str:
-    kind = decode_text(file.attrs.get("kind", "")) if "format" in file.attrs else ""
+    kind = text_attribute(file, "kind") if "format" in file.attrs else ""
     if kind == "model" and "config" in file:
         return f"a {json.loads(decode_text(file['config'][()]))['kind']} (model file)"
     if kind in FORMATS and kind != "catalog":
@@ -168,7 +174,7 @@ def same_run(path: Path, meta: Mapping[str, Any]) -> bool:
         with open_file(path) as file:
             if "meta" not in file or decode_text(file["meta"][()]) != _encode_json(meta):
                 return False
-            return int(file.attrs.get("format", 0)) == FORMAT
+            return _format_number(file) == FORMAT
     except UserError:
         return False
 

@@ -1,138 +1,52 @@
-"""Any HDF5 file: opened, what it holds, and its datasets, whole or by ranges of rows.
-
-Text is decoded, and virtual datasets are checked.
-"""
+"""Datasets of any HDF5 file: what it holds, and their values, whole or by ranges of rows."""
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError
+from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes
+from cosmoinfer.storage.filters import filter_problem
+from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
+from cosmoinfer.storage.opening import error_reason, open_file, open_hdf5, require_file
+from cosmoinfer.storage.raw_sources import check_sources
 
-Attributes = dict[str, Any]  # of a file or a dataset: what HDF5 holds, with text as str
-MAX_NAMES_IN_ERROR = 10  # of datasets
 MAX_CHUNK_OVERREAD = 8  # bytes of whole chunks, divided by the bytes that were asked for
 
 
-@contextmanager
-def open_file(path: Path | str) -> Iterator[h5py.File]:
-    """A file to read. Raises UserError for one that is missing, being written, truncated or damaged."""
-    try:
-        file = h5py.File(require_file(path), "r")
-    except BlockingIOError as error:
-        raise UserError(f"{path}: another process has it open to write; try again when it is done") from error
-    except OSError as error:
-        raise UserError(f"{path}: is no HDF5 file, or a truncated one ({error_reason(error)})") from error
-    with file:
-        try:
-            yield file
-        except UserError:
-            raise
-        except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py on damaged headers; JSON; text
-            raise UserError(f"{path}: is damaged ({error_reason(error)})") from error
+def read_array(path: Path, dataset: h5py.Dataset, text_fallback: str = "") -> np.ndarray:
+    """All values, text as str. text_fallback: the encoding of text that is no UTF-8, which is an error otherwise.
 
-
-def require_file(path: Path | str) -> Path:
-    """The path. Raises UserError when no file has it."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    return path
-
-
-def find_datasets(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:
-    """Every dataset below a group, with its path, sorted by path."""
-    datasets: list[tuple[str, h5py.Dataset]] = []
-    group.visititems(lambda name, node: datasets.append((name, node)) if isinstance(node, h5py.Dataset) else None)
-    return sorted(datasets, key=lambda pair: pair[0])
-
-
-def read_array(path: Path, dataset: h5py.Dataset) -> np.ndarray:
-    """All values, text as str. Raises UserError for damaged chunks and incomplete virtual datasets."""
-    if dataset.is_virtual:
-        check_virtual_sources(path, dataset)
+    Raises UserError for damaged chunks, filters that are not installed, and values in other files that are incomplete.
+    """
+    if problem := _problem(dataset):
+        raise UserError(f"{path}: {dataset.name} {problem}")
+    check_sources(path, dataset)
     try:
         array = np.asarray(dataset[()])
     except OSError as error:
         raise UserError(f"{path}: {dataset.name} is damaged ({error_reason(error)})") from error
-    return np.vectorize(decode_text, otypes=[str])(array) if array.dtype.kind in "SO" else array
+    if array.dtype.kind not in "SO":
+        return array
+    return np.vectorize(partial(decode_text, fallback=text_fallback), otypes=[str])(array)
 
 
-def check_virtual_sources(path: Path, dataset: h5py.Dataset) -> None:
-    """Raises UserError when a source of a virtual dataset is missing or too short, which HDF5 would read as zeros."""
-    n_mapped, countable = 0, True
-    for source in dataset.virtual_sources():
-        if "%b" in source.file_name:  # as many files as exist: they determine the number of rows
-            countable = False
-            continue
-        n_mapped += source.vspace.get_select_npoints()
-        file_path = _source_path(path, dataset, source.file_name)
-        with open_file(file_path) as file:
-            target = file.get(source.dset_name)
-            if not isinstance(target, h5py.Dataset):
-                raise UserError(
-                    f"{path}: a source of {dataset.name} is missing: {file_path} has no dataset {source.dset_name}"
-                )
-            if _is_too_short(source, target):
-                raise UserError(
-                    f"{path}: {dataset.name} refers to more than {source.dset_name} of {file_path} holds, which has "
-                    f"shape {target.shape}"
-                )
-            if target.is_virtual:
-                check_virtual_sources(file_path, target)
-    if countable and n_mapped < dataset.size:
-        missing = dataset.size - n_mapped
-        raise UserError(f"{path}: {dataset.name} has no source for {missing} of its {dataset.size} values")
-
-
-def _source_path(path: Path, dataset: h5py.Dataset, file_name: str) -> Path:
-    """Where the file of a source lies, as HDF5 looks for it: beside the virtual file, or beside what it links to."""
-    if file_name == ".":
-        return path
-    candidates = (path.parent / file_name, path.resolve().parent / file_name)
-    existing = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if existing is None:
-        raise UserError(f"{path}: a source of {dataset.name} is missing: {file_name}")
-    return existing
-
-
-def _is_too_short(source: Any, target: h5py.Dataset) -> bool:
-    """Whether a dataset has less than a virtual one takes from it."""
-    if source.src_space.get_select_type() != h5py.h5s.SEL_HYPERSLABS:  # all of it
-        return bool(target.size < source.vspace.get_select_npoints())
-    last = source.src_space.get_select_bounds()[1]
-    return len(last) != target.ndim or any(end >= size for end, size in zip(last, target.shape, strict=True))
-
-
-def decode_attribute(value: Any) -> Any:
-    """An attribute with its text as str, or a tuple of str."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
-        return tuple(decode_text(item) for item in value.ravel())
-    return decode_text(value) if isinstance(value, bytes) else value
-
-
-def encode_attribute(attribute: Any) -> Any:
-    """An attribute as HDF5 holds it: the inverse of ``decode_attribute``."""
-    if isinstance(attribute, tuple | list) and attribute and isinstance(attribute[0], str):
-        return np.array(attribute, dtype=h5py.string_dtype())
-    return attribute
-
-
-def decode_text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def error_reason(error: BaseException) -> str:
-    """What the system says of an error, in one line."""
-    return (getattr(error, "strerror", None) or str(error)).splitlines()[0]
+def _problem(dataset: h5py.Dataset) -> str:
+    """Why the values of a dataset cannot be read, in words; empty if they can."""
+    try:
+        dataset.dtype  # noqa: B018  which the type of the file may not have
+    except TypeError as error:
+        return f"holds values of a type that cannot be read ({error_reason(error)})"
+    if dataset.shape is None:
+        return "is empty: it has no values"
+    return filter_problem(dataset)
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int, max_bytes: int = 1 << 20) -> tuple[int, ...]:
@@ -165,6 +79,8 @@ class DatasetInfo:
     chunks: shape of a chunk; None when it is contiguous.
     compression: name of the filter, if any.
     attributes: text as str.
+    unreadable: why other attributes cannot be read, by name.
+    problem: why its values cannot be read, in words; shape and dtype are then void.
     """
 
     path: str
@@ -173,46 +89,68 @@ class DatasetInfo:
     chunks: tuple[int, ...] | None
     compression: str | None
     attributes: Attributes
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> "DatasetInfo":
+        """Of a name in an open file."""
+        dataset = entry.dataset
+        if dataset is None:
+            return cls(entry.name, (), np.dtype("V"), None, None, {}, problem=entry.problem)
+        attributes, unreadable = read_attributes(dataset)
+        if problem := _problem(dataset):
+            return cls(entry.name, (), np.dtype("V"), None, None, attributes, unreadable, problem)
+        layout = (tuple(dataset.shape), dataset.dtype, dataset.chunks, dataset.compression)
+        return cls(entry.name, *layout, attributes, unreadable)
 
 
 def file_attributes(path: Path) -> Attributes:
-    """The attributes of the file itself, but for ``kind`` and ``format``."""
+    """The attributes of the file itself that can be read, but for ``kind`` and ``format``."""
     with open_file(path) as file:
-        return {key: decode_attribute(value) for key, value in file.attrs.items() if key not in ("kind", "format")}
+        attributes, _ = read_attributes(file)
+    return {name: value for name, value in attributes.items() if name not in ("kind", "format")}
 
 
 def file_attribute(path: Path, name: str) -> str | None:
-    """A text attribute of the file itself; None when it has none of that name."""
-    with open_file(path) as file:
-        return decode_text(file.attrs.get(name, "")) or None
+    """A text attribute of the file itself; None when it has none of that name, or an empty one.
 
-
-def describe_datasets(path: Path) -> dict[str, DatasetInfo]:
-    """Every dataset of a file, by its path without the leading slash; no values are read."""
-    with open_file(path) as file:
-        return {
-            name: DatasetInfo(
-                name,
-                tuple(dataset.shape or ()),
-                dataset.dtype,
-                dataset.chunks,
-                dataset.compression,
-                {key: decode_attribute(value) for key, value in dataset.attrs.items()},
-            )
-            for name, dataset in find_datasets(file)
-        }
-
-
-def load(path: Path, name: str) -> np.ndarray:
-    """All values of a dataset, text as str.
-
-    Raises UserError when it is missing or damaged, or a virtual dataset that lacks a source.
+    Raises UserError when it is of another type.
     """
     with open_file(path) as file:
-        if not isinstance(file.get(name), h5py.Dataset):
-            names = join_first((f"/{dataset}" for dataset, _ in find_datasets(file)), MAX_NAMES_IN_ERROR) or "nothing"
-            raise UserError(f"{path}: has no dataset /{name.strip('/')}; it holds {names}")
-        return read_array(path, file[name])
+        attributes, unreadable = read_attributes(file)
+    value = attributes.get(name)
+    if isinstance(value, tuple | np.ndarray) and len(value) == 1:
+        value = value[0]
+    if name in unreadable or isinstance(value, tuple | np.ndarray):
+        reason = unreadable.get(name, "holds several values; expected one")
+        raise UserError(f"{path}: the attribute {name} of the file {reason}")
+    return None if value is None else str(value) or None
+
+
+def group_attributes(path: Path, name: str, follow_links: bool = False) -> Attributes | None:
+    """The attributes of a group that can be read; None when no group has that name."""
+    with open_file(path) as file:
+        group = find_group(file, name, follow_links)
+        return None if group is None else read_attributes(group)[0]
+
+
+def describe_datasets(path: Path, follow_links: bool = False) -> dict[str, DatasetInfo]:
+    """Every dataset of a file, by its path without the leading slash, and every link that leads to none.
+
+    follow_links: also those that lead into other files. No values are read.
+    """
+    with open_file(path) as file:
+        return {entry.name: DatasetInfo.from_entry(entry) for entry in walk(file, follow_links)}
+
+
+def load(path: Path, name: str, follow_links: bool = False) -> np.ndarray:
+    """All values of a dataset, text as str.
+
+    Raises UserError when it is missing or damaged, or has values in other files which are missing.
+    """
+    with open_file(path) as file:
+        return read_array(path, find_dataset(path, file, name, follow_links), text_fallback="latin-1")
 
 
 class DatasetHandle:
@@ -222,15 +160,19 @@ class DatasetHandle:
     was replaced or modified since is not read any further.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        """Raises UserError when the file or a source of a virtual dataset is missing."""
-        self.path, self.name = path, name
-        self.identity = _file_identity(require_file(path))
+    def __init__(self, path: Path, name: str, follow_links: bool = False) -> None:
+        """follow_links: into another file, from which the rows are then read.
+
+        Raises UserError when the file, or another one that holds some of the values, is missing.
+        """
         with open_file(path) as file:
-            dataset = file[name]
+            dataset = find_dataset(path, file, name, follow_links)
+            linked = dataset.file.filename != file.filename
+            self.path = Path(dataset.file.filename) if linked else path
+            self.name = str(dataset.name) if linked else name
+            self.identity = _file_identity(require_file(self.path))
             self.shape, self.dtype, self.chunks = tuple(dataset.shape), dataset.dtype, dataset.chunks
-            if dataset.is_virtual:
-                check_virtual_sources(path, dataset)
+            check_sources(self.path, dataset)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -250,7 +192,7 @@ class DatasetHandle:
             file = _open_for_reading(os.getpid(), self.path, self.identity)
             file[self.name].read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
         except OSError as error:
-            raise UserError(f"{self.path}: /{self.name} is damaged ({error_reason(error)})") from error
+            raise UserError(f"{self.path}: /{self.name.strip('/')} is damaged ({error_reason(error)})") from error
 
     def rows_per_block(self, size: int) -> int:
         """How many rows make about ``size`` bytes, in whole chunks of the file."""
@@ -267,7 +209,7 @@ def _open_for_reading(process: int, path: Path, identity: tuple[int, ...]) -> h5
     """One of the last files that were read in this process; a file that is dropped from the cache is closed."""
     if _file_identity(require_file(path)) != identity:
         raise UserError(f"{path}: was modified after it was opened")
-    return h5py.File(path, "r")
+    return open_hdf5(path)
 
 
 def _file_identity(path: Path) -> tuple[int, ...]:

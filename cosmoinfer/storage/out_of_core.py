@@ -14,7 +14,9 @@ import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.memory import slices
-from cosmoinfer.storage.hdf5 import DatasetHandle, chunk_shape, encode_attribute, error_reason
+from cosmoinfer.storage.attributes import encode_attribute
+from cosmoinfer.storage.hdf5 import DatasetHandle, chunk_shape
+from cosmoinfer.storage.opening import error_reason
 
 MAX_IN_MEMORY_BYTES = 1 << 26  # of an array, or of the image of a file
 SLAB_BYTES = 1 << 24  # copied at once

@@ -1,0 +1,78 @@
+"""Text and attributes of HDF5 files, as Python has them.
+
+Text of other tools may be in Latin-1. An attribute that cannot be read is an error for those who need it only.
+"""
+
+from typing import Any
+
+import h5py
+import numpy as np
+
+Attributes = dict[str, Any]  # of a file or a dataset: what HDF5 holds, with text as str
+
+
+def read_attributes(node: h5py.HLObject) -> tuple[Attributes, dict[str, str]]:
+    """Of a file, group or dataset, by name: the attributes that can be read, and why others cannot.
+
+    An empty attribute declares nothing, and is left out.
+    """
+    attributes: Attributes = {}
+    unreadable: dict[str, str] = {}
+    for name in node.attrs:
+        try:
+            value = node.attrs[name]
+        except (TypeError, ValueError, OSError, RuntimeError, KeyError) as error:
+            unreadable[name] = f"is of a type that cannot be read ({str(error).splitlines()[0]})"
+            continue
+        if isinstance(value, h5py.Empty):
+            continue
+        if _is_object(value):
+            unreadable[name] = "holds object references; expected text or numbers"
+        else:
+            attributes[name] = decode_attribute(value, fallback="latin-1")
+    return attributes, unreadable
+
+
+def text_attribute(node: h5py.HLObject, name: str) -> str:
+    """Of a file, group or dataset; empty where it has none of that name, or one that is no text."""
+    value = read_attributes(node)[0].get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _is_object(value: Any) -> bool:
+    """Whether an attribute is neither text nor numbers."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "O":
+        return not isinstance(value, str | bytes | np.ndarray | np.generic)
+    return not all(isinstance(item, str | bytes) for item in value.ravel())
+
+
+def decode_attribute(value: Any, fallback: str = "") -> Any:
+    """An attribute with its text as str, or a tuple of str. fallback: as of ``decode_text``."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
+        return tuple(decode_text(item, fallback) for item in value.ravel())
+    return decode_text(value, fallback) if isinstance(value, bytes | str) else value
+
+
+def encode_attribute(attribute: Any) -> Any:
+    """An attribute as HDF5 holds it: the inverse of ``decode_attribute``."""
+    if isinstance(attribute, tuple | list) and attribute and isinstance(attribute[0], str):
+        return np.array(attribute, dtype=h5py.string_dtype())
+    return attribute
+
+
+def decode_text(value: Any, fallback: str = "") -> str:
+    """UTF-8 as str. fallback: the encoding of what is no UTF-8; without it, that is an error.
+
+    Raises UnicodeError.
+    """
+    if not isinstance(value, bytes):
+        text = str(value)
+        if not fallback or text.isprintable():
+            return text
+        value = text.encode("utf-8", "surrogateescape")  # how h5py marks bytes that are no UTF-8
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        if not fallback:
+            raise
+        return value.decode(fallback)

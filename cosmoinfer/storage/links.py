@@ -1,0 +1,121 @@
+"""Names in an HDF5 file: a link is a name like any other, unless it leads out of the file.
+
+The file of a stranger opens no other file: links to those are followed when the user asks for it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+
+from cosmoinfer.errors import UserError, join_first
+
+MAX_NAMES = 1_000_000  # of a file; more are taken for groups that contain one another
+MAX_NAMES_IN_ERROR = 10
+MAX_LINK_DEPTH = 32  # of soft links that lead to soft links
+
+
+@dataclass(frozen=True)
+class Entry:
+    """name: path within the file. dataset: what stands there; None where a link leads nowhere, or out of the file.
+    problem: why there is none, in words."""
+
+    name: str
+    dataset: h5py.Dataset | None
+    problem: str = ""
+
+
+def walk(file: h5py.File, follow_links: bool = False) -> list[Entry]:
+    """Every dataset of a file and every link that leads to none, sorted by name.
+
+    follow_links: open other files, to which external links lead. Raises UserError for more than MAX_NAMES names.
+    """
+    entries: list[Entry] = []
+    for entry in _walk(file, "", follow_links, ()):
+        if len(entries) == MAX_NAMES:
+            raise UserError(f"{file.filename}: holds more than {MAX_NAMES} names; do its groups contain one another?")
+        entries.append(entry)
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def find_datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+    """Every dataset of a file, with its path, sorted by path; none of another file."""
+    return [(entry.name, entry.dataset) for entry in walk(file) if entry.dataset is not None]
+
+
+def find_dataset(path: Path, file: h5py.File, name: str, follow_links: bool = False) -> h5py.Dataset:
+    """The dataset of that name. Raises UserError where there is none, and for a link that is not followed."""
+    problem = "" if follow_links else _external_link(file, name, MAX_LINK_DEPTH)
+    if problem:
+        raise UserError(f"{path}: /{name.strip('/')} {problem}")
+    node = _get(file, name)
+    if not isinstance(node, h5py.Dataset):
+        names = join_first((f"/{dataset}" for dataset, _ in find_datasets(file)), MAX_NAMES_IN_ERROR) or "nothing"
+        raise UserError(f"{path}: has no dataset /{name.strip('/')}; it holds {names}")
+    return node
+
+
+def find_group(file: h5py.File, name: str, follow_links: bool = False) -> h5py.Group | None:
+    """The group of that name, if there is one in this file, or in others whose links are followed."""
+    if not follow_links and _external_link(file, name, MAX_LINK_DEPTH):
+        return None
+    node = _get(file, name)
+    return node if isinstance(node, h5py.Group) else None
+
+
+def _walk(
+    group: h5py.Group, prefix: str, follow_links: bool, ancestors: tuple[tuple[int, int], ...]
+) -> Iterator[Entry]:
+    """ancestors: the groups that contain this one, which may contain them in turn."""
+    identity = _identity(group)
+    if identity in ancestors:
+        return
+    for key in group:
+        name = prefix + key
+        problem = "" if follow_links else _external_link(group, key, MAX_LINK_DEPTH)
+        node = None if problem else _get(group, key)
+        if isinstance(node, h5py.Group):
+            yield from _walk(node, f"{name}/", follow_links, (*ancestors, identity))
+        elif isinstance(node, h5py.Dataset):
+            yield Entry(name, node)
+        elif node is None:
+            yield Entry(name, None, problem or _dangling(group.get(key, getlink=True)))
+
+
+def _identity(group: h5py.Group) -> tuple[int, int]:
+    """Of a group, under whatever name."""
+    info = h5py.h5o.get_info(group.id)
+    return info.fileno, info.addr
+
+
+def _get(group: h5py.Group, name: str) -> h5py.HLObject | None:
+    """None where nothing has that name, or its link leads nowhere."""
+    try:
+        return group[name]
+    except (KeyError, OSError):  # OSError: the other file is not there, or is no HDF5 file
+        return None
+
+
+def _external_link(group: h5py.Group, name: str, depth: int) -> str:
+    """What is wrong with a name that leads out of the file, on whatever way; empty where it does not."""
+    node = group.file["/"] if name.startswith("/") else group
+    for key in [key for key in name.split("/") if key not in ("", ".")]:
+        link = node.get(key, getlink=True) if isinstance(node, h5py.Group) else None
+        if isinstance(link, h5py.ExternalLink):
+            return f"is a link to {link.path} of the file {link.filename}, which `follow_links` reads"
+        if isinstance(link, h5py.SoftLink):
+            problem = "is a link to itself" if depth == 0 else _external_link(node, link.path, depth - 1)
+            if problem:
+                return problem
+        if not isinstance(link, h5py.HardLink | h5py.SoftLink):
+            return ""  # there is none
+        node = _get(node, key)
+    return ""
+
+
+def _dangling(link: object) -> str:
+    if isinstance(link, h5py.ExternalLink):
+        return f"is a link to {link.path} of the file {link.filename}, which is not there"
+    target = link.path if isinstance(link, h5py.SoftLink) else "nothing"
+    return f"is a link to {target}, which is not there"

@@ -1,0 +1,61 @@
+"""HDF5 files opened to read, and what is said of one that cannot be.
+
+A file system that has no locks is read without them; a file that is being written is not.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from cosmoinfer.errors import UserError
+
+NO_LOCKS = {
+    errno.ENOLCK,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.ENOTSUP,
+}  # of the file system; EAGAIN is a writer's lock
+
+
+@contextmanager
+def open_file(path: Path | str) -> Iterator[h5py.File]:
+    """A file to read. Raises UserError for one that is missing, being written, truncated or damaged."""
+    try:
+        file = open_hdf5(require_file(path))
+    except BlockingIOError as error:
+        raise UserError(f"{path}: another process has it open to write; try again when it is done") from error
+    except OSError as error:
+        raise UserError(f"{path}: is no HDF5 file, or a truncated one ({error_reason(error)})") from error
+    with file:
+        try:
+            yield file
+        except UserError:
+            raise
+        except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py on damaged headers; JSON; text
+            raise UserError(f"{path}: is damaged ({error_reason(error)})") from error
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """To read; without a lock where the file system has none. Raises OSError as h5py does."""
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return h5py.File(path, "r", locking=False)
+
+
+def require_file(path: Path | str) -> Path:
+    """The path. Raises UserError when no file has it."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    return path
+
+
+def error_reason(error: BaseException) -> str:
+    """What the system says of an error, in one line."""
+    return (getattr(error, "strerror", None) or str(error)).splitlines()[0]
