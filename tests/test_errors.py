@@ -30,6 +30,7 @@ def test_the_value_of_a_setting_is_shown_where_it_helps() -> None:
         ("`infer`, `scale_cut` go with a training", "--infer, --scale-cut go with a training"),
         ("no setting here: `Omega_m` $x$, ``", "no setting here: `Omega_m` $x$, ``"),
         ("it has `embedding_hidden`", "it has --embedding ...:hidden"),
+        ("use `embedding_padding=none`", "use --embedding ...:padding=none"),
         ("a number of them", "a number of them"),
     ],
 )

@@ -29,20 +29,19 @@ OPEN_BAR = ExitStack()  # the progress bar on the terminal, if there is one; clo
 
 def with_options(text: str) -> str:
     """A message with the settings that it names as options: ``--learning-rate`` for `` `learning_rate` ``."""
-    return SETTING.sub(lambda match: option(match[1]) + (f" {match[2]}" if match[2] else ""), text)
+    return SETTING.sub(lambda match: option(match[1], match[2] or ""), text)
 
 
-def option(setting: str) -> str:
-    """Of the command line, for a setting; one of an embedding stands behind the embedding's name."""
+def option(setting: str, value: str = "") -> str:
+    """Of the command line, for a setting and its value; one of an embedding stands behind the embedding's name."""
     if setting.startswith(EMBEDDING):
-        return f"--embedding ...:{setting.removeprefix(EMBEDDING)}"
-    return "--" + setting.replace("_", "-")
+        return f"--embedding ...:{setting.removeprefix(EMBEDDING)}" + (f"={value}" if value else "")
+    return "--" + setting.replace("_", "-") + (f" {value}" if value else "")
 
 
 def error_line(error: UserError) -> str:
     """What the command line says of an error."""
-    value = f" {error.value}" if error.value else ""
-    where = f"{option(error.setting)}{value}: " if error.setting else ""
+    where = f"{option(error.setting, error.value)}: " if error.setting else ""
     return where + with_options(error.message)
 
 

@@ -4,6 +4,7 @@ A setting may stand behind the name of what it belongs to, ``flow="nsf:bins=8"``
 settings of its name, and are listed nowhere else.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -161,13 +162,14 @@ def override(recipe: Recipe, overrides: Overrides, what: str, prefix: str = "") 
 
 @contextmanager
 def prefixed_errors(prefix: str) -> Iterator[None]:
-    """Let a UserError name its setting with this prefix, as those of an embedding are."""
+    """Let a UserError name its settings with this prefix, as those of an embedding are."""
     try:
         yield
     except UserError as error:
-        if not (prefix and error.setting):
+        if not prefix:
             raise
-        raise UserError(error.message, prefix + error.setting, error.value) from error
+        message = re.sub(r"`(?=[a-z_]+(=[^`]*)?`)", f"`{prefix}", error.message)
+        raise UserError(message, error.setting and prefix + error.setting, error.value) from error
 
 
 def override_each(

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe, flow_settings
-from cosmoinfer.models.flow.recipe import FlowRecipe
+from cosmoinfer.models.flow.recipe import EMBEDDING, FlowRecipe
+from cosmoinfer.models.recipe import prefixed_errors
 from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.preprocessing.fit import with_compression_of
 from cosmoinfer.preprocessing.state import Noise
@@ -122,7 +123,8 @@ def plan_flow(job: TrainingJob) -> FlowPlan:
             trained.preprocessing.check_data(catalog)
     seen = shapes if summary is not None else job.check_settings_of_data(recipe.augment, recipe.compress, noise)
     for stack in recipe.stacks if ancestor is None else ():
-        check_networks(stack.embedding, seen)
+        with prefixed_errors(EMBEDDING):
+            check_networks(stack.embedding, seen)
         stack.settings.build(len(catalog.require_parameters()[0]), 1, generators(0, "check", 1))
     return FlowPlan(job, recipe, _training_size(catalog, job.split, sets), summary, ancestor, noise)
 

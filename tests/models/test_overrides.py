@@ -56,7 +56,10 @@ def test_a_setting_behind_a_name_must_be_one_of_it(settings, message):
         ({"flow": "nsf:hidden=8.5"}, "^flow=nsf:hidden=8.5: expected a whole number, found 8.5"),
         ({"flow": "auto:linear_start=maybe"}, "^flow=auto:linear_start=maybe: expected true or false, found 'maybe'"),
         ({"embedding": "cnn:kernel=0"}, "^embedding=cnn:kernel=0: expected at least 1, found 0"),
-        ({"embedding": "cnn:kernel=4"}, "^embedding=cnn:kernel=4: padding needs an odd kernel"),
+        (
+            {"embedding": "cnn:kernel=4"},
+            "^embedding=cnn:kernel=4: padding .*, or use `embedding_padding=none`$",
+        ),
         ({"embedding": "mlp:features=x"}, "^embedding=mlp:features=x: expected a whole number, found 'x'"),
         (
             {"embedding": "auto:kernel=3"},
