@@ -99,9 +99,8 @@ class Observable:
     def blocks(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """The values of rows (n,) in order, a bounded number of rows at a time."""
         max_numbers = MAX_BLOCK_NUMBERS if isinstance(self.values, np.ndarray) else MAX_STREAMED_BLOCK_NUMBERS
-        step = max(1, max_numbers // max(1, int(np.prod(self.row_shape))))
-        for some_rows in slices(len(rows), step):
-            yield self.read(rows[some_rows])
+        for chunk in slices(len(rows), max_numbers // max(1, int(np.prod(self.row_shape)))):
+            yield self.read(rows[chunk])
 
     def select(self, rows: np.ndarray) -> "Observable":
         """These rows (n,); values that lie in a file stay there."""

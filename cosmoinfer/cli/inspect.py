@@ -12,7 +12,7 @@ from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError
 
 if TYPE_CHECKING:
-    from cosmoinfer.tasks.inspect import CatalogContents, FileContents
+    from cosmoinfer.tasks.inspect import CatalogDescription, FileDescription
 
 File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog.", show_default=False)]
 Audit = Annotated[bool, typer.Option("--audit", help="Look for every fault of a catalog that can be found.")]
@@ -38,7 +38,7 @@ def inspect(
 
     terminal = Terminal(output_options.json, output_options.quiet)
     contents = task.inspect_file(file, keywords(read_options, target_options, audit=audit, manifest=manifest))
-    if isinstance(contents, task.FileContents):
+    if isinstance(contents, task.FileDescription):
         _show_file(contents, terminal)
         return
     _show_catalog(contents, terminal)
@@ -49,7 +49,7 @@ def inspect(
         terminal.say(f"{manifest}: stands for {len(contents.files)} files")
 
 
-def _show_catalog(contents: "CatalogContents", terminal: Terminal) -> None:
+def _show_catalog(contents: "CatalogDescription", terminal: Terminal) -> None:
     rows, simulations = contents.rows, contents.simulations
     terminal.table(two_column_table(contents.ranges, f"{contents.file}: {rows} rows of {simulations} simulations"))
     for finding in contents.findings:
@@ -59,7 +59,7 @@ def _show_catalog(contents: "CatalogContents", terminal: Terminal) -> None:
     terminal.document(document)
 
 
-def _show_file(contents: "FileContents", terminal: Terminal) -> None:
+def _show_file(contents: "FileDescription", terminal: Terminal) -> None:
     kind, meta = contents.kind, contents.meta
     if contents.contents:
         terminal.table(two_column_table(contents.contents, f"{contents.file}: {kind}"))

@@ -74,11 +74,6 @@ def _curve(fractions: np.ndarray | None, clusters: Clusters) -> Curve | None:
     if fractions is None or not np.isfinite(fractions).all():
         return None
     below = (fractions[:, None] < ALPHA).astype(np.float64)  # (n, A)
-    low, high = _pointwise(below, clusters)
-    return Curve(fractions, ALPHA, below.mean(axis=0), low, high, uniformity_band(fractions, clusters))
-
-
-def _pointwise(below: np.ndarray, clusters: Clusters) -> tuple[np.ndarray, np.ndarray]:
     resampled = clusters.resampled(lambda weights: weights @ below)  # (B, A)
     low, high = np.quantile(resampled, [0.5 - INTERVAL_LEVEL / 2, 0.5 + INTERVAL_LEVEL / 2], axis=0)
-    return low, high
+    return Curve(fractions, ALPHA, below.mean(axis=0), low, high, uniformity_band(fractions, clusters))

@@ -3,7 +3,8 @@ nothing to say."""
 
 from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
 from cosmoinfer.metrics.local_c2st import RECOMMENDED_SIMULATIONS
-from cosmoinfer.metrics.verdict import FIXED, UNCONSTRAINED, UNCONSTRAINED_R2, Verdict
+from cosmoinfer.metrics.verdict import FIXED, UNCONSTRAINED, Verdict
+from cosmoinfer.r2 import UNCONSTRAINED_R2
 
 
 def sample_size(rows: int, simulations: int) -> str:

@@ -41,10 +41,10 @@ from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.holm import holm_adjusted
 from cosmoinfer.metrics.metric import JOINT
+from cosmoinfer.r2 import UNCONSTRAINED_R2
 from cosmoinfer.storage import JSONObject
 
 SIGNIFICANCE = 0.05
-UNCONSTRAINED_R2 = 0.05
 CALIBRATED, OVER_CONFIDENT, CONSERVATIVE = "calibrated within errors", "over-confident", "conservative"
 BIASED, SHAPE = "biased", "miscalibrated in shape"
 FIXED = "fixed"

@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from cosmoinfer.metrics.verdict import UNCONSTRAINED_R2
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, parameter_label, shade_outside
+from cosmoinfer.r2 import UNCONSTRAINED_R2
 
 
 def truth_prediction(data: FigureData) -> Figure | None:

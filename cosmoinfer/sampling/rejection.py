@@ -3,7 +3,7 @@
 Each observation finishes by itself, or is given up by name: never a substitute draw.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,12 @@ class DrawPiece:
 
     theta: np.ndarray
     log_prob: np.ndarray | None = None
+
+    @classmethod
+    def concatenated(cls, pieces: "Sequence[DrawPiece]") -> "DrawPiece":
+        """All draws of some pieces."""
+        log_probs = [piece.log_prob for piece in pieces if piece.log_prob is not None]
+        return cls(np.concatenate([piece.theta for piece in pieces]), np.concatenate(log_probs) if log_probs else None)
 
     def select(self, draws: np.ndarray | slice) -> "DrawPiece":
         """Those of a mask (k,) or slice."""
@@ -86,17 +92,11 @@ def draw_inside(propose: Propose, parameters: Parameters, draws: int) -> Pieces:
             continue
         pending.append(proposal.select(inside))
         if accepted >= draws or accepted - yielded >= MAX_DRAWS_PER_PIECE:
-            joined = _join(pending).select(slice(draws - yielded))
+            joined = DrawPiece.concatenated(pending).select(slice(draws - yielded))
             yield DrawPiece(parameters.clip(joined.theta), joined.log_prob)
             yielded += len(joined.theta)
             pending.clear()
     return BoxMass(float(np.log(accepted / proposed)), _log_mass_error(proposed, accepted))
-
-
-def _join(pieces: list[DrawPiece]) -> DrawPiece:
-    log_probs = [piece.log_prob for piece in pieces if piece.log_prob is not None]
-    theta = np.concatenate([piece.theta for piece in pieces])
-    return DrawPiece(theta, np.concatenate(log_probs) if log_probs else None)
 
 
 def _mass_is_known(proposed: int, accepted: int) -> bool:

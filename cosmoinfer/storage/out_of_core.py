@@ -132,12 +132,11 @@ class OnDiskArray:
         """All values, SLAB_BYTES at a time, each slab with its index: several rows, or draws of one row."""
         row_bytes = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
         if row_bytes <= SLAB_BYTES or not isinstance(self.source, ScratchArray):
-            for rows in slices(len(self), max(1, SLAB_BYTES // row_bytes)):
+            for rows in slices(len(self), SLAB_BYTES // row_bytes):
                 yield rows, self[rows]
             return
-        step = max(1, SLAB_BYTES * self.shape[1] // row_bytes)
         for number, row in enumerate(self.rows.tolist()):
-            for draws in slices(self.shape[1], step):
+            for draws in slices(self.shape[1], SLAB_BYTES * self.shape[1] // row_bytes):
                 yield (number, draws), self.source[row, draws]
 
     def streamed(self) -> "StreamedDataset":

@@ -12,7 +12,7 @@ from cosmoinfer import storage
 from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation import Evaluation
 from cosmoinfer.metrics.tables import Table
-from cosmoinfer.metrics.verdict import UNCONSTRAINED_R2
+from cosmoinfer.r2 import UNCONSTRAINED_R2
 
 PARAMETER_METRICS = ("r2", "coverage_68")  # of the tables, the figure and the arrays of the file
 JOINT_METRICS = ("log_prob", "log_prob_gain", "ood")

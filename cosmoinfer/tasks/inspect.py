@@ -15,7 +15,7 @@ from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, check_keywo
 
 
 @dataclass(frozen=True)
-class CatalogContents:
+class CatalogDescription:
     """rows, simulations: how many. ranges: what each parameter and summary holds, in words. files: that it consists of.
     findings: of the audit, and ``error`` the first that would break a training, if there is one."""
 
@@ -33,7 +33,7 @@ class CatalogContents:
 
 
 @dataclass(frozen=True)
-class FileContents:
+class FileDescription:
     """Of one of our files. contents: what it holds, in words. datasets: their shapes and types, by path. meta: what
     made it."""
 
@@ -44,7 +44,7 @@ class FileContents:
     meta: Mapping[str, Any]
 
 
-def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogContents | FileContents:
+def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogDescription | FileDescription:
     """keywords: how a catalog is read, by the name of their option; ``audit``: whether to look for every fault.
 
     Raises UserError if the file cannot be read.
@@ -59,7 +59,7 @@ def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogContents | F
     return _inspect_file_of_ours(file, str(kind))
 
 
-def write_manifest(contents: CatalogContents, manifest: Path, force: bool) -> None:
+def write_manifest(contents: CatalogDescription, manifest: Path, force: bool) -> None:
     """JSON that stands for the files of a catalog. Raises UserError if it cannot be written."""
     if manifest.suffix != ".json":
         raise UserError("expected the name of a .json file", setting="manifest", value=manifest)
@@ -71,22 +71,22 @@ def write_manifest(contents: CatalogContents, manifest: Path, force: bool) -> No
         scratch.write_text(multi_file.manifest_json(contents.files, manifest.parent))
 
 
-def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> CatalogContents:
+def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> CatalogDescription:
     assembled = catalog.read_unchecked(file, settings.read_options, settings.memory)
     simulations = catalog.select(assembled, settings.read_options)
     rows, ids = len(simulations), len(set(simulations.simulation.tolist()))
     sampled = audit.sample_rows(simulations)
     findings = audit.audit_catalog(sampled, storage.describe_datasets(sampled.first_file), full)
-    return CatalogContents(file, rows, ids, audit.value_ranges(sampled), tuple(findings), tuple(sampled.files))
+    return CatalogDescription(file, rows, ids, audit.value_ranges(sampled), tuple(findings), tuple(sampled.files))
 
 
-def _inspect_file_of_ours(file: Path, kind: str) -> FileContents:
+def _inspect_file_of_ours(file: Path, kind: str) -> FileDescription:
     record = storage.read(file, keep_on_disk=posterior.LARGE_DATASETS, omit="weights")
     contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
     arrays = {**storage.describe_datasets(file), **record.all_arrays}
     del arrays["meta"]
     shapes = {f"/{name}": f"{array.shape} {array.dtype}" for name, array in sorted(arrays.items()) if array.shape}
-    return FileContents(file, kind, contents, shapes, record.meta)
+    return FileDescription(file, kind, contents, shapes, record.meta)
 
 
 def _describe_model(record: storage.FileContents) -> dict[str, str]:

@@ -233,7 +233,8 @@ def _write_truth(
 def draw_exact_posterior(simulator: Simulator, catalog: Catalog, rows: np.ndarray, draws: int, seed: int) -> Posterior:
     """Of these rows (n,), by position, of a catalog that the simulator made."""
     parameters, theta = catalog.require_parameters()
-    data = catalog.observables[0].read(rows).reshape(len(rows), *_row_shape(simulator))
+    row_shape = simulator.simulate(1, 0).data.shape[1:]  # a catalog gives maps of one field a channel axis
+    data = catalog.observables[0].read(rows).reshape(len(rows), *row_shape)
     samples = simulator.sample(data, draws, seed)
     pairs = zip(samples, data, strict=True)
     return Posterior(
@@ -247,11 +248,6 @@ def draw_exact_posterior(simulator: Simulator, catalog: Catalog, rows: np.ndarra
         diagnostics=Diagnostics(fisher=simulator.fisher(theta[rows])),
         exact=True,
     )
-
-
-def _row_shape(simulator: Simulator) -> tuple[int, ...]:
-    """As the simulator makes it: a catalog gives maps of one field a channel axis."""
-    return simulator.simulate(1, 0).data.shape[1:]
 
 
 def _describe_fisher_errors(simulator: Simulator) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage import format as files
-from cosmoinfer.tasks.inspect import FileContents, inspect_file
+from cosmoinfer.tasks.inspect import FileDescription, inspect_file
 from tests.command_line import done, linear, write
 
 
@@ -23,7 +23,7 @@ def test_weights_of_a_model_are_not_read(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(files, "read_array", remember)
     contents = inspect_file(model, {})
-    assert isinstance(contents, FileContents)
+    assert isinstance(contents, FileDescription)
     with pytest.raises(UserError, match=r"`audit` and `manifest` expect a catalog, found a flow \(model file\)"):
         inspect_file(model, {"audit": True})
     assert names and not [name for name in names if "/weights/" in name]

@@ -15,6 +15,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS, Transform
 from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.memory import slices
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.model import Stack, model_html, model_repr
 from cosmoinfer.models.observations import Data, observations
@@ -139,8 +140,8 @@ class DensityModel(Saveable):
         """The same, and the kurtosis of the noise over that of a normal, (n,): the mean of the members'."""
         scale, chunks = self.preprocessing.inputs[0].standardizer, []
         volume = 0.0 if self.null_mode_noise is None else self.null_mode_noise.log_volume(scale.std)
-        for start in range(0, len(rows), ROWS_PER_CHUNK):
-            positions = rows[start : start + ROWS_PER_CHUNK]
+        for chunk in slices(len(rows), ROWS_PER_CHUNK):
+            positions = rows[chunk]
             values = catalog.observables[0].read(positions)
             theta = None if catalog.theta is None else catalog.theta[positions]
             slope = scale.log_slope(values) + volume
@@ -149,7 +150,7 @@ class DensityModel(Saveable):
                 scaled, self.scale_parameters(theta, catalog.path), catalog.index[positions]
             )
             chunks.append((slope + log_prob, kurtosis))
-            listen(start + len(positions), len(rows))
+            listen(chunk.stop, len(rows))
         log_probs, kurtoses = zip(*chunks, strict=True)
         return np.concatenate(log_probs), np.concatenate(kurtoses)
 
@@ -200,10 +201,10 @@ class DensityModel(Saveable):
         """``count`` draws of one member, (count, ...), standardised, float64."""
         shape = self.preprocessing.shapes[0]
         drawn = []
-        for start in range(0, count, ROWS_PER_CHUNK):
-            size = min(ROWS_PER_CHUNK, count - start)
+        for chunk in slices(count, ROWS_PER_CHUNK):
+            size = chunk.stop - chunk.start
             noise = generator.standard_normal((size, int(np.prod(shape))), dtype=np.float32)
-            context = None if contexts is None else contexts[start : start + size]
+            context = None if contexts is None else contexts[chunk]
             x, _ = stack.network.transform.inverse(_stacked(noise, stack), _stacked(context, stack))
             drawn.append(x[member].reshape(size, *shape).double().cpu().numpy())
         return np.concatenate([np.empty((0, *shape)), *drawn])

@@ -20,6 +20,7 @@ from cosmoinfer.models.model import Stack, fit_stack
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.r2 import r2_score
 from cosmoinfer.split import Split
 from cosmoinfer.supports import SUPPORTS, Support, fit_support
 from cosmoinfer.training.augmentation import Symmetries, training_hooks
@@ -34,6 +35,7 @@ MIN_MIXTURE_WEIGHT = 0.02  # of the mixture; an architecture that gets less is l
 MAX_INITIALISATION_ROWS = 5000  # from which layers that start from data do: a regression on the context, an ActNorm
 MAX_INITIALISATION_VALUES = 1 << 22  # numbers of these rows' data
 SUPPORT_COMPARISON_ROWS = 500  # validation rows that decide between supports
+MIN_RIDGE_R2 = 0.1  # of the ridge estimate on validation rows, below which a parameter takes probit
 TIE_NATS = 0.02  # nat: what is not worth a flow that overflows its box
 
 
@@ -170,15 +172,10 @@ def _choose_support(data: FlowTrainingData, recipe: FlowRecipe, context: Trainin
 
 
 def _unconstrained(data: FlowTrainingData, rows: np.ndarray) -> frozenset[str]:
-    """Parameters of which the ridge reference explains less than a tenth on the validation rows."""
-    theta = data.theta
-    residual = ((theta[rows] - data.preprocessing.estimate_parameters(data.catalog, rows)) ** 2).sum(axis=0)
-    r2 = 1 - residual / np.maximum(((theta[rows] - theta[rows].mean(axis=0)) ** 2).sum(axis=0), 1e-300)
-    return frozenset(
-        name
-        for name, r2_of_parameter in zip(data.preprocessing.parameters.names, r2, strict=True)
-        if r2_of_parameter < 0.1
-    )
+    """Parameters of which the ridge reference explains next to nothing on the validation rows."""
+    r2 = r2_score(data.theta[rows], data.preprocessing.estimate_parameters(data.catalog, rows))
+    pairs = zip(data.preprocessing.parameters.names, r2, strict=True)
+    return frozenset(name for name, r2_of_parameter in pairs if r2_of_parameter < MIN_RIDGE_R2)
 
 
 def _fit_architecture(

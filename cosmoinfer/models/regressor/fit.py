@@ -17,13 +17,12 @@ from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import Regressor, build_regressor, regressor_config
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.r2 import UNCONSTRAINED_R2, r2_score
 from cosmoinfer.split import Split
 from cosmoinfer.training.augmentation import training_hooks
 from cosmoinfer.training.loaders import make_loader
 from cosmoinfer.training.loop import History, Loss, evaluate
 from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
-
-COLLAPSED_R2 = 0.05  # R2 on the validation rows
 
 
 def fit_regressor(
@@ -86,13 +85,8 @@ def collapsed_parameters(model: RegressorModel, catalog: Catalog) -> tuple[str, 
     """The parameters for which the network returns the prior's mean: R2 of the validation rows next to nothing."""
     _, theta = catalog.require_parameters()
     rows = model.training_record.rows(catalog, "validation")
-    truth, missed = theta[rows], theta[rows] - model.means(catalog, rows)
-    r2 = 1 - (missed**2).sum(axis=0) / np.maximum(((truth - truth.mean(axis=0)) ** 2).sum(axis=0), 1e-300)
-    return tuple(
-        name
-        for name, r2_of_parameter in zip(model.preprocessing.parameters.names, r2, strict=True)
-        if r2_of_parameter <= COLLAPSED_R2
-    )
+    pairs = zip(model.preprocessing.parameters.names, r2_score(theta[rows], model.means(catalog, rows)), strict=True)
+    return tuple(name for name, r2_of_parameter in pairs if r2_of_parameter <= UNCONSTRAINED_R2)
 
 
 def _fit_networks(
