@@ -302,7 +302,7 @@ def test_the_density_of_draws_that_come_in_pieces_is_that_at_each(monkeypatch, m
     monkeypatch.setattr(box_module, "MAX_DRAWS_PER_PIECE", 700)
     posterior = sampled(model, sims, [row], 3000)
     contexts = model.embed(sims, np.array([row]))
-    pieces = [len(theta) for _, theta, _ in model.mixture.draw(contexts, 3000, np.random.default_rng(0))]
+    pieces = [len(piece.theta) for piece in model.mixture.draw(contexts, 3000, np.random.default_rng(0))]
     assert sum(pieces) == 3000 and max(pieces) <= 2 * 700
     log_mass = mass_of(model, sims, row, 3000, 0).log
     assert (log_mass < -0.01) == (support == "truncate")

@@ -91,10 +91,9 @@ def test_the_density_of_a_regressor_is_one_and_draws_follow_it(size, loss):
 
 def drawn_of(mixture: Normals, draws: int) -> tuple[np.ndarray, BoxMass]:
     """Draws (S, P), and what drawing them says of the box."""
-    samples = np.full((draws, len(mixture.parameters)), np.nan)
     stream = mixture.draw(draws, np.random.default_rng(0))
-    for first, theta, _ in stream:
-        samples[first : first + len(theta)] = theta
+    samples = np.concatenate([piece.theta for piece in stream])
+    assert samples.shape == (draws, len(mixture.parameters))
     return samples, stream.mass
 
 
