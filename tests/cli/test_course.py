@@ -481,7 +481,10 @@ def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path
             "is not trained by gradient descent and has no --epochs",
         ),
         ("train-regressor VECTORS --network ridge --loss moment", "expected --loss mse"),
-        ("train-regressor VECTORS --network trees --target suite", "--network trees: expected parameters and a single observable"),
+        (
+            "train-regressor VECTORS --network trees --target suite",
+            "--network trees: expected parameters and a single observable",
+        ),
         ("train-regressor VECTORS --network ridge --hidden 3", "--hidden: --network ridge has no such setting"),
         ("train-regressor VECTORS --network cnn", "a cnn needs profiles, maps or grids"),
         ("train-regressor VECTORS --network cmd", "cmd needs square maps"),
