@@ -31,12 +31,6 @@ def read(path: Path | str, device: torch.device | None = None) -> Model:
 def histories(model: Model) -> dict[str, History]:
     """The learning curves of each stack, by the name of what was trained."""
     stacks: tuple[Stack[Any], ...] = model.stacks
-    names = [_called(stack, model.kind) for stack in stacks]
+    names = [f"{stack.members} x {stack.architecture}" for stack in stacks]
     labels = [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, 1)]
     return {name: stack.history for name, stack in zip(labels, stacks, strict=True)}
-
-
-def _called(stack: Stack[Any], kind: str) -> str:
-    networks = dict.fromkeys(name for name, _ in stack.config.get("embedding", ()) if name != "none")
-    behind = f" behind {', '.join(networks)}" if networks else ""
-    return f"{stack.members} x {stack.config.get('flow', kind)}{behind}"

@@ -100,7 +100,7 @@ def fit_stack(
 
 
 @torch.no_grad()
-def outputs(stacks: Sequence[Stack[Network]], data: Sequence[np.ndarray]) -> np.ndarray:
+def member_outputs(stacks: Sequence[Stack[Network]], data: Sequence[np.ndarray]) -> np.ndarray:
     """Of every member of every stack, for the same rows: (M, n, O) float64."""
     by_stack = []
     for stack in stacks:

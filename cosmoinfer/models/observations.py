@@ -56,15 +56,15 @@ def observations(
     Raises UserError for other shapes or names, numbers that are not finite, and parameters outside their box.
     """
     mapping = x if isinstance(x, Mapping) else None
-    inputs = {_short(summary.name): summary for summary in preprocessing.inputs}
+    inputs = {_short_name(summary.name): summary for summary in preprocessing.inputs}
     if mapping is None:
         if len(inputs) > 1:
             raise UserError(f"x: the model takes several arrays, by name: {', '.join(inputs)}")
         mapping = dict.fromkeys(inputs, x)  # type: ignore[arg-type]
-    named = {_short(name): np.asarray(array) for name, array in mapping.items()}
+    named = {_short_name(name): np.asarray(array) for name, array in mapping.items()}
     if named.keys() != inputs.keys():
         raise UserError(f"x: expected {', '.join(inputs)}, found {', '.join(named) or 'nothing'}")
-    data = {name: _rows(summary, named[name], set_size) for name, summary in inputs.items()}
+    data = {name: _as_rows(summary, named[name], set_size) for name, summary in inputs.items()}
     counts = {name: len(array) for name, (array, _) in data.items()}
     if len(set(counts.values())) > 1:
         raise UserError("x: has different numbers of rows: " + ", ".join(f"{key} {n}" for key, n in counts.items()))
@@ -83,16 +83,16 @@ def observations(
     ordered = tuple(catalog.observables[names.index(summary.name)] for summary in preprocessing.inputs)
     catalog = replace(catalog, observables=ordered)
     if row_numbers is not None:
-        catalog = replace(catalog, index=_index(row_numbers, count, size))
+        catalog = replace(catalog, index=_row_numbers(row_numbers, count, size))
     preprocessing.check_catalog(catalog)
     return Observations(catalog, np.arange(0, count, size), all(single for _, single in data.values()))
 
 
-def _short(name: str) -> str:
+def _short_name(name: str) -> str:
     return name.removeprefix("data/")
 
 
-def _rows(summary: Input, array: np.ndarray, set_size: int) -> tuple[np.ndarray, bool]:
+def _as_rows(summary: Input, array: np.ndarray, set_size: int) -> tuple[np.ndarray, bool]:
     """(n, ...) with the channel axis, and whether a single observation was given; sets are unfolded into rows."""
     shapes = [summary.shape]
     if summary.kind != "vector" and summary.shape[0] == 1:
@@ -103,7 +103,7 @@ def _rows(summary: Input, array: np.ndarray, set_size: int) -> tuple[np.ndarray,
             return array.reshape(-1, *summary.shape), array.shape == row
     row = (set_size, *summary.shape) if set_size else summary.shape
     several = ", ".join(map(str, row))
-    raise UserError(f"x: expected shape {row} or (n, {several}) for {_short(summary.name)}, found {array.shape}")
+    raise UserError(f"x: expected shape {row} or (n, {several}) for {_short_name(summary.name)}, found {array.shape}")
 
 
 def _check_finite(name: str, array: np.ndarray, masked: bool, size: int) -> None:
@@ -134,7 +134,7 @@ def _describe_parameters(preprocessing: Preprocessing, theta: ArrayLike, count: 
     }
 
 
-def _index(row_numbers: Sequence[int], count: int, size: int) -> np.ndarray:
+def _row_numbers(row_numbers: Sequence[int], count: int, size: int) -> np.ndarray:
     """(count,) row numbers, of a set those from its first on."""
     numbers = np.asarray(row_numbers)
     if numbers.shape != (count // size,) or numbers.dtype.kind not in "iu":

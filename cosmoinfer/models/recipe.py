@@ -5,7 +5,7 @@ settings of its name, and are listed nowhere else.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -198,6 +198,11 @@ def override_each(
 def override_training(training: TrainingSettings, overrides: Overrides) -> TrainingSettings:
     """With those of the settings that are of a training. Raises UserError if a value is not allowed."""
     return override(training, select(overrides, settings_of(training)), "training")
+
+
+def recipe_of_size(recipe: Callable[..., Any], sizes: Mapping[str, Any]) -> Any:
+    """A recipe with those of these settings that it has, as ``hidden`` and ``dropout``."""
+    return recipe(**{name: value for name, value in sizes.items() if name in settings_of(recipe)})
 
 
 def value_or_default(value: Any, default: Any) -> Any:

@@ -52,7 +52,8 @@ def write_learning_curve(
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     check_target(catalog)
     split = choose_split(catalog, request.split)
-    sizes = _choose_sizes(keywords.get("sizes"), split.sizes[0])
+    simulations, sizes = split.sizes[0], keywords.get("sizes")
+    sizes = check_sizes(parse_counts("sizes", sizes) if sizes else default_sizes(simulations), simulations)
     folder = work_folder(output)
     subsets = {size: splits.nested_subset(split, size) for size in sizes}
     models = {size: folder / f"{size}.flow.h5" for size in sizes}
@@ -72,12 +73,6 @@ def write_learning_curve(
         plots.save(lambda: plots.plot_learning_curve(curve), Path(figures) / "learning_curve.png")
         reporter.report(f"{figures}: learning_curve.png")
     return LearningCurveStudy(output, curve)
-
-
-def _choose_sizes(sizes: Any, catalog: int) -> tuple[int, ...]:
-    """Numbers of training simulations, growing."""
-    chosen = parse_counts("sizes", sizes) if sizes else default_sizes(catalog)
-    return check_sizes(chosen, catalog)
 
 
 def _train_all(job: TrainingJob, subsets: Mapping[int, Split], models: Mapping[int, Path]) -> None:

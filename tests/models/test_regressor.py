@@ -43,7 +43,7 @@ every_width = pytest.mark.parametrize("loss", [name for name, loss in LOSSES.ite
 
 
 def normals(model: RegressorModel, sims: Catalog, row: int) -> Normals:
-    (raw,) = model._raw(sims, np.array([row]))
+    (raw,) = model._outputs(sims, np.array([row]))
     (mixture,) = model._normals(raw)
     return mixture
 

@@ -29,7 +29,7 @@ def from_hotter(model, size: int, count: int = 300):
 
 def found_in(model, sims) -> Recalibration:
     rows = np.arange(len(sims))
-    return fit_recalibration(model._of_temperature(sims, rows, sims.theta, seed=0), sims.simulation)
+    return fit_recalibration(model._log_prob_by_temperature(sims, rows, sims.theta, seed=0), sims.simulation)
 
 
 @pytest.mark.parametrize(

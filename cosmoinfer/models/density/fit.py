@@ -33,7 +33,7 @@ def fit_density(
 ) -> DensityModel:
     """One flow ensemble by maximum likelihood; the validation rows say which log densities are typical."""
     catalog.require_in_memory("a density of the data")
-    preprocessing, condition = _unfloored(preprocessing), None
+    preprocessing, condition = _without_floor(preprocessing), None
     rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
     if recipe.conditional:
         condition = fit_support("truncate", preprocessing.parameters, catalog.require_parameters()[1][rows[0]])
@@ -65,7 +65,7 @@ def _fit_members(
 ) -> Stack[DensityFlow]:
     """The members side by side; rows, scaled: of the training and the validation partition."""
     preprocessing, null_mode_noise = model.preprocessing, model.null_mode_noise
-    leading = [_known(model, catalog, positions) for positions in rows]
+    leading = [_leading_fields(model, catalog, positions) for positions in rows]
     fixed = [0.0 if null_mode_noise is None else null_mode_noise.fixed(catalog.index[positions]) for positions in rows]
     tensors = [
         context.tensors(*arrays, data + noise) for arrays, data, noise in zip(leading, scaled, fixed, strict=True)
@@ -88,7 +88,7 @@ def _fit_members(
     return fit_stack(config, recipe.ensemble, network, loss, loaders, recipe.training, context, hooks)
 
 
-def _unfloored(preprocessing: Preprocessing) -> Preprocessing:
+def _without_floor(preprocessing: Preprocessing) -> Preprocessing:
     """Where no training value lay below the floor of a logarithm, it would only make alike what is less than them."""
     (summary,) = preprocessing.inputs
     if summary.masked:
@@ -101,7 +101,7 @@ def _unfloored(preprocessing: Preprocessing) -> Preprocessing:
     return replace(preprocessing, inputs=(replace(summary, standardizer=scale),))
 
 
-def _known(model: DensityModel, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+def _leading_fields(model: DensityModel, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, ...]:
     """What comes before the data in a batch: the scaling's log-determinant (n, 1), and the condition, if any."""
     scale, contexts = model.preprocessing.inputs[0].standardizer, _contexts(model, catalog, rows)
     log_det = np.concatenate([scale.log_slope(block) for block in catalog.observables[0].blocks(rows)])[:, None]

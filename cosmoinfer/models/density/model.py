@@ -183,7 +183,7 @@ class DensityModel(Saveable):
             scaled, off = scaled + noise, self.null_mode_noise.log_prob(noise)
         by_stack = []
         for stack in self.stacks:
-            x, context = (_stacked(values, stack) for values in (scaled.astype(np.float32), contexts))
+            x, context = (_repeat_for_members(values, stack) for values in (scaled.astype(np.float32), contexts))
             judged = torch.stack(stack.network.log_prob_and_kurtosis(x, context))
             by_stack.append(judged.double().cpu().numpy())
         terms, kurtosis = np.concatenate(by_stack, axis=1)
@@ -205,12 +205,13 @@ class DensityModel(Saveable):
             size = chunk.stop - chunk.start
             noise = generator.standard_normal((size, int(np.prod(shape))), dtype=np.float32)
             context = None if contexts is None else contexts[chunk]
-            x, _ = stack.network.transform.inverse(_stacked(noise, stack), _stacked(context, stack))
+            inputs = (_repeat_for_members(values, stack) for values in (noise, context))
+            x, _ = stack.network.transform.inverse(*inputs)
             drawn.append(x[member].reshape(size, *shape).double().cpu().numpy())
         return np.concatenate([np.empty((0, *shape)), *drawn])
 
 
-def _stacked(values: Any, stack: Stack[DensityFlow]) -> Any:
+def _repeat_for_members(values: Any, stack: Stack[DensityFlow]) -> Any:
     """The same rows for every member, on its device; None stays None."""
     return None if values is None else expand_members(torch.from_numpy(values).to(stack.device), stack.members)
 

@@ -1,6 +1,6 @@
 """What density to train: a flow of vectors or of maps, with or without a condition."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from cosmoinfer.errors import UserError
@@ -15,6 +15,7 @@ from cosmoinfer.models.recipe import (
     expand,
     override,
     override_training,
+    recipe_of_size,
     select,
     value_or_default,
 )
@@ -65,9 +66,10 @@ def _density_recipe(
 ) -> DensityRecipe:
     name = check_choice("flow", overrides.get("flow") or ("maf" if kind == "vector" else "glow"), table)
     settings = select(overrides, settings_of(*FLOWS.values(), *MAP_FLOWS.values()))
+    sizes = {"dropout": 0.2} if rows < FEW_TRAINING_ROWS else {}  # few rows are soon learned by heart
     return DensityRecipe(
         name,
-        override(_sized(table[name], rows), settings, f"`flow={name}`"),
+        override(recipe_of_size(table[name], sizes), settings, f"`flow={name}`"),
         conditional,
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("augment") or "auto",
@@ -82,10 +84,3 @@ def default_training(rows: int, kind: str) -> TrainingSettings:
         batch = 100 if rows < MANY_TRAINING_ROWS else 256
         return TrainingSettings(epochs=min(300, max(30, 500_000 // rows)), batch_size=batch)
     return TrainingSettings(epochs=min(100, max(6, 60_000 // rows)), batch_size=64, learning_rate=4e-3)
-
-
-def _sized(recipe: Any, rows: int) -> Any:
-    """Few rows are soon learned by heart."""
-    small = {"dropout": 0.2} if rows < FEW_TRAINING_ROWS else {}
-    has = {field.name for field in fields(recipe)}
-    return recipe(**{key: value for key, value in small.items() if key in has})

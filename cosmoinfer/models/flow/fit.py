@@ -146,7 +146,8 @@ def _choose_support(data: FlowTrainingData, recipe: FlowRecipe, context: Trainin
     preprocessing, theta = data.preprocessing, data.theta
     train = theta[data.rows("train")]
     auto = recipe.support == "auto"
-    names = (tuple(SUPPORTS) if _any_bound(preprocessing) else tuple(SUPPORTS)[:1]) if auto else (recipe.support,)
+    bounded = np.isfinite([preprocessing.parameters.low, preprocessing.parameters.high]).any()
+    names = (tuple(SUPPORTS) if bounded else tuple(SUPPORTS)[:1]) if auto else (recipe.support,)
     rows = data.rows("validation")[:SUPPORT_COMPARISON_ROWS]
     probit_only = _unconstrained(data, rows) if auto else frozenset()
     supports = [fit_support(name, preprocessing.parameters, train, probit_only) for name in names]
@@ -243,10 +244,6 @@ def _minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
 
 
 _LIKELIHOOD = Loss(_minus_log_prob)
-
-
-def _any_bound(preprocessing: Preprocessing) -> bool:
-    return bool(np.isfinite([preprocessing.parameters.low, preprocessing.parameters.high]).any())
 
 
 def _check_shapes(expected: list[list[int]], shapes_now: list[list[int]]) -> None:

@@ -52,7 +52,7 @@ class Mixture:
         """
         log_prob = np.empty(len(theta))
         for points in slices(len(theta), MAX_DRAWS_PER_PIECE):
-            point_contexts = [_of_points(context, points) for context in contexts]
+            point_contexts = [_contexts_of_points(context, points) for context in contexts]
             log_prob[points] = self.log_prob_at_temperature(*self.squared_noise(theta[points], point_contexts))
         return np.where(self.support.parameters.inside(theta), log_prob, -np.inf)
 
@@ -120,7 +120,7 @@ class Mixture:
         """Points (k, P) on the device, with their contexts (M, k, C) of each stack, or (M, 1, C) of one observation."""
         points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
         for batch in slices(len(z), POINTS_PER_CALL, keep_empty=True):
-            yield points[batch], [_of_points(context, batch) for context in contexts]
+            yield points[batch], [_contexts_of_points(context, batch) for context in contexts]
 
     @torch.no_grad()
     def _propose(
@@ -189,6 +189,6 @@ class TruthDensity:
         self.pending = []
 
 
-def _of_points(context: torch.Tensor, points: slice) -> torch.Tensor:
+def _contexts_of_points(context: torch.Tensor, points: slice) -> torch.Tensor:
     """The contexts (M, k, C) of some of n points; (M, 1, C) of one observation, which all points share, stays."""
     return context if context.shape[1] == 1 else context[:, points].contiguous()

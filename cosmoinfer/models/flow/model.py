@@ -191,7 +191,7 @@ class FlowModel(Saveable):
             None if log_prob_truth is None else log_prob_truth - log_mass,
             buffer.draws(len(rows), None if self.support.maps_into_box else error),
             diagnostics=Diagnostics(
-                self._references(catalog, rows),
+                self._ridge_estimates(catalog, rows),
                 n_observations=np.full(len(rows), float(self.set_size)) if self.set_size else None,
                 temperature=None if self.temperature == 1 else self.temperature,
                 ood_percentile=anomaly.percentile,
@@ -203,31 +203,35 @@ class FlowModel(Saveable):
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
         rows = self.representatives(catalog, self.training_record.rows(catalog, "validation"))
-        log_probs = self._of_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
+        log_probs = self._log_prob_by_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
         recalibration = fit_recalibration(log_probs, catalog.simulation[rows])
         return replace(with_ood_detector(self, catalog), recalibration=recalibration)
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """Features (n, F) in which rows are compared with the training rows: of the data, and of what the networks make
         of them."""
-        heads = self.representatives(catalog, rows)
-        if len(heads) < len(rows):  # once a set, and the same for all of its rows
-            place = {item: number for number, item in enumerate(catalog.simulation[heads].tolist())}
-            back = [place[item] for item in catalog.simulation[rows].tolist()]
-            return [item[back] for item in self.feature_spaces(catalog, heads)]
-        summarise = partial(conditioning_data, self.preprocessing, self.summary)
-        learned = [] if self.summary is None else self._of_sets(lambda *which: list(summarise(*which)), catalog, rows)
-        taught = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
-        if any(taught):
+        representatives = self.representatives(catalog, rows)
+        if len(representatives) < len(rows):  # once a set, and the same for all of its rows
+            simulations = catalog.simulation[representatives].tolist()
+            positions = {simulation: position for position, simulation in enumerate(simulations)}
+            by_row = [positions[simulation] for simulation in catalog.simulation[rows].tolist()]
+            return [space[by_row] for space in self.feature_spaces(catalog, representatives)]
+        spaces = [*self._features_of_sets(partial(data_features, self.preprocessing), catalog, rows)]
+        if self.summary is not None:
+            summarise = partial(conditioning_data, self.preprocessing, self.summary)
+            spaces += self._features_of_sets(lambda *which: list(summarise(*which)), catalog, rows)
+        embeds = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
+        if any(embeds):
             embedded = []
             for chunk in self._chunks(rows):
-                contexts = self.embed(catalog, rows[chunk])
-                learned_contexts = [item for item, learns in zip(contexts, taught, strict=True) if learns]
+                contexts = [
+                    context for context, learns in zip(self.embed(catalog, rows[chunk]), embeds, strict=True) if learns
+                ]
                 embedded.append(
-                    np.concatenate([item.transpose(0, 1).flatten(1).cpu().numpy() for item in learned_contexts], axis=1)
+                    np.concatenate([context.transpose(0, 1).flatten(1).cpu().numpy() for context in contexts], axis=1)
                 )
-            learned.append(np.concatenate(embedded))
-        return [*self._of_sets(partial(data_features, self.preprocessing), catalog, rows), *learned]
+            spaces.append(np.concatenate(embedded))
+        return spaces
 
     def to_nflows(self, member: int) -> "Flow":
         """Member 0, 1, ... of the ensemble as an ``nflows.flows.base.Flow``, for code that was written for nflows.
@@ -246,18 +250,21 @@ class FlowModel(Saveable):
         transform = MemberTransform(network.transform, self.support, self.temperature)
         return nflows_flow(transform, len(self.preprocessing.parameters), embedding.to(stack.device).eval())
 
-    def _references(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
-        (estimates,) = self._of_sets(lambda *which: [self.preprocessing.estimate_parameters(*which)], catalog, rows)
+    def _ridge_estimates(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+        estimate = self.preprocessing.estimate_parameters
+        (estimates,) = self._features_of_sets(lambda *which: [estimate(*which)], catalog, rows)
         return estimates
 
-    def _of_sets(self, features_of: FeatureSpaces, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+    def _features_of_sets(self, features_of: FeatureSpaces, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """Features of rows, (n, F) each; where a row represents a set, the mean over its set."""
         if not self.set_size:
             return features_of(catalog, rows)
         set_features = features_of(catalog, observation_sets.simulation_rows(catalog, rows, self.set_size).ravel())
         return [space.reshape(len(rows), self.set_size, -1).mean(axis=1) for space in set_features]
 
-    def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbAtTemperature:
+    def _log_prob_by_temperature(
+        self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int
+    ) -> LogProbAtTemperature:
         """log q_T of these truths, (n,), for any T, after one pass of the networks.
 
         A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.

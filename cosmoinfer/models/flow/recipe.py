@@ -1,7 +1,7 @@
 """What flows to train: architectures, support, ensemble and training, by the rows and the shape of the data."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cosmoinfer.errors import UserError
@@ -23,6 +23,7 @@ from cosmoinfer.models.recipe import (
     override,
     override_each,
     override_training,
+    recipe_of_size,
     select,
     value_or_default,
 )
@@ -110,12 +111,13 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     stacks, lacking = [], []
     for default in defaults:
         try:
-            stacks.append(_overridden(default, overrides, shapes))
+            stacks.append(_override_stack(default, overrides, shapes))
         except UserError as error:  # of a mixture, only those that have what was asked for
             lacking.append(error)
     if not stacks:
         raise lacking[-1]
-    return _of_stacks(stacks, overrides, shapes, value_or_default(overrides.get("ensemble"), default_members(shapes)))
+    members = value_or_default(overrides.get("ensemble"), default_members(shapes))
+    return _recipe_of_stacks(stacks, overrides, shapes, members)
 
 
 def continued_recipe(
@@ -146,10 +148,10 @@ def continued_recipe(
         for config in stacks
     ]
     observation = "simulation" if stacks[0].get("rows") else "row"
-    return _of_stacks(recipes, {**overrides, "observation": observation}, shapes, ensemble)
+    return _recipe_of_stacks(recipes, {**overrides, "observation": observation}, shapes, ensemble)
 
 
-def _of_stacks(stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shapes, ensemble: int) -> FlowRecipe:
+def _recipe_of_stacks(stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shapes, ensemble: int) -> FlowRecipe:
     support = "auto" if are_vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
@@ -186,18 +188,16 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
     helps where the data are noisy and hurts where they are precise. Rows that are taken together in sets always go
     through a network: the flow sees the mean of its outputs. Measured: tests/benchmarks/DEFAULTS.md.
     """
-    sizes = {"nsf": (50, 0.0), "nsf-ar": (50, 0.0)} if rows >= FEW_TRAINING_ROWS else {}
+    of_splines = {"nsf": (50, 0.0), "nsf-ar": (50, 0.0)} if rows >= FEW_TRAINING_ROWS else {}
     usual = (128, 0.2) if rows < FEW_TRAINING_ROWS else (64, 0.1 if rows < MANY_TRAINING_ROWS else 0.0)
-    hidden, dropout = sizes.get(name, usual)
-    recipe = FLOWS[name]
-    size = {"hidden": hidden, "dropout": dropout}
-    settings = recipe(**{key: value for key, value in size.items() if key in {item.name for item in fields(recipe)}})
+    hidden, dropout = of_splines.get(name, usual)
+    settings = recipe_of_size(FLOWS[name], {"hidden": hidden, "dropout": dropout})
     through = sets or (name.startswith("nsf") and rows >= FEW_TRAINING_ROWS)
     embedding = tuple(default_network(shape) if len(shape) > 1 or through else ("none", None) for shape in shapes)
     return StackRecipe(name, settings, embedding, 16, default_training(rows, shapes))
 
 
-def _overridden(stack: StackRecipe, overrides: Overrides, shapes: Shapes) -> StackRecipe:
+def _override_stack(stack: StackRecipe, overrides: Overrides, shapes: Shapes) -> StackRecipe:
     name = check_choice("embedding", overrides.get("embedding") or "auto", ("auto", "none", *NETWORKS))
     embedded = dict(select(overrides, _embedding_settings(), EMBEDDING))
     features = embedded.pop("features", stack.features)

@@ -11,7 +11,14 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import Stack, model_html, model_repr, outputs, sample_observations, score_observations
+from cosmoinfer.models.model import (
+    Stack,
+    member_outputs,
+    model_html,
+    model_repr,
+    sample_observations,
+    score_observations,
+)
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.ood.detector import OutOfDistribution, data_features
@@ -38,17 +45,17 @@ class ClassifierModel(Saveable):
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """Features (n, F) in which rows are compared with the training rows: of the data, and the members' outputs."""
-        member_outputs = [outputs(self.stacks, data) for data in self.preprocessing.chunks(catalog, rows)]
+        outputs = [member_outputs(self.stacks, data) for data in self.preprocessing.chunks(catalog, rows)]
         return [
             *data_features(self.preprocessing, catalog, rows),
-            np.concatenate(member_outputs, axis=1).transpose(1, 0, 2).reshape(len(rows), -1),
+            np.concatenate(outputs, axis=1).transpose(1, 0, 2).reshape(len(rows), -1),
         ]
 
     def logits(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The members' mean, (n, C). Row by row: in a larger batch a row can differ in its last digits."""
         by_row = []
         for place in range(len(rows)):
-            raw = outputs(self.stacks, self.preprocessing.data(catalog, rows[place : place + 1]))  # (M, 1, O)
+            raw = member_outputs(self.stacks, self.preprocessing.data(catalog, rows[place : place + 1]))  # (M, 1, O)
             logits = CLASSIFICATION_LOSSES[self.loss].logits(torch.from_numpy(raw[:, 0])).numpy()
             by_row.append(self.weights @ logits)
         return np.stack(by_row)

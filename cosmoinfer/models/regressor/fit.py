@@ -34,8 +34,8 @@ def fit_regressor(
     shift, scale = train_rows.mean(axis=0), train_rows.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     loss = LOSSES[recipe.loss]
-    fitted = Loss(_of_rows(loss.terms), loss.reduce)
-    score = None if loss.validation_score is None else Loss(_of_rows(loss.validation_score))
+    fitted = Loss(_loss_of_outputs(loss.terms), loss.reduce)
+    score = None if loss.validation_score is None else Loss(_loss_of_outputs(loss.validation_score))
     outputs = loss.n_outputs(theta.shape[1])
     stack = _fit_networks(
         catalog,
@@ -120,11 +120,11 @@ def _fit_networks(
         return Stack(config, 1, network, History(curves[0], curves[1], np.zeros(1), np.zeros(1, dtype=np.int64)))
     fresh = None if preprocessing.noise is None else lambda epoch: preprocessing.data(catalog, rows[0], epoch)
     symmetries = preprocessing.symmetries(recipe.augment)
-    warm = Loss(_of_rows(losses.squared_error)) if head != "point" else None
+    warm = Loss(_loss_of_outputs(losses.squared_error)) if head != "point" else None
     hooks = training_hooks(context, recipe.ensemble, symmetries, context.tensors(targets[rows[0]]), fresh, warm)
     return fit_stack(config, recipe.ensemble, network, loss, loaders, recipe.training, context, hooks, score)
 
 
-def _of_rows(terms: Callable[[Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Rows], torch.Tensor]:
+def _loss_of_outputs(terms: Callable[[Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Rows], torch.Tensor]:
     """A loss of outputs and targets, as one of a network and rows (targets, data)."""
     return lambda network, batch: terms(network(*batch[1:]), batch[0])

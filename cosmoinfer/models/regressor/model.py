@@ -17,9 +17,9 @@ from cosmoinfer.memory import slices
 from cosmoinfer.models.file import Saveable
 from cosmoinfer.models.model import (
     Stack,
+    member_outputs,
     model_html,
     model_repr,
-    outputs,
     sample_observations,
     score_observations,
     with_ood_detector,
@@ -80,14 +80,14 @@ class RegressorModel(Saveable):
 
     def means(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> np.ndarray:
         """The mixture's mean, (n, P), in catalog units."""
-        means = [self._members(raw)[0] for raw in self._raw(catalog, rows, epoch)]
+        means = [self._means_and_shapes(raw)[0] for raw in self._outputs(catalog, rows, epoch)]
         return np.concatenate([np.einsum("m,mnp->np", self.weights, member_means) for member_means in means])
 
     def summarise(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> np.ndarray:
         """The mixture's mean (and log width) in standardised units, (n, P or 2P) float32: a summary for a flow."""
         if self.head == "point":
             return ((self.means(catalog, rows, epoch) - self.shift) / self.scale).astype(np.float32)
-        chunks = [self._normals(raw) for raw in self._raw(catalog, rows, epoch)]
+        chunks = [self._normals(raw) for raw in self._outputs(catalog, rows, epoch)]
         mean, std = (
             np.stack([getattr(mixture, name) for chunk in chunks for mixture in chunk]) for name in ("mean", "std")
         )
@@ -108,7 +108,7 @@ class RegressorModel(Saveable):
         mixtures, masses, log_prob_truth = [], [], []
         for row in options.rows_with_progress(rows):
             with options.failures_skipped(catalog, row):
-                (raw,) = self._raw(catalog, np.array([row]))
+                (raw,) = self._outputs(catalog, np.array([row]))
                 (normals,) = self._normals(raw)
                 stream = normals.draw(options.draws, options.generator(catalog.index[row]))
                 mass = buffer.fill(len(sampled), stream, normals.log_prob)
@@ -165,7 +165,7 @@ class RegressorModel(Saveable):
         points_by_row = np.split(points, len(observed.rows)) if len(observed.rows) == len(points) else [points]
         log_prob = []
         for row, row_points in zip(observed.rows.tolist(), points_by_row, strict=True):
-            (raw,) = self._raw(observed.catalog, np.array([row]))
+            (raw,) = self._outputs(observed.catalog, np.array([row]))
             (normals,) = self._normals(raw)
             log_mass = normals.log_mass(PROPOSALS_FOR_MASS, seeding.generator(seed, "mass", row))
             log_prob.append(normals.log_prob(row_points) - log_mass)
@@ -179,22 +179,24 @@ class RegressorModel(Saveable):
         rows = rows[:: -(-len(rows) // MAX_RECALIBRATION_ROWS)]
         fitted = None
         if self.head != "point":
-            log_probs = self._of_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
+            log_probs = self._log_prob_by_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
             fitted = fit_recalibration(log_probs, catalog.simulation[rows])
         return replace(with_ood_detector(self, catalog), recalibration=fitted)
 
     def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
         """Features (n, F) in which rows are compared with the training rows: of the data, and the members' outputs."""
-        member_outputs = np.concatenate(list(self._raw(catalog, rows)), axis=1)  # (M, n, O)
+        outputs = np.concatenate(list(self._outputs(catalog, rows)), axis=1)  # (M, n, O)
         return [
             *data_features(self.preprocessing, catalog, rows),
-            member_outputs.transpose(1, 0, 2).reshape(len(rows), -1),
+            outputs.transpose(1, 0, 2).reshape(len(rows), -1),
         ]
 
-    def _of_temperature(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int) -> LogProbAtTemperature:
+    def _log_prob_by_temperature(
+        self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, seed: int
+    ) -> LogProbAtTemperature:
         """log q_T of these truths, (n,), for any T; a mass outside the box as the mean of some rows."""
         mixtures = [
-            mixture for outputs_of_chunk in self._raw(catalog, rows) for mixture in self._normals(outputs_of_chunk)
+            mixture for outputs_of_chunk in self._outputs(catalog, rows) for mixture in self._normals(outputs_of_chunk)
         ]
         masses = []
         for n in range(0, len(rows), -(-len(rows) // MAX_BOX_MASS_ROWS)):
@@ -238,17 +240,17 @@ class RegressorModel(Saveable):
             ),
         )
 
-    def _raw(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> Iterator[np.ndarray]:
+    def _outputs(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> Iterator[np.ndarray]:
         """Outputs of every member, (M, n, O), a bounded number of rows at a time."""
         if epoch is None:
             for data in self.preprocessing.chunks(catalog, rows):
-                yield outputs(self.stacks, data)
+                yield member_outputs(self.stacks, data)
             return
         noisy = self.preprocessing.data(catalog, rows, epoch)  # noise is drawn for all rows at once
         for chunk in slices(len(rows), self.preprocessing.rows_per_chunk, keep_empty=True):
-            yield outputs(self.stacks, tuple(array[chunk] for array in noisy))
+            yield member_outputs(self.stacks, tuple(array[chunk] for array in noisy))
 
-    def _members(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def _means_and_shapes(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Means (M, n, P) in catalog units, and widths (M, n, P) or factors of the precision (M, n, P, P)."""
         if self.head == "point":
             return raw * self.scale + self.shift, None
@@ -260,7 +262,7 @@ class RegressorModel(Saveable):
 
     def _normals(self, raw: np.ndarray) -> list[Normals]:
         """One mixture a row."""
-        means, shapes = self._members(raw)
+        means, shapes = self._means_and_shapes(raw)
         assert shapes is not None
         family = IndependentNormals if self.head == "widths" else CorrelatedNormals
         box = self.preprocessing.parameters

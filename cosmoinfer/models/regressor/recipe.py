@@ -70,7 +70,7 @@ def _regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: 
     name = check_choice("network", overrides.get("network") or "auto", (*NETWORKS, *BASELINES, "auto"))
     if name in BASELINES:
         _check_baseline(name, overrides, shapes, classes)
-    networks = [_default(name, shape) for shape in shapes]
+    networks = [_default_network(name, shape) for shape in shapes]
     table: Any = CLASSIFICATION_LOSSES if classes else LOSSES
     loss = "cross-entropy" if classes else "mse" if name in BASELINES else "moment"
     ensemble = 1 if name in BASELINES else default_members(shapes)
@@ -94,7 +94,7 @@ def _regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: 
     )
 
 
-def _default(requested: str, shape: tuple[int, ...]) -> tuple[str, Any]:
+def _default_network(requested: str, shape: tuple[int, ...]) -> tuple[str, Any]:
     name, settings = default_network(shape)
     if requested in BASELINES:
         return requested, BASELINES[requested]()
