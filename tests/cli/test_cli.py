@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import cosmoinfer
+from cosmoinfer.plots import registry
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.tasks.sampling_job import SamplingJob
 from tests.command_line import call, done, linear, refused, write
@@ -80,6 +81,13 @@ def test_a_plain_regressor_has_no_widths(folder: Path, sims: Path) -> None:
     assert "log_prob" not in document["metrics"]["joint"]
 
 
+@pytest.fixture
+def two_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all figures a run draws these alone: which there are is tested beside them."""
+    monkeypatch.setattr(registry, "PLOTS", {name: registry.PLOTS[name] for name in ("losses", "corner")})
+
+
+@pytest.mark.usefixtures("two_figures")
 def test_run_continues_and_repeats_nothing(folder: Path, sims: Path) -> None:
     results = folder / "results"
     command = ["run", sims, "-o", results, "--draws", "60", *QUICK]
@@ -153,6 +161,7 @@ def test_gates(folder: Path, drawn: Path) -> None:
     assert call("evaluate", drawn, "-o", output, "--fail-if", "r2<-1e9")[0] == 0
 
 
+@pytest.mark.usefixtures("two_figures")
 def test_every_command_speaks_json_only_on_stdout(folder: Path, sims: Path) -> None:
     for arguments in (
         ["split", sims, "-o", folder / "json.split.h5"],
@@ -223,8 +232,9 @@ def test_invalid_files_and_options_are_refused(folder: Path, sims: Path, flow: P
 def test_interrupt_leaves_no_file(folder: Path, sims: Path) -> None:
     output = folder / "interrupted.h5"
     process = subprocess.Popen(
-        [sys.executable, "-m", "cosmoinfer", "train-flow", str(sims), "-o", str(output), "--epochs", "100000",
-         "--patience", "100000", "--threads", "1", "--support", "probit"],
+        [sys.executable, "-m", "cosmoinfer", "train-flow", str(sims), "-o", str(output),
+         "--flow", "maf", "--ensemble", "1", "--epochs", "100000", "--patience", "100000",
+         "--threads", "1", "--support", "probit"],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},

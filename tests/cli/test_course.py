@@ -288,7 +288,7 @@ CONVOLUTION = [
 @pytest.mark.parametrize("setting", CONVOLUTION)
 def test_a_convolution_is_set(folder: Path, maps: Path, setting: str) -> None:
     name = setting.replace(" ", "")
-    done(*REGRESSOR, maps, "-o", folder / f"{name}.h5", "--hidden", "4", *setting.split())
+    done(*REGRESSOR, maps, "-o", folder / f"{name}.h5", "--loss", "mse", "--hidden", "4", *setting.split())
     ((network, held),) = recipe(folder / f"{name}.h5")["networks"]
     assert network == "cnn"
     for option, value in zip(setting.split()[::2], setting.split()[1::2], strict=False):

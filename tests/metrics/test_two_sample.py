@@ -151,7 +151,7 @@ def test_local_entries_and_their_words():
 
 def test_a_local_test_takes_so_many_draws_of_its_row(monkeypatch):
     """What the others are does not matter."""
-    posterior = gaussian(60, draws=40)
+    posterior = gaussian(20, draws=40)
     odd = changed(posterior, samples=posterior.samples.copy())
     odd.samples[3, 20:] += 100
     tested = [evaluate(evaluated, local=(3,)).local["lc2st_p"] for evaluated in (posterior, odd)]

@@ -364,20 +364,25 @@ def test_out_of_distribution_warnings_are_printed_with_quiet(folder):
     assert drawn.diagnostics.ood_set_p_value == counts["set_p_value"]
 
 
+@pytest.fixture(scope="module")
+def histories(tmp_path_factory) -> tuple[Path, np.ndarray]:
+    """A flow of smooth positive histories, and their values (400, 20)."""
+    folder, random = tmp_path_factory.mktemp("histories"), np.random.default_rng(0)
+    theta = random.uniform([0.1, 0.6], [0.5, 1.0], (400, 2))
+    level = 8 * (theta - [0.3, 0.8]) + 0.3 * random.normal(size=(400, 2))
+    x = 10 ** (level @ np.array([np.ones(20), np.linspace(-0.1, 0.1, 20)]) - 6 + 0.02 * random.normal(size=(400, 20)))
+    done("train-flow", write(folder / "sims.h5", theta, x), "-o", folder / "flow.h5", "--flow", "maf", *QUICK)
+    return folder / "flow.h5", x
+
+
 @pytest.mark.parametrize("wrong", [np.log10, np.negative, np.zeros_like, lambda x: 1e-9 * x], ids=str)
-def test_observations_below_the_training_range_are_warned_about(tmp_path, wrong):
+def test_observations_below_the_training_range_are_warned_about(tmp_path, histories, wrong):
     """All of them are the floor to the network: an unremarkable row of least values, were nothing else said.
 
     As smooth as histories: the row of least values lies along the direction in which all rows differ most.
     """
-    random = np.random.default_rng(0)
-    theta = random.uniform([0.1, 0.6], [0.5, 1.0], (400, 2))
-    level = 8 * (theta - [0.3, 0.8]) + 0.3 * random.normal(size=(400, 2))
-    x = 10 ** (level @ np.array([np.ones(20), np.linspace(-0.1, 0.1, 20)]) - 6 + 0.02 * random.normal(size=(400, 20)))
-    sims, new, flow = (tmp_path / f"{name}.h5" for name in ("sims", "new", "flow"))
-    write(sims, theta, x)
-    write(new, None, np.concatenate([wrong(x[:2]), 1.01 * x[100:102]]))
-    done("train-flow", sims, "-o", flow, "--flow", "maf", *QUICK)
+    flow, x = histories
+    new = write(tmp_path / "new.h5", None, np.concatenate([wrong(x[:2]), 1.01 * x[100:102]]))
     status, _, err = call("sample", flow, new, "-o", tmp_path / "p.h5", "--quiet", *FEW)
     assert status == 0 and "2 of 4 observations lie below all training values" in err and "row 0, 1;" in err
     assert "was it taken before, or are the units others?" in err

@@ -107,7 +107,7 @@ def names(paths: list[Path]) -> set[str]:
     return {path.stem for path in paths}
 
 
-@pytest.mark.parametrize("count", [1, 6])  # two parameters: below
+@pytest.mark.parametrize("count", [1, 4])  # two parameters: below
 def test_every_figure_is_drawn_whole(count: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     written = draw(figure_data_of(posterior_of(count)), tmp_path / "figures")
     assert [path.stem for path in written] == OF_PARAMETERS

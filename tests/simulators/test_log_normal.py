@@ -85,7 +85,7 @@ def test_the_maps_are_plainly_not_gaussian():
 @every_field
 @pytest.mark.parametrize("sigma", (0.3, 0.8))
 def test_a_twin_has_the_power_of_its_gaussian_and_its_own_skewness(field, sigma):
-    rows = 2_000_000 // field.pixels**field.dimensions
+    rows = 1_000_000 // field.pixels**field.dimensions
     theta = latin_hypercube(field.parameters, rows, np.random.default_rng(5))
     twins = log_normal_twins(field, theta, sigma, np.random.default_rng(6))
     assert twins.shape == (rows, *field.row)

@@ -5,6 +5,7 @@ import runpy
 from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_the_spectrum_has_the_sigma_8_that_was_asked_for(theta):
         return float((k**3 * LinearPower()(k, theta) * top_hat(8 * k) ** 2)[0]) / (2 * np.pi**2)
 
     pieces = np.linspace(np.log(1e-6), np.log(30), 12)  # beyond, the sphere lets 1e-8 through
-    variance = sum(integrate.quad(integrand, *ends, epsrel=1e-9)[0] for ends in pairwise(pieces))
+    variance = sum(integrate.quad(integrand, *ends, epsrel=1e-8)[0] for ends in pairwise(pieces))
     assert np.sqrt(variance) == pytest.approx(theta[1], rel=1e-6)
 
 
@@ -167,7 +168,7 @@ def test_rows_of_one_simulation_share_their_parameters_and_nothing_else(problem)
 
 @every_field
 def test_the_posterior_is_the_same_on_a_finer_grid(problem):
-    x = problem.measured(problem.simulate(100, seed=8).data)
+    x = problem.measured(problem.simulate(40, seed=8).data)
     finer = replace(problem.posterior, nodes=200).log_evidence(x)
     np.testing.assert_allclose(problem.posterior.log_evidence(x), finer, rtol=0, atol=1e-5)
 
@@ -197,7 +198,7 @@ def test_the_posterior_differs_from_the_likelihood_by_a_constant_and_ends_at_the
 
 @every_problem
 def test_exact_draws_are_calibrated(problem):
-    rows = 60 if isinstance(problem, Supernovae) else 200  # time
+    rows = 60 if isinstance(problem, Supernovae) else 100 if isinstance(problem, GaussianModes) else 200  # time
     made, draws = problem.simulate(rows, seed=11), 99
     samples = problem.sample(made.data, draws, seed=12)
     assert samples.shape == (rows, draws, len(problem.parameters))
@@ -331,8 +332,12 @@ AXES = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # of a row, channels in
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
+    """What ``make.py`` writes, its commands called in this process."""
     folder = tmp_path_factory.mktemp("shipped")
-    make["main"](folder)
+    run = SimpleNamespace(run=lambda command, check: done(*command[3:]))  # python -m cosmoinfer ...
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(make["main"].__globals__, "subprocess", run)
+        make["main"](folder)
     return folder
 
 
@@ -433,7 +438,7 @@ def test_rows_come_in_whole_simulations(tmp_path):
 def test_the_truth_is_the_exact_posterior_of_the_test_rows(tmp_path):
     """Of the data as the file holds them, in single precision; and it calls itself calibrated."""
     file = tmp_path / "moons.h5"
-    done("simulate", "two-moons", "-n", 2000, "-o", file, "--truth", "--draws", 100, "--seed", 1)
+    done("simulate", "two-moons", "-n", 600, "-o", file, "--truth", "--draws", 100, "--seed", 1)
     truth, sims = posterior.read(tmp_path / "moons.truth.h5"), catalog.read(file, catalog.ReadOptions())
     assert truth.index.tolist() == splits.by_hash(sims.simulation).select_rows(sims.simulation, "test").tolist()
     data = sims.observables[0].values[truth.index]
