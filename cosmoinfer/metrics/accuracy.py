@@ -19,7 +19,10 @@ def nrmse(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
 
 
 def r2(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
-    """1 - sum (t - mu)^2 / sum (t - mean t)^2: (B, P). One is perfect, zero is the prior mean."""
+    """1 - sum (t - mu)^2 / sum (t - mean t)^2: (B, P). One is perfect, zero is the prior mean.
+
+    It compares with the spread of the truths, so that these have to be of the prior.
+    """
     return 1 - weights @ data.error**2 / _variance(data.truth, weights)
 
 
@@ -76,7 +79,7 @@ ACCURACY: dict[str, Metric] = {
     "rmse": Mean(terms=lambda e: e.error**2, finish=np.sqrt),
     "nrmse": Statistic(compute=nrmse, explanation=EQUAL_TRUTHS),
     "bias": Mean(terms=lambda e: e.error),
-    "r2": Statistic(compute=r2, explanation=EQUAL_TRUTHS),
+    "r2": Statistic(compute=r2, needs_prior_spread=True, explanation=EQUAL_TRUTHS),
     "rel_err_mean": Mean(terms=_relative, explanation=_ZERO_TRUTH),
     "rel_err_rms": Mean(terms=lambda e: _relative(e) ** 2, finish=np.sqrt, explanation=_ZERO_TRUTH),
     "precision": Mean(terms=_relative_width, needs=("mean", "std"), explanation="a mean is zero"),

@@ -1,8 +1,8 @@
 """Calibration: coverage of intervals and uniformity of ranks, per parameter (SBC) and jointly (TARP, HPD).
 
 A posterior equal to the prior passes everything but ``tarp_x_p``: read contraction and r2 beside it. All of it requires
-true parameters drawn from the prior: where all are equal (a fiducial cosmology), a correct posterior is shifted towards
-the middle of the prior, its ranks are not uniform, and these metrics are null.
+true parameters drawn from the prior (``prior_truths``): where all are equal (a fiducial cosmology), or lie on a grid, a
+correct posterior is shifted towards the middle of the prior, its ranks are not uniform, and these metrics are null.
 """
 
 from collections.abc import Callable

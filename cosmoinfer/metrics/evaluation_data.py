@@ -12,6 +12,7 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.metrics import ranks, two_sample
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS, Clusters
 from cosmoinfer.metrics.classifier.predictions import ClassPredictions
+from cosmoinfer.metrics.prior_truths import contradictions
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, map_rows, row_slices
@@ -101,12 +102,24 @@ class EvaluationData:
         constant = np.ptp(self.truth, axis=0) == 0
         return tuple(name for name, is_fixed in zip(self.parameters.names, constant, strict=True) if is_fixed)
 
+    @cached_property
+    def contradictions(self) -> dict[str, str]:
+        """Parameters whose true values vary but contradict their prior, each with the reason."""
+        if self.posterior.classes is not None:
+            return {}
+        first_rows = np.unique(self.clusters.simulation_of_row, return_index=True)[1]
+        varying = [name for name in self.parameters.names if name not in self.fixed_parameters]
+        truth = self.truth[first_rows][:, self.parameters.columns(varying)]
+        return contradictions(self.parameters.select(varying), truth) if varying else {}
+
     @property
     def prior_mismatch(self) -> str:
         """Why the true parameters were not drawn from the prior of the posterior; empty where they may have been."""
         if self.posterior.reweighted:
             return "the posterior has another prior than the truths were drawn from"
-        return f"all true values of {', '.join(self.fixed_parameters)} are equal" if self.fixed_parameters else ""
+        if self.fixed_parameters:
+            return f"all true values of {', '.join(self.fixed_parameters)} are equal"
+        return "; ".join(dict.fromkeys(self.contradictions.values()))
 
     @property
     def pairs(self) -> tuple[tuple[int, int], ...]:

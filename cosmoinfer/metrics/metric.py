@@ -29,6 +29,7 @@ class Metric(ABC):
     needs: attributes of EvaluationData that must not be None; else the metric is absent.
     needs_prior: null where the prior of a parameter is unknown.
     needs_prior_truths: null where the true parameters were not drawn from the prior of the posterior.
+    needs_prior_spread: null for the parameters whose own true values contradict their prior.
     explanation: what it usually means when the value is not finite.
     """
 
@@ -36,6 +37,7 @@ class Metric(ABC):
     needs: tuple[str, ...] = ("mean",)
     needs_prior: bool = False
     needs_prior_truths: bool = False
+    needs_prior_spread: bool = False
     explanation: str = ""
 
     def available(self, data: EvaluationData) -> bool:
@@ -63,8 +65,11 @@ class Metric(ABC):
         if self.scope != PARAMETERS:
             return [mismatch or _no_prior(without_prior)] * len(columns(data, self.scope))
         fixed = data.fixed_parameters if self.needs_prior_truths else ()
+        other_spread = data.contradictions if self.needs_prior_spread else {}
         return [
-            (EQUAL_TRUTHS if name in fixed else mismatch) or (_no_prior([name]) if name in without_prior else "")
+            (EQUAL_TRUTHS if name in fixed else mismatch)
+            or other_spread.get(name, "")
+            or (_no_prior([name]) if name in without_prior else "")
             for name in names
         ]
 

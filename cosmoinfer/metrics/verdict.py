@@ -25,7 +25,7 @@ unless the variance has decreased by more than a fifth.
 *Fixed*: where all simulations have the same true value (CAMELS CV, a fiducial cosmology), ranks and pulls of a correct
 posterior are neither uniform nor standard normal, since it is shifted towards the middle of the prior. There the
 verdict is the bias, in catalog units, with its error clustered by simulation; calibration is not assessed, nor that of
-the other parameters.
+the other parameters. Nor is it where the true values contradict the prior in another way (``prior_truths``).
 """
 
 from collections.abc import Mapping
