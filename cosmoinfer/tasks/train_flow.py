@@ -15,7 +15,6 @@ from cosmoinfer.models.recipe import prefixed_errors
 from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.preprocessing.fit import with_compression_of
 from cosmoinfer.preprocessing.state import Noise
-from cosmoinfer.split import Split
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.reading import CatalogSource, check_source, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -51,23 +50,55 @@ def train_flow(
 
 
 @dataclass(frozen=True)
-class FlowPlan(TrainingPlan[FlowModel]):
-    """rows: how many it is trained on, or sets of them. summary: the regressor that feeds the flow, if there is one.
-    ancestor: the flow from whose weights it starts, if any. noise: which every epoch draws anew."""
+class FlowSources:
+    """What a flow is made from beside its catalog.
 
-    recipe: FlowRecipe
-    rows: int
+    summary: the regressor on whose output it is conditioned, if any. ancestor: the flow from whose weights it starts,
+    if any. noise: which every epoch draws anew.
+    """
+
     summary: RegressorModel | None
     ancestor: FlowModel | None
     noise: Noise | None
 
+    @classmethod
+    def read(cls, job: TrainingJob) -> "FlowSources":
+        """Raises UserError if a file is not usable with the catalog, or a setting has no effect beside it."""
+        inputs, device, noise = job.request.inputs, job.device, job.read_noise()
+        summary = ancestor = None
+        if inputs.summary is not None:
+            summary = read_model_of_kind(inputs.summary, "regressor", device, "summary")
+        if inputs.fine_tune is not None:
+            ancestor = read_model_of_kind(inputs.fine_tune, "flow", device, "fine_tune")
+        if summary is not None and noise is not None:
+            raise UserError("has no effect beside `summary`: the noise is that of the regressor", setting="noise")
+        if summary is not None and job.request.recipe.get("compress"):
+            raise UserError(
+                "has no effect beside `summary`: the flow is conditioned on the output of the regressor",
+                setting="compress",
+            )
+        for model in (summary, ancestor):
+            if model is not None:
+                model.preprocessing.check_data(job.catalog)
+                noise = model.preprocessing.noise if noise is None else noise
+        return cls(summary, ancestor, noise)
+
+
+@dataclass(frozen=True)
+class FlowPlan(TrainingPlan[FlowModel]):
+    """rows: how many it is trained on, or sets of them. sources: what it is made from beside the catalog."""
+
+    recipe: FlowRecipe
+    rows: int
+    sources: FlowSources
+
     def fit(self, context: TrainingContext) -> FlowModel:
         """Flows of every architecture, with the preprocessing of the ancestor where there is one."""
-        job, recipe = self.job, self.recipe
-        preprocessing = job.fit_preprocessing(context, recipe.transform, recipe.compress, self.noise)
-        if self.ancestor is not None:
-            preprocessing = with_compression_of(self.ancestor.preprocessing, preprocessing, job.catalog, job.split)
-        return fit_flow(job.catalog, job.split, preprocessing, recipe, context, self.summary, self.ancestor)
+        job, recipe, sources = self.job, self.recipe, self.sources
+        preprocessing = job.fit_preprocessing(context, recipe.transform, recipe.compress, sources.noise)
+        if sources.ancestor is not None:
+            preprocessing = with_compression_of(sources.ancestor.preprocessing, preprocessing, job.catalog, job.split)
+        return fit_flow(job.catalog, job.split, preprocessing, recipe, context, sources.summary, sources.ancestor)
 
     def describe(self, model: FlowModel) -> tuple[str, JSONObject]:
         """How many of each architecture, and of how many rows."""
@@ -90,48 +121,44 @@ def plan_flow(job: TrainingJob) -> FlowPlan:
 
     Raises UserError if a setting, an input or the catalog is not usable.
     """
-    catalog, inputs, options = job.catalog, job.request.inputs, dict(job.request.recipe)
-    summary = None if inputs.summary is None else read_model_of_kind(inputs.summary, "regressor", job.device, "summary")
-    ancestor = (
-        None if inputs.fine_tune is None else read_model_of_kind(inputs.fine_tune, "flow", job.device, "fine_tune")
+    check_target(job.catalog)
+    sources, catalog = FlowSources.read(job), job.catalog
+    sets = job.request.recipe.get("observation") == "simulation"
+    sets |= sources.ancestor is not None and bool(sources.ancestor.set_size)
+    rows, rows_of_defaults = (
+        split.sizes[0] if sets else len(split.select_rows(catalog.simulation, "train"))
+        for split in (job.split, job.defaults_of or job.split)
     )
-    check_target(catalog)
-    if summary is not None and inputs.noise is not None:
-        raise UserError("has no effect beside `summary`: the noise is that of the regressor", setting="noise")
-    if summary is not None and options.get("compress"):
-        raise UserError(
-            "has no effect beside `summary`: the flow is conditioned on the output of the regressor", setting="compress"
-        )
-    noise = job.read_noise()
-    for trained in (summary, ancestor):
-        noise = trained.preprocessing.noise if noise is None and trained is not None else noise
-    sets = options.get("observation") == "simulation" or (ancestor is not None and bool(ancestor.set_size))
-    rows = _training_size(catalog, job.defaults_of or job.split, sets)
-    shapes = (
-        [observable.row_shape for observable in catalog.observables] if summary is None else [summary.summary_shape]
-    )
-    if ancestor is None:
-        recipe = flow_recipe(options, rows, shapes)
-    else:
-        configs, members = [stack.config for stack in ancestor.stacks], ancestor.stacks[0].members
-        recipe = continued_recipe(configs, members, options, rows, shapes)
+    recipe = _choose_recipe(job, sources, rows_of_defaults)
     for stack in recipe.stacks:
         for line in check_passes(stack.flow, stack.settings, len(catalog.require_parameters()[0]), job.force):
             job.reporter.report(line)
-    for trained in (summary, ancestor):
-        if trained is not None:
-            trained.preprocessing.check_data(catalog)
-    seen = shapes if summary is not None else job.check_settings_of_data(recipe.augment, recipe.compress, noise)
-    for stack in recipe.stacks if ancestor is None else ():
+    _check_recipe(job, sources, recipe)
+    return FlowPlan(job, recipe, rows, sources)
+
+
+def _choose_recipe(job: TrainingJob, sources: FlowSources, rows: int) -> FlowRecipe:
+    """For so many rows or sets of them; that of the ancestor, where there is one."""
+    summary, ancestor, settings = sources.summary, sources.ancestor, dict(job.request.recipe)
+    shapes = (
+        [observable.row_shape for observable in job.catalog.observables] if summary is None else [summary.summary_shape]
+    )
+    if ancestor is None:
+        return flow_recipe(settings, rows, shapes)
+    configs = [stack.config for stack in ancestor.stacks]
+    return continued_recipe(configs, ancestor.stacks[0].members, settings, rows, shapes)
+
+
+def _check_recipe(job: TrainingJob, sources: FlowSources, recipe: FlowRecipe) -> None:
+    """Raises UserError where a setting does not go with the data, or a network cannot be built for them."""
+    if sources.summary is None:
+        shapes = job.check_settings_of_data(recipe.augment, recipe.compress, sources.noise)
+    else:
+        shapes = [sources.summary.summary_shape]
+    for stack in recipe.stacks if sources.ancestor is None else ():
         with prefixed_errors(EMBEDDING):
-            check_networks(stack.embedding, seen)
-        stack.settings.build(len(catalog.require_parameters()[0]), 1, generators(0, "check", 1))
-    return FlowPlan(job, recipe, _training_size(catalog, job.split, sets), summary, ancestor, noise)
-
-
-def _training_size(catalog: Catalog, split: Split, sets: bool) -> int:
-    """Training rows, or sets of them."""
-    return split.sizes[0] if sets else len(split.select_rows(catalog.simulation, "train"))
+            check_networks(stack.embedding, shapes)
+        stack.settings.build(len(job.catalog.require_parameters()[0]), 1, generators(0, "check", 1))
 
 
 FLOW_TRAINER = Trainer("flow", flow_settings, ("noise", "summary", "fine_tune"), plan_flow)
