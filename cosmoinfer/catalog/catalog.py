@@ -35,6 +35,7 @@ class ReadOptions:
     missing: ``mask`` when NaN in a vector marks an entry that was not measured.
     drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
     data_include_noise: the data hold their noise already, so a model that was trained on noise adds none.
+    follow_links: open the other files to which links of this one lead; a model does not remember it.
 
     Raises UserError for an unknown kind or mode, and for settings that exclude each other.
     """
@@ -52,6 +53,7 @@ class ReadOptions:
     missing: str = ""
     drop_nonfinite: bool = False
     data_include_noise: bool = False
+    follow_links: bool = False
 
     def __post_init__(self) -> None:
         if self.kind and self.kind not in AXES_OF_KIND:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import AXES_OF_KIND, Catalog, CatalogFile, Observable, ReadOptions
+from cosmoinfer.catalog.declarations import Declarations
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
@@ -37,8 +38,16 @@ class Layout:
     arrays: Mapping[str, np.ndarray] | None = None
 
     def load(self, name: str) -> np.ndarray:
-        """All values of a dataset; text as str."""
-        return storage.load(self.path, name) if self.arrays is None else self.arrays[name]
+        """All values of a dataset; text as str. Raises UserError when it cannot be read."""
+        if self.arrays is not None:
+            return self.arrays[name]
+        require_dataset(self.path, self.contents, name)
+        return storage.load(self.path, name, self.read_options.follow_links)
+
+    def declarations(self, name: str) -> Declarations:
+        """What the attributes of a dataset declare."""
+        dataset = self.contents[name]
+        return Declarations(f"{self.path}: /{name}", dataset.attributes, dataset.unreadable)
 
     @property
     def size(self) -> int:
@@ -56,10 +65,21 @@ def read_layout(path: Path, read_options: ReadOptions) -> Layout:
     """The datasets of a file; no values are read. Raises UserError when it is no catalog, or has no data."""
     if storage.file_kind(path) not in (None, "catalog"):
         raise UserError(f"{path}: expected a catalog, found {storage.describe_file(path)}")
-    contents = storage.describe_datasets(path)
-    return Layout(
-        path, read_options, contents, tuple(contents[name] for name in _data_names(path, contents, read_options))
-    )
+    contents = storage.describe_datasets(path, read_options.follow_links)
+    names = _data_names(path, contents, read_options)
+    return Layout(path, read_options, contents, tuple(require_dataset(path, contents, name) for name in names))
+
+
+def require_dataset(path: Path, contents: Mapping[str, storage.DatasetInfo], name: str) -> storage.DatasetInfo:
+    """The dataset of that name. Raises UserError where there is none, or its values cannot be read."""
+    problems = [
+        dataset for dataset in contents.values() if dataset.problem and f"{name}/".startswith(f"{dataset.path}/")
+    ]
+    if problems:
+        raise UserError(f"{path}: /{problems[0].path} {problems[0].problem}")
+    if name not in contents:
+        raise UserError(f"{path}: has no dataset /{name}; it holds {_describe_contents(contents)}")
+    return contents[name]
 
 
 def build_catalog(layout: Layout, streamed: bool) -> Catalog:
@@ -111,26 +131,25 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
 
 def _data_names(path: Path, contents: dict[str, storage.DatasetInfo], read_options: ReadOptions) -> list[str]:
     if read_options.data:
-        names = [name.strip("/") for name in read_options.data]
-        for name in names:
-            if name not in contents:
-                raise UserError(f"{path}: has no dataset /{name}; it holds {_describe_contents(contents)}")
-        return names
+        return [name.strip("/") for name in read_options.data]
     names = [name for name in contents if name == "data" or name.startswith("data/")]
     if not names:
         raise UserError(f"{path}: has no /data; it holds {_describe_contents(contents)}; `data` names the datasets")
     return names
 
 
-def _describe_contents(contents: dict[str, storage.DatasetInfo]) -> str:
-    datasets = [f"/{name} {dataset.shape}" for name, dataset in contents.items()]
+def _describe_contents(contents: Mapping[str, storage.DatasetInfo]) -> str:
+    datasets = [
+        f"/{name} ({info.problem})" if info.problem else f"/{name} {info.shape}" for name, info in contents.items()
+    ]
     return join_first(datasets, MAX_DATASETS_IN_ERROR) or "nothing"
 
 
 def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[str], streamed: bool) -> Observable:
     path, read_options, name = layout.path, layout.read_options, dataset.path
     n_axes = len(dataset.shape) - 1
-    kind = read_options.kind or str(dataset.attributes.get("kind", ""))
+    declarations = layout.declarations(name)
+    kind = read_options.kind or declarations.text("kind")
     if not kind:
         if n_axes not in KIND_BY_AXES:
             raise UserError(f"{path}: /{name} has {n_axes + 1} axes; expected 2 to 5 (rows first)")
@@ -138,7 +157,9 @@ def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[s
         notes.append(f"/{name}: taken as {kind}, from its {n_axes + 1} axes")
     if kind not in AXES_OF_KIND:
         raise UserError(f"{path}: /{name} is of kind {kind!r}; {list_choices(kind, AXES_OF_KIND)}")
-    values = LazyArray((storage.DatasetHandle(path, name),)) if streamed else layout.load(name)
+    values = (
+        LazyArray((storage.DatasetHandle(path, name, read_options.follow_links),)) if streamed else layout.load(name)
+    )
     if values.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{name} has type {values.dtype}; expected numbers")
     if n_axes == AXES_OF_KIND[kind] - 1 and kind in ("profile", "map", "grid"):
@@ -147,8 +168,10 @@ def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[s
         raise UserError(f"{path}: /{name} has shape {dataset.shape}: nothing to learn from")
     if values.ndim - 1 != AXES_OF_KIND[kind]:
         raise UserError(f"{path}: /{name} has shape {dataset.shape}, which is no {kind}")
-    periodic = bool(dataset.attributes.get("periodic", kind in ("map", "grid")))
-    return Observable(name, kind, values, periodic, masked=read_options.missing == "mask" and kind == "vector")
+    periodic = declarations.flags("periodic") or (kind in ("map", "grid"),)
+    if any(periodic) and not all(periodic):
+        notes.append(f"/{name}: is periodic along some axes only; taken as a {kind} with edges")
+    return Observable(name, kind, values, all(periodic), masked=read_options.missing == "mask" and kind == "vector")
 
 
 def _read_simulation(layout: Layout, count: int) -> np.ndarray:
@@ -185,8 +208,8 @@ def _read_classes(
         raise UserError(f"{path}: /{name} has shape {labels.shape} of {labels.dtype}; expected ({count},) integers")
     if labels.min() < 0:
         raise UserError(f"{path}: /{name}: class numbers count from 0, found {labels.min()}")
-    names = contents[name].attributes.get("names", tuple(str(number) for number in range(labels.max() + 1)))
-    classes = (names,) if isinstance(names, str) else tuple(names)
+    numbered = tuple(str(number) for number in range(labels.max() + 1))
+    classes = layout.declarations(name).texts("names") or numbered
     if len(classes) < 2:
         raise UserError(f"{path}: /{name} has a single class; a classifier needs two")
     if labels.max() >= len(classes):
@@ -206,7 +229,7 @@ def _read_parameters(
     if theta.ndim != 2 or theta.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{name} has shape {theta.shape} of {theta.dtype}; expected (N, P) numbers")
     theta = _repeat_per_row(layout, name, theta.astype(np.float64), simulation, count)
-    attributes = dict(contents[name].attributes)
+    attributes = layout.declarations(name).parameters()
     if read_options.names:
         attributes = {"names": read_options.names}  # new names void what the file says of the old ones
     elif "names" not in attributes:
@@ -216,7 +239,10 @@ def _read_parameters(
     if n_names != theta.shape[1]:
         source = "`names`" if read_options.names else "the attribute names"
         raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {source} has {n_names}")
-    parameters = Parameters.from_attributes(attributes)
+    try:
+        parameters = Parameters.from_attributes(attributes)
+    except UserError as error:
+        raise UserError(f"{path}: /{name}: {error.message}") from error
     if read_options.bounds:
         parameters = with_bounds(parameters, read_options.bounds)
     edges = zip(parameters.names, parameters.low, parameters.high, strict=True)

@@ -24,7 +24,7 @@ def repack(
     """
     arrays, attributes, left_out = _extra_datasets(catalog, read_options)
     names = _data_names(catalog)
-    datasets = storage.describe_datasets(catalog.first_file)
+    datasets = storage.describe_datasets(catalog.first_file, read_options.follow_links)
     for name, observable in zip(names, catalog.observables, strict=True):
         declared = {"kind": observable.kind, "periodic": observable.periodic}
         attributes[name] = datasets[observable.name].attributes | declared
@@ -85,16 +85,16 @@ def _extra_datasets(
         "meta",
     }
     used |= {observable.name for observable in catalog.observables}
-    datasets_of_files = [storage.describe_datasets(file.path) for file in catalog.files]
+    datasets_of_files = [storage.describe_datasets(file.path, read_options.follow_links) for file in catalog.files]
     arrays, attributes, left_out = {}, {}, []
     for name, dataset in datasets_of_files[0].items():
         files = [file for file, datasets in zip(catalog.files, datasets_of_files, strict=True) if name in datasets]
-        if name in used or not dataset.shape:
+        if name in used or not (dataset.shape or dataset.problem):
             continue
-        if len(files) * int(np.prod(dataset.shape)) * dataset.dtype.itemsize > MAX_COPIED_BYTES:
+        if dataset.problem or len(files) * int(np.prod(dataset.shape)) * dataset.dtype.itemsize > MAX_COPIED_BYTES:
             left_out.append(name)
             continue
-        values = [storage.load(file.path, name) for file in files]
+        values = [storage.load(file.path, name, read_options.follow_links) for file in files]
         by_row = len(files) == len(datasets_of_files) and all(
             len(array) == file.rows for array, file in zip(values, files, strict=True)
         )

@@ -136,11 +136,11 @@ def select(catalog: Catalog, read_options: ReadOptions) -> Catalog:
         columns = parameters.columns(read_options.infer)
         catalog = replace(catalog, parameters=parameters.select(read_options.infer), theta=theta[:, columns])
     for cut in read_options.scale_cut:
-        catalog = replace(catalog, observables=_apply_cut(catalog, cut))
+        catalog = replace(catalog, observables=_apply_cut(catalog, cut, read_options.follow_links))
     return catalog
 
 
-def _apply_cut(catalog: Catalog, text: str) -> tuple[Observable, ...]:
+def _apply_cut(catalog: Catalog, text: str, follow_links: bool) -> tuple[Observable, ...]:
     """``0:40``, ``k<0.3``, ``0.02<k<0.3``; with ``NAME@`` before it when there are several observables."""
     target, _, rule = text.rpartition("@")
     candidates = [observable for observable in catalog.observables if observable.kind in ("vector", "profile")]
@@ -157,7 +157,7 @@ def _apply_cut(catalog: Catalog, text: str) -> tuple[Observable, ...]:
     if (match := NUMBER_RANGE.fullmatch(rule)) and any(int(end or 0) > n_features for end in match.groups()):
         numbers = f"numbered 0 to {n_features - 1}"
         raise UserError(f"/{observable.name} has {n_features} features, {numbers}", "scale_cut", text)
-    features = _select_features([file.path for file in catalog.files], rule, n_features)
+    features = _select_features([file.path for file in catalog.files], rule, n_features, follow_links)
     if len(features) == 0:
         raise UserError(f"keeps none of the {n_features} features of /{observable.name}", "scale_cut", text)
     values = observable.values
@@ -166,14 +166,14 @@ def _apply_cut(catalog: Catalog, text: str) -> tuple[Observable, ...]:
     return tuple(cut if kept is observable else kept for kept in catalog.observables)
 
 
-def _select_features(paths: list[Path], rule: str, n_features: int) -> np.ndarray:
+def _select_features(paths: list[Path], rule: str, n_features: int, follow_links: bool) -> np.ndarray:
     """Numbers of the features that a rule keeps."""
     if match := NUMBER_RANGE.fullmatch(rule):
         return np.arange(n_features)[slice(*(int(end) if end else None for end in match.groups()))]
     match = COORDINATE_RANGE.fullmatch(rule)
     if not match or not (match[1] or match[5]):
         raise UserError(f"{rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3", "scale_cut")
-    coordinate = _read_coordinate(paths, match[3], n_features)
+    coordinate = _read_coordinate(paths, match[3], n_features, follow_links)
     keep = np.ones(n_features, dtype=bool)
     if match[1]:
         keep &= COMPARISONS[match[2]](float(match[1]), coordinate)
@@ -182,15 +182,15 @@ def _select_features(paths: list[Path], rule: str, n_features: int) -> np.ndarra
     return np.flatnonzero(keep)
 
 
-def _read_coordinate(paths: list[Path], name: str, n_features: int) -> np.ndarray:
+def _read_coordinate(paths: list[Path], name: str, n_features: int, follow_links: bool) -> np.ndarray:
     """The coordinate of each feature, (K,), which must be the same in all files of a catalog."""
     if not paths:
         raise UserError(f"needs a file with a dataset /{name}; of arrays, features are cut by number", "scale_cut")
-    coordinate = storage.load(paths[0], name)
+    coordinate = storage.load(paths[0], name, follow_links)
     if coordinate.shape != (n_features,):
         raise UserError(f"{paths[0]}: /{name} has shape {coordinate.shape}; expected ({n_features},), one a feature")
     for path in paths[1:]:
-        repeated = storage.load(path, name)
+        repeated = storage.load(path, name, follow_links)
         if repeated.shape != coordinate.shape or not np.allclose(repeated, coordinate, rtol=1e-6, atol=0):
             raise UserError(f"{path}: /{name} differs from that of {paths[0]}; the features are not the same")
     return coordinate

@@ -29,4 +29,6 @@ def repack(
     terminal.say(repacked.describe())
     if repacked.left_out:
         left_out = join_first(repacked.left_out)
-        terminal.say(f"{repacked.output}: without {left_out}, which are large and no part of this catalog")
+        terminal.say(
+            f"{repacked.output}: without {left_out}, which are large or cannot be read, and no part of this catalog"
+        )

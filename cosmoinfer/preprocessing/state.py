@@ -234,6 +234,8 @@ def _join_shapes(shapes: Sequence[tuple[int, ...]]) -> str:
 def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> ReadOptions:
     """How to read a catalog for a model: as the model's own was read, but for what is asked for now.
 
+    Links into other files are followed only where that is asked for now.
+
     Raises UserError for other scale cuts than the model's.
     """
     default = ReadOptions()
@@ -247,4 +249,4 @@ def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> Read
     layout = ("parameters", "data", "kind", "simulation", "rows_per_simulation", "names", "bounds")
     if changed.keys() & set(layout):
         trained = replace(trained, **{key: getattr(default, key) for key in layout})
-    return replace(trained, **changed)
+    return replace(trained, **({"follow_links": False} | changed))

@@ -1,18 +1,24 @@
 """Filters that compress datasets: whether this process has those that a dataset needs, and what brings others."""
 
+from contextlib import suppress
+
 import h5py
 
 PACKAGE = "hdf5plugin"  # the filters that HDF5 itself lacks, for Python
 
 
 def filter_problem(dataset: h5py.Dataset) -> str:
-    """Why a dataset cannot be decompressed, in words; empty if it can be. Filters of PACKAGE are used if installed."""
-    missing = _missing_filters(dataset)
-    if missing and _register_filters():
-        missing = _missing_filters(dataset)
-    if not missing:
+    """Which filters a dataset that could not be read needs, in words; empty if none is missing."""
+    if not (missing := _missing_filters(dataset)):
         return ""
     return f"is compressed by {' and '.join(missing)}, which HDF5 lacks here; `pip install {PACKAGE}` brings it"
+
+
+def register_filters(dataset: h5py.Dataset) -> None:
+    """Make the filters of PACKAGE known to HDF5, if it is installed and the dataset needs them."""
+    if _missing_filters(dataset):
+        with suppress(ImportError):
+            import hdf5plugin  # noqa: F401
 
 
 def _missing_filters(dataset: h5py.Dataset) -> list[str]:
@@ -24,12 +30,3 @@ def _missing_filters(dataset: h5py.Dataset) -> list[str]:
         for number, _, _, name in filters
         if not h5py.h5z.filter_avail(number)
     ]
-
-
-def _register_filters() -> bool:
-    """Whether PACKAGE is installed, which makes its filters known to HDF5 as it is imported."""
-    try:
-        import hdf5plugin  # noqa: F401
-    except ImportError:
-        return False
-    return True

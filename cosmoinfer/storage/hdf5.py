@@ -13,7 +13,7 @@ import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes
-from cosmoinfer.storage.filters import filter_problem
+from cosmoinfer.storage.filters import filter_problem, register_filters
 from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
 from cosmoinfer.storage.opening import error_reason, open_file, open_hdf5, require_file
 from cosmoinfer.storage.raw_sources import check_sources
@@ -29,10 +29,11 @@ def read_array(path: Path, dataset: h5py.Dataset, text_fallback: str = "") -> np
     if problem := _problem(dataset):
         raise UserError(f"{path}: {dataset.name} {problem}")
     check_sources(path, dataset)
+    register_filters(dataset)
     try:
         array = np.asarray(dataset[()])
     except OSError as error:
-        raise UserError(f"{path}: {dataset.name} is damaged ({error_reason(error)})") from error
+        raise _unreadable(path, dataset, error) from error
     if array.dtype.kind not in "SO":
         return array
     return np.vectorize(partial(decode_text, fallback=text_fallback), otypes=[str])(array)
@@ -44,9 +45,11 @@ def _problem(dataset: h5py.Dataset) -> str:
         dataset.dtype  # noqa: B018  which the type of the file may not have
     except TypeError as error:
         return f"holds values of a type that cannot be read ({error_reason(error)})"
-    if dataset.shape is None:
-        return "is empty: it has no values"
-    return filter_problem(dataset)
+    return "is empty: it has no values" if dataset.shape is None else ""
+
+
+def _unreadable(path: Path, dataset: h5py.Dataset, error: OSError) -> UserError:
+    return UserError(f"{path}: {dataset.name} {filter_problem(dataset) or f'is damaged ({error_reason(error)})'}")
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int, max_bytes: int = 1 << 20) -> tuple[int, ...]:
@@ -167,12 +170,12 @@ class DatasetHandle:
         """
         with open_file(path) as file:
             dataset = find_dataset(path, file, name, follow_links)
-            linked = dataset.file.filename != file.filename
-            self.path = Path(dataset.file.filename) if linked else path
-            self.name = str(dataset.name) if linked else name
-            self.identity = _file_identity(require_file(self.path))
+            self.path, self.name = path, name
+            self.files = tuple(dict.fromkeys((path, Path(dataset.file.filename))))  # the second at the end of a link
+            self.identity = _file_identity(self.files)
             self.shape, self.dtype, self.chunks = tuple(dataset.shape), dataset.dtype, dataset.chunks
-            check_sources(self.path, dataset)
+            check_sources(self.files[-1], dataset)
+            register_filters(dataset)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -189,10 +192,13 @@ class DatasetHandle:
         Raises UserError when the file has changed or is damaged.
         """
         try:
-            file = _open_for_reading(os.getpid(), self.path, self.identity)
-            file[self.name].read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
+            dataset = _open_for_reading(os.getpid(), self.files, self.identity)[self.name]
         except OSError as error:
-            raise UserError(f"{self.path}: /{self.name.strip('/')} is damaged ({error_reason(error)})") from error
+            raise UserError(f"{self.path}: cannot be opened any more ({error_reason(error)})") from error
+        try:
+            dataset.read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
+        except OSError as error:
+            raise _unreadable(self.path, dataset, error) from error
 
     def rows_per_block(self, size: int) -> int:
         """How many rows make about ``size`` bytes, in whole chunks of the file."""
@@ -205,14 +211,17 @@ class DatasetHandle:
 
 
 @lru_cache(maxsize=32)
-def _open_for_reading(process: int, path: Path, identity: tuple[int, ...]) -> h5py.File:
-    """One of the last files that were read in this process; a file that is dropped from the cache is closed."""
-    if _file_identity(require_file(path)) != identity:
-        raise UserError(f"{path}: was modified after it was opened")
-    return open_hdf5(path)
+def _open_for_reading(process: int, files: tuple[Path, ...], identity: tuple[int, ...]) -> h5py.File:
+    """One of the last files that were read in this process; a file that is dropped from the cache is closed.
+
+    files: itself, and one to which it links.
+    """
+    if _file_identity(files) != identity:
+        raise UserError(f"{' or '.join(map(str, files))}: was modified after it was opened")
+    return open_hdf5(files[0])
 
 
-def _file_identity(path: Path) -> tuple[int, ...]:
-    """Inode, size in bytes and time of the last change."""
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _file_identity(files: tuple[Path, ...]) -> tuple[int, ...]:
+    """Inode, size in bytes and time of the last change of each."""
+    statuses = [require_file(path).stat() for path in files]
+    return tuple(number for status in statuses for number in (status.st_ino, status.st_size, status.st_mtime_ns))

@@ -1,6 +1,6 @@
 """Names in an HDF5 file: a link is a name like any other, unless it leads out of the file.
 
-The file of a stranger opens no other file: links to those are followed when the user asks for it.
+The file of a stranger opens no other file: external links are followed on request only.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ MAX_LINK_DEPTH = 32  # of soft links that lead to soft links
 
 @dataclass(frozen=True)
 class Entry:
-    """name: path within the file. dataset: what stands there; None where a link leads nowhere, or out of the file.
+    """name: path within the file. dataset: of that name; None where a link leads nowhere, or out of the file.
     problem: why there is none, in words."""
 
     name: str

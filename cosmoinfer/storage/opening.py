@@ -1,4 +1,4 @@
-"""HDF5 files opened to read, and what is said of one that cannot be.
+"""HDF5 files opened to read, and errors for those that cannot be.
 
 A file system that has no locks is read without them; a file that is being written is not.
 """

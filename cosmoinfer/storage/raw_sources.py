@@ -1,4 +1,4 @@
-"""Where the values of a dataset lie in other files: HDF5 reads what is missing there as zeros, and says nothing."""
+"""Where the values of a dataset lie in other files: HDF5 reads what is missing there as zeros, without an error."""
 
 import os
 from pathlib import Path

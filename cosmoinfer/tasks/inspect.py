@@ -76,7 +76,8 @@ def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> Catal
     simulations = catalog.select(assembled, settings.read_options)
     rows, ids = len(simulations), len(set(simulations.simulation.tolist()))
     sampled = audit.sample_rows(simulations)
-    findings = audit.audit_catalog(sampled, storage.describe_datasets(sampled.first_file), full)
+    datasets = storage.describe_datasets(sampled.first_file, settings.read_options.follow_links)
+    findings = audit.audit_catalog(sampled, datasets, full)
     return CatalogDescription(file, rows, ids, audit.value_ranges(sampled), tuple(findings), tuple(sampled.files))
 
 

@@ -58,6 +58,9 @@ class ReadOptions:
         bool,
         option("The simulations contain their noise; add none.", "Catalog", "--data-include-noise", rare=True),
     ] = False
+    follow_links: Annotated[bool, option("Follow links into other files.", "Catalog", "--follow-links", rare=True)] = (
+        False
+    )
     memory: Annotated[
         str | None,
         option(
