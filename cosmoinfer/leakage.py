@@ -1,10 +1,13 @@
 """Which rows a model has learned from: recognised by their content, under whatever number and in whatever catalog."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog.copies import CopyCriterion
+from cosmoinfer.catalog.row_hashes import RowHashes
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.split import PARTITIONS, Split
 
@@ -17,15 +20,15 @@ class TrainingRecord:
 
     split: of the simulations of its catalog.
     fingerprint: of that catalog.
-    training_hashes: (n, 2) uint64, of theta and of x of the training rows, also of the models that this one was made
-    from (a summary network, a flow that it was initialised from).
-    validation_hashes: (n, 2) uint64, the same of the validation rows.
+    training_hashes: of the training rows, also of the models that this one was made from (a summary network, a flow
+    that it was initialised from).
+    validation_hashes: the same of the validation rows.
     """
 
     split: Split
     fingerprint: str
-    training_hashes: np.ndarray = field(metadata={"path": "hashes/train"})
-    validation_hashes: np.ndarray = field(metadata={"path": "hashes/validation"})
+    training_hashes: RowHashes = field(metadata={"path": "hashes/train"})
+    validation_hashes: RowHashes = field(metadata={"path": "hashes/validation"})
 
     @classmethod
     def from_catalog(cls, catalog: Catalog, split: Split) -> "TrainingRecord":
@@ -34,7 +37,7 @@ class TrainingRecord:
         rows = np.sort(np.concatenate([train, validation]))
         hashes = catalog.hashes(rows)
         train_hashes, validation_hashes = (
-            hashes[np.searchsorted(rows, partition)] for partition in (train, validation)
+            hashes.select(np.searchsorted(rows, partition)) for partition in (train, validation)
         )
         return cls(split, catalog.fingerprint, train_hashes, validation_hashes)
 
@@ -42,9 +45,19 @@ class TrainingRecord:
         """With the rows of a model that this one was made from."""
         return replace(
             self,
-            training_hashes=np.concatenate([self.training_hashes, source.training_hashes]),
-            validation_hashes=np.concatenate([self.validation_hashes, source.validation_hashes]),
+            training_hashes=RowHashes.concatenate([self.training_hashes, source.training_hashes]),
+            validation_hashes=RowHashes.concatenate([self.validation_hashes, source.validation_hashes]),
         )
+
+    @cached_property
+    def used_hashes(self) -> RowHashes:
+        """Of training and validation rows."""
+        return RowHashes.concatenate([self.training_hashes, self.validation_hashes])
+
+    @cached_property
+    def copy_criterion(self) -> CopyCriterion:
+        """When a row of another catalog is a copy of one of these."""
+        return CopyCriterion.from_rows(self.used_hashes)
 
     def rows(self, catalog: Catalog, partition: str) -> np.ndarray:
         """The rows (by position) of a part of the training catalog."""
@@ -58,11 +71,11 @@ class TrainingRecord:
         """The rows (by position) of a part: train, validation, test or all.
 
         None: the test rows of the training catalog, or the whole of another one. Raises UserError where another
-        catalog holds rows that the model has learned from, for an unknown part, and for one without rows.
+        catalog holds simulations that the model has learned from, for an unknown part, and for one without rows.
         """
         all_rows = np.arange(len(catalog))
         if partition is None and not self.is_training_catalog(catalog):
-            used = self.partition_of(catalog, all_rows) < TEST
+            used = catalog.has_theta & (self.partition_of(catalog, all_rows) < TEST)
             if used.any():
                 raise UserError(
                     f"{catalog.path}: the model was trained on or chosen by {int(used.sum())} of these {len(catalog)} "
@@ -85,21 +98,32 @@ class TrainingRecord:
     def partition_of(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The part of each row, (n,) uint8: 0 train, 1 validation, 2 test; 255 for a simulation outside the split.
 
-        In the training catalog by the split; elsewhere by the content of the data, and test if unknown.
+        In the training catalog by the split; elsewhere train or validation for a copy of such a row, and test if it is
+        not known to be one (see ``CopyCriterion``).
         """
         if self.is_training_catalog(catalog):
             return self.split.partition_of(catalog.simulation[rows])
-        hashes = catalog.hashes(rows)[:, 1]  # of the data alone: an observation has no theta
-        partition = np.where(np.isin(hashes, self.validation_hashes[:, 1]), VALIDATION, TEST)
-        return np.where(np.isin(hashes, self.training_hashes[:, 1]), TRAIN, partition).astype(np.uint8)
+        partition = np.full(len(catalog), TEST, dtype=np.uint8)
+        compared = rows if self.copy_criterion.data else np.flatnonzero(self._shared_parameters(catalog))
+        if len(compared):
+            hashes = catalog.hashes(compared)
+            copies = self.copy_criterion.copies(self.used_hashes, hashes)
+            trained = self.copy_criterion.equal_key(self.training_hashes, hashes)
+            partition[compared[copies]] = np.where(trained, TRAIN, VALIDATION)[copies]
+        return partition[rows]
 
-    def is_training_row(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
-        """(n,) bool: whether the data of the row were among the training rows."""
-        return np.isin(catalog.hashes(rows)[:, 1], self.training_hashes[:, 1])
+    def has_used_data(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether a training or validation row had the data of the row, be it by chance."""
+        return self.copy_criterion.equal_data(self.used_hashes, catalog.hashes(rows))
 
     def shares_parameters(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """(n,) bool: whether a training row had the parameters of the row, whatever its data."""
-        return np.isin(catalog.theta_hashes(rows), self.training_hashes[:, 0])
+        return self.copy_criterion.equal_theta(self.training_hashes, *catalog.theta_hashes(rows))
+
+    def _shared_parameters(self, catalog: Catalog) -> np.ndarray:
+        """(N,) bool: whether a training or validation row had the parameters of the row."""
+        hashes = catalog.theta_hashes(np.arange(len(catalog)))
+        return self.copy_criterion.equal_theta(self.used_hashes, *hashes)
 
 
 def check_held_out(kind: str, record: TrainingRecord, catalog: Catalog, split: Split, setting: str) -> None:

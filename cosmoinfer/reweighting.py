@@ -268,7 +268,7 @@ def _with_column(posterior: Posterior, name: str, expression: expressions.Expres
     truth = None
     if posterior.truth is not None:
         truth = extended(posterior.truth)
-        _check_finite(name, "true values", truth[:, -1], posterior.index)
+        _check_finite(name, "true values", truth[posterior.has_truth, -1], posterior.index[posterior.has_truth])
     if diagnostics.ridge_estimate is not None:
         diagnostics = replace(diagnostics, ridge_estimate=extended(diagnostics.ridge_estimate))
     if point is not None:

@@ -87,9 +87,13 @@ FILES: dict[str, tuple[str, tuple[str, ...], Meanings]] = {
             r"stacks/\d+/history/best": ("(M,)", "epoch of the weights that are kept"),
             r"inputs/\d+/standardizer/(floor|log|mean|std)": ("(F,) or (channels, 1, ...)", "scaling of an observable"),
             r"inputs/\d+/compression/.*": ("(...)", "weights of the compression"),
-            "hashes/(train|validation)": (
+            "hashes/(train|validation)/theta(_single)?": (
+                "(N,)",
+                "hashes of theta of the rows that the model has learned from, or was chosen by; in single precision",
+            ),
+            "hashes/(train|validation)/data(_single)?": (
                 "(N, 2)",
-                "hashes of theta and x of the rows that the model has learned from, or was chosen by",
+                "hashes of x, of the features with even and with odd numbers; in single precision",
             ),
             "split/simulation": ("(G,)", "ids of the simulations"),
             "split/partition": ("(G,)", "0 train, 1 validation, 2 test"),

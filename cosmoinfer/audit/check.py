@@ -10,12 +10,13 @@ from functools import cached_property
 import numpy as np
 
 from cosmoinfer.catalog import Catalog, Observable, nonfinite_rows
+from cosmoinfer.catalog.copies import CopyCriterion
+from cosmoinfer.catalog.row_hashes import RowHashes
 from cosmoinfer.split import Split, by_hash, by_labels, unique_simulations
 from cosmoinfer.storage import DatasetInfo
 
 LEVELS = ("error", "warning", "note")
 MAX_SAMPLED_NUMBERS = 1 << 24  # numbers of data that are audited of a catalog that does not fit into memory
-MAX_COUNT_FEATURES = 16  # features per row up to which two rows of integers may agree by chance
 
 
 @dataclass(frozen=True)
@@ -156,22 +157,20 @@ class CatalogUnderTest:
         return ~nonfinite_rows(self.catalog)
 
     @cached_property
-    def row_hashes(self) -> np.ndarray:
-        """(N, 2) hashes of theta and of the data, both in single precision (see ``float_precision``)."""
-        with np.errstate(over="ignore"):
-            return self.catalog.hashes(np.arange(len(self.catalog)))
+    def row_hashes(self) -> RowHashes:
+        """Of all rows."""
+        return self.catalog.hashes(np.arange(len(self.catalog)))
 
     @cached_property
     def duplicate_keys(self) -> np.ndarray:
-        """(N,) equal for rows that are duplicates of each other.
+        """(N,) equal for rows that are duplicates of each other, and do not agree by chance."""
+        return CopyCriterion.from_rows(self.row_hashes).keys(self.row_hashes)
 
-        Rows of one number, or of a few counts, may have equal data by chance: for these theta must be equal too.
-        """
-        data, size = self.row_hashes[:, 1], catalog_row_size(self.catalog)
-        observables = self.catalog.observables
-        if size > MAX_COUNT_FEATURES or (size > 1 and not all((x.array % 1 == 0).all() for x in observables)):
-            return data
-        return np.arange(len(data)) if self.catalog.theta is None else data ^ self.row_hashes[:, 0] * np.uint64(3)
+    @cached_property
+    def parameter_keys(self) -> np.ndarray:
+        """(N,) equal for rows of equal parameters; rows without parameters have no equal."""
+        numbers = np.arange(len(self.catalog), dtype=np.uint64)
+        return np.where(self.row_hashes.theta != 0, self.row_hashes.theta, numbers)
 
     @cached_property
     def simulation_ids(self) -> np.ndarray:

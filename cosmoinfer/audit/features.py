@@ -12,6 +12,9 @@ MIN_ROWS = 20  # for a check of rows against each other
 MAX_RESIDUAL_VARIANCE = 1e-9  # of a feature that equals a parameter up to its unit and single precision
 N_SCREENING_ROWS = 500  # in the first comparison of features and parameters
 MIN_FEATURES_OF_UNIFORM_ROW = 3  # rows of fewer features may have equal values by chance
+MAX_DEPARTURES = 2  # features in which a row departs from a single value, nearly
+MIN_DEPARTING_RATIO = 0.1  # such rows per uniform row, if its value occurs by chance
+MAX_EXAMINED_VALUES = 32  # of uniform rows
 
 
 def constant_features(subject: CatalogUnderTest) -> list[Finding]:
@@ -77,20 +80,41 @@ def near_constant(subject: CatalogUnderTest) -> list[Finding]:
 
 
 def uniform_rows(subject: CatalogUnderTest) -> list[Finding]:
-    """Rows that consist of a single value: empty maps, failed simulations."""
+    """Rows that consist of a single value: empty maps, failed simulations; not a few equal counts."""
     findings = []
-    for observable in subject.catalog.observables:
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
         if np.prod(observable.row_shape) < MIN_FEATURES_OF_UNIFORM_ROW:
             continue
         blocks = (block.reshape(len(block), -1) for block in observable.blocks(np.arange(len(subject.catalog))))
         rows = np.flatnonzero(np.concatenate([(block == block[:, :1]).all(axis=1) for block in blocks]))
-        if 0 < len(rows) < len(subject.catalog):
-            values = np.unique(observable.array[rows].reshape(len(rows), -1)[:, 0])
+        if len(rows) in (0, len(subject.catalog)):
+            continue
+        value_of_row = observable.array[rows].reshape(len(rows), -1)[:, 0]
+        failed = ~np.isin(value_of_row, _values_by_chance(observable, feature_range.spread > 0, value_of_row))
+        if failed.any():
+            rows, values = rows[failed], np.unique(value_of_row[failed])
             value_text = join_first([f"{value:g}" for value in values], 2)
             text = f"/{observable.name}: {len(rows)} rows consist of a single value, {value_text}"
             remedy = "leave them out if simulations failed or files are empty"
             findings.append(warning(f"{text} ({subject.catalog.describe_rows(rows)})", remedy))
     return findings
+
+
+def _values_by_chance(observable: Observable, varies: np.ndarray, value_of_row: np.ndarray) -> list[float]:
+    """Of the values of uniform rows (n,), those from which other rows depart in one or two features that vary (K,).
+
+    Counts of (0, 0, 0) are then the end of a distribution in which (0, 1, 0) is frequent too.
+    """
+    by_chance = []
+    values, counts = np.unique(value_of_row, return_counts=True)
+    for value, count in zip(values[:MAX_EXAMINED_VALUES], counts, strict=False):
+        departing = 0
+        for block in observable.blocks(np.arange(len(observable.array))):
+            departures = (block.reshape(len(block), -1)[:, varies] != value).sum(axis=1)
+            departing += int(((departures > 0) & (departures <= MAX_DEPARTURES)).sum())
+        if departing >= MIN_DEPARTING_RATIO * count:
+            by_chance.append(value)
+    return by_chance
 
 
 def duplicate_features(subject: CatalogUnderTest) -> list[Finding]:

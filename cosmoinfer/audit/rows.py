@@ -23,23 +23,23 @@ def too_few_rows(subject: CatalogUnderTest) -> list[Finding]:
 
 def duplicate_rows(subject: CatalogUnderTest) -> list[Finding]:
     """Rows whose data equal those of another row; simulations that share their parameters."""
-    findings, catalog, hashes = [], subject.catalog, subject.row_hashes
+    findings, catalog, theta = [], subject.catalog, subject.parameter_keys
     _, first, counts = np.unique(subject.duplicate_keys, return_index=True, return_counts=True)
     if (counts > 1).any():
         rows = join_first(np.sort(first[counts > 1]))
         text = f"{int((counts - 1).sum())} rows duplicate the data of another (row {rows})"
         findings.append(warning(text, "remove the duplicates: they count as independent simulations"))
     if catalog.theta is not None and not catalog.classes:
-        n_simulations, n_distinct = len(subject.simulation_ids), len(np.unique(hashes[:, 0]))
+        n_simulations, n_distinct = len(subject.simulation_ids), len(np.unique(theta))
         if 1 < n_distinct < n_simulations:  # one: ``fixed_parameters``
             text = f"{n_simulations} simulations share {n_distinct} sets of parameters"
-            remedy = f"if rows share a simulation, give {_id_setting(hashes[:, 0])}"
+            remedy = f"if rows share a simulation, give {_id_setting(theta)}"
             findings.append(warning(text, remedy))
     return findings
 
 
 def _id_setting(theta: np.ndarray) -> str:
-    """The setting for ids, by hashes (N,) of theta: runs of one length are taken as simulations."""
+    """The setting for ids, by keys (N,) of theta: runs of one length are taken as simulations."""
     edges = np.flatnonzero(np.concatenate([[True], theta[1:] != theta[:-1], [True]]))
     lengths = np.unique(np.diff(edges))
     are_simulations = len(lengths) == 1 and 1 < lengths[0] < len(theta)
@@ -54,7 +54,7 @@ def split_leakage(subject: CatalogUnderTest) -> list[Finding]:
         return []
     findings = []
     remedy = "give them one simulation id, or remove the duplicates"
-    theta = subject.row_hashes[:, 0]
+    theta = subject.parameter_keys
     if len(rows := _leaked_rows(subject.duplicate_keys, partition)):
         text = f"{len(rows)} rows of the test or validation partition duplicate the data of training rows"
         findings.append(warning(f"{text} ({subject.catalog.describe_rows(rows)})", remedy))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note, warning
-from cosmoinfer.catalog import Observable
+from cosmoinfer.catalog import Observable, nonfinite_data
 from cosmoinfer.errors import join_first
 from cosmoinfer.storage import DatasetInfo
 
@@ -29,9 +29,10 @@ def nonfinite_values(subject: CatalogUnderTest) -> list[Finding]:
     masked = [observable.masked for observable in subject.catalog.observables if observable.kind == "vector"]
     content = "inf, or no value that is not missing" if any(masked) else "NaN or inf"
     remedy = "`drop_nonfinite` skips them"
-    if masked and not any(masked):
+    if masked and not any(masked) and nonfinite_data(subject.catalog).any():
         remedy += ", `missing=mask` takes NaN in a vector for a missing value"
-    return [error(f"{len(rows)} rows contain {content} ({subject.catalog.describe_rows(rows)})", remedy)]
+    where = "" if nonfinite_data(subject.catalog)[rows].any() else " in /parameters"
+    return [error(f"{len(rows)} rows contain {content} ({subject.catalog.describe_rows(rows)}){where}", remedy)]
 
 
 def float_precision(subject: CatalogUnderTest) -> list[Finding]:

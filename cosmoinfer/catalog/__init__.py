@@ -3,7 +3,13 @@
 from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.from_arrays import from_arrays
 from cosmoinfer.catalog.multi_file import read, read_unchecked
-from cosmoinfer.catalog.selection import fingerprint, nonfinite_rows, select
+from cosmoinfer.catalog.selection import (
+    fingerprint,
+    nonfinite_data,
+    nonfinite_rows,
+    select,
+    without_placeholders,
+)
 from cosmoinfer.catalog.writing import write
 
 __all__ = [
@@ -12,9 +18,11 @@ __all__ = [
     "ReadOptions",
     "fingerprint",
     "from_arrays",
+    "nonfinite_data",
     "nonfinite_rows",
     "read",
     "read_unchecked",
     "select",
+    "without_placeholders",
     "write",
 ]

@@ -1,6 +1,5 @@
 """A catalog: rows of parameters and data, in memory or in their files, and how it is read."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -9,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.catalog.row_hashes import RowHashes, hash_theta
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
 AXES_OF_KIND = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included
 MISSING_MODES = ("mask",)
+UNKNOWN_THETA = "/parameters are NaN in every row, which are taken as observations"
 MAX_BLOCK_NUMBERS = 1 << 22  # read at once, of an observable in memory
 MAX_STREAMED_BLOCK_NUMBERS = 1 << 21  # read at once, of an observable in its file, where memory is short
 
@@ -130,7 +131,7 @@ class Catalog:
 
     path: where it was read from.
     parameters: names, box and priors; None for observations.
-    theta: (N, P) parameters, or (N, 1) class numbers; None for observations.
+    theta: (N, P) parameters, or (N, 1) class numbers; None for observations, and NaN in the rows of some.
     observables: the data, each with N rows.
     simulation: (N,) the simulation of each row, as text.
     index: (N,) row numbers in the file.
@@ -223,9 +224,15 @@ class Catalog:
         return replace(catalog, observables=tuple(observable.in_memory() for observable in catalog.observables))
 
     def require_parameters(self) -> tuple[Parameters, np.ndarray]:
-        """The parameters and theta, (N, P). Raises UserError for observations, which have none."""
+        """The parameters and theta, (N, P). Raises UserError for observations, which have none, be it some rows."""
         if self.parameters is None or self.theta is None:
-            raise UserError(f"{self.path}: has no /parameters; expected a catalog with parameters, found observations")
+            reason = UNKNOWN_THETA if UNKNOWN_THETA in self.notes else "has no /parameters"
+            raise UserError(f"{self.path}: {reason}; expected a catalog with parameters, found observations")
+        if len(rows := np.flatnonzero(~self.has_theta)):
+            raise UserError(
+                f"{self.path}: /parameters are NaN in {len(rows)} of {len(self)} rows ({self.describe_rows(rows)}), "
+                "which are taken as observations; `drop_nonfinite` leaves them out"
+            )
         return self.parameters, self.theta
 
     def select(self, rows: np.ndarray) -> "Catalog":
@@ -239,28 +246,23 @@ class Catalog:
             split_labels=None if self.split_labels is None else self.split_labels[rows],
         )
 
-    def theta_hashes(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) uint64 of theta, for which no data are read; 0 for observations."""
+    @property
+    def has_theta(self) -> np.ndarray:
+        """(N,) bool: whether the parameters of a row are known."""
         if self.theta is None:
-            return np.zeros(len(rows), dtype=np.uint64)
-        return np.array([_hash_number(_float32_bytes(self.theta[row])) for row in rows], dtype=np.uint64)
+            return np.zeros(len(self), dtype=bool)
+        return ~np.isnan(self.theta).all(axis=1)
 
-    def hashes(self, rows: np.ndarray) -> np.ndarray:
-        """(n, 2) uint64 of theta and of the data: a copy of a training row is recognised in any catalog."""
-        hashes = np.zeros((len(rows), 2), dtype=np.uint64)
-        hashes[:, 0] = self.theta_hashes(rows)
+    def theta_hashes(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Those of ``RowHashes`` (n,), (n,), for which no data are read."""
+        return hash_theta(None if self.theta is None else self.theta[rows], len(rows))
+
+    def hashes(self, rows: np.ndarray) -> RowHashes:
+        """Of these rows (n,): a copy of a row has the same in any catalog."""
         row_size = sum(int(np.prod(observable.row_shape)) for observable in self.observables)
-        for some_rows in slices(len(rows), MAX_STREAMED_BLOCK_NUMBERS // max(1, row_size)):
-            blocks = [observable.read(rows[some_rows]) for observable in self.observables]
-            for position, row in enumerate(zip(*blocks, strict=True), some_rows.start):
-                hashes[position, 1] = _hash_number(b"".join(_float32_bytes(values) for values in row))
-        return hashes
-
-
-def _float32_bytes(values: np.ndarray) -> bytes:
-    """In the precision in which catalogs are usually copied."""
-    return np.ascontiguousarray(values, dtype="<f4").tobytes()
-
-
-def _hash_number(content: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+        blocks = []
+        for block in slices(len(rows), MAX_STREAMED_BLOCK_NUMBERS // max(1, row_size), keep_empty=True):
+            theta = None if self.theta is None else self.theta[rows[block]]
+            data = [observable.read(rows[block]) for observable in self.observables]
+            blocks.append(RowHashes.from_values(theta, data))
+        return RowHashes.concatenate(blocks)

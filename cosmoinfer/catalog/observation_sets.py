@@ -59,7 +59,7 @@ def rows_per_simulation(catalog: Catalog) -> int:
 
 def check_same_parameters(catalog: Catalog, rows: np.ndarray) -> None:
     """Raises UserError when the rows (n,) of one simulation have different parameters."""
-    if catalog.theta is not None and np.ptp(catalog.theta[rows], axis=0).any():
+    if catalog.theta is not None and catalog.has_theta[rows].any() and np.ptp(catalog.theta[rows], axis=0).any():
         raise UserError(
             f"{catalog.path}: the rows of simulation {catalog.simulation[rows[0]]} have different parameters "
             f"(row {join_first(catalog.index[rows])}); they are not of one universe"

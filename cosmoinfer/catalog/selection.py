@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
+from cosmoinfer.catalog.catalog import UNKNOWN_THETA, Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
@@ -28,7 +28,7 @@ def validated(catalog: Catalog, read_options: ReadOptions) -> Catalog:
 
     Raises UserError for NaN or infinity that nothing allows, and for parameters outside their box.
     """
-    catalog = without_nonfinite_rows(catalog, read_options.drop_nonfinite)
+    catalog = without_nonfinite_rows(without_placeholders(catalog), read_options.drop_nonfinite)
     if catalog.parameters is not None and catalog.theta is not None:
         check_box(catalog, catalog.parameters, catalog.theta)
     catalog = replace(catalog, fingerprint=fingerprint(catalog), read_options=read_options)
@@ -38,12 +38,26 @@ def validated(catalog: Catalog, read_options: ReadOptions) -> Catalog:
     )
 
 
-def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
-    """The catalog, or with ``drop`` its finite rows.
+def without_placeholders(catalog: Catalog) -> Catalog:
+    """The catalog, without parameters if they are NaN in every row: observations, and said in a note."""
+    if catalog.theta is None or catalog.has_theta.any():
+        return catalog
+    return replace(catalog, parameters=None, theta=None, notes=(*catalog.notes, UNKNOWN_THETA))
 
-    Raises UserError for rows with NaN or infinity, unless they are dropped and others remain.
+
+def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
+    """The catalog, or with ``drop`` its finite rows. A row whose parameters are all NaN is an observation.
+
+    Raises UserError for other rows with NaN or infinity, unless they are dropped and others remain.
     """
-    bad = nonfinite_rows(catalog)
+    bad_theta, bad_data = nonfinite_parameters(catalog), nonfinite_data(catalog)
+    if not (drop or bad_data.any()) and len(rows := np.flatnonzero(bad_theta & catalog.has_theta)):
+        raise UserError(
+            f"{catalog.path}: /parameters: {len(rows)} of {len(catalog)} rows hold NaN or inf "
+            f"({catalog.describe_rows(rows)}); `drop_nonfinite` leaves them out (a row that is NaN in all parameters "
+            "is taken as an observation)"
+        )
+    bad = bad_data | bad_theta if drop else bad_data
     if not bad.any():
         return catalog
     rows = np.flatnonzero(bad)
@@ -61,10 +75,18 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
 
 
 def nonfinite_rows(catalog: Catalog) -> np.ndarray:
-    """(N,) whether a row has a NaN or infinite value; where NaN marks missing entries, whether all are missing."""
+    """(N,) whether a training could not use a row, for its parameters or its data."""
+    return nonfinite_parameters(catalog) | nonfinite_data(catalog)
+
+
+def nonfinite_parameters(catalog: Catalog) -> np.ndarray:
+    """(N,) whether a parameter of a row is NaN or infinite."""
+    return np.zeros(len(catalog), dtype=bool) if catalog.theta is None else ~np.isfinite(catalog.theta).all(axis=1)
+
+
+def nonfinite_data(catalog: Catalog) -> np.ndarray:
+    """(N,) whether a row has a NaN or infinite datum; where NaN marks missing entries, whether all are missing."""
     bad = np.zeros(len(catalog), dtype=bool)
-    if catalog.theta is not None:
-        bad |= ~np.isfinite(catalog.theta).all(axis=1)
     for observable in catalog.observables:
         blocks = observable.blocks(np.arange(len(catalog)))
         bad |= np.concatenate([is_nonfinite(block, observable.masked) for block in blocks])
@@ -81,7 +103,7 @@ def is_nonfinite(values: np.ndarray, masked: bool = False) -> np.ndarray:
 
 def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> None:
     """Raises UserError when rows of theta, (N, P), lie outside the declared box."""
-    outside = np.flatnonzero(~parameters.inside(theta))
+    outside = np.flatnonzero(~parameters.inside(theta) & catalog.has_theta)
     if not len(outside):
         return
     row = outside[0]
@@ -131,10 +153,10 @@ def select(catalog: Catalog, read_options: ReadOptions) -> Catalog:
 
     Raises UserError for unknown parameters, and for cuts that are not understood or leave no feature.
     """
-    if read_options.infer:
-        parameters, theta = catalog.require_parameters()
-        columns = parameters.columns(read_options.infer)
-        catalog = replace(catalog, parameters=parameters.select(read_options.infer), theta=theta[:, columns])
+    if read_options.infer and catalog.parameters is not None and catalog.theta is not None:
+        columns = catalog.parameters.columns(read_options.infer)
+        parameters = catalog.parameters.select(read_options.infer)
+        catalog = replace(catalog, parameters=parameters, theta=catalog.theta[:, columns])
     for cut in read_options.scale_cut:
         catalog = replace(catalog, observables=_apply_cut(catalog, cut, read_options.follow_links))
     return catalog

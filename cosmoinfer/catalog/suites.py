@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog import lazy_array
 from cosmoinfer.catalog.catalog import Catalog, Observable
+from cosmoinfer.catalog.copies import CopyCriterion
 from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.catalog.row_hashes import RowHashes
 from cosmoinfer.catalog.selection import fingerprint, selection_hash
 from cosmoinfer.errors import UserError, join_first
 
@@ -96,13 +99,11 @@ def check_suites(catalogs: Sequence[Catalog]) -> None:
     for catalog in catalogs:
         catalog.require_parameters()
     check_compatible(catalogs)
-    path_of_hash: dict[int, Path] = {}
-    for catalog in catalogs:
-        hashes = set(catalog.hashes(np.arange(len(catalog)))[:, 1].tolist())
-        if shared := hashes & path_of_hash.keys():
-            path = path_of_hash[next(iter(shared))]
-            raise UserError(f"{catalog.path}: shares the data of {len(shared)} rows with {path}; suites must differ")
-        path_of_hash |= dict.fromkeys(hashes, catalog.path)
+    hashes = [catalog.hashes(np.arange(len(catalog))) for catalog in catalogs]
+    criterion = CopyCriterion.from_rows(RowHashes.concatenate(hashes))
+    for (first, first_hashes), (second, second_hashes) in combinations(zip(catalogs, hashes, strict=True), 2):
+        if copies := int(criterion.copies(first_hashes, second_hashes).sum()):
+            raise UserError(f"{second.path}: shares the data of {copies} rows with {first.path}; suites must differ")
 
 
 def _check_same(first: Catalog, second: Catalog, noun: str, describe: Callable[[Catalog], str]) -> None:

@@ -26,7 +26,7 @@ class Posterior:
     index: (n,), row numbers of the observations in their catalog.
     simulation: (n,), identifiers of the simulations that they come from.
     split: (n,), 0 train, 1 validation, 2 test, 255 neither.
-    truth: (n, P), the true parameters; None where they are not known.
+    truth: (n, P), the true parameters, NaN in rows where they are not known; None where they are known of none.
     log_prob_truth: (n,), natural logarithm of the posterior density at the truth.
     draws: of a model that can be sampled.
     point: mean and width where they are known beyond the draws.
@@ -66,6 +66,13 @@ class Posterior:
         """
         (column,) = self.parameters.columns([name])
         return map_rows(self.samples, lambda samples: samples[..., column])
+
+    @property
+    def has_truth(self) -> np.ndarray:
+        """(n,) bool: whether the true parameters of an observation are known."""
+        if self.truth is None:
+            return np.zeros(len(self), dtype=bool)
+        return ~np.isnan(self.truth).all(axis=1)
 
     @property
     def samples(self) -> DrawArray:

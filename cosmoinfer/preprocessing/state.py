@@ -54,6 +54,7 @@ def add_noise(
         return [summary.blocks(rows) for summary in catalog.observables]
     values = catalog.observables[0].read(rows)
     drawn = noise.fixed(catalog.index[rows]) if epoch is None else noise.fresh(len(rows), epoch)
+    drawn[~catalog.has_theta[rows]] = 0
     return [iter([values + drawn.reshape(values.shape)])]
 
 

@@ -15,6 +15,7 @@ from cosmoinfer.tasks.evaluation_job import (
     EvaluationJob,
     PosteriorOfModel,
     Reference,
+    report_unknown_truths,
     require_unseen_row,
     select_drawn,
 )
@@ -217,10 +218,11 @@ def _prepare_model(
     if catalog is None:
         raise UserError(f"{name}: is a model; name its catalog too: cosmoinfer evaluate {name} CATALOG")
     job = prepare_sampling(model, catalog, keywords)
-    if job.catalog.theta is None:
-        raise UserError(f"{job.catalog.path}: has no true parameters to compare with")
+    has_truth = job.catalog.has_theta[job.rows]
+    report_unknown_truths(has_truth, job.catalog.path, reporter)
+    job = job.of_rows(job.rows[has_truth])
     require_unseen_row(job.partitions, keywords.get("rows"))
-    warn_of_training_rows(job.partitions, job.partition, reporter)
+    warn_of_training_rows(job.model.training_record, job.catalog, job.rows, job.partition, reporter)
     meta = task_provenance("evaluate", job.provenance["settings"], job.provenance["inputs"])
     return PosteriorOfModel(name, job, meta)
 

@@ -126,7 +126,19 @@ def select_drawn(
         settings["rows"] = posterior.index.tolist()
         require_unseen_row(posterior.split, rows)
     posterior = select_partition(posterior, opened.name, partition, reporter)
+    if posterior.truth is not None:
+        report_unknown_truths(posterior.has_truth, opened.name, reporter)
+        posterior = posterior.select(posterior.has_truth)
     return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": opened.digest}))
+
+
+def report_unknown_truths(has_truth: np.ndarray, name: object, reporter: Reporter) -> None:
+    """Rows that are left out, for their true parameters are not known; has_truth: (n,). Raises UserError if all are."""
+    if not has_truth.any():
+        raise UserError(f"{name}: has no true parameters to compare with (/parameters are missing, or NaN)")
+    if not has_truth.all():
+        left_out = int((~has_truth).sum())
+        reporter.report(f"left out {left_out} rows whose true parameters are not known (NaN in /parameters)")
 
 
 def require_unseen_row(partitions: np.ndarray, rows: Rows | None) -> None:

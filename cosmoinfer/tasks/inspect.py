@@ -72,7 +72,7 @@ def write_manifest(contents: CatalogDescription, manifest: Path, force: bool) ->
 
 
 def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> CatalogDescription:
-    assembled = catalog.read_unchecked(file, settings.read_options, settings.memory)
+    assembled = catalog.without_placeholders(catalog.read_unchecked(file, settings.read_options, settings.memory))
     simulations = catalog.select(assembled, settings.read_options)
     rows, ids = len(simulations), len(set(simulations.simulation.tolist()))
     sampled = audit.sample_rows(simulations)

@@ -10,6 +10,7 @@ import torch
 from cosmoinfer import catalog as catalogs
 from cosmoinfer import models, split, storage
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
+from cosmoinfer.catalog.catalog import UNKNOWN_THETA
 from cosmoinfer.errors import UserError, describe_type, join_first
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.preprocessing.state import Preprocessing, read_options_for_model
@@ -144,11 +145,43 @@ def find_rows(path: Path | str, index: np.ndarray, partition: str | None, rows: 
     return np.array([positions[number] for number in numbers])
 
 
-def warn_of_training_rows(partitions: np.ndarray, partition: str | None, reporter: Reporter) -> None:
-    """Rows that were picked by number may be some that the model was trained on. partitions: (n,), of those rows."""
-    used = int((partitions < 2).sum())
-    if used and partition is None:
-        reporter.warn(f"the model was trained on or chosen by {used} of these {len(partitions)} rows")
+def warn_of_training_rows(
+    record: TrainingRecord, catalog: Catalog, rows: np.ndarray, partition: str | None, reporter: Reporter
+) -> None:
+    """Of rows (n,), by position, that the model was trained on, where no partition names them.
+
+    Simulations that were picked by number may be such; observations may have the data of one.
+    """
+    if partition is not None:
+        return
+    simulations = catalog.has_theta[rows]
+    used = int((record.partition_of(catalog, rows)[simulations] < 2).sum())
+    if used:
+        reporter.warn(f"the model was trained on or chosen by {used} of these {len(rows)} rows")
+    observations = rows[~simulations]
+    if record.is_training_catalog(catalog) or not len(observations):
+        return
+    equal = observations[record.has_used_data(catalog, observations)]
+    if len(equal):
+        text = (
+            f"the data of {len(equal)} of these {len(rows)} observations are those of rows that the model was trained "
+            f"on or chosen by ({catalog.describe_rows(equal)})"
+        )
+        if record.copy_criterion.data:
+            reporter.warn(text)
+        else:
+            reporter.report(f"{text}, as a few counts may be by chance")
+
+
+def report_placeholders(catalog: Catalog, rows: np.ndarray, reporter: Reporter) -> None:
+    """Rows (n,), by position, that are observations because their parameters are NaN."""
+    if UNKNOWN_THETA in catalog.notes:
+        reporter.report(f"{catalog.path}: {UNKNOWN_THETA}")
+    elif catalog.theta is not None and len(placeholders := rows[~catalog.has_theta[rows]]):
+        reporter.report(
+            f"{catalog.path}: /parameters are NaN in {len(placeholders)} of these {len(rows)} rows "
+            f"({catalog.describe_rows(placeholders)}), which are taken as observations"
+        )
 
 
 def parse_row_numbers(text: str, count: int) -> list[int]:

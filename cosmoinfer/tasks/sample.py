@@ -9,7 +9,7 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.provenance import is_up_to_date
-from cosmoinfer.tasks.reading import warn_of_training_rows
+from cosmoinfer.tasks.reading import report_placeholders, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob, prepare_sampling
 from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, check_keywords
@@ -84,7 +84,8 @@ def draw_and_write(job: SamplingJob, output: Path | None, force: bool, reporter:
     """Draw what is to be sampled, and write it unless it is up to date, or has no output."""
     if output is not None and is_up_to_date(output, "posterior", job.provenance, reporter, force):
         return SampledPosterior(output, posteriors.read(output, leave_large=True), complete=True)
-    warn_of_training_rows(job.partitions, job.partition, reporter)
+    warn_of_training_rows(job.model.training_record, job.catalog, job.rows, job.partition, reporter)
+    report_placeholders(job.catalog, job.rows, reporter)
     posterior = job.draw(reporter, None if output is None else output.parent)
     if output is not None:
         posteriors.write(output, posterior, job.provenance, force)

@@ -51,6 +51,11 @@ class SamplingJob:
         """The partition of the training's split that each row belongs to, (n,)."""
         return self.model.training_record.partition_of(self.catalog, self.rows)
 
+    def of_rows(self, rows: np.ndarray) -> "SamplingJob":
+        """The same of these rows (n,)."""
+        settings = self.provenance["settings"] | {"rows": self.catalog.index[rows].tolist()}
+        return replace(self, rows=rows, provenance=self.provenance | {"settings": settings})
+
     @property
     def learning_curves(self) -> JSONObject:
         """Those of the model, and what they measure, by field of ``plots.FigureData``."""

@@ -52,7 +52,7 @@ def write_scores(
     catalog = open_for_model(density.preprocessing, path, keywords)
     rows = select_rows(density.training_record, catalog, partition, keywords.get("rows"))
     density.scale_parameters(None if catalog.theta is None else catalog.theta[rows], catalog.path)  # if it can be
-    warn_of_training_rows(density.training_record.partition_of(catalog, rows), partition, reporter)
+    warn_of_training_rows(density.training_record, catalog, rows, partition, reporter)
     settings = {"rows": catalog.index[rows].tolist(), **device_settings(device)}
     inputs = {**catalog_inputs(catalog), "model": storage.file_digest(model)}
     meta = task_provenance("score", settings, inputs)

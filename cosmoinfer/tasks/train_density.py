@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from cosmoinfer.catalog.catalog import UNKNOWN_THETA
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import DensityModel, density_recipe, density_settings, fit_density
 from cosmoinfer.models.density.recipe import DensityRecipe
@@ -79,6 +80,8 @@ def plan_density(job: TrainingJob) -> DensityPlan:
         raise UserError("a density describes the data; train-regressor classifies", setting="target", value=target)
     if job.request.recipe.get("unconditional"):
         job = replace(job, catalog=replace(job.catalog, parameters=None, theta=None))
+    elif UNKNOWN_THETA in job.catalog.notes:
+        raise UserError(f"{job.catalog.path}: {UNKNOWN_THETA}; `unconditional` learns p(x) without them")
     catalog, rows = job.catalog, len(job.split.select_rows(job.catalog.simulation, "train"))
     kinds = tuple(observable.kind for observable in catalog.observables)
     recipe = density_recipe(dict(job.request.recipe), rows, kinds, catalog.theta is not None)

@@ -517,8 +517,6 @@ WITH = {  # what another check must say of the same fault, because it is true as
     "an empty map": {"outliers"},
     "ids of other rows": {"split_leakage"},
     "a code for what is missing": {"outliers"},
-    "beyond single precision": {"duplicate_rows", "split_leakage"},  # rows are told apart in single precision
-    "below single precision": {"duplicate_rows", "split_leakage"},
 }
 
 
@@ -548,6 +546,53 @@ def test_the_sample_data_have_nothing_to_look_at(name):
         serious(audit_catalog(catalog.read_unchecked(path, ReadOptions()), storage.describe_datasets(path), full=True))
         == []
     )
+
+
+def poisson(theta, *mean):
+    """Numbers of clusters in bins of mass."""
+    powers = np.arange(3, 3 + 3 * len(mean), 3)
+    return np.random.default_rng(0).poisson(theta[:, :1] * np.array(mean) * theta[:, 1:] ** powers)
+
+
+COUNTED = np.random.default_rng(1).uniform([0.1, 0.6], [0.5, 1.0], (2000, 2))
+SOUND = {  # data in which rows agree by chance, or in single precision
+    "three counts": poisson(COUNTED, 20, 6, 1.5),
+    "five counts": poisson(COUNTED, 100, 80, 60, 50, 40),
+    "sparse counts": poisson(COUNTED, *[0.3] * 12),
+    "densities": poisson(COUNTED, 20, 6, 1.5) / 64.0,
+    "clipped at zero": np.maximum(np.random.default_rng(0).normal(-1 + 3 * COUNTED[:, :1], 1, (2000, 3)), 0),
+    "1e44": 1e44 * (1 + COUNTED[:, :1] + 0.1 * np.random.default_rng(0).normal(size=(2000, 6))),
+    "an offset": 1e10 + 100 * (COUNTED[:, :1] + 0.1 * np.random.default_rng(0).normal(size=(2000, 6))),
+    "int64": (1e9 + 10 * COUNTED[:, :1] + np.random.default_rng(0).normal(size=(2000, 6))).astype("i8"),
+}
+
+
+@pytest.mark.parametrize("data", SOUND)
+def test_rows_that_agree_by_chance_are_neither_copies_nor_failed(findings, data):
+    result = findings(full=True, parameters=COUNTED, data=SOUND[data])
+    assert {finding.check for finding in result} & {"duplicate_rows", "split_leakage", "uniform_rows"} == set()
+
+
+def test_copies_of_counts_have_the_parameters_of_their_originals_too(findings):
+    data, theta = poisson(COUNTED, 20, 6, 1.5), COUNTED.copy()
+    data[100:110], theta[100:110] = data[:10], theta[:10]
+    texts = messages_of("warning", findings(parameters=theta, data=data))
+    assert any("10 rows duplicate the data of another" in text for text in texts)
+
+
+def test_failed_simulations_among_counts_are_found(findings):
+    counts = np.random.default_rng(0).poisson(30, (200, 1, 5, 8))
+    counts[[3, 7]] = 0
+    texts = messages_of("warning", findings(full=True, parameters=COUNTED[:200], data=counts))
+    assert any("2 rows consist of a single value, 0 (row 3, 7)" in text for text in texts)
+    vector = np.where(np.arange(2000)[:, None] % 500 == 0, -99.0, SOUND["clipped at zero"])
+    texts = messages_of("warning", findings(full=True, parameters=COUNTED, data=vector))
+    assert any("4 rows consist of a single value, -99" in text for text in texts)
+
+
+def test_unknown_parameters_are_named(findings):
+    some = messages_of("error", findings(parameters=rows(THETA, [2, 4], np.nan)))
+    assert "2 rows contain NaN or inf (row 2, 4) in /parameters; `drop_nonfinite` skips them" in some
 
 
 TNG = ("IllustrisTNG.h5", ReadOptions())

@@ -1,6 +1,7 @@
 """Catalogs: our layout and other people's, and what is wrong with a file told before a training trusts it."""
 
 import hashlib
+from dataclasses import asdict
 
 import h5py
 import numpy as np
@@ -401,7 +402,6 @@ def test_outside_the_box_the_row_number_is_that_of_the_file(make):
         ({"data": VECTOR}, {"parameters": "p"}, "has no dataset /p; it holds /data"),
         ({"data": VECTOR}, {"data": ("x",)}, r"has no dataset /x; it holds /data \(12, 6\)"),
         ({"data": VECTOR}, {"simulation": "id"}, "has no dataset /id; it holds /data"),
-        ({"data": VECTOR}, {"infer": ("a",)}, "has no /parameters"),
         ({"data": VECTOR}, {"kind": "map"}, r"/data has shape \(12, 6\), which is no map"),
         ({"data": VECTOR}, {"rows_per_simulation": 5}, "12 rows are no multiple of `rows_per_simulation=5`"),
         ({"data": VECTOR[:0]}, {}, "/data has no rows"),
@@ -498,14 +498,13 @@ def test_the_fingerprint_is_sha_256_of_what_the_design_names(ours):
 def test_a_copy_of_a_row_is_recognised_wherever_it_turns_up(make, ours):
     result = catalog.read(ours)
     hashes = result.hashes(np.arange(N))
-    assert hashes.shape == (N, 2)
-    assert hashes.dtype == np.uint64
-    assert len(np.unique(hashes)) == 2 * N
+    assert len(np.unique(np.column_stack([hashes.theta, hashes.data]))) == 3 * N
     copies = catalog.read(make({"parameters": THETA[::-1], "data": VECTOR[::-1].astype(float)}, {}, "copy.h5"))
-    np.testing.assert_array_equal(copies.hashes(np.arange(N)), hashes[::-1])
-    np.testing.assert_array_equal(result.hashes(np.array([7, 2])), hashes[[7, 2]])
+    turned = np.arange(N)[::-1]
+    np.testing.assert_equal(asdict(copies.hashes(np.arange(N))), asdict(hashes.select(turned)))
+    np.testing.assert_equal(asdict(result.hashes(np.array([7, 2]))), asdict(hashes.select(np.array([7, 2]))))
     observed = catalog.read(make({"data": VECTOR[3:4]}, {}, "observed.h5")).hashes(np.array([0]))
-    assert observed.tolist() == [[0, int(hashes[3, 1])]]
+    assert observed.theta.tolist() == [0] and observed.data.tolist() == hashes.data[3:4].tolist()
 
 
 def test_blocks_are_all_the_rows_in_order(ours, monkeypatch):
@@ -599,7 +598,7 @@ def test_nan_is_missing_data_with_missing_mask(gappy):
     assert len(result) == N and result.observables[0].masked
     assert np.isnan(result.observables[0].values).sum() == 7
     again = catalog.read(gappy, ReadOptions(missing="mask"))
-    np.testing.assert_array_equal(result.hashes(np.arange(N)), again.hashes(np.arange(N)))
+    np.testing.assert_equal(asdict(result.hashes(np.arange(N))), asdict(again.hashes(np.arange(N))))
     assert result.fingerprint == again.fingerprint
 
 
@@ -617,7 +616,33 @@ def test_a_row_without_a_number_or_with_inf_is_refused_all_the_same(make, fault)
 def test_a_parameter_is_never_missing(make):
     theta = THETA.copy()
     theta[3, 0] = np.nan
-    refused(make({"parameters": theta, "data": VECTOR}), r"1 of 12 rows hold NaN or inf \(row 3\)", missing="mask")
+    refused(
+        make({"parameters": theta, "data": VECTOR}),
+        r"/parameters: 1 of 12 rows hold NaN or inf \(row 3\)",
+        missing="mask",
+    )
+
+
+def test_rows_whose_parameters_are_all_nan_are_observations(make):
+    theta = THETA.copy()
+    theta[[3, 5]] = np.nan
+    result = catalog.read(make({"parameters": theta, "data": VECTOR}, BOX))
+    assert np.flatnonzero(~result.has_theta).tolist() == [3, 5] and result.hashes(np.arange(N)).theta[3] == 0
+    with pytest.raises(UserError, match=r"/parameters are NaN in 2 of 12 rows \(row 3, 5\).*`drop_nonfinite`"):
+        result.require_parameters()
+    dropped = catalog.read(make({"parameters": theta, "data": VECTOR}, BOX), ReadOptions(drop_nonfinite=True))
+    assert len(dropped) == N - 2 and dropped.has_theta.all()
+    for options in (ReadOptions(), ReadOptions(drop_nonfinite=True), ReadOptions(infer=("A",))):
+        observed = catalog.read(make({"parameters": np.full((N, 2), np.nan), "data": VECTOR}, BOX), options)
+        assert observed.theta is observed.parameters is None and len(observed) == N
+    with pytest.raises(UserError, match="/parameters are NaN in every row"):
+        observed.require_parameters()
+
+
+def test_observations_have_no_parameters_to_infer(make):
+    """A model that infers some parameters reads observations with its own options."""
+    observed = catalog.read(make({"data": VECTOR}), ReadOptions(infer=("a",)))
+    assert observed.theta is None and not observed.has_theta.any()
 
 
 def test_gaps_are_for_vectors(make):

@@ -63,9 +63,9 @@ def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):
     check_same_row(sampled(model, second_catalog, [2], 50), sampled(again, second_catalog, [2], 50))
     check_same_row(sampled(model.initialised_from, sims, [2], 50), sampled(again.initialised_from, sims, [2], 50))
     rows = model.initialised_from.training_record.split.select_rows(sims.simulation, "train")
-    assert again.training_record.is_training_row(sims, rows).all()
+    assert again.training_record.has_used_data(sims, rows).all()
     rows = again.training_record.split.select_rows(second_catalog.simulation, "train")
-    assert again.training_record.is_training_row(second_catalog, rows).all()
+    assert again.training_record.has_used_data(second_catalog, rows).all()
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,9 @@ def test_noise_goes_onto_simulations_and_onto_nothing_else(shape):
     (plain,) = (observable_input(values) for observable_input in frame.inputs)
     np.testing.assert_array_equal(frame.data(in_memory_catalog(None, None, sims.observables[0]), rows)[0], plain)
     np.testing.assert_array_equal(frame.data(replace(sims, includes_noise=True), rows)[0], plain)
+    theta = np.where(rows[:, None] % 2 == 0, np.nan, sims.theta)
+    np.testing.assert_array_equal(frame.data(replace(sims, theta=theta), rows)[0][::2], plain[::2])
+    np.testing.assert_array_equal(frame.data(replace(sims, theta=theta), rows)[0][1::2], noisy[1::2])
     train = split_of(sims).select_rows(sims.simulation, "train")
     np.testing.assert_allclose(noisy[train].reshape(len(train), -1).std(), 1, rtol=0.2)  # scaled with its noise
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 from cosmoinfer.errors import UserError
@@ -32,3 +33,11 @@ def test_weights_of_a_model_are_not_read(tmp_path: Path, monkeypatch: pytest.Mon
         weights = [f"/{name}" for name in file["stacks/0/weights"]]
         assert len(weights) == len(stack["weights"])
     assert all(f"/stacks/0/weights{name}" in contents.datasets for name in weights)
+
+
+def test_an_observation_with_nan_for_parameters_is_no_damaged_catalog(tmp_path: Path) -> None:
+    theta, x = linear(120, 1)
+    observed = write(tmp_path / "observed.h5", np.full_like(theta, np.nan), x)
+    contents = inspect_file(observed, {"audit": True})
+    assert contents.error is None
+    assert any("/parameters are NaN in every row" in finding.text for finding in contents.findings)

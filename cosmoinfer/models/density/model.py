@@ -97,6 +97,9 @@ class DensityModel(Saveable):
             raise UserError(
                 f"{path}: has no /parameters, and the model is p(x | theta); train one with `unconditional`"
             )
+        unknown = int(np.isnan(theta).any(axis=1).sum())
+        if unknown:
+            raise UserError(f"{path}: /parameters are NaN in {unknown} rows, and the model is p(x | theta)")
         outside = int((~self.preprocessing.parameters.inside(theta)).sum())
         if outside:
             raise UserError(f"{path}: {outside} rows have parameters outside the box that the model was trained in")

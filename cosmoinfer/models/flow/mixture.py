@@ -159,7 +159,7 @@ class TruthDensity:
     """
 
     def __init__(self, mixture: Mixture, theta: np.ndarray | None) -> None:
-        """theta: (N, P) of all rows of the catalog, if they are known."""
+        """theta: (N, P) of all rows of the catalog, NaN where not known; None if it is known of none."""
         self.mixture, self.theta = mixture, theta
         self.pending: list[tuple[int, Contexts]] = []
         self.log_probs: list[np.ndarray] = []
@@ -173,7 +173,7 @@ class TruthDensity:
             self._evaluate(self.theta)
 
     def log_prob(self) -> np.ndarray | None:
-        """Of all rows that were added, (n,), in catalog units, if their truths are known."""
+        """Of all rows that were added, (n,), in catalog units, NaN without a truth; None if no truth is known."""
         if self.theta is None:
             return None
         if self.pending:
@@ -184,7 +184,8 @@ class TruthDensity:
         filled_up = [self.pending[n % len(self.pending)] for n in range(TRUTHS_PER_CALL)]
         rows, contexts = zip(*filled_up, strict=True)
         batch = [torch.cat(stack, dim=1) for stack in zip(*contexts, strict=True)]
-        log_prob = self.mixture.log_prob(theta[np.array(rows)], batch)
+        points = theta[np.array(rows)]
+        log_prob = np.where(np.isnan(points).all(axis=1), np.nan, self.mixture.log_prob(points, batch))
         self.log_probs.append(log_prob[: len(self.pending)])
         self.pending = []
 

@@ -11,7 +11,7 @@ from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.model import score_observations
 from cosmoinfer.posterior import Diagnostics, PointEstimate, Posterior
 from cosmoinfer.sampling.options import SamplingOptions, require_sampled
-from cosmoinfer.sampling.product import DRAWS_PER_SINGLE_POSTERIOR, SinglePosterior, multiply
+from cosmoinfer.sampling.product import DRAWS_PER_SINGLE_POSTERIOR, Product, SinglePosterior, multiply
 
 
 def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
@@ -39,7 +39,9 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
     for first in options.rows_with_progress(first_rows):
         with options.failures_skipped(catalog, first):
             singles = [_single_posterior(model, catalog, row, options) for row in groups[first].tolist()]
-            truth = np.empty((0, len(parameters))) if catalog.theta is None else catalog.theta[first : first + 1]
+            truth = np.empty((0, len(parameters)))
+            if catalog.theta is not None and catalog.has_theta[first]:
+                truth = catalog.theta[first : first + 1]
             generator = seeding.generator(options.seed, "product", *catalog.index[groups[first]].tolist())
             product = multiply(singles, parameters, options.draws, generator, truth)
             buffer.put(len(sampled), 0, product.samples, product.log_prob)
@@ -57,7 +59,7 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
         catalog.simulation[kept],
         model.training_record.partition_of(catalog, kept),
         None if catalog.theta is None else catalog.theta[kept],
-        None if catalog.theta is None else np.concatenate([product.log_prob_at for product in products]),
+        None if catalog.theta is None else np.array([*map(_log_prob_of_truth, products)]),
         buffer.draws(len(kept), np.array([product.log_norm_error for product in products])),
         PointEstimate(
             np.stack([product.mean for product in products]), np.stack([product.std for product in products])
@@ -72,6 +74,11 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
             ood_set_p_value=anomaly.set_p_value,
         ),
     )
+
+
+def _log_prob_of_truth(product: Product) -> float:
+    """NaN where the truth is not known."""
+    return float(product.log_prob_at[0]) if len(product.log_prob_at) else np.nan
 
 
 def _combined_percentile(percentile: np.ndarray, member: np.ndarray) -> np.ndarray:

@@ -113,7 +113,9 @@ class RegressorModel(Saveable):
                 stream = normals.draw(options.draws, options.generator(catalog.index[row]))
                 mass = buffer.fill(len(sampled), stream, normals.log_prob)
                 if catalog.theta is not None:
-                    log_prob_truth.append(normals.log_prob(catalog.theta[row : row + 1]) - mass.log)
+                    has_truth = catalog.has_theta[row : row + 1]
+                    at_truth = normals.log_prob(catalog.theta[row : row + 1]) - mass.log
+                    log_prob_truth.append(np.where(has_truth, at_truth, np.nan))
                 sampled.append(row)
                 mixtures.append(normals)
                 masses.append(mass)

@@ -1,0 +1,156 @@
+"""Observations: those whose parameters are not known, and those whose data are those of training rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import cosmoinfer
+from cosmoinfer.catalog import Observable, from_arrays
+from cosmoinfer.errors import UserError
+from cosmoinfer.models.flow import product_posterior
+from cosmoinfer.sampling.options import SamplingOptions
+from cosmoinfer.tasks.reporter import Reporter
+from tests.examples import box, flow_of, in_memory_catalog, linear_gaussian, regressor_of, sampled
+from tests.posteriors import value_of
+
+MODELS = {
+    "flow": lambda: flow_of("maf", 2, 2, "probit"),
+    "truncated flow": lambda: flow_of("maf", 2, 1, "truncate"),
+    "regressor": lambda: regressor_of(2),
+    "point": lambda: regressor_of(2, "mse"),
+}
+
+
+class Words:
+    """What a task said."""
+
+    def __init__(self):
+        self.reported, self.warned = [], []
+        self.reporter = Reporter(self.reported.append, self.reported.append, self.warned.append)
+
+
+def with_placeholders(rows, count=8):
+    """Other simulations of the linear problem, NaN for the parameters of some."""
+    base = linear_gaussian(2, count, seed=3)
+    theta = base.theta.copy()
+    theta[rows] = np.nan
+    parameters = {"low": base.parameters.low, "high": base.parameters.high, "prior": base.parameters.prior}
+    return from_arrays(theta, base.observables[0].values, base.parameters.names, **parameters)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("rows", [range(8), [0, 5], [7]], ids=["all", "some", "one"])
+def test_rows_with_nan_for_parameters_are_sampled_as_observations(kind, rows):
+    model, rows, words = MODELS[kind](), list(rows), Words()
+    sims = with_placeholders(rows)
+    posterior = cosmoinfer.sample(model, sims, draws=20, reporter=words.reporter)
+    complete = cosmoinfer.sample(model, with_placeholders([]), draws=20)
+    assert words.warned == []
+    assert any("/parameters are NaN in" in line and "taken as observations" in line for line in words.reported)
+    for name in ("samples", "log_prob", "mean", "std"):
+        np.testing.assert_array_equal(value_of(posterior, name), value_of(complete, name))
+    if len(rows) == 8:
+        assert posterior.truth is posterior.log_prob_truth is None
+        return
+    assert np.flatnonzero(~posterior.has_truth).tolist() == rows
+    has_truth = posterior.has_truth
+    np.testing.assert_array_equal(posterior.truth[has_truth], complete.truth[has_truth])
+    if complete.log_prob_truth is not None:
+        np.testing.assert_array_equal(posterior.log_prob_truth[has_truth], complete.log_prob_truth[has_truth])
+        assert np.isnan(posterior.log_prob_truth[~has_truth]).all()
+
+
+def test_more_placeholders_than_a_batch_of_truths_holds():
+    model = MODELS["flow"]()
+    rows = np.arange(300)
+    posterior = sampled(model, with_placeholders(rows[:299], 300), rows, 2)
+    assert np.isnan(posterior.log_prob_truth[:299]).all() and np.isfinite(posterior.log_prob_truth[299])
+
+
+def test_simulations_without_known_parameters_are_combined_too():
+    model = MODELS["flow"]()
+    base = with_placeholders([0, 1, 2, 3])
+    sims = replace(base, theta=base.theta[[0, 0, 0, 0, 4, 4, 4, 4]], simulation=np.repeat(["a", "b"], 4))
+    posterior = product_posterior(model, sims, np.arange(8), SamplingOptions(50))
+    assert posterior.has_truth.tolist() == [False, True]
+    assert np.isfinite(posterior.log_prob_truth).tolist() == [False, True]
+    sims = replace(with_placeholders([0, 1]), simulation=np.repeat(["a", "b"], 4))
+    with pytest.raises(UserError, match="the rows of simulation a have different parameters"):
+        product_posterior(model, sims, np.arange(8), SamplingOptions(50))
+
+
+@pytest.mark.parametrize("column", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_parameters_that_are_known_in_part_are_refused_by_name(column, value):
+    base = linear_gaussian(2, 8, seed=3)
+    theta = base.theta.copy()
+    theta[3, column] = value
+    with pytest.raises(UserError, match=r"/parameters: 1 of 8 rows hold NaN or inf \(row 3\)"):
+        from_arrays(theta, base.observables[0].values, base.parameters.names)
+
+
+def test_a_training_needs_the_parameters_of_all_rows():
+    base = linear_gaussian(2, 200, seed=4)
+    theta = base.theta.copy()
+    theta[[3, 9]] = np.nan
+    arrays = {"x": base.observables[0].values, "names": base.parameters.names}
+    for train in (cosmoinfer.train_flow, cosmoinfer.train_regressor, cosmoinfer.train_density):
+        with pytest.raises(UserError, match=r"/parameters are NaN in 2 of 200 rows \(row 3, 9\)"):
+            train(theta=theta, epochs=1, **arrays)
+        with pytest.raises(UserError, match="/parameters"):
+            train(theta=np.full_like(theta, np.nan), epochs=1, **arrays)
+    unconditional = cosmoinfer.train_density(theta=theta, epochs=1, unconditional=True, **arrays)
+    assert unconditional.condition is None
+    model = cosmoinfer.train_regressor(theta=theta, epochs=1, drop_nonfinite=True, **arrays)
+    assert sum(model.training_record.split.sizes) == 198
+
+
+# --------------------------------------------------------------------------------------------- data of training rows
+def counts_catalog(count, seed, theta=None, labelled=True):
+    """Numbers of clusters in two bins of mass: many simulations have the same."""
+    random = np.random.default_rng(seed)
+    theta = box(2).quantile(random.random((count, 2))) if theta is None else theta
+    x = random.poisson(np.stack([2 + 10 * theta[:, 0], 1 + theta[:, 1]], axis=1))
+    parameters = (theta, box(2)) if labelled else (None, None)
+    return in_memory_catalog(*parameters, Observable("data", "vector", x), name=f"counts_{seed}.h5")
+
+
+@pytest.fixture(scope="module")
+def counts_model():
+    return cosmoinfer.train_regressor(counts_catalog(400, 0), epochs=1, hidden=8, layers=1, ensemble=1)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_counts_that_a_training_row_has_too_are_new_observations(counts_model):
+    record, words = counts_model.training_record, Words()
+    observed, new = counts_catalog(50, 1, labelled=False), counts_catalog(50, 2)
+    rows = np.arange(50)
+    assert record.has_used_data(observed, rows).mean() > 0.5
+    posterior = cosmoinfer.sample(counts_model, observed, draws=5, reporter=words.reporter)
+    assert len(posterior) == 50 and set(posterior.split) == {2}
+    assert any("are those of rows that the model was trained on" in line for line in words.reported)
+    assert not any("trained on" in line for line in words.warned)
+    for partition in (None, "test", "all"):
+        assert record.select_rows(new, partition).tolist() == rows.tolist()
+    evaluation = cosmoinfer.evaluate(counts_model, new, draws=5)
+    assert evaluation.rows == 50
+    copies = counts_catalog(400, 0)
+    copies = replace(copies.select(np.arange(399, -1, -1)), fingerprint="another")
+    with pytest.raises(UserError, match=r"trained on or chosen by \d+ of these 400 rows"):
+        cosmoinfer.sample(counts_model, copies)
+    test = record.select_rows(copies, "test")
+    assert set(copies.simulation[test]) == set(record.split.simulation[record.split.partition == 2])
+
+
+@pytest.mark.parametrize("theta", [False, True], ids=["without parameters", "NaN"])
+def test_an_observation_with_the_data_of_a_training_row_is_sampled_with_a_warning(theta):
+    model, sims, words = MODELS["flow"](), linear_gaussian(2), Words()
+    rows = np.array([model.training_record.rows(sims, "train")[0], model.training_record.rows(sims, "test")[0]])
+    x = sims.observables[0].values[rows]
+    observed = from_arrays(np.full((2, 2), np.nan) if theta else None, x)
+    posterior = cosmoinfer.sample(model, observed, draws=5, reporter=words.reporter)
+    assert len(posterior) == 2
+    assert words.warned == [
+        "the data of 1 of these 2 observations are those of rows that the model was trained on or chosen by (row 0)"
+    ]
