@@ -104,7 +104,7 @@ ROLES: dict[str, dict[str, str]] = {
         "weights": rf"{_STACK}/weights/.*",
         "history": rf"{_STACK}/history/.*",
         "mixture": r"(.*/)?mixture_weights",
-        "hashes of rows": r"(.*/)?hashes/(train|validation)",
+        "hashes of rows": r"(.*/)?hashes/.*",
     },
     "posterior": {
         "samples": "samples",
