@@ -31,7 +31,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"catalog", "split", "posterior", "supports", "simulators"},
     {"parameters", "storage"},
     {"priors"},
-    {"truncated_normal", "ridge_regression"},
+    {"truncated_normal", "ridge_regression", "unbounded_density"},
     {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error", "r2"},
     {"settings"},
     {"errors"},
@@ -46,7 +46,7 @@ DOORS = {
 }
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
 NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions"}
-NO_TORCH |= {"priors", "truncated_normal", "ridge_regression"}
+NO_TORCH |= {"priors", "truncated_normal", "ridge_regression", "unbounded_density"}
 NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error", "r2"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 MAX_FILE_LINES = 300

@@ -9,14 +9,13 @@ from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note
 from cosmoinfer.errors import join_first
 from cosmoinfer.parameters import Parameters, bounds_suffixes, recognise_priors
 from cosmoinfer.priors import BOX, PRIORS
+from cosmoinfer.unbounded_density import describe_discrete, describe_functions
 
 MIN_FILLED_FRACTION = 0.2  # of the box; rows that fill less were drawn from another box
 MOSTLY_INSIDE_FRACTION = 0.9  # of the rows, above which the unit of a parameter is not in doubt
 PRIOR_REJECTED_P_VALUE = 1e-6  # below which rows are inconsistent with their prior
 PRIOR_ACCEPTED_P_VALUE = 1e-3  # above which they are consistent with another one
 MIN_SIMULATIONS = 20
-MAX_RESIDUAL_VARIANCE = 1e-10  # of a standardised parameter that is an exact linear function, in single precision
-MIN_WEIGHT = 1e-4  # of a standardised parameter in a linear function
 
 UNIT_CONVERSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "its log10": lambda value: np.log10(np.where(value > 0, value, np.nan)),
@@ -121,38 +120,19 @@ def _suggest_prior(parameter: Parameters, values: np.ndarray) -> str:
 
 
 def derived_parameters(subject: CatalogUnderTest) -> list[Finding]:
-    """Parameters that are exact functions of others, with which the joint density is unbounded."""
+    """Parameters that are functions of others, with which the joint density is unbounded."""
     varying = _varying_parameters(subject)
-    if varying is None:
-        return []
-    parameters, theta = varying
-    names, count = parameters.names, len(parameters)
-    if count < 2 or len(theta) < 3 * count + MIN_SIMULATIONS:
-        return []
+    functions = {} if varying is None else describe_functions(varying[0].names, varying[1])
     remedy = "leave it out with `infer`: the density of both together is unbounded"
-    findings, functions = [], set()
-    ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in theta.T], axis=1)
-    for column in range(1, count):
-        for earlier in range(column):
-            rank, reversed_rank = ranks[:, earlier], ranks[:, earlier].max() - ranks[:, earlier]
-            is_function = np.array_equal(ranks[:, column], rank) or np.array_equal(ranks[:, column], reversed_rank)
-            if is_function and ranks[:, column].max() >= MIN_SIMULATIONS:
-                text = f"{names[column]} is a function of {names[earlier]} in every row"
-                findings.append(warning(text, remedy))
-                functions.add(column)
-    independent = [column for column in range(count) if column not in functions]
-    z = (theta - theta.mean(axis=0)) / theta.std(axis=0)
-    for column in reversed(independent):  # derived parameters tend to stand last
-        predictors = [index for index in independent if index != column]
-        if not predictors:
-            break
-        weights, *_ = np.linalg.lstsq(z[:, predictors], z[:, column], rcond=None)
-        if ((z[:, column] - z[:, predictors] @ weights) ** 2).mean() < MAX_RESIDUAL_VARIANCE:
-            used = np.flatnonzero(np.abs(weights) > MIN_WEIGHT)
-            terms = [names[predictors[index]] for index in used]
-            findings.append(warning(f"{names[column]} is an exact linear function of {join_first(terms)}", remedy))
-            independent.remove(column)
-    return findings
+    return [warning(text, remedy) for text in functions.values()]
+
+
+def discrete_parameters(subject: CatalogUnderTest) -> list[Finding]:
+    """Parameters of a few values, over which no density exists."""
+    varying = _varying_parameters(subject)
+    discrete = {} if varying is None else describe_discrete(varying[0].names, varying[1])
+    remedy = "a density over it is unbounded: leave it out with `infer`, or classify it (/classes, `target`)"
+    return [warning(text, remedy) for text in discrete.values()]
 
 
 def _varying_parameters(subject: CatalogUnderTest) -> tuple[Parameters, np.ndarray] | None:
@@ -177,4 +157,5 @@ CHECKS = {
     "fixed_parameters": Check(fixed_parameters, in_inspect=True),
     "prior_mismatch": Check(prior_mismatch, before_training=True),
     "derived_parameters": Check(derived_parameters, before_training=True),
+    "discrete_parameters": Check(discrete_parameters, before_training=True),
 }

@@ -9,12 +9,11 @@ from cosmoinfer.metrics.classifier.reliability import Reliability, reliability
 from cosmoinfer.metrics.curves import Curve, Curves, curves
 from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation import Evaluation, GateResults
-from cosmoinfer.metrics.evaluation_data import check_local
 from cosmoinfer.metrics.file import read, write
 from cosmoinfer.metrics.gates import GATES, check_default_gates, gate_failure, validate_gate
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior, match_observations
 from cosmoinfer.metrics.registry import METRICS, evaluate
-from cosmoinfer.metrics.two_sample import c2st
+from cosmoinfer.metrics.two_sample import c2st, check_local
 from cosmoinfer.metrics.verdict import Verdict
 
 __all__ = [

@@ -36,7 +36,12 @@ _NO_DENSITY = "no density at the truth; does it lie outside the prior box?"
 DENSITY: dict[str, Metric] = {
     "log_prob": Mean(terms=_log_prob, scope=JOINT, needs=("log_prob_truth",), explanation=_NO_DENSITY),
     "log_prob_gain": Mean(
-        terms=gain, scope=JOINT, needs=("log_prob_truth",), needs_prior=True, explanation=_NO_DENSITY
+        terms=gain,
+        scope=JOINT,
+        needs=("log_prob_truth",),
+        needs_prior=True,
+        needs_bounded_density=True,
+        explanation=_NO_DENSITY,
     ),
     "contraction": Mean(terms=variance_left, finish=lambda mean: 1 - mean, needs=("std",), needs_prior=True),
     "fom": Statistic(compute=fom, scope=PAIRS, needs=("covariance",), explanation="the draws of a row lie on a line"),

@@ -1,6 +1,5 @@
 """A posterior beside the true parameters: what all metrics share, computed once."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -8,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from cosmoinfer import seeding
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import ranks, two_sample
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS, Clusters
 from cosmoinfer.metrics.classifier.predictions import ClassPredictions
@@ -16,21 +15,11 @@ from cosmoinfer.metrics.prior_truths import contradictions
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, map_rows, row_slices
+from cosmoinfer.unbounded_density import reasons_without_bound
 
 TARP_REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference point away from the posterior mean
 MAX_LOCAL_DRAWS = 10_000  # of an observation that local C2ST is computed at
 MAX_C2ST_OBSERVATIONS, MAX_C2ST_DRAWS = 10, 2000  # observations, of as many simulations; draws of either side at most
-
-
-def check_local(local: Iterable[int], index: np.ndarray) -> None:
-    """Check that rows with these numbers are among those of a posterior, (n,); possible before they are drawn.
-
-    Raises UserError if one is not.
-    """
-    unknown = sorted(set(local) - set(index.tolist()))
-    if unknown:
-        available = join_first(index.tolist())
-        raise UserError(f"the posterior has no row {join_first(unknown)}; it holds row {available}", "lc2st")
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ class EvaluationData:
             raise UserError("the posterior has no true parameters to compare with; sample a catalog that holds them")
         if len(self.posterior) == 0:
             raise UserError("the posterior has no rows to evaluate")
-        check_local(self.local, self.posterior.index)
+        two_sample.check_local(self.local, self.posterior.index)
         if self.local and (self.posterior.draws is None or self.posterior.diagnostics.ridge_estimate is None):
             raise UserError("the posterior has no draws or no /ridge_estimate; local C2ST requires both", "lc2st")
 
@@ -103,14 +92,23 @@ class EvaluationData:
         return tuple(name for name, is_fixed in zip(self.parameters.names, constant, strict=True) if is_fixed)
 
     @cached_property
+    def varying(self) -> tuple[Parameters, np.ndarray]:
+        """The parameters that are not fixed, and their true values, (G, P): those of each simulation."""
+        names = [name for name in self.parameters.names if name not in self.fixed_parameters]
+        first_rows = np.unique(self.clusters.simulation_of_row, return_index=True)[1]
+        return self.parameters.select(names), self.truth[first_rows][:, self.parameters.columns(names)]
+
+    @cached_property
     def contradictions(self) -> dict[str, str]:
         """Parameters whose true values vary but contradict their prior, each with the reason."""
-        if self.posterior.classes is not None:
-            return {}
-        first_rows = np.unique(self.clusters.simulation_of_row, return_index=True)[1]
-        varying = [name for name in self.parameters.names if name not in self.fixed_parameters]
-        truth = self.truth[first_rows][:, self.parameters.columns(varying)]
-        return contradictions(self.parameters.select(varying), truth) if varying else {}
+        return {} if self.posterior.classes is not None else contradictions(*self.varying)
+
+    @cached_property
+    def unbounded_density(self) -> str:
+        """Why a density over the parameters has no bound, so that it says nothing; empty where it has one."""
+        parameters, truth = self.varying
+        count = len([name for name in parameters.names if name not in self.posterior.derived])
+        return "; ".join(reasons_without_bound(parameters.names[:count], truth[:, :count]).values())
 
     @property
     def prior_mismatch(self) -> str:

@@ -30,6 +30,7 @@ class Metric(ABC):
     needs_prior: null where the prior of a parameter is unknown.
     needs_prior_truths: null where the true parameters were not drawn from the prior of the posterior.
     needs_prior_spread: null for the parameters whose own true values contradict their prior.
+    needs_bounded_density: null where a parameter is discrete, or a function of others.
     explanation: what it usually means when the value is not finite.
     """
 
@@ -38,6 +39,7 @@ class Metric(ABC):
     needs_prior: bool = False
     needs_prior_truths: bool = False
     needs_prior_spread: bool = False
+    needs_bounded_density: bool = False
     explanation: str = ""
 
     def available(self, data: EvaluationData) -> bool:
@@ -62,6 +64,8 @@ class Metric(ABC):
         names, has_prior = parameters.names, parameters.has_prior
         without_prior = [name for name, yes in zip(names, has_prior, strict=True) if self.needs_prior and not yes]
         mismatch = data.prior_mismatch if self.needs_prior_truths else ""
+        if self.needs_bounded_density and data.unbounded_density:
+            mismatch = f"{data.unbounded_density}: its density has no bound"
         if self.scope != PARAMETERS:
             return [mismatch or _no_prior(without_prior)] * len(columns(data, self.scope))
         fixed = data.fixed_parameters if self.needs_prior_truths else ()

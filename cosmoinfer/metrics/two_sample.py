@@ -4,6 +4,7 @@ All networks of one test (observations, folds, permutations) are trained as one 
 with the same order of rows: the result of one observation does not depend on which others are tested.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.memory import slices
 from cosmoinfer.metrics.bootstrap import Clusters
 
@@ -40,6 +42,17 @@ class Classifier:
 
 
 Layers = list[tuple[np.ndarray, np.ndarray]]  # weights (M, in, out) and offsets (M, 1, out), from the inputs on
+
+
+def check_local(local: Iterable[int], index: np.ndarray) -> None:
+    """Check that rows with these numbers are among those of a posterior, (n,); possible before they are drawn.
+
+    Raises UserError if one is not.
+    """
+    unknown = sorted(set(local) - set(index.tolist()))
+    if unknown:
+        available = join_first(index.tolist())
+        raise UserError(f"the posterior has no row {join_first(unknown)}; it holds row {available}", "lc2st")
 
 
 def c2st(samples: np.ndarray, reference: np.ndarray, seed: int = 0, classifier: Classifier | None = None) -> np.ndarray:

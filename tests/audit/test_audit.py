@@ -381,13 +381,25 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         more(THETA[:, 0] ** 3),
         "derived_parameters",
         "warning",
-        "third is a function of Omega_m in every row",
+        "third is a monotone function of Omega_m",
     ),
     "a linear function of others": (
         more(THETA[:, 0] - 2 * THETA[:, 1]),
         "derived_parameters",
         "warning",
         "third is an exact linear function of Omega_m, sigma_8",
+    ),
+    "a power of others": (
+        more(THETA[:, 0] * THETA[:, 1] ** 2),
+        "derived_parameters",
+        "warning",
+        "third is a power-law function of Omega_m, sigma_8",
+    ),
+    "a parameter of four values": (
+        {"parameters": changed(THETA, slice(None), 1, 0.6 + 0.1 * (np.arange(N) * 7919 % N % 4))},
+        "discrete_parameters",
+        "warning",
+        "sigma_8 takes 4 values only",
     ),
     "the answer among the data": (
         {"data": changed(VECTOR, slice(None), 4, 3 - 100 * THETA[:, 0]).astype("f4")},

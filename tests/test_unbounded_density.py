@@ -1,0 +1,60 @@
+"""Discrete parameters and functions of others are recognised; independent parameters are not."""
+
+import numpy as np
+import pytest
+
+from cosmoinfer.unbounded_density import reasons_without_bound
+
+NAMES = ("Omega_m", "h", "sigma_8")
+
+
+def theta(count: int = 400, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform([0.1, 0.6, 0.6], [0.5, 0.8, 1.0], (count, 3))
+
+
+DERIVED = {
+    "Omega_m h^2": (lambda t: t[:, 0] * t[:, 1] ** 2, "a power-law function of Omega_m, h"),
+    "S_8": (lambda t: t[:, 2] * np.sqrt(t[:, 0] / 0.3), "a power-law function of Omega_m, sigma_8"),
+    "in single precision": (lambda t: (t[:, 0] * t[:, 1]).astype("f4"), "a power-law function of Omega_m, h"),
+    "sum": (lambda t: t[:, 0] + t[:, 2], "an exact linear function of Omega_m, sigma_8"),
+    "polynomial": (lambda t: (t[:, 0] - 0.3) * (t[:, 2] - 0.8) + t[:, 1], "a smooth function of Omega_m, h, sigma_8"),
+    "logarithm": (lambda t: np.log(t[:, 1]), "a monotone function of h"),
+    "falling": (lambda t: np.exp(-5 * t[:, 1]), "a monotone function of h"),
+}
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_a_function_of_other_parameters_is_recognised(name):
+    function, words = DERIVED[name]
+    values = theta()
+    reasons = reasons_without_bound((*NAMES, "last"), np.column_stack([values, function(values)]))
+    assert reasons == {"last": f"last is {words}"}
+
+
+def test_the_smooth_relation_of_the_amplitude_of_fluctuations_is_recognised():
+    """A transfer function: neither a power law nor a polynomial, but smooth over the box."""
+    values = theta(1000)
+    amplitude = values[:, 2] / np.log(1 + 2.34 * 4 * values[:, 0] * values[:, 1]) * (values[:, 0] ** 0.55 + 0.1)
+    assert reasons_without_bound((*NAMES, "A"), np.column_stack([values, amplitude])).keys() == {"A"}
+
+
+@pytest.mark.parametrize("count", [2, 4, 10])
+def test_a_discrete_parameter_is_recognised(count):
+    values = theta(300)
+    values[:, 1] = np.random.default_rng(1).integers(count, size=300)
+    assert reasons_without_bound(NAMES, values) == {"h": f"h takes {count} values only"}
+
+
+@pytest.mark.parametrize("count", [20, 100, 1000])
+@pytest.mark.parametrize("size", [1, 3, 10])
+def test_independent_parameters_are_left_alone(count, size):
+    for seed in range(5):
+        values = np.random.default_rng([seed, count, size]).random((count, size))
+        assert reasons_without_bound([f"p{column}" for column in range(size)], values) == {}
+
+
+def test_a_narrow_degeneracy_and_a_rounded_table_are_left_alone():
+    values = theta(1000)
+    narrow = values[:, 0] * values[:, 1] ** 2 * (1 + 1e-3 * np.random.default_rng(0).standard_normal(1000))
+    assert reasons_without_bound((*NAMES, "omega_m"), np.column_stack([values, narrow])) == {}
+    assert reasons_without_bound(NAMES, values.round(2)) == {}
