@@ -105,7 +105,7 @@ class EvaluationData:
 
     @cached_property
     def unbounded_density(self) -> str:
-        """Why a density over the parameters has no bound, so that it says nothing; empty where it has one."""
+        """Why a density over the parameters has no bound, and its logarithm no meaning; empty where it has one."""
         parameters, truth = self.varying
         count = len([name for name in parameters.names if name not in self.posterior.derived])
         return "; ".join(reasons_without_bound(parameters.names[:count], truth[:, :count]).values())

@@ -26,9 +26,9 @@ def contradictions(parameters: Parameters, truth: np.ndarray) -> dict[str, str]:
     not give; values that do not follow the prior (Kolmogorov & Smirnov, one-sample); two parameters that depend on each
     other (Spearman). Parameters whose prior is not known are not tested.
     """
-    if len(truth) < MIN_SIMULATIONS:
-        return {}
     columns = np.flatnonzero(parameters.has_prior).tolist()
+    if not columns or len(truth) < MIN_SIMULATIONS:
+        return {}
     equal = {column: _most_equal(truth[:, column]) for column in columns}
     shared = {
         parameters.names[column]: f"{count} of {len(truth)} simulations share one value of {parameters.names[column]}"

@@ -422,7 +422,7 @@ def test_what_cannot_be_combined(folder: Path, tmp_path: Path):
     sims, rows, of_sets = folder / "sims.h5", folder / "rows.h5", folder / "sets.h5"
     out = ["-o", tmp_path / "x.h5"]
     assert "there is product" in refused("sample", rows, sims, "--combine", "sum", *out)
-    assert "one observation already" in refused("sample", of_sets, sims, "--combine", "product", *out)
+    assert "on all rows of a simulation at once" in refused("sample", of_sets, sims, "--combine", "product", *out)
     assert "no two of these rows" in refused("sample", rows, sims, "--combine", "product", "--rows", "0,3", *out)
     assert "takes sets of 3" in refused("sample", of_sets, folder / "observed.h5", "--split", "all", *out)
     assert "--observation: 'bag' is not known" in refused("train-flow", sims, "--observation", "bag", *out)
