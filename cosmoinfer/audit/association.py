@@ -6,7 +6,7 @@ are, in another order of the rows, and shuffled by simulation.
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def compressed_features(subject: CatalogUnderTest, rows: np.ndarray) -> np.ndarr
 
 def _observable_features(observable: Observable, rows: np.ndarray, max_features: int) -> np.ndarray:
     is_vector = observable.kind == "vector"
-    scale = fit_standardizer(observable.blocks(rows), is_vector, "auto")
+    scale = fit_standardizer(partial(observable.blocks, rows), is_vector, "auto")
     if is_vector:
         values = observable.read(rows).astype(np.float64)
         missing = np.isnan(values)

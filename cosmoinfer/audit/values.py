@@ -4,6 +4,7 @@ import numpy as np
 
 from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note, warning
 from cosmoinfer.catalog import Observable, nonfinite_data
+from cosmoinfer.catalog.selection import describe_nonfinite
 from cosmoinfer.errors import join_first
 from cosmoinfer.storage import DatasetInfo
 
@@ -26,12 +27,13 @@ def nonfinite_values(subject: CatalogUnderTest) -> list[Finding]:
     rows = np.flatnonzero(~subject.is_finite)
     if len(rows) == 0:
         return []
-    masked = [observable.masked for observable in subject.catalog.observables if observable.kind == "vector"]
-    content = "inf, or no value that is not missing" if any(masked) else "NaN or inf"
-    remedy = "`drop_nonfinite` skips them"
-    if masked and not any(masked) and nonfinite_data(subject.catalog).any():
-        remedy += ", `missing=mask` takes NaN in a vector for a missing value"
-    where = "" if nonfinite_data(subject.catalog)[rows].any() else " in /parameters"
+    remedy, content = "`drop_nonfinite` skips them", describe_nonfinite(subject.catalog, rows)
+    in_data = nonfinite_data(subject.catalog)
+    if any(observable.masked for observable in subject.catalog.observables):
+        content = content.replace("NaN or inf", "inf, or no value that is not missing")
+    elif "NaN" in content and in_data.any():
+        remedy += ", `missing=mask` takes NaN for a missing value"
+    where = "" if in_data[rows].any() else " in /parameters"
     return [error(f"{len(rows)} rows contain {content} ({subject.catalog.describe_rows(rows)}){where}", remedy)]
 
 

@@ -16,6 +16,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 
 COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+MAX_RELATIVE_MAGNITUDE = 1e-3 * float(np.finfo(np.float32).max)  # of numbers in units of those of other rows
 NUMBER, COMPARISON = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"(<=|<|>=|>)"
 NUMBER_RANGE = re.compile(r"\s*(\d*):(\d*)\s*")
 COORDINATE_RANGE = re.compile(
@@ -48,7 +49,8 @@ def without_placeholders(catalog: Catalog) -> Catalog:
 def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
     """The catalog, or with ``drop`` its finite rows. A row whose parameters are all NaN is an observation.
 
-    Raises UserError for other rows with NaN or infinity, unless they are dropped and others remain.
+    Raises UserError for other rows with NaN or infinity, or what amounts to it, unless they are dropped and others
+    remain.
     """
     bad_theta, bad_data = nonfinite_parameters(catalog), nonfinite_data(catalog)
     if not (drop or bad_data.any()) and len(rows := np.flatnonzero(bad_theta & catalog.has_theta)):
@@ -61,16 +63,17 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
     if not bad.any():
         return catalog
     rows = np.flatnonzero(bad)
+    content = describe_nonfinite(catalog, rows)
     if not drop:
         raise UserError(
-            f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold NaN or inf ({catalog.describe_rows(rows)}); "
-            "`drop_nonfinite` leaves them out, `missing=mask` reads NaN in a vector as not measured"
+            f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold {content} ({catalog.describe_rows(rows)}); "
+            "`drop_nonfinite` leaves them out" + ", `missing=mask` reads NaN as not measured" * ("NaN" in content)
         )
     if bad.all():
-        raise UserError(f"{catalog.path}: all of its {len(catalog)} rows hold NaN or inf")
+        raise UserError(f"{catalog.path}: all of its {len(catalog)} rows hold {content}")
     kept = catalog.select(np.flatnonzero(~bad))
     return replace(
-        kept, notes=(*kept.notes, f"left out {len(rows)} rows with NaN or inf ({catalog.describe_rows(rows)})")
+        kept, notes=(*kept.notes, f"left out {len(rows)} rows with {content} ({catalog.describe_rows(rows)})")
     )
 
 
@@ -85,12 +88,38 @@ def nonfinite_parameters(catalog: Catalog) -> np.ndarray:
 
 
 def nonfinite_data(catalog: Catalog) -> np.ndarray:
-    """(N,) whether a row has a NaN or infinite datum; where NaN marks missing entries, whether all are missing."""
+    """(N,) whether a row has a NaN or infinite datum; where NaN marks missing entries, whether all are missing.
+
+    Infinite for a network is also what exceeds the range of single precision in units of the scatter of other rows,
+    which is taken as a thousandth of their size.
+    """
     bad = np.zeros(len(catalog), dtype=bool)
     for observable in catalog.observables:
-        blocks = observable.blocks(np.arange(len(catalog)))
-        bad |= np.concatenate([is_nonfinite(block, observable.masked) for block in blocks])
+        nonfinite, largest = [np.zeros(0, dtype=bool)], [np.zeros(0)]
+        for block in observable.blocks(np.arange(len(catalog))):
+            nonfinite.append(is_nonfinite(block, observable.masked))
+            largest.append(np.fmax.reduce(np.abs(block.reshape(len(block), -1)), axis=1).astype(np.float64))
+        bad |= np.concatenate(nonfinite) | _is_beyond_others(np.concatenate(largest))
     return bad
+
+
+def _is_beyond_others(largest: np.ndarray) -> np.ndarray:
+    """largest: (N,) the largest magnitude in each row. Units do not matter: it is compared with the typical one."""
+    positive = largest[np.isfinite(largest) & (largest > 0)]
+    if not len(positive):
+        return np.zeros(len(largest), dtype=bool)
+    with np.errstate(over="ignore"):
+        return largest / np.median(positive) > MAX_RELATIVE_MAGNITUDE
+
+
+def describe_nonfinite(catalog: Catalog, rows: np.ndarray) -> str:
+    """What rows (n,) that are not finite hold, for a message."""
+    data = [is_nonfinite(observable.read(rows), observable.masked) for observable in catalog.observables]
+    if catalog.theta is not None:
+        data.append(~np.isfinite(catalog.theta[rows]).all(axis=1))
+    nonfinite = np.logical_or.reduce(data)
+    words = ["NaN or inf"] * bool(nonfinite.any())
+    return " or ".join(words + ["numbers that exceed all others beyond single precision"] * (not nonfinite.all()))
 
 
 def is_nonfinite(values: np.ndarray, masked: bool = False) -> np.ndarray:

@@ -209,10 +209,9 @@ def data_features(preprocessing: Preprocessing, catalog: Catalog, rows: np.ndarr
     """The feature spaces of the data themselves, (n, F) each: scaled and not compressed, and, where gaps are marked,
     how many there are."""
     data, gaps = [], []
-    for summary, blocks in zip(preprocessing.inputs, add_noise(catalog, rows, preprocessing.noise), strict=True):
+    for summary, blocks in zip(preprocessing.inputs, preprocessing.scaled_blocks(catalog, rows), strict=True):
         features, counts = [], []
-        for block in blocks:  # which is let go before the next one comes
-            scaled = summary.scaled(block)
+        for scaled in blocks:  # which is let go before the next one comes
             features.append(summary_features(scaled))
             counts += [gap_counts(scaled[:, summary.shape[0] :])] if summary.masked else []
         data.append(np.concatenate(features))

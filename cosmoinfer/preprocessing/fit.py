@@ -1,6 +1,8 @@
 """From a catalog and its split to what a model knows of them: scalings, compressions, and what was assumed."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -47,7 +49,8 @@ def fit_preprocessing(
 ) -> Preprocessing:
     """All scalings from the training rows of a split, all of them, and from nothing else.
 
-    Raises UserError where parameters or data never vary, or where noise cannot be added.
+    Raises UserError where parameters or data never vary, where noise cannot be added, and where a row of any partition
+    holds numbers that are not finite once they are scaled.
     """
     check_noise(catalog, noise)
     if read_options.target and catalog.theta is None:
@@ -67,8 +70,8 @@ def fit_preprocessing(
                 "would not learn what one means"
             )
     standardizers = [
-        fit_standardizer(blocks, summary.kind == "vector", transform)
-        for summary, blocks in zip(catalog.observables, add_noise(catalog, rows, noise), strict=True)
+        fit_standardizer(partial(_training_blocks, catalog, rows, noise, number), summary.kind == "vector", transform)
+        for number, summary in enumerate(catalog.observables)
     ]
     preprocessing = Preprocessing(
         parameters,
@@ -78,6 +81,8 @@ def fit_preprocessing(
         noise,
         catalog.classes,
     )
+    for _ in preprocessing.chunks(catalog, np.arange(len(catalog))):
+        pass  # no row, of any partition, holds numbers that cannot be scaled
     if catalog.is_streamed:  # a regression holds its features: of as many rows, evenly spread, as memory takes
         size = sum(min(MAX_FEATURES, int(np.prod(summary_input.shape))) for summary_input in preprocessing.inputs)
         rows = rows[:: max(1, len(rows) * size * 8 * RIDGE_MEMORY_FACTOR // catalog.memory_limit)]
@@ -133,6 +138,11 @@ def with_compression_of(
     preprocessing, (_, theta) = replace(preprocessing, inputs=inputs), catalog.require_parameters()
     rows = split.select_rows(catalog.simulation, "train")
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
+
+
+def _training_blocks(catalog: Catalog, rows: np.ndarray, noise: Noise | None, number: int) -> Iterator[np.ndarray]:
+    """The data of one observable, of training rows (n,)."""
+    return add_noise(catalog, rows, noise)[number]
 
 
 def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray, rows: np.ndarray) -> None:

@@ -135,8 +135,11 @@ class Input:
         return scaled
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """(n, ...) in catalog units -> (n, *seen) float32."""
-        scaled = self.scaled(values)
+        """(n, ...) in catalog units -> (n, *network_shape) float32."""
+        return self.compressed(self.scaled(values))
+
+    def compressed(self, scaled: np.ndarray) -> np.ndarray:
+        """(n, ...) scaled -> (n, *network_shape) float32."""
         return scaled if self.compression is None else self.compression(scaled)
 
 
@@ -172,10 +175,18 @@ class Preprocessing:
     def data(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
         """What the networks see of rows (n,), by position: one float32 array (n, ...) a summary.
 
-        epoch: with noise drawn anew, for training.
+        epoch: with noise drawn anew, for training. Raises UserError as ``scaled_blocks``.
+        """
+        pairs = zip(self.inputs, self.scaled_blocks(catalog, rows, epoch), strict=True)
+        return tuple(np.concatenate([summary.compressed(block) for block in blocks]) for summary, blocks in pairs)
+
+    def scaled_blocks(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> list[Iterator[np.ndarray]]:
+        """The data of rows (n,) scaled and not compressed, float32: an iterator of blocks a summary.
+
+        Raises UserError, which names the rows, where numbers are not finite once they are scaled.
         """
         pairs = zip(self.inputs, add_noise(catalog, rows, self.noise, epoch), strict=True)
-        return tuple(np.concatenate([summary(block) for block in blocks]) for summary, blocks in pairs)
+        return [_scaled_blocks(summary, blocks, catalog, rows) for summary, blocks in pairs]
 
     def chunks(self, catalog: Catalog, rows: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """``data`` of rows (n,), at most ``rows_per_chunk`` at a time; no rows give one empty chunk."""
@@ -226,6 +237,23 @@ class Preprocessing:
         pairs = zip(catalog.observables, self.inputs, strict=True)
         if any(summary.masked and not trained.masked for summary, trained in pairs):
             raise UserError(f"{catalog.path}: was read with `missing=mask`, and the model was trained without")
+
+
+def _scaled_blocks(
+    summary: Input, blocks: Iterator[np.ndarray], catalog: Catalog, rows: np.ndarray
+) -> Iterator[np.ndarray]:
+    first = 0
+    for block in blocks:
+        scaled = summary.scaled(block)
+        bad = first + np.flatnonzero(~np.isfinite(scaled.reshape(len(scaled), -1)).all(axis=1))
+        if len(bad):
+            raise UserError(
+                f"{catalog.path}: {catalog.describe_rows(rows[bad])}: /{summary.name} holds numbers beyond what the "
+                "training data scale to: in units of their scatter, single precision cannot hold them; look for other "
+                "units, or a code for missing values"
+            )
+        yield scaled
+        first += len(block)
 
 
 def _join_shapes(shapes: Sequence[tuple[int, ...]]) -> str:

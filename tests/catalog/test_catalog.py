@@ -613,6 +613,18 @@ def test_a_row_without_a_number_or_with_inf_is_refused_all_the_same(make, fault)
     assert result.index.tolist() == [row for row in range(N) if row != 4]
 
 
+def test_a_number_beyond_all_others_is_as_good_as_infinite(make):
+    values = VECTOR.astype(np.float64) * 1e-50  # in any unit
+    values[4, 1] = 1e-10
+    path = make({"parameters": THETA, "data": values})
+    refused(
+        path, r"1 of 12 rows hold numbers that exceed all others beyond single precision \(row 4\); `drop_nonfinite`"
+    )
+    result = catalog.read(path, ReadOptions(drop_nonfinite=True))
+    assert result.index.tolist() == [row for row in range(N) if row != 4]
+    assert len(catalog.read(make({"parameters": THETA, "data": VECTOR.astype(np.float64) * 1e200}), ReadOptions())) == N
+
+
 def test_a_parameter_is_never_missing(make):
     theta = THETA.copy()
     theta[3, 0] = np.nan

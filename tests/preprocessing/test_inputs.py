@@ -79,6 +79,17 @@ def test_scalings_come_from_the_training_rows_alone():
     assert lines[-1] == "{} simulations train, {} validate, {} test".format(*split_of(sims).sizes)
 
 
+@pytest.mark.parametrize("partition", ["train", "validation", "test"])
+def test_a_row_that_cannot_be_scaled_is_named_before_a_training(partition):
+    sims = linear_gaussian(2)
+    row = split_of(sims).select_rows(sims.simulation, partition)[3]
+    values = sims.observables[0].values.astype(np.float64)
+    values[row, 1] = 1e39
+    broken = in_memory_catalog(sims.theta, sims.parameters, replace(sims.observables[0], values=values))
+    with pytest.raises(UserError, match=rf"row {row}: /data holds numbers beyond what the training data scale to"):
+        fitted_preprocessing(broken)
+
+
 def test_a_catalog_is_read_for_a_model_as_its_own_was():
     read_options = ReadOptions(data=("maps",), infer=("a",), scale_cut=("0:3",))
     assert read_options_for_model(read_options, ReadOptions()) == read_options

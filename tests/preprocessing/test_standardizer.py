@@ -22,7 +22,7 @@ def in_blocks(values, size):
 
 
 def fit(values, transform="auto", vector=True, size=1 << 20):
-    return fit_standardizer(in_blocks(values, size), vector, transform)
+    return fit_standardizer(lambda: in_blocks(values, size), vector, transform)
 
 
 def test_a_vector_is_standardised_by_feature():
@@ -66,7 +66,8 @@ def test_blocks_of_any_size_give_the_same(size, values, vector, transform):
 
 def test_one_walk_is_enough_and_keeps_the_digits_of_numbers_far_from_zero():
     values = 1e6 + VECTORS
-    standardizer = fit_standardizer(iter(in_blocks(values, 50)), True, "none")
+    walk = iter(in_blocks(values, 50))
+    standardizer = fit_standardizer(lambda: walk, True, "none")
     np.testing.assert_allclose(standardizer.std, VECTORS.std(axis=0), rtol=1e-8)
 
 
@@ -196,3 +197,103 @@ def test_a_feature_that_was_never_measured_is_left_alone():
     standardizer = fit(values)
     assert (standardizer.mean[2], standardizer.std[2]) == (0, 1)
     assert np.isfinite(standardizer(np.ones((1, 6)))).all()
+
+
+# ------------------------------------------------------------------------------------------------ units and precision
+SIGNED = np.random.default_rng(1).normal(size=(300, 5))
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e-50, 1e-40, 1e40, 1e160, 1e290])
+@pytest.mark.parametrize("vector", [True, False])
+def test_units_do_not_matter(unit, vector):
+    values = SIGNED if vector else SIGNED.reshape(60, 5, 5)
+    expected, found = fit(values, vector=vector), fit(unit * values, vector=vector)
+    np.testing.assert_allclose(found(unit * values), expected(values), rtol=1e-6)
+    np.testing.assert_allclose(found.inverse(found(unit * values)) / unit, values, atol=1e-6)
+
+
+@pytest.mark.parametrize(("offset", "width"), [(1e10, 100.0), (1e15, 1e3), (-1e4, 1e-7)])
+def test_a_feature_is_constant_where_its_own_precision_says_so(offset, width):
+    values = offset + width * SIGNED
+    np.testing.assert_allclose(fit(values, "none")(values).std(axis=0), 1, rtol=1e-3)
+    single = values.astype(np.float32)  # of which less than the last digit is left
+    np.testing.assert_array_equal(fit(single, "none").std, 1)
+
+
+def test_a_constant_is_constant_in_any_unit():
+    for constant in (1e-300, 0.1, 1e300):
+        standardizer = fit(np.full((300, 2), constant), "none")
+        np.testing.assert_array_equal(standardizer.std, 1)
+
+
+# ----------------------------------------------------------------------------------------------------------- outliers
+@pytest.mark.parametrize("size", [10.0, 1e4, 1e20, 1e160, 1e300])
+@pytest.mark.parametrize("rows", [[1], [1, 7, 200]])
+def test_a_few_rows_do_not_rule_the_scaling(size, rows):
+    values = SIGNED.copy()
+    values[rows] = 100 * size * np.sign(values[rows])
+    standardizer, others = fit(values), np.delete(values, rows, axis=0)
+    np.testing.assert_allclose(standardizer.mean, others.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(standardizer.std, others.std(axis=0))
+    z = standardizer(values)
+    assert np.abs(z[np.isfinite(z)]).max() < 10
+    assert np.isfinite(z).all() == (size < 1e39)
+    np.testing.assert_array_equal(np.sign(z[rows]), np.sign(values[rows]))
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.4])
+@pytest.mark.parametrize("code", [-1.6375e30, -999.0, 1e20])
+def test_a_code_for_missing_values_does_not_rule_the_scaling(fraction, code):
+    maps = RNG.normal(size=(100, 2, 8, 8)).astype(np.float32)
+    is_hidden = np.random.default_rng(2).random((100, 8, 8)) < fraction
+    maps[:, 0][is_hidden] = code
+    standardizer = fit(maps, vector=False, size=30)
+    assert standardizer.std.ravel() == pytest.approx([1, 1], abs=0.03)
+    assert np.abs(standardizer(maps)).max() < 12
+
+
+def test_one_hot_pixel_does_not_rule_the_scaling():
+    maps = RNG.normal(size=(400, 1, 16, 16)).astype(np.float32)
+    expected = fit(maps, vector=False)
+    maps[1, 0, 3, 3] = 1e8
+    found = fit(maps, vector=False)
+    np.testing.assert_allclose(found.std, expected.std, rtol=1e-4)
+    assert 4 < found(maps).max() < 12
+
+
+def test_one_row_decides_neither_for_nor_against_a_logarithm():
+    narrow = RNG.uniform(1.0, 2.0, size=(300, 5))
+    narrow[4] *= 1e20
+    assert not fit(narrow).log.any()
+    wide = VECTORS.copy()
+    wide[4] = -1e30
+    standardizer = fit(wide)
+    assert standardizer.log.all() and standardizer.std.max() < 0.6
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        SIGNED,
+        VECTORS,
+        np.random.default_rng(3).standard_t(2, (1000, 20)),
+        np.random.default_rng(3).lognormal(0, 2, (1000, 20)) - 1,
+        np.random.default_rng(3).poisson(0.05, (1000, 20)),
+        np.where(
+            np.random.default_rng(3).random((1000, 20)) < 0.3, 0.0, np.random.default_rng(4).normal(5, 1, (1000, 20))
+        ),
+    ],
+    ids=["normal", "log-normal", "heavy tail", "wide and signed", "counts", "zeros"],
+)
+def test_sound_data_lose_nothing_and_are_not_clipped(values):
+    standardizer = fit(values, "none")
+    np.testing.assert_allclose(standardizer.std, values.std(axis=0))
+    z = (values - standardizer.mean) / standardizer.std
+    np.testing.assert_array_equal(standardizer(values), z.astype(np.float32))
+    assert (standardizer.clip >= 100).all()
+
+
+def test_what_single_precision_cannot_hold_is_infinite_and_what_it_can_is_clipped():
+    standardizer = fit(SIGNED)
+    assert np.isinf(standardizer(np.full((1, 5), 1e39))).all()
+    np.testing.assert_allclose(standardizer(np.full((1, 5), -1e38))[0], -standardizer.clip)

@@ -151,17 +151,18 @@ class _Scaling(nn.Module):
     floor: torch.Tensor
     mean: torch.Tensor
     std: torch.Tensor
+    clip: torch.Tensor
 
     def __init__(self, scaled: Input) -> None:
         super().__init__()
-        for name in ("log", "floor", "mean", "std"):
+        for name in ("log", "floor", "mean", "std", "clip"):
             self.register_buffer(name, torch.from_numpy(np.array(getattr(scaled.standardizer, name))))
         self.masked = scaled.masked
         self.encoder = None if scaled.compression is None else copy.deepcopy(scaled.compression.encoder)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         logged = torch.where(self.log, torch.maximum(values, self.floor).log10(), values)
-        scaled = ((logged - self.mean) / self.std).float()
+        scaled = ((logged - self.mean) / self.std).clamp(-self.clip, self.clip).float()
         if self.masked:
             gaps = scaled.isnan()
             scaled = torch.cat([scaled.masked_fill(gaps, 0.0), gaps.float()], dim=1)
