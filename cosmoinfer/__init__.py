@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cosmoinfer.posterior import Posterior
     from cosmoinfer.posterior import read as read_posterior
     from cosmoinfer.tasks.evaluate import evaluate
+    from cosmoinfer.tasks.figures import figures
     from cosmoinfer.tasks.load import load, read_catalog
     from cosmoinfer.tasks.reporter import Reporter
     from cosmoinfer.tasks.reweight import reweight
@@ -41,6 +42,7 @@ __all__ = [
     "catalog_from_arrays",
     "evaluate",
     "exact_posterior",
+    "figures",
     "load",
     "read_catalog",
     "read_posterior",
@@ -62,6 +64,7 @@ _MODULES = {
     "catalog_from_arrays": "cosmoinfer.catalog:from_arrays",
     "evaluate": "cosmoinfer.tasks.evaluate",
     "exact_posterior": "cosmoinfer.tasks.simulate",
+    "figures": "cosmoinfer.tasks.figures",
     "load": "cosmoinfer.tasks.load",
     "read_catalog": "cosmoinfer.tasks.load",
     "read_posterior": "cosmoinfer.posterior:read",

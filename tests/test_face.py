@@ -205,6 +205,24 @@ def test_a_posterior_is_reweighted_in_memory(flow: Any, catalog: Path) -> None:
     assert narrowed.reweighted
 
 
+def test_figures_are_drawn_by_name(flow: Any, catalog: Path, folder: Path) -> None:
+    observation = flow.sample(linear(240, 1)[1][0], draws=100)
+    assert cosmoinfer.figures(observation, folder / "pages", plots=["corner"]) == [folder / "pages" / "corner.png"]
+    assert [path.name for path in (folder / "pages").iterdir()] == ["corner.png"]
+    posterior = cosmoinfer.sample(flow, catalog, draws=100)
+    drawn = cosmoinfer.figures(posterior, folder / "all", evaluation=cosmoinfer.evaluate(posterior), model=flow)
+    assert {"losses", "corner", "coverage"} < {path.stem for path in drawn}
+    with pytest.raises(ValueError, match="plots: no figure is named korner; .* did you mean corner"):
+        cosmoinfer.figures(posterior, folder, plots=["korner"])
+    with pytest.raises(ValueError, match="plots: the posterior lacks what coverage shows"):
+        cosmoinfer.figures(observation, folder, plots=["coverage"])
+
+
+@pytest.mark.parametrize("name", ["train_flow", "train_regressor", "train_density", "catalog_from_arrays"])
+def test_a_signature_shows_the_names_of_types(name: str) -> None:
+    assert len(str(signature(getattr(cosmoinfer, name)))) < 1000
+
+
 def test_a_problem_is_simulated_in_memory_as_into_a_file(folder: Path) -> None:
     made = cosmoinfer.simulate("two-moons", rows=50, seed=2)
     done("simulate", "two-moons", "-n", 50, "--seed", 2, "-o", folder / "moons.h5")

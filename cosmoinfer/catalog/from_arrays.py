@@ -1,5 +1,7 @@
 """A catalog from arrays in memory, with the checks and the fingerprint of one that was read from a file."""
 
+from __future__ import annotations  # help() shows ArrayLike by its name
+
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

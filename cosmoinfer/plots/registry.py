@@ -4,7 +4,7 @@ A figure is one function ``FigureData -> Figure``, or None where it does not app
 first line of its docstring is its caption. No pyplot: no global state.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -22,13 +22,13 @@ from cosmoinfer.plots.style import RC_PARAMS
 from cosmoinfer.plots.triangle import corner
 
 
-def draw(data: FigureData, folder: Path) -> list[Path]:
+def draw(data: FigureData, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
     """Every figure that applies, as ``folder/NAME.png``, whole or absent. Same data, same bytes.
 
-    A figure of an earlier run that no longer applies is removed: it would show another posterior.
+    names: of PLOTS, by default all. A figure of an earlier run that no longer applies is removed: it would show another posterior.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / f"{name}.png" for name in PLOTS}
+    paths = {name: folder / f"{name}.png" for name in (PLOTS if names is None else names)}
     return [path for name, path in paths.items() if save(partial(PLOTS[name], data), path)]
 
 

@@ -1,5 +1,7 @@
 """Train normalizing flows for the data themselves, p(x | theta) or p(x)."""
 
+from __future__ import annotations  # help() shows ArrayLike by its name
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Train normalizing flows for p(theta | x)."""
 
+from __future__ import annotations  # help() shows ArrayLike by its name
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

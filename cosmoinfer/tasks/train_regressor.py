@@ -1,5 +1,7 @@
 """Train networks that predict the parameters, or the probability of each class."""
 
+from __future__ import annotations  # help() shows ArrayLike by its name
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
