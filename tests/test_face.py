@@ -15,6 +15,7 @@ import pytest
 import cosmoinfer
 from cosmoinfer.cli import COMMANDS
 from cosmoinfer.cli.options import OutputOptions, grouped
+from cosmoinfer.models import DensityModel, FlowModel, RegressorModel
 from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, SPLIT
 from cosmoinfer.tasks.train_density import DENSITY_TRAINER
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER
@@ -212,7 +213,7 @@ def test_figures_are_drawn_by_name(flow: Any, catalog: Path, folder: Path) -> No
     posterior = cosmoinfer.sample(flow, catalog, draws=100)
     drawn = cosmoinfer.figures(posterior, folder / "all", evaluation=cosmoinfer.evaluate(posterior), model=flow)
     assert {"losses", "corner", "coverage"} < {path.stem for path in drawn}
-    with pytest.raises(ValueError, match="plots: no figure is named korner; .* did you mean corner"):
+    with pytest.raises(ValueError, match=r"plots: no figure is named korner; .* did you mean corner"):
         cosmoinfer.figures(posterior, folder, plots=["korner"])
     with pytest.raises(ValueError, match="plots: the posterior lacks what coverage shows"):
         cosmoinfer.figures(observation, folder, plots=["coverage"])
@@ -221,6 +222,8 @@ def test_figures_are_drawn_by_name(flow: Any, catalog: Path, folder: Path) -> No
 @pytest.mark.parametrize("name", ["train_flow", "train_regressor", "train_density", "catalog_from_arrays"])
 def test_a_signature_shows_the_names_of_types(name: str) -> None:
     assert len(str(signature(getattr(cosmoinfer, name)))) < 1000
+    for method in (FlowModel.log_prob, FlowModel.sample, RegressorModel.sample, DensityModel.log_prob):
+        assert len(str(signature(method))) < 300
 
 
 def test_a_problem_is_simulated_in_memory_as_into_a_file(folder: Path) -> None:

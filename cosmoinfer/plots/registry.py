@@ -25,7 +25,8 @@ from cosmoinfer.plots.triangle import corner
 def draw(data: FigureData, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
     """Every figure that applies, as ``folder/NAME.png``, whole or absent. Same data, same bytes.
 
-    names: of PLOTS, by default all. A figure of an earlier run that no longer applies is removed: it would show another posterior.
+    names: of PLOTS, by default all. A figure of an earlier run that no longer applies is removed: it would show
+    another posterior.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / f"{name}.png" for name in (PLOTS if names is None else names)}

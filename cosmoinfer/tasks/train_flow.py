@@ -64,7 +64,7 @@ class FlowSources:
     noise: Noise | None
 
     @classmethod
-    def read(cls, job: TrainingJob) -> "FlowSources":
+    def read(cls, job: TrainingJob) -> FlowSources:
         """Raises UserError if a file is not usable with the catalog, or a setting has no effect beside it."""
         inputs, device, noise = job.request.inputs, job.device, job.read_noise()
         summary = ancestor = None

@@ -1,5 +1,7 @@
 """Flows over the data themselves, p(x) or p(x | theta): their density, new data drawn from it, and how odd a row is."""
 
+from __future__ import annotations  # help() shows ArrayLike by its name
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -51,7 +53,7 @@ class DensityFlow(nn.Module):
         return log_det - 0.5 * (squares + np.log(2 * np.pi)).sum(-1), kurtosis
 
     @staticmethod
-    def from_config(config: JSONObject, generators: Generators) -> "DensityFlow":
+    def from_config(config: JSONObject, generators: Generators) -> DensityFlow:
         """From the JSON of a stack, with fresh weights."""
         return build_density(config, generators)
 

@@ -1,5 +1,7 @@
 """Flows conditioned on the data: p(theta | x) by maximum likelihood, as a mixture of M members."""
 
+from __future__ import annotations  # help() shows ArrayLike by its name
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -75,7 +77,7 @@ class FlowModel(Saveable):
     stacks: tuple[Stack[ConditionalFlow], ...]
     weights: np.ndarray = field(metadata={"path": "mixture_weights"})
     summary: RegressorModel | None = None
-    initialised_from: "FlowModel | None" = None
+    initialised_from: FlowModel | None = None
     temperature: float = 1.0
     recalibration: Recalibration | None = None
     ood: OutOfDistribution | None = None
@@ -199,7 +201,7 @@ class FlowModel(Saveable):
             ),
         )
 
-    def with_recalibration(self, catalog: Catalog, seed: int) -> "FlowModel":
+    def with_recalibration(self, catalog: Catalog, seed: int) -> FlowModel:
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
         rows = self.representatives(catalog, self.training_record.rows(catalog, "validation"))
@@ -233,7 +235,7 @@ class FlowModel(Saveable):
             spaces.append(np.concatenate(embedded))
         return spaces
 
-    def to_nflows(self, member: int) -> "Flow":
+    def to_nflows(self, member: int) -> Flow:
         """Member 0, 1, ... of the ensemble as an ``nflows.flows.base.Flow``, for code that was written for nflows.
 
         log_prob(theta (N, P), context=x) and sample(S, context=x) take and give catalog units: x (N, *shape) of one

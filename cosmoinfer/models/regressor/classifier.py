@@ -1,5 +1,7 @@
 """Networks that tell classes apart: a probability for each, with_temperature on the validation rows, as a mixture."""
 
+from __future__ import annotations  # help() shows ArrayLike by its name
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -100,7 +102,7 @@ class ClassifierModel(Saveable):
         of_classes = probabilities(self.logits(observed.catalog, observed.rows), self.temperature)
         return of_classes[0] if observed.single else of_classes
 
-    def with_temperature(self, catalog: Catalog, rows: np.ndarray) -> "ClassifierModel":
+    def with_temperature(self, catalog: Catalog, rows: np.ndarray) -> ClassifierModel:
         """With the temperature that these rows (n,), by position, prefer."""
         _, theta = catalog.require_parameters()
         temperature = fit_temperature(self.logits(catalog, rows), theta[rows, 0])

@@ -1,5 +1,7 @@
 """Networks that regress the parameters: a point, a mean and a width, or a mean and a covariance, as a mixture."""
 
+from __future__ import annotations  # help() shows ArrayLike by its name
+
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -174,7 +176,7 @@ class RegressorModel(Saveable):
         joined = np.where(np.isnan(points).any(axis=1), np.nan, np.concatenate(log_prob))
         return joined[0] if observed.single and np.ndim(theta) == 1 else joined
 
-    def with_recalibration(self, catalog: Catalog, seed: int) -> "RegressorModel":
+    def with_recalibration(self, catalog: Catalog, seed: int) -> RegressorModel:
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
         rows = self.training_record.rows(catalog, "validation")
