@@ -1,5 +1,9 @@
 """Parameters: priors that integrate to one, and boxes that nothing leaves."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -8,42 +12,56 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters, recognise_priors
 from cosmoinfer.priors import PRIORS
 
-NAMES = ("Omega_m", "A_SN1", "n_s", "H_0", "b_1")
-EVERY = Parameters.from_names(
-    NAMES,
-    low=(0.1, 0.25, -np.inf, 60, 0),
-    high=(0.5, 4, np.inf, 75, np.inf),
-    prior=("uniform", "log-uniform", "normal", "normal", "normal"),
-    mean=(0, 0, 0.96, 67, -1),
-    std=(1, 1, 0.05, 5, 2),
-)
-EXACT = (
-    stats.uniform(0.1, 0.4),
-    stats.loguniform(0.25, 4),
-    stats.norm(0.96, 0.05),
-    stats.truncnorm(-7 / 5, 8 / 5, 67, 5),
-    stats.truncnorm(0.5, np.inf, -1, 2),
-)
+
+@dataclass(frozen=True)
+class Example:
+    """A prior of the table on a box, and the distribution of scipy that it is."""
+
+    prior: str
+    low: float
+    high: float
+    exact: Any
+    mean: float = 0.0
+    std: float = 1.0
+
+
+EXAMPLES = {  # by the name of a parameter
+    "Omega_m": Example("uniform", 0.1, 0.5, stats.uniform(0.1, 0.4)),
+    "A_SN1": Example("log-uniform", 0.25, 4, stats.loguniform(0.25, 4)),
+    "n_s": Example("normal", -np.inf, np.inf, stats.norm(0.96, 0.05), 0.96, 0.05),
+    "H_0": Example("normal", 60, 75, stats.truncnorm(-7 / 5, 8 / 5, 67, 5), 67, 5),
+    "b_1": Example("normal", 0, np.inf, stats.truncnorm(0.5, np.inf, -1, 2), -1, 2),
+}
+
+
+def parameters_of(names: Sequence[str]) -> Parameters:
+    """Of EXAMPLES."""
+    columns = {
+        field: [getattr(EXAMPLES[name], field) for name in names] for field in ("low", "high", "prior", "mean", "std")
+    }
+    return Parameters.from_names(names, **columns)
+
+
+EVERY = parameters_of(tuple(EXAMPLES))
 RNG = np.random.default_rng(0)
-every_prior = pytest.mark.parametrize(("column", "exact"), list(enumerate(EXACT)), ids=NAMES)
-
-
-def alone(column):
-    return EVERY.select([NAMES[column]])
+every_prior = pytest.mark.parametrize(
+    ("name", "exact"),
+    [pytest.param(name, example.exact, id=f"{example.prior}-{name}") for name, example in EXAMPLES.items()],
+)
 
 
 # ------------------------------------------------------------------------------------------------------- the densities
 @every_prior
-def test_a_prior_integrates_to_one(column, exact):
-    parameters = alone(column)
+def test_a_prior_integrates_to_one(name, exact):
+    parameters = parameters_of([name])
     ends = exact.ppf([1e-12, 1 - 1e-12])
     total, _ = integrate.quad(lambda theta: np.exp(parameters.log_prior(np.array([theta]))[0]), *ends, epsabs=1e-10)
     assert total == pytest.approx(1, abs=1e-8)
 
 
 @every_prior
-def test_density_distribution_and_moments_are_those_of_the_law(column, exact):
-    parameters, theta = alone(column), exact.rvs(size=(4, 5, 1), random_state=1)
+def test_density_distribution_and_moments_are_those_of_the_law(name, exact):
+    parameters, theta = parameters_of([name]), exact.rvs(size=(4, 5, 1), random_state=1)
     np.testing.assert_allclose(parameters.log_prior(theta), exact.logpdf(theta), rtol=1e-10)
     np.testing.assert_allclose(parameters.cdf(theta), exact.cdf(theta), rtol=1e-9)
     assert parameters.prior_mean() == pytest.approx(exact.mean(), rel=1e-4)
@@ -51,15 +69,15 @@ def test_density_distribution_and_moments_are_those_of_the_law(column, exact):
 
 
 @every_prior
-def test_quantile_and_distribution_function_are_inverse(column, exact):
-    parameters, u = alone(column), np.linspace(1e-6, 1 - 1e-6, 101)[:, None]
+def test_quantile_and_distribution_function_are_inverse(name, exact):
+    parameters, u = parameters_of([name]), np.linspace(1e-6, 1 - 1e-6, 101)[:, None]
     np.testing.assert_allclose(parameters.cdf(parameters.quantile(u)), u, rtol=1e-6)
     np.testing.assert_allclose(parameters.quantile(u), exact.ppf(u), rtol=1e-8)
 
 
 @every_prior
-def test_outside_the_box_the_density_is_zero(column, exact):
-    parameters, (low, high) = alone(column), exact.support()
+def test_outside_the_box_the_density_is_zero(name, exact):
+    parameters, (low, high) = parameters_of([name]), exact.support()
     width = high - low if np.isfinite(high - low) else 1.0
     for edge, inwards in ((low, 1), (high, -1)):
         if np.isfinite(edge):
@@ -117,8 +135,10 @@ def test_parameters_are_taken_by_name_in_the_order_asked_for():
     assert (two.names, two.prior) == (("H_0", "Omega_m"), ("normal", "uniform"))
     assert two.low.tolist() == [60, 0.1]
     assert (two.mean[0], two.std[0]) == (67, 5)
-    theta = EVERY.quantile(RNG.uniform(size=(10, 5)))
-    np.testing.assert_array_equal(two.log_prior(theta[:, [3, 0]]), EVERY.log_prior(theta)[:, [3, 0]])
+    theta = EVERY.quantile(RNG.uniform(size=(10, len(EVERY))))
+    np.testing.assert_array_equal(
+        two.log_prior(theta[:, EVERY.columns(two.names)]), EVERY.log_prior(theta)[:, EVERY.columns(two.names)]
+    )
 
 
 def test_an_unknown_parameter_name_is_refused():

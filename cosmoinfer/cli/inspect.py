@@ -53,7 +53,7 @@ def _show_catalog(contents: "CatalogDescription", terminal: Terminal) -> None:
     rows, simulations = contents.rows, contents.simulations
     terminal.table(two_column_table(contents.ranges, f"{contents.file}: {rows} rows of {simulations} simulations"))
     for finding in contents.findings:
-        terminal.result(f"{finding.level}: {finding.message}")
+        terminal.result(f"{finding.level}: {finding.message} ({finding.check})")
     document: dict[str, object] = {"kind": "catalog", "rows": rows, "simulations": simulations}
     document |= {"contents": dict(contents.ranges), "findings": [asdict(finding) for finding in contents.findings]}
     terminal.document(document)

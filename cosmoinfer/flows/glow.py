@@ -17,7 +17,7 @@ class Glow:
 
     ActNorm needs ``flows.linear.initialise`` with training rows before the first use. One parameter has nothing
     to mix: ActNorm, an affine map shaped by the context, and, since that would be a Gaussian, a spline shaped by the
-    context; without a context, all are plain learned maps. ``linear``: a regression on the context comes first.
+    context; without a context, all are plain learned maps. ``linear_start``: a regression on the context comes first.
     """
 
     layers: int = setting(6, minimum=1)

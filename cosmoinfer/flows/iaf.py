@@ -17,7 +17,7 @@ class IAF:
 
     A draw takes one pass of the network, a density D steps. It is trained by maximum likelihood like every flow, so
     time and memory of a training step grow with D. One parameter has nothing before it: an affine map shaped by the
-    context and a spline shaped by the context; without a context, both are plain learned maps. ``linear``: a
+    context and a spline shaped by the context; without a context, both are plain learned maps. ``linear_start``: a
     regression on the context comes first.
     """
 

@@ -179,7 +179,7 @@ class LinearStart(DataInitialised):
 
 
 def linear_start(enabled: bool, features: int, context: int, generators: Generators) -> list[Transform]:
-    """What comes first in a flow that is ``linear``: a regression, if there is a condition to regress on."""
+    """What comes first in a flow with ``linear_start``: a regression, if there is a condition to regress on."""
     return [LinearStart(generators, features, context)] if enabled and context else []
 
 

@@ -16,7 +16,7 @@ class MAF:
     """x_i = mu_i(x_<i) + sigma_i(x_<i) z_i, the order reversed from layer to layer (Papamakarios+ arXiv:1705.07057).
 
     One parameter has nothing before it: an affine map alone would be a Gaussian, so a spline shaped by the context
-    follows; without a context, both are plain learned maps. ``linear``: a regression on the context comes first.
+    follows; without a context, both are plain learned maps. ``linear_start``: a regression on the context comes first.
     """
 
     layers: int = setting(3, minimum=1)

@@ -16,7 +16,7 @@ class NSF:
     """Rational-quadratic coupling layers with LU mixing between them (Durkan+ arXiv:1906.04032).
 
     One parameter has nothing to mix: an affine map shaped by the context goes first, to meet narrow posteriors;
-    without a context, all are plain learned maps. ``linear``: a regression on the context comes first.
+    without a context, all are plain learned maps. ``linear_start``: a regression on the context comes first.
     """
 
     layers: int = setting(3, minimum=1)
@@ -48,7 +48,7 @@ class AutoregressiveNSF:
     """z_i a rational-quadratic spline of x_i, shaped by x_<i, the order reversed each layer (Durkan+ arXiv:1906.04032).
 
     An affine autoregressive layer goes first, to meet narrow posteriors. One parameter: all are shaped by the context;
-    without a context, all are plain learned maps. ``linear``: a regression on the context comes first.
+    without a context, all are plain learned maps. ``linear_start``: a regression on the context comes first.
     """
 
     layers: int = setting(3, minimum=1)

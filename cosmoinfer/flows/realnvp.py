@@ -16,8 +16,8 @@ class RealNVP:
     """Every second dimension is scaled and shifted, shaped by the others; then the others (Dinh+ arXiv:1605.08803).
 
     One parameter has no other: an affine map shaped by the context alone would be a Gaussian, so a spline shaped by
-    the context follows; without a context, both are plain learned maps. ``linear``: a regression on the context comes
-    first.
+    the context follows; without a context, both are plain learned maps. ``linear_start``: a regression on the context
+    comes first.
     """
 
     layers: int = setting(6, minimum=1)

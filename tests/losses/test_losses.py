@@ -83,21 +83,20 @@ def test_the_covariance_head_spans_all_lower_triangles(parameters):
 
 
 # ------------------------------------------------------------------------------------------------------- regression
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("mse", SQUARED.mean()),
-        ("mae", (THETA - MEAN).abs().mean()),
-        ("moment", (SQUARED + (SQUARED - WIDTH**2) ** 2).mean()),
-        ("moment-log", (SQUARED.mean(0).log() + ((SQUARED - WIDTH**2) ** 2).mean(0).log()).sum()),
-        ("gaussian-nll", -torch.distributions.MultivariateNormal(MEAN, None, PRECISIONS).log_prob(THETA).mean()),
-    ],
-)
-def test_every_loss_follows_its_formula(name, expected):
+EXPECTED = {  # by its formula
+    "mse": SQUARED.mean(),
+    "mae": (THETA - MEAN).abs().mean(),
+    "moment": (SQUARED + (SQUARED - WIDTH**2) ** 2).mean(),
+    "moment-log": (SQUARED.mean(0).log() + ((SQUARED - WIDTH**2) ** 2).mean(0).log()).sum(),
+    "gaussian-nll": -torch.distributions.MultivariateNormal(MEAN, None, PRECISIONS).log_prob(THETA).mean(),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_follows_its_formula(name):
     loss = LOSSES[name]
     assert loss.n_outputs(2) == outputs(loss.output_head).shape[1]
-    torch.testing.assert_close(value(loss, outputs(loss.output_head), THETA), expected)
-    assert set(LOSSES) == {"mse", "mae", "moment", "moment-log", "gaussian-nll"}  # a new loss wants its formula here
+    torch.testing.assert_close(value(loss, outputs(loss.output_head), THETA), EXPECTED[name])
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -282,28 +281,23 @@ MARGIN = torch.tensor([[0.3], [-2.0], [1.5], [0.0]], dtype=torch.float64)  # of 
 SIDES = torch.tensor([1, 0, 0, 1])
 
 
-@pytest.mark.parametrize(
-    ("name", "logits", "labels", "expected"),
-    [
-        (
-            "cross-entropy",
-            SAID,
-            LABELS,
-            [-np.log(special.softmax(row)[k]) for row, k in zip(SAID, LABELS, strict=True)],
-        ),
-        ("logistic", MARGIN, SIDES, np.log1p(np.exp([-0.3, -2.0, 1.5, 0.0]))),
-        ("hinge", MARGIN, SIDES, [0.7, 0, 2.5, 1]),
-        ("hinge", SAID, LABELS, [0, 1.4, 0.5, 1]),
-        ("cosine", SAID, LABELS, 1 - np.array([2 / 5.09**0.5, 0.1 / 0.3**0.5, 3 / 15.25**0.5, 1 / 3**0.5])),
+EXPECTED_OF_CLASSES = {  # by its formula: (logits, labels, loss of each row)
+    "cross-entropy": [
+        (SAID, LABELS, [-np.log(special.softmax(row)[k]) for row, k in zip(SAID, LABELS, strict=True)]),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_every_classification_loss_follows_its_formula(name, logits, labels, expected):
-    for kind in (torch.long, torch.float32):
-        terms = CLASSIFICATION_LOSSES[name].terms(logits, labels.to(kind))
-        assert terms.shape == (4, 1)
-        np.testing.assert_allclose(terms[:, 0], np.array(expected, dtype=float), rtol=1e-7, atol=1e-12)
-    assert set(CLASSIFICATION_LOSSES) == {"cross-entropy", "logistic", "hinge", "cosine"}
+    "logistic": [(MARGIN, SIDES, np.log1p(np.exp([-0.3, -2.0, 1.5, 0.0])))],
+    "hinge": [(MARGIN, SIDES, [0.7, 0, 2.5, 1]), (SAID, LABELS, [0, 1.4, 0.5, 1])],
+    "cosine": [(SAID, LABELS, 1 - np.array([2 / 5.09**0.5, 0.1 / 0.3**0.5, 3 / 15.25**0.5, 1 / 3**0.5]))],
+}
+
+
+@every_classification
+def test_every_classification_loss_follows_its_formula(name):
+    for logits, labels, expected in EXPECTED_OF_CLASSES[name]:
+        for kind in (torch.long, torch.float32):
+            terms = CLASSIFICATION_LOSSES[name].terms(logits, labels.to(kind))
+            assert terms.shape == (4, 1)
+            np.testing.assert_allclose(terms[:, 0], np.array(expected, dtype=float), rtol=1e-7, atol=1e-12)
 
 
 @every_classification
