@@ -128,7 +128,8 @@ def _describe_data(catalog: Catalog) -> str:
 
 
 def _describe_prior(catalog: Catalog, name: str) -> str:
-    (prior,) = catalog.require_parameters()[0].select([name]).priors
+    assert catalog.parameters is not None
+    (prior,) = catalog.parameters.select([name]).priors
     return f"{prior} on {prior.low:g}..{prior.high:g}"
 
 

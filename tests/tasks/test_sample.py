@@ -11,6 +11,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.reporter import Reporter
+from tests.command_line import linear, write
 from tests.examples import box, flow_of, in_memory_catalog, linear_gaussian, regressor_of, sampled
 from tests.posteriors import value_of
 
@@ -59,6 +60,14 @@ def test_rows_with_nan_for_parameters_are_sampled_as_observations(kind, rows):
     if complete.log_prob_truth is not None:
         np.testing.assert_array_equal(posterior.log_prob_truth[has_truth], complete.log_prob_truth[has_truth])
         assert np.isnan(posterior.log_prob_truth[~has_truth]).all()
+
+
+def test_a_file_of_observations_may_stand_beside_one_of_simulations(tmp_path):
+    theta, x = linear(40, 1)
+    write(tmp_path / "sims_a.h5", np.full_like(theta[:10], np.nan), x[:10])
+    write(tmp_path / "sims_b.h5", theta[10:], x[10:])
+    sims = cosmoinfer.read_catalog(tmp_path / "sims_*.h5")
+    assert np.flatnonzero(~sims.has_theta).tolist() == list(range(10))
 
 
 def test_more_placeholders_than_a_batch_of_truths_holds():
