@@ -1,4 +1,4 @@
-"""Checks of data values: not finite, beyond their type, outlying, saturated; and of their layout on disk."""
+"""Checks of data: unclear axes; values not finite, beyond their type, outlying, saturated; layout on disk."""
 
 import numpy as np
 
@@ -35,6 +35,12 @@ def nonfinite_values(subject: CatalogUnderTest) -> list[Finding]:
         remedy += ", `missing=mask` takes NaN for a missing value"
     where = "" if in_data[rows].any() else " in /parameters"
     return [error(f"{len(rows)} rows contain {content} ({subject.catalog.describe_rows(rows)}){where}", remedy)]
+
+
+def unclear_axes(subject: CatalogUnderTest) -> list[Finding]:
+    """Observables whose shape contradicts what their axes would be taken for."""
+    observables = subject.catalog.observables
+    return [error(f"/{observable.name}: {observable.question}") for observable in observables if observable.question]
 
 
 def float_precision(subject: CatalogUnderTest) -> list[Finding]:
@@ -211,6 +217,7 @@ def _describe_layout(dataset: DatasetInfo) -> str:
 
 
 CHECKS = {
+    "unclear_axes": Check(unclear_axes, in_inspect=True),
     "nonfinite_values": Check(nonfinite_values, in_inspect=True),
     "float_precision": Check(float_precision),
     "outliers": Check(outliers),

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cosmoinfer.catalog.kinds import AXES_OF_KIND, CHANNEL_ORDERS, check_words
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.row_hashes import RowHashes, hash_theta
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
-AXES_OF_KIND = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included
 MISSING_MODES = ("mask",)
 UNKNOWN_THETA = "/parameters are NaN in every row, which are taken as observations"
 MAX_BLOCK_NUMBERS = 1 << 22  # read at once, of an observable in memory
@@ -25,7 +25,9 @@ class ReadOptions:
     """How to find things in a file. Empty means: as our own layout names them.
 
     parameters, data, simulation: paths of datasets.
-    kind: of all data: vector, profile, map or grid; by default as the file says, else by the number of axes.
+    kind: vector, profile, map or grid, of all data or ``pk@vector,maps@map``; by default as the file says, else by the
+        number of axes.
+    channels: ``first`` or ``last``, the axis of a row on which its channels stand; of all data or ``maps@last``.
     rows_per_simulation: how many consecutive rows are of one simulation.
     names: of the parameters.
     bounds: the prior box, ``a=0.1:0.5,b=0.25:4:log``.
@@ -44,6 +46,7 @@ class ReadOptions:
     parameters: str = ""
     data: tuple[str, ...] = ()
     kind: str = ""
+    channels: str = ""
     simulation: str = ""
     rows_per_simulation: int = 0
     names: tuple[str, ...] = ()
@@ -57,8 +60,8 @@ class ReadOptions:
     follow_links: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind and self.kind not in AXES_OF_KIND:
-            raise UserError(f"{self.kind!r} is not known; {list_choices(self.kind, AXES_OF_KIND)}", "kind")
+        check_words("kind", self.kind, AXES_OF_KIND)
+        check_words("channels", self.channels, CHANNEL_ORDERS)
         if self.missing and self.missing not in MISSING_MODES:
             raise UserError(f"{self.missing!r} is not known; {list_choices(self.missing, MISSING_MODES)}", "missing")
         if self.target and (self.infer or self.bounds or self.names):
@@ -76,6 +79,7 @@ class Observable:
     values: (N, K) vector, (N, C, L) profile, (N, C, H, W) map or (N, C, D, H, W) grid, in memory or in a file.
     periodic: whether opposite edges touch.
     masked: whether NaN marks an entry that was not measured.
+    question: what must be declared of its axes before anything is learned from it; empty where they are clear.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Observable:
     values: np.ndarray | LazyArray
     periodic: bool = False
     masked: bool = False
+    question: str = ""
 
     @property
     def row_shape(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import layout
 from cosmoinfer.catalog.catalog import Catalog, ReadOptions
+from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.errors import UserError
 
@@ -35,6 +36,7 @@ def from_arrays(
     split: ArrayLike | None = None,
     missing: str = "",
     drop_nonfinite: bool = False,
+    channels: str | Mapping[str, str] | None = None,
 ) -> Catalog:
     """N rows of parameters and data.
 
@@ -47,25 +49,23 @@ def from_arrays(
         a finite box.
     simulation: (N,) integers or strings, the simulation of each row; by default the row number.
     kind: vector, profile, map or grid, for all data or by name; by default by the number of axes: 2 vector, 3 or 4
-        map, 5 grid.
+        map, 5 grid. A vector may have any axes.
     prior_mean, prior_std: (P,) of normal priors.
     labels: (P,) LaTeX names of the parameters.
     classes: (C,) names of the classes, when theta is a class number.
     split: (N,) 0 train, 1 validation, 2 test.
     missing: ``mask`` when NaN in a vector marks an entry that was not measured.
     drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
+    channels: ``first`` (the default) or ``last``, the axis of a row where its channels stand, for all data or by name.
 
     Raises UserError, which names the dataset of a catalog file that the array stands for, when shapes do not agree,
-    values are not finite, or parameters lie outside their box.
+    the meaning of axes must be declared, values are not finite, or parameters lie outside their box.
     """
     if x is None:
         raise UserError("x: expected an array, or arrays by name, with one row a simulation")
     data = {_dataset_path(name): array for name, array in x.items()} if isinstance(x, Mapping) else {"data": x}
-    kinds = {_dataset_path(name): word for name, word in kind.items()} if isinstance(kind, Mapping) else {}
-    if unknown := sorted(kinds.keys() - data.keys()):
-        raise UserError(f"kind: names {', '.join(unknown)}, and x holds {', '.join(data)}")
     arrays = dict(data)
-    attributes: dict[str, storage.Attributes] = {name: {"kind": word} for name, word in kinds.items()}
+    attributes: dict[str, storage.Attributes] = {}
     target = ""
     if classes is not None and theta is not None:
         target = f"classes/{names[0] if names else 'class'}"
@@ -86,7 +86,8 @@ def from_arrays(
     }
     read_options = ReadOptions(
         data=tuple(sorted(data)),
-        kind=kind if isinstance(kind, str) else "",
+        kind=join_words(kind),
+        channels=join_words(channels),
         target=target,
         missing=missing,
         drop_nonfinite=drop_nonfinite,

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.catalog import AXES_OF_KIND, Catalog, CatalogFile, Observable, ReadOptions
+from cosmoinfer.catalog.catalog import Catalog, CatalogFile, Observable, ReadOptions
 from cosmoinfer.catalog.declarations import Declarations
+from cosmoinfer.catalog.kinds import AXES_OF_KIND, AxisMeaning, arrange_axes, check_names, declared_word, interpret_axes
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
 
 MAX_DATASETS_IN_ERROR = 10
-KIND_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
     """
     path, read_options, contents = layout.path, layout.read_options, layout.contents
     notes: list[str] = []
+    for setting in ("kind", "channels"):
+        check_names(setting, getattr(read_options, setting), [dataset.path for dataset in layout.data])
     observables = tuple(_read_observable(layout, dataset, notes, streamed) for dataset in layout.data)
     if read_options.missing and not any(observable.masked for observable in observables):
         raise UserError(f"{path}: `missing={read_options.missing}` applies to vectors, and there is none")
@@ -147,31 +149,40 @@ def _describe_contents(contents: Mapping[str, storage.DatasetInfo]) -> str:
 
 def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[str], streamed: bool) -> Observable:
     path, read_options, name = layout.path, layout.read_options, dataset.path
-    n_axes = len(dataset.shape) - 1
-    declarations = layout.declarations(name)
-    kind = read_options.kind or declarations.text("kind")
-    if not kind:
-        if n_axes not in KIND_BY_AXES:
-            raise UserError(f"{path}: /{name} has {n_axes + 1} axes; expected 2 to 5 (rows first)")
-        kind = KIND_BY_AXES[n_axes]
-        notes.append(f"/{name}: taken as {kind}, from its {n_axes + 1} axes")
-    if kind not in AXES_OF_KIND:
-        raise UserError(f"{path}: /{name} is of kind {kind!r}; {list_choices(kind, AXES_OF_KIND)}")
+    meaning = _read_axes(layout, dataset)
+    kind, declarations = meaning.kind, layout.declarations(name)
     values = (
         LazyArray((storage.DatasetHandle(path, name, read_options.follow_links),)) if streamed else layout.load(name)
     )
     if values.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{name} has type {values.dtype}; expected numbers")
-    if n_axes == AXES_OF_KIND[kind] - 1 and kind in ("profile", "map", "grid"):
-        values = values.with_channel_axis() if isinstance(values, LazyArray) else values[:, None]
+    values = values.with_axes(meaning) if isinstance(values, LazyArray) else arrange_axes(values, meaning)
     if values.size == 0 and len(values):
         raise UserError(f"{path}: /{name} has shape {dataset.shape}: nothing to learn from")
-    if values.ndim - 1 != AXES_OF_KIND[kind]:
-        raise UserError(f"{path}: /{name} has shape {dataset.shape}, which is no {kind}")
     periodic = declarations.flags("periodic") or (kind in ("map", "grid"),)
     if any(periodic) and not all(periodic):
         notes.append(f"/{name}: is periodic along some axes only; taken as a {kind} with edges")
-    return Observable(name, kind, values, all(periodic), masked=read_options.missing == "mask" and kind == "vector")
+    masked = read_options.missing == "mask" and kind == "vector"
+    if meaning.guessed:
+        edges = ", opposite edges joined" if all(periodic) else ""
+        text = f"{meaning.note}{edges}"
+        notes.append(f"/{name}: taken as {kind}, from its {len(dataset.shape)} axes" + (f": {text}" if text else ""))
+    elif meaning.note:
+        notes.append(f"/{name}: {meaning.note}")
+    return Observable(name, kind, values, all(periodic), masked, meaning.question)
+
+
+def _read_axes(layout: Layout, dataset: storage.DatasetInfo) -> AxisMeaning:
+    """What the axes of the rows of a dataset mean, as declared by an option, by the file, or from its shape."""
+    declarations, read_options, name = layout.declarations(dataset.path), layout.read_options, dataset.path
+    kind = declared_word(read_options.kind, name) or declarations.text("kind")
+    if kind and kind not in AXES_OF_KIND:
+        raise UserError(f"{layout.path}: /{name} is of kind {kind!r}; {list_choices(kind, AXES_OF_KIND)}")
+    channels = declared_word(read_options.channels, name)
+    try:
+        return interpret_axes(dataset.shape[1:], kind, channels, declarations.texts("channels") or ())
+    except UserError as error:
+        raise UserError(f"{layout.path}: /{name} {error.message}") from error
 
 
 def _read_simulation(layout: Layout, count: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from cosmoinfer.catalog.kinds import AxisMeaning, arrange_axes, arranged_shape
 from cosmoinfer.storage import DatasetHandle
 
 BLOCK_BYTES = 8 << 20  # read at once, about: whole chunks of the file
@@ -16,13 +17,13 @@ class LazyArray:
     """An array (N, ...) in one or several files, indexed by row numbers (n,).
 
     datasets: concatenated along the rows.
-    has_channel_axis: whether an axis of one channel is inserted after the rows.
+    meaning: what the axes of a row mean, which come with the channels first; None where they are as in the files.
     features: numbers of the entries of the last axis that scale cuts keep; None for all.
     rows: (N,) numbers of these rows among those of all datasets; None for all.
     """
 
     datasets: tuple[DatasetHandle, ...]
-    has_channel_axis: bool = False
+    meaning: AxisMeaning | None = None
     features: np.ndarray | None = None
     rows: np.ndarray | None = None
 
@@ -31,7 +32,8 @@ class LazyArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        row_shape = ((1,) if self.has_channel_axis else ()) + self.datasets[0].shape[1:]
+        row_shape = self.datasets[0].shape[1:]
+        row_shape = row_shape if self.meaning is None else arranged_shape(row_shape, self.meaning)
         return (len(self), *(row_shape if self.features is None else (*row_shape[:-1], len(self.features))))
 
     @property
@@ -55,8 +57,8 @@ class LazyArray:
             order = np.lexsort((rows, blocks))
             for positions in np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1):
                 self._read_block(values, positions, rows[positions])
-        values = values if self.features is None else values[..., self.features]
-        return values[:, None] if self.has_channel_axis else values
+        values = values if self.meaning is None else arrange_axes(values, self.meaning)
+        return values if self.features is None else values[..., self.features]
 
     def select(self, rows: np.ndarray) -> "LazyArray":
         """These rows (n,), still in their files."""
@@ -66,9 +68,9 @@ class LazyArray:
         """These entries (K,) of the last axis, still in their files."""
         return replace(self, features=features if self.features is None else self.features[features])
 
-    def with_channel_axis(self) -> "LazyArray":
-        """(N, 1, ...), still in its files."""
-        return replace(self, has_channel_axis=True)
+    def with_axes(self, meaning: AxisMeaning) -> "LazyArray":
+        """With the axes of a row arranged by what they mean, still in its files."""
+        return replace(self, meaning=meaning)
 
     def group_by_block(self, rows: np.ndarray) -> list[np.ndarray]:
         """Positions among ``rows`` (n,), grouped by the block of the file that holds the row."""

@@ -6,6 +6,8 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
+from cosmoinfer.catalog.kinds import CHANNEL_ORDERS
+from cosmoinfer.catalog.selection import require_clear_axes
 from cosmoinfer.memory import slices
 
 CHUNK_BYTES = 1 << 20  # of a chunk, about
@@ -20,14 +22,19 @@ def repack(
 
     Datasets of its files that are no part of it are copied, unless they are large.
 
-    Returns the names of datasets that are left out. Raises UserError when the output cannot be written.
+    Returns the names of datasets that are left out. Raises UserError when the output cannot be written, and for axes
+    whose meaning must be declared, as the new file declares it.
     """
+    require_clear_axes(catalog)
     arrays, attributes, left_out = _extra_datasets(catalog, read_options)
     names = _data_names(catalog)
     datasets = storage.describe_datasets(catalog.first_file, read_options.follow_links)
     for name, observable in zip(names, catalog.observables, strict=True):
         declared = {"kind": observable.kind, "periodic": observable.periodic}
-        attributes[name] = datasets[observable.name].attributes | declared
+        source = datasets[observable.name].attributes
+        if observable.kind != "vector" and str(source.get("channels", "last")) in CHANNEL_ORDERS:
+            declared["channels"] = "first"  # where they stand now
+        attributes[name] = source | declared
     if catalog.theta is not None and catalog.parameters is not None and not catalog.classes:
         arrays["parameters"] = catalog.theta
         attributes["parameters"] = _parameter_attributes(catalog)

@@ -27,8 +27,10 @@ COORDINATE_RANGE = re.compile(
 def validated(catalog: Catalog, read_options: ReadOptions) -> Catalog:
     """The catalog once its values are checked, with its fingerprint, reduced to what ``read_options`` select.
 
-    Raises UserError for NaN or infinity that nothing allows, and for parameters outside their box.
+    Raises UserError for axes whose meaning must be declared, for NaN or infinity that nothing allows, and for
+    parameters outside their box.
     """
+    require_clear_axes(catalog)
     catalog = without_nonfinite_rows(without_placeholders(catalog), read_options.drop_nonfinite)
     if catalog.parameters is not None and catalog.theta is not None:
         check_box(catalog, catalog.parameters, catalog.theta)
@@ -37,6 +39,13 @@ def validated(catalog: Catalog, read_options: ReadOptions) -> Catalog:
     return replace(
         selected, selection_hash=selection_hash(selected, cut=selected.observables is not catalog.observables)
     )
+
+
+def require_clear_axes(catalog: Catalog) -> None:
+    """Raises UserError, which asks what the axes of an observable mean, where its shape contradicts a guess."""
+    for observable in catalog.observables:
+        if observable.question:
+            raise UserError(f"{catalog.path}: /{observable.name}: {observable.question}")
 
 
 def without_placeholders(catalog: Catalog) -> Catalog:

@@ -9,6 +9,7 @@ import torch
 
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
+from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError, list_choices
 
@@ -29,7 +30,9 @@ class CatalogSettings:
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> "CatalogSettings":
-        """Lists may be given as such or as ``a,b``; empty and missing values are the defaults.
+        """Lists may be given as such or as ``a,b``, words by dataset as a mapping or ``a@map,b@vector``.
+
+        Empty and missing values are the defaults.
 
         Raises UserError if a value is not allowed.
         """
@@ -40,6 +43,8 @@ class CatalogSettings:
         for name in ("data", "scale_cut"):
             if isinstance(text := values.get(name), str):
                 values[name] = (text,)
+        for name in ("kind", "channels"):
+            values[name] = join_words(values.get(name))
         for name in LISTS & values.keys():
             values[name] = tuple(values[name])
         size = keywords.get("memory")

@@ -451,6 +451,12 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "error",
         "/split: simulation 0 is in two partitions",
     ),
+    "multipoles": (
+        {"data": np.tile(VECTOR[:, None], (1, 3, 2))},
+        "unclear_axes",
+        "error",
+        "declare `kind=profile` (3 channels of 10)",
+    ),
     "one class": (
         {"classes/suite": np.zeros(N, int), "read_options": ReadOptions(target="suite")},
         "class_counts",

@@ -14,7 +14,7 @@ N = 12
 RNG = np.random.default_rng(0)
 THETA = np.stack([RNG.uniform(0.1, 0.5, N), RNG.uniform(0.25, 4.0, N)], axis=1)
 VECTOR = RNG.normal(size=(N, 6)).astype(np.float32)
-MAPS = RNG.normal(size=(N, 4, 4))
+MAPS = RNG.normal(size=(N, 8, 8))
 BOX = {"names": ["Omega_m", "A"], "low": [0.1, 0.25], "high": [0.5, 4.0], "prior": ["uniform", "log-uniform"]}
 
 
@@ -110,7 +110,7 @@ def test_gaps_are_allowed_where_they_are_declared():
         ({"theta": THETA, "x": VECTOR, "low": [0.3, 0.2], "high": [0.5, 4.0]}, "rows lie outside the declared box"),
         ({"theta": THETA, "x": np.where(VECTOR > 1, np.nan, VECTOR)}, "rows hold NaN or inf"),
         ({"theta": THETA, "x": VECTOR, "kind": "picture"}, "'picture' is not known"),
-        ({"theta": THETA, "x": {"a": VECTOR}, "kind": {"b": "vector"}}, "kind: names data/b, and x holds data/a"),
+        ({"theta": THETA, "x": {"a": VECTOR}, "kind": {"b": "vector"}}, "kind=b@vector: names b, and the data are a"),
         ({"x": VECTOR, "names": ["Omega_m"]}, "describe theta, which is missing"),
         ({"theta": THETA, "x": VECTOR, "simulation": np.arange(N) / 2}, "expected integers or strings"),
         ({"theta": THETA, "x": VECTOR, "split": np.arange(3)}, "/split has 3 rows"),
@@ -127,7 +127,7 @@ def test_catalog_repr_names_rows_simulations_parameters_prior_box_and_shapes():
         "Catalog arrays",
         "  rows: 12 of 4 simulations",
         "  parameters: Omega_m 0.1..0.5, A 0.25..4",
-        "  /data/maps: map (1, 4, 4) a row",
+        "  /data/maps: map (1, 8, 8) a row",
         "  /data/pk: vector (6,) a row",
     ]
     html = sims._repr_html_()

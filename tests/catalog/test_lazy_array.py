@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer import catalog as catalogs
+from cosmoinfer.catalog.kinds import AxisMeaning
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage import DatasetHandle, hdf5
@@ -17,7 +18,7 @@ from tests.map_files import LAYOUTS, ROWS, write_maps
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_rows_are_those_of_the_file_in_any_order_and_selection(tmp_path, layout, small_memory):
     path = write_maps(tmp_path / "maps.h5", **LAYOUTS[layout])
-    values = LazyArray((DatasetHandle(path, "data"),)).with_channel_axis()
+    values = LazyArray((DatasetHandle(path, "data"),)).with_axes(AxisMeaning("map"))
     with h5py.File(path) as file:
         stored = file["data"][()][:, None]
     assert values.shape == stored.shape and values.dtype == stored.dtype and len(values) == ROWS

@@ -21,11 +21,21 @@ class ReadOptions:
     kind: Annotated[
         str | None,
         option(
-            "Kind of the data:",
+            "Kind of the data, of all or as pk@vector,maps@map:",
             "Catalog",
-            choices=("catalog.catalog:AXES_OF_KIND",),
+            choices=("catalog.kinds:AXES_OF_KIND",),
             rare=True,
             default="by the number of axes",
+        ),
+    ] = None
+    channels: Annotated[
+        str | None,
+        option(
+            "Axis of a row on which its channels stand, of all data or as maps@last:",
+            "Catalog",
+            choices=("catalog.kinds:CHANNEL_ORDERS",),
+            rare=True,
+            default="first",
         ),
     ] = None
     simulation: Annotated[
