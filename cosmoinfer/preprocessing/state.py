@@ -12,6 +12,7 @@ import numpy as np
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
+from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
@@ -209,6 +210,17 @@ class Preprocessing:
         Raises UserError for names that are unknown or that fit no observable.
         """
         return parse(augment, [summary.kind for summary in self.inputs], self.periodic)
+
+    def with_kinds(self, read_options: ReadOptions) -> ReadOptions:
+        """Profiles, maps and grids are read as such, unless a kind is declared: their axes alone may not say it."""
+        kinds = [summary.kind for summary in self.inputs]
+        names = read_options.data or tuple(summary.name for summary in self.inputs)
+        if read_options.kind or len(names) != len(kinds) or set(kinds) == {"vector"}:
+            return read_options
+        if len(kinds) == 1:
+            return replace(read_options, kind=kinds[0])
+        pairs = zip(names, kinds, strict=True)
+        return replace(read_options, kind=join_words({name: kind for name, kind in pairs if kind != "vector"}))
 
     def check_catalog(self, catalog: Catalog) -> None:
         """Raises UserError for data of another shape, and for parameters or classes of other names."""

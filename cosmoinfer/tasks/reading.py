@@ -83,7 +83,9 @@ def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, k
         path, settings = Path(source), CatalogSettings.from_keywords(keywords)
         generated = storage.writing_command(multi_file.first_file(path)) == "generate"  # in our layout, and cut already
         own_reading = ReadOptions() if generated else preprocessing.read_options
-        catalog = catalogs.read(path, read_options_for_model(own_reading, settings.read_options), settings.memory)
+        read_options = read_options_for_model(own_reading, settings.read_options)
+        read_options = read_options if generated else preprocessing.with_kinds(read_options)
+        catalog = catalogs.read(path, read_options, settings.memory)
     preprocessing.check_catalog(catalog)
     return catalog
 

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
+import cosmoinfer
 from cosmoinfer import models
 from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import UserError
@@ -93,6 +95,23 @@ def test_a_density_has_log_prob_and_draws(conditional):
     np.testing.assert_array_equal(model.sample(point, 7, seed=3), model.generate(point, 7, 3))
     with pytest.raises(UserError, match="theta: the model is p"):
         model.sample(None if conditional else sims.theta[0])
+
+
+def test_a_model_takes_profiles_and_channels_as_its_own_catalog_had_them(tmp_path):
+    """The file of observations declares nothing; arrays may stand as in the catalog, or with their channels first."""
+    theta = np.random.default_rng(0).uniform(size=(80, 1))
+    poles = np.random.default_rng(1).normal(size=(80, 16, 2)) + theta[:, :, None]
+    with pytest.raises(UserError, match="declare `kind=profile` with `channels=last`"):
+        cosmoinfer.train_flow(theta=theta, x=poles)
+    settings = {"embedding": "cnn", "flow": "maf", "ensemble": 1, "epochs": 1, "output": tmp_path / "flow.h5"}
+    model = cosmoinfer.train_flow(theta=theta, x=poles, kind="profile", channels="last", **settings)
+    turned = np.moveaxis(poles, 1, 2)
+    drawn = model.sample(poles[:3], draws=5).samples
+    np.testing.assert_array_equal(model.sample(turned[:3], draws=5).samples, drawn)
+    np.testing.assert_array_equal(model.sample(poles[0], draws=5).samples, drawn[:1])
+    with h5py.File(tmp_path / "observed.h5", "w") as file:
+        file["data"] = poles[:3]
+    np.testing.assert_array_equal(cosmoinfer.sample(model, tmp_path / "observed.h5", draws=5).samples, drawn)
 
 
 def test_several_observables_go_by_name():
