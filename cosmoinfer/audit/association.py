@@ -99,7 +99,8 @@ def _standardise(values: np.ndarray) -> np.ndarray:
     """Median zero and unit width by the quartiles, clipped at CLIP_SIGMA: (n, F); zero where a column is all NaN."""
     safe = np.where(np.isfinite(values).any(axis=0), values, 0.0)
     low, middle, high = np.nanpercentile(safe, [25, 50, 75], axis=0)
-    width = np.where(high > low, (high - low) / QUARTILE_RANGE_OF_NORMAL, np.nanstd(safe, axis=0))
+    with np.errstate(over="ignore"):
+        width = np.where(high > low, (high - low) / QUARTILE_RANGE_OF_NORMAL, np.nanstd(safe, axis=0))
     centred = values - middle
     return np.clip(np.divide(centred, width, out=np.zeros_like(centred), where=width > 0), -CLIP_SIGMA, CLIP_SIGMA)
 

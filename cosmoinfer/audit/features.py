@@ -6,7 +6,7 @@ from cosmoinfer.audit.check import CatalogUnderTest, Check, FeatureRange, Findin
 from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import join_first
 
-MIN_RELATIVE_SPREAD = 1e-6  # of a feature's magnitude; single precision resolves little below
+MIN_SPREAD_SPACINGS = 8  # of a feature, in units of what its type resolves at its magnitude
 NEAR_CONSTANT_FRACTION = 0.99  # of the rows, that have one value
 MIN_ROWS = 20  # for a check of rows against each other
 MAX_RESIDUAL_VARIANCE = 1e-9  # of a feature that equals a parameter up to its unit and single precision
@@ -18,7 +18,7 @@ MAX_EXAMINED_VALUES = 32  # of uniform rows
 
 
 def constant_features(subject: CatalogUnderTest) -> list[Finding]:
-    """Features or channels that never vary, or by less than single precision resolves; missing values are ignored."""
+    """Features or channels that never vary, or by less than their type resolves; missing values are ignored."""
     findings = []
     for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
         name, constant = f"/{observable.name}", np.flatnonzero(feature_range.spread == 0)
@@ -33,11 +33,19 @@ def constant_features(subject: CatalogUnderTest) -> list[Finding]:
             findings.append(warning(f"{name}: {len(constant)} constant features ({join_first(constant)})", remedy))
         spread, magnitude = feature_range.spread, np.maximum(np.abs(feature_range.low), np.abs(feature_range.high))
         with np.errstate(invalid="ignore"):
-            columns = np.flatnonzero((spread > 0) & (spread <= MIN_RELATIVE_SPREAD * magnitude))
+            resolution = MIN_SPREAD_SPACINGS * _relative_precision(observable.array.dtype) * magnitude
+            columns = np.flatnonzero((spread > 0) & (spread <= resolution))
         if len(columns):
             text = f"{name}: {len(columns)} nearly constant features ({join_first(columns)}), which vary only in the "
-            findings.append(warning(f"{text}last digits of single precision", "subtract a constant, or leave them out"))
+            findings.append(warning(f"{text}last digits of their type", "subtract a constant, or leave them out"))
     return findings
+
+
+def _relative_precision(dtype: np.dtype) -> float:
+    """Of a type; integers have all digits, and half precision counts as single, whose spread means little below."""
+    if dtype.kind != "f":
+        return float(np.finfo(np.float64).eps)
+    return float(min(np.finfo(dtype).eps, np.finfo(np.float32).eps))
 
 
 def _constant_channels(observable: Observable, feature_range: FeatureRange) -> list[int]:

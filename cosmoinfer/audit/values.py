@@ -8,11 +8,18 @@ from cosmoinfer.catalog.selection import describe_nonfinite
 from cosmoinfer.errors import join_first
 from cosmoinfer.storage import DatasetInfo
 
-FLOAT32 = np.finfo(np.float32)
 FLOAT16 = np.finfo(np.float16)
 NORMAL_WIDTH_OF_MAD = 1.4826  # standard deviations per median absolute deviation, of a normal distribution
 OUTLIER_SIGMA = 50.0  # robust standard deviations
 OUTLIER_SIGMA_IN_LOG10 = 15.0  # required too of the logarithm of positive data: a log-normal has a long tail
+MISSING_VALUE_CODES = (
+    *(-99.0, -999.0, -9999.0, 999.0, 9999.0),  # of tables
+    -1.6375e30,  # healpy's UNSEEN
+    *(1e20, -1e20, 1e30, -1e30, 1e36),  # of climate models and of Fortran programs
+    *(9.969209968386869e36, -32767.0, -2147483647.0),  # netCDF's fill values of floats and integers
+    *(sign * float(np.finfo(dtype).max) for dtype in (np.float32, np.float64) for sign in (1, -1)),
+)
+MIN_CODE_FACTOR = 10.0  # times the magnitude of all other numbers
 MIN_SATURATED_ROWS = 10  # rows that have the extreme value exactly, and
 MIN_SATURATED_FRACTION = 0.005  # their share of all rows
 NATURAL_BOUNDS = (-1.0, 0.0, 1.0)  # of fractions, correlations and counts
@@ -44,22 +51,13 @@ def unclear_axes(subject: CatalogUnderTest) -> list[Finding]:
 
 
 def float_precision(subject: CatalogUnderTest) -> list[Finding]:
-    """Values beyond the range of single precision; data stored in half precision; integers that overflowed."""
+    """Data stored in half precision; integers that overflowed."""
     findings = []
-    remedy = "change the units, or store the logarithm"
     for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
-        has_values, name = feature_range.n_finite > 0, f"/{observable.name}"
-        if not has_values.any():
-            continue
-        low, high = feature_range.low[has_values].min(), feature_range.high[has_values].max()
-        largest = max(abs(low), abs(high))
-        if largest > FLOAT32.max:
-            text = f"{name}: values up to {largest:.3g} exceed the range of single precision, {FLOAT32.max:.2g}"
-            findings.append(warning(text, remedy))
-        if 0 < largest < FLOAT32.tiny:
-            text = f"{name}: no value is above {largest:.3g}, which single precision rounds to zero"
-            findings.append(warning(text, remedy))
-        findings += _stored_type(observable, float(low), float(high))
+        has_values = feature_range.n_finite > 0
+        if has_values.any():
+            low, high = feature_range.low[has_values].min(), feature_range.high[has_values].max()
+            findings += _stored_type(observable, float(low), float(high))
     return findings
 
 
@@ -87,7 +85,7 @@ def outliers(subject: CatalogUnderTest) -> list[Finding]:
         if len(rows):
             deviation = f"{len(rows)} rows lie {level.max():.2g} robust standard deviations from the others"
             text = f"/{observable.name}: {deviation} ({subject.catalog.describe_rows(rows)})"
-            remedy = "look for other units, a damaged file or a failed simulation; they dominate every scaling"
+            remedy = "look for other units, a damaged file or a failed simulation; no scaling takes them into account"
             findings.append(warning(text, remedy))
     return findings
 
@@ -114,7 +112,7 @@ def _outliers_of_field(observable: Observable, subject: CatalogUnderTest) -> tup
         flat = block.reshape(*block.shape[:2], -1)
         with np.errstate(invalid="ignore", over="ignore"):
             mean, scatter = flat.mean(axis=2, dtype=np.float64), flat.std(axis=2, dtype=np.float64)
-        moments.append(np.concatenate([mean, np.log(scatter + FLOAT32.tiny)], axis=1))
+        moments.append(np.concatenate([mean, np.log(scatter + np.finfo(np.float64).tiny)], axis=1))
     values = np.concatenate(moments)
     level = _robust_deviation(np.where(np.isfinite(values), values, np.nan))
     return _finite_outliers(np.where(level > OUTLIER_SIGMA, level, 0.0), subject)
@@ -133,6 +131,45 @@ def _robust_deviation(values: np.ndarray) -> np.ndarray:
     deviation = np.abs(safe - np.nanmedian(safe, axis=0))
     width = NORMAL_WIDTH_OF_MAD * np.nanmedian(deviation, axis=0)
     return np.nan_to_num(np.divide(deviation, width, out=np.zeros_like(deviation), where=width > 0))
+
+
+def missing_value_codes(subject: CatalogUnderTest) -> list[Finding]:
+    """Numbers by which programs mark missing values (-999, healpy's UNSEEN, fill values), far from all others."""
+    findings = []
+    for observable, feature_range in zip(subject.catalog.observables, subject.feature_ranges, strict=True):
+        extremes = np.concatenate([feature_range.low, feature_range.high])
+        codes = {code: _as_stored(code, observable.array.dtype) for code in MISSING_VALUE_CODES}
+        present = {code: value for code, value in codes.items() if np.isfinite(value) and (extremes == value).any()}
+        for code, value in present.items():
+            rows, count, largest = _rows_with_code(observable, value)
+            if abs(code) >= MIN_CODE_FACTOR * largest > 0:
+                where = subject.catalog.describe_rows(rows)
+                text = f"/{observable.name}: {count} numbers in {len(rows)} rows are exactly {code:g} ({where})"
+                remedy = "if it is a code for missing values, mark these as NaN and read them with `missing=mask`"
+                findings.append(warning(f"{text}, and all others are far from it", remedy))
+    return findings
+
+
+def _as_stored(code: float, dtype: np.dtype) -> float:
+    """As a dataset of this type holds it; NaN where it cannot."""
+    if dtype.kind != "f":
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+        return code if limits is not None and limits.min <= code <= limits.max else np.nan
+    with np.errstate(over="ignore"):
+        return float(np.float64(code).astype(dtype))
+
+
+def _rows_with_code(observable: Observable, value: float) -> tuple[np.ndarray, int, float]:
+    """The rows (n,) that hold a number, how many times they do, and the largest magnitude but for it."""
+    rows, count, largest, first = [], 0, 0.0, 0
+    for block in observable.blocks(np.arange(len(observable.array))):
+        values = block.reshape(len(block), -1)
+        is_code = values == value
+        rows.append(first + np.flatnonzero(is_code.any(axis=1)))
+        count += int(is_code.sum())
+        magnitude = np.where(is_code | ~np.isfinite(values), 0, np.abs(values))
+        largest, first = max(largest, float(magnitude.max(initial=0))), first + len(block)
+    return np.concatenate(rows), count, largest
 
 
 def saturation(subject: CatalogUnderTest) -> list[Finding]:
@@ -220,7 +257,8 @@ CHECKS = {
     "unclear_axes": Check(unclear_axes, in_inspect=True),
     "nonfinite_values": Check(nonfinite_values, in_inspect=True),
     "float_precision": Check(float_precision),
-    "outliers": Check(outliers),
+    "outliers": Check(outliers, before_training=True),
+    "missing_value_codes": Check(missing_value_codes, in_inspect=True, before_training=True),
     "saturation": Check(saturation),
     "dynamic_range": Check(dynamic_range, in_inspect=True),
     "storage_layout": Check(storage_layout, in_inspect=True),

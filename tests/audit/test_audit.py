@@ -224,6 +224,7 @@ def rows(theta, which, to):
     return changed(theta, which, slice(None), to)
 
 
+HIDDEN_PIXELS = np.isin(np.arange(MAPS.size), MAPS[0].size * np.arange(3, 6) + 5).reshape(MAPS.shape)  # one each
 FAULTS = {  # what is changed, which check must find it, how serious it is, and what it says
     "parameters of other simulations": (
         {"parameters": RNG.permutation(THETA)},
@@ -308,7 +309,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "/data: 2 constant features (1, 3); `scale_cut`",
     ),
     "nearly constant": (
-        {"data": changed(VECTOR, slice(None), 1, 1e9 + VECTOR[:, 1])},
+        {"data": changed(VECTOR.astype("f4"), slice(None), 1, 1e7 + VECTOR[:, 1])},
         "constant_features",
         "warning",
         "/data: 1 nearly constant features (1)",
@@ -497,17 +498,11 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "warning",
         "int8 values reach the limits of their type (-128..127)",
     ),
-    "beyond single precision": (
-        {"data": VECTOR * 1e39},
-        "float_precision",
+    "healpy's UNSEEN": (
+        {"data": np.where(HIDDEN_PIXELS, -1.6375e30, MAPS)},
+        "missing_value_codes",
         "warning",
-        "exceed the range of single precision, 3.4e+38",
-    ),
-    "below single precision": (
-        {"data": VECTOR * 1e-40},
-        "float_precision",
-        "warning",
-        "single precision rounds to zero",
+        "/data: 3 numbers in 3 rows are exactly -1.6375e+30 (row 3, 4, 5)",
     ),
     "a row in other units": ({"data": rows(VECTOR, [6], 1e10 * VECTOR[6])}, "outliers", "warning", "1 rows lie"),
     "a positive row in other units": (
@@ -542,7 +537,8 @@ WITH = {  # what another check must say of the same fault, because it is true as
     "no ids": {"split_leakage"},
     "an empty map": {"outliers"},
     "ids of other rows": {"split_leakage"},
-    "a code for what is missing": {"outliers"},
+    "a code for what is missing": {"outliers", "missing_value_codes"},
+    "healpy's UNSEEN": {"outliers"},
     "a wide range": {"data_parameter_association"},
 }
 
@@ -763,3 +759,9 @@ def test_the_audit_on_the_command_line(tmp_path):
 def test_an_audit_needs_no_torch(tmp_path):
     code = "import sys, cosmoinfer.audit; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("unit", [1e-45, 1e-40, 1e39, 1e200])
+def test_units_are_no_fault(findings, unit):
+    quiet = [entry.check for entry in findings(full=True, data=unit * VECTOR.astype(np.float64))]
+    assert not set(quiet) & {"float_precision", "outliers", "constant_features", "missing_value_codes"}
