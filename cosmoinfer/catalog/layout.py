@@ -163,7 +163,7 @@ def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[s
     if any(periodic) and not all(periodic):
         notes.append(f"/{name}: is periodic along some axes only; taken as a {kind} with edges")
     masked = read_options.missing == "mask" and kind == "vector"
-    if meaning.guessed:
+    if meaning.guessed and not meaning.question:
         edges = ", opposite edges joined" if all(periodic) else ""
         text = f"{meaning.note}{edges}"
         notes.append(f"/{name}: taken as {kind}, from its {len(dataset.shape)} axes" + (f": {text}" if text else ""))

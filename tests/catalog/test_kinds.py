@@ -130,5 +130,7 @@ def test_arrays_are_asked_about_as_files_are():
 def test_a_guess_is_told_with_its_channels_and_edges(tmp_path):
     notes = catalogs.read(write(tmp_path / "maps.h5", FIELDS)).notes
     assert notes == ("/data: taken as map, from its 4 axes: 2 channels of 16 x 16, opposite edges joined",)
+    asked = catalogs.read_unchecked(write(tmp_path / "asked.h5", FIELDS[:, :, 0]), ReadOptions())
+    assert asked.notes == () and "declare" in asked.observables[0].question
     notes = catalogs.read(write(tmp_path / "poles.h5", np.moveaxis(FIELDS[:, :, 0], 1, -1), kind="profile")).notes
     assert notes == ("/data: read as 16 channels of 2 (`channels=last`: 2 channels of 16)",)
