@@ -1,4 +1,4 @@
-"""Arithmetic over named numbers, as a user writes it: ``sigma_8*(Omega_m/0.3)**0.5``.
+"""Arithmetic over named numbers, as a user writes it, ``sigma_8*(Omega_m/0.3)**0.5``; comparisons, ``w0 + wa < 0``.
 
 Python's parser sees placeholders and operators only, and gives their precedence; no text is ever executed as code.
 Every number is a float64, so that a tower of powers such as ``9**9**9`` is inf at once: no large integer is computed.
@@ -7,7 +7,7 @@ Every number is a float64, so that a tower of powers such as ``9**9**9`` is inf 
 import ast
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,12 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "exp": np.exp,
     "abs": np.abs,
 }
+COMPARISONS: dict[str, Callable[..., np.ndarray]] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
 MAX_CHARACTERS, MAX_DEPTH = 1000, 50  # depth: brackets, signs and powers within one another
 _BINARY: dict[type[ast.operator], Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     ast.Add: np.add,
@@ -31,7 +37,8 @@ _BINARY: dict[type[ast.operator], Callable[[np.ndarray, np.ndarray], np.ndarray]
 }
 _UNARY: dict[type[ast.unaryop], Callable[[np.ndarray], np.ndarray]] = {ast.UAdd: np.positive, ast.USub: np.negative}
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*|\{[^{}]+\})|(?P<sign>\*\*|[-+*/()])|\S)"
+    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*|\{[^{}]+\})|"
+    r"(?P<sign>\*\*|[-+*/()])|(?P<comparison>[<>]=?)|\S)"
 )
 
 
@@ -68,14 +75,101 @@ class Expression:
         raise AssertionError(f"{ast.dump(node)} is none of what the tokens can make")
 
 
-def parse(text: str, names: tuple[str, ...]) -> Expression:
+@dataclass(frozen=True)
+class Comparison:
+    """Two expressions and a key of COMPARISONS."""
+
+    left: Expression
+    operator: str
+    right: Expression
+
+    def holds(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Element by element, arrays (...) broadcast; not where a side has no value."""
+        with np.errstate(invalid="ignore"):
+            return COMPARISONS[self.operator](self.left(values), self.right(values))
+
+    def holds_within(self, values: Mapping[str, np.ndarray], steps: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The same up to the difference that a step of each value makes, to first order: values may be rounded."""
+        difference = self._difference(values)
+        moved = {**values}
+        tolerance = np.zeros(np.shape(difference))
+        for name, step in steps.items():
+            moved[name] = values[name] + step
+            tolerance = tolerance + np.abs(self._difference(moved) - difference)
+            moved[name] = values[name]
+        with np.errstate(invalid="ignore"):
+            return self.holds(values) | (np.abs(difference) <= tolerance)
+
+    def _difference(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return self.left(values) - self.right(values)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Comparisons that must all hold. text: as written. names: of the values that they compare."""
+
+    text: str
+    names: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+
+    def holds(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Whether all comparisons hold, element by element, arrays (...) broadcast."""
+        return np.logical_and.reduce([comparison.holds(values) for comparison in self.comparisons])
+
+    def holds_within(self, values: Mapping[str, np.ndarray], steps: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The same up to the difference that a step of each value makes."""
+        return np.logical_and.reduce([comparison.holds_within(values, steps) for comparison in self.comparisons])
+
+
+def parse_condition(text: str, names: tuple[str, ...]) -> Condition:
+    """Expressions of ``names`` between < <= > >=, as in ``-3 < w0 + wa < 0``; several joined by ``and``.
+
+    Raises UserError that says where it went wrong, and where the text names nothing or is too long.
+    """
+    _check_length(text)
+    comparisons = tuple(_parse_comparisons(text, names))
+    used = [name for comparison in comparisons for name in (*comparison.left.names, *comparison.right.names)]
+    return Condition(text, tuple(dict.fromkeys(used)), comparisons)
+
+
+def _parse_comparisons(text: str, names: tuple[str, ...]) -> Iterator[Comparison]:
+    tokens = list(_TOKEN.finditer(text))
+    depth = np.cumsum([(token["sign"] == "(") - (token["sign"] == ")") for token in tokens])
+    is_operand = [bool(token["number"] or token["name"]) or token["sign"] == ")" for token in tokens]
+    joints = [
+        place
+        for place, token in enumerate(tokens)
+        if token["name"] == "and" and depth[place] == 0 and place and is_operand[place - 1]
+    ]
+    if joints:
+        for first, last in itertools.pairwise([-1, *joints, len(tokens)]):
+            yield from _parse_comparisons("".join(token[0] for token in tokens[first + 1 : last]).strip(), names)
+        return
+    signs = [place for place, token in enumerate(tokens) if token["comparison"] and depth[place] == 0]
+    if not signs:
+        in_brackets = len(tokens) > 2 and tokens[0]["sign"] == "(" and (depth[:-1] > 0).all() and depth[-1] == 0
+        if not in_brackets or not any(token["comparison"] for token in tokens):
+            raise UserError(f"{text!r}: expected comparisons by < <= > or >=, joined by 'and', as in 'w0 + wa < 0'")
+        yield from _parse_comparisons("".join(token[0] for token in tokens[1:-1]).strip(), names)
+        return
+    sides = [
+        parse("".join(token[0] for token in tokens[first + 1 : last]).strip(), names, may_be_constant=True)
+        for first, last in itertools.pairwise([-1, *signs, len(tokens)])
+    ]
+    for sign, (left, right) in zip(signs, itertools.pairwise(sides), strict=True):
+        if not left.names and not right.names:
+            raise _names_nothing(f"{left.text} {tokens[sign]['comparison']} {right.text}", names)
+        yield Comparison(left, tokens[sign]["comparison"], right)
+
+
+def parse(text: str, names: tuple[str, ...], may_be_constant: bool = False) -> Expression:
     """Numbers, ``names``, + - * / ** with Python's precedence, brackets, and FUNCTIONS.
 
     A name that is no identifier stands in braces: ``{Omega b}``. Raises UserError that says where it went wrong, and
-    where the text is longer than MAX_CHARACTERS, nested deeper than MAX_DEPTH, or names nothing.
+    where the text is longer than MAX_CHARACTERS, nested deeper than MAX_DEPTH, or constant where it may not be.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise UserError(f"the expression has {len(text)} characters; expected {MAX_CHARACTERS} at most")
+    _check_length(text)
     tokens = list(_TOKEN.finditer(text))
     _check(text, tokens, names)
     operands: dict[str, float | str] = {}
@@ -91,9 +185,14 @@ def parse(text: str, names: tuple[str, ...]) -> Expression:
         node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     used = [operand for key, operand in operands.items() if isinstance(operand, str) and key not in functions]
-    if not used:
-        raise UserError(f"{text!r} names no parameter; there are {', '.join(names)}")
+    if not used and not may_be_constant:
+        raise _names_nothing(text, names)
     return Expression(text, tuple(dict.fromkeys(used)), tree, operands)
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise UserError(f"the expression has {len(text)} characters; expected {MAX_CHARACTERS} at most")
 
 
 def _check(text: str, tokens: list[re.Match[str]], names: tuple[str, ...]) -> None:
@@ -129,6 +228,10 @@ def _check(text: str, tokens: list[re.Match[str]], names: tuple[str, ...]) -> No
         raise _wrong(text, None, "a number, a name or (")
     if len(nesting) > 1:
         raise _wrong(text, None, "an operator or )")
+
+
+def _names_nothing(text: str, names: tuple[str, ...]) -> UserError:
+    return UserError(f"{text!r} names no parameter; there are {', '.join(names)}")
 
 
 def _wrong(text: str, token: re.Match[str] | None, expected: str) -> UserError:

@@ -14,6 +14,7 @@ from cosmoinfer import truncated_normal
 
 BOX_TOLERANCE = 1e-6  # of the box's width: a table written with few digits may overstep an edge by this much
 BOX, MOMENTS = ("low", "high"), ("mean", "std")  # the two numbers that a user may write for a prior
+UNDECLARED = "undeclared"  # in the place of a prior in a file: it depends on the box, and on the rows
 MIN_LOG_UNIFORM_RATIO = 3  # high / low, below which undeclared rows are never taken as log-uniform
 
 
@@ -21,7 +22,7 @@ MIN_LOG_UNIFORM_RATIO = 3  # high / low, below which undeclared rows are never t
 class Prior(ABC):
     """low, high: the box, in catalog units, -inf and inf where it is unbounded.
 
-    mean, std: of the normal before the box cuts it; priors other than the normal leave them alone.
+    mean, std: of the normal before the box cuts it, of a log-normal that of ln value; other priors leave them alone.
     """
 
     low: float
@@ -34,6 +35,8 @@ class Prior(ABC):
     bounds_suffix: ClassVar[str] = ""  # that declares it in `bounds` 'a=0.25:4:log'; none: it cannot be declared there
     arguments: ClassVar[tuple[str, ...]] = BOX  # the two numbers of reweight's `prior` 'a=uniform:0.2:0.4'
     log_axis: ClassVar[bool] = False  # whether figures show the parameter on a logarithmic axis
+    in_logarithm: ClassVar[bool] = False  # whether ln value is the coordinate that flows without a box model
+    lowest: ClassVar[float] = -np.inf  # below which there is no density, whatever the box
 
     def __str__(self) -> str:
         """In words, without its box."""
@@ -79,11 +82,11 @@ class Prior(ABC):
 
     def to_line(self, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The coordinate that a flow without knowledge of the box models, ln |d coordinate / d value|: shape (...)."""
-        return value, np.zeros(np.shape(value))
+        return (np.log(value), -np.log(value)) if self.in_logarithm else (value, np.zeros(np.shape(value)))
 
     def from_line(self, coordinate: np.ndarray) -> np.ndarray:
         """The inverse of ``to_line``: shape (...)."""
-        return coordinate
+        return np.exp(coordinate) if self.in_logarithm else coordinate
 
     def may_be_recognised(self) -> bool:
         """Whether rows of a parameter without a declared prior may show that this is theirs, and not the uniform."""
@@ -111,7 +114,7 @@ class LogUniform(Prior):
 
     name = "log-uniform"
     bounds_suffix = "log"
-    log_axis = True
+    log_axis = in_logarithm = True
 
     def problem(self) -> str:
         if super().problem() or self.low > 0:
@@ -127,49 +130,72 @@ class LogUniform(Prior):
     def _quantile(self, u: np.ndarray) -> np.ndarray:
         return self.low * np.exp(u * np.log(self.high / self.low))
 
-    def to_line(self, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """value (...) -> its logarithm and log |d ln value / d value|, (...) each."""
-        return np.log(value), -np.log(value)
-
-    def from_line(self, coordinate: np.ndarray) -> np.ndarray:
-        """Logarithms (...) -> values (...)."""
-        return np.exp(coordinate)
-
     def may_be_recognised(self) -> bool:
         return bool(self.low > 0 and self.high / self.low >= MIN_LOG_UNIFORM_RATIO)
 
 
-class Normal(Prior):
-    """N(mean, std^2), truncated to the box if there is one."""
+class Gaussian(Prior):
+    """N(mean, std^2) of a coordinate, which is the value or its logarithm, truncated to the box if there is one."""
 
-    name = "normal"
     arguments = MOMENTS
 
     def __str__(self) -> str:
-        return f"normal {self.mean:g} +- {self.std:g}"
+        return f"{self.name} {self.mean:g} +- {self.std:g}"
 
     def problem(self) -> str:
-        if np.isfinite([self.mean, self.std]).all() and self.std > 0:
-            return ""
-        return f"a normal prior needs a prior_mean and a positive prior_std, found {self.mean:g} and {self.std:g}"
+        if not (np.isfinite([self.mean, self.std]).all() and self.std > 0):
+            moments = f"found {self.mean:g} and {self.std:g}"
+            return f"a {self.name} prior needs a prior_mean and a positive prior_std, {moments}"
+        if self.low < self.lowest:
+            return f"a {self.name} prior needs a box above {self.lowest:g}, found {self.low:g}..{self.high:g}"
+        return ""
 
-    def _log_density(self, value: np.ndarray) -> np.ndarray:
-        z = (value - self.mean) / self.std
-        return -0.5 * z**2 - np.log(self.std * np.sqrt(2 * np.pi) * self.mass_in_box())
+    def score(self, value: np.ndarray) -> np.ndarray:
+        """(coordinate - mean) / std of values (...), which is N(0, 1) before the box truncates it."""
+        with np.errstate(divide="ignore"):
+            return (self.to_line(value)[0] - self.mean) / self.std
 
-    def _cdf(self, value: np.ndarray) -> np.ndarray:
-        return truncated_normal.cdf((value - self.mean) / self.std, *self._edges)
-
-    def _quantile(self, u: np.ndarray) -> np.ndarray:
-        return self.mean + self.std * truncated_normal.quantile(u, *self._edges)
+    def from_score(self, z: np.ndarray) -> np.ndarray:
+        """The inverse of ``score``, inside the box or not: shape (...)."""
+        return self.from_line(self.mean + self.std * z)
 
     def mass_in_box(self) -> float:
         return float(truncated_normal.mass(*self._edges))
 
+    def _log_density(self, value: np.ndarray) -> np.ndarray:
+        value = np.maximum(value, self.lowest)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            coordinate, log_slope = self.to_line(value)
+            z = (coordinate - self.mean) / self.std
+            log_density = -0.5 * z**2 - np.log(self.std * np.sqrt(2 * np.pi) * self.mass_in_box()) + log_slope
+            return np.where(np.isinf(coordinate), -np.inf, log_density)
+
+    def _cdf(self, value: np.ndarray) -> np.ndarray:
+        return truncated_normal.cdf(self.score(value), *self._edges)
+
+    def _quantile(self, u: np.ndarray) -> np.ndarray:
+        return self.from_score(truncated_normal.quantile(u, *self._edges))
+
     @property
     def _edges(self) -> np.ndarray:
         """The box in units of std from the mean, (2,)."""
-        return (np.array([self.low, self.high]) - self.mean) / self.std
+        return self.score(np.array([self.low, self.high]))
+
+
+class Normal(Gaussian):
+    """The value is normal; in a box, a truncated normal."""
+
+    name = "normal"
+    bounds_suffix = "normal"
+
+
+class LogNormal(Gaussian):
+    """ln value is N(mean, std^2): the value is positive, and exp(mean) its median."""
+
+    name = "log-normal"
+    bounds_suffix = "log-normal"
+    in_logarithm = True
+    lowest = 0.0
 
 
 class Unknown(Prior):
@@ -196,7 +222,7 @@ class Unknown(Prior):
         return np.full(np.shape(u), np.nan)
 
 
-PRIORS: dict[str, type[Prior]] = {prior.name: prior for prior in (Uniform, LogUniform, Normal, Unknown)}
+PRIORS: dict[str, type[Prior]] = {prior.name: prior for prior in (Uniform, LogUniform, Normal, LogNormal, Unknown)}
 
 
 def default_prior(low: float, high: float) -> str:

@@ -57,7 +57,7 @@ class PriorMap(SupportMap):
         bounded = _bounded(parameters)
         if bounded.any():
             z, log_slope = self.from_unit(np.clip(parameters.cdf(theta), MIN_SOFT_U, 1 - MIN_SOFT_U))
-            log_slope = log_slope + parameters.log_prior(theta)
+            log_slope = log_slope + parameters.log_product(theta)
         for column in np.flatnonzero(~bounded):
             value, low, high = theta[..., column], parameters.low[column], parameters.high[column]
             if np.isfinite(low):
@@ -164,11 +164,13 @@ class Support:
     probit_only: frozenset[str] = frozenset()
 
     @property
-    def maps_into_box(self) -> bool:
-        """Whether every z maps into the box; if not, the density must be renormalised over it."""
+    def maps_inside(self) -> bool:
+        """Whether every z maps into box and region; if not, the density must be renormalised over them."""
         bounded = np.isfinite(self.parameters.low) | np.isfinite(self.parameters.high)
         overflowing = [name for name, bound in zip(self.parameters.names, bounded, strict=True) if bound]
-        return not SUPPORTS[self.name].overflows or self.probit_only.issuperset(overflowing)
+        return not self.parameters.where and (
+            not SUPPORTS[self.name].overflows or self.probit_only.issuperset(overflowing)
+        )
 
     def forward(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(..., P) in catalog units -> z (..., P) and ln |dz/dtheta| (...), both float64."""
@@ -183,7 +185,7 @@ class Support:
         return (raw - self.shift) / self.scale, log_slope - np.log(self.scale)
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
-        """z (..., P) -> theta (..., P) in catalog units; inside the box where ``maps_into_box``."""
+        """z (..., P) -> theta (..., P) in catalog units; inside box and region where ``maps_inside``."""
         raw = np.asarray(z, np.float64) * self.scale + self.shift
         theta = np.empty(raw.shape)
         for support, columns, parameters in self._groups():
@@ -196,7 +198,7 @@ class Support:
         for parameter in self.parameters.names:
             names_of[PROBIT if parameter in self.probit_only else self.name].append(parameter)
         return [
-            (SUPPORTS[name], self.parameters.columns(names), self.parameters.select(names))
+            (SUPPORTS[name], self.parameters.columns(names), self.parameters.untied.select(names))
             for name, names in names_of.items()
             if names
         ]
@@ -215,7 +217,7 @@ def fit_support(
     as_prior &= np.array(
         [SUPPORTS[name].prior_becomes_normal or parameter in probit_only for parameter in parameters.names]
     )
-    as_prior &= _bounded(parameters)
+    as_prior &= _bounded(parameters.untied)
     shift, scale = np.where(as_prior, 0.0, shift), np.where(as_prior, 1.0, scale)
     return replace(unscaled, shift=shift, scale=np.where(scale > 0, scale, 1.0))
 

@@ -78,7 +78,8 @@ FILES: dict[str, tuple[str, tuple[str, ...], Meanings]] = {
             ),
             "parameters": (
                 "(P,)",
-                "names; attributes `names`, `labels`, `low`, `high`, `prior`, `prior_mean`, `prior_std`",
+                "names; attributes `names`, `labels`, `low`, `high`, `prior`, `prior_mean`, `prior_std`, and "
+                "`where`, `prior_correlation` of a prior that is no product",
             ),
             "mixture_weights": ("(M of all stacks,)", "probability of each member in the mixture"),
             r"stacks/\d+/weights/.*": ("(M, ...)", "weights of the members, by the name of the tensor"),

@@ -40,9 +40,9 @@ def parameters() -> Iterator[Parameters]:
 
 
 def test_its_density_integrates_to_one_and_is_zero_outside_the_box(parameters: Parameters) -> None:
-    total, _ = integrate.quad(lambda r: np.exp(parameters.log_prior(np.array([r, 0.5]))[0]), 1, 3)
+    total, _ = integrate.quad(lambda r: np.exp(parameters.log_product(np.array([r, 0.5]))[0]), 1, 3)
     assert total == pytest.approx(1)
-    assert parameters.log_prior(np.array([[3.1, 0.5]]))[0, 0] == -np.inf
+    assert parameters.log_product(np.array([[3.1, 0.5]]))[0, 0] == -np.inf
     assert parameters.prior_mean()[0] == pytest.approx(2 / 3 * (27 - 1) / (9 - 1), rel=1e-6)
 
 

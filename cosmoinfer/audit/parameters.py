@@ -16,6 +16,10 @@ MOSTLY_INSIDE_FRACTION = 0.9  # of the rows, above which the unit of a parameter
 PRIOR_REJECTED_P_VALUE = 1e-6  # below which rows are inconsistent with their prior
 PRIOR_ACCEPTED_P_VALUE = 1e-3  # above which they are consistent with another one
 MIN_SIMULATIONS = 20
+DECLARE_PRIOR = (
+    "declare the prior, its box (`bounds`) or its region (`where`) from which they were drawn: a posterior is as "
+    "reliable as its prior"
+)
 
 UNIT_CONVERSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "its log10": lambda value: np.log10(np.where(value > 0, value, np.nan)),
@@ -32,9 +36,14 @@ def outside_prior_box(subject: CatalogUnderTest) -> list[Finding]:
     catalog = subject.catalog
     if catalog.parameters is None or catalog.theta is None:
         return []
-    rows = np.flatnonzero(np.isfinite(catalog.theta).all(axis=1) & ~catalog.parameters.inside(catalog.theta))
+    finite = np.isfinite(catalog.theta).all(axis=1)
+    rows = np.flatnonzero(finite & ~catalog.parameters.in_box(catalog.theta))
     if len(rows) == 0:
-        return []
+        beyond = np.flatnonzero(finite & ~catalog.parameters.inside(catalog.theta))
+        conditions = " and ".join(catalog.parameters.where)
+        text = f"{len(beyond)} rows lie outside the region where {conditions} ({catalog.describe_rows(beyond)})"
+        remedy = "the region is that of the prior they were drawn from: leave them out of the catalog, or correct it"
+        return [error(text, remedy)] if len(beyond) else []
     ranges = []
     for column, name in enumerate(catalog.parameters.names):
         parameter = catalog.parameters.select([name])
@@ -79,11 +88,14 @@ def prior_mismatch(subject: CatalogUnderTest) -> list[Finding]:
     parameters, theta = varying
     parameters = recognise_priors(parameters, theta, subject.catalog.declared_priors)
     findings = []
+    inside = parameters.inside(theta).all()
+    marginal_u = parameters.joint_prior.marginal_cdf(theta)
     for column, name in enumerate(parameters.names):
-        parameter, values = parameters.select([name]), theta[:, column]
-        if not parameter.has_prior[0] or not parameter.inside(values[:, None]).all():
+        parameter, values = parameters.untied.select([name]), theta[:, column]
+        is_tied = column in parameters.joint_prior.tied
+        if not parameters.has_prior[column] or not parameter.inside(values[:, None]).all() or (is_tied and not inside):
             continue  # ``outside_prior_box`` reports it
-        u = parameter.cdf(values[:, None])[:, 0]
+        u = marginal_u[:, column]
         box = f"{parameter.low[0]:g}..{parameter.high[0]:g}"
         if np.ptp(u) < MIN_FILLED_FRACTION and parameter.priors[0].arguments == BOX:
             extent = f"{values.min():.4g}..{values.max():.4g}"
@@ -91,8 +103,11 @@ def prior_mismatch(subject: CatalogUnderTest) -> list[Finding]:
             remedy = f"if the box is that of another set, or in other units, correct it by `bounds='{name}=LOW:HIGH'`"
             findings.append(warning(text, remedy))
         elif (p := _uniformity_p_value(u)) < PRIOR_REJECTED_P_VALUE:
-            text = f"{name}: the rows are inconsistent with its {parameter.prior[0]} prior on {box} (KS p = {p:.1g})"
-            findings.append(warning(text, _suggest_prior(parameter, values)))
+            cut = " under `where` and its correlation" if is_tied else ""
+            text = (
+                f"{name}: the rows are inconsistent with its {parameter.prior[0]} prior on {box}{cut} (KS p = {p:.1g})"
+            )
+            findings.append(warning(text, DECLARE_PRIOR if is_tied else _suggest_prior(parameter, values)))
     return findings
 
 
@@ -112,11 +127,11 @@ def _suggest_prior(parameter: Parameters, values: np.ndarray) -> str:
     name, low, high = parameter.names[0], parameter.low[0], parameter.high[0]
     for suffix, prior in bounds_suffixes().items():
         candidate = PRIORS[prior](low, high)
-        if prior == parameter.prior[0] or candidate.problem():
+        if prior == parameter.prior[0] or candidate.arguments != BOX or candidate.problem():
             continue
         if _uniformity_p_value(candidate.cdf(values)) > PRIOR_ACCEPTED_P_VALUE:
             return f"they are {prior}: declare it by `bounds='{name}={low:g}:{high:g}:{suffix}'`"
-    return "declare the prior, or the box, from which they were drawn: a posterior is as reliable as its prior"
+    return DECLARE_PRIOR
 
 
 def derived_parameters(subject: CatalogUnderTest) -> list[Finding]:

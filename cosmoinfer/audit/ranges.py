@@ -17,8 +17,10 @@ def _parameter_ranges(catalog: Catalog) -> dict[str, str]:
     parameters = catalog.parameters
     for column, name in enumerate(parameters.names):
         values = catalog.theta[:, column]
-        box = f"{parameters.low[column]:g}..{parameters.high[column]:g} {parameters.prior[column]}"
+        box = f"{parameters.low[column]:g}..{parameters.high[column]:g} {parameters.priors[column]}"
         ranges[name] = f"{np.nanmin(values):.4g}..{np.nanmax(values):.4g}, box {box}"
+    if ties := parameters.joint_prior.describe():
+        ranges["joint prior"] = ties
     return ranges
 
 

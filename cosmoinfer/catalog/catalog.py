@@ -30,7 +30,8 @@ class ReadOptions:
     channels: ``first`` or ``last``, the axis of a row on which its channels stand; of all data or ``maps@last``.
     rows_per_simulation: how many consecutive rows are of one simulation.
     names: of the parameters.
-    bounds: the prior box, ``a=0.1:0.5,b=0.25:4:log``.
+    bounds: the prior box, ``a=0.1:0.5,b=0.25:4:log``; priors, ``n=0.9:1:normal:0.96:0.02``; correlations, ``a~b=0.5``.
+    where: conditions that hold in the region to which the prior is cut, ``w0+wa<0``, beside those of the file.
     infer: the parameters to infer; the others are marginalised.
     scale_cut: features to keep, ``0:40``, ``k<0.3`` or ``0.02<k<0.3``, with ``NAME@`` before it when there are several
         observables.
@@ -51,6 +52,7 @@ class ReadOptions:
     rows_per_simulation: int = 0
     names: tuple[str, ...] = ()
     bounds: str = ""
+    where: tuple[str, ...] = ()
     infer: tuple[str, ...] = ()
     scale_cut: tuple[str, ...] = ()
     target: str = ""
@@ -64,8 +66,9 @@ class ReadOptions:
         check_words("channels", self.channels, CHANNEL_ORDERS)
         if self.missing and self.missing not in MISSING_MODES:
             raise UserError(f"{self.missing!r} is not known; {list_choices(self.missing, MISSING_MODES)}", "missing")
-        if self.target and (self.infer or self.bounds or self.names):
-            raise UserError("replaces the parameters, so that `infer`, `bounds` and `names` do not apply", "target")
+        if self.target and (self.infer or self.bounds or self.where or self.names):
+            settings = "`infer`, `bounds`, `where` and `names`"
+            raise UserError(f"replaces the parameters, so that {settings} do not apply", "target")
         if self.rows_per_simulation < 0:
             raise UserError(f"expected at least 1, found {self.rows_per_simulation}", "rows_per_simulation")
 
@@ -190,6 +193,7 @@ class Catalog:
         else:
             box = zip(self.parameters.names, self.parameters.low, self.parameters.high, strict=True)
             lines.append(("parameters", ", ".join(f"{name} {low:g}..{high:g}" for name, low, high in box)))
+            lines += [("where", text) for text in self.parameters.where]
         for observable in self.observables:
             place = "" if isinstance(observable.values, np.ndarray) else ", in its file"
             lines.append((f"/{observable.name}", f"{observable.kind} {observable.row_shape} a row{place}"))

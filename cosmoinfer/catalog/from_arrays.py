@@ -5,6 +5,7 @@ from __future__ import annotations  # help() shows ArrayLike by its name
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,6 +32,8 @@ def from_arrays(
     *,
     prior_mean: ArrayLike | None = None,
     prior_std: ArrayLike | None = None,
+    prior_correlation: ArrayLike | None = None,
+    where: str | Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
     split: ArrayLike | None = None,
@@ -45,12 +48,14 @@ def from_arrays(
         (N, C, D, H, W) a grid; or several such arrays by name.
     names: (P,) names of the parameters, by default parameter_0, parameter_1, ...
     low, high: (P,) the prior box, -inf and inf where it is unbounded (the default).
-    prior: (P,) of uniform, log-uniform, normal or unknown, or one word for all parameters; by default uniform inside
-        a finite box.
+    prior: (P,) of uniform, log-uniform, normal, log-normal or unknown, or one word for all; by default uniform
+        inside a finite box.
     simulation: (N,) integers or strings, the simulation of each row; by default the row number.
     kind: vector, profile, map or grid, for all data or by name; by default by the number of axes: 2 vector, 3 or 4
         map, 5 grid. A vector may have any axes.
-    prior_mean, prior_std: (P,) of normal priors.
+    prior_mean, prior_std: (P,) of normal priors before the box truncates them; of a log-normal, those of its logarithm.
+    prior_correlation: (P, P) of normal priors.
+    where: conditions that hold in the region to which the prior is cut, ``w0 + wa < 0``.
     labels: (P,) LaTeX names of the parameters.
     classes: (C,) names of the classes, when theta is a class number.
     split: (N,) 0 train, 1 validation, 2 test.
@@ -67,13 +72,23 @@ def from_arrays(
     arrays = dict(data)
     attributes: dict[str, storage.Attributes] = {}
     target = ""
+    described = {
+        "names": names,
+        "low": low,
+        "high": high,
+        "prior": prior,
+        "labels": labels,
+        "where": where,
+        "prior_mean": prior_mean,
+        "prior_std": prior_std,
+        "prior_correlation": prior_correlation,
+    }
     if classes is not None and theta is not None:
         target = f"classes/{names[0] if names else 'class'}"
         arrays[target], attributes[target] = theta, {"names": tuple(classes)}
     elif theta is not None:
-        parameter_attributes = _parameter_attributes(theta, names, low, high, prior, prior_mean, prior_std, labels)
-        arrays["parameters"], attributes["parameters"] = theta, parameter_attributes
-    elif any(setting is not None for setting in (names, low, high, prior, prior_mean, prior_std, labels)):
+        arrays["parameters"], attributes["parameters"] = theta, _parameter_attributes(theta, described)
+    elif any(setting is not None for setting in described.values()):
         raise UserError("names, low, high, prior and labels describe theta, which is missing")
     if simulation is not None:
         arrays["simulation"] = simulation
@@ -104,25 +119,16 @@ def _dataset_path(name: str) -> str:
     return name if name == "data" or name.startswith("data/") else f"data/{name}"
 
 
-def _parameter_attributes(
-    theta: ArrayLike,
-    names: Sequence[str] | None,
-    low: ArrayLike | None,
-    high: ArrayLike | None,
-    prior: str | Sequence[str] | None,
-    prior_mean: ArrayLike | None,
-    prior_std: ArrayLike | None,
-    labels: Sequence[str] | None,
-) -> storage.Attributes:
-    """The attributes of /parameters, as in a file."""
+def _parameter_attributes(theta: ArrayLike, described: Mapping[str, Any]) -> storage.Attributes:
+    """The attributes of /parameters, as in a file; described: what is known of them, by the name of the attribute."""
     count = 1 if np.ndim(theta) < 2 else np.shape(theta)[1]
-    settings = {
-        "names": names if names is None else tuple(names),
-        "low": low if low is None else np.atleast_1d(np.asarray(low, np.float64)),
-        "high": high if high is None else np.atleast_1d(np.asarray(high, np.float64)),
-        "prior": (prior,) * count if isinstance(prior, str) else prior if prior is None else tuple(prior),
-        "prior_mean": prior_mean if prior_mean is None else np.atleast_1d(np.asarray(prior_mean, np.float64)),
-        "prior_std": prior_std if prior_std is None else np.atleast_1d(np.asarray(prior_std, np.float64)),
-        "labels": labels if labels is None else tuple(labels),
-    }
-    return {name: setting for name, setting in settings.items() if setting is not None}
+    attributes: storage.Attributes = {}
+    for name, setting in described.items():
+        if setting is None:
+            continue
+        if name in ("names", "labels", "where", "prior"):
+            texts = (setting,) if isinstance(setting, str) else tuple(setting)
+            attributes[name] = texts * count if name == "prior" and isinstance(setting, str) else texts
+        else:
+            attributes[name] = np.atleast_1d(np.asarray(setting, np.float64))
+    return attributes

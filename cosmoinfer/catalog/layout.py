@@ -16,6 +16,7 @@ from cosmoinfer.catalog.kinds import AXES_OF_KIND, AxisMeaning, arrange_axes, ch
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
+from cosmoinfer.priors import UNDECLARED
 
 MAX_DATASETS_IN_ERROR = 10
 
@@ -113,7 +114,10 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
     declared: frozenset[str] = frozenset()
     if parameters is not None and not classes:
         dataset = contents[read_options.parameters.strip("/") or "parameters"]
-        declared = frozenset(parameters.names if "prior" in dataset.attributes and not read_options.names else ())
+        if "prior" in dataset.attributes and not read_options.names:
+            priors = np.atleast_1d(dataset.attributes["prior"]).tolist()
+            pairs = zip(parameters.names, priors, strict=True)
+            declared = frozenset(name for name, prior in pairs if prior != UNDECLARED)
         declared |= declared_priors(read_options.bounds)
     return Catalog(
         path,
@@ -256,6 +260,8 @@ def _read_parameters(
         raise UserError(f"{path}: /{name}: {error.message}") from error
     if read_options.bounds:
         parameters = with_bounds(parameters, read_options.bounds)
+    if read_options.where:
+        parameters = parameters.with_where(read_options.where)
     edges = zip(parameters.names, parameters.low, parameters.high, strict=True)
     unbounded = [parameter for parameter, low, high in edges if not np.isfinite([low, high]).all()]
     if unbounded:

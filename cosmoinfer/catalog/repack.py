@@ -9,6 +9,7 @@ from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.kinds import CHANNEL_ORDERS
 from cosmoinfer.catalog.selection import require_clear_axes
 from cosmoinfer.memory import slices
+from cosmoinfer.priors import UNDECLARED
 
 CHUNK_BYTES = 1 << 20  # of a chunk, about
 SLAB_BYTES = 16 * CHUNK_BYTES  # read and written at once, about
@@ -70,10 +71,12 @@ def _stream(observable: Observable) -> storage.StreamedDataset:
 
 
 def _parameter_attributes(catalog: Catalog) -> storage.Attributes:
-    """Box and labels; priors only when all were declared, as those of others are recognised from the rows."""
+    """Box, labels and what is declared of the prior: other priors are recognised from the rows."""
     assert catalog.parameters is not None
-    attributes = catalog.parameters.attributes()
-    return attributes if catalog.declared_priors >= set(catalog.parameters.names) else attributes | {"prior": None}
+    names, priors = catalog.parameters.names, catalog.parameters.prior
+    declared = [name in catalog.declared_priors for name in names]
+    kept = tuple(prior if is_kept else UNDECLARED for prior, is_kept in zip(priors, declared, strict=True))
+    return catalog.parameters.attributes() | {"prior": kept if any(declared) else None}
 
 
 def _extra_datasets(

@@ -12,10 +12,10 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA, Catalog, Observable, ReadOptions
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.expressions import COMPARISONS
 from cosmoinfer.parameters import Parameters
 
-COMPARISONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 MAX_RELATIVE_MAGNITUDE = 1e-3 * float(np.finfo(np.float32).max)  # of numbers in units of those of other rows
 NUMBER, COMPARISON = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"(<=|<|>=|>)"
 NUMBER_RANGE = re.compile(r"\s*(\d*):(\d*)\s*")
@@ -140,21 +140,28 @@ def is_nonfinite(values: np.ndarray, masked: bool = False) -> np.ndarray:
 
 
 def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> None:
-    """Raises UserError when rows of theta, (N, P), lie outside the declared box."""
-    outside = np.flatnonzero(~parameters.inside(theta) & catalog.has_theta)
-    if not len(outside):
-        return
-    row = outside[0]
-    column = next(
-        number
-        for number, name in enumerate(parameters.names)
-        if not parameters.select([name]).inside(theta[row, number : number + 1])
-    )
-    raise UserError(
-        f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.describe_rows(outside)}); "
-        f"{parameters.names[column]} = {theta[row, column]:g} is not in "
-        f"{parameters.low[column]:g}..{parameters.high[column]:g}"
-    )
+    """Raises UserError when rows of theta, (N, P), lie outside the declared box or region."""
+    outside = np.flatnonzero(~parameters.in_box(theta) & catalog.has_theta)
+    if len(outside):
+        row = outside[0]
+        column = int(np.flatnonzero(~parameters.in_box_by_parameter(theta[row]))[0])
+        raise UserError(
+            f"{catalog.path}: {len(outside)} rows lie outside the declared box ({catalog.describe_rows(outside)}); "
+            f"{parameters.names[column]} = {theta[row, column]:g} is not in "
+            f"{parameters.low[column]:g}..{parameters.high[column]:g}"
+        )
+    beyond = np.flatnonzero(~parameters.inside(theta) & catalog.has_theta)
+    if len(beyond):
+        values = ", ".join(
+            f"{name} = {value:g}" for name, value in zip(parameters.names, theta[beyond[0]], strict=True)
+        )
+        raise UserError(
+            f"{catalog.path}: {len(beyond)} rows lie outside the region where {' and '.join(parameters.where)} "
+            f"({catalog.describe_rows(beyond)}); {values}. `where` declares the prior from which the simulations were "
+            "drawn, and selects no rows"
+        )
+    if parameters.joint_prior.tied:
+        parameters.joint_prior.check_mass()
 
 
 def fingerprint(catalog: Catalog) -> str:
@@ -192,9 +199,16 @@ def select(catalog: Catalog, read_options: ReadOptions) -> Catalog:
     Raises UserError for unknown parameters, and for cuts that are not understood or leave no feature.
     """
     if read_options.infer and catalog.parameters is not None and catalog.theta is not None:
-        columns = catalog.parameters.columns(read_options.infer)
-        parameters = catalog.parameters.select(read_options.infer)
-        catalog = replace(catalog, parameters=parameters, theta=catalog.theta[:, columns])
+        parameters = catalog.parameters
+        columns = parameters.columns(read_options.infer)
+        inferred, notes = parameters.select(read_options.infer), catalog.notes
+        pairs = zip(inferred.names, parameters.has_prior[columns], inferred.has_prior, strict=True)
+        if lost := [name for name, before, after in pairs if before and not after]:
+            notes += (
+                f"the prior of {join_first(lost)} is not known: region or correlation tie it to a parameter that is "
+                "marginalised, so that metrics which need a prior have no value",
+            )
+        catalog = replace(catalog, parameters=inferred, theta=catalog.theta[:, columns], notes=notes)
     for cut in read_options.scale_cut:
         catalog = replace(catalog, observables=_apply_cut(catalog, cut, read_options.follow_links))
     return catalog

@@ -89,6 +89,7 @@ def check_compatible(catalogs: Sequence[Catalog]) -> None:
         _check_same(first, catalog, "data", _describe_data)
         for name in () if first.parameters is None or first.classes else first.parameters.names:
             _check_same(first, catalog, f"a prior of {name}", partial(_describe_prior, name=name))
+        _check_same(first, catalog, "a region", _describe_region)
         if (first.split_labels is None) != (catalog.split_labels is None):
             with_split = first if catalog.split_labels is None else catalog
             raise UserError(f"{with_split.path}: has a /split, and the other catalogs have none")
@@ -129,8 +130,15 @@ def _describe_data(catalog: Catalog) -> str:
 
 def _describe_prior(catalog: Catalog, name: str) -> str:
     assert catalog.parameters is not None
-    (prior,) = catalog.parameters.select([name]).priors
-    return f"{prior} on {prior.low:g}..{prior.high:g}"
+    parameters = catalog.parameters
+    (column,) = parameters.columns([name])
+    prior = parameters.priors[column]
+    correlated = "" if parameters.correlation is None else f", correlations {parameters.correlation[column].tolist()}"
+    return f"{prior} on {prior.low:g}..{prior.high:g}{correlated}"
+
+
+def _describe_region(catalog: Catalog) -> str:
+    return "none" if catalog.parameters is None else " and ".join(sorted(catalog.parameters.where)) or "none"
 
 
 def _concatenate_observables(observables: Sequence[Observable]) -> Observable:

@@ -15,8 +15,11 @@ Priors = Annotated[
     typer.Option(
         "--prior",
         metavar="<name=prior>",
-        help="New prior: 'Omega_m=normal:0.31:0.01' (mean, std), uniform:0.2:0.4 or log-uniform:0.2:0.4; repeatable.",
+        help="New prior: 'Omega_m=normal:0.31:0.01' (mean, std), uniform:0.2:0.4, ...; a~b=0.5 correlates; repeatable.",
     ),
+]
+Where = Annotated[
+    list[str] | None, typer.Option(metavar="<condition>", help="Cut the prior to a region: 'w0+wa<0'; repeatable.")
 ]
 Derive = Annotated[
     list[str] | None,
@@ -31,6 +34,7 @@ def reweight(
     output_options: OutputOptions,
     output: Output = None,
     prior: Priors = None,
+    where: Where = None,
     derive: Derive = None,
     draws: Draws = None,
     seed: Seed = 0,
@@ -43,7 +47,8 @@ def reweight(
     from cosmoinfer.tasks.reweight import write_reweighted
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = {"prior": prior, "derive": derive, "draws": draws, "seed": seed, "skip_failed": skip_failed}
+    changes = {"prior": prior, "where": where, "derive": derive}
+    settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     reweighted = write_reweighted(file, settings, output, output_options.force, terminal.reporter())
     terminal.result(reweighted.describe())
     document: dict[str, object] = {"output": str(reweighted.output), "rows": len(reweighted.posterior)}

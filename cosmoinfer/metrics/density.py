@@ -10,7 +10,7 @@ from cosmoinfer.metrics.metric import JOINT, PAIRS, Mean, Metric, Statistic
 def gain(data: EvaluationData) -> np.ndarray:
     """log q(t|x) - log p(t) of each row, (n,), in nats, jointly over the parameters."""
     base = data.independent_parameters
-    return _log_prob(data) - base.log_prior(data.truth[:, : len(base)]).sum(axis=-1)
+    return _log_prob(data) - base.log_prior(data.truth[:, : len(base)])
 
 
 def variance_left(data: EvaluationData) -> np.ndarray:
@@ -31,7 +31,7 @@ def _log_prob(data: EvaluationData) -> np.ndarray:
     return data.log_prob_truth
 
 
-_NO_DENSITY = "no density at the truth; does it lie outside the prior box?"
+_NO_DENSITY = "no density at the truth; does it lie outside the prior box or region?"
 
 DENSITY: dict[str, Metric] = {
     "log_prob": Mean(terms=_log_prob, scope=JOINT, needs=("log_prob_truth",), explanation=_NO_DENSITY),

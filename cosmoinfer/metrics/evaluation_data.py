@@ -62,9 +62,15 @@ class EvaluationData:
 
     @cached_property
     def independent_parameters(self) -> Parameters:
-        """The parameters that are not derived from others: those of the joint density. They come first."""
-        names = self.parameters.names
-        return self.parameters.select(names[: len(names) - len(self.posterior.derived)])
+        """The parameters of the joint density, which come first."""
+        return self.posterior.independent_parameters
+
+    @cached_property
+    def has_prior(self) -> np.ndarray:
+        """Which parameters have a prior that is known, (P,) bool; those that are derived from others have none."""
+        return np.concatenate(
+            [self.independent_parameters.has_prior, np.zeros(len(self.posterior.derived), dtype=bool)]
+        )
 
     @property
     def truth(self) -> np.ndarray:
@@ -158,8 +164,8 @@ class EvaluationData:
     @cached_property
     def tarp_ranks(self) -> np.ndarray | None:
         """Rank of the truth by distance from a point drawn from the prior, (n,), in 0..1."""
-        shape = len(self.truth), len(self.independent_parameters)
-        return self._distance_ranks(self._generator("tarp", "reference").random(shape), "tarp")
+        prior, generator = self.independent_parameters.joint_prior, self._generator("tarp", "reference")
+        return self._distance_ranks(prior.draw_units(len(self.truth), generator), "tarp")
 
     @cached_property
     def tarp_x_ranks(self) -> np.ndarray | None:

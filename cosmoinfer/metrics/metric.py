@@ -61,7 +61,7 @@ class Metric(ABC):
     def _exclusions(self, data: EvaluationData) -> list[str]:
         """Why a column has no value, whatever was computed; empty where it has one."""
         parameters = data.independent_parameters if self.scope == JOINT else data.parameters
-        names, has_prior = parameters.names, parameters.has_prior
+        names, has_prior = parameters.names, data.has_prior[: len(parameters)]
         without_prior = [name for name, yes in zip(names, has_prior, strict=True) if self.needs_prior and not yes]
         mismatch = data.prior_mismatch if self.needs_prior_truths else ""
         if self.needs_bounded_density and data.unbounded_density:

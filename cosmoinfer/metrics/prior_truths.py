@@ -24,7 +24,7 @@ def contradictions(parameters: Parameters, truth: np.ndarray) -> dict[str, str]:
 
     truth: (G, P), one row a simulation. Three signs: a value that many simulations share, which a continuous prior does
     not give; values that do not follow the prior (Kolmogorov & Smirnov, one-sample); two parameters that depend on each
-    other (Spearman). Parameters whose prior is not known are not tested.
+    other (Spearman) where the prior does not tie them. Parameters whose prior is not known are not tested.
     """
     columns = np.flatnonzero(parameters.has_prior).tolist()
     if not columns or len(truth) < MIN_SIMULATIONS:
@@ -35,11 +35,13 @@ def contradictions(parameters: Parameters, truth: np.ndarray) -> dict[str, str]:
         for column, count in equal.items()
         if count >= max(MIN_EQUAL, MAX_EQUAL_FRACTION * len(truth))
     }
-    u = parameters.cdf(truth)
+    u = parameters.joint_prior.marginal_cdf(truth)
     tests: dict[tuple[int, ...], float] = {
         (column,): float(stats.kstest(u[:, column], "uniform").pvalue) for column in columns
     }
+    tied = [set(component) for component in parameters.joint_prior.components]
     pairs = [pair for pair in combinations(columns, 2) if all(np.ptp(u[:, column]) > 0 for column in pair)]
+    pairs = [pair for pair in pairs if not any(component.issuperset(pair) for component in tied)]
     tests |= {pair: float(stats.spearmanr(u[:, pair[0]], u[:, pair[1]]).pvalue) for pair in pairs}
     reasons: dict[str, str] = {}
     for tested, p_value in zip(tests, holm_adjusted(np.array(list(tests.values()))), strict=True):

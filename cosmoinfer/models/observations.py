@@ -144,6 +144,8 @@ def _describe_parameters(preprocessing: Preprocessing, theta: ArrayLike, count: 
         "prior": parameters.prior,
         "prior_mean": parameters.mean,
         "prior_std": parameters.std,
+        "prior_correlation": parameters.correlation,
+        "where": parameters.where or None,
     }
 
 

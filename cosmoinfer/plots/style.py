@@ -69,3 +69,16 @@ def shade_outside(axes: Axes, parameters: Parameters, x: int, y: int | None) -> 
         (left, bottom), right - left, top - bottom, facecolor="white", edgecolor=GREY, linewidth=0.8, zorder=0
     )
     axes.add_patch(box)
+    _shade_region(axes, parameters, x, y)
+
+
+def _shade_region(axes: Axes, parameters: Parameters, x: int, y: int | None) -> None:
+    """Grey over what the conditions on these parameters alone exclude, smoothed contours too."""
+    grid = np.meshgrid(*(np.linspace(*limits, 300) for limits in (axes.get_xlim(), axes.get_ylim())))
+    points = [{parameters.names[k]: values} for k, values in zip((x, y), grid, strict=True) if k is not None]
+    points = [points[0] | points[1]] if len(points) == 2 and x != y else points
+    conditions = [condition for condition in parameters.conditions if points[0].keys() >= set(condition.names)]
+    if not conditions:
+        return
+    allowed = np.logical_and.reduce([condition.holds(values) for condition in conditions for values in points])
+    axes.contourf(*grid, ~allowed, levels=[0.5, 1.5], colors=[BACKGROUND], zorder=2)

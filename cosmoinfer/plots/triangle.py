@@ -50,7 +50,8 @@ def corner(data: FigureData) -> Figure | None:
             continue
         axes.set_xlim(limits[x])
         if x == y:
-            _draw_marginal(axes, density, parameters, x, draws)
+            _draw_marginal(axes, density, x, draws)
+            _draw_prior(axes, posterior, parameters.names[x])
         else:
             axes.set_ylim(limits[y])
             _draw_regions(axes, density, x, y)
@@ -93,17 +94,23 @@ def _corner_limits(draws: np.ndarray, marks: np.ndarray) -> list[tuple[float, fl
     return list(zip(start - margin, end + margin, strict=True))
 
 
-def _draw_marginal(axes: Axes, density: MCSamples, parameters: Parameters, x: int, draws: np.ndarray) -> None:
-    """The posterior of one parameter, and its prior on the same scale: both integrate to one."""
+def _draw_marginal(axes: Axes, density: MCSamples, x: int, draws: np.ndarray) -> None:
+    """The posterior of one parameter, which integrates to one."""
     curve = density.get1DDensity(f"p{x}")
     heights = curve.P / curve.norm_integral()
     axes.fill_between(curve.x, heights, color=LIGHT, alpha=0.7, linewidth=0)
     axes.plot(curve.x, heights, color=BLUE, linewidth=1.4)
-    theta = np.repeat(draws[:1], 400, axis=0)
-    theta[:, x] = np.linspace(*axes.get_xlim(), 400)
-    axes.plot(theta[:, x], np.exp(parameters.log_prior(theta)[:, x]), color=GREY, linewidth=1, linestyle="--")
     axes.set_ylim(0, 1.12 * heights.max())
     axes.set_title(format_with_error(draws[:, x].mean(), draws[:, x].std()), fontsize=8, pad=3)
+
+
+def _draw_prior(axes: Axes, posterior: Posterior, name: str) -> None:
+    """The prior of one parameter by itself, if it is known, on the scale of the posterior."""
+    parameters = posterior.independent_parameters
+    if name in parameters.names and parameters.has_prior[column := parameters.names.index(name)]:
+        values = np.linspace(*axes.get_xlim(), 400)
+        density = parameters.joint_prior.marginal_density(column, values)
+        axes.plot(values, density, color=GREY, linewidth=1, linestyle="--")
 
 
 def _draw_regions(axes: Axes, density: MCSamples, x: int, y: int) -> None:

@@ -1,6 +1,7 @@
 """Posteriors of many observations, with what is needed to judge them."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
 
 import numpy as np
@@ -11,6 +12,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
 from cosmoinfer.posterior.draws import DrawArray, Draws, PointEstimate, arrays_at, map_rows, select_rows
+from cosmoinfer.priors import Unknown
 
 ROWS_IN_REPR = 5
 NO_DIAGNOSTICS = Diagnostics()
@@ -100,6 +102,20 @@ class Posterior:
         if self.point is not None and self.point.std is not None:
             return self.point.std
         return None if self.draws is None else self.draws.std()
+
+    @cached_property
+    def independent_parameters(self) -> Parameters:
+        """The parameters that are not derived from others: those of ``log_prob``. They come first.
+
+        Their prior is not known where a prior or a condition of a derived parameter is a part of it.
+        """
+        names = self.parameters.names
+        count = len(names) - len(self.derived)
+        independent = self.parameters.select(names[:count])
+        compared = {name for condition in self.parameters.conditions for name in condition.names}
+        if compared & set(self.derived) or any(prior.is_known for prior in self.parameters.priors[count:]):
+            return independent.untied.with_prior([Unknown.name] * count)
+        return independent
 
     def require_draws(self) -> Draws:
         """The draws. Raises UserError where the posterior has none."""

@@ -287,7 +287,7 @@ def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> Read
             value=join_first(overrides.scale_cut),
         )
     changed = {key: value for key, value in asdict(overrides).items() if value != getattr(default, key)}
-    layout = ("parameters", "data", "kind", "channels", "simulation", "rows_per_simulation", "names", "bounds")
+    layout = ("parameters", "data", "kind", "channels", "simulation", "rows_per_simulation", "names", "bounds", "where")
     if changed.keys() & set(layout):
         trained = replace(trained, **{key: getattr(default, key) for key in layout})
     return replace(trained, **({"follow_links": False} | changed))

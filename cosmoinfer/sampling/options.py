@@ -76,7 +76,7 @@ class SamplingOptions:
                 where = f"{catalog.path}: {catalog.describe_rows(np.array([row]))}"
                 raise UserError(
                     f"{where}: {error}; the observation may be unlike the training data; `skip_failed` leaves it out, "
-                    "a flow with `support=probit` cannot fail like this"
+                    "a flow with `support=probit` cannot fail like this where the prior fills its box"
                 ) from error
 
 

@@ -1,7 +1,8 @@
 """Several observations of one universe: their posteriors multiplied, p(theta | x_1..x_n) ~ prod_j q_j / prior^(n-1).
 
 Right where the observations are independent at given parameters. An error of q is made n times over. All is done in
-z = Phi^-1(F(theta)), F the prior's distribution function, where the prior is N(0, 1) in each parameter.
+z = Phi^-1(F(theta)), F the distribution function of the product prior, which is N(0, 1) in each z; correlation and
+region of the joint prior are a factor of the target.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,8 +86,8 @@ def multiply(
     chosen = importance.resample(draws, generator)
     log_prob_at = np.zeros(0)
     if len(points):
-        log_prob_at = target.log_ratio(points).sum(axis=0) + parameters.log_prior(points).sum(axis=-1)
-    log_prob = log_target - _log_normal(z) + parameters.log_prior(theta).sum(axis=-1) - importance.log_mean
+        log_prob_at = target.log_ratio(points).sum(axis=0) + parameters.log_prior(points)
+    log_prob = log_target - _log_normal(z) + parameters.log_product(theta).sum(axis=-1) - importance.log_mean
     return Product(
         theta[chosen],
         log_prob[chosen],
@@ -162,21 +163,31 @@ class _Target:
         return np.stack([self.log_ratio_of_single(single, theta) for single in self.singles])
 
     def log_ratio_of_single(self, single: SinglePosterior, theta: np.ndarray) -> np.ndarray:
-        """log q_j - log p, (k,); -inf outside the box.
+        """log q_j - log p, (k,); -inf outside box and region.
 
         In the outermost rim of the prior it is that of where the rim begins. A flow's density over the prior can
         diverge towards an edge, or in the tail of a normal, as a power of the mass beyond: which does no harm alone,
         and takes all of the mass when it is multiplied.
         """
-        outside = np.isneginf(self.parameters.log_prior(theta).sum(axis=-1))
+        outside = np.isneginf(self.parameters.log_prior(theta))
         near = np.clip(theta, *self.rim_edges)
-        return np.where(outside, -np.inf, single.log_prob(near) - self.parameters.log_prior(near).sum(axis=-1))
+        if self.parameters.where:  # where the rim begins may lie beyond a slanted edge
+            near = np.where(self.parameters.accepts(near)[:, None], near, theta)
+        with np.errstate(invalid="ignore"):
+            return np.where(outside, -np.inf, single.log_prob(near) - self.parameters.log_prior(near))
 
     @cached_property
     def single_draws(self) -> np.ndarray:
         """The draws of the single posteriors, (n, S, P), in z."""
         u = self.parameters.cdf(np.stack([single.draws for single in self.singles]))
         return special.ndtri(np.clip(u, MIN_CDF, 1 - MIN_CDF))
+
+    def log_factor(self, theta: np.ndarray) -> np.ndarray:
+        """log of the joint prior over the product prior, (k,): 0 where these are the same, -inf outside the region."""
+        joint = self.parameters.joint_prior
+        if not joint.tied:
+            return np.zeros(len(theta))
+        return np.where(self.parameters.accepts(theta), joint.log_factor(theta) - joint.log_norm, -np.inf)
 
     def propose(self, proposal: _StudentT, count: int, generator: np.random.Generator) -> np.ndarray:
         """From the fitted proposal, and a fraction from the single posteriors: (count, P)."""
@@ -187,10 +198,11 @@ class _Target:
 
     def weigh(self, z: np.ndarray, proposal: _StudentT) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """log of target over proposal and of the target, (k,) each, and ``log_ratio``."""
-        log_ratio = self.log_ratio(self.theta(z))
-        normal = _log_normal(z)
-        log_target = log_ratio.sum(axis=0) + normal
-        log_singles = special.logsumexp(log_ratio, axis=0) - np.log(len(log_ratio)) + normal
+        theta = self.theta(z)
+        log_ratio = self.log_ratio(theta)
+        log_prior = _log_normal(z) + self.log_factor(theta)
+        log_target = log_ratio.sum(axis=0) + log_prior
+        log_singles = special.logsumexp(log_ratio, axis=0) - np.log(len(log_ratio)) + log_prior
         log_fitted = proposal.log_density(z)
         log_proposal = np.logaddexp(
             np.log(DEFENSIVE_FRACTION) + log_singles, np.log(1 - DEFENSIVE_FRACTION) + log_fitted

@@ -1,4 +1,4 @@
-"""Draws that must lie in the prior box, of a density that reaches beyond it and is renormalised over it.
+"""Draws that must lie in the prior's box and region, of a density that reaches beyond them and is renormalised there.
 
 Each observation finishes by itself, or is given up by name: never a substitute draw.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
-PROPOSALS_FOR_MASS = 10_000  # that estimate the mass inside the box, unless fewer do:
+PROPOSALS_FOR_MASS = 10_000  # that estimate the mass inside box and region, unless fewer do:
 MIN_PROPOSALS = 1000  # are enough where the error of log mass is then at most
 MAX_LOG_MASS_ERROR = 0.01  # nats
 MAX_DRAWS_PER_PIECE = 100_000  # what is made on the way to them takes ten times their memory
@@ -19,12 +19,12 @@ MAX_PROPOSALS_PER_OBSERVATION = 1_000_000  # or ten a draw if that is more, befo
 
 
 class TooLittleInside(Exception):
-    """An observation whose density lies almost wholly outside the prior box."""
+    """An observation whose density lies almost wholly outside the prior's box and region."""
 
 
 @dataclass(frozen=True)
 class BoxMass:
-    """log: of the fraction of all proposals that lie inside the prior box, in nats. error: its standard error."""
+    """log: of the fraction of all proposals inside the prior's box and region, in nats. error: its standard error."""
 
     log: float = 0.0
     error: float = 0.0
@@ -48,7 +48,7 @@ class DrawPiece:
         return DrawPiece(self.theta[draws], None if self.log_prob is None else self.log_prob[draws])
 
 
-Propose = Callable[[int], DrawPiece]  # so many draws, inside the box or not
+Propose = Callable[[int], DrawPiece]  # so many draws, inside or not
 Pieces = Generator[DrawPiece, None, BoxMass]
 
 
@@ -65,14 +65,14 @@ class DrawStream:
 
 
 def draw_unrestricted(propose: Propose, draws: int) -> Pieces:
-    """Of a density that lies inside the box already: mass 1."""
+    """Of a density that lies inside box and region already: mass 1."""
     for place in slices(draws, MAX_DRAWS_PER_PIECE):
         yield propose(place.stop - place.start)
     return BoxMass()
 
 
 def draw_inside(propose: Propose, parameters: Parameters, draws: int) -> Pieces:
-    """By rejection, until there are as many as asked for and the mass inside the box is known well enough.
+    """By rejection, until there are as many as asked for and the mass inside box and region is known well enough.
 
     Raises TooLittleInside where proposals run out first.
     """
@@ -82,11 +82,12 @@ def draw_inside(propose: Propose, parameters: Parameters, draws: int) -> Pieces:
     while accepted < draws or not _mass_is_known(proposed, accepted):
         hopeless = proposed >= PROPOSALS_FOR_MASS and _max_likely_accepted(accepted) / proposed * max_proposals < draws
         if hopeless or proposed >= max_proposals:
-            raise TooLittleInside(f"only {accepted} of {proposed} draws fell inside the prior's box")
+            region = " and region" if parameters.where else ""
+            raise TooLittleInside(f"only {accepted} of {proposed} draws fell inside the prior's box{region}")
         acceptance = accepted / proposed if accepted else 1.0
         count = int(1.05 * max(draws - accepted, 0) / acceptance)
         proposal = propose(min(max(count, MIN_PROPOSALS), MAX_DRAWS_PER_PIECE))
-        inside = parameters.inside(proposal.theta)
+        inside = parameters.accepts(proposal.theta)
         proposed, accepted = proposed + len(inside), accepted + int(inside.sum())
         if yielded == draws:  # and only the mass is not known yet
             continue

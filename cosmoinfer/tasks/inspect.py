@@ -11,6 +11,7 @@ from cosmoinfer.audit.check import Finding
 from cosmoinfer.catalog import multi_file
 from cosmoinfer.catalog.catalog import CatalogFile
 from cosmoinfer.errors import UserError
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, check_keywords
 
 
@@ -100,7 +101,7 @@ def _describe_model(record: storage.FileContents) -> dict[str, str]:
         "classifier": f"{names}: {', '.join(preprocessing['classes'])}; loss {config.get('loss')}",
         "density": f"p(data | {names})" if config.get("condition") else "p(data)",
     }
-    contents = {config["kind"]: kinds[config["kind"]]}
+    contents = {config["kind"]: kinds[config["kind"]], **_describe_joint_prior(record.attributes["parameters"])}
     for observable in preprocessing["inputs"]:
         gaps = ", NaN marks gaps" if observable["masked"] else ""
         code = observable["compression"]
@@ -119,10 +120,17 @@ def _describe_model(record: storage.FileContents) -> dict[str, str]:
     return contents
 
 
+def _describe_joint_prior(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """Region and correlation of a prior that is more than a product."""
+    description = Parameters.from_attributes(attributes).joint_prior.describe()
+    return {"joint prior": description} if description else {}
+
+
 def _describe_posterior(record: storage.FileContents) -> dict[str, str]:
     """Of which parameters, or classes, for how many rows."""
     contents = {"rows": str(len(record.arrays["index"]))}
     contents["parameters"] = ", ".join(record.attributes["names"]["names"])
+    contents |= _describe_joint_prior(record.attributes["names"])
     if "samples" in record.all_arrays:
         contents["draws"] = str(record.all_arrays["samples"].shape[1])
     if "probabilities" in record.arrays:

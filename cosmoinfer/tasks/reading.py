@@ -20,7 +20,7 @@ from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, SplitSettin
 
 CatalogSource = Path | str | Catalog | None  # None: arrays
 Rows = str | Sequence[int] | np.ndarray  # row numbers, ``3,5,20:25`` or one by one
-OF_ARRAYS = ("names", "simulation", "kind", "channels", "missing", "drop_nonfinite")  # settings that arrays take too
+OF_ARRAYS = ("names", "where", "simulation", "kind", "channels", "missing", "drop_nonfinite")  # settings of arrays too
 
 
 def check_source(source: CatalogSource, *unnamed: object) -> None:

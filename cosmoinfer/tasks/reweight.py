@@ -11,13 +11,14 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer import reweighting
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import check_keywords
 from cosmoinfer.tasks.sources import PosteriorSource, open_posterior
 
-SETTINGS = ("prior", "derive", "draws", "seed", "skip_failed")
+SETTINGS = ("prior", "where", "derive", "draws", "seed", "skip_failed")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def reweight(
     posterior: PosteriorSource,
     *,
     prior: Mapping[str, str] | Sequence[str] | None = None,
+    where: Sequence[str] | str | None = None,
     derive: Mapping[str, str] | Sequence[str] | None = None,
     draws: int | None = None,
     seed: int = 0,
@@ -64,15 +66,18 @@ def reweight(
     """Put a posterior under another prior, by weighting its draws, and add parameters that others determine.
 
     posterior: a path or an object.
-    prior: ``{"Omega_m": "normal:0.31:0.01"}``, or as ``cosmoinfer reweight`` takes it.
+    prior: ``{"Omega_m": "normal:0.31:0.01"}``, or as ``cosmoinfer reweight`` takes it; ``{"w0~wa": "-0.7"}`` correlates
+        two normals. That of a derived parameter multiplies the prior of the parameters that it is derived from.
+    where: conditions that hold in the region to which the prior is cut, ``w0+wa<0``.
     derive: ``{"S_8": "sigma_8*(Omega_m/0.3)**0.5"}``, or as ``cosmoinfer reweight`` takes it.
-    draws: to keep of each row, with a prior. seed: of which draws are kept.
+    draws: to keep of each row, with another prior. seed: of which draws are kept.
     skip_failed: leave out rows of which too few draws lie under the new prior.
     output: the file to write, if any; a complete one of the same settings is read.
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
-    settings = {"prior": prior, "derive": derive, "draws": draws, "seed": seed, "skip_failed": skip_failed}
+    changes = {"prior": prior, "where": where, "derive": derive}
+    settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     return _reweight(posterior, settings, None if output is None else Path(output), force, reporter).posterior
 
 
@@ -83,7 +88,7 @@ def write_reweighted(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the posterior is not usable.
     """
-    output = output or file.with_name(f"{file.stem}.{'reweighted' if keywords.get('prior') else 'derived'}.h5")
+    output = output or file.with_name(f"{file.stem}.{'reweighted' if _has_new_prior(keywords) else 'derived'}.h5")
     return _reweight(file, keywords, output, force, reporter)
 
 
@@ -91,28 +96,33 @@ def _reweight(
     source: PosteriorSource, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> ReweightedPosterior:
     check_keywords("reweight", keywords, SETTINGS)
-    prior, derive = _assignments(keywords.get("prior")), _assignments(keywords.get("derive"))
+    prior, derive, where = (_assignments(keywords.get(name)) for name in ("prior", "derive", "where"))
     draws, seed = keywords.get("draws"), keywords.get("seed") or 0
     skip_failed = bool(keywords.get("skip_failed"))
-    if not prior and not derive:
-        raise UserError("nothing to do: `prior` gives the posterior another prior, `derive` adds a parameter")
-    if draws is not None and not prior:
-        raise UserError("goes with `prior`, without which every draw is kept", setting="draws")
+    if not prior and not derive and not where:
+        raise UserError("nothing to do: `prior` or `where` changes the prior, `derive` adds a parameter")
+    if draws is not None and not _has_new_prior(keywords):
+        raise UserError("goes with `prior` or `where`, without which every draw is kept", setting="draws")
     opened = open_posterior(source, leave_large=False)
     original = opened.posterior
-    changes = [reweighting.PriorChange.parse(text) for text in prior]
-    reweighting.check_changes(original.parameters, derive, changes)
+    names = reweighting.derived_names(derive, original.parameters.names)
+    derived = (*original.derived, *names)
+    parameters = original.parameters.concatenated(Parameters.from_names(names))
+    changes = reweighting.parse_changes(prior, parameters.names)
+    parameters = reweighting.with_priors(parameters, changes, derived).with_where(where)
     settings = {"prior": prior, "derive": derive, "draws": draws, "skip_failed": skip_failed, "seed": seed}
+    settings |= {"where": where} if where else {}
     meta = task_provenance("reweight", settings, {"posterior": opened.digest})
     files = [Path(source)] if isinstance(source, Path | str) else []
     if output is not None and is_up_to_date(output, "posterior", meta, reporter, force, *files):
         posterior = posteriors.read(output)
     else:
         posterior = reweighting.derive(original, derive)
-        if changes:
-            parameters = reweighting.with_priors(posterior.parameters, changes)
+        if _has_new_prior(keywords):
             for change in changes:
-                reporter.report(change.describe(parameters))
+                reporter.report(change.describe(parameters, derived))
+            for condition in where:
+                reporter.report(f"cut to the region where {condition}")
             posterior = reweighting.reweight(posterior, parameters, draws, seed, skip_failed)
         if output is not None:
             posteriors.write(output, posterior, meta, force)
@@ -122,8 +132,13 @@ def _reweight(
     return reweighted
 
 
+def _has_new_prior(keywords: Mapping[str, Any]) -> bool:
+    """Whether there is another prior, and not only a derived parameter."""
+    return bool(keywords.get("prior") or keywords.get("where"))
+
+
 def _assignments(settings: Mapping[str, str] | Sequence[str] | None) -> list[str]:
-    """NAME=TEXT each."""
+    """NAME=TEXT each, or conditions."""
     if isinstance(settings, Mapping):
         return [f"{name}={text}" for name, text in settings.items()]
     return [settings] if isinstance(settings, str) else list(settings or ())

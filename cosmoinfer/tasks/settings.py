@@ -14,7 +14,7 @@ from cosmoinfer.device import prepare_device
 from cosmoinfer.errors import UserError, list_choices
 
 Settings = TypeVar("Settings")
-LISTS = {"names", "infer", "data", "scale_cut"}  # of the settings that say how to read a catalog
+LISTS = {"names", "infer", "data", "scale_cut", "where"}  # of the settings that say how to read a catalog
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class CatalogSettings:
         for name in ("names", "infer"):
             if isinstance(text := values.get(name), str):
                 values[name] = tuple(word.strip() for word in text.split(","))
-        for name in ("data", "scale_cut"):
+        for name in ("data", "scale_cut", "where"):
             if isinstance(text := values.get(name), str):
                 values[name] = (text,)
         for name in ("kind", "channels"):

@@ -139,7 +139,7 @@ def test_the_log_prob_of_a_file_is_that_of_the_model(flow, support):
             posterior.log_prob[position], density(model, sims, row, posterior.samples[position]), atol=0.1, rtol=0
         )
     truths = model.log_prob_of_rows(sims, np.array([0, 5]), sims.theta[[0, 5]], 10_000, seed=1)
-    np.testing.assert_allclose(posterior.log_prob_truth, truths, atol=2e-5 if model.support.maps_into_box else 0.1)
+    np.testing.assert_allclose(posterior.log_prob_truth, truths, atol=2e-5 if model.support.maps_inside else 0.1)
     outside = model.preprocessing.parameters.high + 0.1
     assert model.log_prob_of_rows(sims, np.array([0]), outside[None], 1000, seed=1).tolist() == [-np.inf]
 
@@ -150,7 +150,7 @@ def test_an_unbounded_catalog_needs_no_box(flow):
     for support in (*SUPPORTS, "auto"):
         model = train_flow(sims, flow=flow, ensemble=1, support=support, epochs=1)
         posterior = sampled(model, sims, [0], 2000)
-        assert model.support.maps_into_box and posterior.draws.log_norm_error is None
+        assert model.support.maps_inside and posterior.draws.log_norm_error is None
         assert model.support.name == ("probit" if support == "auto" else support)
         spread = 8 * sims.theta.std(axis=0)
         axes = [np.linspace(m - s, m + s, 200) for m, s in zip(sims.theta.mean(axis=0), spread, strict=True)]

@@ -63,7 +63,7 @@ def check_agreement(model: FlowModel, sims: Catalog, x: torch.Tensor, rows: np.n
         expected = model.support.inverse(z[member].double().numpy()).reshape(draws.shape)
         assert draws.shape == (len(rows), 3, size) and draws.dtype == torch.float64
         np.testing.assert_allclose(draws, expected, **CLOSE)
-        if model.support.maps_into_box:
+        if model.support.maps_inside:
             assert model.preprocessing.parameters.inside(draws.numpy()).all()
 
 

@@ -46,6 +46,10 @@ class ReadOptions:
     ] = None
     names: Annotated[str | None, option("Parameter names: a,b,c.", "Catalog", value="<names>")] = None
     bounds: Annotated[str | None, option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog", value="<bounds>")] = None
+    where: Annotated[
+        list[str] | None,
+        option("Region of the prior within its box: 'w0+wa<0'; repeatable.", "Catalog", value="<condition>", rare=True),
+    ] = None
     infer: Annotated[
         str | None, option("Parameters to infer, marginalising over all others: a,b.", "Catalog", value="<names>")
     ] = None

@@ -46,9 +46,9 @@ class Mixture:
         ]
 
     def log_prob(self, theta: np.ndarray, contexts: Contexts) -> np.ndarray:
-        """log q(theta | x), (n,), at points (n, P) of as many observations, or of one; not renormalised over the box.
+        """log q(theta | x), (n,), at points (n, P) of as many observations, or of one; not renormalised.
 
-        Outside the box -inf.
+        Outside the prior's box and region -inf.
         """
         log_prob = np.empty(len(theta))
         for points in slices(len(theta), MAX_DRAWS_PER_PIECE):
@@ -86,32 +86,32 @@ class Mixture:
         return replace(self, temperature=temperature)
 
     def draw(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> DrawStream:
-        """Of one observation, inside the prior box; log q comes with them where there is one member alone."""
+        """Of one observation, inside the prior's box and region; log q comes with those of a single member."""
 
         def propose(count: int) -> DrawPiece:
             z, log_prob = self._propose(contexts, count, generator)
             theta = self.support.inverse(z)
             return DrawPiece(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
 
-        if self.support.maps_into_box:
+        if self.support.maps_inside:
             return DrawStream(draw_unrestricted(propose, draws))
         return DrawStream(draw_inside(propose, self.support.parameters, draws))
 
     def box_mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
-        """The fraction of draws inside the prior box, of one observation; at least half a draw, to stay above 0."""
+        """The fraction of draws inside box and region, of one observation; at least half a draw, to stay above 0."""
         z, _ = self._propose(contexts, draws, generator)
-        return max(self.support.parameters.inside(self.support.inverse(z)).mean(), 0.5 / draws)
+        return max(self.support.parameters.accepts(self.support.inverse(z)).mean(), 0.5 / draws)
 
     def log_box_mass_at_temperature(
         self, contexts: Contexts, generator: np.random.Generator
     ) -> Callable[[float], float]:
-        """T -> log of the mass of one observation's posterior inside the prior box at temperature T."""
+        """T -> log of the mass of one observation's posterior inside box and region at temperature T."""
         mixtures = [self.at_temperature(temperature) for temperature in PROPOSAL_TEMPERATURES]
         z = np.concatenate(
             [mixture._propose(contexts, PROPOSALS_PER_TEMPERATURE, generator)[0] for mixture in mixtures]
         )
         noise = self._squared_noise(z, contexts)  # of z: a draw outside the box has no theta
-        inside = self.support.parameters.inside(self.support.inverse(z))
+        inside = self.support.parameters.accepts(self.support.inverse(z))
         return log_box_mass(
             lambda temperature: self.at_temperature(temperature).log_prob_at_temperature(*noise), inside
         )

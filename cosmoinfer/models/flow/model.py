@@ -118,7 +118,7 @@ class FlowModel(Saveable):
     ) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, normalised over the box with ``draws`` draws a row."""
         log_prob = self.log_prob_untruncated(catalog, rows, theta)
-        if not self.support.maps_into_box:
+        if not self.support.maps_inside:
             for place, row in enumerate(rows):
                 contexts = self.embed(catalog, rows[place : place + 1])
                 generator = seeding.generator(seed, "mass", row)
@@ -160,7 +160,7 @@ class FlowModel(Saveable):
         else:  # many points of one observation
             contexts = self.embed(observed.catalog, rows)
             log_prob = self.mixture.log_prob(points, contexts)
-            if not self.support.maps_into_box:
+            if not self.support.maps_inside:
                 generator = seeding.generator(seed, "mass", rows[0])
                 log_prob -= np.log(self.mixture.box_mass(contexts, PROPOSALS_FOR_MASS, generator))
         log_prob = np.where(np.isnan(points).any(axis=1), np.nan, log_prob)
@@ -191,7 +191,7 @@ class FlowModel(Saveable):
             self.training_record.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
             None if log_prob_truth is None else log_prob_truth - log_mass,
-            buffer.draws(len(rows), None if self.support.maps_into_box else error),
+            buffer.draws(len(rows), None if self.support.maps_inside else error),
             diagnostics=Diagnostics(
                 self._ridge_estimates(catalog, rows),
                 n_observations=np.full(len(rows), float(self.set_size)) if self.set_size else None,
@@ -275,7 +275,7 @@ class FlowModel(Saveable):
         terms = [self.mixture.squared_noise(theta[chunk], self.embed(catalog, rows[chunk])) for chunk in chunks]
         squares, log_dets = (np.concatenate(arrays, axis=1) for arrays in zip(*terms, strict=True))
         masses: list[Callable[[float], float]] = []
-        if not self.support.maps_into_box:
+        if not self.support.maps_inside:
             for row in rows[:: -(-len(rows) // MAX_BOX_MASS_ROWS)]:
                 generator = seeding.generator(seed, "temperature", int(row))
                 masses.append(self.mixture.log_box_mass_at_temperature(self.embed(catalog, np.array([row])), generator))

@@ -130,7 +130,7 @@ class RegressorModel(Saveable):
             PointEstimate(
                 np.stack([mixture.mean for mixture in mixtures]), np.stack([mixture.std for mixture in mixtures])
             ),
-            buffer.draws(len(rows), errors if self.head == "covariance" else None),
+            buffer.draws(len(rows), errors if mixtures[0].overflows else None),
             np.concatenate(log_prob_truth) if log_prob_truth else None,
         )
 
@@ -204,7 +204,7 @@ class RegressorModel(Saveable):
         ]
         masses = []
         for n in range(0, len(rows), -(-len(rows) // MAX_BOX_MASS_ROWS)):
-            if isinstance(mixture := mixtures[n], CorrelatedNormals):
+            if (mixture := mixtures[n]).overflows:
                 masses.append(_log_mass(mixture, seeding.generator(seed, "temperature", int(rows[n]))))
 
         def log_probs(temperature: float) -> np.ndarray:
@@ -274,13 +274,13 @@ class RegressorModel(Saveable):
         return [mixture.at_temperature(self.temperature) for mixture in mixtures]
 
 
-def _log_mass(mixture: CorrelatedNormals, generator: np.random.Generator) -> Callable[[float], float]:
-    """log of the share of one mixture inside the box, for any temperature."""
+def _log_mass(mixture: Normals, generator: np.random.Generator) -> Callable[[float], float]:
+    """log of the share of one mixture inside the prior's box and region, for any temperature."""
     theta = np.concatenate(
         [
             mixture.at_temperature(temperature).propose(PROPOSALS_PER_TEMPERATURE, generator)
             for temperature in PROPOSAL_TEMPERATURES
         ]
     )
-    inside = mixture.parameters.inside(theta)
-    return log_box_mass(lambda temperature: mixture.at_temperature(temperature).log_prob_anywhere(theta), inside)
+    inside = mixture.parameters.accepts(theta)
+    return log_box_mass(lambda temperature: mixture.at_temperature(temperature).log_density(theta), inside)

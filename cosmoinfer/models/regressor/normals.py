@@ -24,17 +24,42 @@ class Normals(ABC):
     def variances(self) -> np.ndarray:
         """Of each member, (M, P)."""
 
+    @property
     @abstractmethod
-    def draw(self, draws: int, generator: np.random.Generator) -> DrawStream:
-        """Inside the prior box: members by multinomial, then each member's normal."""
+    def overflows(self) -> bool:
+        """Whether ``propose`` leaves the prior's box or region, so that the mixture is renormalised over them."""
 
     @abstractmethod
+    def propose(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Draws, (count, P): members by multinomial, then each member's normal."""
+
+    @abstractmethod
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
+        """log of the density of what ``propose`` draws, (S, P) -> (S,); outside the box too."""
+
+    def draw(self, draws: int, generator: np.random.Generator) -> DrawStream:
+        """Inside the prior's box and region."""
+
+        def propose(count: int) -> DrawPiece:
+            return DrawPiece(self.propose(count, generator))
+
+        if self.overflows:
+            return DrawStream(draw_inside(propose, self.parameters, draws))
+        return DrawStream(draw_unrestricted(propose, draws))
+
     def log_prob(self, theta: np.ndarray) -> np.ndarray:
-        """log of the mixture, (S, P) -> (S,), before the mass inside the box that ``draw`` estimates is divided out."""
+        """log of the mixture, (S, P) -> (S,), before the mass inside that ``draw`` estimates is divided out."""
+        return np.where(self.parameters.inside(theta), self.log_density(theta), -np.inf)
 
     def log_mass(self, draws: int, generator: np.random.Generator) -> float:
-        """log of the share of the mixture inside the box, where ``log_prob`` has not taken it off already."""
-        return 0.0
+        """log of the share of the mixture inside box and region, which ``log_prob`` has not taken off.
+
+        From draws, of which at least half a one counts as inside, so that it stays finite.
+        """
+        if not self.overflows:
+            return 0.0
+        inside = self.parameters.accepts(self.propose(draws, generator))
+        return float(np.log(max(inside.mean(), 0.5 / draws)))
 
     @abstractmethod
     def at_temperature(self, temperature: float) -> "Normals":
@@ -61,6 +86,10 @@ class IndependentNormals(Normals):
 
     widths: np.ndarray
 
+    @property
+    def overflows(self) -> bool:
+        return bool(self.parameters.where)
+
     def at_temperature(self, temperature: float) -> "IndependentNormals":
         return replace(self, widths=self.widths * temperature)
 
@@ -68,25 +97,22 @@ class IndependentNormals(Normals):
     def variances(self) -> np.ndarray:
         return self.widths**2
 
-    def draw(self, draws: int, generator: np.random.Generator) -> DrawStream:
-        """By the inverse of the truncated normal's distribution function.
+    def propose(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Inside the box, by the inverse of the truncated normal's distribution function.
 
         In logarithms, and mirrored where the box lies above the mean: exact however far away the box is.
         """
-        return DrawStream(draw_unrestricted(lambda count: DrawPiece(self._inside(count, generator)), draws))
-
-    def _inside(self, draws: int, generator: np.random.Generator) -> np.ndarray:
-        member = generator.choice(len(self.weights), size=draws, p=self.weights)
+        member = generator.choice(len(self.weights), size=count, p=self.weights)
         mean, width = self.means[member], self.widths[member]
         low, high = (self.parameters.low - mean) / width, (self.parameters.high - mean) / width
         return self.parameters.clip(mean + width * truncated_normal.draw(low, high, generator))
 
-    def log_prob(self, theta: np.ndarray) -> np.ndarray:
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
         means, widths = self.means[:, None], self.widths[:, None]  # (M, 1, P)
         low, high = (self.parameters.low - means) / widths, (self.parameters.high - means) / widths
         log_mass = truncated_normal.log_mass(low, high)
         terms = -0.5 * ((theta - means) / widths) ** 2 - np.log(widths * np.sqrt(2 * np.pi)) - log_mass
-        return np.where(self.parameters.inside(theta), self._log_mixture(terms.sum(axis=-1)), -np.inf)
+        return self._log_mixture(terms.sum(axis=-1))
 
 
 @dataclass(frozen=True)
@@ -94,6 +120,10 @@ class CorrelatedNormals(Normals):
     """factors: (M, P, P), lower triangles L of the precisions L L^T. The mixture is renormalised over the box."""
 
     factors: np.ndarray
+
+    @property
+    def overflows(self) -> bool:
+        return True
 
     def at_temperature(self, temperature: float) -> "CorrelatedNormals":
         return replace(self, factors=self.factors / temperature)
@@ -107,25 +137,12 @@ class CorrelatedNormals(Normals):
         """L^-T, whose product with its transpose is the covariance."""
         return np.linalg.inv(self.factors).transpose(0, 2, 1)
 
-    def draw(self, draws: int, generator: np.random.Generator) -> DrawStream:
-        return DrawStream(draw_inside(lambda count: DrawPiece(self.propose(count, generator)), self.parameters, draws))
-
     def propose(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """Draws of the mixture, (count, P), outside the box too."""
         member = generator.choice(len(self.weights), size=count, p=self.weights)
         noise = generator.standard_normal((count, len(self.parameters)))
         return self.means[member] + np.einsum("nij,nj->ni", self._roots[member], noise)
 
-    def log_mass(self, draws: int, generator: np.random.Generator) -> float:
-        """From draws, of which at least half a one counts as inside, so that it stays finite."""
-        inside = self.parameters.inside(self.propose(draws, generator))
-        return float(np.log(max(inside.mean(), 0.5 / draws)))
-
-    def log_prob(self, theta: np.ndarray) -> np.ndarray:
-        return np.where(self.parameters.inside(theta), self.log_prob_anywhere(theta), -np.inf)
-
-    def log_prob_anywhere(self, theta: np.ndarray) -> np.ndarray:
-        """The same outside the box too, (S,)."""
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
         white = np.einsum("mij,msi->msj", self.factors, theta - self.means[:, None])  # L^T (theta - mu)
         log_diagonal = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=-1)  # (M,)
         constant = log_diagonal[:, None] - len(self.parameters) / 2 * np.log(2 * np.pi)

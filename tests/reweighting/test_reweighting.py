@@ -13,7 +13,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.reweighting import PriorChange, derive, reweight, with_priors
+from cosmoinfer.reweighting import PriorChange, derive, parse_changes, reweight, with_priors
 from tests.command_line import call, done, linear, refused, write
 from tests.posteriors import changed, make
 
@@ -307,3 +307,140 @@ def test_what_the_command_refuses(folder: Path):
     )
     assert "is read by this command" in refused("reweight", folder / "p.h5", "--derive", S_8, "-o", folder / "p.h5")
     assert "character 8" in refused("reweight", folder / "p.h5", "--derive", "S=sigma_8^2", "-o", folder / "x.h5")
+
+
+# ----------------------------------------------------------------------------------------- regions, and kinds of priors
+SQUARE = Parameters.from_names(("a", "b"), [-4.0, -4.0], [4.0, 4.0])
+CENTRES, WIDTH = np.array([[0.3, 0.2], [-0.5, 0.9]]), 0.6
+
+
+def normal_draws(parameters: Parameters = SQUARE, draws: int = 20_000) -> Posterior:
+    """Two rows: x = theta + n, under a uniform prior far wider than the noise."""
+    samples = np.random.default_rng(5).normal(CENTRES[:, None], WIDTH, (2, draws, 2))
+    log_prob = stats.norm(CENTRES[:, None], WIDTH).logpdf(samples).sum(axis=-1)
+    return make(parameters, np.arange(2), np.array(["0", "1"]), np.full(2, 2), samples=samples, log_prob=log_prob)
+
+
+def log_density(row: int, theta: np.ndarray) -> np.ndarray:
+    return stats.norm(CENTRES[row], WIDTH).logpdf(theta).sum(axis=-1)
+
+
+def test_a_region_cuts_and_renormalises():
+    after = reweight(normal_draws(), SQUARE.with_where(["a+b<0"]))
+    assert (after.samples.sum(axis=-1) < 0).all() and after.parameters.where == ("a+b<0",)
+    mass = stats.norm(CENTRES.sum(axis=1), np.sqrt(2) * WIDTH).cdf(0)
+    for row in range(2):
+        right = log_density(row, after.samples[row]) - np.log(mass[row])
+        assert (np.abs(after.log_prob[row] - right) < 4 * after.draws.log_norm_error[row]).all()
+    np.testing.assert_allclose(after.diagnostics.ess, 20_000 * mass, rtol=0.05)
+
+
+def test_a_prior_in_a_region_and_back_is_the_first_one():
+    cut = reweight(normal_draws(), SQUARE.with_where(["a+b<0"]))
+    there = reweight(cut, with_priors(cut.parameters, [PriorChange.parse("a=normal:0:1")]))
+    back = reweight(there, with_priors(there.parameters, [PriorChange.parse("a=uniform:-4:4")]))
+    assert back.parameters.where == ("a+b<0",) and back.parameters.prior == ("uniform", "uniform")
+    error = 5 * np.hypot(back.draws.log_norm_error, cut.draws.log_norm_error)
+    for row in range(2):
+        same = (back.samples[row][:, None] == cut.samples[row][None, :200]).all(axis=-1)
+        first, second = np.nonzero(same)
+        assert len(first) > 20
+        difference = back.log_prob[row][first] - cut.log_prob[row][second]
+        assert (np.abs(difference) < error[row]).all()
+    np.testing.assert_allclose(back.mean, cut.mean, atol=0.05)
+
+
+def test_correlated_normals_give_the_closed_form():
+    texts = ["a=normal:0:0.5", "b=normal:0.4:0.8", "a~b=0.6"]
+    parameters = with_priors(SQUARE, parse_changes(texts, SQUARE.names))
+    after = reweight(normal_draws(), parameters)
+    prior = np.array([[0.25, 0.24], [0.24, 0.64]])
+    covariance = np.linalg.inv(np.linalg.inv(prior) + np.eye(2) / WIDTH**2)
+    for row in range(2):
+        mean = covariance @ (np.linalg.solve(prior, [0, 0.4]) + CENTRES[row] / WIDTH**2)
+        np.testing.assert_allclose(
+            after.mean[row], mean, atol=5 * np.sqrt(covariance.max() / after.diagnostics.ess[row])
+        )
+        right = stats.multivariate_normal(mean, covariance).logpdf(after.samples[row])
+        assert (np.abs(after.log_prob[row] - right) < 5 * after.draws.log_norm_error[row] + 1e-3).all()
+    (first, second, correlation) = parse_changes(texts, SQUARE.names)
+    assert (first.parameter, second.parameter, correlation.parameter) == ("a", "b", "a~b")
+    assert correlation.describe(parameters) == "a, b: correlation 0.6"
+
+
+def test_a_log_normal_and_a_truncated_normal_prior():
+    positive = Parameters.from_names(("a", "b"), [0.0, -4.0], [4.0, 4.0])
+    changes = [PriorChange.parse("a=log-normal:-0.5:0.3"), PriorChange.parse("b=normal:0:1:-0.5:0.5")]
+    parameters = with_priors(positive, changes)
+    assert (parameters.low[1], parameters.high[1]) == (-0.5, 0.5)
+    assert changes[0].describe(parameters).startswith("a: log-normal -0.5 +- 0.3, truncated to the box 0..4")
+    before = normal_draws(positive)
+    before = changed(before, samples=np.abs(before.samples))  # as good as any, inside of the box
+    after = reweight(before, parameters)
+    assert (np.abs(after.samples[..., 1]) <= 0.5).all()
+    expected = before.log_prob[0] + parameters.log_prior(before.samples[0]) - positive.log_prior(before.samples[0])
+    taken = (after.samples[0][:50, None] == before.samples[0][None]).all(axis=-1)
+    first, second = np.nonzero(taken)
+    shift = after.log_prob[0][first] - expected[second]
+    np.testing.assert_allclose(shift, shift[0], atol=1e-9)
+
+
+def test_a_prior_on_a_derived_parameter_multiplies_the_others():
+    """A look at a + b of width 0.3: the density of both times that of the sum, whose own prior is a triangle."""
+    before = derive(normal_draws(), ["c=a+b"])
+    parameters = with_priors(before.parameters, [PriorChange.parse("c=normal:0:0.3")], before.derived)
+    after = reweight(before, parameters)
+    precision = np.eye(2) / WIDTH**2 + np.ones((2, 2)) / 0.3**2
+    for row in range(2):
+        mean = np.linalg.solve(precision, CENTRES[row] / WIDTH**2)
+        exact = stats.multivariate_normal(mean, np.linalg.inv(precision))
+        np.testing.assert_allclose(after.mean[row, :2], mean, atol=0.03)
+        right = exact.logpdf(after.samples[row][:, :2])
+        assert (np.abs(after.log_prob[row] - right) < 5 * after.draws.log_norm_error[row]).all()
+    assert not after.independent_parameters.has_prior.any()
+    narrower = reweight(after, with_priors(parameters, [PriorChange.parse("c=normal:0:0.2")], after.derived))
+    precision = np.eye(2) / WIDTH**2 + np.ones((2, 2)) / 0.2**2
+    np.testing.assert_allclose(narrower.mean[0, :2], np.linalg.solve(precision, CENTRES[0] / WIDTH**2), atol=0.03)
+    cut = reweight(before, before.parameters.with_where(["c<0"]))
+    assert (cut.samples.sum(axis=-1) != 0).all() and (cut.samples[..., 2] < 0).all()
+    assert not cut.independent_parameters.has_prior.any()
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["a~b=0.5"], "a: only a normal or log-normal prior can be correlated"),
+        (["a=normal:0:1", "b=normal:0:1", "a~b=two"], "expected a correlation"),
+        (["a=normal:0:1", "b=normal:0:1", "a~b=1.5"], "not positive definite"),
+        (["a=normal:0:1", "b=normal:0:1", "a~b=0.1", "b~a=0.2"], "expected one prior, found 2"),
+        (["a=normal:0:1", "b=normal:0:1", "a~d=0.2"], "no parameter is named d"),
+        (["a=normal:0:1:-9:9"], "outside the box"),
+        (["a=normal:0:1:2"], "is not understood"),
+        (["a=log-normal:0:0.1", "a=uniform:0:1"], "expected one prior, found 2"),
+        (["a=normal:3.5:0.5", "b=normal:3.5:0.5", "a~b=-0.9999"], "of the correlated normals lie in the box"),
+    ],
+)
+def test_priors_that_cannot_be(texts, message):
+    tight = Parameters.from_names(("a", "b"), [-4.0, -4.0], [3.5, 3.5]) if "3.5" in texts[0] else SQUARE
+    with pytest.raises(UserError, match=message):
+        with_priors(tight, parse_changes(texts, SQUARE.names))
+
+
+def test_the_command_cuts_by_a_condition_or_a_derived_parameter(folder: Path):
+    status, out, err = call("reweight", folder / "p.h5", "--where", "Omega_m+sigma_8<1.1", "-o", folder / "cut.h5")
+    assert status == 0 and "cut to the region where Omega_m+sigma_8<1.1" in err and "worth" in out
+    with h5py.File(folder / "cut.h5") as file:
+        assert (file["samples"][()].sum(axis=-1) < 1.1).all()
+        assert file["names"].attrs["where"].tolist() == ["Omega_m+sigma_8<1.1"]
+        assert json.loads(file["meta"][()])["settings"]["where"] == ["Omega_m+sigma_8<1.1"]
+    assert "Omega_m+sigma_8<1.1; holds" in done("inspect", folder / "cut.h5")
+    document = json.loads(done("evaluate", folder / "cut.h5", "--figures", folder / "cut_figures", "--json"))
+    assert "prior box or region" in document["metrics"]["joint"]["log_prob_gain"]["reason"]  # of some truths
+    assert document["metrics"]["parameters"]["contraction"]["Omega_m"]["value"] is not None
+    derived = ("--derive", "sum=Omega_m+sigma_8", "--prior", "sum=uniform:0.7:1.1")
+    status, _, err = call("reweight", folder / "p.h5", *derived, "-o", folder / "sum.h5")
+    assert status == 0 and "it multiplies the prior of the parameters from which it is derived" in err
+    document = json.loads(done("evaluate", folder / "sum.h5", "--json"))
+    assert "prior of Omega_m, sigma_8 is not known" in document["metrics"]["joint"]["log_prob_gain"]["reason"]
+    assert document["metrics"]["parameters"]["contraction"]["sum"]["value"] is None
+    assert "expected comparisons" in refused("reweight", folder / "p.h5", "--where", "Omega_m", "-o", folder / "x.h5")

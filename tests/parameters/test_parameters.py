@@ -13,6 +13,27 @@ from cosmoinfer.parameters import Parameters, recognise_priors
 from cosmoinfer.priors import PRIORS
 
 
+class TruncatedLogNormal(stats.rv_continuous):
+    """exp of a truncated normal."""
+
+    def __init__(self, low, high, mean, std):
+        super().__init__(a=low, b=high)
+        edges = (np.log([low, high]) - mean) / std
+        self.logarithm = stats.truncnorm(*edges, mean, std)
+
+    def _logpdf(self, value):
+        return self.logarithm.logpdf(np.log(value)) - np.log(value)
+
+    def _pdf(self, value):
+        return np.exp(self._logpdf(value))
+
+    def _cdf(self, value):
+        return self.logarithm.cdf(np.log(value))
+
+    def _ppf(self, u):
+        return np.exp(self.logarithm.ppf(u))
+
+
 @dataclass(frozen=True)
 class Example:
     """A prior of the table on a box, and the distribution of scipy that it is."""
@@ -31,6 +52,7 @@ EXAMPLES = {  # by the name of a parameter
     "n_s": Example("normal", -np.inf, np.inf, stats.norm(0.96, 0.05), 0.96, 0.05),
     "H_0": Example("normal", 60, 75, stats.truncnorm(-7 / 5, 8 / 5, 67, 5), 67, 5),
     "b_1": Example("normal", 0, np.inf, stats.truncnorm(0.5, np.inf, -1, 2), -1, 2),
+    "A_lens": Example("log-normal", 0.5, 2, TruncatedLogNormal(0.5, 2, 0.1, 0.4), 0.1, 0.4),
 }
 
 
@@ -55,14 +77,14 @@ every_prior = pytest.mark.parametrize(
 def test_a_prior_integrates_to_one(name, exact):
     parameters = parameters_of([name])
     ends = exact.ppf([1e-12, 1 - 1e-12])
-    total, _ = integrate.quad(lambda theta: np.exp(parameters.log_prior(np.array([theta]))[0]), *ends, epsabs=1e-10)
+    total, _ = integrate.quad(lambda theta: np.exp(parameters.log_product(np.array([theta]))[0]), *ends, epsabs=1e-10)
     assert total == pytest.approx(1, abs=1e-8)
 
 
 @every_prior
 def test_density_distribution_and_moments_are_those_of_the_law(name, exact):
     parameters, theta = parameters_of([name]), exact.rvs(size=(4, 5, 1), random_state=1)
-    np.testing.assert_allclose(parameters.log_prior(theta), exact.logpdf(theta), rtol=1e-10)
+    np.testing.assert_allclose(parameters.log_product(theta), exact.logpdf(theta), rtol=1e-10)
     np.testing.assert_allclose(parameters.cdf(theta), exact.cdf(theta), rtol=1e-9)
     assert parameters.prior_mean() == pytest.approx(exact.mean(), rel=1e-4)
     assert parameters.prior_std() == pytest.approx(exact.std(), rel=1e-3)
@@ -82,10 +104,21 @@ def test_outside_the_box_the_density_is_zero(name, exact):
     for edge, inwards in ((low, 1), (high, -1)):
         if np.isfinite(edge):
             theta = edge + inwards * width * np.array([[1e-3], [0], [-1e-3], [-10]])
-            np.testing.assert_array_equal(np.isfinite(parameters.log_prior(theta))[:, 0], [True, True, False, False])
-            assert parameters.log_prior(theta)[3, 0] == -np.inf
+            np.testing.assert_array_equal(np.isfinite(parameters.log_product(theta))[:, 0], [True, True, False, False])
+            assert parameters.log_product(theta)[3, 0] == -np.inf
             np.testing.assert_array_equal(parameters.inside(theta), [True, True, False, False])
             np.testing.assert_allclose(parameters.cdf(theta[2:]), 0 if inwards == 1 else 1)
+
+
+def test_a_log_normal_without_a_box_is_that_of_scipy():
+    alone = Parameters.from_names(["A"], prior=["log-normal"], mean=[0.1], std=[0.4])
+    exact = stats.lognorm(0.4, scale=np.exp(0.1))
+    theta = exact.rvs((20, 1), random_state=0)
+    np.testing.assert_allclose(alone.log_prior(theta), exact.logpdf(theta)[:, 0], rtol=1e-10)
+    np.testing.assert_allclose(alone.cdf(theta), exact.cdf(theta), rtol=1e-9)
+    np.testing.assert_allclose(alone.quantile(exact.cdf(theta)), theta, rtol=1e-9)
+    assert alone.low.tolist() == [0] and alone.log_prior(np.array([[0.0], [-1.0]])).tolist() == [-np.inf] * 2
+    assert alone.prior_mean()[0] == pytest.approx(exact.mean(), rel=1e-3)
 
 
 @pytest.mark.parametrize("u", [0.0, 1.0, -1e-9, 1 + 1e-9])
@@ -101,19 +134,21 @@ def test_the_last_digit_of_a_printed_table_is_no_step_outside():
     box = Parameters.from_names(["a"], [0.1], [0.6])
     assert rounded[0] > 0.6
     assert box.inside(rounded)
-    assert box.log_prior(rounded) == pytest.approx(np.log(2))
+    assert box.log_product(rounded) == pytest.approx(np.log(2))
     assert box.clip(rounded) == 0.6
     assert not box.inside(np.array([0.6001]))
 
 
 def test_rounding_below_a_tiny_edge_is_no_nan():
     wide = Parameters.from_names(["A"], [1e-9], [1.0], ["log-uniform"])
-    np.testing.assert_allclose(wide.log_prior(np.array([[-1e-8], [1e-9]])), wide.log_prior(np.array([[1e-9]]))[0, 0])
+    np.testing.assert_allclose(
+        wide.log_product(np.array([[-1e-8], [1e-9]])), wide.log_product(np.array([[1e-9]]))[0, 0]
+    )
 
 
 def test_nan_stays_nan_in_every_prior():
     gaps = np.full((1, len(EVERY)), np.nan)
-    assert np.isnan(EVERY.log_prior(gaps)).all()
+    assert np.isnan(EVERY.log_product(gaps)).all()
     assert np.isnan(EVERY.cdf(gaps)).all()
     assert not EVERY.inside(gaps)
 
@@ -123,7 +158,7 @@ def test_an_unknown_prior_has_nan_density():
     assert free.prior == ("uniform", "unknown")
     assert free.has_prior.tolist() == [True, False]
     theta = np.full((3, 2), 0.5)
-    for answer in (free.log_prior(theta), free.cdf(theta), free.quantile(theta)):
+    for answer in (free.log_product(theta), free.cdf(theta), free.quantile(theta)):
         assert answer.shape == (3, 2)
         np.testing.assert_array_equal(np.isnan(answer), [[False, True]] * 3)
     assert np.isnan(free.prior_mean()).tolist() == np.isnan(free.prior_std()).tolist() == [False, True]
@@ -137,7 +172,7 @@ def test_parameters_are_taken_by_name_in_the_order_asked_for():
     assert (two.mean[0], two.std[0]) == (67, 5)
     theta = EVERY.quantile(RNG.uniform(size=(10, len(EVERY))))
     np.testing.assert_array_equal(
-        two.log_prior(theta[:, EVERY.columns(two.names)]), EVERY.log_prior(theta)[:, EVERY.columns(two.names)]
+        two.log_product(theta[:, EVERY.columns(two.names)]), EVERY.log_product(theta)[:, EVERY.columns(two.names)]
     )
 
 

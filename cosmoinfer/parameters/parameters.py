@@ -1,28 +1,30 @@
-"""The parameters of a simulation: names, labels, the box that holds them and the prior that they were drawn from."""
+"""P parameters: names, labels, the box that holds them, and what their joint prior is made of."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy import linalg
 
 from cosmoinfer.errors import UserError, join_first, list_choices
-from cosmoinfer.priors import BOX_TOLERANCE, MOMENTS, PRIORS, Prior, Uniform, default_prior
-
-MIN_RECOGNITION_GAIN = 5.0  # in log-likelihood, by which rows must prefer a prior that nobody declared
+from cosmoinfer.expressions import Condition, parse_condition
+from cosmoinfer.parameters.joint_prior import JointPrior
+from cosmoinfer.priors import BOX_TOLERANCE, MOMENTS, PRIORS, UNDECLARED, Prior, Unknown, default_prior
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """P parameters with a product prior.
+    """P parameters, and the prior of each; their joint prior is the product, unless it is tied together.
 
     names: (P,), all different.
     low, high: (P,) the box, in catalog units, -inf and inf where it is unbounded.
     prior: (P,) names of the table in ``priors``.
     mean, std: (P,) of normal priors, before the box truncates them.
     labels: (P,) LaTeX, for figures.
+    where: conditions that all hold in the region to which the prior is cut, ``w0 + wa < 0``.
+    correlation: (P, P) of normal priors, before box and region truncate them; None where there is none.
     """
 
     names: tuple[str, ...]
@@ -32,6 +34,8 @@ class Parameters:
     mean: np.ndarray
     std: np.ndarray
     labels: tuple[str, ...]
+    where: tuple[str, ...] = ()
+    correlation: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -48,6 +52,7 @@ class Parameters:
         for name, prior_on_box in zip(self.names, self.priors, strict=True):
             if problem := prior_on_box.problem():
                 raise UserError(f"{name}: {problem}")
+        assert self.joint_prior is not None  # which checks conditions and correlation
 
     @classmethod
     def from_names(
@@ -59,16 +64,22 @@ class Parameters:
         mean: Any = None,
         std: Any = None,
         labels: Sequence[str] | None = None,
+        where: Sequence[str] = (),
+        correlation: Any = None,
     ) -> "Parameters":
         """Parameters with defaults: no box; uniform in a finite box, else no prior; the names as labels.
 
-        low, high, mean, std: (P,). Raises UserError where these do not define a prior, or names are not different.
+        low, high, mean, std: (P,); correlation: (P, P). Raises UserError where these do not define a prior, or names
+        are not different.
         """
         count = len(names)
         low = np.full(count, -np.inf) if low is None else np.asarray(low, dtype=np.float64)
         high = np.full(count, np.inf) if high is None else np.asarray(high, dtype=np.float64)
-        if prior is None:
-            prior = [default_prior(*box) for box in zip(low, high, strict=False)]
+        prior = [UNDECLARED] * count if prior is None else list(prior)
+        if len(prior) == len(low) == len(high):
+            boxes = zip(prior, low, high, strict=True)
+            prior = [default_prior(*box) if name == UNDECLARED else name for name, *box in boxes]
+            low = np.maximum(low, [PRIORS[name].lowest if name in PRIORS else -np.inf for name in prior])
         return cls(
             tuple(names),
             low,
@@ -77,29 +88,43 @@ class Parameters:
             np.zeros(count) if mean is None else np.asarray(mean, dtype=np.float64),
             np.ones(count) if std is None else np.asarray(std, dtype=np.float64),
             tuple(labels) if labels is not None else tuple(names),
+            tuple(where),
+            None if correlation is None else np.asarray(correlation, dtype=np.float64),
         )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def select(self, names: Sequence[str]) -> "Parameters":
-        """These parameters only, in this order; the density of draws without the others is the marginal one.
+        """These parameters only, in this order, with the prior of draws without the others.
 
-        Raises UserError for names that are not among the parameters.
+        Where that is not of the same form, as a condition or a truncation ties a parameter to one that is left out, its
+        prior is unknown. Raises UserError for names that are not among the parameters.
         """
         columns = self.columns(names)
+        unknown = self._tied_to_others(columns)
+        block = None if self.correlation is None else self.correlation[np.ix_(columns, columns)]
+        if block is not None:
+            names_unknown = np.isin(columns, list(unknown))
+            block = np.where(names_unknown[:, None] | names_unknown, np.eye(len(columns)), block)
         return Parameters(
             tuple(names),
             self.low[columns],
             self.high[columns],
-            tuple(self.prior[column] for column in columns),
+            tuple(Unknown.name if column in unknown else self.prior[column] for column in columns),
             self.mean[columns],
             self.std[columns],
             tuple(self.labels[column] for column in columns),
+            tuple(condition.text for condition in self.conditions if set(condition.names) <= set(names)),
+            None if block is None or (block == np.eye(len(columns))).all() else block,
         )
 
     def concatenated(self, following: "Parameters") -> "Parameters":
         """These parameters, then the ``following`` ones."""
+        correlation = None
+        if self.correlation is not None or following.correlation is not None:
+            blocks = [np.eye(len(item)) if item.correlation is None else item.correlation for item in (self, following)]
+            correlation = linalg.block_diag(*blocks)
         return Parameters(
             (*self.names, *following.names),
             np.concatenate([self.low, following.low]),
@@ -108,6 +133,8 @@ class Parameters:
             np.concatenate([self.mean, following.mean]),
             np.concatenate([self.std, following.std]),
             (*self.labels, *following.labels),
+            (*self.where, *following.where),
+            correlation,
         )
 
     def columns(self, names: Sequence[str]) -> list[int]:
@@ -120,9 +147,47 @@ class Parameters:
     def with_prior(self, prior: Sequence[str]) -> "Parameters":
         return replace(self, prior=tuple(prior))
 
-    def inside(self, theta: np.ndarray) -> np.ndarray:
+    def with_where(self, conditions: Sequence[str]) -> "Parameters":
+        """Cut to the region where these conditions hold, too. Raises UserError for one that is not understood."""
+        return replace(self, where=tuple(dict.fromkeys((*self.where, *conditions))))
+
+    def with_correlation(self, first: str, second: str, correlation: float) -> "Parameters":
+        """With this correlation of two normal priors. Raises UserError where it is none."""
+        row, column = self.columns([first, second])
+        matrix = np.eye(len(self)) if self.correlation is None else self.correlation.copy()
+        matrix[row, column] = matrix[column, row] = correlation
+        return replace(self, correlation=matrix)
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Those of ``where``. Raises UserError for one that is not understood."""
+        try:
+            return tuple(parse_condition(text, self.names) for text in self.where)
+        except UserError as error:
+            raise UserError(f"{error}", setting="where") from error
+
+    @cached_property
+    def untied(self) -> "Parameters":
+        """The parameters under the product prior alone: without region and correlation."""
+        return replace(self, where=(), correlation=None) if self.joint_prior.tied else self
+
+    def in_box(self, theta: np.ndarray) -> np.ndarray:
         """Whether every parameter lies in its box, up to the rounding of printed tables: (..., P) -> (...)."""
-        return np.logical_and(theta >= self.low - self._tolerance, theta <= self.high + self._tolerance).all(axis=-1)
+        return np.logical_and.reduce(self.in_box_by_parameter(theta), axis=-1)
+
+    def in_box_by_parameter(self, theta: np.ndarray) -> np.ndarray:
+        """Whether each parameter lies in its box, up to the rounding of printed tables: (..., P) -> (..., P)."""
+        return np.logical_and(theta >= self.low - self._tolerance, theta <= self.high + self._tolerance)
+
+    def inside(self, theta: np.ndarray) -> np.ndarray:
+        """Whether they lie in box and region, up to the rounding of printed tables: (..., P) -> (...)."""
+        inside = self.in_box(theta)
+        return inside & self.joint_prior.near_region(self.clip(theta)) if self.where else inside
+
+    def accepts(self, theta: np.ndarray) -> np.ndarray:
+        """Whether they are draws once they are clipped: in the box, and exactly in the region: (..., P) -> (...)."""
+        inside = self.in_box(theta)
+        return inside & self.joint_prior.in_region(self.clip(theta)) if self.where else inside
 
     def clip(self, theta: np.ndarray) -> np.ndarray:
         """Onto the box; moves nothing but rounding where ``inside`` holds."""
@@ -133,6 +198,20 @@ class Parameters:
         width = self.high - self.low
         return BOX_TOLERANCE * np.where(np.isfinite(width), width, 0.0)
 
+    def _tied_to_others(self, columns: Sequence[int]) -> set[int]:
+        """Those of these columns whose prior is not of the same form once the other columns are left out.
+
+        Of a group of tied parameters only normals may be left out, that the box does not cut and no condition names.
+        """
+        compared = {self.names.index(name) for condition in self.conditions for name in condition.names}
+        unknown: set[int] = set()
+        for component in self.joint_prior.components:
+            left_out = component - set(columns)
+            cut = any(self.priors[column].mass_in_box() < 1 for column in left_out & set(self.joint_prior.correlated))
+            if left_out & compared or cut:
+                unknown |= component & set(columns)
+        return unknown
+
     # ------------------------------------------------------------------------------------------------- the prior
     @cached_property
     def priors(self) -> tuple[Prior, ...]:
@@ -140,34 +219,39 @@ class Parameters:
         columns = zip(self.prior, self.low, self.high, self.mean, self.std, strict=True)
         return tuple(PRIORS[name](low, high, mean, std) for name, low, high, mean, std in columns)
 
+    @cached_property
+    def joint_prior(self) -> JointPrior:
+        """The prior of all of them together."""
+        return JointPrior(self.names, self.priors, self.conditions, self.correlation)
+
     @property
     def has_prior(self) -> np.ndarray:
         """Which parameters have a prior that can be evaluated, (P,) bool."""
-        return np.array([prior.is_known for prior in self.priors])
+        return self.joint_prior.has_prior
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
-        """ln p(theta), natural, in catalog units: (..., P) -> (..., P), one term a parameter; NaN where unknown."""
-        return np.stack([prior.log_density(theta[..., column]) for column, prior in enumerate(self.priors)], axis=-1)
+        """ln p(theta) of all parameters together, natural, in catalog units: (..., P) -> (...); NaN where unknown."""
+        return self.joint_prior.log_density(theta)
+
+    def log_product(self, theta: np.ndarray) -> np.ndarray:
+        """ln of the product prior, without region and correlation: (..., P) -> (..., P), one term a parameter."""
+        return self.joint_prior.log_product(theta)
 
     def cdf(self, theta: np.ndarray) -> np.ndarray:
-        """The prior's distribution function, per parameter: (..., P) -> (..., P) in [0, 1]; NaN where unknown."""
+        """The product prior's distribution function: (..., P) -> (..., P) in [0, 1]; NaN where unknown."""
         return np.stack([prior.cdf(theta[..., column]) for column, prior in enumerate(self.priors)], axis=-1)
 
     def quantile(self, u: np.ndarray) -> np.ndarray:
-        """The inverse of ``cdf``: (..., P) -> (..., P). ``quantile`` of uniform numbers draws from the prior."""
+        """The inverse of ``cdf``: (..., P) -> (..., P)."""
         return np.stack([prior.quantile(u[..., column]) for column, prior in enumerate(self.priors)], axis=-1)
 
     def prior_mean(self) -> np.ndarray:
         """(P,), by quadrature over the prior's own quantiles; NaN where unknown."""
-        return self.quantile(self._midpoints()).mean(axis=0)
+        return self.joint_prior.marginal_moments()[0]
 
     def prior_std(self) -> np.ndarray:
         """(P,), by quadrature over the prior's own quantiles; NaN where unknown."""
-        return self.quantile(self._midpoints()).std(axis=0)
-
-    def _midpoints(self, count: int = 20_000) -> np.ndarray:
-        """Of ``count`` equal steps in u, (count, P)."""
-        return np.repeat((np.arange(count)[:, None] + 0.5) / count, len(self), axis=1)
+        return self.joint_prior.marginal_moments()[1]
 
     # -------------------------------------------------------------------------------------------------- the file
     def attributes(self) -> dict[str, Any]:
@@ -180,6 +264,8 @@ class Parameters:
             "prior": self.prior,
             "prior_mean": self.mean,
             "prior_std": self.std,
+            **({"where": self.where} if self.where else {}),
+            **({} if self.correlation is None else {"prior_correlation": self.correlation}),
         }
 
     @classmethod
@@ -201,68 +287,6 @@ class Parameters:
             values.get("prior_mean"),
             values.get("prior_std"),
             values.get("labels"),
+            values.get("where", ()),
+            values.get("prior_correlation"),
         )
-
-
-def recognise_priors(parameters: Parameters, theta: np.ndarray, declared: frozenset[str] = frozenset()) -> Parameters:
-    """Where no prior was declared, a uniform one gives way to another of its box that the rows theta (N, P) prefer.
-
-    Two conditions, both needed: the prior may be recognised in this box (log-uniform: high/low >= 3), and the rows
-    prefer it by more than MIN_RECOGNITION_GAIN in log-likelihood. declared: names of parameters that keep their prior.
-    """
-    names = list(parameters.prior)
-    for column, (name, prior) in enumerate(zip(parameters.names, parameters.priors, strict=True)):
-        if name not in declared and names[column] == Uniform.name:
-            names[column] = _recognise_prior(prior, theta[:, column])
-    return parameters.with_prior(names)
-
-
-def _recognise_prior(uniform: Prior, values: np.ndarray) -> str:
-    """The name of the prior on the same box that the values (N,) prefer."""
-    gains = {Uniform.name: MIN_RECOGNITION_GAIN}
-    for name, prior in PRIORS.items():
-        candidate = prior(uniform.low, uniform.high)
-        if candidate.may_be_recognised():
-            gains[name] = float((candidate.log_density(values) - uniform.log_density(values)).sum())
-    return max(gains, key=gains.__getitem__)
-
-
-# ------------------------------------------------------------------------------------ boxes as a user writes them
-def with_bounds(parameters: Parameters, text: str) -> Parameters:
-    """The box, and the prior where it has a suffix, from ``a=0.1:0.5,b=0.25:4:log``; the other parameters keep theirs.
-
-    Raises UserError where the text is not understood, and where it names no parameter.
-    """
-    suffixes = _bounds_words()
-    form = rf"\s*([^=]+?)\s*=\s*([^:]+):([^:]+?)(?::({'|'.join(suffixes)}))?\s*"
-    low, high, names = parameters.low.copy(), parameters.high.copy(), list(parameters.prior)
-    for item in text.split(","):
-        match = re.fullmatch(form, item)
-        if not match:
-            endings = " or ".join(f":{suffix}" for suffix in bounds_suffixes())
-            raise UserError(f"{item!r} is not understood; expected name=low:high, then {endings}", setting="bounds")
-        (column,) = parameters.columns([match[1]])
-        try:
-            low[column], high[column] = float(match[2]), float(match[3])
-        except ValueError as error:
-            raise UserError(f"{item!r} holds no two numbers", setting="bounds") from error
-        names[column] = suffixes[match[4]] if match[4] else default_prior(low[column], high[column])
-    return replace(parameters, low=low, high=high, prior=tuple(names))
-
-
-def declared_priors(text: str) -> frozenset[str]:
-    """The names of the parameters whose prior, and not only their box, is declared in the text of ``with_bounds``."""
-    endings = tuple(f":{suffix}" for suffix in _bounds_words())
-    items = [item.strip() for item in text.split(",")]
-    return frozenset(item.split("=")[0].strip() for item in items if item.endswith(endings))
-
-
-def bounds_suffixes() -> dict[str, str]:
-    """The prior of each suffix; log before uniform, as the help has it."""
-    return {prior.bounds_suffix: name for name, prior in reversed(PRIORS.items()) if prior.bounds_suffix}
-
-
-def _bounds_words() -> dict[str, str]:
-    """The prior of each suffix, and of its own name: ``log`` and ``log-uniform``."""
-    suffixes = bounds_suffixes()
-    return suffixes | {name: name for name in suffixes.values()}

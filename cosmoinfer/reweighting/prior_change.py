@@ -1,0 +1,161 @@
+"""Another prior, as a user writes it: of one parameter, a correlation of two, or a region."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.parameters import JointPrior, Parameters, parse_correlation
+from cosmoinfer.priors import BOX, BOX_TOLERANCE, PRIORS
+
+MIN_MASS_IN_BOX = 0.01  # probability of a normal prior that must lie inside the box
+
+
+@dataclass(frozen=True)
+class PriorChange:
+    """Another prior for one parameter: ``Omega_m=normal:0.31:0.01``.
+
+    kind: of ``PRIORS``. numbers: its two arguments, which are the box, or mean and std; behind mean and std a smaller
+    box may follow.
+    """
+
+    parameter: str
+    kind: str
+    numbers: tuple[float, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "PriorChange":
+        """Raises UserError where the text is not understood."""
+        name, equals, written = text.rpartition("=")
+        kind, *words = (word.strip() for word in written.split(":"))
+        try:
+            numbers = tuple(float(word) for word in words)
+        except ValueError:
+            numbers = ()
+        arguments = PRIORS[kind].arguments if kind in PRIORS else ()
+        counts = {len(arguments), len({*arguments, *BOX})} if arguments else set()
+        if not equals or len(numbers) not in counts or not np.isfinite(numbers[:2]).all() or np.isnan(numbers).any():
+            forms = [f"name={kind}:{':'.join(prior.arguments)}" for kind, prior in PRIORS.items() if prior.arguments]
+            raise UserError(f"{text!r} is not understood; expected one of {', '.join(forms)}", setting="prior")
+        return cls(name.strip(), kind, numbers)
+
+    def apply_to(self, parameters: Parameters, derived: Sequence[str] = ()) -> Parameters:
+        """The parameters with this prior in the place of the one that they had.
+
+        derived: names of functions of other parameters, which have no prior: theirs multiplies that of the others.
+        Raises UserError where the old prior is unknown, and where the new one lies outside the box.
+        """
+        (column,) = parameters.columns([self.parameter])
+        if not parameters.priors[column].is_known and self.parameter not in derived:
+            raise UserError(
+                "its own prior is not known, so it cannot be divided out", setting="prior", value=self.parameter
+            )
+        arguments = PRIORS[self.kind].arguments
+        entries = dict(zip(arguments + (BOX if len(self.numbers) > len(arguments) else ()), self.numbers, strict=True))
+        low, high = max(parameters.low[column], PRIORS[self.kind].lowest), parameters.high[column]
+        if "low" in entries:
+            self._check_inside(low, high, (entries["low"], entries["high"]))
+            low, high = max(entries["low"], low), min(entries["high"], high)
+        fields: dict[str, Any] = {}
+        for field, number in (entries | {"low": low, "high": high}).items():
+            fields[field] = np.array(getattr(parameters, field))
+            fields[field][column] = number
+        kinds = [self.kind if place == column else kind for place, kind in enumerate(parameters.prior)]
+        changed = replace(parameters, prior=tuple(kinds), **fields)
+        prior = changed.priors[column]
+        if prior.mass_in_box() < MIN_MASS_IN_BOX:
+            raise UserError(
+                f"{100 * prior.mass_in_box():.2g} % of {prior} lie in the box "
+                f"{prior.low:g}..{prior.high:g}, outside which the posterior is not known; "
+                "train with simulations from that prior",
+                setting="prior",
+                value=self.parameter,
+            )
+        return changed
+
+    def describe(self, parameters: Parameters, derived: Sequence[str] = ()) -> str:
+        """In words, as it stands now among the parameters."""
+        (column,) = parameters.columns([self.parameter])
+        prior = parameters.priors[column]
+        box = f"{prior.low:g}..{prior.high:g}"
+        factor = "; it multiplies the prior of the parameters from which it is derived" * (self.parameter in derived)
+        if prior.arguments == BOX:
+            return f"{self.parameter}: {prior} in {box}{factor}"
+        mass = prior.mass_in_box()
+        truncation = "" if mass == 1 else f", truncated to the box {box}, which holds {100 * mass:.4g} % of it"
+        return f"{self.parameter}: {prior}{truncation}{factor}"
+
+    def _check_inside(self, low: float, high: float, box: tuple[float, float]) -> None:
+        tolerance = BOX_TOLERANCE * (high - low) if np.isfinite(high - low) else 0.0
+        if box[0] < low - tolerance or box[1] > high + tolerance:
+            written = ":".join(f"{number:g}" for number in self.numbers)
+            raise UserError(
+                f"reaches outside the box {low:g}..{high:g}, where the posterior is not known; train with simulations "
+                "from there",
+                setting="prior",
+                value=f"{self.parameter}={self.kind}:{written}",
+            )
+
+
+@dataclass(frozen=True)
+class CorrelationChange:
+    """Another correlation of two normal priors: ``Omega_m~sigma_8=-0.7``."""
+
+    first: str
+    second: str
+    correlation: float
+
+    @property
+    def parameter(self) -> str:
+        """Both names, in one order."""
+        return "~".join(sorted((self.first, self.second)))
+
+    def apply_to(self, parameters: Parameters, derived: Sequence[str] = ()) -> Parameters:
+        """Raises UserError unless both priors are normal, and not derived, and enough of them lies in the box."""
+        if derived_names := [name for name in (self.first, self.second) if name in derived]:
+            raise UserError("is derived, and has no correlation", setting="prior", value=derived_names[0])
+        changed = parameters.with_correlation(self.first, self.second, self.correlation)
+        prior = JointPrior(changed.names, changed.priors, (), changed.correlation)
+        if prior.mass.log < np.log(MIN_MASS_IN_BOX):
+            raise UserError(
+                f"{100 * np.exp(prior.mass.log):.2g} % of the correlated normals lie in the box, outside which the "
+                "posterior is not known; train with simulations from that prior",
+                setting="prior",
+                value=self.parameter,
+            )
+        return changed
+
+    def describe(self, parameters: Parameters, derived: Sequence[str] = ()) -> str:
+        """In words."""
+        return f"{self.first}, {self.second}: correlation {self.correlation:g}"
+
+
+PriorEdit = PriorChange | CorrelationChange
+
+
+def parse_changes(texts: Sequence[str], names: tuple[str, ...]) -> list[PriorEdit]:
+    """Priors first, then correlations. Raises UserError where a text is not understood."""
+    correlations, priors = [], []
+    for text in texts:
+        pair = parse_correlation(text, names)
+        if pair is None:
+            priors.append(PriorChange.parse(text))
+        else:
+            correlations.append(CorrelationChange(*pair))
+    return [*priors, *correlations]
+
+
+def with_priors(parameters: Parameters, changes: Sequence[PriorEdit], derived: Sequence[str] = ()) -> Parameters:
+    """The parameters under these priors; derived: names of those that are functions of others.
+
+    Raises UserError where two changes name one parameter.
+    """
+    names = [change.parameter for change in changes]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise UserError(f"expected one prior, found {names.count(repeated[0])}", setting="prior", value=repeated[0])
+    for change in changes:
+        parameters = change.apply_to(parameters, derived)
+    return parameters
