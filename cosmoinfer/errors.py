@@ -63,12 +63,17 @@ def join_first(values: Iterable[object], count: int = 5) -> str:
     return ", ".join(items[:count]) + (f", ... ({len(items)} in all)" if len(items) > count else "")
 
 
+def suggest(name: object, choices: Iterable[str]) -> str:
+    """``did you mean nsf?``, of choices that are spelled alike; empty if none is."""
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    similar = [by_lower_case[match] for match in get_close_matches(str(name).lower(), by_lower_case)]
+    return f"did you mean {' or '.join(similar)}?" if similar else ""
+
+
 def list_choices(name: object, choices: Iterable[str]) -> str:
     """What an error says of a name that is none of these: ``there are maf, nsf; did you mean nsf?``."""
     names = dict.fromkeys(choices)
-    by_lower_case = {choice.lower(): choice for choice in names}
-    similar = [by_lower_case[match] for match in get_close_matches(str(name).lower(), by_lower_case)]
-    question = f"did you mean {' or '.join(similar)}?" if similar else ""
+    question = suggest(name, names)
     if question and len(names) > MAX_CHOICES:
         return question
     listing = f"there {'is' if len(names) == 1 else 'are'} {join_first(names, MAX_CHOICES)}"

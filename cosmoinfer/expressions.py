@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, suggest
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sqrt": np.sqrt,
@@ -206,7 +206,7 @@ def _check(text: str, tokens: list[re.Match[str]], names: tuple[str, ...]) -> No
         if operand_is_next and name in FUNCTIONS and following and following["sign"] == "(":
             continue
         if operand_is_next and name and name not in names:
-            raise _wrong(text, token, f"a parameter ({', '.join(names)}) or a function ({', '.join(FUNCTIONS)})")
+            raise _unknown_name(text, token, name, names)
         if operand_is_next and (name or token["number"]):
             operand_is_next = False
         elif operand_is_next and sign == "(":
@@ -232,6 +232,13 @@ def _check(text: str, tokens: list[re.Match[str]], names: tuple[str, ...]) -> No
 
 def _names_nothing(text: str, names: tuple[str, ...]) -> UserError:
     return UserError(f"{text!r} names no parameter; there are {', '.join(names)}")
+
+
+def _unknown_name(text: str, token: re.Match[str], name: str, names: tuple[str, ...]) -> UserError:
+    if question := suggest(name, () if name in FUNCTIONS else (*names, *FUNCTIONS)):
+        start = token.end() - len(token[0].lstrip())
+        return UserError(f"{text!r}: no parameter is named {name}, at character {start + 1}; {question}")
+    return _wrong(text, token, f"a parameter ({', '.join(names)}) or a function ({', '.join(FUNCTIONS)})")
 
 
 def _wrong(text: str, token: re.Match[str] | None, expected: str) -> UserError:

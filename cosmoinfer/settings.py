@@ -1,6 +1,6 @@
 """Settings of recipes: the fields of a dataclass, each with its type and limits, stated where the field is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -119,3 +119,10 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
     if value not in choices:
         raise UserError(f"{value!r} is not known; {list_choices(value, choices)}", setting=name)
     return value
+
+
+def check_keywords(task: str, keywords: Mapping[str, Any], names: Collection[str]) -> None:
+    """Raises UserError if a keyword is none of these settings; it suggests those that are spelled alike."""
+    for name in keywords:
+        if name not in names:
+            raise UserError(f"{task} has no such setting; {list_choices(name, names)}", setting=name)

@@ -196,6 +196,8 @@ def test_observations_unlike_the_training_data_are_warned_of(flow: Any, catalog:
     ):
         flow.sample(np.stack([x[0], np.full_like(x[0], np.nan)]))
     flow.sample(x[:2], draws=10, skip_failed=True)
+    with pytest.raises(cosmoinfer.UserError, match=r"draw: sample has no such setting; .*did you mean draws"):
+        flow.sample(x[:2], draw=5)
 
 
 def test_a_posterior_is_reweighted_in_memory(flow: Any, catalog: Path) -> None:
@@ -250,6 +252,8 @@ KINDS = {"split": "Split", "flow": "FlowModel", "posterior": "Posterior", "metri
 def test_an_unknown_setting_suggests_those_that_are_spelled_alike(catalog: Path) -> None:
     with pytest.raises(ValueError, match="learning_rat: train_flow has no such setting; did you mean learning_rate"):
         cosmoinfer.train_flow(catalog, learning_rat=0.1)
+    with pytest.raises(ValueError, match="support: is a setting of train_flow, not of train_regressor"):
+        cosmoinfer.train_regressor(catalog, support="soft")
     with pytest.raises(cosmoinfer.UserError, match=r"^epochs: expected at least 1, found 0") as caught:
         cosmoinfer.train_flow(catalog, epochs=0)
     assert caught.value.setting == "epochs"

@@ -50,7 +50,7 @@ def test_files_and_the_syntax_of_boxes_know_it(parameters: Parameters) -> None:
     assert Parameters.from_attributes(parameters.attributes()).prior == ("squared", "uniform")
     assert with_bounds(Parameters.from_names(["r"]), "r=1:2:squared").prior == ("squared",)
     assert declared_priors("r=1:2:squared,a=0:1") == {"r"}
-    with pytest.raises(UserError, match=r"then :squared or .*:log or :uniform"):
+    with pytest.raises(UserError, match=r"optionally followed by :squared or .*:log or :uniform"):
         with_bounds(parameters, "r=1:2:cubed")
     with pytest.raises(UserError, match="r: a squared prior needs low >= 0, found -1"):
         with_bounds(parameters, "r=-1:2:squared")
@@ -71,5 +71,5 @@ def test_reweighting_takes_and_describes_it(parameters: Parameters) -> None:
     changed = change.apply_to(parameters)
     assert changed.prior == ("squared", "squared")
     assert change.describe(changed) == "a: squared in 0.2..0.8"
-    with pytest.raises(UserError, match="name=squared:low:high"):
+    with pytest.raises(UserError, match=r"'cubed' is no prior; .*name=squared:low:high"):
         PriorChange.parse("a=cubed:0:1")

@@ -63,8 +63,9 @@ def from_arrays(
     drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
     channels: ``first`` (the default) or ``last``, the axis of a row where its channels stand, for all data or by name.
 
-    Raises UserError, which names the dataset of a catalog file that the array stands for, when shapes do not agree,
-    the meaning of axes must be declared, values are not finite, or parameters lie outside their box.
+    Raises UserError, which names the argument, when shapes do not agree; and, with the dataset of a catalog file that
+    the array stands for, when the meaning of axes must be declared, values are not finite, or parameters lie outside
+    their box.
     """
     if x is None:
         raise UserError("x: expected an array, or arrays by name, with one row a simulation")
@@ -95,6 +96,7 @@ def from_arrays(
     if split is not None:
         arrays["split"] = split
     values = {name: np.asarray(array) for name, array in arrays.items()}
+    _check_lengths(values, names, bool(target))
     contents = {
         name: storage.DatasetInfo(name, array.shape, array.dtype, None, None, attributes.get(name, {}))
         for name, array in values.items()
@@ -112,6 +114,31 @@ def from_arrays(
     )
     catalog = layout.build_catalog(array_layout, streamed=False)
     return validated(replace(catalog, memory_limit=memory.available_bytes()), read_options)
+
+
+def _check_lengths(values: Mapping[str, np.ndarray], names: Sequence[str] | None, has_classes: bool) -> None:
+    """values: by the path of the dataset that each stands for.
+
+    Raises UserError, which names the arguments, where arrays have different numbers of rows, or names and columns
+    different counts. Parameters may have one row a simulation.
+    """
+    rows = {_argument(path): len(array) for path, array in values.items() if array.ndim}
+    if "simulation" in rows:
+        rows.pop("theta", None)
+    if len(set(rows.values())) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise UserError(f"expected the same number of rows, found {counts}")
+    theta = values.get("parameters", np.empty(0))
+    columns = theta.shape[1] if theta.ndim == 2 else 1
+    if names is not None and not has_classes and len(names) != columns:
+        raise UserError(f"expected one name a column of theta, {columns}, found {len(names)}", setting="names")
+
+
+def _argument(path: str) -> str:
+    """The argument that stands for a dataset, as ``x['maps']`` for data/maps."""
+    if path.startswith("data"):
+        return "x" if path == "data" else f"x[{path.removeprefix('data/')!r}]"
+    return path if path in ("simulation", "split") else "theta"
 
 
 def _dataset_path(name: str) -> str:

@@ -52,7 +52,8 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             with OPEN_BAR:
                 command(**options)
         except UserError as error:
-            print(f"cosmoinfer: {error_line(error)}", file=sys.stderr)
+            for line in error_line(error).splitlines():  # several gates may have failed
+                print(f"cosmoinfer: {line}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error
         except BrokenPipeError:
             discard_output()

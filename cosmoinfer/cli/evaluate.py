@@ -86,4 +86,4 @@ def show_evaluation(gated: "GatedEvaluation", terminal: Terminal) -> None:
     for line in gates.skipped.values():
         terminal.say(line)
     if not gates.passed:
-        raise GateFailed("; ".join(gates.failed.values()))
+        raise GateFailed("\n".join(gates.failed.values()))

@@ -13,7 +13,7 @@ At = Annotated[
     str | None,
     typer.Option(metavar="<name=number,...>", help="Parameters: 'Omega_m=0.3,sigma_8=0.8', for a p(x | theta)."),
 ]
-Count = Annotated[int | None, typer.Option(help="Rows to draw [default: {tasks.generate:DRAWS}].", show_default=False)]
+Count = Annotated[int | None, typer.Option(help="Rows to draw. [default: {tasks.generate:DRAWS}]", show_default=False)]
 
 
 def generate(

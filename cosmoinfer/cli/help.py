@@ -53,7 +53,7 @@ class HelpByPanel(TyperCommand):
             title = "Arguments" if parameter.param_type_name == "argument" else panel.removesuffix(RARE)
             panels.setdefault(title, []).append((with_plain_type(name), expand(text)))
         if n_rare:
-            panels.setdefault("Options", []).append((HELP_ALL, f"Show {n_rare} more options."))
+            panels.setdefault("Options", []).append((HELP_ALL, f"Show {n_rare} more option{'s' * (n_rare > 1)}."))
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records)

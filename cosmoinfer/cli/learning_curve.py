@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Sizes = Annotated[
     str | None,
     typer.Option(
-        metavar="<numbers>", help="Training simulations: 500,1000,2000,4000 [default: all, and up to four halvings]."
+        metavar="<numbers>", help="Training simulations: 500,1000,2000,4000. [default: all, and up to four halvings]"
     ),
 ]
 Predict = Annotated[

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.options import Output, OutputOptions
-from cosmoinfer.cli.sample import SkipFailed
 from cosmoinfer.cli.terminal import Terminal
 
 PosteriorPath = Annotated[Path, typer.Argument(help="Posterior file, with draws.", show_default=False)]
@@ -25,8 +24,11 @@ Derive = Annotated[
     list[str] | None,
     typer.Option(metavar="<name=formula>", help="Derived parameter: 'S_8=sigma_8*(Omega_m/0.3)**0.5'; repeatable."),
 ]
-Draws = Annotated[int | None, typer.Option(help="Draws to keep of each row [default: all].", show_default=False)]
-Seed = Annotated[int, typer.Option(help="Seed of which draws are kept [default: 0].", show_default=False)]
+Draws = Annotated[int | None, typer.Option(help="Draws to keep of each row. [default: all]", show_default=False)]
+Seed = Annotated[int, typer.Option(help="Seed of which draws are kept. [default: 0]", show_default=False)]
+SkipFailed = Annotated[
+    bool, typer.Option("--skip-failed", help="Leave out rows with too few draws under the new prior, and list them.")
+]
 
 
 def reweight(
@@ -42,7 +44,7 @@ def reweight(
 ) -> None:
     """Put a posterior under another prior, by weighting its draws, and add parameters that others determine.
 
-    Example: cosmoinfer reweight nsf.posterior.h5 --prior Omega_m=normal:0.31:0.01 --derive 'S_8=sigma_8*Omega_m**0.5'
+    Example: cosmoinfer reweight nsf.posterior.h5 --prior h=normal:0.7:0.1 --derive 'S_8=sigma_8*(Omega_m/0.3)**0.5'
     """
     from cosmoinfer.tasks.reweight import write_reweighted
 

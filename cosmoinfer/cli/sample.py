@@ -15,12 +15,12 @@ ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor o
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
 Partition = Annotated[
     str | None,
-    typer.Option("--split", metavar="<name>", help="train, validation, test or all [default: the model's test rows]."),
+    typer.Option("--split", metavar="<name>", help="train, validation, test or all. [default: the model's test rows]"),
 ]
 Rows = Annotated[str | None, typer.Option(metavar="<numbers>", help="Row numbers of the catalog: 0:10 or 3,5,20:25.")]
 Draws = Annotated[
     int | None,
-    typer.Option(help="Draws of each row [default: {sampling.options:SamplingOptions.draws}].", show_default=False),
+    typer.Option(help="Draws of each row. [default: {sampling.options:SamplingOptions.draws}]", show_default=False),
 ]
 SkipFailed = Annotated[
     bool, typer.Option("--skip-failed", help="Leave out rows that cannot be sampled, and list them.")

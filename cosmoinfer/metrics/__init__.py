@@ -10,7 +10,7 @@ from cosmoinfer.metrics.curves import Curve, Curves, curves
 from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation import Evaluation, GateResults
 from cosmoinfer.metrics.file import read, write
-from cosmoinfer.metrics.gates import GATES, check_default_gates, gate_failure, validate_gate
+from cosmoinfer.metrics.gates import GATES, check_default_gates, check_gate_parameter, gate_failure, validate_gate
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior, match_observations
 from cosmoinfer.metrics.registry import METRICS, evaluate
 from cosmoinfer.metrics.two_sample import c2st, check_local
@@ -30,6 +30,7 @@ __all__ = [
     "Verdict",
     "c2st",
     "check_default_gates",
+    "check_gate_parameter",
     "check_local",
     "curves",
     "evaluate",

@@ -7,13 +7,14 @@ where every parameter does. GATES is the set that ``--gate`` asks for.
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS
 from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate, Estimates
 from cosmoinfer.metrics.evaluation import Evaluation, GateResults
+from cosmoinfer.metrics.metric import JOINT, PARAMETERS
 from cosmoinfer.metrics.registry import METRICS
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -119,7 +120,7 @@ def parse_gate(expression: str) -> Condition:
     limit = _finite_number(match["limit"]) if match else None
     errors = _finite_number(match["errors"] or "0") if match else None
     if match is None or limit is None or errors is None or errors < 0:
-        form = "metric<number, metric[parameter]<number or metric<number by errors"
+        form = "'metric<number', 'metric[parameter]<number' or 'metric<number by 3' (errors)"
         raise UserError(f"{expression!r} is not understood; expected {form}", "fail_if")
     name = match["parameter"]
     return Condition(expression.strip(), match["metric"], name and name.strip(), match["operator"], limit, errors)
@@ -134,6 +135,29 @@ def validate_gate(expression: str) -> None:
     if condition.metric not in METRICS:
         choices = list_choices(condition.metric, METRICS)
         raise UserError(f"no metric is called {condition.metric}; {choices}", "fail_if", condition.text)
+
+
+def check_gate_parameter(expression: str, names: Sequence[str]) -> None:
+    """Check, without an evaluation, that the parameter of a gate is one of these; of pairs and rows nothing is known.
+
+    Raises UserError if it is not, or if the metric is of the joint posterior and a parameter is named.
+    """
+    condition = parse_gate(expression)
+    scope, parameter = METRICS[condition.metric].scope, condition.parameter
+    if scope == JOINT and parameter is not None:
+        raise _joint_metric(condition)
+    if scope == PARAMETERS and parameter is not None and parameter not in (ALL_PARAMETERS, *names):
+        raise _unknown_parameter(condition, names)
+
+
+def _joint_metric(condition: Condition) -> UserError:
+    message = f"{condition.metric} is of the joint posterior; leave out [{condition.parameter}]"
+    return UserError(message, "fail_if", condition.text)
+
+
+def _unknown_parameter(condition: Condition, names: Iterable[str]) -> UserError:
+    message = f"no parameter is called {condition.parameter}; {list_choices(condition.parameter, names)}"
+    return UserError(message, "fail_if", condition.text)
 
 
 def _reason_to_skip(evaluation: Evaluation, gate: DefaultGate) -> str:
@@ -159,11 +183,10 @@ def _selected_estimates(evaluation: Evaluation, condition: Condition) -> Estimat
         raise UserError(f"this evaluation has no metric {metric}; {choices}", "fail_if", condition.text)
     if "" in estimates:
         if parameter is not None:
-            raise UserError(f"{metric} is of the joint posterior; leave out [{parameter}]", "fail_if", condition.text)
+            raise _joint_metric(condition)
         return {metric: estimates[""]}
     if parameter is not None and parameter not in (ALL_PARAMETERS, *estimates):
-        choices = list_choices(parameter, estimates)
-        raise UserError(f"no parameter is called {parameter}; {choices}", "fail_if", condition.text)
+        raise _unknown_parameter(condition, estimates)
     selected = estimates if parameter not in estimates else (parameter,)
     return {f"{metric}[{name}]": estimate for name, estimate in estimates.items() if name in selected}
 

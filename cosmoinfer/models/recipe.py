@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, suggest
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.settings import check_settings, settings_of
@@ -118,7 +118,8 @@ def expand(overrides: Overrides, named: Mapping[str, Behind]) -> Expanded:
             if not (key.isidentifier() and equals and text):
                 raise UserError(f"{assignment!r} is not understood; expected as in {name}:setting=value", setting)
             if key not in behind.of_name(name):
-                has = ", ".join(behind.of_name(name)) or "none"
+                settings = behind.of_name(name)
+                has = "; ".join(filter(None, (", ".join(settings) or "none", suggest(key, settings))))
                 raise UserError(f"{name} has no setting {key!r}; it has {has}", setting)
             if expanded.get(behind.prefix + key) is not None:
                 raise UserError(f"{key} is given twice", setting)

@@ -32,7 +32,10 @@ class BoundsItem:
         prior = words[match[4]] if match and match[4] else ""
         has_moments = bool(prior) and PRIORS[prior].arguments == MOMENTS
         if not match or has_moments != bool(match[5]):
-            raise UserError(f"{text!r} is not understood; expected name=low:high, then {_endings()}", setting="bounds")
+            raise UserError(
+                f"{text!r} is not understood; expected name=low:high, optionally followed by {_endings()}",
+                setting="bounds",
+            )
         try:
             low, high, *moments = (
                 float(number) for number in (match[2], match[3], *(match.groups()[4:] * has_moments))

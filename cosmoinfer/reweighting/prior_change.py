@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, suggest
 from cosmoinfer.parameters import JointPrior, Parameters, parse_correlation
 from cosmoinfer.priors import BOX, BOX_TOLERANCE, PRIORS
 
@@ -38,7 +38,13 @@ class PriorChange:
         counts = {len(arguments), len({*arguments, *BOX})} if arguments else set()
         if not equals or len(numbers) not in counts or not np.isfinite(numbers[:2]).all() or np.isnan(numbers).any():
             forms = [f"name={kind}:{':'.join(prior.arguments)}" for kind, prior in PRIORS.items() if prior.arguments]
-            raise UserError(f"{text!r} is not understood; expected one of {', '.join(forms)}", setting="prior")
+            if not equals:
+                problem = "names no parameter"
+            elif not arguments:
+                problem = "; ".join(filter(None, (f"{kind!r} is no prior", suggest(kind, PRIORS))))
+            else:
+                problem = f"{':'.join(words)!r} is not {' or '.join(map(str, sorted(counts)))} numbers"
+            raise UserError(f"{text!r}: {problem}; expected one of {', '.join(forms)}", setting="prior")
         return cls(name.strip(), kind, numbers)
 
     def apply_to(self, parameters: Parameters, derived: Sequence[str] = ()) -> Parameters:

@@ -9,7 +9,9 @@ from cosmoinfer import metrics, plots, storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.metrics import Evaluation, GateResults, ReferencePosterior
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.evaluation_job import (
     DrawnPosterior,
     EvaluationJob,
@@ -23,7 +25,7 @@ from cosmoinfer.tasks.provenance import is_up_to_date, make_folder, task_provena
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import prepare_sampling
-from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, select_keywords
 from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
 
 OF_SAMPLING = ("draws", "skip_failed", *READ_OPTIONS)  # which only a model heeds
@@ -48,6 +50,11 @@ class Gates:
     def from_keywords(cls, keywords: Mapping[str, Any]) -> "Gates":
         """Raises UserError if an expression cannot be a gate."""
         return cls(tuple(keywords.get("fail_if") or ()), bool(keywords.get("gate")))
+
+    def check_names(self, parameters: Parameters) -> None:
+        """Before anything is drawn. Raises UserError if an expression is about a parameter that is none of these."""
+        for expression in self.expressions:
+            metrics.check_gate_parameter(expression, parameters.names)
 
     def check(self, evaluation: Evaluation) -> Evaluation:
         """The evaluation with the gates that failed, and those that were skipped, with the reason; if there are any.
@@ -115,6 +122,7 @@ def _evaluate(
     check_keywords("evaluate", keywords, SETTINGS)
     gates = Gates.from_keywords(keywords)
     job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
+    gates.check_names(job.source.parameters)
     figures = keywords.get("figures")
     complete = output if is_up_to_date(output, "metrics", job.provenance, reporter, force) else None
     if complete is not None and figures is None:

@@ -10,6 +10,7 @@ import numpy as np
 from cosmoinfer import metrics
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics import ReferencePosterior
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.split import PARTITIONS
 from cosmoinfer.storage import JSONObject
@@ -33,6 +34,11 @@ class DrawnPosterior:
         """Row numbers, (n,)."""
         return self.posterior.index
 
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the posterior."""
+        return self.posterior.parameters
+
     def draw(self, reporter: Reporter, folder: Path | None) -> Posterior:
         """The posterior, which was drawn before."""
         return self.posterior
@@ -53,6 +59,11 @@ class PosteriorOfModel:
     def index(self) -> np.ndarray:
         """Row numbers, (n,)."""
         return self.job.index
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the model."""
+        return self.job.model.preprocessing.parameters
 
     @property
     def learning_curves(self) -> Mapping[str, Any]:

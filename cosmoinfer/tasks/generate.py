@@ -11,10 +11,11 @@ from cosmoinfer import catalog, storage
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import DensityModel
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import RUN, RunSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.settings import RUN, RunSettings, select_keywords
 
 DRAWS = 64  # by default
 

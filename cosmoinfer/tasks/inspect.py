@@ -12,7 +12,8 @@ from cosmoinfer.catalog import multi_file
 from cosmoinfer.catalog.catalog import CatalogFile
 from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, check_keywords
+from cosmoinfer.settings import check_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from typing import Any
 
 from cosmoinfer.catalog import Catalog, fingerprint, read_unchecked, repack
 from cosmoinfer.errors import UserError
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, check_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings
 
 MEMORY_BYTES = 1  # for data: all of it stays in its files
 

@@ -13,9 +13,9 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import check_keywords
 from cosmoinfer.tasks.sources import PosteriorSource, open_posterior
 
 SETTINGS = ("prior", "where", "derive", "draws", "seed", "skip_failed")

@@ -41,6 +41,8 @@ def run_all(
     split, device, seed = choose_split(catalog, request.split), request.run.prepare_device(), request.run.seed
     training = TrainingJob(catalog, split, request, device, force, reporter)
     plan_flow(replace(training, reporter=SILENT))  # a setting that is not usable is told before anything is written
+    if catalog.parameters is not None:
+        gates.check_names(catalog.parameters)
     make_folder(folder)
     written = split_and_write(catalog, request.split, files["split"], force, reporter)
     reporter.result(written.describe())

@@ -8,11 +8,12 @@ from typing import Any
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date
 from cosmoinfer.tasks.reading import report_placeholders, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob, prepare_sampling
-from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, check_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, RUN
 from cosmoinfer.tasks.sources import ModelSource
 
 SETTINGS = (*READ_OPTIONS, *RUN, "split", "rows", "draws", "skip_failed", "combine", "recalibrate")

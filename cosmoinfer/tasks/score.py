@@ -9,10 +9,11 @@ from cosmoinfer import storage
 from cosmoinfer.device import device_settings
 from cosmoinfer.models.density import scores
 from cosmoinfer.models.density.scores import Scores
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import open_for_model, read_model_of_kind, select_rows, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, select_keywords
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.device import prepare_device
-from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.settings import check_keywords
 
 Settings = TypeVar("Settings")
 LISTS = {"names", "infer", "data", "scale_cut", "where"}  # of the settings that say how to read a catalog
@@ -151,10 +151,3 @@ def select_keywords(settings: type[Settings], keywords: Mapping[str, Any]) -> Se
     """The keywords that are fields of this dataclass; None stands for its default."""
     names = names_of_fields(settings)
     return settings(**{name: keywords[name] for name in names if keywords.get(name) is not None})
-
-
-def check_keywords(task: str, keywords: Mapping[str, Any], names: Collection[str]) -> None:
-    """Raises UserError if a keyword is none of these settings; it suggests those that are spelled alike."""
-    for name in keywords:
-        if name not in names:
-            raise UserError(f"{task} has no such setting; {list_choices(name, names)}", setting=name)

@@ -14,12 +14,13 @@ from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.posterior import Diagnostics, Draws, Posterior
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.simulators import SIMULATORS, Simulator
 from cosmoinfer.storage import Attributes, FileContents
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import choose_split
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import SPLIT, SplitSettings, check_keywords, select_keywords
+from cosmoinfer.tasks.settings import SPLIT, SplitSettings, select_keywords
 
 ROWS = 2000  # by default
 DRAWS = 2000  # of each exact posterior, by default

@@ -7,6 +7,7 @@ from typing import Any
 
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import catalog_inputs, default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import choose_split, read_catalog
@@ -16,7 +17,6 @@ from cosmoinfer.tasks.settings import (
     SPLIT,
     CatalogSettings,
     SplitSettings,
-    check_keywords,
     select_keywords,
 )
 

@@ -12,7 +12,11 @@ from cosmoinfer import audit, models, storage
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import device_settings
+from cosmoinfer.errors import UserError
+from cosmoinfer.models.density.recipe import density_settings
+from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.models.recipe import Shapes
+from cosmoinfer.models.regressor import regressor_settings
 from cosmoinfer.preprocessing.fit import (
     check_compression,
     check_noise,
@@ -30,6 +34,7 @@ from cosmoinfer.training import augmentation
 from cosmoinfer.training.settings import TrainingContext, generators
 
 AnyModel = TypeVar("AnyModel", bound=models.Model)
+SETTINGS_OF_KIND = {"flow": flow_settings, "regressor": regressor_settings, "density": density_settings}
 
 
 @dataclass(frozen=True)
@@ -177,10 +182,18 @@ class Trainer(Generic[AnyModel]):
         force: bool,
         reporter: Reporter,
     ) -> TrainingJob:
+        self._check_kind_of_settings(keywords)
         request = TrainingRequest.from_keywords(f"train_{self.kind}", keywords, self.settings(), self.inputs)
         catalog = open_catalog(source, keywords, arrays)
         split = choose_split(catalog, request.split)
         return TrainingJob(catalog, split, request, request.run.prepare_device(), force, reporter)
+
+    def _check_kind_of_settings(self, keywords: Mapping[str, Any]) -> None:
+        """Raises UserError if a keyword is a setting of another training only."""
+        for name in (name for name in keywords if name not in (*self.settings(), *self.inputs)):
+            kinds = [kind for kind, settings in SETTINGS_OF_KIND.items() if name in settings()]
+            if kinds:
+                raise UserError(f"is a setting of train_{kinds[0]}, not of train_{self.kind}", setting=name)
 
     def _provenance(self, plan: TrainingPlan[AnyModel]) -> storage.JSONObject:
         """The /meta of the model: the settings that affect its numbers, fingerprints of what it is made from."""

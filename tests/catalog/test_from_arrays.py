@@ -104,16 +104,19 @@ def test_gaps_are_allowed_where_they_are_declared():
     ("arguments", "complaint"),
     [
         ({"theta": THETA}, "^x: expected an array"),
-        ({"theta": THETA[:-1], "x": VECTOR}, "/parameters has 11 rows, the data have 12"),
+        ({"theta": THETA[:-1], "x": VECTOR}, "expected the same number of rows, found x 12, theta 11"),
         ({"theta": THETA, "x": VECTOR[:, 0]}, "/data has 1 axes; expected 2 to 5"),
-        ({"theta": THETA, "x": VECTOR, "names": ["Omega_m"]}, "/parameters has 2 columns, the attribute names has 1"),
+        (
+            {"theta": THETA, "x": VECTOR, "names": ["Omega_m"]},
+            "^names: expected one name a column of theta, 2, found 1",
+        ),
         ({"theta": THETA, "x": VECTOR, "low": [0.3, 0.2], "high": [0.5, 4.0]}, "rows lie outside the declared box"),
         ({"theta": THETA, "x": np.where(VECTOR > 1, np.nan, VECTOR)}, "rows hold NaN or inf"),
         ({"theta": THETA, "x": VECTOR, "kind": "picture"}, "'picture' is not known"),
         ({"theta": THETA, "x": {"a": VECTOR}, "kind": {"b": "vector"}}, "kind=b@vector: names b, and the data are a"),
         ({"x": VECTOR, "names": ["Omega_m"]}, "describe theta, which is missing"),
         ({"theta": THETA, "x": VECTOR, "simulation": np.arange(N) / 2}, "expected integers or strings"),
-        ({"theta": THETA, "x": VECTOR, "split": np.arange(3)}, "/split has 3 rows"),
+        ({"theta": THETA, "x": VECTOR, "split": np.arange(3)}, "found x 12, theta 12, split 3"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, complaint):

@@ -68,13 +68,13 @@ def test_gate(expression, reason):
         ("r3<0.5", "no metric r3; there are log_prob, r2, contraction, sbc_p, fom"),
         ("r2[omega]<0.5", "no parameter is called omega; there are f[0], h"),
         ("log_prob[h]<0.5", "of the joint"),
-        ("r2=0.5", "is not understood; expected metric<number"),
-        ("r2<", "is not understood; expected metric<number"),
-        ("r2<half", "is not understood; expected metric<number"),
-        ("r2<nan", "is not understood; expected metric<number"),
-        ("r2<0.5 by", "is not understood; expected metric<number"),
-        ("r2<0.5 by -1", "is not understood; expected metric<number"),
-        ("", "is not understood; expected metric<number"),
+        ("r2=0.5", "is not understood; expected 'metric<number"),
+        ("r2<", "is not understood; expected 'metric<number"),
+        ("r2<half", "is not understood; expected 'metric<number"),
+        ("r2<nan", "is not understood; expected 'metric<number"),
+        ("r2<0.5 by", "is not understood; expected 'metric<number"),
+        ("r2<0.5 by -1", "is not understood; expected 'metric<number"),
+        ("", "is not understood; expected 'metric<number"),
     ],
 )
 def test_gate_that_means_nothing_is_refused(expression, message):
@@ -167,7 +167,7 @@ def test_a_failed_gate_exits_3_names_every_one_and_leaves_everything_written(tmp
         "--json",
     )
     assert status == 3
-    (line,) = [line for line in err.splitlines() if line.startswith("cosmoinfer: ")]
+    lines = [line for line in err.splitlines() if line.startswith("cosmoinfer: the gate ")]
     for named in (
         "r2<2 failed: r2[a] is",
         "rmse[a]>0 failed",
@@ -175,10 +175,13 @@ def test_a_failed_gate_exits_3_names_every_one_and_leaves_everything_written(tmp
         "hpd_p<0.001 failed",
         "coverage",
     ):
-        assert named in line
+        (_,) = [line for line in lines if named in line]
     assert json.loads(out)["rows"] == 200 and (tmp_path / "narrow.metrics.h5").exists()
     assert list((tmp_path / "figures").iterdir()) and "metric" in err and "over-confident" in err
     assert call("evaluate", drawn, "--fail-if", "r2<-1")[0] == 0
+    for gate, message in (("r2[omegam]<0.5", "no parameter is called omegam"), ("hpd_p[a]<0.5", "leave out [a]")):
+        status, out, err = call("evaluate", drawn, "--fail-if", gate)
+        assert status == 1 and message in err and not out  # before anything is evaluated
     status, out, err = call("evaluate", drawn, "--fail-if", "accuracy<1", "--json")  # of classifiers only
     assert status == 1 and "no metric accuracy" in err and json.loads(out)["rows"] == 200
 

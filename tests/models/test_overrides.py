@@ -35,6 +35,7 @@ def flow(**overrides):
         ),
         ({"embedding": "none:hidden=3"}, "^embedding: none has no setting 'hidden'; it has none$"),
         ({"flow": "maf:epochs=1"}, "^flow: maf has no setting 'epochs'; it has layers, hidden, blocks, dropout"),
+        ({"flow": "nsf:bin=4"}, r"^flow: nsf has no setting 'bin'; it has layers, .*; did you mean bins\?"),
         ({"flow": "maf:bins=4"}, "^flow: maf has no setting 'bins'"),
         ({"flow": "nfs:bins=4"}, "^flow: 'nfs' is not known; there are realnvp"),
         ({"flow": "nsf:bins=8", "bins": 6}, "^flow: bins is given twice"),

@@ -132,10 +132,10 @@ def test_the_draws_of_a_row_are_those_of_its_number_whichever_rows_stand_beside(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a=normal:0", "is not understood"),
-        ("a=flat:0:1", "is not understood"),
-        ("normal:0:1", "is not understood"),
-        ("a=uniform:zero:1", "is not understood"),
+        ("a=normal:0", "'0' is not 2 or 4 numbers; expected one of .*name=normal:mean:std"),
+        ("a=flat:0:1", "'flat' is no prior; expected one of .*name=uniform:low:high"),
+        ("normal:0:1", "names no parameter; expected one of .*name="),
+        ("a=uniform:zero:1", "'zero:1' is not 2 numbers; expected one of .*name=uniform:low:high"),
         ("c=normal:0:1", "no parameter is named c"),
         ("a=uniform:-6:1", r"outside the box -5\.\.5"),
         ("b=log-uniform:0.5:2", r"outside the box 1\.\.9"),
@@ -216,7 +216,7 @@ def test_a_derived_parameter_follows_the_new_prior():
         ("c,d=a", "expected a name of letters"),
         ("c=1+0*a", "c: is 1 in every draw; there is nothing to infer"),
         ("c=log(a)", "no finite value for .* draws .row 10"),
-        ("c=a*B", "derive=c: 'a.B': expected a parameter .*character 3"),
+        ("c=a*B", "derive=c: 'a.B': no parameter is named B; there are a, b; did you mean b"),
     ],
 )
 def test_a_parameter_that_cannot_be_derived(text, message):
@@ -415,7 +415,7 @@ def test_a_prior_on_a_derived_parameter_multiplies_the_others():
         (["a=normal:0:1", "b=normal:0:1", "a~b=0.1", "b~a=0.2"], "expected one prior, found 2"),
         (["a=normal:0:1", "b=normal:0:1", "a~d=0.2"], "no parameter is named d"),
         (["a=normal:0:1:-9:9"], "outside the box"),
-        (["a=normal:0:1:2"], "is not understood"),
+        (["a=normal:0:1:2"], "'0:1:2' is not 2 or 4 numbers"),
         (["a=log-normal:0:0.1", "a=uniform:0:1"], "expected one prior, found 2"),
         (["a=normal:3.5:0.5", "b=normal:3.5:0.5", "a~b=-0.9999"], "of the correlated normals lie in the box"),
     ],

@@ -10,15 +10,19 @@ from cosmoinfer.cli.source import choices_text
 FLOWS, MAP_FLOWS = "flows:FLOWS", "flows.multiscale:MAP_FLOWS"
 NETWORKS, BASELINES = "networks:NETWORKS", "networks.baselines:BASELINES"
 LOSSES, CLASSIFICATION_LOSSES = "losses.regression:LOSSES", "losses.classification:CLASSIFICATION_LOSSES"
+OF_DATA = "by architecture and data"
 
 
 @dataclass(frozen=True)
 class NetworkOptions:
     """Settings that the recipes of flows and networks share."""
 
-    layers: Annotated[int | None, option("Layers of the flow or network.", "Architecture")] = None
-    hidden: Annotated[int | None, option("Neurons of a hidden layer; first channels of a cnn.", "Architecture")] = None
-    dropout: Annotated[float | None, option("Dropout.", "Architecture")] = None
+    layers: Annotated[int | None, option("Layers of the flow or network.", "Architecture", default=OF_DATA)] = None
+    hidden: Annotated[
+        int | None,
+        option("Neurons of a hidden layer; first channels of a cnn.", "Architecture", default=OF_DATA),
+    ] = None
+    dropout: Annotated[float | None, option("Dropout, a share of neurons.", "Architecture", default=OF_DATA)] = None
     activation: Annotated[
         str | None,
         option(
@@ -28,7 +32,7 @@ class NetworkOptions:
             rare=True,
         ),
     ] = None
-    ensemble: Annotated[int | None, option("Members of the ensemble.", "Architecture")] = None
+    ensemble: Annotated[int | None, option("Members of the ensemble.", "Architecture", default=OF_DATA)] = None
     transform: Annotated[
         str | None,
         option(

@@ -36,6 +36,7 @@ from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.options import SamplingOptions, require_sampled
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
 from cosmoinfer.sampling.temperature import MAX_BOX_MASS_ROWS, LogProbAtTemperature, Recalibration, fit_recalibration
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import Support
 
@@ -132,6 +133,7 @@ class FlowModel(Saveable):
         seed: int = 0,
         row_numbers: Sequence[int] | None = None,
         skip_failed: bool = False,
+        **unknown: object,
     ) -> Posterior:
         """The posterior of each observation, as ``cosmoinfer sample`` draws it.
 
@@ -139,8 +141,9 @@ class FlowModel(Saveable):
             name; of a flow that takes sets of R rows, (R, ...) or (n, R, ...).
         row_numbers: (n,), which key the draws; by default 0, 1, 2, ... skip_failed: leave out what cannot be sampled.
 
-        Raises UserError for other data, and where an observation cannot be sampled.
+        Raises UserError for other settings or data, and where an observation cannot be sampled.
         """
+        check_keywords("sample", unknown, ("draws", "seed", "row_numbers", "skip_failed"))
         observed = observations(self.preprocessing, x, row_numbers=row_numbers, set_size=self.set_size)
         return sample_observations(self, observed, SamplingOptions(draws, seed, skip_failed))
 

@@ -27,6 +27,7 @@ from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import ClassProbabilities, Diagnostics, Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.options import SamplingOptions
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.storage import JSONObject
 
 
@@ -82,14 +83,16 @@ class ClassifierModel(Saveable):
         draws: int = SamplingOptions.draws,
         seed: int = 0,
         row_numbers: Sequence[int] | None = None,
+        **unknown: object,
     ) -> Posterior:
         """The probabilities of the classes of each observation, with how unlike the training data it is.
 
         x: one observation, of the shape of a row of the training catalog, or (n, ...) of n; several observables by
             name. draws: for the same signature as other models; there is nothing to draw. row_numbers: (n,).
 
-        Raises UserError for other data.
+        Raises UserError for other settings or data.
         """
+        check_keywords("sample", unknown, ("draws", "seed", "row_numbers"))
         observed = observations(self.preprocessing, x, row_numbers=row_numbers)
         return sample_observations(self, observed, SamplingOptions(draws, seed))
 

@@ -42,6 +42,7 @@ from cosmoinfer.sampling.temperature import (
     fit_recalibration,
     log_box_mass,
 )
+from cosmoinfer.settings import check_keywords
 from cosmoinfer.storage import JSONObject
 
 MAX_RECALIBRATION_ROWS = 500  # validation rows, from which a temperature comes, at most
@@ -141,6 +142,7 @@ class RegressorModel(Saveable):
         seed: int = 0,
         row_numbers: Sequence[int] | None = None,
         skip_failed: bool = False,
+        **unknown: object,
     ) -> Posterior:
         """The posterior of each observation, as ``cosmoinfer sample`` gives it; of a loss without widths, means only.
 
@@ -148,8 +150,9 @@ class RegressorModel(Saveable):
             name. row_numbers: (n,), which key the draws; by default 0, 1, 2, ...
         skip_failed: leave out what cannot be sampled.
 
-        Raises UserError for other data, and where an observation cannot be sampled.
+        Raises UserError for other settings or data, and where an observation cannot be sampled.
         """
+        check_keywords("sample", unknown, ("draws", "seed", "row_numbers", "skip_failed"))
         observed = observations(self.preprocessing, x, row_numbers=row_numbers)
         return sample_observations(self, observed, SamplingOptions(draws, seed, skip_failed))
 
