@@ -216,7 +216,7 @@ def test_a_derived_parameter_follows_the_new_prior():
         ("c,d=a", "expected a name of letters"),
         ("c=1+0*a", "c: is 1 in every draw; there is nothing to infer"),
         ("c=log(a)", "no finite value for .* draws .row 10"),
-        ("c=a*B", "derive=c: 'a.B': no parameter is named B; there are a, b; did you mean b"),
+        ("c=a*B", "derive=c: 'a.B': no parameter is named B, at character 3; did you mean b"),
     ],
 )
 def test_a_parameter_that_cannot_be_derived(text, message):
