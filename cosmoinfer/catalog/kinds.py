@@ -161,7 +161,7 @@ def _has_short_last_axis(shape: Shape) -> bool:
 
 
 def _possible_readings(shape: Shape) -> list[str]:
-    """What rows of this shape may be, with the settings that say so, the likely ones first."""
+    """What rows of this shape may be, with the settings for each, the likely ones first."""
     flat = f"`kind=vector` ({prod(shape)} numbers)"
     if len(shape) < 2 or prod(shape) == max(shape):
         return [flat]

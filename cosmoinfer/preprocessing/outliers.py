@@ -1,6 +1,6 @@
 """Numbers so far from all others of their feature, or channel, that they alone would rule its mean and width.
 
-They are told by a gap: what lies beyond it is more than ``MIN_GAP`` times as far from the median as anything before it,
+A gap tells them apart: what lies beyond it is more than ``MIN_GAP`` times as far from the median as anything before it,
 is most of the sum of squares, and is a few numbers, or one value many times (a code for what is missing). A long tail
 has no such gap, so that sound data lose nothing.
 """
