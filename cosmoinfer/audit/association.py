@@ -87,7 +87,7 @@ def _observable_features(observable: Observable, rows: np.ndarray, max_features:
         return np.concatenate(columns, axis=1)
     features = []
     for block in observable.blocks(rows):
-        z = scale(block)
+        z = np.nan_to_num(scale(block), nan=0.0, posinf=CLIP_SIGMA, neginf=-CLIP_SIGMA)
         columns = [power_by_scale(z)]
         if observable.kind == "profile":
             columns += [_average_columns(channel, N_PROFILE_CELLS) for channel in z.swapaxes(0, 1)]

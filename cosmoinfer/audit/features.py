@@ -66,7 +66,7 @@ def missing_data(subject: CatalogUnderTest) -> list[Finding]:
         share = 1 - n_finite.sum() / (feature_range.n_rows * len(n_finite))
         findings.append(note(f"{name}: {100 * share:.3g} % of its values are missing"))
         empty = np.flatnonzero(n_finite == 0)
-        if len(empty):
+        if len(empty) and observable.kind in ("vector", "profile"):  # of a map, a mask that all rows share
             remedy = "`scale_cut` cuts them off" if observable.kind == "vector" else ""
             findings.append(warning(f"{name}: {len(empty)} features always missing ({join_first(empty)})", remedy))
     return findings

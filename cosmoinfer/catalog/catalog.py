@@ -36,7 +36,7 @@ class ReadOptions:
     scale_cut: features to keep, ``0:40``, ``k<0.3`` or ``0.02<k<0.3``, with ``NAME@`` before it when there are several
         observables.
     target: a dataset of /classes that takes the place of the parameters.
-    missing: ``mask`` when NaN in a vector marks an entry that was not measured.
+    missing: ``mask`` when NaN marks an entry that was not measured.
     drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
     data_include_noise: the data hold their noise already, so a model that was trained on noise adds none.
     follow_links: open the other files to which links of this one lead; a model does not remember it.

@@ -59,7 +59,7 @@ def from_arrays(
     labels: (P,) LaTeX names of the parameters.
     classes: (C,) names of the classes, when theta is a class number.
     split: (N,) 0 train, 1 validation, 2 test.
-    missing: ``mask`` when NaN in a vector marks an entry that was not measured.
+    missing: ``mask`` when NaN marks an entry that was not measured.
     drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
     channels: ``first`` (the default) or ``last``, the axis of a row where its channels stand, for all data or by name.
 

@@ -93,8 +93,6 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
     for setting in ("kind", "channels"):
         check_names(setting, getattr(read_options, setting), [dataset.path for dataset in layout.data])
     observables = tuple(_read_observable(layout, dataset, notes, streamed) for dataset in layout.data)
-    if read_options.missing and not any(observable.masked for observable in observables):
-        raise UserError(f"{path}: `missing={read_options.missing}` applies to vectors, and there is none")
     counts = {observable.name: len(observable.values) for observable in observables}
     if len(set(counts.values())) > 1:
         rows = ", ".join(f"/{name} {count}" for name, count in counts.items())
@@ -166,7 +164,7 @@ def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[s
     periodic = declarations.flags("periodic") or (kind in ("map", "grid"),)
     if any(periodic) and not all(periodic):
         notes.append(f"/{name}: is periodic along some axes only; taken as a {kind} with edges")
-    masked = read_options.missing == "mask" and kind == "vector"
+    masked = read_options.missing == "mask"
     if meaning.guessed and not meaning.question:
         edges = ", opposite edges joined" if all(periodic) else ""
         text = f"{meaning.note}{edges}"

@@ -168,11 +168,12 @@ def fit_ood_detector(
 
 
 def gap_counts(marks: np.ndarray) -> np.ndarray:
-    """(n, 2) how many gaps a row has, and how many lie side by side; marks: (n, K), 1 where there is a gap.
+    """(n, 2) how many gaps a row has, and how many lie side by side in it; marks: (n, K, ...), 1 for a gap.
 
     Single marks tell where gaps are, not that half of a block is missing where a quarter was at random.
     """
-    return np.stack([marks.sum(axis=1), (marks[:, 1:] * marks[:, :-1]).sum(axis=1)], axis=1).astype(np.float64)
+    flat, pairs = marks.reshape(len(marks), -1), marks[..., 1:] * marks[..., :-1]
+    return np.stack([flat.sum(axis=1), pairs.reshape(len(marks), -1).sum(axis=1)], axis=1).astype(np.float64)
 
 
 def fold_features(space: np.ndarray) -> np.ndarray:

@@ -63,19 +63,26 @@ def fit_preprocessing(
     rows = split.select_rows(catalog.simulation, "train")
     parameters = recognise_priors(parameters, theta[rows], catalog.declared_priors)
     _check_variation(catalog, parameters, theta[rows], rows)
-    for summary in catalog.observables:
-        if summary.masked and not any(np.isnan(block).any() for block in summary.blocks(rows)):
-            raise UserError(
-                f"{catalog.path}: `missing=mask`: no training row of /{summary.name} has a gap, so that a network "
-                "would not learn what one means"
-            )
+    masked = [
+        summary.masked and any(np.isnan(block).any() for block in summary.blocks(rows))
+        for summary in catalog.observables
+    ]
+    if any(summary.masked for summary in catalog.observables) and not any(masked):
+        raise UserError(
+            f"{catalog.path}: `missing=mask`: no training row of "
+            f"{join_first([f'/{summary.name}' for summary in catalog.observables])} has a gap, so that a network "
+            "would not learn what one means"
+        )
     standardizers = [
         fit_standardizer(partial(_training_blocks, catalog, rows, noise, number), summary.kind == "vector", transform)
         for number, summary in enumerate(catalog.observables)
     ]
     preprocessing = Preprocessing(
         parameters,
-        tuple(Input.of(summary, scale) for summary, scale in zip(catalog.observables, standardizers, strict=True)),
+        tuple(
+            replace(Input.of(summary, scale), masked=has_gaps)
+            for summary, scale, has_gaps in zip(catalog.observables, standardizers, masked, strict=True)
+        ),
         read_options,
         Ridge(np.zeros((0, len(parameters))), np.zeros(len(parameters))),
         noise,

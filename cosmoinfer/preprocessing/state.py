@@ -125,10 +125,14 @@ class Input:
         """The shape of a row as a network sees it."""
         if self.compression is not None:
             return (self.compression.size,)
-        return (2 * self.shape[0],) if self.masked else self.shape
+        return (2 * self.shape[0], *self.shape[1:]) if self.masked else self.shape
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
-        """(n, ...) in catalog units -> (n, ...) float32; a gap is filled with the mean, and marked by a 1 beside."""
+        """(n, ...) in catalog units -> (n, ...) float32.
+
+        A gap is filled with the mean of its feature, or channel, and marked by a 1: in as many features, or channels,
+        behind the others.
+        """
         scaled = self.standardizer(values)
         if self.masked:
             gaps = np.isnan(scaled)
@@ -246,8 +250,9 @@ class Preprocessing:
                 f"{catalog.path}: the model was trained on data of shape {_join_shapes(expected)} a row; "
                 f"this catalog has {_join_shapes(shapes)}"
             )
-        pairs = zip(catalog.observables, self.inputs, strict=True)
-        if any(summary.masked and not trained.masked for summary, trained in pairs):
+        if any(summary.masked for summary in catalog.observables) and not any(
+            trained.masked for trained in self.inputs
+        ):
             raise UserError(f"{catalog.path}: was read with `missing=mask`, and the model was trained without")
 
 
@@ -257,6 +262,12 @@ def _scaled_blocks(
     first = 0
     for block in blocks:
         scaled = summary.scaled(block)
+        gaps = np.isnan(scaled.reshape(len(scaled), -1)).any(axis=1)
+        if gaps.any():
+            raise UserError(
+                f"{catalog.path}: {catalog.describe_rows(rows[first + np.flatnonzero(gaps)])}: /{summary.name} holds "
+                "NaN, and no training row has a gap in it"
+            )
         bad = first + np.flatnonzero(~np.isfinite(scaled.reshape(len(scaled), -1)).all(axis=1))
         if len(bad):
             raise UserError(

@@ -659,12 +659,12 @@ def test_observations_have_no_parameters_to_infer(make):
     assert observed.theta is None and not observed.has_theta.any()
 
 
-def test_gaps_are_for_vectors(make):
+def test_gaps_are_for_data_of_any_kind(make):
     fields = RNG.normal(size=(N, 8, 8))
-    refused(make({"data": fields}), "`missing=mask` applies to vectors, and there is none", missing="mask")
     fields[3, 0, 0] = np.nan
     path = make({"data/maps": fields, "data/pk": VECTOR})
-    refused(path, r"1 of 12 rows hold NaN or inf \(row 3\)", missing="mask")
+    refused(path, r"1 of 12 rows hold NaN or inf \(row 3\).*`missing=mask` reads NaN as not measured")
+    assert all(observable.masked for observable in catalog.read(path, ReadOptions(missing="mask")).observables)
 
 
 def test_data_include_noise_is_an_option_of_reading(ours):

@@ -496,7 +496,6 @@ def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path
         ("train-regressor VECTORS --kernel 3", "--kernel: --network mlp has no such setting"),
         ("train-regressor VECTORS --compress pca:9", "--compress pca:9: expected 1 to 8"),
         ("train-regressor MAPS --compress pca:2", "--compress pca:2: expected a vector among the observables"),
-        ("train-regressor MAPS --missing mask", "--missing mask applies to vectors"),
         ("train-regressor MAPS --kernel 4", "padding needs an odd kernel"),
         (
             "train-regressor VECTORS --augment shifts",

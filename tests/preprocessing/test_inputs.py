@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from cosmoinfer import models
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
+from cosmoinfer.ood.detector import data_features
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing import compression
 from cosmoinfer.preprocessing.fit import describe_choices, with_compression
@@ -374,3 +375,40 @@ def test_gaps_meet_compression_noise_and_files(tmp_path):
     drawn = sampled(models.read(tmp_path / "model.h5"), sims, [0, 1, 2], 20)
     np.testing.assert_array_equal(drawn.samples, sampled(model, sims, [0, 1, 2], 20).samples)
     assert np.isfinite(drawn.samples).all() and np.isfinite(drawn.log_prob).all()
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("profile", (2, 12)), ("map", (2, 8, 8)), ("grid", (1, 4, 4, 4))])
+def test_gaps_of_fields_are_filled_by_channel_and_marked_in_channels_behind(kind, shape):
+    random = np.random.default_rng(0)
+    theta = random.uniform(0, 1, (ROWS, 1))
+    whole = 5 + theta.reshape(-1, *[1] * len(shape)) + random.standard_normal((ROWS, *shape))
+    values = np.where(random.random(whole.shape) < 0.2, np.nan, whole)
+    sims = in_memory_catalog(
+        theta, Parameters.from_names(("a",), [0.0], [1.0]), Observable("data", kind, values, masked=True)
+    )
+    frame, gaps = fitted_preprocessing(sims), np.isnan(values)
+    (seen,) = frame.data(sims, np.arange(ROWS))
+    assert frame.shapes == ((2 * shape[0], *shape[1:]),) and np.isfinite(seen).all()
+    np.testing.assert_array_equal(seen[:, shape[0] :], gaps)
+    assert (seen[:, : shape[0]][gaps] == 0).all()
+    assert abs(seen[:, : shape[0]][~gaps].mean()) < 0.1
+    assert np.isfinite(frame.estimate_parameters(sims, np.arange(ROWS))).all()
+    features, counts = data_features(frame, sims, np.arange(ROWS))
+    assert np.isfinite(features).all()
+    np.testing.assert_array_equal(counts[:, 0], gaps.reshape(ROWS, -1).sum(axis=1))
+
+
+def test_a_mask_is_for_what_has_gaps_alone():
+    sims = with_maps(periodic=True)
+    maps = sims.observables[1].values.astype(np.float64)
+    maps[:, :, :2, :2] = np.nan
+    observables = [replace(sims.observables[0], masked=True), replace(sims.observables[1], values=maps, masked=True)]
+    frame = fitted_preprocessing(in_memory_catalog(sims.theta, sims.parameters, *observables))
+    assert frame.shapes == (sims.observables[0].row_shape, (2, 8, 8))
+    vectors = sims.observables[0].values.astype(np.float64)
+    vectors[5, 0] = np.nan
+    gappy = in_memory_catalog(
+        sims.theta, sims.parameters, replace(observables[0], values=vectors), observables[1], name="gappy.h5"
+    )
+    with pytest.raises(UserError, match=r"gappy.h5: row 5: /.* holds NaN, and no training row has a gap in it"):
+        frame.data(gappy, np.arange(10))

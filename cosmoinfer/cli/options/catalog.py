@@ -59,7 +59,7 @@ class ReadOptions:
     missing: Annotated[
         str | None,
         option(
-            "Meaning of NaN in a vector: missing data, passed on as a",
+            "Meaning of NaN: missing data, passed on as a",
             "Catalog",
             choices=("catalog.catalog:MISSING_MODES",),
             rare=True,
