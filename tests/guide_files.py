@@ -86,7 +86,7 @@ FILES: dict[str, tuple[str, tuple[str, ...], Meanings]] = {
             r"stacks/\d+/history/(train|validation)": ("(E, M)", "losses of each epoch"),
             r"stacks/\d+/history/learning_rate": ("(E,)", "learning rate"),
             r"stacks/\d+/history/best": ("(M,)", "epoch of the weights that are kept"),
-            r"inputs/\d+/standardizer/(clip|floor|log|mean|std)": (
+            r"inputs/\d+/standardizer/(clip|code|floor|log|mean|std)": (
                 "(F,) or (channels, 1, ...)",
                 "scaling of an observable",
             ),

@@ -17,15 +17,18 @@ LOWEST_EXPONENT, N_EXPONENTS = -1075, 2150  # of double precision, as numpy.frex
 Walk = Callable[[], Iterable[np.ndarray]]  # each call walks over all rows, (n, ...) a block
 
 
-def outlier_distance(walk: Walk, centre: np.ndarray) -> np.ndarray:
-    """(K,) the distance from the centre beyond which numbers are outliers; inf where there are none.
+def find_outliers(walk: Walk, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) the distance from the centre beyond which numbers are outliers, inf where there are none; and (K,) the code
+    for what is missing where they are many and one value, else NaN.
 
     walk: over blocks (n, K, ...) with NaN for a gap. centre: (K,) a median of each feature, or channel.
     """
     counts, n_numbers = _distance_exponents(walk, centre)
     few, code = (_last_kept_exponent(counts, n_numbers, share) for share in (MAX_FRACTION, MAX_CODE_FRACTION))
-    is_code = (code < few) & _is_one_value(walk, centre, _beyond(code)) if (code < few).any() else np.zeros(1, bool)
-    return _beyond(np.where(is_code, code, few))
+    if not (code < few).any():
+        return _beyond(few), np.full(len(few), np.nan)
+    value = np.where(code < few, _only_value(walk, centre, _beyond(code)), np.nan)
+    return _beyond(np.where(np.isnan(value), few, code)), value
 
 
 def _distance_exponents(walk: Walk, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,12 +71,12 @@ def _beyond(exponents: np.ndarray) -> np.ndarray:
     return np.where(is_kept, np.inf, np.ldexp(1.0, np.where(is_kept, 0, exponents + LOWEST_EXPONENT + MIN_GAP // 2)))
 
 
-def _is_one_value(walk: Walk, centre: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """(K,) whether all numbers beyond the distance are the same."""
+def _only_value(walk: Walk, centre: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """(K,) that of all numbers beyond the distance, NaN where they differ."""
     low, high = np.full(len(centre), np.inf), np.full(len(centre), -np.inf)
     for block in walk():
         values = np.moveaxis(block, 1, 0).reshape(len(centre), -1)
         is_beyond = _distance(block, centre) > distance[:, None]
         low = np.minimum(low, np.where(is_beyond, values, np.inf).min(axis=1))
         high = np.maximum(high, np.where(is_beyond, values, -np.inf).max(axis=1))
-    return low == high
+    return np.where(low == high, low, np.nan)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from cosmoinfer.preprocessing.outliers import Walk, outlier_distance
+from cosmoinfer.preprocessing.outliers import Walk, find_outliers
 
 TRANSFORMS = ("auto", "log10", "none")
 LOG_DYNAMIC_RANGE = 30.0  # positive data whose 99.9th percentile exceeds the 0.1th by this factor are taken to log10
@@ -21,6 +21,7 @@ MAX_SOUND_SIGMA = 6.0  # a few numbers that hold most of a sum of squares lie be
 MAX_SOUND_WIDTHS = 15.0  # from the median to a quartile: so do many that are one value
 CLIP_FACTOR, MIN_CLIP = 10.0, 100.0  # numbers are clipped at so many times the largest of the training rows, and sigma
 OUTLIER_CLIP_FACTOR = 2.0  # the same where training rows have outliers: these then stand out, and rule nothing
+CODE_ROUNDING = 1e-6  # of a code for missing values, in single or double precision
 MAX_FITS = 5  # of one standardizer, each without the outliers that the one before showed
 SAFE_STD = (1e-120, 1e120)  # beyond, squares in double precision overflow, or lose digits
 
@@ -29,8 +30,9 @@ SAFE_STD = (1e-120, 1e120)  # beyond, squares in double precision overflow, or l
 class Standardizer:
     """Data to zero mean and unit variance, in log10 where ``log`` is set: per feature of a vector, else per channel.
 
-    log, floor, mean, std, clip: of shape (K,) for a vector, (C, 1, ...) otherwise. ``n_floored`` training values lay
-    below the floor, the smallest positive training value. clip: the largest magnitude of a standardised number.
+    log, floor, mean, std, clip, code: of shape (K,) for a vector, (C, 1, ...) otherwise. ``n_floored`` training values
+    lay below the floor, the smallest positive training value. clip: the largest magnitude of a standardised number.
+    code: a number that stands for missing values and becomes zero, the mean; NaN for none.
     """
 
     log: np.ndarray
@@ -38,12 +40,15 @@ class Standardizer:
     mean: np.ndarray
     std: np.ndarray
     clip: np.ndarray
+    code: np.ndarray
     n_floored: int = 0
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(N, ...) in catalog units -> (N, ...) float32; infinite where single precision cannot hold a number."""
         with np.errstate(over="ignore"):
             z = ((self._logged(np.asarray(values, np.float64)) - self.mean) / self.std).astype(np.float32)
+        if np.isfinite(self.code).any():
+            z[np.isclose(values, self.code, rtol=CODE_ROUNDING, atol=0)] = 0
         if not (np.abs(z) > self.clip).any():
             return z
         return np.where(np.isinf(z), z, np.clip(z, -self.clip, self.clip)).astype(np.float32)
@@ -88,7 +93,8 @@ def fit_standardizer(walk: Walk, vector: bool, transform: str) -> Standardizer:
         np.fmax(np.abs(statistics.low - statistics.mean), np.abs(statistics.high - statistics.mean)) / standardizer.std
     )
     clip = factor * np.nan_to_num(largest, posinf=0.0)
-    return replace(standardizer, clip=np.where(kept.is_partial, clip, np.maximum(clip, MIN_CLIP)))
+    clip = np.where(kept.is_partial, clip, np.maximum(clip, MIN_CLIP))
+    return replace(standardizer, clip=clip, code=np.broadcast_to(kept.code, clip.shape).copy())
 
 
 @dataclass(frozen=True)
@@ -96,12 +102,14 @@ class _Kept:
     """Which numbers take part in a fit, and the unit in which they are summed.
 
     low, high: these and what lies between take part, (K,) or (C, 1, ...). floored: where what is not positive takes
-    part too, since a logarithm floors it. unit: powers of two, which change no digit.
+    part too, since a logarithm floors it. code: of missing values, NaN for none. unit: powers of two, which change no
+    digit.
     """
 
     low: np.ndarray | float = -np.inf
     high: np.ndarray | float = np.inf
     floored: np.ndarray | bool = False
+    code: np.ndarray | float = np.nan
     unit: np.ndarray | float = 1.0
 
     @property
@@ -138,14 +146,15 @@ class _Kept:
                 values = self.apply_to(block)
                 yield np.where(log, _log10(values), values)[:, columns]
 
-        distance = np.full(log.size, np.inf)
-        distance[columns] = outlier_distance(suspects, centre.ravel()[columns])
+        distance, code = np.full(log.size, np.inf), np.full(log.size, np.nan)
+        distance[columns], code[columns] = find_outliers(suspects, centre.ravel()[columns])
         if np.isinf(distance).all():
             return None
         ends = [centre + sign * distance.reshape(log.shape) for sign in (-1, 1)]
         with np.errstate(over="ignore"):
-            low, high = (np.where(log, 10.0**end, end) for end in ends)
-        return replace(self, low=np.fmax(self.low, low), high=np.fmin(self.high, high), floored=log)
+            low, high, values = (np.where(log, 10.0**end, end) for end in (*ends, code.reshape(log.shape)))
+        kept = replace(self, low=np.fmax(self.low, low), high=np.fmin(self.high, high), floored=log)
+        return replace(kept, code=np.where(np.isnan(values), self.code, values))
 
 
 def _fit(walk: Walk, vector: bool, transform: str, kept: _Kept) -> tuple[Standardizer, "_Statistics"]:
@@ -178,7 +187,9 @@ def _fit(walk: Walk, vector: bool, transform: str, kept: _Kept) -> tuple[Standar
     resolution = precision * np.where(log, 1 / np.log(10), np.abs(statistics.mean))
     constant = ~(statistics.high > statistics.low) | (statistics.std <= resolution)
     std = np.where(constant, 1.0, statistics.std)
-    return Standardizer(log, floor, statistics.mean, std, np.full(std.shape, np.inf), int(floored.sum())), statistics
+    return Standardizer(
+        log, floor, statistics.mean, std, np.full(std.shape, np.inf), np.full(std.shape, np.nan), int(floored.sum())
+    ), statistics
 
 
 def _log10(values: np.ndarray) -> np.ndarray:

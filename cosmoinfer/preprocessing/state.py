@@ -22,6 +22,10 @@ from cosmoinfer.ridge_regression import Ridge
 from cosmoinfer.training.augmentation import Symmetries, parse
 from cosmoinfer.training.loop import MAX_ROWS_PER_CHUNK
 
+BEYOND_PRECISION = (
+    "numbers beyond what the training data scale to: in units of their scatter, single precision cannot hold them; "
+    "look for other units, or a code for missing values"
+)
 MAX_CHUNK_VALUES = 1 << 23  # numbers of the data that are scaled at once
 
 
@@ -262,19 +266,10 @@ def _scaled_blocks(
     first = 0
     for block in blocks:
         scaled = summary.scaled(block)
-        gaps = np.isnan(scaled.reshape(len(scaled), -1)).any(axis=1)
-        if gaps.any():
-            raise UserError(
-                f"{catalog.path}: {catalog.describe_rows(rows[first + np.flatnonzero(gaps)])}: /{summary.name} holds "
-                "NaN, and no training row has a gap in it"
-            )
         bad = first + np.flatnonzero(~np.isfinite(scaled.reshape(len(scaled), -1)).all(axis=1))
         if len(bad):
-            raise UserError(
-                f"{catalog.path}: {catalog.describe_rows(rows[bad])}: /{summary.name} holds numbers beyond what the "
-                "training data scale to: in units of their scatter, single precision cannot hold them; look for other "
-                "units, or a code for missing values"
-            )
+            reason = "NaN, and no training row has a gap in it" if np.isnan(scaled).any() else BEYOND_PRECISION
+            raise UserError(f"{catalog.path}: {catalog.describe_rows(rows[bad])}: /{summary.name} holds {reason}")
         yield scaled
         first += len(block)
 

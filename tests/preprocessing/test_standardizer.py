@@ -249,7 +249,9 @@ def test_a_code_for_missing_values_does_not_rule_the_scaling(fraction, code):
     maps[:, 0][is_hidden] = code
     standardizer = fit(maps, vector=False, size=30)
     assert standardizer.std.ravel() == pytest.approx([1, 1], abs=0.03)
-    assert np.abs(standardizer(maps)).max() < 12
+    np.testing.assert_array_equal(standardizer(maps)[:, 0][is_hidden], 0)
+    np.testing.assert_array_equal(standardizer(maps.astype(np.float64))[:, 0][is_hidden], 0)
+    assert np.abs(standardizer(maps)[:, 0][~is_hidden]).min() > 0
 
 
 def test_one_hot_pixel_does_not_rule_the_scaling():

@@ -18,6 +18,7 @@ from cosmoinfer.losses import means_and_factors, means_and_widths
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding
 from cosmoinfer.networks.layers import expand_members
+from cosmoinfer.preprocessing.standardizer import CODE_ROUNDING
 from cosmoinfer.preprocessing.state import Input
 from cosmoinfer.supports import Support
 
@@ -152,10 +153,11 @@ class _Scaling(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
     clip: torch.Tensor
+    code: torch.Tensor
 
     def __init__(self, scaled: Input) -> None:
         super().__init__()
-        for name in ("log", "floor", "mean", "std", "clip"):
+        for name in ("log", "floor", "mean", "std", "clip", "code"):
             self.register_buffer(name, torch.from_numpy(np.array(getattr(scaled.standardizer, name))))
         self.masked = scaled.masked
         self.encoder = None if scaled.compression is None else copy.deepcopy(scaled.compression.encoder)
@@ -163,6 +165,7 @@ class _Scaling(nn.Module):
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         logged = torch.where(self.log, torch.maximum(values, self.floor).log10(), values)
         scaled = ((logged - self.mean) / self.std).clamp(-self.clip, self.clip).float()
+        scaled = scaled.masked_fill(torch.isclose(values, self.code, rtol=CODE_ROUNDING, atol=0), 0.0)
         if self.masked:
             gaps = scaled.isnan()
             scaled = torch.cat([scaled.masked_fill(gaps, 0.0), gaps.float()], dim=1)

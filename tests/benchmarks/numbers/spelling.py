@@ -104,6 +104,7 @@ ROLES: dict[str, dict[str, str]] = {
         "weights": rf"{_STACK}/weights/.*",
         "history": rf"{_STACK}/history/.*",
         "mixture": r"(.*/)?mixture_weights",
+        "clips": r"(.*/)?standardizer/(clip|code)",
         "hashes of rows": r"(.*/)?hashes/.*",
     },
     "posterior": {
