@@ -35,6 +35,7 @@ RANKING = 400  # draws of ours of every test row
 NORMALISING = 1000  # draws of a peer a test row, for its mass inside the box
 MARK, MANY = 0.56, 10_000  # of C2ST, where there are as many simulations
 PEER = os.environ.get("COSMOINFER_PEER_PYTHON", sys.executable)
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,9 @@ def _peer(catalog: Path, peer: str, theta: np.ndarray, x: np.ndarray) -> Result:
         box = {"low": parameters.low, "high": parameters.high, "prior": np.array(parameters.prior)}
         train = {"theta_train": theta[:n_training], "x_train": x[:n_training]}
         np.savez(rows, **train, theta_test=theta[n_training:], x_test=x[n_training:], **box, seed=0)
-        script = Path(__file__).with_name("peers.py")
-        command = [PEER, script, peer, rows, out, "--keep", OBSERVATIONS, "--draws", NORMALISING]
-        process = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        command = [PEER, "-m", "tests.benchmarks.peers", peer, rows.resolve(), out.resolve()]
+        command += ["--keep", OBSERVATIONS, "--draws", NORMALISING]
+        process = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
         if process.returncode:
             sys.exit(f"{peer} did not run ({process.stderr.strip().splitlines()[-1]}); install the extra `bench`")
     held = np.load(out)

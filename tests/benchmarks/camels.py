@@ -53,6 +53,7 @@ SHARED = Path(os.environ.get("COSMOINFER_SHARED", Path(__file__).resolve().paren
 HISTORIES = SHARED / "data" / "camels_sfrh"
 CATALOG = SHARED / "data" / "camels_sfrh" / "IllustrisTNG.h5"
 PEER = os.environ.get("COSMOINFER_PEER_PYTHON", sys.executable)
+ROOT = Path(__file__).parents[2]
 
 
 def flow(work: Path, options: list[str]) -> None:
@@ -179,9 +180,9 @@ def _peer(work: Path, name: str, members: int, ours: Posterior, seed: int) -> np
         box = {"low": ours.parameters.low, "high": ours.parameters.high, "prior": np.array(ours.parameters.prior)}
         split = {"theta_train": theta[~test], "x_train": x[~test], "theta_test": theta[test], "x_test": x[test]}
         np.savez(rows, **split, **box, seed=seed)
-        command = [PEER, Path(__file__).with_name("peers.py"), name, rows, out]
+        command = [PEER, "-m", "tests.benchmarks.peers", name, rows.resolve(), out.resolve()]
         command += ["--ensemble", members, "--draws", NORMALISING]
-        process = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        process = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
         if process.returncode:
             sys.exit(f"{name} did not run ({process.stderr.strip().splitlines()[-1]}); install the extra `bench`")
     return np.load(out)["log_prob"]

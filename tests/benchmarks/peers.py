@@ -361,7 +361,7 @@ def _elsewhere() -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(epilog="example: python tests/benchmarks/peers.py sbi-maf rows.npz out.npz")
+    parser = argparse.ArgumentParser(epilog="example: python -m tests.benchmarks.peers sbi-maf rows.npz out.npz")
     parser.add_argument("peer", choices=list(PEERS))
     parser.add_argument("rows", type=Path, help="see the head of this file")
     parser.add_argument("out", type=Path)
