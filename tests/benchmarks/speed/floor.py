@@ -22,7 +22,7 @@ from tests.benchmarks.speed.report import Report, Task, seconds_text
 
 PARAMETERS, NUMBERS, BATCH = 2, 24, 256
 MARK = 1.7
-PRODUCTS = {getattr(torch.ops.aten, name).default for name in ("mm", "addmm", "bmm", "baddbmm")}
+PRODUCTS = {getattr(torch.ops.aten, name).default for name in ("mm", "addmm", "bmm", "baddbmm", "baddbmm_")}
 COLUMNS = ["", "ours", "floor", "times the floor, CPU", "by the wall", "mark"]
 Products = Counter[tuple[tuple[int, ...], ...]]  # shapes of the operands, and how often
 
