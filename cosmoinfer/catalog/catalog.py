@@ -16,6 +16,7 @@ from cosmoinfer.parameters import Parameters
 
 MISSING_MODES = ("mask",)
 UNKNOWN_THETA = "/parameters are NaN in every row, which are taken as observations"
+COMPLEX_FORMS = ("parts", "amplitude")
 MAX_BLOCK_NUMBERS = 1 << 22  # read at once, of an observable in memory
 MAX_STREAMED_BLOCK_NUMBERS = 1 << 21  # read at once, of an observable in its file, where memory is short
 
@@ -39,6 +40,8 @@ class ReadOptions:
     missing: ``mask`` when NaN marks an entry that was not measured.
     drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
     data_include_noise: the data hold their noise already, so a model that was trained on noise adds none.
+    transpose: axes are in reverse order in the file, as Julia, MATLAB and Fortran write them.
+    complex: what stands for complex data: ``parts`` (real and imaginary) or ``amplitude``.
     follow_links: open the other files to which links of this one lead; a model does not remember it.
 
     Raises UserError for an unknown kind or mode, and for settings that exclude each other.
@@ -59,6 +62,8 @@ class ReadOptions:
     missing: str = ""
     drop_nonfinite: bool = False
     data_include_noise: bool = False
+    transpose: bool = False
+    complex: str = ""
     follow_links: bool = False
 
     def __post_init__(self) -> None:
@@ -66,6 +71,8 @@ class ReadOptions:
         check_words("channels", self.channels, CHANNEL_ORDERS)
         if self.missing and self.missing not in MISSING_MODES:
             raise UserError(f"{self.missing!r} is not known; {list_choices(self.missing, MISSING_MODES)}", "missing")
+        if self.complex and self.complex not in COMPLEX_FORMS:
+            raise UserError(f"{self.complex!r} is not known; {list_choices(self.complex, COMPLEX_FORMS)}", "complex")
         if self.target and (self.infer or self.bounds or self.where or self.names):
             settings = "`infer`, `bounds`, `where` and `names`"
             raise UserError(f"replaces the parameters, so that {settings} do not apply", "target")
@@ -147,7 +154,8 @@ class Catalog:
     declared_priors: parameters whose prior was declared, not only their box.
     fingerprint: SHA-256 of the whole catalog.
     selection_hash: SHA-256 of what was declared of it and selected from it.
-    notes: what had to be assumed, a line each.
+    notes: what had to be assumed, or is not read as it is stored, a line each.
+    conversions: of the notes, those on what is not read as it is stored.
     classes: names of the classes, when theta is a class number.
     includes_noise: whether the data hold their noise already.
     memory_limit: bytes that the data may take.
@@ -166,6 +174,7 @@ class Catalog:
     fingerprint: str = ""
     selection_hash: str = ""
     notes: tuple[str, ...] = ()
+    conversions: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     includes_noise: bool = False
     memory_limit: int = 0

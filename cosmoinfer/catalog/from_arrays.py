@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import layout
 from cosmoinfer.catalog.catalog import Catalog, ReadOptions
+from cosmoinfer.catalog.datasets import Layout
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.errors import UserError
@@ -40,13 +41,16 @@ def from_arrays(
     missing: str = "",
     drop_nonfinite: bool = False,
     channels: str | Mapping[str, str] | None = None,
+    transpose: bool = False,
+    complex: str = "",
 ) -> Catalog:
     """N rows of parameters and data.
 
-    theta: (N, P) parameters, or (N,) of a single one; None for observations. With ``classes``: (N,) class numbers.
+    theta: (N, P) parameters, or (N,) of a single one, or a table with a column a parameter (a structured array, a
+        frame of pandas); None for observations. With ``classes``: (N,) class numbers.
     x: the data, (N, K) a vector, (N, C, L) a profile, (N, H, W) or (N, C, H, W) a map, (N, D, H, W) or
         (N, C, D, H, W) a grid; or several such arrays by name.
-    names: (P,) names of the parameters, by default parameter_0, parameter_1, ...
+    names: (P,) names of the parameters, or those columns of a table that are parameters; by default its columns, or parameter_0, parameter_1, ...
     low, high: (P,) the prior box, -inf and inf where it is unbounded (the default).
     prior: (P,) of uniform, log-uniform, normal, log-normal or unknown, or one word for all; by default uniform
         inside a finite box.
@@ -62,6 +66,8 @@ def from_arrays(
     missing: ``mask`` when NaN marks an entry that was not measured.
     drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
     channels: ``first`` (the default) or ``last``, the axis of a row where its channels stand, for all data or by name.
+    transpose: the axes of theta and x are in reverse order, with the rows last.
+    complex: what stands for complex data: ``parts`` (real and imaginary) or ``amplitude``.
 
     Raises UserError, which names the argument, when shapes do not agree; and, with the dataset of a catalog file that
     the array stands for, when the meaning of axes must be declared, values are not finite, or parameters lie outside
@@ -70,11 +76,14 @@ def from_arrays(
     if x is None:
         raise UserError("x: expected an array, or arrays by name, with one row a simulation")
     data = {_dataset_path(name): array for name, array in x.items()} if isinstance(x, Mapping) else {"data": x}
+    theta = theta.to_records(index=False) if hasattr(theta, "to_records") else theta  # a frame of pandas
+    columns = np.asarray(theta).dtype.names or ()
+    renames = bool(names is not None and columns and not set(names) <= set(columns))
     arrays = dict(data)
     attributes: dict[str, storage.Attributes] = {}
     target = ""
     described = {
-        "names": names,
+        "names": None if renames else names,
         "low": low,
         "high": high,
         "prior": prior,
@@ -88,7 +97,7 @@ def from_arrays(
         target = f"classes/{names[0] if names else 'class'}"
         arrays[target], attributes[target] = theta, {"names": tuple(classes)}
     elif theta is not None:
-        arrays["parameters"], attributes["parameters"] = theta, _parameter_attributes(theta, described)
+        arrays["parameters"], attributes["parameters"] = theta, _parameter_attributes(theta, described, transpose)
     elif any(setting is not None for setting in described.values()):
         raise UserError("names, low, high, prior and labels describe theta, which is missing")
     if simulation is not None:
@@ -96,7 +105,8 @@ def from_arrays(
     if split is not None:
         arrays["split"] = split
     values = {name: np.asarray(array) for name, array in arrays.items()}
-    _check_lengths(values, names, bool(target))
+    if not transpose:
+        _check_lengths(values, None if columns or target else names)
     contents = {
         name: storage.DatasetInfo(name, array.shape, array.dtype, None, None, attributes.get(name, {}))
         for name, array in values.items()
@@ -108,16 +118,17 @@ def from_arrays(
         target=target,
         missing=missing,
         drop_nonfinite=drop_nonfinite,
+        names=tuple(names or ()) if renames else (),
+        transpose=transpose,
+        complex=complex,
     )
-    array_layout = layout.Layout(
-        NAME, read_options, contents, tuple(contents[name] for name in read_options.data), values
-    )
+    array_layout = Layout(NAME, read_options, contents, tuple(contents[name] for name in read_options.data), values)
     catalog = layout.build_catalog(array_layout, streamed=False)
     return validated(replace(catalog, memory_limit=memory.available_bytes()), read_options)
 
 
-def _check_lengths(values: Mapping[str, np.ndarray], names: Sequence[str] | None, has_classes: bool) -> None:
-    """values: by the path of the dataset that each stands for.
+def _check_lengths(values: Mapping[str, np.ndarray], names: Sequence[str] | None) -> None:
+    """values: by the path of the dataset that each stands for. names: of the columns of theta.
 
     Raises UserError, which names the arguments, where arrays have different numbers of rows, or names and columns
     different counts. Parameters may have one row a simulation.
@@ -130,7 +141,7 @@ def _check_lengths(values: Mapping[str, np.ndarray], names: Sequence[str] | None
         raise UserError(f"expected the same number of rows, found {counts}")
     theta = values.get("parameters", np.empty(0))
     columns = theta.shape[1] if theta.ndim == 2 else 1
-    if names is not None and not has_classes and len(names) != columns:
+    if names is not None and len(names) != columns:
         raise UserError(f"expected one name a column of theta, {columns}, found {len(names)}", setting="names")
 
 
@@ -146,9 +157,10 @@ def _dataset_path(name: str) -> str:
     return name if name == "data" or name.startswith("data/") else f"data/{name}"
 
 
-def _parameter_attributes(theta: ArrayLike, described: Mapping[str, Any]) -> storage.Attributes:
+def _parameter_attributes(theta: ArrayLike, described: Mapping[str, Any], transpose: bool) -> storage.Attributes:
     """The attributes of /parameters, as in a file; described: what is known of them, by the name of the attribute."""
-    count = 1 if np.ndim(theta) < 2 else np.shape(theta)[1]
+    columns = np.asarray(theta).dtype.names or ()
+    count = len(columns) or (1 if np.ndim(theta) < 2 else np.shape(theta)[0 if transpose else 1])
     attributes: storage.Attributes = {}
     for name, setting in described.items():
         if setting is None:

@@ -1,90 +1,32 @@
-"""The datasets of a file, in our layout or any other, made into a catalog.
+"""The datasets of a file made into a catalog.
 
 Shapes are checked here, values are not.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.catalog import Catalog, CatalogFile, Observable, ReadOptions
-from cosmoinfer.catalog.declarations import Declarations
+from cosmoinfer.catalog.catalog import Catalog, CatalogFile, Observable
+from cosmoinfer.catalog.datasets import Layout
 from cosmoinfer.catalog.kinds import AXES_OF_KIND, AxisMeaning, arrange_axes, check_names, declared_word, interpret_axes
 from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.catalog.packing import packed_encoding
+from cosmoinfer.catalog.row_axis import ModelRow, RowShape, choose_row_axis, describe_row_axis, reversed_axes_hint
+from cosmoinfer.catalog.row_labels import read_classes, read_simulation
+from cosmoinfer.catalog.tables import read_table
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
 from cosmoinfer.priors import UNDECLARED
-
-MAX_DATASETS_IN_ERROR = 10
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the datasets of one catalog stand.
-
-    path: the file, or a name for messages where there is none.
-    read_options: how the file is to be read.
-    contents: every dataset, by path.
-    data: the datasets to learn from.
-    arrays: the values by path, of a catalog that was never in a file.
-    """
-
-    path: Path
-    read_options: ReadOptions
-    contents: dict[str, storage.DatasetInfo]
-    data: tuple[storage.DatasetInfo, ...]
-    arrays: Mapping[str, np.ndarray] | None = None
-
-    def load(self, name: str) -> np.ndarray:
-        """All values of a dataset; text as str. Raises UserError when it cannot be read."""
-        if self.arrays is not None:
-            return self.arrays[name]
-        require_dataset(self.path, self.contents, name)
-        return storage.load(self.path, name, self.read_options.follow_links)
-
-    def declarations(self, name: str) -> Declarations:
-        """What the attributes of a dataset declare."""
-        dataset = self.contents[name]
-        return Declarations(f"{self.path}: /{name}", dataset.attributes, dataset.unreadable)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the data in memory, single precision at least."""
-        return sum(int(np.prod(dataset.shape)) * max(4, dataset.dtype.itemsize) for dataset in self.data)
-
-    @property
-    def has_ids(self) -> bool:
-        """Whether the file says which simulation a row belongs to."""
-        name = self.read_options.simulation.strip("/") or "simulation"
-        return not self.read_options.rows_per_simulation and name in self.contents
+from cosmoinfer.storage.encoding import ComplexForm, Encoding, is_complex
 
 
-def read_layout(path: Path, read_options: ReadOptions) -> Layout:
-    """The datasets of a file; no values are read. Raises UserError when it is no catalog, or has no data."""
-    if storage.file_kind(path) not in (None, "catalog"):
-        raise UserError(f"{path}: expected a catalog, found {storage.describe_file(path)}")
-    contents = storage.describe_datasets(path, read_options.follow_links)
-    names = _data_names(path, contents, read_options)
-    return Layout(path, read_options, contents, tuple(require_dataset(path, contents, name) for name in names))
+def build_catalog(layout: Layout, streamed: bool, model_rows: Sequence[ModelRow] = ()) -> Catalog:
+    """The catalog in one file, its shapes checked and its values not.
 
-
-def require_dataset(path: Path, contents: Mapping[str, storage.DatasetInfo], name: str) -> storage.DatasetInfo:
-    """The dataset of that name. Raises UserError where there is none, or its values cannot be read."""
-    problems = [
-        dataset for dataset in contents.values() if dataset.problem and f"{name}/".startswith(f"{dataset.path}/")
-    ]
-    if problems:
-        raise UserError(f"{path}: /{problems[0].path} {problems[0].problem}")
-    if name not in contents:
-        raise UserError(f"{path}: has no dataset /{name}; it holds {_describe_contents(contents)}")
-    return contents[name]
-
-
-def build_catalog(layout: Layout, streamed: bool) -> Catalog:
-    """The catalog in one file, its shapes checked and its values not. streamed: data stay in the file.
+    streamed: data stay in the file. model_rows: rows of each observable as a model takes them, if it is for one.
 
     Raises UserError when shapes, types or attributes are not those of a catalog.
     """
@@ -92,31 +34,30 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
     notes: list[str] = []
     for setting in ("kind", "channels"):
         check_names(setting, getattr(read_options, setting), [dataset.path for dataset in layout.data])
-    observables = tuple(_read_observable(layout, dataset, notes, streamed) for dataset in layout.data)
+    conversions: list[str] = []
+    rows_of_model = model_rows if len(model_rows) == len(layout.data) else [None] * len(layout.data)
+    observables = tuple(
+        _read_observable(layout, dataset, row, streamed, notes, conversions)
+        for dataset, row in zip(layout.data, rows_of_model, strict=True)
+    )
     counts = {observable.name: len(observable.values) for observable in observables}
     if len(set(counts.values())) > 1:
         rows = ", ".join(f"/{name} {count}" for name, count in counts.items())
-        raise UserError(f"{path}: the observables have different numbers of rows: {rows}")
+        hint = reversed_axes_hint(layout.data, (max(counts.values()),))
+        raise UserError(f"{path}: the observables have different numbers of rows: {rows}{hint}")
     count = next(iter(counts.values()))
     if count == 0:
         raise UserError(f"{path}: /{observables[0].name} has no rows")
-    simulation = _read_simulation(layout, count)
+    simulation = read_simulation(layout, count)
     classes: tuple[str, ...] = ()
+    declared: frozenset[str] = frozenset()
     if read_options.target:
-        parameters, theta, classes = _read_classes(layout, read_options.target, count)
+        parameters, theta, classes = read_classes(layout, read_options.target, count)
     else:
-        parameters, theta = _read_parameters(layout, simulation, count, notes)
+        parameters, theta, declared = _read_parameters(layout, simulation, count, notes, conversions)
     labels = layout.load("split") if "split" in contents else None
     if labels is not None and len(labels) != count:
         raise UserError(f"{path}: /split has {len(labels)} rows, the data have {count}")
-    declared: frozenset[str] = frozenset()
-    if parameters is not None and not classes:
-        dataset = contents[read_options.parameters.strip("/") or "parameters"]
-        if "prior" in dataset.attributes and not read_options.names:
-            priors = np.atleast_1d(dataset.attributes["prior"]).tolist()
-            pairs = zip(parameters.names, priors, strict=True)
-            declared = frozenset(name for name, prior in pairs if prior != UNDECLARED)
-        declared |= declared_priors(read_options.bounds)
     return Catalog(
         path,
         parameters,
@@ -126,39 +67,59 @@ def build_catalog(layout: Layout, streamed: bool) -> Catalog:
         np.arange(count),
         labels,
         declared,
-        notes=tuple(notes),
+        notes=tuple(conversions + notes),
+        conversions=tuple(conversions),
         classes=classes,
         includes_noise=read_options.data_include_noise,
         files=(CatalogFile(path, count),) if layout.arrays is None else (),
     )
 
 
-def _data_names(path: Path, contents: dict[str, storage.DatasetInfo], read_options: ReadOptions) -> list[str]:
-    if read_options.data:
-        return [name.strip("/") for name in read_options.data]
-    names = [name for name in contents if name == "data" or name.startswith("data/")]
-    if not names:
-        raise UserError(f"{path}: has no /data; it holds {_describe_contents(contents)}; `data` names the datasets")
-    return names
+def _choose_encoding(
+    layout: Layout, dataset: storage.DatasetInfo, model_row: ModelRow | None, conversions: list[str]
+) -> Encoding:
+    """How the values of a dataset are stored; conversions: gets a line for each thing that is not as usual."""
+    source = f"{layout.path}: /{dataset.path}"
+    transpose = layout.read_options.transpose
+    row_axis = choose_row_axis(dataset, source, transpose, model_row, _row_counts(layout))
+    if note := describe_row_axis(dataset.path, dataset, row_axis):
+        conversions.append(note)
+    return packed_encoding(layout.declarations(dataset.path), dataset.dtype, row_axis, conversions)
 
 
-def _describe_contents(contents: Mapping[str, storage.DatasetInfo]) -> str:
-    datasets = [
-        f"/{name} ({info.problem})" if info.problem else f"/{name} {info.shape}" for name, info in contents.items()
-    ]
-    return join_first(datasets, MAX_DATASETS_IN_ERROR) or "nothing"
+def _row_counts(layout: Layout) -> list[int]:
+    """The numbers of rows of the parameters and of the ids, as far as their datasets tell without being read."""
+    contents, name = layout.contents, layout.parameters_name
+    tables = [contents[name]] if name in contents else []
+    columns = [info for path, info in contents.items() if path.startswith((f"{name}/", "classes/"))]
+    ids = [contents[layout.simulation_name]] if layout.has_ids else []
+    shapes = [info.shape[::-1] if layout.read_options.transpose else info.shape for info in (*tables, *columns, *ids)]
+    return list(dict.fromkeys(shape[0] for shape in shapes if shape))
 
 
-def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[str], streamed: bool) -> Observable:
+def _read_observable(
+    layout: Layout,
+    dataset: storage.DatasetInfo,
+    model_row: ModelRow | None,
+    streamed: bool,
+    notes: list[str],
+    conversions: list[str],
+) -> Observable:
     path, read_options, name = layout.path, layout.read_options, dataset.path
-    meaning = _read_axes(layout, dataset)
+    encoding = _choose_encoding(layout, dataset, model_row, conversions)
+    meaning = _read_axes(layout, dataset, encoding.shape(dataset.shape)[1:])
     kind, declarations = meaning.kind, layout.declarations(name)
-    values = (
-        LazyArray((storage.DatasetHandle(path, name, read_options.follow_links),)) if streamed else layout.load(name)
-    )
-    if values.dtype.kind not in "fiu":
-        raise UserError(f"{path}: /{name} has type {values.dtype}; expected numbers")
-    values = values.with_axes(meaning) if isinstance(values, LazyArray) else arrange_axes(values, meaning)
+    if is_complex(dataset.dtype):
+        encoding = replace(encoding, complex_form=_complex_form(layout, dataset, meaning, encoding))
+        conversions.append(f"/{name}: complex, taken as {read_options.complex}")
+    elif encoding.dtype(dataset.dtype).kind not in "fiu":
+        raise UserError(f"{path}: /{name} has type {dataset.dtype}; expected numbers")
+    values: np.ndarray | LazyArray
+    if streamed:
+        handle = storage.DatasetHandle(path, name, read_options.follow_links, encoding)
+        values = LazyArray((handle,)).with_axes(meaning)
+    else:
+        values = arrange_axes(encoding.decode(layout.load(name)), meaning)
     if values.size == 0 and len(values):
         raise UserError(f"{path}: /{name} has shape {dataset.shape}: nothing to learn from")
     periodic = declarations.flags("periodic") or (kind in ("map", "grid"),)
@@ -168,94 +129,74 @@ def _read_observable(layout: Layout, dataset: storage.DatasetInfo, notes: list[s
     if meaning.guessed and not meaning.question:
         edges = ", opposite edges joined" if all(periodic) else ""
         text = f"{meaning.note}{edges}"
-        notes.append(f"/{name}: taken as {kind}, from its {len(dataset.shape)} axes" + (f": {text}" if text else ""))
+        notes.append(
+            f"/{name}: taken as {kind}, from its {len(encoding.shape(dataset.shape))} axes"
+            + (f": {text}" if text else "")
+        )
     elif meaning.note:
         notes.append(f"/{name}: {meaning.note}")
     return Observable(name, kind, values, all(periodic), masked, meaning.question)
 
 
-def _read_axes(layout: Layout, dataset: storage.DatasetInfo) -> AxisMeaning:
-    """What the axes of the rows of a dataset mean, as declared by an option, by the file, or from its shape."""
+def _read_axes(layout: Layout, dataset: storage.DatasetInfo, row: RowShape) -> AxisMeaning:
+    """What the axes of rows of that shape mean, as declared by an option, by the file, or from the shape."""
     declarations, read_options, name = layout.declarations(dataset.path), layout.read_options, dataset.path
     kind = declared_word(read_options.kind, name) or declarations.text("kind")
     if kind and kind not in AXES_OF_KIND:
         raise UserError(f"{layout.path}: /{name} is of kind {kind!r}; {list_choices(kind, AXES_OF_KIND)}")
     channels = declared_word(read_options.channels, name)
     try:
-        return interpret_axes(dataset.shape[1:], kind, channels, declarations.texts("channels") or ())
+        return interpret_axes(row, kind, channels, declarations.texts("channels") or ())
     except UserError as error:
         raise UserError(f"{layout.path}: /{name} {error.message}") from error
 
 
-def _read_simulation(layout: Layout, count: int) -> np.ndarray:
-    """(N,) ids as text."""
-    path, read_options = layout.path, layout.read_options
-    if per_simulation := read_options.rows_per_simulation:
-        if count % per_simulation:
-            raise UserError(f"{path}: {count} rows are no multiple of `rows_per_simulation={per_simulation}`")
-        return (np.arange(count) // per_simulation).astype(str)
-    name = read_options.simulation.strip("/") or "simulation"
-    if name not in layout.contents and not read_options.simulation:
-        return np.arange(count).astype(str)
-    ids = layout.load(name)
-    if ids.shape != (count,):
-        raise UserError(f"{path}: /{name} has shape {ids.shape}; expected ({count},), one id a row")
-    if ids.dtype.kind == "f":
-        raise UserError(f"{path}: /{name} has type {ids.dtype}; expected integers or strings")
-    return ids.astype(str)
-
-
-def _read_classes(
-    layout: Layout, target: str, count: int
-) -> tuple[Parameters | None, np.ndarray | None, tuple[str, ...]]:
-    """A categorical target in the place of the parameters: its class numbers, (N, 1), and the names of the classes."""
-    path, contents = layout.path, layout.contents
-    name = target.strip("/") if target.strip("/") in contents else f"classes/{target}"
-    if name not in contents:
-        targets = [dataset.removeprefix("classes/") for dataset in contents if dataset.startswith("classes/")]
-        if not targets:
-            return None, None, ()  # observations
-        raise UserError(f"{path}: has no /classes/{target}; {list_choices(target, targets)}")
-    labels = layout.load(name)
-    if labels.shape != (count,) or labels.dtype.kind not in "iu":
-        raise UserError(f"{path}: /{name} has shape {labels.shape} of {labels.dtype}; expected ({count},) integers")
-    if labels.min() < 0:
-        raise UserError(f"{path}: /{name}: class numbers count from 0, found {labels.min()}")
-    numbered = tuple(str(number) for number in range(labels.max() + 1))
-    classes = layout.declarations(name).texts("names") or numbered
-    if len(classes) < 2:
-        raise UserError(f"{path}: /{name} has a single class; a classifier needs two")
-    if labels.max() >= len(classes):
-        raise UserError(f"{path}: /{name} has class numbers up to {labels.max()}, and {len(classes)} names of classes")
-    return Parameters.from_names((name.rpartition("/")[2],)), labels[:, None].astype(np.float64), classes
+def _complex_form(
+    layout: Layout, dataset: storage.DatasetInfo, meaning: AxisMeaning, encoding: Encoding
+) -> ComplexForm:
+    """What stands for complex numbers, as the user chose it."""
+    if not layout.read_options.complex:
+        raise UserError(
+            f"{layout.path}: /{dataset.path} holds complex numbers; `complex=parts` reads real and imaginary parts, "
+            "`complex=amplitude` absolute values"
+        )
+    if layout.read_options.complex == ComplexForm.AMPLITUDE.value:
+        return ComplexForm.AMPLITUDE
+    if meaning.channels_last:
+        return ComplexForm.LAST_PARTS
+    lacks_channels = len(encoding.shape(dataset.shape)) == AXES_OF_KIND[meaning.kind]
+    return ComplexForm.CHANNELS if lacks_channels else ComplexForm.PARTS
 
 
 def _read_parameters(
-    layout: Layout, simulation: np.ndarray, count: int, notes: list[str]
-) -> tuple[Parameters | None, np.ndarray | None]:
-    path, contents, read_options = layout.path, layout.contents, layout.read_options
-    name = read_options.parameters.strip("/") or "parameters"
-    if name not in contents and not read_options.parameters:
-        return None, None
-    theta = layout.load(name)
-    theta = theta[:, None] if theta.ndim == 1 else theta
-    if theta.ndim != 2 or theta.dtype.kind not in "fiu":
+    layout: Layout, simulation: np.ndarray, count: int, notes: list[str], conversions: list[str]
+) -> tuple[Parameters | None, np.ndarray | None, frozenset[str]]:
+    """Parameters and theta (N, P), and the names of those whose prior is declared; all empty for observations."""
+    path, read_options, name = layout.path, layout.read_options, layout.parameters_name
+    table = read_table(layout, conversions)
+    if table is None:
+        return None, None, frozenset()
+    theta = table.values
+    if theta.ndim not in (1, 2) or theta.dtype.kind not in "fiu":
         raise UserError(f"{path}: /{name} has shape {theta.shape} of {theta.dtype}; expected (N, P) numbers")
-    theta = _repeat_per_row(layout, name, theta.astype(np.float64), simulation, count)
-    attributes = layout.declarations(name).parameters()
-    if read_options.names:
-        attributes = {"names": read_options.names}  # new names void what the file says of the old ones
-    elif "names" not in attributes:
+    attributes = _with_names(layout, table.attributes, notes)
+    n_names = np.size(attributes.get("names", ()))
+    theta = _orient(layout, theta.astype(np.float64), simulation, count, n_names, conversions)
+    theta = _repeat_per_row(layout, name, theta, simulation, count)
+    if "names" not in attributes:
         attributes["names"] = tuple(f"parameter_{column}" for column in range(theta.shape[1]))
         notes.append(f"/{name}: has no names; called {', '.join(attributes['names'])}")
-    n_names = np.size(attributes["names"])
-    if n_names != theta.shape[1]:
+    elif n_names != theta.shape[1]:
         source = "`names`" if read_options.names else "the attribute names"
-        raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {source} has {n_names}")
+        hint = reversed_axes_hint(layout.data, theta.shape, n_names)
+        raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {source} has {n_names}{hint}")
     try:
         parameters = Parameters.from_attributes(attributes)
     except UserError as error:
         raise UserError(f"{path}: /{name}: {error.message}") from error
+    pairs = zip(parameters.names, attributes.get("prior", ()), strict=False)
+    declared = frozenset(parameter for parameter, prior in pairs if prior != UNDECLARED)
+    declared |= declared_priors(read_options.bounds)
     if read_options.bounds:
         parameters = with_bounds(parameters, read_options.bounds)
     if read_options.where:
@@ -264,7 +205,55 @@ def _read_parameters(
     unbounded = [parameter for parameter, low, high in edges if not np.isfinite([low, high]).all()]
     if unbounded:
         notes.append(f"no box known for {', '.join(unbounded)}: taken as unbounded (`bounds` declares one)")
-    return parameters, theta
+    return parameters, theta, declared
+
+
+def _with_names(layout: Layout, attributes: storage.Attributes, notes: list[str]) -> storage.Attributes:
+    """The attributes under the names that the user gives to the columns, in their order; box and prior are kept.
+
+    Raises UserError where these are names of other columns in the file.
+    """
+    names, old_names = layout.read_options.names, tuple(attributes.get("names", ()))
+    if not names or names == old_names:
+        return dict(attributes)
+    moved = [name for name, old in zip(names, old_names, strict=False) if name != old and name in old_names]
+    if moved:
+        raise UserError(
+            f"calls another column {join_first(moved)} than /{layout.parameters_name} of {layout.path} does, whose "
+            f"columns are {', '.join(old_names)}: it renames columns in their order; `infer` picks and orders them",
+            setting="names",
+        )
+    if old_names and "where" in attributes:
+        raise UserError(
+            f"renames parameters of which /{layout.parameters_name} of {layout.path} declares a region by its own names "
+            f"({', '.join(attributes['where'])})",
+            setting="names",
+        )
+    if old_names:
+        notes.append(f"/{layout.parameters_name}: the columns {', '.join(old_names)} are called {', '.join(names)}")
+    return {key: value for key, value in attributes.items() if key != "labels"} | {"names": names}
+
+
+def _orient(
+    layout: Layout, theta: np.ndarray, simulation: np.ndarray, count: int, n_names: int, conversions: list[str]
+) -> np.ndarray:
+    """Parameters (G, P) from an array of one axis, or with its axes in reverse order where that is declared."""
+    if theta.ndim == 1:
+        return theta[None] if count == 1 and len(theta) in (n_names, 1) else theta[:, None]
+    if not layout.read_options.transpose or n_names == theta.shape[1] != theta.shape[0]:
+        return theta
+    if not _is_row_count(layout, theta.shape[1], simulation, count) and _is_row_count(
+        layout, len(theta), simulation, count
+    ):
+        return theta
+    conversions.append(f"/{layout.parameters_name}: {theta.shape} in the file, whose axes are turned (`transpose`)")
+    return np.ascontiguousarray(theta.T)
+
+
+def _is_row_count(layout: Layout, length: int, simulation: np.ndarray, count: int) -> bool:
+    """Whether parameters of that many rows are one for each row, or one for each simulation."""
+    per_simulation = layout.read_options.rows_per_simulation
+    return length == count or length * per_simulation == count or length == len(set(simulation.tolist()))
 
 
 def _repeat_per_row(layout: Layout, name: str, theta: np.ndarray, simulation: np.ndarray, count: int) -> np.ndarray:
@@ -281,4 +270,5 @@ def _repeat_per_row(layout: Layout, name: str, theta: np.ndarray, simulation: np
     raise UserError(
         f"{layout.path}: /{name} has {len(theta)} rows, the data have {count}; expected the same number, or one row a "
         "simulation (`rows_per_simulation`, or `simulation` with row numbers)"
+        + reversed_axes_hint(layout.data, theta.shape)
     )

@@ -13,7 +13,8 @@ from cosmoinfer import memory as memories
 from cosmoinfer import storage
 from cosmoinfer.catalog import layout
 from cosmoinfer.catalog.catalog import Catalog, CatalogFile, ReadOptions
-from cosmoinfer.catalog.layout import Layout
+from cosmoinfer.catalog.datasets import Layout, read_layout
+from cosmoinfer.catalog.row_axis import ModelRow
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.catalog.suites import check_compatible, concatenate, unique_names
 from cosmoinfer.errors import UserError, join_first
@@ -22,19 +23,27 @@ TRAINING_COPIES = 3  # of the data in memory: as read, standardised, and in tran
 MANIFEST_FORMAT = 1
 
 
-def read(path: Path | str, read_options: ReadOptions | None = None, memory: int | None = None) -> Catalog:
+def read(
+    path: Path | str,
+    read_options: ReadOptions | None = None,
+    memory: int | None = None,
+    model_rows: Sequence[ModelRow] = (),
+) -> Catalog:
     """A catalog that a training can trust: finite, consistent, inside its box.
 
     path: a file, a pattern of files, or a manifest.
     memory: bytes that the data may take, by default a share of what there is; what does not fit stays in its file.
+    model_rows: rows of each observable as a model takes them, by which a single row without an axis is recognised.
 
     Raises UserError, which says in which file and row, when the catalog is not as it must be.
     """
     read_options = read_options or ReadOptions()
-    return validated(read_unchecked(Path(path), read_options, memory), read_options)
+    return validated(read_unchecked(Path(path), read_options, memory, model_rows), read_options)
 
 
-def read_unchecked(path: Path, read_options: ReadOptions, memory: int | None = None) -> Catalog:
+def read_unchecked(
+    path: Path, read_options: ReadOptions, memory: int | None = None, model_rows: Sequence[ModelRow] = ()
+) -> Catalog:
     """The catalog in a file, in the files of a pattern or of a manifest; shapes are checked, values are not.
 
     memory: bytes that the data may take; data that need more stay in their files.
@@ -42,11 +51,11 @@ def read_unchecked(path: Path, read_options: ReadOptions, memory: int | None = N
     Raises UserError when a file is missing, has no data, or does not agree with the others.
     """
     file_list = _list_files(path)
-    layouts = [layout.read_layout(file, read_options) for file in file_list.paths]
+    layouts = [read_layout(file, read_options) for file in file_list.paths]
     limit = memory or memories.available_bytes()
     size = TRAINING_COPIES * sum(file_layout.size for file_layout in layouts)
     streamed = size > limit
-    catalogs = [layout.build_catalog(file_layout, streamed) for file_layout in layouts]
+    catalogs = [layout.build_catalog(file_layout, streamed, model_rows) for file_layout in layouts]
     for catalog, rows in zip(catalogs, file_list.rows, strict=bool(file_list.rows)):
         if len(catalog) != rows:
             raise UserError(f"{path}: lists {catalog.path} with {rows} rows, which has {len(catalog)}")

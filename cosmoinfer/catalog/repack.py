@@ -7,6 +7,7 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.kinds import CHANNEL_ORDERS
+from cosmoinfer.catalog.packing import declares_packing, load_unpacked, without_packing
 from cosmoinfer.catalog.selection import require_clear_axes
 from cosmoinfer.memory import slices
 from cosmoinfer.priors import UNDECLARED
@@ -32,7 +33,7 @@ def repack(
     datasets = storage.describe_datasets(catalog.first_file, read_options.follow_links)
     for name, observable in zip(names, catalog.observables, strict=True):
         declared = {"kind": observable.kind, "periodic": observable.periodic}
-        source = datasets[observable.name].attributes
+        source = without_packing(datasets[observable.name].attributes)
         if observable.kind != "vector" and str(source.get("channels", "last")) in CHANNEL_ORDERS:
             declared["channels"] = "first"  # where they stand now
         attributes[name] = source | declared
@@ -99,17 +100,18 @@ def _extra_datasets(
     arrays, attributes, left_out = {}, {}, []
     for name, dataset in datasets_of_files[0].items():
         files = [file for file, datasets in zip(catalog.files, datasets_of_files, strict=True) if name in datasets]
-        if name in used or not (dataset.shape or dataset.problem):
+        is_column = name.startswith(f"{read_options.parameters.strip('/') or 'parameters'}/")
+        if name in used or is_column or not (dataset.shape or dataset.problem):
             continue
         if dataset.problem or len(files) * int(np.prod(dataset.shape)) * dataset.dtype.itemsize > MAX_COPIED_BYTES:
             left_out.append(name)
             continue
-        values = [storage.load(file.path, name, read_options.follow_links) for file in files]
+        values = [load_unpacked(file.path, name, read_options.follow_links) for file in files]
         by_row = len(files) == len(datasets_of_files) and all(
             len(array) == file.rows for array, file in zip(values, files, strict=True)
         )
         identical = len(values) > 1 and all(np.array_equal(values[0], array) for array in values[1:])
         is_coordinate = identical and not name.startswith("classes/")  # with as many features as rows
         arrays[name] = np.concatenate(values) if by_row and not is_coordinate else values[0]
-        attributes[name] = dataset.attributes
+        attributes[name] = without_packing(dataset.attributes) if declares_packing(dataset) else dataset.attributes
     return arrays, attributes, left_out

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA, Catalog, Observable, ReadOptions
+from cosmoinfer.catalog.packing import load_unpacked
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.expressions import COMPARISONS
 from cosmoinfer.parameters import Parameters
@@ -61,12 +61,13 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
     Raises UserError for other rows with NaN or infinity, or what amounts to it, unless they are dropped and others
     remain.
     """
+    conversions = "".join(f"; {line}" for line in catalog.conversions)
     bad_theta, bad_data = nonfinite_parameters(catalog), nonfinite_data(catalog)
     if not (drop or bad_data.any()) and len(rows := np.flatnonzero(bad_theta & catalog.has_theta)):
         raise UserError(
             f"{catalog.path}: /parameters: {len(rows)} of {len(catalog)} rows hold NaN or inf "
             f"({catalog.describe_rows(rows)}); `drop_nonfinite` leaves them out (a row that is NaN in all parameters "
-            "is taken as an observation)"
+            f"is taken as an observation){conversions}"
         )
     bad = bad_data | bad_theta if drop else bad_data
     if not bad.any():
@@ -76,7 +77,9 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
     if not drop:
         raise UserError(
             f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold {content} ({catalog.describe_rows(rows)}); "
-            "`drop_nonfinite` leaves them out" + ", `missing=mask` reads NaN as not measured" * ("NaN" in content)
+            "`drop_nonfinite` leaves them out"
+            + ", `missing=mask` reads NaN as not measured" * ("NaN" in content)
+            + conversions
         )
     if bad.all():
         raise UserError(f"{catalog.path}: all of its {len(catalog)} rows hold {content}")
@@ -260,11 +263,11 @@ def _read_coordinate(paths: list[Path], name: str, n_features: int, follow_links
     """The coordinate of each feature, (K,), which must be the same in all files of a catalog."""
     if not paths:
         raise UserError(f"needs a file with a dataset /{name}; of arrays, features are cut by number", "scale_cut")
-    coordinate = storage.load(paths[0], name, follow_links)
+    coordinate = load_unpacked(paths[0], name, follow_links)
     if coordinate.shape != (n_features,):
         raise UserError(f"{paths[0]}: /{name} has shape {coordinate.shape}; expected ({n_features},), one a feature")
     for path in paths[1:]:
-        repeated = storage.load(path, name, follow_links)
+        repeated = load_unpacked(path, name, follow_links)
         if repeated.shape != coordinate.shape or not np.allclose(repeated, coordinate, rtol=1e-6, atol=0):
             raise UserError(f"{path}: /{name} differs from that of {paths[0]}; the features are not the same")
     return coordinate

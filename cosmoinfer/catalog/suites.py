@@ -75,6 +75,7 @@ def concatenate(catalogs: Sequence[Catalog]) -> Catalog:
         split_labels=np.concatenate(labels) if labels else None,
         declared_priors=frozenset.intersection(*(catalog.declared_priors for catalog in catalogs)),
         notes=tuple(dict.fromkeys(note for catalog in catalogs for note in catalog.notes)),
+        conversions=tuple(dict.fromkeys(note for catalog in catalogs for note in catalog.conversions)),
         files=sum((catalog.files for catalog in catalogs), ()),
     )
 

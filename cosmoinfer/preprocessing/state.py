@@ -13,6 +13,7 @@ import numpy as np
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.kinds import join_words
+from cosmoinfer.catalog.row_axis import REVERSED_AXES, ModelRow
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
@@ -230,6 +231,10 @@ class Preprocessing:
         pairs = zip(names, kinds, strict=True)
         return replace(read_options, kind=join_words({name: kind for name, kind in pairs if kind != "vector"}))
 
+    def model_rows(self, read_options: ReadOptions) -> tuple[ModelRow, ...]:
+        """Rows as a file may hold them, one a summary, when it is read like this."""
+        return tuple(ModelRow(summary.shape, is_cut=bool(read_options.scale_cut)) for summary in self.inputs)
+
     def check_catalog(self, catalog: Catalog) -> None:
         """Raises UserError for data of another shape, and for parameters or classes of other names."""
         self.check_data(catalog)
@@ -237,7 +242,7 @@ class Preprocessing:
         if names and catalog.parameters is not None and catalog.parameters.names != names:
             raise UserError(
                 f"{catalog.path}: the model infers {', '.join(names)}; "
-                f"this catalog has {', '.join(catalog.parameters.names)} (`names` or `infer` picks and orders them)"
+                f"this catalog has {', '.join(catalog.parameters.names)} (`infer` picks and orders them)"
             )
         if catalog.classes and catalog.classes != self.classes:
             raise UserError(
@@ -252,7 +257,7 @@ class Preprocessing:
         if shapes != expected:
             raise UserError(
                 f"{catalog.path}: the model was trained on data of shape {_join_shapes(expected)} a row; "
-                f"this catalog has {_join_shapes(shapes)}"
+                f"this catalog has {_join_shapes(shapes)}{_reversed_axes_hint(catalog, expected)}"
             )
         if any(summary.masked for summary in catalog.observables) and not any(
             trained.masked for trained in self.inputs
@@ -272,6 +277,13 @@ def _scaled_blocks(
             raise UserError(f"{catalog.path}: {catalog.describe_rows(rows[bad])}: /{summary.name} holds {reason}")
         yield scaled
         first += len(block)
+
+
+def _reversed_axes_hint(catalog: Catalog, expected: Sequence[tuple[int, ...]]) -> str:
+    """What an error about shapes adds where those of the file, in reverse order, are the expected ones."""
+    stored = [(len(catalog), *observable.row_shape) for observable in catalog.observables]
+    turned = [shape[::-1][1:] in (row, row[1:]) for shape, row in zip(stored, expected, strict=False)]
+    return f"; its data have {REVERSED_AXES}" if turned and all(turned) else ""
 
 
 def _join_shapes(shapes: Sequence[tuple[int, ...]]) -> str:

@@ -5,6 +5,7 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.attributes import Attributes
+from cosmoinfer.storage.encoding import Encoding
 from cosmoinfer.storage.format import (
     FORMATS,
     FileContents,
@@ -23,6 +24,7 @@ from cosmoinfer.storage.format import (
 from cosmoinfer.storage.hdf5 import (
     DatasetHandle,
     DatasetInfo,
+    describe_dataset,
     describe_datasets,
     file_attribute,
     file_attributes,
@@ -37,6 +39,7 @@ __all__ = [
     "Attributes",
     "DatasetHandle",
     "DatasetInfo",
+    "Encoding",
     "FileContents",
     "JSONObject",
     "OnDiskArray",
@@ -44,6 +47,7 @@ __all__ = [
     "StreamedDataset",
     "atomic_write",
     "check_free_space",
+    "describe_dataset",
     "describe_datasets",
     "describe_file",
     "file_attribute",

@@ -13,6 +13,7 @@ import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes
+from cosmoinfer.storage.encoding import PLAIN, Encoding, RowAxis
 from cosmoinfer.storage.filters import filter_problem, register_filters
 from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
 from cosmoinfer.storage.opening import error_reason, open_file, open_hdf5, require_file
@@ -147,6 +148,12 @@ def describe_datasets(path: Path, follow_links: bool = False) -> dict[str, Datas
         return {entry.name: DatasetInfo.from_entry(entry) for entry in walk(file, follow_links)}
 
 
+def describe_dataset(path: Path, name: str, follow_links: bool = False) -> DatasetInfo:
+    """What a file says of one dataset. Raises UserError when it is missing."""
+    with open_file(path) as file:
+        return DatasetInfo.from_entry(Entry(name, find_dataset(path, file, name, follow_links)))
+
+
 def load(path: Path, name: str, follow_links: bool = False) -> np.ndarray:
     """All values of a dataset, text as str.
 
@@ -163,8 +170,8 @@ class DatasetHandle:
     was replaced or modified since is not read any further.
     """
 
-    def __init__(self, path: Path, name: str, follow_links: bool = False) -> None:
-        """follow_links: into another file, from which the rows are then read.
+    def __init__(self, path: Path, name: str, follow_links: bool = False, encoding: Encoding = PLAIN) -> None:
+        """follow_links: into another file, from which the rows are then read. encoding: from which rows are decoded.
 
         Raises UserError when the file, or another one that holds some of the values, is missing.
         """
@@ -173,7 +180,8 @@ class DatasetHandle:
             self.path, self.name = path, name
             self.files = tuple(dict.fromkeys((path, Path(dataset.file.filename))))  # the second at the end of a link
             self.identity = _file_identity(self.files)
-            self.shape, self.dtype, self.chunks = tuple(dataset.shape), dataset.dtype, dataset.chunks
+            self.shape, self.dtype = encoding.shape(dataset.shape), encoding.dtype(dataset.dtype)
+            self.encoding, self.chunks = encoding, dataset.chunks
             check_sources(self.files[-1], dataset)
             register_filters(dataset)
 
@@ -196,13 +204,16 @@ class DatasetHandle:
         except OSError as error:
             raise UserError(f"{self.path}: cannot be opened any more ({error_reason(error)})") from error
         try:
-            dataset.read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
+            if self.encoding == PLAIN:
+                dataset.read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
+            else:
+                rows[:] = self.encoding.read_rows(dataset, start, stop).reshape(rows.shape)
         except OSError as error:
             raise _unreadable(self.path, dataset, error) from error
 
     def rows_per_block(self, size: int) -> int:
         """How many rows make about ``size`` bytes, in whole chunks of the file."""
-        chunk_rows = self.chunks[0] if self.chunks else 1
+        chunk_rows = self.chunks[-1 if self.encoding.row_axis is RowAxis.LAST else 0] if self.chunks else 1
         row_bytes = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
         rows = chunk_rows * max(1, round(size / (row_bytes * chunk_rows)))
         if rows * row_bytes > MAX_CHUNK_OVERREAD * size:  # chunks that extend over all rows

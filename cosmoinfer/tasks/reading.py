@@ -20,7 +20,8 @@ from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, SplitSettin
 
 CatalogSource = Path | str | Catalog | None  # None: arrays
 Rows = str | Sequence[int] | np.ndarray  # row numbers, ``3,5,20:25`` or one by one
-OF_ARRAYS = ("names", "where", "simulation", "kind", "channels", "missing", "drop_nonfinite")  # settings of arrays too
+# settings that arrays take too
+OF_ARRAYS = ("names", "where", "simulation", "kind", "channels", "missing", "drop_nonfinite", "transpose", "complex")
 
 
 def check_source(source: CatalogSource, *unnamed: object) -> None:
@@ -85,7 +86,7 @@ def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, k
         own_reading = ReadOptions() if generated else preprocessing.read_options
         read_options = read_options_for_model(own_reading, settings.read_options)
         read_options = read_options if generated else preprocessing.with_kinds(read_options)
-        catalog = catalogs.read(path, read_options, settings.memory)
+        catalog = catalogs.read(path, read_options, settings.memory, preprocessing.model_rows(read_options))
     preprocessing.check_catalog(catalog)
     return catalog
 

@@ -68,6 +68,8 @@ class SamplingJob:
         folder: for draws that are too many for memory; without one all are held. written: whether a
         file is written from them there.
         """
+        for conversion in self.catalog.conversions:
+            reporter.report(conversion)
         combine = self.options.combine
         unit = "simulation" if combine else "row"
         options = replace(self.options, progress=reporter.rows(f"sampling {unit}"), folder=folder, written=written)

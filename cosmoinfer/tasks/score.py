@@ -51,6 +51,8 @@ def write_scores(
     device = select_keywords(RunSettings, keywords).prepare_device()
     density = read_model_of_kind(model, "density", device)
     catalog = open_for_model(density.preprocessing, path, keywords)
+    for conversion in catalog.conversions:
+        reporter.report(conversion)
     rows = select_rows(density.training_record, catalog, partition, keywords.get("rows"))
     density.scale_parameters(None if catalog.theta is None else catalog.theta[rows], catalog.path)  # if it can be
     warn_of_training_rows(density.training_record, catalog, rows, partition, reporter)

@@ -229,9 +229,22 @@ def test_one_parameter_may_stand_without_a_second_axis(make):
     assert (parameters.names, parameters.high.tolist(), theta.shape) == (("a",), [0.5], (N, 1))
 
 
-def test_new_names_void_what_stood_under_the_old_ones(ours):
-    parameters, _ = catalog.read(ours, ReadOptions(names=("x", "y"))).require_parameters()
-    assert (parameters.names, parameters.prior) == (("x", "y"), ("unknown", "unknown"))
+@pytest.mark.parametrize("named", [True, False])
+def test_new_names_of_the_columns_keep_box_and_prior(make, named):
+    declared = BOX | {"labels": [r"\Omega_m", "A"]} if named else {key: BOX[key] for key in ("low", "high", "prior")}
+    path = make({"parameters": THETA, "data": VECTOR}, {"parameters": declared})
+    renamed = catalog.read(path, ReadOptions(names=("x", "y")))
+    parameters, _ = renamed.require_parameters()
+    assert (parameters.names, parameters.labels) == (("x", "y"), ("x", "y"))
+    assert (parameters.low.tolist(), parameters.high.tolist()) == (BOX["low"], BOX["high"])
+    assert parameters.prior == ("uniform", "log-uniform")
+    assert renamed.declared_priors == {"x", "y"}
+    assert ("/parameters: the columns Omega_m, A are called x, y" in renamed.notes) == named
+
+
+@pytest.mark.parametrize("names", [("A", "Omega_m"), ("x", "Omega_m"), ("A", "x")])
+def test_the_name_of_another_column_is_no_new_name(ours, names):
+    refused(ours, "renames columns in their order; `infer` picks and orders them", names=names)
 
 
 @pytest.mark.parametrize(
@@ -405,8 +418,10 @@ def test_outside_the_box_the_row_number_is_that_of_the_file(make):
         ({"data": VECTOR}, {"kind": "map"}, r"/data has rows of shape \(6,\), which is no map"),
         ({"data": VECTOR}, {"rows_per_simulation": 5}, "12 rows are no multiple of `rows_per_simulation=5`"),
         ({"data": VECTOR[:0]}, {}, "/data has no rows"),
-        ({"data": VECTOR[:, 0]}, {}, r"/data has 1 axes; expected 2 to 5 \(rows first\)"),
-        ({"data": ["a"] * 12}, {"kind": "vector"}, "expected numbers"),
+        ({"data": VECTOR[:, 0]}, {}, r"/data has shape \(12,\); expected \(1, 12\) for one row .* or \(12, 1\) for 12"),
+        ({"data": np.zeros((3,) * 6)}, {}, r"/data has 6 axes; expected 2 to 5 \(rows first\)"),
+        ({"data": np.float64(1)}, {}, r"/data is a single number; expected \(1, 1\)"),
+        ({"data": [["a"]] * 12}, {"kind": "vector"}, "expected numbers"),
         ({"other": VECTOR}, {}, r"has no /data; it holds /other \(12, 6\); `data` names the datasets"),
         ({}, {}, "has no /data; it holds nothing"),
     ],

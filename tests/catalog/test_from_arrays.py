@@ -105,7 +105,8 @@ def test_gaps_are_allowed_where_they_are_declared():
     [
         ({"theta": THETA}, "^x: expected an array"),
         ({"theta": THETA[:-1], "x": VECTOR}, "expected the same number of rows, found x 12, theta 11"),
-        ({"theta": THETA, "x": VECTOR[:, 0]}, "/data has 1 axes; expected 2 to 5"),
+        ({"theta": THETA, "x": VECTOR[:5, 0]}, "expected the same number of rows, found x 5, theta 12"),
+        ({"x": VECTOR[:5, 0]}, r"/data has shape \(5,\); expected \(1, 5\) for one row of 5 numbers"),
         (
             {"theta": THETA, "x": VECTOR, "names": ["Omega_m"]},
             "^names: expected one name a column of theta, 2, found 1",

@@ -72,6 +72,13 @@ class ReadOptions:
         bool,
         option("The simulations contain their noise; add none.", "Catalog", "--data-include-noise", rare=True),
     ] = False
+    transpose: Annotated[
+        bool, option("Reverse the axes: rows are last, as Julia and MATLAB write.", "Catalog", "--transpose", rare=True)
+    ] = False
+    complex: Annotated[
+        str | None,
+        option("Take complex data as", "Catalog", choices=("catalog.catalog:COMPLEX_FORMS",), rare=True),
+    ] = None
     follow_links: Annotated[bool, option("Follow links into other files.", "Catalog", "--follow-links", rare=True)] = (
         False
     )

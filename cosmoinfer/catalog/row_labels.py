@@ -1,0 +1,52 @@
+"""What the rows of a catalog are labelled with: the simulation of each, or its class."""
+
+import numpy as np
+
+from cosmoinfer.catalog.datasets import Layout
+from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.parameters import Parameters
+
+
+def read_simulation(layout: Layout, count: int) -> np.ndarray:
+    """(N,) ids as text."""
+    path, read_options = layout.path, layout.read_options
+    if per_simulation := read_options.rows_per_simulation:
+        if count % per_simulation:
+            raise UserError(f"{path}: {count} rows are no multiple of `rows_per_simulation={per_simulation}`")
+        return (np.arange(count) // per_simulation).astype(str)
+    name = layout.simulation_name
+    if name not in layout.contents and not read_options.simulation:
+        return np.arange(count).astype(str)
+    ids = layout.load(name)
+    if ids.size == max(ids.shape, default=0):
+        ids = ids.reshape(-1)  # MATLAB has no single axis
+    if ids.shape != (count,):
+        raise UserError(f"{path}: /{name} has shape {ids.shape}; expected ({count},), one id a row")
+    if ids.dtype.kind == "f":
+        raise UserError(f"{path}: /{name} has type {ids.dtype}; expected integers or strings")
+    return ids.astype(str)
+
+
+def read_classes(
+    layout: Layout, target: str, count: int
+) -> tuple[Parameters | None, np.ndarray | None, tuple[str, ...]]:
+    """A categorical target in the place of the parameters: its class numbers, (N, 1), and the names of the classes."""
+    path, contents = layout.path, layout.contents
+    name = target.strip("/") if target.strip("/") in contents else f"classes/{target}"
+    if name not in contents:
+        targets = [dataset.removeprefix("classes/") for dataset in contents if dataset.startswith("classes/")]
+        if not targets:
+            return None, None, ()  # observations
+        raise UserError(f"{path}: has no /classes/{target}; {list_choices(target, targets)}")
+    labels = layout.load(name)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise UserError(f"{path}: /{name} has shape {labels.shape} of {labels.dtype}; expected ({count},) integers")
+    if labels.min() < 0:
+        raise UserError(f"{path}: /{name}: class numbers count from 0, found {labels.min()}")
+    numbered = tuple(str(number) for number in range(labels.max() + 1))
+    classes = layout.declarations(name).texts("names") or numbered
+    if len(classes) < 2:
+        raise UserError(f"{path}: /{name} has a single class; a classifier needs two")
+    if labels.max() >= len(classes):
+        raise UserError(f"{path}: /{name} has class numbers up to {labels.max()}, and {len(classes)} names of classes")
+    return Parameters.from_names((name.rpartition("/")[2],)), labels[:, None].astype(np.float64), classes
