@@ -50,7 +50,8 @@ def from_arrays(
         frame of pandas); None for observations. With ``classes``: (N,) class numbers.
     x: the data, (N, K) a vector, (N, C, L) a profile, (N, H, W) or (N, C, H, W) a map, (N, D, H, W) or
         (N, C, D, H, W) a grid; or several such arrays by name.
-    names: (P,) names of the parameters, or those columns of a table that are parameters; by default its columns, or parameter_0, parameter_1, ...
+    names: (P,) names of the parameters, or the columns of a table that are parameters; by default all its columns, or
+        parameter_0, parameter_1, ...
     low, high: (P,) the prior box, -inf and inf where it is unbounded (the default).
     prior: (P,) of uniform, log-uniform, normal, log-normal or unknown, or one word for all; by default uniform
         inside a finite box.
@@ -76,7 +77,8 @@ def from_arrays(
     if x is None:
         raise UserError("x: expected an array, or arrays by name, with one row a simulation")
     data = {_dataset_path(name): array for name, array in x.items()} if isinstance(x, Mapping) else {"data": x}
-    theta = theta.to_records(index=False) if hasattr(theta, "to_records") else theta  # a frame of pandas
+    to_records = getattr(theta, "to_records", None)  # of a frame of pandas
+    theta = theta if to_records is None else to_records(index=False)
     columns = np.asarray(theta).dtype.names or ()
     renames = bool(names is not None and columns and not set(names) <= set(columns))
     arrays = dict(data)

@@ -225,7 +225,7 @@ def _with_names(layout: Layout, attributes: storage.Attributes, notes: list[str]
         )
     if old_names and "where" in attributes:
         raise UserError(
-            f"renames parameters of which /{layout.parameters_name} of {layout.path} declares a region by its own names "
+            f"renames parameters, of which /{layout.parameters_name} of {layout.path} declares a region "
             f"({', '.join(attributes['where'])})",
             setting="names",
         )

@@ -133,10 +133,10 @@ def _columns_as_attributes(attributes_of: Mapping[str, Attributes], names: tuple
     for key, default in COLUMN_DEFAULTS.items():
         if key in attributes:
             attributes[key] = [default if value is None else value for value in attributes[key]]
-    for key, default in (("labels", names), ("prior", (UNDECLARED,) * len(names))):
+    for key, texts in (("labels", names), ("prior", (UNDECLARED,) * len(names))):
         if key in attributes:
-            pairs = zip(attributes[key], default, strict=True)
-            attributes[key] = tuple(other if value is None else value for value, other in pairs)
+            pairs = zip(attributes[key], texts, strict=True)
+            attributes[key] = tuple(text if value is None else value for value, text in pairs)
     return attributes | ({"names": names} if attributes else {})
 
 

@@ -5,7 +5,7 @@ The state does not know which rows a model has learned from (``leakage``), nor w
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.catalog.row_axis import REVERSED_AXES, ModelRow
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.compression import Compression
@@ -288,24 +288,3 @@ def _reversed_axes_hint(catalog: Catalog, expected: Sequence[tuple[int, ...]]) -
 
 def _join_shapes(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(str(shape) for shape in shapes)
-
-
-def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> ReadOptions:
-    """How to read a catalog for a model: as the model's own was read, but for what is asked for now.
-
-    Links into other files are followed only where that is asked for now.
-
-    Raises UserError for other scale cuts than the model's.
-    """
-    default = ReadOptions()
-    if overrides.scale_cut and overrides.scale_cut != trained.scale_cut:
-        raise UserError(
-            "has no effect: the model brings its own scale cuts",
-            setting="scale_cut",
-            value=join_first(overrides.scale_cut),
-        )
-    changed = {key: value for key, value in asdict(overrides).items() if value != getattr(default, key)}
-    layout = ("parameters", "data", "kind", "channels", "simulation", "rows_per_simulation", "names", "bounds", "where")
-    if changed.keys() & set(layout):
-        trained = replace(trained, **{key: getattr(default, key) for key in layout})
-    return replace(trained, **({"follow_links": False} | changed))

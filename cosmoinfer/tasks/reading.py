@@ -1,6 +1,7 @@
 """What tasks read: a catalog, its split, some of its rows, a model of a kind."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA
 from cosmoinfer.errors import UserError, describe_type, join_first
 from cosmoinfer.leakage import TrainingRecord
-from cosmoinfer.preprocessing.state import Preprocessing, read_options_for_model
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, SplitSettings
@@ -89,6 +90,27 @@ def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, k
         catalog = catalogs.read(path, read_options, settings.memory, preprocessing.model_rows(read_options))
     preprocessing.check_catalog(catalog)
     return catalog
+
+
+def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> ReadOptions:
+    """How to read a catalog for a model: as the model's own was read, but for what is asked for now.
+
+    Links into other files are followed only where that is asked for now.
+
+    Raises UserError for other scale cuts than the model's.
+    """
+    default = ReadOptions()
+    if overrides.scale_cut and overrides.scale_cut != trained.scale_cut:
+        raise UserError(
+            "has no effect: the model brings its own scale cuts",
+            setting="scale_cut",
+            value=join_first(overrides.scale_cut),
+        )
+    changed = {key: value for key, value in asdict(overrides).items() if value != getattr(default, key)}
+    layout = ("parameters", "data", "kind", "channels", "simulation", "rows_per_simulation", "names", "bounds", "where")
+    if changed.keys() & set(layout):
+        trained = replace(trained, **{key: getattr(default, key) for key in layout})
+    return replace(trained, **({"follow_links": False} | changed))
 
 
 def choose_split(catalog: Catalog, settings: SplitSettings) -> Split:

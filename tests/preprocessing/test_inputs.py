@@ -14,7 +14,8 @@ from cosmoinfer.ood.detector import data_features
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing import compression
 from cosmoinfer.preprocessing.fit import describe_choices, with_compression
-from cosmoinfer.preprocessing.state import Noise, read_noise, read_options_for_model
+from cosmoinfer.preprocessing.state import Noise, read_noise
+from cosmoinfer.tasks.reading import read_options_for_model
 from cosmoinfer.training.settings import TrainingSettings
 from tests.examples import (
     NORMAL,
