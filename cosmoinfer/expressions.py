@@ -133,10 +133,27 @@ def parse_condition(text: str, names: tuple[str, ...]) -> Condition:
     return Condition(text, tuple(dict.fromkeys(used)), comparisons)
 
 
+def rename(text: str, new_names: Mapping[str, str]) -> str:
+    """The text of an expression or a condition with other names for its values; what is not renamed stays."""
+    tokens, written = list(_TOKEN.finditer(text)), []
+    is_operand = [_ends_operand(token) for token in tokens]
+    for place, token in enumerate(tokens):
+        name, following = (token["name"] or "").strip("{}"), tokens[place + 1] if place + 1 < len(tokens) else None
+        is_function = name in FUNCTIONS and following is not None and following["sign"] == "("
+        is_joint = name == "and" and place > 0 and is_operand[place - 1]
+        if name in new_names and not is_function and not is_joint:
+            new = new_names[name]
+            space = token[0][: len(token[0]) - len(token[0].lstrip())]
+            written.append(space + (new if re.fullmatch(r"[^\W\d]\w*", new) else f"{{{new}}}"))
+        else:
+            written.append(token[0])
+    return "".join(written)
+
+
 def _parse_comparisons(text: str, names: tuple[str, ...]) -> Iterator[Comparison]:
     tokens = list(_TOKEN.finditer(text))
     depth = np.cumsum([(token["sign"] == "(") - (token["sign"] == ")") for token in tokens])
-    is_operand = [bool(token["number"] or token["name"]) or token["sign"] == ")" for token in tokens]
+    is_operand = [_ends_operand(token) for token in tokens]
     joints = [
         place
         for place, token in enumerate(tokens)
@@ -188,6 +205,10 @@ def parse(text: str, names: tuple[str, ...], may_be_constant: bool = False) -> E
     if not used and not may_be_constant:
         raise _names_nothing(text, names)
     return Expression(text, tuple(dict.fromkeys(used)), tree, operands)
+
+
+def _ends_operand(token: re.Match[str]) -> bool:
+    return bool(token["number"] or token["name"]) or token["sign"] == ")"
 
 
 def _check_length(text: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.expressions import MAX_CHARACTERS, MAX_DEPTH, parse
+from cosmoinfer.expressions import MAX_CHARACTERS, MAX_DEPTH, parse, parse_condition, rename
 
 VALUES = {"a": 2.5, "b": -0.75, "Omega_m": 0.3, "A_SN1": 1.7, "log": 3.0}
 NAMES = (*VALUES, "Omega b", "Ω_m")
@@ -160,3 +160,74 @@ def test_the_rest_of_python_is_refused(text):
 def test_a_function_has_one_argument_and_only_functions_are_called(text):
     with pytest.raises(UserError, match="expected"):
         parse(text, NAMES)
+
+
+# -------------------------------------------------------------------------------------------------------- conditions
+def holds(text, **values):
+    return parse_condition(text, NAMES).holds(VALUES | values).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a>2", True),
+        ("a+b<1.75", False),
+        ("a+b<=1.75", True),
+        ("-1 < b < 0", True),
+        ("-1 < b < -0.75", False),
+        ("a > 2 and b > 0", False),
+        ("(a > 2) and ((b < 0) and A_SN1 >= 1.7)", True),
+        ("((a > 2 and b < 0))", True),
+        ("sqrt(a) > abs(b)*2", True),
+        ("{Omega_m}*2 < log", True),
+        ("1 < a", True),
+    ],
+)
+def test_comparisons_are_those_of_python(text, expected):
+    assert holds(text) == expected
+
+
+def test_a_comparison_without_a_value_does_not_hold():
+    assert holds("sqrt(b) < 1") is False and holds("a < 3", a=np.nan) is False
+    assert holds("a < 3", a=np.array([1.0, np.nan, 4.0])) == [True, False, False]
+
+
+def test_a_condition_names_what_it_compares_and_nothing_else():
+    assert parse_condition("-1 < b < 0 and b < a", NAMES).names == ("b", "a")
+    assert parse_condition("and < a and a < and", ("a", "and")).names == ("and", "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a+b", "'a.b': expected comparisons by < <= > or >=, joined by 'and'"),
+        ("a==b", "'a==b': expected comparisons"),
+        ("a=b", "'a=b': expected comparisons"),
+        ("1<2", "'1 < 2' names no parameter"),
+        ("0<1<a", "'0 < 1' names no parameter"),
+        ("a<", "at its end"),
+        ("a<1 or b<1", "expected an operator or the end at character 3, found 'or b'"),
+        ("not a<1", "expected a parameter"),
+        ("sqrt(a<1)", "expected comparisons"),
+        ("(a<1)+1 < 2", "expected an operator or . at character 3"),
+        ("a<1 and", "expected comparisons"),
+        ("c<1", "expected a parameter"),
+        ("a<1" + " and a<1" * 200, "1000 at most"),
+    ],
+)
+def test_what_is_no_condition_is_refused(text, complaint):
+    with pytest.raises(UserError, match=complaint):
+        parse_condition(text, NAMES)
+
+
+def test_rounding_is_a_step_of_each_value():
+    condition, steps = parse_condition("a*b < 1 and a > 0", NAMES), {"a": 1e-6, "b": 1e-6}
+    near = {"a": np.array([2.0, 2.0, -1e-7, 2.0]), "b": np.array([0.5 + 1e-7, 0.5 + 1e-4, 0.1, np.nan])}
+    assert condition.holds(near).tolist() == [False] * 4
+    assert condition.holds_within(near, steps).tolist() == [True, False, True, False]
+
+
+def test_names_are_exchanged_wherever_they_stand_for_a_value():
+    renamed = rename("sqrt(sqrt) < {Omega b} and  a>1e-3*and", {"sqrt": "x", "Omega b": "y z", "and": "b", "a": "c"})
+    assert renamed == "sqrt(x) < {y z} and  c>1e-3*b"
+    assert rename("sqrt(a)<{Omega b}", {"a": "Ω_m", "Omega b": "c"}) == "sqrt(Ω_m)<c"

@@ -65,7 +65,7 @@ def write_generated(
 
 
 def _parameter_values(density: DensityModel, at: str | Mapping[str, float] | None) -> list[float]:
-    """``Omega_m=0.3,sigma_8=0.8`` or a mapping, in the model's order. Raises UserError if outside of its box."""
+    """``Omega_m=0.3,sigma_8=0.8`` or a mapping, in the model's order. Raises UserError if outside of box or region."""
     parameters = density.preprocessing.parameters
     example = ",".join(f"{name}=..." for name in parameters.names)
     text = at if isinstance(at, str) else ",".join(f"{name}={value!r}" for name, value in (at or {}).items())
@@ -80,5 +80,7 @@ def _parameter_values(density: DensityModel, at: str | Mapping[str, float] | Non
     if not parameters.inside(theta):
         limits = zip(parameters.names, parameters.low, parameters.high, strict=True)
         box = ", ".join(f"{name} {low:g}..{high:g}" for name, low, high in limits)
-        raise UserError(f"lies outside the box that the model was trained in ({box})", setting="at", value=text)
+        where = "".join(f", {condition}" for condition in parameters.where)
+        region = " or region" if where else ""
+        raise UserError(f"lies outside the box{region} that the model was trained in ({box}{where})", "at", text)
     return [float(value) for value in theta]

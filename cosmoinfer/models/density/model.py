@@ -104,7 +104,7 @@ class DensityModel(Saveable):
             raise UserError(f"{path}: /parameters are NaN in {unknown} rows, and the model is p(x | theta)")
         outside = int((~self.preprocessing.parameters.inside(theta)).sum())
         if outside:
-            raise UserError(f"{path}: {outside} rows have parameters outside the box that the model was trained in")
+            raise UserError(f"{path}: {outside} rows have parameters outside the box or region of the model")
         return self.condition.forward(theta)[0].astype(np.float32)
 
     def log_prob(self, x: Data, theta: ArrayLike | None = None) -> np.ndarray:
