@@ -133,7 +133,7 @@ def test_a_file_declares_correlated_normals(tmp_path):
 @pytest.mark.parametrize(
     ("bounds", "complaint"),
     [
-        ("w0=-3:1:normal", "then :log or :uniform or :log-normal:mean:std or :normal:mean:std"),
+        ("w0=-3:1:normal", "optionally followed by :log or :uniform or :log-normal:mean:std or :normal:mean:std"),
         ("w0=-3:1:log-normal:0:1", "w0: a log-normal prior needs a box above 0, found -3..1"),
         ("w0=-3:1:normal:0:zero", "holds no four numbers"),
         ("w0=-3:1:normal:0:-1", "positive prior_std"),

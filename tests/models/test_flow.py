@@ -417,7 +417,7 @@ def test_a_summary_regressor_is_embedded(tmp_path):
     assert again.summary.summarise(sims, np.arange(3), None).shape == (3, 4)
     check_same_row(sampled(model, sims, [2], 50), sampled(again, sims, [2], 50))
     np.testing.assert_array_equal(
-        again.summary.training_record.training_hashes, summary.training_record.training_hashes
+        again.summary.training_record.training_hashes.data, summary.training_record.training_hashes.data
     )
 
 

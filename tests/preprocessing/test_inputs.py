@@ -388,11 +388,11 @@ def test_gaps_of_fields_are_filled_by_channel_and_marked_in_channels_behind(kind
         theta, Parameters.from_names(("a",), [0.0], [1.0]), Observable("data", kind, values, masked=True)
     )
     frame, gaps = fitted_preprocessing(sims), np.isnan(values)
-    (seen,) = frame.data(sims, np.arange(ROWS))
-    assert frame.shapes == ((2 * shape[0], *shape[1:]),) and np.isfinite(seen).all()
-    np.testing.assert_array_equal(seen[:, shape[0] :], gaps)
-    assert (seen[:, : shape[0]][gaps] == 0).all()
-    assert abs(seen[:, : shape[0]][~gaps].mean()) < 0.1
+    (inputs,) = frame.data(sims, np.arange(ROWS))
+    assert frame.shapes == ((2 * shape[0], *shape[1:]),) and np.isfinite(inputs).all()
+    np.testing.assert_array_equal(inputs[:, shape[0] :], gaps)
+    assert (inputs[:, : shape[0]][gaps] == 0).all()
+    assert abs(inputs[:, : shape[0]][~gaps].mean()) < 0.1
     assert np.isfinite(frame.estimate_parameters(sims, np.arange(ROWS))).all()
     features, counts = data_features(frame, sims, np.arange(ROWS))
     assert np.isfinite(features).all()

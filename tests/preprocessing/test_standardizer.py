@@ -207,9 +207,9 @@ SIGNED = np.random.default_rng(1).normal(size=(300, 5))
 @pytest.mark.parametrize("vector", [True, False])
 def test_units_do_not_matter(unit, vector):
     values = SIGNED if vector else SIGNED.reshape(60, 5, 5)
-    expected, found = fit(values, vector=vector), fit(unit * values, vector=vector)
-    np.testing.assert_allclose(found(unit * values), expected(values), rtol=1e-6)
-    np.testing.assert_allclose(found.inverse(found(unit * values)) / unit, values, atol=1e-6)
+    expected, rescaled = fit(values, vector=vector), fit(unit * values, vector=vector)
+    np.testing.assert_allclose(rescaled(unit * values), expected(values), rtol=1e-6)
+    np.testing.assert_allclose(rescaled.inverse(rescaled(unit * values)) / unit, values, atol=1e-6)
 
 
 @pytest.mark.parametrize(("offset", "width"), [(1e10, 100.0), (1e15, 1e3), (-1e4, 1e-7)])
@@ -232,9 +232,9 @@ def test_a_constant_is_constant_in_any_unit():
 def test_a_few_rows_do_not_rule_the_scaling(size, rows):
     values = SIGNED.copy()
     values[rows] = 100 * size * np.sign(values[rows])
-    standardizer, others = fit(values), np.delete(values, rows, axis=0)
-    np.testing.assert_allclose(standardizer.mean, others.mean(axis=0), atol=1e-12)
-    np.testing.assert_allclose(standardizer.std, others.std(axis=0))
+    standardizer, ordinary = fit(values), np.delete(values, rows, axis=0)
+    np.testing.assert_allclose(standardizer.mean, ordinary.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(standardizer.std, ordinary.std(axis=0))
     z = standardizer(values)
     assert np.abs(z[np.isfinite(z)]).max() < 10
     assert np.isfinite(z).all() == (size < 1e39)
@@ -258,9 +258,9 @@ def test_one_hot_pixel_does_not_rule_the_scaling():
     maps = RNG.normal(size=(400, 1, 16, 16)).astype(np.float32)
     expected = fit(maps, vector=False)
     maps[1, 0, 3, 3] = 1e8
-    found = fit(maps, vector=False)
-    np.testing.assert_allclose(found.std, expected.std, rtol=1e-4)
-    assert 4 < found(maps).max() < 12
+    standardizer = fit(maps, vector=False)
+    np.testing.assert_allclose(standardizer.std, expected.std, rtol=1e-4)
+    assert 4 < standardizer(maps).max() < 12
 
 
 def test_one_row_decides_neither_for_nor_against_a_logarithm():
