@@ -73,5 +73,5 @@ class Declarations:
         return self.attributes.get(name)
 
     def _unexpected(self, name: str, expected: str) -> UserError:
-        found = join_first(np.ravel(np.asarray(self.attributes[name])).tolist())
-        return UserError(f"{self.source}: the attribute {name} holds {found or 'nothing'}; expected {expected}")
+        values = join_first(np.ravel(np.asarray(self.attributes[name])).tolist())
+        return UserError(f"{self.source}: the attribute {name} holds {values or 'nothing'}; expected {expected}")

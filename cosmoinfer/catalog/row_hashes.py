@@ -87,7 +87,7 @@ def _hash_block(values: np.ndarray, multipliers: np.ndarray) -> tuple[np.ndarray
         wide[missing] = np.nan  # one of many
     exact = _sum_products(wide, multipliers)
     if values.dtype.itemsize >= 8 and values.dtype != np.float64:
-        exact += _sum_products(_rest_of(values, wide), multipliers << np.uint64(1))
+        exact += _sum_products(_remainder(values, wide), multipliers << np.uint64(1))
     with np.errstate(over="ignore"):
         rounded = wide.astype(np.float32).astype(np.float64)
     changed = (rounded != wide) & ~missing
@@ -99,11 +99,11 @@ def _hash_block(values: np.ndarray, multipliers: np.ndarray) -> tuple[np.ndarray
     return exact, single
 
 
-def _rest_of(values: np.ndarray, wide: np.ndarray) -> np.ndarray:
+def _remainder(values: np.ndarray, wide: np.ndarray) -> np.ndarray:
     """What double precision leaves of long integers and long doubles, (n, K); 0 where it holds all."""
     with np.errstate(invalid="ignore"):
-        rest = values - wide.astype(values.dtype)
-    return (rest.astype(np.int64) if values.dtype.kind in "iu" else rest).astype(np.float64)
+        remainder = values - wide.astype(values.dtype)
+    return (remainder.astype(np.int64) if values.dtype.kind in "iu" else remainder).astype(np.float64)
 
 
 def _sum_products(values: np.ndarray, multipliers: np.ndarray) -> np.ndarray:

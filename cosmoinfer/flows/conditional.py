@@ -51,13 +51,11 @@ class Conditioner(nn.Module):
         features: int,
         outputs: int,
         context: int,
-        hidden: int,
-        blocks: int,
-        dropout: float,
-        activation: str,
+        settings: ConditionerSettings,
         masked: bool = False,
     ) -> None:
         super().__init__()
+        hidden = settings.hidden
         self.features = features
         size = max(1, inputs + context)  # where there are none, a constant zero: then the biases alone speak
         degrees = torch.arange(hidden) % features
@@ -71,10 +69,10 @@ class Conditioner(nn.Module):
             self.register_buffer("order", torch.argsort(degrees, stable=True), persistent=False)
             self.ends = [0, *torch.bincount(degrees, minlength=features).cumsum(0).tolist()]  # of each degree, in order
         self.first = Linear(generators, size, hidden, first)
-        self.blocks = nn.ModuleList(Linear(generators, hidden, hidden, inner) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Linear(generators, hidden, hidden, inner) for _ in range(settings.blocks))
         self.last = Linear(generators, hidden, features * outputs, last, zero=True)
-        self.dropout = Dropout(generators, dropout)
-        self.activation = single_piece_activation(activation)
+        self.dropout = Dropout(generators, settings.dropout)
+        self.activation = single_piece_activation(settings.activation)
 
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
         """inputs: (M, B, I). context: (M, B, C), or (M, 1, C): one for all rows of a member, multiplied once."""
@@ -145,10 +143,7 @@ def made_conditioner(
         features,
         elementwise.outputs,
         context,
-        settings.hidden,
-        settings.blocks,
-        settings.dropout,
-        settings.activation,
+        settings,
         masked=True,
     )
 
@@ -212,10 +207,7 @@ def coupling_layer(
         len(range(features)[mapped]),
         elementwise.outputs,
         context,
-        settings.hidden,
-        settings.blocks,
-        settings.dropout,
-        settings.activation,
+        settings,
     )
     return Coupling(elementwise, conditioner, features, odd)
 

@@ -29,10 +29,10 @@ def contradictions(parameters: Parameters, truth: np.ndarray) -> dict[str, str]:
     columns = np.flatnonzero(parameters.has_prior).tolist()
     if not columns or len(truth) < MIN_SIMULATIONS:
         return {}
-    equal = {column: _most_equal(truth[:, column]) for column in columns}
+    counts = {parameters.names[column]: _most_equal(truth[:, column]) for column in columns}
     shared = {
-        parameters.names[column]: f"{count} of {len(truth)} simulations share one value of {parameters.names[column]}"
-        for column, count in equal.items()
+        name: f"{count} of {len(truth)} simulations share one value of {name}"
+        for name, count in counts.items()
         if count >= max(MIN_EQUAL, MAX_EQUAL_FRACTION * len(truth))
     }
     u = parameters.joint_prior.marginal_cdf(truth)

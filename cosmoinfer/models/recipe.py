@@ -206,12 +206,9 @@ def recipe_of_size(recipe: Callable[..., Any], sizes: Mapping[str, Any]) -> Any:
     return recipe(**{name: value for name, value in sizes.items() if name in settings_of(recipe)})
 
 
-def value_or_default(value: Any, default: Any) -> Any:
-    return default if value is None else value
-
-
-def check_ensemble_size(ensemble: int) -> int:
-    """The number of members. Raises UserError if it is less than one."""
+def ensemble_size(overrides: Overrides, default: int) -> int:
+    """The number of members that was given, or the default. Raises UserError if it is less than one."""
+    ensemble: int = default if overrides.get("ensemble") is None else overrides["ensemble"]
     if ensemble < 1:
         raise UserError(f"expected at least 1 member, found {ensemble}", setting="ensemble")
     return ensemble

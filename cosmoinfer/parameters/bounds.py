@@ -41,8 +41,8 @@ class BoundsItem:
                 float(number) for number in (match[2], match[3], *(match.groups()[4:] * has_moments))
             )
         except ValueError as error:
-            found = "four" if has_moments else "two"
-            raise UserError(f"{text!r} holds no {found} numbers", setting="bounds") from error
+            count = "four" if has_moments else "two"
+            raise UserError(f"{text!r} holds no {count} numbers", setting="bounds") from error
         return cls(match[1], (low, high), prior, tuple(moments))
 
     def apply_to(self, parameters: Parameters) -> Parameters:

@@ -81,7 +81,7 @@ def write(path, data, **attributes):
     return path
 
 
-@pytest.mark.parametrize(("kind", "memory"), product(["profile", "map", "grid"], [None, 1]))
+@pytest.mark.parametrize(("kind", "memory"), list(product(["profile", "map", "grid"], [None, 1])))
 def test_channels_last_are_the_same_data_as_channels_first(tmp_path, kind, memory):
     first = FIELDS.reshape(N, 2, *{"profile": (256,), "map": (16, 16), "grid": (16, 4, 4)}[kind])
     expected = catalogs.read(write(tmp_path / "first.h5", first, kind=kind))

@@ -17,6 +17,7 @@ from cosmoinfer.flows import FLOWS, Transform, initialise
 from cosmoinfer.flows.conditional import Autoregressive, Conditioner, Coupling, InverseAutoregressive, halves
 from cosmoinfer.flows.elementwise import Affine, Spline
 from cosmoinfer.flows.linear import LU, ActNorm, LinearStart
+from cosmoinfer.flows.nsf import NSF
 from cosmoinfer.networks.activations import ACTIVATIONS
 from cosmoinfer.settings import check_settings
 
@@ -440,8 +441,9 @@ def test_the_gradient_of_a_spline_is_that_of_its_formulas(bins):
 def conditioner(features: int, elementwise: Affine | Spline, masked: bool) -> Conditioner:
     inputs = features if masked else len(range(features)[halves(features, False)[1]])
     mapped = features if masked else len(range(features)[halves(features, False)[0]])
-    size, network = (inputs, mapped, elementwise.outputs, CONTEXT), (40, 2, 0.0, "silu")
-    made = Conditioner(generators("layer", MEMBERS), *size, *network, masked=masked).double()
+    settings = NSF(hidden=40, blocks=2, dropout=0.0, activation="silu")
+    size = (inputs, mapped, elementwise.outputs, CONTEXT)
+    made = Conditioner(generators("layer", MEMBERS), *size, settings, masked=masked).double()
     perturb(made, 0.3)
     return made
 

@@ -13,7 +13,7 @@ from cosmoinfer.flows import FLOWS
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models import model as model_module
-from cosmoinfer.models.flow import build_flow, check_passes, fit_flow, flow_recipe, mixture
+from cosmoinfer.models.flow import ConditionalFlow, check_passes, fit_flow, flow_recipe, mixture
 from cosmoinfer.models.flow import fit as fit_module
 from cosmoinfer.models.flow.fit import clustered_error, fit_mixture_weights, select_support
 from cosmoinfer.models.model import Stack
@@ -164,7 +164,7 @@ def scattered(flow: str, weights=(0.6, 0.3, 0.1)) -> FlowModel:
     """Three members that disagree, of unequal weight."""
     model = flow_of(flow, 2, 3, "probit")
     (stack,) = model.stacks
-    network = build_flow(stack.config, generators(0, "rebuild", 3)).eval()
+    network = ConditionalFlow.from_config(stack.config, generators(0, "rebuild", 3)).eval()
     random = torch.Generator().manual_seed(0)
     shaken = {
         key: value + 0.15 * torch.randn(value.shape, generator=random)
@@ -177,7 +177,7 @@ def scattered(flow: str, weights=(0.6, 0.3, 0.1)) -> FlowModel:
 def member(model: FlowModel, number: int) -> FlowModel:
     """One member of the only stack, as a model."""
     (stack,) = model.stacks
-    network = build_flow(stack.config, generators(0, "rebuild", 1)).eval()
+    network = ConditionalFlow.from_config(stack.config, generators(0, "rebuild", 1)).eval()
     network.load_state_dict({key: value[number : number + 1] for key, value in stack.network.state_dict().items()})
     return replace(model, stacks=(Stack(stack.config, 1, network, stack.history),), weights=np.ones(1))
 

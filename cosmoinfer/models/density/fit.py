@@ -10,7 +10,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import initialise
 from cosmoinfer.leakage import TrainingRecord
-from cosmoinfer.models.density.model import DensityFlow, DensityModel, build_density, density_config
+from cosmoinfer.models.density.model import DensityFlow, DensityModel, density_config
 from cosmoinfer.models.density.recipe import DensityRecipe
 from cosmoinfer.models.model import Stack, fit_stack
 from cosmoinfer.networks.layers import expand_members
@@ -50,8 +50,8 @@ def fit_density(
     )
     model = replace(model, stacks=(_fit_members(catalog, model, recipe, rows, scaled, context),))
     contexts = _contexts(model, catalog, rows[1])
-    judged = model.log_prob_and_kurtosis(catalog, rows[1], lambda done, total: None)
-    typicality, kurtosis_typicality = (fit_typicality(values, contexts) for values in judged)
+    scores = model.log_prob_and_kurtosis(catalog, rows[1], lambda done, total: None)
+    typicality, kurtosis_typicality = (fit_typicality(values, contexts) for values in scores)
     return replace(model, typicality=typicality, kurtosis_typicality=kurtosis_typicality)
 
 
@@ -79,7 +79,9 @@ def _fit_members(
     config = density_config(
         recipe.flow, asdict(recipe.settings), preprocessing.shapes[0], preprocessing.periodic[0], size
     )
-    network = build_density(config, generators(context.seed, "initialise", recipe.ensemble)).to(context.device)
+    network = DensityFlow.from_config(config, generators(context.seed, "initialise", recipe.ensemble)).to(
+        context.device
+    )
     start = tuple(expand_members(tensor[:MAX_INITIALISATION_ROWS], recipe.ensemble) for tensor in tensors[0])
     initialise(network, lambda: _minus_log_prob(network, start))
     symmetries, fresh_noise = preprocessing.symmetries(recipe.augment), None if null_mode_noise is None else fresh

@@ -54,17 +54,12 @@ class DensityFlow(nn.Module):
 
     @staticmethod
     def from_config(config: JSONObject, generators: Generators) -> DensityFlow:
-        """From the JSON of a stack, with fresh weights."""
-        return build_density(config, generators)
-
-
-def build_density(config: JSONObject, generators: Generators) -> DensityFlow:
-    """From the JSON of a stack: the recipe by name, with its settings."""
-    shape, context = tuple(config["shape"]), config["context"]
-    if len(shape) == 1:
-        return DensityFlow(FLOWS[config["flow"]](**config["recipe"]).build(shape[0], context, generators))
-    recipe = MAP_FLOWS[config["flow"]](**config["recipe"])
-    return DensityFlow(recipe.build(shape, config["periodic"], context, generators))
+        """From the JSON of a stack, with fresh weights: the recipe by name, with its settings."""
+        shape, context = tuple(config["shape"]), config["context"]
+        if len(shape) == 1:
+            return DensityFlow(FLOWS[config["flow"]](**config["recipe"]).build(shape[0], context, generators))
+        recipe = MAP_FLOWS[config["flow"]](**config["recipe"])
+        return DensityFlow(recipe.build(shape, config["periodic"], context, generators))
 
 
 @dataclass(frozen=True)
@@ -151,7 +146,7 @@ class DensityModel(Saveable):
             theta = None if catalog.theta is None else catalog.theta[positions]
             slope = scale.log_slope(values) + volume
             (scaled,) = self.preprocessing.data(catalog, positions)
-            log_prob, kurtosis = self._log_prob_and_kurtosis(
+            log_prob, kurtosis = self._scores_of_scaled(
                 scaled, self.scale_parameters(theta, catalog.path), catalog.index[positions]
             )
             chunks.append((slope + log_prob, kurtosis))
@@ -178,21 +173,21 @@ class DensityModel(Saveable):
         return self.preprocessing.inputs[0].standardizer.inverse(scaled)
 
     @torch.no_grad()
-    def _log_prob_and_kurtosis(
+    def _scores_of_scaled(
         self, scaled: np.ndarray, contexts: np.ndarray | None, index: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """In standardised units, (n,) each."""
-        off = np.zeros(len(scaled))
+        """``log_prob_and_kurtosis`` in standardised units, (n,) each. scaled: (n, ...); index: row numbers (n,)."""
+        log_prob_of_noise = np.zeros(len(scaled))
         if self.null_mode_noise is not None:
             noise = self.null_mode_noise.fixed(index)
-            scaled, off = scaled + noise, self.null_mode_noise.log_prob(noise)
+            scaled, log_prob_of_noise = scaled + noise, self.null_mode_noise.log_prob(noise)
         by_stack = []
         for stack in self.stacks:
             x, context = (_repeat_for_members(values, stack) for values in (scaled.astype(np.float32), contexts))
-            judged = torch.stack(stack.network.log_prob_and_kurtosis(x, context))
-            by_stack.append(judged.double().cpu().numpy())
+            log_prob_and_kurtosis = torch.stack(stack.network.log_prob_and_kurtosis(x, context))
+            by_stack.append(log_prob_and_kurtosis.double().cpu().numpy())
         terms, kurtosis = np.concatenate(by_stack, axis=1)
-        return special.logsumexp(terms, axis=0, b=self.weights[:, None]) - off, self.weights @ kurtosis
+        return special.logsumexp(terms, axis=0, b=self.weights[:, None]) - log_prob_of_noise, self.weights @ kurtosis
 
     @torch.no_grad()
     def _draw(
@@ -224,5 +219,5 @@ def _repeat_for_members(values: Any, stack: Stack[DensityFlow]) -> Any:
 def density_config(
     recipe_name: str, settings: JSONObject, shape: Sequence[int], periodic: bool, context: int
 ) -> JSONObject:
-    """The JSON from which ``build_density`` builds; plain lists and numbers only."""
+    """The JSON from which ``DensityFlow.from_config`` builds; plain lists and numbers only."""
     return {"flow": recipe_name, "recipe": settings, "shape": list(shape), "periodic": periodic, "context": context}

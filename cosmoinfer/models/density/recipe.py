@@ -11,13 +11,12 @@ from cosmoinfer.models.recipe import (
     OPTIMIZER,
     Behind,
     Overrides,
-    check_ensemble_size,
+    ensemble_size,
     expand,
     override,
     override_training,
     recipe_of_size,
     select,
-    value_or_default,
 )
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.settings import check_choice, settings_of
@@ -73,7 +72,7 @@ def _density_recipe(
         conditional,
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("augment") or "auto",
-        check_ensemble_size(value_or_default(overrides.get("ensemble"), 1)),
+        ensemble_size(overrides, 1),
         override_training(default_training(rows, kind), overrides),
     )
 

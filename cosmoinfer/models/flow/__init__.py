@@ -2,13 +2,13 @@
 
 from cosmoinfer.models.flow.fit import fit_flow
 from cosmoinfer.models.flow.model import FlowModel
-from cosmoinfer.models.flow.network import build_flow
+from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.flow.product import product_posterior
 from cosmoinfer.models.flow.recipe import check_passes, continued_recipe, flow_recipe, flow_settings
 
 __all__ = [
+    "ConditionalFlow",
     "FlowModel",
-    "build_flow",
     "check_passes",
     "continued_recipe",
     "fit_flow",

@@ -14,7 +14,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows.linear import initialise
 from cosmoinfer.leakage import TrainingRecord, check_held_out
 from cosmoinfer.models.flow.model import FlowModel, conditioning_data
-from cosmoinfer.models.flow.network import ConditionalFlow, build_flow, stack_config
+from cosmoinfer.models.flow.network import ConditionalFlow, stack_config
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.model import Stack, fit_stack
 from cosmoinfer.models.regressor.model import RegressorModel
@@ -192,7 +192,7 @@ def _fit_architecture(
     rows = [data.rows(array) for array in ("train", "validation")]
     shapes = tuple(array.shape[1:] for array in data.data(rows[0][:1]))
     config = stack_config(data.preprocessing, shapes, stack, data.set_size)
-    network = build_flow(config, generators(context.seed, "initialise", members))
+    network = ConditionalFlow.from_config(config, generators(context.seed, "initialise", members))
     if data.initialised_from is not None:
         start_from = data.initialised_from.stacks[number]
         _check_shapes(start_from.config["shapes"], config["shapes"])

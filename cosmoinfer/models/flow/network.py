@@ -41,8 +41,14 @@ class ConditionalFlow(nn.Module):
 
     @staticmethod
     def from_config(config: JSONObject, generators: Generators) -> "ConditionalFlow":
-        """From the JSON of a stack, with fresh weights."""
-        return build_flow(config, generators)
+        """From the JSON of a stack, with fresh weights: recipe and embedding by name, with their settings."""
+        size = config.get("rows", 0)
+        shapes = [tuple(shape[1:] if size else shape) for shape in config["shapes"]]
+        with prefixed_errors(EMBEDDING):
+            row_embedding = build_embedding(config["embedding"], shapes, config["features"], generators)
+        embedding = SetEmbedding(row_embedding) if size else row_embedding
+        recipe = FLOWS[config["flow"]](**config["recipe"])
+        return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
 
 
 def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -51,21 +57,13 @@ def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:
     return -0.5 * (squares + np.log(2 * np.pi)).sum(-1) - noise.shape[-1] * np.log(temperature)
 
 
-def build_flow(config: JSONObject, generators: Generators) -> ConditionalFlow:
-    """From the JSON of a stack: recipe and embedding by name, with their settings."""
-    size = config.get("rows", 0)
-    shapes = [tuple(shape[1:] if size else shape) for shape in config["shapes"]]
-    with prefixed_errors(EMBEDDING):
-        row_embedding = build_embedding(config["embedding"], shapes, config["features"], generators)
-    embedding = SetEmbedding(row_embedding) if size else row_embedding
-    recipe = FLOWS[config["flow"]](**config["recipe"])
-    return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
-
-
 def stack_config(
     preprocessing: Preprocessing, shapes: tuple[tuple[int, ...], ...], recipe: StackRecipe, size: int = 0
 ) -> JSONObject:
-    """The JSON from which ``build_flow`` builds; plain lists and numbers only. size: of sets that rows stand for."""
+    """The JSON from which ``ConditionalFlow.from_config`` builds; plain lists and numbers only.
+
+    size: of sets that rows stand for.
+    """
     wraps = preprocessing.periodic if len(preprocessing.periodic) == len(shapes) else [False] * len(shapes)
     return {
         "flow": recipe.flow,

@@ -15,17 +15,16 @@ from cosmoinfer.models.recipe import (
     Overrides,
     Shapes,
     are_vectors,
-    check_ensemble_size,
     default_members,
     default_network,
     default_training,
+    ensemble_size,
     expand,
     override,
     override_each,
     override_training,
     recipe_of_size,
     select,
-    value_or_default,
 )
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
@@ -116,8 +115,7 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
             lacking.append(error)
     if not stacks:
         raise lacking[-1]
-    members = value_or_default(overrides.get("ensemble"), default_members(shapes))
-    return _recipe_of_stacks(stacks, overrides, shapes, members)
+    return _recipe_of_stacks(stacks, overrides, shapes, default_members(shapes))
 
 
 def continued_recipe(
@@ -151,7 +149,9 @@ def continued_recipe(
     return _recipe_of_stacks(recipes, {**overrides, "observation": observation}, shapes, ensemble)
 
 
-def _recipe_of_stacks(stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shapes, ensemble: int) -> FlowRecipe:
+def _recipe_of_stacks(
+    stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shapes, default_ensemble: int
+) -> FlowRecipe:
     support = "auto" if are_vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
@@ -159,7 +159,7 @@ def _recipe_of_stacks(stacks: Sequence[StackRecipe], overrides: Overrides, shape
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
-        check_ensemble_size(ensemble),
+        ensemble_size(overrides, default_ensemble),
         check_choice("observation", overrides.get("observation") or "row", OBSERVATIONS),
     )
 

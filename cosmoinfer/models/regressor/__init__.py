@@ -3,13 +3,11 @@
 from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.fit import collapsed_parameters, fit_classifier, fit_regressor
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.models.regressor.network import build_regressor
 from cosmoinfer.models.regressor.recipe import regressor_recipe, regressor_settings
 
 __all__ = [
     "ClassifierModel",
     "RegressorModel",
-    "build_regressor",
     "collapsed_parameters",
     "fit_classifier",
     "fit_regressor",

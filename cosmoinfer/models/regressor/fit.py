@@ -14,7 +14,7 @@ from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.models.model import Stack, fit_stack, with_ood_detector
 from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.models.regressor.network import Regressor, build_regressor, regressor_config
+from cosmoinfer.models.regressor.network import Regressor, regressor_config
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.r2 import UNCONSTRAINED_R2, r2_score
@@ -104,7 +104,7 @@ def _fit_networks(
     """The members side by side; targets: (N, T), what the network is to say of every row of the catalog."""
     rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
     config = regressor_config(recipe, preprocessing.shapes, preprocessing.periodic, outputs, head)
-    network = build_regressor(config, generators(context.seed, "initialise", recipe.ensemble))
+    network = Regressor.from_config(config, generators(context.seed, "initialise", recipe.ensemble))
     if recipe.is_baseline:
         (_, baseline), fitted = recipe.networks[0], network.embedding.networks[0]
         catalog.require_in_memory(f"`network={recipe.networks[0][0]}`")

@@ -24,27 +24,22 @@ class Regressor(nn.Module):
 
     @staticmethod
     def from_config(config: JSONObject, generators: Generators) -> "Regressor":
-        """From the JSON of a stack, with fresh weights."""
-        return build_regressor(config, generators)
-
-
-def build_regressor(config: JSONObject, generators: Generators) -> Regressor:
-    """From the JSON of a stack: one recipe a summary, by name, with its settings."""
-    shapes = [tuple(shape) for shape in config["shapes"]]
-    outputs, alone = config["outputs"], len(shapes) == 1
-    recipes = [(NETWORKS | BASELINES)[name](**settings) for name, settings in config["networks"]]
-    features = outputs if alone else config["features"]
-    networks = [recipe.build(shape, features, generators) for recipe, shape in zip(recipes, shapes, strict=True)]
-    size = features * len(shapes)
-    last = nn.Identity() if alone else Linear(generators, size, outputs)
-    positive_map = getattr(recipes[0], "positive_map", "softplus") if alone else "softplus"
-    return Regressor(Embedding(networks, size), last, config["head"], positive_map)
+        """From the JSON of a stack, with fresh weights: one recipe a summary, by name, with its settings."""
+        shapes = [tuple(shape) for shape in config["shapes"]]
+        outputs, alone = config["outputs"], len(shapes) == 1
+        recipes = [(NETWORKS | BASELINES)[name](**settings) for name, settings in config["networks"]]
+        features = outputs if alone else config["features"]
+        networks = [recipe.build(shape, features, generators) for recipe, shape in zip(recipes, shapes, strict=True)]
+        size = features * len(shapes)
+        last = nn.Identity() if alone else Linear(generators, size, outputs)
+        positive_map = getattr(recipes[0], "positive_map", "softplus") if alone else "softplus"
+        return Regressor(Embedding(networks, size), last, config["head"], positive_map)
 
 
 def regressor_config(
     recipe: RegressorRecipe, shapes: tuple[tuple[int, ...], ...], periodic: tuple[bool, ...], outputs: int, head: str
 ) -> JSONObject:
-    """The JSON from which ``build_regressor`` builds; plain lists and numbers only."""
+    """The JSON from which ``Regressor.from_config`` builds; plain lists and numbers only."""
     return {
         "networks": network_configs(recipe.networks, periodic),
         "shapes": [list(shape) for shape in shapes],

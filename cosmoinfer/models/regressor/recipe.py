@@ -10,15 +10,14 @@ from cosmoinfer.models.recipe import (
     Behind,
     Overrides,
     Shapes,
-    check_ensemble_size,
     default_members,
     default_network,
     default_training,
+    ensemble_size,
     expand,
     override_each,
     override_training,
     select,
-    value_or_default,
 )
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
@@ -89,7 +88,7 @@ def _regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: 
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
-        check_ensemble_size(value_or_default(overrides.get("ensemble"), ensemble)),
+        ensemble_size(overrides, ensemble),
         training,
     )
 

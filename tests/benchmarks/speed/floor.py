@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cosmoinfer.models.flow.network import ConditionalFlow, build_flow
+from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import Loss, train
 from cosmoinfer.training.settings import Rows, TrainingSettings, generators
@@ -60,7 +60,7 @@ def _network(settings: Any) -> ConditionalFlow:
         "embedding": [["none", {}]],
     }
     config |= {"features": 1, "shapes": [[NUMBERS]], "parameters": PARAMETERS}
-    return build_flow(config, generators(0, "initialise", 1))
+    return ConditionalFlow.from_config(config, generators(0, "initialise", 1))
 
 
 def _train(network: ConditionalFlow, steps: int) -> None:
