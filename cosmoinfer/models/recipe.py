@@ -1,7 +1,7 @@
 """What recipes of all models share: defaults by the rows and shapes of the data, and what a user gave laid over them.
 
-A setting may stand behind the name of what it belongs to, ``flow="nsf:bins=8"``: the fields of every recipe are
-settings of its name, and are listed nowhere else.
+A setting may follow the name of what it belongs to, ``flow="nsf:bins=8"`` (an inline setting): the fields of every
+recipe are settings of its name, and are listed nowhere else.
 """
 
 import re
@@ -55,42 +55,50 @@ def default_members(shapes: Shapes) -> int:
 
 
 @dataclass(frozen=True)
-class Behind:
-    """The settings that may stand behind each of a set of names.
+class InlineSettings:
+    """The settings that may follow each of a set of names, ``bins`` in ``nsf:bins=8``.
 
-    settings: by name. prefix: begins the names of these settings where they are given by themselves.
+    settings: by name. prefix: begins the names of these settings where each is given by itself.
     """
 
     settings: Mapping[str, tuple[str, ...]]
     prefix: str = ""
 
     @classmethod
-    def fields_of(cls, table: Mapping[str, Any]) -> "Behind":
-        """The fields of the recipes of a table."""
+    def from_recipes(cls, table: Mapping[str, Any]) -> "InlineSettings":
+        """Of the recipes of a table: their fields."""
         return cls({name: settings_of(recipe) for name, recipe in table.items()})
 
-    def is_known(self, name: str) -> bool:
+    def has_name(self, name: str) -> bool:
+        """Whether settings may follow this name; it may be ``auto``."""
         return name in self.settings or name in ANY
 
-    def of_name(self, name: str) -> tuple[str, ...]:
-        """Of a name that is known; of ``auto`` those of all names."""
-        names = self.settings if name in ANY else (name,)
-        return tuple(dict.fromkeys(key for known in names for key in self.settings[known]))
+    def settings_for(self, name: str) -> tuple[str, ...]:
+        """Those that may follow a name which ``has_name`` accepts; ``auto`` may be followed by those of all names."""
+        if name in ANY:
+            return tuple(dict.fromkeys(key for settings in self.settings.values() for key in settings))
+        return self.settings[name]
 
 
-OPTIMIZER = Behind(OPTIMIZERS)
+OPTIMIZER_SETTINGS = InlineSettings(OPTIMIZERS)
 
 
 @dataclass(frozen=True)
-class Expanded:
-    """overrides: with the settings behind names by themselves. origins: of these, (setting, value) as given."""
+class ExpandedOverrides:
+    """Overrides without inline settings.
+
+    overrides: each setting by itself. origins: of those that were inline, (setting, value) as the user gave them.
+    """
 
     overrides: Overrides
     origins: Mapping[str, tuple[str, str]]
 
     @contextmanager
-    def errors_by_origin(self) -> Iterator[None]:
-        """Let a UserError about a setting behind a name say where it stands: ``flow=nsf:bins=0: expected ...``."""
+    def errors_naming_origin(self) -> Iterator[None]:
+        """Let a UserError about an inline setting say where it was given: ``flow=nsf:bins=0: expected ...``.
+
+        Raises UserError in place of the one raised inside.
+        """
         try:
             yield
         except UserError as error:
@@ -99,33 +107,33 @@ class Expanded:
             raise UserError(error.message, *self.origins[error.setting]) from error
 
 
-def expand(overrides: Overrides, named: Mapping[str, Behind]) -> Expanded:
+def expand_inline_settings(overrides: Overrides, inline_settings: Mapping[str, InlineSettings]) -> ExpandedOverrides:
     """``embedding="cnn:hidden=8,kernel=3"`` as ``embedding="cnn", embedding_hidden=8, embedding_kernel=3``.
 
-    named: by the setting whose value is a name. Raises UserError if what stands behind a name is no
+    inline_settings: by the setting whose value is a name. Raises UserError if what follows a name is no
     ``setting=value``, no setting of it, or is given twice.
     """
     expanded, origins = dict(overrides), {}
-    for setting, behind in named.items():
+    for setting, allowed in inline_settings.items():
         name, colon, assignments = str(overrides.get(setting) or "").partition(":")
         if not colon:
             continue
         expanded[setting] = name
-        if not behind.is_known(name):  # whoever looks the name up says so
+        if not allowed.has_name(name):  # whoever looks the name up says so
             continue
         for assignment in assignments.split(","):
             key, equals, text = (word.strip() for word in assignment.partition("="))
             if not (key.isidentifier() and equals and text):
                 raise UserError(f"{assignment!r} is not understood; expected as in {name}:setting=value", setting)
-            if key not in behind.of_name(name):
-                settings = behind.of_name(name)
-                has = "; ".join(filter(None, (", ".join(settings) or "none", suggest(key, settings))))
-                raise UserError(f"{name} has no setting {key!r}; it has {has}", setting)
-            if expanded.get(behind.prefix + key) is not None:
+            settings = allowed.settings_for(name)
+            if key not in settings:
+                choices = "; ".join(filter(None, (", ".join(settings) or "none", suggest(key, settings))))
+                raise UserError(f"{name} has no setting {key!r}; it has {choices}", setting)
+            if expanded.get(allowed.prefix + key) is not None:
                 raise UserError(f"{key} is given twice", setting)
-            expanded[behind.prefix + key] = parse_literal(text)
-            origins[behind.prefix + key] = setting, f"{name}:{key}={text}"
-    return Expanded(expanded, origins)
+            expanded[allowed.prefix + key] = parse_literal(text)
+            origins[allowed.prefix + key] = setting, f"{name}:{key}={text}"
+    return ExpandedOverrides(expanded, origins)
 
 
 def parse_literal(text: str) -> bool | int | float | str:
@@ -145,17 +153,18 @@ def select(overrides: Overrides, names: Collection[str], prefix: str = "") -> Ov
     return {name: value for name in names if (value := overrides.get(prefix + name)) is not None}
 
 
-def override(recipe: Recipe, overrides: Overrides, what: str, prefix: str = "") -> Recipe:
+def override(recipe: Recipe, overrides: Overrides, recipe_name: str, prefix: str = "") -> Recipe:
     """The recipe with these settings in place of its own.
 
-    what: the recipe's name in an error. prefix: begins the settings' names in an error. Raises UserError if the recipe
-    lacks a setting (it lists those it has), or a value is not allowed.
+    recipe_name, prefix: of the recipe, and of its settings, in an error. Raises UserError if the recipe lacks a setting
+    (it lists those it has), or a value is not allowed.
     """
     changed = {key: value for key, value in overrides.items() if value is not None}
     allowed = settings_of(recipe)
     for key in changed:
         if key not in allowed:
-            raise UserError(f"{what} has no such setting; it has {', '.join(allowed) or 'none'}", setting=prefix + key)
+            listing = ", ".join(allowed) or "none"
+            raise UserError(f"{recipe_name} has no such setting; it has {listing}", setting=prefix + key)
     with prefixed_errors(prefix):
         check_settings(recipe, changed)
         return replace(recipe, **changed)  # type: ignore[type-var]
@@ -163,18 +172,21 @@ def override(recipe: Recipe, overrides: Overrides, what: str, prefix: str = "") 
 
 @contextmanager
 def prefixed_errors(prefix: str) -> Iterator[None]:
-    """Let a UserError name its settings with this prefix, as those of an embedding are."""
+    """Let a UserError name its settings with this prefix, ``embedding_kernel`` for the ``kernel`` of an embedding.
+
+    Raises UserError in place of the one raised inside.
+    """
     try:
         yield
     except UserError as error:
         if not prefix:
             raise
-        message = re.sub(r"`(?=[a-z_]+(=[^`]*)?`)", f"`{prefix}", error.message)
+        message = re.sub(r"`(?=\w)", f"`{prefix}", error.message)
         raise UserError(message, error.setting and prefix + error.setting, error.value) from error
 
 
 def override_each(
-    networks: Sequence[tuple[str, Any]], overrides: Overrides, what: str, prefix: str = ""
+    networks: Sequence[tuple[str, Any]], overrides: Overrides, setting_name: str, prefix: str = ""
 ) -> tuple[tuple[str, Any], ...]:
     """The same for several networks, (name, settings) each, None where there is nothing to set.
 
@@ -188,10 +200,10 @@ def override_each(
             if other_name != name and other_settings
             for key in settings_of(other_settings)
         }
-        has = () if settings is None else settings_of(settings)
-        applicable = {key: value for key, value in overrides.items() if key in has or key not in elsewhere}
+        own_settings = () if settings is None else settings_of(settings)
+        applicable = {key: value for key, value in overrides.items() if key in own_settings or key not in elsewhere}
         networks_with_overrides.append(
-            (name, settings if settings is None else override(settings, applicable, f"`{what}={name}`", prefix))
+            (name, settings if settings is None else override(settings, applicable, f"`{setting_name}={name}`", prefix))
         )
     return tuple(networks_with_overrides)
 

@@ -11,7 +11,7 @@ from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.flows.nsf import NSF
 from cosmoinfer.models.density import density_recipe, density_settings
 from cosmoinfer.models.flow import flow_recipe, flow_settings
-from cosmoinfer.models.recipe import Behind, expand
+from cosmoinfer.models.recipe import InlineSettings, expand_inline_settings
 from cosmoinfer.models.regressor import regressor_recipe, regressor_settings
 from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.mlp import MLP
@@ -78,8 +78,10 @@ def test_an_error_names_the_setting_where_it_was_given(settings, message):
 
 
 def test_settings_behind_a_name_have_their_types():
-    named = {"flow": Behind.fields_of(FLOWS), "embedding": Behind.fields_of(NETWORKS)}
-    expanded = expand({"embedding": "cnn:kernel=3,dropout=0.5,batch_norm=true,padding=zero", "flow": "maf"}, named)
+    named = {"flow": InlineSettings.from_recipes(FLOWS), "embedding": InlineSettings.from_recipes(NETWORKS)}
+    expanded = expand_inline_settings(
+        {"embedding": "cnn:kernel=3,dropout=0.5,batch_norm=true,padding=zero", "flow": "maf"}, named
+    )
     assert expanded.overrides == {
         "flow": "maf",
         "embedding": "cnn",

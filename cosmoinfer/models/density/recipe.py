@@ -8,11 +8,11 @@ from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.models.recipe import (
     FEW_TRAINING_ROWS,
     MANY_TRAINING_ROWS,
-    OPTIMIZER,
-    Behind,
+    OPTIMIZER_SETTINGS,
+    InlineSettings,
     Overrides,
     ensemble_size,
-    expand,
+    expand_inline_settings,
     override,
     override_training,
     recipe_of_size,
@@ -55,8 +55,10 @@ def density_recipe(overrides: Overrides, rows: int, kinds: tuple[str, ...], cond
             f"a density is trained on one vector or map a row, found {' and '.join(kinds)} (`data` names one)"
         )
     table: dict[str, Any] = FLOWS if kinds[0] == "vector" else MAP_FLOWS
-    expanded = expand(overrides, {"flow": Behind.fields_of(table), "optimizer": OPTIMIZER})
-    with expanded.errors_by_origin():
+    expanded = expand_inline_settings(
+        overrides, {"flow": InlineSettings.from_recipes(table), "optimizer": OPTIMIZER_SETTINGS}
+    )
+    with expanded.errors_naming_origin():
         return _density_recipe(expanded.overrides, rows, kinds[0], conditional, table)
 
 

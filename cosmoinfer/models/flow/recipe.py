@@ -10,8 +10,8 @@ from cosmoinfer.models.model import architecture_name
 from cosmoinfer.models.recipe import (
     FEW_TRAINING_ROWS,
     MANY_TRAINING_ROWS,
-    OPTIMIZER,
-    Behind,
+    OPTIMIZER_SETTINGS,
+    InlineSettings,
     Overrides,
     Shapes,
     are_vectors,
@@ -19,7 +19,7 @@ from cosmoinfer.models.recipe import (
     default_network,
     default_training,
     ensemble_size,
-    expand,
+    expand_inline_settings,
     override,
     override_each,
     override_training,
@@ -86,10 +86,10 @@ def _embedding_settings() -> tuple[str, ...]:
     return ("features", *settings_of(*NETWORKS.values()))
 
 
-def _settings_behind_names() -> dict[str, Behind]:
+def _inline_settings() -> dict[str, InlineSettings]:
     embeddings = {name: ("features", *settings_of(network)) for name, network in NETWORKS.items()}
-    embedding = Behind({**embeddings, "none": ()}, EMBEDDING)
-    return {"flow": Behind.fields_of(FLOWS), "embedding": embedding, "optimizer": OPTIMIZER}
+    embedding = InlineSettings({**embeddings, "none": ()}, EMBEDDING)
+    return {"flow": InlineSettings.from_recipes(FLOWS), "embedding": embedding, "optimizer": OPTIMIZER_SETTINGS}
 
 
 def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
@@ -97,8 +97,8 @@ def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
 
     Raises UserError if a setting is not known, not allowed, or one that the flow does not have.
     """
-    expanded = expand(overrides, _settings_behind_names())
-    with expanded.errors_by_origin():
+    expanded = expand_inline_settings(overrides, _inline_settings())
+    with expanded.errors_naming_origin():
         return _flow_recipe(expanded.overrides, rows, shapes)
 
 
@@ -130,8 +130,8 @@ def continued_recipe(
             raise UserError("the architecture is that of the model that `fine_tune` names", setting=key)
     training = default_training(rows, shapes)
     training = replace(training, learning_rate=training.learning_rate / 3)  # to move on, not to start again
-    expanded = expand(overrides, {"optimizer": OPTIMIZER})
-    with expanded.errors_by_origin():
+    expanded = expand_inline_settings(overrides, {"optimizer": OPTIMIZER_SETTINGS})
+    with expanded.errors_naming_origin():
         training = override_training(training, expanded.overrides)
     recipes = [
         StackRecipe(

@@ -6,15 +6,15 @@ from typing import Any
 from cosmoinfer.errors import UserError
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.models.recipe import (
-    OPTIMIZER,
-    Behind,
+    OPTIMIZER_SETTINGS,
+    InlineSettings,
     Overrides,
     Shapes,
     default_members,
     default_network,
     default_training,
     ensemble_size,
-    expand,
+    expand_inline_settings,
     override_each,
     override_training,
     select,
@@ -60,8 +60,10 @@ def regressor_recipe(overrides: Overrides, rows: int, shapes: Shapes, classes: i
 
     Raises UserError if a setting is not known, not allowed, or one that the network does not have.
     """
-    expanded = expand(overrides, {"network": Behind.fields_of(NETWORKS | BASELINES), "optimizer": OPTIMIZER})
-    with expanded.errors_by_origin():
+    expanded = expand_inline_settings(
+        overrides, {"network": InlineSettings.from_recipes(NETWORKS | BASELINES), "optimizer": OPTIMIZER_SETTINGS}
+    )
+    with expanded.errors_naming_origin():
         return _regressor_recipe(expanded.overrides, rows, shapes, classes)
 
 
