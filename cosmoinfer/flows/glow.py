@@ -37,5 +37,5 @@ class Glow:
         return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
-        """Network passes a layer: to evaluate a density, and to draw."""
+        """Network passes a layer: one to evaluate a density, one to draw."""
         return 1, 1

@@ -38,5 +38,5 @@ class IAF:
         return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
-        """Network passes a layer: to evaluate a density, and to draw."""
+        """Network passes a layer: P to evaluate a density (each parameter requires those before it), one to draw."""
         return features, 1

@@ -37,5 +37,5 @@ class MAF:
         return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
-        """Network passes a layer: to evaluate a density, and to draw."""
+        """Network passes a layer: one to evaluate a density, P to draw (each parameter requires those before it)."""
         return 1, features

@@ -39,7 +39,7 @@ class NSF:
         return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
-        """Network passes a layer: to evaluate a density, and to draw."""
+        """Network passes a layer: one to evaluate a density, one to draw."""
         return 1, 1
 
 
@@ -72,5 +72,5 @@ class AutoregressiveNSF:
         return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
-        """Network passes a layer: to evaluate a density, and to draw."""
+        """Network passes a layer: one to evaluate a density, P to draw (each parameter requires those before it)."""
         return 1, features

@@ -34,5 +34,5 @@ class RealNVP:
         return Composite(transforms)
 
     def passes(self, features: int) -> tuple[int, int]:
-        """Network passes a layer: to evaluate a density, and to draw."""
+        """Network passes a layer: one to evaluate a density, one to draw."""
         return 1, 1

@@ -1,6 +1,7 @@
 """Classification losses, and the calibrated class probabilities of a classifier.
 
-Labels (N,) are the indices 0 ... C - 1 of the classes, as integers or floats.
+Labels (N,) are the indices 0 ... C - 1 of the classes, as integers or floats. Each loss maps outputs f (..., O) and
+labels y (...) to (..., 1).
 """
 
 from collections.abc import Callable

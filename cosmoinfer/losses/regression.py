@@ -48,15 +48,15 @@ def squared_error(outputs: Tensor, theta: Tensor) -> Tensor:
 
 
 def _absolute_error(outputs: Tensor, theta: Tensor) -> Tensor:
-    """|theta - mu|: minimised by the median of p(theta | x)."""
+    """|theta - mu|, (..., P) of outputs (..., P): minimised by the median of p(theta | x)."""
     return (theta - outputs).abs()
 
 
 def _moment(outputs: Tensor, theta: Tensor) -> Tensor:
-    """(theta - mu)^2 + (stopgrad((theta - mu)^2) - sigma^2)^2: the fit of the width leaves the mean alone.
+    """(theta - mu)^2 + (stopgrad((theta - mu)^2) - sigma^2)^2, (..., P) of outputs (..., 2 P).
 
-    Jeffrey & Wandelt (arXiv:2011.05991) fit the two moments one after the other; the stopped gradient does the same
-    in one training. Without it the third moment of theta biases mu.
+    The fit of the width leaves the mean alone. Jeffrey & Wandelt (arXiv:2011.05991) fit the two moments one after the
+    other; the stopped gradient does the same in one training. Without it the third moment of theta biases mu.
     """
     mean, width = means_and_widths(outputs)
     squared = (theta - mean) ** 2
@@ -64,18 +64,20 @@ def _moment(outputs: Tensor, theta: Tensor) -> Tensor:
 
 
 def _dawid_sebastiani(outputs: Tensor, theta: Tensor) -> Tensor:
-    """log sigma^2 + (theta - mu)^2 / sigma^2: minimised by the exact mean and width (Dawid & Sebastiani 1999).
+    """log sigma^2 + (theta - mu)^2 / sigma^2, (..., P) of outputs (..., 2 P).
 
-    The value of the moment loss, unlike its gradient, has its minimum at a biased mean: it must not select the epoch.
+    Minimised by the exact mean and width (Dawid & Sebastiani 1999). The value of the moment loss, unlike its gradient,
+    has its minimum at a biased mean: it must not select the epoch.
     """
     mean, width = means_and_widths(outputs)
     return 2 * width.log() + ((theta - mean) / width) ** 2
 
 
 def _moment_log(outputs: Tensor, theta: Tensor) -> Tensor:
-    """The two terms of the moment loss, whose batch means are taken to the logarithm (CAMELS CMD, arXiv:2109.10915).
+    """The two terms of the moment loss, (..., 2 P) of outputs (..., 2 P).
 
-    As published, nothing is detached: where p(theta | x) is skewed, mu is biased by its third moment.
+    The logarithm is taken of their batch means (CAMELS CMD, arXiv:2109.10915). As published, nothing is detached: where
+    p(theta | x) is skewed, mu is biased by its third moment.
     """
     mean, width = means_and_widths(outputs)
     squared = (theta - mean) ** 2
@@ -88,9 +90,10 @@ def _sum_of_log_means(terms: Tensor) -> Tensor:
 
 
 def _gaussian_nll(outputs: Tensor, theta: Tensor) -> Tensor:
-    """-log N(theta; mu, (L L^T)^-1), (..., 1): |L^T (theta - mu)|^2 / 2 - sum log L_pp + P/2 log 2 pi.
+    """-log N(theta; mu, (L L^T)^-1), (..., 1) of outputs (..., P (P + 3) / 2).
 
-    A triangular factor of the precision, not of the covariance: nothing is inverted (Dorta et al., arXiv:1802.07079).
+    It is |L^T (theta - mu)|^2 / 2 - sum log L_pp + P/2 log 2 pi. L is a triangular factor of the precision, not of the
+    covariance: nothing is inverted (Dorta et al., arXiv:1802.07079).
     """
     mean, factor = means_and_factors(outputs)
     white = torch.einsum("...ij,...i->...j", factor, theta - mean)  # L^T (theta - mu)

@@ -1,7 +1,7 @@
 """Training regressors and classifiers: rows in, a model out."""
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,37 +25,67 @@ from cosmoinfer.training.loop import History, Loss, evaluate
 from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
 
 
+@dataclass(frozen=True)
+class RegressorTrainingData:
+    """What a regressor or classifier is trained on: rows of a catalog, as the preprocessing shows them.
+
+    targets: (N, T), of every row of the catalog, in the units of the outputs.
+    """
+
+    catalog: Catalog
+    split: Split
+    preprocessing: Preprocessing
+    targets: np.ndarray
+
+    def data(self, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
+        """What the networks see, (n, ...) an observable, of rows (n,); epoch: with its noise."""
+        return self.preprocessing.data(self.catalog, rows, epoch)
+
+    def rows(self, partition: str) -> np.ndarray:
+        return self.split.select_rows(self.catalog.simulation, partition)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the networks are trained for.
+
+    outputs: of the last layer. head: of the outputs, in ``OUTPUT_HEADS``. loss: what a training minimises.
+    validation_score: what judges the validation rows, if not the loss.
+    """
+
+    outputs: int
+    head: str
+    loss: Loss
+    validation_score: Loss | None = None
+
+
 def fit_regressor(
     catalog: Catalog, split: Split, preprocessing: Preprocessing, recipe: RegressorRecipe, context: TrainingContext
 ) -> RegressorModel:
-    """One regressor ensemble, on standardised catalog units of the parameters."""
+    """One regressor ensemble, on standardised catalog units of the parameters.
+
+    Raises UserError if the catalog has no parameters, a network cannot be built for its data, a baseline requires data
+    in memory, or a loss is no longer finite.
+    """
     _, theta = catalog.require_parameters()
     train_rows = theta[split.select_rows(catalog.simulation, "train")]
     shift, scale = train_rows.mean(axis=0), train_rows.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     loss = LOSSES[recipe.loss]
-    fitted = Loss(_loss_of_outputs(loss.terms), loss.reduce)
-    score = None if loss.validation_score is None else Loss(_loss_of_outputs(loss.validation_score))
-    outputs = loss.n_outputs(theta.shape[1])
-    stack = _fit_networks(
-        catalog,
-        split,
-        preprocessing,
-        recipe,
-        context,
-        (theta - shift) / scale,
-        outputs,
+    objective = Objective(
+        loss.n_outputs(theta.shape[1]),
         loss.output_head,
-        fitted,
-        score,
+        Loss(_loss_of_outputs(loss.terms), loss.reduce),
+        None if loss.validation_score is None else Loss(_loss_of_outputs(loss.validation_score)),
     )
+    data = RegressorTrainingData(catalog, split, preprocessing, (theta - shift) / scale)
     model = RegressorModel(
         preprocessing,
         TrainingRecord.from_catalog(catalog, split),
         recipe.loss,
         shift,
         scale,
-        (stack,),
+        (_fit_networks(data, objective, recipe, context),),
         uniform(recipe.ensemble),
     )
     return model.with_recalibration(catalog, context.seed)
@@ -64,16 +94,18 @@ def fit_regressor(
 def fit_classifier(
     catalog: Catalog, split: Split, preprocessing: Preprocessing, recipe: RegressorRecipe, context: TrainingContext
 ) -> ClassifierModel:
-    """One classifier ensemble; its temperature, and what is unlike its training rows, from the validation rows."""
+    """One classifier ensemble; its temperature, and what is unlike its training rows, from the validation rows.
+
+    Raises UserError as ``fit_regressor``, and if the loss does not allow this number of classes.
+    """
     _, labels = catalog.require_parameters()
     loss = CLASSIFICATION_LOSSES[recipe.loss]
 
     def terms(network: nn.Module, batch: Rows) -> Tensor:
         return loss.terms(network(*batch[1:]), batch[0][..., 0])
 
-    outputs = loss.n_outputs(len(preprocessing.classes))
-    fitted = Loss(terms)
-    stack = _fit_networks(catalog, split, preprocessing, recipe, context, labels, outputs, "point", fitted, None)
+    objective = Objective(loss.n_outputs(len(preprocessing.classes)), "point", Loss(terms))
+    stack = _fit_networks(RegressorTrainingData(catalog, split, preprocessing, labels), objective, recipe, context)
     model = ClassifierModel(
         preprocessing, TrainingRecord.from_catalog(catalog, split), recipe.loss, (stack,), uniform(recipe.ensemble), 1.0
     )
@@ -90,39 +122,38 @@ def collapsed_parameters(model: RegressorModel, catalog: Catalog) -> tuple[str, 
 
 
 def _fit_networks(
-    catalog: Catalog,
-    split: Split,
-    preprocessing: Preprocessing,
-    recipe: RegressorRecipe,
-    context: TrainingContext,
-    targets: np.ndarray,
-    outputs: int,
-    head: str,
-    loss: Loss,
-    score: Loss | None,
+    data: RegressorTrainingData, objective: Objective, recipe: RegressorRecipe, context: TrainingContext
 ) -> Stack[Regressor]:
-    """The members side by side; targets: (N, T), what the network is to say of every row of the catalog."""
-    rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
-    config = regressor_config(recipe, preprocessing.shapes, preprocessing.periodic, outputs, head)
+    """The members, trained side by side."""
+    preprocessing, targets = data.preprocessing, data.targets
+    rows = [data.rows(partition) for partition in ("train", "validation")]
+    config = regressor_config(recipe, preprocessing.shapes, preprocessing.periodic, objective.outputs, objective.head)
     network = Regressor.from_config(config, generators(context.seed, "initialise", recipe.ensemble))
     if recipe.is_baseline:
-        (_, baseline), fitted = recipe.networks[0], network.embedding.networks[0]
-        catalog.require_in_memory(f"`network={recipe.networks[0][0]}`")
-        data = [preprocessing.data(catalog, positions)[0] for positions in rows]
-        baseline.fit(fitted, data[0], targets[rows[0]], data[1], targets[rows[1]], context.seed)
+        (name, baseline), regression = recipe.networks[0], network.embedding.networks[0]
+        data.catalog.require_in_memory(f"`network={name}`")
+        features = [data.data(positions)[0] for positions in rows]
+        baseline.fit(regression, features[0], targets[rows[0]], features[1], targets[rows[1]], context.seed)
     network.to(context.device)
-    loaders = [
-        make_loader(catalog, positions, [targets[positions]], partial(preprocessing.data, catalog), context)
-        for positions in rows
-    ]
+    loaders = [make_loader(data.catalog, positions, [targets[positions]], data.data, context) for positions in rows]
     if recipe.is_baseline:
-        curves = [evaluate(network, loss, loader, 1).cpu().numpy()[None] for loader in loaders]
+        curves = [evaluate(network, objective.loss, loader, 1).cpu().numpy()[None] for loader in loaders]
         return Stack(config, 1, network, History(curves[0], curves[1], np.zeros(1), np.zeros(1, dtype=np.int64)))
-    fresh = None if preprocessing.noise is None else lambda epoch: preprocessing.data(catalog, rows[0], epoch)
+    fresh = None if preprocessing.noise is None else lambda epoch: data.data(rows[0], epoch)
     symmetries = preprocessing.symmetries(recipe.augment)
-    warm = Loss(_loss_of_outputs(losses.squared_error)) if head != "point" else None
+    warm = Loss(_loss_of_outputs(losses.squared_error)) if objective.head != "point" else None
     hooks = training_hooks(context, recipe.ensemble, symmetries, context.tensors(targets[rows[0]]), fresh, warm)
-    return fit_stack(config, recipe.ensemble, network, loss, loaders, recipe.training, context, hooks, score)
+    return fit_stack(
+        config,
+        recipe.ensemble,
+        network,
+        objective.loss,
+        loaders,
+        recipe.training,
+        context,
+        hooks,
+        objective.validation_score,
+    )
 
 
 def _loss_of_outputs(terms: Callable[[Tensor, Tensor], Tensor]) -> Callable[[nn.Module, Rows], torch.Tensor]:
