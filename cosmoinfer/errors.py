@@ -6,7 +6,8 @@ prints them as its options (``--learning-rate``, ``--missing mask``).
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 MAX_CHOICES = 20  # names that an error lists; of more, only those that are spelled alike
@@ -24,12 +25,28 @@ class UserError(ValueError):
 
     def __init__(self, message: str, setting: str = "", value: object = "") -> None:
         self.message, self.setting, self.value = message, setting, str(value)
-        where = f"{setting}={value}: " if self.value else f"{setting}: " if setting else ""
+        where = f"{setting}={self.written_value}: " if self.value else f"{setting}: " if setting else ""
         super().__init__(where + message)
+
+    @property
+    def written_value(self) -> str:
+        """The value before a colon, in quotes where it ends with one."""
+        return repr(self.value) if self.value.endswith(":") else self.value
 
     def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
         """To be pickled, as between the processes of a pool."""
         return type(self), (self.message, self.setting, self.value)
+
+
+@contextmanager
+def blame(setting: str, value: object = "") -> Iterator[None]:
+    """A UserError from within that blames no setting blames this one."""
+    try:
+        yield
+    except UserError as error:
+        if error.setting:
+            raise
+        raise UserError(error.message, setting, value) from error
 
 
 class GateFailed(UserError):

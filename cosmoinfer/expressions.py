@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosmoinfer.errors import UserError, suggest
+from cosmoinfer.quoting import QUOTED, quote, unquote
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sqrt": np.sqrt,
@@ -37,7 +38,7 @@ _BINARY: dict[type[ast.operator], Callable[[np.ndarray, np.ndarray], np.ndarray]
 }
 _UNARY: dict[type[ast.unaryop], Callable[[np.ndarray], np.ndarray]] = {ast.UAdd: np.positive, ast.USub: np.negative}
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*|\{[^{}]+\})|"
+    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*|" + QUOTED + r")|"
     r"(?P<sign>\*\*|[-+*/()])|(?P<comparison>[<>]=?)|\S)"
 )
 
@@ -138,13 +139,13 @@ def rename(text: str, new_names: Mapping[str, str]) -> str:
     tokens, written = list(_TOKEN.finditer(text)), []
     is_operand = [_ends_operand(token) for token in tokens]
     for place, token in enumerate(tokens):
-        name, following = (token["name"] or "").strip("{}"), tokens[place + 1] if place + 1 < len(tokens) else None
+        name, following = unquote(token["name"] or ""), tokens[place + 1] if place + 1 < len(tokens) else None
         is_function = name in FUNCTIONS and following is not None and following["sign"] == "("
-        is_joint = name == "and" and place > 0 and is_operand[place - 1]
+        is_joint = token["name"] == "and" and place > 0 and is_operand[place - 1]
         if name in new_names and not is_function and not is_joint:
             new = new_names[name]
             space = token[0][: len(token[0]) - len(token[0].lstrip())]
-            written.append(space + (new if re.fullmatch(r"[^\W\d]\w*", new) else f"{{{new}}}"))
+            written.append(space + _write_name(new))
         else:
             written.append(token[0])
     return "".join(written)
@@ -183,8 +184,9 @@ def _parse_comparisons(text: str, names: tuple[str, ...]) -> Iterator[Comparison
 def parse(text: str, names: tuple[str, ...], may_be_constant: bool = False) -> Expression:
     """Numbers, ``names``, + - * / ** with Python's precedence, brackets, and FUNCTIONS.
 
-    A name that is no identifier stands in braces: ``{Omega b}``. Raises UserError that says where it went wrong, and
-    where the text is longer than MAX_CHARACTERS, nested deeper than MAX_DEPTH, or constant where it may not be.
+    A name that is no identifier stands in braces: ``{Omega b}`` (``quoting``). Raises UserError that says where it
+    went wrong, and where the text is longer than MAX_CHARACTERS, nested deeper than MAX_DEPTH, or constant where it may
+    not be.
     """
     _check_length(text)
     tokens = list(_TOKEN.finditer(text))
@@ -196,7 +198,7 @@ def parse(text: str, names: tuple[str, ...], may_be_constant: bool = False) -> E
             written.append(token["sign"])
         else:
             written.append(f"_{len(operands)}")
-            operands[written[-1]] = float(token["number"]) if token["number"] else token["name"].strip("{}")
+            operands[written[-1]] = float(token["number"]) if token["number"] else unquote(token["name"])
     tree = ast.parse(" ".join(written), mode="eval").body
     functions = {
         node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
@@ -205,6 +207,10 @@ def parse(text: str, names: tuple[str, ...], may_be_constant: bool = False) -> E
     if not used and not may_be_constant:
         raise _names_nothing(text, names)
     return Expression(text, tuple(dict.fromkeys(used)), tree, operands)
+
+
+def _write_name(name: str) -> str:
+    return name if name.isidentifier() else quote(name)
 
 
 def _ends_operand(token: re.Match[str]) -> bool:
@@ -223,7 +229,7 @@ def _check(text: str, tokens: list[re.Match[str]], names: tuple[str, ...]) -> No
     """
     nesting, operand_is_next = [0], True  # per open bracket: signs and powers since the last + - * /
     for token, following in itertools.zip_longest(tokens, tokens[1:]):
-        name, sign = (token["name"] or "").strip("{}"), token["sign"] or ""
+        name, sign = unquote(token["name"] or ""), token["sign"] or ""
         if operand_is_next and name in FUNCTIONS and following and following["sign"] == "(":
             continue
         if operand_is_next and name and name not in names:
@@ -252,14 +258,16 @@ def _check(text: str, tokens: list[re.Match[str]], names: tuple[str, ...]) -> No
 
 
 def _names_nothing(text: str, names: tuple[str, ...]) -> UserError:
-    return UserError(f"{text!r} names no parameter; there are {', '.join(names)}")
+    return UserError(f"{text!r} names no parameter; there are {', '.join(map(_write_name, names))}")
 
 
 def _unknown_name(text: str, token: re.Match[str], name: str, names: tuple[str, ...]) -> UserError:
     if question := suggest(name, () if name in FUNCTIONS else (*names, *FUNCTIONS)):
         start = token.end() - len(token[0].lstrip())
         return UserError(f"{text!r}: no parameter is named {name}, at character {start + 1}; {question}")
-    return _wrong(text, token, f"a parameter ({', '.join(names)}) or a function ({', '.join(FUNCTIONS)})")
+    return _wrong(
+        text, token, f"a parameter ({', '.join(map(_write_name, names))}) or a function ({', '.join(FUNCTIONS)})"
+    )
 
 
 def _wrong(text: str, token: re.Match[str] | None, expected: str) -> UserError:

@@ -34,7 +34,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"truncated_normal", "ridge_regression", "unbounded_density"},
     {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error", "r2"},
     {"settings"},
-    {"errors"},
+    {"errors", "quoting"},
 )
 DOORS = {
     "h5py": {"storage"},
@@ -45,7 +45,7 @@ DOORS = {
     "rich": {"cli"},
 }
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
-NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions"}
+NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions", "quoting"}
 NO_TORCH |= {"priors", "truncated_normal", "ridge_regression", "unbounded_density"}
 NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error", "r2"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}

@@ -9,6 +9,7 @@ from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note
 from cosmoinfer.errors import join_first
 from cosmoinfer.parameters import Parameters, bounds_suffixes, recognise_priors
 from cosmoinfer.priors import BOX, PRIORS
+from cosmoinfer.quoting import write
 from cosmoinfer.unbounded_density import describe_discrete, describe_functions
 
 MIN_FILLED_FRACTION = 0.2  # of the box; rows that fill less were drawn from another box
@@ -100,7 +101,9 @@ def prior_mismatch(subject: CatalogUnderTest) -> list[Finding]:
         if np.ptp(u) < MIN_FILLED_FRACTION and parameter.priors[0].arguments == BOX:
             extent = f"{values.min():.4g}..{values.max():.4g}"
             text = f"{name}: the rows ({extent}) fill {100 * np.ptp(u):.2g} % of its box {box}"
-            remedy = f"if the box is that of another set, or in other units, correct it by `bounds='{name}=LOW:HIGH'`"
+            remedy = (
+                f"if the box is that of another set, or in other units, correct it by `bounds='{write(name)}=LOW:HIGH'`"
+            )
             findings.append(warning(text, remedy))
         elif (p := _uniformity_p_value(u)) < PRIOR_REJECTED_P_VALUE:
             cut = " under `where` and its correlation" if is_tied else ""
@@ -130,7 +133,7 @@ def _suggest_prior(parameter: Parameters, values: np.ndarray) -> str:
         if prior == parameter.prior[0] or candidate.arguments != BOX or candidate.problem():
             continue
         if _uniformity_p_value(candidate.cdf(values)) > PRIOR_ACCEPTED_P_VALUE:
-            return f"they are {prior}: declare it by `bounds='{name}={low:g}:{high:g}:{suffix}'`"
+            return f"they are {prior}: declare it by `bounds='{write(name)}={low:g}:{high:g}:{suffix}'`"
     return DECLARE_PRIOR
 
 

@@ -12,13 +12,14 @@ from math import prod
 import numpy as np
 
 from cosmoinfer.errors import UserError, join_first, list_choices
+from cosmoinfer.quoting import QUOTED, join_items, unquote
 
 AXES_OF_KIND = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included
 CHANNEL_ORDERS = ("first", "last")  # the axis of a row on which its channels stand
 GUESS_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
 MIN_SIDE_CELLS = 8  # of a field whose kind is guessed
 MAX_SIDE_RATIO = 2  # longest side / shortest side of a field whose kind is guessed
-NAMED_WORD = re.compile(r"([^@]+)@([^@,]+)(?:,|$)")  # NAME@WORD; a name may hold commas
+NAMED_WORD = re.compile(rf"(\s*{QUOTED}\s*|[^@]+)@([^@,]+)(?:,|$)")  # NAME@WORD; a name may hold commas
 
 Shape = tuple[int, ...]
 
@@ -98,12 +99,12 @@ def declared_word(text: str, name: str) -> str:
 
 def join_words(words: str | Mapping[str, str] | None) -> str:
     """A word, or words by dataset, as ``declared_word`` takes them."""
-    return words or "" if not isinstance(words, Mapping) else ",".join(f"{name}@{word}" for name, word in words.items())
+    return join_items(words, "@")
 
 
 def named_words(text: str) -> dict[str, str]:
     """``maps@map,pk@vector`` -> the word by dataset; no names give an empty one."""
-    return {_short(name): word.strip() for name, word in NAMED_WORD.findall(text)}
+    return {_short(unquote(name)): word.strip() for name, word in NAMED_WORD.findall(text)}
 
 
 def check_words(setting: str, text: str, choices: Iterable[str]) -> None:

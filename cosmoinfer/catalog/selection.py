@@ -12,15 +12,16 @@ import numpy as np
 
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA, Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.packing import load_unpacked
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError, blame, join_first
 from cosmoinfer.expressions import COMPARISONS
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.quoting import QUOTED, split, unquote
 
 MAX_RELATIVE_MAGNITUDE = 1e-3 * float(np.finfo(np.float32).max)  # of numbers in units of those of other rows
 NUMBER, COMPARISON = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"(<=|<|>=|>)"
 NUMBER_RANGE = re.compile(r"\s*(\d*):(\d*)\s*")
 COORDINATE_RANGE = re.compile(
-    rf"\s*(?:{NUMBER}\s*{COMPARISON})?\s*([A-Za-z_/][\w/]*)\s*(?:{COMPARISON}\s*{NUMBER})?\s*"
+    rf"\s*(?:{NUMBER}\s*{COMPARISON})?\s*([A-Za-z_/][\w/]*|{QUOTED})\s*(?:{COMPARISON}\s*{NUMBER})?\s*"
 )
 
 
@@ -203,8 +204,10 @@ def select(catalog: Catalog, read_options: ReadOptions) -> Catalog:
     """
     if read_options.infer and catalog.parameters is not None and catalog.theta is not None:
         parameters = catalog.parameters
-        columns = parameters.columns(read_options.infer)
-        inferred, notes = parameters.select(read_options.infer), catalog.notes
+        with blame("infer"):
+            columns = parameters.columns(read_options.infer)
+            inferred = parameters.select(read_options.infer)
+        notes = catalog.notes
         pairs = zip(inferred.names, parameters.has_prior[columns], inferred.has_prior, strict=True)
         if lost := [name for name, before, after in pairs if before and not after]:
             notes += (
@@ -213,13 +216,15 @@ def select(catalog: Catalog, read_options: ReadOptions) -> Catalog:
             )
         catalog = replace(catalog, parameters=inferred, theta=catalog.theta[:, columns], notes=notes)
     for cut in read_options.scale_cut:
-        catalog = replace(catalog, observables=_apply_cut(catalog, cut, read_options.follow_links))
+        with blame("scale_cut", cut):
+            catalog = replace(catalog, observables=_apply_cut(catalog, cut, read_options.follow_links))
     return catalog
 
 
 def _apply_cut(catalog: Catalog, text: str, follow_links: bool) -> tuple[Observable, ...]:
     """``0:40``, ``k<0.3``, ``0.02<k<0.3``; with ``NAME@`` before it when there are several observables."""
-    target, _, rule = text.rpartition("@")
+    *quoted, rule = split(text, "@")
+    target = unquote("@".join(quoted))
     candidates = [observable for observable in catalog.observables if observable.kind in ("vector", "profile")]
     matches = [
         candidate for candidate in candidates if target in ("", candidate.name, candidate.name.removeprefix("data/"))
@@ -250,7 +255,7 @@ def _select_features(paths: list[Path], rule: str, n_features: int, follow_links
     match = COORDINATE_RANGE.fullmatch(rule)
     if not match or not (match[1] or match[5]):
         raise UserError(f"{rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3", "scale_cut")
-    coordinate = _read_coordinate(paths, match[3], n_features, follow_links)
+    coordinate = _read_coordinate(paths, unquote(match[3]), n_features, follow_links)
     keep = np.ones(n_features, dtype=bool)
     if match[1]:
         keep &= COMPARISONS[match[2]](float(match[1]), coordinate)

@@ -13,6 +13,7 @@ from cosmoinfer.catalog.declarations import NUMBERS, TEXTS
 from cosmoinfer.catalog.packing import packed_encoding
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.priors import UNDECLARED
+from cosmoinfer.quoting import write
 from cosmoinfer.storage import Attributes
 from cosmoinfer.storage.encoding import RowAxis, is_complex
 
@@ -178,7 +179,7 @@ class _Columns:
         column = self.columns[name]
         if column.dtype.kind not in "fiub":
             numbers = [key for key, values in self.columns.items() if values.dtype.kind in "fiub"]
-            remedy = f"; `names={','.join(numbers)}` reads those of numbers" if numbers else ""
+            remedy = f"; `names={','.join(map(write, numbers))}` reads those of numbers" if numbers else ""
             raise UserError(f"{self._source}: the column {name} holds no numbers ({column.dtype}){remedy}")
         if column.ndim > 1 and column.size != max(column.shape):
             raise UserError(f"{self._source}: the column {name} has shape {column.shape}; expected one number a row")

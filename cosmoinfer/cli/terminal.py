@@ -41,7 +41,7 @@ def option(setting: str, value: str = "") -> str:
 
 def error_line(error: UserError) -> str:
     """What the command line says of an error."""
-    where = f"{option(error.setting, error.value)}: " if error.setting else ""
+    where = f"{option(error.setting, error.written_value)}: " if error.setting else ""
     return where + with_options(error.message)
 
 

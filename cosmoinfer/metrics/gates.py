@@ -16,6 +16,7 @@ from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate, Estimates
 from cosmoinfer.metrics.evaluation import Evaluation, GateResults
 from cosmoinfer.metrics.metric import JOINT, PARAMETERS
 from cosmoinfer.metrics.registry import METRICS
+from cosmoinfer.quoting import unquote
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -123,7 +124,7 @@ def parse_gate(expression: str) -> Condition:
         form = "'metric<number', 'metric[parameter]<number' or 'metric<number by 3' (errors)"
         raise UserError(f"{expression!r} is not understood; expected {form}", "fail_if")
     name = match["parameter"]
-    return Condition(expression.strip(), match["metric"], name and name.strip(), match["operator"], limit, errors)
+    return Condition(expression.strip(), match["metric"], name and unquote(name), match["operator"], limit, errors)
 
 
 def validate_gate(expression: str) -> None:

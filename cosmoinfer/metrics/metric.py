@@ -16,6 +16,7 @@ from cosmoinfer.metrics.bootstrap import INTERVAL_LEVEL, MIN_SIMULATIONS, RESAMP
 from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.holm import holm_adjusted
+from cosmoinfer.quoting import write
 
 EQUAL_TRUTHS = "all true values are equal"
 PARAMETERS, JOINT, PAIRS, LOCAL = "parameters", "joint", "pairs", "local"  # scopes
@@ -187,7 +188,7 @@ def columns(data: EvaluationData, scope: str) -> tuple[str, ...]:
     return {
         JOINT: (JOINT,),
         PARAMETERS: names,
-        PAIRS: tuple(f"{names[first]},{names[second]}" for first, second in data.pairs),
+        PAIRS: tuple(f"{write(names[first])},{write(names[second])}" for first, second in data.pairs),
         LOCAL: tuple(map(str, data.local)),
     }[scope]
 

@@ -1,6 +1,6 @@
 """The parameters of a simulation: names, labels, the box that holds them and the prior that they were drawn from."""
 
-from cosmoinfer.parameters.bounds import bounds_suffixes, declared_priors, parse_correlation, with_bounds
+from cosmoinfer.parameters.bounds import bounds_suffixes, declared_priors, join_bounds, parse_correlation, with_bounds
 from cosmoinfer.parameters.joint_prior import JointPrior
 from cosmoinfer.parameters.parameters import Parameters
 from cosmoinfer.parameters.recognition import recognise_priors
@@ -10,6 +10,7 @@ __all__ = [
     "Parameters",
     "bounds_suffixes",
     "declared_priors",
+    "join_bounds",
     "parse_correlation",
     "recognise_priors",
     "with_bounds",

@@ -1,14 +1,16 @@
 """Boxes and priors as a user writes them: ``a=0.1:0.5,b=0.25:4:log,c=0:inf:log-normal:0:0.3``."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, blame
 from cosmoinfer.parameters.parameters import Parameters
 from cosmoinfer.priors import MOMENTS, PRIORS, default_prior
+from cosmoinfer.quoting import QUOTED, join_items, split, unquote
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class BoundsItem:
     def parse(cls, text: str) -> "BoundsItem":
         """``a=0.25:4:log``. Raises UserError where it is not understood."""
         words = _bounds_words()
-        match = re.fullmatch(rf"\s*([^=]+?)\s*=([^:]+):([^:]+?)(?::({'|'.join(words)})(?::([^:]+):([^:]+))?)?\s*", text)
+        prior_form = rf"(?::({'|'.join(words)})(?::([^:]+):([^:]+))?)?"
+        match = re.fullmatch(rf"\s*({QUOTED}|[^=]+?)\s*=([^:]+):([^:]+?){prior_form}\s*", text)
         prior = words[match[4]] if match and match[4] else ""
         has_moments = bool(prior) and PRIORS[prior].arguments == MOMENTS
         if not match or has_moments != bool(match[5]):
@@ -43,7 +46,7 @@ class BoundsItem:
         except ValueError as error:
             count = "four" if has_moments else "two"
             raise UserError(f"{text!r} holds no {count} numbers", setting="bounds") from error
-        return cls(match[1], (low, high), prior, tuple(moments))
+        return cls(unquote(match[1]), (low, high), prior, tuple(moments))
 
     def apply_to(self, parameters: Parameters) -> Parameters:
         """The parameters with this box and prior; where none is declared here, that of a normal stays, and is cut anew.
@@ -67,14 +70,23 @@ def with_bounds(parameters: Parameters, text: str) -> Parameters:
     The other parameters keep theirs. Raises UserError where the text is not understood, names no parameter, or defines
     no prior.
     """
-    for item in text.split(","):
-        correlation = parse_correlation(item, parameters.names)
-        parameters = (
-            BoundsItem.parse(item).apply_to(parameters)
-            if correlation is None
-            else parameters.with_correlation(*correlation)
-        )
+    for item in split(text, ","):
+        with blame("bounds", item.strip()):
+            correlation = parse_correlation(item, parameters.names)
+            parameters = (
+                BoundsItem.parse(item).apply_to(parameters)
+                if correlation is None
+                else parameters.with_correlation(*correlation)
+            )
     return parameters
+
+
+def join_bounds(bounds: str | Mapping[str, str | Sequence[float]] | None) -> str:
+    """The text of ``with_bounds`` from ``{"a": "0.25:4:log"}`` or ``{"a": (0.25, 4)}``, whose names are plain."""
+    if not isinstance(bounds, Mapping):
+        return bounds or ""
+    texts = {name: item if isinstance(item, str) else ":".join(map(str, item)) for name, item in bounds.items()}
+    return join_items(texts, "=")
 
 
 def parse_correlation(text: str, names: tuple[str, ...]) -> tuple[str, str, float] | None:
@@ -82,21 +94,22 @@ def parse_correlation(text: str, names: tuple[str, ...]) -> tuple[str, str, floa
 
     Raises UserError where this is no correlation.
     """
-    pair, _, number = (word.strip() for word in text.rpartition("="))
-    first, tilde, second = (word.strip() for word in pair.partition("~"))
-    if not tilde or pair in names:
+    *pair, number = split(text, "=")
+    pair_text = "=".join(pair).strip()
+    pair_names = [unquote(name) for name in split(pair_text, "~")]
+    if len(pair_names) != 2 or pair_text in names:
         return None
     try:
-        return first, second, float(number)
+        return pair_names[0], pair_names[1], float(number)
     except ValueError as error:
         raise UserError(f"{text!r} is not understood; expected a correlation, as in a~b=-0.7") from error
 
 
 def declared_priors(text: str) -> frozenset[str]:
     """The names of the parameters whose prior, and not only their box, is declared in the text of ``with_bounds``."""
-    endings = re.compile(rf"[^:]+:[^:]+:({'|'.join(_bounds_words())})(:.*)?")
-    items = [item.strip() for item in text.split(",")]
-    return frozenset(item.split("=")[0].strip() for item in items if endings.fullmatch(item))
+    endings = re.compile(rf"[^:]+:[^:]+:({'|'.join(_bounds_words())})(:.*)?\s*")
+    items = [split(item, "=") for item in split(text, ",")]
+    return frozenset(unquote(name) for name, *box in items if endings.fullmatch("=".join(box)))
 
 
 def bounds_suffixes() -> dict[str, str]:

@@ -10,6 +10,7 @@ from cosmoinfer import expressions
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import PointEstimate, Posterior
+from cosmoinfer.quoting import split, unquote
 
 
 def derive(posterior: Posterior, definitions: Sequence[str]) -> Posterior:
@@ -39,12 +40,15 @@ def derived_names(definitions: Sequence[str], names: tuple[str, ...]) -> tuple[s
 
 def _parse_definition(text: str, names: tuple[str, ...]) -> tuple[str, expressions.Expression]:
     """The new name and its expression of those that there are. Raises UserError where either is not valid."""
-    name, equals, written = (word.strip() for word in text.partition("="))
-    if not equals or not name:
+    quoted, *following = split(text, "=")
+    name, written = unquote(quoted), "=".join(following).strip()
+    if not following or not name:
         raise UserError(f"{text!r} is not understood; expected 'S_8=sigma_8*(Omega_m/0.3)**0.5'", setting="derive")
-    if not re.fullmatch(r"[^\W\d]\w*", name) or name == "all":  # what gates and expressions can name
+    if (name == quoted.strip() and not re.fullmatch(r"[^\W\d]\w*", name)) or name == "all":  # which means every one
         raise UserError(
-            "expected a name of letters, digits and underscores, other than 'all'", setting="derive", value=name
+            "expected a name of letters, digits and underscores, or in braces, other than 'all'",
+            setting="derive",
+            value=name,
         )
     if name in names:
         raise UserError("is the name of a parameter of the posterior; choose another", setting="derive", value=name)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cosmoinfer.errors import UserError, suggest
+from cosmoinfer.errors import UserError, blame, suggest
 from cosmoinfer.parameters import JointPrior, Parameters, parse_correlation
 from cosmoinfer.priors import BOX, BOX_TOLERANCE, PRIORS
+from cosmoinfer.quoting import split, unquote
 
 MIN_MASS_IN_BOX = 0.01  # probability of a normal prior that must lie inside the box
 
@@ -28,7 +29,8 @@ class PriorChange:
     @classmethod
     def parse(cls, text: str) -> "PriorChange":
         """Raises UserError where the text is not understood."""
-        name, equals, written = text.rpartition("=")
+        *quoted, written = split(text, "=")
+        name = unquote("=".join(quoted))
         kind, *words = (word.strip() for word in written.split(":"))
         try:
             numbers = tuple(float(word) for word in words)
@@ -36,16 +38,16 @@ class PriorChange:
             numbers = ()
         arguments = PRIORS[kind].arguments if kind in PRIORS else ()
         counts = {len(arguments), len({*arguments, *BOX})} if arguments else set()
-        if not equals or len(numbers) not in counts or not np.isfinite(numbers[:2]).all() or np.isnan(numbers).any():
+        if not name or len(numbers) not in counts or not np.isfinite(numbers[:2]).all() or np.isnan(numbers).any():
             forms = [f"name={kind}:{':'.join(prior.arguments)}" for kind, prior in PRIORS.items() if prior.arguments]
-            if not equals:
+            if not name:
                 problem = "names no parameter"
             elif not arguments:
                 problem = "; ".join(filter(None, (f"{kind!r} is no prior", suggest(kind, PRIORS))))
             else:
                 problem = f"{':'.join(words)!r} is not {' or '.join(map(str, sorted(counts)))} numbers"
             raise UserError(f"{text!r}: {problem}; expected one of {', '.join(forms)}", setting="prior")
-        return cls(name.strip(), kind, numbers)
+        return cls(name, kind, numbers)
 
     def apply_to(self, parameters: Parameters, derived: Sequence[str] = ()) -> Parameters:
         """The parameters with this prior in the place of the one that they had.
@@ -145,7 +147,8 @@ def parse_changes(texts: Sequence[str], names: tuple[str, ...]) -> list[PriorEdi
     """Priors first, then correlations. Raises UserError where a text is not understood."""
     correlations, priors = [], []
     for text in texts:
-        pair = parse_correlation(text, names)
+        with blame("prior"):
+            pair = parse_correlation(text, names)
         if pair is None:
             priors.append(PriorChange.parse(text))
         else:
@@ -163,5 +166,6 @@ def with_priors(parameters: Parameters, changes: Sequence[PriorEdit], derived: S
     if repeated:
         raise UserError(f"expected one prior, found {names.count(repeated[0])}", setting="prior", value=repeated[0])
     for change in changes:
-        parameters = change.apply_to(parameters, derived)
+        with blame("prior", change.parameter):
+            parameters = change.apply_to(parameters, derived)
     return parameters

@@ -11,6 +11,7 @@ from cosmoinfer import catalog, storage
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import DensityModel
+from cosmoinfer.quoting import join_items, split, unquote, write
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import read_model_of_kind
@@ -67,11 +68,11 @@ def write_generated(
 def _parameter_values(density: DensityModel, at: str | Mapping[str, float] | None) -> list[float]:
     """``Omega_m=0.3,sigma_8=0.8`` or a mapping, in the model's order. Raises UserError if outside of box or region."""
     parameters = density.preprocessing.parameters
-    example = ",".join(f"{name}=..." for name in parameters.names)
-    text = at if isinstance(at, str) else ",".join(f"{name}={value!r}" for name, value in (at or {}).items())
+    example = ",".join(f"{write(name)}=..." for name in parameters.names)
+    text = join_items(at, "=")
     try:
-        pairs = [word.split("=") for word in text.split(",")]
-        values = {name.strip(): float(value) for name, value in pairs}
+        pairs = [split(word, "=") for word in split(text, ",")]
+        values = {unquote(name): float(value) for name, value in pairs}
     except ValueError as error:
         raise UserError(f"expected {example}, found {text or 'nothing'}", setting="at") from error
     if set(values) != set(parameters.names):

@@ -13,6 +13,7 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.quoting import quote
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -138,9 +139,11 @@ def _has_new_prior(keywords: Mapping[str, Any]) -> bool:
 
 
 def _assignments(settings: Mapping[str, str] | Sequence[str] | None) -> list[str]:
-    """NAME=TEXT each, or conditions."""
+    """NAME=TEXT each, or conditions. Two names that are correlated, a~b, are no single one."""
     if isinstance(settings, Mapping):
-        return [f"{name}={text}" for name, text in settings.items()]
+        return [
+            f"{name if '~' in name or name.isidentifier() else quote(name)}={text}" for name, text in settings.items()
+        ]
     return [settings] if isinstance(settings, str) else list(settings or ())
 
 

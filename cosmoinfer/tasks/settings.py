@@ -11,6 +11,8 @@ from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.device import prepare_device
+from cosmoinfer.parameters import join_bounds
+from cosmoinfer.quoting import split, unquote, write
 from cosmoinfer.settings import check_keywords
 
 Settings = TypeVar("Settings")
@@ -30,7 +32,8 @@ class CatalogSettings:
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> "CatalogSettings":
-        """Lists may be given as such or as ``a,b``, words by dataset as a mapping or ``a@map,b@vector``.
+        """Lists may be given as such or as ``a,b``, and what is by name (bounds, words and cuts of datasets) as a
+        mapping or as text, in which a name may stand in braces (``quoting``).
 
         Empty and missing values are the defaults.
 
@@ -39,7 +42,10 @@ class CatalogSettings:
         values = {name: keywords[name] for name in names_of_fields(ReadOptions) if keywords.get(name)}
         for name in ("names", "infer"):
             if isinstance(text := values.get(name), str):
-                values[name] = tuple(word.strip() for word in text.split(","))
+                values[name] = tuple(unquote(word) for word in split(text, ","))
+        values["bounds"] = join_bounds(values.get("bounds"))
+        if isinstance(cuts := values.get("scale_cut"), Mapping):
+            values["scale_cut"] = [f"{write(name)}@{cut}" for name, cut in cuts.items()]
         for name in ("data", "scale_cut", "where"):
             if isinstance(text := values.get(name), str):
                 values[name] = (text,)

@@ -95,3 +95,23 @@ def test_a_density_without_bound_is_refused(folder: Path, spoil: str, message: s
     path = folder / f"{spoil}.h5"
     write(path, linear(60, 3)[0], maps)
     assert message in refused("train-density", path, "-o", folder / "no.h5", *QUICK)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--bounds", "A=4:0.25", "--bounds A=4:0.25: A: the box 4..0.25 is empty"),
+        ("--bounds", "A=0:4:log", "--bounds A=0:4:log: A: a log-uniform prior needs positive bounds, found 0..4"),
+        ("--bounds", "B=0:1", "--bounds B=0:1: no parameter is named B; there are A, h"),
+        ("--bounds", "A=0:4,A~h=0.5", "--bounds A~h=0.5: A: only a normal or log-normal prior can be correlated"),
+        ("--bounds", "A~h=x", "--bounds A~h=x: 'A~h=x' is not understood; expected a correlation"),
+        ("--infer", "B", "--infer: no parameter is named B; there are A, h"),
+        ("--infer", "A,A", "--infer: parameter names must differ, found A, A"),
+        ("--scale-cut", "8:", "--scale-cut '8:': keeps none of the 8 features of /data"),
+    ],
+)
+def test_a_message_names_the_option_to_blame(tmp_path, option, value, complaint):
+    theta, x = linear(20, 0)
+    catalog = write(tmp_path / "sims.h5", theta, x)
+    line = refused("split", catalog, "--names", "A,h", option, value)
+    assert line.startswith(f"cosmoinfer: {complaint}")

@@ -12,11 +12,14 @@ class ReadOptions:
     """How to read a catalog: the fields of ``catalog.ReadOptions`` but for the target, and the memory."""
 
     parameters: Annotated[
-        str | None, option("Dataset of the parameters.", "Catalog", default="/parameters", value="<dataset>")
+        str | None,
+        option("Dataset of the parameters.", "Catalog", default="/parameters", value="<dataset>", is_name=True),
     ] = None
     data: Annotated[
         list[str] | None,
-        option("Dataset of an observable; repeatable.", "Catalog", default="all of /data", value="<dataset>"),
+        option(
+            "Dataset of an observable; repeatable.", "Catalog", default="all of /data", value="<dataset>", is_name=True
+        ),
     ] = None
     kind: Annotated[
         str | None,
@@ -39,7 +42,15 @@ class ReadOptions:
         ),
     ] = None
     simulation: Annotated[
-        str | None, option("Dataset of simulation ids.", "Catalog", default="/simulation", value="<dataset>", rare=True)
+        str | None,
+        option(
+            "Dataset of simulation ids.",
+            "Catalog",
+            default="/simulation",
+            value="<dataset>",
+            rare=True,
+            is_name=True,
+        ),
     ] = None
     rows_per_simulation: Annotated[
         int | None, option("Number of consecutive rows that share a simulation.", "Catalog", rare=True)
@@ -99,7 +110,8 @@ class TargetOptions:
     """A class as target."""
 
     target: Annotated[
-        str | None, option("Predict the class /classes/NAME in place of the parameters.", "Catalog", value="<name>")
+        str | None,
+        option("Predict the class /classes/NAME in place of the parameters.", "Catalog", value="<name>", is_name=True),
     ] = None
 
 

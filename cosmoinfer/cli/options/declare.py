@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from cosmoinfer.cli.source import choices_text, read_choices
+from cosmoinfer.quoting import unquote
 
 CatalogPath = Annotated[Path, typer.Argument(help="Catalog of simulations, HDF5.", show_default=False)]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.", show_default=False)]
@@ -29,12 +30,14 @@ def option(
     choices: Sequence[str] = (),
     value: str | None = None,
     rare: bool = False,
+    is_name: bool = False,
 ) -> Any:
     """An option of a panel of the help.
 
     default: a text, or where the help reads it, ``{module:Class.field}``. choices: completed by a shell, and named at
     the end of the help unless it names them itself: names, or ``module:TABLE`` for those of a table. rare: listed by
     ``--help-all`` only. value: what a help writes behind the option, by default its type in words.
+    is_name: whether it is one name, which may stand in braces.
     """
     text = f"{help} {choices_text(choices)}." if choices and "{choices" not in help else help
     return typer.Option(
@@ -44,6 +47,7 @@ def option(
         rich_help_panel=panel + RARE * rare,
         show_default=False,
         autocompletion=completer(choices) if choices else None,
+        parser=unquote if is_name else None,
     )
 
 
