@@ -37,7 +37,7 @@ from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.split import DEFAULT_FRACTIONS
 from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.tasks.guide import topics
-from cosmoinfer.tasks.simulate import simulate_record, with_settings
+from cosmoinfer.tasks.simulate import SimulationSettings, simulate_record, with_settings
 from cosmoinfer.training.settings import OPTIMIZERS, SCHEDULES
 from tests.command_line import done, linear, refused, write
 from tests.guide_pages import PAGES as GENERATED
@@ -201,7 +201,10 @@ def test_other_catalogs_of_the_table_can_be_made() -> None:
     for line in lines:
         words = shlex.split(line)
         problem, settings = words[2], re.findall(r"--set (\S+)", line)
-        assert len(simulate_record(with_settings(problem, settings), problem, 2, 1, 0).arrays["data"]) == 2
+        assert (
+            len(simulate_record(with_settings(problem, settings), problem, SimulationSettings(rows=2)).arrays["data"])
+            == 2
+        )
         made.add(words[words.index("-o") + 1])
     for command in systems().values():
         for word in shlex.split(command):

@@ -289,7 +289,7 @@ def test_a_task_is_silent_and_progress_is_a_callback(catalog: Path, capfd: pytes
     lines, counts = [], []
     cosmoinfer.train_flow(catalog, **TRAININGS["flow"][2], **QUICK)
     assert capfd.readouterr() == ("", "")
-    reporter = cosmoinfer.Reporter(report=lines.append, progress=lambda *state: counts.append(state))
+    reporter = cosmoinfer.Reporter(info=lines.append, progress=lambda *state: counts.append(state))
     cosmoinfer.train_flow(catalog, **TRAININGS["flow"][2], **QUICK, reporter=reporter)
     assert [state[:3] for state in counts] == [("epoch", epoch, 3) for epoch in (1, 2, 3)]
     assert any("simulations train" in line for line in lines)

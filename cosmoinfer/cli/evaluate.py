@@ -84,6 +84,6 @@ def show_evaluation(gated: "GatedEvaluation", terminal: Terminal) -> None:
     if gates is None:
         return
     for line in gates.skipped.values():
-        terminal.say(line)
+        terminal.info(line)
     if not gates.passed:
         raise GateFailed("\n".join(gates.failed.values()))

@@ -46,7 +46,7 @@ def inspect(
         raise UserError(f"{file}: a training would break: {contents.error.message}")
     if manifest is not None:
         task.write_manifest(contents, manifest, output_options.force)
-        terminal.say(f"{manifest}: stands for {len(contents.files)} files")
+        terminal.info(f"{manifest}: stands for {len(contents.files)} files")
 
 
 def _show_catalog(contents: "CatalogDescription", terminal: Terminal) -> None:

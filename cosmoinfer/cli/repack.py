@@ -26,9 +26,9 @@ def repack(
     )
     if repacked.complete:
         return
-    terminal.say(repacked.describe())
+    terminal.info(repacked.describe())
     if repacked.left_out:
         left_out = join_first(repacked.left_out)
-        terminal.say(
+        terminal.info(
             f"{repacked.output}: without {left_out}, which are large or cannot be read, and no part of this catalog"
         )

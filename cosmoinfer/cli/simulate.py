@@ -17,7 +17,9 @@ Problem = Annotated[
 ]
 Count = Annotated[
     int | None,
-    typer.Option("-n", "--rows", help="Rows to simulate. [default: {tasks.simulate:ROWS}]", show_default=False),
+    typer.Option(
+        "-n", "--rows", help="Rows to simulate. [default: {tasks.simulate:SimulationSettings.rows}]", show_default=False
+    ),
 ]
 Each = Annotated[int, typer.Option(help="Rows of each simulation: the same parameters, other noise.")]
 Settings = Annotated[
@@ -32,7 +34,8 @@ Truth = Annotated[bool, typer.Option("--truth", help="Write the exact posterior 
 Draws = Annotated[
     int | None,
     typer.Option(
-        help="Exact draws of each test row, with --truth. [default: {tasks.simulate:DRAWS}]", show_default=False
+        help="Exact draws of each test row, with --truth. [default: {tasks.simulate:SimulationSettings.draws}]",
+        show_default=False,
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random but the split.")]

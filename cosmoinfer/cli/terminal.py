@@ -69,7 +69,7 @@ class Terminal:
     _last_logged: float = field(default=0.0, repr=False)  # seconds
     _bar: "Progress | None" = field(default=None, repr=False)
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
         """Print a line about what is being done."""
         self._close_bar()
         if not self.quiet:
@@ -126,7 +126,7 @@ class Terminal:
 
     def reporter(self) -> Reporter:
         """The callbacks of a task that reports here."""
-        return Reporter(self.say, self.result, self.warn, self.progress)
+        return Reporter(self.info, self.result, self.warn, self.progress)
 
     def _show_bar(self, task: str, done: int, total: int, note: str) -> None:
         """One bar, which the next task takes over."""

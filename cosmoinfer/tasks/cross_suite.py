@@ -76,7 +76,7 @@ def write_cross_suite(
     posterior_paths = {}
     for plan in _training_plans(by_name):
         model = folder / f"{plan.name}.flow.h5"
-        reporter.report(f"{plan.name}: a flow")
+        reporter.info(f"{plan.name}: a flow")
         job = TrainingJob(plan.suite.catalog, plan.suite.split, request, device, force, reporter)
         FLOW_TRAINER.run(job, model)
         for name in plan.tested:
@@ -99,7 +99,7 @@ def write_cross_suite(
     if (figures := keywords.get("figures")) is not None:
         make_folder(Path(figures))
         plots.save(lambda: plots.plot_cross_suite(study), Path(figures) / "cross.png")
-        reporter.report(f"{figures}: cross.png")
+        reporter.info(f"{figures}: cross.png")
     return CrossSuiteStudy(output, study)
 
 
@@ -170,4 +170,4 @@ def _sample_test_rows(
         )
     posterior = SamplingJob(flow, catalog, rows, options, meta).draw(reporter, output.parent)
     posteriors.write(output, posterior, meta, force)
-    reporter.report(f"{output}: {len(posterior)} rows")
+    reporter.info(f"{output}: {len(posterior)} rows")

@@ -21,7 +21,7 @@ def warn_of_anomalies(
         reporter.warn(line)
     p_value = posterior.diagnostics.ood_set_p_value
     if p_value is not None and p_value >= MAX_OOD_SET_P_VALUE:
-        reporter.report(f"the observations as a set: like the validation rows (MMD, p = {p_value:.3f})")
+        reporter.info(f"the observations as a set: like the validation rows (MMD, p = {p_value:.3f})")
 
 
 def warn_of_product(posterior: Posterior, reporter: Reporter) -> None:
@@ -30,7 +30,7 @@ def warn_of_product(posterior: Posterior, reporter: Reporter) -> None:
     assert ess is not None and p_value is not None
     too_few, piled = ess < MIN_EFFECTIVE_DRAWS, piles_up_at_edge(posterior)
     inconsistent = p_value < MAX_CONSISTENCY_P_VALUE
-    reporter.report(
+    reporter.info(
         "each simulation: the product of its rows' posteriors over the prior, right if the rows are independent; the "
         "flow's errors add up over them, so evaluate it on test simulations"
     )

@@ -191,7 +191,7 @@ def draw_figures(
     """Every figure that applies, into a folder. learning_curves: by field of ``plots.FigureData``."""
     make_folder(folder)
     paths = plots.draw(plots.FigureData(posterior, evaluation, **learning_curves, seed=seed), folder)
-    reporter.report(f"{folder}: {', '.join(path.name for path in paths)}")
+    reporter.info(f"{folder}: {', '.join(path.name for path in paths)}")
 
 
 def _is_model(source: Any) -> bool:

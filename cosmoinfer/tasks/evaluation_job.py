@@ -91,7 +91,7 @@ class Reference:
         """The posterior. folder: for draws that are too many for memory."""
         if isinstance(self.source, ReferencePosterior):
             return self.source
-        reporter.report(f"{self.name}: the same rows")
+        reporter.info(f"{self.name}: the same rows")
         return ReferencePosterior(self.source.draw(reporter, folder, written=False), self.source.model.kind)
 
 
@@ -123,7 +123,7 @@ class EvaluationJob:
             return posterior, None
         matched, reference = metrics.match_observations(posterior, self.reference.draw(reporter, folder))
         if len(matched) < len(posterior):
-            reporter.report(f"left out {len(posterior) - len(matched)} rows that the {reference.kind} does not hold")
+            reporter.info(f"left out {len(posterior) - len(matched)} rows that the {reference.kind} does not hold")
         return matched, reference
 
 
@@ -149,7 +149,7 @@ def report_unknown_truths(has_truth: np.ndarray, name: object, reporter: Reporte
         raise UserError(f"{name}: has no true parameters to compare with (/parameters are missing, or NaN)")
     if not has_truth.all():
         left_out = int((~has_truth).sum())
-        reporter.report(f"left out {left_out} rows whose true parameters are not known (NaN in /parameters)")
+        reporter.info(f"left out {left_out} rows whose true parameters are not known (NaN in /parameters)")
 
 
 def require_unseen_row(partitions: np.ndarray, rows: Rows | None) -> None:
@@ -174,5 +174,5 @@ def select_partition(posterior: Posterior, name: str, partition: str | None, rep
         raise UserError(f"{name}: holds no {partition or 'test'} rows; `split=train`, validation or all names others")
     if partition is None and not keep.all():
         left_out = int((~keep).sum())
-        reporter.report(f"left out {left_out} rows of the training and validation parts (`split` names others)")
+        reporter.info(f"left out {left_out} rows of the training and validation parts (`split` names others)")
     return posterior.select(keep)

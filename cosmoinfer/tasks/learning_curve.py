@@ -71,14 +71,14 @@ def write_learning_curve(
     if (figures := keywords.get("figures")) is not None:
         make_folder(Path(figures))
         plots.save(lambda: plots.plot_learning_curve(curve), Path(figures) / "learning_curve.png")
-        reporter.report(f"{figures}: learning_curve.png")
+        reporter.info(f"{figures}: learning_curve.png")
     return LearningCurveStudy(output, curve)
 
 
 def _train_all(job: TrainingJob, subsets: Mapping[int, Split], models: Mapping[int, Path]) -> None:
     """A flow of each size, with the recipe and the support of the largest, which is trained first."""
     for size, subset in sorted(subsets.items(), reverse=True):
-        job.reporter.report(f"{size} training simulations, {subset.sizes[1]} validation")
+        job.reporter.info(f"{size} training simulations, {subset.sizes[1]} validation")
         job = replace(job, split=subset)
         FLOW_TRAINER.run(job, models[size])
         if not job.request.recipe.get("support"):
@@ -99,7 +99,7 @@ def _score_test_rows(
     rows = next(iter(subsets.values())).select_rows(catalog.simulation, "test")
     log_prob = []
     for path in models.values():
-        reporter.report(f"{path}: scoring {len(rows)} test rows")
+        reporter.info(f"{path}: scoring {len(rows)} test rows")
         flow = read_model_of_kind(path, "flow", device)
         rows = flow.representatives(catalog, rows)
         log_prob.append(flow.log_prob_of_rows(catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, seed))

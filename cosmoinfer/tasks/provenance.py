@@ -34,7 +34,7 @@ def is_up_to_date(
     if path.exists() and any(path.samefile(read) for read in inputs if read is not None):
         raise UserError(f"{path}: is read by this command; name another output")
     if not force and storage.same_run(path, provenance):
-        reporter.report(f"{path}: complete already, from the same settings and inputs")
+        reporter.info(f"{path}: complete already, from the same settings and inputs")
         return True
     storage.refuse_existing(path, kind, force)
     return False

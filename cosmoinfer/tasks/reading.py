@@ -195,15 +195,15 @@ def warn_of_training_rows(
         if record.copy_criterion.data:
             reporter.warn(text)
         else:
-            reporter.report(f"{text}, as a few counts may be by chance")
+            reporter.info(f"{text}, as a few counts may be by chance")
 
 
 def report_placeholders(catalog: Catalog, rows: np.ndarray, reporter: Reporter) -> None:
     """Rows (n,), by position, that are observations because their parameters are NaN."""
     if UNKNOWN_THETA in catalog.notes:
-        reporter.report(f"{catalog.path}: {UNKNOWN_THETA}")
+        reporter.info(f"{catalog.path}: {UNKNOWN_THETA}")
     elif catalog.theta is not None and len(placeholders := rows[~catalog.has_theta[rows]]):
-        reporter.report(
+        reporter.info(
             f"{catalog.path}: /parameters are NaN in {len(placeholders)} of these {len(rows)} rows "
             f"({catalog.describe_rows(placeholders)}), which are taken as observations"
         )

@@ -18,12 +18,13 @@ def ignore_progress(task: str, done: int, total: int, note: str = "") -> None:
 class Reporter:
     """Callbacks of a task; silent by default, but for warnings.
 
-    report: takes a line on what was chosen or done. result: takes a line on a model that was trained, or another step
-    that is complete. warn: takes a line that nobody should miss, by default as a ``CosmoinferWarning`` of Python.
+    info: takes a line on the way, what a task has chosen or is doing; the command line prints it to stderr.
+    result: takes a line a product, its path or kind and what it holds, once that is complete; to stdout.
+    warn: takes a line that nobody should miss, by default as a ``CosmoinferWarning`` of Python.
     progress: takes the name of what is counted, how many are done, of how many, and a note.
     """
 
-    report: Callable[[str], None] = ignore_line
+    info: Callable[[str], None] = ignore_line
     result: Callable[[str], None] = ignore_line
     warn: Callable[[str], None] = warn
     progress: Callable[[str, int, int, str], None] = ignore_progress

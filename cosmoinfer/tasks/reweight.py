@@ -121,9 +121,9 @@ def _reweight(
         posterior = reweighting.derive(original, derive)
         if _has_new_prior(keywords):
             for change in changes:
-                reporter.report(change.describe(parameters, derived))
+                reporter.info(change.describe(parameters, derived))
             for condition in where:
-                reporter.report(f"cut to the region where {condition}")
+                reporter.info(f"cut to the region where {condition}")
             posterior = reweighting.reweight(posterior, parameters, draws, seed, skip_failed)
         if output is not None:
             posteriors.write(output, posterior, meta, force)
@@ -150,7 +150,7 @@ def _assignments(settings: Mapping[str, str] | Sequence[str] | None) -> list[str
 def _warn_of_few_draws(reweighted: ReweightedPosterior, reporter: Reporter) -> None:
     posterior, ess = reweighted.posterior, reweighted.ess
     if reweighted.left_out:
-        reporter.report(f"left out, too few draws lie under the new prior: row {join_first(reweighted.left_out)}")
+        reporter.info(f"left out, too few draws lie under the new prior: row {join_first(reweighted.left_out)}")
     if ess is None:
         return
     too_few = ess < MIN_EFFECTIVE_DRAWS
@@ -161,4 +161,4 @@ def _warn_of_few_draws(reweighted: ReweightedPosterior, reporter: Reporter) -> N
             "sample more (sample `draws`), or train with that prior"
         )
     if posterior.truth is not None:
-        reporter.report("simulations from the old prior are no fair test of these posteriors: their truths follow it")
+        reporter.info("simulations from the old prior are no fair test of these posteriors: their truths follow it")

@@ -69,7 +69,7 @@ class SamplingJob:
         file is written from them there.
         """
         for conversion in self.catalog.conversions:
-            reporter.report(conversion)
+            reporter.info(conversion)
         combine = self.options.combine
         unit = "simulation" if combine else "row"
         options = replace(self.options, progress=reporter.rows(f"sampling {unit}"), folder=folder, written=written)
@@ -80,11 +80,11 @@ class SamplingJob:
         else:
             fitted = getattr(self.model, "recalibration", None)
             if fitted is not None and self.model.temperature != 1:
-                reporter.report(fitted.describe())
+                reporter.info(fitted.describe())
             posterior = self.model.posterior(self.catalog, self.rows, options)
             failed = set(self.index.tolist()) - set(posterior.index.tolist())
         if failed:
-            reporter.report(f"left out, could not be sampled: {unit} {join_first(sorted(failed))}")
+            reporter.info(f"left out, could not be sampled: {unit} {join_first(sorted(failed))}")
         if combine:
             warn_of_product(posterior, reporter)
         warn_of_anomalies(self.model, self.catalog, self.rows, posterior, reporter)

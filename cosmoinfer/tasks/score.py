@@ -52,7 +52,7 @@ def write_scores(
     density = read_model_of_kind(model, "density", device)
     catalog = open_for_model(density.preprocessing, path, keywords)
     for conversion in catalog.conversions:
-        reporter.report(conversion)
+        reporter.info(conversion)
     rows = select_rows(density.training_record, catalog, partition, keywords.get("rows"))
     density.scale_parameters(None if catalog.theta is None else catalog.theta[rows], catalog.path)  # if it can be
     warn_of_training_rows(density.training_record, catalog, rows, partition, reporter)
@@ -66,7 +66,7 @@ def write_scores(
         scores.write(output, scored, meta, force)
     if 2 / (1 + len(density.typicality.residuals)) > scores.OUTLIER_P_VALUE:
         count = len(density.typicality.residuals)
-        reporter.report(
+        reporter.info(
             f"only {count} validation rows to compare with: no p-value can be below {scores.OUTLIER_P_VALUE:g}"
         )
     return ScoredRows(output, scored)

@@ -20,11 +20,31 @@ from cosmoinfer.storage import Attributes, FileContents
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import choose_split
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import SPLIT, SplitSettings, select_keywords
+from cosmoinfer.tasks.settings import SPLIT, SplitSettings, names_of_fields, select_keywords
 
-ROWS = 2000  # by default
-DRAWS = 2000  # of each exact posterior, by default
-SETTINGS = ("rows", "rows_per_simulation", "set", "truth", "draws", "seed", *SPLIT)
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """What is simulated of a problem.
+
+    rows: how many. rows_per_simulation: how many share their parameters, with other noise. seed: of everything random
+    but the split. draws: of each exact posterior.
+    """
+
+    rows: int = 2000
+    rows_per_simulation: int = 1
+    seed: int = 0
+    draws: int = 2000
+
+    def __post_init__(self) -> None:
+        for name in ("rows_per_simulation", "rows", "draws"):
+            if getattr(self, name) < 1:
+                raise UserError(f"expected at least 1, found {getattr(self, name)}", setting=name)
+        if self.rows % self.rows_per_simulation:
+            raise UserError(
+                f"expected a multiple of {self.rows_per_simulation}, the rows of a simulation, found {self.rows}",
+                setting="rows",
+            )
 
 
 @dataclass(frozen=True)
@@ -49,9 +69,9 @@ class SimulatedCatalog:
 def simulate(
     problem: str,
     *,
-    rows: int = ROWS,
-    rows_per_simulation: int = 1,
-    seed: int = 0,
+    rows: int = SimulationSettings.rows,
+    rows_per_simulation: int = SimulationSettings.rows_per_simulation,
+    seed: int = SimulationSettings.seed,
     settings: Mapping[str, float] | None = None,
     output: Path | str | None = None,
     force: bool = False,
@@ -65,7 +85,7 @@ def simulate(
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
     simulator = problem_with_settings(problem, settings)
-    record = simulate_record(simulator, problem, rows, rows_per_simulation, seed)
+    record = simulate_record(simulator, problem, SimulationSettings(rows, rows_per_simulation, seed))
     path = None if output is None else Path(output)
     if path is not None and not is_up_to_date(path, "catalog", record.meta, reporter, force):
         storage.write(path, record, force)
@@ -86,7 +106,7 @@ def exact_posterior(
     problem: str,
     catalog: Catalog,
     *,
-    draws: int = DRAWS,
+    draws: int = SimulationSettings.draws,
     rows: Sequence[int] | np.ndarray | None = None,
     seed: int = 0,
     settings: Mapping[str, float] | None = None,
@@ -114,32 +134,27 @@ def write_simulations(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the problem is not known.
     """
-    check_keywords("simulate", keywords, SETTINGS)
-    output, seed, truth = output or Path(f"{problem}.h5"), keywords.get("seed") or 0, bool(keywords.get("truth"))
-    rows, rows_per_simulation, draws = (keywords.get(name) for name in ("rows", "rows_per_simulation", "draws"))
-    rows, rows_per_simulation = (
-        ROWS if rows is None else rows,
-        1 if rows_per_simulation is None else rows_per_simulation,
-    )
+    check_keywords("simulate", keywords, (*names_of_fields(SimulationSettings), *SPLIT, "set", "truth"))
+    settings = select_keywords(SimulationSettings, keywords)
     split_settings = select_keywords(SplitSettings, keywords)
+    output, truth = output or Path(f"{problem}.h5"), bool(keywords.get("truth"))
     simulator = with_settings(problem, keywords.get("set") or ())
-    record = simulate_record(simulator, problem, rows, rows_per_simulation, seed)
-    exact_draws = DRAWS if draws is None else draws
+    record = simulate_record(simulator, problem, settings)
     if truth:
-        _check_truth(record.arrays["simulation"], split_settings, exact_draws)
-    elif draws is not None or split_settings != SplitSettings():
+        _check_truth(record.arrays["simulation"], split_settings)
+    elif keywords.get("draws") is not None or split_settings != SplitSettings():
         raise UserError(
             "`draws`, `fractions`, `split_seed` and `split_file` set the exact posterior, which only `truth` writes"
         )
     if not is_up_to_date(output, "catalog", record.meta, reporter, force):
         storage.write(output, record, force)
-    simulated = SimulatedCatalog(output, problem, simulator, rows)
+    simulated = SimulatedCatalog(output, problem, simulator, settings.rows)
     if not truth:
         return simulated
     gaps = "mask" if np.isnan(record.arrays["data"]).any() else ""
     catalog = catalogs.read(output, catalogs.ReadOptions(missing=gaps))  # as it lies in the file, in single precision
     path = output.with_name(f"{output.stem}.truth.h5")
-    posterior = _write_truth(simulator, catalog, split_settings, exact_draws, seed, path, reporter, force)
+    posterior = _write_truth(simulator, catalog, split_settings, settings, path, reporter, force)
     return replace(simulated, truth=path, tested=len(posterior))
 
 
@@ -168,25 +183,16 @@ def _parse_setting(problem: str, text: str, types: Mapping[str, Any]) -> tuple[s
     return name, number
 
 
-def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simulation: int, seed: int) -> FileContents:
-    """The catalog as it will lie in a file: its data in single precision, its parameters in double.
-
-    Raises UserError if the numbers of rows are not allowed.
-    """
-    if rows_per_simulation < 1:
-        raise UserError(f"expected at least 1, found {rows_per_simulation}", setting="rows_per_simulation")
-    if rows < 1:
-        raise UserError(f"expected at least 1, found {rows}", setting="rows")
-    if rows % rows_per_simulation:
-        raise UserError(
-            f"expected a multiple of {rows_per_simulation}, the rows of a simulation, found {rows}", setting="rows"
-        )
-    simulations = simulator.simulate(rows // rows_per_simulation, seed, rows_per_simulation)
-    settings = {
+def simulate_record(simulator: Simulator, problem: str, settings: SimulationSettings) -> FileContents:
+    """The catalog as it will lie in a file: its data in single precision, its parameters in double."""
+    simulations = simulator.simulate(
+        settings.rows // settings.rows_per_simulation, settings.seed, settings.rows_per_simulation
+    )
+    recorded = {
         "problem": problem,
-        "seed": seed,
-        "rows": rows,
-        "rows_per_simulation": rows_per_simulation,
+        "seed": settings.seed,
+        "rows": settings.rows,
+        "rows_per_simulation": settings.rows_per_simulation,
         "settings": simulator,
     }
     arrays = {
@@ -197,13 +203,11 @@ def simulate_record(simulator: Simulator, problem: str, rows: int, rows_per_simu
     }
     parameters = simulations.parameters.attributes()
     attributes: dict[str, Attributes] = {"parameters": parameters, "data": simulations.attributes}
-    return FileContents("catalog", task_provenance("simulate", settings, {}), arrays, attributes)
+    return FileContents("catalog", task_provenance("simulate", recorded, {}), arrays, attributes)
 
 
-def _check_truth(simulation: np.ndarray, settings: SplitSettings, draws: int) -> None:
+def _check_truth(simulation: np.ndarray, settings: SplitSettings) -> None:
     """Before a catalog is written whose exact posterior then is not."""
-    if draws < 1:
-        raise UserError(f"expected at least 1, found {draws}", setting="draws")
     if settings.split_file is None:
         fractions = settings.fractions or splits.DEFAULT_FRACTIONS
         splits.by_hash(simulation.astype(str), fractions, settings.split_seed).require_complete()
@@ -212,21 +216,20 @@ def _check_truth(simulation: np.ndarray, settings: SplitSettings, draws: int) ->
 def _write_truth(
     simulator: Simulator,
     catalog: Catalog,
-    settings: SplitSettings,
-    draws: int,
-    seed: int,
+    split_settings: SplitSettings,
+    settings: SimulationSettings,
     path: Path,
     reporter: Reporter,
     force: bool,
 ) -> Posterior:
     """The exact posterior of the test rows, written unless it is up to date."""
-    split = choose_split(catalog, settings)
+    split = choose_split(catalog, split_settings)
     rows = split.select_rows(catalog.simulation, "test")
     inputs = {"catalog": catalog.fingerprint, "split": splits.fingerprint(split)}
-    meta = task_provenance("simulate", {"draws": draws, "seed": seed}, inputs)
+    meta = task_provenance("simulate", {"draws": settings.draws, "seed": settings.seed}, inputs)
     if is_up_to_date(path, "posterior", meta, reporter, force):
         return posteriors.read(path)
-    posterior = draw_exact_posterior(simulator, catalog, rows, draws, seed)
+    posterior = draw_exact_posterior(simulator, catalog, rows, settings.draws, settings.seed)
     posteriors.write(path, posterior, meta, force)
     return posterior
 

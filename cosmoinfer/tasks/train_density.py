@@ -57,7 +57,7 @@ class DensityPlan(TrainingPlan[DensityModel]):
         """One flow ensemble."""
         job, recipe = self.job, self.recipe
         preprocessing = job.fit_preprocessing(context, recipe.transform)
-        context.report(f"training {self._flows(preprocessing.parameters, ' for ')}")
+        context.info(f"training {self._flows(preprocessing.parameters, ' for ')}")
         return fit_density(job.catalog, job.split, preprocessing, recipe, context)
 
     def describe(self, model: DensityModel) -> tuple[str, JSONObject]:
@@ -89,7 +89,7 @@ def plan_density(job: TrainingJob) -> DensityPlan:
     recipe = density_recipe(dict(job.request.recipe), rows, kinds, catalog.theta is not None)
     if kinds == ("vector",):
         for line in check_passes(recipe.flow, recipe.settings, catalog.observables[0].row_shape[0], job.force):
-            job.reporter.report(line)
+            job.reporter.info(line)
     job.check_settings_of_data(recipe.augment)
     return DensityPlan(job, recipe, rows)
 

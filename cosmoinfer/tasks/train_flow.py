@@ -134,7 +134,7 @@ def plan_flow(job: TrainingJob) -> FlowPlan:
     recipe = _choose_recipe(job, sources, rows_of_defaults)
     for stack in recipe.stacks:
         for line in check_passes(stack.flow, stack.settings, len(catalog.require_parameters()[0]), job.force):
-            job.reporter.report(line)
+            job.reporter.info(line)
     _check_recipe(job, sources, recipe)
     return FlowPlan(job, recipe, rows, sources)
 

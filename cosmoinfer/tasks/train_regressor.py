@@ -66,7 +66,7 @@ class RegressorPlan(TrainingPlan[RegressorModel | ClassifierModel]):
         """Networks of parameters or classes; warns where they found nothing in the data."""
         job, recipe = self.job, self.recipe
         preprocessing = job.fit_preprocessing(context, recipe.transform, recipe.compress, self.noise)
-        context.report(f"training {self.networks}, loss {recipe.loss}; the validation rows judge by {self.score_name}")
+        context.info(f"training {self.networks}, loss {recipe.loss}; the validation rows judge by {self.score_name}")
         if job.catalog.classes:
             return fit_classifier(job.catalog, job.split, preprocessing, recipe, context)
         model = fit_regressor(job.catalog, job.split, preprocessing, recipe, context)

@@ -83,7 +83,7 @@ class TrainingJob:
         for finding in audit.audit_before_training(self.catalog, self.split):
             self.reporter.warn(finding.message)
         for line in describe_choices(preprocessing, self.catalog, self.split):
-            self.reporter.report(line)
+            self.reporter.info(line)
         return preprocessing
 
 
@@ -166,7 +166,7 @@ class Trainer(Generic[AnyModel]):
         meta = self._provenance(plan)
         if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune):
             return Trained(None, {**document, "complete": True})
-        context = TrainingContext(job.device, job.request.run.seed, job.reporter.report, job.reporter.epochs())
+        context = TrainingContext(job.device, job.request.run.seed, job.reporter.info, job.reporter.epochs())
         model = replace(plan.fit(context), provenance=meta)
         if output is not None:
             model.save(output, job.force)

@@ -89,11 +89,14 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """Where the work is done and to whom it is reported."""
+    """Where the work is done and to whom it is reported.
+
+    seed: of everything random in a training. info: takes a line on what is chosen or done. on_epoch: see ``Listener``.
+    """
 
     device: torch.device
     seed: int
-    report: Callable[[str], None]
+    info: Callable[[str], None]
     on_epoch: Listener
 
     def tensors(self, *arrays: np.ndarray) -> Rows:

@@ -61,7 +61,7 @@ def test_a_terminal_has_one_bar_which_the_next_task_takes_over(screen: FakeTermi
         for epoch in (1, 2, 3):
             output.progress("epoch", epoch, 3, f"train {epoch}.0")
         output.progress("row", 1, 20)
-        output.say("written")
+        output.info("written")
     text = screen.getvalue()
     assert HIDE_CURSOR in text and text.rindex(SHOW_CURSOR) > text.rindex(HIDE_CURSOR)
     *_, bar, line, end = rendered_lines(text)
@@ -74,7 +74,7 @@ def test_a_bar_starts_anew_when_the_same_task_does(screen: FakeTerminal) -> None
     with redirect_stderr(screen):
         for done in (5, 10, 1):
             output.progress("epoch", done, 10)
-        output.say("stopped")
+        output.info("stopped")
     assert re.fullmatch(r"epoch .* 1/10 .*", rendered_lines(screen.getvalue())[-3])
 
 

@@ -28,7 +28,7 @@ from cosmoinfer.simulators import (
     latin_hypercube,
     top_hat,
 )
-from cosmoinfer.tasks.simulate import simulate_record, with_settings
+from cosmoinfer.tasks.simulate import SimulationSettings, simulate_record, with_settings
 from tests.command_line import call, done, refused
 
 SAMPLE_DATA = Path(__file__).parents[2] / "sample_data"
@@ -357,7 +357,7 @@ def test_the_files_that_ship_are_small():
 
 @pytest.mark.parametrize("problem", SIMULATORS)
 def test_every_problem_makes_a_catalog(problem):
-    made = simulate_record(with_settings(problem, ()), problem, 8, 2, seed=0)
+    made = simulate_record(with_settings(problem, ()), problem, SimulationSettings(rows=8, rows_per_simulation=2))
     attributes = made.attributes["data"]
     channels = len(attributes.get("channels", ()))
     row = made.arrays["data"].shape[1:]

@@ -42,7 +42,7 @@ def fit_density(
     scaled = [preprocessing.data(catalog, positions)[0] for positions in rows]
     null_mode_noise = fit_null_mode_noise(scaled[0])
     if null_mode_noise is not None:
-        context.report(null_mode_noise.description)
+        context.info(null_mode_noise.description)
     unknown = Typicality(np.zeros(1), np.zeros(1))
     record = TrainingRecord.from_catalog(catalog, split)
     model = DensityModel(

@@ -104,7 +104,7 @@ def fit_flow(
     support = _choose_support(data, recipe, context)
     stacks = []
     for number, stack in enumerate(recipe.stacks):
-        context.report(f"training {recipe.ensemble} x {stack.architecture}, support {support.name}")
+        context.info(f"training {recipe.ensemble} x {stack.architecture}, support {support.name}")
         stacks.append(_fit_architecture(data, stack, number, recipe.ensemble, support, context, recipe.augment))
     models = [data.model(support, (stack_alone,), uniform(recipe.ensemble)) for stack_alone in stacks]
     shares = _weigh_architectures(data, models, recipe, context)
@@ -157,18 +157,18 @@ def _choose_support(data: FlowTrainingData, recipe: FlowRecipe, context: Trainin
     epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
     pilot = replace(stack, training=replace(stack.training, epochs=epochs, warm_up=0))
     if probit_only:
-        context.report(
+        context.info(
             f"probit in any case, since ridge finds next to nothing about them: {', '.join(sorted(probit_only))}"
         )
     scores = []
     for support in supports:
-        context.report(f"pilot: support {support.name}")
+        context.info(f"pilot: support {support.name}")
         trained = _fit_architecture(data, pilot, 0, members, support, context, recipe.augment)
         model = data.model(support, (trained,), uniform(members))
         scores.append(model.log_prob_of_rows(data.catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, context.seed))
     chosen = select_support(scores, data.catalog.simulation[rows])
     means = ", ".join(f"{name} {score.mean():.2f}" for name, score in zip(names, scores, strict=True))
-    context.report(f"mean log_prob of the validation rows: {means}; taken: support {names[chosen]}")
+    context.info(f"mean log_prob of the validation rows: {means}; taken: support {names[chosen]}")
     return supports[chosen]
 
 
@@ -232,7 +232,7 @@ def _weigh_architectures(
     shares = fit_mixture_weights(np.stack(log_probs))
     pairs = zip(shares, recipe.stacks, strict=True)
     weighted = ", ".join(f"{share:.2f} {stack.architecture}" for share, stack in pairs)
-    context.report(f"the validation rows mix {weighted}")
+    context.info(f"the validation rows mix {weighted}")
     return shares
 
 
