@@ -90,7 +90,10 @@ class Comparison:
             return COMPARISONS[self.operator](self.left(values), self.right(values))
 
     def holds_within(self, values: Mapping[str, np.ndarray], steps: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The same up to the difference that a step of each value makes, to first order: values may be rounded."""
+        """The same up to the difference that a step of each value makes, to first order: values may be rounded.
+
+        values, steps: (n,) or (), by name.
+        """
         difference = self._difference(values)
         moved = {**values}
         tolerance = np.zeros(np.shape(difference))
@@ -119,7 +122,7 @@ class Condition:
         return np.logical_and.reduce([comparison.holds(values) for comparison in self.comparisons])
 
     def holds_within(self, values: Mapping[str, np.ndarray], steps: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The same up to the difference that a step of each value makes."""
+        """The same up to the difference that a step of each value makes; values, steps: (n,) or (), by name."""
         return np.logical_and.reduce([comparison.holds_within(values, steps) for comparison in self.comparisons])
 
 

@@ -75,11 +75,12 @@ class TrainingRecord:
         """
         all_rows = np.arange(len(catalog))
         if partition is None and not self.is_training_catalog(catalog):
-            used = catalog.has_theta & (self.partition_of(catalog, all_rows) < TEST)
-            if used.any():
+            simulations = np.flatnonzero(catalog.has_theta)
+            used = simulations[self.partition_of(catalog, simulations) < TEST]
+            if len(used):
                 raise UserError(
-                    f"{catalog.path}: the model was trained on or chosen by {int(used.sum())} of these {len(catalog)} "
-                    f"rows ({catalog.describe_rows(np.flatnonzero(used))}); "
+                    f"{catalog.path}: the model was trained on or chosen by {len(used)} of these {len(catalog)} "
+                    f"rows ({catalog.describe_rows(used)}); "
                     "`split=test` selects the remaining rows, `split=train` the training rows"
                 )
             return all_rows

@@ -4,7 +4,7 @@ Draws of theta then lie on a set of no volume. A flow that follows it more and m
 end, so that log densities and information gains say how long it was trained, and nothing about the data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -25,7 +25,8 @@ def reasons_without_bound(names: Sequence[str], theta: np.ndarray) -> dict[str, 
 
     names: (P,). theta: (G, P), one row a simulation, each parameter with more than one value.
     """
-    return describe_discrete(names, theta) | describe_functions(names, theta)
+    discrete = describe_discrete(names, theta)
+    return discrete | describe_functions(names, theta, discrete)
 
 
 def describe_discrete(names: Sequence[str], theta: np.ndarray) -> dict[str, str]:
@@ -35,16 +36,17 @@ def describe_discrete(names: Sequence[str], theta: np.ndarray) -> dict[str, str]
     return {name: f"{name} takes {count} values only" for name, count in counts.items() if count <= most}
 
 
-def describe_functions(names: Sequence[str], theta: np.ndarray) -> dict[str, str]:
+def describe_functions(names: Sequence[str], theta: np.ndarray, discrete: Collection[str]) -> dict[str, str]:
     """Those of (G, P) that are functions of others: of parameters that determine each other the last ones.
 
     A function of one other is monotone. Of several it is a polynomial of at most the third degree, in the parameters or
     in their logarithms (powers such as Omega_m h^2), that predicts rows which it was not fitted to.
+
+    discrete: names of (G, P) that are left out, see ``describe_discrete``.
     """
     if len(theta) < MIN_SIMULATIONS:
         return {}
     rows = theta[:: -(-len(theta) // MAX_SIMULATIONS)]
-    discrete = describe_discrete(names, theta)
     independent = [column for column, name in enumerate(names) if name not in discrete]
     functions = {}
     for column in reversed(independent):  # derived parameters tend to stand last

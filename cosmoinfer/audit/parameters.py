@@ -140,7 +140,10 @@ def _suggest_prior(parameter: Parameters, values: np.ndarray) -> str:
 def derived_parameters(subject: CatalogUnderTest) -> list[Finding]:
     """Parameters that are functions of others, with which the joint density is unbounded."""
     varying = _varying_parameters(subject)
-    functions = {} if varying is None else describe_functions(varying[0].names, varying[1])
+    if varying is None:
+        return []
+    names, theta = varying[0].names, varying[1]
+    functions = describe_functions(names, theta, describe_discrete(names, theta))
     remedy = "leave it out with `infer`: the density of both together is unbounded"
     return [warning(text, remedy) for text in functions.values()]
 

@@ -8,7 +8,7 @@ from cosmoinfer.parameters import Parameters
 
 
 def read_simulation(layout: Layout, count: int) -> np.ndarray:
-    """(N,) ids as text."""
+    """(N,) ids as text. Raises UserError if there is not one a row, or they are no integers or strings."""
     path, read_options = layout.path, layout.read_options
     if per_simulation := read_options.rows_per_simulation:
         if count % per_simulation:
@@ -30,7 +30,10 @@ def read_simulation(layout: Layout, count: int) -> np.ndarray:
 def read_classes(
     layout: Layout, target: str, count: int
 ) -> tuple[Parameters | None, np.ndarray | None, tuple[str, ...]]:
-    """A categorical target in the place of the parameters: its class numbers, (N, 1), and the names of the classes."""
+    """A categorical target in the place of the parameters: its class numbers, (N, 1), and the names of the classes.
+
+    Raises UserError if the catalog has other targets only, or the class numbers are not from 0 to so many names.
+    """
     path, contents = layout.path, layout.contents
     name = target.strip("/") if target.strip("/") in contents else f"classes/{target}"
     if name not in contents:

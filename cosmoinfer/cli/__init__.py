@@ -104,7 +104,10 @@ def _cosmoinfer(
 
 
 def main() -> None:
-    """Run what the command line asks for, or print its help; end quietly when nobody reads on (``| head``)."""
+    """Run what the command line asks for, or print its help; end quietly when nobody reads on (``| head``).
+
+    Raises SystemExit with the exit status.
+    """
     replace_unprintable_characters()
     try:
         try:

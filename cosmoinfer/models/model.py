@@ -16,7 +16,7 @@ from torch import nn
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import join_first, warn
-from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.leakage import TEST, TrainingRecord
 from cosmoinfer.models.observations import Observations
 from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.networks.layers import expand_members
@@ -167,9 +167,14 @@ def with_ood_detector(model: AnyModel, catalog: Catalog) -> AnyModel:
     return replace(model, ood=detector)  # type: ignore[type-var]
 
 
-def score_observations(model: PosteriorModel, catalog: Catalog, rows: np.ndarray, seed: int) -> OODScores:
-    """How unlike the training rows of a model rows (n,) of a catalog are; the set test takes what is new to it."""
-    unseen = model.training_record.partition_of(catalog, rows) >= 2
+def score_observations(
+    model: PosteriorModel, catalog: Catalog, rows: np.ndarray, partition: np.ndarray, seed: int
+) -> OODScores:
+    """How unlike the training rows of a model rows (n,) of a catalog are; the set test takes what is new to it.
+
+    partition: (n,) of the model's training that each row belongs to (``TrainingRecord.partition_of``).
+    """
+    unseen = partition >= TEST
     return ood_scores(model.ood, model.preprocessing, model.feature_spaces, catalog, rows, unseen, seed)
 
 

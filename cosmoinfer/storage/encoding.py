@@ -73,7 +73,7 @@ class Encoding:
         return self.decode(dataset[..., start:stop] if self.row_axis is RowAxis.LAST else dataset[start:stop])
 
     def decode(self, stored: np.ndarray) -> np.ndarray:
-        """All values, or those of some rows."""
+        """All values, or those of some rows: (...) as stored -> (n, ...), see ``shape``."""
         values = self._decode_values(stored)
         if self.row_axis is RowAxis.LAST:
             values = np.ascontiguousarray(values.T)

@@ -13,7 +13,7 @@ from cosmoinfer import models, split, storage
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA
 from cosmoinfer.errors import UserError, describe_type, join_first
-from cosmoinfer.leakage import TrainingRecord
+from cosmoinfer.leakage import TEST, TrainingRecord
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
@@ -180,7 +180,7 @@ def warn_of_training_rows(
     if partition is not None:
         return
     simulations = catalog.has_theta[rows]
-    used = int((record.partition_of(catalog, rows)[simulations] < 2).sum())
+    used = int((record.partition_of(catalog, rows[simulations]) < TEST).sum())
     if used:
         reporter.warn(f"the model was trained on or chosen by {used} of these {len(rows)} rows")
     observations = rows[~simulations]

@@ -131,11 +131,9 @@ def select_support(scores: Sequence[np.ndarray], simulation: np.ndarray) -> int:
     Supports come in the order of ``SUPPORTS``: what cannot overflow the box before what can.
     """
     best = max(scores, key=np.mean)
-    for number, score in enumerate(scores):
-        shortfall = best - score
-        if shortfall.mean() <= max(clustered_error(shortfall, simulation), TIE_NATS):
-            return number
-    raise AssertionError("the best falls short of itself")
+    shortfalls = [best - score for score in scores]
+    ties = [shortfall.mean() <= max(clustered_error(shortfall, simulation), TIE_NATS) for shortfall in shortfalls]
+    return ties.index(True)
 
 
 def _choose_support(data: FlowTrainingData, recipe: FlowRecipe, context: TrainingContext) -> Support:

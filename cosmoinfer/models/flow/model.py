@@ -186,12 +186,13 @@ class FlowModel(Saveable):
         rows = require_sampled(catalog, rows, sampled)
         log_mass, error = np.array([[mass.log, mass.error] for mass in masses]).T
         log_prob_truth = truth_density.log_prob()
-        anomaly = score_observations(self, catalog, rows, options.seed)
+        partition = self.training_record.partition_of(catalog, rows)
+        anomaly = score_observations(self, catalog, rows, partition, options.seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            self.training_record.partition_of(catalog, rows),
+            partition,
             None if catalog.theta is None else catalog.theta[rows],
             None if log_prob_truth is None else log_prob_truth - log_mass,
             buffer.draws(len(rows), None if self.support.maps_inside else error),

@@ -51,13 +51,14 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
     rows = np.concatenate([groups[first] for first in sampled])
     member = np.repeat(np.arange(len(kept)), [len(groups[first]) for first in sampled])
     estimates = model.preprocessing.estimate_parameters(catalog, rows)
-    anomaly = score_observations(model, catalog, rows, options.seed)
+    partition = model.training_record.partition_of(catalog, rows)
+    anomaly = score_observations(model, catalog, rows, partition, options.seed)
     percentile = None if anomaly.percentile is None else _combined_percentile(anomaly.percentile, member)
     return Posterior(
         parameters,
         catalog.index[kept],
         catalog.simulation[kept],
-        model.training_record.partition_of(catalog, kept),
+        partition[np.searchsorted(member, np.arange(len(kept)))],  # of the first row of each group
         None if catalog.theta is None else catalog.theta[kept],
         None if catalog.theta is None else np.array([*map(_log_prob_of_truth, products)]),
         buffer.draws(len(kept), np.array([product.log_norm_error for product in products])),

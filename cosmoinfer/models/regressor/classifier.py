@@ -64,14 +64,15 @@ class ClassifierModel(Saveable):
         return np.stack(by_row)
 
     def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
-        """Probabilities of the classes; there is nothing to draw."""
+        """Probabilities of the classes of rows (n,), by position; there is nothing to draw."""
         logits = np.concatenate([self.logits(catalog, np.array([row])) for row in options.rows_with_progress(rows)])
-        anomaly = score_observations(self, catalog, rows, options.seed)
+        partition = self.training_record.partition_of(catalog, rows)
+        anomaly = score_observations(self, catalog, rows, partition, options.seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            self.training_record.partition_of(catalog, rows),
+            partition,
             None if catalog.theta is None else catalog.theta[rows],
             classes=ClassProbabilities(self.preprocessing.classes, probabilities(logits, self.temperature)),
             diagnostics=Diagnostics(ood_percentile=anomaly.percentile, ood_set_p_value=anomaly.set_p_value),

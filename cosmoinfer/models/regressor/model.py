@@ -229,12 +229,13 @@ class RegressorModel(Saveable):
         draws: Draws | None = None,
         log_prob_truth: np.ndarray | None = None,
     ) -> Posterior:
-        anomaly = score_observations(self, catalog, rows, seed)
+        partition = self.training_record.partition_of(catalog, rows)
+        anomaly = score_observations(self, catalog, rows, partition, seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            self.training_record.partition_of(catalog, rows),
+            partition,
             None if catalog.theta is None else catalog.theta[rows],
             log_prob_truth,
             draws,
