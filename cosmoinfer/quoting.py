@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 QUOTED = r"\{(?:[^{}]|\{\{|\}\})+\}"
 SEPARATORS = ",=:~@"  # behind which, behind a space and at the beginning, a brace begins a quoted name
-_NEEDS_BRACES = re.compile(rf"[{SEPARATORS}<>{{}}\[\]]|^\s|\s$")
+_NEEDS_BRACES = re.compile(rf"[{SEPARATORS}{{}}]|^\s|\s$")
 _WHOLE = re.compile(QUOTED)
 
 

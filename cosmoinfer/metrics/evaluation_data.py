@@ -14,7 +14,7 @@ from cosmoinfer.metrics.classifier.predictions import ClassPredictions
 from cosmoinfer.metrics.prior_truths import contradictions
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior, map_rows, row_slices
+from cosmoinfer.posterior import Posterior, row_slices
 from cosmoinfer.unbounded_density import reasons_without_bound
 
 TARP_REFERENCE_NOISE = 0.05  # in prior-CDF units: keeps a reference point away from the posterior mean
@@ -133,13 +133,7 @@ class EvaluationData:
     @cached_property
     def covariance(self) -> np.ndarray | None:
         """Covariance of the draws of each row, (n, P, P)."""
-        if self.posterior.draws is None:
-            return None
-
-        def covariances(samples: np.ndarray) -> np.ndarray:
-            return np.stack([np.atleast_2d(np.cov(row, rowvar=False)) for row in samples])
-
-        return map_rows(self.posterior.samples, covariances)
+        return None if self.posterior.draws is None else self.posterior.draws.covariance()
 
     @cached_property
     def error(self) -> np.ndarray:

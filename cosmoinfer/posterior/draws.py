@@ -45,6 +45,16 @@ class Draws:
             return np.full((len(self.samples), self.samples.shape[2]), np.nan)
         return map_rows(self.samples, lambda samples: samples.std(axis=1, ddof=1))
 
+    def covariance(self) -> np.ndarray:
+        """(n, P, P), with the divisor S - 1; NaN of a single draw."""
+        if self.count < 2:
+            return np.full((len(self.samples), *2 * self.samples.shape[2:]), np.nan)
+
+        def covariances(samples: np.ndarray) -> np.ndarray:
+            return np.stack([np.atleast_2d(np.cov(row, rowvar=False)) for row in samples])
+
+        return map_rows(self.samples, covariances)
+
 
 @dataclass(frozen=True)
 class PointEstimate:

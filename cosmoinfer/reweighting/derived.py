@@ -81,7 +81,9 @@ def _with_column(posterior: Posterior, name: str, expression: expressions.Expres
     if diagnostics.ridge_estimate is not None:
         diagnostics = replace(diagnostics, ridge_estimate=extended(diagnostics.ridge_estimate))
     if point is not None:
-        std = None if point.std is None else np.column_stack([point.std, derived.std(axis=1, ddof=1)])
+        std = (
+            None if point.std is None else np.column_stack([point.std, replace(draws, samples=samples[..., -1:]).std()])
+        )
         point = PointEstimate(np.column_stack([point.mean, derived.mean(axis=1)]), std)
     return replace(
         posterior,

@@ -579,3 +579,23 @@ def test_band_of_repeated_rows_is_that_of_the_simulations():
     assert uniformity_band(np.repeat(u, 5), Clusters.from_ids(np.repeat(np.arange(200), 5))) == pytest.approx(
         plain, rel=0.2
     )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("names", [("a",), NAMES])
+@pytest.mark.parametrize("simulations", [1, 20])
+def test_a_single_draw_has_a_mean_and_no_width(names, simulations):
+    """Nothing is divided by zero on the way, and what needs a width is null with a reason."""
+    posterior = gaussian(simulations, draws=1, names=names)
+    assert np.isnan(posterior.draws.covariance()).all()
+    evaluation = evaluate(posterior)
+    estimates = [estimate for metric in ("chi2", "contraction") for estimate in evaluation.parameters[metric].values()]
+    estimates += evaluation.pairs.get("fom", {}).values()
+    assert len(estimates) == (5 if len(names) == 2 else 2)
+    assert all(estimate.value is None and estimate.reason for estimate in estimates)
+    assert all(estimate.value is not None for estimate in evaluation.parameters["rmse"].values())
+
+
+def test_the_covariance_of_draws_has_the_divisor_of_their_width():
+    draws = gaussian(3, draws=5).draws
+    np.testing.assert_allclose(np.diagonal(draws.covariance(), axis1=1, axis2=2), draws.std() ** 2)

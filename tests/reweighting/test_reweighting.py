@@ -444,3 +444,13 @@ def test_the_command_cuts_by_a_condition_or_a_derived_parameter(folder: Path):
     assert "prior of Omega_m, sigma_8 is not known" in document["metrics"]["joint"]["log_prob_gain"]["reason"]
     assert document["metrics"]["parameters"]["contraction"]["sum"]["value"] is None
     assert "expected comparisons" in refused("reweight", folder / "p.h5", "--where", "Omega_m", "-o", folder / "x.h5")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_derived_parameter_of_a_single_draw_has_no_width():
+    values = np.array([[[0.2, 0.5]], [[0.3, 0.6]]])
+    head = (Parameters.from_names(("a", "b")), np.arange(2), np.array(["0", "1"]), np.full(2, 2, np.uint8))
+    single = make(*head, samples=values, log_prob=np.zeros((2, 1)), mean=values[:, 0], std=np.ones((2, 2)))
+    derived = derive(single, ["c=a+b"])
+    np.testing.assert_allclose(derived.mean[:, 2], [0.7, 0.9])
+    assert np.isnan(derived.std[:, 2]).all()
