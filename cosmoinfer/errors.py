@@ -40,7 +40,7 @@ class UserError(ValueError):
 
 @contextmanager
 def blame(setting: str, value: object = "") -> Iterator[None]:
-    """A UserError from within that blames no setting blames this one."""
+    """Let a UserError that blames no setting blame this one. Raises UserError in place of the one raised inside."""
     try:
         yield
     except UserError as error:
