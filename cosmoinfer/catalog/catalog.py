@@ -90,6 +90,7 @@ class Observable:
     periodic: whether opposite edges touch.
     masked: whether NaN marks an entry that was not measured.
     question: what must be declared of its axes before anything is learned from it; empty where they are clear.
+    channels_last: whether its channels stand on the last axis in its file or array.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Observable:
     periodic: bool = False
     masked: bool = False
     question: str = ""
+    channels_last: bool = False
 
     @property
     def row_shape(self) -> tuple[int, ...]:

@@ -107,7 +107,7 @@ def _read_observable(
 ) -> Observable:
     path, read_options, name = layout.path, layout.read_options, dataset.path
     encoding = _choose_encoding(layout, dataset, model_row, conversions)
-    meaning = _read_axes(layout, dataset, encoding.shape(dataset.shape)[1:])
+    meaning = _read_axes(layout, dataset, encoding.shape(dataset.shape)[1:], model_row)
     kind, declarations = meaning.kind, layout.declarations(name)
     if is_complex(dataset.dtype):
         encoding = replace(encoding, complex_form=_complex_form(layout, dataset, meaning, encoding))
@@ -135,18 +135,20 @@ def _read_observable(
         )
     elif meaning.note:
         notes.append(f"/{name}: {meaning.note}")
-    return Observable(name, kind, values, all(periodic), masked, meaning.question)
+    return Observable(name, kind, values, all(periodic), masked, meaning.question, meaning.channels_last)
 
 
-def _read_axes(layout: Layout, dataset: storage.DatasetInfo, row: RowShape) -> AxisMeaning:
-    """What the axes of rows of that shape mean, as declared by an option, by the file, or from the shape."""
+def _read_axes(layout: Layout, dataset: storage.DatasetInfo, row: RowShape, model_row: ModelRow | None) -> AxisMeaning:
+    """What the axes of rows of that shape mean, as declared by an option, by the file, as of the model, or by shape."""
     declarations, read_options, name = layout.declarations(dataset.path), layout.read_options, dataset.path
     kind = declared_word(read_options.kind, name) or declarations.text("kind")
     if kind and kind not in AXES_OF_KIND:
         raise UserError(f"{layout.path}: /{name} is of kind {kind!r}; {list_choices(kind, AXES_OF_KIND)}")
-    channels = declared_word(read_options.channels, name)
+    channels, channel_names = declared_word(read_options.channels, name), declarations.texts("channels") or ()
+    if not channel_names and model_row is not None and model_row.has_channels_last(row):
+        channels = channels or "last"
     try:
-        return interpret_axes(row, kind, channels, declarations.texts("channels") or ())
+        return interpret_axes(row, kind, channels, channel_names)
     except UserError as error:
         raise UserError(f"{layout.path}: /{name} {error.message}") from error
 

@@ -15,11 +15,13 @@ RowShape = tuple[int, ...]
 class ModelRow:
     """A row of one observable as a model takes it, by which the rows of a dataset are recognised.
 
-    shape: with the axis of channels, after scale cuts. is_cut: whether there are any.
+    shape: with the axis of channels, first, after scale cuts. is_cut: whether there are any.
+    channels_last: whether the training catalog had its channels on the last axis.
     """
 
     shape: RowShape
     is_cut: bool = False
+    channels_last: bool = False
 
     def fits(self, dataset: DatasetInfo, row_axis: RowAxis) -> bool:
         """Whether the rows along this axis are of that shape."""
@@ -27,6 +29,10 @@ class ModelRow:
             return False  # one number a row leaves nothing to cut
         row = Encoding(row_axis).shape(dataset.shape)[1:]
         return any(self._matches(form) for form in _forms(row, is_complex(dataset.dtype)))
+
+    def has_channels_last(self, row: RowShape) -> bool:
+        """Whether a row of a dataset that declares nothing stands as those of the training catalog did."""
+        return self.channels_last and self._matches((*row[-1:], *row[:-1]))
 
     def _matches(self, row: RowShape) -> bool:
         if self.is_cut and len(row) == len(self.shape):

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cosmoinfer.catalog import Catalog, from_arrays
-from cosmoinfer.catalog.kinds import declared_word
 from cosmoinfer.catalog.selection import is_nonfinite
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.preprocessing.state import Input, Preprocessing
@@ -50,7 +49,7 @@ def observations(
     """Rows as of a catalog that was read for the model.
 
     x: of the shape of a row of the training catalog (after its scale cuts), or (n, ...) of n such; several observables
-        as a mapping by name. Channels are first, or also last where the catalog was declared so. With set_size R an
+        as a mapping by name. Channels are first, or also last where the training catalog had them. With set_size R an
         observation is (R, ...), all rows of a simulation.
     theta: (P,) or (n, P), for a density of the data at these parameters.
     row_numbers: (n,) of the observations in their catalog, which key their draws; by default 0, 1, 2, ...
@@ -66,11 +65,7 @@ def observations(
     named = {_short_name(name): np.asarray(array) for name, array in mapping.items()}
     if named.keys() != inputs.keys():
         raise UserError(f"x: expected {', '.join(inputs)}, found {', '.join(named) or 'nothing'}")
-    channels = preprocessing.read_options.channels
-    data = {
-        name: _as_rows(summary, named[name], set_size, declared_word(channels, summary.name) == "last")
-        for name, summary in inputs.items()
-    }
+    data = {name: _as_rows(summary, named[name], set_size) for name, summary in inputs.items()}
     counts = {name: len(array) for name, (array, _) in data.items()}
     if len(set(counts.values())) > 1:
         raise UserError("x: has different numbers of rows: " + ", ".join(f"{key} {n}" for key, n in counts.items()))
@@ -99,13 +94,13 @@ def _short_name(name: str) -> str:
     return name.removeprefix("data/")
 
 
-def _as_rows(summary: Input, array: np.ndarray, set_size: int, channels_last: bool) -> tuple[np.ndarray, bool]:
+def _as_rows(summary: Input, array: np.ndarray, set_size: int) -> tuple[np.ndarray, bool]:
     """(n, ...) with the channel axis, and whether a single observation was given; sets are unfolded into rows.
 
-    channels_last: whether the training catalog was declared to have its channels there, as these may have, too.
+    Channels may be last, too, where the training catalog had them there.
     """
     turned = (*summary.shape[1:], summary.shape[0])
-    if channels_last and summary.kind != "vector" and array.shape[-len(turned) :] == turned:
+    if summary.channels_last and summary.kind != "vector" and array.shape[-len(turned) :] == turned:
         array = np.moveaxis(array, -1, -len(turned))
     shapes = [summary.shape]
     if summary.kind != "vector" and summary.shape[0] == 1:

@@ -111,7 +111,7 @@ def _is_symmetric(covariance: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class Input:
-    """name, kind, shape, periodic, masked: of the summary. shape: of one row in the catalog."""
+    """name, kind, shape, periodic, masked, channels_last: of the summary. shape: of one row in the catalog."""
 
     name: str
     kind: str
@@ -120,10 +120,19 @@ class Input:
     masked: bool
     standardizer: Standardizer
     compression: Compression | None = None
+    channels_last: bool = False
 
     @classmethod
     def of(cls, summary: Observable, standardizer: Standardizer) -> "Input":
-        return cls(summary.name, summary.kind, summary.row_shape, summary.periodic, summary.masked, standardizer)
+        return cls(
+            summary.name,
+            summary.kind,
+            summary.row_shape,
+            summary.periodic,
+            summary.masked,
+            standardizer,
+            channels_last=summary.channels_last,
+        )
 
     @property
     def network_shape(self) -> tuple[int, ...]:
@@ -233,7 +242,8 @@ class Preprocessing:
 
     def model_rows(self, read_options: ReadOptions) -> tuple[ModelRow, ...]:
         """Rows as a file may hold them, one a summary, when it is read like this."""
-        return tuple(ModelRow(summary.shape, is_cut=bool(read_options.scale_cut)) for summary in self.inputs)
+        is_cut = bool(read_options.scale_cut)
+        return tuple(ModelRow(summary.shape, is_cut, summary.channels_last) for summary in self.inputs)
 
     def check_catalog(self, catalog: Catalog) -> None:
         """Raises UserError for data of another shape, and for parameters or classes of other names."""

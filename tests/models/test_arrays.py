@@ -114,6 +114,30 @@ def test_a_model_takes_profiles_and_channels_as_its_own_catalog_had_them(tmp_pat
     np.testing.assert_array_equal(cosmoinfer.sample(model, tmp_path / "observed.h5", draws=5).samples, drawn)
 
 
+@pytest.mark.parametrize("declaration", [{"channels": "last"}, {"channels": ["monopole", "quadrupole"]}])
+def test_a_model_remembers_channels_that_an_attribute_of_its_catalog_declared_last(tmp_path, declaration):
+    """For arrays, of either order, and for files that declare nothing."""
+    theta = np.random.default_rng(0).uniform(size=(80, 1))
+    poles = np.random.default_rng(1).normal(size=(80, 16, 2)) + theta[:, :, None]
+    with h5py.File(tmp_path / "sims.h5", "w") as file:
+        file["parameters"], file["data"] = theta, poles
+        file["data"].attrs.update({"kind": "profile", **declaration})
+    settings = {"embedding": "cnn", "flow": "maf", "ensemble": 1, "epochs": 1, "output": tmp_path / "flow.h5"}
+    trained = cosmoinfer.train_flow(tmp_path / "sims.h5", **settings)
+    turned = np.moveaxis(poles, 1, 2)
+    with h5py.File(tmp_path / "observed.h5", "w") as file:
+        file["data"] = poles[:3]
+    with h5py.File(tmp_path / "turned.h5", "w") as file:
+        file["data"] = turned[:3]
+        file["data"].attrs["channels"] = "first"
+    for model in (trained, cosmoinfer.load(tmp_path / "flow.h5")):
+        drawn = model.sample(turned[:3], draws=5).samples
+        np.testing.assert_array_equal(model.sample(poles[:3], draws=5).samples, drawn)
+        np.testing.assert_array_equal(model.sample(poles[0], draws=5).samples, drawn[:1])
+        for name in ("observed", "turned"):
+            np.testing.assert_array_equal(cosmoinfer.sample(model, tmp_path / f"{name}.h5", draws=5).samples, drawn)
+
+
 def test_several_observables_go_by_name():
     sims = with_maps(True)
     model = train_flow(sims, support="probit", epochs=1, ensemble=1)
