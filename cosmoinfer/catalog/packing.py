@@ -1,4 +1,8 @@
-"""Packed data: the conventions of netCDF (CF) for scaled integers and missing values, as attributes declare them."""
+"""Packed data: the conventions of netCDF (CF) for scaled integers and missing values, as attributes declare them.
+
+The attribute ``scale_factor`` of floating-point numbers is packing beside ``add_offset`` or a fill value only: alone it
+is also what cosmologists call a = 1 / (1 + z).
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,16 +31,22 @@ def packed_encoding(declarations: Declarations, dtype: np.dtype, row_axis: RowAx
 
     Raises UserError where they are no numbers, or no scale.
     """
-    scale, offset = (_single_number(declarations, name) for name in SCALING)
+    name = declarations.source.rpartition(": ")[2]
+    fill_values = _fill_values(declarations, dtype, notes)
+    is_packed = dtype.kind in "iu" or "add_offset" in declarations.attributes or bool(fill_values)
+    scale = _single_number(declarations, "scale_factor") if is_packed else None
+    offset = _single_number(declarations, "add_offset")
     if scale == 0:
         raise UserError(f"{declarations.source}: the attribute scale_factor is 0; expected another number")
-    name = declarations.source.rpartition(": ")[2]
+    if "scale_factor" in declarations.attributes and not is_packed:
+        number = np.squeeze(declarations.attributes["scale_factor"])
+        notes.append(f"{name}: its scale_factor, {number}, is not applied: {dtype} without add_offset is not packed")
     unsigned = dtype.kind == "i" and any(declarations.flags(UNSIGNED) or ())
     encoding = Encoding(row_axis, scale, offset, unsigned=unsigned)
     if scale is not None or offset is not None:
         factor, shift = 1 if scale is None else scale, 0 if offset is None else offset
         notes.append(f"{name}: packed; a value is {factor:.6g} * stored + {shift:.6g} (scale_factor, add_offset)")
-    if fill_values := _fill_values(declarations, dtype, notes):
+    if fill_values:
         values = ", ".join(f"{value:.6g}" for value in fill_values)
         notes.append(f"{name}: {values} is its fill value (_FillValue, missing_value), and read as NaN")
         encoding = replace(encoding, fill_values=fill_values)

@@ -123,3 +123,24 @@ def test_a_repacked_catalog_is_not_unpacked_twice(tmp_path):
     simulations = catalog.read_unchecked(path, ReadOptions())
     repack.repack(simulations, ReadOptions(), tmp_path / "copy.h5", {"command": "repack"})
     assert catalog.read(tmp_path / "copy.h5").fingerprint == catalog.read(path).fingerprint
+
+
+@pytest.mark.parametrize("beside", [{}, {"_FillValue": np.nan}])
+@pytest.mark.parametrize("factor", [0.5, np.array([0.25]), np.array([0.5, 1.0])])
+def test_the_scale_factor_of_the_universe_is_not_packing(tmp_path, factor, beside):
+    """Of floats that nothing else declares as packed it is not applied, and told; wherever it stands."""
+    path = write(tmp_path / "sims.h5", VALUES, parameters={"scale_factor": factor}, scale_factor=factor, **beside)
+    with h5py.File(path, "a") as file:
+        file.attrs["scale_factor"] = 0.5
+    simulations = catalog.read(path)
+    np.testing.assert_array_equal(values(simulations), VALUES)
+    np.testing.assert_array_equal(simulations.theta, THETA)
+    notes = " | ".join(simulations.notes)
+    assert f"/data: its scale_factor, {np.squeeze(factor)}, is not applied" in notes
+    assert f"/parameters: its scale_factor, {np.squeeze(factor)}, is not applied" in notes
+
+
+@pytest.mark.parametrize("beside", [{"add_offset": 0.0}, {"_FillValue": 1e20}, {"missing_value": np.float32(-999)}])
+def test_floats_are_packed_beside_an_offset_or_a_fill_value(tmp_path, beside):
+    path = write(tmp_path / "sims.h5", VALUES, scale_factor=0.5, **beside)
+    np.testing.assert_array_equal(values(catalog.read(path)), VALUES / 2)
