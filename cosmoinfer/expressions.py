@@ -154,6 +154,13 @@ def rename(text: str, new_names: Mapping[str, str]) -> str:
     return "".join(written)
 
 
+def spell(text: str) -> str:
+    """An expression or a condition in the spelling that it shares with others of the same tokens: ``w0+wa<0``."""
+    tokens = _TOKEN.finditer(text)
+    words = [_write_name(unquote(token["name"])) if token["name"] else token[0].strip() for token in tokens]
+    return "".join(" and " if word == "and" else word for word in words)
+
+
 def _parse_comparisons(text: str, names: tuple[str, ...]) -> Iterator[Comparison]:
     tokens = list(_TOKEN.finditer(text))
     depth = np.cumsum([(token["sign"] == "(") - (token["sign"] == ")") for token in tokens])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.expressions import MAX_CHARACTERS, MAX_DEPTH, parse, parse_condition, rename
+from cosmoinfer.expressions import MAX_CHARACTERS, MAX_DEPTH, parse, parse_condition, rename, spell
 
 VALUES = {"a": 2.5, "b": -0.75, "Omega_m": 0.3, "A_SN1": 1.7, "log": 3.0}
 NAMES = (*VALUES, "Omega b", "Ω_m")
@@ -231,3 +231,9 @@ def test_names_are_exchanged_wherever_they_stand_for_a_value():
     renamed = rename("sqrt(sqrt) < {Omega b} and  a>1e-3*and", {"sqrt": "x", "Omega b": "y z", "and": "b", "a": "c"})
     assert renamed == "sqrt(x) < {y z} and  c>1e-3*b"
     assert rename("sqrt(a)<{Omega b}", {"a": "Ω_m", "Omega b": "c"}) == "sqrt(Ω_m)<c"
+
+
+def test_texts_of_the_same_tokens_are_spelled_alike():
+    for text in ("w0+wa<0 and {Omega b}>1", " w0 + {wa}<0  and {Omega b} >1"):
+        assert spell(text) == "w0+wa<0 and {Omega b}>1"
+    assert spell("2 * sqrt( a )") == "2*sqrt(a)"

@@ -17,6 +17,7 @@ from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.row_hashes import RowHashes
 from cosmoinfer.catalog.selection import fingerprint, selection_hash
 from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.expressions import spell
 
 
 def suite_names(catalogs: Sequence[Catalog], defaults: Sequence[str]) -> list[str]:
@@ -139,7 +140,8 @@ def _describe_prior(catalog: Catalog, name: str) -> str:
 
 
 def _describe_region(catalog: Catalog) -> str:
-    return "none" if catalog.parameters is None else " and ".join(sorted(catalog.parameters.where)) or "none"
+    conditions = () if catalog.parameters is None else catalog.parameters.where
+    return " and ".join(sorted(map(spell, conditions))) or "none"
 
 
 def _concatenate_observables(observables: Sequence[Observable]) -> Observable:

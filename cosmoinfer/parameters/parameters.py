@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg
 
 from cosmoinfer.errors import UserError, join_first, list_choices
-from cosmoinfer.expressions import Condition, parse_condition
+from cosmoinfer.expressions import Condition, parse_condition, spell
 from cosmoinfer.parameters.joint_prior import JointPrior
 from cosmoinfer.priors import BOX_TOLERANCE, MOMENTS, PRIORS, UNDECLARED, Prior, Unknown, default_prior
 
@@ -149,7 +149,9 @@ class Parameters:
 
     def with_where(self, conditions: Sequence[str]) -> "Parameters":
         """Cut to the region where these conditions hold, too. Raises UserError for one that is not understood."""
-        return replace(self, where=tuple(dict.fromkeys((*self.where, *conditions))))
+        known = {spell(text) for text in self.where}
+        added = {spell(text): text for text in reversed(conditions) if spell(text) not in known}
+        return replace(self, where=(*self.where, *reversed(added.values())))
 
     def with_correlation(self, first: str, second: str, correlation: float) -> "Parameters":
         """With this correlation of two normal priors. Raises UserError where it is none."""

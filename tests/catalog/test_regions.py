@@ -153,3 +153,12 @@ def test_a_repacked_catalog_keeps_what_is_declared_and_no_more(tmp_path):
     assert packed.parameters.prior == ("normal", "uniform") and packed.declared_priors == {"w0"}
     assert packed.parameters.where == (WHERE,) and packed.parameters.std[0] == 0.9
     assert packed.selection_hash == catalog.read(path, ReadOptions(bounds="w0=-3:1:normal:-1:0.9")).selection_hash
+
+
+def test_a_region_is_the_same_however_it_is_spelled(tmp_path):
+    """One file may declare it, the option all: several files, and one condition."""
+    write(tmp_path / "a.h5", THETA[:200], DATA[:200], where="{w0} + wa <  0")
+    write(tmp_path / "b.h5", THETA[200:], DATA[200:])
+    sims = catalog.read(tmp_path / "*.h5", ReadOptions(where=(WHERE, "w0 + wa<0")))
+    assert sims.parameters.where == ("{w0} + wa <  0",)
+    assert TRIANGLE.with_where(["wa < 2.5", "wa<2.5 ", " w0+ wa<0"]).where == (WHERE, "wa < 2.5")
