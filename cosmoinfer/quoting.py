@@ -4,7 +4,7 @@ What every option that takes names, numbers or conditions of them reads in one w
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 QUOTED = r"\{(?:[^{}]|\{\{|\}\})+\}"
 SEPARATORS = ",=:~@"  # behind which, behind a space and at the beginning, a brace begins a quoted name
@@ -36,6 +36,13 @@ def split(text: str, separator: str) -> list[str]:
             items.append(text[start : match.start()])
             start = match.end()
     return [*items, text[start:]]
+
+
+def split_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Names from ``a,b`` as options take them, or one by one, plain."""
+    if isinstance(names, str):
+        return tuple(unquote(name) for name in split(names, ","))
+    return tuple(names)
 
 
 def join_items(items: str | Mapping[str, object] | None, separator: str) -> str:

@@ -1,14 +1,29 @@
-"""Settings of recipes: the fields of a dataclass, each with its type and limits, stated where the field is."""
+"""Settings of recipes and tasks: the fields of dataclasses, each with its type and limits where the field is."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from cosmoinfer.errors import UserError, list_choices
 
-KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}  # types that are checked
+KINDS: dict[Any, str] = {  # types that are checked
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a name",
+    Path: "a path",
+    Mapping: "a mapping",
+}
+KINDS_OF_ITEMS: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "texts"}
+HINTS = {  # what a setting that a task does not have may be meant for
+    "theta": "arrays go there as a catalog: catalog_from_arrays(theta=theta, x=x)",
+    "x": "arrays go there as a catalog: catalog_from_arrays(theta=theta, x=x), or to the model itself: model.sample(x)",
+    "recalibrate": "it goes with a catalog: cosmoinfer.sample(model, catalog, recalibrate='temperature')",
+    "n": "`rows` is how many rows",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ class Limits:
         return ", ".join(text.format(limit) for text, limit in limits if limit is not None)
 
 
-ANY = Limits()
+UNLIMITED = Limits()
 
 
 def setting(
@@ -80,17 +95,56 @@ def settings_of(*recipes: Any) -> tuple[str, ...]:
     )
 
 
+def convert(value: Any, annotation: Any) -> Any:
+    """A value as a field of this type holds it.
+
+    Numbers and arrays of numpy become those of Python; of several items one may be given by itself, as a text; a text
+    may stand for a path. What is of another type stays as it is, to be refused by ``check_value``.
+    """
+    value, allowed = plain(value), _allowed_types(annotation)
+    if value is None or (isinstance(value, str) and str in allowed):
+        return value
+    if any(get_origin(kind) is tuple for kind in allowed):
+        if isinstance(value, Mapping):
+            return value
+        return tuple(map(plain, value)) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
+    return Path(value) if Path in allowed and isinstance(value, str) else value
+
+
+def plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as those of Python."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def is_given(value: Any) -> bool:
+    """Whether this is a value for a setting: not None, False or empty."""
+    if value is None or value is False:
+        return False
+    return bool(value.size) if hasattr(value, "tolist") else not (isinstance(value, Collection) and not value)
+
+
+def convert_settings(recipe: Any, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of the values, by name, that are fields of a dataclass, in the form that the field has; without None.
+
+    Raises UserError, which names the setting, if a value has another type, or is outside its limits.
+    """
+    types = get_type_hints(recipe)
+    given = {name: convert(values[name], types[name]) for name in types if values.get(name) is not None}
+    check_settings(recipe, given)
+    return given
+
+
 def check_settings(recipe: Any, values: Mapping[str, Any] | None = None) -> None:
     """Raises UserError, which names the setting, if a value has another type than its field, or is outside its limits.
 
-    values: by name, to be checked before they take the place of the recipe's own; by default those are checked. A
-    whole number may stand for a real one.
+    recipe: a dataclass, or with values the class of one. values: by name, to be checked before they take the place of
+    the recipe's own; by default those are checked. A whole number may stand for a real one.
     """
-    types = get_type_hints(type(recipe))
+    types = get_type_hints(recipe if isinstance(recipe, type) else type(recipe))
     for entry in fields(recipe):
         if values is None or entry.name in values:
             value = getattr(recipe, entry.name) if values is None else values[entry.name]
-            check_value(entry.name, value, types[entry.name], entry.metadata.get("limits", ANY))
+            check_value(entry.name, value, types[entry.name], entry.metadata.get("limits", UNLIMITED))
 
 
 def check_value(name: str, value: Any, annotation: Any, limits: Limits) -> None:
@@ -100,18 +154,43 @@ def check_value(name: str, value: Any, annotation: Any, limits: Limits) -> None:
 
 
 def _check_type(name: str, value: object, annotation: Any) -> None:
-    allowed = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    if (value is None and NoneType in allowed) or not KINDS.keys() & set(allowed):
+    allowed = [kind for kind in _allowed_types(annotation) if _is_checked(kind)]
+    if not allowed or (value is None and NoneType in _allowed_types(annotation)):
         return
-    matches = {
-        bool: isinstance(value, bool),
-        int: isinstance(value, Integral) and not isinstance(value, bool),
-        float: isinstance(value, Real) and not isinstance(value, bool),
-        str: isinstance(value, str),
-    }
-    kinds = [kind for kind in KINDS if kind in allowed]
-    if not any(matches[kind] for kind in kinds):
-        raise UserError(f"expected {' or '.join(KINDS[kind] for kind in kinds)}, found {value!r}", setting=name)
+    if not any(_matches(value, kind) for kind in allowed):
+        kinds = " or ".join(map(_describe_kind, allowed))
+        raise UserError(f"expected {kinds}, found {_describe_value(value)}", setting=name)
+
+
+def _allowed_types(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _is_checked(kind: Any) -> bool:
+    """Of functions and whatever is a dataclass of its own, the owner knows more than the type."""
+    return (get_origin(kind) or kind) in (*KINDS, tuple)
+
+
+def _matches(value: object, kind: Any) -> bool:
+    if get_origin(kind) is tuple:
+        items = get_args(kind)
+        lengths_agree = items[-1] is Ellipsis or (isinstance(value, tuple) and len(value) == len(items))
+        return isinstance(value, tuple) and lengths_agree and all(_matches(item, items[0]) for item in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, {int: Integral, float: Real}.get(kind, get_origin(kind) or kind))
+
+
+def _describe_kind(kind: Any) -> str:
+    if get_origin(kind) is tuple:
+        items = get_args(kind)
+        return KINDS_OF_ITEMS[items[0]] if items[-1] is Ellipsis else f"{len(items)} {KINDS_OF_ITEMS[items[0]]}"
+    return KINDS[get_origin(kind) or kind]
+
+
+def _describe_value(value: object) -> str:
+    """A single item that is of no kind of item by itself."""
+    return repr(value[0] if isinstance(value, tuple) and len(value) == 1 else value)
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
@@ -125,4 +204,5 @@ def check_keywords(task: str, keywords: Mapping[str, Any], names: Collection[str
     """Raises UserError if a keyword is none of these settings; it suggests those that are spelled alike."""
     for name in keywords:
         if name not in names:
-            raise UserError(f"{task} has no such setting; {list_choices(name, names)}", setting=name)
+            hint = HINTS.get(name) or list_choices(name, names)
+            raise UserError(f"{task} has no such setting; {hint}", setting=name)

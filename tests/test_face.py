@@ -15,11 +15,17 @@ import pytest
 import cosmoinfer
 from cosmoinfer.cli import COMMANDS
 from cosmoinfer.cli.options import OutputOptions, grouped
+from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.models import DensityModel, FlowModel, RegressorModel
+from cosmoinfer.models.recipe import SharedSettings
+from cosmoinfer.networks import NETWORKS
+from cosmoinfer.networks.baselines import BASELINES
+from cosmoinfer.settings import settings_of
 from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, SPLIT
 from cosmoinfer.tasks.train_density import DENSITY_TRAINER
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER
 from cosmoinfer.tasks.train_regressor import REGRESSOR_TRAINER
+from cosmoinfer.training.settings import TrainingSettings
 from tests.command_line import done, linear, write
 
 NAMES, LOW, HIGH = ["Omega_m", "sigma_8"], [0.1, 0.6], [0.5, 1.0]
@@ -273,6 +279,80 @@ def test_settings_without_effect_are_refused(catalog: Path) -> None:
         cosmoinfer.train_flow(theta=theta, x=x, bounds="a=0:1")
     with pytest.raises(ValueError, match=r"names: the catalog .* has been read already"):
         cosmoinfer.train_flow(cosmoinfer.read_catalog(catalog), names=["a", "b"])
+
+
+def test_arrays_of_numpy_are_settings_too(folder: Path) -> None:
+    theta, x = linear(240, 1)
+    quick = {**QUICK, "epochs": np.int64(1), "seed": np.int64(3), "flow": "maf", "low": LOW, "high": HIGH}
+    model = cosmoinfer.train_flow(theta=theta, x=x, names=np.array(NAMES), simulation=np.arange(240), **quick)
+    assert model.preprocessing.parameters.names == tuple(NAMES)
+    by_text = cosmoinfer.catalog_from_arrays(theta, x, names="Omega_m,sigma_8", prior=np.array(["unknown"] * 2))
+    assert by_text.parameters.names == tuple(NAMES)
+    assert cosmoinfer.sample(model, by_text, rows=np.array([3, 4]), draws=np.int64(5)).index.tolist() == [3, 4]
+    assert cosmoinfer.sample(model, by_text, rows=5, draws=5).index.tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("task", "setting", "value"),
+    [
+        *(("train", "seed", value) for value in ("x", 1.5, True)),
+        *(("train", name, "two") for name in ("ensemble", "threads", "epochs", "drop_nonfinite", "fractions", "low")),
+        *(("train", name, 5) for name in ("names", "compress", "augment", "noise", "split_file", "output")),
+        *(("train", "reporter", print), ("train", "flow", ["maf"]), ("train", "force", "yes")),
+        *(("draw", "draws", 1.5), ("draw", "seed", "q"), ("draw", "recalibrate", "temperature")),
+        *(("sample", "draws", "10"), ("sample", "rows", 1.5), ("sample", "theta", 1), ("sample", "reporter", print)),
+        *(("evaluate", "lc2st", "28"), ("evaluate", "lc2st", 28), ("evaluate", "fail_if", 5), ("evaluate", "theta", 1)),
+        *(("simulate", "n", 5), ("simulate", "rows", "5"), ("simulate", "seed", 1.5), ("exact", "draws", "5")),
+        *(("reweight", "draws", "5"), ("reweight", "where", 5), ("figures", "seed", "x")),
+    ],
+)
+def test_a_setting_of_another_type_or_task_is_named(
+    task: str, setting: str, value: Any, flow: Any, folder: Path
+) -> None:
+    theta, x = linear(240, 1)
+    arrays = {"theta": theta, "x": x, "low": LOW, "high": HIGH}
+    catalog, posterior = cosmoinfer.catalog_from_arrays(theta, x, NAMES), flow.sample(x[:2], draws=20)
+    tasks = {
+        "train": lambda **settings: cosmoinfer.train_flow(**{**arrays, **settings}),
+        "draw": partial(flow.sample, x[:2]),
+        "sample": partial(cosmoinfer.sample, flow, catalog),
+        "evaluate": partial(cosmoinfer.evaluate, cosmoinfer.sample(flow, catalog, split="test", draws=20)),
+        "simulate": partial(cosmoinfer.simulate, "two-moons"),
+        "exact": partial(cosmoinfer.exact_posterior, "two-moons", catalog),
+        "reweight": partial(cosmoinfer.reweight, posterior, prior={"Omega_m": "normal:0.3:0.1"}),
+        "figures": partial(cosmoinfer.figures, posterior, folder / "none"),
+    }
+    with pytest.raises(cosmoinfer.UserError) as caught:
+        tasks[task](**{setting: value})
+    assert caught.value.setting == setting
+
+
+def test_what_goes_with_another_function_is_said() -> None:
+    with pytest.raises(ValueError, match=r"^theta: evaluate has no such setting; .* catalog_from_arrays"):
+        cosmoinfer.evaluate("flow.h5", theta=[1], x=[1])
+    with pytest.raises(ValueError, match=r"^n: simulate has no such setting; `rows`"):
+        cosmoinfer.simulate("two-moons", n=5)
+    with pytest.raises(ValueError, match="bounds: applies to catalog files, found arrays; `low`, `high`"):
+        cosmoinfer.train_flow(theta=[[1.0]], x=[[1.0]], bounds="a=0:1")
+
+
+def test_a_single_gate_is_a_text(flow: Any, catalog: Path) -> None:
+    gates = cosmoinfer.evaluate(cosmoinfer.sample(flow, catalog, draws=50), fail_if="r2[Omega_m]<2").gates
+    assert list(gates.failed) == ["r2[Omega_m]<2"]
+
+
+def test_the_settings_of_every_training_have_a_type() -> None:
+    tables = (FLOWS, MAP_FLOWS, NETWORKS, BASELINES)
+    owners = [recipe for table in tables for recipe in table.values()]
+    recipes = settings_of(*owners, TrainingSettings, SharedSettings)
+    for trainer in (FLOW_TRAINER, REGRESSOR_TRAINER, DENSITY_TRAINER):
+        unchecked = {name for name in trainer.settings() if name not in recipes}
+        assert all(name.startswith("embedding_") for name in unchecked), unchecked
+
+
+def test_a_reporter_shows_what_it_was_given() -> None:
+    assert repr(cosmoinfer.Reporter()) == "Reporter()"
+    assert repr(cosmoinfer.Reporter(info=print)) == "Reporter(info=print)"
 
 
 def test_repr_of_models_catalogs_posteriors_and_evaluations(flow: Any, catalog: Path) -> None:

@@ -1,11 +1,13 @@
 """Fields of recipes as settings: their types and limits."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.settings import check_settings, from_data, setting, settings_of
+from cosmoinfer.settings import check_settings, convert_settings, from_data, is_given, setting, settings_of
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def test_settings_are_the_fields_that_the_data_do_not_decide():
         ("shape", 3, "shape: expected a name, found 3"),
         ("wide", 1, "wide: expected true or false, found 1"),
         ("offset", "far", "offset: expected a number, found 'far'"),
+        ("sizes", (3, 4.5), r"sizes: expected whole numbers, found \(3, 4.5\)"),
     ],
 )
 def test_a_value_of_another_type_or_outside_the_limits_is_refused(name, value, message):
@@ -56,3 +59,51 @@ def test_a_value_of_another_type_or_outside_the_limits_is_refused(name, value, m
 )
 def test_a_value_within_the_limits_is_taken(name, value):
     assert getattr(Recipe(**{name: value}), name) == value
+
+
+@dataclass(frozen=True)
+class Task:
+    seed: int = 0
+    names: tuple[str, ...] = ()
+    rows: str | tuple[int, ...] | None = None
+    output: Path | None = None
+    fractions: tuple[float, float] | None = None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "converted"),
+    [
+        ("seed", np.int64(3), 3),
+        ("seed", np.array(3), 3),
+        ("names", "a", ("a",)),
+        ("names", np.array(["a", "b"]), ("a", "b")),
+        ("rows", 5, (5,)),
+        ("rows", np.arange(2), (0, 1)),
+        ("rows", "3:5", "3:5"),
+        ("output", "a.h5", Path("a.h5")),
+        ("fractions", [np.float32(0.5), 1], (0.5, 1)),
+    ],
+)
+def test_numbers_and_arrays_of_numpy_and_single_items_are_converted(name, value, converted):
+    assert convert_settings(Task, {name: value, "other": 1, "output": None} | {name: value}) == {name: converted}
+    assert not any(isinstance(item, np.generic) for item in np.atleast_1d(np.array(converted, object)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("seed", "x", "seed: expected a whole number, found 'x'"),
+        ("names", 5, "names: expected texts, found 5"),
+        ("rows", 1.5, "rows: expected a name or whole numbers, found 1.5"),
+        ("output", 5, "output: expected a path, found 5"),
+        ("fractions", 0.5, "fractions: expected 2 numbers, found 0.5"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused(name, value, message):
+    with pytest.raises(UserError, match=f"^{message}$"):
+        convert_settings(Task, {name: value})
+
+
+def test_what_is_given_is_neither_none_nor_false_nor_empty():
+    assert not any(map(is_given, (None, False, "", [], (), np.array([]))))
+    assert all(map(is_given, ("a", 0, True, np.array([0]), np.array(["a", "b"]), [0])))

@@ -17,6 +17,8 @@ from cosmoinfer.catalog.datasets import Layout
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.errors import UserError
+from cosmoinfer.quoting import split_names
+from cosmoinfer.settings import convert
 
 NAME = Path("arrays")  # in messages, where a catalog from a file has its path
 
@@ -76,6 +78,7 @@ def from_arrays(
     """
     if x is None:
         raise UserError("x: expected an array, or arrays by name, with one row a simulation")
+    names = None if names is None else split_names(convert(names, str | tuple[str, ...]))
     data = {_dataset_path(name): array for name, array in x.items()} if isinstance(x, Mapping) else {"data": x}
     to_records = getattr(theta, "to_records", None)  # of a frame of pandas
     theta = theta if to_records is None else to_records(index=False)
@@ -97,7 +100,7 @@ def from_arrays(
     }
     if classes is not None and theta is not None:
         target = f"classes/{names[0] if names else 'class'}"
-        arrays[target], attributes[target] = theta, {"names": tuple(classes)}
+        arrays[target], attributes[target] = theta, {"names": convert(classes, tuple[str, ...])}
     elif theta is not None:
         arrays["parameters"], attributes["parameters"] = theta, _parameter_attributes(theta, described, transpose)
     elif any(setting is not None for setting in described.values()):
@@ -168,8 +171,16 @@ def _parameter_attributes(theta: ArrayLike, described: Mapping[str, Any], transp
         if setting is None:
             continue
         if name in ("names", "labels", "where", "prior"):
-            texts = (setting,) if isinstance(setting, str) else tuple(setting)
+            texts = convert(setting, tuple[str, ...])
             attributes[name] = texts * count if name == "prior" and isinstance(setting, str) else texts
         else:
-            attributes[name] = np.atleast_1d(np.asarray(setting, np.float64))
+            attributes[name] = _numbers(name, setting)
     return attributes
+
+
+def _numbers(name: str, setting: ArrayLike) -> np.ndarray:
+    """(P,) or, of a correlation, (P, P). Raises UserError, which names the argument, if these are no numbers."""
+    try:
+        return np.atleast_1d(np.asarray(setting, np.float64))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"expected one number a parameter, found {setting!r}", setting=name) from error

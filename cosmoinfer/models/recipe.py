@@ -21,7 +21,7 @@ Overrides = Mapping[str, Any]  # by the name of the setting; None where the user
 FEW_TRAINING_ROWS = 1000  # below, networks need dropout
 MANY_TRAINING_ROWS = 3000  # from here on, larger networks and longer trainings pay
 Shapes = Sequence[tuple[int, ...]]  # of one row, one a summary
-ANY = ("", "auto")  # names that leave the choice open
+OPEN_CHOICES = ("", "auto")  # names that leave the choice open
 
 
 def default_training(rows: int, shapes: Shapes) -> TrainingSettings:
@@ -71,16 +71,37 @@ class InlineSettings:
 
     def has_name(self, name: str) -> bool:
         """Whether settings may follow this name; it may be ``auto``."""
-        return name in self.settings or name in ANY
+        return name in self.settings or name in OPEN_CHOICES
 
     def settings_for(self, name: str) -> tuple[str, ...]:
         """Those that may follow a name which ``has_name`` accepts; ``auto`` may be followed by those of all names."""
-        if name in ANY:
+        if name in OPEN_CHOICES:
             return tuple(dict.fromkeys(key for settings in self.settings.values() for key in settings))
         return self.settings[name]
 
 
 OPTIMIZER_SETTINGS = InlineSettings(OPTIMIZERS)
+
+
+@dataclass(frozen=True)
+class SharedSettings:
+    """Settings of a training that are no fields of a flow, a network or ``TrainingSettings``; of any model.
+
+    flow, network, embedding, loss, support, transform, compress, augment, observation: names, some with inline
+    settings. ensemble: members of each architecture. unconditional: a density of the data alone.
+    """
+
+    flow: str | None = None
+    network: str | None = None
+    embedding: str | None = None
+    loss: str | None = None
+    support: str | None = None
+    transform: str | None = None
+    compress: str | None = None
+    augment: str | None = None
+    observation: str | None = None
+    ensemble: int | None = None
+    unconditional: bool = False
 
 
 @dataclass(frozen=True)

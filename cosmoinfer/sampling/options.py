@@ -12,6 +12,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.sampling.buffer import DrawBuffer
 from cosmoinfer.sampling.rejection import TooLittleInside
+from cosmoinfer.settings import check_settings, setting
 from cosmoinfer.storage import JSONObject
 
 
@@ -29,7 +30,7 @@ class SamplingOptions:
     written: whether a file is then written from them in that folder.
     """
 
-    draws: int = 1000
+    draws: int = setting(1000, minimum=1)
     seed: int = 0
     skip_failed: bool = False
     combine: str | None = None
@@ -39,8 +40,7 @@ class SamplingOptions:
     written: bool = True
 
     def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise UserError(f"expected at least 1, found {self.draws}", setting="draws")
+        check_settings(self)
 
     @property
     def provenance(self) -> JSONObject:

@@ -11,7 +11,7 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.metrics import Evaluation, GateResults, ReferencePosterior
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.settings import check_keywords
+from cosmoinfer.settings import check_keywords, is_given
 from cosmoinfer.tasks.evaluation_job import (
     DrawnPosterior,
     EvaluationJob,
@@ -25,35 +25,30 @@ from cosmoinfer.tasks.provenance import is_up_to_date, make_folder, task_provena
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import prepare_sampling
-from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, select_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, OutputSettings, RowSettings, RunSettings, select_keywords
 from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
 
 OF_SAMPLING = ("draws", "skip_failed", *READ_OPTIONS)  # which only a model heeds
-SETTINGS = (*OF_SAMPLING, *RUN, "split", "rows", "recalibrate", "compare_to", "lc2st", "fail_if", "gate", "figures")
+SETTINGS = (*OF_SAMPLING, *RUN, *ROWS, "recalibrate", "compare_to", "lc2st", "fail_if", "gate", "figures")
 
 
 @dataclass(frozen=True)
 class Gates:
-    """expressions: each fails if it holds, as ``r2[Omega_m]<0.5``. default: whether the default gates count too.
+    """fail_if: expressions, each fails if it holds, as ``r2[Omega_m]<0.5``. gate: whether the default gates count too.
 
     Raises UserError if an expression cannot be a gate.
     """
 
-    expressions: tuple[str, ...] = ()
-    default: bool = False
+    fail_if: tuple[str, ...] = ()
+    gate: bool = False
 
     def __post_init__(self) -> None:
-        for expression in self.expressions:
+        for expression in self.fail_if:
             metrics.validate_gate(expression)
-
-    @classmethod
-    def from_keywords(cls, keywords: Mapping[str, Any]) -> "Gates":
-        """Raises UserError if an expression cannot be a gate."""
-        return cls(tuple(keywords.get("fail_if") or ()), bool(keywords.get("gate")))
 
     def check_names(self, parameters: Parameters) -> None:
         """Before anything is drawn. Raises UserError if an expression is about a parameter that is none of these."""
-        for expression in self.expressions:
+        for expression in self.fail_if:
             metrics.check_gate_parameter(expression, parameters.names)
 
     def check(self, evaluation: Evaluation) -> Evaluation:
@@ -61,11 +56,19 @@ class Gates:
 
         Raises UserError if the evaluation lacks the metric or the parameter of an expression.
         """
-        if not (self.expressions or self.default):
+        if not (self.fail_if or self.gate):
             return evaluation
-        failed = {gate: why for gate in self.expressions if (why := metrics.gate_failure(evaluation, gate))}
-        default = metrics.check_default_gates(evaluation) if self.default else GateResults()
+        failed = {gate: why for gate in self.fail_if if (why := metrics.gate_failure(evaluation, gate))}
+        default = metrics.check_default_gates(evaluation) if self.gate else GateResults()
         return replace(evaluation, gates=GateResults(failed | default.failed, default.skipped))
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """lc2st: row numbers at which the posterior is tested by itself. figures: the folder to draw them into, if any."""
+
+    lc2st: tuple[int, ...] = ()
+    figures: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ def evaluate(
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
-    path = None if output is None else Path(output)
-    gated = _evaluate(posterior, catalog, settings, path, force, reporter)
+    to = OutputSettings.from_arguments(output, force, reporter)
+    gated = _evaluate(posterior, catalog, settings, to.output, to.force, to.reporter)
     return gated.gates.check(gated.evaluation)
 
 
@@ -120,10 +123,10 @@ def _evaluate(
     reporter: Reporter,
 ) -> GatedEvaluation:
     check_keywords("evaluate", keywords, SETTINGS)
-    gates = Gates.from_keywords(keywords)
+    gates = select_keywords(Gates, keywords)
     job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
     gates.check_names(job.source.parameters)
-    figures = keywords.get("figures")
+    figures = select_keywords(EvaluationSettings, keywords).figures
     complete = output if is_up_to_date(output, "metrics", job.provenance, reporter, force) else None
     if complete is not None and figures is None:
         return GatedEvaluation(metrics.read(complete), gates)
@@ -135,7 +138,7 @@ def _evaluate(
         if output is not None:
             metrics.write(output, evaluation, job.provenance, force)
     if figures is not None:
-        draw_figures(posterior, evaluation, job.source.learning_curves, job.seed, Path(figures), reporter)
+        draw_figures(posterior, evaluation, job.source.learning_curves, job.seed, figures, reporter)
     return GatedEvaluation(evaluation, gates)
 
 
@@ -159,8 +162,9 @@ def prepare_evaluation(
         raise UserError(f"{_name(posterior)}: is a posterior, drawn already; `recalibrate` goes with a model")
     else:
         opened = open_posterior(cast(PosteriorSource, posterior))
-        source = select_drawn(opened, keywords.get("split"), keywords.get("rows"), seed, reporter)
-    local = tuple(dict.fromkeys(keywords.get("lc2st") or ()))
+        selected = select_keywords(RowSettings, keywords)
+        source = select_drawn(opened, selected.split, selected.rows, seed, reporter)
+    local = tuple(dict.fromkeys(select_keywords(EvaluationSettings, keywords).lc2st))
     if local:
         metrics.check_local(local, source.index)
     job = EvaluationJob(source, None, local, seed)
@@ -212,7 +216,7 @@ def _check_drawn(posterior: Any, catalog: Any, options: Mapping[str, Any]) -> No
     """What says how to draw, or how to read a catalog, has no effect on a posterior that was drawn before."""
     if catalog is not None:
         raise UserError(f"{_name(posterior)}: is a posterior and holds its truths; a catalog goes with a model only")
-    ineffective = [f"`{name}`" for name, value in options.items() if value not in (None, False, [], ())]
+    ineffective = [f"`{name}`" for name, value in options.items() if is_given(value)]
     if ineffective:
         raise UserError(
             f"{_name(posterior)}: is a posterior, drawn already; only a model takes {join_first(ineffective)}"
@@ -229,7 +233,7 @@ def _prepare_model(
     has_truth = job.catalog.has_theta[job.rows]
     report_unknown_truths(has_truth, job.catalog.path, reporter)
     job = job.of_rows(job.rows[has_truth])
-    require_unseen_row(job.partitions, keywords.get("rows"))
+    require_unseen_row(job.partitions, select_keywords(RowSettings, keywords).rows)
     warn_of_training_rows(job.model.training_record, job.catalog, job.rows, job.partition, reporter)
     meta = task_provenance("evaluate", job.provenance["settings"], job.provenance["inputs"])
     return PosteriorOfModel(name, job, meta)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import metrics
-from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.metrics import ReferencePosterior
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
@@ -159,7 +159,7 @@ def require_unseen_row(partitions: np.ndarray, rows: Rows | None) -> None:
             "the model was trained on or chosen by all of them; `split=train` or `split=validation` evaluates on rows "
             "that it has seen",
             setting="rows",
-            value=rows,
+            value=rows if isinstance(rows, str) else join_first(rows),
         )
 
 

@@ -7,6 +7,7 @@ from cosmoinfer import models
 from cosmoinfer import plots as drawing
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics import Evaluation
+from cosmoinfer.settings import UNLIMITED, check_value
 from cosmoinfer.tasks.provenance import make_folder
 from cosmoinfer.tasks.sources import AnyModel, PosteriorSource, open_posterior
 
@@ -29,6 +30,7 @@ def figures(
 
     Raises UserError, a ValueError, if a name is not known, or a figure that is named does not apply.
     """
+    check_value("seed", seed, int, UNLIMITED)
     names = drawing.PLOTS if plots is None else [plots] if isinstance(plots, str) else plots
     for name in names:
         if name not in drawing.PLOTS:

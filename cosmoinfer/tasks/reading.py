@@ -15,12 +15,13 @@ from cosmoinfer.catalog.catalog import UNKNOWN_THETA
 from cosmoinfer.errors import UserError, describe_type, join_first
 from cosmoinfer.leakage import TEST, TrainingRecord
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.settings import is_given
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings, SplitSettings
 
 CatalogSource = Path | str | Catalog | None  # None: arrays
-Rows = str | Sequence[int] | np.ndarray  # row numbers, ``3,5,20:25`` or one by one
+Rows = str | Sequence[int]  # row numbers, ``3,5,20:25`` or one by one
 # settings that arrays take too
 OF_ARRAYS = ("names", "where", "simulation", "kind", "channels", "missing", "drop_nonfinite", "transpose", "complex")
 
@@ -50,14 +51,18 @@ def open_catalog(
         raise UserError(f"give a catalog, or arrays ({', '.join(given_arrays)}); not both")
     if isinstance(source, Path | str):
         return read_catalog(Path(source), CatalogSettings.from_keywords(keywords))
-    settings = [name for name in READ_OPTIONS if keywords.get(name) not in (None, False, "", [], ())]
+    settings = [name for name in READ_OPTIONS if is_given(keywords.get(name))]
     if source is not None:
         if settings:
             raise UserError(f"the catalog {source.path} has been read already; give its path", setting=settings[0])
         return source
     if without_effect := [name for name in settings if name not in OF_ARRAYS]:
-        raise UserError("applies to catalog files, found arrays", setting=without_effect[0])
-    return catalogs.from_arrays(**given_arrays, **{name: keywords[name] for name in settings})
+        instead = "; `low`, `high` and `prior` describe theta" if without_effect[0] == "bounds" else ""
+        raise UserError(f"applies to catalog files, found arrays{instead}", setting=without_effect[0])
+    words = [name for name in settings if name != "simulation"]
+    read_options = CatalogSettings.from_keywords({name: keywords[name] for name in words}).read_options
+    described = {name: getattr(read_options, name) for name in words}
+    return catalogs.from_arrays(**given_arrays, **described, simulation=keywords.get("simulation"))
 
 
 def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
@@ -69,7 +74,9 @@ def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
     return catalog
 
 
-def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, keywords: Mapping[str, Any]) -> Catalog:
+def open_for_model(
+    preprocessing: Preprocessing, source: Path | str | Catalog | None, keywords: Mapping[str, Any]
+) -> Catalog:
     """A catalog as it is, or from its file: read as the model's own was, unless the settings say otherwise.
 
     Raises UserError if the model cannot take its data or parameters.
@@ -78,8 +85,8 @@ def open_for_model(preprocessing: Preprocessing, source: Path | str | Catalog, k
         catalog = open_catalog(source, keywords)
     elif not isinstance(source, Path | str):
         raise UserError(
-            f"expected the path of a catalog or a Catalog, found {describe_type(source)}; observations in arrays go to "
-            "the model itself: model.sample(x)"
+            f"expected the path of a catalog or a Catalog, found {describe_type(source)}; arrays go to "
+            "catalog_from_arrays(theta=theta, x=x), observations also to the model itself: model.sample(x)"
         )
     else:
         path, settings = Path(source), CatalogSettings.from_keywords(keywords)

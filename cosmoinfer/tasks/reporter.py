@@ -1,7 +1,7 @@
 """To whom a task reports while it works."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from cosmoinfer.errors import warn
 
@@ -14,7 +14,7 @@ def ignore_progress(task: str, done: int, total: int, note: str = "") -> None:
     """For progress that nobody asked for."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reporter:
     """Callbacks of a task; silent by default, but for warnings.
 
@@ -28,6 +28,13 @@ class Reporter:
     result: Callable[[str], None] = ignore_line
     warn: Callable[[str], None] = warn
     progress: Callable[[str, int, int, str], None] = ignore_progress
+
+    def __repr__(self) -> str:
+        """The callbacks that were given, by their name."""
+        callbacks = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        given = {name: call for name, call in callbacks.items() if call is not getattr(Reporter, name)}
+        names = [f"{name}={getattr(call, '__name__', call)}" for name, call in given.items()]
+        return f"Reporter({', '.join(names)})"
 
     def epochs(self) -> Callable[[int, int, float, float], None]:
         """For the training loop: takes epoch, epochs, training loss and validation loss."""

@@ -17,9 +17,23 @@ from cosmoinfer.quoting import quote
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.settings import OutputSettings, names_of_fields, select_keywords
 from cosmoinfer.tasks.sources import PosteriorSource, open_posterior
 
-SETTINGS = ("prior", "where", "derive", "draws", "seed", "skip_failed")
+
+@dataclass(frozen=True)
+class ReweightingSettings:
+    """prior, where, derive: as of ``reweight``. draws: to keep of each row. seed: of which are kept.
+
+    skip_failed: leave out rows of which too few draws lie under the new prior.
+    """
+
+    prior: Mapping[str, str] | tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    derive: Mapping[str, str] | tuple[str, ...] = ()
+    draws: int | None = None
+    seed: int = 0
+    skip_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,8 @@ def reweight(
     """
     changes = {"prior": prior, "where": where, "derive": derive}
     settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
-    return _reweight(posterior, settings, None if output is None else Path(output), force, reporter).posterior
+    to = OutputSettings.from_arguments(output, force, reporter)
+    return _reweight(posterior, settings, to.output, to.force, to.reporter).posterior
 
 
 def write_reweighted(
@@ -96,10 +111,10 @@ def write_reweighted(
 def _reweight(
     source: PosteriorSource, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
 ) -> ReweightedPosterior:
-    check_keywords("reweight", keywords, SETTINGS)
-    prior, derive, where = (_assignments(keywords.get(name)) for name in ("prior", "derive", "where"))
-    draws, seed = keywords.get("draws"), keywords.get("seed") or 0
-    skip_failed = bool(keywords.get("skip_failed"))
+    check_keywords("reweight", keywords, names_of_fields(ReweightingSettings))
+    checked = select_keywords(ReweightingSettings, keywords)
+    prior, derive, where = map(_assignments, (checked.prior, checked.derive, checked.where))
+    draws, seed, skip_failed = checked.draws, checked.seed, checked.skip_failed
     if not prior and not derive and not where:
         raise UserError("nothing to do: `prior` or `where` changes the prior, `derive` adds a parameter")
     if draws is not None and not _has_new_prior(keywords):
@@ -138,13 +153,13 @@ def _has_new_prior(keywords: Mapping[str, Any]) -> bool:
     return bool(keywords.get("prior") or keywords.get("where"))
 
 
-def _assignments(settings: Mapping[str, str] | Sequence[str] | None) -> list[str]:
+def _assignments(settings: Mapping[str, str] | tuple[str, ...]) -> list[str]:
     """NAME=TEXT each, or conditions. Two names that are correlated, a~b, are no single one."""
     if isinstance(settings, Mapping):
         return [
             f"{name if '~' in name or name.isidentifier() else quote(name)}={text}" for name, text in settings.items()
         ]
-    return [settings] if isinstance(settings, str) else list(settings or ())
+    return list(settings)
 
 
 def _warn_of_few_draws(reweighted: ReweightedPosterior, reporter: Reporter) -> None:

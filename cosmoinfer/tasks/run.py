@@ -33,7 +33,7 @@ def run_all(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
-    gates = Gates.from_keywords(keywords)
+    gates = select_keywords(Gates, keywords)
     request = TrainingRequest.from_keywords("run", keywords, FLOW_TRAINER.settings(), INPUTS, OPTIONS)
     select_keywords(SamplingOptions, keywords)  # before a training, whether they are usable
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}

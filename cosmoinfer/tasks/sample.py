@@ -13,10 +13,10 @@ from cosmoinfer.tasks.provenance import is_up_to_date
 from cosmoinfer.tasks.reading import report_placeholders, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob, prepare_sampling
-from cosmoinfer.tasks.settings import READ_OPTIONS, RUN
+from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, OutputSettings
 from cosmoinfer.tasks.sources import ModelSource
 
-SETTINGS = (*READ_OPTIONS, *RUN, "split", "rows", "draws", "skip_failed", "combine", "recalibrate")
+SETTINGS = (*READ_OPTIONS, *RUN, *ROWS, "draws", "skip_failed", "combine", "recalibrate")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SampledPosterior:
 
 def sample(
     model: ModelSource,
-    catalog: Path | str | Catalog,
+    catalog: Path | str | Catalog | None = None,
     *,
     output: Path | str | None = None,
     force: bool = False,
@@ -54,7 +54,8 @@ def sample(
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
-    return _sample(model, catalog, settings, None if output is None else Path(output), force, reporter).posterior
+    to = OutputSettings.from_arguments(output, force, reporter)
+    return _sample(model, catalog, settings, to.output, to.force, to.reporter).posterior
 
 
 def write_posterior(
@@ -71,7 +72,7 @@ def write_posterior(
 
 def _sample(
     model: ModelSource,
-    catalog: Path | str | Catalog,
+    catalog: Path | str | Catalog | None,
     keywords: Mapping[str, Any],
     output: Path | None,
     force: bool,

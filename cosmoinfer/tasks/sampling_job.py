@@ -21,7 +21,7 @@ from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
 from cosmoinfer.tasks.reading import open_for_model, select_rows
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.settings import RunSettings, select_keywords
+from cosmoinfer.tasks.settings import RowSettings, RunSettings, select_keywords
 from cosmoinfer.tasks.sources import ModelSource, open_model
 
 PosteriorModel = FlowModel | RegressorModel | ClassifierModel
@@ -92,7 +92,7 @@ class SamplingJob:
 
 
 def prepare_sampling(
-    source: ModelSource, catalog_source: Path | str | Catalog, keywords: Mapping[str, Any]
+    source: ModelSource, catalog_source: Path | str | Catalog | None, keywords: Mapping[str, Any]
 ) -> SamplingJob:
     """Read the model and the catalog, and select the rows.
 
@@ -102,7 +102,7 @@ def prepare_sampling(
 
     Raises UserError if the model gives no posteriors, or cannot be combined or recalibrated as the options ask.
     """
-    options = select_keywords(SamplingOptions, keywords)
+    options, selected = select_keywords(SamplingOptions, keywords), select_keywords(RowSettings, keywords)
     device = select_keywords(RunSettings, keywords).prepare_device()
     opened = open_model(source, device)
     model, name = opened.model, opened.name
@@ -113,13 +113,12 @@ def prepare_sampling(
     if options.recalibrate is not None:
         model = _recalibrated(options.recalibrate, name, model)
     catalog = open_for_model(model.preprocessing, catalog_source, keywords)
-    partition = keywords.get("split")
-    rows = select_rows(model.training_record, catalog, partition, keywords.get("rows"))
+    rows = select_rows(model.training_record, catalog, selected.split, selected.rows)
     if isinstance(model, FlowModel):
         rows = model.representatives(catalog, rows)
     used = {"rows": catalog.index[rows].tolist(), **options.provenance, **device_settings(device)}
     inputs = {**catalog_inputs(catalog), "model": opened.digest}
-    return SamplingJob(model, catalog, rows, options, task_provenance("sample", used, inputs), partition)
+    return SamplingJob(model, catalog, rows, options, task_provenance("sample", used, inputs), selected.split)
 
 
 def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:

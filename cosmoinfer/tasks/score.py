@@ -13,7 +13,7 @@ from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import open_for_model, read_model_of_kind, select_rows, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, RunSettings, select_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, RowSettings, RunSettings, select_keywords
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,16 @@ def write_scores(
 
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
-    check_keywords("score", keywords, (*READ_OPTIONS, *RUN, "split", "rows"))
-    output, partition = output or model.with_name(f"{model.stem}.scores.h5"), keywords.get("split")
+    check_keywords("score", keywords, (*READ_OPTIONS, *RUN, *ROWS))
+    output, selected = output or model.with_name(f"{model.stem}.scores.h5"), select_keywords(RowSettings, keywords)
     device = select_keywords(RunSettings, keywords).prepare_device()
     density = read_model_of_kind(model, "density", device)
     catalog = open_for_model(density.preprocessing, path, keywords)
     for conversion in catalog.conversions:
         reporter.info(conversion)
-    rows = select_rows(density.training_record, catalog, partition, keywords.get("rows"))
+    rows = select_rows(density.training_record, catalog, selected.split, selected.rows)
     density.scale_parameters(None if catalog.theta is None else catalog.theta[rows], catalog.path)  # if it can be
-    warn_of_training_rows(density.training_record, catalog, rows, partition, reporter)
+    warn_of_training_rows(density.training_record, catalog, rows, selected.split, reporter)
     settings = {"rows": catalog.index[rows].tolist(), **device_settings(device)}
     inputs = {**catalog_inputs(catalog), "model": storage.file_digest(model)}
     meta = task_provenance("score", settings, inputs)

@@ -11,12 +11,14 @@ from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.device import prepare_device
+from cosmoinfer.errors import UserError, describe_type
+from cosmoinfer.models.recipe import SharedSettings
 from cosmoinfer.parameters import join_bounds
-from cosmoinfer.quoting import split, unquote, write
-from cosmoinfer.settings import check_keywords
+from cosmoinfer.quoting import split_names, write
+from cosmoinfer.settings import UNLIMITED, check_keywords, check_value, convert, convert_settings, is_given, plain
+from cosmoinfer.tasks.reporter import SILENT, Reporter
 
 Settings = TypeVar("Settings")
-LISTS = {"names", "infer", "data", "scale_cut", "where"}  # of the settings that say how to read a catalog
 
 
 @dataclass(frozen=True)
@@ -39,22 +41,19 @@ class CatalogSettings:
 
         Raises UserError if a value is not allowed.
         """
-        values = {name: keywords[name] for name in names_of_fields(ReadOptions) if keywords.get(name)}
+        values = {name: keywords[name] for name in names_of_fields(ReadOptions) if is_given(keywords.get(name))}
         for name in ("names", "infer"):
-            if isinstance(text := values.get(name), str):
-                values[name] = tuple(unquote(word) for word in split(text, ","))
+            if name in values:
+                values[name] = split_names(convert(values[name], str | tuple[str, ...]))
         values["bounds"] = join_bounds(values.get("bounds"))
         if isinstance(cuts := values.get("scale_cut"), Mapping):
             values["scale_cut"] = [f"{write(name)}@{cut}" for name, cut in cuts.items()]
-        for name in ("data", "scale_cut", "where"):
-            if isinstance(text := values.get(name), str):
-                values[name] = (text,)
         for name in ("kind", "channels"):
             values[name] = join_words(values.get(name))
-        for name in LISTS & values.keys():
-            values[name] = tuple(values[name])
         size = keywords.get("memory")
-        return cls(ReadOptions(**values), memory.parse_size(size) if isinstance(size, str) else size)
+        size = memory.parse_size(size) if isinstance(size, str) else size
+        check_value("memory", size, int | None, UNLIMITED)
+        return cls(select_keywords(ReadOptions, values), size)
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,6 @@ class SplitSettings:
     fractions: tuple[float, float, float] | None = None
     split_seed: int = 0
     split_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.split_file, str):
-            object.__setattr__(self, "split_file", Path(self.split_file))
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,32 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
+class RowSettings:
+    """Which rows of a catalog or posterior. split: a partition, or all. rows: their numbers, or ``3,5,20:25``."""
+
+    split: str | None = None
+    rows: str | tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """output: the file to write, if any. force: whether it may replace another. reporter: of what a task does."""
+
+    output: Path | None = None
+    force: bool = False
+    reporter: Reporter = SILENT
+
+    @classmethod
+    def from_arguments(cls, output: Path | str | None, force: bool, reporter: Reporter) -> "OutputSettings":
+        """Raises UserError, which names the argument, if one is of another type."""
+        if not isinstance(reporter, Reporter):
+            raise UserError(
+                f"expected a Reporter, as Reporter(info=print), found {describe_type(reporter)}", setting="reporter"
+            )
+        return select_keywords(cls, {"output": output, "force": force, "reporter": reporter})
+
+
+@dataclass(frozen=True)
 class ModelInputs:
     """Files beside the catalog from which a model is made.
 
@@ -98,11 +119,6 @@ class ModelInputs:
     noise: Path | None = None
     summary: Path | None = None
     fine_tune: Path | None = None
-
-    def __post_init__(self) -> None:
-        for name in names_of_fields(self):
-            if isinstance(path := getattr(self, name), str):
-                object.__setattr__(self, name, Path(path))
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file that is used, by setting."""
@@ -139,8 +155,8 @@ class TrainingRequest:
         return cls(
             select_keywords(SplitSettings, keywords),
             select_keywords(RunSettings, keywords),
-            ModelInputs(**{name: keywords.get(name) for name in inputs}),
-            {name: keywords[name] for name in recipe if keywords.get(name) is not None},
+            select_keywords(ModelInputs, {name: keywords.get(name) for name in inputs}),
+            _recipe_settings({name: keywords.get(name) for name in recipe}),
         )
 
 
@@ -150,10 +166,18 @@ def names_of_fields(settings: Any) -> tuple[str, ...]:
 
 
 READ_OPTIONS = (*names_of_fields(ReadOptions), "memory")
-SPLIT, RUN = names_of_fields(SplitSettings), names_of_fields(RunSettings)
+SPLIT, RUN, ROWS = names_of_fields(SplitSettings), names_of_fields(RunSettings), names_of_fields(RowSettings)
 
 
 def select_keywords(settings: type[Settings], keywords: Mapping[str, Any]) -> Settings:
-    """The keywords that are fields of this dataclass; None stands for its default."""
-    names = names_of_fields(settings)
-    return settings(**{name: keywords[name] for name in names if keywords.get(name) is not None})
+    """The keywords that are fields of this dataclass; None stands for its default.
+
+    Raises UserError, which names the setting, if a value has another type than its field, or is outside its limits.
+    """
+    return settings(**convert_settings(settings, keywords))
+
+
+def _recipe_settings(keywords: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings of architecture and training without those that are None; the owners of the others check these."""
+    given = {name: plain(value) for name, value in keywords.items() if value is not None}
+    return {**given, **convert_settings(SharedSettings, given)}

@@ -14,13 +14,13 @@ from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.posterior import Diagnostics, Draws, Posterior
-from cosmoinfer.settings import check_keywords
+from cosmoinfer.settings import check_keywords, convert, setting
 from cosmoinfer.simulators import SIMULATORS, Simulator
 from cosmoinfer.storage import Attributes, FileContents
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import choose_split
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import SPLIT, SplitSettings, names_of_fields, select_keywords
+from cosmoinfer.tasks.settings import SPLIT, OutputSettings, SplitSettings, names_of_fields, select_keywords
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,12 @@ class SimulationSettings:
     but the split. draws: of each exact posterior.
     """
 
-    rows: int = 2000
-    rows_per_simulation: int = 1
+    rows: int = setting(2000, minimum=1)
+    rows_per_simulation: int = setting(1, minimum=1)
     seed: int = 0
-    draws: int = 2000
+    draws: int = setting(2000, minimum=1)
 
     def __post_init__(self) -> None:
-        for name in ("rows_per_simulation", "rows", "draws"):
-            if getattr(self, name) < 1:
-                raise UserError(f"expected at least 1, found {getattr(self, name)}", setting=name)
         if self.rows % self.rows_per_simulation:
             raise UserError(
                 f"expected a multiple of {self.rows_per_simulation}, the rows of a simulation, found {self.rows}",
@@ -76,6 +73,7 @@ def simulate(
     output: Path | str | None = None,
     force: bool = False,
     reporter: Reporter = SILENT,
+    **unknown: object,
 ) -> Catalog:
     """Simulate a catalog of a problem whose exact posterior is known (``exact_posterior``).
 
@@ -84,11 +82,13 @@ def simulate(
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
+    check_keywords("simulate", unknown, ("rows", "rows_per_simulation", "seed", "settings", "output", "force"))
+    to = OutputSettings.from_arguments(output, force, reporter)
+    counts = {"rows": rows, "rows_per_simulation": rows_per_simulation, "seed": seed}
     simulator = problem_with_settings(problem, settings)
-    record = simulate_record(simulator, problem, SimulationSettings(rows, rows_per_simulation, seed))
-    path = None if output is None else Path(output)
-    if path is not None and not is_up_to_date(path, "catalog", record.meta, reporter, force):
-        storage.write(path, record, force)
+    record = simulate_record(simulator, problem, select_keywords(SimulationSettings, counts))
+    if to.output is not None and not is_up_to_date(to.output, "catalog", record.meta, to.reporter, to.force):
+        storage.write(to.output, record, to.force)
     data, parameters = record.arrays["data"], simulator.parameters.attributes()
     described = {name: parameters[name] for name in ("low", "high", "prior", "prior_mean", "prior_std", "labels")}
     return catalogs.from_arrays(
@@ -107,7 +107,7 @@ def exact_posterior(
     catalog: Catalog,
     *,
     draws: int = SimulationSettings.draws,
-    rows: Sequence[int] | np.ndarray | None = None,
+    rows: Sequence[int] | None = None,
     seed: int = 0,
     settings: Mapping[str, float] | None = None,
 ) -> Posterior:
@@ -117,9 +117,10 @@ def exact_posterior(
 
     Raises UserError, a ValueError, if the problem or a setting is not known.
     """
+    checked = select_keywords(SimulationSettings, {"draws": draws, "seed": seed})
     simulator = problem_with_settings(problem, settings)
-    every = np.arange(len(catalog))
-    return draw_exact_posterior(simulator, catalog, every if rows is None else np.asarray(rows), draws, seed)
+    positions = np.arange(len(catalog)) if rows is None else np.asarray(convert(rows, tuple[int, ...]))
+    return draw_exact_posterior(simulator, catalog, positions, checked.draws, checked.seed)
 
 
 def problem_with_settings(problem: str, settings: Mapping[str, float] | None) -> Simulator:

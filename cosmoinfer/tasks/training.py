@@ -29,7 +29,7 @@ from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import catalog_inputs, default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.settings import TrainingRequest
+from cosmoinfer.tasks.settings import OutputSettings, TrainingRequest
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.settings import TrainingContext, generators
 
@@ -146,8 +146,9 @@ class Trainer(Generic[AnyModel]):
         arrays: in place of a source, as ``catalog.from_arrays`` takes them. keywords: settings by name. Raises
         UserError if a setting or the catalog is not usable.
         """
-        job, path = self._read_job(source, arrays, keywords, force, reporter), None if output is None else Path(output)
-        return self.run(job, path).model or cast(AnyModel, models.read(cast(Path, path), job.device))
+        to = OutputSettings.from_arguments(output, force, reporter)
+        job = self._read_job(source, arrays, keywords, to.force, to.reporter)
+        return self.run(job, to.output).model or cast(AnyModel, models.read(cast(Path, to.output), job.device))
 
     def write(
         self, catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
