@@ -1,4 +1,4 @@
-"""Parameters with which a joint density has no bound: discrete ones, and functions of the others.
+"""Parameters with which a joint density has no bound: discrete ones, wholly or in part, and functions of the others.
 
 Draws of theta then lie on a set of no volume. A flow that follows it more and more closely raises its density without
 end, so that log densities and information gains say how long it was trained, and nothing about the data.
@@ -11,13 +11,16 @@ import numpy as np
 
 from cosmoinfer.errors import join_first
 
-MAX_VALUES = 10  # of a discrete parameter; more of them are a grid, or a table with few digits
+MAX_VALUES = 100  # of a discrete parameter; a table of more, with few digits, is finer than a flow resolves
 MIN_PER_VALUE = 5  # simulations of each value of a discrete parameter, on average
+MIN_EQUAL, MIN_EQUAL_FRACTION = 10, 0.1  # simulations with one value of a parameter that is continuous otherwise
 MIN_SIMULATIONS = 20
 MIN_PER_TERM = 3  # simulations for each term of a polynomial
 MAX_SIMULATIONS = 2000  # of those that are looked at
 MAX_DEGREE = 3
 MAX_RESIDUAL_VARIANCE = {1: 1e-10, 2: 1e-6, 3: 1e-6}  # of a standardised function where it was not fitted, by degree
+MAX_DECIMALS = 6  # of a table whose rounding is recognised
+MAX_ROUNDING_RATIO = 3.0  # of the residual variance to that which rounding leaves
 
 
 def reasons_without_bound(names: Sequence[str], theta: np.ndarray) -> dict[str, str]:
@@ -30,10 +33,20 @@ def reasons_without_bound(names: Sequence[str], theta: np.ndarray) -> dict[str, 
 
 
 def describe_discrete(names: Sequence[str], theta: np.ndarray) -> dict[str, str]:
-    """Those of (G, P) that take at most ``MAX_VALUES`` values, each ``MIN_PER_VALUE`` times on average."""
-    counts = {name: len(np.unique(column)) for name, column in zip(names, theta.T, strict=True)}
-    most = min(MAX_VALUES, len(theta) // MIN_PER_VALUE) if len(theta) >= MIN_SIMULATIONS else 0
-    return {name: f"{name} takes {count} values only" for name, count in counts.items() if count <= most}
+    """Those of (G, P) that take at most ``MAX_VALUES`` values, each ``MIN_PER_VALUE`` times on average, or one value in
+    ``MIN_EQUAL_FRACTION`` of the simulations."""
+    n_simulations = len(theta)
+    if n_simulations < MIN_SIMULATIONS:
+        return {}
+    reasons = {}
+    for name, column in zip(names, theta.T, strict=True):
+        values, counts = np.unique(column, return_counts=True)
+        if len(values) <= min(MAX_VALUES, n_simulations // MIN_PER_VALUE):
+            reasons[name] = f"{name} takes {len(values)} values only"
+        elif counts.max() >= max(MIN_EQUAL, MIN_EQUAL_FRACTION * n_simulations):
+            value = values[counts.argmax()]
+            reasons[name] = f"{name} is {value:g} in {counts.max()} of {n_simulations} simulations"
+    return reasons
 
 
 def describe_functions(names: Sequence[str], theta: np.ndarray, discrete: Collection[str]) -> dict[str, str]:
@@ -75,20 +88,34 @@ def _polynomial_kind(predictors: np.ndarray, values: np.ndarray) -> str:
     """Of which kind values (G,) are a function of predictors (G, Q); empty where they are none."""
     if predictors.shape[1] == 0:
         return ""
-    if _predicts(predictors, values, 1):
+    rounding = _rounding_variance(values)
+    if _predicts(predictors, values, 1, rounding):
         return "an exact linear"
     positive = bool((predictors > 0).all() and (values > 0).all())
-    if positive and _predicts(np.log(predictors), np.log(values), 1):
+    log_rounding = rounding * float((values**-2.0).mean()) if positive else 0.0
+    if positive and _predicts(np.log(predictors), np.log(values), 1, log_rounding):
         return "a power-law"
     smooth = any(
-        _predicts(predictors, values, degree) or (positive and _predicts(np.log(predictors), np.log(values), degree))
+        _predicts(predictors, values, degree, rounding)
+        or (positive and _predicts(np.log(predictors), np.log(values), degree, log_rounding))
         for degree in range(2, MAX_DEGREE + 1)
     )
     return "a smooth" if smooth else ""
 
 
-def _predicts(predictors: np.ndarray, values: np.ndarray, degree: int) -> bool:
-    """Whether a polynomial in predictors (G, Q), fitted to every second row, gives values (G,) of the other rows."""
+def _rounding_variance(values: np.ndarray) -> float:
+    """Of what rounding to decimals took from values (G,); 0 where they have more digits."""
+    for decimals in range(MAX_DECIMALS + 1):
+        if np.array_equal(values, values.round(decimals)):
+            return 10.0 ** (-2 * decimals) / 12
+    return 0.0
+
+
+def _predicts(predictors: np.ndarray, values: np.ndarray, degree: int, rounding: float) -> bool:
+    """Whether a polynomial in predictors (G, Q), fitted to every second row, gives values (G,) of the other rows.
+
+    rounding: variance of the error that the values have by their rounding.
+    """
     z = (predictors - predictors.mean(axis=0)) / predictors.std(axis=0)
     spread = values.std()
     count = z.shape[1]
@@ -99,4 +126,5 @@ def _predicts(predictors: np.ndarray, values: np.ndarray, degree: int) -> bool:
     target = (values - values.mean()) / spread
     weights, *_ = np.linalg.lstsq(features[::2], target[::2], rcond=None)
     residual = target[1::2] - features[1::2] @ weights
-    return bool((residual**2).mean() < MAX_RESIDUAL_VARIANCE[degree])
+    max_variance = max(MAX_RESIDUAL_VARIANCE[degree], MAX_ROUNDING_RATIO * rounding / spread**2)
+    return bool((residual**2).mean() < max_variance)
