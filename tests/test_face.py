@@ -105,7 +105,7 @@ def test_a_model_is_saved_as_its_command_writes_it_and_takes_arrays(flow: Any, c
     assert again.draws.samples.tobytes() == posterior.draws.samples.tobytes()
     log_prob = loaded.log_prob(again.draws.samples[0], x[0])
     np.testing.assert_allclose(log_prob, again.draws.log_prob[0], rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match="exists already"):
+    with pytest.raises(ValueError, match="exists already, from the same settings and inputs; `force`"):
         flow.save(saved)
 
 
@@ -212,6 +212,20 @@ def test_a_posterior_is_reweighted_in_memory(flow: Any, catalog: Path) -> None:
     assert derived.parameters.names == ("Omega_m", "sigma_8", "S_8")
     narrowed = cosmoinfer.reweight(posterior, prior={"Omega_m": "normal:0.3:0.1"}, skip_failed=True)
     assert narrowed.reweighted
+
+
+def test_a_posterior_of_observations_is_saved_and_has_no_truths(flow: Any, folder: Path) -> None:
+    posterior = flow.sample(linear(240, 1)[1][:3], draws=20)
+    with pytest.raises(cosmoinfer.UserError, match=r"cosmoinfer.sample\(model, catalog\), with catalog_from_arrays"):
+        cosmoinfer.evaluate(posterior)
+    posterior.save(folder / "observed.posterior.h5")
+    read = cosmoinfer.load(folder / "observed.posterior.h5")
+    assert read.samples.tobytes() == posterior.samples.tobytes() and not read.exact
+    truth = cosmoinfer.exact_posterior("two-moons", cosmoinfer.simulate("two-moons", rows=3), draws=5)
+    truth.save(str(folder / "exact.posterior.h5"))
+    assert cosmoinfer.read_posterior(folder / "exact.posterior.h5").exact
+    with pytest.raises(cosmoinfer.UserError, match="exists already"):
+        truth.save(folder / "exact.posterior.h5")
 
 
 def test_figures_are_drawn_by_name(flow: Any, catalog: Path, folder: Path) -> None:
@@ -325,6 +339,15 @@ def test_a_setting_of_another_type_or_task_is_named(
     with pytest.raises(cosmoinfer.UserError) as caught:
         tasks[task](**{setting: value})
     assert caught.value.setting == setting
+
+
+def test_a_training_says_which_parameters_have_no_prior_box() -> None:
+    (theta, x), lines = linear(240, 1), []
+    quick = {**QUICK, "epochs": 1, "network": "mlp", "hidden": 8, "reporter": cosmoinfer.Reporter(info=lines.append)}
+    cosmoinfer.train_regressor(theta=theta, x=x, names=NAMES, low=[0.1, -np.inf], high=[0.5, np.inf], **quick)
+    assert any(line.startswith("no prior box: sigma_8; no limit") for line in lines)
+    with pytest.warns(cosmoinfer.CosmoinferWarning, match="Omega_m, sigma_8: one of low and high is given"):
+        cosmoinfer.train_regressor(theta=theta, x=x, names=NAMES, low=LOW, **quick)
 
 
 def test_what_goes_with_another_function_is_said() -> None:

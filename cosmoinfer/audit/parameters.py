@@ -114,6 +114,20 @@ def prior_mismatch(subject: CatalogUnderTest) -> list[Finding]:
     return findings
 
 
+def half_open_box(subject: CatalogUnderTest) -> list[Finding]:
+    """Parameters with one limit of a box only and no prior: the other limit may have been forgotten."""
+    parameters = subject.catalog.parameters
+    if parameters is None or subject.catalog.classes:
+        return []
+    one_limit = np.isfinite(parameters.low) != np.isfinite(parameters.high)
+    without_prior = np.array(parameters.names)[one_limit & ~parameters.has_prior].tolist()
+    names = [name for name in without_prior if name not in subject.catalog.declared_priors]
+    if not names:
+        return []
+    text = f"{join_first(names)}: one of low and high is given, the other is not, so that no prior is known"
+    return [warning(text, "give both, or the prior (`bounds`)")]
+
+
 def _uniformity_p_value(u: np.ndarray) -> float:
     """The p-value of uniform u (G,), corrected for the ties of values on a grid.
 
@@ -177,6 +191,7 @@ CHECKS = {
     "outside_prior_box": Check(outside_prior_box, in_inspect=True),
     "fixed_parameters": Check(fixed_parameters, in_inspect=True),
     "prior_mismatch": Check(prior_mismatch, before_training=True),
+    "half_open_box": Check(half_open_box, in_inspect=True, before_training=True),
     "derived_parameters": Check(derived_parameters, before_training=True),
     "discrete_parameters": Check(discrete_parameters, before_training=True),
 }

@@ -15,10 +15,14 @@ MAX_RELATIVE_ROUNDING = 1e-6  # of a parameter's range, in printed tables
 
 def too_few_rows(subject: CatalogUnderTest) -> list[Finding]:
     """Catalogs below the size that a training needs."""
-    count = len(subject.catalog)
+    count, split = len(subject.catalog), subject.training_split
     if count >= MIN_TRAINING_ROWS:
         return []
-    return [warning(f"only {count} rows", "a flow needs hundreds, better thousands")]
+    text = f"only {count} rows"
+    if split is not None:
+        train, validation, test = (len(split.select_rows(subject.catalog.simulation, name)) for name in PARTITIONS)
+        text += f", of which {train} train, {validation} validate and {test} test"
+    return [warning(text, "a training needs hundreds, better thousands")]
 
 
 def duplicate_rows(subject: CatalogUnderTest) -> list[Finding]:
@@ -89,14 +93,9 @@ def _unusual_row_counts(subject: CatalogUnderTest, counts: np.ndarray) -> list[F
     if len(unusual) == 0 or (counts == mode).mean() <= MODAL_FRACTION:
         return []
     simulations = join_first([f"{ids[index]} ({counts[index]})" for index in unusual])
-    text = (
-        f"{len(unusual)} of {len(counts)} simulations do not have {mode} rows like the others: simulation {simulations}"
-    )
-    return [
-        warning(
-            f"{text}: simulation {simulations}", "look for missing or surplus rows, which shift all rows that follow"
-        )
-    ]
+    text = f"{len(unusual)} of {len(counts)} simulations do not have {mode} rows like the others"
+    remedy = "look for missing or surplus rows, which shift all rows that follow"
+    return [warning(f"{text}: simulation {simulations}", remedy)]
 
 
 def _parameters_within_simulations(subject: CatalogUnderTest, counts: np.ndarray) -> list[Finding]:
@@ -167,5 +166,5 @@ CHECKS = {
     "simulation_ids": Check(simulation_ids, before_training=True),
     "empty_partition": Check(empty_partition),
     "class_counts": Check(class_counts),
-    "too_few_rows": Check(too_few_rows, in_inspect=True),
+    "too_few_rows": Check(too_few_rows, in_inspect=True, before_training=True),
 }

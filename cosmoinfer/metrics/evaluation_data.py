@@ -43,8 +43,7 @@ class EvaluationData:
     local: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.posterior.truth is None:
-            raise UserError("the posterior has no true parameters to compare with; sample a catalog that holds them")
+        self.posterior.require_truth()
         if len(self.posterior) == 0:
             raise UserError("the posterior has no rows to evaluate")
         two_sample.check_local(self.local, self.posterior.index)

@@ -4,13 +4,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cosmoinfer import storage
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
-from cosmoinfer.posterior.draws import DrawArray, Draws, PointEstimate
+from cosmoinfer.posterior.draws import Draws, PointEstimate
 from cosmoinfer.posterior.posterior import Posterior
 
 LARGE_DATASETS = ("samples", "log_prob")  # may be larger than memory
@@ -21,27 +19,7 @@ def write(path: Path, posterior: Posterior, meta: storage.JSONObject, force: boo
 
     Raises UserError where the file is there already, or cannot be written.
     """
-    arrays = {
-        "index": posterior.index.astype(np.int64),
-        "simulation": posterior.simulation,
-        "split": posterior.split.astype(np.uint8),
-        "names": np.array(posterior.parameters.names),
-    }
-    marks = {"derived": posterior.derived or None, "reweighted": posterior.reweighted or None}
-    attributes = {"names": posterior.parameters.attributes() | marks}
-    values: dict[str, DrawArray | float | None] = {"truth": posterior.truth, "log_prob_truth": posterior.log_prob_truth}
-    for table in (posterior.draws, posterior.point, posterior.diagnostics):
-        values |= {} if table is None else {field.name: getattr(table, field.name) for field in fields(table)}
-    if posterior.truth is not None:
-        attributes["truth"] = posterior.parameters.attributes()
-    if posterior.classes is not None:
-        values["probabilities"] = posterior.classes.probabilities
-        attributes["probabilities"] = {"names": posterior.classes.names}
-    large = {name: value for name, value in values.items() if isinstance(value, storage.OnDiskArray)}
-    for name, value in values.items():
-        if value is not None and name not in large:
-            arrays[name] = np.asarray(value, np.float64)  # draws may fill half of the memory: no copy
-    storage.write(path, storage.FileContents("posterior", meta, arrays, attributes, on_disk=large), force)
+    storage.write(path, posterior.to_file(meta), force)
 
 
 def read(path: Path | str, leave_large: bool = False) -> Posterior:

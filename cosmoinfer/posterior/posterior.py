@@ -1,11 +1,13 @@
 """Posteriors of many observations, with what is needed to judge them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
+from cosmoinfer import __version__, storage
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
@@ -123,6 +125,44 @@ class Posterior:
             content = "points and no draws" if self.classes is None else "probabilities of classes"
             raise UserError(f"the posterior holds {content}; expected one of a flow, or of a regressor with widths")
         return self.draws
+
+    def require_truth(self) -> np.ndarray:
+        """The true parameters, (n, P). Raises UserError where none is known."""
+        if self.truth is None:
+            raise UserError(
+                "the posterior has no true parameters to compare with; sample a catalog that holds them: "
+                "cosmoinfer.sample(model, catalog), with catalog_from_arrays(theta=theta, x=x) for arrays"
+            )
+        return self.truth
+
+    def save(self, path: Path | str, force: bool = False) -> None:
+        """As ``read_posterior`` and the commands read it. Raises UserError if the path is taken, unless forced."""
+        command = "simulate" if self.exact else "sample"
+        storage.write(Path(path), self.to_file({"version": __version__, "command": command}), force)
+
+    def to_file(self, meta: storage.JSONObject) -> storage.FileContents:
+        """A dataset for each array, by the name that it has here. meta: how the posterior was made."""
+        arrays = {
+            "index": self.index.astype(np.int64),
+            "simulation": self.simulation,
+            "split": self.split.astype(np.uint8),
+            "names": np.array(self.parameters.names),
+        }
+        marks = {"derived": self.derived or None, "reweighted": self.reweighted or None}
+        attributes = {"names": self.parameters.attributes() | marks}
+        values: dict[str, DrawArray | float | None] = {"truth": self.truth, "log_prob_truth": self.log_prob_truth}
+        for table in (self.draws, self.point, self.diagnostics):
+            values |= {} if table is None else {field.name: getattr(table, field.name) for field in fields(table)}
+        if self.truth is not None:
+            attributes["truth"] = self.parameters.attributes()
+        if self.classes is not None:
+            values["probabilities"] = self.classes.probabilities
+            attributes["probabilities"] = {"names": self.classes.names}
+        large = {name: value for name, value in values.items() if isinstance(value, storage.OnDiskArray)}
+        for name, value in values.items():
+            if value is not None and name not in large:
+                arrays[name] = np.asarray(value, np.float64)  # draws may fill half of the memory: no copy
+        return storage.FileContents("posterior", meta, arrays, attributes, on_disk=large)
 
     def select(self, rows: np.ndarray) -> "Posterior":
         """These observations only: rows is (n,) bool, or positions. ``ood_set_p_value`` is dropped with any row."""

@@ -178,6 +178,12 @@ def describe_choices(preprocessing: Preprocessing, catalog: Catalog, split: Spli
             recognised.setdefault(prior.name, []).append(name)
     for prior_name, names in recognised.items():
         lines.append(f"taken as {prior_name}, as the training rows prefer it: {', '.join(names)}")
+    without_prior = np.array(preprocessing.parameters.names)[~preprocessing.parameters.has_prior]
+    if len(without_prior) and not preprocessing.classes:
+        lines.append(
+            f"no prior box: {join_first(without_prior)}; no limit confines the posterior there, and what compares it "
+            "with the prior is null (log_prob_gain, contraction, tarp_p)"
+        )
     for summary in preprocessing.inputs:
         if summary.standardizer.log.any():
             note = f"/{summary.name}: taken to log10"

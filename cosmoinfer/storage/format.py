@@ -80,7 +80,7 @@ def write(path: Path, contents: FileContents, force: bool = False) -> None:
         streams = {name: array.streamed() for name, array in contents.on_disk.items()}
         write_streamed(path, contents, streams, force)
         return
-    refuse_existing(path, contents.kind, force)
+    refuse_existing(path, contents.kind, force, contents.meta)
     image = _file_image(contents)
     with atomic_write(path) as scratch:
         scratch.write_bytes(image)
@@ -179,15 +179,19 @@ def same_run(path: Path, meta: Mapping[str, Any]) -> bool:
         return False
 
 
-def refuse_existing(path: Path, kind: str, force: bool = False) -> None:
+def refuse_existing(path: Path, kind: str, force: bool = False, meta: Mapping[str, Any] | None = None) -> None:
     """Check an output before any work is done; ``force`` lets it replace a file of the same kind, and no other.
+
+    meta: of what is to be written, if that may be there already.
 
     Raises UserError when it exists, or when its folder does not take a file.
     """
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
     if path.exists() and not force:
-        raise UserError(f"{path}: exists already, made with other settings or inputs; `force` replaces a {kind} file")
+        is_same = meta is not None and same_run(path, meta)
+        origin = "from the same settings and inputs" if is_same else "made with other settings or inputs"
+        raise UserError(f"{path}: exists already, {origin}; `force` replaces a {kind} file")
     if path.exists() and (existing := _kind_or_none(path)) != kind:
         raise UserError(f"{path}: `force` replaces a {kind} file only, found {existing or 'a file of another tool'}")
     if not path.parent.is_dir():
@@ -210,7 +214,7 @@ def write_streamed(
 
     Raises UserError as ``write`` does, and when the disk has no room for them.
     """
-    refuse_existing(path, contents.kind, force)
+    refuse_existing(path, contents.kind, force, contents.meta)
     stream_bytes = sum(int(np.prod(stream.shape)) * stream.dtype.itemsize for stream in streams.values())
     check_free_space(path.parent, _size_in_bytes(contents) + stream_bytes)
     with atomic_write(path) as scratch, h5py.File(scratch, "w") as file:

@@ -130,16 +130,16 @@ class EvaluationJob:
 def select_drawn(
     opened: PosteriorInput, partition: str | None, rows: Rows | None, seed: int, reporter: Reporter
 ) -> DrawnPosterior:
-    """Rows of a posterior: of a partition, or by their numbers. Raises UserError if it holds none."""
+    """Rows of a posterior: of a partition, or by their numbers. Raises UserError if it holds none, or no truths."""
+    opened.posterior.require_truth()
     posterior, settings = opened.posterior, dict[str, Any]({"partition": partition, "seed": seed})
     if rows is not None:
         posterior = posterior.select(find_rows(opened.name, posterior.index, partition, rows))
         settings["rows"] = posterior.index.tolist()
         require_unseen_row(posterior.split, rows)
     posterior = select_partition(posterior, opened.name, partition, reporter)
-    if posterior.truth is not None:
-        report_unknown_truths(posterior.has_truth, opened.name, reporter)
-        posterior = posterior.select(posterior.has_truth)
+    report_unknown_truths(posterior.has_truth, opened.name, reporter)
+    posterior = posterior.select(posterior.has_truth)
     return DrawnPosterior(posterior, task_provenance("evaluate", settings, {"posterior": opened.digest}))
 
 

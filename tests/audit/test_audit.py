@@ -22,7 +22,7 @@ from cosmoinfer.audit import (
 )
 from cosmoinfer.audit.association import N_MEAN_SQUARES, ridge_probe
 from cosmoinfer.catalog import ReadOptions
-from cosmoinfer.split import by_hash
+from cosmoinfer.split import by_hash, by_labels
 from tests.command_line import call, done, linear, write
 from tests.examples import linear_gaussian
 
@@ -361,6 +361,12 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "warning",
         "they are log-uniform: declare it by `bounds='Omega_m=0.05:0.5:log'`",
     ),
+    "a box without high": (
+        {"box": {"names": BOX["names"], "low": [0.1, 0.6]}},
+        "half_open_box",
+        "warning",
+        "Omega_m, sigma_8: one of low and high is given",
+    ),
     "a fixed parameter": (
         {"parameters": changed(THETA, slice(None), 1, 0.8)},
         "fixed_parameters",
@@ -413,7 +419,7 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         {name: np.delete(values, 17, axis=0) for name, values in SEVERAL.items()},
         "simulation_ids",
         "warning",
-        "1 of 150 simulations do not have 4 rows like the others: simulation 4 (3)",
+        "1 of 150 simulations do not have 4 rows like the others: simulation 4 (3); look for",
     ),
     "ids of other rows": (
         SEVERAL | {"simulation": np.roll(MANY, 2)},
@@ -702,6 +708,13 @@ def test_data_parameter_association_without_linear_dependence_is_no_finding(find
 
 
 # ------------------------------------------------------------------------------------------------ before a training
+def test_few_rows_are_counted_by_partition_before_a_training():
+    few = catalog.from_arrays(THETA[:8], VECTOR[:8], split=[0, 0, 0, 0, 0, 0, 1, 2])
+    (finding,) = audit_before_training(few, by_labels(few.simulation, few.split_labels))
+    assert finding.check == "too_few_rows"
+    assert finding.text == "only 8 rows, of which 6 train, 1 validate and 1 test"
+
+
 def test_the_audit_before_a_training_stays_within_its_budget(monkeypatch):
     """Of a large catalog it regresses on a few thousand simulations and a hundred features, so that it is quick."""
     sizes = []
