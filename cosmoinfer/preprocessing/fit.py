@@ -10,6 +10,7 @@ from cosmoinfer.catalog import Catalog, ReadOptions
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters, recognise_priors
 from cosmoinfer.preprocessing.compression import fit_compression, parse_compression
+from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
 from cosmoinfer.preprocessing.state import Input, Noise, Preprocessing, add_noise
 from cosmoinfer.ridge_regression import MAX_FEATURES, Ridge, fit_ridge
@@ -105,6 +106,7 @@ def with_compression(
     """
     check_compression(catalog, split, text)
     rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
+    rows[1] = select_judging_rows(preprocessing, catalog, rows[1])
     pairs = list(
         zip(preprocessing.inputs, *(preprocessing.data(catalog, positions) for positions in rows), strict=True)
     )
@@ -196,6 +198,13 @@ def describe_choices(preprocessing: Preprocessing, catalog: Catalog, split: Spli
             lines.append(f"/{summary.name}: {summary.compression.description}")
     if preprocessing.noise is not None:
         lines.append("noise is drawn anew for every epoch; validation and test rows have one fixed draw each")
+    rows = split.select_rows(catalog.simulation, "validation")
+    left_out = np.setdiff1d(rows, select_judging_rows(preprocessing, catalog, rows))
+    if len(left_out):
+        lines.append(
+            f"{len(left_out)} validation rows judge nothing, as data of their simulations lie beyond all that trains "
+            f"({catalog.describe_rows(left_out)})"
+        )
     train, validation, test = split.sizes
     lines.append(f"{train} simulations train, {validation} validate, {test} test")
     return lines

@@ -15,6 +15,7 @@ from cosmoinfer.models.density import DensityModel, density_recipe, density_sett
 from cosmoinfer.models.density.recipe import DensityRecipe
 from cosmoinfer.models.flow import check_passes
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.reading import CatalogSource, check_source
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -63,8 +64,9 @@ class DensityPlan(TrainingPlan[DensityModel]):
     def describe(self, model: DensityModel) -> tuple[str, JSONObject]:
         """The flows, and the mean log density of a validation row, natural, in catalog units."""
         catalog, progress = self.job.catalog, self.job.reporter.rows("validation row")
-        validation_rows = self.job.split.select_rows(catalog.simulation, "validation")
-        validation = float(model.log_prob_of_rows(catalog, validation_rows, progress).mean())
+        rows = self.job.split.select_rows(catalog.simulation, "validation")
+        rows = select_judging_rows(model.preprocessing, catalog, rows)
+        validation = float(model.log_prob_of_rows(catalog, rows, progress).mean())
         flows = self._flows(model.preprocessing.parameters, ", ")
         line = f"{flows}; validation log density of a row {validation:.4f}"
         return line, {"validation": validation, "rows": self.rows}

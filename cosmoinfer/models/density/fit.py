@@ -16,6 +16,7 @@ from cosmoinfer.models.model import Stack, fit_stack
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.ood.typicality import Typicality, fit_typicality
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.preprocessing.null_modes import fit_null_mode_noise
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
@@ -35,6 +36,7 @@ def fit_density(
     catalog.require_in_memory("a density of the data")
     preprocessing, condition = _without_floor(preprocessing), None
     rows = [split.select_rows(catalog.simulation, partition) for partition in ("train", "validation")]
+    rows[1] = select_judging_rows(preprocessing, catalog, rows[1])
     if recipe.conditional:
         condition = fit_support("truncate", preprocessing.parameters, catalog.require_parameters()[1][rows[0]])
     else:

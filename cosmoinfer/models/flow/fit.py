@@ -19,6 +19,7 @@ from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.model import Stack, fit_stack
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.networks.layers import expand_members
+from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.r2 import r2_score
 from cosmoinfer.split import Split
@@ -59,7 +60,10 @@ class FlowTrainingData:
         return conditioning_data(self.preprocessing, self.summary, self.catalog, rows, epoch, self.set_size)
 
     def rows(self, partition: str) -> np.ndarray:
+        """Positions of those that train, or that judge; of sets, their first rows."""
         rows = self.training_record.rows(self.catalog, partition)
+        if partition == "validation":
+            rows = select_judging_rows(self.preprocessing, self.catalog, rows)
         return observation_sets.representatives(self.catalog, rows) if self.set_size else rows
 
     @property

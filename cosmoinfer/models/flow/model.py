@@ -32,6 +32,7 @@ from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.ood.detector import FeatureSpaces, OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Posterior
+from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.options import SamplingOptions, require_sampled
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
@@ -208,7 +209,8 @@ class FlowModel(Saveable):
     def with_recalibration(self, catalog: Catalog, seed: int) -> FlowModel:
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
-        rows = self.representatives(catalog, self.training_record.rows(catalog, "validation"))
+        rows = select_judging_rows(self.preprocessing, catalog, self.training_record.rows(catalog, "validation"))
+        rows = self.representatives(catalog, rows)
         log_probs = self._log_prob_by_temperature(catalog, rows, catalog.require_parameters()[1][rows], seed)
         recalibration = fit_recalibration(log_probs, catalog.simulation[rows])
         return replace(with_ood_detector(self, catalog), recalibration=recalibration)

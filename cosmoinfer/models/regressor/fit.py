@@ -16,6 +16,7 @@ from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import Regressor, regressor_config
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
+from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.r2 import UNCONSTRAINED_R2, r2_score
 from cosmoinfer.split import Split
@@ -42,7 +43,9 @@ class RegressorTrainingData:
         return self.preprocessing.data(self.catalog, rows, epoch)
 
     def rows(self, partition: str) -> np.ndarray:
-        return self.split.select_rows(self.catalog.simulation, partition)
+        """Positions of those that train, or that judge."""
+        rows = self.split.select_rows(self.catalog.simulation, partition)
+        return select_judging_rows(self.preprocessing, self.catalog, rows) if partition == "validation" else rows
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,14 @@ def fit_classifier(
     model = ClassifierModel(
         preprocessing, TrainingRecord.from_catalog(catalog, split), recipe.loss, (stack,), uniform(recipe.ensemble), 1.0
     )
-    rows = split.select_rows(catalog.simulation, "validation")
+    rows = select_judging_rows(preprocessing, catalog, split.select_rows(catalog.simulation, "validation"))
     return with_ood_detector(model, catalog).with_temperature(catalog, rows)
 
 
 def collapsed_parameters(model: RegressorModel, catalog: Catalog) -> tuple[str, ...]:
     """The parameters for which the network returns the prior's mean: R2 of the validation rows next to nothing."""
     _, theta = catalog.require_parameters()
-    rows = model.training_record.rows(catalog, "validation")
+    rows = select_judging_rows(model.preprocessing, catalog, model.training_record.rows(catalog, "validation"))
     pairs = zip(model.preprocessing.parameters.names, r2_score(theta[rows], model.means(catalog, rows)), strict=True)
     return tuple(name for name, r2_of_parameter in pairs if r2_of_parameter <= UNCONSTRAINED_R2)
 

@@ -31,6 +31,7 @@ from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Draws, PointEstimate, Posterior
+from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.options import SamplingOptions, require_sampled
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
@@ -182,7 +183,7 @@ class RegressorModel(Saveable):
     def with_recalibration(self, catalog: Catalog, seed: int) -> RegressorModel:
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
         they lie themselves."""
-        rows = self.training_record.rows(catalog, "validation")
+        rows = select_judging_rows(self.preprocessing, catalog, self.training_record.rows(catalog, "validation"))
         rows = rows[:: -(-len(rows) // MAX_RECALIBRATION_ROWS)]
         fitted = None
         if self.head != "point":
