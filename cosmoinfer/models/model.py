@@ -156,10 +156,10 @@ class PosteriorModel(Model, Protocol):
         """Of each of the rows (n,), by position; draws are keyed by row numbers."""
 
 
-AnyModel = TypeVar("AnyModel", bound=PosteriorModel)
+ScoredModel = TypeVar("ScoredModel", bound=PosteriorModel)
 
 
-def with_ood_detector(model: AnyModel, catalog: Catalog) -> AnyModel:
+def with_ood_detector(model: ScoredModel, catalog: Catalog) -> ScoredModel:
     """The model with a detector of observations unlike its training rows; catalog: that it was trained on."""
     record = model.training_record
     n_training_rows = len(record.training_hashes)

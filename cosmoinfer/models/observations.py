@@ -57,7 +57,7 @@ def observations(
     Raises UserError for other shapes or names, numbers that are not finite, and parameters outside their box.
     """
     mapping = x if isinstance(x, Mapping) else None
-    inputs = {_short_name(summary.name): summary for summary in preprocessing.inputs}
+    inputs = {_short_name(observable.name): observable for observable in preprocessing.inputs}
     if mapping is None:
         if len(inputs) > 1:
             raise UserError(f"x: the model takes several arrays, by name: {', '.join(inputs)}")
@@ -65,24 +65,24 @@ def observations(
     named = {_short_name(name): np.asarray(array) for name, array in mapping.items()}
     if named.keys() != inputs.keys():
         raise UserError(f"x: expected {', '.join(inputs)}, found {', '.join(named) or 'nothing'}")
-    data = {name: _as_rows(summary, named[name], set_size) for name, summary in inputs.items()}
+    data = {name: _as_rows(observable, named[name], set_size) for name, observable in inputs.items()}
     counts = {name: len(array) for name, (array, _) in data.items()}
     if len(set(counts.values())) > 1:
         raise UserError("x: has different numbers of rows: " + ", ".join(f"{key} {n}" for key, n in counts.items()))
     count, size = next(iter(counts.values())), set_size or 1
-    for name, summary in inputs.items():
-        _check_finite(name, data[name][0], summary.masked, size)
+    for name, observable in inputs.items():
+        _check_finite(name, data[name][0], observable.masked, size)
     described = {} if theta is None else _describe_parameters(preprocessing, theta, count)
     catalog = from_arrays(
         x={preprocessing.inputs[number].name: array for number, (array, _) in enumerate(data.values())},
-        kind={summary.name: summary.kind for summary in preprocessing.inputs},
+        kind={observable.name: observable.kind for observable in preprocessing.inputs},
         channels="first",
         simulation=np.repeat(np.arange(count // size), size),
-        missing="mask" if any(summary.masked for summary in preprocessing.inputs) else "",
+        missing="mask" if any(observable.masked for observable in preprocessing.inputs) else "",
         **described,
     )
     names = [observable.name for observable in catalog.observables]
-    ordered = tuple(catalog.observables[names.index(summary.name)] for summary in preprocessing.inputs)
+    ordered = tuple(catalog.observables[names.index(observable.name)] for observable in preprocessing.inputs)
     catalog = replace(catalog, observables=ordered)
     if row_numbers is not None:
         catalog = replace(catalog, index=_row_numbers(row_numbers, count, size))
@@ -94,24 +94,26 @@ def _short_name(name: str) -> str:
     return name.removeprefix("data/")
 
 
-def _as_rows(summary: Input, array: np.ndarray, set_size: int) -> tuple[np.ndarray, bool]:
+def _as_rows(observable: Input, array: np.ndarray, set_size: int) -> tuple[np.ndarray, bool]:
     """(n, ...) with the channel axis, and whether a single observation was given; sets are unfolded into rows.
 
     Channels may be last, too, where the training catalog had them there.
     """
-    turned = (*summary.shape[1:], summary.shape[0])
-    if summary.channels_last and summary.kind != "vector" and array.shape[-len(turned) :] == turned:
+    turned = (*observable.shape[1:], observable.shape[0])
+    if observable.channels_last and observable.kind != "vector" and array.shape[-len(turned) :] == turned:
         array = np.moveaxis(array, -1, -len(turned))
-    shapes = [summary.shape]
-    if summary.kind != "vector" and summary.shape[0] == 1:
-        shapes.append(summary.shape[1:])  # without the axis of the only channel, as in a file
+    shapes = [observable.shape]
+    if observable.kind != "vector" and observable.shape[0] == 1:
+        shapes.append(observable.shape[1:])  # without the axis of the only channel, as in a file
     for shape in shapes:
         row = (set_size, *shape) if set_size else shape
         if array.shape == row or (array.ndim == len(row) + 1 and array.shape[1:] == row):
-            return array.reshape(-1, *summary.shape), array.shape == row
-    row = (set_size, *summary.shape) if set_size else summary.shape
+            return array.reshape(-1, *observable.shape), array.shape == row
+    row = (set_size, *observable.shape) if set_size else observable.shape
     several = ", ".join(map(str, row))
-    raise UserError(f"x: expected shape {row} or (n, {several}) for {_short_name(summary.name)}, found {array.shape}")
+    raise UserError(
+        f"x: expected shape {row} or (n, {several}) for {_short_name(observable.name)}, found {array.shape}"
+    )
 
 
 def _check_finite(name: str, array: np.ndarray, masked: bool, size: int) -> None:

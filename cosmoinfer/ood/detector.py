@@ -210,13 +210,13 @@ def data_features(preprocessing: Preprocessing, catalog: Catalog, rows: np.ndarr
     """The feature spaces of the data themselves, (n, F) each: scaled and not compressed, and, where gaps are marked,
     how many there are."""
     data, gaps = [], []
-    for summary, blocks in zip(preprocessing.inputs, preprocessing.scaled_blocks(catalog, rows), strict=True):
+    for observable, blocks in zip(preprocessing.inputs, preprocessing.scaled_blocks(catalog, rows), strict=True):
         features, counts = [], []
         for scaled in blocks:  # which is let go before the next one comes
             features.append(summary_features(scaled))
-            counts += [gap_counts(scaled[:, summary.shape[0] :])] if summary.masked else []
+            counts += [gap_counts(scaled[:, observable.shape[0] :])] if observable.masked else []
         data.append(np.concatenate(features))
-        gaps += [np.concatenate(counts)] if summary.masked else []
+        gaps += [np.concatenate(counts)] if observable.masked else []
     return [np.concatenate(data, axis=1), *([np.concatenate(gaps, axis=1)] if gaps else [])]
 
 
@@ -233,7 +233,7 @@ def fit_detector(
         feature_spaces(catalog, validation),
         catalog.simulation[train],
         catalog.simulation[validation],
-        any(summary.masked for summary in preprocessing.inputs),
+        any(observable.masked for observable in preprocessing.inputs),
     )
     chance = _chance_below_range(preprocessing, n_training_rows, split.sizes[0])
     return None if detector is None else replace(detector, chance_below_range=chance)
@@ -267,9 +267,9 @@ def below_training_range(preprocessing: Preprocessing, catalog: Catalog, rows: n
     between them: negative numbers, other units, a logarithm that was taken before.
     """
     fraction = np.zeros(len(rows))
-    for summary, blocks in zip(preprocessing.inputs, add_noise(catalog, rows, preprocessing.noise), strict=True):
-        if summary.standardizer.log.any():
-            below = np.concatenate([summary.standardizer.fraction_below_floor(block) for block in blocks])
+    for observable, blocks in zip(preprocessing.inputs, add_noise(catalog, rows, preprocessing.noise), strict=True):
+        if observable.standardizer.log.any():
+            below = np.concatenate([observable.standardizer.fraction_below_floor(block) for block in blocks])
             fraction = np.maximum(fraction, below)
     return fraction >= BELOW_RANGE_FRACTION
 
@@ -280,7 +280,9 @@ def _chance_below_range(preprocessing: Preprocessing, n_training_rows: int, n_si
     A number of it is less than all of G simulations' with a chance of 1 / (G + 1) at most, or is not positive as often
     as in the training rows; half of all numbers, by Markov's inequality, with twice that chance.
     """
-    logged = [int(summary.standardizer.log.any()) * int(np.prod(summary.shape)) for summary in preprocessing.inputs]
-    n_floored = sum(summary.standardizer.n_floored for summary in preprocessing.inputs)
+    logged = [
+        int(observable.standardizer.log.any()) * int(np.prod(observable.shape)) for observable in preprocessing.inputs
+    ]
+    n_floored = sum(observable.standardizer.n_floored for observable in preprocessing.inputs)
     floored = n_floored / max(1, n_training_rows * sum(logged))
     return min(1.0, (1 / (1 + n_simulations) + floored) / BELOW_RANGE_FRACTION)

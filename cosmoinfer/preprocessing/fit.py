@@ -65,24 +65,26 @@ def fit_preprocessing(
     parameters = recognise_priors(parameters, theta[rows], catalog.declared_priors)
     _check_variation(catalog, parameters, theta[rows], rows)
     masked = [
-        summary.masked and any(np.isnan(block).any() for block in summary.blocks(rows))
-        for summary in catalog.observables
+        observable.masked and any(np.isnan(block).any() for block in observable.blocks(rows))
+        for observable in catalog.observables
     ]
-    if any(summary.masked for summary in catalog.observables) and not any(masked):
+    if any(observable.masked for observable in catalog.observables) and not any(masked):
         raise UserError(
             f"{catalog.path}: `missing=mask`: no training row of "
-            f"{join_first([f'/{summary.name}' for summary in catalog.observables])} has a gap, so that a network "
+            f"{join_first([f'/{observable.name}' for observable in catalog.observables])} has a gap, so that a network "
             "would not learn what one means"
         )
     standardizers = [
-        fit_standardizer(partial(_training_blocks, catalog, rows, noise, number), summary.kind == "vector", transform)
-        for number, summary in enumerate(catalog.observables)
+        fit_standardizer(
+            partial(_training_blocks, catalog, rows, noise, number), observable.kind == "vector", transform
+        )
+        for number, observable in enumerate(catalog.observables)
     ]
     preprocessing = Preprocessing(
         parameters,
         tuple(
-            replace(Input.of(summary, scale), masked=has_gaps)
-            for summary, scale, has_gaps in zip(catalog.observables, standardizers, masked, strict=True)
+            replace(Input.of(observable, scale), masked=has_gaps)
+            for observable, scale, has_gaps in zip(catalog.observables, standardizers, masked, strict=True)
         ),
         read_options,
         Ridge(np.zeros((0, len(parameters))), np.zeros(len(parameters))),
@@ -111,10 +113,10 @@ def with_compression(
         zip(preprocessing.inputs, *(preprocessing.data(catalog, positions) for positions in rows), strict=True)
     )
     inputs = tuple(
-        replace(summary, compression=fit_compression(text, train, validation, context))
-        if summary.kind == "vector"
-        else summary
-        for summary, train, validation in pairs
+        replace(observable, compression=fit_compression(text, train, validation, context))
+        if observable.kind == "vector"
+        else observable
+        for observable, train, validation in pairs
     )
     preprocessing = replace(preprocessing, inputs=inputs)
     _, theta = catalog.require_parameters()
@@ -134,16 +136,18 @@ def with_compression_of(
             f"the flow sees {len(source.inputs)} observables a row, this catalog has {len(preprocessing.inputs)}",
             setting="fine_tune",
         )
-    for source_input, summary in zip(source.inputs, preprocessing.inputs, strict=True):
-        if source_input.shape == summary.shape and not np.array_equal(
-            source_input.standardizer.log, summary.standardizer.log
+    for source_input, observable in zip(source.inputs, preprocessing.inputs, strict=True):
+        if source_input.shape == observable.shape and not np.array_equal(
+            source_input.standardizer.log, observable.standardizer.log
         ):
             raise UserError(
-                f"/{summary.name} is transformed to log10 by one of the two models only; set `transform`",
+                f"/{observable.name} is transformed to log10 by one of the two models only; set `transform`",
                 setting="fine_tune",
             )
     pairs = zip(source.inputs, preprocessing.inputs, strict=True)
-    inputs = tuple(source_input if source_input.compression is not None else summary for source_input, summary in pairs)
+    inputs = tuple(
+        source_input if source_input.compression is not None else observable for source_input, observable in pairs
+    )
     preprocessing, (_, theta) = replace(preprocessing, inputs=inputs), catalog.require_parameters()
     rows = split.select_rows(catalog.simulation, "train")
     return replace(preprocessing, ridge_estimate=fit_ridge(preprocessing.chunks(catalog, rows), theta[rows]))
@@ -162,11 +166,11 @@ def _check_variation(catalog: Catalog, parameters: Parameters, theta: np.ndarray
     if constant:
         mend = "`infer` leaves it out" if len(constant) < len(parameters) else "there is nothing to infer"
         raise UserError(f"{catalog.path}: {join_first(constant)} never varies in the training rows; {mend}")
-    first = [summary.read(rows[:1]) for summary in catalog.observables]
+    first = [observable.read(rows[:1]) for observable in catalog.observables]
     if all(
         (block == first_row).all()
-        for summary, first_row in zip(catalog.observables, first, strict=True)
-        for block in summary.blocks(rows)
+        for observable, first_row in zip(catalog.observables, first, strict=True)
+        for block in observable.blocks(rows)
     ):
         raise UserError(f"{catalog.path}: the data are the same in every training row")
 
@@ -186,16 +190,15 @@ def describe_choices(preprocessing: Preprocessing, catalog: Catalog, split: Spli
             f"no prior box: {join_first(without_prior)}; no limit confines the posterior there, and what compares it "
             "with the prior is null (log_prob_gain, contraction, tarp_p)"
         )
-    for summary in preprocessing.inputs:
-        if summary.standardizer.log.any():
-            note = f"/{summary.name}: taken to log10"
-            if summary.standardizer.n_floored:
-                note += (
-                    f"; {summary.standardizer.n_floored} training values floored at the feature's smallest positive one"
-                )
+    for observable in preprocessing.inputs:
+        if observable.standardizer.log.any():
+            note = f"/{observable.name}: taken to log10"
+            if observable.standardizer.n_floored:
+                count = observable.standardizer.n_floored
+                note += f"; {count} training values floored at the feature's smallest positive one"
             lines.append(note)
-        if summary.compression is not None:
-            lines.append(f"/{summary.name}: {summary.compression.description}")
+        if observable.compression is not None:
+            lines.append(f"/{observable.name}: {observable.compression.description}")
     if preprocessing.noise is not None:
         lines.append("noise is drawn anew for every epoch; validation and test rows have one fixed draw each")
     rows = split.select_rows(catalog.simulation, "validation")

@@ -51,13 +51,13 @@ class Noise:
 def add_noise(
     catalog: Catalog, rows: np.ndarray, noise: Noise | None, epoch: int | None = None
 ) -> list[Iterator[np.ndarray]]:
-    """The data of rows (n,) as a telescope would give them, in catalog units: an iterator of blocks a summary.
+    """Rows (n,) as a telescope would give them, in catalog units: an iterator of blocks for each observable.
 
     Noise goes onto simulations, whose parameters are known; what has none is an observation, and noisy already.
     epoch: with noise drawn anew, for training; else the fixed draw of each row.
     """
     if noise is None or catalog.theta is None or catalog.includes_noise:
-        return [summary.blocks(rows) for summary in catalog.observables]
+        return [observable.blocks(rows) for observable in catalog.observables]
     values = catalog.observables[0].read(rows)
     drawn = noise.fixed(catalog.index[rows]) if epoch is None else noise.fresh(len(rows), epoch)
     drawn[~catalog.has_theta[rows]] = 0
@@ -111,7 +111,7 @@ def _is_symmetric(covariance: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class Input:
-    """name, kind, shape, periodic, masked, channels_last: of the summary. shape: of one row in the catalog."""
+    """name, kind, shape, periodic, masked, channels_last: of the observable. shape: of one row in the catalog."""
 
     name: str
     kind: str
@@ -123,15 +123,15 @@ class Input:
     channels_last: bool = False
 
     @classmethod
-    def of(cls, summary: Observable, standardizer: Standardizer) -> "Input":
+    def of(cls, observable: Observable, standardizer: Standardizer) -> "Input":
         return cls(
-            summary.name,
-            summary.kind,
-            summary.row_shape,
-            summary.periodic,
-            summary.masked,
+            observable.name,
+            observable.kind,
+            observable.row_shape,
+            observable.periodic,
+            observable.masked,
             standardizer,
-            channels_last=summary.channels_last,
+            channels_last=observable.channels_last,
         )
 
     @property
@@ -167,7 +167,7 @@ class Preprocessing:
     """How a model takes its data and names its parameters; fitted on training rows by ``fit_preprocessing``.
 
     parameters: what is inferred, with box and priors.
-    inputs: one a summary.
+    inputs: one for each observable.
     read_options: how the training catalog was read.
     ridge_estimate: a linear estimate of theta from the data.
     noise: what is added to simulated data; None for none.
@@ -183,29 +183,29 @@ class Preprocessing:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Of one row as the networks see it, one a summary."""
-        return tuple(summary.network_shape for summary in self.inputs)
+        """Of one row as the networks see it, one for each observable."""
+        return tuple(observable.network_shape for observable in self.inputs)
 
     @property
     def periodic(self) -> tuple[bool, ...]:
-        """Whether opposite edges touch, one a summary."""
-        return tuple(summary.periodic for summary in self.inputs)
+        """Whether opposite edges touch, one for each observable."""
+        return tuple(observable.periodic for observable in self.inputs)
 
     def data(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> tuple[np.ndarray, ...]:
-        """What the networks see of rows (n,), by position: one float32 array (n, ...) a summary.
+        """What the networks see of rows (n,), by position: one float32 array (n, ...) for each observable.
 
         epoch: with noise drawn anew, for training. Raises UserError as ``scaled_blocks``.
         """
         pairs = zip(self.inputs, self.scaled_blocks(catalog, rows, epoch), strict=True)
-        return tuple(np.concatenate([summary.compressed(block) for block in blocks]) for summary, blocks in pairs)
+        return tuple(np.concatenate([observable.compressed(block) for block in blocks]) for observable, blocks in pairs)
 
     def scaled_blocks(self, catalog: Catalog, rows: np.ndarray, epoch: int | None = None) -> list[Iterator[np.ndarray]]:
-        """The data of rows (n,) scaled and not compressed, float32: an iterator of blocks a summary.
+        """The data of rows (n,) scaled and not compressed, float32: an iterator of blocks for each observable.
 
         Raises UserError, which names the rows, where numbers are not finite once they are scaled.
         """
         pairs = zip(self.inputs, add_noise(catalog, rows, self.noise, epoch), strict=True)
-        return [_scaled_blocks(summary, blocks, catalog, rows) for summary, blocks in pairs]
+        return [_scaled_blocks(observable, blocks, catalog, rows) for observable, blocks in pairs]
 
     def chunks(self, catalog: Catalog, rows: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """``data`` of rows (n,), at most ``rows_per_chunk`` at a time; no rows give one empty chunk."""
@@ -215,7 +215,7 @@ class Preprocessing:
     @property
     def rows_per_chunk(self) -> int:
         """Rows whose data are a bounded amount of numbers."""
-        size = max(1, sum(int(np.prod(summary.shape)) for summary in self.inputs))
+        size = max(1, sum(int(np.prod(observable.shape)) for observable in self.inputs))
         return min(MAX_ROWS_PER_CHUNK, max(1, MAX_CHUNK_VALUES // size))
 
     def estimate_parameters(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
@@ -227,12 +227,12 @@ class Preprocessing:
 
         Raises UserError for names that are unknown or that fit no observable.
         """
-        return parse(augment, [summary.kind for summary in self.inputs], self.periodic)
+        return parse(augment, [observable.kind for observable in self.inputs], self.periodic)
 
     def with_kinds(self, read_options: ReadOptions) -> ReadOptions:
         """Profiles, maps and grids are read as such, unless a kind is declared: their axes alone may not say it."""
-        kinds = [summary.kind for summary in self.inputs]
-        names = read_options.data or tuple(summary.name for summary in self.inputs)
+        kinds = [observable.kind for observable in self.inputs]
+        names = read_options.data or tuple(observable.name for observable in self.inputs)
         if read_options.kind or len(names) != len(kinds) or set(kinds) == {"vector"}:
             return read_options
         if len(kinds) == 1:
@@ -241,9 +241,9 @@ class Preprocessing:
         return replace(read_options, kind=join_words({name: kind for name, kind in pairs if kind != "vector"}))
 
     def model_rows(self, read_options: ReadOptions) -> tuple[ModelRow, ...]:
-        """Rows as a file may hold them, one a summary, when it is read like this."""
+        """Rows as a file may hold them, one for each observable, when it is read like this."""
         is_cut = bool(read_options.scale_cut)
-        return tuple(ModelRow(summary.shape, is_cut, summary.channels_last) for summary in self.inputs)
+        return tuple(ModelRow(observable.shape, is_cut, observable.channels_last) for observable in self.inputs)
 
     def check_catalog(self, catalog: Catalog) -> None:
         """Raises UserError for data of another shape, and for parameters or classes of other names."""
@@ -263,28 +263,28 @@ class Preprocessing:
     def check_data(self, catalog: Catalog) -> None:
         """Raises UserError for data of another shape, or with gaps where the model was trained without."""
         shapes = tuple(observable.row_shape for observable in catalog.observables)
-        expected = tuple(summary.shape for summary in self.inputs)
+        expected = tuple(observable.shape for observable in self.inputs)
         if shapes != expected:
             raise UserError(
                 f"{catalog.path}: the model was trained on data of shape {_join_shapes(expected)} a row; "
                 f"this catalog has {_join_shapes(shapes)}{_reversed_axes_hint(catalog, expected)}"
             )
-        if any(summary.masked for summary in catalog.observables) and not any(
+        if any(observable.masked for observable in catalog.observables) and not any(
             trained.masked for trained in self.inputs
         ):
             raise UserError(f"{catalog.path}: was read with `missing=mask`, and the model was trained without")
 
 
 def _scaled_blocks(
-    summary: Input, blocks: Iterator[np.ndarray], catalog: Catalog, rows: np.ndarray
+    observable: Input, blocks: Iterator[np.ndarray], catalog: Catalog, rows: np.ndarray
 ) -> Iterator[np.ndarray]:
     first = 0
     for block in blocks:
-        scaled = summary.scaled(block)
+        scaled = observable.scaled(block)
         bad = first + np.flatnonzero(~np.isfinite(scaled.reshape(len(scaled), -1)).all(axis=1))
         if len(bad):
             reason = "NaN, and no training row has a gap in it" if np.isnan(scaled).any() else BEYOND_PRECISION
-            raise UserError(f"{catalog.path}: {catalog.describe_rows(rows[bad])}: /{summary.name} holds {reason}")
+            raise UserError(f"{catalog.path}: {catalog.describe_rows(rows[bad])}: /{observable.name} holds {reason}")
         yield scaled
         first += len(block)
 

@@ -24,7 +24,7 @@ from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import RowSettings, RunSettings, select_keywords
 from cosmoinfer.tasks.sources import ModelSource, open_model
 
-PosteriorModel = FlowModel | RegressorModel | ClassifierModel
+SampledModel = FlowModel | RegressorModel | ClassifierModel
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class SamplingJob:
     provenance: the /meta of a file of the draws. partition: of the split, if one was named.
     """
 
-    model: PosteriorModel
+    model: SampledModel
     catalog: Catalog
     rows: np.ndarray
     options: SamplingOptions
@@ -138,7 +138,7 @@ def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:
     return replace(model, temperature=model.recalibration.temperature)
 
 
-def _check_combine(combine: str, name: str, model: PosteriorModel) -> None:
+def _check_combine(combine: str, name: str, model: SampledModel) -> None:
     if combine != "product":
         raise UserError(f"{combine!r} is not known; {list_choices(combine, ('product',))}", setting="combine")
     if not isinstance(model, FlowModel):

@@ -33,7 +33,7 @@ from cosmoinfer.tasks.settings import OutputSettings, TrainingRequest
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.settings import TrainingContext, generators
 
-AnyModel = TypeVar("AnyModel", bound=models.Model)
+TrainedModel = TypeVar("TrainedModel", bound=models.Model)
 SETTINGS_OF_KIND = {"flow": flow_settings, "regressor": regressor_settings, "density": density_settings}
 
 
@@ -95,31 +95,31 @@ def check_networks(networks: Sequence[tuple[str, Any]], shapes: Shapes) -> None:
 
 
 @dataclass(frozen=True)
-class TrainingPlan(ABC, Generic[AnyModel]):
+class TrainingPlan(ABC, Generic[TrainedModel]):
     """A training whose choices are made. recipe: what is trained, for the provenance of the model."""
 
     job: TrainingJob
     recipe: Any
 
     @abstractmethod
-    def fit(self, context: TrainingContext) -> AnyModel:
+    def fit(self, context: TrainingContext) -> TrainedModel:
         """The trained model."""
 
     @abstractmethod
-    def describe(self, model: AnyModel) -> tuple[str, storage.JSONObject]:
+    def describe(self, model: TrainedModel) -> tuple[str, storage.JSONObject]:
         """In one line, and what is known of the training as JSON."""
 
 
 @dataclass(frozen=True)
-class Trained(Generic[AnyModel]):
+class Trained(Generic[TrainedModel]):
     """model: None where the output was complete already. document: what is known of the training, as JSON."""
 
-    model: AnyModel | None
+    model: TrainedModel | None
     document: storage.JSONObject
 
 
 @dataclass(frozen=True)
-class Trainer(Generic[AnyModel]):
+class Trainer(Generic[TrainedModel]):
     """How models of a kind are trained.
 
     kind: ends the name of the command and of the output. settings: names of those of architecture and training,
@@ -130,7 +130,7 @@ class Trainer(Generic[AnyModel]):
     kind: str
     settings: Callable[[], tuple[str, ...]]
     inputs: tuple[str, ...]
-    plan: Callable[[TrainingJob], TrainingPlan[AnyModel]]
+    plan: Callable[[TrainingJob], TrainingPlan[TrainedModel]]
 
     def train(
         self,
@@ -140,7 +140,7 @@ class Trainer(Generic[AnyModel]):
         output: Path | str | None,
         force: bool,
         reporter: Reporter,
-    ) -> AnyModel:
+    ) -> TrainedModel:
         """A model in memory, read from the output if that is complete.
 
         arrays: in place of a source, as ``catalog.from_arrays`` takes them. keywords: settings by name. Raises
@@ -148,7 +148,7 @@ class Trainer(Generic[AnyModel]):
         """
         to = OutputSettings.from_arguments(output, force, reporter)
         job = self._read_job(source, arrays, keywords, to.force, to.reporter)
-        return self.run(job, to.output).model or cast(AnyModel, models.read(cast(Path, to.output), job.device))
+        return self.run(job, to.output).model or cast(TrainedModel, models.read(cast(Path, to.output), job.device))
 
     def write(
         self, catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
@@ -157,7 +157,7 @@ class Trainer(Generic[AnyModel]):
         job = self._read_job(catalog, {}, keywords, force, reporter)
         return self.run(job, output or default_output(catalog, self.kind)).document
 
-    def run(self, job: TrainingJob, output: Path | None) -> Trained[AnyModel]:
+    def run(self, job: TrainingJob, output: Path | None) -> Trained[TrainedModel]:
         """Train, and write the model, unless it is up to date or has no output; reports what comes of it.
 
         Raises UserError if a setting, an input or the catalog is not usable, or the output is another file.
@@ -196,7 +196,7 @@ class Trainer(Generic[AnyModel]):
             if kinds:
                 raise UserError(f"is a setting of train_{kinds[0]}, not of train_{self.kind}", setting=name)
 
-    def _provenance(self, plan: TrainingPlan[AnyModel]) -> storage.JSONObject:
+    def _provenance(self, plan: TrainingPlan[TrainedModel]) -> storage.JSONObject:
         """The /meta of the model: the settings that affect its numbers, fingerprints of what it is made from."""
         job, catalog = plan.job, plan.job.catalog
         settings = {"recipe": plan.recipe, "read_options": catalog.read_options, "seed": job.request.run.seed}

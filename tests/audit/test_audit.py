@@ -709,8 +709,8 @@ def test_data_parameter_association_without_linear_dependence_is_no_finding(find
 
 # ------------------------------------------------------------------------------------------------ before a training
 def test_few_rows_are_counted_by_partition_before_a_training():
-    few = catalog.from_arrays(THETA[:8], VECTOR[:8], split=[0, 0, 0, 0, 0, 0, 1, 2])
-    (finding,) = audit_before_training(few, by_labels(few.simulation, few.split_labels))
+    sims = catalog.from_arrays(THETA[:8], VECTOR[:8], split=[0, 0, 0, 0, 0, 0, 1, 2])
+    (finding,) = audit_before_training(sims, by_labels(sims.simulation, sims.split_labels))
     assert finding.check == "too_few_rows"
     assert finding.text == "only 8 rows, of which 6 train, 1 validate and 1 test"
 

@@ -1,4 +1,4 @@
-"""Networks that tell classes apart: a probability for each, with_temperature on the validation rows, as a mixture."""
+"""Networks that tell classes apart: a probability for each, at the temperature that validation rows prefer."""
 
 from __future__ import annotations  # help() shows ArrayLike by its name
 
@@ -56,16 +56,16 @@ class ClassifierModel(Saveable):
 
     def logits(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The members' mean, (n, C). Row by row: in a larger batch a row can differ in its last digits."""
-        by_row = []
-        for place in range(len(rows)):
-            raw = member_outputs(self.stacks, self.preprocessing.data(catalog, rows[place : place + 1]))  # (M, 1, O)
-            logits = CLASSIFICATION_LOSSES[self.loss].logits(torch.from_numpy(raw[:, 0])).numpy()
-            by_row.append(self.weights @ logits)
-        return np.stack(by_row)
+        return np.stack([self._logits_of_row(catalog, row) for row in rows])
+
+    def _logits_of_row(self, catalog: Catalog, row: int) -> np.ndarray:
+        """(C,)."""
+        raw = member_outputs(self.stacks, self.preprocessing.data(catalog, np.array([row])))  # (M, 1, O)
+        return self.weights @ CLASSIFICATION_LOSSES[self.loss].logits(torch.from_numpy(raw[:, 0])).numpy()
 
     def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
         """Probabilities of the classes of rows (n,), by position; there is nothing to draw."""
-        logits = np.concatenate([self.logits(catalog, np.array([row])) for row in options.rows_with_progress(rows)])
+        logits = np.stack([self._logits_of_row(catalog, row) for row in options.rows_with_progress(rows)])
         partition = self.training_record.partition_of(catalog, rows)
         anomaly = score_observations(self, catalog, rows, partition, options.seed)
         return Posterior(
