@@ -552,10 +552,10 @@ WITH = {  # what another check must say of the same fault, because it is true as
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{check}-{fault}" for fault, (_, check, _, _) in FAULTS.items()])
 def test_the_whole_audit_finds_a_fault_and_no_other(findings, fault):
     changes, check, level, text = FAULTS[fault]
-    every = findings(full=True, **changes)
-    assert any(text in entry.message for entry in every if (entry.check, entry.level) == (check, level)), every
-    serious_checks = {entry.check for entry in every if entry.level != "note"}
-    assert serious_checks <= {check} | WITH.get(fault, set()), every
+    audited = findings(full=True, **changes)
+    assert any(text in entry.message for entry in audited if (entry.check, entry.level) == (check, level)), audited
+    serious_checks = {entry.check for entry in audited if entry.level != "note"}
+    assert serious_checks <= {check} | WITH.get(fault, set()), audited
 
 
 def test_every_check_has_a_fault_that_it_finds():
@@ -614,8 +614,8 @@ def test_failed_simulations_among_counts_are_found(findings):
 
 
 def test_unknown_parameters_are_named(findings):
-    some = messages_of("error", findings(parameters=rows(THETA, [2, 4], np.nan)))
-    assert "2 rows contain NaN or inf (row 2, 4) in /parameters; `drop_nonfinite` skips them" in some
+    errors = messages_of("error", findings(parameters=rows(THETA, [2, 4], np.nan)))
+    assert "2 rows contain NaN or inf (row 2, 4) in /parameters; `drop_nonfinite` skips them" in errors
 
 
 TNG = ("IllustrisTNG.h5", ReadOptions())
