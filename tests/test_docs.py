@@ -353,6 +353,7 @@ def test_the_readme_is_short_and_names_every_page() -> None:
 def test_a_page_of_the_guide_is_printed_as_it_lies_there() -> None:
     assert done("guide", "evaluating").strip() == PAGES["evaluating"].strip()
     assert all(f"cosmoinfer guide {topic}`" in done("guide") for topic in PAGES)
+    assert "evaluating`: `tarp_x_p`: is the joint posterior" in done("guide", "tarp_x_p").splitlines()[2]
     assert "no page 'chains'; there are" in refused("guide", "chains")
     assert "no page '../README'" in refused("guide", "../README")
 

@@ -6,7 +6,10 @@ import typer
 
 from cosmoinfer.cli.terminal import Terminal
 
-Topic = Annotated[str | None, typer.Argument(help="A page; without one, all of them by name.", show_default=False)]
+Topic = Annotated[
+    str | None,
+    typer.Argument(help="A page, or a word to look for; without one, all pages by name.", show_default=False),
+]
 
 
 def guide(topic: Topic = None) -> None:

@@ -16,7 +16,9 @@ from typer.core import TyperCommand
 
 from cosmoinfer.cli.options import RARE
 from cosmoinfer.cli.source import expand
+from cosmoinfer.errors import join_first
 
+USAGE_ERROR: Any = typer.BadParameter.__base__  # wrong usage of any sort, as the parser calls it
 HELP, HELP_ALL = "--help", "--help-all"
 MAX_WIDTH = 100  # columns; longer lines are hard to read
 COMPLETION = "_COSMOINFER_COMPLETE"  # in the environment: a shell asks for completions, with an empty command line
@@ -34,6 +36,18 @@ class HelpByPanel(TyperCommand):
     """A command whose help lists its options by panel; rare ones only if ``show_all`` is set."""
 
     show_all = False
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What was typed. An option that other commands have is refused with their names."""
+        try:
+            return super().parse_args(ctx, args)
+        except USAGE_ERROR as error:
+            commands = getattr(ctx.parent and ctx.parent.command, "commands", {})
+            option = getattr(error, "option_name", None) if type(error).__name__ == "NoSuchOption" else None
+            owners = [name for name, command in commands.items() if option in _options_of(command)]
+            if not owners:
+                raise
+            raise USAGE_ERROR(f"No such option: {option}; an option of {join_first(owners, 3)}", ctx) from error
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """The description, with the names that it lists."""
@@ -93,6 +107,10 @@ def describe_tool(description: str, commands: Mapping[str, Callable[..., None]])
             lines.append(f"  {name}".ljust(margin) + wrapped[0])
             lines += [" " * margin + line for line in wrapped[1:]]
     return "\n".join(lines)
+
+
+def _options_of(command: Any) -> set[str]:
+    return {option for parameter in command.params for option in parameter.opts}
 
 
 def with_plain_type(name: str) -> str:

@@ -1,8 +1,11 @@
 """``cosmoinfer inspect``."""
 
+import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +13,7 @@ from cosmoinfer.cli.options import OutputOptions, ReadOptions, TargetOptions, ke
 from cosmoinfer.cli.tables import two_column_table
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError
+from cosmoinfer.settings import is_given
 
 if TYPE_CHECKING:
     from cosmoinfer.tasks.inspect import CatalogDescription, FileDescription
@@ -63,10 +67,42 @@ def _show_file(contents: "FileDescription", terminal: Terminal) -> None:
     kind, meta = contents.kind, contents.meta
     if contents.contents:
         terminal.table(two_column_table(contents.contents, f"{contents.file}: {kind}"))
-    settings = {key: str(value) for key, value in meta["settings"].items()}
+    settings = settings_rows(meta["settings"])
     terminal.table(
         two_column_table(settings, f"{contents.file}: {kind} of version {meta['version']}, {meta['command']}")
     )
-    terminal.table(two_column_table(contents.datasets, "datasets"))
+    terminal.table(two_column_table(without_weights(contents.datasets), "datasets"))
     document: dict[str, object] = {"kind": kind, "contents": dict(contents.contents), "meta": dict(meta)}
     terminal.document(document | {"datasets": dict(contents.datasets)})
+
+
+def settings_rows(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Those that are not empty or false, a row each; of a list of several a row for each item: ``recipe.stacks.0``."""
+    rows: dict[str, str] = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            rows |= settings_rows(value, f"{name}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            rows |= {f"{name}.{number}": _in_words(item) for number, item in enumerate(value)}
+        elif is_given(value):
+            rows[name] = _in_words(value)
+    return rows
+
+
+def _in_words(value: Any) -> str:
+    """``nsf, hidden=50``: settings within others in parentheses, without those that are empty or false."""
+    if isinstance(value, Mapping):
+        given = {key: item for key, item in value.items() if is_given(item)}
+        return ", ".join(
+            f"{key} ({_in_words(item)})" if isinstance(item, Mapping | list) else f"{key}={item}"
+            for key, item in given.items()
+        )
+    return ", ".join(map(_in_words, filter(is_given, value))) if isinstance(value, list) else str(value)
+
+
+def without_weights(datasets: Mapping[str, str]) -> dict[str, str]:
+    """The datasets by path, the weights of each network in one row."""
+    counts = Counter(match[0] for name in datasets if (match := re.match(r".*/weights(?=/)", name)))
+    listed = {name: text for name, text in datasets.items() if not re.match(r".*/weights/", name)}
+    return listed | {name: f"{count} arrays" for name, count in counts.items()}

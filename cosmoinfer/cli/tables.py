@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cosmoinfer.metrics import Evaluation
     from cosmoinfer.metrics.tables import Table as StringTable
 
+MAX_TITLE_COLUMNS = 80
+
 
 @dataclass(frozen=True)
 class WrappingTable:
@@ -40,7 +42,7 @@ class WrappingTable:
         yield self._table(heads, block)
 
     def _table(self, heads: Mapping[str, int], block: list[str]) -> Table:
-        table = Table(title=self.title)
+        table = Table(title=self.title, min_width=_title_width(self.title))
         for name, width in heads.items():
             table.add_column(escape(name), overflow="fold", width=width)
         for name in block:
@@ -49,6 +51,11 @@ class WrappingTable:
         for row in zip(*cells, strict=True):
             table.add_row(*map(escape, row))
         return table
+
+
+def _title_width(title: str) -> int:
+    """So that the title of a narrow table stands in one line, unless it is very long."""
+    return min(len(title), MAX_TITLE_COLUMNS)
 
 
 def _width(name: str, cells: Sequence[str]) -> int:
@@ -71,7 +78,7 @@ def render_table(table: "StringTable") -> RenderableType:
 
 def two_column_table(rows: Mapping[str, str], title: str) -> Table:
     """A name and a text in each row, without a header."""
-    table = Table(title=title, show_header=False)
+    table = Table(title=title, show_header=False, min_width=_title_width(title))
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for key, value in rows.items():

@@ -140,7 +140,8 @@ class Evaluation:
         return [table for table in (by_parameter, values, verdicts, *confusion) if table.rows]
 
     def __repr__(self) -> str:
-        return f"<Evaluation of {self.rows} rows of {self.simulations} simulations: {self.verdict.joint}>"
+        title = f"Evaluation of {self.rows} rows of {self.simulations} simulations: {self.verdict.joint}"
+        return "\n".join([title, *(f"  {name}: {verdict}" for name, verdict in self.verdict.parameters.items())])
 
     def __str__(self) -> str:
         return "\n\n".join([*(table.to_text() for table in self.tables()), "\n".join(self._sentences())])

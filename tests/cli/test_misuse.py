@@ -115,3 +115,10 @@ def test_a_message_names_the_option_to_blame(tmp_path, option, value, complaint)
     catalog = write(tmp_path / "sims.h5", theta, x)
     line = refused("split", catalog, "--names", "A,h", option, value)
     assert line.startswith(f"cosmoinfer: {complaint}")
+
+
+def test_an_option_of_other_commands_is_said_to_be_theirs() -> None:
+    for name, owners in (("--network", "train-regressor"), ("--compare-to", "evaluate")):
+        status, _, err = call("train-flow", "sims.h5", name, "x")
+        assert status == 2 and f"No such option: {name}; an option of {owners}" in err
+    assert "Possible options: --epochs" in call("train-flow", "sims.h5", "--epoch", 3)[2]

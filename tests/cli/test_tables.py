@@ -61,3 +61,10 @@ def test_the_metrics_of_many_parameters_are_cut_nowhere(width: int):
 def test_what_stands_in_brackets_is_no_markup():
     assert "wavenumber [h/Mpc]" in "".join(printed(two_column_table({"k": "wavenumber [h/Mpc]"}, "units"), 60))
     assert "[bold]" in "".join(printed(WrappingTable("of one", {"row": ["[bold]"]}, {"a": ["1"]}), 60))
+
+
+def test_the_title_of_a_narrow_table_stands_in_one_line():
+    title = "sims.metrics.h5: metrics of version 0.1.0, evaluate"
+    assert title in printed(two_column_table({"seed": "0"}, title), 80)[0]
+    assert title in printed(WrappingTable(title, {"metric": ["r2"]}, {"a": ["1"]}), 80)[0]
+    assert max(map(len, printed(two_column_table({"seed": "0"}, title), 30))) <= 30

@@ -553,7 +553,9 @@ def test_an_evaluation_prints_its_tables_and_its_summary():
     html = evaluation._repr_html_()
     assert html.count("<table>") == html.count("</table>") == 3
     assert "b&lt;c" in html and "b<c" not in html
-    assert repr(evaluation) == f"<Evaluation of 60 rows of 60 simulations: {evaluation.verdict.joint}>"
+    title, *verdicts = repr(evaluation).splitlines()
+    assert title == f"Evaluation of 60 rows of 60 simulations: {evaluation.verdict.joint}"
+    assert verdicts == [f"  {name}: {verdict}" for name, verdict in evaluation.verdict.parameters.items()]
     assert evaluation.value("log_prob") == evaluation.joint["log_prob"].value and evaluation.value("c2st") is None
 
 

@@ -28,6 +28,10 @@ def test_weights_of_a_model_are_not_read(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UserError, match=r"`audit` and `manifest` expect a catalog, found a flow \(model file\)"):
         inspect_file(model, {"audit": True})
     assert names and not [name for name in names if "/weights/" in name]
+    shown = done("inspect", model)
+    assert len(shown.splitlines()) < 80 and "{" not in shown
+    assert "/stacks/0/weights" in shown and "/weights/transform" not in shown
+    assert "recipe.stacks.0" in shown and "epochs=2" in shown and "False" not in shown
     with h5py.File(model) as file:
         (stack,) = file["stacks"].values()
         weights = [f"/{name}" for name in file["stacks/0/weights"]]
