@@ -117,6 +117,18 @@ class TrainingRecord:
         """(n,) bool: whether a training or validation row had the data of the row, be it by chance."""
         return self.copy_criterion.equal_data(self.used_hashes, catalog.hashes(rows))
 
+    def describe_used_data(self, catalog: Catalog, observations: np.ndarray) -> str:
+        """Which observations (n,), rows by position, have the data of training or validation rows; empty if none."""
+        if self.is_training_catalog(catalog) or not len(observations):
+            return ""
+        equal = observations[self.has_used_data(catalog, observations)]
+        if not len(equal):
+            return ""
+        return (
+            f"the data of {len(equal)} of these {len(observations)} observations are those of rows that the model was "
+            f"trained on or chosen by ({catalog.describe_rows(equal)})"
+        )
+
     def shares_parameters(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """(n,) bool: whether a training row had the parameters of the row, whatever its data."""
         return self.copy_criterion.equal_theta(self.training_hashes, *catalog.theta_hashes(rows))

@@ -6,6 +6,7 @@ from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note
 from cosmoinfer.catalog import Observable, nonfinite_data
 from cosmoinfer.catalog.selection import describe_nonfinite
 from cosmoinfer.errors import join_first
+from cosmoinfer.preprocessing.outliers import MAX_FRACTION
 from cosmoinfer.storage import DatasetInfo
 
 FLOAT16 = np.finfo(np.float16)
@@ -85,7 +86,9 @@ def outliers(subject: CatalogUnderTest) -> list[Finding]:
         if len(rows):
             deviation = f"{len(rows)} rows lie {level.max():.2g} robust standard deviations from the others"
             text = f"/{observable.name}: {deviation} ({subject.catalog.describe_rows(rows)})"
-            remedy = "look for other units, a damaged file or a failed simulation; no scaling takes them into account"
+            is_few = len(rows) <= MAX_FRACTION * len(subject.catalog)
+            scaling = "they are left out of the scalings" if is_few else "so many rule the scalings and hide the others"
+            remedy = f"look for other units, a damaged file or a failed simulation; {scaling}"
             findings.append(warning(text, remedy))
     return findings
 

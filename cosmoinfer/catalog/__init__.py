@@ -1,7 +1,7 @@
 """A catalog of simulations: parameters beside data, row by row, in our layout or as somebody else stored them."""
 
 from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
-from cosmoinfer.catalog.from_arrays import from_arrays
+from cosmoinfer.catalog.from_arrays import from_arrays, unmasked
 from cosmoinfer.catalog.multi_file import read, read_unchecked
 from cosmoinfer.catalog.selection import (
     fingerprint,
@@ -23,6 +23,7 @@ __all__ = [
     "read",
     "read_unchecked",
     "select",
+    "unmasked",
     "without_placeholders",
     "write",
 ]

@@ -73,5 +73,7 @@ class Declarations:
         return self.attributes.get(name)
 
     def _unexpected(self, name: str, expected: str) -> UserError:
-        values = join_first(np.ravel(np.asarray(self.attributes[name])).tolist())
-        return UserError(f"{self.source}: the attribute {name} holds {values or 'nothing'}; expected {expected}")
+        values = np.ravel(np.asarray(self.attributes[name])).tolist()
+        is_text = expected == "numbers" and any(isinstance(value, str | bytes) for value in values)
+        holds = f"holds {'the text ' * is_text}{join_first(values) or 'nothing'}"
+        return UserError(f"{self.source}: the attribute {name} {holds}; expected {expected}")

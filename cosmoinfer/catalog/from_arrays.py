@@ -109,7 +109,7 @@ def from_arrays(
         arrays["simulation"] = simulation
     if split is not None:
         arrays["split"] = split
-    values = {name: np.asarray(array) for name, array in arrays.items()}
+    values = {name: unmasked(array) for name, array in arrays.items()}
     if not transpose:
         _check_lengths(values, None if columns or target else names)
     contents = {
@@ -130,6 +130,20 @@ def from_arrays(
     array_layout = Layout(NAME, read_options, contents, tuple(contents[name] for name in read_options.data), values)
     catalog = layout.build_catalog(array_layout, streamed=False)
     return validated(replace(catalog, memory_limit=memory.available_bytes()), read_options)
+
+
+def unmasked(array: ArrayLike) -> np.ndarray:
+    """The array, of any shape, with NaN where it is masked; whole numbers are then floats.
+
+    Raises UserError for masked text and masked tables.
+    """
+    if not np.ma.is_masked(array):
+        return np.asarray(array)
+    masked: Any = array
+    values, mask = np.ma.getdata(masked), np.ma.getmaskarray(masked)
+    if values.dtype.kind not in "fiubc":
+        raise UserError(f"a masked array of type {values.dtype} is not understood; expected numbers")
+    return np.where(mask, np.nan, values)
 
 
 def _check_lengths(values: Mapping[str, np.ndarray], names: Sequence[str] | None) -> None:

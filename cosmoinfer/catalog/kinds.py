@@ -70,7 +70,9 @@ def interpret_axes(shape: Shape, kind: str, channels: str, channel_names: tuple[
         problem = f"the last axis is short behind {len(shape) - 1} equal ones"
     if problem:
         readings = ", ".join(_possible_readings(shape))
-        question = f"rows of shape {shape} are hardly a {kind} of {_describe(channel_shape)} ({problem}); declare "
+        question = (
+            f"rows of shape {shape} are hardly a {kind} of {describe_channels(channel_shape)} ({problem}); declare "
+        )
         return AxisMeaning(kind, channels_last, guessed, question + readings)
     return AxisMeaning(kind, channels_last, guessed, note=_note(meaning, channel_shape, undeclared))
 
@@ -180,11 +182,11 @@ def _possible_readings(shape: Shape) -> list[str]:
     described = []
     for kind, channels, channel_shape in readings:
         order = f" with `channels={channels}`" if channels else ""
-        described.append(f"`kind={kind}`{order} ({_describe(channel_shape)})")
+        described.append(f"`kind={kind}`{order} ({describe_channels(channel_shape)})")
     return [*described[:-1], f"{described[-1]} or {flat}"]
 
 
-def _describe(shape: Shape) -> str:
+def describe_channels(shape: Shape) -> str:
     """``2 channels of 32 x 32``, of rows (C, ...)."""
     return f"{shape[0]} channel{'s' * (shape[0] != 1)} of {' x '.join(map(str, shape[1:]))}"
 
@@ -192,7 +194,7 @@ def _describe(shape: Shape) -> str:
 def _note(meaning: AxisMeaning, shape: Shape, undeclared: bool) -> str:
     """shape: of a row, channels first."""
     if meaning.guessed:
-        return "" if meaning.kind == "vector" else _describe(shape)
+        return "" if meaning.kind == "vector" else describe_channels(shape)
     if meaning.kind == "profile" and undeclared and shape[-1] < MIN_SIDE_CELLS <= shape[0]:
-        return f"read as {_describe(shape)} (`channels=last`: {_describe((shape[-1], shape[0]))})"
+        return f"read as {describe_channels(shape)} (`channels=last`: {describe_channels((shape[-1], shape[0]))})"
     return ""

@@ -11,7 +11,15 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import Catalog, CatalogFile, Observable
 from cosmoinfer.catalog.datasets import Layout
-from cosmoinfer.catalog.kinds import AXES_OF_KIND, AxisMeaning, arrange_axes, check_names, declared_word, interpret_axes
+from cosmoinfer.catalog.kinds import (
+    AXES_OF_KIND,
+    AxisMeaning,
+    arrange_axes,
+    check_names,
+    declared_word,
+    describe_channels,
+    interpret_axes,
+)
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.packing import packed_encoding
 from cosmoinfer.catalog.row_axis import ModelRow, RowShape, choose_row_axis, describe_row_axis, reversed_axes_hint
@@ -113,7 +121,9 @@ def _read_observable(
         encoding = replace(encoding, complex_form=_complex_form(layout, dataset, meaning, encoding))
         conversions.append(f"/{name}: complex, taken as {read_options.complex}")
     elif encoding.dtype(dataset.dtype).kind not in "fiu":
-        raise UserError(f"{path}: /{name} has type {dataset.dtype}; expected numbers")
+        columns = dataset.dtype.names
+        holds = f"is a table of {join_first(columns)}" if columns else f"has type {dataset.dtype}"
+        raise UserError(f"{path}: /{name} {holds}; expected numbers")
     values: np.ndarray | LazyArray
     if streamed:
         handle = storage.DatasetHandle(path, name, read_options.follow_links, encoding)
@@ -128,7 +138,7 @@ def _read_observable(
     masked = read_options.missing == "mask"
     if meaning.guessed and not meaning.question:
         edges = ", opposite edges joined" if all(periodic) else ""
-        text = f"{meaning.note}{edges}"
+        text = describe_channels(values.shape[1:]) + edges if kind != "vector" else ""
         notes.append(
             f"/{name}: taken as {kind}, from its {len(encoding.shape(dataset.shape))} axes"
             + (f": {text}" if text else "")
@@ -191,6 +201,8 @@ def _read_parameters(
     elif n_names != theta.shape[1]:
         source = "`names`" if read_options.names else "the attribute names"
         hint = reversed_axes_hint(layout.data, theta.shape, n_names)
+        if not hint and n_names == 1 and not read_options.names:
+            hint = f", {attributes['names'][0]!r}; `names=a,b` says what they are"
         raise UserError(f"{path}: /{name} has {theta.shape[1]} columns, {source} has {n_names}{hint}")
     try:
         parameters = Parameters.from_attributes(attributes)

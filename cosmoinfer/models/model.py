@@ -179,7 +179,12 @@ def score_observations(
 
 
 def sample_observations(model: PosteriorModel, observed: Observations, options: SamplingOptions) -> Posterior:
-    """The posterior of each observation; warns of those that are unlike the training data, as the command does."""
+    """The posterior of each observation; warns of those that the model was trained on, and of those that are unlike the
+    training data, as the command does."""
+    record = model.training_record
+    used = record.describe_used_data(observed.catalog, observed.rows)
+    if used and record.copy_criterion.data:
+        warn(used)
     posterior = model.posterior(observed.catalog, observed.rows, options)
     for line in anomaly_warnings(model, observed.catalog, observed.rows, posterior):
         warn(line)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cosmoinfer.catalog import Catalog, from_arrays
+from cosmoinfer.catalog import Catalog, from_arrays, unmasked
 from cosmoinfer.catalog.selection import is_nonfinite
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.preprocessing.state import Input, Preprocessing
@@ -28,7 +28,7 @@ class Observations:
 
         Raises UserError where the shapes do not go together.
         """
-        points = np.asarray(theta, np.float64)
+        points = unmasked(theta).astype(np.float64)
         if points.ndim not in (1, 2) or points.shape[-1] != n_parameters:
             raise UserError(f"theta: expected shape ({n_parameters},) or (n, {n_parameters}), found {points.shape}")
         count = len(self.rows)
@@ -62,7 +62,7 @@ def observations(
         if len(inputs) > 1:
             raise UserError(f"x: the model takes several arrays, by name: {', '.join(inputs)}")
         mapping = dict.fromkeys(inputs, x)  # type: ignore[arg-type]
-    named = {_short_name(name): np.asarray(array) for name, array in mapping.items()}
+    named = {_short_name(name): unmasked(array) for name, array in mapping.items()}
     if named.keys() != inputs.keys():
         raise UserError(f"x: expected {', '.join(inputs)}, found {', '.join(named) or 'nothing'}")
     data = {name: _as_rows(observable, named[name], set_size) for name, observable in inputs.items()}
@@ -118,6 +118,8 @@ def _as_rows(observable: Input, array: np.ndarray, set_size: int) -> tuple[np.nd
 
 def _check_finite(name: str, array: np.ndarray, masked: bool, size: int) -> None:
     """array: (n, ...), sets of ``size`` rows. Raises UserError where the model cannot take an observation."""
+    if array.dtype.kind not in "fiubc":
+        raise UserError(f"x: {name} is of type {array.dtype}; expected numbers")
     bad = np.unique(np.flatnonzero(is_nonfinite(array, masked)) // size)
     if len(bad):
         content = "infinity, or nothing but NaN" if masked else "NaN or infinity"
@@ -128,7 +130,7 @@ def _check_finite(name: str, array: np.ndarray, masked: bool, size: int) -> None
 def _describe_parameters(preprocessing: Preprocessing, theta: ArrayLike, count: int) -> dict[str, Any]:
     """theta (count, P) with its box and priors, as ``from_arrays`` takes them."""
     parameters = preprocessing.parameters
-    values = np.asarray(theta, np.float64)
+    values = unmasked(theta).astype(np.float64)
     if values.ndim not in (1, 2) or values.shape[-1] != len(parameters):
         raise UserError(f"theta: expected shape ({len(parameters)},) or (n, {len(parameters)}), found {values.shape}")
     if not np.isfinite(values).all():

@@ -52,7 +52,7 @@ def require_file(path: Path | str) -> Path:
     """The path. Raises UserError when no file has it."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such file")
+        raise UserError(f"{path}: is a folder; expected a file" if path.is_dir() else f"{path}: no such file")
     return path
 
 

@@ -190,19 +190,11 @@ def warn_of_training_rows(
     used = int((record.partition_of(catalog, rows[simulations]) < TEST).sum())
     if used:
         reporter.warn(f"the model was trained on or chosen by {used} of these {len(rows)} rows")
-    observations = rows[~simulations]
-    if record.is_training_catalog(catalog) or not len(observations):
-        return
-    equal = observations[record.has_used_data(catalog, observations)]
-    if len(equal):
-        text = (
-            f"the data of {len(equal)} of these {len(rows)} observations are those of rows that the model was trained "
-            f"on or chosen by ({catalog.describe_rows(equal)})"
-        )
-        if record.copy_criterion.data:
-            reporter.warn(text)
-        else:
-            reporter.info(f"{text}, as a few counts may be by chance")
+    text = record.describe_used_data(catalog, rows[~simulations])
+    if text and record.copy_criterion.data:
+        reporter.warn(text)
+    elif text:
+        reporter.info(f"{text}, as a few counts may be by chance")
 
 
 def report_placeholders(catalog: Catalog, rows: np.ndarray, reporter: Reporter) -> None:

@@ -510,7 +510,18 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "warning",
         "/data: 3 numbers in 3 rows are exactly -1.6375e+30 (row 3, 4, 5)",
     ),
-    "a row in other units": ({"data": rows(VECTOR, [6], 1e10 * VECTOR[6])}, "outliers", "warning", "1 rows lie"),
+    "a row in other units": (
+        {"data": rows(VECTOR, [6], 1e10 * VECTOR[6])},
+        "outliers",
+        "warning",
+        "they are left out of the scalings",
+    ),
+    "many rows in other units": (
+        {"data": rows(VECTOR, range(40), 1e6 * VECTOR[:40])},
+        "outliers",
+        "warning",
+        "so many rule the scalings",
+    ),
     "a positive row in other units": (
         {"data": np.exp(rows(VECTOR, [6], VECTOR[6] - 230.0))},
         "outliers",

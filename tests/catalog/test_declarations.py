@@ -32,10 +32,14 @@ def declared(tmp_path):
     [
         ("parameters", {"names": [0, 1]}, "/parameters: the attribute names holds 0, 1; expected text"),
         ("parameters", {"labels": [1.5, 2.5]}, "/parameters: the attribute labels holds 1.5, 2.5; expected text"),
-        ("parameters", {"low": ["a", "b"]}, "/parameters: the attribute low holds a, b; expected numbers"),
+        ("parameters", {"low": ["a", "b"]}, "/parameters: the attribute low holds the text a, b; expected numbers"),
         ("parameters", {"low": [0j, 1j]}, "/parameters: the attribute low holds .*; expected numbers"),
         ("parameters", {"low": [0.0]}, "/parameters: low: expected 2 values, one a parameter, found 1"),
-        ("parameters", {"prior_mean": "a", "prior_std": [1.0, 1.0]}, "the attribute prior_mean holds a; expected numb"),
+        (
+            "parameters",
+            {"prior_mean": "a", "prior_std": [1.0, 1.0]},
+            "the attribute prior_mean holds the text a; expected numb",
+        ),
         ("parameters", {"prior": [0.0, 1.0]}, "/parameters: the attribute prior holds 0.0, 1.0; expected text"),
         ("data", {"kind": 3}, "/data: the attribute kind holds 3; expected text"),
         ("data", {"kind": ["map", "map"]}, "/data: the attribute kind holds map, map; expected a single text"),

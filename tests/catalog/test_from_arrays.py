@@ -100,6 +100,21 @@ def test_gaps_are_allowed_where_they_are_declared():
         from_arrays(THETA, gaps, drop_nonfinite=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_what_a_masked_array_hides_is_a_gap(dtype):
+    """As netCDF4 gives arrays; the numbers under the mask are fill values."""
+    hidden = np.broadcast_to(np.arange(6) == 2, VECTOR.shape)
+    values = np.ma.masked_array((100 * VECTOR).astype(dtype), hidden)
+    read = from_arrays(THETA, values, missing="mask").observables[0].array
+    np.testing.assert_array_equal(read, np.where(hidden, np.nan, (100 * VECTOR).astype(dtype)))
+    with pytest.raises(UserError, match="rows hold NaN or inf"):
+        from_arrays(THETA, values)
+    whole = np.ma.masked_array(VECTOR)
+    np.testing.assert_array_equal(from_arrays(THETA, whole).observables[0].array, VECTOR)
+    unknown = np.ma.masked_array(THETA, np.repeat(np.arange(N)[:, None] == 3, 2, axis=1))
+    assert from_arrays(unknown, VECTOR).has_theta.tolist() == [row != 3 for row in range(N)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

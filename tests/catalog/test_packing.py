@@ -93,7 +93,7 @@ def test_what_declares_nothing_is_read_as_it_is(tmp_path, attributes):
         ({"scale_factor": 0.0}, "the attribute scale_factor is 0"),
         ({"scale_factor": [1.0, 2.0]}, r"the attribute scale_factor holds \[1.0, 2.0\]; expected one number"),
         ({"add_offset": np.nan}, "the attribute add_offset holds .*; expected one number"),
-        ({"scale_factor": "1e-3"}, "the attribute scale_factor holds 1e-3; expected numbers"),
+        ({"scale_factor": "1e-3"}, "the attribute scale_factor holds the text 1e-3; expected numbers"),
     ],
 )
 def test_a_scale_that_is_none_is_refused(tmp_path, attributes, complaint):

@@ -155,6 +155,11 @@ def test_complex_data_are_parts_or_amplitudes(make, small_memory, streamed, data
     assert f"/data: complex, taken as {form}" in simulations.conversions
 
 
+def test_a_note_counts_the_parts_of_complex_data_as_channels(make):
+    read = catalog.read(make({"parameters": THETA, "data": MAPS[:, 0] * 1j}), ReadOptions(complex="parts"))
+    assert any("2 channels of 9 x 10" in note for note in read.notes), read.notes
+
+
 def test_parts_of_maps_with_channels_last_are_channels(make):
     path = make({"parameters": THETA, "data": np.moveaxis(MAPS * (1 + 2j), 1, -1)})
     simulations = catalog.read(path, ReadOptions(complex="parts", channels="last"))

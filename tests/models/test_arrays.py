@@ -9,7 +9,7 @@ import pytest
 import cosmoinfer
 from cosmoinfer import models
 from cosmoinfer.catalog import Observable
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import CosmoinferWarning, UserError
 from tests.examples import (
     flow_of,
     in_memory_catalog,
@@ -112,6 +112,21 @@ def test_a_model_takes_profiles_and_channels_as_its_own_catalog_had_them(tmp_pat
     with h5py.File(tmp_path / "observed.h5", "w") as file:
         file["data"] = poles[:3]
     np.testing.assert_array_equal(cosmoinfer.sample(model, tmp_path / "observed.h5", draws=5).samples, drawn)
+
+
+def test_observations_may_be_masked_and_are_numbers():
+    model = flow_of("maf", 2, 3, "probit")
+    with pytest.raises(UserError, match="holds NaN or infinity in observation 0"):
+        model.sample(np.ma.masked_array(X[0], np.arange(len(X[0])) == 1), draws=5)
+    with pytest.raises(UserError, match="is of type <U1; expected numbers"):
+        model.sample(["a"] * len(X[0]), draws=5)
+
+
+def test_python_says_which_observations_a_flow_was_trained_on():
+    sims, model = linear_gaussian(2), flow_of("maf", 2, 3, "probit")
+    rows = model.training_record.rows(sims, "train")[:2]
+    with pytest.warns(CosmoinferWarning, match="the data of 2 of these 3 observations are those of rows"):
+        model.sample(np.concatenate([X[rows], X[rows[:1]] + 0.1]), draws=5)
 
 
 @pytest.mark.parametrize("declaration", [{"channels": "last"}, {"channels": ["monopole", "quadrupole"]}])
