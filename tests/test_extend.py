@@ -1,6 +1,7 @@
 """The examples of the guide: by their names through the command line, and in the tests of their families."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
+import cosmoinfer
+from cosmoinfer.metrics import METRICS
+from cosmoinfer.metrics.evaluation_data import EvaluationData
 from tests.command_line import done, linear, refused, write
-from tests.guide_examples import BLOCKS, TABLES, add_examples
+from tests.guide_examples import BLOCKS, PAGE, TABLES, add_examples
 
 ROOT = Path(__file__).parent.parent
 MAX_LINES = 30  # of an example: a screen
@@ -132,3 +136,12 @@ def test_the_examples_pass_the_tests_of_their_families(added: dict[str, str]) ->
         [*command, "-k", f"({names}) and not formula", *families], cwd=ROOT, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stdout[-3000:]
+
+
+def test_a_statistic_takes_resampling_weights(added: dict[str, str]) -> None:
+    (code,) = re.findall(r"<!-- statistic -->\n```python\n(.*?)```", PAGE.read_text(), re.S)
+    exec(code, {})
+    data = EvaluationData(cosmoinfer.exact_posterior("two-moons", cosmoinfer.simulate("two-moons", rows=60), draws=50))
+    for column, estimate in enumerate(METRICS["error_std"].estimates(data).values()):
+        assert estimate.value == pytest.approx(data.error[:, column].std())
+        assert estimate.low < estimate.value < estimate.high

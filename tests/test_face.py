@@ -1,5 +1,6 @@
 """The Python face: the same path as the command line, the same bytes; files, objects and arrays alike."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -254,6 +255,19 @@ def test_a_problem_is_simulated_in_memory_as_into_a_file(folder: Path) -> None:
     assert made.fingerprint == cosmoinfer.read_catalog(folder / "moons.h5").fingerprint
     truth = cosmoinfer.exact_posterior("two-moons", made, draws=10, rows=[3, 4])
     assert truth.index.tolist() == [3, 4]
+
+
+def test_the_guide_shows_what_arrays_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(cosmoinfer.__file__).parent / "guide" / "python.md"
+    (code,) = re.findall(r"<!-- arrays -->\n```python\n(.*?)```", page.read_text(), re.S)
+    monkeypatch.chdir(folder)
+    quick = partial(cosmoinfer.train_flow, **TRAININGS["flow"][2], **QUICK)
+    monkeypatch.setattr(cosmoinfer, "train_flow", quick, raising=False)
+    theta, x = linear(240, 1)
+    names: dict[str, Any] = {"cosmoinfer": cosmoinfer, "theta": theta, "x": x}
+    exec(code, names)
+    assert not names["evaluation"].gates.passed and names["exact"].samples.shape == (2, 500, 2)
+    assert names["reweighted"].parameters.names == ("Omega_m", "sigma_8", "S_8")
 
 
 def test_load_reads_every_kind_of_file(folder: Path, catalog: Path) -> None:
