@@ -39,17 +39,23 @@ def add_examples(folder: Path) -> dict[str, str]:
     """The name that each example puts into its table."""
     before = {kind: set(table) for kind, table in TABLES.items()}
     for number, code in enumerate(BLOCKS):
-        path = folder / f"guide_example_{number}.py"
-        path.write_text(code)
-        specification = importlib.util.spec_from_file_location(path.stem, path)
-        assert specification and specification.loader
-        module = importlib.util.module_from_spec(specification)
-        sys.modules[path.stem] = module  # where a dataclass looks for its own module
-        specification.loader.exec_module(module)
+        run_example(folder / f"guide_example_{number}.py", code)
     names = {}
     for kind, table in TABLES.items():
         (names[kind],) = set(table) - before[kind]
     return names
+
+
+def run_example(path: Path, code: str, **names: Any) -> dict[str, Any]:
+    """Run it as a module in a file, with these names; the names that it then has."""
+    path.write_text(code)
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module  # where a dataclass looks for its own module
+    vars(module).update(names)
+    specification.loader.exec_module(module)
+    return vars(module)
 
 
 def pytest_configure() -> None:

@@ -16,7 +16,7 @@ import cosmoinfer
 from cosmoinfer.metrics import METRICS
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from tests.command_line import done, linear, refused, write
-from tests.guide_examples import BLOCKS, PAGE, TABLES, add_examples
+from tests.guide_examples import BLOCKS, PAGE, TABLES, add_examples, run_example
 
 ROOT = Path(__file__).parent.parent
 MAX_LINES = 30  # of an example: a screen
@@ -138,9 +138,9 @@ def test_the_examples_pass_the_tests_of_their_families(added: dict[str, str]) ->
     assert run.returncode == 0, run.stdout[-3000:]
 
 
-def test_a_statistic_takes_resampling_weights(added: dict[str, str]) -> None:
+def test_a_statistic_takes_resampling_weights(folder: Path, added: dict[str, str]) -> None:
     (code,) = re.findall(r"<!-- statistic -->\n```python\n(.*?)```", PAGE.read_text(), re.S)
-    exec(code, {})
+    run_example(folder / "statistic.py", code)
     data = EvaluationData(cosmoinfer.exact_posterior("two-moons", cosmoinfer.simulate("two-moons", rows=60), draws=50))
     for column, estimate in enumerate(METRICS["error_std"].estimates(data).values()):
         assert estimate.value == pytest.approx(data.error[:, column].std())

@@ -28,6 +28,7 @@ from cosmoinfer.tasks.train_flow import FLOW_TRAINER
 from cosmoinfer.tasks.train_regressor import REGRESSOR_TRAINER
 from cosmoinfer.training.settings import TrainingSettings
 from tests.command_line import done, linear, write
+from tests.guide_examples import run_example
 
 NAMES, LOW, HIGH = ["Omega_m", "sigma_8"], [0.1, 0.6], [0.5, 1.0]
 QUICK: dict[str, Any] = {"epochs": 3, "ensemble": 2, "threads": 1, "seed": 3}
@@ -264,8 +265,7 @@ def test_the_guide_shows_what_arrays_do(folder: Path, monkeypatch: pytest.Monkey
     quick = partial(cosmoinfer.train_flow, **TRAININGS["flow"][2], **QUICK)
     monkeypatch.setattr(cosmoinfer, "train_flow", quick, raising=False)
     theta, x = linear(240, 1)
-    names: dict[str, Any] = {"cosmoinfer": cosmoinfer, "theta": theta, "x": x}
-    exec(code, names)
+    names = run_example(folder / "arrays.py", code, cosmoinfer=cosmoinfer, theta=theta, x=x)
     assert not names["evaluation"].gates.passed and names["exact"].samples.shape == (2, 500, 2)
     assert names["reweighted"].parameters.names == ("Omega_m", "sigma_8", "S_8")
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note, warning
+from cosmoinfer.catalog.catalog import ARRAYS
 from cosmoinfer.errors import join_first
 from cosmoinfer.parameters import Parameters, bounds_suffixes, recognise_priors
 from cosmoinfer.priors import BOX, PRIORS
@@ -18,8 +19,8 @@ PRIOR_REJECTED_P_VALUE = 1e-6  # below which rows are inconsistent with their pr
 PRIOR_ACCEPTED_P_VALUE = 1e-3  # above which they are consistent with another one
 MIN_SIMULATIONS = 20
 DECLARE_PRIOR = (
-    "declare the prior, its box (`bounds`) or its region (`where`) from which they were drawn: a posterior is as "
-    "reliable as its prior"
+    "declare the prior, its box (`bounds`; of arrays low and high) or its region (`where`) from which they were drawn: "
+    "a posterior is as reliable as its prior"
 )
 
 UNIT_CONVERSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -53,7 +54,8 @@ def outside_prior_box(subject: CatalogUnderTest) -> list[Finding]:
             box = f"box {parameter.low[0]:g}..{parameter.high[0]:g}"
             ranges.append(f"{name} {values.min():.4g}..{values.max():.4g}, {box}{_suggest_units(parameter, values)}")
     text = f"{len(rows)} rows lie outside the declared box ({catalog.describe_rows(rows)}): {'; '.join(ranges)}"
-    return [error(text, "correct these rows, or the box by `bounds='NAME=LOW:HIGH'`")]
+    box = "its `low` and `high`" if catalog.path == ARRAYS else "the box by `bounds='NAME=LOW:HIGH'`"
+    return [error(text, f"correct these rows, or {box}")]
 
 
 def _suggest_units(parameter: Parameters, values: np.ndarray) -> str:
@@ -101,16 +103,17 @@ def prior_mismatch(subject: CatalogUnderTest) -> list[Finding]:
         if np.ptp(u) < MIN_FILLED_FRACTION and parameter.priors[0].arguments == BOX:
             extent = f"{values.min():.4g}..{values.max():.4g}"
             text = f"{name}: the rows ({extent}) fill {100 * np.ptp(u):.2g} % of its box {box}"
-            remedy = (
-                f"if the box is that of another set, or in other units, correct it by `bounds='{write(name)}=LOW:HIGH'`"
+            bounds = "`low` and `high`" if subject.catalog.path == ARRAYS else f"`bounds='{write(name)}=LOW:HIGH'`"
+            findings.append(
+                warning(text, f"if the box is that of another set, or in other units, correct it by {bounds}")
             )
-            findings.append(warning(text, remedy))
         elif (p := _uniformity_p_value(u)) < PRIOR_REJECTED_P_VALUE:
             cut = " under `where` and its correlation" if is_tied else ""
             text = (
                 f"{name}: the rows are inconsistent with its {parameter.prior[0]} prior on {box}{cut} (KS p = {p:.1g})"
             )
-            findings.append(warning(text, DECLARE_PRIOR if is_tied else _suggest_prior(parameter, values)))
+            suggestion = _suggest_prior(parameter, values, subject.catalog.path == ARRAYS)
+            findings.append(warning(text, DECLARE_PRIOR if is_tied else suggestion))
     return findings
 
 
@@ -125,7 +128,7 @@ def half_open_box(subject: CatalogUnderTest) -> list[Finding]:
     if not names:
         return []
     text = f"{join_first(names)}: one of low and high is given, the other is not, so that no prior is known"
-    return [warning(text, "give both, or the prior (`bounds`)")]
+    return [warning(text, "give both, or the prior")]
 
 
 def _uniformity_p_value(u: np.ndarray) -> float:
@@ -139,15 +142,16 @@ def _uniformity_p_value(u: np.ndarray) -> float:
     return min(1.0, 2 * float(special.smirnov(len(u), max(distance, 0.0))))
 
 
-def _suggest_prior(parameter: Parameters, values: np.ndarray) -> str:
-    """What to do about one parameter whose values (G,) do not follow its prior."""
+def _suggest_prior(parameter: Parameters, values: np.ndarray, of_arrays: bool) -> str:
+    """What to do about one parameter whose values (G,) do not follow its prior; of_arrays: where it is declared."""
     name, low, high = parameter.names[0], parameter.low[0], parameter.high[0]
     for suffix, prior in bounds_suffixes().items():
         candidate = PRIORS[prior](low, high)
         if prior == parameter.prior[0] or candidate.arguments != BOX or candidate.problem():
             continue
         if _uniformity_p_value(candidate.cdf(values)) > PRIOR_ACCEPTED_P_VALUE:
-            return f"they are {prior}: declare it by `bounds='{write(name)}={low:g}:{high:g}:{suffix}'`"
+            bounds = f"`prior={prior}`" if of_arrays else f"`bounds='{write(name)}={low:g}:{high:g}:{suffix}'`"
+            return f"they are {prior}: declare it by {bounds}"
     return DECLARE_PRIOR
 
 

@@ -15,6 +15,7 @@ from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
 MISSING_MODES = ("mask",)
+ARRAYS = Path("arrays")  # in messages, where a catalog from a file has its path
 UNKNOWN_THETA = "/parameters are NaN in every row, which are taken as observations"
 COMPLEX_FORMS = ("parts", "amplitude")
 MAX_BLOCK_NUMBERS = 1 << 22  # read at once, of an observable in memory

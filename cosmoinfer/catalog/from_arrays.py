@@ -4,7 +4,6 @@ from __future__ import annotations  # help() shows ArrayLike by its name
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,13 @@ from numpy.typing import ArrayLike
 
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import layout
-from cosmoinfer.catalog.catalog import Catalog, ReadOptions
+from cosmoinfer.catalog.catalog import ARRAYS, Catalog, ReadOptions
 from cosmoinfer.catalog.datasets import Layout
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.errors import UserError
 from cosmoinfer.quoting import split_names
 from cosmoinfer.settings import convert
-
-NAME = Path("arrays")  # in messages, where a catalog from a file has its path
 
 
 def from_arrays(
@@ -127,7 +124,7 @@ def from_arrays(
         transpose=transpose,
         complex=complex,
     )
-    array_layout = Layout(NAME, read_options, contents, tuple(contents[name] for name in read_options.data), values)
+    array_layout = Layout(ARRAYS, read_options, contents, tuple(contents[name] for name in read_options.data), values)
     catalog = layout.build_catalog(array_layout, streamed=False)
     return validated(replace(catalog, memory_limit=memory.available_bytes()), read_options)
 

@@ -719,6 +719,15 @@ def test_data_parameter_association_without_linear_dependence_is_no_finding(find
 
 
 # ------------------------------------------------------------------------------------------------ before a training
+def test_arrays_are_declared_by_their_arguments():
+    values = np.column_stack([0.05 * 10 ** (THETA[:, 0] / 0.4 - 0.25), THETA[:, 1]])
+    sims = catalog.from_arrays(values, VECTOR, low=[0.05, 0.6], high=[0.5, 9.0], prior="uniform")
+    remedies = [finding.remedy for finding in audit_before_training(sims, by_hash(sims.simulation))]
+    assert "they are log-uniform: declare it by `prior=log-uniform`" in remedies
+    assert any(remedy.endswith("correct it by `low` and `high`") for remedy in remedies)
+    assert not any("bounds" in remedy for remedy in remedies)
+
+
 def test_few_rows_are_counted_by_partition_before_a_training():
     sims = catalog.from_arrays(THETA[:8], VECTOR[:8], split=[0, 0, 0, 0, 0, 0, 1, 2])
     (finding,) = audit_before_training(sims, by_labels(sims.simulation, sims.split_labels))
