@@ -1,24 +1,32 @@
 """The command line, called in this process: what it returned, what it said, and catalogs small enough to train on."""
 
 import io
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
+import typer
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner
 
-from cosmoinfer.cli import app
+from cosmoinfer.cli import NAME, app
 
-runner = CliRunner()
+COMMAND = typer.main.get_command(app)  # built once: a test calls it some hundred times
 
 
 def call(*arguments: object) -> tuple[int, str, str]:
     """Exit status, stdout and stderr; what is no error of the user's crashes here too."""
-    result = runner.invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
+    with CliRunner().isolation() as (stdout, stderr, _):
+        try:
+            COMMAND.main([str(argument) for argument in arguments], prog_name=NAME)
+        except SystemExit as ended:
+            status = ended.code
+        sys.stdout.flush()
+        sys.stderr.flush()
+        out, err = (stream.getvalue().decode() for stream in (stdout, stderr))
+    assert isinstance(status, int)
+    return status, out, err
 
 
 def done(*arguments: object) -> str:

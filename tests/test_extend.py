@@ -130,7 +130,8 @@ def test_a_new_prior_metric_figure_and_check(folder: Path, sims: Path, added: di
 def test_the_examples_pass_the_tests_of_their_families(added: dict[str, str]) -> None:
     """But for those that want an entry of their own: a formula, a value by hand, what a figure needs, a fault."""
     names = " or ".join(added[kind] for kind in ("flow", "network", "loss", "activation", "support"))
-    families = ["tests/flows", "tests/networks", "tests/losses", "tests/test_supports.py", "tests/models"]
+    families = ["tests/flows", "tests/networks", "tests/losses", "tests/test_supports.py"]
+    families += ["tests/models/test_flow.py", "tests/models/test_nflows.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.guide_examples", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [*command, "-k", f"({names}) and not formula", *families], cwd=ROOT, capture_output=True, text=True

@@ -70,7 +70,7 @@ def test_truths_of_the_prior_are_not_suspected(truth):
 
 
 def test_truths_of_the_prior_are_suspected_in_one_case_of_a_thousand():
-    """Twenty-one tests a catalog, that share one chance of 1e-3: in 2,000 catalogs no more than chance allows."""
+    """Twenty-one tests a catalog, that share one chance of 1e-3: in 300 catalogs no more than chance allows."""
     parameters = Parameters.from_names([f"p{number}" for number in range(6)], np.zeros(6), np.ones(6))
     rng = np.random.default_rng(0)
     suspected = sum(bool(contradictions(parameters, rng.random((100, 6)))) for _ in range(300))
