@@ -192,7 +192,7 @@ def test_arrays_in_the_place_of_files_are_refused_by_name(flow: Any, catalog: Pa
 
 
 def test_observations_unlike_the_training_data_are_warned_of(flow: Any, catalog: Path) -> None:
-    _, x = linear(240, 1)
+    _, x = linear(240, 2)  # of no training row
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         flow.sample(x[:4], draws=10)
