@@ -25,6 +25,7 @@ class SupportMap(ABC):
     """theta <-> coordinates on the line, before the shift and scale of ``Support``."""
 
     overflows: ClassVar[bool] = False  # whether theta may leave its box, so that the density is renormalised over it
+    is_raced: ClassVar[bool] = True  # whether it is tried where no support is chosen
     prior_becomes_normal: ClassVar[bool] = False  # whether theta drawn from the prior has standard normal coordinates
 
     @abstractmethod
@@ -90,6 +91,7 @@ class PriorMap(SupportMap):
 class Probit(PriorMap):
     """z = Phi^-1(u): the prior becomes exactly N(0, 1)."""
 
+    is_raced = False  # it had no share in any mixture with the others
     prior_becomes_normal = True
 
     def from_unit(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

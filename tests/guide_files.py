@@ -104,7 +104,7 @@ FILES: dict[str, tuple[str, tuple[str, ...], Meanings]] = {
             "ridge_estimate/(weights|offset)": ("(F, P), (P,)", "linear estimate of theta from x"),
             "noise/root": ("(F, F)", "square root of the covariance of the noise"),
             "ood/.*": ("(...)", "out-of-distribution detector: Gaussian fits, scores of the validation rows, MMD test"),
-            "support/(shift|scale)": ("(P,)", "standardisation on the real line"),
+            r"stacks/\d+/support/(shift|scale)": ("(P,)", "standardisation on the real line"),
             "(condition/)?(shift|scale)": (
                 "(P,)",
                 "standardisation of the parameters, of a regressor or of a density's condition",

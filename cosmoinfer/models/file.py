@@ -146,8 +146,10 @@ def _unpack(cls: Any, config: Json, path: str, packed: Packed, bound: Mapping[An
 
 
 def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: str, packed: Packed) -> Any:
+    if config is None:
+        raise UserError(f"/{path} is missing: another version wrote the file")
     hints = get_type_hints(cls)
-    bound = dict(zip(getattr(cls, "__parameters__", ()), arguments, strict=False))
+    bound = _type_arguments(cls, arguments)
     built, networks = {}, []
     for item in fields(cls):
         hint = bound.get(hints[item.name], hints[item.name])
@@ -159,6 +161,13 @@ def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: 
     for item, network in networks:  # built anew from the other fields, then filled
         built[item.name] = _fill(cls.build_network(network, built), _join(path, item), packed.arrays)
     return cls(**built)
+
+
+def _type_arguments(cls: Any, arguments: tuple[Any, ...]) -> dict[Any, Any]:
+    """What the type variables of a generic dataclass, or of the one that it extends, stand for."""
+    extended = next((base for base in getattr(cls, "__orig_bases__", ()) if is_dataclass(get_origin(base))), None)
+    generic, arguments = (cls, arguments) if extended is None else (get_origin(extended), get_args(extended))
+    return dict(zip(getattr(generic, "__parameters__", ()), arguments, strict=False))
 
 
 def _fill(network: nn.Module, path: str, arrays: Mapping[str, np.ndarray]) -> nn.Module:

@@ -30,6 +30,7 @@ from cosmoinfer.training.loop import History, Hooks, Loss, train
 from cosmoinfer.training.settings import TrainingContext, TrainingSettings, generators
 
 Network = TypeVar("Network", bound=nn.Module)
+AnyStack = TypeVar("AnyStack", bound="Stack[Any]")
 
 
 def architecture_name(flow: str, settings: Mapping[str, Any], embedding: Sequence[tuple[str, Any]]) -> str:
@@ -63,12 +64,14 @@ class Stack(Generic[Network]):
         """The weights of the first members."""
         return {name: value[:members] for name, value in self.network.state_dict().items()}
 
-    def member(self, number: int) -> Network:
-        """A network of this one member alone, with copies of its weights, on the same device."""
-        weights = {name: value[number : number + 1] for name, value in self.network.state_dict().items()}
-        network: Network = type(self.network).from_config(self.config, generators(0, "rebuild", 1))  # type: ignore[attr-defined]
+    def select(self: "AnyStack", members: slice) -> "AnyStack":
+        """Some of the members alone, with copies of their weights, on the same device."""
+        weights = {name: value[members] for name, value in self.network.state_dict().items()}
+        count = len(range(self.members)[members])
+        network: Network = type(self.network).from_config(self.config, generators(0, "rebuild", count))
         network.load_state_dict(weights, strict=True)
-        return network.to(self.device).eval()
+        network = network.to(self.device).eval()
+        return replace(self, members=count, network=network, history=self.history.select(members))
 
     @staticmethod
     def build_network(network: Any, built: Mapping[str, Any]) -> nn.Module:
@@ -241,9 +244,9 @@ def describe_model(model: Model) -> tuple[str, list[tuple[str, str]]]:
     shapes = [f"{observable.name} {observable.kind} {observable.shape}" for observable in preprocessing.inputs]
     networks = [f"{stack.members} x {stack.architecture}" for stack in model.stacks]
     lines = [("data", "; ".join(shapes)), ("members", ", ".join(networks))]
-    support = getattr(model, "support", None)
-    if support is not None:
-        lines.append(("support", support.name))
+    supports = dict.fromkeys(stack.support.name for stack in model.stacks if hasattr(stack, "support"))
+    if supports:
+        lines.append(("support", ", ".join(supports)))
     lines.append(("simulations", f"{train} train, {validation} validation, {test} test"))
     if (temperature := getattr(model, "temperature", 1.0)) != 1:
         lines.append(("temperature", f"{temperature:.3g}"))

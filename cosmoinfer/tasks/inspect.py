@@ -11,6 +11,7 @@ from cosmoinfer.audit.check import Finding
 from cosmoinfer.catalog import multi_file
 from cosmoinfer.catalog.catalog import CatalogFile
 from cosmoinfer.errors import UserError
+from cosmoinfer.models.flow import Candidate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings
@@ -117,7 +118,10 @@ def _describe_model(record: storage.FileContents) -> dict[str, str]:
     for number, stack in enumerate(config["stacks"]):
         networks = stack["config"].get("flow") or ", ".join(name for name, _ in stack["config"]["networks"])
         best = sorted(int(epoch) + 1 for epoch in record.arrays[f"stacks/{number}/history/best"])
-        contents[f"stack {number}"] = f"{stack['members']} x {networks}, best epochs {best}"
+        support = f", support {stack['support']['name']}" if "support" in stack else ""
+        contents[f"stack {number}"] = f"{stack['members']} x {networks}{support}, best epochs {best}"
+    for number, candidate in enumerate(config.get("race", ())):
+        contents[f"candidate {number}"] = Candidate(**candidate).describe()
     return contents
 
 

@@ -11,7 +11,6 @@ import torch
 from cosmoinfer import plots, storage
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.models.flow.fit import SUPPORT_COMPARISON_DRAWS
 from cosmoinfer.split import Split
 from cosmoinfer.studies import learning_curve
 from cosmoinfer.studies.learning_curve import LearningCurve
@@ -25,6 +24,8 @@ from cosmoinfer.tasks.training import TrainingJob
 
 INPUTS = ("noise",)
 OPTIONS = ("sizes", "predict", "figures")
+
+DRAWS_PER_MASS = 1000  # of a test row, for its mass inside the prior box
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,11 @@ def write_learning_curve(
 
 
 def _train_all(job: TrainingJob, subsets: Mapping[int, Split], models: Mapping[int, Path]) -> None:
-    """A flow of each size, with the recipe and the support of the largest, which is trained first."""
+    """A flow of each size, with the recipe of the largest, which is trained first."""
     for size, subset in sorted(subsets.items(), reverse=True):
         job.reporter.info(f"{size} training simulations, {subset.sizes[1]} validation")
         job = replace(job, split=subset)
         FLOW_TRAINER.run(job, models[size])
-        if not job.request.recipe.get("support"):
-            support = read_model_of_kind(models[size], "flow", job.device).support.name
-            job = replace(job, request=replace(job.request, recipe={**job.request.recipe, "support": support}))
 
 
 def _score_test_rows(
@@ -102,7 +100,7 @@ def _score_test_rows(
         reporter.info(f"{path}: scoring {len(rows)} test rows")
         flow = read_model_of_kind(path, "flow", device)
         rows = flow.representatives(catalog, rows)
-        log_prob.append(flow.log_prob_of_rows(catalog, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, seed))
+        log_prob.append(flow.log_prob_of_rows(catalog, rows, theta[rows], DRAWS_PER_MASS, seed))
     validation = np.array([subset.sizes[1] for subset in subsets.values()])
     sizes = np.array([*models])
     return HeldOutScores(sizes, validation, np.stack(log_prob), catalog.simulation[rows], catalog.index[rows])

@@ -3,7 +3,7 @@
 from __future__ import annotations  # help() shows ArrayLike by its name
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,11 @@ class FlowPlan(TrainingPlan[FlowModel]):
         """How many of each architecture, and of how many rows."""
         members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
         architectures = ", ".join(f"{stack.members} x {stack.architecture}" for stack in model.stacks)
-        support, rows = model.support.name, "sets of rows" if model.set_size else "rows"
+        support = ", ".join(dict.fromkeys(stack.support.name for stack in model.stacks))
+        rows = "sets of rows" if model.set_size else "rows"
         line = f"{architectures}, support {support}, {self.rows} training {rows}"
-        return line, {"support": support, "members": members, "rows": self.rows}
+        candidates = [asdict(candidate) for candidate in model.race]
+        return line, {"support": support, "members": members, "rows": self.rows, "candidates": candidates}
 
 
 def check_target(catalog: Catalog) -> None:

@@ -86,6 +86,10 @@ class History:
         """(M,) validation loss of the kept weights."""
         return self.validation[self.best, np.arange(self.validation.shape[1])]
 
+    def select(self, members: slice) -> "History":
+        """That of some of the members."""
+        return History(self.train[:, members], self.validation[:, members], self.learning_rate, self.best[members])
+
 
 def train(
     network: nn.Module,

@@ -40,7 +40,7 @@ def test_a_training_starts_from_the_weights_of_its_ancestor(flow):
 
 
 def test_an_ancestor_of_several_architectures_with_networks_before_them_is_continued(monkeypatch):
-    monkeypatch.setattr(fit_module, "MIN_MIXTURE_WEIGHT", 0.0)
+    monkeypatch.setattr(fit_module, "MIN_MIXTURE_SHARE", 0.0)
     sims, rows = linear_gaussian(2), np.arange(40)
     settings = {"embedding": "mlp", "embedding_hidden": 9, "support": "probit", "ensemble": 2}
     flows = [train_flow(sims, flow=name, **settings) for name in ("maf", "nsf")]

@@ -14,9 +14,6 @@ from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models import model as model_module
 from cosmoinfer.models.flow import ConditionalFlow, check_passes, fit_flow, flow_recipe, mixture
-from cosmoinfer.models.flow import fit as fit_module
-from cosmoinfer.models.flow.fit import clustered_error, fit_mixture_weights, select_support
-from cosmoinfer.models.model import Stack
 from cosmoinfer.preprocessing.state import Noise
 from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
@@ -57,6 +54,12 @@ every_ensemble = pytest.mark.parametrize(
 )
 
 
+def support_of(model: FlowModel) -> Support:
+    """Of a model of one stack."""
+    (stack,) = model.stacks
+    return stack.support
+
+
 def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
     """Which values, (..., P), are so near an edge that log_prob takes them as a little further in.
 
@@ -74,15 +77,15 @@ def beyond_reach(support: Support, theta: np.ndarray) -> np.ndarray:
 def test_the_density_over_the_box_is_one_and_draws_follow_it(flow, members, support, size):
     model, sims, steps = flow_of(flow, size, members, support), linear_gaussian(size), {1: 2000, 2: 160}[size]
     posterior = sampled(model, sims, [3], 4000)
-    theta, volumes, edges = cells(model.support, steps)
+    theta, volumes, edges = cells(support_of(model), steps)
     mass = np.exp(density(model, sims, 3, theta)) * volumes
     error = 0.003 if posterior.draws.log_norm_error is None else 0.003 + 5 * posterior.draws.log_norm_error[0]
-    lost = beyond_reach(model.support, posterior.samples[0])
+    lost = beyond_reach(support_of(model), posterior.samples[0])
     assert lost.mean() < 1e-3
     assert 1 - lost.any(axis=1).mean() - error < mass.sum() < 1 + error
 
-    z, _ = model.support.forward(posterior.samples[0])
-    mass[beyond_reach(model.support, theta).any(axis=1)] = 0
+    z, _ = support_of(model).forward(posterior.samples[0])
+    mass[beyond_reach(support_of(model), theta).any(axis=1)] = 0
     z = z[~lost.any(axis=1)]
     for column in range(size):  # as many draws in each part of the line as the density says
         share = mass.reshape([steps] * size).sum(axis=tuple(c for c in range(size) if c != column))
@@ -95,18 +98,21 @@ def test_in_six_dimensions_the_density_is_one_and_draws_follow_it(flow, members,
     """By importance sampling from a Student-t on the line, where the draws are and wider."""
     model, sims, count = flow_of(flow, 6, members, support), linear_gaussian(6), 20_000
     posterior = sampled(model, sims, [3], 3000)
-    z, _ = model.support.forward(posterior.samples[0])
+    z, _ = support_of(model).forward(posterior.samples[0])
     proposal = stats.multivariate_t(z.mean(axis=0), np.cov(z.T) * 1.2, df=8, seed=0)
     points, step = proposal.rvs(count), 1e-4
-    low, high = line(model.support)
+    low, high = line(support_of(model))
     points = points[((points > low + step) & (points < high - step)).all(axis=1)]  # weight zero beyond
-    sides = (model.support.inverse(points + step) - model.support.inverse(points - step)) / (2 * step)
-    log_q = density(model, sims, 3, model.support.inverse(points))
+    sides = (support_of(model).inverse(points + step) - support_of(model).inverse(points - step)) / (2 * step)
+    log_q = density(model, sims, 3, support_of(model).inverse(points))
     weights = np.zeros(count)
     weights[: len(points)] = np.exp(log_q - proposal.logpdf(points)) * sides.prod(axis=-1)
     error = weights.std() / np.sqrt(count)
     assert error < 0.03  # or the question was none
-    norm, lost = posterior.draws.log_norm_error, beyond_reach(model.support, posterior.samples[0]).any(axis=1).mean()
+    norm, lost = (
+        posterior.draws.log_norm_error,
+        beyond_reach(support_of(model), posterior.samples[0]).any(axis=1).mean(),
+    )
     norm = 0 if norm is None else norm[0]
     assert weights.mean() + lost == pytest.approx(1, abs=5 * np.hypot(error, norm) + 0.5 * lost)
 
@@ -139,7 +145,7 @@ def test_the_log_prob_of_a_file_is_that_of_the_model(flow, support):
             posterior.log_prob[position], density(model, sims, row, posterior.samples[position]), atol=0.1, rtol=0
         )
     truths = model.log_prob_of_rows(sims, np.array([0, 5]), sims.theta[[0, 5]], 10_000, seed=1)
-    np.testing.assert_allclose(posterior.log_prob_truth, truths, atol=2e-5 if model.support.maps_inside else 0.1)
+    np.testing.assert_allclose(posterior.log_prob_truth, truths, atol=2e-5 if support_of(model).maps_inside else 0.1)
     outside = model.preprocessing.parameters.high + 0.1
     assert model.log_prob_of_rows(sims, np.array([0]), outside[None], 1000, seed=1).tolist() == [-np.inf]
 
@@ -150,8 +156,8 @@ def test_an_unbounded_catalog_needs_no_box(flow):
     for support in (*SUPPORTS, "auto"):
         model = train_flow(sims, flow=flow, ensemble=1, support=support, epochs=1)
         posterior = sampled(model, sims, [0], 2000)
-        assert model.support.maps_inside and posterior.draws.log_norm_error is None
-        assert model.support.name == ("probit" if support == "auto" else support)
+        assert support_of(model).maps_inside and posterior.draws.log_norm_error is None
+        assert support_of(model).name == ("probit" if support == "auto" else support)
         spread = 8 * sims.theta.std(axis=0)
         axes = [np.linspace(m - s, m + s, 200) for m, s in zip(sims.theta.mean(axis=0), spread, strict=True)]
         grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
@@ -177,9 +183,7 @@ def scattered(flow: str, weights=(0.6, 0.3, 0.1)) -> FlowModel:
 def member(model: FlowModel, number: int) -> FlowModel:
     """One member of the only stack, as a model."""
     (stack,) = model.stacks
-    network = ConditionalFlow.from_config(stack.config, generators(0, "rebuild", 1)).eval()
-    network.load_state_dict({key: value[number : number + 1] for key, value in stack.network.state_dict().items()})
-    return replace(model, stacks=(Stack(stack.config, 1, network, stack.history),), weights=np.ones(1))
+    return replace(model, stacks=(stack.select(slice(number, number + 1)),), weights=np.ones(1))
 
 
 @every_flow
@@ -216,46 +220,6 @@ def test_stacks_of_different_members_mix_too(flow):
         atol=1e-4,
     )
     assert sampled(apart, sims, [3], 100).samples.shape == (1, 100, 2)
-
-
-def test_shares_maximise_the_likelihood_of_the_mixture():
-    """Against a search over all shares; and a hopeless density gets nothing."""
-    random = np.random.default_rng(0)
-    values = np.concatenate([random.normal(-2, 1, 300), random.normal(2, 1, 700)])
-    log_probs = np.stack([stats.norm.logpdf(values, mean, 1) for mean in (-2, 2)])
-    grid = np.linspace(0.001, 0.999, 999)
-    scores = [special.logsumexp(log_probs, axis=0, b=[[share], [1 - share]]).mean() for share in grid]
-    np.testing.assert_allclose(fit_mixture_weights(log_probs)[0], grid[np.argmax(scores)], atol=1e-3)
-    shares = fit_mixture_weights(np.stack([*log_probs, stats.norm.logpdf(values, 50, 1)]))
-    assert shares.sum() == pytest.approx(1) and shares[2] < 1e-6
-
-
-def test_architectures_are_mixed_as_the_validation_rows_say(monkeypatch):
-    """Weighed by them, all members of one alike; the mixture is no worse on them than either alone."""
-    monkeypatch.setattr(fit_module, "MIN_MIXTURE_WEIGHT", 0.0)
-    sims = linear_gaussian(2)
-    model = train_flow(sims, support="probit", ensemble=2, flow="auto")
-    names = [stack.config["flow"] for stack in model.stacks]
-    assert names == ["maf", "nsf", "nsf"]
-    assert model.weights.sum() == pytest.approx(1)
-    np.testing.assert_array_equal(model.weights[::2], model.weights[1::2])
-    rows = model.training_record.split.select_rows(sims.simulation, "validation")
-    scores = [
-        replace(model, stacks=(stack,), weights=np.full(2, 0.5)).log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
-        for stack in model.stacks
-    ]
-    log_prob = model.log_prob_of_rows(sims, rows, sims.theta[rows], 1, 0)
-    assert log_prob.mean() >= max(score.mean() for score in scores) - 1e-6
-    shares = model.weights[::2] * 2
-    np.testing.assert_allclose(shares, fit_mixture_weights(np.stack(scores)), atol=1e-6)
-    np.testing.assert_allclose(log_prob, special.logsumexp(scores, axis=0, b=shares[:, None]), atol=1e-4)
-
-    monkeypatch.setattr(
-        fit_module, "MIN_MIXTURE_WEIGHT", np.sort(shares)[-2] + 1e-3
-    )  # and those that add little are left out
-    model = train_flow(sims, support="probit", ensemble=2, flow="auto")
-    assert [stack.config["flow"] for stack in model.stacks] == [names[np.argmax(shares)]]
-    np.testing.assert_allclose(model.weights, [0.5, 0.5])
 
 
 @every_flow
@@ -358,51 +322,6 @@ def test_the_error_of_log_z_is_its_scatter(flow):
     posterior = sampled(model, sims, [row], 10)
     assert posterior.draws.log_norm_error[0] == pytest.approx(errors[0])
     assert mass_of(model, sims, row, 30_000, 0).error < errors.mean()
-
-
-# -------------------------------------------------------------------------------------------------- choice of a support
-def test_a_tie_is_the_first_and_a_clear_best_is_the_best():
-    random = np.random.default_rng(0)
-    base, ids = random.normal(size=200), np.arange(200).astype(str)
-    noise = random.normal(size=200)
-    noise -= noise.mean()
-    assert select_support([base, base + noise + 0.05, base], ids) == 0  # an error of 0.07
-    assert select_support([base, base + noise + 0.30, base], ids) == 1
-    assert select_support([base - 1, base + noise, base + 2 * noise], ids) == 1
-    assert select_support([base, base + 0.9 * fit_module.TIE_NATS], ids) == 0  # too little to matter, however sure
-    assert select_support([base, base + 1.1 * fit_module.TIE_NATS], ids) == 1
-    assert select_support([base], ids) == 0
-    assert select_support([base, base], ids) == 0
-
-
-def test_rows_of_one_simulation_count_once():
-    """Fifteen copies of a row say no more than one."""
-    random = np.random.default_rng(0)
-    values = 3 * random.normal(size=40)
-    ids = np.arange(40).astype(str)
-    plain = clustered_error(values, ids)
-    assert plain == pytest.approx(values.std(ddof=1) / np.sqrt(40))
-    assert clustered_error(np.repeat(values, 15), np.repeat(ids, 15)) == pytest.approx(plain)
-    gain = values - values.mean() + 1.5 * plain
-    zero = np.zeros(40)
-    assert (
-        select_support([zero, gain], ids)
-        == 1
-        == select_support([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15))
-    )
-    gain = values - values.mean() + 0.5 * plain
-    assert select_support([np.repeat(zero, 15), np.repeat(gain, 15)], np.repeat(ids, 15)) == 0
-
-
-def test_support_auto_compares_and_reports_all_supports():
-    messages: list[str] = []
-    sims = linear_gaussian(1)
-    recipe = flow_recipe(TINY | {"support": "auto", "ensemble": 1, "flow": "maf"}, ROWS, [(2,)])
-    model = fit_flow(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context(0, messages))
-    (message,) = [line for line in messages if "validation rows" in line]
-    assert f"support {model.support.name}" in message and all(f"{name} " in message for name in SUPPORTS)
-    alone = flow_of("maf", 1, 1, model.support.name)
-    check_same_row(sampled(model, sims, [0], 50), sampled(alone, sims, [0], 50))
 
 
 # -------------------------------------------------------------------------------------------------------- the summaries

@@ -60,10 +60,10 @@ def check_agreement(model: FlowModel, sims: Catalog, x: torch.Tensor, rows: np.n
         context = contexts[0].repeat_interleave(3, dim=1)
         with torch.no_grad():
             z, _ = stack.network.draw(expand_members(noise, stack.members), context, model.temperature)
-        expected = model.support.inverse(z[member].double().numpy()).reshape(draws.shape)
+        expected = model.stacks[0].support.inverse(z[member].double().numpy()).reshape(draws.shape)
         assert draws.shape == (len(rows), 3, size) and draws.dtype == torch.float64
         np.testing.assert_allclose(draws, expected, **CLOSE)
-        if model.support.maps_inside:
+        if model.stacks[0].support.maps_inside:
             assert model.preprocessing.parameters.inside(draws.numpy()).all()
 
 

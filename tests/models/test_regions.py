@@ -51,7 +51,7 @@ def grid(steps: int = 500) -> tuple[np.ndarray, float]:
 def test_the_density_over_the_region_is_one_and_draws_never_leave_it(support, members):
     model, sims = flow(support, members), triangle()
     posterior = sampled(model, sims, [0, 5], 3000)
-    assert not model.support.maps_inside and (posterior.draws.log_norm_error < 0.02).all()
+    assert not model.stacks[0].support.maps_inside and (posterior.draws.log_norm_error < 0.02).all()
     assert (posterior.samples.sum(axis=-1) < 0).all() and TRIANGLE.accepts(posterior.samples).all()
     theta, area = grid()
     log_prob = model.log_prob(theta, sims.observables[0].values[0])
@@ -80,7 +80,7 @@ def test_a_regressor_stays_in_the_region(loss):
 
 def test_the_density_stays_one_at_any_temperature():
     model, sims = replace(flow("soft", 2), temperature=1.5), triangle()
-    theta, volumes, _ = cells(model.support, 400)
+    theta, volumes, _ = cells(model.stacks[0].support, 400)
     mass = np.exp(model.log_prob(theta, sims.observables[0].values[3])) * volumes
     assert mass.sum() == pytest.approx(1, abs=0.03)
     row, generator = np.array([3]), np.random.default_rng(0)
@@ -94,7 +94,7 @@ def test_a_model_file_keeps_the_region(tmp_path):
     models.write(tmp_path / "flow.h5", model, {})
     again = models.read(tmp_path / "flow.h5")
     assert again.preprocessing.parameters.where == (WHERE,)
-    assert not again.support.maps_inside
+    assert not again.mixture.maps_inside
 
 
 def exact_posterior(count: int = 3000, draws: int = 1000):
@@ -193,7 +193,9 @@ def test_a_flow_multiplies_its_posteriors_inside_the_region():
 def test_an_observation_whose_posterior_lies_outside_the_region_is_named():
     region = Parameters.from_names(("a", "b"), [-3, -3], [1, 2], where=["a+b<-4.99"])
     model = flow("probit")
-    narrow = replace(model, support=replace(model.support, parameters=region))
+    (stack,) = model.stacks
+    cut = replace(stack, support=replace(stack.support, parameters=region))
+    narrow = replace(model, stacks=(cut,), preprocessing=replace(model.preprocessing, parameters=region))
     far = in_memory_catalog(None, None, Observable("data", "vector", np.array([[1.0, 2.0]])))
     with pytest.raises(UserError, match="fell inside the prior's box and region"):
         sampled(narrow, far, [0], 100_000)

@@ -89,11 +89,11 @@ def test_the_density_over_the_box_stays_one_and_draws_follow_it(support, size, t
     model = replace(flow_of("maf", size, 3, support), temperature=temperature)
     sims, steps = linear_gaussian(size), {1: 2000, 2: 160}[size]
     drawn = sampled(model, sims, [3], 4000)
-    theta, volumes, edges = cells(model.support, steps)
+    theta, volumes, edges = cells(model.stacks[0].support, steps)
     mass = np.exp(density(model, sims, 3, theta)) * volumes
     error = 0.005 if drawn.draws.log_norm_error is None else 0.005 + 5 * drawn.draws.log_norm_error[0]
     assert mass.sum() == pytest.approx(1, abs=error)
-    z, _ = model.support.forward(drawn.samples[0])
+    z, _ = model.stacks[0].support.forward(drawn.samples[0])
     for column in range(size):
         share = mass.reshape([steps] * size).sum(axis=tuple(c for c in range(size) if c != column))
         coarse = edges[:: steps // 40, column]

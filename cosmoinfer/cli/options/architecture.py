@@ -154,16 +154,16 @@ class FlowOptions:
             "Flow, nsf:blocks=3 with its settings:",
             "Architecture",
             choices=("auto", FLOWS),
-            default="auto, a mixture chosen by the number of rows, for vectors; nsf for maps and grids",
+            default="auto, a mixture that is raced for, for vectors; nsf for maps and grids",
         ),
     ] = None
     support: Annotated[
         str | None,
         option(
-            "Map of bounded parameters to the real line:",
+            "Maps of bounded parameters to the real line, or several, as soft,truncate:",
             "Architecture",
             choices=("auto", "supports:SUPPORTS"),
-            default="auto for vectors; soft for maps and grids",
+            default="auto, a race, for vectors; soft for maps and grids",
         ),
     ] = None
     bins: Annotated[

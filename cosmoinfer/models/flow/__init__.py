@@ -1,5 +1,6 @@
 """Flows that give p(theta | x): what to train, how it is trained, and the model that comes of it."""
 
+from cosmoinfer.models.flow.candidate import Candidate
 from cosmoinfer.models.flow.fit import fit_flow
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import ConditionalFlow
@@ -7,6 +8,7 @@ from cosmoinfer.models.flow.product import product_posterior
 from cosmoinfer.models.flow.recipe import check_passes, continued_recipe, flow_recipe, flow_settings
 
 __all__ = [
+    "Candidate",
     "ConditionalFlow",
     "FlowModel",
     "check_passes",

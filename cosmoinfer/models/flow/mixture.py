@@ -1,6 +1,11 @@
-"""The mixture that an ensemble of flows is: its density, at the truths too, and its draws, in catalog units."""
+"""The mixture that an ensemble of flows is: its density, at the truths too, and its draws, in catalog units.
 
-from collections.abc import Callable, Iterator
+sum_m w_m q_m(theta | x) / sum_m w_m Z_m(x), where Z_m is the mass of member m inside box and region: each member is a
+density there, normalised through its own support, with the share w_m Z_m(x) of observation x. One that lies beyond the
+box at x has next to none of it.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,9 +13,9 @@ import torch
 from scipy import special
 
 from cosmoinfer.memory import slices
-from cosmoinfer.models.flow.network import ConditionalFlow
-from cosmoinfer.models.model import Stack
+from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.networks.layers import expand_members
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.sampling.rejection import (
     MAX_DRAWS_PER_PIECE,
     DrawPiece,
@@ -19,7 +24,6 @@ from cosmoinfer.sampling.rejection import (
     draw_unrestricted,
 )
 from cosmoinfer.sampling.temperature import PROPOSAL_TEMPERATURES, log_box_mass
-from cosmoinfer.supports import Support
 
 POINTS_PER_CALL = 1 << 13  # of each member, that go through a network at once
 PROPOSALS_PER_TEMPERATURE = 50  # of one row, for its mass inside the prior box
@@ -29,12 +33,18 @@ Contexts = list[torch.Tensor]  # of n observations, (M, n, C) a stack
 
 @dataclass(frozen=True)
 class Mixture:
-    """sum_m w_m q_m(theta | x). weights: (M in all,); temperature: the standard deviation of every member's noise."""
+    """weights: (M in all,). parameters: with their box and region. temperature: the standard deviation of every
+    member's noise."""
 
-    stacks: tuple[Stack[ConditionalFlow], ...]
+    stacks: tuple[FlowStack, ...]
     weights: np.ndarray
-    support: Support
+    parameters: Parameters
     temperature: float = 1.0
+
+    @property
+    def maps_inside(self) -> bool:
+        """Whether no member reaches beyond box and region; if not, the density must be renormalised over them."""
+        return all(stack.support.maps_inside for stack in self.stacks)
 
     @torch.no_grad()
     def embed(self, data: tuple[np.ndarray, ...]) -> Contexts:
@@ -54,33 +64,25 @@ class Mixture:
         for points in slices(len(theta), MAX_DRAWS_PER_PIECE):
             point_contexts = [_contexts_of_points(context, points) for context in contexts]
             log_prob[points] = self.log_prob_at_temperature(*self.squared_noise(theta[points], point_contexts))
-        return np.where(self.support.parameters.inside(theta), log_prob, -np.inf)
+        return np.where(self.parameters.inside(theta), log_prob, -np.inf)
 
     def squared_noise(self, theta: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
         """The base noise of points theta (n, P), squared and summed, and log |d noise / d theta|: (M, n) each.
 
         They determine the density at any temperature.
         """
-        z, log_det = self.support.forward(theta)
-        squares, log_dets = self._squared_noise(z, contexts)
-        return squares, log_dets + log_det
-
-    @torch.no_grad()
-    def _squared_noise(self, z: np.ndarray, contexts: Contexts) -> tuple[np.ndarray, np.ndarray]:
-        batches = []
-        for points, point_contexts in self._batches(z, contexts):
-            members = []
-            for stack, context in zip(self.stacks, point_contexts, strict=True):
-                noise, log_det = stack.network.transform(expand_members(points, stack.members), context)
-                members.append(torch.stack([noise.double().square().sum(-1), log_det.double()]).cpu().numpy())
-            batches.append(np.concatenate(members, axis=1))
-        squares, log_dets = np.concatenate(batches, axis=2)
+        by_stack = []
+        for stack, context in zip(self.stacks, contexts, strict=True):
+            z, log_det = stack.support.forward(theta)
+            squares, log_dets = _squared_noise(stack, z, context)
+            by_stack.append((squares, log_dets + log_det))
+        squares, log_dets = (np.concatenate(arrays) for arrays in zip(*by_stack, strict=True))
         return squares, log_dets
 
     def log_prob_at_temperature(self, squares: np.ndarray, log_dets: np.ndarray) -> np.ndarray:
         """log of the weighted mean of the members' densities, (n,), from ``squared_noise``: (M, n) each."""
         terms = special.logsumexp(log_dets - 0.5 * squares / self.temperature**2, axis=0, b=self.weights[:, None])
-        return terms - len(self.support.parameters) * np.log(self.temperature * np.sqrt(2 * np.pi))
+        return terms - len(self.parameters) * np.log(self.temperature * np.sqrt(2 * np.pi))
 
     def at_temperature(self, temperature: float) -> "Mixture":
         return replace(self, temperature=temperature)
@@ -89,66 +91,141 @@ class Mixture:
         """Of one observation, inside the prior's box and region; log q comes with those of a single member."""
 
         def propose(count: int) -> DrawPiece:
-            z, log_prob = self._propose(contexts, count, generator)
-            theta = self.support.inverse(z)
-            return DrawPiece(theta, None if log_prob is None else log_prob + self.support.forward(theta)[1])
+            return self._propose(contexts, count, generator)
 
-        if self.support.maps_inside:
+        if self.maps_inside:
             return DrawStream(draw_unrestricted(propose, draws))
-        return DrawStream(draw_inside(propose, self.support.parameters, draws))
+        return DrawStream(draw_inside(propose, self.parameters, draws))
 
     def box_mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
         """The fraction of draws inside box and region, of one observation; at least half a draw, to stay above 0."""
-        z, _ = self._propose(contexts, draws, generator)
-        return max(self.support.parameters.accepts(self.support.inverse(z)).mean(), 0.5 / draws)
+        theta = self._propose(contexts, draws, generator).theta
+        return max(self.parameters.accepts(theta).mean(), 0.5 / draws)
+
+    @torch.no_grad()
+    def box_masses(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> np.ndarray:
+        """The mass inside box and region of n observations, (n,), by so many draws of every member; at least half a
+        draw's."""
+        masses = np.zeros(contexts[0].shape[1])
+        for stack, context, weights in zip(self.stacks, contexts, self._split_by_stack(self.weights), strict=True):
+            for rows in slices(len(masses), max(1, POINTS_PER_CALL // draws)):
+                repeated = context[:, rows].repeat_interleave(draws, dim=1)
+                shape = (stack.members, repeated.shape[1], len(self.parameters))
+                noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(stack.device)
+                z, _ = stack.network.draw(noise, repeated, self.temperature)
+                inside = self.parameters.accepts(stack.support.inverse(z.double().cpu().numpy().reshape(-1, shape[2])))
+                masses[rows] += weights @ inside.reshape(stack.members, -1, draws).mean(axis=2)
+        return np.maximum(masses, 0.5 / draws)
 
     def log_box_mass_at_temperature(
         self, contexts: Contexts, generator: np.random.Generator
     ) -> Callable[[float], float]:
         """T -> log of the mass of one observation's posterior inside box and region at temperature T."""
-        mixtures = [self.at_temperature(temperature) for temperature in PROPOSAL_TEMPERATURES]
-        z = np.concatenate(
-            [mixture._propose(contexts, PROPOSALS_PER_TEMPERATURE, generator)[0] for mixture in mixtures]
-        )
-        noise = self._squared_noise(z, contexts)  # of z: a draw outside the box has no theta
-        inside = self.support.parameters.accepts(self.support.inverse(z))
+        shares, mixtures = zip(*self.by_stack(), strict=True)
+        masses = [
+            mixture._log_stack_mass_at_temperature(context, generator)
+            for mixture, context in zip(mixtures, contexts, strict=True)
+        ]
+        return lambda temperature: float(special.logsumexp([mass(temperature) for mass in masses], b=shares))
+
+    def by_stack(self) -> list[tuple[float, "Mixture"]]:
+        """Each stack as a mixture of its own, with its share of this one."""
+        mixtures = []
+        for stack, weights in zip(self.stacks, self._split_by_stack(self.weights), strict=True):
+            share = weights.sum()
+            mixtures.append((float(share), replace(self, stacks=(stack,), weights=weights / share)))
+        return mixtures
+
+    def _split_by_stack(self, members: np.ndarray) -> list[np.ndarray]:
+        """Numbers of all members (M in all,) -> (M,) of each stack."""
+        return np.split(members, np.cumsum([stack.members for stack in self.stacks])[:-1])
+
+    def _log_stack_mass_at_temperature(
+        self, context: torch.Tensor, generator: np.random.Generator
+    ) -> Callable[[float], float]:
+        """T -> log of the mass inside of a mixture of one stack, under its context (M, 1, C)."""
+        if self.maps_inside:
+            return lambda temperature: 0.0
+        (stack,) = self.stacks
+        draws = []
+        for temperature in PROPOSAL_TEMPERATURES:
+            counts = generator.multinomial(PROPOSALS_PER_TEMPERATURE, self.weights)
+            width = _points_per_call(PROPOSALS_PER_TEMPERATURE, self.weights)
+            draws.append(_draw_members(stack, context, counts, width, temperature, generator)[0])
+        z = np.concatenate(draws)
+        noise = _squared_noise(stack, z, context)  # of z: a draw outside the box has no theta
+        inside = self.parameters.accepts(stack.support.inverse(z))
         return log_box_mass(
             lambda temperature: self.at_temperature(temperature).log_prob_at_temperature(*noise), inside
         )
 
-    def _batches(self, z: np.ndarray, contexts: Contexts) -> Iterator[tuple[torch.Tensor, Contexts]]:
-        """Points (k, P) on the device, with their contexts (M, k, C) of each stack, or (M, 1, C) of one observation."""
-        points = torch.from_numpy(z.astype(np.float32)).to(self.stacks[0].device)
-        for batch in slices(len(z), POINTS_PER_CALL, keep_empty=True):
-            yield points[batch], [_contexts_of_points(context, batch) for context in contexts]
+    def _propose(self, contexts: Contexts, count: int, generator: np.random.Generator) -> DrawPiece:
+        """``count`` draws, inside or not: how many each member gives is multinomial; then shuffled.
 
-    @torch.no_grad()
-    def _propose(
-        self, contexts: Contexts, count: int, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """``count`` draws z (count, P): how many each member gives is multinomial; then shuffled.
-
-        Where there is one member alone, log q(z | x) of each too, (count,). Network calls have one fixed shape for a
-        given count, filled up and cut, so that no draw feels another row.
+        Where there is one member alone, log q(theta | x) of each too.
         """
-        counts, first = generator.multinomial(count, self.weights), 0
+        by_stack = map(self._split_by_stack, (self.weights, generator.multinomial(count, self.weights)))
         draws, log_probs = [], []
-        for stack, context in zip(self.stacks, contexts, strict=True):
-            members = slice(first, first + stack.members)
-            first = members.stop
-            remaining, expected = counts[members], count * self.weights[members].max()
-            width = min(POINTS_PER_CALL, int(expected + 4 * np.sqrt(expected)) + 1 if len(self.weights) > 1 else count)
-            while remaining.max() > 0:
-                shape = (stack.members, width, len(self.support.parameters))
-                noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(stack.device)
-                z, log_prob = stack.network.draw(noise, context, self.temperature)
-                for member, left in enumerate(remaining):
-                    draws.append(z[member, :left].double().cpu().numpy())
-                    log_probs.append(log_prob[member, :left].double().cpu().numpy())
-                remaining = np.maximum(remaining - width, 0)
+        for stack, context, weights, counts in zip(self.stacks, contexts, *by_stack, strict=True):
+            width = _points_per_call(count, weights)
+            z, log_prob = _draw_members(stack, context, counts, width, self.temperature, generator)
+            draws.append(stack.support.inverse(z))
+            log_probs.append(log_prob)
+        theta = np.concatenate(draws)
         if len(self.weights) == 1:
-            return np.concatenate(draws), np.concatenate(log_probs)
-        return generator.permutation(np.concatenate(draws)), None
+            return DrawPiece(theta, log_probs[0] + self.stacks[0].support.forward(theta)[1])
+        return DrawPiece(generator.permutation(theta))
+
+
+def _points_per_call(count: int, weights: np.ndarray) -> int:
+    """Points of each member of a stack, of weights (M,) in a mixture that gives ``count`` draws, in a network call.
+
+    It is rarely exceeded, and nothing else than these decide it, so that no draw feels another row.
+    """
+    expected = count * weights.max()
+    return min(POINTS_PER_CALL, count if expected == count else int(expected + 4 * np.sqrt(expected)) + 1)
+
+
+@torch.no_grad()
+def _draw_members(
+    stack: FlowStack,
+    context: torch.Tensor,
+    counts: np.ndarray,
+    width: int,
+    temperature: float,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws z (n, P) of one observation, counts (M,) of each member, and log q(z | x) of the member, (n,).
+
+    width: points of each member in a network call, filled up and cut.
+    """
+    draws, log_probs = [np.empty((0, len(stack.support.parameters)))], [np.empty(0)]
+    while counts.max() > 0:
+        shape = (stack.members, width, len(stack.support.parameters))
+        noise = torch.from_numpy(generator.standard_normal(shape, dtype=np.float32)).to(stack.device)
+        z, log_prob = stack.network.draw(noise, context, temperature)
+        for member, left in enumerate(counts):
+            draws.append(z[member, :left].double().cpu().numpy())
+            log_probs.append(log_prob[member, :left].double().cpu().numpy())
+        counts = np.maximum(counts - width, 0)
+    return np.concatenate(draws), np.concatenate(log_probs)
+
+
+@torch.no_grad()
+def _squared_noise(stack: FlowStack, z: np.ndarray, context: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The noise of points z (n, P), squared and summed, and log |d noise / d z|: (M, n) each.
+
+    context: (M, n, C) of as many observations, or (M, 1, C) of one.
+    """
+    points = torch.from_numpy(z.astype(np.float32)).to(stack.device)
+    batches = []
+    for batch in slices(len(z), POINTS_PER_CALL, keep_empty=True):
+        noise, log_det = stack.network.transform(
+            expand_members(points[batch], stack.members), _contexts_of_points(context, batch)
+        )
+        batches.append(torch.stack([noise.double().square().sum(-1), log_det.double()]).cpu().numpy())
+    squares, log_dets = np.concatenate(batches, axis=2)
+    return squares, log_dets
 
 
 class TruthDensity:

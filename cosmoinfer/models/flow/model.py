@@ -17,11 +17,11 @@ from cosmoinfer.flows.transform import nflows_flow
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.memory import slices
 from cosmoinfer.models.file import Saveable
+from cosmoinfer.models.flow.candidate import Candidate
 from cosmoinfer.models.flow.mixture import Contexts, Mixture, TruthDensity
-from cosmoinfer.models.flow.network import ConditionalFlow
+from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.nflows_export import DataEmbedding, MemberTransform
 from cosmoinfer.models.model import (
-    Stack,
     model_html,
     model_repr,
     sample_observations,
@@ -39,7 +39,6 @@ from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
 from cosmoinfer.sampling.temperature import MAX_BOX_MASS_ROWS, LogProbAtTemperature, Recalibration, fit_recalibration
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.supports import Support
 
 if TYPE_CHECKING:
     from cosmoinfer.flows.transform import Flow
@@ -71,25 +70,25 @@ def conditioning_data(
 class FlowModel(Saveable):
     """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one.
     initialised_from: the flow whose weights it started from. temperature: the noise's width;
-    recalibration: that which the validation rows ask for, taken only on demand."""
+    recalibration: that which the validation rows ask for, taken only on demand. race: what became of the candidates."""
 
     preprocessing: Preprocessing = field(metadata={"path": ""})
     training_record: TrainingRecord = field(metadata={"path": ""})
-    support: Support
-    stacks: tuple[Stack[ConditionalFlow], ...]
+    stacks: tuple[FlowStack, ...]
     weights: np.ndarray = field(metadata={"path": "mixture_weights"})
     summary: RegressorModel | None = None
     initialised_from: FlowModel | None = None
     temperature: float = 1.0
     recalibration: Recalibration | None = None
     ood: OutOfDistribution | None = None
+    race: tuple[Candidate, ...] = ()
     provenance: JSONObject = field(default_factory=dict)
     kind: ClassVar[str] = "flow"
     __repr__, _repr_html_ = model_repr, model_html
 
     @property
     def mixture(self) -> Mixture:
-        return Mixture(self.stacks, self.weights, self.support, self.temperature)
+        return Mixture(self.stacks, self.weights, self.preprocessing.parameters, self.temperature)
 
     def embed(self, catalog: Catalog, rows: np.ndarray) -> Contexts:
         """What the flow is conditioned on, embedded."""
@@ -106,21 +105,22 @@ class FlowModel(Saveable):
         """The rows that stand for these: of a set, the first of its simulation."""
         return observation_sets.representatives(catalog, rows) if self.set_size else rows
 
-    def _chunks(self, rows: np.ndarray) -> Iterator[slice]:
-        return slices(len(rows), self.preprocessing.rows_per_chunk, keep_empty=True)
+    def _embed_chunks(self, catalog: Catalog, rows: np.ndarray) -> Iterator[tuple[slice, Contexts]]:
+        """Rows (n,) as many at a time as memory holds, embedded."""
+        for chunk in slices(len(rows), self.preprocessing.rows_per_chunk, keep_empty=True):
+            yield chunk, self.embed(catalog, rows[chunk])
 
     def log_prob_untruncated(self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, before a truncated flow is renormalised over the box."""
-        chunks = self._chunks(rows)
-        log_prob = [self.mixture.log_prob(theta[chunk], self.embed(catalog, rows[chunk])) for chunk in chunks]
-        return np.concatenate(log_prob)
+        chunks = self._embed_chunks(catalog, rows)
+        return np.concatenate([self.mixture.log_prob(theta[chunk], contexts) for chunk, contexts in chunks])
 
     def log_prob_of_rows(
         self, catalog: Catalog, rows: np.ndarray, theta: np.ndarray, draws: int, seed: int
     ) -> np.ndarray:
         """log q(theta_n | x_n), (n,), in catalog units, normalised over the box with ``draws`` draws a row."""
         log_prob = self.log_prob_untruncated(catalog, rows, theta)
-        if not self.support.maps_inside:
+        if not self.mixture.maps_inside:
             for place, row in enumerate(rows):
                 contexts = self.embed(catalog, rows[place : place + 1])
                 generator = seeding.generator(seed, "mass", row)
@@ -164,7 +164,7 @@ class FlowModel(Saveable):
         else:  # many points of one observation
             contexts = self.embed(observed.catalog, rows)
             log_prob = self.mixture.log_prob(points, contexts)
-            if not self.support.maps_inside:
+            if not self.mixture.maps_inside:
                 generator = seeding.generator(seed, "mass", rows[0])
                 log_prob -= np.log(self.mixture.box_mass(contexts, PROPOSALS_FOR_MASS, generator))
         log_prob = np.where(np.isnan(points).any(axis=1), np.nan, log_prob)
@@ -196,7 +196,7 @@ class FlowModel(Saveable):
             partition,
             None if catalog.theta is None else catalog.theta[rows],
             None if log_prob_truth is None else log_prob_truth - log_mass,
-            buffer.draws(len(rows), None if self.support.maps_inside else error),
+            buffer.draws(len(rows), None if self.mixture.maps_inside else error),
             diagnostics=Diagnostics(
                 self._ridge_estimates(catalog, rows),
                 n_observations=np.full(len(rows), float(self.set_size)) if self.set_size else None,
@@ -205,6 +205,13 @@ class FlowModel(Saveable):
                 ood_set_p_value=anomaly.set_p_value,
             ),
         )
+
+    def box_masses(self, catalog: Catalog, rows: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
+        """The mass inside box and region of each row, (n,), by so many draws of every member."""
+        if self.mixture.maps_inside:
+            return np.ones(len(rows))
+        chunks = self._embed_chunks(catalog, rows)
+        return np.concatenate([self.mixture.box_masses(contexts, draws, generator) for _, contexts in chunks])
 
     def with_recalibration(self, catalog: Catalog, seed: int) -> FlowModel:
         """With what the validation rows say: the temperature that they ask for, and how far from the training rows
@@ -231,12 +238,10 @@ class FlowModel(Saveable):
         embeds = [any(name != "none" for name, _ in stack.config["embedding"]) for stack in self.stacks]
         if any(embeds):
             embedded = []
-            for chunk in self._chunks(rows):
-                contexts = [
-                    context for context, learns in zip(self.embed(catalog, rows[chunk]), embeds, strict=True) if learns
-                ]
+            for _, contexts in self._embed_chunks(catalog, rows):
+                learned = [context for context, learns in zip(contexts, embeds, strict=True) if learns]
                 embedded.append(
-                    np.concatenate([context.transpose(0, 1).flatten(1).cpu().numpy() for context in contexts], axis=1)
+                    np.concatenate([context.transpose(0, 1).flatten(1).cpu().numpy() for context in learned], axis=1)
                 )
             spaces.append(np.concatenate(embedded))
         return spaces
@@ -253,9 +258,9 @@ class FlowModel(Saveable):
         if not 0 <= member < len(members):
             raise UserError(f"member: expected 0 to {len(members) - 1}, found {member}")
         stack, number = members[member]
-        network = stack.member(number)
+        network = stack.select(slice(number, number + 1)).network
         embedding = DataEmbedding(self.preprocessing.inputs, self.summary, network.embedding, self.set_size)
-        transform = MemberTransform(network.transform, self.support, self.temperature)
+        transform = MemberTransform(network.transform, stack.support, self.temperature)
         return nflows_flow(transform, len(self.preprocessing.parameters), embedding.to(stack.device).eval())
 
     def _ridge_estimates(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
@@ -277,11 +282,11 @@ class FlowModel(Saveable):
 
         A truncated mixture loses its mean log mass at T: that of a few rows, which varies little from row to row.
         """
-        chunks = self._chunks(rows)
-        terms = [self.mixture.squared_noise(theta[chunk], self.embed(catalog, rows[chunk])) for chunk in chunks]
+        chunks = self._embed_chunks(catalog, rows)
+        terms = [self.mixture.squared_noise(theta[chunk], contexts) for chunk, contexts in chunks]
         squares, log_dets = (np.concatenate(arrays, axis=1) for arrays in zip(*terms, strict=True))
         masses: list[Callable[[float], float]] = []
-        if not self.support.maps_inside:
+        if not self.mixture.maps_inside:
             for row in rows[:: -(-len(rows) // MAX_BOX_MASS_ROWS)]:
                 generator = seeding.generator(seed, "temperature", int(row))
                 masses.append(self.mixture.log_box_mass_at_temperature(self.embed(catalog, np.array([row])), generator))

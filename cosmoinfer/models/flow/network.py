@@ -1,6 +1,6 @@
 """The network of a flow, an embedding and a transform, and the JSON that it is built from."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -8,11 +8,13 @@ from torch import nn
 
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models.flow.recipe import EMBEDDING, StackRecipe
+from cosmoinfer.models.model import Stack
 from cosmoinfer.models.recipe import prefixed_errors
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
 from cosmoinfer.networks.layers import Generators
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.storage import JSONObject
+from cosmoinfer.supports import Support
 
 
 class ConditionalFlow(nn.Module):
@@ -49,6 +51,13 @@ class ConditionalFlow(nn.Module):
         embedding = SetEmbedding(row_embedding) if size else row_embedding
         recipe = FLOWS[config["flow"]](**config["recipe"])
         return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
+
+
+@dataclass(frozen=True)
+class FlowStack(Stack[ConditionalFlow]):
+    """Members of one architecture, as of ``Stack``, whose flows live on the line of one support."""
+
+    support: Support
 
 
 def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -64,7 +64,7 @@ class FlowRecipe:
     ``simulation`` where the rows of a simulation are one observation."""
 
     stacks: tuple[StackRecipe, ...]
-    support: str
+    supports: tuple[str, ...]
     transform: str
     compress: str
     augment: str
@@ -155,7 +155,7 @@ def _recipe_of_stacks(
     support = "auto" if are_vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
-        check_choice("support", overrides.get("support") or support, (*SUPPORTS, "auto")),
+        _supports(overrides.get("support") or support),
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
@@ -164,21 +164,30 @@ def _recipe_of_stacks(
     )
 
 
-def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackRecipe]:
-    """The architectures that are mixed for so many training rows of vectors when no flow is chosen.
+def _supports(text: str) -> tuple[str, ...]:
+    """``auto``, or one or several of ``SUPPORTS`` with commas."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    return tuple(check_choice("support", name, (*SUPPORTS, "auto") if len(names) == 1 else SUPPORTS) for name in names)
 
-    A regularised NSF, narrow and with dropout, on the data as they are, and an expressive one without dropout behind
-    an MLP: the first is for noisy data and many parameters, the second for sharp posteriors. Below 1,000 rows a MAF
-    too. Measured: tests/benchmarks/DEFAULTS.md.
+
+def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackRecipe]:
+    """The architectures that are raced for a place in the mixture, for so many training rows of vectors.
+
+    Narrow ones with dropout are for noisy data and many parameters, autoregressive ones and those behind an MLP for
+    sharp posteriors. Measured: tests/benchmarks/DEFAULTS.md.
     """
     maf = flow_defaults("maf", rows, shapes, sets)
-    regularised = replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2))
     network = tuple(default_network(shape) for shape in shapes)
-    sharp = FLOWS["nsf"](hidden=64, layers=5) if rows >= MANY_TRAINING_ROWS else FLOWS["nsf"](hidden=50)
-    expressive = replace(maf, flow="nsf", settings=sharp, embedding=network)
-    return (
-        [maf, regularised, expressive] if rows < FEW_TRAINING_ROWS else [expressive, regularised]
-    )  # the first is the pilot of supports
+    sharp = {"hidden": 64, "layers": 5} if rows >= MANY_TRAINING_ROWS else {"hidden": 50}
+    menu = [
+        replace(maf, flow="nsf", settings=FLOWS["nsf"](**sharp), embedding=network),
+        replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2)),
+    ]
+    if rows < FEW_TRAINING_ROWS:
+        menu.append(replace(maf, flow="nsf-ar", settings=FLOWS["nsf-ar"](hidden=50)))
+        menu.append(replace(maf, flow="nsf-ar", settings=FLOWS["nsf-ar"](hidden=32, dropout=0.2)))
+        menu.append(maf)
+    return menu
 
 
 def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> StackRecipe:
