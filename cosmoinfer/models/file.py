@@ -49,7 +49,10 @@ def read(path: Path | str, kinds: dict[str, type], device: torch.device | None =
     contents = storage.read(path, "model")
     config = json.loads(str(contents.arrays.pop("config")))
     cls = kinds[config.pop("kind")]
-    model = unpack(cls, Packed(config | {"provenance": contents.meta}, contents.arrays, contents.attributes))
+    try:
+        model = unpack(cls, Packed(config | {"provenance": contents.meta}, contents.arrays, contents.attributes))
+    except UserError as error:
+        raise UserError(f"{path}: {error.message}") from error
     for source in _with_sources(model):
         for stack in source.stacks:
             stack.network.to(device or torch.device("cpu"))

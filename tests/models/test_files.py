@@ -86,9 +86,21 @@ def test_weights_that_do_not_fit_are_an_error(fault, tmp_path):
     if fault == "shape":
         record.arrays[key] = value[..., :-1]
     storage.write(tmp_path / "bad.h5", record)
-    with pytest.raises(UserError, match=r"weights of /stacks/0 do not fit") as caught:
+    with pytest.raises(UserError, match=r"bad.h5: the weights of /stacks/0 do not fit") as caught:
         models.read(tmp_path / "bad.h5")
     assert key.removeprefix("stacks/0/weights/") in str(caught.value)
+
+
+def test_a_model_without_a_part_of_it_is_refused_by_name(tmp_path):
+    """As one of another version: its support stood elsewhere."""
+    models.write(tmp_path / "model.h5", flow_of("nsf", 2, 1, "probit"), {})
+    record = storage.read(tmp_path / "model.h5", "model")
+    config = json.loads(str(record.arrays["config"]))
+    del config["stacks"][0]["support"]
+    record.arrays["config"] = np.array(json.dumps(config))
+    storage.write(tmp_path / "bad.h5", record)
+    with pytest.raises(UserError, match=r"bad.h5: /stacks/0/support is missing: another version wrote the file"):
+        models.read(tmp_path / "bad.h5")
 
 
 def test_a_model_file_is_arrays_and_json(tmp_path):
