@@ -53,6 +53,22 @@ def test_an_ancestor_of_several_architectures_with_networks_before_them_is_conti
         np.testing.assert_allclose(first, second, atol=1e-5)
 
 
+def test_an_ancestor_of_several_supports_is_continued_on_each_with_its_members(monkeypatch):
+    monkeypatch.setattr(fit_module, "MIN_MIXTURE_SHARE", 0.0)
+    sims, rows = linear_gaussian(2), np.arange(40)
+    stacks = (flow_of("maf", 2, 3, "soft").stacks[0], flow_of("maf", 2, 2, "truncate").stacks[0])
+    ancestor = replace(flow_of("maf", 2, 3, "soft"), stacks=stacks, weights=np.full(5, 0.2))
+    still = continue_flow(sims, ancestor, epochs=1, learning_rate=1e-12)
+    assert [(stack.support.name, stack.members) for stack in still.stacks] == [("soft", 3), ("truncate", 2)]
+    for stack, continued in zip(ancestor.stacks, still.stacks, strict=True):
+        members = np.full(stack.members, 1 / stack.members)
+        alone = [replace(still, stacks=(single,), weights=members) for single in (stack, continued)]
+        first, second = (model.log_prob_of_rows(sims, rows, sims.theta[rows], 1000, 0) for model in alone)
+        np.testing.assert_allclose(first, second, atol=1e-4)
+    with pytest.raises(UserError, match=r"support: each stack goes on on one support"):
+        continue_flow(sims, ancestor, support="soft,truncate", epochs=1)
+
+
 def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):
     sims, second_catalog = linear_gaussian(2), linear_gaussian(2, seed=1)
     models.write(tmp_path / "ancestor.h5", flow_of("maf", 2, 3, "probit"), {})

@@ -34,7 +34,7 @@ def fit_flow(
     summary: RegressorModel | None = None,
     initialised_from: FlowModel | None = None,
 ) -> FlowModel:
-    """An ensemble of each architecture; the validation rows weigh them, and pick the support if it is ``auto``.
+    """A mixture of architectures and supports that are raced, or of the one that is asked for, or another flow's.
 
     Raises UserError where a model that it is made from has learned from validation or test rows of this split.
     """
@@ -74,14 +74,7 @@ def _mix(
     data: FlowTrainingData, stacks: Sequence[FlowStack], candidates: Sequence[Candidate], context: TrainingContext
 ) -> FlowModel:
     """The mixture of stacks that the validation rows ask for, without those that get next to nothing."""
-    scores = score_stacks(data, stacks, context.seed)
-    weights = fit_weights(scores, context.seed)
-    shares = mean_shares(weights, scores.mass)
-    kept = [number for number, share in enumerate(shares) if share >= MIN_MIXTURE_SHARE]
-    if len(kept) < len(stacks):
-        scores = scores.select(kept)
-        weights = fit_weights(scores, context.seed)
-        shares = mean_shares(weights, scores.mass)
+    kept, weights, shares = _weigh(data, stacks, context.seed)
     mixed = [stacks[number] for number in kept]
     by_member = np.concatenate(
         [np.full(stack.members, weight / stack.members) for stack, weight in zip(mixed, weights, strict=True)]
@@ -92,12 +85,29 @@ def _mix(
             for share, stack in zip(shares, mixed, strict=True)
         )
         context.info(f"the validation rows mix {'; '.join(described)}")
-    final = {_name(stack): (stack.members, share) for stack, share in zip(mixed, shares.tolist(), strict=True)}
-    judged = []
+    outcomes = {_name(stack): (stack.members, share) for stack, share in zip(mixed, shares.tolist(), strict=True)}
+    completed = []
     for candidate in candidates:
-        members, share = final.get((candidate.architecture, candidate.support), (0, 0.0))
-        judged.append(replace(candidate, members=members, share=share))
-    return replace(data.model(mixed, by_member), race=tuple(judged))
+        members, share = outcomes.get((candidate.architecture, candidate.support), (0, 0.0))
+        completed.append(replace(candidate, members=members, share=share))
+    return replace(data.model(mixed, by_member), race=tuple(completed))
+
+
+def _weigh(
+    data: FlowTrainingData, stacks: Sequence[FlowStack], seed: int
+) -> tuple[Sequence[int], np.ndarray, np.ndarray]:
+    """The positions of the stacks that are mixed, their weights and their shares, (K,) each."""
+    if len(stacks) == 1:
+        return [0], np.ones(1), np.ones(1)
+    scores = score_stacks(data, stacks, seed)
+    weights = fit_weights(scores, seed)
+    shares = mean_shares(weights, scores.mass)
+    kept = [number for number, share in enumerate(shares) if share >= MIN_MIXTURE_SHARE]
+    if len(kept) < len(stacks):
+        scores = scores.select(kept)
+        weights = fit_weights(scores, seed)
+        shares = mean_shares(weights, scores.mass)
+    return kept, weights, shares
 
 
 def _name(stack: FlowStack) -> tuple[str, str]:
@@ -108,11 +118,15 @@ def _continue_training(
     data: FlowTrainingData, recipe: FlowRecipe, ancestor: FlowModel, context: TrainingContext
 ) -> list[FlowStack]:
     """Each stack of another flow from its weights, on its own support unless the recipe names one."""
+    parameters, train = data.preprocessing.parameters, data.theta[data.training_rows]
     stacks = []
     for stack_recipe, start_from in zip(recipe.stacks, ancestor.stacks, strict=True):
-        named = replace(recipe, supports=(start_from.support.name,)) if recipe.supports == ("auto",) else recipe
-        supports = _fit_supports(data, named, context) * recipe.ensemble
-        context.info(f"training {len(supports)} x {stack_recipe.architecture}, support {supports[0].name}")
+        if recipe.supports == ("auto",):
+            support = fit_support(start_from.support.name, parameters, train, start_from.support.probit_only)
+        else:
+            (support,) = _fit_supports(data, recipe, context)
+        context.info(f"training {start_from.members} x {stack_recipe.architecture}, support {support.name}")
+        supports = [support] * start_from.members
         stacks += fit_members(data, stack_recipe, supports, context, recipe.augment, start_from)
     return stacks
 

@@ -123,11 +123,13 @@ def continued_recipe(
 ) -> FlowRecipe:
     """The recipe of another model, from the configurations of its stacks: only the training may differ.
 
-    Raises UserError if a setting of the architecture is given.
+    Raises UserError if a setting of the architecture, or several supports are given.
     """
     for key, value in overrides.items():
         if value is not None and key not in FINE_TUNED:
             raise UserError("the architecture is that of the model that `fine_tune` names", setting=key)
+    if len(_supports(overrides.get("support") or "auto")) > 1:
+        raise UserError("each stack goes on on one support; without the option on its own", setting="support")
     training = default_training(rows, shapes)
     training = replace(training, learning_rate=training.learning_rate / 3)  # to move on, not to start again
     expanded = expand_inline_settings(overrides, {"optimizer": OPTIMIZER_SETTINGS})
