@@ -129,9 +129,9 @@ def convert_settings(recipe: Any, values: Mapping[str, Any]) -> Mapping[str, Any
     Raises UserError, which names the setting, if a value has another type, or is outside its limits.
     """
     types = get_type_hints(recipe)
-    given = {name: convert(values[name], types[name]) for name in types if values.get(name) is not None}
-    check_settings(recipe, given)
-    return given
+    converted = {name: convert(values[name], types[name]) for name in types if values.get(name) is not None}
+    check_settings(recipe, converted)
+    return converted
 
 
 def check_settings(recipe: Any, values: Mapping[str, Any] | None = None) -> None:

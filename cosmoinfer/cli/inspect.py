@@ -93,10 +93,10 @@ def settings_rows(settings: Mapping[str, Any], prefix: str = "") -> dict[str, st
 def _in_words(value: Any) -> str:
     """``nsf, hidden=50``: settings within others in parentheses, without those that are empty or false."""
     if isinstance(value, Mapping):
-        given = {key: item for key, item in value.items() if is_given(item)}
+        nonempty = {key: item for key, item in value.items() if is_given(item)}
         return ", ".join(
             f"{key} ({_in_words(item)})" if isinstance(item, Mapping | list) else f"{key}={item}"
-            for key, item in given.items()
+            for key, item in nonempty.items()
         )
     return ", ".join(map(_in_words, filter(is_given, value))) if isinstance(value, list) else str(value)
 

@@ -149,8 +149,8 @@ class Parameters:
 
     def with_where(self, conditions: Sequence[str]) -> "Parameters":
         """Cut to the region where these conditions hold, too. Raises UserError for one that is not understood."""
-        known = {spell(text) for text in self.where}
-        added = {spell(text): text for text in reversed(conditions) if spell(text) not in known}
+        spelled = {spell(text) for text in self.where}
+        added = {spell(text): text for text in reversed(conditions) if spell(text) not in spelled}
         return replace(self, where=(*self.where, *reversed(added.values())))
 
     def with_correlation(self, first: str, second: str, correlation: float) -> "Parameters":

@@ -25,7 +25,7 @@ from cosmoinfer.tasks.training import TrainingJob
 INPUTS = ("noise",)
 OPTIONS = ("sizes", "predict", "figures")
 
-DRAWS_PER_MASS = 1000  # of a test row, for its mass inside the prior box
+DRAWS_PER_TEST_ROW = 1000  # for its mass inside the prior box
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _score_test_rows(
         reporter.info(f"{path}: scoring {len(rows)} test rows")
         flow = read_model_of_kind(path, "flow", device)
         rows = flow.representatives(catalog, rows)
-        log_prob.append(flow.log_prob_of_rows(catalog, rows, theta[rows], DRAWS_PER_MASS, seed))
+        log_prob.append(flow.log_prob_of_rows(catalog, rows, theta[rows], DRAWS_PER_TEST_ROW, seed))
     validation = np.array([subset.sizes[1] for subset in subsets.values()])
     sizes = np.array([*models])
     return HeldOutScores(sizes, validation, np.stack(log_prob), catalog.simulation[rows], catalog.index[rows])

@@ -32,8 +32,8 @@ class Reporter:
     def __repr__(self) -> str:
         """The callbacks that were given, by their name."""
         callbacks = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        given = {name: call for name, call in callbacks.items() if call is not getattr(Reporter, name)}
-        names = [f"{name}={getattr(call, '__name__', call)}" for name, call in given.items()]
+        replaced = {name: call for name, call in callbacks.items() if call is not getattr(Reporter, name)}
+        names = [f"{name}={getattr(call, '__name__', call)}" for name, call in replaced.items()]
         return f"Reporter({', '.join(names)})"
 
     def epochs(self) -> Callable[[int, int, float, float], None]:

@@ -179,5 +179,5 @@ def select_keywords(settings: type[Settings], keywords: Mapping[str, Any]) -> Se
 
 def _recipe_settings(keywords: Mapping[str, Any]) -> Mapping[str, Any]:
     """Settings of architecture and training without those that are None; the owners of the others check these."""
-    given = {name: plain(value) for name, value in keywords.items() if value is not None}
-    return {**given, **convert_settings(SharedSettings, given)}
+    values = {name: plain(value) for name, value in keywords.items() if value is not None}
+    return {**values, **convert_settings(SharedSettings, values)}

@@ -21,9 +21,9 @@ import numpy as np
 import cosmoinfer
 from cosmoinfer import split, storage
 from cosmoinfer.metrics.bootstrap import Clusters
-from cosmoinfer.models.flow.fit import SUPPORT_COMPARISON_DRAWS
 from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.studies.learning_curve import read
+from cosmoinfer.tasks.learning_curve import DRAWS_PER_TEST_ROW
 
 WIDTH = 0.05  # nat
 ROWS = 24_000
@@ -67,7 +67,7 @@ def _compare(catalog: Path, curve: Path, model: Path, size: int) -> bool:
     theta, rows = sims.theta, storage.load(curve, "index")
     assert theta is not None
     flow = cosmoinfer.load(model)
-    log_prob = flow.log_prob_of_rows(sims, rows, theta[rows], SUPPORT_COMPARISON_DRAWS, 0)
+    log_prob = flow.log_prob_of_rows(sims, rows, theta[rows], DRAWS_PER_TEST_ROW, 0)
     exact = SIMULATORS[PROBLEM].log_posterior(theta[rows], sims.observables[0].read(rows))
     value, low, high = prediction.log_prob.to_array()
     short, error = Clusters.from_ids(sims.simulation[rows]).mean(exact - log_prob)

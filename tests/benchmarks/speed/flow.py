@@ -52,7 +52,7 @@ def fit(
     assert sims.split_labels is not None
     frame = fit_preprocessing(sims, split.by_labels(sims.simulation, sims.split_labels), ReadOptions(), "auto")
     stack = StackRecipe(type(settings).__name__.lower(), settings, (("none", None),), 1, training)
-    recipe = FlowRecipe((stack,), support, "auto", "", "none", members)
+    recipe = FlowRecipe((stack,), (support,), "auto", "", "none", members)
     begun: list[Seconds] = []  # it says so just before it trains
     ends: list[Seconds] = []
     log_prob: list[float] = []
