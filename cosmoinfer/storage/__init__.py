@@ -4,13 +4,13 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
 from cosmoinfer.storage import out_of_core
+from cosmoinfer.storage.atomic import atomic_write
 from cosmoinfer.storage.attributes import Attributes
 from cosmoinfer.storage.encoding import Encoding
 from cosmoinfer.storage.format import (
     FORMATS,
     FileContents,
     JSONObject,
-    atomic_write,
     describe_file,
     file_kind,
     is_kind,

@@ -1,13 +1,8 @@
-"""The files that this tool writes: kind and format, JSON, arrays and their attributes; whole or absent.
-
-A file is written under another name in the same folder, flushed to disk, then renamed.
-"""
+"""The files that this tool writes: kind and format, JSON, arrays and their attributes; whole or absent."""
 
 import json
 import os
-import tempfile
-from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +13,7 @@ import numpy as np
 from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage import out_of_core
+from cosmoinfer.storage.atomic import atomic_write
 from cosmoinfer.storage.attributes import (
     Attributes,
     decode_attribute,
@@ -28,7 +24,7 @@ from cosmoinfer.storage.attributes import (
 )
 from cosmoinfer.storage.hdf5 import DatasetHandle, chunk_shape, read_array
 from cosmoinfer.storage.links import find_datasets
-from cosmoinfer.storage.opening import error_reason, open_file
+from cosmoinfer.storage.opening import open_file
 from cosmoinfer.storage.out_of_core import OnDiskArray, StreamedDataset, check_free_space
 
 JSONObject = dict[str, Any]  # only what json.dumps takes
@@ -255,46 +251,3 @@ def _fill(file: h5py.File, contents: FileContents) -> None:
 
 def _encode_json(meta: Mapping[str, Any]) -> str:
     return json.dumps(meta, sort_keys=True, allow_nan=False)
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """A scratch file in the same folder, to be filled: flushed and renamed on success, removed on failure.
-
-    Raises UserError when the folder or the disk does not take it.
-    """
-    scratch = _create_scratch_file(path)
-    try:
-        yield scratch
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise UserError(f"{path}: could not be written ({error_reason(error)}); nothing is left behind") from error
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
-def _create_scratch_file(path: Path) -> Path:
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error_reason(error)})") from error
-    os.close(descriptor)
-    os.chmod(name, 0o666 & ~_umask())
-    return Path(name)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

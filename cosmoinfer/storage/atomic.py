@@ -1,0 +1,53 @@
+"""A file is written under another name in the same folder, flushed to disk, then renamed: it is whole or absent."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.storage.opening import error_reason
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A scratch file in the same folder, to be filled: flushed and renamed on success, removed on failure.
+
+    Raises UserError when the folder or the disk does not take it.
+    """
+    scratch = _create_scratch_file(path)
+    try:
+        yield scratch
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: could not be written ({error_reason(error)}); nothing is left behind") from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _create_scratch_file(path: Path) -> Path:
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error_reason(error)})") from error
+    os.close(descriptor)
+    os.chmod(name, 0o666 & ~_umask())
+    return Path(name)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
