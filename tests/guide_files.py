@@ -53,6 +53,7 @@ POSTERIORS = (
     "correlated.h5",
 )
 SLOW = {"cross-suite", "learning-curve"}  # kinds of files that take minutes to write: tests of studies read them
+SLOW |= {"checkpoint"}  # or are gone once a command has ended: tests of checkpoints read them
 RARE = {  # datasets of --lc2st and --combine product, which are slow: their tests read them
     *("local/.*", "local_names", "consistency_p_value", "n_observations"),
 }
@@ -114,6 +115,18 @@ FILES: dict[str, tuple[str, tuple[str, ...], Meanings]] = {
                 "expected log density of validation rows, and how they scatter",
             ),
             "null_mode_noise/(basis|mean|std)": ("(...)", "noise on modes of the data that never vary"),
+        },
+    ),
+    "checkpoint": (
+        "`cosmoinfer train-flow`, `train-regressor`, `train-density` while they run: in the folder `OUTPUT.checkpoint` "
+        "a file for each training that is finished, with the `/meta` of the output",
+        (),
+        {
+            "training": ("()", "JSON: what determines the training, among those of the output"),
+            "weights/.*": ("(M, ...)", "weights of the members, by the name of the tensor"),
+            "history/(train|validation)": ("(E, M)", "losses of each epoch"),
+            "history/learning_rate": ("(E,)", "learning rate"),
+            "history/best": ("(M,)", "epoch of the weights that are kept"),
         },
     ),
     "posterior": (

@@ -5,7 +5,7 @@ training rows an observation is.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from itertools import chain
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -89,16 +89,24 @@ def fit_stack(
     context: TrainingContext,
     hooks: Hooks,
     score: Loss | None = None,
+    key: JSONObject | None = None,
 ) -> Stack[Network]:
     """Train the members of a network side by side, each on its own order of the rows.
 
     config: from which the network was built. loaders: of the training and the validation rows. score: what judges the
-    validation rows, if not the loss. Raises UserError when a loss is no longer finite.
+    validation rows, if not the loss. key: what else tells this training from others of the same output, for its
+    checkpoint. Raises UserError when a loss is no longer finite.
     """
     if settings.mixed_precision:
         use_mixed_precision(network, context.device)
     order, (train_rows, validation_rows) = generators(context.seed, "order", members), loaders
-    history = train(network, loss, train_rows, validation_rows, settings, order, context.on_epoch, score, hooks=hooks)
+    sizes = [len(rows) for rows in loaders]
+    checkpoint = context.checkpoint(
+        {"network": config, "members": members, "settings": asdict(settings), "rows": sizes, **(key or {})}
+    )
+    history = train(
+        network, loss, train_rows, validation_rows, settings, order, context.on_epoch, score, hooks, checkpoint
+    )
     return Stack(config, members, network, history)
 
 

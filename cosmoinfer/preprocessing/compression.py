@@ -61,19 +61,22 @@ def parse_compression(text: str, inputs: int, n_rows: int) -> tuple[str, int]:
 
 
 def fit_compression(
-    text: str, train_rows: np.ndarray, validation_rows: np.ndarray, context: TrainingContext
+    observable: str, text: str, train_rows: np.ndarray, validation_rows: np.ndarray, context: TrainingContext
 ) -> Compression:
     """Fit the compression that a text names.
 
-    text: ``pca:20`` or ``autoencoder:8``. train_rows, validation_rows: (N, ...) standardised; the validation rows stop
-    the training of an autoencoder.
+    observable: its name, which tells its training from others. text: ``pca:20`` or ``autoencoder:8``.
+    train_rows, validation_rows: (N, ...) standardised; the validation rows stop the training of an autoencoder.
 
     Raises UserError for a text that is not understood, and for more numbers than a row or the training rows have.
     """
     inputs = prod(train_rows.shape[1:])
     name, size = parse_compression(text, inputs, len(train_rows))
-    fit = _principal_components if name == "pca" else _autoencoder
-    encoder, kept = fit(train_rows.reshape(-1, inputs), validation_rows.reshape(-1, inputs), size, context)
+    rows, validation = train_rows.reshape(-1, inputs), validation_rows.reshape(-1, inputs)
+    if name == "pca":
+        encoder, kept = _principal_components(rows, size)
+    else:
+        encoder, kept = _autoencoder(observable, rows, validation, size, context)
     return Compression(name, inputs, size, encoder, kept)
 
 
@@ -106,9 +109,7 @@ def _encoder(name: str, inputs: int, size: int, seed: int) -> Encoder:
     return Encoder(network, size)
 
 
-def _principal_components(
-    rows: np.ndarray, validation: np.ndarray, size: int, context: TrainingContext
-) -> tuple[Encoder, float]:
+def _principal_components(rows: np.ndarray, size: int) -> tuple[Encoder, float]:
     """The directions of largest variance (Pearson 1901; Hotelling 1933), and the share of it that they hold."""
     centre = rows.mean(axis=0, dtype=np.float64)
     _, values, right = np.linalg.svd(rows - centre, full_matrices=False)
@@ -120,7 +121,7 @@ def _principal_components(
 
 
 def _autoencoder(
-    rows: np.ndarray, validation: np.ndarray, size: int, context: TrainingContext
+    observable: str, rows: np.ndarray, validation: np.ndarray, size: int, context: TrainingContext
 ) -> tuple[Encoder, float]:
     """An encoder and a decoder that give the rows back in mean square (Hinton & Salakhutdinov 2006)."""
     encoder = _encoder("autoencoder", rows.shape[1], size, context.seed)
@@ -136,6 +137,7 @@ def _autoencoder(
         settings,
         order,
         context.on_epoch,
+        checkpoint=context.checkpoint({"autoencoder": observable, "size": size}),
     )
     with torch.no_grad():
         missed = float(((chain(held_out[0][None])[0] - held_out[0]) ** 2).sum())

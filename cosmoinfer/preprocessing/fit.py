@@ -113,7 +113,7 @@ def with_compression(
         zip(preprocessing.inputs, *(preprocessing.data(catalog, positions) for positions in rows), strict=True)
     )
     inputs = tuple(
-        replace(observable, compression=fit_compression(text, train, validation, context))
+        replace(observable, compression=fit_compression(observable.name, text, train, validation, context))
         if observable.kind == "vector"
         else observable
         for observable, train, validation in pairs

@@ -32,6 +32,7 @@ FORMAT = 2  # of all kinds
 REMAKE_COMMANDS = {
     "split": "split the catalog",
     "model": "train",
+    "checkpoint": "train",
     "posterior": "sample",
     "metrics": "evaluate",
     "scores": "score",

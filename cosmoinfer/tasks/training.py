@@ -31,6 +31,7 @@ from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import OutputSettings, TrainingRequest
 from cosmoinfer.training import augmentation
+from cosmoinfer.training.checkpoints import CheckpointFolder
 from cosmoinfer.training.settings import TrainingContext, generators
 
 TrainedModel = TypeVar("TrainedModel", bound=models.Model)
@@ -160,17 +161,26 @@ class Trainer(Generic[TrainedModel]):
     def run(self, job: TrainingJob, output: Path | None) -> Trained[TrainedModel]:
         """Train, and write the model, unless it is up to date or has no output; reports what comes of it.
 
-        Raises UserError if a setting, an input or the catalog is not usable, or the output is another file.
+        Trainings that a run before this one has finished are read. Raises UserError if a setting, an input or the
+        catalog is not usable, the output is another file, or the trainings before it have other settings or inputs.
         """
         plan = self.plan(job)
         job, inputs, document = plan.job, job.request.inputs, {"output": str(output)}
         meta = self._provenance(plan)
+        checkpoints = None if output is None else CheckpointFolder.of_output(output, meta, job.reporter.info)
         if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune):
+            if checkpoints is not None:
+                checkpoints.remove()
             return Trained(None, {**document, "complete": True})
-        context = TrainingContext(job.device, job.request.run.seed, job.reporter.info, job.reporter.epochs())
+        if checkpoints is not None:
+            checkpoints.check(job.force)
+        context = TrainingContext(
+            job.device, job.request.run.seed, job.reporter.info, job.reporter.epochs(), checkpoints
+        )
         model = replace(plan.fit(context), provenance=meta)
-        if output is not None:
+        if output is not None and checkpoints is not None:
             model.save(output, job.force)
+            checkpoints.remove()
         line, numbers = plan.describe(model)
         job.reporter.result(f"{output or model.kind}: {line}")
         return Trained(model, {**document, **numbers})

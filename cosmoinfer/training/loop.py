@@ -5,7 +5,7 @@ best weights, and ends as if it had trained alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.layers import expand_members
+from cosmoinfer.training.checkpoints import Arrays, Checkpoint
 from cosmoinfer.training.loaders import DataLoader, InMemoryLoader
 from cosmoinfer.training.settings import (
     PLATEAU_EPOCHS,
@@ -23,6 +24,7 @@ from cosmoinfer.training.settings import (
     learning_rate_factor,
 )
 
+CHECKPOINT_TOLERANCE = 1e-3  # of the validation loss that kept weights have, which other machines round differently
 MAX_ROWS_PER_CHUNK = 2048  # a member, that are evaluated
 MAX_NUMBERS_PER_CHUNK = 1 << 21  # of the data of all members: a CNN makes some tens of each
 
@@ -101,11 +103,13 @@ def train(
     listen: Listener,
     score: Loss | None = None,
     hooks: Hooks = NO_HOOKS,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train all members and leave each with its best weights on the validation rows.
 
     score: what judges the validation rows, if not the loss, in the warm-up too. generators: one a member, for the
-    order of its rows. Raises UserError when a loss is no longer finite.
+    order of its rows. checkpoint: keeps the training once it is finished; what it has kept is read, not trained again.
+    Raises UserError when a loss is no longer finite.
     """
     if settings.warm_up and hooks.warm_loss is None:
         raise UserError("this loss has no warm-up", setting="warm_up", value=settings.warm_up)
@@ -114,8 +118,15 @@ def train(
     steps = settings.epochs * steps_per_epoch
     objective = replace(loss, terms=compile_terms(loss.terms)) if settings.compile else loss
     weights = MemberWeights(network, members)
-    optimizer = make_optimizer(weights.values, settings)
     best = {name: value.clone() for name, value in network.state_dict().items()}
+    if checkpoint is not None and (arrays := checkpoint.read()) is not None:
+        kept = _restore(network, arrays, members, lambda: evaluate(network, score or loss, validation_rows, members))
+        if kept is not None:
+            checkpoint.accept()
+            return kept
+        checkpoint.discard()
+        network.load_state_dict(best)
+    optimizer = make_optimizer(weights.values, settings)
     best_loss, best_epoch = torch.full((members,), torch.inf), torch.zeros(members, dtype=torch.long)
     last_reduction = torch.full((members,), settings.warm_up - 1)  # the epoch from whose end a plateau is counted
     lr_scale = torch.ones(members)  # of the rate, each member's own; less than 1 after a plateau
@@ -165,7 +176,35 @@ def train(
     network.load_state_dict(best)
     network.eval()
     train_curve, validation_curve, rates = zip(*curves, strict=True)
-    return History(np.stack(train_curve), np.stack(validation_curve), np.array(rates), best_epoch.numpy())
+    history = History(np.stack(train_curve), np.stack(validation_curve), np.array(rates), best_epoch.numpy())
+    if checkpoint is not None:
+        checkpoint.write(_arrays(network, history))
+    return history
+
+
+def _arrays(network: nn.Module, history: History) -> Arrays:
+    """A finished training, as a checkpoint keeps it."""
+    weights = {f"weights/{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
+    return weights | {f"history/{item.name}": getattr(history, item.name) for item in fields(history)}
+
+
+def _restore(network: nn.Module, arrays: Arrays, members: int, validate: Callable[[], torch.Tensor]) -> History | None:
+    """The history of a training that was kept, whose weights the network is given.
+
+    None if these are not of this network, or do not have the validation loss (M,) that the history says.
+    """
+    epochs = len(np.atleast_1d(arrays.get("history/train", 0)))
+    curves, rates = np.zeros((epochs, members), np.float32), np.zeros(epochs)
+    expected = _arrays(network, History(curves, curves, rates, np.zeros(members, np.int64)))
+    layouts = [{name: (value.shape, value.dtype.kind) for name, value in each.items()} for each in (arrays, expected)]
+    if layouts[0] != layouts[1]:
+        return None
+    history = History(**{item.name: arrays[f"history/{item.name}"] for item in fields(History)})
+    if not ((history.best >= 0) & (history.best < epochs)).all():
+        return None
+    network.load_state_dict({name: torch.from_numpy(arrays[f"weights/{name}"]) for name in network.state_dict()})
+    agrees = np.allclose(validate().cpu(), history.best_validation, CHECKPOINT_TOLERANCE, CHECKPOINT_TOLERANCE)
+    return history if agrees else None
 
 
 @torch.no_grad()

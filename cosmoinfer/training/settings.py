@@ -15,6 +15,8 @@ import torch
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.settings import check_settings, setting
+from cosmoinfer.storage import JSONObject
+from cosmoinfer.training.checkpoints import Checkpoint, CheckpointFolder
 
 OPTIMIZERS: dict[str, tuple[str, ...]] = {  # with the settings that may stand behind each
     "adamw": (),
@@ -92,16 +94,22 @@ class TrainingContext:
     """Where the work is done and to whom it is reported.
 
     seed: of everything random in a training. info: takes a line on what is chosen or done. on_epoch: see ``Listener``.
+    checkpoints: where finished trainings are kept until the output stands; None where there is no output.
     """
 
     device: torch.device
     seed: int
     info: Callable[[str], None]
     on_epoch: Listener
+    checkpoints: CheckpointFolder | None = None
 
     def tensors(self, *arrays: np.ndarray) -> Rows:
         """As float32 on the device."""
         return tuple(torch.from_numpy(array.astype(np.float32)).to(self.device) for array in arrays)
+
+    def checkpoint(self, key: JSONObject) -> Checkpoint | None:
+        """Where a training is kept. key: what determines its result beside the /meta of the output and the seed."""
+        return None if self.checkpoints is None else self.checkpoints.training({"seed": self.seed, **key})
 
 
 def uniform(members: int) -> np.ndarray:

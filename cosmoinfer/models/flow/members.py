@@ -115,7 +115,12 @@ def fit_members(
     fresh = (lambda epoch: data.data(rows[0], epoch)) if noisy else None
     symmetries = data.symmetries(augment)
     hooks = training_hooks(context, members, symmetries, context.tensors(*leading[0]), fresh, sets=data.set_size > 0)
-    stack = fit_stack(config, members, network, loss, loaders, recipe.training, context, hooks)
+    key = {
+        "supports": [support.name for support in supports],
+        "augment": augment,
+        "start_from": None if start_from is None else start_from.history.best_validation.tolist(),
+    }
+    stack = fit_stack(config, members, network, loss, loaders, recipe.training, context, hooks, key=key)
     return _split_by_support(stack, supports)
 
 
