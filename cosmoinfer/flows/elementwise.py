@@ -84,8 +84,6 @@ class Spline:
 
     def forward(self, x: torch.Tensor, shapes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """x (..., D), shapes (..., D, 3 bins - 1) -> z and log dz/dx, (..., D) each."""
-        if torch.compiler.is_compiling():  # which makes one kernel of the formulas, and of their gradient
-            return self._forward(x, shapes)[:2]
         result: tuple[torch.Tensor, torch.Tensor] = _SplineForward.apply(x, shapes, self)
         return result
 

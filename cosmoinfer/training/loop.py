@@ -5,7 +5,7 @@ best weights, and ends as if it had trained alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -116,7 +116,6 @@ def train(
     members, batch_size = len(generators), min(settings.batch_size, len(train_rows))
     steps_per_epoch = len(train_rows) // batch_size
     steps = settings.epochs * steps_per_epoch
-    objective = replace(loss, terms=compile_terms(loss.terms)) if settings.compile else loss
     weights = MemberWeights(network, members)
     best = {name: value.clone() for name, value in network.state_dict().items()}
     if checkpoint is not None and (arrays := checkpoint.read()) is not None:
@@ -134,7 +133,7 @@ def train(
     curves: list[tuple[np.ndarray, np.ndarray, float]] = []
     for epoch in range(settings.epochs):
         network.train()
-        epoch_loss = hooks.warm_loss if hooks.warm_loss and epoch < settings.warm_up else objective
+        epoch_loss = hooks.warm_loss if hooks.warm_loss and epoch < settings.warm_up else loss
         rows = InMemoryLoader(hooks.fresh_rows(epoch)) if hooks.fresh_rows else train_rows
         running_loss = torch.zeros(members, device=weights.values.device)
         for step, batch_rows in enumerate(rows.batches(epoch, batch_size, generators)):
@@ -215,25 +214,6 @@ def evaluate(network: nn.Module, loss: Loss, rows: DataLoader, members: int) -> 
     for chunk in rows.chunks(min(MAX_ROWS_PER_CHUNK, max(1, chunk_rows))):
         terms.append(loss.terms(network, tuple(expand_members(field, members) for field in chunk)))
     return loss.reduce(torch.cat(terms, dim=1))
-
-
-def compile_terms(terms: Terms) -> Terms:
-    """The same terms, compiled by torch into one kernel or few at the first call, which takes minutes.
-
-    Raises UserError, when the compiled terms are called, if torch cannot compile them.
-    """
-    run = torch.compile(terms, dynamic=False)
-
-    def compiled_terms(network: nn.Module, batch: Rows) -> torch.Tensor:
-        try:
-            return run(network, batch)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(
-                f"torch could not compile this training ({reason}); leave it out", setting="compile"
-            ) from error
-
-    return compiled_terms
 
 
 class MemberWeights:

@@ -64,8 +64,8 @@ def learning_rate_factor(name: str, step: int, steps: int) -> float:
 class TrainingSettings:
     """How to descend. ``patience``: epochs without a better validation loss after which a member stops.
 
-    ``warm_up``: epochs that minimise a gentler loss first; patience counts from their end. ``compile``: the steps run
-    as machine code made for them, which changes results by rounding. ``mixed_precision``: embeddings in bfloat16.
+    ``warm_up``: epochs that minimise a gentler loss first; patience counts from their end.
+    ``mixed_precision``: embeddings in bfloat16.
     """
 
     epochs: int = setting(100, minimum=1)
@@ -78,7 +78,6 @@ class TrainingSettings:
     patience: int = setting(100, minimum=1)
     clip_norm: float = setting(5.0, above=0)
     warm_up: int = 0
-    compile: bool = False
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:

@@ -92,10 +92,6 @@ class TrainingOptions:
             rare=True,
         ),
     ] = None
-    compile: Annotated[
-        bool | None,
-        option("Compile the training steps first; for trainings of hours.", "Training", "--compile", rare=True),
-    ] = None
     mixed_precision: Annotated[
         bool | None,
         option("Train embeddings in bfloat16 (CUDA).", "Training", "--mixed-precision", rare=True),

@@ -13,7 +13,6 @@ from tests.benchmarks.speed.report import COMPARED, Report, Table, Task
 MARKS = {"sbi-nsf": 2.0, "sbi-maf": 2.0, "lampe-nsf": 1.3, "lampe-maf": 1.2}
 BARE = {"sbi-nsf": "nflows-nsf", "sbi-maf": "nflows-maf"}  # sbi's networks without sbi
 ENSEMBLE, ENSEMBLE_MARK = 5, 4.5
-COMPILED, COMPILED_MARK = "sbi-nsf", 2.5  # on the larger problem
 
 
 def measure(task: Task) -> Report:
@@ -30,8 +29,6 @@ def measure(task: Task) -> Report:
             table = report.table(f"An epoch of {what}, batches of {batch}", COMPARED)
             for name in AS_PEER:
                 _compare(report, table, what, Course(problem, batch, epochs), peer, name, task.repeats)
-            if simulator is SPECTRA and not task.quick:
-                _compare_compiled(report, table, what, Course(problem, batch, epochs), peer, task.repeats)
     return report
 
 
@@ -61,23 +58,6 @@ def _compare(report: Report, table: Table, what: str, course: Course, peer: Peer
         report.faster(table, f"{label}; {peer_name}", middle["ours"], middle[peer_name])
     five, mark = middle[name].per(1 / ENSEMBLE), ENSEMBLE_MARK if name.startswith("sbi") else None
     report.faster(table, f"five {label}; five {name}", middle["five of ours"], five, mark)
-
-
-def _compare_compiled(report: Report, table: Table, what: str, course: Course, peer: Peer, repeats: int) -> None:
-    """Epochs after the first, which compiles."""
-    calls = {"ours": partial(_ours_compiled, course), "other": partial(_theirs, course, peer, COMPILED, {})}
-    times = alternated(calls, repeats)
-    report.figures[f"{what}, {COMPILED}, compiled"] = times
-    label = f"{shape(AS_PEER[COMPILED])}, --compile; {COMPILED}"
-    report.faster(table, label, median(times["ours"]), median(times["other"]), COMPILED_MARK)
-
-
-def _ours_compiled(course: Course) -> Seconds:
-    epochs = course.epochs + 1
-    ends = fit(
-        course.problem, AS_PEER[COMPILED], TrainingSettings(epochs=epochs, batch_size=course.batch, compile=True)
-    ).ends
-    return Seconds(ends[-1].cpu - ends[0].cpu, ends[-1].wall - ends[0].wall).per(course.epochs)
 
 
 def _ours(course: Course, name: str, members: int, weights: dict[str, int]) -> Seconds:
