@@ -15,6 +15,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.training.checkpoints import Arrays, Checkpoint
 from cosmoinfer.training.loaders import DataLoader, InMemoryLoader
+from cosmoinfer.training.optimizer import Optimizer, make_optimizer
 from cosmoinfer.training.settings import (
     PLATEAU_EPOCHS,
     PLATEAU_FACTOR,
@@ -140,12 +141,10 @@ def train(
             learning_rate = settings.learning_rate * learning_rate_factor(
                 settings.schedule, epoch * steps_per_epoch + step, steps
             )
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
             batch_rows = hooks.augment(batch_rows, hooks.streams) if hooks.augment else batch_rows
             losses = epoch_loss.reduce(epoch_loss.terms(network, batch_rows))
-            weights.set_gradient(losses.sum(), settings.clip_norm)
-            weights.step(optimizer, lr_scale)
+            gradient = weights.gradient(losses.sum(), settings.clip_norm)
+            weights.step(optimizer, gradient, learning_rate, lr_scale)
             running_loss += losses.detach()
         training_loss, validation_loss = (
             (running_loss / steps_per_epoch).cpu(),
@@ -224,36 +223,27 @@ class MemberWeights:
 
     def __init__(self, network: nn.Module, members: int) -> None:
         self.members, self.parameters = members, list(network.parameters())
-        self.values = nn.Parameter(self._concatenate(self.parameters).detach())
+        self.values = self._concatenate(self.parameters).detach()
         widths = [parameter.numel() // members for parameter in self.parameters]
-        for parameter, value in zip(self.parameters, self.values.detach().split(widths, dim=1), strict=True):
+        for parameter, value in zip(self.parameters, self.values.split(widths, dim=1), strict=True):
             parameter.data = value.unflatten(1, parameter.shape[1:])
 
-    def set_gradient(self, loss: torch.Tensor, max_norm: float) -> None:
-        """Each member's gradient of a loss (,), scaled to at most this norm; no member feels another's."""
+    def gradient(self, loss: torch.Tensor, max_norm: float) -> torch.Tensor:
+        """Each member's of a loss (,), (M, W), scaled to at most this norm; no member feels another's."""
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
         gradient = self._concatenate(gradients)
         norm = gradient.square().sum(1, keepdim=True).sqrt()  # (M, 1)
-        self.values.grad = gradient.mul_((max_norm / (norm + 1e-12)).clamp(max=1.0))
+        return gradient.mul_((max_norm / (norm + 1e-12)).clamp(max=1.0))
 
-    def step(self, optimizer: torch.optim.Optimizer, lr_scale: torch.Tensor) -> None:
-        """One step, of which each member takes its share (M,): every optimiser here moves in proportion to its rate."""
+    def step(self, optimizer: Optimizer, gradient: torch.Tensor, learning_rate: float, lr_scale: torch.Tensor) -> None:
+        """One step, of which each member takes its share (M,)."""
         if (lr_scale == 1).all():
-            optimizer.step()
+            optimizer.step(self.values, gradient, learning_rate)
             return
-        before = self.values.detach().clone()
-        optimizer.step()
-        with torch.no_grad():
-            scale = lr_scale.to(before)[:, None].expand_as(before)
-            self.values.copy_(torch.lerp(before, self.values, scale))  # exactly the new weights at 1
+        before = self.values.clone()
+        optimizer.step(self.values, gradient, learning_rate)
+        scale = lr_scale.to(before)[:, None].expand_as(before)
+        self.values.copy_(torch.lerp(before, self.values, scale))  # exactly the new weights at 1
 
     def _concatenate(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
         return torch.cat([tensor.reshape(self.members, -1) for tensor in tensors], dim=1)
-
-
-def make_optimizer(weights: nn.Parameter, settings: TrainingSettings) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD([weights], rate, momentum=settings.momentum, weight_decay=decay)
-    optimizer = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return optimizer([weights], rate, weight_decay=decay, fused=True)
