@@ -56,6 +56,7 @@ LATE_IMPORTS = {  # rooms and modules that import inside functions
     "__init__",  # the face is lazy
     "cli",  # a command imports its task when it runs
     "flows.transform",  # the flows of nflows import matplotlib.pyplot, which only to_nflows should pay for
+    "networks.baselines",  # scikit-learn, which only trees pay for
     "storage.filters",  # compression filters that need not be installed, which only files with such pay for
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -146,6 +147,7 @@ def test_no_module_imports_itself_in_a_circle():
 LATE = {  # what may be imported inside a function: a command's own task, the rest because it is slow
     "cli": ("cosmoinfer.tasks", "rich"),
     "flows.transform": ("nflows",),
+    "networks.baselines": ("sklearn",),
     "storage.filters": ("hdf5plugin",),
 }
 

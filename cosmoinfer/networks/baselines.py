@@ -10,7 +10,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import sklearn
 import torch
 from torch import nn
 
@@ -96,6 +95,8 @@ class Trees:
         self, x: np.ndarray, y: np.ndarray, x_validation: np.ndarray, y_validation: np.ndarray, seed: int
     ) -> tuple[Any, int]:
         """scikit-learn's ensemble for x (N, F) and y (N,) of mean zero, and how many of its trees to use."""
+        from sklearn.ensemble import GradientBoostingRegressor  # late: with scipy.stats, half a second
+
         residual, errors = y_validation.astype(np.float64), []  # of the trees so far
 
         def stop_early(index: int, ensemble: Any, _: dict[str, Any]) -> bool:
@@ -103,7 +104,7 @@ class Trees:
             errors.append((residual**2).mean())
             return index - int(np.argmin(errors)) >= TREE_PATIENCE
 
-        ensemble = sklearn.ensemble.GradientBoostingRegressor(  # which scikit-learn imports when it is asked for it
+        ensemble = GradientBoostingRegressor(
             n_estimators=self.trees,
             max_depth=self.depth,
             learning_rate=TREE_LEARNING_RATE,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy  # whose stats, slow to import, come with their first use
 from scipy import special
-from scipy.stats import qmc
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.expressions import Condition
@@ -150,7 +150,7 @@ class JointPrior:
         fractions, error = np.zeros(SCRAMBLES), np.inf
         theta = np.empty((0, len(self.tied)))
         for log2 in range(MIN_POINTS_LOG2, MAX_POINTS_LOG2 + 1):
-            accepted = [self._accept(qmc.Sobol(len(self.tied), seed=k).random_base2(log2)) for k in range(SCRAMBLES)]
+            accepted = [self._accept(_sobol_points(len(self.tied), k, log2)) for k in range(SCRAMBLES)]
             fractions, theta = np.array([len(points) for points in accepted]) / 2**log2, np.concatenate(accepted)
             error = float(np.hypot(fractions.std(ddof=1) / np.sqrt(SCRAMBLES), RESOLUTION / 2**log2))
             if error <= MAX_LOG_MASS_ERROR * fractions.mean():
@@ -217,7 +217,7 @@ class JointPrior:
         if column not in self.tied or not self.has_prior[column]:
             return density
         theta = np.zeros((2**MARGINAL_POINTS_LOG2, len(self.names)))
-        u = qmc.Sobol(len(self.tied), seed=0).random_base2(MARGINAL_POINTS_LOG2)
+        u = _sobol_points(len(self.tied), 0, MARGINAL_POINTS_LOG2)
         for place, other in enumerate(self.tied):
             theta[:, other] = self.priors[other].quantile(np.clip(u[:, place], MIN_UNIT, 1 - MIN_UNIT))
         for place, value in enumerate(values):
@@ -287,3 +287,8 @@ def _check_correlation(names: tuple[str, ...], priors: tuple[Prior, ...], correl
             raise UserError(f"{name}: only a {kinds} prior can be correlated, found {prior.name}")
     if np.linalg.eigvalsh(correlation).min() <= 0:
         raise UserError("prior_correlation: is not positive definite: there are no such normals")
+
+
+def _sobol_points(dimensions: int, seed: int, log2: int) -> np.ndarray:
+    """2^log2 scrambled points in the unit cube."""
+    return scipy.stats.qmc.Sobol(dimensions, seed=seed).random_base2(log2)

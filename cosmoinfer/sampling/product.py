@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import special, stats
+import scipy  # whose stats, slow to import, come with their first use
+from scipy import special
 
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.parameters import Parameters
@@ -139,7 +140,7 @@ class _StudentT:
         return self.mean + normal @ self.root.T * np.sqrt(STUDENT_DOF / generator.chisquare(STUDENT_DOF, (count, 1)))
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
-        return stats.multivariate_t(self.mean, self.root @ self.root.T, STUDENT_DOF).logpdf(z).reshape(len(z))
+        return scipy.stats.multivariate_t(self.mean, self.root @ self.root.T, STUDENT_DOF).logpdf(z).reshape(len(z))
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class _Target:
         at_best = log_ratio[:, log_ratio.sum(axis=0).argmax()]
         maxima = [self.log_ratio_of_single(single, single.draws).max() for single in self.singles]
         chi2 = 2 * np.maximum(np.array(maxima) - at_best, 0).sum()
-        return float(stats.chi2.sf(chi2, (len(log_ratio) - 1) * len(self.parameters)))
+        return float(scipy.stats.chi2.sf(chi2, (len(log_ratio) - 1) * len(self.parameters)))
 
     @property
     def first_proposal(self) -> _StudentT:
