@@ -79,11 +79,13 @@ class Dropout(nn.Module):
         """(M*B, ...), of any shape."""
         if not self.training or self.rate == 0:
             return x
-        count = x.numel() // len(self.generators)
-        mask = torch.cat([self._keep_mask(count, generator) for generator in self.generators])
-        return x * mask.to(x.device, x.dtype).mul_(1 / (1 - self.rate)).view_as(x)
+        words = self._random_words(x.numel() // len(self.generators)).to(x.device)
+        keep = words.float().ge_(round(self.rate * 2**16) - 2**15)  # in place: bools would be two passes more
+        return x * keep.to(x.dtype).mul_(1 / (1 - self.rate)).view_as(x)
 
-    def _keep_mask(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """(count,) bool, four neurons from each 64-bit draw: one draw a neuron would be a third of a training step."""
-        words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=generator)
-        return words.view(torch.int16)[:count] >= round(self.rate * 2**16) - 2**15
+    def _random_words(self, count: int) -> torch.Tensor:
+        """(M, count) of 16 bits, four from each 64-bit draw: one draw a neuron would be a third of a training step."""
+        draws = torch.empty(len(self.generators), (count + 3) // 4, dtype=torch.int64)
+        for row, generator in zip(draws, self.generators, strict=True):
+            row.random_(-(2**63), None, generator=generator)
+        return draws.view(torch.int16)[:, :count]
