@@ -289,3 +289,22 @@ def test_help_imports_nothing_heavy():
     loaded = done.stdout.split()
     assert {"typer", "cosmoinfer"} <= set(loaded)
     assert not set(loaded) & set(SLOW)
+
+
+TRAINING = """
+import sys, torch
+import cosmoinfer.tasks.train_flow
+from cosmoinfer.training.optimizer import make_optimizer
+from cosmoinfer.training.settings import OPTIMIZERS, TrainingSettings
+weights = torch.zeros(2, 3)
+for name in OPTIMIZERS:
+    make_optimizer(weights, TrainingSettings(optimizer=name)).step(weights, torch.ones(2, 3), 0.1)
+print(*sorted(sys.modules))
+"""
+
+
+def test_a_training_imports_neither_the_compiler_of_torch_nor_statistics():
+    """They take two seconds, which only priors that tie parameters, products and trees should pay for."""
+    done = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert not set(done.stdout.split()) & {"torch._dynamo", "sympy", "scipy.stats", "sklearn"}
