@@ -26,7 +26,6 @@ FEWER = {  # rows by default: what goes through a CNN takes minutes a thousand
     "lognormal-maps": 4000,
     "lognormal-pairs": 4000,
 }
-OPTIONS = {"masked-spectrum": ("--missing", "mask")}
 JOINT = ("tarp_p", "tarp_x_p", "hpd_p")
 
 
@@ -53,9 +52,9 @@ def main() -> None:
 
 def _checks(work: Path, problem: str, rows: int, options: list[str]) -> list[Check]:
     """Of the posterior of the test rows; prints what it is worth, and its verdict."""
-    catalog = work / f"{problem}.{rows}.h5"
+    catalog = accuracy.catalog_path(work, problem, rows)
     exact = accuracy.make(catalog, problem, rows)[2]
-    drawn = accuracy.sampled(catalog, [*OPTIONS.get(problem, ()), *options])
+    drawn = accuracy.sampled(catalog, [*accuracy.OPTIONS.get(problem, ()), *options])
     evaluation = metrics.evaluate(drawn)
     assert drawn.log_prob_truth is not None
     short = exact - drawn.log_prob_truth

@@ -171,7 +171,8 @@ def _cosmoinfer(*arguments: Any) -> None:
 
 def _peer(work: Path, name: str, members: int, ours: Posterior, seed: int) -> np.ndarray:
     """log_prob of the same test rows under a peer as shipped, renormalised to the box, (n,)."""
-    out = work / f"{name}.{members}.{seed}.npz"
+    run = work / f"{name}.{seed}"
+    out = run.with_name(f"{run.name}.x{members}.npz")
     if not out.exists():
         sims = cosmoinfer.read_catalog(CATALOG)
         test = np.isin(sims.index, ours.index)
@@ -180,7 +181,7 @@ def _peer(work: Path, name: str, members: int, ours: Posterior, seed: int) -> np
         box = {"low": ours.parameters.low, "high": ours.parameters.high, "prior": np.array(ours.parameters.prior)}
         split = {"theta_train": theta[~test], "x_train": x[~test], "theta_test": theta[test], "x_test": x[test]}
         np.savez(rows, **split, **box, seed=seed)
-        command = [PEER, "-m", "tests.benchmarks.peers", name, rows.resolve(), out.resolve()]
+        command = [PEER, "-m", "tests.benchmarks.peers", name, rows.resolve(), f"{run.resolve()}.npz"]
         command += ["--ensemble", members, "--draws", NORMALISING]
         process = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
         if process.returncode:

@@ -22,7 +22,8 @@ lampe has no training loop, so one is written here as its tutorial has it (AdamW
 what a careful user adds: both sides standardised, 10 % of the rows for validation, the best epoch kept, patience 20.
 In the same loop nflows: sbi's networks without sbi's loop around them.
 
---ensemble 5: as many trainings, seeds apart, and the mean of their densities.
+--ensemble 1 5: as many trainings as the largest, seeds apart; of the first 1, and of the first 5, the mean of their
+densities, each to a file of its own: out.x1.npz, out.x5.npz.
 """
 
 import argparse
@@ -112,8 +113,8 @@ def inside(theta: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return np.all((theta >= low) & (theta <= high), axis=-1)
 
 
-def train(peer: str, rows: Rows, ensemble: int = 1, **settings: Any) -> tuple[Density, dict[str, float]]:
-    """The trained density of a peer, and the seconds that it took; the peer's own messages go to stderr.
+def train(peer: str, rows: Rows, ensemble: int = 1, **settings: Any) -> tuple[list[Density], dict[str, float]]:
+    """The trained densities of a peer, and the seconds that one took; the peer's own messages go to stderr.
 
     Seconds by the wall and of the processor: on a shared machine only the second can be compared.
     """
@@ -122,8 +123,13 @@ def train(peer: str, rows: Rows, ensemble: int = 1, **settings: Any) -> tuple[De
         torch.manual_seed(rows.seed + 1000 * member)  # sbi draws its split, weights and batches from the global state
         with _elsewhere(), contextlib.redirect_stdout(sys.stderr):
             members.append(PEERS[peer](rows, **settings))
-    density = members[0] if ensemble == 1 else _Mixture(members)
-    return density, {"wall": time.perf_counter() - began[0], "processor": time.process_time() - began[1]}
+    wall, processor = time.perf_counter() - began[0], time.process_time() - began[1]
+    return members, {"wall": wall / ensemble, "processor": processor / ensemble}
+
+
+def mixture(members: list[Density]) -> Density:
+    """The mean of the densities, in equal shares."""
+    return members[0] if len(members) == 1 else _Mixture(members)
 
 
 @torch.no_grad()
@@ -368,17 +374,18 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=DRAWS, help="at least, for log Z of a test row (%(default)s)")
     parser.add_argument("--batch-size", type=int, help="in place of the peer's own: not as shipped")
     parser.add_argument("--threads", type=int, default=1, help="of torch (%(default)s)")
-    parser.add_argument("--ensemble", type=int, default=1, help="trainings whose densities are mixed (%(default)s)")
+    parser.add_argument("--ensemble", type=int, nargs="+", default=[1], help="trainings that are mixed (%(default)s)")
     parser.add_argument("--keep", type=int, default=0, help="test rows of which draws are kept (%(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     settings = {} if options.batch_size is None else {"training_batch_size": options.batch_size}
     rows = read(options.rows)
-    density, seconds = train(options.peer, rows, options.ensemble, **settings)
-    scores = score(density, rows, options.draws, options.keep)
-    meta = summary(options.peer, rows, scores, seconds, settings | {"ensemble": options.ensemble})
-    write(options.out, scores, meta)
-    print(json.dumps(meta, allow_nan=False))
+    members, seconds = train(options.peer, rows, max(options.ensemble), **settings)
+    for size in options.ensemble:
+        scores = score(mixture(members[:size]), rows, options.draws, options.keep)
+        meta = summary(options.peer, rows, scores, seconds, settings | {"ensemble": size})
+        write(options.out.with_name(f"{options.out.stem}.x{size}.npz"), scores, meta)
+        print(json.dumps(meta, allow_nan=False))
 
 
 PEERS: dict[str, Callable[..., Density]] = {

@@ -74,7 +74,7 @@ class Peer:
 # ---------------------------------------------------------------------------------------------------- what answers
 def _train(kept: Kept, peer: str, rows: str, settings: dict[str, Any]) -> dict[str, Any]:
     start = now()
-    kept[peer], _ = peers.train(peer, peers.read(Path(rows)), **settings)
+    (kept[peer],), _ = peers.train(peer, peers.read(Path(rows)), **settings)
     seconds, density = since(start), kept[peer]
     weights = sum(parameter.numel() for parameter in density.estimator.parameters())
     best = int(np.argmin(density.validation)) + 1
