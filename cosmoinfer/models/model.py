@@ -60,6 +60,16 @@ class Stack(Generic[Network]):
             return ", ".join(name for name, _ in self.config["networks"])
         return architecture_name(self.config["flow"], self.config["recipe"], self.config.get("embedding", ()))
 
+    @property
+    def epochs(self) -> int:
+        """Of all members, counted one by one."""
+        return self.history.train.size
+
+    @property
+    def weights_per_member(self) -> int:
+        """How many numbers a member has learned."""
+        return sum(weights.numel() for weights in self.network.parameters()) // self.members
+
     def first(self, members: int) -> dict[str, torch.Tensor]:
         """The weights of the first members."""
         return {name: value[:members] for name, value in self.network.state_dict().items()}
@@ -104,9 +114,8 @@ def fit_stack(
     checkpoint = context.checkpoint(
         {"network": config, "members": members, "settings": asdict(settings), "rows": sizes, **(key or {})}
     )
-    history = train(
-        network, loss, train_rows, validation_rows, settings, order, context.on_epoch, score, hooks, checkpoint
-    )
+    rows, listen = (train_rows, validation_rows), context.on_epoch
+    history = train(network, loss, *rows, settings, order, listen, score, hooks=hooks, checkpoint=checkpoint)
     return Stack(config, members, network, history)
 
 

@@ -88,7 +88,8 @@ class SharedSettings:
     """Settings of a training that are no fields of a flow, a network or ``TrainingSettings``; of any model.
 
     flow, network, embedding, loss, support, transform, compress, augment, observation: names, some with inline
-    settings. ensemble: members of each architecture. unconditional: a density of the data alone.
+    settings. ensemble: members of each architecture. effort: how much a race may cost. unconditional: a density of the
+    data alone.
     """
 
     flow: str | None = None
@@ -101,6 +102,7 @@ class SharedSettings:
     augment: str | None = None
     observation: str | None = None
     ensemble: int | None = None
+    effort: str | None = None
     unconditional: bool = False
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,9 +10,20 @@ from scipy import special, stats
 
 import cosmoinfer
 from cosmoinfer import models
+from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.flow import fit_flow, flow_recipe, race
-from cosmoinfer.models.flow.shares import ValidationScores, fit_weights, maximise_likelihood, mean_shares
+from cosmoinfer.models.flow.members import FlowTrainingData, Folds, fit_members
+from cosmoinfer.models.flow.menu import EFFORTS
+from cosmoinfer.models.flow.shares import (
+    PRIOR_SIMULATIONS,
+    Scores,
+    fit_weights,
+    maximise_posterior,
+    mean_shares,
+    score_held_out,
+)
+from cosmoinfer.supports import fit_support
 from tests.examples import (
     ROWS,
     TINY,
@@ -99,61 +111,145 @@ LOG_PROBS = np.stack([stats.norm.logpdf(VALUES, mean, 1) for mean in (-2, 2)])
 GRID = np.linspace(0.001, 0.999, 999)
 
 
+@pytest.mark.parametrize("prior", [(0.0, 0.0), (300.0, 100.0)])
 @pytest.mark.parametrize("mass", [(1.0, 1.0), (0.4, 0.9)])
-def test_weights_maximise_the_likelihood_of_the_mixture(mass):
+def test_weights_are_the_most_probable_ones(mass, prior):
     """Against a search over all of them, where densities reach beyond the box and where they do not."""
     masses = np.repeat(np.array(mass)[:, None], len(VALUES), axis=1)
-    scores = [
-        (special.logsumexp(LOG_PROBS, axis=0, b=[[w], [1 - w]]) - np.log(w * mass[0] + (1 - w) * mass[1])).mean()
+    log_posterior = [
+        (special.logsumexp(LOG_PROBS, axis=0, b=[[w], [1 - w]]) - np.log(w * mass[0] + (1 - w) * mass[1])).sum()
+        + prior[0] * np.log(w)
+        + prior[1] * np.log(1 - w)
         for w in GRID
     ]
-    weights = maximise_likelihood(LOG_PROBS, masses, np.ones(len(VALUES)))
-    assert weights[0] == pytest.approx(GRID[np.argmax(scores)], abs=2e-3)
+    weights = maximise_posterior(LOG_PROBS, masses, np.ones(len(VALUES)), np.array(prior))
+    assert weights[0] == pytest.approx(GRID[np.argmax(log_posterior)], abs=2e-3)
     shares = mean_shares(weights, masses)
     assert shares.sum() == pytest.approx(1) and shares[0] == pytest.approx(weights[0] * mass[0] / (weights @ mass))
 
 
-def test_a_hopeless_density_gets_nothing_and_few_rows_leave_near_ties_a_share():
+def test_a_hopeless_density_gets_what_is_expected_of_it_alone_and_near_ties_both_have_a_share():
     hopeless = np.stack([*LOG_PROBS, stats.norm.logpdf(VALUES, 50, 1)])
     ids = np.arange(len(VALUES)).astype(str)
-    weights = fit_weights(ValidationScores(hopeless, np.ones(hopeless.shape), ids), 0)
+    scores = Scores(hopeless, np.ones(hopeless.shape), ids)
+    assert fit_weights(scores)[2] == pytest.approx(PRIOR_SIMULATIONS / 3 / (len(VALUES) + PRIOR_SIMULATIONS), rel=1e-3)
+    weights = fit_weights(scores, np.array([0.5, 0.5, 0.0]))
     assert weights.sum() == pytest.approx(1) and weights[2] < 1e-6
     random = np.random.default_rng(1)
-    for seed in range(5):  # two densities that are equally good
+    for _ in range(5):  # two densities that are equally good
         noise = 0.3 * random.normal(size=(2, 40))
-        scores = ValidationScores(noise, np.ones(noise.shape), ids[:40])
-        assert 0.05 < fit_weights(scores, seed)[0] < 0.95
-    single = ValidationScores(LOG_PROBS[:1], np.ones((1, len(VALUES))), ids)
-    assert fit_weights(single, 0).tolist() == [1.0]
+        scores = Scores(noise, np.ones(noise.shape), ids[:40])
+        assert 0.05 < fit_weights(scores)[0] < 0.95
+    single = Scores(LOG_PROBS[:1], np.ones((1, len(VALUES))), ids)
+    assert fit_weights(single).tolist() == [1.0]
 
 
 def test_rows_of_a_simulation_count_once():
-    """Copies of rows change no share beyond the resampling; told apart, they would."""
-    copies = np.tile(LOG_PROBS[:, 280:320], 10)
+    """Copies of rows change no share; told apart, they would, since the prior would count for less."""
+    copies = np.tile(LOG_PROBS[:, 290:330], 10)
     ids = np.tile(np.arange(40), 10).astype(str)
-    plain = ValidationScores(LOG_PROBS[:, 280:320], np.ones((2, 40)), np.arange(40).astype(str))
-    clustered = ValidationScores(copies, np.ones(copies.shape), ids)
-    assert fit_weights(clustered, 0)[0] == pytest.approx(fit_weights(plain, 0)[0], abs=0.1)
+    plain = fit_weights(Scores(LOG_PROBS[:, 290:330], np.ones((2, 40)), np.arange(40).astype(str)))
+    clustered = fit_weights(Scores(copies, np.ones(copies.shape), ids))
+    assert clustered == pytest.approx(plain)
+    told_apart = fit_weights(Scores(copies, np.ones(copies.shape), np.arange(400).astype(str)))
+    assert abs(told_apart[0] - plain[0]) > 0.01
 
 
 # ----------------------------------------------------------------------------------------------------------------- race
-def test_all_candidates_are_raced_and_reported():
-    sims, messages = linear_gaussian(2), []
-    recipe = flow_recipe(TINY | {"flow": "auto", "ensemble": 2, "epochs": 4}, ROWS, [(3,)])
+def raced(messages: list[str], rows: int = ROWS, **settings) -> tuple[FlowModel, list[str]]:
+    """A model of two parameters, and the architectures that were raced for it."""
+    sims = linear_gaussian(2)
+    recipe = flow_recipe(TINY | {"flow": "auto", "ensemble": 2, "epochs": 4} | settings, rows, [(3,)])
     model = fit_flow(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context(0, messages))
-    architectures = [stack.architecture for stack in recipe.stacks]
+    return model, [stack.architecture for stack in recipe.stacks]
+
+
+def test_all_candidates_are_raced_and_reported():
+    messages: list[str] = []
+    model, architectures = raced(messages, support="soft,truncate")
     assert [(entry.architecture, entry.support) for entry in model.race] == [
-        (architecture, support) for architecture in architectures for support in ("soft", "truncate")
+        (architecture, support) for architecture in architectures for support in ("truncate", "soft")
     ]
     assert len(set(architectures)) == len(architectures)
     assert sum(entry.pilot_share for entry in model.race) == pytest.approx(1)
     assert sum(entry.share for entry in model.race) == pytest.approx(1)
     assert sum(line.startswith("pilot: ") for line in messages) == len(architectures)
+    assert sum(line.startswith("training ") for line in messages) <= EFFORTS["medium"].finalists
     mixed_stacks = {(stack.architecture, stack.support.name): stack.members for stack in model.stacks}
     assert {(entry.architecture, entry.support): entry.members for entry in model.race if entry.share} == mixed_stacks
-    again = fit_flow(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context(0))
+    for entry in model.race:  # two members for one epoch, and what was trained in full for four
+        assert entry.weights > 100 and entry.epochs in (2, 6, 10)
+        assert entry.members == 0 or entry.epochs == 2 + 4 * entry.members
+    again, _ = raced([], support="soft,truncate")
     assert again.race == model.race
     np.testing.assert_array_equal(again.weights, model.weights)
+
+
+@pytest.mark.parametrize("limit", [0.0, 1.0])
+def test_other_supports_are_raced_only_where_a_truncated_pilot_leaves_the_box(monkeypatch, limit):
+    monkeypatch.setattr(race, "MAX_MASS_RACED", limit)
+    messages: list[str] = []
+    model, architectures = raced(messages, effort="low")
+    supports = ["truncate"] if limit == 0 else ["truncate", "soft"]
+    assert [entry.support for entry in model.race] == supports * len(architectures)
+    assert any("support truncate is enough" in line for line in messages) == (limit == 0)
+
+
+def test_an_effort_is_candidates_and_members():
+    recipes = [flow_recipe({"effort": effort}, 700, [(3,)]) for effort in EFFORTS]
+    for less, more in pairwise(recipes):
+        assert {stack.architecture for stack in less.stacks} < {stack.architecture for stack in more.stacks}
+        assert less.ensemble < more.ensemble
+        assert EFFORTS[less.effort].finalists < EFFORTS[more.effort].finalists
+    assert flow_recipe({}, 700, [(3,)]) == recipes[1]
+    assert flow_recipe({"effort": "high", "ensemble": 3}, 700, [(3,)]).ensemble == 3
+    with pytest.raises(cosmoinfer.UserError, match=r"effort: .*low, medium, high"):
+        flow_recipe({"effort": "most"}, 700, [(3,)])
+
+
+def test_candidates_that_overrides_make_alike_are_raced_once():
+    recipe = flow_recipe({"flow": "auto", "hidden": 16, "dropout": 0.1}, 700, [(3,)])
+    assert len({stack.architecture for stack in recipe.stacks}) == len(recipe.stacks) == 5
+
+
+def test_a_member_of_a_pilot_does_not_know_the_rows_that_it_leaves_out():
+    """Other parameters in them change the member that learns from them, and not a bit of the one that does not."""
+    sims = linear_gaussian(2)
+    record = TrainingRecord.from_catalog(sims, split_of(sims))
+    data = FlowTrainingData(sims, fitted_preprocessing(sims), record)
+    folds = Folds.of_simulations(sims.simulation[data.training_rows], 3, 2, 0)
+    left_out = data.training_rows[folds.of_rows == 0]
+    theta = sims.theta.copy()
+    theta[left_out] = theta[left_out][::-1]
+    support = fit_support("truncate", data.preprocessing.parameters, sims.theta)
+    (stack,) = flow_recipe(TINY | {"flow": "nsf-ar", "support": "truncate", "epochs": 2}, ROWS, [(3,)]).stacks
+    before, after = (
+        fit_members(each, stack, [support] * 2, training_context(0), "none", folds=folds)
+        for each in (data, replace(data, catalog=replace(sims, theta=theta)))
+    )
+    pairs = [(before[0].network.state_dict()[name], value) for name, value in after[0].network.state_dict().items()]
+    assert all((old[0] == new[0]).all() for old, new in pairs)
+    assert any((old[1] != new[1]).any() for old, new in pairs)
+    scores = score_held_out(data, before, folds, 0)
+    alone = data.model([before[0].select(slice(0, 1))], np.ones(1))
+    np.testing.assert_allclose(
+        scores.log_prob[0][: len(left_out)], alone.log_prob_untruncated(sims, left_out, sims.theta[left_out]), rtol=1e-6
+    )
+    assert (
+        scores.simulation.tolist()
+        == sims.simulation[data.training_rows[np.isin(folds.of_rows, [0, 1])]][
+            np.argsort(folds.of_rows[np.isin(folds.of_rows, [0, 1])], kind="stable")
+        ].tolist()
+    )
+
+
+def test_rows_of_a_simulation_are_left_out_together():
+    simulation = np.repeat(np.arange(12), 5)
+    folds = Folds.of_simulations(simulation, 4, 2, 0)
+    assert all(len(set(folds.of_rows[simulation == number])) == 1 for number in range(12))
+    assert np.bincount(folds.of_rows).tolist() == [15] * 4
+    assert folds.repeated(2).of_members.tolist() == [0, 1, 0, 1]
+    assert (Folds.none(5, 2).of_members != 0).all()
 
 
 def test_a_single_candidate_is_not_raced():
@@ -162,6 +258,43 @@ def test_a_single_candidate_is_not_raced():
     recipe = flow_recipe(TINY | {"support": "probit", "ensemble": 1, "flow": "maf"}, ROWS, [(2,)])
     model = fit_flow(sims, split_of(sims), fitted_preprocessing(sims), recipe, training_context(0, messages))
     assert model.race == () and not any("pilot" in line for line in messages)
+
+
+SHARES = [0.5, 0.3, 0.16, 0.04]  # of the first four on the menu, the third of which has dropout
+
+
+def finalists(shares, gaps=(1.0, 1.0, 1.0, 1.0), **settings):
+    """Of each of the four, members and epochs; (0, 0) where it is not trained in full."""
+    recipe = flow_recipe({"flow": "auto"} | settings, 700, [(3,)])
+    recipe, sims = replace(recipe, stacks=recipe.stacks[:4]), linear_gaussian(2)
+    supports = [fit_support("truncate", fitted_preprocessing(sims).parameters, sims.theta)]
+    chosen = race._finalists(recipe, supports, np.array(shares)[:, None], np.array(gaps)[:, None])
+    trained = {each.recipe.architecture: (len(each.supports), each.recipe.training.epochs) for each in chosen}
+    return [trained.get(stack.architecture, (0, 0)) for stack in recipe.stacks]
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "shares", "expected"),
+    [
+        (5, SHARES, [5, 3, 2, 2]),
+        (5, [0.5, 0.3, 0.17, 0.03], [5, 3, 2, 0]),
+        (5, [0.02, 0.95, 0.03, 0.0], [0, 5, 0, 0]),
+        (1, [0.5, 0.3, 0.2, 0.0], [1, 1, 1, 0]),
+        (10, [0.0, 0.0, 0.5, 0.5], [0, 0, 10, 10]),
+    ],
+)
+def test_members_of_finalists_are_in_proportion_to_their_shares(ensemble, shares, expected):
+    assert [members for members, _ in finalists(shares, ensemble=ensemble)] == expected
+
+
+def test_the_best_trains_for_longer_where_it_does_not_overfit():
+    epochs = flow_recipe({}, 700, [(3,)]).stacks[0].training.epochs
+    clear, none = [0.9, 0.1, 0.0, 0.0], [0.0] * 4
+    assert [epochs for _, epochs in finalists(clear, none)] == [2 * epochs, epochs, 0, 0]
+    assert [epochs for _, epochs in finalists(clear, [0.5, 0.0, 0.0, 0.0])] == [epochs, epochs, 0, 0]  # it overfits
+    assert [epochs for _, epochs in finalists([0.4, 0.3, 0.3, 0.0], none)] == [epochs, epochs, epochs, 0]
+    assert finalists([0.0, 0.0, 1.0, 0.0], none)[2] == (5, epochs)  # dropout hides it
+    assert finalists(clear, none, epochs=7)[0] == (5, 7)
 
 
 @pytest.mark.parametrize(

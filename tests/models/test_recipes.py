@@ -10,6 +10,7 @@ from cosmoinfer.cli.options.catalog import ReadOptions, TargetOptions
 from cosmoinfer.cli.options.training import TrainingOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import flow_recipe
+from cosmoinfer.models.flow.menu import EFFORTS
 from cosmoinfer.models.recipe import override
 from cosmoinfer.models.regressor import regressor_recipe
 from cosmoinfer.networks.cnn import CNN
@@ -68,9 +69,13 @@ def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options
     assert setting_fields <= option_fields | elsewhere_fields
 
 
-def test_architectures_of_a_mixture_have_different_names():
-    names = [stack.architecture for stack in flow_recipe({}, 500, [(8,)]).stacks]
-    assert len(names) == 5 == len(set(names)) and {"maf hidden=128 dropout=0.2", "nsf hidden=50 behind mlp"} < {*names}
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("rows", [500, 1400, 9000])
+def test_architectures_of_a_mixture_have_different_names(rows, effort):
+    names = [stack.architecture for stack in flow_recipe({"effort": effort}, rows, [(8,)]).stacks]
+    assert len(names) == len(set(names)) >= 3
+    assert {"maf hidden=64 behind mlp", "nsf hidden=32 dropout=0.2"} < {*names}
+    assert ("maf hidden=128 dropout=0.2" in names) == (rows < 3000 and effort != "low")
 
 
 @pytest.mark.parametrize(

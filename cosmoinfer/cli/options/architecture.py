@@ -157,6 +157,16 @@ class FlowOptions:
             default="auto, a mixture that is raced for, for vectors; nsf for maps and grids",
         ),
     ] = None
+    effort: Annotated[
+        str | None,
+        option(
+            "How many candidates and members the mixture of auto may cost:",
+            "Architecture",
+            choices=("models.flow.menu:EFFORTS",),
+            default="{models.flow.recipe:FlowRecipe.effort}",
+            rare=True,
+        ),
+    ] = None
     support: Annotated[
         str | None,
         option(

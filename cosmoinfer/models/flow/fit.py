@@ -74,7 +74,9 @@ def _mix(
     data: FlowTrainingData, stacks: Sequence[FlowStack], candidates: Sequence[Candidate], context: TrainingContext
 ) -> FlowModel:
     """The mixture of stacks that the validation rows ask for, without those that get next to nothing."""
-    kept, weights, shares = _weigh(data, stacks, context.seed)
+    pilot_shares = {(pilot.architecture, pilot.support): pilot.pilot_share for pilot in candidates}
+    expected = np.array([pilot_shares.get(_name(stack), 1.0) for stack in stacks])
+    kept, weights, shares = _weigh(data, stacks, expected, context.seed)
     mixed = [stacks[number] for number in kept]
     by_member = np.concatenate(
         [np.full(stack.members, weight / stack.members) for stack, weight in zip(mixed, weights, strict=True)]
@@ -86,26 +88,32 @@ def _mix(
         )
         context.info(f"the validation rows mix {'; '.join(described)}")
     outcomes = {_name(stack): (stack.members, share) for stack, share in zip(mixed, shares.tolist(), strict=True)}
+    epochs = {_name(stack): stack.epochs for stack in stacks}
     completed = []
     for candidate in candidates:
-        members, share = outcomes.get((candidate.architecture, candidate.support), (0, 0.0))
-        completed.append(replace(candidate, members=members, share=share))
+        name = candidate.architecture, candidate.support
+        members, share = outcomes.get(name, (0, 0.0))
+        spent = candidate.epochs + epochs.get(name, 0)
+        completed.append(replace(candidate, epochs=spent, members=members, share=share))
     return replace(data.model(mixed, by_member), race=tuple(completed))
 
 
 def _weigh(
-    data: FlowTrainingData, stacks: Sequence[FlowStack], seed: int
+    data: FlowTrainingData, stacks: Sequence[FlowStack], expected: np.ndarray, seed: int
 ) -> tuple[Sequence[int], np.ndarray, np.ndarray]:
-    """The positions of the stacks that are mixed, their weights and their shares, (K,) each."""
+    """The positions of the stacks that are mixed, their weights and their shares, (K,) each.
+
+    expected: (S of all stacks,), in proportion to the shares that are expected of them.
+    """
     if len(stacks) == 1:
         return [0], np.ones(1), np.ones(1)
     scores = score_stacks(data, stacks, seed)
-    weights = fit_weights(scores, seed)
+    weights = fit_weights(scores, expected / expected.sum())
     shares = mean_shares(weights, scores.mass)
     kept = [number for number, share in enumerate(shares) if share >= MIN_MIXTURE_SHARE]
     if len(kept) < len(stacks):
-        scores = scores.select(kept)
-        weights = fit_weights(scores, seed)
+        scores, expected = scores.select(kept), expected[kept]
+        weights = fit_weights(scores, expected / expected.sum())
         shares = mean_shares(weights, scores.mass)
     return kept, weights, shares
 

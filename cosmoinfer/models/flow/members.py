@@ -1,7 +1,7 @@
 """The members of one architecture, trained side by side, each on the line of its own support."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from math import prod
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows.linear import initialise
@@ -79,6 +80,35 @@ class FlowTrainingData:
         return FlowModel(self.preprocessing, self.training_record, tuple(stacks), weights, *sources)
 
 
+@dataclass(frozen=True)
+class Folds:
+    """Training rows that each member leaves out. of_rows: (n,), the fold of each. of_members: (M,), that it leaves."""
+
+    of_rows: np.ndarray
+    of_members: np.ndarray
+
+    @classmethod
+    def of_simulations(cls, simulation: np.ndarray, folds: int, members: int, seed: int) -> "Folds":
+        """So many, of about as many simulations each; simulation: (n,) of the training rows."""
+        ids, place = np.unique(simulation, return_inverse=True)
+        fold = seeding.generator(seed, "folds").permutation(len(ids)) % folds
+        return cls(fold[place], np.arange(members) % folds)
+
+    @classmethod
+    def none(cls, rows: int, members: int) -> "Folds":
+        """One that nobody leaves out."""
+        return cls(np.zeros(rows, int), np.full(members, -1))
+
+    def rows_of_members(self, rows: int) -> np.ndarray:
+        """The first places (M, n) that each member does not leave out, as many for all, among the first ``rows``."""
+        places = [np.flatnonzero(self.of_rows[:rows] != fold) for fold in self.of_members]
+        return np.stack([kept[: min(map(len, places))] for kept in places])
+
+    def repeated(self, times: int) -> "Folds":
+        """Of as many members for each of several supports."""
+        return replace(self, of_members=np.tile(self.of_members, times))
+
+
 def fit_members(
     data: FlowTrainingData,
     recipe: StackRecipe,
@@ -86,10 +116,12 @@ def fit_members(
     context: TrainingContext,
     augment: str,
     start_from: FlowStack | None = None,
+    folds: Folds | None = None,
 ) -> list[FlowStack]:
     """The members of one architecture, trained side by side: a stack of each support.
 
     supports: (M,), of each member; those with the same follow each other. start_from: with whose weights they begin.
+    folds: of the training rows, each member learning from all but one.
     """
     members, distinct = len(supports), {support.name: support for support in supports}
     rows = data.training_rows, data.validation_rows
@@ -100,12 +132,21 @@ def fit_members(
         _check_shapes(start_from.config["shapes"], config["shapes"])
         network.load_state_dict(start_from.first(members), strict=True)
     network.to(context.device)
-    leading = [_on_lines([*distinct.values()], data.theta[positions]) for positions in rows]
+    leading: list[tuple[np.ndarray, ...]] = [
+        _on_lines([*distinct.values()], data.theta[positions]) for positions in rows
+    ]
     loss = _likelihood([[*distinct].index(support.name) for support in supports])
+    if folds is not None:
+        loss = _leaving_out(loss, folds.of_members)
+        fold_of_rows = folds.of_rows, np.full(len(rows[1]), len(folds.of_rows))
+        leading = [(fold, *arrays) for fold, arrays in zip(fold_of_rows, leading, strict=True)]
     if start_from is None:
         max_rows = max(1, min(MAX_INITIALISATION_ROWS, MAX_INITIALISATION_VALUES // sum(map(prod, shapes))))
         first = context.tensors(*(array[:max_rows] for array in leading[0]), *data.data(rows[0][:max_rows]))
         start = tuple(expand_members(array, members) for array in first)
+        if folds is not None:
+            places = torch.from_numpy(folds.rows_of_members(len(first[0]))).to(context.device)
+            start = tuple(array[places] for array in first)
         initialise(network, lambda: loss.terms(network, start))
     loaders = [
         make_loader(data.catalog, positions, arrays, data.data, context)
@@ -118,6 +159,7 @@ def fit_members(
     key = {
         "supports": [support.name for support in supports],
         "augment": augment,
+        "folds": None if folds is None else folds.of_members.tolist(),
         "start_from": None if start_from is None else start_from.history.best_validation.tolist(),
     }
     stack = fit_stack(config, members, network, loss, loaders, recipe.training, context, hooks, key=key)
@@ -144,6 +186,19 @@ def _likelihood(places: Sequence[int]) -> Loss:
         return -(network.log_prob(z, network.embedding(*data)) + log_det)[..., None]
 
     return Loss(minus_log_prob)
+
+
+def _leaving_out(loss: Loss, fold_of_members: np.ndarray) -> Loss:
+    """The same of all rows but those of one fold, (M,), each; the fold of each row (M, B) comes first in a batch."""
+    left_out = torch.from_numpy(fold_of_members)[:, None]
+
+    def terms(network: nn.Module, batch: Rows) -> Tensor:
+        fold, *fields = batch
+        used = (fold != left_out.to(fold)).float()
+        share = used.mean(dim=1, keepdim=True).clamp(min=1 / used.shape[1])
+        return loss.terms(network, tuple(fields)) * (used / share)[..., None]
+
+    return Loss(terms)
 
 
 def _split_by_support(stack: Stack[ConditionalFlow], supports: Sequence[Support]) -> list[FlowStack]:

@@ -1,23 +1,31 @@
-"""Which architectures and supports are worth training: short pilots of all, weighed by the validation rows."""
+"""Which architectures and supports are worth training: short pilots of all, weighed by rows that they have not seen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 
 from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.models.flow.candidate import Candidate
-from cosmoinfer.models.flow.members import FlowTrainingData, fit_members
+from cosmoinfer.models.flow.members import FlowTrainingData, Folds, fit_members
+from cosmoinfer.models.flow.menu import EFFORTS
+from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
-from cosmoinfer.models.flow.shares import fit_weights, mean_shares, score_stacks
+from cosmoinfer.models.flow.shares import fit_weights, mean_shares, score_held_out, score_stacks
+from cosmoinfer.models.recipe import MANY_TRAINING_ROWS
 from cosmoinfer.supports import Support
 from cosmoinfer.training.settings import TrainingContext
 
 PILOT_MEMBERS = 2
 PILOT_EPOCH_DIVISOR = 4  # a pilot trains for a quarter of the epochs
+FOLDS = 4  # of the training rows, of which each member of a pilot leaves out one
+ENOUGH_VALIDATION_ROWS = 1000  # from which on pilots leave out nothing
+MAX_MASS_RACED = 0.7  # of a truncated pilot inside box and region, above which no other support is raced
+MIN_MEMBERS = 2  # of an architecture that is trained in full
+EXTENSION = 2  # times the epochs, for what does not overfit
+MAX_GAP_EXTENDED = 0.2  # nat, between training rows and unseen ones, up to which it does not
 MIN_PILOT_SHARE = 0.04  # of the mixture of pilots; a candidate that gets less is left out
-MAX_FINALISTS = 3  # architectures that are trained in full
-MAX_PILOT_GAP = 0.3  # nat, from the best pilot, of one without a share that is trained in full
 
 
 @dataclass(frozen=True)
@@ -31,17 +39,11 @@ class Finalist:
 def race(
     data: FlowTrainingData, recipe: FlowRecipe, supports: Sequence[Support], context: TrainingContext
 ) -> tuple[list[Finalist], list[Candidate]]:
-    """The architectures that the validation rows ask for, to be trained in full, and what all pilots were worth."""
-    members = min(PILOT_MEMBERS, recipe.ensemble)
-    pilots = []
-    for stack in recipe.stacks:
-        epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
-        pilot = replace(stack, training=replace(stack.training, epochs=epochs, warm_up=0))
-        context.info(f"pilot: {stack.architecture}, support {', '.join(support.name for support in supports)}")
-        of_members = [support for support in supports for _ in range(members)]
-        pilots += fit_members(data, pilot, of_members, context, recipe.augment)
-    scores = score_stacks(data, pilots, context.seed)
-    shares = mean_shares(fit_weights(scores, context.seed), scores.mass)
+    """The architectures that unseen rows ask for, to be trained in full, and what all pilots were worth."""
+    folds = _folds(data, min(PILOT_MEMBERS, recipe.ensemble), context.seed)
+    pilots, supports = _train_pilots(data, recipe, supports, folds, context)
+    scores = score_stacks(data, pilots, context.seed).joined(score_held_out(data, pilots, folds, context.seed))
+    shares = mean_shares(fit_weights(scores), scores.mass)
     candidates = [
         Candidate(
             pilot.architecture,
@@ -49,32 +51,88 @@ def race(
             float(log_prob.mean()),
             clustered_error(log_prob, scores.simulation),
             float(share),
+            pilot.weights_per_member,
+            pilot.epochs,
         )
         for pilot, log_prob, share in zip(pilots, scores.normalised, shares, strict=True)
     ]
+    train_log_prob = np.array([-pilot.history.train[-1].mean() for pilot in pilots])
     table = len(recipe.stacks), len(supports)
-    means = scores.normalised.mean(axis=1).reshape(table)
-    return _finalists(recipe, supports, shares.reshape(table), means), candidates
+    gaps = (train_log_prob - scores.log_prob.mean(axis=1)).reshape(table)
+    if len(data.training_rows) >= MANY_TRAINING_ROWS:
+        recipe = replace(recipe, may_extend=False)
+    return _finalists(recipe, supports, shares.reshape(table), gaps), candidates
 
 
-def _finalists(
-    recipe: FlowRecipe, supports: Sequence[Support], shares: np.ndarray, means: np.ndarray
-) -> list[Finalist]:
-    """shares, means: (A, S) of the pilots, the latter of their log_prob.
+def _folds(data: FlowTrainingData, members: int, seed: int) -> Folds:
+    """Each member of a pilot leaves out one, whose rows judge beside the validation rows where these are few."""
+    simulation = data.catalog.simulation[data.training_rows]
+    if len(data.validation_rows) >= ENOUGH_VALIDATION_ROWS or len(np.unique(simulation)) < FOLDS**2:
+        return Folds.none(len(simulation), members)
+    return Folds.of_simulations(simulation, FOLDS, members, seed)
 
-    Those with a share, the largest first; then, since pilots do not tell who gains most from a full training, those
-    whose best mean is not far from that of all. Of each ``ensemble`` members, on its supports by their shares.
+
+def _train_pilots(
+    data: FlowTrainingData,
+    recipe: FlowRecipe,
+    supports: Sequence[Support],
+    folds: Folds,
+    context: TrainingContext,
+) -> tuple[list[FlowStack], Sequence[Support]]:
+    """A pilot of every architecture on every support that is raced, and which these are.
+
+    Where none was asked for and the first pilot, truncated, lies inside the prior's box nearly everywhere, others have
+    nothing to add: they are not raced.
     """
-    kept = np.where(shares >= MIN_PILOT_SHARE, shares, 0.0)
-    may_gain = kept.any(axis=1) | (means.max(axis=1) >= means.max() - MAX_PILOT_GAP)
-    order = np.lexsort([-means.max(axis=1), -kept.sum(axis=1)])
+
+    def train(stack: StackRecipe, supports: Sequence[Support]) -> list[FlowStack]:
+        """Side by side: a stack of each support."""
+        epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
+        pilot = replace(stack, training=replace(stack.training, epochs=epochs, warm_up=0))
+        context.info(f"pilot: {stack.architecture}, support {', '.join(support.name for support in supports)}")
+        of_members = [support for support in supports for _ in folds.of_members]
+        return fit_members(data, pilot, of_members, context, recipe.augment, folds=folds.repeated(len(supports)))
+
+    supports = sorted(supports, key=lambda support: support.maps_inside)
+    first, *others = recipe.stacks
+    if recipe.supports == ("auto",) and len(supports) > 1:
+        pilots = train(first, supports[:1])
+        mass = float(score_stacks(data, pilots, context.seed).mass.mean())
+        if mass > MAX_MASS_RACED:
+            context.info(f"{mass:.2f} of the first pilot lies inside the prior: support {supports[0].name} is enough")
+            supports = supports[:1]
+        else:
+            pilots += train(first, supports[1:])
+    else:
+        pilots = train(first, supports)
+    return [*pilots, *(pilot for stack in others for pilot in train(stack, supports))], supports
+
+
+def _finalists(recipe: FlowRecipe, supports: Sequence[Support], shares: np.ndarray, gaps: np.ndarray) -> list[Finalist]:
+    """Those with the largest shares, the best one in any case.
+
+    It has ``ensemble`` members and the others in proportion to their shares, on supports by their shares. One with most
+    of all shares that does not overfit trains for longer. shares, gaps: (A, S) of the pilots, the latter between the
+    log_prob of training rows and of unseen ones.
+    """
+    kept = np.where((shares >= MIN_PILOT_SHARE) | (shares == shares.max()), shares, 0.0)
+    by_architecture = kept.sum(axis=1)
+    order = np.argsort(-by_architecture, kind="stable")[: EFFORTS[recipe.effort].finalists]
     finalists = []
-    for number in sorted(number for number in order[:MAX_FINALISTS] if may_gain[number]):
-        by_support = kept[number] if kept[number].any() else means[number] == means[number].max()
-        counts = apportion(recipe.ensemble, by_support.astype(float))
+    for number in sorted(number for number in order if by_architecture[number] > 0):
+        stack, share = recipe.stacks[number], by_architecture[number]
+        in_proportion = ceil(recipe.ensemble * share / by_architecture.max())
+        counts = apportion(min(recipe.ensemble, max(MIN_MEMBERS, in_proportion)), kept[number])
+        if recipe.may_extend and share > 0.5 and gaps[number].min() < MAX_GAP_EXTENDED and not _has_dropout(stack):
+            stack = replace(stack, training=replace(stack.training, epochs=EXTENSION * stack.training.epochs))
         members = tuple(support for support, count in zip(supports, counts, strict=True) for _ in range(count))
-        finalists.append(Finalist(recipe.stacks[number], members))
+        finalists.append(Finalist(stack, members))
     return finalists
+
+
+def _has_dropout(stack: StackRecipe) -> bool:
+    """With it the loss of the training rows is no measure of overfitting."""
+    return bool(getattr(stack.settings, "dropout", 0.0))
 
 
 def apportion(members: int, shares: np.ndarray) -> list[int]:

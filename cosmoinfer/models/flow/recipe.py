@@ -6,6 +6,7 @@ from typing import Any
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
+from cosmoinfer.models.flow.menu import EFFORTS, menu
 from cosmoinfer.models.model import architecture_name
 from cosmoinfer.models.recipe import (
     FEW_TRAINING_ROWS,
@@ -60,8 +61,10 @@ class StackRecipe:
 
 @dataclass(frozen=True)
 class FlowRecipe:
-    """stacks: the architectures that are mixed, ``ensemble`` members of each. observation: ``row``, or
-    ``simulation`` where the rows of a simulation are one observation."""
+    """stacks: the architectures that are raced. ensemble: members of the best. observation: ``row``, or ``simulation``
+    where the rows of a simulation are one observation. effort: how many are trained in full. may_extend: whether what
+    does not overfit trains for more epochs than it says.
+    """
 
     stacks: tuple[StackRecipe, ...]
     supports: tuple[str, ...]
@@ -70,12 +73,14 @@ class FlowRecipe:
     augment: str
     ensemble: int
     observation: str = "row"
+    effort: str = "medium"
+    may_extend: bool = True
 
 
 def flow_settings() -> tuple[str, ...]:
     """Names of the settings that ``flow_recipe`` takes; those of an embedding begin with ``embedding_``."""
     return (
-        *("flow", "embedding", "support", "transform", "compress", "augment", "ensemble", "observation"),
+        *("flow", "embedding", "support", "transform", "compress", "augment", "ensemble", "effort", "observation"),
         *settings_of(*FLOWS.values()),
         *(EMBEDDING + name for name in _embedding_settings()),
         *settings_of(TrainingSettings),
@@ -106,7 +111,8 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     name = check_choice("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
     sets = overrides.get("observation") == "simulation"
     auto = name == "auto"
-    defaults = mixed_defaults(rows, shapes, sets) if auto else [flow_defaults(name, rows, shapes, sets)]
+    effort = _effort(overrides)
+    defaults = mixed_defaults(rows, shapes, effort, sets) if auto else [flow_defaults(name, rows, shapes, sets)]
     stacks, lacking = [], []
     for default in defaults:
         try:
@@ -115,7 +121,9 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
             lacking.append(error)
     if not stacks:
         raise lacking[-1]
-    return _recipe_of_stacks(stacks, overrides, shapes, default_members(shapes))
+    stacks = list({stack.architecture: stack for stack in stacks}.values())  # which overrides may make alike
+    members = max(1, round(default_members(shapes) * EFFORTS[effort].members))
+    return _recipe_of_stacks(stacks, overrides, shapes, members)
 
 
 def continued_recipe(
@@ -163,7 +171,13 @@ def _recipe_of_stacks(
         overrides.get("augment") or "auto",
         ensemble_size(overrides, default_ensemble),
         check_choice("observation", overrides.get("observation") or "row", OBSERVATIONS),
+        _effort(overrides),
+        overrides.get("epochs") is None,
     )
+
+
+def _effort(overrides: Overrides) -> str:
+    return check_choice("effort", overrides.get("effort") or FlowRecipe.effort, EFFORTS)
 
 
 def _supports(text: str) -> tuple[str, ...]:
@@ -172,24 +186,19 @@ def _supports(text: str) -> tuple[str, ...]:
     return tuple(check_choice("support", name, (*SUPPORTS, "auto") if len(names) == 1 else SUPPORTS) for name in names)
 
 
-def mixed_defaults(rows: int, shapes: Shapes, sets: bool = False) -> list[StackRecipe]:
-    """The architectures that are raced for a place in the mixture, for so many training rows of vectors.
-
-    Narrow ones with dropout are for noisy data and many parameters, autoregressive ones and those behind an MLP for
-    sharp posteriors. Measured: tests/benchmarks/DEFAULTS.md.
-    """
-    maf = flow_defaults("maf", rows, shapes, sets)
+def mixed_defaults(rows: int, shapes: Shapes, effort: str, sets: bool) -> list[StackRecipe]:
+    """The architectures that are raced for a place in the mixture, for so many training rows of vectors."""
     network = tuple(default_network(shape) for shape in shapes)
-    sharp = {"hidden": 64, "layers": 5} if rows >= MANY_TRAINING_ROWS else {"hidden": 50}
-    menu = [
-        replace(maf, flow="nsf", settings=FLOWS["nsf"](**sharp), embedding=network),
-        replace(maf, flow="nsf", settings=FLOWS["nsf"](hidden=32, dropout=0.2)),
+    defaults = flow_defaults("maf", rows, shapes, sets)
+    return [
+        replace(
+            defaults,
+            flow=entry.flow,
+            settings=FLOWS[entry.flow](**entry.settings),
+            embedding=network if entry.behind_network else defaults.embedding,
+        )
+        for entry in menu(rows, effort)
     ]
-    if rows < FEW_TRAINING_ROWS:
-        menu.append(replace(maf, flow="nsf-ar", settings=FLOWS["nsf-ar"](hidden=50)))
-        menu.append(replace(maf, flow="nsf-ar", settings=FLOWS["nsf-ar"](hidden=32, dropout=0.2)))
-        menu.append(maf)
-    return menu
 
 
 def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> StackRecipe:

@@ -7,18 +7,18 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
-from cosmoinfer.models.flow.members import FlowTrainingData
+from cosmoinfer.models.flow.members import FlowTrainingData, Folds
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.training.settings import uniform
 
 DRAWS_PER_MASS = 50  # of each row and member, for its mass inside the prior's box
-RESAMPLINGS = 30  # of the simulations, over which shares are averaged
+PRIOR_SIMULATIONS = 10  # that the shares which are expected beforehand are worth
 MAX_ITERATIONS = 300  # of the expectation-maximisation
 
 
 @dataclass(frozen=True)
-class ValidationScores:
-    """Of K densities on n validation rows.
+class Scores:
+    """Of K densities on n rows that they have not learned from.
 
     log_prob: (K, n), before they are renormalised. mass: (K, n), inside box and region. simulation: (n,) of the rows.
     """
@@ -32,40 +32,75 @@ class ValidationScores:
         """log_prob (K, n) of each density alone, renormalised by itself."""
         return self.log_prob - np.log(self.mass)
 
-    def select(self, chosen: Sequence[int]) -> "ValidationScores":
+    def joined(self, others: "Scores") -> "Scores":
+        """On these rows and on others."""
+        return Scores(
+            np.concatenate([self.log_prob, others.log_prob], axis=1),
+            np.concatenate([self.mass, others.mass], axis=1),
+            np.concatenate([self.simulation, others.simulation]),
+        )
+
+    def select(self, chosen: Sequence[int]) -> "Scores":
         """Those of some densities."""
-        return ValidationScores(self.log_prob[chosen], self.mass[chosen], self.simulation)
+        return Scores(self.log_prob[chosen], self.mass[chosen], self.simulation)
 
 
-def score_stacks(data: FlowTrainingData, stacks: Sequence[FlowStack], seed: int) -> ValidationScores:
+def score_stacks(data: FlowTrainingData, stacks: Sequence[FlowStack], seed: int) -> Scores:
     """Each stack, its members in equal shares, on the validation rows."""
     rows = data.validation_rows
-    log_probs, masses = [], []
-    for number, stack in enumerate(stacks):
-        model = data.model([stack], uniform(stack.members))
-        log_probs.append(model.log_prob_untruncated(data.catalog, rows, data.theta[rows]))
-        masses.append(model.box_masses(data.catalog, rows, DRAWS_PER_MASS, seeding.generator(seed, "masses", number)))
-    return ValidationScores(np.stack(log_probs), np.stack(masses), data.catalog.simulation[rows])
+    scores = [_score(data, stack, rows, seed, number) for number, stack in enumerate(stacks)]
+    log_prob, mass = map(np.stack, zip(*scores, strict=True))
+    return Scores(log_prob, mass, data.catalog.simulation[rows])
 
 
-def fit_weights(scores: ValidationScores, seed: int) -> np.ndarray:
-    """Weights (K,) of a mixture, of sum 1: the mean of those that resampled simulations are most likely under.
+def score_held_out(data: FlowTrainingData, stacks: Sequence[FlowStack], folds: Folds, seed: int) -> Scores:
+    """Each stack on the training rows that one of its members has left out, by this member alone.
 
-    Rows of a simulation are drawn together, with the weights of the Bayesian bootstrap (Rubin 1981): the mean stands
-    for the posterior of the weights under a flat prior, so that few rows leave none of two near ties without a share.
+    folds: of the members of each stack.
     """
-    simulations, place = np.unique(scores.simulation, return_inverse=True)
-    if len(scores.log_prob) == 1:
-        return np.ones(1)
-    generator = seeding.generator(seed, "shares")
-    resampled = generator.exponential(size=(RESAMPLINGS, len(simulations)))[:, place]
-    return np.mean([maximise_likelihood(scores.log_prob, scores.mass, rows) for rows in resampled], axis=0)
+    rows_of_folds = [data.training_rows[folds.of_rows == fold] for fold in folds.of_members]
+    rows = np.concatenate(rows_of_folds)
+    log_prob, mass = np.empty((2, len(stacks), len(rows)))
+    for number, stack in enumerate(stacks):
+        members = [stack.select(slice(member, member + 1)) for member in range(stack.members)]
+        scores = [
+            _score(data, member, left_out, seed, number)
+            for member, left_out in zip(members, rows_of_folds, strict=True)
+        ]
+        log_prob[number], mass[number] = map(np.concatenate, zip(*scores, strict=True))
+    return Scores(log_prob, mass, data.catalog.simulation[rows])
 
 
-def maximise_likelihood(log_prob: np.ndarray, mass: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
-    """The weights w (K,), of sum 1, that maximise the mean over rows of ln sum_k w_k q_k - ln sum_k w_k Z_k.
+def _score(
+    data: FlowTrainingData, stack: FlowStack, rows: np.ndarray, seed: int, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """log_prob and mass, (n,) each, of a stack that has this number among others."""
+    if len(rows) == 0:
+        return np.empty(0), np.empty(0)
+    model = data.model([stack], uniform(stack.members))
+    log_prob = model.log_prob_untruncated(data.catalog, rows, data.theta[rows])
+    generator = seeding.generator(seed, "masses", number)
+    return log_prob, model.box_masses(data.catalog, rows, DRAWS_PER_MASS, generator)
 
-    log_prob: ln q_k (K, n). mass: Z_k (K, n). row_weights: (n,).
+
+def fit_weights(scores: Scores, prior_shares: np.ndarray | None = None) -> np.ndarray:
+    """Weights (K,) of a mixture, of sum 1: the most probable ones under a Dirichlet prior.
+
+    It is worth ``PRIOR_SIMULATIONS``, so that few rows do not take its share from one of two near ties; rows of a
+    simulation count as one. prior_shares: (K,), of sum 1, by default equal ones.
+    """
+    count = len(scores.log_prob)
+    _, place, sizes = np.unique(scores.simulation, return_inverse=True, return_counts=True)
+    shares = np.full(count, 1 / count) if prior_shares is None else prior_shares
+    return maximise_posterior(scores.log_prob, scores.mass, 1 / sizes[place], PRIOR_SIMULATIONS * shares)
+
+
+def maximise_posterior(
+    log_prob: np.ndarray, mass: np.ndarray, row_weights: np.ndarray, pseudo_counts: np.ndarray
+) -> np.ndarray:
+    """The weights w (K,), of sum 1, that maximise sum_n r_n (ln sum_k w_k q_k - ln sum_k w_k Z_k) + sum_k a_k ln w_k.
+
+    log_prob: ln q_k (K, n). mass: Z_k (K, n). row_weights: r_n (n,). pseudo_counts: a_k (K,).
 
     By expectation-maximisation, whose second term is bounded by its tangent (Hunter & Lange 2004): where all masses are
     1, these are the usual steps.
@@ -74,7 +109,8 @@ def maximise_likelihood(log_prob: np.ndarray, mass: np.ndarray, row_weights: np.
     for _ in range(MAX_ITERATIONS):
         with np.errstate(divide="ignore"):
             responsibilities = special.softmax(np.log(weights)[:, None] + log_prob, axis=0)
-        weights = (responsibilities @ row_weights) / ((mass / (weights @ mass)) @ row_weights)
+        counted = responsibilities @ row_weights + pseudo_counts
+        weights = counted / ((mass / (weights @ mass)) @ row_weights + pseudo_counts.sum())
         weights /= weights.sum()
     return weights
 
