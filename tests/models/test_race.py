@@ -250,6 +250,9 @@ def test_rows_of_a_simulation_are_left_out_together():
     assert np.bincount(folds.of_rows).tolist() == [15] * 4
     assert folds.repeated(2).of_members.tolist() == [0, 1, 0, 1]
     assert (Folds.none(5, 2).of_members != 0).all()
+    first = folds.rows_of_members(4)  # of a sorted catalog too, whose first rows may all be left out
+    assert first.shape == (2, 4)
+    assert all((folds.of_rows[rows] != fold).all() for rows, fold in zip(first, folds.of_members, strict=True))
 
 
 def test_a_single_candidate_is_not_raced():

@@ -20,7 +20,6 @@ from cosmoinfer.models.flow.network import ConditionalFlow, FlowStack, stack_con
 from cosmoinfer.models.flow.recipe import StackRecipe
 from cosmoinfer.models.model import Stack, fit_stack
 from cosmoinfer.models.regressor.model import RegressorModel
-from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.supports import Support
@@ -99,9 +98,9 @@ class Folds:
         """One that nobody leaves out."""
         return cls(np.zeros(rows, int), np.full(members, -1))
 
-    def rows_of_members(self, rows: int) -> np.ndarray:
-        """The first places (M, n) that each member does not leave out, as many for all, among the first ``rows``."""
-        places = [np.flatnonzero(self.of_rows[:rows] != fold) for fold in self.of_members]
+    def rows_of_members(self, max_rows: int) -> np.ndarray:
+        """The first places (M, n) that each member does not leave out, as many for all and at most ``max_rows``."""
+        places = [np.flatnonzero(self.of_rows != fold)[:max_rows] for fold in self.of_members]
         return np.stack([kept[: min(map(len, places))] for kept in places])
 
     def repeated(self, times: int) -> "Folds":
@@ -142,11 +141,11 @@ def fit_members(
         leading = [(fold, *arrays) for fold, arrays in zip(fold_of_rows, leading, strict=True)]
     if start_from is None:
         max_rows = max(1, min(MAX_INITIALISATION_ROWS, MAX_INITIALISATION_VALUES // sum(map(prod, shapes))))
-        first = context.tensors(*(array[:max_rows] for array in leading[0]), *data.data(rows[0][:max_rows]))
-        start = tuple(expand_members(array, members) for array in first)
-        if folds is not None:
-            places = torch.from_numpy(folds.rows_of_members(len(first[0]))).to(context.device)
-            start = tuple(array[places] for array in first)
+        first = np.arange(min(max_rows, len(rows[0])))[None] if folds is None else folds.rows_of_members(max_rows)
+        used, places = np.unique(first, return_inverse=True)
+        index = torch.from_numpy(places.reshape(first.shape)).to(context.device)
+        read = context.tensors(*(array[used] for array in leading[0]), *data.data(rows[0][used]))
+        start = tuple(array[index].expand(members, *[-1] * array.dim()) for array in read)
         initialise(network, lambda: loss.terms(network, start))
     loaders = [
         make_loader(data.catalog, positions, arrays, data.data, context)
