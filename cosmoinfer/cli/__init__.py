@@ -59,7 +59,10 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             discard_output()
             raise SystemExit(BROKEN_PIPE) from None
         except KeyboardInterrupt:
-            print("\ncosmoinfer: interrupted; no unfinished file is left", file=sys.stderr)
+            print(
+                "\ncosmoinfer: interrupted; no unfinished file is left; a training can be resumed",
+                file=sys.stderr,
+            )
             raise SystemExit(INTERRUPTED) from None
 
     return wrapped

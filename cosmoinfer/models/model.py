@@ -16,6 +16,7 @@ from torch import nn
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import join_first, warn
+from cosmoinfer.flows import FLOWS
 from cosmoinfer.leakage import TEST, TrainingRecord
 from cosmoinfer.models.observations import Observations
 from cosmoinfer.networks.embedding import use_mixed_precision
@@ -34,8 +35,13 @@ AnyStack = TypeVar("AnyStack", bound="Stack[Any]")
 
 
 def architecture_name(flow: str, settings: Mapping[str, Any], embedding: Sequence[tuple[str, Any]]) -> str:
-    """``nsf hidden=32 dropout=0.2``, ``nsf hidden=64 behind mlp``: what tells a flow from others in a mixture."""
-    sizes = "".join(f" {name}={settings[name]:g}" for name in ("hidden", "dropout") if settings.get(name))
+    """``nsf hidden=32 dropout=0.2``, ``nsf layers=5 hidden=64 behind mlp``: what tells a flow from others in a mixture.
+
+    Layers are in it where they are not as many as by default.
+    """
+    usual = {"layers": getattr(FLOWS[flow](), "layers", None)} if flow in FLOWS else {}
+    named = [name for name in ("layers", "hidden", "dropout") if settings.get(name) not in (None, 0, usual.get(name))]
+    sizes = "".join(f" {name}={settings[name]:g}" for name in named)
     networks = dict.fromkeys(name for name, _ in embedding if name != "none")
     return f"{flow}{sizes}" + (f" behind {', '.join(networks)}" if networks else "")
 

@@ -47,8 +47,10 @@ class CheckpointFolder:
     def check(self, force: bool) -> None:
         """Before a training: files of other settings or inputs are removed if ``force`` is set, damaged ones always.
 
-        Raises UserError, which names what differs, if it is not set.
+        Raises UserError, which names what differs, if it is not set, and where the folder is a file.
         """
+        if self.path.is_file():
+            raise UserError(f"{self.path}: the folder cannot be made (a file has its name)")
         for path in self._files():
             if storage.same_run(path, self.meta):
                 continue

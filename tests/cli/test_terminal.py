@@ -88,7 +88,10 @@ def test_quiet_shows_no_progress(screen: FakeTerminal) -> None:
     ("error", "message"),
     [
         (UserError("expected 1", setting="draws"), "cosmoinfer: --draws: expected 1"),
-        (KeyboardInterrupt(), "cosmoinfer: interrupted; no unfinished file is left"),
+        (
+            KeyboardInterrupt(),
+            "cosmoinfer: interrupted; no unfinished file is left; a training can be resumed",
+        ),
     ],
     ids=["error", "interrupt"],
 )

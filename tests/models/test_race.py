@@ -35,6 +35,7 @@ from tests.examples import (
     sampled,
     split_of,
     train_flow,
+    train_regressor,
     training_context,
 )
 
@@ -243,13 +244,34 @@ def test_a_member_of_a_pilot_does_not_know_the_rows_that_it_leaves_out():
     )
 
 
+def test_rows_are_left_out_only_where_that_tells_more(monkeypatch):
+    """Not where enough simulations validate, or too few train, or a summary network has learned from all."""
+    sims = linear_gaussian(2)
+    record = TrainingRecord.from_catalog(sims, split_of(sims))
+    data = FlowTrainingData(sims, fitted_preprocessing(sims), record)
+    assert race._folds(data, 2, 0).of_members.tolist() == [0, 1]
+    regressor = train_regressor(sims, frame=data.preprocessing, ensemble=1)
+    assert race._folds(replace(data, summary=regressor), 2, 0) is None
+    monkeypatch.setattr(race, "ENOUGH_VALIDATION_SIMULATIONS", len(data.validation_rows))
+    assert race._folds(data, 2, 0) is None
+    one = replace(sims, simulation=np.full(len(sims), "1"))  # many rows are no many simulations
+    monkeypatch.setattr(race, "ENOUGH_VALIDATION_SIMULATIONS", 2)
+    assert race._folds(replace(data, catalog=one), 2, 0) is None
+
+
+@pytest.mark.parametrize("settings", [{"embedding": "mlp"}, {"hidden": 64}, {"observation": "simulation"}])
+def test_candidates_that_differ_in_layers_alone_stay_apart(settings):
+    flows = [("nsf", 5), ("nsf", 8), ("nsf-ar", 3), ("nsf-ar", 5)]
+    recipe = flow_recipe({"flow": "auto", "effort": "high"} | settings, 700, [(3,)])
+    assert {(stack.flow, stack.settings.layers) for stack in recipe.stacks} >= {*flows}
+
+
 def test_rows_of_a_simulation_are_left_out_together():
     simulation = np.repeat(np.arange(12), 5)
     folds = Folds.of_simulations(simulation, 4, 2, 0)
     assert all(len(set(folds.of_rows[simulation == number])) == 1 for number in range(12))
     assert np.bincount(folds.of_rows).tolist() == [15] * 4
     assert folds.repeated(2).of_members.tolist() == [0, 1, 0, 1]
-    assert (Folds.none(5, 2).of_members != 0).all()
     first = folds.rows_of_members(4)  # of a sorted catalog too, whose first rows may all be left out
     assert first.shape == (2, 4)
     assert all((folds.of_rows[rows] != fold).all() for rows, fold in zip(first, folds.of_members, strict=True))
@@ -298,6 +320,7 @@ def test_the_best_trains_for_longer_where_it_does_not_overfit():
     assert [epochs for _, epochs in finalists([0.4, 0.3, 0.3, 0.0], none)] == [epochs, epochs, epochs, 0]
     assert finalists([0.0, 0.0, 1.0, 0.0], none)[2] == (5, epochs)  # dropout hides it
     assert finalists(clear, none, epochs=7)[0] == (5, 7)
+    assert not flow_recipe({}, 3000, [(3,)]).may_extend
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from cosmoinfer.flows import FLOWS
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.training import loop
 from cosmoinfer.training.checkpoints import CheckpointFolder
+from cosmoinfer.training.optimizer import Optimizer
 from cosmoinfer.training.settings import TrainingSettings, generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import flow_of, linear_gaussian, train
@@ -60,7 +61,7 @@ class Trainings:
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
     counter, make_optimizer = Trainings(), loop.make_optimizer
 
-    def count_and_make(*arguments: object) -> torch.optim.Optimizer:
+    def count_and_make(*arguments: object) -> Optimizer:
         counter.begin()
         return make_optimizer(*arguments)
 
@@ -307,11 +308,13 @@ def test_a_damaged_file_and_those_of_others_do_not_stop_a_command(sims, uninterr
     assert output.read_bytes() == uninterrupted and [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(sims, tmp_path):
+def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(sims, tmp_path, trainings):
+    """Before anything is trained."""
     (tmp_path / "flow.h5.checkpoint").write_text("a file")
     assert "flow.h5.checkpoint: the folder cannot be made" in refused(
         "train-flow", sims, "-o", tmp_path / "flow.h5", *RACE
     )
+    assert trainings.count == 0
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ class FlowOptions:
     effort: Annotated[
         str | None,
         option(
-            "How many candidates and members the mixture of auto may cost:",
+            "How many candidates and members a training may cost:",
             "Architecture",
             choices=("models.flow.menu:EFFORTS",),
             default="{models.flow.recipe:FlowRecipe.effort}",

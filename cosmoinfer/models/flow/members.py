@@ -93,11 +93,6 @@ class Folds:
         fold = seeding.generator(seed, "folds").permutation(len(ids)) % folds
         return cls(fold[place], np.arange(members) % folds)
 
-    @classmethod
-    def none(cls, rows: int, members: int) -> "Folds":
-        """One that nobody leaves out."""
-        return cls(np.zeros(rows, int), np.full(members, -1))
-
     def rows_of_members(self, max_rows: int) -> np.ndarray:
         """The first places (M, n) that each member does not leave out, as many for all and at most ``max_rows``."""
         places = [np.flatnonzero(self.of_rows != fold)[:max_rows] for fold in self.of_members]

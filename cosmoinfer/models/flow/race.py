@@ -13,14 +13,13 @@ from cosmoinfer.models.flow.menu import EFFORTS
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.flow.shares import fit_weights, mean_shares, score_held_out, score_stacks
-from cosmoinfer.models.recipe import MANY_TRAINING_ROWS
 from cosmoinfer.supports import Support
 from cosmoinfer.training.settings import TrainingContext
 
 PILOT_MEMBERS = 2
 PILOT_EPOCH_DIVISOR = 4  # a pilot trains for a quarter of the epochs
 FOLDS = 4  # of the training rows, of which each member of a pilot leaves out one
-ENOUGH_VALIDATION_ROWS = 1000  # from which on pilots leave out nothing
+ENOUGH_VALIDATION_SIMULATIONS = 1000  # from which on pilots leave out nothing
 MAX_MASS_RACED = 0.7  # of a truncated pilot inside box and region, above which no other support is raced
 MIN_MEMBERS = 2  # of an architecture that is trained in full
 EXTENSION = 2  # times the epochs, for what does not overfit
@@ -42,7 +41,9 @@ def race(
     """The architectures that unseen rows ask for, to be trained in full, and what all pilots were worth."""
     folds = _folds(data, min(PILOT_MEMBERS, recipe.ensemble), context.seed)
     pilots, supports = _train_pilots(data, recipe, supports, folds, context)
-    scores = score_stacks(data, pilots, context.seed).joined(score_held_out(data, pilots, folds, context.seed))
+    scores = score_stacks(data, pilots, context.seed)
+    if folds is not None:
+        scores = scores.joined(score_held_out(data, pilots, folds, context.seed))
     shares = mean_shares(fit_weights(scores), scores.mass)
     candidates = [
         Candidate(
@@ -57,26 +58,27 @@ def race(
         for pilot, log_prob, share in zip(pilots, scores.normalised, shares, strict=True)
     ]
     train_log_prob = np.array([-pilot.history.train[-1].mean() for pilot in pilots])
-    table = len(recipe.stacks), len(supports)
-    gaps = (train_log_prob - scores.log_prob.mean(axis=1)).reshape(table)
-    if len(data.training_rows) >= MANY_TRAINING_ROWS:
-        recipe = replace(recipe, may_extend=False)
-    return _finalists(recipe, supports, shares.reshape(table), gaps), candidates
+    gaps, table = train_log_prob - scores.log_prob.mean(axis=1), (len(recipe.stacks), len(supports))
+    return _finalists(recipe, supports, shares.reshape(table), gaps.reshape(table)), candidates
 
 
-def _folds(data: FlowTrainingData, members: int, seed: int) -> Folds:
-    """Each member of a pilot leaves out one, whose rows judge beside the validation rows where these are few."""
-    simulation = data.catalog.simulation[data.training_rows]
-    if len(data.validation_rows) >= ENOUGH_VALIDATION_ROWS or len(np.unique(simulation)) < FOLDS**2:
-        return Folds.none(len(simulation), members)
-    return Folds.of_simulations(simulation, FOLDS, members, seed)
+def _folds(data: FlowTrainingData, members: int, seed: int) -> Folds | None:
+    """Each member of a pilot leaves out one, whose rows judge beside the validation rows where these are few.
+
+    None where these are enough, where there are too few to leave out any, or where a summary network has seen them all.
+    """
+    train, validation = (data.catalog.simulation[rows] for rows in (data.training_rows, data.validation_rows))
+    enough = len(np.unique(validation)) >= ENOUGH_VALIDATION_SIMULATIONS
+    if enough or len(np.unique(train)) < FOLDS**2 or data.summary is not None:
+        return None
+    return Folds.of_simulations(train, FOLDS, members, seed)
 
 
 def _train_pilots(
     data: FlowTrainingData,
     recipe: FlowRecipe,
     supports: Sequence[Support],
-    folds: Folds,
+    folds: Folds | None,
     context: TrainingContext,
 ) -> tuple[list[FlowStack], Sequence[Support]]:
     """A pilot of every architecture on every support that is raced, and which these are.
@@ -88,10 +90,11 @@ def _train_pilots(
     def train(stack: StackRecipe, supports: Sequence[Support]) -> list[FlowStack]:
         """Side by side: a stack of each support."""
         epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
-        pilot = replace(stack, training=replace(stack.training, epochs=epochs, warm_up=0))
+        pilot = replace(stack, training=replace(stack.training, epochs=epochs))
         context.info(f"pilot: {stack.architecture}, support {', '.join(support.name for support in supports)}")
-        of_members = [support for support in supports for _ in folds.of_members]
-        return fit_members(data, pilot, of_members, context, recipe.augment, folds=folds.repeated(len(supports)))
+        of_members = [support for support in supports for _ in range(min(PILOT_MEMBERS, recipe.ensemble))]
+        left_out = None if folds is None else folds.repeated(len(supports))
+        return fit_members(data, pilot, of_members, context, recipe.augment, folds=left_out)
 
     supports = sorted(supports, key=lambda support: support.maps_inside)
     first, *others = recipe.stacks
@@ -123,7 +126,8 @@ def _finalists(recipe: FlowRecipe, supports: Sequence[Support], shares: np.ndarr
         stack, share = recipe.stacks[number], by_architecture[number]
         in_proportion = ceil(recipe.ensemble * share / by_architecture.max())
         counts = apportion(min(recipe.ensemble, max(MIN_MEMBERS, in_proportion)), kept[number])
-        if recipe.may_extend and share > 0.5 and gaps[number].min() < MAX_GAP_EXTENDED and not _has_dropout(stack):
+        overfits = gaps[number][kept[number] > 0].min() > MAX_GAP_EXTENDED
+        if recipe.may_extend and share > 0.5 and not overfits and not _has_dropout(stack):
             stack = replace(stack, training=replace(stack.training, epochs=EXTENSION * stack.training.epochs))
         members = tuple(support for support, count in zip(supports, counts, strict=True) for _ in range(count))
         finalists.append(Finalist(stack, members))

@@ -74,7 +74,7 @@ class FlowRecipe:
     ensemble: int
     observation: str = "row"
     effort: str = "medium"
-    may_extend: bool = True
+    may_extend: bool = False
 
 
 def flow_settings() -> tuple[str, ...]:
@@ -123,7 +123,8 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
         raise lacking[-1]
     stacks = list({stack.architecture: stack for stack in stacks}.values())  # which overrides may make alike
     members = max(1, round(default_members(shapes) * EFFORTS[effort].members))
-    return _recipe_of_stacks(stacks, overrides, shapes, members)
+    recipe = _recipe_of_stacks(stacks, overrides, shapes, members)
+    return replace(recipe, may_extend=rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None)
 
 
 def continued_recipe(
@@ -172,7 +173,6 @@ def _recipe_of_stacks(
         ensemble_size(overrides, default_ensemble),
         check_choice("observation", overrides.get("observation") or "row", OBSERVATIONS),
         _effort(overrides),
-        overrides.get("epochs") is None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Shares of the stacks of a mixture, as the validation rows ask for them."""
+"""Shares of the stacks of a mixture, as rows ask for them from which these have not learned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,8 +75,6 @@ def _score(
     data: FlowTrainingData, stack: FlowStack, rows: np.ndarray, seed: int, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """log_prob and mass, (n,) each, of a stack that has this number among others."""
-    if len(rows) == 0:
-        return np.empty(0), np.empty(0)
     model = data.model([stack], uniform(stack.members))
     log_prob = model.log_prob_untruncated(data.catalog, rows, data.theta[rows])
     generator = seeding.generator(seed, "masses", number)
