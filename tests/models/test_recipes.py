@@ -75,7 +75,7 @@ def test_architectures_of_a_mixture_have_different_names(rows, effort):
     names = [stack.architecture for stack in flow_recipe({"effort": effort}, rows, [(8,)]).stacks]
     assert len(names) == len(set(names)) >= 3
     assert {"maf hidden=64 behind mlp", "nsf hidden=32 dropout=0.2"} < {*names}
-    assert ("maf hidden=128 dropout=0.2" in names) == (rows < 3000 and effort != "low")
+    assert ("maf hidden=128 dropout=0.2" in names) == (rows < 1000 and effort != "low")
 
 
 @pytest.mark.parametrize(

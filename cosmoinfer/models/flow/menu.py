@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cosmoinfer.models.recipe import MANY_TRAINING_ROWS
+from cosmoinfer.models.recipe import FEW_TRAINING_ROWS, MANY_TRAINING_ROWS
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ MENU = (
     MenuEntry("nsf", {"hidden": 64, "layers": 5}, behind_network=True, effort="low"),  # precise data
     MenuEntry("nsf", {"hidden": 32, "dropout": 0.2}, effort="low"),  # noisy data, many parameters
     MenuEntry("nsf-ar", {"hidden": 50}),  # several modes
-    MenuEntry("maf", {"hidden": 128, "dropout": 0.2}, max_rows=MANY_TRAINING_ROWS),  # noisy data of few rows
-    MenuEntry("maf", {"hidden": 128, "dropout": 0.2}, behind_network=True, max_rows=MANY_TRAINING_ROWS),
+    MenuEntry("maf", {"hidden": 128, "dropout": 0.2}, max_rows=FEW_TRAINING_ROWS),  # noisy data of few rows
+    MenuEntry("maf", {"hidden": 128, "dropout": 0.2}, behind_network=True, max_rows=FEW_TRAINING_ROWS),
     MenuEntry("nsf-ar", {"hidden": 32, "dropout": 0.2}, effort="high", max_rows=MANY_TRAINING_ROWS),
     MenuEntry("nsf-ar", {"hidden": 50}, behind_network=True, effort="high"),
     MenuEntry("nsf-ar", {"hidden": 64, "layers": 5}, effort="high"),
