@@ -33,20 +33,22 @@ EFFORTS = {
 class MenuEntry:
     """A flow, its settings, and when it is raced.
 
-    behind_network: whether it sees the data through a network. effort: the least for which it is raced. max_rows: of
-    training, below which it is.
+    behind_network: whether it sees the data through a network. effort: the least for which it is raced. min_rows,
+    max_rows: of training, from and below which it is.
     """
 
     flow: str
     settings: Mapping[str, Any]
     behind_network: bool = False
     effort: str = "medium"
+    min_rows: int = 0
     max_rows: float = float("inf")
 
 
 MENU = (
     MenuEntry("maf", {"hidden": 64}, behind_network=True, effort="low"),  # cheap; narrow posteriors of few parameters
-    MenuEntry("nsf", {"hidden": 64, "layers": 5}, behind_network=True, effort="low"),  # precise data
+    MenuEntry("nsf", {"hidden": 50}, behind_network=True, effort="low", max_rows=MANY_TRAINING_ROWS),  # precise data
+    MenuEntry("nsf", {"hidden": 64, "layers": 5}, behind_network=True, effort="low", min_rows=MANY_TRAINING_ROWS),
     MenuEntry("nsf", {"hidden": 32, "dropout": 0.2}, effort="low"),  # noisy data, many parameters
     MenuEntry("nsf-ar", {"hidden": 50}),  # several modes
     MenuEntry("maf", {"hidden": 128, "dropout": 0.2}, max_rows=FEW_TRAINING_ROWS),  # noisy data of few rows
@@ -61,4 +63,8 @@ MENU = (
 def menu(rows: int, effort: str) -> list[MenuEntry]:
     """What is raced for so many training rows."""
     order = list(EFFORTS)
-    return [entry for entry in MENU if rows < entry.max_rows and order.index(entry.effort) <= order.index(effort)]
+    return [
+        entry
+        for entry in MENU
+        if entry.min_rows <= rows < entry.max_rows and order.index(entry.effort) <= order.index(effort)
+    ]
