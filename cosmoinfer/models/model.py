@@ -115,13 +115,24 @@ def fit_stack(
     """
     if settings.mixed_precision:
         use_mixed_precision(network, context.device)
-    order, (train_rows, validation_rows) = generators(context.seed, "order", members), loaders
+    order = generators(context.seed, "order", members)
     sizes = [len(rows) for rows in loaders]
     checkpoint = context.checkpoint(
         {"network": config, "members": members, "settings": asdict(settings), "rows": sizes, **(key or {})}
     )
-    rows, listen = (train_rows, validation_rows), context.on_epoch
-    history = train(network, loss, *rows, settings, order, listen, score, hooks=hooks, checkpoint=checkpoint)
+    train_rows, validation_rows = loaders
+    history = train(
+        network,
+        loss,
+        train_rows,
+        validation_rows,
+        settings,
+        order,
+        context.on_epoch,
+        score,
+        hooks=hooks,
+        checkpoint=checkpoint,
+    )
     return Stack(config, members, network, history)
 
 

@@ -148,7 +148,7 @@ def _fit_supports(data: FlowTrainingData, recipe: FlowRecipe, context: TrainingC
         bounded = np.isfinite([parameters.low, parameters.high]).any()
         raced = tuple(name for name, support in SUPPORTS.items() if support.is_raced)
         names = raced if bounded else tuple(SUPPORTS)[:1]
-        probit_only = _unconstrained(data, data.validation_rows)
+        probit_only = _unconstrained(data)
     if probit_only:
         context.info(
             f"probit in any case, since ridge finds next to nothing about them: {', '.join(sorted(probit_only))}"
@@ -157,8 +157,9 @@ def _fit_supports(data: FlowTrainingData, recipe: FlowRecipe, context: TrainingC
     return [fit_support(name, parameters, train, probit_only) for name in names]
 
 
-def _unconstrained(data: FlowTrainingData, rows: np.ndarray) -> frozenset[str]:
+def _unconstrained(data: FlowTrainingData) -> frozenset[str]:
     """Parameters of which the ridge reference explains next to nothing on the validation rows."""
+    rows = data.validation_rows
     r2 = r2_score(data.theta[rows], data.preprocessing.estimate_parameters(data.catalog, rows))
     pairs = zip(data.preprocessing.parameters.names, r2, strict=True)
     return frozenset(name for name, r2_of_parameter in pairs if r2_of_parameter < MIN_RIDGE_R2)

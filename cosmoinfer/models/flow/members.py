@@ -129,9 +129,9 @@ def fit_members(
     leading: list[tuple[np.ndarray, ...]] = [
         _on_lines([*distinct.values()], data.theta[positions]) for positions in rows
     ]
-    loss = _likelihood([[*distinct].index(support.name) for support in supports])
+    loss = _likelihood([[*distinct].index(support.name) for support in supports], context.device)
     if folds is not None:
-        loss = _leaving_out(loss, folds.of_members)
+        loss = _leaving_out(loss, torch.from_numpy(folds.of_members).to(context.device))
         fold_of_rows = folds.of_rows, np.full(len(rows[1]), len(folds.of_rows))
         leading = [(fold, *arrays) for fold, arrays in zip(fold_of_rows, leading, strict=True)]
     if start_from is None:
@@ -166,9 +166,9 @@ def _on_lines(supports: Sequence[Support], theta: np.ndarray) -> tuple[np.ndarra
     return np.stack(z, axis=1), np.stack(log_det, axis=1)
 
 
-def _likelihood(places: Sequence[int]) -> Loss:
+def _likelihood(places: Sequence[int], device: torch.device) -> Loss:
     """-log q(theta | x) in catalog units, (M, B, 1). places: (M,), of each member's support among those of a batch."""
-    members, supports = torch.arange(len(places)), torch.tensor(places)
+    members, supports = torch.arange(len(places), device=device), torch.tensor(places, device=device)
 
     def minus_log_prob(network: nn.Module, batch: Rows) -> Tensor:
         assert isinstance(network, ConditionalFlow)
@@ -182,13 +182,12 @@ def _likelihood(places: Sequence[int]) -> Loss:
     return Loss(minus_log_prob)
 
 
-def _leaving_out(loss: Loss, fold_of_members: np.ndarray) -> Loss:
+def _leaving_out(loss: Loss, fold_of_members: Tensor) -> Loss:
     """The same of all rows but those of one fold, (M,), each; the fold of each row (M, B) comes first in a batch."""
-    left_out = torch.from_numpy(fold_of_members)[:, None]
 
     def terms(network: nn.Module, batch: Rows) -> Tensor:
         fold, *fields = batch
-        used = (fold != left_out.to(fold)).float()
+        used = (fold != fold_of_members[:, None]).float()
         share = used.mean(dim=1, keepdim=True).clamp(min=1 / used.shape[1])
         return loss.terms(network, tuple(fields)) * (used / share)[..., None]
 

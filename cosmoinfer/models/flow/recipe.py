@@ -111,7 +111,7 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     name = check_choice("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
     sets = overrides.get("observation") == "simulation"
     auto = name == "auto"
-    effort = _effort(overrides)
+    effort = check_choice("effort", overrides.get("effort") or FlowRecipe.effort, EFFORTS)
     defaults = mixed_defaults(rows, shapes, effort, sets) if auto else [flow_defaults(name, rows, shapes, sets)]
     stacks, lacking = [], []
     for default in defaults:
@@ -124,7 +124,7 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     stacks = list({stack.architecture: stack for stack in stacks}.values())  # which overrides may make alike
     members = max(1, round(default_members(shapes) * EFFORTS[effort].members))
     recipe = _recipe_of_stacks(stacks, overrides, shapes, members)
-    return replace(recipe, may_extend=rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None)
+    return replace(recipe, effort=effort, may_extend=rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None)
 
 
 def continued_recipe(
@@ -172,12 +172,7 @@ def _recipe_of_stacks(
         overrides.get("augment") or "auto",
         ensemble_size(overrides, default_ensemble),
         check_choice("observation", overrides.get("observation") or "row", OBSERVATIONS),
-        _effort(overrides),
     )
-
-
-def _effort(overrides: Overrides) -> str:
-    return check_choice("effort", overrides.get("effort") or FlowRecipe.effort, EFFORTS)
 
 
 def _supports(text: str) -> tuple[str, ...]:
