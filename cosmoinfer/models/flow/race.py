@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
 import numpy as np
 
@@ -22,9 +21,10 @@ FOLDS = 4  # of the training rows, of which each member of a pilot leaves out on
 ENOUGH_VALIDATION_SIMULATIONS = 1000  # from which on pilots leave out nothing
 MAX_MASS_RACED = 0.7  # of a truncated pilot inside box and region, above which no other support is raced
 MIN_MEMBERS = 2  # of an architecture that is trained in full
+ENSEMBLES = 2  # as many members as so many ensembles have are shared by the finalists
 EXTENSION = 2  # times the epochs, for what does not overfit
 MAX_GAP_EXTENDED = 0.2  # nat, between training rows and unseen ones, up to which it does not
-MIN_PILOT_SHARE = 0.04  # of the mixture of pilots; a candidate that gets less is left out
+MIN_PILOT_SHARE = 0.1  # of the mixture of pilots; an architecture that gets less is left out
 
 
 @dataclass(frozen=True)
@@ -114,19 +114,20 @@ def _train_pilots(
 def _finalists(recipe: FlowRecipe, supports: Sequence[Support], shares: np.ndarray, gaps: np.ndarray) -> list[Finalist]:
     """Those with the largest shares, the best one in any case.
 
-    It has ``ensemble`` members and the others in proportion to their shares, on supports by their shares. One with most
-    of all shares that does not overfit trains for longer. shares, gaps: (A, S) of the pilots, the latter between the
-    log_prob of training rows and of unseen ones.
+    Their members, ``ensemble`` at most, are in proportion to their shares, and so are the supports of these. One with
+    most of all shares that does not overfit trains for longer. shares, gaps: (A, S) of the pilots, the latter between
+    the log_prob of training rows and of unseen ones.
     """
-    kept = np.where((shares >= MIN_PILOT_SHARE) | (shares == shares.max()), shares, 0.0)
-    by_architecture = kept.sum(axis=1)
+    by_architecture = shares.sum(axis=1)
+    enough = (by_architecture >= MIN_PILOT_SHARE) | (by_architecture == by_architecture.max())
     order = np.argsort(-by_architecture, kind="stable")[: EFFORTS[recipe.effort].finalists]
+    chosen = sorted(number for number in order if enough[number])
     finalists = []
-    for number in sorted(number for number in order if by_architecture[number] > 0):
+    for number in chosen:
         stack, share = recipe.stacks[number], by_architecture[number]
-        in_proportion = ceil(recipe.ensemble * share / by_architecture.max())
-        counts = apportion(min(recipe.ensemble, max(MIN_MEMBERS, in_proportion)), kept[number])
-        overfits = gaps[number][kept[number] > 0].min() > MAX_GAP_EXTENDED
+        in_proportion = round(ENSEMBLES * recipe.ensemble * share / by_architecture[chosen].sum())
+        counts = apportion(min(recipe.ensemble, max(MIN_MEMBERS, in_proportion)), shares[number])
+        overfits = gaps[number][np.array(counts) > 0].min() > MAX_GAP_EXTENDED
         if recipe.may_extend and share > 0.5 and not overfits and not _has_dropout(stack):
             stack = replace(stack, training=replace(stack.training, epochs=EXTENSION * stack.training.epochs))
         members = tuple(support for support, count in zip(supports, counts, strict=True) for _ in range(count))
