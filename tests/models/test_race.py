@@ -168,13 +168,14 @@ def raced(messages: list[str], rows: int = ROWS, **settings) -> tuple[FlowModel,
 def test_all_candidates_are_raced_and_reported():
     messages: list[str] = []
     model, architectures = raced(messages, support="soft,truncate")
-    assert [(entry.architecture, entry.support) for entry in model.race] == [
-        (architecture, support) for architecture in architectures for support in ("truncate", "soft")
-    ]
-    assert len(set(architectures)) == len(architectures)
+    candidates = [(entry.architecture, entry.support) for entry in model.race]
+    assert candidates[: len(architectures)] == [(architecture, "truncate") for architecture in architectures]
+    assert len(set(candidates)) == len(candidates)
     assert sum(entry.pilot_share for entry in model.race) == pytest.approx(1)
     assert sum(entry.share for entry in model.race) == pytest.approx(1)
-    assert sum(line.startswith("pilot: ") for line in messages) == len(architectures)
+    assert [f"pilot: {name}, support {support}" for name, support in candidates] == [
+        line for line in messages if line.startswith("pilot: ")
+    ]
     assert sum(line.startswith("training ") for line in messages) <= EFFORTS["medium"].finalists
     mixed_stacks = {(stack.architecture, stack.support.name): stack.members for stack in model.stacks}
     assert {(entry.architecture, entry.support): entry.members for entry in model.race if entry.share} == mixed_stacks
@@ -191,9 +192,19 @@ def test_other_supports_are_raced_only_where_a_truncated_pilot_leaves_the_box(mo
     monkeypatch.setattr(race, "MAX_MASS_RACED", limit)
     messages: list[str] = []
     model, architectures = raced(messages, effort="low")
-    supports = ["truncate"] if limit == 0 else ["truncate", "soft"]
-    assert [entry.support for entry in model.race] == supports * len(architectures)
+    supports = [entry.support for entry in model.race]
+    assert supports == ["truncate"] * len(architectures) + ["soft"] * supports.count("soft")
+    assert (supports.count("soft") == 0) == (limit == 0)
     assert any("support truncate is enough" in line for line in messages) == (limit == 0)
+
+
+def test_only_what_has_a_share_on_the_first_support_is_tried_on_others(monkeypatch):
+    monkeypatch.setattr(race, "MIN_PILOT_SHARE", 2.0)
+    model, architectures = raced([], support="soft,truncate", effort="low")
+    assert [entry.support for entry in model.race] == ["truncate"] * len(architectures) + ["soft"]
+    monkeypatch.setattr(race, "MIN_PILOT_SHARE", 0.0)
+    model, architectures = raced([], support="soft,truncate", effort="low")
+    assert [entry.architecture for entry in model.race] == architectures * 2
 
 
 def test_an_effort_is_candidates_and_members():
@@ -271,7 +282,6 @@ def test_rows_of_a_simulation_are_left_out_together():
     folds = Folds.of_simulations(simulation, 4, 2, 0)
     assert all(len(set(folds.of_rows[simulation == number])) == 1 for number in range(12))
     assert np.bincount(folds.of_rows).tolist() == [15] * 4
-    assert folds.repeated(2).of_members.tolist() == [0, 1, 0, 1]
     first = folds.rows_of_members(4)  # of a sorted catalog too, whose first rows may all be left out
     assert first.shape == (2, 4)
     assert all((folds.of_rows[rows] != fold).all() for rows, fold in zip(first, folds.of_members, strict=True))
@@ -293,7 +303,7 @@ def finalists(shares, gaps=(1.0, 1.0, 1.0, 1.0), **settings):
     recipe = flow_recipe({"flow": "auto"} | settings, 700, [(3,)])
     recipe, sims = replace(recipe, stacks=recipe.stacks[:4]), linear_gaussian(2)
     supports = [fit_support("truncate", fitted_preprocessing(sims).parameters, sims.theta)]
-    chosen = race._finalists(recipe, supports, np.array(shares)[:, None], np.array(gaps)[:, None])
+    chosen = race._finalists(recipe, np.arange(4), supports * 4, np.array(shares), np.array(gaps))
     trained = {each.recipe.architecture: (len(each.supports), each.recipe.training.epochs) for each in chosen}
     return [trained.get(stack.architecture, (0, 0)) for stack in recipe.stacks]
 

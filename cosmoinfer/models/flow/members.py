@@ -1,7 +1,7 @@
 """The members of one architecture, trained side by side, each on the line of its own support."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from math import prod
@@ -97,10 +97,6 @@ class Folds:
         """The first places (M, n) that each member does not leave out, as many for all and at most ``max_rows``."""
         places = [np.flatnonzero(self.of_rows != fold)[:max_rows] for fold in self.of_members]
         return np.stack([kept[: min(map(len, places))] for kept in places])
-
-    def repeated(self, times: int) -> "Folds":
-        """Of as many members for each of several supports."""
-        return replace(self, of_members=np.tile(self.of_members, times))
 
 
 def fit_members(

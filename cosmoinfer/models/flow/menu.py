@@ -1,7 +1,6 @@
 """The menu of architectures that are raced for a place in the mixture of a flow, and how much of it is ordered.
 
-A row of ``MENU`` is one candidate; the pilot of the first says which supports are raced. Measured:
-tests/benchmarks/DEFAULTS.md.
+A row of ``MENU`` is one candidate. Measured: tests/benchmarks/DEFAULTS.md.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from cosmoinfer.models.flow.members import FlowTrainingData, Folds, fit_members
 from cosmoinfer.models.flow.menu import EFFORTS
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
-from cosmoinfer.models.flow.shares import fit_weights, mean_shares, score_held_out, score_stacks
+from cosmoinfer.models.flow.shares import Scores, fit_weights, mean_shares, score_held_out, score_stacks
 from cosmoinfer.supports import Support
 from cosmoinfer.training.settings import TrainingContext
 
@@ -19,7 +19,7 @@ PILOT_MEMBERS = 2
 PILOT_EPOCH_DIVISOR = 4  # a pilot trains for a quarter of the epochs
 FOLDS = 4  # of the training rows, of which each member of a pilot leaves out one
 ENOUGH_VALIDATION_SIMULATIONS = 1000  # from which on pilots leave out nothing
-MAX_MASS_RACED = 0.7  # of a truncated pilot inside box and region, above which no other support is raced
+MAX_MASS_RACED = 0.7  # of the truncated pilots inside box and region, above which no other support is raced
 MIN_MEMBERS = 2  # of an architecture that is trained in full
 ENSEMBLES = 2  # as many members as so many ensembles have are shared by the finalists
 EXTENSION = 2  # times the epochs, for what does not overfit
@@ -38,13 +38,34 @@ class Finalist:
 def race(
     data: FlowTrainingData, recipe: FlowRecipe, supports: Sequence[Support], context: TrainingContext
 ) -> tuple[list[Finalist], list[Candidate]]:
-    """The architectures that unseen rows ask for, to be trained in full, and what all pilots were worth."""
-    folds = _folds(data, min(PILOT_MEMBERS, recipe.ensemble), context.seed)
-    pilots, supports = _train_pilots(data, recipe, supports, folds, context)
-    scores = score_stacks(data, pilots, context.seed)
-    if folds is not None:
-        scores = scores.joined(score_held_out(data, pilots, folds, context.seed))
-    shares = mean_shares(fit_weights(scores), scores.mass)
+    """The architectures that unseen rows ask for, to be trained in full, and what all pilots were worth.
+
+    All are tried on the first support that leaks out of the prior's box, and on the others those that get a share
+    there. Where no support was asked for and hardly anything leaks, the others have nothing to add.
+    """
+    members = min(PILOT_MEMBERS, recipe.ensemble)
+    folds = _folds(data, members, context.seed)
+
+    def train(stack: StackRecipe, support: Support) -> FlowStack:
+        epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
+        pilot = replace(stack, training=replace(stack.training, epochs=epochs))
+        context.info(f"pilot: {stack.architecture}, support {support.name}")
+        (trained,) = fit_members(data, pilot, [support] * members, context, recipe.augment, folds=folds)
+        return trained
+
+    first, *others = sorted(supports, key=lambda support: support.maps_inside)
+    pilots = [train(stack, first) for stack in recipe.stacks]
+    scores, shares = _shares(data, pilots, folds, context.seed)
+    architectures = np.arange(len(pilots))
+    if others:
+        mass = float(shares @ scores.mass.mean(axis=1))
+        if recipe.supports == ("auto",) and mass > MAX_MASS_RACED:
+            context.info(f"{mass:.2f} of the pilots lies inside the prior: support {first.name} is enough")
+        else:
+            promising = np.flatnonzero(_has_share(shares))
+            pilots += [train(recipe.stacks[number], support) for support in others for number in promising]
+            architectures = np.concatenate([architectures, np.tile(promising, len(others))])
+            scores, shares = _shares(data, pilots, folds, context.seed)
     candidates = [
         Candidate(
             pilot.architecture,
@@ -58,8 +79,8 @@ def race(
         for pilot, log_prob, share in zip(pilots, scores.normalised, shares, strict=True)
     ]
     train_log_prob = np.array([-pilot.history.train[-1].mean() for pilot in pilots])
-    gaps, table = train_log_prob - scores.log_prob.mean(axis=1), (len(recipe.stacks), len(supports))
-    return _finalists(recipe, supports, shares.reshape(table), gaps.reshape(table)), candidates
+    gaps = train_log_prob - scores.log_prob.mean(axis=1)
+    return _finalists(recipe, architectures, [pilot.support for pilot in pilots], shares, gaps), candidates
 
 
 def _folds(data: FlowTrainingData, members: int, seed: int) -> Folds | None:
@@ -74,63 +95,47 @@ def _folds(data: FlowTrainingData, members: int, seed: int) -> Folds | None:
     return Folds.of_simulations(train, FOLDS, members, seed)
 
 
-def _train_pilots(
-    data: FlowTrainingData,
+def _shares(
+    data: FlowTrainingData, pilots: Sequence[FlowStack], folds: Folds | None, seed: int
+) -> tuple[Scores, np.ndarray]:
+    """Of the pilots: scores on rows that they have not seen, and shares (K,) of the mixture that these ask for."""
+    scores = score_stacks(data, pilots, seed)
+    if folds is not None:
+        scores = scores.joined(score_held_out(data, pilots, folds, seed))
+    return scores, mean_shares(fit_weights(scores), scores.mass)
+
+
+def _has_share(shares: np.ndarray) -> np.ndarray:
+    """Which architectures are worth a further training, the best one in any case. shares: (A,)."""
+    return (shares >= MIN_PILOT_SHARE) | (shares == shares.max())
+
+
+def _finalists(
     recipe: FlowRecipe,
+    architectures: np.ndarray,
     supports: Sequence[Support],
-    folds: Folds | None,
-    context: TrainingContext,
-) -> tuple[list[FlowStack], Sequence[Support]]:
-    """A pilot of every architecture on every support that is raced, and which these are.
-
-    Where none was asked for and the first pilot, truncated, lies inside the prior's box nearly everywhere, others have
-    nothing to add: they are not raced.
-    """
-
-    def train(stack: StackRecipe, supports: Sequence[Support]) -> list[FlowStack]:
-        """Side by side: a stack of each support."""
-        epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
-        pilot = replace(stack, training=replace(stack.training, epochs=epochs))
-        context.info(f"pilot: {stack.architecture}, support {', '.join(support.name for support in supports)}")
-        of_members = [support for support in supports for _ in range(min(PILOT_MEMBERS, recipe.ensemble))]
-        left_out = None if folds is None else folds.repeated(len(supports))
-        return fit_members(data, pilot, of_members, context, recipe.augment, folds=left_out)
-
-    supports = sorted(supports, key=lambda support: support.maps_inside)
-    first, *others = recipe.stacks
-    if recipe.supports == ("auto",) and len(supports) > 1:
-        pilots = train(first, supports[:1])
-        mass = float(score_stacks(data, pilots, context.seed).mass.mean())
-        if mass > MAX_MASS_RACED:
-            context.info(f"{mass:.2f} of the first pilot lies inside the prior: support {supports[0].name} is enough")
-            supports = supports[:1]
-        else:
-            pilots += train(first, supports[1:])
-    else:
-        pilots = train(first, supports)
-    return [*pilots, *(pilot for stack in others for pilot in train(stack, supports))], supports
-
-
-def _finalists(recipe: FlowRecipe, supports: Sequence[Support], shares: np.ndarray, gaps: np.ndarray) -> list[Finalist]:
-    """Those with the largest shares, the best one in any case.
+    shares: np.ndarray,
+    gaps: np.ndarray,
+) -> list[Finalist]:
+    """The architectures with the largest shares.
 
     Their members, ``ensemble`` at most, are in proportion to their shares, and so are the supports of these. One with
-    most of all shares that does not overfit trains for longer. shares, gaps: (A, S) of the pilots, the latter between
-    the log_prob of training rows and of unseen ones.
+    most of all shares that does not overfit trains for longer. architectures, supports, shares, gaps: (K,) of the
+    pilots; numbers of the recipe's stacks, and gaps between the log_prob of training rows and of unseen ones.
     """
-    by_architecture = shares.sum(axis=1)
-    enough = (by_architecture >= MIN_PILOT_SHARE) | (by_architecture == by_architecture.max())
-    order = np.argsort(-by_architecture, kind="stable")[: EFFORTS[recipe.effort].finalists]
-    chosen = sorted(number for number in order if enough[number])
+    by_architecture = np.bincount(architectures, weights=shares)
+    largest = np.argsort(-by_architecture, kind="stable")[: EFFORTS[recipe.effort].finalists]
+    chosen = sorted(int(number) for number in largest if _has_share(by_architecture)[number])
     finalists = []
     for number in chosen:
         stack, share = recipe.stacks[number], by_architecture[number]
+        pilots = np.flatnonzero(architectures == number).tolist()
         in_proportion = round(ENSEMBLES * recipe.ensemble * share / by_architecture[chosen].sum())
-        counts = apportion(min(recipe.ensemble, max(MIN_MEMBERS, in_proportion)), shares[number])
-        overfits = gaps[number][np.array(counts) > 0].min() > MAX_GAP_EXTENDED
+        counts = apportion(min(recipe.ensemble, max(MIN_MEMBERS, in_proportion)), shares[pilots])
+        overfits = gaps[pilots][np.array(counts) > 0].min() > MAX_GAP_EXTENDED
         if recipe.may_extend and share > 0.5 and not overfits and not _has_dropout(stack):
             stack = replace(stack, training=replace(stack.training, epochs=EXTENSION * stack.training.epochs))
-        members = tuple(support for support, count in zip(supports, counts, strict=True) for _ in range(count))
+        members = tuple(supports[pilot] for pilot, count in zip(pilots, counts, strict=True) for _ in range(count))
         finalists.append(Finalist(stack, members))
     return finalists
 
