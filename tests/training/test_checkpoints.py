@@ -25,7 +25,7 @@ from tests.guide_files import FILES
 from tests.training.test_loop import problem, silent
 
 RACE = ["--epochs", 2, "--ensemble", 2, "--threads", 1, "--flow", "maf", "--hidden", 8, "--support", "soft,truncate"]
-N_TRAININGS = 2  # of RACE: pilots, then members of the finalist
+N_TRAININGS = 3  # of RACE: a pilot on each support, then members of the finalist
 META = {"seed": 0}
 MEMBERS, EPOCHS = 3, 3
 
