@@ -40,8 +40,8 @@ def race(
 ) -> tuple[list[Finalist], list[Candidate]]:
     """The architectures that unseen rows ask for, to be trained in full, and what all pilots were worth.
 
-    All are tried on the first support that leaks out of the prior's box, and on the others those that get a share
-    there. Where no support was asked for and hardly anything leaks, the others have nothing to add.
+    All are tried on one support, which leaks out of the prior's box if there is such a one, and on the others those
+    that get a share there. Where no support was asked for and hardly anything leaks, the others have nothing to add.
     """
     members = min(PILOT_MEMBERS, recipe.ensemble)
     folds = _folds(data, members, context.seed)
@@ -55,7 +55,8 @@ def race(
 
     first, *others = sorted(supports, key=lambda support: support.maps_inside)
     pilots = [train(stack, first) for stack in recipe.stacks]
-    scores, shares = _shares(data, pilots, folds, context.seed)
+    scores = _score(data, pilots, folds, context.seed)
+    shares = mean_shares(fit_weights(scores), scores.mass)
     architectures = np.arange(len(pilots))
     if others:
         mass = float(shares @ scores.mass.mean(axis=1))
@@ -63,9 +64,11 @@ def race(
             context.info(f"{mass:.2f} of the pilots lies inside the prior: support {first.name} is enough")
         else:
             promising = np.flatnonzero(_has_share(shares))
-            pilots += [train(recipe.stacks[number], support) for support in others for number in promising]
+            added = [train(recipe.stacks[number], support) for support in others for number in promising]
+            scores = scores.beside(_score(data, added, folds, context.seed, first=len(pilots)))
+            shares = mean_shares(fit_weights(scores), scores.mass)
+            pilots += added
             architectures = np.concatenate([architectures, np.tile(promising, len(others))])
-            scores, shares = _shares(data, pilots, folds, context.seed)
     candidates = [
         Candidate(
             pilot.architecture,
@@ -95,14 +98,12 @@ def _folds(data: FlowTrainingData, members: int, seed: int) -> Folds | None:
     return Folds.of_simulations(train, FOLDS, members, seed)
 
 
-def _shares(
-    data: FlowTrainingData, pilots: Sequence[FlowStack], folds: Folds | None, seed: int
-) -> tuple[Scores, np.ndarray]:
-    """Of the pilots: scores on rows that they have not seen, and shares (K,) of the mixture that these ask for."""
-    scores = score_stacks(data, pilots, seed)
-    if folds is not None:
-        scores = scores.joined(score_held_out(data, pilots, folds, seed))
-    return scores, mean_shares(fit_weights(scores), scores.mass)
+def _score(
+    data: FlowTrainingData, pilots: Sequence[FlowStack], folds: Folds | None, seed: int, first: int = 0
+) -> Scores:
+    """On rows that the pilots have not seen. first: number of the first one among all."""
+    scores = score_stacks(data, pilots, seed, first)
+    return scores if folds is None else scores.joined(score_held_out(data, pilots, folds, seed, first))
 
 
 def _has_share(shares: np.ndarray) -> np.ndarray:
@@ -125,7 +126,7 @@ def _finalists(
     """
     by_architecture = np.bincount(architectures, weights=shares)
     largest = np.argsort(-by_architecture, kind="stable")[: EFFORTS[recipe.effort].finalists]
-    chosen = sorted(int(number) for number in largest if _has_share(by_architecture)[number])
+    chosen = sorted(largest[_has_share(by_architecture[largest])].tolist())
     finalists = []
     for number in chosen:
         stack, share = recipe.stacks[number], by_architecture[number]

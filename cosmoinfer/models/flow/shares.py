@@ -40,23 +40,31 @@ class Scores:
             np.concatenate([self.simulation, others.simulation]),
         )
 
+    def beside(self, others: "Scores") -> "Scores":
+        """These densities and others, on the same rows."""
+        return Scores(
+            np.concatenate([self.log_prob, others.log_prob]), np.concatenate([self.mass, others.mass]), self.simulation
+        )
+
     def select(self, chosen: Sequence[int]) -> "Scores":
         """Those of some densities."""
         return Scores(self.log_prob[chosen], self.mass[chosen], self.simulation)
 
 
-def score_stacks(data: FlowTrainingData, stacks: Sequence[FlowStack], seed: int) -> Scores:
-    """Each stack, its members in equal shares, on the validation rows."""
+def score_stacks(data: FlowTrainingData, stacks: Sequence[FlowStack], seed: int, first: int = 0) -> Scores:
+    """Each stack, its members in equal shares, on the validation rows. first: number of the first one among others."""
     rows = data.validation_rows
-    scores = [_score(data, stack, rows, seed, number) for number, stack in enumerate(stacks)]
+    scores = [_score(data, stack, rows, seed, number) for number, stack in enumerate(stacks, first)]
     log_prob, mass = map(np.stack, zip(*scores, strict=True))
     return Scores(log_prob, mass, data.catalog.simulation[rows])
 
 
-def score_held_out(data: FlowTrainingData, stacks: Sequence[FlowStack], folds: Folds, seed: int) -> Scores:
+def score_held_out(
+    data: FlowTrainingData, stacks: Sequence[FlowStack], folds: Folds, seed: int, first: int = 0
+) -> Scores:
     """Each stack on the training rows that one of its members has left out, by this member alone.
 
-    folds: of the members of each stack.
+    folds: of the members of each stack. first: number of the first one among others.
     """
     rows_of_folds = [data.training_rows[folds.of_rows == fold] for fold in folds.of_members]
     rows = np.concatenate(rows_of_folds)
@@ -64,7 +72,7 @@ def score_held_out(data: FlowTrainingData, stacks: Sequence[FlowStack], folds: F
     for number, stack in enumerate(stacks):
         members = [stack.select(slice(member, member + 1)) for member in range(stack.members)]
         scores = [
-            _score(data, member, left_out, seed, number)
+            _score(data, member, left_out, seed, first + number)
             for member, left_out in zip(members, rows_of_folds, strict=True)
         ]
         log_prob[number], mass[number] = map(np.concatenate, zip(*scores, strict=True))
