@@ -33,7 +33,7 @@ class UserError(ValueError):
         """The value before a colon, in quotes where it ends with one."""
         return repr(self.value) if self.value.endswith(":") else self.value
 
-    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, ...]]:
         """To be pickled, as between the processes of a pool."""
         return type(self), (self.message, self.setting, self.value)
 
@@ -47,6 +47,22 @@ def blame(setting: str, value: object = "") -> Iterator[None]:
         if error.setting:
             raise
         raise UserError(error.message, setting, value) from error
+
+
+class DamageError(UserError):
+    """A file cannot be read, or is not as this tool wrote it."""
+
+
+class DamagedOutput(DamageError):
+    """A damaged file is where an output of its kind goes. reason: what is wrong with it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}; `force` replaces it")
+
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, ...]]:
+        """To be pickled."""
+        return type(self), (self.reason,)
 
 
 class GateFailed(UserError):

@@ -120,7 +120,7 @@ def test_a_new_prior_metric_figure_and_check(folder: Path, sims: Path, added: di
     assert (folder / "figures" / f"{added['figure']}.png").exists()
     done("reweight", posterior, "--prior", f"sigma_8={prior}:0.6:1", "-o", reweighted, "--skip-failed")
     with h5py.File(reweighted) as file:
-        assert list(file["names"].attrs["prior"]) == [prior, prior]
+        assert file["names"].attrs["prior"].astype(str).tolist() == [prior, prior]
     theta, x = linear(120, 1)
     counts = write(folder / "counts.h5", theta, np.round(100 * x))
     assert "/data: whole numbers" in done("inspect", counts, "--audit")

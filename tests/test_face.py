@@ -46,13 +46,13 @@ def flags(settings: dict[str, Any]) -> list[str]:
 
 
 def weights(path: Path) -> dict[str, bytes]:
-    """Every array of a file but /meta."""
+    """Every array of a file but /meta, and the digests."""
     values: dict[str, bytes] = {}
     with h5py.File(path) as file:
         file.visititems(
             lambda name, item: (
                 values.setdefault(name, item[()].tobytes())
-                if isinstance(item, h5py.Dataset) and item.dtype.kind != "O"
+                if isinstance(item, h5py.Dataset) and name not in ("meta", "digests")
                 else None
             )
         )

@@ -82,6 +82,11 @@ def first_file(path: Path) -> Path:
     return first or _matching_catalogs(path).paths[0]  # which raises
 
 
+def files(path: Path) -> Sequence[Path]:
+    """All files that a path, a pattern or a manifest stands for. Raises UserError when no file matches."""
+    return _list_files(path).paths
+
+
 def is_pattern(path: Path) -> bool:
     """Whether a path is a pattern of several files, not the name of one."""
     return glob.has_magic(str(path)) and not path.exists()

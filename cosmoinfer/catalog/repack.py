@@ -1,4 +1,4 @@
-"""A catalog rewritten for fast reading: one file in our layout, in chunks of whole rows of about a megabyte."""
+"""A catalog rewritten for fast reading: one file in our layout, row after row."""
 
 from pathlib import Path
 
@@ -12,8 +12,7 @@ from cosmoinfer.catalog.selection import require_clear_axes
 from cosmoinfer.memory import slices
 from cosmoinfer.priors import UNDECLARED
 
-CHUNK_BYTES = 1 << 20  # of a chunk, about
-SLAB_BYTES = 16 * CHUNK_BYTES  # read and written at once, about
+SLAB_BYTES = 1 << 24  # read and written at once, about
 MAX_COPIED_BYTES = 1 << 26  # of a dataset that is no part of the catalog
 
 
@@ -22,7 +21,8 @@ def repack(
 ) -> list[str]:
     """Write a catalog anew, slab by slab; rows, their order, ids and fingerprint stay the same.
 
-    Datasets of its files that are no part of it are copied, unless they are large.
+    Datasets of its files that are no part of it are copied, unless they are large, or hold references or values of
+    variable length.
 
     Returns the names of datasets that are left out. Raises UserError when the output cannot be written, and for axes
     whose meaning must be declared, as the new file declares it.
@@ -65,10 +65,9 @@ def _data_names(catalog: Catalog) -> list[str]:
 def _stream(observable: Observable) -> storage.StreamedDataset:
     shape, dtype = observable.values.shape, observable.values.dtype
     row_bytes = max(1, int(np.prod(observable.row_shape)) * dtype.itemsize)
-    chunk_rows = max(1, CHUNK_BYTES // row_bytes)
-    slab_rows = chunk_rows * max(1, SLAB_BYTES // (chunk_rows * row_bytes))
+    slab_rows = max(1, SLAB_BYTES // row_bytes)
     slabs = ((rows, observable.read(np.arange(rows.start, rows.stop))) for rows in slices(shape[0], slab_rows))
-    return storage.StreamedDataset(shape, dtype, (min(chunk_rows, shape[0]), *shape[1:]), slabs)
+    return storage.StreamedDataset(shape, dtype, slabs)
 
 
 def _parameter_attributes(catalog: Catalog) -> storage.Attributes:
@@ -83,7 +82,7 @@ def _parameter_attributes(catalog: Catalog) -> storage.Attributes:
 def _extra_datasets(
     catalog: Catalog, read_options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], dict[str, storage.Attributes], list[str]]:
-    """Datasets that are no part of the catalog, their attributes, and the names of those that are too large.
+    """Datasets that are no part of the catalog, their attributes, and the names of those that cannot be copied.
 
     A dataset with a value for each row in every file (classes, weights) is concatenated; others are of the first file.
     """
@@ -103,7 +102,11 @@ def _extra_datasets(
         is_column = name.startswith(f"{read_options.parameters.strip('/') or 'parameters'}/")
         if name in used or is_column or not (dataset.shape or dataset.problem):
             continue
-        if dataset.problem or len(files) * int(np.prod(dataset.shape)) * dataset.dtype.itemsize > MAX_COPIED_BYTES:
+        if (
+            dataset.problem
+            or dataset.holds_objects
+            or len(files) * int(np.prod(dataset.shape)) * dataset.dtype.itemsize > MAX_COPIED_BYTES
+        ):
             left_out.append(name)
             continue
         values = [load_unpacked(file.path, name, read_options.follow_links) for file in files]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog.", show_default=False)]
 Audit = Annotated[bool, typer.Option("--audit", help="Look for every fault of a catalog that can be found.")]
-
+Verify = Annotated[bool, typer.Option("--verify", help="Compare all that a file of ours holds with its digests.")]
 Manifest = Annotated[
     Path | None, typer.Option(help="Write JSON that stands for the files of this catalog.", show_default=False)
 ]
@@ -33,6 +33,7 @@ def inspect(
     output_options: OutputOptions,
     audit: Audit = False,
     manifest: Manifest = None,
+    verify: Verify = False,
 ) -> None:
     """Say what is in a file; of a catalog, what would break a training (then exit 1) or deserves a look.
 
@@ -41,6 +42,9 @@ def inspect(
     from cosmoinfer.tasks import inspect as task
 
     terminal = Terminal(output_options.json, output_options.quiet)
+    if verify:
+        for path, datasets in task.verify_files(file):
+            terminal.result(f"{path}: undamaged, {datasets} datasets are as they were written")
     contents = task.inspect_file(file, keywords(read_options, target_options, audit=audit, manifest=manifest))
     if isinstance(contents, task.FileDescription):
         _show_file(contents, terminal)

@@ -12,7 +12,7 @@ def repack(
     output_options: OutputOptions,
     output: Output = None,
 ) -> None:
-    """Write a catalog anew as trainings like to read it: one file, our layout, whole rows of about a megabyte a chunk.
+    """Write a catalog anew as trainings like to read it: one file, our layout, row after row.
 
     Rows, ids and numbers stay as they are, and so does the fingerprint: models know the copy for the same catalog.
 
@@ -28,7 +28,5 @@ def repack(
         return
     terminal.info(repacked.describe())
     if repacked.left_out:
-        left_out = join_first(repacked.left_out)
-        terminal.info(
-            f"{repacked.output}: without {left_out}, which are large or cannot be read, and no part of this catalog"
-        )
+        reason = "which are large, of no fixed size or cannot be read, and no part of this catalog"
+        terminal.info(f"{repacked.output}: without {join_first(repacked.left_out)}, {reason}")

@@ -6,19 +6,16 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.atomic import atomic_write
 from cosmoinfer.storage.attributes import Attributes
+from cosmoinfer.storage.contents import FORMATS, FileContents, JSONObject
 from cosmoinfer.storage.encoding import Encoding
-from cosmoinfer.storage.format import (
-    FORMATS,
-    FileContents,
-    JSONObject,
+from cosmoinfer.storage.existing import (
+    Standing,
     describe_file,
+    examine,
     file_kind,
+    is_complete,
     is_kind,
-    read,
     refuse_existing,
-    same_run,
-    write,
-    write_streamed,
     writing_command,
 )
 from cosmoinfer.storage.hdf5 import (
@@ -33,6 +30,8 @@ from cosmoinfer.storage.hdf5 import (
     load,
 )
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
+from cosmoinfer.storage.reading import read, verify
+from cosmoinfer.storage.writing import write, write_streamed
 
 __all__ = [
     "FORMATS",
@@ -44,23 +43,26 @@ __all__ = [
     "JSONObject",
     "OnDiskArray",
     "ScratchArray",
+    "Standing",
     "StreamedDataset",
     "atomic_write",
     "check_free_space",
     "describe_dataset",
     "describe_datasets",
     "describe_file",
+    "examine",
     "file_attribute",
     "file_attributes",
     "file_digest",
     "file_kind",
     "group_attributes",
+    "is_complete",
     "is_kind",
     "load",
     "out_of_core",
     "read",
     "refuse_existing",
-    "same_run",
+    "verify",
     "write",
     "write_streamed",
     "writing_command",

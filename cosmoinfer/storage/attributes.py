@@ -55,9 +55,19 @@ def decode_attribute(value: Any, fallback: str = "") -> Any:
 
 def encode_attribute(attribute: Any) -> Any:
     """An attribute as HDF5 holds it: the inverse of ``decode_attribute``."""
-    if isinstance(attribute, tuple | list) and attribute and isinstance(attribute[0], str):
-        return np.array(attribute, dtype=h5py.string_dtype())
-    return attribute
+    first = attribute[0] if isinstance(attribute, tuple | list) and attribute else attribute
+    return encode_text(attribute) if isinstance(first, str) else attribute
+
+
+def encode_text(text: Any) -> np.ndarray:
+    """One or several str, of any shape, as UTF-8 of fixed length, which HDF5 keeps where the values are.
+
+    Text of variable length lies on a heap of its own, where a damaged byte crashes the library or never ends it.
+    """
+    array = np.asarray(text)
+    encoded = [str(item).encode() for item in array.ravel().tolist()]
+    dtype = h5py.string_dtype("utf-8", max([1, *map(len, encoded)]))
+    return np.array(encoded, dtype=dtype).reshape(array.shape)
 
 
 def decode_text(value: Any, fallback: str = "") -> str:

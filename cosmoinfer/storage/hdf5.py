@@ -13,6 +13,7 @@ import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes
+from cosmoinfer.storage.digests import OWN_ATTRIBUTES, TABLE, DatasetDigest, DigestTable, changed_values
 from cosmoinfer.storage.encoding import PLAIN, Encoding, RowAxis
 from cosmoinfer.storage.filters import filter_problem, register_filters
 from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
@@ -22,10 +23,13 @@ from cosmoinfer.storage.raw_sources import check_sources
 MAX_CHUNK_OVERREAD = 8  # bytes of whole chunks, divided by the bytes that were asked for
 
 
-def read_array(path: Path, dataset: h5py.Dataset, text_fallback: str = "") -> np.ndarray:
+def read_array(
+    path: Path, dataset: h5py.Dataset, digest: DatasetDigest | None = None, text_fallback: str = ""
+) -> np.ndarray:
     """All values, text as str. text_fallback: the encoding of text that is no UTF-8, which is an error otherwise.
 
-    Raises UserError for damaged chunks, filters that are not installed, and values in other files that are incomplete.
+    Raises UserError for damaged chunks, filters that are not installed, values in other files that are incomplete, and
+    where a digest is another.
     """
     if problem := _problem(dataset):
         raise UserError(f"{path}: {dataset.name} {problem}")
@@ -35,9 +39,17 @@ def read_array(path: Path, dataset: h5py.Dataset, text_fallback: str = "") -> np
         array = np.asarray(dataset[()])
     except OSError as error:
         raise _unreadable(path, dataset, error) from error
+    if digest is not None and not digest.matches_blocks(array, 0):
+        raise changed_values(dataset)
     if array.dtype.kind not in "SO":
         return array
     return np.vectorize(partial(decode_text, fallback=text_fallback), otypes=[str])(array)
+
+
+def _digest_of(dataset: h5py.Dataset) -> DatasetDigest | None:
+    """None in a file of another tool. Raises DamageError where it is not of the dataset, or the file was changed."""
+    table = DigestTable.read_from(dataset.file)
+    return None if table is None else table.of_dataset(dataset)
 
 
 def _problem(dataset: h5py.Dataset) -> str:
@@ -51,14 +63,6 @@ def _problem(dataset: h5py.Dataset) -> str:
 
 def _unreadable(path: Path, dataset: h5py.Dataset, error: OSError) -> UserError:
     return UserError(f"{path}: {dataset.name} {filter_problem(dataset) or f'is damaged ({error_reason(error)})'}")
-
-
-def chunk_shape(shape: tuple[int, ...], itemsize: int, max_bytes: int = 1 << 20) -> tuple[int, ...]:
-    """Whole rows of about a megabyte together: a checksum needs chunks, and readers ask for rows."""
-    row_bytes = max(1, int(np.prod(shape[1:])) * itemsize)
-    if row_bytes > max_bytes and len(shape) > 1:
-        return (1, *chunk_shape(shape[1:], itemsize, max_bytes))
-    return (max(1, min(shape[0], max_bytes // row_bytes)), *shape[1:])
 
 
 def file_digest(path: Path) -> str:
@@ -96,6 +100,11 @@ class DatasetInfo:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
+    @property
+    def holds_objects(self) -> bool:
+        """Whether its values are references or of variable length, other than text: they can be read, not written."""
+        return self.dtype.hasobject and h5py.check_string_dtype(self.dtype) is None
+
     @classmethod
     def from_entry(cls, entry: Entry) -> "DatasetInfo":
         """Of a name in an open file."""
@@ -110,10 +119,11 @@ class DatasetInfo:
 
 
 def file_attributes(path: Path) -> Attributes:
-    """The attributes of the file itself that can be read, but for ``kind`` and ``format``."""
+    """The attributes of the file itself that can be read, but for those that this tool writes for itself."""
     with open_file(path) as file:
+        DigestTable.read_from(file)
         attributes, _ = read_attributes(file)
-    return {name: value for name, value in attributes.items() if name not in ("kind", "format")}
+    return {name: value for name, value in attributes.items() if name not in OWN_ATTRIBUTES}
 
 
 def file_attribute(path: Path, name: str) -> str | None:
@@ -145,13 +155,20 @@ def describe_datasets(path: Path, follow_links: bool = False) -> dict[str, Datas
     follow_links: also those that lead into other files. No values are read.
     """
     with open_file(path) as file:
-        return {entry.name: DatasetInfo.from_entry(entry) for entry in walk(file, follow_links)}
+        entries = walk(file, follow_links)
+        if (table := DigestTable.read_from(file)) is not None:
+            entries = [entry for entry in entries if entry.name != TABLE]
+            for entry in entries:
+                table.of_dataset(entry.dataset)
+        return {entry.name: DatasetInfo.from_entry(entry) for entry in entries}
 
 
 def describe_dataset(path: Path, name: str, follow_links: bool = False) -> DatasetInfo:
     """What a file says of one dataset. Raises UserError when it is missing."""
     with open_file(path) as file:
-        return DatasetInfo.from_entry(Entry(name, find_dataset(path, file, name, follow_links)))
+        dataset = find_dataset(path, file, name, follow_links)
+        _digest_of(dataset)
+        return DatasetInfo.from_entry(Entry(name, dataset))
 
 
 def load(path: Path, name: str, follow_links: bool = False) -> np.ndarray:
@@ -160,7 +177,8 @@ def load(path: Path, name: str, follow_links: bool = False) -> np.ndarray:
     Raises UserError when it is missing or damaged, or has values in other files which are missing.
     """
     with open_file(path) as file:
-        return read_array(path, find_dataset(path, file, name, follow_links), text_fallback="latin-1")
+        dataset = find_dataset(path, file, name, follow_links)
+        return read_array(path, dataset, _digest_of(dataset), text_fallback="latin-1")
 
 
 class DatasetHandle:
@@ -177,11 +195,15 @@ class DatasetHandle:
         """
         with open_file(path) as file:
             dataset = find_dataset(path, file, name, follow_links)
+            if problem := _problem(dataset):
+                raise UserError(f"{path}: {dataset.name} {problem}")
             self.path, self.name = path, name
             self.files = tuple(dict.fromkeys((path, Path(dataset.file.filename))))  # the second at the end of a link
             self.identity = _file_identity(self.files)
             self.shape, self.dtype = encoding.shape(dataset.shape), encoding.dtype(dataset.dtype)
             self.encoding, self.chunks = encoding, dataset.chunks
+            self._digest = _digest_of(dataset)
+            self._verified: set[int] = set()  # blocks of rows
             check_sources(self.files[-1], dataset)
             register_filters(dataset)
 
@@ -208,8 +230,30 @@ class DatasetHandle:
                 dataset.read_direct(rows.reshape(stop - start, *self.shape[1:]), np.s_[start:stop])
             else:
                 rows[:] = self.encoding.read_rows(dataset, start, stop).reshape(rows.shape)
+            if self._digest is not None:
+                self._verify(dataset, self._digest, rows, start, stop)
         except OSError as error:
             raise _unreadable(self.path, dataset, error) from error
+
+    def _verify(self, dataset: h5py.Dataset, digest: DatasetDigest, rows: np.ndarray, start: int, stop: int) -> None:
+        """Raises DamageError where the blocks that rows start..stop - 1 lie in are not as they were written.
+
+        Whole blocks are compared as they were read, others are read for it; each once.
+        """
+        size, n_blocks = digest.rows_per_block, len(digest.blocks)
+        rows_are_first = self.encoding.row_axis in (RowAxis.FIRST, RowAxis.ONLY)
+        required = range(start // size, -(-stop // size)) if rows_are_first else range(n_blocks)
+        if self._verified.issuperset(required):
+            return
+        whole = range(-(-start // size), n_blocks if stop == len(self) else stop // size)
+        if self.encoding == PLAIN and rows.dtype == dataset.dtype and whole:
+            matches = digest.matches_blocks(rows[whole.start * size - start : whole.stop * size - start], whole.start)
+            edges = (range(required.start, whole.start), range(whole.stop, required.stop))
+        else:
+            matches, edges = True, (required, range(0))
+        if not matches or not all(digest.matches_stored(dataset, blocks) for blocks in edges):
+            raise changed_values(dataset)
+        self._verified.update(required)
 
     def rows_per_block(self, size: int) -> int:
         """How many rows make about ``size`` bytes, in whole chunks of the file."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import h5py
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import DamageError, UserError
 
 NO_LOCKS = {
     errno.ENOLCK,
@@ -22,20 +22,23 @@ NO_LOCKS = {
 
 @contextmanager
 def open_file(path: Path | str) -> Iterator[h5py.File]:
-    """A file to read. Raises UserError for one that is missing, being written, truncated or damaged."""
+    """A file to read.
+
+    Raises UserError for one that is missing or being written, DamageError for one that is truncated or damaged.
+    """
     try:
         file = open_hdf5(require_file(path))
     except BlockingIOError as error:
         raise UserError(f"{path}: another process has it open to write; try again when it is done") from error
     except OSError as error:
-        raise UserError(f"{path}: is no HDF5 file, or a truncated one ({error_reason(error)})") from error
+        raise DamageError(f"{path}: is no HDF5 file, or a truncated one ({error_reason(error)})") from error
     with file:
         try:
             yield file
         except UserError:
             raise
         except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py on damaged headers; JSON; text
-            raise UserError(f"{path}: is damaged ({error_reason(error)})") from error
+            raise DamageError(f"{path}: is damaged ({error_reason(error)})") from error
 
 
 def open_hdf5(path: Path) -> h5py.File:

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.memory import slices
-from cosmoinfer.storage.attributes import encode_attribute
-from cosmoinfer.storage.hdf5 import DatasetHandle, chunk_shape
+from cosmoinfer.storage.attributes import Attributes, encode_attribute
+from cosmoinfer.storage.digests import DatasetDigest
+from cosmoinfer.storage.hdf5 import DatasetHandle
 from cosmoinfer.storage.opening import error_reason
 
 MAX_IN_MEMORY_BYTES = 1 << 26  # of an array, or of the image of a file
@@ -141,7 +142,7 @@ class OnDiskArray:
 
     def streamed(self) -> "StreamedDataset":
         """To be written as a dataset of a file."""
-        return StreamedDataset(self.shape, self.dtype, chunk_shape(self.shape, self.dtype.itemsize), self.slabs())
+        return StreamedDataset(self.shape, self.dtype, self.slabs())
 
 
 @dataclass(frozen=True)
@@ -149,19 +150,24 @@ class StreamedDataset:
     """A dataset that arrives slab by slab.
 
     shape, dtype: of all values.
-    chunks: shape of a chunk in the file, each with its checksum.
-    slabs: pairs of an index and the values that belong there.
+    slabs: pairs of an index and the values that belong there, in the order of the dataset.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    chunks: tuple[int, ...]
     slabs: Iterator[tuple[Any, np.ndarray]]
 
-    def write_to(self, file: h5py.File, name: str, attributes: Mapping[str, Any]) -> None:
-        """Make the dataset of that name in an open file."""
-        dataset = file.create_dataset(name, self.shape, self.dtype, chunks=self.chunks, fletcher32=True)
+    def write_to(self, file: h5py.File, name: str, attributes: Attributes) -> DatasetDigest:
+        """Make the dataset of that name in an open file: its digest."""
+        dataset = file.create_dataset(name, self.shape, self.dtype)
         for key, value in attributes.items():
-            dataset.attrs[key] = encode_attribute(value)
-        for index, slab in self.slabs:
-            dataset[index] = slab
+            if value is not None:
+                dataset.attrs[key] = encode_attribute(value)
+
+        def written() -> Iterator[np.ndarray]:
+            for index, slab in self.slabs:
+                values = np.asarray(slab, self.dtype)
+                dataset[index] = values
+                yield values
+
+        return DatasetDigest.of_slabs(self.dtype, self.shape, written(), attributes)

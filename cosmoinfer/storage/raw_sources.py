@@ -7,11 +7,15 @@ from typing import Any
 import h5py
 
 from cosmoinfer.errors import UserError
+from cosmoinfer.storage.digests import require_unchanged
 from cosmoinfer.storage.opening import open_file
 
 
 def check_sources(path: Path, dataset: h5py.Dataset) -> None:
-    """Raises UserError when a source of a virtual dataset, or a file of its raw values, is missing or too short."""
+    """Raises UserError when a source of a virtual dataset, or a file of its raw values, is missing or too short.
+
+    A source in a file of ours is read and compared with its digest: later reading passes it by.
+    """
     if dataset.is_virtual:
         _check_virtual_sources(path, dataset)
     if dataset.external:
@@ -57,6 +61,7 @@ def _check_virtual_sources(path: Path, dataset: h5py.Dataset) -> None:
                     f"shape {target.shape}"
                 )
             check_sources(file_path, target)
+            require_unchanged(target)
     if countable and n_mapped < dataset.size:
         missing = dataset.size - n_mapped
         raise UserError(f"{path}: {dataset.name} has no source for {missing} of its {dataset.size} values")

@@ -1,7 +1,7 @@
 """Say what a file holds; of a catalog, what would break a training."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,15 @@ def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogDescription 
     if keywords.get("audit") or keywords.get("manifest"):
         raise UserError(f"{file}: `audit` and `manifest` expect a catalog, found {storage.describe_file(first_file)}")
     return _inspect_file_of_ours(file, str(kind))
+
+
+def verify_files(file: Path) -> Iterator[tuple[Path, int]]:
+    """Each file of ours that a path stands for, and how many datasets it holds, once all have been read.
+
+    Raises UserError for one that is damaged or was changed, and for files of other tools, which have no digests.
+    """
+    for path in multi_file.files(file):
+        yield path, storage.verify(path)
 
 
 def write_manifest(contents: CatalogDescription, manifest: Path, force: bool) -> None:

@@ -27,17 +27,16 @@ def is_up_to_date(
     """Whether the very same output is there already; reports it. Without a path nothing is.
 
     inputs: files of the same kind that are read, and must not be the output. Raises UserError if another file is there
-    and ``force`` is not set, or if the output cannot be written.
+    and ``force`` is not set, or if the output cannot be written; DamagedOutput if it is there and damaged.
     """
     if path is None:
         return False
     if path.exists() and any(path.samefile(read) for read in inputs if read is not None):
         raise UserError(f"{path}: is read by this command; name another output")
-    if not force and storage.same_run(path, provenance):
+    is_complete = storage.is_complete(path, kind, provenance, force)
+    if is_complete:
         reporter.info(f"{path}: complete already, from the same settings and inputs")
-        return True
-    storage.refuse_existing(path, kind, force)
-    return False
+    return is_complete
 
 
 def default_output(catalog: Path, suffix: str) -> Path:

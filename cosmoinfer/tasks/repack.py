@@ -17,7 +17,7 @@ MEMORY_BYTES = 1  # for data: all of it stays in its files
 
 @dataclass(frozen=True)
 class RepackedCatalog:
-    """left_out: datasets of the old file that are large and no part of the catalog. complete: it was there already."""
+    """left_out: datasets that are no part of the catalog and cannot be copied. complete: it was there already."""
 
     output: Path
     catalog: Catalog

@@ -1,11 +1,12 @@
 """Split, train a flow, sample, evaluate and draw the figures, in one go."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cosmoinfer import models, storage
+from cosmoinfer.errors import DamagedOutput
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.evaluate import GatedEvaluation, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import make_folder, task_provenance
@@ -17,6 +18,8 @@ from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest, select_k
 from cosmoinfer.tasks.split import split_and_write
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER, plan_flow
 from cosmoinfer.tasks.training import TrainingJob
+
+Made = TypeVar("Made")
 
 INPUTS = ("noise",)
 OPTIONS = ("draws", "recalibrate", "fail_if", "gate")
@@ -44,16 +47,27 @@ def run_all(
     if catalog.parameters is not None:
         gates.check_names(catalog.parameters)
     make_folder(folder)
-    written = split_and_write(catalog, request.split, files["split"], force, reporter)
+
+    def made_again(make: Callable[[bool], Made]) -> Made:
+        """What ``make`` gives, called with ``force``; with True where a damaged output is to be replaced."""
+        try:
+            return make(force)
+        except DamagedOutput as error:
+            reporter.warn(f"{error.reason}; it is made again")
+            return make(True)
+
+    written = made_again(lambda force: split_and_write(catalog, request.split, files["split"], force, reporter))
     reporter.result(written.describe())
-    FLOW_TRAINER.run(training, files["flow"])
+    made_again(lambda force: FLOW_TRAINER.run(replace(training, force=force), files["flow"]))
     job = prepare_sampling(files["flow"], path, {**keywords, "split": "test"})
-    sampled = draw_and_write(job, files["posterior"], force, reporter)
+    sampled = made_again(lambda force: draw_and_write(job, files["posterior"], force, reporter))
     if not sampled.complete:
         reporter.result(sampled.describe())
     inputs = {"posterior": storage.file_digest(files["posterior"])}
     meta = task_provenance("evaluate", {"partition": None, "seed": seed}, inputs)
-    evaluation = measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
+    evaluation = made_again(
+        lambda force: measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
+    )
     learning_curves = {"histories": models.histories(models.read(files["flow"]))}
     draw_figures(sampled.posterior, evaluation, learning_curves, seed, folder / "figures", reporter)
     return GatedEvaluation(evaluation, gates)

@@ -17,6 +17,7 @@ from cosmoinfer import storage
 from cosmoinfer.errors import UserError, join_first
 
 SUFFIX = ".checkpoint"  # of the folder, after the name of the output
+KIND = "checkpoint"  # of the files in it
 DIGITS = 16  # of the name of a file
 MAX_SHOWN = 20  # characters of a setting; of longer ones, which are digests, only the name is shown
 
@@ -52,18 +53,15 @@ class CheckpointFolder:
         if self.path.is_file():
             raise UserError(f"{self.path}: the folder cannot be made (a file has its name)")
         for path in self._files():
-            if storage.same_run(path, self.meta):
+            standing, reason = storage.examine(path, KIND, self.meta)
+            if standing is storage.Standing.COMPLETE:
                 continue
-            try:
-                earlier = storage.read(path, "checkpoint", omit="weights").meta
-            except UserError as error:
-                reason = error.message
-            else:
-                differences = dict.fromkeys(_differences(earlier, self.meta))
+            if not reason and storage.is_kind(path, KIND):
+                differences = dict.fromkeys(_differences(storage.read(path, KIND, omit="weights").meta, self.meta))
                 reason = f"{path}: was trained with other settings or inputs ({join_first(differences, 3)})"
                 if not force:
                     raise UserError(f"{reason}; with those again the training goes on, `force` begins anew")
-            self.discard(path, reason)
+            self.discard(path, reason or f"{path}: is no checkpoint")
 
     def discard(self, path: Path, reason: str) -> None:
         """Remove a file that cannot be used, and report it."""
@@ -75,7 +73,7 @@ class CheckpointFolder:
         """Once the output stands: all files of its settings and inputs, and the folder unless other files are in it."""
         with suppress(OSError):  # the output is complete with or without them
             for path in self._files():
-                if storage.same_run(path, self.meta):
+                if storage.examine(path, KIND, self.meta)[0] is storage.Standing.COMPLETE:
                     path.unlink()
             for scratch in self.path.glob(f".{'?' * DIGITS}.h5.*.part"):  # of a process that was killed
                 scratch.unlink()
@@ -98,7 +96,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            arrays = storage.read(self.path, "checkpoint").arrays
+            arrays = storage.read(self.path, KIND).arrays
         except UserError as error:
             self.folder.discard(self.path, error.message)
             return None
@@ -122,7 +120,7 @@ class Checkpoint:
         except OSError as error:
             raise UserError(f"{self.path.parent}: the folder cannot be made ({error.strerror})") from error
         contents = {"training": np.array(self.key), **arrays}
-        storage.write(self.path, storage.FileContents("checkpoint", self.folder.meta, contents), force=True)
+        storage.write(self.path, storage.FileContents(KIND, self.folder.meta, contents), force=True)
 
 
 def _differences(earlier: Any, now: Any, name: str = "") -> list[str]:

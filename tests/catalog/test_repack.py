@@ -1,4 +1,4 @@
-"""Repacked catalogs: the same rows in whole chunks, from one file or many."""
+"""Repacked catalogs: the same rows, from one file or many."""
 
 import json
 import shutil
@@ -12,13 +12,13 @@ from cosmoinfer import catalog as catalogs
 from cosmoinfer.audit import values as audit_values
 from cosmoinfer.catalog import ReadOptions, repack
 from cosmoinfer.errors import UserError
-from tests.command_line import call, done, refused
+from tests.command_line import call, done, refused, write
 from tests.map_files import LAYOUTS, ROWS, cut_into_files, write_maps
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, monkeypatch):
-    monkeypatch.setattr(repack, "CHUNK_BYTES", 3000)
+def test_a_repacked_copy_is_the_same_catalog_row_after_row(tmp_path, layout, monkeypatch):
+    monkeypatch.setattr(repack, "SLAB_BYTES", 3000)
     path, packed = write_maps(tmp_path / "maps.h5", **LAYOUTS[layout]), tmp_path / "packed.h5"
     with h5py.File(path, "a") as file:
         file["k"], file.attrs["suite"] = np.arange(6), "TNG"
@@ -26,8 +26,8 @@ def test_a_repacked_copy_is_the_same_catalog_in_whole_chunks(tmp_path, layout, m
     original, copy = catalogs.read(path), catalogs.read(packed)
     assert copy.fingerprint == original.fingerprint and copy.selection_hash == original.selection_hash
     with h5py.File(packed) as file:
-        assert file["data"].chunks == (3000 // 144, 1, 6, 6) and file["data"].fletcher32
-        assert file["data"].dtype == np.float32 and file["k"].shape == (6,) and file.attrs["suite"] == "TNG"
+        assert file["data"].chunks is None and file["data"].shape == (*original.observables[0].values.shape,)
+        assert file["data"].dtype == np.float32 and file["k"].shape == (6,) and file.attrs["suite"] == b"TNG"
     before = packed.read_bytes()
     done("repack", path, "-o", packed)
     assert packed.read_bytes() == before
@@ -100,6 +100,21 @@ def test_inspect_warns_of_a_slow_hdf5_layout(tmp_path, monkeypatch, layout, word
     assert not any("repack" in finding["remedy"] for finding in findings)
 
 
+def test_repack_leaves_out_what_has_no_fixed_size(tmp_path):
+    theta, x = np.random.default_rng(0).uniform(size=(20, 2)), np.ones((20, 3))
+    path = write(tmp_path / "sims.h5", theta, x + theta[:, :1])
+    with h5py.File(path, "a") as file:
+        text = h5py.string_dtype()
+        file["table"] = np.array([("a", 1.0), ("bb", 2.0)], dtype=[("name", text), ("value", "f8")])
+        file.create_dataset("lists", (2,), h5py.vlen_dtype(np.float64))
+        file.create_dataset("reference", data=np.array([file["data"].ref], dtype=h5py.ref_dtype))
+        file["plain"] = np.array([(1, 1.0)], dtype=[("n", "i4"), ("value", "f8")])
+    status, _, messages = call("repack", path, "-o", tmp_path / "packed.h5")
+    assert status == 0 and "without lists, reference, table, which are" in messages
+    with h5py.File(tmp_path / "packed.h5") as file:
+        assert "table" not in file and file["plain"][0]["value"] == 1
+
+
 def test_repack_keeps_extra_datasets_and_attributes(tmp_path):
     """As many features as rows, weights a row, classes, attributes; in one file and in two."""
     for seed in (1, 2):
@@ -115,7 +130,7 @@ def test_repack_keeps_extra_datasets_and_attributes(tmp_path):
     done("repack", tmp_path / "1.h5", "-o", tmp_path / "one.packed")
     done("repack", tmp_path / "?.h5", "-o", tmp_path / "both.packed")
     with h5py.File(tmp_path / "one.packed") as single, h5py.File(tmp_path / "both.packed") as joined:
-        assert (single["data"].attrs["units"], single["k"].attrs["units"]) == ("Mpc", "h/Mpc")
+        assert (single["data"].attrs["units"], single["k"].attrs["units"]) == (b"Mpc", b"h/Mpc")
         for name, sizes in {"k": (20, 20), "weights": (20, 40), "classes/kind": (20, 40)}.items():
             assert (len(single[name]), len(joined[name])) == sizes, name
     assert catalogs.read(tmp_path / "both.packed", ReadOptions(scale_cut=("k<10",))).observables[0].row_shape == (10,)

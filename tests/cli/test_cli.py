@@ -106,6 +106,26 @@ def test_run_continues_and_repeats_nothing(folder: Path, sims: Path) -> None:
     assert not (folder / "none").exists()
 
 
+def test_a_damaged_output_is_not_complete(folder: Path, sims: Path) -> None:
+    """One byte of a model: named by the command that wrote it, made again with ``force`` and by ``run``."""
+    results = folder / "damaged"
+    command = ["run", sims, "-o", results, "--draws", "60", *QUICK]
+    done(*command)
+    model = results / "flow.h5"
+    content = model.read_bytes()
+    changed = bytearray(content)
+    changed[len(content) // 2] ^= 1
+    model.write_bytes(changed)
+    line = refused("inspect", model, "--verify")
+    assert "is damaged, or was changed" in line
+    training = ["train-flow", sims, "-o", model, *QUICK]
+    assert "is damaged, or was changed" in (line := refused(*training)) and "--force" in line
+    status, _, messages = call(*command)
+    assert status == 0 and "is damaged, or was changed after it was written; it is made again" in messages
+    assert model.read_bytes() == content
+    assert "undamaged" in done("inspect", model, "--verify")
+
+
 def test_the_same_command_again_is_one_line(sims: Path, flow: Path) -> None:
     before = flow.read_bytes()
     status, _, err = call("train-flow", sims, "-o", flow, *QUICK)
@@ -299,7 +319,7 @@ def test_a_foreign_log_uniform_parameter_is_recognised(folder: Path) -> None:
         path = folder / f"{prior}.flow.h5"
         done("train-flow", folder / "foreign.h5", *options, "--bounds", bounds, "-o", path)
         with h5py.File(path) as file:
-            assert list(file["parameters"].attrs["prior"]) == [prior]
+            assert file["parameters"].attrs["prior"].astype(str).tolist() == [prior]
 
 
 def test_nothing_is_learned_from_what_never_varies(folder: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_target_makes_a_classifier(folder: Path, vectors: Path, target: str, l
     assert f"probabilities of {len(classes)} classes" in done("sample", model, vectors, *ONE)
     with h5py.File(drawn) as file:
         probabilities = file["probabilities"]
-        assert list(probabilities.attrs["names"]) == classes
+        assert probabilities.attrs["names"].astype(str).tolist() == classes
         assert np.allclose(probabilities[()].sum(axis=1), 1) and (probabilities[()] > 0).all()
     document = json.loads(done("evaluate", drawn, "--json", "-o", folder / f"{target}.{loss}.metrics.h5"))
     assert {"accuracy", "log_score"} <= set(document["metrics"]["joint"])

@@ -106,7 +106,7 @@ def test_a_model_without_a_part_of_it_is_refused_by_name(tmp_path):
 def test_a_model_file_is_arrays_and_json(tmp_path):
     models.write(tmp_path / "model.h5", flow_of("nsf", 2, 3, "probit"), {"seed": 0})
     with h5py.File(tmp_path / "model.h5") as file:
-        assert file.attrs["kind"] == "model"
+        assert file.attrs["kind"] == b"model"
         assert json.loads(file["config"][()])["stacks"][0]["config"]["flow"] == "nsf"
         assert all(len(value) == 3 for value in file["stacks/0/weights"].values() if isinstance(value, h5py.Dataset))
         np.testing.assert_array_equal(file["mixture_weights"], np.full(3, 1 / 3))

@@ -262,7 +262,7 @@ def test_from_sample_to_evaluate(folder: Path):
     assert status == 0 and "worth" in out and "truncated to the box 0.1..0.5, which holds 95.3" in err
     assert "no fair test" in err
     with h5py.File(folder / "p.reweighted.h5") as made:
-        theta, names = made["samples"][()], made["names"].attrs["names"].tolist()
+        theta, names = made["samples"][()], made["names"].attrs["names"].astype(str).tolist()
         assert theta.shape[1:] == (300, 3) and names == ["Omega_m", "sigma_8", "S_8"]
         np.testing.assert_allclose(theta[..., 2], theta[..., 1] * np.sqrt(theta[..., 0] / 0.3))
         assert np.isfinite(made["log_prob"][()]).all() and (made["ess"][()] > 50).all()
@@ -431,7 +431,7 @@ def test_the_command_cuts_by_a_condition_or_a_derived_parameter(folder: Path):
     assert status == 0 and "cut to the region where Omega_m+sigma_8<1.1" in err and "worth" in out
     with h5py.File(folder / "cut.h5") as file:
         assert (file["samples"][()].sum(axis=-1) < 1.1).all()
-        assert file["names"].attrs["where"].tolist() == ["Omega_m+sigma_8<1.1"]
+        assert file["names"].attrs["where"].tolist() == [b"Omega_m+sigma_8<1.1"]
         assert json.loads(file["meta"][()])["settings"]["where"] == ["Omega_m+sigma_8<1.1"]
     assert "Omega_m+sigma_8<1.1; holds" in done("inspect", folder / "cut.h5")
     document = json.loads(done("evaluate", folder / "cut.h5", "--figures", folder / "cut_figures", "--json"))

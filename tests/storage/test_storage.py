@@ -1,5 +1,6 @@
 """Files: whole or absent, the same bytes from the same record, and every damage told in one line."""
 
+import hashlib
 import os
 import stat
 import subprocess
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from cosmoinfer import storage
-from cosmoinfer.errors import UserError
-from cosmoinfer.storage import FileContents, format, out_of_core
+from cosmoinfer.errors import DamagedOutput, UserError
+from cosmoinfer.storage import FileContents, Standing, out_of_core, writing
+from cosmoinfer.storage.encoding import RowAxis
 
 VALUES = np.arange(3000.0).reshape(1000, 3)
 RECORD = FileContents("posterior", {"version": "1", "settings": {"seed": 1}}, {"x": VALUES})
@@ -20,6 +22,10 @@ RECORD = FileContents("posterior", {"version": "1", "settings": {"seed": 1}}, {"
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "file.h5"
+
+
+def standing(path, meta, kind="posterior"):
+    return storage.examine(path, kind, meta)[0]
 
 
 def one_line(error):
@@ -99,15 +105,14 @@ def test_a_record_is_the_same_bytes_whenever_and_wherever_it_is_written(tmp_path
 def test_a_file_has_kind_and_format_attributes(path):
     storage.write(path, RECORD)
     with h5py.File(path) as file:
-        assert (file.attrs["kind"], file.attrs["format"]) == ("posterior", storage.FORMATS["posterior"])
-        assert file["x"].fletcher32
+        assert (file.attrs["kind"], file.attrs["format"]) == (b"posterior", storage.FORMATS["posterior"])
     assert storage.file_kind(path) == "posterior"
 
 
 def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
     storage.write(path, RECORD)
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 10)
-    monkeypatch.setattr(format, "_file_image", None)
+    monkeypatch.setattr(writing, "_file_image", None)
     storage.write(path.with_name("large.h5"), RECORD)
     small, large = storage.read(path), storage.read(path.with_name("large.h5"))
     assert small.meta == large.meta and small.attributes == large.attributes
@@ -123,7 +128,7 @@ def test_a_file_has_the_permissions_of_any_new_file(path):
 
 # -------------------------------------------------------------------------------------------------- whole or absent
 @pytest.mark.parametrize("interruption", [OSError(28, "No space left on device"), KeyboardInterrupt(), TypeError()])
-@pytest.mark.parametrize("place", ["os.fsync", "os.replace", "cosmoinfer.storage.format._fill"])
+@pytest.mark.parametrize("place", ["os.fsync", "os.replace", "cosmoinfer.storage.writing._fill"])
 def test_a_failing_write_leaves_nothing(path, monkeypatch, place, interruption):
     def fail(*args):
         raise interruption
@@ -148,7 +153,7 @@ FULL_DISK = """
 import pathlib, resource, sys
 import numpy as np
 from cosmoinfer import storage
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import DamagedOutput, UserError
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 try:
     storage.write(pathlib.Path(sys.argv[1]), storage.FileContents("model", {}, {"x": np.arange(40_000.0)}))
@@ -172,7 +177,7 @@ def test_an_existing_output_is_refused_unless_forced(path):
     with pytest.raises(UserError, match="`force`"):
         storage.write(path, FileContents("model", {}))
     assert path.read_bytes() == before
-    with pytest.raises(UserError, match="`force` replaces a model file only, found posterior"):
+    with pytest.raises(UserError, match="`force` replaces a model file only, found a posterior file"):
         storage.write(path, FileContents("model", {}), force=True)  # a posterior given for a model by a slip
     assert path.read_bytes() == before
     storage.write(path, FileContents("posterior", {}), force=True)
@@ -190,13 +195,13 @@ def test_force_never_replaces_a_foreign_file(path):
 @pytest.mark.parametrize("force", [False, True])
 def test_a_missing_output_folder_is_refused(tmp_path, monkeypatch, force):
     with pytest.raises(UserError, match=r"missing does not exist") as error:
-        storage.refuse_existing(tmp_path / "missing" / "file.h5", "model", force)
+        storage.refuse_existing(tmp_path / "missing" / "file.h5", "model", {}, force)
     assert one_line(error)
-    with pytest.raises(UserError, match=r"exists already|is a folder"):
-        storage.refuse_existing(tmp_path, force)
+    with pytest.raises(UserError, match="is a folder"):
+        storage.refuse_existing(tmp_path, "model", {}, force)
     monkeypatch.setattr(os, "access", lambda folder, mode: False)  # chmod does not stop root
     with pytest.raises(UserError, match="cannot be written"):
-        storage.refuse_existing(tmp_path / "file.h5", force)
+        storage.refuse_existing(tmp_path / "file.h5", "model", {}, force)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
@@ -231,12 +236,12 @@ def test_a_file_that_is_not_hdf5_is_refused(path):
     assert one_line(error)
 
 
-def test_checksums_find_every_flipped_byte(path):
+def test_digests_find_every_flipped_byte_of_an_array(path):
     storage.write(path, RECORD)
     with h5py.File(path) as file:
-        chunk = file["x"].id.get_chunk_info(0)
+        start, size = file["x"].id.get_offset(), file["x"].nbytes
     content = bytearray(path.read_bytes())
-    for offset in range(chunk.byte_offset, chunk.byte_offset + chunk.size, 997):
+    for offset in range(start, start + size, 997):
         content[offset] ^= 0x10
         path.write_bytes(content)
         content[offset] ^= 0x10
@@ -246,6 +251,144 @@ def test_checksums_find_every_flipped_byte(path):
             assert one_line(error)
     path.write_bytes(content)
     storage.read(path)
+
+
+def test_a_flipped_byte_anywhere_changes_nothing_that_is_read_or_is_an_error(path):
+    """Of the library's own structures, of attributes, text and the digests themselves."""
+    attributes = {"x": {"names": ("a", "Ω"), "low": np.array([0.1, 0.2]), "prior": "uniform"}}
+    arrays = {"x": np.arange(6.0).reshape(3, 2), "deep/er": np.array(["one", "Ω_m"])}
+    storage.write(path, FileContents("posterior", {"settings": {"seed": 1}}, arrays, attributes, {"suite": "A"}))
+
+    def read() -> tuple:
+        contents = storage.read(path)
+        values = {name: array.tolist() for name, array in contents.arrays.items()}
+        return values, repr(contents.attributes), contents.meta, storage.file_attributes(path)
+
+    expected, content, refused = read(), bytearray(path.read_bytes()), 0
+    for offset in range(0, len(content), 3):
+        content[offset] ^= 1 << offset % 8
+        path.write_bytes(content)
+        content[offset] ^= 1 << offset % 8
+        try:
+            assert read() == expected, offset
+        except UserError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > len(content) / 10
+
+
+def test_a_cut_file_is_an_error(path):
+    storage.write(path, RECORD)
+    content = path.read_bytes()
+    for size in range(0, len(content), 1009):
+        path.write_bytes(content[:size])
+        with pytest.raises(UserError) as error:
+            storage.read(path)
+        assert one_line(error)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_verify_reads_everything(path, monkeypatch, on_disk):
+    storage.write(path, RECORD)
+    if on_disk:
+        monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 10)
+    assert storage.verify(path) == 2
+    with h5py.File(path) as file:
+        offset = file["x"].id.get_offset() + 8 * VALUES.size - 1
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="/x is damaged, or was changed"):
+        storage.verify(path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "header", "value", "table", "root", "no meta"])
+def test_a_damaged_output_is_replaced_by_force_alone(path, damage):
+    """Also where HDF5 no longer opens it: its signature tells of which kind it was."""
+    storage.write(path, RECORD)
+    if damage in ("cut", "header"):
+        content = bytearray(path.read_bytes())
+        content[48] ^= 1  # of the header of the root, after the superblock
+        path.write_bytes(content if damage == "header" else content[:-500])
+    else:
+        with h5py.File(path, "r+") as file:
+            if damage == "value":
+                file["x"][0, 0] = 7.0
+            elif damage == "root":
+                file.attrs["more"] = 1
+            else:
+                del file["meta" if damage == "no meta" else "digests"]
+    assert standing(path, RECORD.meta) is Standing.DAMAGED
+    assert standing(path, RECORD.meta, "model") is Standing.FOREIGN
+    with pytest.raises(DamagedOutput, match="; `force` replaces it") as error:
+        storage.write(path, RECORD)
+    assert one_line(error)
+    with pytest.raises(UserError, match="replaces a model file only, found a posterior file"):
+        storage.write(path, FileContents("model", {}), force=True)
+    storage.write(path, RECORD, force=True)
+    assert standing(path, RECORD.meta) is Standing.COMPLETE
+
+
+def test_an_output_without_digests_is_neither_complete_nor_damaged(path):
+    """As earlier versions wrote it: whether to replace it is for the user to say."""
+    storage.write(path, RECORD)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["digest"], file["digests"]
+    assert standing(path, RECORD.meta) is Standing.OTHER
+    with pytest.raises(UserError, match="has no digests, as files of earlier versions; sample again; `force`"):
+        storage.write(path, RECORD)
+    storage.write(path, RECORD, force=True)
+
+
+@pytest.mark.parametrize("change", ["value", "attribute", "new attribute", "name", "root", "type"])
+def test_what_was_changed_in_a_file_of_ours_is_an_error(path, change):
+    storage.write(path, FileContents("posterior", {}, {"x": VALUES}, {"x": {"low": 0.5}}, {"suite": "A"}))
+    with h5py.File(path, "r+") as file:
+        if change == "value":
+            file["x"][3, 1] = 7.0
+        elif change == "attribute":
+            file["x"].attrs["low"] = 0.25
+        elif change == "new attribute":
+            file["x"].attrs["high"] = 1.0
+        elif change == "name":
+            file.move("x", "y")
+        elif change == "root":
+            file.attrs["suite"] = "B"
+        else:
+            values = file["x"][()].astype(np.float32)
+            del file["x"]
+            file["x"] = values
+            file["x"].attrs["low"] = 0.5
+    for read in (storage.read, storage.verify):
+        with pytest.raises(UserError, match="is damaged, or was changed after it was written"):
+            read(path)
+    assert standing(path, {}) is Standing.DAMAGED
+
+
+def test_a_dataset_without_values_in_place_of_ours_is_an_error(path):
+    storage.write(path, RECORD)
+    with h5py.File(path, "r+") as file:
+        del file["x"]
+        file["x"] = h5py.Empty("f8")
+    for read in (storage.read, storage.verify, storage.describe_datasets):
+        with pytest.raises(UserError, match="/x is damaged, or was changed"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "table", ['"text"', "[]", "{}", '{"datasets": null}', '{"datasets": {"x": []}}', "[" * 9999, "{"]
+)
+def test_a_table_of_digests_that_is_none_is_an_error(path, table):
+    """Its own digest may be right: it is no signature."""
+    storage.write(path, RECORD)
+    with h5py.File(path, "r+") as file:
+        del file["digests"]
+        file["digests"] = np.bytes_(table.encode())
+        file.attrs["digest"] = np.bytes_(hashlib.sha256(table.encode()).hexdigest().encode())
+    for read in (storage.read, storage.verify, storage.describe_datasets, storage.file_attributes):
+        with pytest.raises(UserError, match="is damaged, or was changed") as error:
+            read(path)
+        assert one_line(error)
 
 
 @pytest.mark.parametrize("damage", ["meta", "format", "json"])
@@ -273,7 +416,9 @@ def test_a_foreign_hdf5_file_is_refused(path, kinds):
     with h5py.File(path, "w") as file:
         file["x"] = VALUES
         file.attrs["kind"] = "snapshot"  # as another tool may call it
-    with pytest.raises(UserError, match=f"expected a {kinds[0] if kinds else 'any'} file of cosmoinfer"):
+    with pytest.raises(
+        UserError, match=f"expected a {kinds[0] if kinds else ''}.*, found an HDF5 file of another tool"
+    ):
         storage.read(path, *kinds)
     assert storage.file_kind(path) is None
 
@@ -292,7 +437,7 @@ def test_a_newer_format_is_refused(path):
 )
 def test_an_older_format_is_refused_with_the_command_to_repeat(path, kind, remedy):
     storage.write(path, FileContents(kind, {"seed": 0}))
-    assert storage.same_run(path, {"seed": 0})
+    assert standing(path, {"seed": 0}, kind) is Standing.COMPLETE
     with h5py.File(path, "a") as file:
         file.attrs["format"] = 1
     with pytest.raises(
@@ -300,7 +445,7 @@ def test_an_older_format_is_refused_with_the_command_to_repeat(path, kind, remed
     ) as error:
         storage.read(path)
     assert one_line(error)
-    assert not storage.same_run(path, {"seed": 0})
+    assert standing(path, {"seed": 0}, kind) is Standing.OTHER
     storage.write(path, FileContents(kind, {"seed": 0}), force=True)
     assert storage.read(path).kind == kind
 
@@ -308,22 +453,23 @@ def test_an_older_format_is_refused_with_the_command_to_repeat(path, kind, remed
 # -------------------------------------------------------------------------------------------------- the very same run
 def test_the_same_run_is_one_of_identical_meta(path):
     meta = {"version": "1", "settings": {"seed": 1, "rate": 1e-3, "names": ["a", "b"], "none": None, "yes": True}}
-    assert not storage.same_run(path, meta)
+    assert standing(path, meta, "model") is Standing.FREE
     storage.write(path, FileContents("model", meta))
-    assert storage.same_run(path, dict(reversed(meta.items())))
+    assert standing(path, dict(reversed(meta.items())), "model") is Standing.COMPLETE
     for change in ({"seed": 2}, {"seed": 1.0}, {"yes": 1}, {"rate": 1.0000001e-3}, {"names": ["b", "a"]}, {"more": 0}):
-        assert not storage.same_run(path, {**meta, "settings": {**meta["settings"], **change}})
-    assert not storage.same_run(path, {"version": "1"})
+        assert standing(path, {**meta, "settings": {**meta["settings"], **change}}, "model") is Standing.OTHER
+    assert standing(path, {"version": "1"}, "model") is Standing.OTHER
+    assert standing(path, meta) is Standing.FOREIGN
 
 
 def test_no_other_or_broken_file_is_the_same_run(path):
     with h5py.File(path, "w") as file:
         file["meta"] = np.arange(3)
-    assert not storage.same_run(path, {})
+    assert standing(path, {}) is Standing.FOREIGN
     path.write_bytes(path.read_bytes()[:-100])
-    assert not storage.same_run(path, {})
+    assert standing(path, {}) is Standing.FOREIGN
     path.write_text("{}")
-    assert not storage.same_run(path, {})
+    assert standing(path, {}) is Standing.FOREIGN
 
 
 # ----------------------------------------------------------------------------------------------------- anybody's files
@@ -445,15 +591,122 @@ def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
     np.testing.assert_array_equal(into[:, 0], expected[6:])
 
 
-def test_a_damaged_chunk_of_rows_that_stay_in_their_file_is_an_error(tmp_path):
+@pytest.mark.parametrize("stored", ["<f4", ">f4", "<i2", "<f8"])
+@pytest.mark.parametrize("into", ["<f4", "<f8"])
+def test_undamaged_rows_are_read_into_any_type(tmp_path, stored, into):
     path = tmp_path / "file.h5"
-    storage.write(path, RECORD)
+    values = (np.arange(900_000) % 1000).reshape(-1, 3).astype(stored)
+    storage.write(path, FileContents("posterior", {}, {"x": values}))
+    handle, rows = storage.DatasetHandle(path, "x"), np.empty((250_000, 3), into)
+    handle.read_into(rows, 5, 250_005)
+    np.testing.assert_array_equal(rows, values[5:250_005])
+
+
+def test_rows_along_the_last_axis_are_compared_with_digests_too(tmp_path, monkeypatch):
+    path = tmp_path / "file.h5"
+    values = np.arange(600_000.0).reshape(3, -1)
+    storage.write(path, FileContents("catalog", {}, {"x": values}))
+    encoding = storage.Encoding(row_axis=RowAxis.LAST)
+    np.testing.assert_array_equal(storage.DatasetHandle(path, "x", encoding=encoding).read(7, 9), values[:, 7:9].T)
+    with h5py.File(path) as file:
+        offset = file["x"].id.get_offset()
+    with path.open("r+b") as file:
+        file.seek(offset + values.nbytes - 8)
+        file.write(b"\x5a" * 8)
+    with pytest.raises(UserError, match=r"/x is damaged"):
+        storage.DatasetHandle(path, "x", encoding=encoding).read(7, 9)
+
+
+@pytest.mark.parametrize("name", ["x", "/x", "//x", "./x"])
+def test_a_changed_dataset_is_an_error_however_its_name_is_spelled(path, name):
+    storage.write(path, FileContents("catalog", {}, {"x": VALUES}))
+    np.testing.assert_array_equal(storage.load(path, name), VALUES)
+    with h5py.File(path, "r+") as file:
+        file["x"][0, 0] = 7.0
+    with pytest.raises(UserError, match=r"is damaged, or was changed.*without the attribute digest"):
+        storage.load(path, name)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["digest"]
+    assert storage.load(path, name)[0, 0] == 7
+
+
+def test_a_changed_dataset_that_another_file_refers_to_is_an_error(path, tmp_path):
+    storage.write(path, FileContents("catalog", {}, {"x": VALUES}))
+    with h5py.File(tmp_path / "link.h5", "w") as file:
+        file["y"] = h5py.ExternalLink(path.name, "/x")
+    layout = h5py.VirtualLayout((1000, 3), "f8")
+    layout[:] = h5py.VirtualSource(path, "x", (1000, 3))
+    with h5py.File(tmp_path / "link.h5", "a") as file:
+        file.create_virtual_dataset("z", layout)
+    read = [
+        lambda: storage.load(tmp_path / "link.h5", "y", follow_links=True),
+        lambda: storage.load(tmp_path / "link.h5", "z"),
+        lambda: storage.DatasetHandle(tmp_path / "link.h5", "y", follow_links=True).read(0, 1000),
+    ]
+    for values in read:
+        np.testing.assert_array_equal(values(), VALUES)
+    with h5py.File(path, "r+") as file:
+        file["x"][0, 0] = 7.0
+    for values in read:
+        with pytest.raises(UserError, match=r"/x is damaged, or was changed"):
+            values()
+
+
+@pytest.mark.parametrize("change", ["deleted", "added", "soft link", "external link", "dangling", "no table", "digest"])
+def test_names_of_a_catalog_of_ours_are_those_that_were_written(path, change):
+    """A deleted /split would part the rows anew, and nobody would notice."""
+    storage.write(path, FileContents("catalog", {}, {"data": VALUES, "split": np.zeros(1000)}))
+    with h5py.File(path, "r+") as file:
+        if change == "deleted":
+            del file["split"]
+        elif change == "added":
+            file["simulation"] = np.arange(1000)
+        elif change == "soft link":
+            file["simulation"] = h5py.SoftLink("/split")
+        elif change == "external link":
+            file["simulation"] = h5py.ExternalLink("other.h5", "/split")
+        elif change == "dangling":
+            del file["split"]
+            file["split"] = h5py.SoftLink("/nothing")
+        elif change == "no table":
+            del file["digests"]
+        else:
+            file.attrs["digest"] = 7
+    for read in (storage.describe_datasets, storage.file_attributes, lambda path: storage.load(path, "data")):
+        with pytest.raises(UserError, match="is damaged, or was changed") as error:
+            read(path)
+        assert one_line(error)
+
+
+def test_a_file_of_ours_has_its_values_in_itself(path, tmp_path):
+    """Its digests may be right: they are no signature of who wrote it."""
+    storage.write(path, FileContents("posterior", {}, {"x": VALUES}))
+    VALUES.tofile(tmp_path / "raw")
+    with h5py.File(path, "r+") as file:
+        del file["x"]
+        file.create_dataset("x", VALUES.shape, "f8", external=[(str(tmp_path / "raw"), 0, VALUES.nbytes)])
+    with pytest.raises(UserError, match=r"/x is damaged, or was changed"):
+        storage.read(path)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_damaged_rows_that_stay_in_their_file_are_an_error(tmp_path, own):
+    """By digests of blocks in a file of ours, by checksums of chunks in one of another tool."""
+    path = tmp_path / "file.h5"
+    values = np.arange(400_000.0).reshape(-1, 2)
+    if own:
+        storage.write(path, FileContents("posterior", {}, {"x": values}))
+    else:
+        with h5py.File(path, "w") as file:
+            file.create_dataset("x", data=values, chunks=(1000, 2), fletcher32=True)
     handle, status = storage.DatasetHandle(path, "x"), path.stat()
     with h5py.File(path) as file:
-        chunk = file["x"].id.get_chunk_info(0)
+        dataset = file["x"].id
+        offset = dataset.get_offset() if own else dataset.get_chunk_info(0).byte_offset
     with path.open("r+b") as file:
-        file.seek(chunk.byte_offset + 100)
+        file.seek(offset + 100)
         file.write(b"\x5a" * 8)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     with pytest.raises(UserError, match=r"/x is damaged"):
-        handle.read(0, 100)
+        handle.read(50, 100)
+    np.testing.assert_array_equal(handle.read(150_000, 150_010), values[150_000:150_010])  # of another block

@@ -45,7 +45,7 @@ def crossed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[object
 
 def test_home_is_good_and_elsewhere_is_biased(crossed: tuple[Path, list[object], str]) -> None:
     with h5py.File(crossed[0]) as file:
-        assert file.attrs["kind"] == "cross-suite"
+        assert file.attrs["kind"] == b"cross-suite"
         trained, tested = file["trained"].asstr()[()].tolist(), file["suites"].asstr()[()].tolist()
         r2, coverage = file["parameters/r2"][()], file["parameters/coverage_68"][()]
         gain, flagged = file["joint/log_prob_gain"][()], file["joint/ood"][()]

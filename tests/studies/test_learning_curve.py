@@ -201,7 +201,7 @@ def test_the_command_trains_extends_and_goes_on_where_it_stopped(tmp_path: Path)
         assert recipe["supports"] == ["auto"] and recipe["stacks"] == recipes[1]["stacks"]
     assert [path.name for path in models] == ["100.flow.h5", "200.flow.h5", "50.flow.h5"]
     with h5py.File(output) as file:
-        assert file.attrs["kind"] == "learning-curve"
+        assert file.attrs["kind"] == b"learning-curve"
         np.testing.assert_array_equal(file["sizes"], [50, 100, 200])
         np.testing.assert_allclose(file["log_prob"][()].mean(axis=1), file["mean"][:, 0])
         assert file["prediction/log_prob"].shape == (1, 3)

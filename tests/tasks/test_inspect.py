@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import format as files
+from cosmoinfer.storage import reading
+from cosmoinfer.storage.digests import DatasetDigest
 from cosmoinfer.tasks.inspect import FileDescription, inspect_file
 from tests.command_line import done, linear, write
 
@@ -16,13 +17,13 @@ def test_weights_of_a_model_are_not_read(tmp_path: Path, monkeypatch: pytest.Mon
     catalog, model = write(tmp_path / "sims.h5", *linear(120, 1)), tmp_path / "flow.h5"
     done("train-flow", catalog, "--flow", "maf", "--epochs", 2, "--ensemble", 2, "--threads", 1, "-o", model)
     names: list[str] = []
-    read_array = files.read_array
+    read_array = reading.read_array
 
-    def remember(path: Path, dataset: h5py.Dataset) -> object:
+    def remember(path: Path, dataset: h5py.Dataset, digest: DatasetDigest) -> object:
         names.append(dataset.name)
-        return read_array(path, dataset)
+        return read_array(path, dataset, digest)
 
-    monkeypatch.setattr(files, "read_array", remember)
+    monkeypatch.setattr(reading, "read_array", remember)
     contents = inspect_file(model, {})
     assert isinstance(contents, FileDescription)
     with pytest.raises(UserError, match=r"`audit` and `manifest` expect a catalog, found a flow \(model file\)"):

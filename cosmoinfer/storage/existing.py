@@ -1,0 +1,137 @@
+"""What stands at the path of an output: of which kind, whether it is complete, and whether it may be replaced."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from cosmoinfer.errors import DamagedOutput, DamageError, UserError
+from cosmoinfer.storage.contents import FORMATS
+from cosmoinfer.storage.opening import open_file
+from cosmoinfer.storage.reading import Head, parse_object, read_text, verify
+
+SIGNATURE = "cosmoinfer {kind} file"  # CREATOR of one of this tool
+SCANNED_BYTES = 1 << 20  # at a time
+
+
+class Standing(Enum):
+    """Of a path, for an output of one kind and /meta."""
+
+    FREE = "nothing is there"
+    COMPLETE = "the very same output"
+    OTHER = "one of the same kind with other settings or inputs, or of another version"
+    DAMAGED = "one of the same kind that is damaged, or was changed"
+    FOREIGN = "a file of another kind or tool"
+
+
+def file_kind(path: Path) -> str | None:
+    """The kind of a file that this tool wrote; None for any other HDF5 file."""
+    with open_file(path) as file:
+        return Head.of_file(file).kind or None
+
+
+def describe_file(path: Path) -> str:
+    """What a file is, for an error: ``a flow (model file)``, ``a posterior file``, ``a catalog``."""
+    with open_file(path) as file:
+        return Head.of_file(file).describe(file)
+
+
+def writing_command(path: Path) -> str | None:
+    """The command that wrote a file, as its /meta says; None for a file of another tool."""
+    with open_file(path) as file:
+        meta = read_text(file, "meta") if Head.of_file(file).kind else ""
+        return parse_object(meta).get("command") if meta else None
+
+
+def is_kind(path: Path, kind: str) -> bool:
+    """Whether a path is a file of this kind that this tool wrote, damaged or not."""
+    return path.is_file() and _kind(path) == kind
+
+
+def examine(path: Path, kind: str, meta: Mapping[str, Any]) -> tuple[Standing, str]:
+    """What stands at a path where an output of this kind and /meta goes; and what is wrong with it, in words.
+
+    An output is complete only if all that it holds is as it was written: it is read for that.
+    """
+    if not path.exists():
+        return Standing.FREE, ""
+    if not is_kind(path, kind):
+        return Standing.FOREIGN, ""
+    try:
+        with open_file(path) as file:
+            if read_text(file, "meta") != encode_meta(meta):
+                Head.of_file(file).digests(file, (kind,))  # of a damaged file nobody knows its settings
+                return Standing.OTHER, ""
+        verify(path)
+    except DamageError as error:
+        return Standing.DAMAGED, error.message
+    except UserError as error:
+        return Standing.OTHER, error.message
+    return Standing.COMPLETE, ""
+
+
+def is_complete(path: Path, kind: str, meta: Mapping[str, Any], force: bool = False) -> bool:
+    """Whether an output of this kind and /meta is there already, which ``force`` does not ask for.
+
+    Checked before any work is done. ``force`` lets it replace a file of the same kind, and no other.
+
+    Raises UserError when another file is there, or when its folder does not take one; DamagedOutput when it is there
+    and damaged.
+    """
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file")
+    if path.exists() and not is_kind(path, kind):
+        existing = _kind(path)
+        found = f"a {existing} file" if existing else "a file of another tool"
+        exists = "" if force else "exists already; "
+        raise UserError(f"{path}: {exists}`force` replaces a {kind} file only, found {found}")
+    if not force:
+        standing, reason = examine(path, kind, meta)
+        if standing is Standing.COMPLETE:
+            return True
+        if standing is Standing.DAMAGED:
+            raise DamagedOutput(reason)
+        if standing is Standing.OTHER:
+            reason = reason or f"{path}: exists already, made with other settings or inputs"
+            raise UserError(f"{reason}; `force` replaces it")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{path}: the folder {path.parent} cannot be written")
+    return False
+
+
+def refuse_existing(path: Path, kind: str, meta: Mapping[str, Any], force: bool = False) -> None:
+    """Raises UserError as ``is_complete`` does, and when the output is there already."""
+    if is_complete(path, kind, meta, force):
+        raise UserError(f"{path}: exists already, from the same settings and inputs; `force` replaces it")
+
+
+def encode_meta(meta: Mapping[str, Any]) -> str:
+    """The text of /meta. Raises ValueError for NaN and infinities."""
+    return json.dumps(meta, sort_keys=True, allow_nan=False)
+
+
+def _kind(path: Path) -> str | None:
+    """Of a file that this tool wrote, also where HDF5 no longer opens it."""
+    try:
+        return file_kind(path)
+    except DamageError:
+        return _kind_by_signature(path)
+    except UserError:
+        return None
+
+
+def _kind_by_signature(path: Path) -> str | None:
+    """Of a damaged file: the value of CREATOR, wherever it lies among its bytes."""
+    pattern = re.compile("|".join(SIGNATURE.format(kind=kind) for kind in FORMATS).encode())
+    with path.open("rb") as file:
+        overlap = b""
+        while part := file.read(SCANNED_BYTES):
+            if found := pattern.search(overlap + part):
+                return found.group().decode().split()[1]
+            overlap = part[-64:]
+    return None

@@ -1,0 +1,137 @@
+"""Files that this tool wrote, read through one door: kind, format and digests are compared with what is expected."""
+
+import json
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from cosmoinfer import __version__
+from cosmoinfer.errors import DamageError, UserError
+from cosmoinfer.storage import out_of_core
+from cosmoinfer.storage.attributes import decode_attribute, decode_text, read_attributes
+from cosmoinfer.storage.contents import FORMATS, REMAKE_COMMANDS, FileContents, JSONObject
+from cosmoinfer.storage.digests import DIGEST, DatasetDigest, DigestTable, changed_values, is_stored_plainly
+from cosmoinfer.storage.hdf5 import DatasetHandle, read_array
+from cosmoinfer.storage.links import find_dataset
+from cosmoinfer.storage.opening import open_file
+from cosmoinfer.storage.out_of_core import OnDiskArray
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the root of a file says that it is. kind: a key of FORMATS; empty for a file of another tool.
+
+    format: its number; None where it is missing.
+    """
+
+    kind: str
+    format: int | None
+
+    @classmethod
+    def of_file(cls, file: h5py.File) -> "Head":
+        """Of any open file: the word ``kind`` alone is another tool's."""
+        attributes, _ = read_attributes(file)
+        kind, number = attributes.get("kind"), attributes.get("format")
+        format_number = int(number) if isinstance(number, np.integer) else None
+        if not isinstance(kind, str) or kind not in FORMATS or (format_number is None and DIGEST not in attributes):
+            return cls("", None)
+        return cls(kind, format_number)
+
+    def describe(self, file: h5py.File) -> str:
+        """For an error: ``a flow (model file)``, ``a posterior file``, ``a catalog``."""
+        if self.kind == "model" and (config := read_text(file, "config")):
+            return f"a {parse_object(config).get('kind')} (model file)"
+        if self.kind and self.kind != "catalog":
+            return f"a {self.kind} file"
+        return "a catalog" if {"parameters", "data"} & set(file) else "an HDF5 file of another tool"
+
+    def digests(self, file: h5py.File, kinds: tuple[str, ...]) -> DigestTable:
+        """Those of the file. Raises UserError where it is of none of these kinds, of another format, or has none."""
+        path = file.filename
+        if not self.kind or (kinds and self.kind not in kinds):
+            expected = f"a {' or '.join(kinds)} file" if kinds else "a file"
+            origin = "" if self.kind else " of cosmoinfer"
+            raise UserError(f"{path}: expected {expected}{origin}, found {self.describe(file)}")
+        if self.format is None:
+            raise DamageError(f"{path}: is damaged (the number of its format is missing)")
+        newest, remake = FORMATS[self.kind], REMAKE_COMMANDS[self.kind]
+        if self.format > newest:
+            raise UserError(f"{path}: its format is {self.format}, this version ({__version__}) reads format {newest}")
+        if self.format < newest:
+            raise UserError(
+                f"{path}: its format {self.format} is no longer read (this version reads {newest}); {remake} again"
+            )
+        table = DigestTable.read_from(file)
+        if table is None:
+            raise UserError(f"{path}: has no digests, as files of earlier versions; {remake} again")
+        return table
+
+
+def read_text(file: h5py.File, name: str) -> str:
+    """A text, not compared with its digest; empty where there is none of that name, or something else."""
+    dataset = file.get(name)
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape != () or not is_stored_plainly(dataset):
+        return ""
+    return decode_text(dataset[()], fallback="latin-1")
+
+
+def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = (), omit: str = "") -> FileContents:
+    """A file that this tool wrote, of one of these kinds (by default of any).
+
+    keep_on_disk: paths of arrays that stay in the file when they are large. omit: name of groups that are not read.
+
+    Raises UserError for another kind or format, and DamageError for a file that is damaged or was changed.
+    """
+    path = Path(path)
+    with open_file(path) as file:
+        arrays, attributes, on_disk = {}, {}, {}
+        head = Head.of_file(file)
+        for name, dataset, digest in _digested(path, file, head, kinds):
+            if omit and omit in name.split("/")[:-1]:
+                continue
+            if name in keep_on_disk and dataset.nbytes > out_of_core.MAX_IN_MEMORY_BYTES:
+                on_disk[name] = OnDiskArray(DatasetHandle(path, name))
+            else:
+                arrays[name] = read_array(path, dataset, digest)
+            if len(dataset.attrs):
+                attributes[name] = {key: decode_attribute(value) for key, value in dataset.attrs.items()}
+        meta = parse_object(str(arrays.pop("meta")))
+    return FileContents(head.kind, meta, arrays, attributes, on_disk=on_disk)
+
+
+def verify(path: Path | str) -> int:
+    """Read all that is in a file that this tool wrote, and compare it with its digests: how many datasets it has.
+
+    Raises DamageError for a file that is damaged or was changed, and UserError for one of another tool.
+    """
+    path, count = Path(path), 0
+    with open_file(path) as file:
+        for _, dataset, digest in _digested(path, file, Head.of_file(file), ()):
+            count += 1
+            if not digest.matches_stored(dataset, range(len(digest.blocks))):
+                raise changed_values(dataset)
+    return count
+
+
+def _digested(
+    path: Path, file: h5py.File, head: Head, kinds: tuple[str, ...]
+) -> Iterator[tuple[str, h5py.Dataset, DatasetDigest]]:
+    """Every dataset with its digest, which is of its type, shape and attributes; its values are not looked at."""
+    table = head.digests(file, kinds)
+    for name in table.datasets:
+        dataset = find_dataset(path, file, name)
+        yield name, dataset, table.of_dataset(dataset)
+
+
+def parse_object(text: str) -> JSONObject:
+    """A JSON object. Raises ValueError for anything else, and for one that is nested too deeply."""
+    try:
+        document = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("JSON that is nested too deeply") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"expected a JSON object, found {type(document).__name__}")
+    return document
