@@ -140,23 +140,36 @@ def _is_catalog(path: Path) -> bool:
     return storage.file_kind(path) in (None, "catalog")
 
 
+def is_manifest(path: Path) -> bool:
+    """Whether a file is a manifest that this version reads."""
+    return bool(path.is_file() and _parse_manifest(path))
+
+
 def _read_manifest(path: Path) -> _FileList:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    try:
-        manifest = json.loads(path.read_text())
-        entries = [(path.parent / entry["path"], int(entry["rows"])) for entry in manifest["parts"]]
-        readable = manifest["kind"] == "manifest" and int(manifest["format"]) <= MANIFEST_FORMAT
-    except (ValueError, KeyError, TypeError) as error:
+    entries = _parse_manifest(path)
+    if not entries:
         raise UserError(
-            f"{path}: is no manifest; cosmoinfer inspect 'sims/*.h5' `manifest=FILE.json` writes one"
-        ) from error
-    if not readable or not entries:
-        raise UserError(f"{path}: is no manifest that this version reads")
+            f"{path}: is no manifest that this version reads; "
+            "cosmoinfer inspect 'sims/*.h5' `manifest=FILE.json` writes one"
+        )
     for file, _ in entries:
         if not file.is_file():
             raise UserError(f"{path}: lists {file}, which is missing")
     return _FileList(*zip(*entries, strict=True))
+
+
+def _parse_manifest(path: Path) -> list[tuple[Path, int]]:
+    """Paths and rows; none where the file is no manifest of a known format."""
+    try:
+        manifest = storage.parse_object(path.read_text())
+        if manifest["kind"] != "manifest" or not 1 <= manifest["format"] <= MANIFEST_FORMAT:
+            return []
+        entries = [(path.parent / entry["path"], entry["rows"]) for entry in manifest["parts"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return entries if all(isinstance(rows, int) for _, rows in entries) else []
 
 
 def _concatenate_files(layouts: Sequence[Layout], catalogs: Sequence[Catalog]) -> Catalog:

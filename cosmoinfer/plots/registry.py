@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from cosmoinfer import storage
+from cosmoinfer.errors import UserError
 from cosmoinfer.plots.calibration import coverage, sbc
 from cosmoinfer.plots.classes import confusion, reliability
 from cosmoinfer.plots.figure_data import FigureData
@@ -21,36 +22,73 @@ from cosmoinfer.plots.prediction import truth_prediction
 from cosmoinfer.plots.style import RC_PARAMS
 from cosmoinfer.plots.triangle import corner
 
+MARK = b"tEXtSoftware\0cosmoinfer"  # among the first chunks of a PNG
+MAX_MARK_OFFSET = 4096  # bytes
+
 
 def draw(data: FigureData, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
-    """Every figure that applies, as ``folder/NAME.png``, whole or absent. Same data, same bytes.
+    """Every figure that applies, as ``folder/NAME.png``, each whole or absent. Same data, same bytes.
 
     names: of PLOTS, by default all. A figure of an earlier run that no longer applies is removed: it would show
-    another posterior.
+    another posterior. Nothing is written before all are drawn. Raises UserError as ``check_folder`` does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / f"{name}.png" for name in (PLOTS if names is None else names)}
-    return [path for name, path in paths.items() if save(partial(PLOTS[name], data), path)]
+    names = list(PLOTS if names is None else names)
+    check_folder(folder, names)
+    images = {folder / f"{name}.png": _image(partial(PLOTS[name], data)) for name in names}
+    for path, image in images.items():
+        if image is None:
+            path.unlink(missing_ok=True)
+        else:
+            _write(image, path)
+    return [path for path, image in images.items() if image is not None]
 
 
-def save(plot: Callable[[], Figure | None], path: Path) -> bool:
-    """Draw one figure in our look and write it, whole or absent; where there is none, remove an earlier one."""
+def save(plot: Callable[[], Figure], path: Path) -> None:
+    """Draw one figure in our look and write it, whole or absent. Raises UserError as ``check_folder`` does."""
+    check_folder(path.parent, [path.stem])
+    _write(_image(plot) or b"", path)
+
+
+def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Before any work is done: only figures that this tool drew are replaced or removed.
+
+    names: of the figures, by default PLOTS. Makes the folder. Raises UserError where that fails, and for a file of
+    the name of a figure that is none of ours.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: the folder cannot be made ({error.strerror})") from error
+    for name in PLOTS if names is None else names:
+        path = folder / f"{name}.png"
+        if (path.exists() or path.is_symlink()) and not _is_ours(path):
+            raise UserError(f"{path}: was not drawn by this version of cosmoinfer, and is not replaced; move it away")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a figure with the mark that ``_image`` leaves."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return MARK in file.read(MAX_MARK_OFFSET)
+
+
+def _image(plot: Callable[[], Figure | None]) -> bytes | None:
+    """A figure in our look as PNG; None where there is none."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a matplotlibrc of the user's must not change a figure of ours
         matplotlib.rcParams.update(RC_PARAMS)
         figure = plot()
         if figure is None:
-            path.unlink(missing_ok=True)
-        else:
-            _write(figure, path)
-    return figure is not None
+            return None
+        image = BytesIO()
+        figure.savefig(image, format="png", dpi=150, metadata={"Software": "cosmoinfer"})
+        return image.getvalue()
 
 
-def _write(figure: Figure, path: Path) -> None:
-    image = BytesIO()
-    figure.savefig(image, format="png", dpi=150, metadata={"Software": None})
+def _write(image: bytes, path: Path) -> None:
     with storage.atomic_write(path) as scratch:
-        scratch.write_bytes(image.getvalue())
+        scratch.write_bytes(image)
 
 
 PLOTS: dict[str, Callable[[FigureData], Figure | None]] = {

@@ -30,7 +30,7 @@ from cosmoinfer.storage.hdf5 import (
     load,
 )
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
-from cosmoinfer.storage.reading import read, verify
+from cosmoinfer.storage.reading import parse_object, read, verify
 from cosmoinfer.storage.writing import write, write_streamed
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "is_kind",
     "load",
     "out_of_core",
+    "parse_object",
     "read",
     "refuse_existing",
     "verify",

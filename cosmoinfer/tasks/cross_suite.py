@@ -17,7 +17,7 @@ from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.split import Split
 from cosmoinfer.studies import cross_suite
 from cosmoinfer.studies.cross_suite import CrossSuite
-from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, make_folder, task_provenance, work_folder
+from cosmoinfer.tasks.provenance import catalog_inputs, file_stem, is_up_to_date, task_provenance, work_folder
 from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob
@@ -38,9 +38,10 @@ class Suite:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What one flow is trained on, and the names of the suites that it is tested on."""
+    """What one flow is trained on, and the suites that it is tested on, by name. stem: of the names of its files."""
 
     name: str
+    stem: str
     suite: Suite
     tested: tuple[str, ...]
 
@@ -71,16 +72,19 @@ def write_cross_suite(
     )
     options = select_keywords(SamplingOptions, keywords)
     by_name = _read_suites(catalogs, CatalogSettings.from_keywords(keywords), request.split)
+    figures = keywords.get("figures")
+    if figures is not None:
+        plots.check_folder(Path(figures), ["cross"])
     folder = work_folder(output)
     device, seed = request.run.prepare_device(), request.run.seed
     posterior_paths = {}
     for plan in _training_plans(by_name):
-        model = folder / f"{plan.name}.flow.h5"
+        model = folder / f"{plan.stem}.flow.h5"
         reporter.info(f"{plan.name}: a flow")
         job = TrainingJob(plan.suite.catalog, plan.suite.split, request, device, force, reporter)
         FLOW_TRAINER.run(job, model)
         for name in plan.tested:
-            path = folder / f"{plan.name} on {name}.posterior.h5"
+            path = folder / f"{plan.stem} on {file_stem(name)}.posterior.h5"
             _sample_test_rows(model, by_name[name], options, device, path, force, reporter)
             posterior_paths[plan.name, name] = path
     inputs = {
@@ -96,8 +100,7 @@ def write_cross_suite(
         }
         study = cross_suite.compare_suites(list(by_name), evaluations)
         cross_suite.write(output, study, meta, force)
-    if (figures := keywords.get("figures")) is not None:
-        make_folder(Path(figures))
+    if figures is not None:
         plots.save(lambda: plots.plot_cross_suite(study), Path(figures) / "cross.png")
         reporter.info(f"{figures}: cross.png")
     return CrossSuiteStudy(output, study)
@@ -128,7 +131,7 @@ def _split_of_suite(split: Split, catalog: Catalog) -> Split:
 def _training_plans(by_name: Mapping[str, Suite]) -> Iterator[TrainingPlan]:
     """A flow for each suite; with three and more, one for all others together as well."""
     for name, suite in by_name.items():
-        yield TrainingPlan(name, suite, tuple(by_name))
+        yield TrainingPlan(name, file_stem(name), suite, tuple(by_name))
     for left_out in by_name if len(by_name) > 2 else ():
         training = [suite for name, suite in by_name.items() if name != left_out]
         split = Split(
@@ -136,7 +139,8 @@ def _training_plans(by_name: Mapping[str, Suite]) -> Iterator[TrainingPlan]:
             np.concatenate([suite.split.partition for suite in training]),
         )
         joined = Suite(suites.join_suites([suite.catalog for suite in training]), split)
-        yield TrainingPlan(f"{cross_suite.ALL_BUT}{left_out}", joined, (left_out,))
+        name, stem = (f"{cross_suite.ALL_BUT}{suite}" for suite in (left_out, file_stem(left_out)))
+        yield TrainingPlan(name, stem, joined, (left_out,))
 
 
 def _sample_test_rows(

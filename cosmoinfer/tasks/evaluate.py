@@ -21,7 +21,7 @@ from cosmoinfer.tasks.evaluation_job import (
     require_unseen_row,
     select_drawn,
 )
-from cosmoinfer.tasks.provenance import is_up_to_date, make_folder, task_provenance
+from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import prepare_sampling
@@ -127,6 +127,8 @@ def _evaluate(
     job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
     gates.check_names(job.source.parameters)
     figures = select_keywords(EvaluationSettings, keywords).figures
+    if figures is not None:
+        plots.check_folder(figures)
     complete = output if is_up_to_date(output, "metrics", job.provenance, reporter, force) else None
     if complete is not None and figures is None:
         return GatedEvaluation(metrics.read(complete), gates)
@@ -193,7 +195,6 @@ def draw_figures(
     reporter: Reporter,
 ) -> None:
     """Every figure that applies, into a folder. learning_curves: by field of ``plots.FigureData``."""
-    make_folder(folder)
     paths = plots.draw(plots.FigureData(posterior, evaluation, **learning_curves, seed=seed), folder)
     reporter.info(f"{folder}: {', '.join(path.name for path in paths)}")
 

@@ -8,7 +8,6 @@ from cosmoinfer import plots as drawing
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics import Evaluation
 from cosmoinfer.settings import UNLIMITED, check_value
-from cosmoinfer.tasks.provenance import make_folder
 from cosmoinfer.tasks.sources import AnyModel, PosteriorSource, open_posterior
 
 
@@ -37,7 +36,6 @@ def figures(
             raise UserError(f"no figure is named {name}; {list_choices(name, drawing.PLOTS)}", setting="plots")
     opened, histories = open_posterior(posterior), {} if model is None else models.histories(model)
     data = drawing.FigureData(opened.posterior, evaluation, histories, seed=seed)
-    make_folder(Path(folder))
     paths = drawing.draw(data, Path(folder), names)
     missing = sorted({*names} - {path.stem for path in paths}) if plots is not None else []
     if missing:

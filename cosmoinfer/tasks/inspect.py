@@ -77,8 +77,9 @@ def write_manifest(contents: CatalogDescription, manifest: Path, force: bool) ->
         raise UserError("expected the name of a .json file", setting="manifest", value=manifest)
     if not manifest.parent.is_dir():
         raise UserError(f"{manifest}: the folder {manifest.parent} does not exist")
-    if manifest.exists() and not force:
-        raise UserError(f"{manifest}: exists already; `force` replaces it")
+    if manifest.exists() and not (force and multi_file.is_manifest(manifest)):
+        replaces = "replaces a manifest only, and this is none" if force else "replaces a manifest"
+        raise UserError(f"{manifest}: exists already; `force` {replaces}")
     with storage.atomic_write(manifest) as scratch:
         scratch.write_text(multi_file.manifest_json(contents.files, manifest.parent))
 

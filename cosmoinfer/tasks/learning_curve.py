@@ -15,7 +15,7 @@ from cosmoinfer.split import Split
 from cosmoinfer.studies import learning_curve
 from cosmoinfer.studies.learning_curve import LearningCurve
 from cosmoinfer.studies.training_sizes import HeldOutScores, check_sizes, default_sizes
-from cosmoinfer.tasks.provenance import default_output, is_up_to_date, make_folder, task_provenance, work_folder
+from cosmoinfer.tasks.provenance import default_output, is_up_to_date, task_provenance, work_folder
 from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest
@@ -55,6 +55,9 @@ def write_learning_curve(
     split = choose_split(catalog, request.split)
     simulations, sizes = split.sizes[0], keywords.get("sizes")
     sizes = check_sizes(parse_counts("sizes", sizes) if sizes else default_sizes(simulations), simulations)
+    figures = keywords.get("figures")
+    if figures is not None:
+        plots.check_folder(Path(figures), ["learning_curve"])
     folder = work_folder(output)
     subsets = {size: splits.nested_subset(split, size) for size in sizes}
     models = {size: folder / f"{size}.flow.h5" for size in sizes}
@@ -69,8 +72,7 @@ def write_learning_curve(
         scores = _score_test_rows(catalog, subsets, models, device, seed, reporter)
         curve = learning_curve.fit_learning_curve(scores, predict, seed)
         learning_curve.write(output, scores, curve, meta, force)
-    if (figures := keywords.get("figures")) is not None:
-        make_folder(Path(figures))
+    if figures is not None:
         plots.save(lambda: plots.plot_learning_curve(curve), Path(figures) / "learning_curve.png")
         reporter.info(f"{figures}: learning_curve.png")
     return LearningCurveStudy(output, curve)

@@ -1,14 +1,18 @@
 """What made a file (its ``/meta``), whether an output is up to date, and the names of outputs."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from cosmoinfer import __version__, storage
 from cosmoinfer.catalog import Catalog, multi_file
 from cosmoinfer.errors import UserError
 from cosmoinfer.tasks.reporter import Reporter
+
+MAX_STEM = 80  # bytes: two and a suffix are a name that every file system takes
 
 
 def task_provenance(task: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> storage.JSONObject:
@@ -42,6 +46,14 @@ def is_up_to_date(
 def default_output(catalog: Path, suffix: str) -> Path:
     """An output in the current folder, named after a catalog."""
     return Path(f"{multi_file.catalog_name(catalog)}.{suffix}.h5")
+
+
+def file_stem(name: str) -> str:
+    """Of a file that is called after a name from a file: one for each name, without spaces and separators, not long."""
+    quoted = quote(name, safe="+")
+    if len(quoted) <= MAX_STEM:
+        return quoted
+    return f"{quoted[: MAX_STEM // 2]}%{hashlib.sha256(name.encode()).hexdigest()}"  # which no quoted name contains
 
 
 def make_folder(path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cosmoinfer import models, storage
+from cosmoinfer import models, plots, storage
 from cosmoinfer.errors import DamagedOutput
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.evaluate import GatedEvaluation, Gates, draw_figures, measure_and_write
@@ -47,6 +47,7 @@ def run_all(
     if catalog.parameters is not None:
         gates.check_names(catalog.parameters)
     make_folder(folder)
+    plots.check_folder(folder / "figures")
 
     def made_again(make: Callable[[bool], Made]) -> Made:
         """What ``make`` gives, called with ``force``; with True where a damaged output is to be replaced."""

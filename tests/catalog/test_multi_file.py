@@ -80,7 +80,9 @@ def test_a_manifest_with_a_missing_or_a_changed_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="with 50 rows, which has 20"):
         catalogs.read(tmp_path / "sims.json")
     moved.rename(first)
-    for text in ("{}", "[1]", "no JSON"):
+    entry = '{"kind": "manifest", "format": 1, "parts": [{"path": %s, "rows": %s}]}'
+    odd = [entry % pair for pair in (("1", "5"), ('"a.h5"', "1e400"), ('"a.h5"', '"5"'), ('"a.h5"', "null"))]
+    for text in ("{}", "[1]", "no JSON", "[" * 100_000, '{"kind": "manifest"}', *odd):
         (tmp_path / "other.json").write_text(text)
         with pytest.raises(UserError, match="is no manifest"):
             catalogs.read(tmp_path / "other.json")

@@ -133,7 +133,7 @@ def test_what_a_posterior_lacks_is_left_out(
 ) -> None:
     full = posterior_of(2 if change is unbounded else 1, draws=60)
     for name in absent:
-        (tmp_path / f"{name}.png").write_text("of an earlier posterior")
+        save(matplotlib.figure.Figure, tmp_path / f"{name}.png")  # of an earlier posterior
     assert names(draw(figure_data_of(change(full)), tmp_path)) == set(OF_PARAMETERS) - absent
     assert names(list(tmp_path.iterdir())) == set(OF_PARAMETERS) - absent
 
@@ -145,7 +145,7 @@ def test_a_classifier_has_figures_of_classes(
     classes: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for name in OF_PARAMETERS:
-        (tmp_path / f"{name}.png").write_text("of an earlier posterior")
+        save(matplotlib.figure.Figure, tmp_path / f"{name}.png")  # of an earlier posterior
     posterior = classified(classes)
     assert names(draw(figure_data_of(posterior), tmp_path)) == {"losses"} | OF_CLASSES
     assert names(list(tmp_path.iterdir())) == {"losses"} | OF_CLASSES
@@ -190,16 +190,37 @@ def test_a_figure_is_flushed_to_disk_before_it_is_renamed(tmp_path: Path, monkey
     flush, rename = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda descriptor: (calls.append("flush"), flush(descriptor))[1])
     monkeypatch.setattr(os, "replace", lambda *paths: (calls.append("rename"), rename(*paths))[1])
-    assert save(matplotlib.figure.Figure, tmp_path / "figure.png")
+    save(matplotlib.figure.Figure, tmp_path / "figure.png")
     assert calls[:2] == ["flush", "rename"]
     assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
 
 
 def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "losses.png").mkdir()
-    with pytest.raises(UserError, match=r"losses\.png: could not be written"):
+    with pytest.raises(UserError, match=r"losses\.png: was not drawn by this version"):
         draw(figure_data_of(posterior_of(1, draws=60)), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["losses.png"]
+
+
+@pytest.mark.parametrize("name", ["corner", "losses"])  # which is drawn, which does not apply
+def test_a_file_of_somebody_else_is_neither_replaced_nor_removed(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / f"{name}.png"
+    matplotlib.figure.Figure().savefig(theirs)
+    content = theirs.read_bytes()
+    with pytest.raises(UserError, match=rf"{name}\.png: was not drawn by this version of cosmoinfer, and is not"):
+        draw(figure_data_of(posterior_of(1, draws=60)), tmp_path)
+    assert theirs.read_bytes() == content and [path.name for path in tmp_path.iterdir()] == [theirs.name]
+    theirs.unlink()
+    before = [path.read_bytes() for path in draw(figure_data_of(posterior_of(1, draws=60)), tmp_path)]
+    assert before == [path.read_bytes() for path in draw(figure_data_of(posterior_of(1, draws=60)), tmp_path)]
+
+
+def test_the_last_figures_stay_where_a_new_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {path: path.read_bytes() for path in draw(figure_data_of(posterior_of(1, draws=60)), tmp_path)}
+    monkeypatch.setitem(PLOTS, "sbc", lambda data: 1 / 0)  # the last one that applies
+    with pytest.raises(ZeroDivisionError):
+        draw(figure_data_of(posterior_of(2, draws=60)), tmp_path)
+    assert first == {path: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 def test_a_figure_marks_an_unconstrained_parameter() -> None:

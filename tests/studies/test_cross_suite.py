@@ -17,6 +17,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import Estimate, Evaluation, Verdict, evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.studies import cross_suite
+from cosmoinfer.tasks.provenance import file_stem
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import in_memory_catalog, linear_gaussian
 from tests.posteriors import changed, make
@@ -288,3 +289,27 @@ def test_the_prior_of_a_region_is_that_of_every_suite(tmp_path: Path) -> None:
     for path in (*tmp_path.glob("cross/*.flow.h5"), *tmp_path.glob("curve/*.flow.h5")):
         draws = cosmoinfer.load(path).sample(np.zeros(8), draws=300).samples
         assert (draws.sum(axis=-1) < 1.1).all()
+
+
+def test_files_are_called_after_suites_one_for_each(tmp_path: Path) -> None:
+    names = [
+        "A",
+        "A on A",
+        "all but A",
+        "a/b",
+        "..",
+        ".",
+        "",
+        "%41",
+        "Ω",
+        "x" * 300,
+        "x" * 299 + "y",
+        "A%20on%20A",
+        "A+B",
+    ]
+    stems = [file_stem(name) for name in names]
+    assert len(set(stems)) == len(names) and stems[0] == "A" and stems[-1] == "A+B"
+    for stem in stems:
+        assert " " not in stem and "/" not in stem
+        (tmp_path / f"all but {stem} on {stem}.posterior.h5").touch()
+    assert len(list(tmp_path.iterdir())) == len(names)

@@ -10,7 +10,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.storage import reading
 from cosmoinfer.storage.digests import DatasetDigest
 from cosmoinfer.tasks.inspect import FileDescription, inspect_file
-from tests.command_line import done, linear, write
+from tests.command_line import done, linear, refused, write
 
 
 def test_weights_of_a_model_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +46,16 @@ def test_an_observation_with_nan_for_parameters_is_no_damaged_catalog(tmp_path: 
     contents = inspect_file(observed, {"audit": True})
     assert contents.error is None
     assert any("/parameters are NaN in every row" in finding.text for finding in contents.findings)
+
+
+def test_force_replaces_a_manifest_and_no_other_json(tmp_path: Path) -> None:
+    sims, manifest = write(tmp_path / "sims.h5", *linear(120, 1)), tmp_path / "notes.json"
+    manifest.write_text('{"my": "notes"}')
+    line = ["inspect", sims, "--manifest", manifest]
+    assert "exists already; --force replaces a manifest only" in refused(*line, "--force")
+    assert manifest.read_text() == '{"my": "notes"}'
+    manifest.unlink()
+    done(*line)
+    assert "--force replaces a manifest" in refused(*line)
+    done(*line, "--force")
+    assert ": 120 " in done("inspect", manifest)
