@@ -11,9 +11,20 @@ import numpy as np
 
 from cosmoinfer import seeding, storage
 from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.storage.schema import Dataset, Schema
 
 PARTITIONS = ("train", "validation", "test")
 DEFAULT_FRACTIONS = (0.7, 0.15, 0.15)
+
+
+SCHEMA = Schema(
+    "split",
+    "`cosmoinfer split`",
+    {
+        "simulation": Dataset("(G,)", "ids of the simulations", type="text", required=True),
+        "partition": Dataset("(G,)", "0 train, 1 validation, 2 test", type="whole", required=True),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,7 @@ def write(path: Path, split: Split, meta: dict[str, Any], force: bool = False) -
 
 def read(path: Path | str) -> Split:
     """From a split file. Raises UserError for any other file."""
-    arrays = storage.read(path, "split").arrays
+    arrays = storage.read(path, SCHEMA).arrays
     return Split(arrays["simulation"].astype(str), arrays["partition"])
 
 

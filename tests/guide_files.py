@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cosmoinfer.tasks.inspect import SCHEMAS
 from tests.command_line import done
 
 HEAD = """# Files
@@ -42,6 +43,7 @@ COMMANDS = (  # each leaves the file behind -o; later ones read those of earlier
     "sample covariance.h5 sims.h5 --draws 20 -o correlated.h5 --quiet",
     "simulate linear-gaussian -n 60 --truth --draws 20 -o exact.h5 --quiet",
     "evaluate normals.h5 -o metrics.h5 --quiet",
+    "evaluate probabilities.h5 -o confusion.h5 --quiet",
     "reweight posterior.h5 --prior Omega_m=normal:0.3:0.05 -o reweighted.h5 --quiet --skip-failed",
     "score density.h5 rigid.h5 -o scores.h5 --quiet",
 )
@@ -60,154 +62,15 @@ SLOW |= {"checkpoint"}  # or are gone once a command has ended: tests of checkpo
 RARE = {  # datasets of --lc2st and --combine product, which are slow: their tests read them
     *("local/.*", "local_names", "consistency_p_value", "n_observations"),
 }
-Meanings = dict[str, tuple[str, str]]  # regular expression of a path -> shape, meaning
-FILES: dict[str, tuple[str, tuple[str, ...], Meanings]] = {
-    "split": (
-        "`cosmoinfer split`",
-        ("split.h5",),
-        {
-            "simulation": ("(G,)", "ids of the simulations"),
-            "partition": ("(G,)", "0 train, 1 validation, 2 test"),
-        },
-    ),
-    "model": (
-        "`cosmoinfer train-flow`, `train-regressor`, `train-density`. A model that another one needs lies in a group "
-        "of its own with the same datasets: `/summary` (the regressor that conditions a flow), `/initialised_from` "
-        "(`--fine-tune`)",
-        MODELS,
-        {
-            "config": (
-                "()",
-                "JSON: kind of model, networks, observables, fingerprint of the catalog, temperature",
-            ),
-            "parameters": (
-                "(P,)",
-                "names; attributes `names`, `labels`, `low`, `high`, `prior`, `prior_mean`, `prior_std`, and "
-                "`where`, `prior_correlation` of a prior that is no product",
-            ),
-            "mixture_weights": ("(M of all stacks,)", "probability of each member in the mixture"),
-            r"stacks/\d+/weights/.*": ("(M, ...)", "weights of the members, by the name of the tensor"),
-            r"stacks/\d+/history/(train|validation)": ("(E, M)", "losses of each epoch"),
-            r"stacks/\d+/history/learning_rate": ("(E,)", "learning rate"),
-            r"stacks/\d+/history/best": ("(M,)", "epoch of the weights that are kept"),
-            r"inputs/\d+/standardizer/(clip|code|floor|log|mean|std)": (
-                "(F,) or (channels, 1, ...)",
-                "scaling of an observable",
-            ),
-            r"inputs/\d+/compression/.*": ("(...)", "weights of the compression"),
-            "hashes/(train|validation)/theta(_single)?": (
-                "(N,)",
-                "hashes of theta of the rows that the model has learned from, or was chosen by; in single precision",
-            ),
-            "hashes/(train|validation)/data(_single)?": (
-                "(N, 2)",
-                "hashes of x, of the features with even and with odd numbers; in single precision",
-            ),
-            "split/simulation": ("(G,)", "ids of the simulations"),
-            "split/partition": ("(G,)", "0 train, 1 validation, 2 test"),
-            "ridge_estimate/(weights|offset)": ("(F, P), (P,)", "linear estimate of theta from x"),
-            "noise/root": ("(F, F)", "square root of the covariance of the noise"),
-            "ood/.*": ("(...)", "out-of-distribution detector: Gaussian fits, scores of the validation rows, MMD test"),
-            r"stacks/\d+/support/(shift|scale)": ("(P,)", "standardisation on the real line"),
-            "(condition/)?(shift|scale)": (
-                "(P,)",
-                "standardisation of the parameters, of a regressor or of a density's condition",
-            ),
-            "(kurtosis_)?typicality/(coefficients|residuals)": (
-                "(...)",
-                "expected log density of validation rows, and how they scatter",
-            ),
-            "null_mode_noise/(basis|mean|std)": ("(...)", "noise on modes of the data that never vary"),
-        },
-    ),
-    "checkpoint": (
-        "`cosmoinfer train-flow`, `train-regressor`, `train-density` while they run: in the folder `OUTPUT.checkpoint` "
-        "a file for each training that is finished, with the `/meta` of the output",
-        (),
-        {
-            "training": ("()", "JSON: what determines the training, among those of the output"),
-            "weights/.*": ("(M, ...)", "weights of the members, by the name of the tensor"),
-            "history/(train|validation)": ("(E, M)", "losses of each epoch"),
-            "history/learning_rate": ("(E,)", "learning rate"),
-            "history/best": ("(M,)", "epoch of the weights that are kept"),
-        },
-    ),
-    "posterior": (
-        "`cosmoinfer sample`, `reweight`, `simulate --truth`",
-        POSTERIORS,
-        {
-            "index": ("(n,)", "row number in the catalog"),
-            "simulation": ("(n,)", "id of the simulation"),
-            "split": ("(n,)", "0 train, 1 validation, 2 test, 255 neither"),
-            "names": ("(P,)", "names; attributes as of `/parameters` of a model, and `derived`, `reweighted`"),
-            "truth": ("(n, P)", "true parameters, where known"),
-            "samples": ("(n, S, P)", "draws, in catalog units"),
-            "log_prob": ("(n, S)", "natural log density of each draw"),
-            "log_prob_truth": ("(n,)", "of the true parameters"),
-            "log_norm_error": ("(n,)", "standard error of the normalisation, where a density was renormalised"),
-            "(mean|std)": ("(n, P)", "where the model knows them exactly"),
-            "probabilities": ("(n, C)", "of the classes; attribute `names`"),
-            "ridge_estimate": ("(n, P)", "linear estimate of theta, a reference for TARP"),
-            "ood_percentile": ("(n,)", "0 to 100, among validation rows"),
-            "ood_set_p_value": ("()", "of all rows as a set"),
-            "consistency_p_value": ("(n,)", "of the single posteriors that were multiplied"),
-            "n_observations": ("(n,)", "rows that each posterior is of"),
-            "ess": ("(n,)", "effective sample size of weighted draws"),
-            "temperature": ("()", "of a recalibrated posterior"),
-            "fisher": ("(n, P, P)", "Fisher information at the true parameters, of a simulated problem"),
-        },
-    ),
-    "metrics": (
-        "`cosmoinfer evaluate`",
-        ("metrics.h5",),
-        {
-            "document": ("()", "JSON: what `evaluate --json` prints"),
-            "names": ("(P,)", "names of the parameters"),
-            "pair_names": ("(pairs,)", "pairs of parameters, `a,b`"),
-            "local_names": ("(rows,)", "row numbers of `--lc2st`"),
-            "joint/.*": ("(3,)", "value, low, high of each metric of the joint posterior; NaN where null"),
-            "parameters/.*": ("(P, 3)", "the same for each parameter"),
-            "pairs/.*": ("(pairs, 3)", "the same for each pair"),
-            "local/.*": ("(rows, 3)", "the same for each row of `--lc2st`"),
-        },
-    ),
-    "scores": (
-        "`cosmoinfer score`",
-        ("scores.h5",),
-        {
-            "index": ("(n,)", "row number in the catalog"),
-            "simulation": ("(n,)", "id of the simulation"),
-            "split": ("(n,)", "0 train, 1 validation, 2 test, 255 neither"),
-            "log_prob": ("(n,)", "natural log density, catalog units"),
-            "z_score": ("(n,)", "of the log density, among validation rows with the same parameters"),
-            "shape_z_score": ("(n,)", "of the kurtosis of the latent noise"),
-            "(shape_)?percentile": ("(n,)", "0 to 100, two-sided"),
-            "p_value": ("(n,)", "of the more extreme of the two"),
-        },
-    ),
-    "cross-suite": (
-        "`cosmoinfer cross-suite`",
-        ("cross.h5",),
-        {
-            "document": ("()", "JSON: what `cross-suite --json` prints"),
-            "(suites|trained|names)": (
-                "(R,), (R,), (P,)",
-                "names of the suites tested on, trained on, and of the parameters",
-            ),
-            "joint/.*": ("(trained, tested, 3)", "value, low, high; NaN where null"),
-            "parameters/.*": ("(trained, tested, P, 3)", "the same for each parameter"),
-        },
-    ),
-    "learning-curve": (
-        "`cosmoinfer learning-curve`",
-        ("curve.h5",),
-        {
-            "document": ("()", "JSON: what `learning-curve --json` prints"),
-            "(sizes|validation)": ("(K,)", "training and validation simulations of each size"),
-            "(index|simulation)": ("(n,)", "test rows"),
-            "log_prob": ("(K, n)", "log density of the true parameters of each test row"),
-        },
-    ),
+EXAMPLES = {  # of each kind of file, those of the commands above
+    "split": ("split.h5",),
+    "model": MODELS,
+    "checkpoint": (),
+    "posterior": POSTERIORS,
+    "metrics": ("metrics.h5", "confusion.h5"),
+    "scores": ("scores.h5",),
+    "cross-suite": ("cross.h5",),
+    "learning-curve": ("curve.h5",),
 }
 
 
@@ -253,17 +116,19 @@ def page() -> str:
     with tempfile.TemporaryDirectory() as folder:
         paths = written(Path(folder))
     lines = [HEAD.rstrip()]
-    for kind, (commands, names, meanings) in FILES.items():
+    for kind, names in EXAMPLES.items():
+        schema = SCHEMAS[kind]
         datasets = set() if kind in SLOW else set().union(*(paths[name] for name in names))
-        described = {dataset for dataset in datasets for pattern in meanings if re.fullmatch(pattern, dataset)}
-        unwritten = [name for name in meanings if not any(re.fullmatch(name, dataset) for dataset in datasets)]
+        patterns = schema.datasets
+        described = {dataset for dataset in datasets for pattern in patterns if re.fullmatch(pattern, dataset)}
+        unwritten = [name for name in patterns if not any(re.fullmatch(name, dataset) for dataset in datasets)]
         unwritten = [] if kind in SLOW else sorted({*unwritten} - RARE)
         if described != datasets or unwritten:
             raise LookupError(f"{kind}: not described {sorted(datasets - described)}, not written {unwritten}")
-        lines += ["", f"## {kind}", "", f"{commands}.", "", "| dataset | shape | meaning |", "|---|---|---|"]
-        for pattern, (shape, meaning) in meanings.items():
+        lines += ["", f"## {kind}", "", f"{schema.commands}.", "", "| dataset | shape | meaning |", "|---|---|---|"]
+        for pattern, dataset in patterns.items():
             path = (
                 re.sub(r"\(([^()]*)\)\?", r"[\1]", pattern).replace(r"\d+", "K").replace(".*", "...").replace("|", ", ")
             )
-            lines.append(f"| `/{path}` | {shape} | {meaning} |")
+            lines.append(f"| `/{path}` | {dataset.axes} | {dataset.meaning} |")
     return "\n".join(lines) + "\n"

@@ -9,7 +9,7 @@ from cosmoinfer.metrics.classifier.reliability import Reliability, reliability
 from cosmoinfer.metrics.curves import Curve, Curves, curves
 from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation import Evaluation, GateResults
-from cosmoinfer.metrics.file import read, write
+from cosmoinfer.metrics.file import SCHEMA, read, write
 from cosmoinfer.metrics.gates import GATES, check_default_gates, check_gate_parameter, gate_failure, validate_gate
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior, match_observations
 from cosmoinfer.metrics.registry import METRICS, evaluate
@@ -19,6 +19,7 @@ from cosmoinfer.metrics.verdict import Verdict
 __all__ = [
     "GATES",
     "METRICS",
+    "SCHEMA",
     "Confusion",
     "Curve",
     "Curves",

@@ -7,6 +7,24 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.metrics.evaluation import Evaluation
+from cosmoinfer.storage.schema import Dataset, Schema
+
+SCHEMA = Schema(
+    "metrics",
+    "`cosmoinfer evaluate`",
+    {
+        "document": Dataset("()", "JSON: what `evaluate` prints as JSON", type="text", required=True),
+        "names": Dataset("(P,)", "names of the parameters", type="text", required=True),
+        "pair_names": Dataset("(K,)", "pairs of parameters, `a,b`", type="text"),
+        "local_names": Dataset("(L,)", "row numbers of the local test", type="text"),
+        "classes": Dataset("(C,)", "names of the classes", type="text"),
+        "confusion": Dataset("(C, C)", "rows of each true class (down) by predicted class", type="whole"),
+        "joint/.*": Dataset("(3,)", "value, low, high of each metric of the joint posterior; NaN where null"),
+        "parameters/.*": Dataset("(P, 3)", "the same for each parameter"),
+        "pairs/.*": Dataset("(K, 3)", "the same for each pair"),
+        "local/.*": Dataset("(L, 3)", "the same for each row of the local test"),
+    },
+)
 
 
 def write(path: Path, evaluation: Evaluation, meta: storage.JSONObject, force: bool = False) -> None:
@@ -39,4 +57,4 @@ def write(path: Path, evaluation: Evaluation, meta: storage.JSONObject, force: b
 
 def read(path: Path | str) -> Evaluation:
     """The evaluation that a metrics file holds."""
-    return Evaluation.from_json(json.loads(str(storage.read(path, "metrics").arrays["document"])))
+    return storage.read_document(path, SCHEMA, Evaluation.from_json)

@@ -11,6 +11,7 @@ from cosmoinfer.models.density import DensityModel
 from cosmoinfer.models.flow import FlowModel
 from cosmoinfer.models.model import Stack
 from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
+from cosmoinfer.models.schema import SCHEMA as SCHEMA
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.loop import History
 

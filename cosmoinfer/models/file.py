@@ -22,9 +22,11 @@ from torch import nn
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.model import Model
+from cosmoinfer.models.schema import SCHEMA
 from cosmoinfer.parameters import Parameters
 
 Json = Any  # what json.dumps takes
+LEAVES = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}  # annotation: types that JSON gives for it
 
 
 class Saveable:
@@ -46,13 +48,11 @@ def write(path: Path, model: Model, force: bool = False) -> None:
 
 def read(path: Path | str, kinds: dict[str, type], device: torch.device | None = None) -> Any:
     """A model of one of these kinds, on the device (the CPU). Raises UserError for a file that is no model."""
-    contents = storage.read(path, "model")
-    config = json.loads(str(contents.arrays.pop("config")))
-    cls = kinds[config.pop("kind")]
-    try:
+    contents = storage.read(path, SCHEMA)
+    with storage.interpreted(path, "a model"):
+        config = storage.parse_object(str(contents.arrays.pop("config")))
+        cls = kinds[config.pop("kind")]
         model = unpack(cls, Packed(config | {"provenance": contents.meta}, contents.arrays, contents.attributes))
-    except UserError as error:
-        raise UserError(f"{path}: {error.message}") from error
     for source in _with_sources(model):
         for stack in source.stacks:
             stack.network.to(device or torch.device("cpu"))
@@ -145,7 +145,12 @@ def _unpack(cls: Any, config: Json, path: str, packed: Packed, bound: Mapping[An
         return tuple(
             _unpack(get_args(cls)[0], element, f"{path}/{n}", packed, bound) for n, element in enumerate(config)
         )
-    return frozenset(config) if origin is frozenset else config
+    if origin is frozenset:
+        return frozenset(config)
+    expected = LEAVES.get(cls)
+    if expected is not None and (not isinstance(config, expected) or (isinstance(config, bool) and cls is not bool)):
+        raise UserError(f"/{path}: expected {cls.__name__}, found {type(config).__name__}")
+    return config
 
 
 def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: str, packed: Packed) -> Any:
@@ -177,8 +182,8 @@ def _fill(network: nn.Module, path: str, arrays: Mapping[str, np.ndarray]) -> nn
     """Strictly: every weight there, none left over, shapes and dtypes as stored."""
     start = f"{path}/"
     weights = {name[len(start) :]: torch.from_numpy(value) for name, value in arrays.items() if name.startswith(start)}
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    stored = {name: value.shape for name, value in weights.items()}
+    expected = {name: (value.shape, value.dtype) for name, value in network.state_dict().items()}
+    stored = {name: (value.shape, value.dtype) for name, value in weights.items()}
     if expected != stored:
         odd = sorted(name for name in expected.keys() | stored.keys() if expected.get(name) != stored.get(name))
         raise UserError(

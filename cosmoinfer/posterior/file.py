@@ -10,8 +10,41 @@ from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
 from cosmoinfer.posterior.draws import Draws, PointEstimate
 from cosmoinfer.posterior.posterior import Posterior
+from cosmoinfer.storage.schema import Dataset, Schema
 
 LARGE_DATASETS = ("samples", "log_prob")  # may be larger than memory
+
+
+SCHEMA = Schema(
+    "posterior",
+    "`cosmoinfer sample`, `reweight`, `simulate` with the truth",
+    {
+        "index": Dataset("(n,)", "row number in the catalog", type="whole", required=True),
+        "simulation": Dataset("(n,)", "id of the simulation", type="text", required=True),
+        "split": Dataset("(n,)", "0 train, 1 validation, 2 test, 255 neither", type="whole", required=True),
+        "names": Dataset(
+            "(P,)",
+            "names; attributes as of `/parameters` of a model, and `derived`, `reweighted`",
+            type="text",
+            required=True,
+        ),
+        "truth": Dataset("(n, P)", "true parameters, where known"),
+        "samples": Dataset("(n, S, P)", "draws, in catalog units"),
+        "log_prob": Dataset("(n, S)", "natural log density of each draw"),
+        "log_prob_truth": Dataset("(n,)", "of the true parameters"),
+        "log_norm_error": Dataset("(n,)", "standard error of the normalisation, where a density was renormalised"),
+        "(mean|std)": Dataset("(n, P)", "where the model knows them exactly"),
+        "probabilities": Dataset("(n, C)", "of the classes; attribute `names`"),
+        "ridge_estimate": Dataset("(n, P)", "linear estimate of theta, a reference for TARP"),
+        "ood_percentile": Dataset("(n,)", "0 to 100, among validation rows"),
+        "ood_set_p_value": Dataset("()", "of all rows as a set"),
+        "consistency_p_value": Dataset("(n,)", "of the single posteriors that were multiplied"),
+        "n_observations": Dataset("(n,)", "rows that each posterior is of"),
+        "ess": Dataset("(n,)", "effective sample size of weighted draws"),
+        "temperature": Dataset("()", "of a recalibrated posterior"),
+        "fisher": Dataset("(n, P, P)", "Fisher information at the true parameters, of a simulated problem"),
+    },
+)
 
 
 def write(path: Path, posterior: Posterior, meta: storage.JSONObject, force: bool = False) -> None:
@@ -27,7 +60,12 @@ def read(path: Path | str, leave_large: bool = False) -> Posterior:
 
     Raises UserError where this is no posterior file.
     """
-    record = storage.read(path, "posterior", keep_on_disk=LARGE_DATASETS if leave_large else ())
+    record = storage.read(path, SCHEMA, keep_on_disk=LARGE_DATASETS if leave_large else ())
+    with storage.interpreted(path, "a posterior"):
+        return _from_file(record)
+
+
+def _from_file(record: storage.FileContents) -> Posterior:
     datasets: dict[str, Any] = record.all_arrays
 
     def stored(table: type) -> dict[str, Any]:

@@ -43,6 +43,9 @@ class Standardizer:
     code: np.ndarray
     n_floored: int = 0
 
+    def __post_init__(self) -> None:
+        np.stack([self.log, self.floor, self.mean, self.std, self.clip, self.code])  # which must be of one shape
+
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """(N, ...) in catalog units -> (N, ...) float32; infinite where single precision cannot hold a number."""
         with np.errstate(over="ignore"):

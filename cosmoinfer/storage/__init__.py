@@ -30,18 +30,21 @@ from cosmoinfer.storage.hdf5 import (
     load,
 )
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
-from cosmoinfer.storage.reading import parse_object, read, verify
+from cosmoinfer.storage.reading import parse_object, read, read_contents, read_document, verify
+from cosmoinfer.storage.schema import Dataset, Schema, interpreted
 from cosmoinfer.storage.writing import write, write_streamed
 
 __all__ = [
     "FORMATS",
     "Attributes",
+    "Dataset",
     "DatasetHandle",
     "DatasetInfo",
     "Encoding",
     "FileContents",
     "JSONObject",
     "OnDiskArray",
+    "Schema",
     "ScratchArray",
     "Standing",
     "StreamedDataset",
@@ -56,12 +59,15 @@ __all__ = [
     "file_digest",
     "file_kind",
     "group_attributes",
+    "interpreted",
     "is_complete",
     "is_kind",
     "load",
     "out_of_core",
     "parse_object",
     "read",
+    "read_contents",
+    "read_document",
     "refuse_existing",
     "verify",
     "write",

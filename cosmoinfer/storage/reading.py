@@ -1,9 +1,10 @@
 """Files that this tool wrote, read through one door: kind, format and digests are compared with what is expected."""
 
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -18,6 +19,9 @@ from cosmoinfer.storage.hdf5 import DatasetHandle, read_array
 from cosmoinfer.storage.links import find_dataset
 from cosmoinfer.storage.opening import open_file
 from cosmoinfer.storage.out_of_core import OnDiskArray
+from cosmoinfer.storage.schema import Schema, interpreted
+
+Document = TypeVar("Document")
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,18 @@ def read_text(file: h5py.File, name: str) -> str:
     return decode_text(dataset[()], fallback="latin-1")
 
 
-def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = (), omit: str = "") -> FileContents:
-    """A file that this tool wrote, of one of these kinds (by default of any).
+def read(path: Path | str, schema: Schema, keep_on_disk: Container[str] = (), omit: str = "") -> FileContents:
+    """A file that this tool wrote, of the kind of a schema.
+
+    keep_on_disk, omit: as of ``read_contents``. Raises UserError as it does, and where the schema is another.
+    """
+    contents = read_contents(path, schema.kind, keep_on_disk=keep_on_disk, omit=omit)
+    schema.check(Path(path), contents.all_arrays)
+    return contents
+
+
+def read_contents(path: Path | str, *kinds: str, keep_on_disk: Container[str] = (), omit: str = "") -> FileContents:
+    """Whatever is in a file that this tool wrote, of one of these kinds (by default of any).
 
     keep_on_disk: paths of arrays that stay in the file when they are large. omit: name of groups that are not read.
 
@@ -100,6 +114,13 @@ def read(path: Path | str, *kinds: str, keep_on_disk: Container[str] = (), omit:
                 attributes[name] = {key: decode_attribute(value) for key, value in dataset.attrs.items()}
         meta = parse_object(str(arrays.pop("meta")))
     return FileContents(head.kind, meta, arrays, attributes, on_disk=on_disk)
+
+
+def read_document(path: Path | str, schema: Schema, from_json: Callable[[JSONObject], Document]) -> Document:
+    """What ``from_json`` makes of the JSON of /document. Raises UserError as ``read``, and where it is of no use."""
+    document = str(read(path, schema).arrays["document"])
+    with interpreted(path, f"the document of a {schema.kind} file"):
+        return from_json(parse_object(document))
 
 
 def verify(path: Path | str) -> int:

@@ -13,11 +13,26 @@ from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation import Evaluation
 from cosmoinfer.metrics.tables import Table
 from cosmoinfer.r2 import UNCONSTRAINED_R2
+from cosmoinfer.storage.schema import Dataset, Schema
 
 PARAMETER_METRICS = ("r2", "coverage_68")  # of the tables, the figure and the arrays of the file
 JOINT_METRICS = ("log_prob", "log_prob_gain", "ood")
 ALL_BUT = "all but "
 WORSE_THAN_PRIOR_ERRORS = 3  # errors below zero; one error is exceeded by chance in one pair of six
+
+
+SCHEMA = Schema(
+    "cross-suite",
+    "`cosmoinfer cross-suite`",
+    {
+        "document": Dataset("()", "JSON: what `cross-suite` prints as JSON", type="text", required=True),
+        "suites": Dataset("(R,)", "names of the suites tested on", type="text"),
+        "trained": Dataset("(T,)", "names of the suites trained on", type="text"),
+        "names": Dataset("(P,)", "names of the parameters", type="text"),
+        "joint/.*": Dataset("(T, R, 3)", "value, low, high; NaN where null"),
+        "parameters/.*": Dataset("(T, R, P, 3)", "the same for each parameter"),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -154,7 +169,7 @@ def write(path: Path, study: CrossSuite, meta: storage.JSONObject, force: bool =
 
 def read(path: Path) -> CrossSuite:
     """The study that a file holds."""
-    return CrossSuite.from_json(json.loads(str(storage.read(path, "cross-suite").arrays["document"])))
+    return storage.read_document(path, SCHEMA, CrossSuite.from_json)
 
 
 def _describe_suites(trained: str, tested: str) -> str:

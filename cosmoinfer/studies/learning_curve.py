@@ -17,12 +17,32 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics.bootstrap import Clusters, interval
 from cosmoinfer.metrics.estimate import Estimate, Estimates
 from cosmoinfer.metrics.tables import Table
+from cosmoinfer.storage.schema import Dataset, Schema
 from cosmoinfer.studies.scaling_law import ScalingLaw, covariance_of_differences, fit_scaling_law
 from cosmoinfer.studies.training_sizes import HeldOutScores
 
 SIGNIFICANT_LOSS_ERRORS = 3.0  # errors by which a larger size is worse than a smaller one: its training failed
 WORTHWHILE_GAIN_NATS = 0.05  # a doubling that gains less is not worth its simulations
 BAND_SIZES = 60  # points of the curve in a figure
+
+
+SCHEMA = Schema(
+    "learning-curve",
+    "`cosmoinfer learning-curve`",
+    {
+        "document": Dataset("()", "JSON: what `learning-curve` prints as JSON", type="text", required=True),
+        "sizes": Dataset("(K,)", "training and validation simulations of each size", type="whole"),
+        "validation": Dataset("(K,)", "training and validation simulations of each size", type="whole"),
+        "index": Dataset("(n,)", "test rows", type="whole"),
+        "simulation": Dataset("(n,)", "test rows", type="text"),
+        "log_prob": Dataset("(K, n)", "log density of the true parameters of each test row"),
+        "(mean|gain)": Dataset("(K, 3)", "log_prob, and its gain over the prior: value, low, high"),
+        "doubling": Dataset("(3,)", "what twice as many simulations would gain"),
+        "law/.*": Dataset("(3,)", "the parameters of the power law"),
+        "prediction/size": Dataset("(L,)", "sizes that were asked for", type="whole"),
+        "prediction/log_prob": Dataset("(L, 3)", "what they would give"),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -220,7 +240,7 @@ def write(
 
 def read(path: Path) -> LearningCurve:
     """The learning curve that a file holds."""
-    return LearningCurve.from_json(json.loads(str(storage.read(path, "learning-curve").arrays["document"])))
+    return storage.read_document(path, SCHEMA, LearningCurve.from_json)
 
 
 def _mean(values: np.ndarray, clusters: Clusters) -> Estimate:

@@ -6,15 +6,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer import audit, catalog, posterior, storage
+from cosmoinfer import audit, catalog, metrics, models, posterior, split, storage
 from cosmoinfer.audit.check import Finding
 from cosmoinfer.catalog import multi_file
 from cosmoinfer.catalog.catalog import CatalogFile
 from cosmoinfer.errors import UserError
+from cosmoinfer.models.density import scores
 from cosmoinfer.models.flow import Candidate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.settings import check_keywords
+from cosmoinfer.studies import cross_suite, learning_curve
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings
+from cosmoinfer.training import checkpoints
+
+SCHEMAS = {
+    schema.kind: schema
+    for schema in (
+        split.SCHEMA,
+        models.SCHEMA,
+        checkpoints.SCHEMA,
+        posterior.SCHEMA,
+        metrics.SCHEMA,
+        scores.SCHEMA,
+        cross_suite.SCHEMA,
+        learning_curve.SCHEMA,
+    )
+}  # of all that the commands write, but for catalogs
 
 
 @dataclass(frozen=True)
@@ -95,7 +112,7 @@ def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> Catal
 
 
 def _inspect_file_of_ours(file: Path, kind: str) -> FileDescription:
-    record = storage.read(file, keep_on_disk=posterior.LARGE_DATASETS, omit="weights")
+    record = storage.read(file, SCHEMAS[kind], keep_on_disk=posterior.LARGE_DATASETS, omit="weights")
     contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
     arrays = {**storage.describe_datasets(file), **record.all_arrays}
     del arrays["meta"]

@@ -15,6 +15,7 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.storage.schema import Dataset, Schema
 
 SUFFIX = ".checkpoint"  # of the folder, after the name of the output
 KIND = "checkpoint"  # of the files in it
@@ -22,6 +23,23 @@ DIGITS = 16  # of the name of a file
 MAX_SHOWN = 20  # characters of a setting; of longer ones, which are digests, only the name is shown
 
 Arrays = Mapping[str, np.ndarray]
+
+
+SCHEMA = Schema(
+    "checkpoint",
+    "`cosmoinfer train-flow`, `train-regressor`, `train-density` while they run: in the "
+    "folder `OUTPUT.checkpoint` a file for each training that is finished, with the "
+    "`/meta` of the output",
+    {
+        "training": Dataset(
+            "()", "JSON: what determines the training, among those of the output", type="text", required=True
+        ),
+        "weights/.*": Dataset("(M, ...)", "weights of the members, by the name of the tensor", type="any"),
+        "history/(train|validation)": Dataset("(E, M)", "losses of each epoch"),
+        "history/learning_rate": Dataset("(E,)", "learning rate"),
+        "history/best": Dataset("(M,)", "epoch of the weights that are kept"),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +75,7 @@ class CheckpointFolder:
             if standing is storage.Standing.COMPLETE:
                 continue
             if not reason and storage.is_kind(path, KIND):
-                differences = dict.fromkeys(_differences(storage.read(path, KIND, omit="weights").meta, self.meta))
+                differences = dict.fromkeys(_differences(storage.read(path, SCHEMA, omit="weights").meta, self.meta))
                 reason = f"{path}: was trained with other settings or inputs ({join_first(differences, 3)})"
                 if not force:
                     raise UserError(f"{reason}; with those again the training goes on, `force` begins anew")
@@ -96,7 +114,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            arrays = storage.read(self.path, KIND).arrays
+            arrays = storage.read(self.path, SCHEMA).arrays
         except UserError as error:
             self.folder.discard(self.path, error.message)
             return None

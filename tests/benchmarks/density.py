@@ -150,7 +150,7 @@ def _auc(anomalous: np.ndarray, typical: np.ndarray) -> float:
 def _scores(work: Path, model: Path, catalog: Path, partition: str) -> dict[str, np.ndarray]:
     path = work / f"{catalog.stem}.{partition}.scores.h5"
     _cosmoinfer("score", model, catalog, "-o", path, "--split", partition, "--force")
-    return storage.read(path, "scores").arrays
+    return storage.read_contents(path, "scores").arrays
 
 
 def _row(values: np.ndarray) -> str:

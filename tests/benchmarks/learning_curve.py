@@ -52,7 +52,7 @@ def _trained(catalog: Path, work: Path, size: int, options: list[str]) -> Path:
     """A flow of so many simulations, picked as ``learning-curve`` picks them: alone in a catalog, they split alike."""
     picked, model = work / f"power_spectra.{size}.picked.h5", work / f"{size}.flow.h5"
     if not picked.exists():
-        record = storage.read(catalog, "catalog")
+        record = storage.read_contents(catalog, "catalog")
         ids = record.arrays["simulation"].astype(str)
         keep = np.isin(ids, split.nested_subset(split.by_hash(ids), size).simulation)
         arrays = {name: values[keep] if len(values) == len(keep) else values for name, values in record.arrays.items()}

@@ -147,7 +147,7 @@ def test_the_metrics_file_holds_document_and_arrays(tmp_path):
     evaluation = evaluate(by_hand(LABEL, PROBABILITIES))
     metrics.write(tmp_path / "m.h5", evaluation, {"settings": {}})
     assert metrics.read(tmp_path / "m.h5") == evaluation
-    arrays = storage.read(tmp_path / "m.h5").arrays
+    arrays = storage.read_contents(tmp_path / "m.h5").arrays
     assert arrays["classes"].tolist() == ["TNG", "SIMBA", "Astrid"]
     assert arrays["confusion"].tolist() == [[2, 1, 0], [0, 1, 0], [1, 0, 0]]  # the true class down
     assert arrays["joint/accuracy"][0] == 3 / 5

@@ -78,7 +78,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
 @pytest.mark.parametrize("fault", ["missing", "extra", "shape"])
 def test_weights_that_do_not_fit_are_an_error(fault, tmp_path):
     models.write(tmp_path / "model.h5", flow_of("nsf", 2, 1, "probit"), {})
-    record = storage.read(tmp_path / "model.h5", "model")
+    record = storage.read_contents(tmp_path / "model.h5", "model")
     key = next(name for name in record.arrays if name.startswith("stacks/0/weights/") and name.endswith("bias"))
     value = record.arrays.pop(key)
     if fault == "extra":
@@ -94,7 +94,7 @@ def test_weights_that_do_not_fit_are_an_error(fault, tmp_path):
 def test_a_model_without_a_part_of_it_is_refused_by_name(tmp_path):
     """As one of another version: its support stood elsewhere."""
     models.write(tmp_path / "model.h5", flow_of("nsf", 2, 1, "probit"), {})
-    record = storage.read(tmp_path / "model.h5", "model")
+    record = storage.read_contents(tmp_path / "model.h5", "model")
     config = json.loads(str(record.arrays["config"]))
     del config["stacks"][0]["support"]
     record.arrays["config"] = np.array(json.dumps(config))

@@ -343,7 +343,7 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("file", make["SHIPPED"])
 def test_the_files_that_ship_are_what_the_command_makes(file, made):
-    shipped, again = storage.read(SAMPLE_DATA / file, "catalog"), storage.read(made / file, "catalog")
+    shipped, again = storage.read_contents(SAMPLE_DATA / file, "catalog"), storage.read_contents(made / file, "catalog")
     assert {**shipped.meta, "version": None} == {**again.meta, "version": None}
     assert shipped.arrays.keys() == again.arrays.keys()
     for name, array in again.arrays.items():  # another machine's arithmetic may differ in the last bits
@@ -372,7 +372,7 @@ def test_every_problem_makes_a_catalog(problem):
 def test_the_truth_of_data_with_gaps_is_written(tmp_path):
     done("simulate", "masked-spectrum", "-n", 60, "-o", tmp_path / "m.h5", "--truth", "--draws", 20)
     truth = posterior.read(tmp_path / "m.truth.h5")
-    data = storage.read(tmp_path / "m.h5", "catalog").arrays["data"][truth.index].astype(np.float64)
+    data = storage.read_contents(tmp_path / "m.h5", "catalog").arrays["data"][truth.index].astype(np.float64)
     np.testing.assert_allclose(truth.log_prob_truth, MASKED.log_posterior(truth.truth, data))
 
 
@@ -387,7 +387,7 @@ def test_settings_are_replaced_by_name(tmp_path):
     words = ("simulate", "gaussian-maps", "-n", 6, "--rows-per-simulation", 3, "-o", file, "--seed", 5)
     words += ("--set", "pixels=16", "--set", "depth=80")
     done(*words)
-    written = storage.read(file, "catalog")
+    written = storage.read_contents(file, "catalog")
     assert written.meta["settings"]["settings"] == {
         **written.meta["settings"]["settings"],
         "pixels": 16,

@@ -54,7 +54,7 @@ def one_line(error):
 )
 def test_an_array_comes_back_as_it_was(path, array):
     storage.write(path, FileContents("model", {}, {"deep/er": array}))
-    back = storage.read(path).arrays["deep/er"]
+    back = storage.read_contents(path).arrays["deep/er"]
     assert back.dtype == array.dtype
     assert back.shape == array.shape
     assert back.tobytes() == array.tobytes()
@@ -63,14 +63,14 @@ def test_an_array_comes_back_as_it_was(path, array):
 @pytest.mark.parametrize("text", [np.array(["a", "Ω_m longer", ""]), np.array([["x"], ["y"]]), np.array("one")])
 def test_strings_come_back_as_strings(path, text):
     storage.write(path, FileContents("model", {}, {"s": text}))
-    back = storage.read(path).arrays["s"]
+    back = storage.read_contents(path).arrays["s"]
     assert back.dtype.kind == "U"
     np.testing.assert_array_equal(back, text)
 
 
 def test_no_strings_come_back_as_no_strings(path):
     storage.write(path, FileContents("model", {}, {"s": np.array([], dtype=str)}))
-    back = storage.read(path).arrays["s"]
+    back = storage.read_contents(path).arrays["s"]
     assert (back.dtype.kind, back.shape) == ("U", (0,))
 
 
@@ -78,7 +78,7 @@ def test_meta_and_attributes_come_back(path):
     meta = {"settings": {"k": [1, 2.5, None, True, "Ω"]}, "inputs": {}}
     attributes = {"names": ("a", "b"), "low": np.array([0.1, -np.inf]), "one": "text", "number": 3, "absent": None}
     storage.write(path, FileContents("model", meta, {"x": VALUES}, {"x": attributes}))
-    back = storage.read(path, "model")
+    back = storage.read_contents(path, "model")
     assert (back.kind, back.meta) == ("model", meta)
     assert back.attributes["x"].keys() == {"names", "low", "one", "number"}
     assert back.attributes["x"]["names"] == ("a", "b")
@@ -89,7 +89,7 @@ def test_meta_and_attributes_come_back(path):
 def test_meta_may_exceed_what_an_attribute_holds(path):
     meta = {"long": "x" * 200_000}
     storage.write(path, FileContents("model", meta))
-    assert storage.read(path).meta == meta
+    assert storage.read_contents(path).meta == meta
 
 
 def test_a_record_is_the_same_bytes_whenever_and_wherever_it_is_written(tmp_path):
@@ -114,7 +114,7 @@ def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 10)
     monkeypatch.setattr(writing, "_file_image", None)
     storage.write(path.with_name("large.h5"), RECORD)
-    small, large = storage.read(path), storage.read(path.with_name("large.h5"))
+    small, large = storage.read_contents(path), storage.read_contents(path.with_name("large.h5"))
     assert small.meta == large.meta and small.attributes == large.attributes
     for name, value in small.arrays.items():
         np.testing.assert_array_equal(value, large.arrays[name])
@@ -214,7 +214,7 @@ def test_a_read_only_folder_is_refused(tmp_path):
 
 # ------------------------------------------------------------------------------------------------------ damaged files
 def test_a_missing_file_is_refused(path):
-    for read in (storage.read, storage.describe_datasets, storage.file_kind, storage.file_digest):
+    for read in (storage.read_contents, storage.describe_datasets, storage.file_kind, storage.file_digest):
         with pytest.raises(UserError, match="no such file"):
             read(path)
 
@@ -225,14 +225,14 @@ def test_a_truncated_file_is_refused(path, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UserError, match="truncated") as error:
-        storage.read(path)
+        storage.read_contents(path)
     assert one_line(error)
 
 
 def test_a_file_that_is_not_hdf5_is_refused(path):
     path.write_text("theta x\n0.3 0.8\n")
     with pytest.raises(UserError, match="is no HDF5 file") as error:
-        storage.read(path)
+        storage.read_contents(path)
     assert one_line(error)
 
 
@@ -245,12 +245,12 @@ def test_digests_find_every_flipped_byte_of_an_array(path):
         content[offset] ^= 0x10
         path.write_bytes(content)
         content[offset] ^= 0x10
-        for read in (storage.read, lambda path: storage.load(path, "x")):
+        for read in (storage.read_contents, lambda path: storage.load(path, "x")):
             with pytest.raises(UserError, match="/x is damaged") as error:
                 read(path)
             assert one_line(error)
     path.write_bytes(content)
-    storage.read(path)
+    storage.read_contents(path)
 
 
 def test_a_flipped_byte_anywhere_changes_nothing_that_is_read_or_is_an_error(path):
@@ -260,7 +260,7 @@ def test_a_flipped_byte_anywhere_changes_nothing_that_is_read_or_is_an_error(pat
     storage.write(path, FileContents("posterior", {"settings": {"seed": 1}}, arrays, attributes, {"suite": "A"}))
 
     def read() -> tuple:
-        contents = storage.read(path)
+        contents = storage.read_contents(path)
         values = {name: array.tolist() for name, array in contents.arrays.items()}
         return values, repr(contents.attributes), contents.meta, storage.file_attributes(path)
 
@@ -283,7 +283,7 @@ def test_a_cut_file_is_an_error(path):
     for size in range(0, len(content), 1009):
         path.write_bytes(content[:size])
         with pytest.raises(UserError) as error:
-            storage.read(path)
+            storage.read_contents(path)
         assert one_line(error)
 
 
@@ -359,7 +359,7 @@ def test_what_was_changed_in_a_file_of_ours_is_an_error(path, change):
             del file["x"]
             file["x"] = values
             file["x"].attrs["low"] = 0.5
-    for read in (storage.read, storage.verify):
+    for read in (storage.read_contents, storage.verify):
         with pytest.raises(UserError, match="is damaged, or was changed after it was written"):
             read(path)
     assert standing(path, {}) is Standing.DAMAGED
@@ -370,7 +370,7 @@ def test_a_dataset_without_values_in_place_of_ours_is_an_error(path):
     with h5py.File(path, "r+") as file:
         del file["x"]
         file["x"] = h5py.Empty("f8")
-    for read in (storage.read, storage.verify, storage.describe_datasets):
+    for read in (storage.read_contents, storage.verify, storage.describe_datasets):
         with pytest.raises(UserError, match="/x is damaged, or was changed"):
             read(path)
 
@@ -385,7 +385,7 @@ def test_a_table_of_digests_that_is_none_is_an_error(path, table):
         del file["digests"]
         file["digests"] = np.bytes_(table.encode())
         file.attrs["digest"] = np.bytes_(hashlib.sha256(table.encode()).hexdigest().encode())
-    for read in (storage.read, storage.verify, storage.describe_datasets, storage.file_attributes):
+    for read in (storage.read_contents, storage.verify, storage.describe_datasets, storage.file_attributes):
         with pytest.raises(UserError, match="is damaged, or was changed") as error:
             read(path)
         assert one_line(error)
@@ -402,13 +402,13 @@ def test_a_file_of_ours_without_its_head_is_damaged(path, damage):
         if damage == "json":
             file["meta"] = '{"version": '
     with pytest.raises(UserError, match="is damaged"):
-        storage.read(path)
+        storage.read_contents(path)
 
 
 def test_a_file_of_another_kind_is_refused(path):
     storage.write(path, RECORD)
     with pytest.raises(UserError, match="expected a split or model file, found a posterior file"):
-        storage.read(path, "split", "model")
+        storage.read_contents(path, "split", "model")
 
 
 @pytest.mark.parametrize("kinds", [(), ("model",)])
@@ -419,7 +419,7 @@ def test_a_foreign_hdf5_file_is_refused(path, kinds):
     with pytest.raises(
         UserError, match=f"expected a {kinds[0] if kinds else ''}.*, found an HDF5 file of another tool"
     ):
-        storage.read(path, *kinds)
+        storage.read_contents(path, *kinds)
     assert storage.file_kind(path) is None
 
 
@@ -428,7 +428,7 @@ def test_a_newer_format_is_refused(path):
     with h5py.File(path, "a") as file:
         file.attrs["format"] = storage.FORMATS["posterior"] + 1
     with pytest.raises(UserError, match=r"its format is 3, this version \(.*\) reads format 2") as error:
-        storage.read(path, "posterior")
+        storage.read_contents(path, "posterior")
     assert one_line(error)
 
 
@@ -443,11 +443,11 @@ def test_an_older_format_is_refused_with_the_command_to_repeat(path, kind, remed
     with pytest.raises(
         UserError, match=rf"its format 1 is no longer read \(this version reads 2\); {remedy}$"
     ) as error:
-        storage.read(path)
+        storage.read_contents(path)
     assert one_line(error)
     assert standing(path, {"seed": 0}, kind) is Standing.OTHER
     storage.write(path, FileContents(kind, {"seed": 0}), force=True)
-    assert storage.read(path).kind == kind
+    assert storage.read_contents(path).kind == kind
 
 
 # -------------------------------------------------------------------------------------------------- the very same run
@@ -686,7 +686,7 @@ def test_a_file_of_ours_has_its_values_in_itself(path, tmp_path):
         del file["x"]
         file.create_dataset("x", VALUES.shape, "f8", external=[(str(tmp_path / "raw"), 0, VALUES.nbytes)])
     with pytest.raises(UserError, match=r"/x is damaged, or was changed"):
-        storage.read(path)
+        storage.read_contents(path)
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -16,12 +16,11 @@ from cosmoinfer import storage
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.training import loop
-from cosmoinfer.training.checkpoints import CheckpointFolder
+from cosmoinfer.training.checkpoints import SCHEMA, CheckpointFolder
 from cosmoinfer.training.optimizer import Optimizer
 from cosmoinfer.training.settings import TrainingSettings, generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import flow_of, linear_gaussian, train
-from tests.guide_files import FILES
 from tests.training.test_loop import problem, silent
 
 RACE = ["--epochs", 2, "--ensemble", 2, "--threads", 1, "--flow", "maf", "--hidden", 8, "--support", "soft,truncate"]
@@ -129,7 +128,7 @@ def changed(dataset: str, values: object):
     """A file written with other values in a dataset, or another dataset."""
 
     def change(path: Path) -> None:
-        contents = storage.read(path)
+        contents = storage.read_contents(path)
         arrays = {**contents.arrays, dataset: np.asarray(values)}
         storage.write(path, replace(contents, arrays=arrays), force=True)
 
@@ -158,7 +157,7 @@ WEIGHTS, SHAPE = "weights/1.weight", (3, 4, 16)  # of the first layer of the MLP
         (changed(WEIGHTS, np.full(SHAPE, "text")), "does not fit"),
         (changed("weights/more", np.ones(3)), "does not fit"),
         (changed("history/best", np.full(MEMBERS, EPOCHS)), "does not fit"),
-        (changed("history/train", 1.0), "does not fit"),
+        (changed("history/train", 1.0), "expected axes"),
         (changed("training", "another"), "does not fit"),
         (overwritten, "damaged"),
     ],
@@ -187,7 +186,7 @@ def test_an_interrupted_command_goes_on_and_ends_with_the_same_bytes(sims, unint
     with h5py.File(checkpoint) as file:
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    meanings = FILES["checkpoint"][2]
+    meanings = SCHEMA.datasets
     for name in {*names} - {"meta", "digests"}:
         assert any(re.fullmatch(pattern, name) for pattern in meanings), name
     status, _, messages = call(*command)
