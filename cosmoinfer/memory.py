@@ -28,6 +28,12 @@ def parse_size(text: str) -> int:
     return size
 
 
+def format_size(size: int) -> str:
+    """'2.5GB' of 2500000000, '7kB' of 7000: the inverse of ``parse_size``, to three digits."""
+    unit = next((unit for unit in "TGMk" if size >= 0.9995 * UNITS[unit.lower()]), "")
+    return f"{size / UNITS[unit.lower()]:.3g}{unit}B"
+
+
 def available_bytes() -> int:
     """Half of the machine's memory, or of what its control group or SLURM job may use, in bytes."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]

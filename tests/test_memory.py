@@ -16,6 +16,22 @@ def test_memory_sizes_have_decimal_and_binary_units(text, bytes_):
     assert memory.parse_size(text) == bytes_
 
 
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0B"),
+        (999, "999B"),
+        (1000, "1kB"),
+        (24_240, "24.2kB"),
+        (999_600, "1MB"),
+        (2.5e9, "2.5GB"),
+        (3e15, "3e+03TB"),
+    ],
+)
+def test_a_size_is_printed_in_its_unit(size, text):
+    assert memory.format_size(size) == text
+
+
 def test_an_invalid_memory_size_is_refused(monkeypatch):
     for text in ("2 apples", "", "-1GB", "10MB", "5iB"):
         with pytest.raises(UserError) as caught:

@@ -66,7 +66,7 @@ def _stream(observable: Observable) -> storage.StreamedDataset:
     shape, dtype = observable.values.shape, observable.values.dtype
     row_bytes = max(1, int(np.prod(observable.row_shape)) * dtype.itemsize)
     slab_rows = max(1, SLAB_BYTES // row_bytes)
-    slabs = ((rows, observable.read(np.arange(rows.start, rows.stop))) for rows in slices(shape[0], slab_rows))
+    slabs = (observable.read(np.arange(rows.start, rows.stop)) for rows in slices(shape[0], slab_rows))
     return storage.StreamedDataset(shape, dtype, slabs)
 
 

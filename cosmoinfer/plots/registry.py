@@ -5,6 +5,7 @@ first line of its docstring is its caption. No pyplot: no global state.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -35,18 +36,21 @@ def draw(data: FigureData, folder: Path, names: Iterable[str] | None = None) -> 
     names = list(PLOTS if names is None else names)
     check_folder(folder, names)
     images = {folder / f"{name}.png": _image(partial(PLOTS[name], data)) for name in names}
-    for path, image in images.items():
-        if image is None:
-            path.unlink(missing_ok=True)
-        else:
-            _write(image, path)
-    return [path for path, image in images.items() if image is not None]
+    drawn = {path: image for path, image in images.items() if image is not None}
+    with ExitStack() as scratch_files:  # all are written before one is replaced: a disk that fills leaves the old ones
+        for path, image in drawn.items():
+            scratch_files.enter_context(storage.atomic_write(path)).write_bytes(image)
+    for path in images.keys() - drawn.keys():
+        path.unlink(missing_ok=True)
+    return list(drawn)
 
 
 def save(plot: Callable[[], Figure], path: Path) -> None:
     """Draw one figure in our look and write it, whole or absent. Raises UserError as ``check_folder`` does."""
     check_folder(path.parent, [path.stem])
-    _write(_image(plot) or b"", path)
+    image = _image(plot) or b""
+    with storage.atomic_write(path) as scratch:
+        scratch.write_bytes(image)
 
 
 def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:
@@ -84,11 +88,6 @@ def _image(plot: Callable[[], Figure | None]) -> bytes | None:
         image = BytesIO()
         figure.savefig(image, format="png", dpi=150, metadata={"Software": "cosmoinfer"})
         return image.getvalue()
-
-
-def _write(image: bytes, path: Path) -> None:
-    with storage.atomic_write(path) as scratch:
-        scratch.write_bytes(image)
 
 
 PLOTS: dict[str, Callable[[FigureData], Figure | None]] = {

@@ -12,6 +12,7 @@ from cosmoinfer.posterior import DrawArray, Draws
 from cosmoinfer.sampling.rejection import BoxMass, DrawStream
 
 MAX_NUMBERS_AT_ONCE = 2_000_000  # of log_prob, that are renormalised together
+MAX_COLUMNS, MAX_NUMBERS = 3, 20  # of a row in a file beside its draws: for each parameter, and identifiers and scores
 
 
 @dataclass(frozen=True)
@@ -23,20 +24,21 @@ class DrawBuffer:
 
     @classmethod
     def allocate(
-        cls, rows: int, draws: int, parameters: int, folder: Path | None = None, copies: int = 2
+        cls, rows: int, draws: int, parameters: int, folder: Path | None = None, written: bool = True
     ) -> "DrawBuffer":
         """For S draws of P parameters of each of n rows.
 
         folder: where they go if they are too many for memory; without one, memory holds them all.
-        copies: of them that the disk must have room for: these, and those in a file that is written from them.
-        Raises UserError where the disk has no room.
+        written: whether a file is then written there of all draws, while those that are too many lie beside it.
+        Raises UserError where the disk has no room for both.
         """
         shapes = (rows, draws, parameters), (rows, draws)
         if folder is None:
             return cls(*map(np.empty, shapes))
         sizes = {shape: 8 * int(np.prod(shape)) for shape in shapes}
         large = {shape: size for shape, size in sizes.items() if size > storage.out_of_core.MAX_IN_MEMORY_BYTES}
-        storage.check_free_space(folder, copies * sum(large.values()))
+        file_bytes = sum(sizes.values()) + 8 * rows * (parameters * MAX_COLUMNS + MAX_NUMBERS)
+        storage.check_free_space(folder, sum(large.values()) + (file_bytes if written else 0))
         return cls(*(storage.ScratchArray(folder, shape) if shape in large else np.empty(shape) for shape in shapes))
 
     def fill(self, row: int, stream: DrawStream, log_prob: Callable[[np.ndarray], np.ndarray]) -> BoxMass:

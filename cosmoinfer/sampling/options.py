@@ -51,7 +51,7 @@ class SamplingOptions:
 
     def buffer(self, rows: int, parameters: int) -> DrawBuffer:
         """For the draws of so many rows, of so many parameters each."""
-        return DrawBuffer.allocate(rows, self.draws, parameters, self.folder, copies=1 + self.written)
+        return DrawBuffer.allocate(rows, self.draws, parameters, self.folder, self.written)
 
     def generator(self, number: int) -> np.random.Generator:
         """Of the draws of the row of this number."""

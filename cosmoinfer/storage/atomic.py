@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cosmoinfer.errors import UserError
@@ -18,15 +18,27 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     scratch = _create_scratch_file(path)
     try:
+        os.chmod(scratch, 0o666 & ~_umask())
         yield scratch
         with scratch.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(scratch, path)
-        _sync_folder(path.parent)
     except OSError as error:
-        raise UserError(f"{path}: could not be written ({error_reason(error)}); nothing is left behind") from error
+        left = "nothing" if _remove(scratch) else scratch
+        raise UserError(f"{path}: could not be written ({error_reason(error)}); {left} is left behind") from error
     finally:
+        _remove(scratch)
+    with suppress(OSError):  # the file is whole; some file systems cannot flush a folder
+        _sync_folder(path.parent)
+
+
+def _remove(scratch: Path) -> bool:
+    """Whether it is gone."""
+    try:
         scratch.unlink(missing_ok=True)
+    except OSError:  # of a disk that turned read-only, say: another error than the one that is reported
+        return False
+    return True
 
 
 def _create_scratch_file(path: Path) -> Path:
@@ -35,7 +47,6 @@ def _create_scratch_file(path: Path) -> Path:
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error_reason(error)})") from error
     os.close(descriptor)
-    os.chmod(name, 0o666 & ~_umask())
     return Path(name)
 
 

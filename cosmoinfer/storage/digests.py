@@ -52,11 +52,6 @@ class DatasetDigest:
     blocks: tuple[str, ...]
 
     @classmethod
-    def of_array(cls, array: np.ndarray, attributes: Attributes) -> "DatasetDigest":
-        """Of all values at once, text as bytes."""
-        return cls.of_slabs(array.dtype, array.shape, [array], attributes)
-
-    @classmethod
     def of_slabs(
         cls, dtype: np.dtype, shape: tuple[int, ...], slabs: Iterable[np.ndarray], attributes: Attributes
     ) -> "DatasetDigest":

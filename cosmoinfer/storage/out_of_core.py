@@ -3,21 +3,22 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import h5py
 import numpy as np
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.memory import slices
-from cosmoinfer.storage.attributes import Attributes, encode_attribute
+from cosmoinfer.memory import format_size, slices
+from cosmoinfer.storage.attributes import Attributes, encode_attribute, encode_text
 from cosmoinfer.storage.digests import DatasetDigest
 from cosmoinfer.storage.hdf5 import DatasetHandle
 from cosmoinfer.storage.opening import error_reason
+from cosmoinfer.storage.skeleton import reserve_dataset
 
 MAX_IN_MEMORY_BYTES = 1 << 26  # of an array, or of the image of a file
 SLAB_BYTES = 1 << 24  # copied at once
@@ -25,8 +26,10 @@ SLAB_BYTES = 1 << 24  # copied at once
 
 def check_free_space(folder: Path, size: int) -> None:
     """Raises UserError when the disk of a folder has less than ``size`` bytes free, and a percent."""
-    if (free := shutil.disk_usage(folder).free) < 1.01 * size:
-        raise UserError(f"{folder}: {size / 1e9:.3g}GB are required, {free / 1e9:.3g}GB are free")
+    disk, required = shutil.disk_usage(folder), int(1.01 * size)
+    if disk.total and disk.free < required:  # a file system that says nothing has a size of 0
+        missing = format_size(required - disk.free)
+        raise UserError(f"{folder}: {format_size(required)} of disk are required, {missing} more than are free")
 
 
 class ScratchArray:
@@ -129,16 +132,16 @@ class OnDiskArray:
         """These rows, by number (n,) or mask, still out of memory."""
         return OnDiskArray(self.source, self.rows[rows])
 
-    def slabs(self) -> Iterator[tuple[Any, np.ndarray]]:
-        """All values, SLAB_BYTES at a time, each slab with its index: several rows, or draws of one row."""
+    def slabs(self) -> Iterator[np.ndarray]:
+        """All values in order, SLAB_BYTES at a time: several rows (k, ...), or draws of one row."""
         row_bytes = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
         if row_bytes <= SLAB_BYTES or not isinstance(self.source, ScratchArray):
             for rows in slices(len(self), SLAB_BYTES // row_bytes):
-                yield rows, self[rows]
+                yield self[rows]
             return
-        for number, row in enumerate(self.rows.tolist()):
+        for row in self.rows.tolist():
             for draws in slices(self.shape[1], SLAB_BYTES * self.shape[1] // row_bytes):
-                yield (number, draws), self.source[row, draws]
+                yield self.source[row, draws]
 
     def streamed(self) -> "StreamedDataset":
         """To be written as a dataset of a file."""
@@ -150,24 +153,38 @@ class StreamedDataset:
     """A dataset that arrives slab by slab.
 
     shape, dtype: of all values.
-    slabs: pairs of an index and the values that belong there, in the order of the dataset.
+    slabs: values that follow one another in the order of the dataset.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    slabs: Iterator[tuple[Any, np.ndarray]]
+    slabs: Iterable[np.ndarray]
 
-    def write_to(self, file: h5py.File, name: str, attributes: Attributes) -> DatasetDigest:
-        """Make the dataset of that name in an open file: its digest."""
-        dataset = file.create_dataset(name, self.shape, self.dtype)
+    @classmethod
+    def of_array(cls, values: np.ndarray) -> "StreamedDataset":
+        """Of all values at once, text as HDF5 holds it."""
+        array = np.asarray(values)
+        stored = encode_text(array) if array.dtype.kind in "UO" else array
+        return cls(stored.shape, stored.dtype, [stored])
+
+    def write_to(self, file: h5py.File, disk: IO[bytes], name: str, attributes: Attributes) -> DatasetDigest:
+        """Make the dataset of that name in a file, whose values go to ``disk``: its digest. Raises OSError."""
+        dataset = reserve_dataset(file, name, self.shape, self.dtype)
         for key, value in attributes.items():
             if value is not None:
                 dataset.attrs[key] = encode_attribute(value)
 
         def written() -> Iterator[np.ndarray]:
-            for index, slab in self.slabs:
+            if (offset := dataset.id.get_offset()) is not None:
+                disk.seek(offset)
+            for slab in self.slabs:
                 values = np.asarray(slab, self.dtype)
-                dataset[index] = values
+                if offset is None:
+                    dataset[...] = values
+                else:
+                    disk.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
                 yield values
+            if offset is not None and disk.tell() != offset + dataset.nbytes:
+                raise ValueError(f"{name}: {disk.tell() - offset} bytes came, expected {dataset.nbytes}")
 
         return DatasetDigest.of_slabs(self.dtype, self.shape, written(), attributes)

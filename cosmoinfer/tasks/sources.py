@@ -88,7 +88,7 @@ def _update_digest(sha: Any, value: Any) -> None:
             sha.update(field.name.encode())
             _update_digest(sha, getattr(value, field.name))
     elif isinstance(value, storage.OnDiskArray):
-        for _, slab in value.slabs():
+        for slab in value.slabs():
             sha.update(np.ascontiguousarray(slab).tobytes())
     elif isinstance(value, np.ndarray) and value.dtype.kind not in "OU":
         sha.update(np.ascontiguousarray(value).tobytes())

@@ -79,7 +79,7 @@ def test_foreign_layouts_and_classes_are_repacked_into_our_layout(tmp_path):
 
 
 def test_repack_is_refused_without_free_disk_space(tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=1000, free=100))
     assert "are free" in refused("repack", write_maps(tmp_path / "maps.h5"), "-o", tmp_path / "packed.h5")
     assert [entry.name for entry in tmp_path.iterdir()] == ["maps.h5"]
 

@@ -1,5 +1,6 @@
 """Does every figure draw whatever a posterior may hold, always the same, whole, and leaving nothing behind?"""
 
+import errno
 import os
 import subprocess
 import sys
@@ -219,6 +220,21 @@ def test_the_last_figures_stay_where_a_new_one_fails(tmp_path: Path, monkeypatch
     first = {path: path.read_bytes() for path in draw(figure_data_of(posterior_of(1, draws=60)), tmp_path)}
     monkeypatch.setitem(PLOTS, "sbc", lambda data: 1 / 0)  # the last one that applies
     with pytest.raises(ZeroDivisionError):
+        draw(figure_data_of(posterior_of(2, draws=60)), tmp_path)
+    assert first == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_the_last_figures_stay_where_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {path: path.read_bytes() for path in draw(figure_data_of(posterior_of(1, draws=60)), tmp_path)}
+    write_bytes = Path.write_bytes
+
+    def write(path: Path, image: bytes) -> int:
+        if "sbc" in path.name:  # the last one
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, image)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(UserError, match=r"sbc\.png: could not be written .No space left on device.; nothing is left"):
         draw(figure_data_of(posterior_of(2, draws=60)), tmp_path)
     assert first == {path: path.read_bytes() for path in tmp_path.iterdir()}
 

@@ -62,12 +62,9 @@ def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):
     spill = storage.ScratchArray(tmp_path, (3, 50, 2))
     for row in range(3):
         spill[row, 0:50] = FULL.samples[row]
-    copied, sizes = np.empty((3, 50, 2)), []
-    for place, piece in storage.OnDiskArray(spill).slabs():
-        copied[place] = piece
-        sizes.append(piece.nbytes)
-    np.testing.assert_array_equal(copied, FULL.samples)
-    assert max(sizes) <= 240
+    pieces = list(storage.OnDiskArray(spill).slabs())
+    np.testing.assert_array_equal(np.concatenate(pieces).reshape(3, 50, 2), FULL.samples)
+    assert max(piece.nbytes for piece in pieces) <= 240
 
 
 def test_what_is_spilled_takes_what_an_array_takes(tmp_path):
@@ -93,18 +90,28 @@ def test_a_spilled_file_is_closed_with_its_array(tmp_path):
     assert file.closed
 
 
+@pytest.mark.parametrize(
+    ("large", "written", "required"),
+    [(0, True, 7824), (0, False, 3600), (2000, True, 6624), (2000, False, 2400), (9000, True, 4224)],
+)
+def test_the_disk_is_asked_for_all_that_will_lie_there_before_the_first_draw(
+    tmp_path, monkeypatch, large, written, required
+):
+    """2400 bytes of samples and 1200 of log_prob: as scratch files where they are large, all in the file, and 26
+    numbers a row beside them."""
+    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", large)
+    free = [1.01 * required]
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(total=10**9, free=free[0]))
+    DrawBuffer.allocate(3, 50, 2, tmp_path, written)
+    free[0] -= 1
+    with pytest.raises(UserError, match="are required"):
+        DrawBuffer.allocate(3, 50, 2, tmp_path, written)
+
+
 def test_a_full_disk_is_one_error_line_for_scratch_files(tmp_path, monkeypatch):
     monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 0)
-    with pytest.raises(UserError, match=r"GB are required"):
+    with pytest.raises(UserError, match=r"113TB of disk are required"):
         DrawBuffer.allocate(10**6, 10**6, 6, tmp_path)
-    both_bytes = 2 * 8 * 3 * 50 * (2 + 1)
-    with monkeypatch.context() as scarce:
-        scarce.setattr(
-            shutil, "disk_usage", lambda folder: SimpleNamespace(free=both_bytes)
-        )  # enough for each of the two
-        with pytest.raises(UserError, match=r"GB are required"):
-            DrawBuffer.allocate(3, 50, 2, tmp_path)
-        DrawBuffer.allocate(3, 50, 2, tmp_path, copies=1)  # of which no file is written
     buffer = DrawBuffer.allocate(3, 50, 2, tmp_path)
     buffer.samples._file.close()
     buffer.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115

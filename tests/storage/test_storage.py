@@ -3,8 +3,6 @@
 import hashlib
 import os
 import stat
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -12,7 +10,7 @@ import pytest
 
 from cosmoinfer import storage
 from cosmoinfer.errors import DamagedOutput, UserError
-from cosmoinfer.storage import FileContents, Standing, out_of_core, writing
+from cosmoinfer.storage import FileContents, Standing, out_of_core
 from cosmoinfer.storage.encoding import RowAxis
 
 VALUES = np.arange(3000.0).reshape(1000, 3)
@@ -109,17 +107,6 @@ def test_a_file_has_kind_and_format_attributes(path):
     assert storage.file_kind(path) == "posterior"
 
 
-def test_a_large_file_goes_straight_to_disk_and_is_the_same(path, monkeypatch):
-    storage.write(path, RECORD)
-    monkeypatch.setattr(out_of_core, "MAX_IN_MEMORY_BYTES", 10)
-    monkeypatch.setattr(writing, "_file_image", None)
-    storage.write(path.with_name("large.h5"), RECORD)
-    small, large = storage.read_contents(path), storage.read_contents(path.with_name("large.h5"))
-    assert small.meta == large.meta and small.attributes == large.attributes
-    for name, value in small.arrays.items():
-        np.testing.assert_array_equal(value, large.arrays[name])
-
-
 def test_a_file_has_the_permissions_of_any_new_file(path):
     (beside := path.with_name("plain")).touch()
     storage.write(path, RECORD)
@@ -147,28 +134,6 @@ def test_a_failing_write_leaves_the_old_file(path, monkeypatch):
         storage.write(path, FileContents("posterior", {}), force=True)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
-
-
-FULL_DISK = """
-import pathlib, resource, sys
-import numpy as np
-from cosmoinfer import storage
-from cosmoinfer.errors import DamagedOutput, UserError
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
-try:
-    storage.write(pathlib.Path(sys.argv[1]), storage.FileContents("model", {}, {"x": np.arange(40_000.0)}))
-except UserError as error:
-    raise SystemExit(f"cosmoinfer: {error}")
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no limits on Windows")
-@pytest.mark.parametrize("limit", [0, 100_000])
-def test_a_full_disk_is_one_line_and_no_file(path, limit):
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, path, str(limit)], stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 1
-    assert done.stderr == f"cosmoinfer: {path}: could not be written (File too large); nothing is left behind\n"
-    assert list(path.parent.iterdir()) == []
 
 
 def test_an_existing_output_is_refused_unless_forced(path):
