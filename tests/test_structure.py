@@ -145,7 +145,7 @@ def test_no_module_imports_itself_in_a_circle():
 
 
 LATE = {  # what may be imported inside a function: a command's own task, the rest because it is slow
-    "cli": ("cosmoinfer.tasks", "rich"),
+    "cli": ("cosmoinfer.tasks", "rich", "logging"),
     "flows.transform": ("nflows",),
     "networks.baselines": ("sklearn",),
     "storage.filters": ("hdf5plugin",),

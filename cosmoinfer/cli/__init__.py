@@ -1,6 +1,7 @@
 """The command line: one file a command. Paths in, files out; read, call, write, say."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 
@@ -27,11 +28,13 @@ from cosmoinfer.cli import (
 )
 from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped
-from cosmoinfer.cli.terminal import OPEN_BAR, discard_output, error_line, replace_unprintable_characters
+from cosmoinfer.cli.streams import check_stdout, guard_streams, stdout_error
+from cosmoinfer.cli.terminal import OPEN_BAR, error_line
 from cosmoinfer.errors import UserError
 
 NAME = "cosmoinfer"
-INTERRUPTED, BROKEN_PIPE = 130, 141  # exit status, as a shell has it of a process that SIGINT or SIGPIPE ended
+INTERRUPTED = 130  # exit status, as a shell has it of a process that SIGINT ended
+ONLY_PRINT = {"inspect", "guide"}  # commands whose results are saved nowhere
 DESCRIPTION = "Calibrated posteriors of cosmological parameters, from a catalog of simulations."
 
 app = typer.Typer(
@@ -51,13 +54,11 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             with OPEN_BAR:
                 command(**options)
+            _check_output(command.__name__, as_json=bool(options.get("json")))
         except UserError as error:
             for line in error_line(error).splitlines():  # several gates may have failed
                 print(f"cosmoinfer: {line}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error
-        except BrokenPipeError:
-            discard_output()
-            raise SystemExit(BROKEN_PIPE) from None
         except KeyboardInterrupt:
             print(
                 "\ncosmoinfer: interrupted; no unfinished file is left; a training can be resumed",
@@ -66,6 +67,14 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise SystemExit(INTERRUPTED) from None
 
     return wrapped
+
+
+def _check_output(name: str, as_json: bool) -> None:
+    """Raises OutputLost if stdout did not take results that are saved nowhere; of saved ones it warns."""
+    if name in ONLY_PRINT or as_json:
+        check_stdout()
+    elif (error := stdout_error()) and not isinstance(error, BrokenPipeError):
+        print(f"warning: stdout: {error.strerror}; all results are saved, not all were printed", file=sys.stderr)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -96,6 +105,7 @@ for name, command in WITH_OPTIONS.items():
 def _version(requested: bool) -> None:
     if requested:
         print(f"cosmoinfer {__version__}")
+        check_stdout()
         raise typer.Exit()
 
 
@@ -107,17 +117,26 @@ def _cosmoinfer(
 
 
 def main() -> None:
-    """Run what the command line asks for, or print its help; end quietly when nobody reads on (``| head``).
+    """Run what the command line asks for, or print its help, with streams that never fail.
 
     Raises SystemExit with the exit status.
     """
-    replace_unprintable_characters()
-    try:
-        try:
-            if not print_help(DESCRIPTION, WITH_OPTIONS, sys.argv[1:]):
-                app(prog_name=NAME)
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        discard_output()
-        raise SystemExit(BROKEN_PIPE) from None
+    guard_streams()
+    one_line_errors(_answer)()
+
+
+def _answer() -> None:
+    if print_help(DESCRIPTION, WITH_OPTIONS, sys.argv[1:]):
+        check_stdout()
+        return
+    _tame_matplotlib()
+    app(prog_name=NAME)
+
+
+def _tame_matplotlib() -> None:
+    """Let it be imported whatever the environment: in this process it draws our figures only, into files."""
+    import logging  # late, for the sake of a help
+
+    os.environ["MPLBACKEND"] = "agg"  # it cannot be imported with a backend that is absent
+    own_log = logging.getLogger("matplotlib")  # says twice where its cache is if a home is read-only
+    own_log.addFilter(lambda record: record.levelno >= logging.ERROR)  # not of its modules: fonts that it looks for

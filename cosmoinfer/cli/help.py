@@ -20,7 +20,7 @@ from cosmoinfer.errors import join_first
 
 USAGE_ERROR: Any = typer.BadParameter.__base__  # wrong usage of any sort, as the parser calls it
 HELP, HELP_ALL = "--help", "--help-all"
-MAX_WIDTH = 100  # columns; longer lines are hard to read
+MIN_WIDTH, MAX_WIDTH = 40, 100  # columns; names and some text stand side by side; longer lines are hard to read
 COMPLETION = "_COSMOINFER_COMPLETE"  # in the environment: a shell asks for completions, with an empty command line
 TYPE_WORDS = {"int": "number", "float": "number", "str": "name", "Path": "path"}
 OF_TOOL = {  # options of the tool itself
@@ -96,7 +96,7 @@ def print_help(description: str, commands: Mapping[str, Callable[..., None]], ar
 
 def describe_tool(description: str, commands: Mapping[str, Callable[..., None]]) -> str:
     """The help of the tool: its options, and each command with the first paragraph of its own help."""
-    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    width = max(MIN_WIDTH, min(shutil.get_terminal_size().columns, MAX_WIDTH))
     summaries = {name: " ".join((command.__doc__ or "").split("\n\n")[0].split()) for name, command in commands.items()}
     lines = ["Usage: cosmoinfer COMMAND [OPTIONS] [ARGUMENTS]", "", *textwrap.wrap(description, width)]
     for title, entries in (("Options", OF_TOOL), ("Commands", summaries)):

@@ -1,8 +1,6 @@
 """Output of a command on a terminal, or in the log file of a batch job: lines, tables, pages, progress."""
 
-import io
 import json
-import os
 import re
 import sys
 import time
@@ -43,17 +41,6 @@ def error_line(error: UserError) -> str:
     """What the command line says of an error."""
     where = f"{option(error.setting, error.written_value)}: " if error.setting else ""
     return where + with_options(error.message)
-
-
-def replace_unprintable_characters() -> None:
-    """On stdout, a character that its encoding lacks becomes a question mark, and no error at the end of all work."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-
-
-def discard_output() -> None:
-    """Print nothing more: stdout is a pipe whose reader has gone, and what is left in its buffer would fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @dataclass

@@ -1,20 +1,15 @@
 """Progress: a bar on a terminal, plain lines in a log file."""
 
 import io
-import os
 import re
-import subprocess
 import sys
 from contextlib import redirect_stderr
-from pathlib import Path
 
-import h5py
 import pytest
 
-from cosmoinfer.cli import BROKEN_PIPE, main, one_line_errors, terminal
+from cosmoinfer.cli import main, one_line_errors, terminal
 from cosmoinfer.cli.terminal import Terminal
 from cosmoinfer.errors import UserError
-from tests.command_line import linear, write
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
@@ -110,25 +105,6 @@ def test_an_error_closes_the_bar_and_shows_the_cursor_again(
     assert rendered_lines(text)[-2] == message
 
 
-def test_a_reader_that_has_gone_ends_a_command_quietly() -> None:
-    command = [sys.executable, "-m", "cosmoinfer", "--help"]
-    reader, writer = os.pipe()
-    os.close(reader)
-    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(writer)
-    assert (ended.returncode, ended.stderr) == (BROKEN_PIPE, "")
-
-
-def test_what_stdout_cannot_encode_is_replaced(tmp_path: Path) -> None:
-    catalog = write(tmp_path / "sims.h5", *linear(60, 1))
-    with h5py.File(catalog, "a") as file:
-        file["parameters"].attrs["names"] = ["Ω_m", "Ω_b"]
-    command = [sys.executable, "-m", "cosmoinfer", "inspect", str(catalog)]
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert ended.returncode == 0 and "?_m" in ended.stdout and "Traceback" not in ended.stderr
-
-
 @pytest.mark.parametrize("arguments", [("train-flow", "sims.h5", "--learningrate", "1"), ("train-flwo",)])
 def test_wrong_usage_is_told_under_the_name_of_the_tool(
     arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -144,5 +120,14 @@ def test_the_tool_has_a_help_with_everything(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["cosmoinfer", "--help-all"])
+    main()
+    assert "train-flow  " in capsys.readouterr().out
+
+
+def test_a_terminal_of_one_column_has_a_help_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1")
+    monkeypatch.setattr(sys, "argv", ["cosmoinfer", "--help"])
     main()
     assert "train-flow  " in capsys.readouterr().out
