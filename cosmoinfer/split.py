@@ -11,7 +11,7 @@ import numpy as np
 
 from cosmoinfer import seeding, storage
 from cosmoinfer.errors import UserError, join_first
-from cosmoinfer.storage.schema import Dataset, Schema
+from cosmoinfer.storage import Dataset, Schema
 
 PARTITIONS = ("train", "validation", "test")
 DEFAULT_FRACTIONS = (0.7, 0.15, 0.15)

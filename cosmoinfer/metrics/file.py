@@ -7,7 +7,7 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.metrics.evaluation import Evaluation
-from cosmoinfer.storage.schema import Dataset, Schema
+from cosmoinfer.storage import Dataset, Schema
 
 SCHEMA = Schema(
     "metrics",

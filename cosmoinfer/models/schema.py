@@ -1,6 +1,6 @@
 """What a model file holds. A new field of a model that is an array is an entry here."""
 
-from cosmoinfer.storage.schema import Dataset, Schema
+from cosmoinfer.storage import Dataset, Schema
 
 SCHEMA = Schema(
     "model",

@@ -4,7 +4,7 @@ A figure is one function ``FigureData -> Figure``, or None where it does not app
 first line of its docstring is its caption. No pyplot: no global state.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from io import BytesIO
@@ -36,21 +36,13 @@ def draw(data: FigureData, folder: Path, names: Iterable[str] | None = None) -> 
     names = list(PLOTS if names is None else names)
     check_folder(folder, names)
     images = {folder / f"{name}.png": _image(partial(PLOTS[name], data)) for name in names}
-    drawn = {path: image for path, image in images.items() if image is not None}
-    with ExitStack() as scratch_files:  # all are written before one is replaced: a disk that fills leaves the old ones
-        for path, image in drawn.items():
-            scratch_files.enter_context(storage.atomic_write(path)).write_bytes(image)
-    for path in images.keys() - drawn.keys():
-        path.unlink(missing_ok=True)
-    return list(drawn)
+    return _replace(images)
 
 
 def save(plot: Callable[[], Figure], path: Path) -> None:
     """Draw one figure in our look and write it, whole or absent. Raises UserError as ``check_folder`` does."""
     check_folder(path.parent, [path.stem])
-    image = _image(plot) or b""
-    with storage.atomic_write(path) as scratch:
-        scratch.write_bytes(image)
+    _replace({path: _image(plot)})
 
 
 def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:
@@ -59,10 +51,7 @@ def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:
     names: of the figures, by default PLOTS. Makes the folder. Raises UserError where that fails, and for a file of
     the name of a figure that is none of ours.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: the folder cannot be made ({error.strerror})") from error
+    storage.make_folder(folder)
     for name in PLOTS if names is None else names:
         path = folder / f"{name}.png"
         if (path.exists() or path.is_symlink()) and not _is_ours(path):
@@ -88,6 +77,20 @@ def _image(plot: Callable[[], Figure | None]) -> bytes | None:
         image = BytesIO()
         figure.savefig(image, format="png", dpi=150, metadata={"Software": "cosmoinfer"})
         return image.getvalue()
+
+
+def _replace(images: Mapping[Path, bytes | None]) -> list[Path]:
+    """Write the figures that there are, and remove the files of those that there are not: the paths that are written.
+
+    All are written before one is replaced: a disk that fills leaves the old ones.
+    """
+    drawn = {path: image for path, image in images.items() if image is not None}
+    with ExitStack() as scratch_files:
+        for path, image in drawn.items():
+            scratch_files.enter_context(storage.atomic_write(path)).write_bytes(image)
+    for path in images.keys() - drawn.keys():
+        path.unlink(missing_ok=True)
+    return list(drawn)
 
 
 PLOTS: dict[str, Callable[[FigureData], Figure | None]] = {

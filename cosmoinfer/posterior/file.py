@@ -10,18 +10,19 @@ from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
 from cosmoinfer.posterior.draws import Draws, PointEstimate
 from cosmoinfer.posterior.posterior import Posterior
-from cosmoinfer.storage.schema import Dataset, Schema
+from cosmoinfer.storage import Dataset, Schema
 
 LARGE_DATASETS = ("samples", "log_prob")  # may be larger than memory
-
-
+ROWS = {
+    "index": Dataset("(n,)", "row number in the catalog", type="whole", required=True),
+    "simulation": Dataset("(n,)", "id of the simulation", type="text", required=True),
+    "split": Dataset("(n,)", "0 train, 1 validation, 2 test, 255 neither", type="whole", required=True),
+}  # of a file that says something of each of n rows of a catalog
 SCHEMA = Schema(
     "posterior",
     "`cosmoinfer sample`, `reweight`, `simulate` with the truth",
     {
-        "index": Dataset("(n,)", "row number in the catalog", type="whole", required=True),
-        "simulation": Dataset("(n,)", "id of the simulation", type="text", required=True),
-        "split": Dataset("(n,)", "0 train, 1 validation, 2 test, 255 neither", type="whole", required=True),
+        **ROWS,
         "names": Dataset(
             "(P,)",
             "names; attributes as of `/parameters` of a model, and `derived`, `reweighted`",

@@ -4,7 +4,7 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.atomic import atomic_write
+from cosmoinfer.storage.atomic import atomic_write, make_folder
 from cosmoinfer.storage.attributes import Attributes
 from cosmoinfer.storage.contents import FORMATS, FileContents, JSONObject
 from cosmoinfer.storage.encoding import Encoding
@@ -63,6 +63,7 @@ __all__ = [
     "is_complete",
     "is_kind",
     "load",
+    "make_folder",
     "out_of_core",
     "parse_object",
     "read",

@@ -32,6 +32,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Raises UserError if it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: the folder cannot be made ({error.strerror})") from error
+
+
 def _remove(scratch: Path) -> bool:
     """Whether it is gone."""
     try:

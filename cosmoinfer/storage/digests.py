@@ -103,6 +103,11 @@ class DatasetDigest:
         parts = (blocks[start : start + BLOCKS_AT_ONCE] for start in range(0, len(blocks), BLOCKS_AT_ONCE))
         return all(self.matches_blocks(dataset[part.start * size : part.stop * size], part.start) for part in parts)
 
+    def require_stored(self, dataset: h5py.Dataset) -> None:
+        """Raises DamageError where values in a file are not those that were written; all are read for it."""
+        if not self.matches_stored(dataset, range(len(self.blocks))):
+            raise changed_values(dataset)
+
 
 @dataclass(frozen=True)
 class DigestTable:
@@ -134,15 +139,14 @@ class DigestTable:
         """
         if DIGEST not in file.attrs:
             return None
-        kind, digest, stored = text_attribute(file, "kind"), text_attribute(file, DIGEST), file.get(TABLE)
+        attributes, unreadable = read_attributes(file)
+        kind, number, stored = str(attributes.get("kind", "")), attributes.get("format"), file.get(TABLE)
         if not isinstance(stored, h5py.Dataset) or stored.shape != () or not is_stored_plainly(stored):
             raise _changed(file, kind, f"/{TABLE}")
         try:
-            table = _parse(decode_text(stored[()]), digest)
+            table = _parse(decode_text(stored[()]), attributes.get(DIGEST, ""))
         except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
             raise _changed(file, kind, f"/{TABLE}") from error
-        attributes, unreadable = read_attributes(file)
-        number = attributes.get("format")
         further = {key: value for key, value in attributes.items() if key not in ("kind", "format", DIGEST)}
         if unreadable or (kind, number, _digest_of_attributes(further)) != (table.kind, table.format, table.attributes):
             raise _changed(file, kind, "an attribute of the root")
@@ -166,13 +170,10 @@ def is_stored_plainly(dataset: h5py.Dataset) -> bool:
     return not (dataset.is_virtual or dataset.external) and dataset.id.get_storage_size() == dataset.nbytes
 
 
-def require_unchanged(dataset: h5py.Dataset) -> None:
-    """All values of a dataset, if it is in a file of this tool. Raises DamageError where they were changed."""
+def digest_of(dataset: h5py.Dataset) -> DatasetDigest | None:
+    """None in a file of another tool. Raises DamageError where it is not of the dataset, or the file was changed."""
     table = DigestTable.read_from(dataset.file)
-    if table is not None:
-        digest = table.of_dataset(dataset)
-        if not digest.matches_stored(dataset, range(len(digest.blocks))):
-            raise changed_values(dataset)
+    return None if table is None else table.of_dataset(dataset)
 
 
 def changed_values(dataset: h5py.Dataset) -> DamageError:

@@ -83,11 +83,10 @@ def is_complete(path: Path, kind: str, meta: Mapping[str, Any], force: bool = Fa
     """
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
-    if path.exists() and not is_kind(path, kind):
-        existing = _kind(path)
-        found = f"a {existing} file" if existing else "a file of another tool"
+    if path.exists() and (existing := _kind(path)) != kind:
+        description = f"a {existing} file" if existing else "a file of another tool"
         exists = "" if force else "exists already; "
-        raise UserError(f"{path}: {exists}`force` replaces a {kind} file only, found {found}")
+        raise UserError(f"{path}: {exists}`force` replaces a {kind} file only, found {description}")
     if not force:
         standing, reason = examine(path, kind, meta)
         if standing is Standing.COMPLETE:

@@ -13,7 +13,7 @@ import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes
-from cosmoinfer.storage.digests import OWN_ATTRIBUTES, TABLE, DatasetDigest, DigestTable, changed_values
+from cosmoinfer.storage.digests import OWN_ATTRIBUTES, TABLE, DatasetDigest, DigestTable, changed_values, digest_of
 from cosmoinfer.storage.encoding import PLAIN, Encoding, RowAxis
 from cosmoinfer.storage.filters import filter_problem, register_filters
 from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
@@ -44,12 +44,6 @@ def read_array(
     if array.dtype.kind not in "SO":
         return array
     return np.vectorize(partial(decode_text, fallback=text_fallback), otypes=[str])(array)
-
-
-def _digest_of(dataset: h5py.Dataset) -> DatasetDigest | None:
-    """None in a file of another tool. Raises DamageError where it is not of the dataset, or the file was changed."""
-    table = DigestTable.read_from(dataset.file)
-    return None if table is None else table.of_dataset(dataset)
 
 
 def _problem(dataset: h5py.Dataset) -> str:
@@ -167,7 +161,7 @@ def describe_dataset(path: Path, name: str, follow_links: bool = False) -> Datas
     """What a file says of one dataset. Raises UserError when it is missing."""
     with open_file(path) as file:
         dataset = find_dataset(path, file, name, follow_links)
-        _digest_of(dataset)
+        digest_of(dataset)
         return DatasetInfo.from_entry(Entry(name, dataset))
 
 
@@ -178,7 +172,7 @@ def load(path: Path, name: str, follow_links: bool = False) -> np.ndarray:
     """
     with open_file(path) as file:
         dataset = find_dataset(path, file, name, follow_links)
-        return read_array(path, dataset, _digest_of(dataset), text_fallback="latin-1")
+        return read_array(path, dataset, digest_of(dataset), text_fallback="latin-1")
 
 
 class DatasetHandle:
@@ -202,7 +196,7 @@ class DatasetHandle:
             self.identity = _file_identity(self.files)
             self.shape, self.dtype = encoding.shape(dataset.shape), encoding.dtype(dataset.dtype)
             self.encoding, self.chunks = encoding, dataset.chunks
-            self._digest = _digest_of(dataset)
+            self._digest = digest_of(dataset)
             self._verified: set[int] = set()  # blocks of rows
             check_sources(self.files[-1], dataset)
             register_filters(dataset)

@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage.digests import require_unchanged
+from cosmoinfer.storage.digests import digest_of
 from cosmoinfer.storage.opening import open_file
 
 
@@ -61,7 +61,8 @@ def _check_virtual_sources(path: Path, dataset: h5py.Dataset) -> None:
                     f"shape {target.shape}"
                 )
             check_sources(file_path, target)
-            require_unchanged(target)
+            if (digest := digest_of(target)) is not None:
+                digest.require_stored(target)
     if countable and n_mapped < dataset.size:
         missing = dataset.size - n_mapped
         raise UserError(f"{path}: {dataset.name} has no source for {missing} of its {dataset.size} values")

@@ -14,7 +14,7 @@ from cosmoinfer.errors import DamageError, UserError
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.attributes import decode_attribute, decode_text, read_attributes
 from cosmoinfer.storage.contents import FORMATS, REMAKE_COMMANDS, FileContents, JSONObject
-from cosmoinfer.storage.digests import DIGEST, DatasetDigest, DigestTable, changed_values, is_stored_plainly
+from cosmoinfer.storage.digests import DIGEST, DatasetDigest, DigestTable, is_stored_plainly
 from cosmoinfer.storage.hdf5 import DatasetHandle, read_array
 from cosmoinfer.storage.links import find_dataset
 from cosmoinfer.storage.opening import open_file
@@ -131,9 +131,8 @@ def verify(path: Path | str) -> int:
     path, count = Path(path), 0
     with open_file(path) as file:
         for _, dataset, digest in _digested(path, file, Head.of_file(file), ()):
+            digest.require_stored(dataset)
             count += 1
-            if not digest.matches_stored(dataset, range(len(digest.blocks))):
-                raise changed_values(dataset)
     return count
 
 

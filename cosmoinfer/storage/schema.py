@@ -74,8 +74,8 @@ class Schema:
             for axis, length in _pair_axes(path, name, dataset.names, array.shape):
                 expected, source = lengths.setdefault((scope, axis), (length, name))
                 if length != expected:
-                    found = f"expected {axis} = {expected}, as of /{source}, found shape {array.shape}"
-                    raise UserError(f"{path}: /{name}: {found}")
+                    origin = f"expected {axis} = {expected}, as of /{source}"
+                    raise UserError(f"{path}: /{name}: {origin}, found shape {array.shape}")
 
     def _split_nested(self, name: str) -> tuple[str, str]:
         """The groups that hold files of the same kind, and the path within the last one."""

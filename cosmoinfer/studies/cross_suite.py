@@ -13,7 +13,7 @@ from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation import Evaluation
 from cosmoinfer.metrics.tables import Table
 from cosmoinfer.r2 import UNCONSTRAINED_R2
-from cosmoinfer.storage.schema import Dataset, Schema
+from cosmoinfer.storage import Dataset, Schema
 
 PARAMETER_METRICS = ("r2", "coverage_68")  # of the tables, the figure and the arrays of the file
 JOINT_METRICS = ("log_prob", "log_prob_gain", "ood")

@@ -17,7 +17,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics.bootstrap import Clusters, interval
 from cosmoinfer.metrics.estimate import Estimate, Estimates
 from cosmoinfer.metrics.tables import Table
-from cosmoinfer.storage.schema import Dataset, Schema
+from cosmoinfer.storage import Dataset, Schema
 from cosmoinfer.studies.scaling_law import ScalingLaw, covariance_of_differences, fit_scaling_law
 from cosmoinfer.studies.training_sizes import HeldOutScores
 

@@ -56,14 +56,6 @@ def file_stem(name: str) -> str:
     return f"{quoted[: MAX_STEM // 2]}%{hashlib.sha256(name.encode()).hexdigest()}"  # which no quoted name contains
 
 
-def make_folder(path: Path) -> None:
-    """Raises UserError if it cannot be made."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: the folder cannot be made ({error.strerror})") from error
-
-
 def work_folder(output: Path) -> Path:
     """Beside an output and of its name: for the files that a long task makes on its way, so that it can go on.
 
@@ -72,7 +64,7 @@ def work_folder(output: Path) -> Path:
     if not output.suffix:
         raise UserError(f"{output}: expected the name of a file, as {output}.h5: the folder {output} keeps the models")
     folder = output.with_suffix("")
-    make_folder(folder)
+    storage.make_folder(folder)
     return folder
 
 

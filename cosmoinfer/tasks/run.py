@@ -9,7 +9,7 @@ from cosmoinfer import models, plots, storage
 from cosmoinfer.errors import DamagedOutput
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.evaluate import GatedEvaluation, Gates, draw_figures, measure_and_write
-from cosmoinfer.tasks.provenance import make_folder, task_provenance
+from cosmoinfer.tasks.provenance import task_provenance
 from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sample import draw_and_write
@@ -46,7 +46,7 @@ def run_all(
     plan_flow(replace(training, reporter=SILENT))  # a setting that is not usable is told before anything is written
     if catalog.parameters is not None:
         gates.check_names(catalog.parameters)
-    make_folder(folder)
+    storage.make_folder(folder)
     plots.check_folder(folder / "figures")
 
     def made_again(make: Callable[[bool], Made]) -> Made:

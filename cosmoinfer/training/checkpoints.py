@@ -15,7 +15,7 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError, join_first
-from cosmoinfer.storage.schema import Dataset, Schema
+from cosmoinfer.storage import Dataset, Schema
 
 SUFFIX = ".checkpoint"  # of the folder, after the name of the output
 KIND = "checkpoint"  # of the files in it
@@ -74,7 +74,7 @@ class CheckpointFolder:
             standing, reason = storage.examine(path, KIND, self.meta)
             if standing is storage.Standing.COMPLETE:
                 continue
-            if not reason and storage.is_kind(path, KIND):
+            if standing is storage.Standing.OTHER and not reason:
                 differences = dict.fromkeys(_differences(storage.read(path, SCHEMA, omit="weights").meta, self.meta))
                 reason = f"{path}: was trained with other settings or inputs ({join_first(differences, 3)})"
                 if not force:

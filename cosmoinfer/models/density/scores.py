@@ -8,7 +8,8 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.models.density.model import DensityModel, Listener
-from cosmoinfer.storage.schema import Dataset, Schema
+from cosmoinfer.posterior.file import ROWS
+from cosmoinfer.storage import Dataset, Schema
 
 OUTLIER_P_VALUE = 0.01  # p-value below which a row is counted as odd
 
@@ -17,9 +18,7 @@ SCHEMA = Schema(
     "scores",
     "`cosmoinfer score`",
     {
-        "index": Dataset("(n,)", "row number in the catalog", type="whole", required=True),
-        "simulation": Dataset("(n,)", "id of the simulation", type="text", required=True),
-        "split": Dataset("(n,)", "0 train, 1 validation, 2 test, 255 neither", type="whole", required=True),
+        **ROWS,
         "log_prob": Dataset("(n,)", "natural log density, catalog units", required=True),
         "z_score": Dataset("(n,)", "of the log density, among validation rows with the same parameters", required=True),
         "shape_z_score": Dataset("(n,)", "of the kurtosis of the latent noise", required=True),
