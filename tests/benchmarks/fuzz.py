@@ -52,10 +52,10 @@ FAILURES = {"several lines", "traceback", "hang", "crash"}
 def use_model(path: Path) -> Any:
     """Predictions of two rows by whatever model it is."""
     model = cosmoinfer.load(path)
-    sims = cosmoinfer.read_catalog(path.parent.parent / "sims.h5")
     if model.kind == "density":
-        return cosmoinfer.score(model, path.parent.parent / "rigid.h5")
-    return cosmoinfer.sample(model, sims, rows=[0, 1], draws=DRAWS)
+        rigid = cosmoinfer.read_catalog(path.parent.parent / "rigid.h5")
+        return scores.score_rows(model, rigid, np.arange(DRAWS), lambda done, total: None)
+    return cosmoinfer.sample(model, path.parent.parent / "sims.h5", rows=[0, 1], draws=DRAWS)
 
 
 def use_posterior(path: Path) -> Any:
