@@ -27,7 +27,7 @@ from cosmoinfer.cli import (
 )
 from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped
-from cosmoinfer.cli.terminal import OPEN_BAR, discard_output, error_line, replace_unprintable_characters
+from cosmoinfer.cli.terminal import OPEN_BAR, discard_output, error_lines, replace_unprintable_characters
 from cosmoinfer.errors import UserError
 
 NAME = "cosmoinfer"
@@ -52,7 +52,7 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             with OPEN_BAR:
                 command(**options)
         except UserError as error:
-            for line in error_line(error).splitlines():  # several gates may have failed
+            for line in error_lines(error):
                 print(f"cosmoinfer: {line}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error
         except BrokenPipeError:
