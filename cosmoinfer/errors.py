@@ -10,13 +10,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from cosmoinfer.printable import one_line
+
 MAX_CHOICES = 20  # names that an error lists; of more, only those that are spelled alike
 
 
 class UserError(ValueError):
     """One line that says what, where, what was expected and what was found. Exit status 1.
 
-    message: without the setting. setting, value: that are to blame, if one setting is; value: where it helps to see it.
+    message: without the setting; what it quotes of a file is shown as ``printable.one_line`` does. setting, value: that
+    are to blame, if one setting is; value: where it helps to see it.
 
     Everything that is not a UserError is a fault of ours and crashes with its traceback.
     """
@@ -24,9 +27,14 @@ class UserError(ValueError):
     exit_status = 1
 
     def __init__(self, message: str, setting: str = "", value: object = "") -> None:
-        self.message, self.setting, self.value = message, setting, str(value)
+        self.message, self.setting, self.value = one_line(message), setting, one_line(str(value))
         where = f"{setting}={self.written_value}: " if self.value else f"{setting}: " if setting else ""
-        super().__init__(where + message)
+        super().__init__(where + self.message)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What is wrong, one line each."""
+        return (self.message,)
 
     @property
     def written_value(self) -> str:
@@ -66,9 +74,25 @@ class DamagedOutput(DamageError):
 
 
 class GateFailed(UserError):
-    """A gate of ``evaluate`` failed: everything is written, the pipeline should stop. Exit status 3."""
+    """Gates of ``evaluate`` failed: everything is written, the pipeline should stop. Exit status 3.
+
+    failures: a line for each gate.
+    """
 
     exit_status = 3
+
+    def __init__(self, *failures: str) -> None:
+        self.failures = failures
+        super().__init__("; ".join(failures))
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """A line for each gate."""
+        return tuple(map(one_line, self.failures))
+
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, ...]]:
+        """To be pickled."""
+        return type(self), self.failures
 
 
 def describe_type(value: object) -> str:
@@ -87,7 +111,7 @@ def warn(line: str) -> None:
     frame = sys._getframe(level)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         frame, level = frame.f_back, level + 1
-    warnings.warn(line, CosmoinferWarning, stacklevel=level + 1)
+    warnings.warn(one_line(line), CosmoinferWarning, stacklevel=level + 1)
 
 
 def join_first(values: Iterable[object], count: int = 5) -> str:

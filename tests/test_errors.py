@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from cosmoinfer.cli.terminal import error_line, with_options
+from cosmoinfer.cli.terminal import error_lines, with_options
 from cosmoinfer.errors import GateFailed, UserError, list_choices
 
 
@@ -13,13 +13,13 @@ def test_an_error_is_a_value_error_that_names_its_setting() -> None:
     assert isinstance(error, ValueError)
     assert error.setting == "learning_rate"
     assert str(error) == "learning_rate: expected a positive number, found -1"
-    assert error_line(error) == "--learning-rate: expected a positive number, found -1"
+    assert error_lines(error) == ["--learning-rate: expected a positive number, found -1"]
 
 
 def test_the_value_of_a_setting_is_shown_where_it_helps() -> None:
     error = UserError("is for vectors", setting="compress", value="pca:20")
     assert str(error) == "compress=pca:20: is for vectors"
-    assert error_line(error) == "--compress pca:20: is for vectors"
+    assert error_lines(error) == ["--compress pca:20: is for vectors"]
 
 
 @pytest.mark.parametrize(

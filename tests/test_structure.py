@@ -35,6 +35,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error", "r2"},
     {"settings"},
     {"errors", "quoting"},
+    {"printable"},
 )
 DOORS = {
     "h5py": {"storage"},
@@ -47,7 +48,7 @@ DOORS = {
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
 NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions", "quoting"}
 NO_TORCH |= {"priors", "truncated_normal", "ridge_regression", "unbounded_density"}
-NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error", "r2"}
+NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error", "r2", "printable"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 MAX_FILE_LINES = 300
 MAX_ROOM_FRACTION = 0.15  # of the lines of the package

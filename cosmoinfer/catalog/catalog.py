@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from cosmoinfer.catalog.row_hashes import RowHashes, hash_theta
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.printable import html, one_line
 
 MISSING_MODES = ("mask",)
 ARRAYS = Path("arrays")  # in messages, where a catalog from a file has its path
@@ -188,12 +188,14 @@ class Catalog:
         return len(self.index)
 
     def __repr__(self) -> str:
-        return "\n".join([f"Catalog {self.path}", *(f"  {label}: {text}" for label, text in self._describe())])
+        return "\n".join(
+            map(one_line, [f"Catalog {self.path}", *(f"  {label}: {text}" for label, text in self._describe())])
+        )
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
-        rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in self._describe())
-        return f"<table><caption>Catalog {escape(str(self.path))}</caption>{rows}</table>"
+        rows = "".join(f"<tr><th>{html(label)}</th><td>{html(text)}</td></tr>" for label, text in self._describe())
+        return f"<table><caption>Catalog {html(str(self.path))}</caption>{rows}</table>"
 
     def _describe(self) -> list[tuple[str, str]]:
         """Labelled lines: rows and simulations, parameters with their box, shapes of the data."""

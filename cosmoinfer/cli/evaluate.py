@@ -86,4 +86,4 @@ def show_evaluation(gated: "GatedEvaluation", terminal: Terminal) -> None:
     for line in gates.skipped.values():
         terminal.info(line)
     if not gates.passed:
-        raise GateFailed("\n".join(gates.failed.values()))
+        raise GateFailed(*gates.failed.values())

@@ -11,11 +11,12 @@ import typer
 
 from cosmoinfer.cli.options import OutputOptions, ReadOptions, TargetOptions, keywords
 from cosmoinfer.cli.tables import two_column_table
-from cosmoinfer.cli.terminal import Terminal
+from cosmoinfer.cli.terminal import Terminal, with_options
 from cosmoinfer.errors import UserError
 from cosmoinfer.settings import is_given
 
 if TYPE_CHECKING:
+    from cosmoinfer.audit.check import Finding
     from cosmoinfer.tasks.inspect import CatalogDescription, FileDescription
 
 File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog.", show_default=False)]
@@ -63,8 +64,13 @@ def _show_catalog(contents: "CatalogDescription", terminal: Terminal) -> None:
     for finding in contents.findings:
         terminal.result(f"{finding.level}: {finding.message} ({finding.check})")
     document: dict[str, object] = {"kind": "catalog", "rows": rows, "simulations": simulations}
-    document |= {"contents": dict(contents.ranges), "findings": [asdict(finding) for finding in contents.findings]}
+    document |= {"contents": dict(contents.ranges), "findings": [_to_json(finding) for finding in contents.findings]}
     terminal.document(document)
+
+
+def _to_json(finding: "Finding") -> dict[str, str]:
+    """The fields of a finding, with the settings that its remedy names as options."""
+    return {name: with_options(text) for name, text in asdict(finding).items()}
 
 
 def _show_file(contents: "FileDescription", terminal: Terminal) -> None:

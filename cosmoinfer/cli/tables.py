@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.markup import escape
+from rich.highlighter import ReprHighlighter
 from rich.table import Table
+from rich.text import Text
+
+from cosmoinfer.printable import MAX_CELL, one_line
 
 if TYPE_CHECKING:
     from cosmoinfer.metrics import Evaluation
@@ -14,52 +17,66 @@ if TYPE_CHECKING:
 
 MAX_TITLE_COLUMNS = 80
 
+Column = tuple[str, Sequence[str]]  # title, cells
+
 
 @dataclass(frozen=True)
 class WrappingTable:
     """A table whose columns stand side by side as far as the width allows, the others below, each time with the heads.
 
     title: above the table.
-    heads: title of each column that names the rows -> its cells; repeated in each block of columns.
-    columns: title of each other column -> its cells.
+    heads: the columns that name the rows, each a title and its cells; repeated in each block of columns.
+    columns: the others. Titles may be the same, and are of one line, as cells are.
     """
 
     title: str
-    heads: Mapping[str, Sequence[str]]
-    columns: Mapping[str, Sequence[str]]
+    heads: Sequence[Column]
+    columns: Sequence[Column]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        max_head = options.max_width // (2 * len(self.heads)) - len(" │ ")  # heads fold before they take more than half
-        heads = {name: max(1, min(_width(name, cells), max_head)) for name, cells in self.heads.items()}
-        room = options.max_width - len("│") - sum(width + len(" │ ") for width in heads.values())
-        widths = {name: _width(name, cells) + len(" │ ") for name, cells in self.columns.items()}
-        block: list[str] = []
-        for name in self.columns:
-            if block and sum(widths[column] for column in (*block, name)) > room:
-                yield self._table(heads, block)
+        heads, columns = ([_printed_column(column) for column in group] for group in (self.heads, self.columns))
+        max_head = options.max_width // (2 * len(heads)) - len(" │ ")  # heads fold before they take more than half
+        widths = [max(1, min(_width(head), max_head)) for head in heads]
+        room = options.max_width - len("│") - sum(width + len(" │ ") for width in widths)
+        block: list[Column] = []
+        for column in columns:
+            if block and sum(_width(member) + len(" │ ") for member in (*block, column)) > room:
+                yield self._table(heads, widths, block)
                 block = []
-            block.append(name)
-        yield self._table(heads, block)
+            block.append(column)
+        yield self._table(heads, widths, block)
 
-    def _table(self, heads: Mapping[str, int], block: list[str]) -> Table:
-        table = Table(title=self.title, min_width=_title_width(self.title))
-        for name, width in heads.items():
-            table.add_column(escape(name), overflow="fold", width=width)
-        for name in block:
-            table.add_column(escape(name), justify="right", overflow="fold")
-        cells = (*self.heads.values(), *(self.columns[name] for name in block))
-        for row in zip(*cells, strict=True):
-            table.add_row(*map(escape, row))
+    def _table(self, heads: list[Column], widths: list[int], block: list[Column]) -> Table:
+        table = _titled_table(self.title)
+        for (name, _), width in zip(heads, widths, strict=True):
+            table.add_column(Text(name), overflow="fold", width=width)
+        for name, _ in block:
+            table.add_column(Text(name), justify="right", overflow="fold")
+        for row in zip(*(cells for _, cells in (*heads, *block)), strict=True):
+            table.add_row(*map(_cell, row))
         return table
 
 
-def _title_width(title: str) -> int:
-    """So that the title of a narrow table stands in one line, unless it is very long."""
-    return min(len(title), MAX_TITLE_COLUMNS)
+def _titled_table(title: str, show_header: bool = True) -> Table:
+    """Without columns. The title of a narrow table stands in one line, unless it is very long."""
+    title = one_line(title, MAX_CELL)
+    width = min(len(title), MAX_TITLE_COLUMNS)
+    return Table(title=Text(title, style="table.title"), show_header=show_header, min_width=width)
 
 
-def _width(name: str, cells: Sequence[str]) -> int:
-    return max(map(len, (name, *cells)))
+def _printed_column(column: Column) -> Column:
+    title, cells = column
+    return one_line(title, MAX_CELL), [one_line(cell, MAX_CELL) for cell in cells]
+
+
+def _cell(text: str) -> Text:
+    """As ``rich`` shows a text, but that it is no markup and has no emoji by name, whatever it holds."""
+    return ReprHighlighter()(Text(one_line(text, MAX_CELL)))
+
+
+def _width(column: Column) -> int:
+    title, cells = column
+    return max(map(len, (title, *cells)))
 
 
 def metrics_table(evaluation: "Evaluation") -> RenderableType:
@@ -71,16 +88,15 @@ def render_table(table: "StringTable") -> RenderableType:
     """For the terminal: columns that do not fit stand below."""
     if not table.numeric:
         return two_column_table(dict(table.rows), table.title)  # type: ignore[arg-type]
-    columns = dict(zip(table.header, zip(*table.rows, strict=True), strict=True))
-    heads = {name: columns.pop(name) for name in table.header[: table.name_columns]}
-    return WrappingTable(table.title, heads, columns)
+    columns = list(zip(table.header, zip(*table.rows, strict=True), strict=True))
+    return WrappingTable(table.title, columns[: table.name_columns], columns[table.name_columns :])
 
 
 def two_column_table(rows: Mapping[str, str], title: str) -> Table:
     """A name and a text in each row, without a header."""
-    table = Table(title=title, show_header=False, min_width=_title_width(title))
+    table = _titled_table(title, show_header=False)
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for key, value in rows.items():
-        table.add_row(escape(key), escape(value))
+        table.add_row(_cell(key), _cell(value))
     return table

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cosmoinfer.errors import UserError
+from cosmoinfer.printable import one_line
 from cosmoinfer.tasks.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -37,10 +38,15 @@ def option(setting: str, value: str = "") -> str:
     return "--" + setting.replace("_", "-") + (f" {value}" if value else "")
 
 
-def error_line(error: UserError) -> str:
+def printed(text: str) -> str:
+    """A line as it is printed: settings as options, and what it quotes of a file such that it is one line and inert."""
+    return one_line(with_options(text))
+
+
+def error_lines(error: UserError) -> list[str]:
     """What the command line says of an error."""
     where = f"{option(error.setting, error.written_value)}: " if error.setting else ""
-    return where + with_options(error.message)
+    return [one_line(where + with_options(message)) for message in error.messages]
 
 
 @dataclass
@@ -60,23 +66,23 @@ class Terminal:
         """Print a line about what is being done."""
         self._close_bar()
         if not self.quiet:
-            print(with_options(line), file=sys.stderr, flush=True)
+            print(printed(line), file=sys.stderr, flush=True)
 
     def warn(self, line: str) -> None:
         """Print a warning, with ``--quiet`` too."""
         self._close_bar()
-        print(f"warning: {with_options(line)}", file=sys.stderr, flush=True)
+        print(f"warning: {printed(line)}", file=sys.stderr, flush=True)
 
     def result(self, line: str) -> None:
         """Print a line that the command was run for."""
         self._close_bar()
-        print(with_options(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
+        print(printed(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
     def document(self, content: Mapping[str, object]) -> None:
-        """Print the JSON document, if ``as_json``."""
+        """Print the JSON document, if ``as_json``: ASCII, with names as they are in files."""
         self._close_bar()
         if self.as_json:
-            print(with_options(json.dumps(content, allow_nan=False)), flush=True)
+            print(json.dumps(content, allow_nan=False), flush=True)
 
     def table(self, table: Any) -> None:
         """Print a table of ``rich``, as a result."""
@@ -105,6 +111,7 @@ class Terminal:
         """
         if self.quiet:
             return
+        task, note = one_line(task), one_line(note)
         if sys.stderr.isatty():
             self._show_bar(task, done, total, note)
         elif done == total or time.monotonic() - self._last_logged >= LOG_INTERVAL_SECONDS:

@@ -9,6 +9,7 @@ from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.classifier.summary import classifier_summary
 from cosmoinfer.metrics.estimate import Estimate, Estimates, EstimatesByMetric
 from cosmoinfer.metrics.verdict import Verdict
+from cosmoinfer.printable import one_line
 from cosmoinfer.storage import JSONObject
 
 
@@ -141,10 +142,12 @@ class Evaluation:
 
     def __repr__(self) -> str:
         title = f"Evaluation of {self.rows} rows of {self.simulations} simulations: {self.verdict.joint}"
-        return "\n".join([title, *(f"  {name}: {verdict}" for name, verdict in self.verdict.parameters.items())])
+        return "\n".join(
+            map(one_line, [title, *(f"  {name}: {verdict}" for name, verdict in self.verdict.parameters.items())])
+        )
 
     def __str__(self) -> str:
-        return "\n\n".join([*(table.to_text() for table in self.tables()), "\n".join(self._sentences())])
+        return "\n\n".join([*(table.to_text() for table in self.tables()), "\n".join(map(one_line, self._sentences()))])
 
     def _repr_html_(self) -> str:
         return "".join([*(table.to_html() for table in self.tables()), tables.paragraphs_to_html(self._sentences())])

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
+from cosmoinfer.printable import MAX_CELL, html, one_line
 
 MAX_PAIRS = 15  # pairs of parameters that a table lists: those of six parameters
 
@@ -29,19 +29,19 @@ class Table:
 
     def to_text(self) -> str:
         """Columns aligned by spaces."""
-        lines = [self.header, *self.rows]
+        lines = [[one_line(cell, MAX_CELL) for cell in line] for line in (self.header, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         names = self.name_columns
         alignments = ["<"] * names + [">" if self.numeric else "<"] * (len(widths) - names)
         formats = [f"{alignment}{width}" for alignment, width in zip(alignments, widths, strict=True)]
         header, *rows = ["  ".join(map(format, line, formats)).rstrip() for line in lines]
-        return "\n".join([self.title, header, "-" * (sum(widths) + 2 * (len(widths) - 1)), *rows])
+        return "\n".join([one_line(self.title), header, "-" * (sum(widths) + 2 * (len(widths) - 1)), *rows])
 
     def to_html(self) -> str:
         """A <table> with the title as its caption."""
-        header = "".join(f"<th>{escape(cell)}</th>" for cell in self.header)
-        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
-        caption = f"<caption>{escape(self.title)}</caption>"
+        header = "".join(f"<th>{html(cell)}</th>" for cell in self.header)
+        body = "".join(f"<tr>{''.join(f'<td>{html(cell)}</td>' for cell in row)}</tr>" for row in self.rows)
+        caption = f"<caption>{html(self.title)}</caption>"
         return f"<table>{caption}<thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -72,4 +72,4 @@ def confusion(counts: Confusion) -> Table:
 
 def paragraphs_to_html(sentences: Sequence[str]) -> str:
     """A <p> for each sentence."""
-    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    return "".join(f"<p>{html(sentence)}</p>" for sentence in sentences)

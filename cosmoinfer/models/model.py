@@ -6,7 +6,6 @@ training rows an observation is.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from html import escape
 from itertools import chain
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -24,6 +23,7 @@ from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.ood.detector import OODScores, OutOfDistribution, below_training_range, fit_detector, ood_scores
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.printable import html, one_line
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.loaders import DataLoader
@@ -261,14 +261,14 @@ def anomaly_warnings(model: PosteriorModel, catalog: Catalog, rows: np.ndarray, 
 def model_repr(model: Model) -> str:
     """``__repr__`` of a model: a line on what it infers, and one each on data, members and training."""
     title, lines = describe_model(model)
-    return "\n".join([title, *(f"  {label}: {text}" for label, text in lines)])
+    return "\n".join(map(one_line, [title, *(f"  {label}: {text}" for label, text in lines)]))
 
 
 def model_html(model: Model) -> str:
     """``_repr_html_`` of a model, for notebooks: the same as a table."""
     title, lines = describe_model(model)
-    rows = "".join(f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>" for label, text in lines)
-    return f"<table><caption>{escape(title)}</caption>{rows}</table>"
+    rows = "".join(f"<tr><th>{html(label)}</th><td>{html(text)}</td></tr>" for label, text in lines)
+    return f"<table><caption>{html(title)}</caption>{rows}</table>"
 
 
 def describe_model(model: Model) -> tuple[str, list[tuple[str, str]]]:

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from cosmoinfer.metrics.classifier.reliability import reliability as reliabilities
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, escape_dollars, panel_grid
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, panel_grid, plain_text
 
+MAX_LEVEL_NAME = 10  # characters of two names that fit side by side
 MAX_CLASSES_WITH_COUNTS = 15  # with more, the numbers in the cells are not legible
 
 
@@ -22,7 +23,7 @@ def confusion(data: FigureData) -> Figure | None:
     assert predictions is not None
     counts = np.array(predictions.confusion.counts)
     fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [escape_dollars(name) for name in predictions.class_names]
+    names = [plain_text(name) for name in predictions.class_names]
     side = 0.75 * min(len(names), MAX_CLASSES_WITH_COUNTS) + 1.8
     figure = Figure(figsize=(side + 0.9, side), layout="constrained")
     axes = figure.subplots()
@@ -30,7 +31,7 @@ def confusion(data: FigureData) -> Figure | None:
     bar = figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the true class", ticks=QUARTERS, format="%g")
     bar.outline.set_visible(False)
     axes.set_xticks(range(len(names)), names)
-    if len(names) > 2:
+    if len(names) > 2 or max(map(len, names)) > MAX_LEVEL_NAME:
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)
@@ -56,7 +57,7 @@ def reliability(data: FigureData) -> Figure | None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         errors = np.abs(np.stack([curve.low, curve.high]) - curve.observed)
         axes.errorbar(curve.predicted, curve.observed, errors, fmt="o-", color=BLUE, markersize=4, linewidth=1.2)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=escape_dollars(name))
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=plain_text(name))
         axes.set(xlabel="predicted probability", ylabel="observed frequency")
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_yticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])

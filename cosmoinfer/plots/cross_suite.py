@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from cosmoinfer.plots.style import BACKGROUND, BLUE, GREY, RED, escape_dollars, panel_grid
+from cosmoinfer.plots.style import BACKGROUND, BLUE, GREY, MAX_NAME, RED, panel_grid, plain_text
+from cosmoinfer.printable import one_line
 from cosmoinfer.studies.cross_suite import CrossSuite
 
 BAD_TO_GOOD = LinearSegmentedColormap.from_list("bad to good", [RED, "white", BLUE])
@@ -54,7 +55,7 @@ def plot_cross_suite(study: CrossSuite) -> Figure:
 
 def _panels(study: CrossSuite) -> list[Panel]:
     r2, coverage = (study.matrix(metric)[..., 0] for metric in ("r2", "coverage_68"))  # (R, S, P)
-    names = [escape_dollars(name) for name in study.parameter_names]
+    names = [plain_text(name) for name in study.parameter_names]
     panels = [Panel(f"R2, {name}", r2[:, :, number], 0.0, 1.0) for number, name in enumerate(names)]
     panels += [Panel(f"coverage_68, {name}", coverage[:, :, number], 0.68, 0.32) for number, name in enumerate(names)]
     gain, flagged = (study.matrix(metric)[..., 0] for metric in ("log_prob_gain", "ood"))
@@ -84,4 +85,4 @@ def _draw(axes: Axes, panel: Panel, study: CrossSuite) -> None:
 
 
 def _wrap_name(name: str) -> str:
-    return escape_dollars("\n".join(wrap(name, MAX_LABEL_LETTERS)))
+    return "\n".join(map(plain_text, wrap(one_line(name, MAX_NAME), MAX_LABEL_LETTERS)))

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid
+from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, plain_text
 
 
 def losses(data: FigureData) -> Figure | None:
@@ -26,7 +26,7 @@ def losses(data: FigureData) -> Figure | None:
         axes.plot(history.best + 1, history.best_validation, "o", color=RED, markersize=4, label="kept")
         beyond = _clip_spikes(axes, np.hstack([history.train, history.validation]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set(title=name, xlabel="epoch", ylabel=data.loss)
+        axes.set(title=plain_text(name), xlabel="epoch", ylabel=plain_text(data.loss))
         axes.legend(loc="upper right", title=beyond, title_fontsize=8)
     return figure
 

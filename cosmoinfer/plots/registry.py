@@ -4,6 +4,7 @@ A figure is one function ``FigureData -> Figure``, or None where it does not app
 first line of its docstring is its caption. No pyplot: no global state.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -75,7 +76,9 @@ def _image(plot: Callable[[], Figure | None]) -> bytes | None:
         if figure is None:
             return None
         image = BytesIO()
-        figure.savefig(image, format="png", dpi=150, metadata={"Software": "cosmoinfer"})
+        with warnings.catch_warnings():  # of a name in a script that the font lacks: boxes are drawn
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+            figure.savefig(image, format="png", dpi=150, metadata={"Software": "cosmoinfer"})
         return image.getvalue()
 
 

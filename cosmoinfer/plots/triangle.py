@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.style import BACKGROUND, BLUE, DARK, GREY, LIGHT, RED, parameter_label, shade_outside
+from cosmoinfer.plots.style import BACKGROUND, BLUE, DARK, GREY, LIGHT, RED, parameter_label, plain_text, shade_outside
 from cosmoinfer.posterior import Posterior
 
 getdist.chains.print_load_details = False  # it prints on stdout, which is for results
@@ -150,5 +150,5 @@ def _corner_legend(figure: Figure, posterior: Posterior, row: int) -> None:
     ]
     if posterior.truth is not None:
         handles.insert(0, Line2D([], [], color=RED, label="truth"))
-    title = f"row {posterior.index[row]}, simulation {posterior.simulation[row]}"
+    title = f"row {posterior.index[row]}, simulation {plain_text(str(posterior.simulation[row]))}"
     figure.legend(handles=handles, loc="upper right", title=title, title_fontsize=9)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
 from cosmoinfer.posterior.draws import DrawArray, Draws, PointEstimate, arrays_at, map_rows, select_rows
+from cosmoinfer.printable import html, one_line
 from cosmoinfer.priors import Unknown
 
 ROWS_IN_REPR = 5
@@ -185,14 +185,14 @@ class Posterior:
             lines.append(f"  {title}: {', '.join(f'{name} = {value}' for name, value in pairs)}")
         if len(self) > ROWS_IN_REPR:
             lines.append("  ...")
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(name)}</th>" for name in ("", *self._columns))
-        rows = ["".join(f"<td>{escape(cell)}</td>" for cell in (title, *values)) for title, values in self._table()]
+        head = "".join(f"<th>{html(name)}</th>" for name in ("", *self._columns))
+        rows = ["".join(f"<td>{html(cell)}</td>" for cell in (title, *values)) for title, values in self._table()]
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         more = f"<p>... {len(self)} rows in all</p>" if len(self) > ROWS_IN_REPR else ""
-        return f"<p><b>Posterior</b> of {escape(self._content)}</p><table><tr>{head}</tr>{body}</table>{more}"
+        return f"<p><b>Posterior</b> of {html(self._content)}</p><table><tr>{head}</tr>{body}</table>{more}"
 
     @property
     def _content(self) -> str:

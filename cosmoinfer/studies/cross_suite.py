@@ -12,6 +12,7 @@ from cosmoinfer import storage
 from cosmoinfer.metrics.estimate import Estimate
 from cosmoinfer.metrics.evaluation import Evaluation
 from cosmoinfer.metrics.tables import Table
+from cosmoinfer.printable import one_line
 from cosmoinfer.r2 import UNCONSTRAINED_R2
 from cosmoinfer.storage import Dataset, Schema
 
@@ -103,7 +104,7 @@ class CrossSuite:
 
     def __str__(self) -> str:
         return "\n\n".join(
-            [*(table.to_text() for table in self.tables()), "\n".join(pair.sentence for pair in self.pairs)]
+            [*(table.to_text() for table in self.tables()), "\n".join(one_line(pair.sentence) for pair in self.pairs)]
         )
 
     def to_json(self) -> storage.JSONObject:

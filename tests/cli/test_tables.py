@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from cosmoinfer.cli.tables import WrappingTable, metrics_table, two_column_table
+from cosmoinfer.cli.tables import WrappingTable, metrics_table, render_table, two_column_table
 from cosmoinfer.metrics import Evaluation
+from cosmoinfer.metrics.tables import Table as StringTable
 from tests.command_line import printed
 
 NAMES = ("Omega_m", "sigma_8", "A_SN1", "A_AGN1", "A_SN2", "A_AGN2")
@@ -17,7 +18,9 @@ def words(lines: list[str]) -> list[str]:
 
 
 def test_columns_that_do_not_fit_stand_below_under_the_same_heads():
-    table = WrappingTable("of four", {"row": ["first", "second"]}, {name * 8: [name, name.upper()] for name in "abcd"})
+    table = WrappingTable(
+        "of four", [("row", ["first", "second"])], [(name * 8, [name, name.upper()]) for name in "abcd"]
+    )
     narrow, wide = words(printed(table, 34)), words(printed(table, 80))
     assert [narrow.count(word) for word in ("first", "row", "bbbbbbbb", "B", "D")] == [2, 2, 1, 1, 1]
     assert [wide.count(word) for word in ("first", "row", "bbbbbbbb", "B", "D")] == [1, 1, 1, 1, 1]
@@ -25,14 +28,14 @@ def test_columns_that_do_not_fit_stand_below_under_the_same_heads():
 
 
 def test_long_heads_leave_half_of_the_width_to_the_columns():
-    suites = {"trained on": ["CAMELS IllustrisTNG LH"], "tested on": ["SIMBA"]}
-    lines = printed(WrappingTable("r2", suites, {name: ["0.604 ± 0.049"] for name in "abcd"}), 80)
+    suites = [("trained on", ["CAMELS IllustrisTNG LH"]), ("tested on", ["SIMBA"])]
+    lines = printed(WrappingTable("r2", suites, [(name, ["0.604 ± 0.049"]) for name in "abcd"]), 80)
     assert max(map(len, lines)) <= 80 and "".join(lines).count("trained on") == 2
     assert words(lines).count("IllustrisTNG") == 2
 
 
 def test_a_column_wider_than_the_terminal_is_folded_and_not_cut():
-    lines = printed(WrappingTable("broad", {"row": ["first"]}, {"n" * 50: ["1"], "other": ["2"]}), 30)
+    lines = printed(WrappingTable("broad", [("row", ["first"])], [("n" * 50, ["1"]), ("other", ["2"])]), 30)
     assert max(map(len, lines)) <= 30
     assert "".join(lines).count("n") == 50
 
@@ -60,11 +63,27 @@ def test_the_metrics_of_many_parameters_are_cut_nowhere(width: int):
 
 def test_what_stands_in_brackets_is_no_markup():
     assert "wavenumber [h/Mpc]" in "".join(printed(two_column_table({"k": "wavenumber [h/Mpc]"}, "units"), 60))
-    assert "[bold]" in "".join(printed(WrappingTable("of one", {"row": ["[bold]"]}, {"a": ["1"]}), 60))
+    assert "[bold]" in "".join(printed(WrappingTable("of one", [("row", ["[bold]"])], [("a", ["1"])]), 60))
 
 
 def test_the_title_of_a_narrow_table_stands_in_one_line():
     title = "sims.metrics.h5: metrics of version 0.1.0, evaluate"
     assert title in printed(two_column_table({"seed": "0"}, title), 80)[0]
-    assert title in printed(WrappingTable(title, {"metric": ["r2"]}, {"a": ["1"]}), 80)[0]
+    assert title in printed(WrappingTable(title, [("metric", ["r2"])], [("a", ["1"])]), 80)[0]
     assert max(map(len, printed(two_column_table({"seed": "0"}, title), 30))) <= 30
+
+
+def test_columns_of_one_name_are_each_shown():
+    table = StringTable(
+        "rows", ("true class", "accuracy", "accuracy"), (("a", "7", "50 %"), ("true class", "1", "9 %"))
+    )
+    shown = words(printed(render_table(table), 80))
+    assert [shown.count(word) for word in ("accuracy", "true", "7", "50", "1", "9")] == [2, 2, 1, 1, 1, 1]
+
+
+def test_cells_are_neither_markup_nor_emoji_and_bounded():
+    cells = {"[/red]": "[bold]x :warning:", "\x1b[31m": "y" * 10_000}
+    lines = printed(two_column_table(cells, "[/red] \x1b]0;owned"), 120)
+    text = "".join(lines)
+    assert r"[/red] \x1b]0;owned" in text and "[bold]x :warning:" in text and r"\x1b[31m" in text
+    assert text.count("y") < 400

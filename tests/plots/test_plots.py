@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, FigureData, draw
 from cosmoinfer.plots.registry import save
-from cosmoinfer.plots.style import parameter_label
+from cosmoinfer.plots.style import MAX_NAME, parameter_label, plain_text
 from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training.loop import History
@@ -29,6 +30,7 @@ from tests.posteriors import changed, make
 WIDTHS = np.array([0.05, 0.2, 0.1, 0.3, 20.0, 20.0])  # of the noise, in units of the box: the last two say nothing
 NEED_DRAWS = {"corner", "coverage", "sbc"}
 NEED_TRUTH = {"truth_prediction", "coverage", "sbc"}
+NESTED = "x^{" * 100 + "x" + "}" * 100
 OF_CLASSES = {"confusion", "reliability"}
 OF_PARAMETERS = [name for name in PLOTS if name not in OF_CLASSES]
 
@@ -280,6 +282,40 @@ def test_a_label_that_cannot_be_typeset_becomes_the_name() -> None:
     parameters = posterior_of(6, rows=2, draws=2).parameters
     labels = [parameter_label(parameters, name) for name in parameters.names]
     assert labels == [r"$\Omega_m$", r"$\sigma_8$", "c", r"$A_{\rm SN1}$", "e", r"a\$b"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "x^{" * 100 + "x" + "}" * 100,  # deeper than the parser can
+        r"\}" * 12 + "{" * 12 + "x" + "}" * 12,
+        r"\sqrt" * 30 + " x",
+        r"a\hspace{1000000000}b",  # wider than memory
+        r"\hspace{-1000000000}a",
+        r"\genfrac{[}{]}{1000000}{0}{a}{b}",
+        "x" * 200,
+        "x\x1b",
+        "x\n",
+        "x\u202e",
+        "a$ $b",
+        "",
+    ],
+)
+def test_a_label_without_bounds_becomes_the_name(label: str) -> None:
+    parameters = Parameters.from_names(["$a$" * 30, "b"], labels=[label, "b"])
+    text = parameter_label(parameters, parameters.names[0])
+    assert text == plain_text("$a$" * 30) and len(text.replace("\\", "")) == MAX_NAME
+
+
+def test_names_in_figures_are_no_mathematics_and_short(tmp_path: Path) -> None:
+    name = "run $\\frac$ \x1b\n中 " + 100 * "x"
+    posterior = posterior_of(2)
+    parameters = replace(posterior.parameters, names=(name, "b"), labels=(NESTED, "$" + NESTED + "$"))
+    named = changed(posterior, parameters=parameters, simulation=np.array([rf"$\frac$ {row}" for row in range(60)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert names(draw(figure_data_of(named), tmp_path)) == set(OF_PARAMETERS)
+        assert names(draw(figure_data_of(classified((name, "$x$ $y$"))), tmp_path)) >= OF_CLASSES
 
 
 def test_neither_torch_nor_pyplot_is_imported() -> None:
