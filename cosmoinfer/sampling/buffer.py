@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.memory import slices
+from cosmoinfer.memory import check_memory, slices
 from cosmoinfer.posterior import DrawArray, Draws
 from cosmoinfer.sampling.rejection import BoxMass, DrawStream
 
@@ -29,12 +30,13 @@ class DrawBuffer:
 
         folder: where they go if they are too many for memory; without one, memory holds them all.
         copies: of them that the disk must have room for: these, and those in a file that is written from them.
-        Raises UserError where the disk has no room.
+        Raises UserError where memory or disk have no room.
         """
         shapes = (rows, draws, parameters), (rows, draws)
         if folder is None:
+            check_memory(sum(map(prod, shapes)), f"{draws} draws of {rows} rows", "draws")
             return cls(*map(np.empty, shapes))
-        sizes = {shape: 8 * int(np.prod(shape)) for shape in shapes}
+        sizes = {shape: 8 * prod(shape) for shape in shapes}
         large = {shape: size for shape, size in sizes.items() if size > storage.out_of_core.MAX_IN_MEMORY_BYTES}
         storage.check_free_space(folder, copies * sum(large.values()))
         return cls(*(storage.ScratchArray(folder, shape) if shape in large else np.empty(shape) for shape in shapes))
