@@ -5,20 +5,21 @@ import os
 import torch
 
 from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.settings import Limits
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+THREADS = Limits(minimum=1, maximum=1024)  # some ten thousand stacks end the process, without a word
 MAX_REUSED_BYTES = 31 << 20  # from 32 MB on glibc maps each block anew
 
 
 def prepare_device(device: str = "auto", threads: int | None = None) -> torch.device:
     """Set the threads of this process and pick the device; ``auto`` is CUDA where there is one, else the CPU.
 
-    threads: at least 1; by default, `default_threads`.
+    threads: as THREADS allows; by default, `default_threads`.
 
-    Raises UserError for a number of threads below 1, and for a device that is unknown or not available.
+    Raises UserError for a number of threads that is not allowed, and for a device that is unknown or not available.
     """
-    if threads is not None and threads < 1:
-        raise UserError(f"expected at least 1, found {threads}", setting="threads")
+    THREADS.check("threads", threads)
     torch.set_num_threads(threads or default_threads())
     _keep_freed_memory()
     if device not in DEVICES:

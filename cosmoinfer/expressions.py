@@ -138,7 +138,11 @@ def parse_condition(text: str, names: tuple[str, ...]) -> Condition:
 
 
 def rename(text: str, new_names: Mapping[str, str]) -> str:
-    """The text of an expression or a condition with other names for its values; what is not renamed stays."""
+    """The text of an expression or a condition with other names for its values; what is not renamed stays.
+
+    Raises UserError where the text is too long.
+    """
+    _check_length(text)
     tokens, written = list(_TOKEN.finditer(text)), []
     is_operand = [_ends_operand(token) for token in tokens]
     for place, token in enumerate(tokens):
@@ -155,7 +159,11 @@ def rename(text: str, new_names: Mapping[str, str]) -> str:
 
 
 def spell(text: str) -> str:
-    """An expression or a condition in the spelling that it shares with others of the same tokens: ``w0+wa<0``."""
+    """An expression or a condition in the spelling that it shares with others of the same tokens: ``w0+wa<0``.
+
+    Raises UserError where the text is too long.
+    """
+    _check_length(text)
     tokens = _TOKEN.finditer(text)
     words = [_write_name(unquote(token["name"])) if token["name"] else token[0].strip() for token in tokens]
     return "".join(" and " if word == "and" else word for word in words)

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cosmoinfer.errors import UserError
+from cosmoinfer.numerals import finite_number
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 UNITS |= {f"{prefix}i": 1024**power for power, prefix in enumerate("kmgt", start=1)}
 MIN_MEMORY_BYTES = 100 * 10**6  # bytes: below, blocks would be too small to be shuffled
+MAX_MEMORY_BYTES = 10**18
 MEMORY_FRACTION = 0.5  # of the memory available, by default
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -22,7 +24,10 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", text.lower())
     if not match or match[2] not in UNITS:
         raise UserError(f"{text!r} is not understood; expected 2GB or 500MB", "memory")
-    size = int(float(match[1]) * UNITS[match[2]])
+    number = finite_number(match[1])
+    if number is None or number * UNITS[match[2]] > MAX_MEMORY_BYTES:
+        raise UserError(f"expected at most {MAX_MEMORY_BYTES // 10**12}TB, found {text}", "memory")
+    size = int(number * UNITS[match[2]])
     if size < MIN_MEMORY_BYTES:
         raise UserError(f"expected at least {MIN_MEMORY_BYTES // 10**6}MB, found {text}", "memory")
     return size
@@ -32,6 +37,16 @@ def format_size(size: int) -> str:
     """'2.5GB' of 2500000000, '7kB' of 7000: the inverse of ``parse_size``, to three digits."""
     unit = next((unit for unit in "TGMk" if size >= 0.9995 * UNITS[unit.lower()]), "")
     return f"{size / UNITS[unit.lower()]:.3g}{unit}B"
+
+
+def check_memory(numbers: int, content: str, setting: str = "") -> None:
+    """Raises UserError, which names the setting, where so many numbers of 8 bytes take more than there is.
+
+    content: what they are, in words. Asked before memory is: of what a system promises it may kill a process later.
+    """
+    if (size := 8 * numbers) > (limit := available_bytes()):
+        amount = format_size(min(size, MAX_MEMORY_BYTES)) + " or more" * (size > MAX_MEMORY_BYTES)
+        raise UserError(f"{content} would take {amount} of memory, of {format_size(limit)} that there are", setting)
 
 
 def available_bytes() -> int:

@@ -16,6 +16,16 @@ BOX_TOLERANCE = 1e-6  # of the box's width: a table written with few digits may 
 BOX, MOMENTS = ("low", "high"), ("mean", "std")  # the two numbers that a user may write for a prior
 UNDECLARED = "undeclared"  # in the place of a prior in a file: it depends on the box, and on the rows
 MIN_LOG_UNIFORM_RATIO = 3  # high / low, below which undeclared rows are never taken as log-uniform
+MAX_MAGNITUDE, MIN_WIDTH = 1e100, 1e-100  # of parameters: products of a few of them are still numbers
+
+
+def scale_problem(low: float, high: float) -> str:
+    """Why values between these cannot be computed with, or nothing; an end without bound is no problem."""
+    largest = max((abs(end) for end in (low, high) if np.isfinite(end)), default=0.0)
+    if largest <= MAX_MAGNITUDE and high - low >= MIN_WIDTH:
+        return ""
+    wanted = f"at most {MAX_MAGNITUDE:g} in magnitude, and a range of {MIN_WIDTH:g} or more"
+    return f"expected values of {wanted}, found {low:g}..{high:g}; choose other units"
 
 
 @dataclass(frozen=True)

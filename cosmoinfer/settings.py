@@ -1,5 +1,6 @@
 """Settings of recipes and tasks: the fields of dataclasses, each with its type and limits where the field is."""
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -18,6 +19,7 @@ KINDS: dict[Any, str] = {  # types that are checked
     Mapping: "a mapping",
 }
 KINDS_OF_ITEMS: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "texts"}
+MAX_WHOLE_NUMBER = 2**63 - 1  # what arrays and files hold
 HINTS = {  # what a setting that a task does not have may be meant for
     "theta": "arrays go there as a catalog: catalog_from_arrays(theta=theta, x=x)",
     "x": "arrays go there as a catalog: catalog_from_arrays(theta=theta, x=x), or to the model itself: model.sample(x)",
@@ -31,6 +33,7 @@ class Limits:
     """What a setting may be.
 
     minimum, maximum: the smallest and largest number. above, below: numbers that it does not reach. choices: names.
+    Every number must be finite, and a whole one fit into 64 bits.
     """
 
     minimum: float | None = None
@@ -41,8 +44,18 @@ class Limits:
 
     def check(self, name: str, value: Any) -> None:
         """Raises UserError, which names the setting, if a value is outside."""
+        if value is None:
+            return
         if self.choices:
             check_choice(name, value, self.choices)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, Real):
+                self._check_number(name, number)
+
+    def _check_number(self, name: str, value: Any) -> None:
+        if isinstance(value, Integral) and abs(int(value)) > MAX_WHOLE_NUMBER:
+            limits = f"at most {MAX_WHOLE_NUMBER} in magnitude" if self.maximum is None else self.describe()
+            raise UserError(f"expected {limits}, found {shorten(int(value))}", name)
         allowed = (
             (self.minimum is None or value >= self.minimum)
             and (self.maximum is None or value <= self.maximum)
@@ -51,6 +64,8 @@ class Limits:
         )
         if not allowed:
             raise UserError(f"expected {self.describe()}, found {value}", setting=name)
+        if not math.isfinite(value):
+            raise UserError(f"expected a finite number, found {value}", setting=name)
 
     def describe(self) -> str:
         """Of a number: ``at least 1``, ``1 to 12``, ``more than 0``, ``at least 0, less than 1``."""
@@ -66,6 +81,11 @@ class Limits:
 
 
 UNLIMITED = Limits()
+
+
+def shorten(number: int) -> str:
+    """A whole number for a message: one of thousands of digits by its size, which Python refuses to write."""
+    return str(number) if abs(number) < 10**30 else f"a number of {number.bit_length()} bits"
 
 
 def setting(

@@ -177,8 +177,7 @@ def _read_ids(path: Path) -> list[str]:
             found = storage.describe_file(path) if storage.file_kind(path) else join_first(names)
             raise UserError(f"{path}: expected a split file or one dataset of test ids, found {found}")
         return [str(name) for name in storage.load(path, names[0]).ravel().tolist()]
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
+    storage.require_file(path)
     try:
         if path.suffix == ".npy":
             return [str(name) for name in np.load(path, allow_pickle=False).ravel().tolist()]

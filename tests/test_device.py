@@ -40,7 +40,7 @@ def test_default_threads_are_limited_by_affinity_openmp_and_slurm(monkeypatch, o
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"threads": 0}, "threads: expected at least 1, found 0"),
+        ({"threads": 0}, "threads: expected 1 to 1024, found 0"),
         ({"device": "tpu"}, "device: 'tpu' is not known; there are auto, cpu, cuda, mps; did you mean cpu?"),
         ({"device": "cuda"}, "device=cuda: not available to torch on this machine; `device=cpu` always works"),
     ],

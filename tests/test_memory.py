@@ -68,3 +68,12 @@ def test_no_items_are_no_slice_or_an_empty_one():
 
 def test_a_size_below_one_is_one():
     assert list(slices(2, 0)) == [slice(0, 1), slice(1, 2)]
+
+
+def test_numbers_that_do_not_fit_are_refused_with_what_they_would_take(monkeypatch) -> None:
+    monkeypatch.setattr("cosmoinfer.memory.available_bytes", lambda: 8 * 10**9)
+    memory.check_memory(10**9, "draws")
+    with pytest.raises(UserError, match=r"^draws: 2 draws would take 16GB of memory, of 8GB that there are$"):
+        memory.check_memory(2 * 10**9, "2 draws", "draws")
+    with pytest.raises(UserError, match=r"1e\+09GB or more"):
+        memory.check_memory(10**5000, "draws")

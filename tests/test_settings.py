@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer.errors import UserError
-from cosmoinfer.settings import check_settings, convert_settings, from_data, is_given, setting, settings_of
+from cosmoinfer.settings import Limits, check_settings, convert_settings, from_data, is_given, setting, settings_of
 
 
 @dataclass(frozen=True)
@@ -107,3 +107,17 @@ def test_what_cannot_be_converted_is_refused(name, value, message):
 def test_what_is_given_is_neither_none_nor_false_nor_empty():
     assert not any(map(is_given, (None, False, "", [], (), np.array([]))))
     assert all(map(is_given, ("a", 0, True, np.array([0]), np.array(["a", "b"]), [0])))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "expected a finite number, found nan"),
+        ((0.5, float("inf")), "expected a finite number, found inf"),
+        (2**63, "expected at most 9223372036854775807 in magnitude, found 9223372036854775808"),
+        (-(10**40), "in magnitude, found a number of 133 bits"),
+    ],
+)
+def test_every_number_is_finite_and_fits_into_64_bits(value, message):
+    with pytest.raises(UserError, match=message):
+        Limits().check("size", value)

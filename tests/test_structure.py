@@ -34,7 +34,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"truncated_normal", "ridge_regression", "unbounded_density"},
     {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error", "r2"},
     {"settings"},
-    {"errors", "quoting"},
+    {"errors", "numerals", "quoting"},
     {"printable"},
 )
 DOORS = {

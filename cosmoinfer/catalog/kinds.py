@@ -4,7 +4,6 @@ A kind that nobody declared is guessed from the number of axes. Maps and grids a
 which destroys what is no field; so a shape that is hardly one of a field asks for ``kind``.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -12,14 +11,13 @@ from math import prod
 import numpy as np
 
 from cosmoinfer.errors import UserError, join_first, list_choices
-from cosmoinfer.quoting import QUOTED, join_items, unquote
+from cosmoinfer.quoting import join_items, split, unquote
 
 AXES_OF_KIND = {"vector": 1, "profile": 2, "map": 3, "grid": 4}  # kind: axes of one row, channels included
 CHANNEL_ORDERS = ("first", "last")  # the axis of a row on which its channels stand
 GUESS_BY_AXES = {1: "vector", 2: "map", 3: "map", 4: "grid"}  # axes of one row in the file
 MIN_SIDE_CELLS = 8  # of a field whose kind is guessed
 MAX_SIDE_RATIO = 2  # longest side / shortest side of a field whose kind is guessed
-NAMED_WORD = re.compile(rf"(\s*{QUOTED}\s*|[^@]+)@([^@,]+)(?:,|$)")  # NAME@WORD; a name may hold commas
 
 Shape = tuple[int, ...]
 
@@ -106,14 +104,15 @@ def join_words(words: str | Mapping[str, str] | None) -> str:
 
 def named_words(text: str) -> dict[str, str]:
     """``maps@map,pk@vector`` -> the word by dataset; no names give an empty one."""
-    return {_short(unquote(name)): word.strip() for name, word in NAMED_WORD.findall(text)}
+    return {_short(unquote(name)): word for name, word in _name_word_pairs(text)}
 
 
 def check_words(setting: str, text: str, choices: Iterable[str]) -> None:
     """Raises UserError unless the text is one of the words, or NAME@WORD of each dataset."""
-    words = list(named_words(text).values()) if "@" in text else [text]
-    if "@" in text and NAMED_WORD.sub("", text):
+    pairs = _name_word_pairs(text)
+    if not all(name.strip() and word for name, word in pairs):
         raise UserError(f"{text!r} is not understood; expected NAME@WORD,NAME@WORD", setting)
+    words = [word for _, word in pairs] or [text]
     for word in words:
         if text and word not in choices:
             raise UserError(f"{word!r} is not known; {list_choices(word, choices)}", setting)
@@ -125,6 +124,20 @@ def check_names(setting: str, text: str, names: Iterable[str]) -> None:
     unknown = [name for name in named_words(text) if name not in short_names]
     if unknown:
         raise UserError(f"names {join_first(unknown)}, and the data are {join_first(short_names)}", setting, text)
+
+
+def _name_word_pairs(text: str) -> list[tuple[str, str]]:
+    """Each NAME and WORD of ``NAME@WORD,NAME@WORD``, empty where one is missing; none without a separator.
+
+    A name may hold commas, a word holds none.
+    """
+    name, *pieces = split(text, "@")
+    pairs = []
+    for piece in pieces:
+        word, _, following = piece.partition(",")
+        pairs.append((name, word.strip()))
+        name = following
+    return [*pairs, (name, "")] if pieces and name.strip() else pairs
 
 
 def _short(name: str) -> str:

@@ -89,7 +89,7 @@ def files(path: Path) -> Sequence[Path]:
 
 def is_pattern(path: Path) -> bool:
     """Whether a path is a pattern of several files, not the name of one."""
-    return glob.has_magic(str(path)) and not path.exists()
+    return glob.has_magic(str(path)) and not storage.require_name(path).exists()
 
 
 def catalog_name(path: Path) -> str:
@@ -146,16 +146,14 @@ def is_manifest(path: Path) -> bool:
 
 
 def _read_manifest(path: Path) -> _FileList:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    entries = _parse_manifest(path)
+    entries = _parse_manifest(storage.require_file(path))
     if not entries:
         raise UserError(
             f"{path}: is no manifest that this version reads; "
             "cosmoinfer inspect 'sims/*.h5' `manifest=FILE.json` writes one"
         )
     for file, _ in entries:
-        if not file.is_file():
+        if not storage.require_name(file).is_file():
             raise UserError(f"{path}: lists {file}, which is missing")
     return _FileList(*zip(*entries, strict=True))
 

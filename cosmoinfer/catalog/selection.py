@@ -4,6 +4,7 @@ A training can trust what is left, and recognises it by its hashes.
 """
 
 import hashlib
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +15,15 @@ from cosmoinfer.catalog.catalog import UNKNOWN_THETA, Catalog, Observable, ReadO
 from cosmoinfer.catalog.packing import load_unpacked
 from cosmoinfer.errors import UserError, blame, join_first
 from cosmoinfer.expressions import COMPARISONS
+from cosmoinfer.numerals import finite_number, whole_number
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.priors import scale_problem
 from cosmoinfer.quoting import QUOTED, split, unquote
 
 MAX_RELATIVE_MAGNITUDE = 1e-3 * float(np.finfo(np.float32).max)  # of numbers in units of those of other rows
-NUMBER, COMPARISON = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"(<=|<|>=|>)"
 NUMBER_RANGE = re.compile(r"\s*(\d*):(\d*)\s*")
-COORDINATE_RANGE = re.compile(
-    rf"\s*(?:{NUMBER}\s*{COMPARISON})?\s*([A-Za-z_/][\w/]*|{QUOTED})\s*(?:{COMPARISON}\s*{NUMBER})?\s*"
-)
+COORDINATE = re.compile(rf"[A-Za-z_/][\w/]*|{QUOTED}")
+COMPARISON = re.compile("(<=|<|>=|>)")
 
 
 def validated(catalog: Catalog, read_options: ReadOptions) -> Catalog:
@@ -144,7 +145,10 @@ def is_nonfinite(values: np.ndarray, masked: bool = False) -> np.ndarray:
 
 
 def check_box(catalog: Catalog, parameters: Parameters, theta: np.ndarray) -> None:
-    """Raises UserError when rows of theta, (N, P), lie outside the declared box or region."""
+    """Raises UserError when rows of theta, (N, P), are of no usable scale, or outside the declared box or region."""
+    for name, values in zip(parameters.names, theta[catalog.has_theta].T, strict=True):
+        if np.ptp(values) > 0 and (problem := scale_problem(values.min(), values.max())):
+            raise UserError(f"{catalog.path}: {name}: {problem}")
     outside = np.flatnonzero(~parameters.in_box(theta) & catalog.has_theta)
     if len(outside):
         row = outside[0]
@@ -236,9 +240,11 @@ def _apply_cut(catalog: Catalog, text: str, follow_links: bool) -> tuple[Observa
         )
     (observable,) = matches
     n_features = observable.row_shape[-1]
-    if (match := NUMBER_RANGE.fullmatch(rule)) and any(int(end or 0) > n_features for end in match.groups()):
-        numbers = f"numbered 0 to {n_features - 1}"
-        raise UserError(f"/{observable.name} has {n_features} features, {numbers}", "scale_cut", text)
+    if match := NUMBER_RANGE.fullmatch(rule):
+        ends = [whole_number(end) for end in match.groups() if end]
+        if any(end is None or end > n_features for end in ends):
+            numbers = f"numbered 0 to {n_features - 1}"
+            raise UserError(f"/{observable.name} has {n_features} features, {numbers}", "scale_cut", text)
     features = _select_features([file.path for file in catalog.files], rule, n_features, follow_links)
     if len(features) == 0:
         raise UserError(f"keeps none of the {n_features} features of /{observable.name}", "scale_cut", text)
@@ -251,17 +257,19 @@ def _apply_cut(catalog: Catalog, text: str, follow_links: bool) -> tuple[Observa
 def _select_features(paths: list[Path], rule: str, n_features: int, follow_links: bool) -> np.ndarray:
     """Numbers of the features that a rule keeps."""
     if match := NUMBER_RANGE.fullmatch(rule):
-        return np.arange(n_features)[slice(*(int(end) if end else None for end in match.groups()))]
-    match = COORDINATE_RANGE.fullmatch(rule)
-    if not match or not (match[1] or match[5]):
+        return np.arange(n_features)[slice(*(whole_number(end) if end else None for end in match.groups()))]
+    words = [word.strip() for word in COMPARISON.split(rule)]
+    operands = [unquote(word) if COORDINATE.fullmatch(word) else finite_number(word) for word in words[::2]]
+    names = [place for place, operand in enumerate(operands) if isinstance(operand, str)]
+    if None in operands or (len(operands), names) not in ((2, [0]), (2, [1]), (3, [1])):
         raise UserError(f"{rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3", "scale_cut")
-    coordinate = _read_coordinate(paths, unquote(match[3]), n_features, follow_links)
-    keep = np.ones(n_features, dtype=bool)
-    if match[1]:
-        keep &= COMPARISONS[match[2]](float(match[1]), coordinate)
-    if match[5]:
-        keep &= COMPARISONS[match[4]](coordinate, float(match[5]))
-    return np.flatnonzero(keep)
+    coordinate = _read_coordinate(paths, str(operands[names[0]]), n_features, follow_links)
+    values = [coordinate if isinstance(operand, str) else operand for operand in operands]
+    keep = [
+        COMPARISONS[sign](left, right)
+        for sign, (left, right) in zip(words[1::2], itertools.pairwise(values), strict=True)
+    ]
+    return np.flatnonzero(np.logical_and.reduce(keep))
 
 
 def _read_coordinate(paths: list[Path], name: str, n_features: int, follow_links: bool) -> np.ndarray:

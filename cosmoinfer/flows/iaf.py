@@ -21,9 +21,9 @@ class IAF:
     regression on the context comes first.
     """
 
-    layers: int = setting(3, minimum=1)
-    hidden: int = setting(64, minimum=1)
-    blocks: int = setting(2, minimum=0)
+    layers: int = setting(3, minimum=1, maximum=100)
+    hidden: int = setting(64, minimum=1, maximum=8192)
+    blocks: int = setting(2, minimum=0, maximum=100)
     dropout: float = setting(0.0, minimum=0, below=1)
     activation: str = setting("silu", choices=ACTIVATIONS)
     linear_start: bool = True

@@ -31,10 +31,10 @@ class MapFlow(ABC):
     levels: 0 for as many as leave 4 pixels a side. layers: steps a level. hidden: channels of the coupling networks.
     """
 
-    levels: int = setting(0, minimum=0)
-    layers: int = setting(4, minimum=2)
-    hidden: int = setting(32, minimum=1)
-    kernel: int = setting(3, minimum=1)
+    levels: int = setting(0, minimum=0, maximum=30)
+    layers: int = setting(4, minimum=2, maximum=100)
+    hidden: int = setting(32, minimum=1, maximum=1024)
+    kernel: int = setting(3, minimum=1, maximum=101)
     activation: str = setting("silu", choices=ACTIVATIONS)
 
     def __post_init__(self) -> None:
@@ -110,7 +110,7 @@ class MultiscaleRealNVP(MapFlow):
     density of a map to the others of its batch.
     """
 
-    layers: int = setting(6, minimum=2)
+    layers: int = setting(6, minimum=2, maximum=100)
 
     def _steps(self, channels: int, periodic: bool, context: int, generators: Generators) -> list[Transform]:
         steps: list[Transform] = [Squeeze()]

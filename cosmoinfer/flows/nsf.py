@@ -19,10 +19,10 @@ class NSF:
     without a context, all are plain learned maps. ``linear_start``: a regression on the context comes first.
     """
 
-    layers: int = setting(3, minimum=1)
-    hidden: int = setting(64, minimum=1)
-    blocks: int = setting(2, minimum=0)
-    bins: int = setting(8, minimum=1)
+    layers: int = setting(3, minimum=1, maximum=100)
+    hidden: int = setting(64, minimum=1, maximum=8192)
+    blocks: int = setting(2, minimum=0, maximum=100)
+    bins: int = setting(8, minimum=1, maximum=1000)
     dropout: float = setting(0.0, minimum=0, below=1)
     activation: str = setting("silu", choices=ACTIVATIONS)
     linear_start: bool = False
@@ -51,10 +51,10 @@ class AutoregressiveNSF:
     without a context, all are plain learned maps. ``linear_start``: a regression on the context comes first.
     """
 
-    layers: int = setting(3, minimum=1)
-    hidden: int = setting(64, minimum=1)
-    blocks: int = setting(2, minimum=0)
-    bins: int = setting(8, minimum=1)
+    layers: int = setting(3, minimum=1, maximum=100)
+    hidden: int = setting(64, minimum=1, maximum=8192)
+    blocks: int = setting(2, minimum=0, maximum=100)
+    bins: int = setting(8, minimum=1, maximum=1000)
     dropout: float = setting(0.0, minimum=0, below=1)
     activation: str = setting("silu", choices=ACTIVATIONS)
     linear_start: bool = True

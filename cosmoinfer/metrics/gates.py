@@ -4,7 +4,6 @@
 where every parameter does. GATES is the set that ``--gate`` asks for.
 """
 
-import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate, Estimates
 from cosmoinfer.metrics.evaluation import Evaluation, GateResults
 from cosmoinfer.metrics.metric import JOINT, PARAMETERS
 from cosmoinfer.metrics.registry import METRICS
+from cosmoinfer.numerals import finite_number
 from cosmoinfer.quoting import unquote
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -25,7 +25,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _FORM = re.compile(
-    r"\s*(?P<metric>\w+)\s*(?:\[(?P<parameter>.+)\])?\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)"
+    r"\s*(?P<metric>\w+)\s*(?:\[(?P<parameter>.+)\]\s*)?(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)"
     r"(?:\s+by\s+(?P<errors>\S+))?\s*"
 )
 ALL_PARAMETERS = "all"
@@ -118,8 +118,8 @@ def parse_gate(expression: str) -> Condition:
     Raises UserError if the expression is not of the form ``metric[parameter] operator limit by errors``.
     """
     match = _FORM.fullmatch(expression)
-    limit = _finite_number(match["limit"]) if match else None
-    errors = _finite_number(match["errors"] or "0") if match else None
+    limit = finite_number(match["limit"]) if match else None
+    errors = finite_number(match["errors"] or "0") if match else None
     if match is None or limit is None or errors is None or errors < 0:
         form = "'metric<number', 'metric[parameter]<number' or 'metric<number by 3' (errors)"
         raise UserError(f"{expression!r} is not understood; expected {form}", "fail_if")
@@ -211,11 +211,3 @@ def _moved_towards_passing(estimate: Estimate, condition: Condition) -> float:
     bound = estimate.high if condition.operator in ("<", "<=") else estimate.low
     assert estimate.value is not None and bound is not None
     return float(estimate.value + condition.errors * (bound - estimate.value))
-
-
-def _finite_number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

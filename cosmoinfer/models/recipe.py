@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from cosmoinfer.errors import UserError, suggest
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.mlp import MLP
-from cosmoinfer.settings import check_settings, settings_of
+from cosmoinfer.settings import check_settings, setting, settings_of
 from cosmoinfer.training.settings import OPTIMIZERS, TrainingSettings
 
 Recipe = TypeVar("Recipe")
@@ -101,7 +101,7 @@ class SharedSettings:
     compress: str | None = None
     augment: str | None = None
     observation: str | None = None
-    ensemble: int | None = None
+    ensemble: int | None = setting(None, minimum=1, maximum=1000)
     effort: str | None = None
     unconditional: bool = False
 
@@ -137,25 +137,25 @@ def expand_inline_settings(overrides: Overrides, inline_settings: Mapping[str, I
     ``setting=value``, no setting of it, or is given twice.
     """
     expanded, origins = dict(overrides), {}
-    for setting, allowed in inline_settings.items():
-        name, colon, assignments = str(overrides.get(setting) or "").partition(":")
+    for owner, allowed in inline_settings.items():
+        name, colon, assignments = str(overrides.get(owner) or "").partition(":")
         if not colon:
             continue
-        expanded[setting] = name
+        expanded[owner] = name
         if not allowed.has_name(name):  # whoever looks the name up says so
             continue
         for assignment in assignments.split(","):
             key, equals, text = (word.strip() for word in assignment.partition("="))
             if not (key.isidentifier() and equals and text):
-                raise UserError(f"{assignment!r} is not understood; expected as in {name}:setting=value", setting)
+                raise UserError(f"{assignment!r} is not understood; expected as in {name}:setting=value", owner)
             settings = allowed.settings_for(name)
             if key not in settings:
                 choices = "; ".join(filter(None, (", ".join(settings) or "none", suggest(key, settings))))
-                raise UserError(f"{name} has no setting {key!r}; it has {choices}", setting)
+                raise UserError(f"{name} has no setting {key!r}; it has {choices}", owner)
             if expanded.get(allowed.prefix + key) is not None:
-                raise UserError(f"{key} is given twice", setting)
+                raise UserError(f"{key} is given twice", owner)
             expanded[allowed.prefix + key] = parse_literal(text)
-            origins[allowed.prefix + key] = setting, f"{name}:{key}={text}"
+            origins[allowed.prefix + key] = owner, f"{name}:{key}={text}"
     return ExpandedOverrides(expanded, origins)
 
 

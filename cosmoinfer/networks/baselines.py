@@ -61,7 +61,7 @@ class Trees:
     TREE_LEARNING_RATE of its prediction is added. The sequence is as long as the validation rows prefer.
     """
 
-    trees: int = setting(500, minimum=1)
+    trees: int = setting(500, minimum=1, maximum=100_000)
     depth: int = setting(5, minimum=1, maximum=MAX_TREE_DEPTH)
 
     def __post_init__(self) -> None:

@@ -27,7 +27,7 @@ class CMD:
     leaky ReLU of slope 0.2 (Villaescusa-Navarro+ arXiv:2109.10915, arXiv:2109.09747). Fewer stages for smaller maps.
     """
 
-    hidden: int = setting(6, minimum=1)
+    hidden: int = setting(6, minimum=1, maximum=1024)
     dropout: float = setting(0.2, minimum=0, below=1)
     positive_map: ClassVar[str] = "square"
 

@@ -44,14 +44,14 @@ class CNN:
     outputs are invariant under translations of a periodic box. Raises UserError on settings that do not fit together.
     """
 
-    hidden: int = setting(8, minimum=1)
-    layers: int = setting(0, minimum=0)
-    kernel: int = setting(3, minimum=1)
-    stride: int = setting(1, minimum=1)
+    hidden: int = setting(8, minimum=1, maximum=1024)
+    layers: int = setting(0, minimum=0, maximum=100)
+    kernel: int = setting(3, minimum=1, maximum=101)
+    stride: int = setting(1, minimum=1, maximum=101)
     padding: str = setting("auto", choices=PADDINGS)
     pooling: str = setting("average", choices=POOLINGS)
     batch_norm: bool = False
-    blocks: int = setting(0, minimum=0)
+    blocks: int = setting(0, minimum=0, maximum=100)
     activation: str = setting("silu", choices=ACTIVATIONS)
     dropout: float = setting(0.0, minimum=0, below=1)
     periodic: bool = from_data(True)

@@ -35,8 +35,8 @@ class MLP:
 
     positive_map: ClassVar[str] = "softplus"
 
-    hidden: int = setting(128, minimum=1)
-    layers: int = setting(2, minimum=0)
+    hidden: int = setting(128, minimum=1, maximum=8192)
+    layers: int = setting(2, minimum=0, maximum=100)
     activation: str = setting("silu", choices=ACTIVATIONS)
     dropout: float = setting(0.0, minimum=0, below=1)
 

@@ -1,6 +1,5 @@
 """Boxes and priors as a user writes them: ``a=0.1:0.5,b=0.25:4:log,c=0:inf:log-normal:0:0.3``."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from cosmoinfer.errors import UserError, blame
 from cosmoinfer.parameters.parameters import Parameters
 from cosmoinfer.priors import MOMENTS, PRIORS, default_prior
-from cosmoinfer.quoting import QUOTED, join_items, split, unquote
+from cosmoinfer.quoting import join_items, split, unquote
 
 
 @dataclass(frozen=True)
@@ -29,24 +28,22 @@ class BoundsItem:
     @classmethod
     def parse(cls, text: str) -> "BoundsItem":
         """``a=0.25:4:log``. Raises UserError where it is not understood."""
-        words = _bounds_words()
-        prior_form = rf"(?::({'|'.join(words)})(?::([^:]+):([^:]+))?)?"
-        match = re.fullmatch(rf"\s*({QUOTED}|[^=]+?)\s*=([^:]+):([^:]+?){prior_form}\s*", text)
-        prior = words[match[4]] if match and match[4] else ""
+        quoted, equals, written = _split_item(text)
+        words = [word.strip() for word in written.split(":")]
+        word = words.pop(2) if len(words) > 2 else ""
+        prior = _bounds_words().get(word, "")
         has_moments = bool(prior) and PRIORS[prior].arguments == MOMENTS
-        if not match or has_moments != bool(match[5]):
+        name, count = unquote(quoted), 4 if has_moments else 2
+        if not (name and equals and all(words) and len(words) == count and bool(word) == bool(prior)):
             raise UserError(
                 f"{text!r} is not understood; expected name=low:high, optionally followed by {_endings()}",
                 setting="bounds",
             )
         try:
-            low, high, *moments = (
-                float(number) for number in (match[2], match[3], *(match.groups()[4:] * has_moments))
-            )
+            low, high, *moments = map(float, words)
         except ValueError as error:
-            count = "four" if has_moments else "two"
-            raise UserError(f"{text!r} holds no {count} numbers", setting="bounds") from error
-        return cls(unquote(match[1]), (low, high), prior, tuple(moments))
+            raise UserError(f"{text!r} holds no {'four' if has_moments else 'two'} numbers", "bounds") from error
+        return cls(name, (low, high), prior, tuple(moments))
 
     def apply_to(self, parameters: Parameters) -> Parameters:
         """The parameters with this box and prior; where none is declared here, that of a normal stays, and is cut anew.
@@ -107,9 +104,15 @@ def parse_correlation(text: str, names: tuple[str, ...]) -> tuple[str, str, floa
 
 def declared_priors(text: str) -> frozenset[str]:
     """The names of the parameters whose prior, and not only their box, is declared in the text of ``with_bounds``."""
-    endings = re.compile(rf"[^:]+:[^:]+:({'|'.join(_bounds_words())})(:.*)?\s*")
-    items = [split(item, "=") for item in split(text, ",")]
-    return frozenset(unquote(name) for name, *box in items if endings.fullmatch("=".join(box)))
+    items = [_split_item(item) for item in split(text, ",")]
+    endings = [(unquote(quoted), written.split(":")[2:3]) for quoted, _, written in items]
+    return frozenset(name for name, ending in endings if ending and ending[0].strip() in _bounds_words())
+
+
+def _split_item(text: str) -> tuple[str, str, str]:
+    """The name, as written, an equals sign, and what follows it; both empty where there is none."""
+    quoted, *following = split(text, "=")
+    return quoted, "=" * bool(following), "=".join(following)
 
 
 def bounds_suffixes() -> dict[str, str]:

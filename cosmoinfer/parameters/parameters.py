@@ -11,7 +11,7 @@ from scipy import linalg
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.expressions import Condition, parse_condition, spell
 from cosmoinfer.parameters.joint_prior import JointPrior
-from cosmoinfer.priors import BOX_TOLERANCE, MOMENTS, PRIORS, UNDECLARED, Prior, Unknown, default_prior
+from cosmoinfer.priors import BOX_TOLERANCE, MOMENTS, PRIORS, UNDECLARED, Prior, Unknown, default_prior, scale_problem
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Parameters:
         for name, low, high, prior in zip(self.names, self.low, self.high, self.prior, strict=True):
             if not low < high:
                 raise UserError(f"{name}: the box {low:g}..{high:g} is empty")
+            if problem := scale_problem(low, high):
+                raise UserError(f"{name}: {problem}")
             if prior not in PRIORS:
                 raise UserError(f"{name}: prior {prior!r} is not known; {list_choices(prior, PRIORS)}")
         for name, prior_on_box in zip(self.names, self.priors, strict=True):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.layers import Linear
 from cosmoinfer.networks.mlp import MLP
+from cosmoinfer.numerals import whole_number
 from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import Loss, train
 from cosmoinfer.training.settings import Rows, TrainingContext, TrainingSettings, generators
@@ -55,9 +56,10 @@ def parse_compression(text: str, inputs: int, n_rows: int) -> tuple[str, int]:
     match = re.fullmatch(r"([a-z]+):(\d+)", text)
     if not match or match[1] not in COMPRESSIONS:
         raise UserError(f"{text!r} is not understood; expected pca:20 or autoencoder:8", setting="compress")
-    if not 1 <= int(match[2]) <= min(inputs, n_rows):
+    size = whole_number(match[2])
+    if size is None or not 1 <= size <= min(inputs, n_rows):
         raise UserError(f"expected 1 to {min(inputs, n_rows)} numbers a row", setting="compress", value=text)
-    return match[1], int(match[2])
+    return match[1], size
 
 
 def fit_compression(

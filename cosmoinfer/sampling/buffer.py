@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.memory import slices
+from cosmoinfer.memory import check_memory, slices
 from cosmoinfer.posterior import DrawArray, Draws
 from cosmoinfer.sampling.rejection import BoxMass, DrawStream
 
@@ -30,12 +31,13 @@ class DrawBuffer:
 
         folder: where they go if they are too many for memory; without one, memory holds them all.
         written: whether a file is then written there of all draws, while those that are too many lie beside it.
-        Raises UserError where the disk has no room for both.
+        Raises UserError where memory or disk have no room.
         """
         shapes = (rows, draws, parameters), (rows, draws)
         if folder is None:
+            check_memory(sum(map(prod, shapes)), f"{draws} draws of {rows} rows", "draws")
             return cls(*map(np.empty, shapes))
-        sizes = {shape: 8 * int(np.prod(shape)) for shape in shapes}
+        sizes = {shape: 8 * prod(shape) for shape in shapes}
         large = {shape: size for shape, size in sizes.items() if size > storage.out_of_core.MAX_IN_MEMORY_BYTES}
         file_bytes = sum(sizes.values()) + 8 * rows * (parameters * MAX_COLUMNS + MAX_NUMBERS)
         storage.check_free_space(folder, sum(large.values()) + (file_bytes if written else 0))

@@ -11,7 +11,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.sampling.buffer import DrawBuffer
-from cosmoinfer.sampling.rejection import TooLittleInside
+from cosmoinfer.sampling.rejection import NoPrediction, TooLittleInside
 from cosmoinfer.settings import check_settings, setting
 from cosmoinfer.storage import JSONObject
 
@@ -71,12 +71,13 @@ class SamplingOptions:
         """
         try:
             yield
-        except TooLittleInside as error:
+        except (TooLittleInside, NoPrediction) as error:
             if not self.skip_failed:
                 where = f"{catalog.path}: {catalog.describe_rows(np.array([row]))}"
+                advice = ", a flow with `support=probit` cannot fail like this where the prior fills its box"
                 raise UserError(
-                    f"{where}: {error}; the observation may be unlike the training data; `skip_failed` leaves it out, "
-                    "a flow with `support=probit` cannot fail like this where the prior fills its box"
+                    f"{where}: {error}; the observation may be unlike the training data; `skip_failed` leaves it out"
+                    + advice * isinstance(error, TooLittleInside)
                 ) from error
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cosmoinfer.errors import UserError
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
@@ -20,6 +21,10 @@ MAX_PROPOSALS_PER_OBSERVATION = 1_000_000  # or ten a draw if that is more, befo
 
 class TooLittleInside(Exception):
     """An observation whose density lies almost wholly outside the prior's box and region."""
+
+
+class NoPrediction(UserError):
+    """A network gives numbers for an observation that are not finite."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosmoinfer import seeding, truncated_normal
+from cosmoinfer.errors import UserError
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.simulators.simulations import DataAttributes
 from cosmoinfer.simulators.simulator import Simulator
 
 # the box of both problems
 SQUARE = Parameters.from_names(("theta_1", "theta_2"), (-1.0, -1.0), (1.0, 1.0))
+MAX_BATCHES = 1000  # of proposals, of twice as many as there are draws
 
 
 class InSquare(Simulator):
@@ -150,12 +152,18 @@ def _draw_inside_square(
     """Rejection sampling: the proposals of each row that lie in the square, (N, S, 2).
 
     propose: (x, count, generator) -> (at most count, 2). Row i has a generator of its own, keyed by (seed, i).
+
+    Raises UserError where next to nothing of the proposals lies in the square.
     """
     samples = np.empty((len(data), draws, 2))
     for row, x in enumerate(data):
         rng, kept = seeding.generator(seed, "posterior", row), np.empty((0, 2))
-        while len(kept) < draws:
+        for _ in range(MAX_BATCHES):
             trial = propose(x, 2 * draws, rng)
             kept = np.concatenate([kept, trial[SQUARE.inside(trial)]])
+            if len(kept) >= draws:
+                break
+        else:
+            raise UserError("the exact posterior of these settings lies outside the box, almost all of it", "set")
         samples[row] = SQUARE.clip(kept[:draws])
     return samples

@@ -148,6 +148,7 @@ class GaussianProfiles(GaussianField):
     """
 
     dimensions: ClassVar[int] = 1
+    row_axes: ClassVar[int] = 1
 
     pixels: int = 256
     side: float = 2560.0
@@ -171,6 +172,7 @@ class GaussianMaps(GaussianField):
     """
 
     dimensions: ClassVar[int] = 2
+    row_axes: ClassVar[int] = 2
 
     pixels: int = 32
     side: float = 320.0
@@ -191,6 +193,7 @@ class GaussianGrids(GaussianField):
     """(N, pixels, pixels, pixels): the overdensity of a periodic box."""
 
     dimensions: ClassVar[int] = 3
+    row_axes: ClassVar[int] = 3
 
     pixels: int = 32
     side: float = 320.0

@@ -8,10 +8,12 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
+from cosmoinfer.errors import UserError
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 
 NUMBERS_PER_BLOCK = 4_000_000  # of rows times nodes, held at once: 32 MB
+MAX_BATCHES = 1000  # of proposals, of twice as many as there are draws
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,15 @@ class GridPosterior:
         # The ratio is smooth on the scale of the posterior, which the nodes resolve: 5 % cover what lies between them.
         bound = np.max(table - proposal.log_density(theta)) + np.log(1.05)
         accepted = np.empty((0, len(self.parameters)))
-        while len(accepted) < draws:
+        for _ in range(MAX_BATCHES):
             trial = proposal.draw(2 * draws, rng)
             trial = trial[self.parameters.inside(trial)]
             ratio = self.log_likelihood(trial, x) - proposal.log_density(trial) - bound
             accepted = np.concatenate([accepted, trial[np.log(rng.random(len(trial))) < ratio]])
+            if len(accepted) >= draws:
+                break
+        else:
+            raise UserError("the exact posterior of these settings is narrower than its grid resolves", "set")
         return self.parameters.clip(accepted[:draws])
 
     def _blocks(self, x: np.ndarray) -> Iterator[np.ndarray]:

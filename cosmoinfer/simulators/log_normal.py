@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ class LogNormalMaps(GaussianModes):
     itself contains less information, because the map is not Gaussian.
     pixels, side, noise, depth: as of ``GaussianMaps``; the slab is thin, so that g has a standard deviation of 0.6.
     """
+
+    row_axes: ClassVar[int] = 2
 
     pixels: int = 32
     side: float = 320.0
@@ -71,6 +74,8 @@ class LogNormalPairs(GaussianModes):
     pixels, side, depth: as of ``GaussianMaps``; the slab is thin, so that g has a standard deviation of 0.6 and 0.8
     and the maps are plainly not Gaussian. noise, tracer_noise: N and N', in (Mpc/h)^2.
     """
+
+    row_axes: ClassVar[int] = 2
 
     pixels: int = 32
     side: float = 320.0

@@ -31,6 +31,10 @@ class Spectrum(GaussianModes):
     def missing(self) -> float:
         """The probability with which a bin is lost (NaN), whatever it holds and whatever theta is."""
 
+    def working_numbers(self, rows: int) -> int:
+        """With the wavevectors, which are counted in a cube."""
+        return super().working_numbers(rows) + 2 * (2 * self.bins + 3) ** 3
+
     @cached_property
     def bands(self) -> Bands:
         """Bin centres and wavevectors counted one by one; those on an edge, none here, would go up."""

@@ -29,6 +29,7 @@ from cosmoinfer.storage.hdf5 import (
     group_attributes,
     load,
 )
+from cosmoinfer.storage.opening import require_file, require_name
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
 from cosmoinfer.storage.reading import parse_object, read, read_contents, read_document, verify
 from cosmoinfer.storage.schema import Dataset, Schema, interpreted
@@ -70,6 +71,8 @@ __all__ = [
     "read_contents",
     "read_document",
     "refuse_existing",
+    "require_file",
+    "require_name",
     "verify",
     "write",
     "write_streamed",

@@ -9,6 +9,8 @@ from pathlib import Path
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage.opening import error_reason
 
+MAX_PREFIX = 50  # characters of a name, before what makes a scratch file's own: together below 255 bytes
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -51,7 +53,7 @@ def _remove(scratch: Path) -> bool:
 
 def _create_scratch_file(path: Path) -> Path:
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:MAX_PREFIX]}.", suffix=".part", dir=path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error_reason(error)})") from error
     os.close(descriptor)

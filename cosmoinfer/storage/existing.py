@@ -10,7 +10,7 @@ from typing import Any
 
 from cosmoinfer.errors import DamagedOutput, DamageError, UserError
 from cosmoinfer.storage.contents import FORMATS
-from cosmoinfer.storage.opening import open_file
+from cosmoinfer.storage.opening import open_file, require_name
 from cosmoinfer.storage.reading import Head, parse_object, read_text, verify
 
 SIGNATURE = "cosmoinfer {kind} file"  # CREATOR of one of this tool
@@ -81,7 +81,7 @@ def is_complete(path: Path, kind: str, meta: Mapping[str, Any], force: bool = Fa
     Raises UserError when another file is there, or when its folder does not take one; DamagedOutput when it is there
     and damaged.
     """
-    if path.is_dir():
+    if require_name(path).is_dir():
         raise UserError(f"{path}: is a folder; name a file")
     if path.exists() and (existing := _kind(path)) != kind:
         description = f"a {existing} file" if existing else "a file of another tool"

@@ -19,6 +19,8 @@ NO_LOCKS = {
     errno.ENOTSUP,
 }  # of the file system; EAGAIN is a writer's lock
 
+MAX_SHOWN_CHARACTERS = 60  # of a name that is too long
+
 
 @contextmanager
 def open_file(path: Path | str) -> Iterator[h5py.File]:
@@ -53,9 +55,19 @@ def open_hdf5(path: Path) -> h5py.File:
 
 def require_file(path: Path | str) -> Path:
     """The path. Raises UserError when no file has it."""
-    path = Path(path)
+    path = require_name(Path(path))
     if not path.is_file():
         raise UserError(f"{path}: is a folder; expected a file" if path.is_dir() else f"{path}: no such file")
+    return path
+
+
+def require_name(path: Path) -> Path:
+    """The path. Raises UserError when no file system takes it, as one with a name of more than 255 bytes."""
+    try:
+        path.exists()
+    except OSError as error:
+        name = path.name if len(path.name) <= MAX_SHOWN_CHARACTERS else f"{path.name[:MAX_SHOWN_CHARACTERS]}..."
+        raise UserError(f"{name}: cannot be the name of a file ({error_reason(error)})") from error
     return path
 
 

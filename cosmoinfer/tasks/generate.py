@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from cosmoinfer import catalog, storage
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError
+from cosmoinfer.memory import check_memory
 from cosmoinfer.models.density import DensityModel
 from cosmoinfer.quoting import join_items, split, unquote, write
-from cosmoinfer.settings import check_keywords
+from cosmoinfer.settings import Limits, check_keywords, check_value
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -47,8 +49,7 @@ def write_generated(
     check_keywords("generate", keywords, (*RUN, "at", "draws"))
     at, draws = keywords.get("at"), keywords.get("draws")
     draws = DRAWS if draws is None else draws
-    if draws < 1:
-        raise UserError(f"expected at least 1, found {draws}", setting="draws")
+    check_value("draws", draws, int, Limits(minimum=1))
     output = output or model.with_name(f"{model.stem}.generated.h5")
     run = select_keywords(RunSettings, keywords)
     device = run.prepare_device()
@@ -59,6 +60,8 @@ def write_generated(
     settings = {"at": theta, "draws": draws, "seed": run.seed, **device_settings(device)}
     meta = task_provenance("generate", settings, {"model": storage.file_digest(model)})
     if not is_up_to_date(output, "catalog", meta, reporter, force):
+        numbers = prod(density.preprocessing.inputs[0].shape)
+        check_memory(3 * draws * (numbers + len(theta or ())), f"{draws} draws of {numbers} numbers", "draws")
         data = density.generate(theta, draws, run.seed)
         parameters = None if theta is None else density.preprocessing.parameters
         catalog.write(output, data, density.preprocessing.inputs[0], parameters, theta, meta, force)

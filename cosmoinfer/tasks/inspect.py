@@ -92,7 +92,7 @@ def write_manifest(contents: CatalogDescription, manifest: Path, force: bool) ->
     """JSON that stands for the files of a catalog. Raises UserError if it cannot be written."""
     if manifest.suffix != ".json":
         raise UserError("expected the name of a .json file", setting="manifest", value=manifest)
-    if not manifest.parent.is_dir():
+    if not storage.require_name(manifest).parent.is_dir():
         raise UserError(f"{manifest}: the folder {manifest.parent} does not exist")
     if manifest.exists() and not (force and multi_file.is_manifest(manifest)):
         replaces = "replaces a manifest only, and this is none" if force else "replaces a manifest"

@@ -35,7 +35,7 @@ def is_up_to_date(
     """
     if path is None:
         return False
-    if path.exists() and any(path.samefile(read) for read in inputs if read is not None):
+    if storage.require_name(path).exists() and any(path.samefile(read) for read in inputs if read is not None):
         raise UserError(f"{path}: is read by this command; name another output")
     is_complete = storage.is_complete(path, kind, provenance, force)
     if is_complete:

@@ -14,6 +14,7 @@ from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA
 from cosmoinfer.errors import UserError, describe_type, join_first
 from cosmoinfer.leakage import TEST, TrainingRecord
+from cosmoinfer.numerals import whole_number
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.settings import is_given
 from cosmoinfer.split import Split
@@ -165,16 +166,20 @@ def find_rows(path: Path | str, index: np.ndarray, partition: str | None, rows: 
     if partition is not None:
         raise UserError("`rows` replaces `split`; give one of them")
     text = rows if isinstance(rows, str) else ",".join(str(int(row)) for row in rows)
-    numbers = parse_row_numbers(text, int(index.max()) + 1)
-    positions = {number: position for position, number in enumerate(index.tolist())}
-    missing = [number for number in numbers if number not in positions]
-    if missing or not numbers:
+    count = int(index.max()) + 1
+    ranges = parse_row_ranges(text, count)
+    absent = [max(numbers.start, count) for numbers in ranges if numbers.stop > count]
+    if not absent:
+        numbers = distinct_numbers(ranges, count)
+        absent = numbers[~np.isin(numbers, index)].tolist()
+    if absent or not len(numbers):
         raise UserError(
-            f"{path} has no row {join_first(missing) or 'of these numbers'} (it has {len(index)} rows)",
+            f"{path} has no row {join_first(absent) or 'of these numbers'} (it has {len(index)} rows)",
             setting="rows",
             value=text,
         )
-    return np.array([positions[number] for number in numbers])
+    order = np.argsort(index)
+    return order[np.searchsorted(index, numbers, sorter=order)]
 
 
 def warn_of_training_rows(
@@ -208,29 +213,38 @@ def report_placeholders(catalog: Catalog, rows: np.ndarray, reporter: Reporter) 
         )
 
 
-def parse_row_numbers(text: str, count: int) -> list[int]:
-    """``0:10``, ``7``, ``3,5,20:25``; a range without an end goes on to ``count``.
+def parse_row_ranges(text: str, count: int) -> list[range]:
+    """``0:10``, ``7``, ``3,5,20:25``; a range without an end goes on to ``count``. No numbers are listed yet.
 
     Raises UserError if the text is not understood.
     """
-    numbers: list[int] = []
+    ranges = []
     for word in text.split(","):
         first, colon, last = word.partition(":")
-        try:
-            start = int(first) if first else 0
-            stop = (int(last) if last else count) if colon else start + 1
-        except ValueError as error:
-            raise UserError(f"{word!r} is not understood; expected 7, 0:10 or 3,5,20:25", setting="rows") from error
-        if start < 0 or stop < 0:
-            raise UserError(f"{word!r} is not understood; row numbers count from 0", setting="rows")
-        numbers += range(start, stop)
-    return list(dict.fromkeys(numbers))
+        start = whole_number(first) if first or not colon else 0
+        stop = (whole_number(last) if last else count) if colon else None if start is None else start + 1
+        if start is None or stop is None:
+            raise UserError(
+                f"{word!r} is not understood; expected 7, 0:10 or 3,5,20:25, and row numbers count from 0", "rows"
+            )
+        ranges.append(range(start, stop))
+    return ranges
+
+
+def distinct_numbers(ranges: Sequence[range], count: int) -> np.ndarray:
+    """The numbers below ``count`` of these ranges, in their order and each once."""
+    is_new, numbers = np.ones(count, dtype=bool), [np.zeros(0, dtype=np.int64)]
+    for entry in filter(None, ranges):
+        numbers.append(entry.start + np.flatnonzero(is_new[entry.start : entry.stop]))
+        is_new[entry.start : entry.stop] = False
+    return np.concatenate(numbers)
 
 
 def parse_counts(setting: str, counts: str | Sequence[int]) -> tuple[int, ...]:
     """``500,1000``, or a sequence. Raises UserError, naming the setting, if they are no positive whole numbers."""
     words = counts.split(",") if isinstance(counts, str) else [str(count) for count in counts]
-    words = [word.strip().replace("_", "") for word in words]
-    if not all(word.isdecimal() and int(word) > 0 for word in words):
+    numbers = [whole_number(word.replace("_", "")) for word in words]
+    positive = tuple(number for number in numbers if number)
+    if len(positive) < len(numbers):
         raise UserError(f"expected positive whole numbers, as 500,1000,2000, found {counts!r}", setting=setting)
-    return tuple(int(word) for word in words)
+    return positive

@@ -15,7 +15,7 @@ from cosmoinfer.errors import UserError, describe_type
 from cosmoinfer.models.recipe import SharedSettings
 from cosmoinfer.parameters import join_bounds
 from cosmoinfer.quoting import split_names, write
-from cosmoinfer.settings import UNLIMITED, check_keywords, check_value, convert, convert_settings, is_given, plain
+from cosmoinfer.settings import Limits, check_keywords, check_value, convert, convert_settings, is_given, plain
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 
 Settings = TypeVar("Settings")
@@ -52,7 +52,7 @@ class CatalogSettings:
             values[name] = join_words(values.get(name))
         size = keywords.get("memory")
         size = memory.parse_size(size) if isinstance(size, str) else size
-        check_value("memory", size, int | None, UNLIMITED)
+        check_value("memory", size, int | None, Limits(minimum=1, maximum=memory.MAX_MEMORY_BYTES))
         return cls(select_keywords(ReadOptions, values), size)
 
 

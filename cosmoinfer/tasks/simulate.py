@@ -13,6 +13,7 @@ from cosmoinfer import split as splits
 from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.memory import check_memory
 from cosmoinfer.posterior import Diagnostics, Draws, Posterior
 from cosmoinfer.settings import check_keywords, convert, setting
 from cosmoinfer.simulators import SIMULATORS, Simulator
@@ -160,13 +161,22 @@ def write_simulations(
 
 
 def with_settings(problem: str, settings: Sequence[str]) -> Simulator:
-    """A problem by its name, with settings NAME=NUMBER. Raises UserError if it has no such setting."""
+    """A problem by its name, with settings NAME=NUMBER.
+
+    Raises UserError if it has no such setting, if a row would not fit into memory, or tell nothing of the parameters.
+    """
     if problem not in SIMULATORS:
         raise UserError(f"the problem {problem!r} is not known; {list_choices(problem, SIMULATORS)}")
     types = {field.name: type(field.default) for field in fields(SIMULATORS[problem])}  # type: ignore[arg-type]
     numbers = {name: of_type for name, of_type in types.items() if of_type in (int, float)}
     values = dict(_parse_setting(problem, text, numbers) for text in settings)
-    return replace(SIMULATORS[problem], **values)  # type: ignore[type-var]
+    simulator: Simulator = replace(SIMULATORS[problem], **values)  # type: ignore[type-var]
+    check_memory(simulator.working_numbers(1), f"a row of {problem} with {', '.join(settings)}", "set")
+    if values and not simulator.is_informative():
+        raise UserError(
+            f"data of {problem} with these settings tell nothing of its parameters", "set", ",".join(settings)
+        )
+    return simulator
 
 
 def _parse_setting(problem: str, text: str, types: Mapping[str, Any]) -> tuple[str, Any]:
@@ -186,6 +196,7 @@ def _parse_setting(problem: str, text: str, types: Mapping[str, Any]) -> tuple[s
 
 def simulate_record(simulator: Simulator, problem: str, settings: SimulationSettings) -> FileContents:
     """The catalog as it will lie in a file: its data in single precision, its parameters in double."""
+    check_memory(simulator.working_numbers(settings.rows), f"{settings.rows} rows of {problem}", "rows")
     simulations = simulator.simulate(
         settings.rows // settings.rows_per_simulation, settings.seed, settings.rows_per_simulation
     )
@@ -240,16 +251,28 @@ def draw_exact_posterior(simulator: Simulator, catalog: Catalog, rows: np.ndarra
     parameters, theta = catalog.require_parameters()
     row_shape = simulator.simulate(1, 0).data.shape[1:]  # a catalog gives maps of one field a channel axis
     data = catalog.observables[0].read(rows).reshape(len(rows), *row_shape)
-    samples = simulator.sample(data, draws, seed)
-    pairs = zip(samples, data, strict=True)
+    check_memory(3 * len(rows) * draws * (len(parameters) + 1), f"{draws} draws of {len(rows)} rows", "draws")
+    with np.errstate(all="ignore"):
+        try:
+            samples = simulator.sample(data, draws, seed)
+            at_draws = [
+                simulator.log_posterior(draws_of_row, row) for draws_of_row, row in zip(samples, data, strict=True)
+            ]
+            log_prob, at_truth = np.stack(at_draws), simulator.log_posterior(theta[rows], data)
+        except np.linalg.LinAlgError as error:
+            raise UserError(
+                "the exact posterior of these settings is narrower than its grid resolves", "set"
+            ) from error
+    if not all(np.isfinite(values).all() for values in (samples, log_prob, at_truth)):
+        raise UserError("the exact posterior of these settings has no finite density at its draws or truths", "set")
     return Posterior(
         parameters,
         catalog.index[rows],
         catalog.simulation[rows],
         np.full(len(rows), 2, np.uint8),
         theta[rows],
-        simulator.log_posterior(theta[rows], data),
-        Draws(samples, np.stack([simulator.log_posterior(draws_of_row, row) for draws_of_row, row in pairs])),
+        at_truth,
+        Draws(samples, log_prob),
         diagnostics=Diagnostics(fisher=simulator.fisher(theta[rows])),
         exact=True,
     )
@@ -257,10 +280,9 @@ def draw_exact_posterior(simulator: Simulator, catalog: Catalog, rows: np.ndarra
 
 def _describe_fisher_errors(simulator: Simulator) -> str:
     """What Fisher information says of the errors at the middle of the prior."""
-    parameters = simulator.parameters
-    information = simulator.fisher(parameters.quantile(np.full((1, len(parameters)), 0.5)))
+    parameters, information = simulator.parameters, simulator.fisher_at_middle()
     if information is None:
         return ""
-    errors = np.sqrt(np.diag(np.linalg.inv(information[0])))
+    errors = np.sqrt(np.diag(np.linalg.inv(information)))
     line = ", ".join(f"{name} {error:.3g}" for name, error in zip(parameters.names, errors, strict=True))
     return f" (by Fisher information, errors of a row at the middle of the prior: {line})"

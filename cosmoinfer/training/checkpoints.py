@@ -56,7 +56,7 @@ class CheckpointFolder:
     @classmethod
     def of_output(cls, output: Path, meta: storage.JSONObject, info: Callable[[str], None]) -> "CheckpointFolder":
         """``OUTPUT.checkpoint/``, which is made when a training is kept."""
-        return cls(output.with_name(output.name + SUFFIX), meta, info)
+        return cls(Path(f"{output}{SUFFIX}"), meta, info)
 
     def training(self, key: storage.JSONObject) -> "Checkpoint":
         """That of one training. key: what determines its result, among all trainings of the output."""
@@ -68,7 +68,7 @@ class CheckpointFolder:
 
         Raises UserError, which names what differs, if it is not set, and where the folder is a file.
         """
-        if self.path.is_file():
+        if storage.require_name(self.path).is_file():
             raise UserError(f"{self.path}: the folder cannot be made (a file has its name)")
         for path in self._files():
             standing, reason = storage.examine(path, KIND, self.meta)

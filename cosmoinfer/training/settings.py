@@ -68,8 +68,8 @@ class TrainingSettings:
     ``mixed_precision``: embeddings in bfloat16.
     """
 
-    epochs: int = setting(100, minimum=1)
-    batch_size: int = setting(100, minimum=1)
+    epochs: int = setting(100, minimum=1, maximum=1_000_000)
+    batch_size: int = setting(100, minimum=1, maximum=1_000_000_000)
     learning_rate: float = setting(1e-3, above=0)
     optimizer: str = setting("adamw", choices=OPTIMIZERS)
     schedule: str = setting("cosine", choices=SCHEDULES)

@@ -337,10 +337,10 @@ def test_nothing_is_learned_from_what_never_varies(folder: Path) -> None:
 
 def test_numbers_that_make_no_sense(sims: Path) -> None:
     for options, message in (
-        (["--ensemble", "0"], "expected at least 1 member, found 0"),
+        (["--ensemble", "0"], "--ensemble: expected 1 to 1000, found 0"),
         (["--weight-decay", "-1"], "--weight-decay: expected at least 0, found -1"),
         (["--optimizer", "sgd:momentum=2"], "--optimizer sgd:momentum=2: expected at least 0, less than 1, found 2"),
-        (["--embedding", "mlp:features=0"], "--embedding mlp:features=0: expected at least 1, found 0"),
+        (["--embedding", "mlp:features=0"], "--embedding mlp:features=0: expected 1 to 8192, found 0"),
     ):
         assert message in refused("train-flow", sims, *options)
 

@@ -53,10 +53,10 @@ def test_a_setting_behind_a_name_must_be_one_of_it(settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"flow": "nsf:bins=0"}, "^flow=nsf:bins=0: expected at least 1, found 0"),
+        ({"flow": "nsf:bins=0"}, "^flow=nsf:bins=0: expected 1 to 1000, found 0"),
         ({"flow": "nsf:hidden=8.5"}, "^flow=nsf:hidden=8.5: expected a whole number, found 8.5"),
         ({"flow": "auto:linear_start=maybe"}, "^flow=auto:linear_start=maybe: expected true or false, found 'maybe'"),
-        ({"embedding": "cnn:kernel=0"}, "^embedding=cnn:kernel=0: expected at least 1, found 0"),
+        ({"embedding": "cnn:kernel=0"}, "^embedding=cnn:kernel=0: expected 1 to 101, found 0"),
         (
             {"embedding": "cnn:kernel=4"},
             "^embedding=cnn:kernel=4: padding .*, or use `embedding_padding=none`$",

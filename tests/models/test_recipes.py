@@ -36,7 +36,7 @@ def test_an_unknown_setting_lists_those_that_there_are():
         ({"support": "box"}, "support: 'box' is not known"),
         ({"embedding": "gnn"}, "embedding: 'gnn' is not known"),
         ({"activation": "swish"}, "activation: 'swish' is not known"),
-        ({"layers": 0}, "layers: expected at least 1"),
+        ({"layers": 0}, "layers: expected 1 to 100"),
         ({"dropout": 1.0}, "dropout: expected at least 0, less than 1, found 1.0"),
         ({"ensemble": -1}, "ensemble: expected at least 1"),
     ],

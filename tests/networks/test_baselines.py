@@ -131,7 +131,7 @@ def test_the_sequence_ends_where_the_validation_rows_say():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"trees": 0}, "trees: expected at least 1, found 0"),
+        ({"trees": 0}, "trees: expected 1 to 100000, found 0"),
         ({"depth": 0}, "depth: expected 1 to 12, found 0"),
         ({"depth": 13}, "depth: expected 1 to 12, found 13"),
     ],

@@ -405,7 +405,7 @@ def test_invalid_cnn_settings_are_refused():
         ({"pooling": "median"}, "pooling: 'median' is not known; there are average, max, none"),
         ({"padding": "mirror"}, "padding: 'mirror' is not known; there are auto, periodic, zero, none"),
         ({"kernel": 4}, "kernel=4: padding needs an odd kernel"),
-        ({"stride": 0}, "stride: expected at least 1, found 0"),
+        ({"stride": 0}, "stride: expected 1 to 101, found 0"),
         ({"blocks": 1, "padding": "none"}, "blocks: "),
     ],
 )

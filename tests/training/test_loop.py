@@ -461,7 +461,7 @@ def test_the_training_history_holds_the_learning_rate():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("epochs", 0, "epochs: expected at least 1, found 0"),
+        ("epochs", 0, "epochs: expected 1 to 1000000, found 0"),
         ("batch_size", 0, "batch_size: "),
         ("patience", 0, "patience: "),
         ("learning_rate", 0.0, "learning_rate: expected more than 0"),

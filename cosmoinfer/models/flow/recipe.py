@@ -216,7 +216,7 @@ def _override_stack(stack: StackRecipe, overrides: Overrides, shapes: Shapes) ->
     name = check_choice("embedding", overrides.get("embedding") or "auto", ("auto", "none", *NETWORKS))
     embedded = dict(select(overrides, _embedding_settings(), EMBEDDING))
     features = embedded.pop("features", stack.features)
-    check_value(f"{EMBEDDING}features", features, int, Limits(minimum=1))
+    check_value(f"{EMBEDDING}features", features, int, Limits(minimum=1, maximum=8192))
     embedding = [
         network if name in ("auto", network[0]) else (name, NETWORKS[name]() if name != "none" else None)
         for network in stack.embedding

@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # help() shows ArrayLike by its name
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -28,26 +28,28 @@ from cosmoinfer.models.model import (
 )
 from cosmoinfer.models.observations import Data, observations
 from cosmoinfer.models.regressor.network import Regressor
-from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
+from cosmoinfer.models.regressor.normals import (
+    CorrelatedNormals,
+    IndependentNormals,
+    Normals,
+    log_mass_by_temperature,
+)
 from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Draws, PointEstimate, Posterior
 from cosmoinfer.preprocessing.judging_rows import select_judging_rows
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.options import SamplingOptions, require_sampled
-from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
+from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS, NoPrediction
 from cosmoinfer.sampling.temperature import (
     MAX_BOX_MASS_ROWS,
-    PROPOSAL_TEMPERATURES,
     LogProbAtTemperature,
     Recalibration,
     fit_recalibration,
-    log_box_mass,
 )
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.storage import JSONObject
 
 MAX_RECALIBRATION_ROWS = 500  # validation rows, from which a temperature comes, at most
-PROPOSALS_PER_TEMPERATURE = 200  # at each temperature, of one row, for its mass inside the box
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,17 @@ class RegressorModel(Saveable):
 
         Row by row: in a larger batch the same row can come out differently in its last digits.
         """
+        sampled: list[int] = []
         if self.head == "point":
-            means = [self.means(catalog, np.array([row])) for row in options.rows_with_progress(rows)]
+            means = []
+            for row in options.rows_with_progress(rows):
+                with options.failures_skipped(catalog, row):
+                    means.append(self.means(catalog, np.array([row])))
+                    sampled.append(row)
+            rows = require_sampled(catalog, rows, sampled)
             return self._posterior(catalog, rows, options.seed, PointEstimate(np.concatenate(means)))
 
         buffer = options.buffer(len(rows), len(self.preprocessing.parameters))
-        sampled: list[int] = []
         mixtures, masses, log_prob_truth = [], [], []
         for row in options.rows_with_progress(rows):
             with options.failures_skipped(catalog, row):
@@ -209,7 +216,7 @@ class RegressorModel(Saveable):
         masses = []
         for n in range(0, len(rows), -(-len(rows) // MAX_BOX_MASS_ROWS)):
             if (mixture := mixtures[n]).overflows:
-                masses.append(_log_mass(mixture, seeding.generator(seed, "temperature", int(rows[n]))))
+                masses.append(log_mass_by_temperature(mixture, seeding.generator(seed, "temperature", int(rows[n]))))
 
         def log_probs(temperature: float) -> np.ndarray:
             outside = np.mean([mass(temperature) for mass in masses]) if masses else 0.0
@@ -260,7 +267,17 @@ class RegressorModel(Saveable):
             yield member_outputs(self.stacks, tuple(array[chunk] for array in noisy))
 
     def _means_and_shapes(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Means (M, n, P) in catalog units, and widths (M, n, P) or factors of the precision (M, n, P, P)."""
+        """Means (M, n, P) in catalog units, and widths (M, n, P) or factors of the precision (M, n, P, P).
+
+        Raises NoPrediction where one is not finite.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            means, shapes = self._unchecked_means_and_shapes(raw)
+        if not all(np.isfinite(values).all() for values in (means, shapes) if values is not None):
+            raise NoPrediction("the prediction of the regressor is not finite")
+        return means, shapes
+
+    def _unchecked_means_and_shapes(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if self.head == "point":
             return raw * self.scale + self.shift, None
         flat = torch.from_numpy(raw.reshape(-1, raw.shape[-1]))
@@ -277,15 +294,3 @@ class RegressorModel(Saveable):
         box = self.preprocessing.parameters
         mixtures = [family(box, self.weights, means[:, row], shapes[:, row]) for row in range(raw.shape[1])]
         return [mixture.at_temperature(self.temperature) for mixture in mixtures]
-
-
-def _log_mass(mixture: Normals, generator: np.random.Generator) -> Callable[[float], float]:
-    """log of the share of one mixture inside the prior's box and region, for any temperature."""
-    theta = np.concatenate(
-        [
-            mixture.at_temperature(temperature).propose(PROPOSALS_PER_TEMPERATURE, generator)
-            for temperature in PROPOSAL_TEMPERATURES
-        ]
-    )
-    inside = mixture.parameters.accepts(theta)
-    return log_box_mass(lambda temperature: mixture.at_temperature(temperature).log_density(theta), inside)

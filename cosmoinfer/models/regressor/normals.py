@@ -1,6 +1,7 @@
 """Mixtures of normals in a box: the posterior of one observation, as a network of means and widths knows it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,9 @@ from scipy import special
 from cosmoinfer import truncated_normal
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.sampling.rejection import DrawPiece, DrawStream, draw_inside, draw_unrestricted
+from cosmoinfer.sampling.temperature import PROPOSAL_TEMPERATURES, log_box_mass
+
+PROPOSALS_PER_TEMPERATURE = 200  # at each temperature, of one row, for its mass inside the box
 
 
 @dataclass(frozen=True)
@@ -147,3 +151,15 @@ class CorrelatedNormals(Normals):
         log_diagonal = np.log(np.diagonal(self.factors, axis1=1, axis2=2)).sum(axis=-1)  # (M,)
         constant = log_diagonal[:, None] - len(self.parameters) / 2 * np.log(2 * np.pi)
         return self._log_mixture(constant - 0.5 * (white**2).sum(axis=-1))
+
+
+def log_mass_by_temperature(mixture: Normals, generator: np.random.Generator) -> Callable[[float], float]:
+    """log of the share of one mixture inside the prior's box and region, for any temperature."""
+    theta = np.concatenate(
+        [
+            mixture.at_temperature(temperature).propose(PROPOSALS_PER_TEMPERATURE, generator)
+            for temperature in PROPOSAL_TEMPERATURES
+        ]
+    )
+    inside = mixture.parameters.accepts(theta)
+    return log_box_mass(lambda temperature: mixture.at_temperature(temperature).log_density(theta), inside)
