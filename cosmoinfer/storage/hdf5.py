@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from cosmoinfer.errors import DamageError, UserError
-from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes
+from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes, type_problem
 from cosmoinfer.storage.digests import OWN_ATTRIBUTES, TABLE, DatasetDigest, DigestTable, changed_values
 from cosmoinfer.storage.encoding import PLAIN, Encoding, RowAxis
 from cosmoinfer.storage.filters import filter_problem, register_filters
@@ -72,7 +72,7 @@ def _problem(dataset: h5py.Dataset, follow_links: bool) -> str:
         return f"holds values of a type that cannot be read ({error_reason(error)})"
     if dataset.shape is None:
         return "is empty: it has no values"
-    return size_problem(dataset, files)
+    return type_problem(dataset.id.get_type()) or size_problem(dataset, files)
 
 
 def _unreadable(path: Path, dataset: h5py.Dataset, error: OSError) -> UserError:
