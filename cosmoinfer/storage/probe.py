@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import h5py
+import numpy as np
+
+from cosmoinfer.errors import UserError
 
 CHECKED_SUPERBLOCK = 2  # the version from which on structures carry checksums
 MAX_VALUES = 100_000  # of a dataset of variable length that is read with the attributes of its file
@@ -18,7 +21,7 @@ VALUES_PER_SECOND = 50_000  # of variable length, on a slow machine
 PROGRAM = """
 import sys
 path, name, max_values, seconds = sys.argv[1:5]
-sys.path[:0] = sys.argv[5:]
+sys.path += sys.argv[5:]
 import resource, time
 import h5py
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -41,6 +44,8 @@ elif file:
     attempt(lambda: file.visititems(look))
 """  # an error of its own is one for the reader to tell: only how the process ends is looked at
 
+LIBRARIES = tuple({str(Path(library.__path__[0]).parent) for library in (h5py, np)})  # none of the user's own modules
+
 _survived: dict[tuple[str, ...], bool] = {}
 
 
@@ -48,6 +53,8 @@ def survives(path: Path, file: h5py.File) -> bool:
     """Whether attributes, and datasets of variable length, of an open file can be read without the process at risk.
 
     They are read elsewhere where they lie on a heap without checksums, once for each state of the file.
+
+    Raises UserError where that cannot be tried.
     """
     key = _state(path)
     if key not in _survived:
@@ -56,7 +63,7 @@ def survives(path: Path, file: h5py.File) -> bool:
 
 
 def survives_dataset(path: Path, dataset: h5py.Dataset) -> bool:
-    """The same of all values of a dataset, which are more than ``survives`` looks at."""
+    """The same of all values of a dataset, which are more than ``survives`` looks at. Raises UserError as it does."""
     if not dataset.dtype.hasobject or dataset.size <= MAX_VALUES or _has_checksums(dataset.file):
         return True
     key = (*_state(path), dataset.name)
@@ -97,6 +104,14 @@ def _has_objects(node: h5py.h5a.AttrID | h5py.h5d.DatasetID) -> bool:
 def _try(path: Path, name: str, seconds: int) -> bool:
     """Whether a process that reads a dataset, or what ``survives`` reads, ends by itself."""
     program = [sys.executable, "-I", "-S", "-c", PROGRAM]
-    arguments = [str(path), name, str(MAX_VALUES), str(seconds), *filter(None, sys.path)]
-    process = subprocess.run([*program, *arguments], check=False, stdin=subprocess.DEVNULL, capture_output=True)
-    return process.returncode >= 0
+    arguments = [str(path), name, str(MAX_VALUES), str(seconds), *LIBRARIES]
+    try:
+        process = subprocess.run([*program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise UserError(
+            f"{path}: its text is read in another process first, which cannot be started ({error})"
+        ) from error
+    if process.returncode > 0:
+        reason = process.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise UserError(f"{path}: its text is read in another process first, which failed ({reason})")
+    return process.returncode == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer import storage
-from cosmoinfer.errors import DamageError
+from cosmoinfer.errors import DamageError, UserError
 from cosmoinfer.storage import probe
 
 IDS = [f"LH_{number}" for number in range(200)]
@@ -91,13 +91,29 @@ def test_text_of_variable_length_without_checksums_is_tried_once(tmp_path, monke
     assert len(runs) == 2 * tried
 
 
-def test_a_process_without_the_paths_of_python_finds_the_library(tmp_path):
-    """An import that fails would let every file pass."""
+def test_a_module_of_the_user_is_none_of_the_library(tmp_path, raw, monkeypatch):
+    """As `types.py` beside a script, which would end the process before it has read anything."""
+    monkeypatch.setattr(probe, "MAX_CPU_SECONDS", 1)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "types.py").write_text("raise ImportError")
+    data, heaps = raw
+    (tmp_path / "file.h5").write_bytes(data[: heaps[0] + 16] + bytes(32) + data[heaps[0] + 48 :])
+    with pytest.raises(DamageError, match="or never ends"):
+        storage.describe_datasets(tmp_path / "file.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("PROGRAM", "import nothing_of_that_name", r"failed \(ModuleNotFoundError: .*\)$"),
+        ("sys.executable", "/nowhere/python", "cannot be started"),
+    ],
+)
+def test_a_process_that_reads_nothing_is_no_proof(tmp_path, monkeypatch, name, value, complaint):
     path = write(tmp_path / "file.h5", h5py.string_dtype())
-    program = probe.PROGRAM + "\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
-    arguments = [str(path), "", "10", "5", *filter(None, sys.path)]
-    ended = subprocess.run([sys.executable, "-I", "-S", "-c", program, *arguments], check=False)
-    assert ended.returncode < 0
+    monkeypatch.setattr(f"cosmoinfer.storage.probe.{name}", value)
+    with pytest.raises(UserError, match=f"file.h5: its text is read in another process first, which {complaint}"):
+        storage.load(path, "simulation")
 
 
 def test_no_damaged_byte_of_the_heap_crashes_or_holds_the_process(tmp_path, raw, monkeypatch):
