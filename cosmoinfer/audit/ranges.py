@@ -16,9 +16,10 @@ def _parameter_ranges(catalog: Catalog) -> dict[str, str]:
     ranges = {}
     parameters = catalog.parameters
     for column, name in enumerate(parameters.names):
-        values = catalog.theta[:, column]
+        values = catalog.theta[~np.isnan(catalog.theta[:, column]), column]
         box = f"{parameters.low[column]:g}..{parameters.high[column]:g} {parameters.priors[column]}"
-        ranges[name] = f"{np.nanmin(values):.4g}..{np.nanmax(values):.4g}, box {box}"
+        extent = f"{values.min():.4g}..{values.max():.4g}" if values.size else "no value"
+        ranges[name] = f"{extent}, box {box}"
     if ties := parameters.joint_prior.describe():
         ranges["joint prior"] = ties
     return ranges

@@ -43,7 +43,8 @@ class ReadOptions:
     data_include_noise: the data hold their noise already, so a model that was trained on noise adds none.
     transpose: axes are in reverse order in the file, as Julia, MATLAB and Fortran write them.
     complex: what stands for complex data: ``parts`` (real and imaginary) or ``amplitude``.
-    follow_links: open the other files to which links of this one lead; a model does not remember it.
+    follow_links: open the other files to which links of this one lead, or that hold values of its datasets; a model
+        does not remember it.
 
     Raises UserError for an unknown kind or mode, and for settings that exclude each other.
     """

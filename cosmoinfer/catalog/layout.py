@@ -23,7 +23,7 @@ from cosmoinfer.catalog.kinds import (
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.packing import packed_encoding
 from cosmoinfer.catalog.row_axis import ModelRow, RowShape, choose_row_axis, describe_row_axis, reversed_axes_hint
-from cosmoinfer.catalog.row_labels import read_classes, read_simulation
+from cosmoinfer.catalog.row_labels import read_classes, read_simulation, read_split_labels
 from cosmoinfer.catalog.tables import read_table
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
@@ -38,7 +38,7 @@ def build_catalog(layout: Layout, streamed: bool, model_rows: Sequence[ModelRow]
 
     Raises UserError when shapes, types or attributes are not those of a catalog.
     """
-    path, read_options, contents = layout.path, layout.read_options, layout.contents
+    path, read_options = layout.path, layout.read_options
     notes: list[str] = []
     for setting in ("kind", "channels"):
         check_names(setting, getattr(read_options, setting), [dataset.path for dataset in layout.data])
@@ -63,9 +63,7 @@ def build_catalog(layout: Layout, streamed: bool, model_rows: Sequence[ModelRow]
         parameters, theta, classes = read_classes(layout, read_options.target, count)
     else:
         parameters, theta, declared = _read_parameters(layout, simulation, count, notes, conversions)
-    labels = layout.load("split") if "split" in contents else None
-    if labels is not None and len(labels) != count:
-        raise UserError(f"{path}: /split has {len(labels)} rows, the data have {count}")
+    labels = read_split_labels(layout, count)
     return Catalog(
         path,
         parameters,
@@ -195,6 +193,8 @@ def _read_parameters(
     n_names = np.size(attributes.get("names", ()))
     theta = _orient(layout, theta.astype(np.float64), simulation, count, n_names, conversions)
     theta = _repeat_per_row(layout, name, theta, simulation, count)
+    if theta.shape[1] == 0:
+        raise UserError(f"{path}: /{name} has no columns; expected (N, P) numbers")
     if "names" not in attributes:
         attributes["names"] = tuple(f"parameter_{column}" for column in range(theta.shape[1]))
         notes.append(f"/{name}: has no names; called {', '.join(attributes['names'])}")

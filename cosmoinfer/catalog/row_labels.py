@@ -6,6 +6,8 @@ from cosmoinfer.catalog.datasets import Layout
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.parameters import Parameters
 
+MAX_UNNAMED_CLASSES = 10_000  # a larger number is an id, or a code for none
+
 
 def read_simulation(layout: Layout, count: int) -> np.ndarray:
     """(N,) ids as text. Raises UserError if there is not one a row, or they are no integers or strings."""
@@ -17,14 +19,35 @@ def read_simulation(layout: Layout, count: int) -> np.ndarray:
     name = layout.simulation_name
     if name not in layout.contents and not read_options.simulation:
         return np.arange(count).astype(str)
-    ids = layout.load(name)
-    if ids.size == max(ids.shape, default=0):
-        ids = ids.reshape(-1)  # MATLAB has no single axis
+    ids = _load_column(layout, name)
     if ids.shape != (count,):
         raise UserError(f"{path}: /{name} has shape {ids.shape}; expected ({count},), one id a row")
-    if ids.dtype.kind == "f":
+    if ids.dtype.kind not in "biuU":
         raise UserError(f"{path}: /{name} has type {ids.dtype}; expected integers or strings")
     return ids.astype(str)
+
+
+def read_split_labels(layout: Layout, count: int) -> np.ndarray | None:
+    """(N,) 0 train, 1 validation, 2 test; None where the file has no split of its own.
+
+    Raises UserError if there is not one a row, or they are no numbers.
+    """
+    if "split" not in layout.contents:
+        return None
+    labels = _load_column(layout, "split")
+    if labels.ndim != 1:
+        raise UserError(f"{layout.path}: /split has shape {labels.shape}; expected ({count},), one number a row")
+    if len(labels) != count:
+        raise UserError(f"{layout.path}: /split has {len(labels)} rows, the data have {count}")
+    if labels.dtype.kind not in "biuf":
+        raise UserError(f"{layout.path}: /split has type {labels.dtype}; expected 0, 1 and 2")
+    return labels
+
+
+def _load_column(layout: Layout, name: str) -> np.ndarray:
+    """All values, on one axis where the others are of length 1: MATLAB has no single axis."""
+    values = layout.load(name)
+    return values.reshape(-1) if values.ndim and values.size == max(values.shape) else values
 
 
 def read_classes(
@@ -46,8 +69,12 @@ def read_classes(
         raise UserError(f"{path}: /{name} has shape {labels.shape} of {labels.dtype}; expected ({count},) integers")
     if labels.min() < 0:
         raise UserError(f"{path}: /{name}: class numbers count from 0, found {labels.min()}")
-    numbered = tuple(str(number) for number in range(labels.max() + 1))
-    classes = layout.declarations(name).texts("names") or numbered
+    names = layout.declarations(name).texts("names")
+    if not names and labels.max() >= MAX_UNNAMED_CLASSES:
+        raise UserError(
+            f"{path}: /{name} has class numbers up to {labels.max()}, and no attribute names of the classes"
+        )
+    classes = names or tuple(str(number) for number in range(int(labels.max()) + 1))
     if len(classes) < 2:
         raise UserError(f"{path}: /{name} has a single class; a classifier needs two")
     if labels.max() >= len(classes):

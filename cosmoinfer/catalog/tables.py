@@ -161,6 +161,10 @@ class _Columns:
             )
         names = self.layout.read_options.names
         chosen = names if names and set(names) <= self.columns.keys() else declared
+        if not chosen:
+            raise UserError(
+                f"{self._source}: the attribute names lists none of the columns {join_first(self.columns, 20)}"
+            )
         values = [self._column(name) for name in chosen]
         lengths = {name: len(column) for name, column in zip(chosen, values, strict=True)}
         if len(set(lengths.values())) > 1:

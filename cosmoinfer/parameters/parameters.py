@@ -75,6 +75,9 @@ class Parameters:
         are not different.
         """
         count = len(names)
+        for field, values in {"low": low, "high": high, "mean": mean, "std": std}.items():
+            if np.ndim(values) > 1:
+                raise UserError(f"{field}: expected {count} values, one a parameter, found shape {np.shape(values)}")
         low = np.full(count, -np.inf) if low is None else np.asarray(low, dtype=np.float64)
         high = np.full(count, np.inf) if high is None else np.asarray(high, dtype=np.float64)
         prior = [UNDECLARED] * count if prior is None else list(prior)

@@ -8,6 +8,14 @@ from typing import Any
 import h5py
 import numpy as np
 
+NO_NUMBERS = {
+    h5py.h5t.REFERENCE: "object references",
+    h5py.h5t.OPAQUE: "opaque bytes",
+    h5py.h5t.BITFIELD: "bit fields",
+    h5py.h5t.ENUM: "words of an enumeration",
+    h5py.h5t.VLEN: "sequences of variable length",
+    h5py.h5t.ARRAY: "an array in each value",
+}  # by class of an HDF5 type; times are those that h5py cannot read
 Attributes = dict[str, Any]  # of a file or a dataset: what HDF5 holds, with text as str
 
 
@@ -20,6 +28,9 @@ def read_attributes(node: h5py.HLObject) -> tuple[Attributes, dict[str, str]]:
     unreadable: dict[str, str] = {}
     for name in node.attrs:
         try:
+            if problem := type_problem(node.attrs.get_id(name).get_type()):
+                unreadable[name] = problem
+                continue
             value = node.attrs[name]
         except (TypeError, ValueError, OSError, RuntimeError, KeyError) as error:
             unreadable[name] = f"is of a type that cannot be read ({str(error).splitlines()[0]})"
@@ -31,6 +42,17 @@ def read_attributes(node: h5py.HLObject) -> tuple[Attributes, dict[str, str]]:
         else:
             attributes[name] = decode_attribute(value, fallback="latin-1")
     return attributes, unreadable
+
+
+def type_problem(stored_type: h5py.h5t.TypeID) -> str:
+    """Why values of a type are neither numbers, text nor tables of them, in words; empty if they are.
+
+    The numbers of an enumeration stand for its words, which another tool may number otherwise.
+    """
+    kind = stored_type.get_class()
+    is_truth = kind == h5py.h5t.ENUM and stored_type.dtype.kind == "b"
+    words = "" if is_truth else NO_NUMBERS.get(kind, "")
+    return f"holds {words}; expected text or numbers" if words else ""
 
 
 def text_attribute(node: h5py.HLObject, name: str) -> str:

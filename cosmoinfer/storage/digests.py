@@ -25,7 +25,7 @@ from cosmoinfer.storage.attributes import (
     read_attributes,
     text_attribute,
 )
-from cosmoinfer.storage.links import walk
+from cosmoinfer.storage.links import stored_dataset, walk
 
 DIGEST, TABLE = "digest", "digests"
 CREATOR = "creator"  # attribute of the root, which tells of a file that HDF5 no longer opens of which kind it was
@@ -75,12 +75,12 @@ class DatasetDigest:
 
         The values are not looked at.
         """
+        if not is_stored_plainly(dataset):
+            return False
         try:
             attributes = {key: decode_attribute(value) for key, value in dataset.attrs.items()}
             dtype, shape = dataset.dtype.str, tuple(dataset.shape)
         except TypeError:  # of a type that numpy has not, or without values
-            return False
-        if not is_stored_plainly(dataset):
             return False
         return (dtype, shape, _digest_of_attributes(attributes)) == (self.dtype, self.shape, self.attributes)
 
@@ -140,8 +140,8 @@ class DigestTable:
         if DIGEST not in file.attrs:
             return None
         attributes, unreadable = read_attributes(file)
-        kind, number, stored = str(attributes.get("kind", "")), attributes.get("format"), file.get(TABLE)
-        if not isinstance(stored, h5py.Dataset) or stored.shape != () or not is_stored_plainly(stored):
+        kind, number, stored = str(attributes.get("kind", "")), attributes.get("format"), stored_dataset(file, TABLE)
+        if stored is None or not is_stored_plainly(stored) or stored.shape != ():
             raise _changed(file, kind, f"/{TABLE}")
         try:
             table = _parse(decode_text(stored[()]), attributes.get(DIGEST, ""))
@@ -167,7 +167,12 @@ class DigestTable:
 
 def is_stored_plainly(dataset: h5py.Dataset) -> bool:
     """Whether all values lie in the file itself, as this tool writes them: as many bytes as they take."""
-    return not (dataset.is_virtual or dataset.external) and dataset.id.get_storage_size() == dataset.nbytes
+    if dataset.is_virtual or dataset.external:
+        return False
+    try:
+        return bool(dataset.id.get_storage_size() == dataset.nbytes)
+    except TypeError:  # of a type that numpy has not, or without values
+        return False
 
 
 def digest_of(dataset: h5py.Dataset) -> DatasetDigest | None:

@@ -11,30 +11,37 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cosmoinfer.errors import UserError
-from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes
+from cosmoinfer.errors import DamageError, UserError
+from cosmoinfer.storage.attributes import Attributes, decode_text, read_attributes, type_problem
 from cosmoinfer.storage.digests import OWN_ATTRIBUTES, TABLE, DatasetDigest, DigestTable, changed_values, digest_of
 from cosmoinfer.storage.encoding import PLAIN, Encoding, RowAxis
 from cosmoinfer.storage.filters import filter_problem, register_filters
 from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
-from cosmoinfer.storage.opening import error_reason, open_file, open_hdf5, require_file
-from cosmoinfer.storage.raw_sources import check_sources
+from cosmoinfer.storage.opening import CRASHES, error_reason, open_file, open_hdf5, require_file
+from cosmoinfer.storage.probe import survives_dataset
+from cosmoinfer.storage.raw_sources import check_sources, holding_files, size_problem
 
 MAX_CHUNK_OVERREAD = 8  # bytes of whole chunks, divided by the bytes that were asked for
 
 
 def read_array(
-    path: Path, dataset: h5py.Dataset, digest: DatasetDigest | None = None, text_fallback: str = ""
+    path: Path,
+    dataset: h5py.Dataset,
+    digest: DatasetDigest | None = None,
+    text_fallback: str = "",
+    follow_links: bool = False,
 ) -> np.ndarray:
     """All values, text as str. text_fallback: the encoding of text that is no UTF-8, which is an error otherwise.
 
-    Raises UserError for damaged chunks, filters that are not installed, values in other files that are incomplete, and
-    where a digest is another.
+    Raises UserError for damaged chunks, filters that are not installed, values in other files that are incomplete or
+    not to be opened, more values than the file can hold, and where a digest is another.
     """
-    if problem := _problem(dataset):
+    if problem := _problem(dataset, follow_links):
         raise UserError(f"{path}: {dataset.name} {problem}")
     check_sources(path, dataset)
     register_filters(dataset)
+    if not survives_dataset(Path(dataset.file.filename), dataset):
+        raise DamageError(f"{path}: {dataset.name} is damaged ({CRASHES})")
     try:
         array = np.asarray(dataset[()])
     except OSError as error:
@@ -46,13 +53,20 @@ def read_array(
     return np.vectorize(partial(decode_text, fallback=text_fallback), otypes=[str])(array)
 
 
-def _problem(dataset: h5py.Dataset) -> str:
+def _problem(dataset: h5py.Dataset, follow_links: bool) -> str:
     """Why the values of a dataset cannot be read, in words; empty if they can."""
+    path = Path(dataset.file.filename)
+    try:
+        files = holding_files(path, dataset, follow_links)
+    except UserError as error:
+        return error.message
     try:
         dataset.dtype  # noqa: B018  which the type of the file may not have
     except TypeError as error:
         return f"holds values of a type that cannot be read ({error_reason(error)})"
-    return "is empty: it has no values" if dataset.shape is None else ""
+    if dataset.shape is None:
+        return "is empty: it has no values"
+    return type_problem(dataset.id.get_type()) or size_problem(dataset, files)
 
 
 def _unreadable(path: Path, dataset: h5py.Dataset, error: OSError) -> UserError:
@@ -100,13 +114,13 @@ class DatasetInfo:
         return self.dtype.hasobject and h5py.check_string_dtype(self.dtype) is None
 
     @classmethod
-    def from_entry(cls, entry: Entry) -> "DatasetInfo":
-        """Of a name in an open file."""
+    def from_entry(cls, entry: Entry, follow_links: bool = False) -> "DatasetInfo":
+        """Of a name in an open file. follow_links: to other files that hold some of the values."""
         dataset = entry.dataset
         if dataset is None:
             return cls(entry.name, (), np.dtype("V"), None, None, {}, problem=entry.problem)
         attributes, unreadable = read_attributes(dataset)
-        if problem := _problem(dataset):
+        if problem := _problem(dataset, follow_links):
             return cls(entry.name, (), np.dtype("V"), None, None, attributes, unreadable, problem)
         layout = (tuple(dataset.shape), dataset.dtype, dataset.chunks, dataset.compression)
         return cls(entry.name, *layout, attributes, unreadable)
@@ -154,7 +168,7 @@ def describe_datasets(path: Path, follow_links: bool = False) -> dict[str, Datas
             entries = [entry for entry in entries if entry.name != TABLE]
             for entry in entries:
                 table.of_dataset(entry.dataset)
-        return {entry.name: DatasetInfo.from_entry(entry) for entry in entries}
+        return {entry.name: DatasetInfo.from_entry(entry, follow_links) for entry in entries}
 
 
 def describe_dataset(path: Path, name: str, follow_links: bool = False) -> DatasetInfo:
@@ -162,7 +176,7 @@ def describe_dataset(path: Path, name: str, follow_links: bool = False) -> Datas
     with open_file(path) as file:
         dataset = find_dataset(path, file, name, follow_links)
         digest_of(dataset)
-        return DatasetInfo.from_entry(Entry(name, dataset))
+        return DatasetInfo.from_entry(Entry(name, dataset), follow_links)
 
 
 def load(path: Path, name: str, follow_links: bool = False) -> np.ndarray:
@@ -172,7 +186,7 @@ def load(path: Path, name: str, follow_links: bool = False) -> np.ndarray:
     """
     with open_file(path) as file:
         dataset = find_dataset(path, file, name, follow_links)
-        return read_array(path, dataset, digest_of(dataset), text_fallback="latin-1")
+        return read_array(path, dataset, digest_of(dataset), "latin-1", follow_links)
 
 
 class DatasetHandle:
@@ -189,7 +203,7 @@ class DatasetHandle:
         """
         with open_file(path) as file:
             dataset = find_dataset(path, file, name, follow_links)
-            if problem := _problem(dataset):
+            if problem := _problem(dataset, follow_links):
                 raise UserError(f"{path}: {dataset.name} {problem}")
             self.path, self.name = path, name
             self.files = tuple(dict.fromkeys((path, Path(dataset.file.filename))))  # the second at the end of a link

@@ -1,8 +1,9 @@
 """Names in an HDF5 file: a link is a name like any other, unless it leads out of the file.
 
-The file of a stranger opens no other file: external links are followed on request only.
+The file of a stranger opens no other file: external links are followed on request only, and to regular files only.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 import h5py
 
 from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.storage.opening import NO_REGULAR_FILE, open_file
 
 MAX_NAMES = 1_000_000  # of a file; more are taken for groups that contain one another
 MAX_NAMES_IN_ERROR = 10
-MAX_LINK_DEPTH = 32  # of soft links that lead to soft links
+MAX_LINK_DEPTH = 32  # of links that lead to links
+PREFIXES = ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")  # variables with folders of linked files
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,7 @@ def find_datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
 
 def find_dataset(path: Path, file: h5py.File, name: str, follow_links: bool = False) -> h5py.Dataset:
     """The dataset of that name. Raises UserError where there is none, and for a link that is not followed."""
-    problem = "" if follow_links else _external_link(file, name, MAX_LINK_DEPTH)
-    if problem:
+    if problem := link_problem(file, name, follow_links):
         raise UserError(f"{path}: /{name.strip('/')} {problem}")
     node = _get(file, name)
     if not isinstance(node, h5py.Dataset):
@@ -58,10 +60,14 @@ def find_dataset(path: Path, file: h5py.File, name: str, follow_links: bool = Fa
 
 def find_group(file: h5py.File, name: str, follow_links: bool = False) -> h5py.Group | None:
     """The group of that name, if there is one in this file, or in others whose links are followed."""
-    if not follow_links and _external_link(file, name, MAX_LINK_DEPTH):
-        return None
-    node = _get(file, name)
+    node = None if link_problem(file, name, follow_links) else _get(file, name)
     return node if isinstance(node, h5py.Group) else None
+
+
+def stored_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """The dataset of that name, if there is one in this file."""
+    node = None if link_problem(file, name) else _get(file, name)
+    return node if isinstance(node, h5py.Dataset) else None
 
 
 def _walk(
@@ -73,7 +79,7 @@ def _walk(
         return
     for key in group:
         name = prefix + key
-        problem = "" if follow_links else _external_link(group, key, MAX_LINK_DEPTH)
+        problem = link_problem(group, key, follow_links)
         node = None if problem else _get(group, key)
         if isinstance(node, h5py.Group):
             yield from _walk(node, f"{name}/", follow_links, (*ancestors, identity))
@@ -97,20 +103,47 @@ def _get(group: h5py.Group, name: str) -> h5py.HLObject | None:
         return None
 
 
-def _external_link(group: h5py.Group, name: str, depth: int) -> str:
-    """What is wrong with a name that leads out of the file, on whatever way; empty where it does not."""
+def link_problem(group: h5py.Group, name: str, follow_links: bool = False, depth: int = MAX_LINK_DEPTH) -> str:
+    """Why a name must not be opened, on whatever way it leads out of the file; empty where it may be, or is missing."""
     node = group.file["/"] if name.startswith("/") else group
     for key in [key for key in name.split("/") if key not in ("", ".")]:
         link = node.get(key, getlink=True) if isinstance(node, h5py.Group) else None
-        if isinstance(link, h5py.ExternalLink):
+        if isinstance(link, h5py.ExternalLink) and not follow_links:
             return f"is a link to {link.path} of the file {link.filename}, which `follow_links` reads"
-        if isinstance(link, h5py.SoftLink):
-            problem = "is a link to itself" if depth == 0 else _external_link(node, link.path, depth - 1)
-            if problem:
-                return problem
-        if not isinstance(link, h5py.HardLink | h5py.SoftLink):
+        problem = ""
+        if isinstance(link, h5py.ExternalLink | h5py.SoftLink) and depth == 0:
+            problem = "is a link to itself"
+        elif isinstance(link, h5py.ExternalLink):
+            problem = _problem_in_file(node, link, depth - 1)
+        elif isinstance(link, h5py.SoftLink):
+            problem = link_problem(node, link.path, follow_links, depth - 1)
+        elif not isinstance(link, h5py.HardLink):
             return ""  # there is none
+        if problem:
+            return problem
         node = _get(node, key)
+    return ""
+
+
+def linked_paths(file_name: str, name: str) -> list[Path]:
+    """Where HDF5 looks for a file that another one names, as far as something is there."""
+    folders = [Path(), Path(file_name).parent, Path(file_name).resolve().parent]
+    folders += [Path(folder) for variable in PREFIXES for folder in os.environ.get(variable, "").split(":") if folder]
+    names = dict.fromkeys((name, Path(name).name))  # a path that leads nowhere is looked for by its last name
+    return [path for path in dict.fromkeys(folder / text for folder in folders for text in names) if path.exists()]
+
+
+def _problem_in_file(group: h5py.Group, link: h5py.ExternalLink, depth: int) -> str:
+    """Why the file that a link leads to must not be opened, or the name in it."""
+    for path in linked_paths(group.file.filename, link.filename):
+        if not path.is_file():
+            return f"is a link to {link.path} of {path}, which is {NO_REGULAR_FILE}"
+        try:
+            with open_file(path) as file:
+                if problem := link_problem(file, link.path, True, depth):
+                    return problem
+        except UserError as error:
+            return f"is a link to {link.path} of the file {error.message}"
     return ""
 
 

@@ -1,6 +1,7 @@
 """HDF5 files opened to read, and errors for those that cannot be.
 
-A file system that has no locks is read without them; a file that is being written is not.
+A file system that has no locks is read without them; a file that is being written is not, nor is one at which the
+HDF5 library would crash.
 """
 
 import errno
@@ -11,6 +12,7 @@ from pathlib import Path
 import h5py
 
 from cosmoinfer.errors import DamageError, UserError
+from cosmoinfer.storage.probe import survives
 
 NO_LOCKS = {
     errno.ENOLCK,
@@ -22,6 +24,10 @@ NO_LOCKS = {
 MAX_SHOWN_CHARACTERS = 60  # of a name that is too long
 
 
+NO_REGULAR_FILE = "no regular file, but a pipe, a device or a socket"
+CRASHES = "the HDF5 library crashes when it reads its text, or never ends"
+
+
 @contextmanager
 def open_file(path: Path | str) -> Iterator[h5py.File]:
     """A file to read.
@@ -29,13 +35,16 @@ def open_file(path: Path | str) -> Iterator[h5py.File]:
     Raises UserError for one that is missing or being written, DamageError for one that is truncated or damaged.
     """
     try:
-        file = open_hdf5(require_file(path))
+        path = require_file(path)
+        file = open_hdf5(path)
     except BlockingIOError as error:
         raise UserError(f"{path}: another process has it open to write; try again when it is done") from error
     except OSError as error:
         raise DamageError(f"{path}: is no HDF5 file, or a truncated one ({error_reason(error)})") from error
     with file:
         try:
+            if not survives(path, file):
+                raise DamageError(f"{path}: is damaged ({CRASHES})")
             yield file
         except UserError:
             raise
@@ -56,8 +65,10 @@ def open_hdf5(path: Path) -> h5py.File:
 def require_file(path: Path | str) -> Path:
     """The path. Raises UserError when no file has it."""
     path = require_name(Path(path))
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
     if not path.is_file():
-        raise UserError(f"{path}: is a folder; expected a file" if path.is_dir() else f"{path}: no such file")
+        raise UserError(f"{path}: is {'a folder' if path.is_dir() else NO_REGULAR_FILE}; expected a file")
     return path
 
 

@@ -1,14 +1,64 @@
-"""Where the values of a dataset lie in other files: HDF5 reads what is missing there as zeros, without an error."""
+"""Where the values of a dataset lie in other files: HDF5 reads what is missing there as zeros, without an error.
 
+A dataset of a stranger reads other files on request only. Nor does it take more memory than files of that size fill.
+"""
+
+import glob
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.storage.digests import digest_of
-from cosmoinfer.storage.opening import open_file
+from cosmoinfer.storage.links import find_group, link_problem, linked_paths
+from cosmoinfer.storage.opening import NO_REGULAR_FILE, open_file
+
+MAX_EXPANSION = 1000  # bytes of a dataset for each of the files that hold it: no compression of HDF5 does better
+MAX_NESTED = 2  # virtual datasets of which one is the source of the other
+BLOCK_NUMBER = re.compile(r"%\d*b")  # in the name of a source: all files that exist, by number
+
+
+def holding_files(path: Path, dataset: h5py.Dataset, follow_links: bool = False, depth: int = MAX_NESTED) -> set[Path]:
+    """The files that hold values of a dataset: its own, at ``path``, and others that are there.
+
+    To be asked first: HDF5 opens sources to tell even the shape of some virtual datasets.
+
+    Raises UserError, without the path and the name, for a dataset that must not be opened for the files that it reads.
+    """
+    names = [name for name, _, _ in dataset.external or ()]
+    sources = dict.fromkeys((item.file_name, item.dset_name) for item in _virtual_sources(dataset))
+    names += [file_name for file_name, _ in sources if not _is_in_file(path, file_name)]
+    if names and not follow_links:
+        raise UserError(f"has values in {join_first(dict.fromkeys(names))}, which `follow_links` reads")
+    if sources and not depth:
+        raise UserError("has a virtual dataset as its source, and so on; or it refers to itself")
+    files = {path}
+    for candidate in (candidate for name in dict.fromkeys(names) for candidate in _candidates(path, name)):
+        if not candidate.is_file():
+            raise UserError(f"has values in {candidate}, which is {NO_REGULAR_FILE}")
+        files.add(candidate)
+    for file_name, target in sources:
+        for candidate in [path] if _is_in_file(path, file_name) else _candidates(path, file_name):
+            with open_file(candidate) as file:
+                for name in _target_names(file, target):
+                    if problem := link_problem(file, name, follow_links):
+                        raise UserError(f"has a source, /{name.strip('/')} of {candidate}, that {problem}")
+                    node = file.get(name)
+                    if isinstance(node, h5py.Dataset):
+                        files |= holding_files(Path(node.file.filename), node, follow_links, depth - 1)
+    return files
+
+
+def size_problem(dataset: h5py.Dataset, files: Iterable[Path]) -> str:
+    """Why a dataset cannot be what it declares, in words; empty if it can. files: those that hold its values."""
+    present = sum(path.stat().st_size for path in files)
+    if dataset.nbytes <= MAX_EXPANSION * present:
+        return ""
+    return f"declares {dataset.nbytes} bytes and lies in {present}; expected at most {MAX_EXPANSION} times as many"
 
 
 def check_sources(path: Path, dataset: h5py.Dataset) -> None:
@@ -20,6 +70,33 @@ def check_sources(path: Path, dataset: h5py.Dataset) -> None:
         _check_virtual_sources(path, dataset)
     if dataset.external:
         _check_external_files(path, dataset)
+
+
+def _virtual_sources(dataset: h5py.Dataset) -> list[Any]:
+    return list(dataset.virtual_sources()) if dataset.is_virtual else []
+
+
+def _is_in_file(path: Path, file_name: str) -> bool:
+    """Whether the file of a source is that of the virtual dataset itself."""
+    return file_name == "." or any(candidate.samefile(path) for candidate in linked_paths(str(path), file_name))
+
+
+def _candidates(path: Path, file_name: str) -> list[Path]:
+    """The files that HDF5 may open for a source of that name."""
+    if not BLOCK_NUMBER.search(file_name):
+        return linked_paths(str(path), file_name)
+    pattern = BLOCK_NUMBER.sub("*", glob.escape(file_name))
+    folders = [glob.escape(str(folder)) for folder in (path.parent, path.resolve().parent, Path())]
+    return [Path(match) for folder in folders for match in glob.glob(os.path.join(folder, pattern))]
+
+
+def _target_names(file: h5py.File, target: str) -> list[str]:
+    """The datasets that HDF5 may open for a source of that name."""
+    if not BLOCK_NUMBER.search(target):
+        return [target]
+    parent, _, _ = target.rpartition("/")
+    group = find_group(file, parent or "/")
+    return [f"{parent}/{key}" for key in group] if group is not None else []
 
 
 def _check_external_files(path: Path, dataset: h5py.Dataset) -> None:
@@ -39,6 +116,8 @@ def _check_external_files(path: Path, dataset: h5py.Dataset) -> None:
                 f"from byte {offset} on, found {existing}"
             )
         remaining -= expected
+    if remaining:
+        raise UserError(f"{path}: the values of {dataset.name} lie in other files, which lack {remaining} of its bytes")
 
 
 def _check_virtual_sources(path: Path, dataset: h5py.Dataset) -> None:

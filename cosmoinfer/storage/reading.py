@@ -16,7 +16,7 @@ from cosmoinfer.storage.attributes import decode_attribute, decode_text, read_at
 from cosmoinfer.storage.contents import FORMATS, REMAKE_COMMANDS, FileContents, JSONObject
 from cosmoinfer.storage.digests import DIGEST, DatasetDigest, DigestTable, is_stored_plainly
 from cosmoinfer.storage.hdf5 import DatasetHandle, read_array
-from cosmoinfer.storage.links import find_dataset
+from cosmoinfer.storage.links import find_dataset, stored_dataset
 from cosmoinfer.storage.opening import open_file
 from cosmoinfer.storage.out_of_core import OnDiskArray
 from cosmoinfer.storage.schema import Schema, interpreted
@@ -76,8 +76,8 @@ class Head:
 
 def read_text(file: h5py.File, name: str) -> str:
     """A text, not compared with its digest; empty where there is none of that name, or something else."""
-    dataset = file.get(name)
-    if not isinstance(dataset, h5py.Dataset) or dataset.shape != () or not is_stored_plainly(dataset):
+    dataset = stored_dataset(file, name)
+    if dataset is None or not is_stored_plainly(dataset) or dataset.shape != ():
         return ""
     return decode_text(dataset[()], fallback="latin-1")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer import catalog as catalogs
+from cosmoinfer.catalog.catalog import ReadOptions
 from cosmoinfer.catalog.kinds import AxisMeaning
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.errors import UserError
@@ -88,7 +89,7 @@ def test_a_virtual_dataset_with_a_gap_or_a_short_part_is_an_error_not_zeros(tmp_
         file.create_virtual_dataset("data", layout)
     for memory_ in (None, 100):
         with pytest.raises(UserError, match=words):
-            catalogs.read(tmp_path / "whole.h5", memory=memory_)
+            catalogs.read(tmp_path / "whole.h5", ReadOptions(follow_links=True), memory_)
 
 
 def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):

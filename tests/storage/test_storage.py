@@ -479,26 +479,28 @@ def test_a_virtual_dataset_reads_its_parts(path):
     for file_name in ("one.h5", "two.h5"):
         storage.write(path.with_name(file_name), RECORD)
     virtual(path, "one.h5", "two.h5")
-    np.testing.assert_array_equal(storage.load(path, "x"), np.concatenate([VALUES, VALUES]))
+    np.testing.assert_array_equal(storage.load(path, "x", follow_links=True), np.concatenate([VALUES, VALUES]))
     (elsewhere := path.parent / "elsewhere").mkdir()
     (elsewhere / "link.h5").symlink_to(path)
-    np.testing.assert_array_equal(storage.load(elsewhere / "link.h5", "x"), storage.load(path, "x"))
+    np.testing.assert_array_equal(
+        storage.load(elsewhere / "link.h5", "x", follow_links=True), storage.load(path, "x", follow_links=True)
+    )
 
 
 def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
     storage.write(path.with_name("one.h5"), RECORD)
     with pytest.raises(UserError, match=r"a source of /x is missing: two.h5"):
-        storage.load(virtual(path, "one.h5", "two.h5"), "x")
+        storage.load(virtual(path, "one.h5", "two.h5"), "x", follow_links=True)
     path.with_name("two.h5").write_text("no HDF5")
     with pytest.raises(UserError, match=r"two.h5: is no HDF5 file"):
-        storage.load(path, "x")
+        storage.load(path, "x", follow_links=True)
     path.with_name("two.h5").unlink()
     storage.write(path.with_name("two.h5"), FileContents("model", {}))
     with pytest.raises(UserError, match=r"a source of /x is missing: .*two.h5 has no dataset x"):
-        storage.load(path, "x")
+        storage.load(path, "x", follow_links=True)
     virtual(path.with_name("two.h5"), "three.h5")
     with pytest.raises(UserError, match=r"two.h5: a source of /x is missing: three.h5"):
-        storage.load(path, "x")
+        storage.load(path, "x", follow_links=True)
 
 
 # ------------------------------------------------------------------------------------------ rows that stay in a file
@@ -549,7 +551,7 @@ def test_stored_rows_are_those_of_hdf5_however_they_lie(tmp_path, how, dtype):
         elif how != "unwritten":
             file["x"][:] = values
         expected = file["x"][()]
-    stored = storage.DatasetHandle(path, "x")
+    stored = storage.DatasetHandle(path, "x", follow_links=True)
     np.testing.assert_array_equal(stored.read(2, 7), expected[2:7])
     into = np.zeros((4, 1, 3, 2), stored.dtype)  # with an axis of one channel
     stored.read_into(into, 6, 10)
@@ -605,7 +607,7 @@ def test_a_changed_dataset_that_another_file_refers_to_is_an_error(path, tmp_pat
         file.create_virtual_dataset("z", layout)
     read = [
         lambda: storage.load(tmp_path / "link.h5", "y", follow_links=True),
-        lambda: storage.load(tmp_path / "link.h5", "z"),
+        lambda: storage.load(tmp_path / "link.h5", "z", follow_links=True),
         lambda: storage.DatasetHandle(tmp_path / "link.h5", "y", follow_links=True).read(0, 1000),
     ]
     for values in read:

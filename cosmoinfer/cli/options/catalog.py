@@ -90,9 +90,9 @@ class ReadOptions:
         str | None,
         option("Take complex data as", "Catalog", choices=("catalog.catalog:COMPLEX_FORMS",), rare=True),
     ] = None
-    follow_links: Annotated[bool, option("Follow links into other files.", "Catalog", "--follow-links", rare=True)] = (
-        False
-    )
+    follow_links: Annotated[
+        bool, option("Read other files that a file links to, or has values in.", "Catalog", "--follow-links", rare=True)
+    ] = False
     memory: Annotated[
         str | None,
         option(
