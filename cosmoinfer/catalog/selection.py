@@ -76,11 +76,12 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
         return catalog
     rows = np.flatnonzero(bad)
     content = describe_nonfinite(catalog, rows)
+    may_mask = "NaN" in content and not all(observable.masked for observable in catalog.observables)
     if not drop:
         raise UserError(
             f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold {content} ({catalog.describe_rows(rows)}); "
             "`drop_nonfinite` leaves them out"
-            + ", `missing=mask` reads NaN as not measured" * ("NaN" in content)
+            + ", `missing=mask` reads NaN as not measured" * may_mask
             + conversions
         )
     if bad.all():
