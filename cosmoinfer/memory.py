@@ -14,7 +14,7 @@ from cosmoinfer.numerals import finite_number
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 UNITS |= {f"{prefix}i": 1024**power for power, prefix in enumerate("kmgt", start=1)}
 MIN_MEMORY_BYTES = 100 * 10**6  # bytes: below, blocks would be too small to be shuffled
-MAX_MEMORY_BYTES = 10**18
+MAX_MEMORY_BYTES = 10**14
 MEMORY_FRACTION = 0.5  # of the memory available, by default
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 

@@ -75,5 +75,5 @@ def test_numbers_that_do_not_fit_are_refused_with_what_they_would_take(monkeypat
     memory.check_memory(10**9, "draws")
     with pytest.raises(UserError, match=r"^draws: 2 draws would take 16GB of memory, of 8GB that there are$"):
         memory.check_memory(2 * 10**9, "2 draws", "draws")
-    with pytest.raises(UserError, match=r"1e\+09GB or more"):
+    with pytest.raises(UserError, match=r"100TB or more"):
         memory.check_memory(10**5000, "draws")
