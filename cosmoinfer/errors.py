@@ -33,8 +33,8 @@ class UserError(ValueError):
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What is wrong, one line each."""
-        return (self.message,)
+        """What is wrong, one line each; none of an error that ends quietly."""
+        return (self.message,) if self.message else ()
 
     @property
     def written_value(self) -> str:
