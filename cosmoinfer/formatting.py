@@ -9,10 +9,12 @@ MIN_PRINTED_P_VALUE = 1e-6  # below, a test's distribution is not known well eno
 def format_with_error(value: float, error: float) -> str:
     """'0.140 ± 0.027' of 0.1397 and 0.0271: both to two significant digits of the error.
 
-    The value alone where the error is zero but for rounding.
+    The value alone where the error is not known (NaN, as of a single draw), or zero but for rounding.
     """
-    if error <= ROUNDING_FRACTION * abs(value):
+    if math.isnan(error) or not math.isfinite(value) or error <= ROUNDING_FRACTION * abs(value):
         return f"{value:.3g}"
+    if math.isinf(error):
+        return f"{value:.3g} ± inf"
     if not 1e-4 < error < 1e4:
         digits = 2 + math.floor(math.log10(abs(value) or error)) - math.floor(math.log10(error))
         return f"{value:.{max(3, digits)}g} ± {error:.1e}"

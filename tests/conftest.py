@@ -4,8 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported by anyone
+
+# The same examples each time, on a slow machine too, and none kept in the tree.
+settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=20)
+settings.load_profile("ci")
 
 ROOT = Path(__file__).parent.parent
 

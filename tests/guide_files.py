@@ -25,6 +25,9 @@ rows of every dataset, and the attribute `digest` is that of `/digests`: reading
 is damaged or was changed is an error. Who edits a catalog removes that attribute; it is then read as one of another
 tool. A file is written under another name and renamed: it is complete or absent. N rows, G simulations, P parameters,
 S draws, C classes, M members of a stack, E epochs, F features, n rows of a posterior, K sizes, R suites.
+
+Files of a released version are read by every later one of the same major number, with the same numbers; checkpoints
+are made again. A file of a newer format than a version knows is an error of one line.
 """
 SETTINGS = "--epochs 1 --ensemble 1 --threads 1 --quiet"
 COMMANDS = (  # each leaves the file behind -o; later ones read those of earlier ones

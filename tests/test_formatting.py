@@ -20,6 +20,10 @@ from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate
         (3.21e9, 4.1e8, "3.21e+09 ± 4.1e+08"),
         (2.1e-9, 3e-11, "2.1e-09 ± 3.0e-11"),
         (0.0, 1e-12, "0 ± 1.0e-12"),
+        (0.3, float("nan"), "0.3"),
+        (0.3, float("inf"), "0.3 ± inf"),
+        (float("inf"), float("nan"), "inf"),
+        (float("nan"), 1.0, "nan"),
     ],
 )
 def test_a_number_has_the_digits_that_its_error_leaves(value: float, error: float, expected: str):

@@ -6,7 +6,7 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.atomic import atomic_write, make_folder
 from cosmoinfer.storage.attributes import Attributes
-from cosmoinfer.storage.contents import FORMATS, FileContents, JSONObject
+from cosmoinfer.storage.contents import FileContents, JSONObject
 from cosmoinfer.storage.encoding import Encoding
 from cosmoinfer.storage.existing import (
     Standing,
@@ -18,6 +18,7 @@ from cosmoinfer.storage.existing import (
     refuse_existing,
     writing_command,
 )
+from cosmoinfer.storage.formats import FORMATS
 from cosmoinfer.storage.hdf5 import (
     DatasetHandle,
     DatasetInfo,

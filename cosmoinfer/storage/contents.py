@@ -1,4 +1,4 @@
-"""What one file of this tool holds, and of which kinds and format such files are."""
+"""What one file of this tool holds."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,26 +9,13 @@ from cosmoinfer.storage.attributes import Attributes
 from cosmoinfer.storage.out_of_core import OnDiskArray
 
 JSONObject = dict[str, Any]  # only what json.dumps takes
-FORMAT = 2  # of all kinds
-REMAKE_COMMANDS = {
-    "split": "split the catalog",
-    "model": "train",
-    "checkpoint": "train",
-    "posterior": "sample",
-    "metrics": "evaluate",
-    "scores": "score",
-    "catalog": "simulate or repack",
-    "cross-suite": "compare the suites",
-    "learning-curve": "make the curve",
-}  # kind: what makes a new one
-FORMATS = dict.fromkeys(REMAKE_COMMANDS, FORMAT)  # kind: the format that is written and read
 
 
 @dataclass(frozen=True)
 class FileContents:
     """What one file holds.
 
-    kind: a key of FORMATS.
+    kind: a key of ``formats.FORMATS``.
     meta: JSON that says from what it was made.
     arrays: by path, without the leading slash.
     attributes: of the arrays, by path.

@@ -25,6 +25,7 @@ from cosmoinfer.storage.attributes import (
     read_attributes,
     text_attribute,
 )
+from cosmoinfer.storage.formats import FORMATS, check_format
 from cosmoinfer.storage.links import stored_dataset, walk
 
 DIGEST, TABLE = "digest", "digests"
@@ -135,12 +136,15 @@ class DigestTable:
     def read_from(cls, file: h5py.File) -> "DigestTable | None":
         """That of an open file; None where it has none.
 
-        Raises DamageError where it is not of the attributes of the root and the names of the datasets that are there.
+        Raises DamageError where it is not of the attributes of the root and the names of the datasets that are there,
+        and UserError where the file is of another format, whose table may be another.
         """
         if DIGEST not in file.attrs:
             return None
         attributes, unreadable = read_attributes(file)
         kind, number, stored = str(attributes.get("kind", "")), attributes.get("format"), stored_dataset(file, TABLE)
+        if kind in FORMATS and isinstance(number, np.integer):
+            check_format(file.filename, kind, int(number))
         if stored is None or not is_stored_plainly(stored) or stored.shape != ():
             raise _changed(file, kind, f"/{TABLE}")
         try:

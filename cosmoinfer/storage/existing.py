@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer.errors import DamagedOutput, DamageError, UserError
-from cosmoinfer.storage.contents import FORMATS
+from cosmoinfer.storage.formats import FORMATS
 from cosmoinfer.storage.opening import open_file, require_name
 from cosmoinfer.storage.reading import Head, parse_object, read_text, verify
 

@@ -9,12 +9,12 @@ from typing import TypeVar
 import h5py
 import numpy as np
 
-from cosmoinfer import __version__
 from cosmoinfer.errors import DamageError, UserError
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.attributes import decode_attribute, decode_text, read_attributes
-from cosmoinfer.storage.contents import FORMATS, REMAKE_COMMANDS, FileContents, JSONObject
+from cosmoinfer.storage.contents import FileContents, JSONObject
 from cosmoinfer.storage.digests import DIGEST, DatasetDigest, DigestTable, is_stored_plainly
+from cosmoinfer.storage.formats import FORMATS, REMAKE_COMMANDS, check_format
 from cosmoinfer.storage.hdf5 import DatasetHandle, read_array
 from cosmoinfer.storage.links import find_dataset, stored_dataset
 from cosmoinfer.storage.opening import open_file
@@ -61,16 +61,10 @@ class Head:
             raise UserError(f"{path}: expected {expected}{origin}, found {self.describe(file)}")
         if self.format is None:
             raise DamageError(f"{path}: is damaged (the number of its format is missing)")
-        newest, remake = FORMATS[self.kind], REMAKE_COMMANDS[self.kind]
-        if self.format > newest:
-            raise UserError(f"{path}: its format is {self.format}, this version ({__version__}) reads format {newest}")
-        if self.format < newest:
-            raise UserError(
-                f"{path}: its format {self.format} is no longer read (this version reads {newest}); {remake} again"
-            )
+        check_format(path, self.kind, self.format)
         table = DigestTable.read_from(file)
         if table is None:
-            raise UserError(f"{path}: has no digests, as files of earlier versions; {remake} again")
+            raise UserError(f"{path}: has no digests, as files of earlier versions; {REMAKE_COMMANDS[self.kind]} again")
         return table
 
 

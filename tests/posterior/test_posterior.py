@@ -210,5 +210,7 @@ def test_a_posterior_is_shown_by_its_first_rows(left_in_file):
     assert repr(single).splitlines()[0] == "Posterior of 1 observation: 50 draws of a, b"
     assert "<b>Posterior</b> of 1 observation: 50 draws of a, b" in single._repr_html_()
     assert "row 4: TNG = 0.7, SIMBA = 0.2, Astrid = 0.1" in repr(CLASSIFIED)
+    one_draw = make(PARAMETERS, HEAD.index, HEAD.simulation, HEAD.split, samples=FULL.samples[:, :1])
+    assert "±" in repr(FULL) and "±" not in repr(one_draw)  # whose width is not known
     assert repr(HEAD) == "Posterior of 3 observations: points, no draws, of a, b"
     assert "3 observations" in HEAD._repr_html_() and "<td>0.7</td>" in CLASSIFIED._repr_html_()
