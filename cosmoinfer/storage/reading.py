@@ -88,7 +88,7 @@ def read(path: Path | str, schema: Schema, keep_on_disk: Container[str] = (), om
     keep_on_disk, omit: as of ``read_contents``. Raises UserError as it does, and where the schema is another.
     """
     contents = read_contents(path, schema.kind, keep_on_disk=keep_on_disk, omit=omit)
-    schema.check(Path(path), contents.all_arrays)
+    schema.check(Path(path), contents.all_arrays, contents.attributes)
     return contents
 
 
