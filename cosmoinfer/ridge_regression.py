@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cosmoinfer.errors import UserError
+
 MAX_FEATURES = 1000
 Data = Iterable[Sequence[np.ndarray]]  # of some rows after the other, one array (n, ...) a summary
 PENALTIES = np.logspace(-3, 5, 17)  # of squared singular values
@@ -43,7 +45,13 @@ class Ridge:
     offset: np.ndarray
 
     def __call__(self, data: Data) -> np.ndarray:
-        return np.concatenate([_features(chunk) for chunk in data]) @ self.weights + self.offset
+        """(n, P). Raises UserError where the data have more or fewer features."""
+        features = np.concatenate([_features(chunk) for chunk in data])
+        if features.shape[1] != len(self.weights):
+            raise UserError(
+                f"the linear estimate takes {len(self.weights)} features, the data have {features.shape[1]}"
+            )
+        return features @ self.weights + self.offset
 
 
 def fit_ridge(data: Data, theta: np.ndarray) -> Ridge:

@@ -38,6 +38,12 @@ class Split:
     simulation: np.ndarray
     partition: np.ndarray
 
+    def __post_init__(self) -> None:
+        unknown = np.setdiff1d(self.partition, range(len(PARTITIONS)))
+        if len(unknown):
+            numbers = join_first(unknown.tolist())
+            raise UserError(f"partition: expected 0 (train), 1 (validation) or 2 (test), found {numbers}")
+
     def select_rows(self, simulation: np.ndarray, partition: str) -> np.ndarray:
         """Positions in ``simulation``, (N,) one id a row, of the rows that belong to a partition."""
         return np.flatnonzero(self.partition_of(simulation) == PARTITIONS.index(partition))
@@ -128,7 +134,8 @@ def write(path: Path, split: Split, meta: dict[str, Any], force: bool = False) -
 def read(path: Path | str) -> Split:
     """From a split file. Raises UserError for any other file."""
     arrays = storage.read(path, SCHEMA).arrays
-    return Split(arrays["simulation"].astype(str), arrays["partition"])
+    with storage.interpreted(path, "a split"):
+        return Split(arrays["simulation"].astype(str), arrays["partition"])
 
 
 def nested_subset(split: Split, size: int) -> Split:

@@ -116,8 +116,11 @@ def _predicts(predictors: np.ndarray, values: np.ndarray, degree: int, rounding:
 
     rounding: variance of the error that the values have by their rounding.
     """
-    z = (predictors - predictors.mean(axis=0)) / predictors.std(axis=0)
-    spread = values.std()
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = (predictors - predictors.mean(axis=0)) / predictors.std(axis=0)
+        spread = values.std()
+    if not (np.isfinite(z).all() and np.isfinite(spread)):  # numbers too large to be squared, or to be added
+        return False
     count = z.shape[1]
     terms = [term for size in range(degree + 1) for term in combinations_with_replacement(range(count), size)]
     if len(z) < 2 * MIN_PER_TERM * len(terms) or spread == 0:

@@ -114,6 +114,10 @@ def written(folder: Path) -> dict[str, set[str]]:
     return paths
 
 
+def _shape(axes: str) -> str:
+    return "" if axes == "()" else f" {axes}"
+
+
 def page() -> str:
     """The page. Raises LookupError if a dataset is not described, or described and not written."""
     with tempfile.TemporaryDirectory() as folder:
@@ -133,5 +137,7 @@ def page() -> str:
             path = (
                 re.sub(r"\(([^()]*)\)\?", r"[\1]", pattern).replace(r"\d+", "K").replace(".*", "...").replace("|", ", ")
             )
-            lines.append(f"| `/{path}` | {dataset.axes} | {dataset.meaning} |")
+            attributes = [f"`{name}`{_shape(attribute.axes)}" for name, attribute in dataset.attributes.items()]
+            described = f"; attributes {', '.join(attributes)}" if attributes else ""
+            lines.append(f"| `/{path}` | {dataset.axes} | {dataset.meaning}{described} |")
     return "\n".join(lines) + "\n"

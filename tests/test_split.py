@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cosmoinfer import split
+from cosmoinfer import split, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.split import Split
 
@@ -161,6 +161,14 @@ def test_a_split_file_is_read_back(tmp_path):
     assert split.fingerprint(split.read(tmp_path / "a.split.h5")) == split.fingerprint(written)
     half = split.from_file(tmp_path / "a.split.h5", IDS[:500])
     assert partition_by_id(half) == partition_by_id(split.by_hash(IDS[:500], seed=3))
+
+
+@pytest.mark.parametrize("number", [-1, 3, 10**18])
+def test_a_partition_that_is_none_is_refused(tmp_path, number):
+    arrays = {"simulation": np.array(["a", "b"]), "partition": np.array([0, number])}
+    storage.write(tmp_path / "a.split.h5", storage.FileContents("split", {}, arrays))
+    with pytest.raises(UserError, match=f"a.split.h5: partition: expected 0 .train., .* found {number}"):
+        split.read(tmp_path / "a.split.h5")
 
 
 def test_a_split_file_must_know_every_simulation(tmp_path):

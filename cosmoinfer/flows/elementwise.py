@@ -5,7 +5,9 @@ Symbols and equations of the splines are those of Durkan+ (arXiv:1906.04032), se
 it. Their gradient is in closed form.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Protocol
 
 import torch
@@ -51,11 +53,10 @@ class Affine:
         return shift, self.steepest * torch.tanh(free / self.steepest)
 
 
-def affine_maps(layers: int, features: int, min_layers: int) -> list[Elementwise]:
+def affine_maps(layers: int, features: int, min_layers: int) -> Iterable[Elementwise]:
     """One a layer; of one parameter an affine one and a spline, since nothing but affine maps would be a Gaussian."""
     check_layers(layers, min_layers)
-    maps: list[Elementwise] = [Affine() for _ in range(layers)]
-    return [*maps[:1], Spline()] if features == 1 else maps
+    return (Affine(), Spline()) if features == 1 else repeat(Affine(), layers)
 
 
 def check_layers(layers: int, min_layers: int) -> None:

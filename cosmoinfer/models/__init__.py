@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from cosmoinfer.models import file
+from cosmoinfer import storage
+from cosmoinfer.models import consistency, file
 from cosmoinfer.models.density import DensityModel
 from cosmoinfer.models.flow import FlowModel
 from cosmoinfer.models.model import Stack
@@ -25,8 +26,11 @@ def write(path: Path, model: Model, meta: JSONObject, force: bool = False) -> No
 
 
 def read(path: Path | str, device: torch.device | None = None) -> Model:
-    """A model of any kind, on the device (the CPU). Raises UserError for a file that is no model."""
-    return file.read(path, MODELS, device)
+    """A model of any kind, on the device (the CPU). Raises UserError for a file that is no model, or does not fit."""
+    model: Model = file.read(path, MODELS, device)
+    with storage.interpreted(path, "a model"):
+        consistency.check(model)
+    return model
 
 
 def histories(model: Model) -> dict[str, History]:

@@ -21,6 +21,7 @@ from torch import nn
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.models.allocation import AllocationLimit
 from cosmoinfer.models.model import Model
 from cosmoinfer.models.schema import SCHEMA
 from cosmoinfer.parameters import Parameters
@@ -167,7 +168,11 @@ def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: 
             where = _join(path, item)
             built[item.name] = _unpack(hint, config.get(item.name), where, packed, bound)
     for item, network in networks:  # built anew from the other fields, then filled
-        built[item.name] = _fill(cls.build_network(network, built), _join(path, item), packed.arrays)
+        place = _join(path, item)
+        weights = sum(array.size for name, array in packed.arrays.items() if name.startswith(f"{place}/"))
+        with AllocationLimit(weights):
+            unfilled = cls.build_network(network, built)
+        built[item.name] = _fill(unfilled, place, packed.arrays)
     return cls(**built)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import join_first, warn
+from cosmoinfer.errors import UserError, join_first, warn
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.leakage import TEST, TrainingRecord
 from cosmoinfer.models.observations import Observations
@@ -91,7 +91,13 @@ class Stack(Generic[Network]):
 
     @staticmethod
     def build_network(network: Any, built: Mapping[str, Any]) -> nn.Module:
-        """A network of this class, from the fields that are read already; its weights are filled in afterwards."""
+        """A network of this class, from the fields that are read already; its weights are filled in afterwards.
+
+        Raises UserError where it has not as many members as were trained.
+        """
+        trained = built["history"].train.shape[-1]
+        if built["members"] != trained:
+            raise UserError(f"members: expected {trained}, as of the history, found {built['members']}")
         return network.from_config(built["config"], generators(0, "rebuild", built["members"]))
 
 

@@ -1,5 +1,6 @@
 """What a model file holds. A new field of a model that is an array is an entry here."""
 
+from cosmoinfer.posterior.file import PARAMETER_ATTRIBUTES
 from cosmoinfer.storage import Dataset, Schema
 
 SCHEMA = Schema(
@@ -16,48 +17,62 @@ SCHEMA = Schema(
         ),
         "parameters": Dataset(
             "(P,)",
-            "names; attributes `names`, `labels`, `low`, `high`, `prior`, `prior_mean`, "
-            "`prior_std`, and `where`, `prior_correlation` of a prior that is no product",
+            "names, with box and prior; `where`, `prior_correlation`: of a prior that is no product",
             type="text",
             required=True,
+            attributes=PARAMETER_ATTRIBUTES,
         ),
-        "mixture_weights": Dataset("(M of all stacks,)", "probability of each member in the mixture"),
+        "mixture_weights": Dataset("(A,)", "probability of each member in the mixture, of all stacks"),
         r"stacks/\d+/weights/.*": Dataset("(M, ...)", "weights of the members, by the name of the tensor", type="any"),
         r"stacks/\d+/history/(train|validation)": Dataset("(E, M)", "losses of each epoch"),
         r"stacks/\d+/history/learning_rate": Dataset("(E,)", "learning rate"),
-        r"stacks/\d+/history/best": Dataset("(M,)", "epoch of the weights that are kept"),
+        r"stacks/\d+/history/best": Dataset("(M,)", "epoch of the weights that are kept", type="whole"),
         r"inputs/\d+/standardizer/(clip|code|floor|log|mean|std)": Dataset(
             "(F,) or (channels, 1, ...)", "scaling of an observable"
         ),
         r"inputs/\d+/compression/.*": Dataset("(...)", "weights of the compression"),
         "hashes/train/theta(_single)?": Dataset(
-            "(N,)", "hashes of theta of the rows that the model has learned from, or was chosen by; in single precision"
+            "(N,)",
+            "hashes of theta of the rows that the model has learned from, or was chosen by; in single precision",
+            type="hash",
         ),
         "hashes/validation/theta(_single)?": Dataset(
-            "(V,)", "hashes of theta of the rows that the model has learned from, or was chosen by; in single precision"
+            "(V,)",
+            "hashes of theta of the rows that the model has learned from, or was chosen by; in single precision",
+            type="hash",
         ),
         "hashes/train/data(_single)?": Dataset(
-            "(N, 2)", "hashes of x, of the features with even and with odd numbers; in single precision"
+            "(N, 2)",
+            "hashes of x, of the features with even and with odd numbers; in single precision",
+            type="hash",
         ),
         "hashes/validation/data(_single)?": Dataset(
-            "(V, 2)", "hashes of x, of the features with even and with odd numbers; in single precision"
+            "(V, 2)",
+            "hashes of x, of the features with even and with odd numbers; in single precision",
+            type="hash",
         ),
         "split/simulation": Dataset("(G,)", "ids of the simulations", type="text"),
         "split/partition": Dataset("(G,)", "0 train, 1 validation, 2 test", type="whole"),
         "ridge_estimate/weights": Dataset("(F, T)", "linear estimate of theta from x"),
         "ridge_estimate/offset": Dataset("(T,)", "linear estimate of theta from x"),
         "noise/root": Dataset("(D, D)", "square root of the covariance of the noise"),
-        "ood/.*": Dataset(
-            "(...)", "out-of-distribution detector: Gaussian fits, scores of the validation rows, MMD test"
-        ),
+        r"ood/gaussians/\d+/mean": Dataset("(F,)", "out-of-distribution detector: Gaussian fit to a space of features"),
+        r"ood/gaussians/\d+/root": Dataset("(F, F)", "of it: to unit variance"),
+        r"ood/gaussians/\d+/expected": Dataset("(0, 0) or (T, F)", "of it: the size of the residuals, if compared"),
+        r"ood/gaussians/\d+/level": Dataset("(0,) or (1,)", "of it: their median, if compared"),
+        "ood/(location|scale)": Dataset("(B,)", "standardisation of the statistics of all spaces"),
+        "ood/(scores|shares)": Dataset("(v,)", "scores of the validation rows, and their shares", filled=True),
+        r"ood/mmd_test/views/\d+": Dataset("(m, ...)", "validation rows of the MMD test, in each view"),
+        "ood/mmd_test/widths": Dataset("(K,)", "of the kernel in each view"),
+        "ood/mmd_test/simulation": Dataset("(m,)", "numbers of their simulations", type="whole"),
         r"stacks/\d+/support/(shift|scale)": Dataset("(P,)", "standardisation on the real line"),
         "(condition/)?(shift|scale)": Dataset(
             "(P,)", "standardisation of the parameters, of a regressor or of a density's condition"
         ),
-        "(kurtosis_)?typicality/(coefficients|residuals)": Dataset(
-            "(...)", "expected log density of validation rows, and how they scatter"
-        ),
-        "null_mode_noise/(basis|mean|std)": Dataset("(...)", "noise on modes of the data that never vary"),
+        "(kurtosis_)?typicality/coefficients": Dataset("(Q,)", "expected log density of validation rows", filled=True),
+        "(kurtosis_)?typicality/residuals": Dataset("(v,)", "how they scatter", filled=True),
+        "null_mode_noise/(mean|std)": Dataset("(K,) or (C, W, ...)", "noise on modes of the data that never vary"),
+        "null_mode_noise/basis": Dataset("(0, 0) or (K, K)", "of these modes; empty for maps"),
     },
     nested=("summary", "initialised_from"),
 )

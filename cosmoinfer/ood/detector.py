@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer.catalog import Catalog
+from cosmoinfer.errors import UserError
 from cosmoinfer.ood.distances import MIN_OBSERVATIONS, GaussianFit, MMDTest, fit_gaussian, fit_mmd_test
 from cosmoinfer.preprocessing.state import Preprocessing, add_noise
 from cosmoinfer.ridge_regression import summary_features
@@ -56,8 +57,18 @@ class OutOfDistribution:
 
         Infinite where a statistic is NaN: what cannot be compared with the training rows is the most unlike them.
         """
-        largest = self._standardised([fold_features(space) for space in spaces]).max(axis=1)
+        largest = self._standardised(self._folded(spaces)).max(axis=1)
         return np.where(np.isnan(largest), np.inf, largest)
+
+    def _folded(self, spaces: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """(n, F) each, as of the gaussians. Raises UserError where there are more or fewer, spaces or features."""
+        folded = [fold_features(space) for space in spaces]
+        sizes, expected = [space.shape[1] for space in folded], [len(gaussian.mean) for gaussian in self.gaussians]
+        if sizes != expected:
+            raise UserError(
+                f"the out-of-distribution detector takes features {expected}, those of the data are {sizes}"
+            )
+        return folded
 
     def _standardised(self, spaces: Sequence[np.ndarray]) -> np.ndarray:
         """(n, B) all statistics, of folded spaces."""
@@ -87,7 +98,7 @@ class OutOfDistribution:
     def views(self, spaces: Sequence[np.ndarray]) -> list[np.ndarray]:
         """In which sets are compared: the first space as it is, each at unit covariance, and the statistics of the
         rows, in which more noise in many features is one number."""
-        spaces = [fold_features(space) for space in spaces]
+        spaces = self._folded(spaces)
         white = [gaussian.white(space) for gaussian, space in zip(self.gaussians, spaces, strict=True)]
         return [spaces[0], *white, self._standardised(spaces)]
 

@@ -37,6 +37,11 @@ class GaussianFit:
     expected: np.ndarray
     level: np.ndarray
 
+    @property
+    def n_statistics(self) -> int:
+        """B, of each row."""
+        return 3 if self.expected.size else 1
+
     def white(self, features: np.ndarray) -> np.ndarray:
         """(n, F) of zero mean and unit covariance over the training rows."""
         return (features - self.mean) @ self.root
@@ -117,7 +122,7 @@ def _log_residuals(white: np.ndarray, root: np.ndarray) -> np.ndarray:
 
 def _quadratic_terms(white: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """1, the leading components, and pairs of the first few: (n, T); so many as ``expected`` (T, F) has rows."""
-    count = next(count for count in range(LINEAR_COMPONENTS + 1) if _n_terms(count) == len(expected))
+    count = COMPONENTS_BY_TERMS[len(expected)]
     leading = np.clip(white[:, :count], -4, 4)
     rows, columns = np.triu_indices(min(QUADRATIC_COMPONENTS, count))
     return np.concatenate([np.ones((len(white), 1)), leading, leading[:, rows] * leading[:, columns]], axis=1)
@@ -126,6 +131,9 @@ def _quadratic_terms(white: np.ndarray, expected: np.ndarray) -> np.ndarray:
 def _n_terms(count: int) -> int:
     squares = min(QUADRATIC_COMPONENTS, count)
     return 1 + count + squares * (squares + 1) // 2
+
+
+COMPONENTS_BY_TERMS = {_n_terms(count): count for count in range(LINEAR_COMPONENTS + 1)}
 
 
 @dataclass(frozen=True)

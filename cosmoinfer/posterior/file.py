@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import storage
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
 from cosmoinfer.posterior.draws import Draws, PointEstimate
 from cosmoinfer.posterior.posterior import Posterior
-from cosmoinfer.storage import Dataset, Schema
+from cosmoinfer.storage import Attribute, Dataset, Schema
 
 LARGE_DATASETS = ("samples", "log_prob")  # may be larger than memory
 ROWS = {
@@ -18,6 +19,12 @@ ROWS = {
     "simulation": Dataset("(n,)", "id of the simulation", type="text", required=True),
     "split": Dataset("(n,)", "0 train, 1 validation, 2 test, 255 neither", type="whole", required=True),
 }  # of a file that says something of each of n rows of a catalog
+PARAMETER_ATTRIBUTES = {
+    **{name: Attribute("(P,)", "text", required=True) for name in ("names", "labels", "prior")},
+    **{name: Attribute("(P,)", required=True) for name in ("low", "high", "prior_mean", "prior_std")},
+    "where": Attribute("(W,)", "text"),  # of a prior that is no product, as the correlation
+    "prior_correlation": Attribute("(P, P)"),
+}  # of the dataset that stands for parameters
 SCHEMA = Schema(
     "posterior",
     "`cosmoinfer sample`, `reweight`, `simulate` with the truth",
@@ -25,9 +32,11 @@ SCHEMA = Schema(
         **ROWS,
         "names": Dataset(
             "(P,)",
-            "names; attributes as of `/parameters` of a model, and `derived`, `reweighted`",
+            "names of the parameters; `derived`: of those that are functions of the others, the last",
             type="text",
             required=True,
+            attributes=PARAMETER_ATTRIBUTES
+            | {"derived": Attribute("(D,)", "text"), "reweighted": Attribute(type="truth")},
         ),
         "truth": Dataset("(n, P)", "true parameters, where known"),
         "samples": Dataset("(n, S, P)", "draws, in catalog units"),
@@ -35,7 +44,9 @@ SCHEMA = Schema(
         "log_prob_truth": Dataset("(n,)", "of the true parameters"),
         "log_norm_error": Dataset("(n,)", "standard error of the normalisation, where a density was renormalised"),
         "(mean|std)": Dataset("(n, P)", "where the model knows them exactly"),
-        "probabilities": Dataset("(n, C)", "of the classes; attribute `names`"),
+        "probabilities": Dataset(
+            "(n, C)", "of the classes", attributes={"names": Attribute("(C,)", "text", required=True)}
+        ),
         "ridge_estimate": Dataset("(n, P)", "linear estimate of theta, a reference for TARP"),
         "ood_percentile": Dataset("(n,)", "0 to 100, among validation rows"),
         "ood_set_p_value": Dataset("()", "of all rows as a set"),
@@ -77,8 +88,14 @@ def _from_file(record: storage.FileContents) -> Posterior:
     if "probabilities" in datasets:
         names = tuple(record.attributes["probabilities"]["names"])
         classes = ClassProbabilities(names, datasets["probabilities"])
-    return Posterior(
+    parameters, derived = (
         Parameters.from_attributes(record.attributes["names"]),
+        tuple(record.attributes["names"].get("derived", ())),
+    )
+    if derived and parameters.names[-len(derived) :] != derived:
+        raise UserError(f"/names, attribute derived: expected the last names, found {join_first(derived)}")
+    return Posterior(
+        parameters,
         datasets["index"],
         datasets["simulation"].astype(str),
         datasets["split"],
@@ -89,6 +106,6 @@ def _from_file(record: storage.FileContents) -> Posterior:
         classes,
         Diagnostics(**stored(Diagnostics)),
         bool(record.attributes["names"].get("reweighted", False)),
-        tuple(record.attributes["names"].get("derived", ())),
+        derived,
         record.meta.get("command") == "simulate",
     )

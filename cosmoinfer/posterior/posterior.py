@@ -56,6 +56,11 @@ class Posterior:
     exact: bool = False
 
     def __post_init__(self) -> None:
+        if self.truth is not None:
+            complete = np.isfinite(self.truth).all(axis=1) | np.isnan(self.truth).all(axis=1)
+            if not complete.all():
+                rows = join_first(self.index[~complete].tolist())
+                raise UserError(f"truth: expected finite numbers, or NaN throughout a row, found others (row {rows})")
         if self.classes is not None:
             self.classes.check(self.index)
             self._check_target(len(self.classes.names))

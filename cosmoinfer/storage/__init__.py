@@ -33,11 +33,12 @@ from cosmoinfer.storage.hdf5 import (
 from cosmoinfer.storage.opening import require_file, require_name
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
 from cosmoinfer.storage.reading import parse_object, read, read_contents, read_document, verify
-from cosmoinfer.storage.schema import Dataset, Schema, interpreted
+from cosmoinfer.storage.schema import Attribute, Dataset, Schema, interpreted
 from cosmoinfer.storage.writing import write, write_streamed
 
 __all__ = [
     "FORMATS",
+    "Attribute",
     "Attributes",
     "Dataset",
     "DatasetHandle",

@@ -82,7 +82,7 @@ def read(path: Path | str, schema: Schema, keep_on_disk: Container[str] = (), om
     keep_on_disk, omit: as of ``read_contents``. Raises UserError as it does, and where the schema is another.
     """
     contents = read_contents(path, schema.kind, keep_on_disk=keep_on_disk, omit=omit)
-    schema.check(Path(path), contents.all_arrays)
+    schema.check(Path(path), contents.all_arrays, contents.attributes)
     return contents
 
 
@@ -111,10 +111,12 @@ def read_contents(path: Path | str, *kinds: str, keep_on_disk: Container[str] = 
 
 
 def read_document(path: Path | str, schema: Schema, from_json: Callable[[JSONObject], Document]) -> Document:
-    """What ``from_json`` makes of the JSON of /document. Raises UserError as ``read``, and where it is of no use."""
-    document = str(read(path, schema).arrays["document"])
+    """What ``from_json`` makes of the JSON of /document. Raises UserError as ``read``, and where it cannot be shown."""
+    text = str(read(path, schema).arrays["document"])
     with interpreted(path, f"the document of a {schema.kind} file"):
-        return from_json(parse_object(document))
+        document = from_json(parse_object(text))
+        str(document)  # as commands show it: from_json looks at no type, and text in place of a number shows here
+        return document
 
 
 def verify(path: Path | str) -> int:

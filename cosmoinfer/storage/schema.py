@@ -1,4 +1,4 @@
-"""What a kind of file holds: every dataset by its path, with axes, type and meaning. Reading compares with it.
+"""What a kind of file holds: every dataset by its path, with axes, type, attributes and meaning. Reading compares.
 
 The guide quotes it. A new kind of file is one ``Schema`` beside the code that writes and reads it.
 """
@@ -6,16 +6,24 @@ The guide quotes it. A new kind of file is one ``Schema`` beside the code that w
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from cosmoinfer.errors import UserError
+from cosmoinfer.storage.attributes import Attributes
 
-TYPES = {"number": "fiub", "whole": "iu", "text": "U", "any": "fiubU"}  # kinds of numpy's types
-WORDS = {"number": "numbers", "whole": "whole numbers", "text": "text", "any": "numbers or text"}
+TYPES = {"number": "fiub", "whole": "iu", "hash": "u", "truth": "b", "text": "U", "any": "fiubU"}  # kinds of numpy's
+WORDS = {
+    "number": "numbers",
+    "whole": "whole numbers",
+    "hash": "whole numbers without a sign",
+    "truth": "true or false",
+    "text": "text",
+    "any": "numbers or text",
+}
 
 
 class Array(Protocol):
@@ -28,20 +36,26 @@ class Array(Protocol):
 
 
 @dataclass(frozen=True)
+class Attribute:
+    """axes: as of a dataset, whose axes of the same name are as long; without any it is one value. type: of TYPES."""
+
+    axes: str = "()"
+    type: str = "number"
+    required: bool = False
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """axes: as ``(n, S, P)``, ``...`` for further ones; axes of one name are equally long. Other text is for the guide
-    alone. meaning: for the guide. type: of TYPES. required: whether every file of the kind has it."""
+    """axes: as ``(n, S, P)``, ``...`` for further ones, or several such; axes of one name are equally long. Other text
+    is for the guide alone. meaning: for the guide. type: of TYPES. required: whether every file of the kind has it.
+    filled: whether it holds one value at least. attributes: those that are read, by name; others are let be."""
 
     axes: str
     meaning: str
     type: str = "number"
     required: bool = False
-
-    @property
-    def names(self) -> list[str] | None:
-        """Of its axes; None for any."""
-        names = [name.strip() for name in self.axes.strip("()").split(",") if name.strip()]
-        return names if all(re.fullmatch(r"[A-Za-z]+|\d+|\.\.\.", name) for name in names) else None
+    filled: bool = False
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,9 +68,10 @@ class Schema:
     datasets: Mapping[str, Dataset]
     nested: tuple[str, ...] = ()
 
-    def check(self, path: Path, arrays: Mapping[str, Array]) -> None:
-        """Raises UserError where a dataset is missing, unknown, or of another type or shape than it should be."""
-        lengths: dict[tuple[str, str], tuple[int, str]] = {}  # of axes so far, and the dataset that told
+    def check(self, path: Path, arrays: Mapping[str, Array], attributes: Mapping[str, Attributes]) -> None:
+        """Raises UserError where a dataset or attribute is missing, or of another type or shape than it should be, and
+        where a dataset is unknown."""
+        axes = _Axes()
         for name, dataset in self.datasets.items():
             if dataset.required and name not in arrays:
                 raise UserError(f"{path}: has no dataset /{name}, as every {self.kind} file has")
@@ -65,17 +80,21 @@ class Schema:
             pattern = next((pattern for pattern in self.datasets if re.fullmatch(pattern, inner)), None)
             if pattern is None:
                 raise UserError(f"{path}: has a dataset /{name}, as no {self.kind} file has")
-            dataset = self.datasets[pattern]
-            if array.dtype.kind not in TYPES[dataset.type] and 0 not in array.shape:  # of no values numpy has no type
-                raise UserError(f"{path}: /{name}: expected {WORDS[dataset.type]}, found {array.dtype}")
-            if dataset.names is None:
-                continue
-            scope += "/".join(re.findall(r"(?<=/)\d+(?=/)", inner))  # as of a stack
-            for axis, length in _pair_axes(path, name, dataset.names, array.shape):
-                expected, source = lengths.setdefault((scope, axis), (length, name))
-                if length != expected:
-                    origin = f"expected {axis} = {expected}, as of /{source}"
-                    raise UserError(f"{path}: /{name}: {origin}, found shape {array.shape}")
+            dataset, place = self.datasets[pattern], f"{path}: /{name}"
+            numbered = re.match(r".*/\d+(?=/)", inner)  # as a stack, whose axes are its own
+            scope += numbered.group() if numbered else ""
+            _check_type(place, array, dataset.type)
+            if dataset.filled and 0 in array.shape:
+                raise UserError(f"{place}: expected values, found shape {array.shape}")
+            axes.check(place, scope, dataset.axes, array.shape)
+            stored = attributes.get(name, {})
+            for key, attribute in dataset.attributes.items():
+                if key in stored:
+                    value = np.asarray(stored[key])
+                    _check_type(f"{place}, attribute {key}", value, attribute.type)
+                    axes.check(f"{place}, attribute {key}", scope, attribute.axes, value.shape)
+                elif attribute.required:
+                    raise UserError(f"{place}: has no attribute {key}, as in every {self.kind} file")
 
     def _split_nested(self, name: str) -> tuple[str, str]:
         """The groups that hold files of the same kind, and the path within the last one."""
@@ -84,17 +103,48 @@ class Schema:
         return scope, name[len(scope) :]
 
 
-def _pair_axes(path: Path, name: str, axes: list[str], shape: tuple[int, ...]) -> Iterator[tuple[str, int]]:
-    """Names and lengths of axes. Raises UserError where there are more or fewer, or one has a fixed length."""
-    is_open = axes[-1:] == ["..."]
-    named = axes[:-1] if is_open else axes
+def _check_type(place: str, array: Array, expected: str) -> None:
+    """Raises UserError where values are not of a type of TYPES."""
+    if array.dtype.kind not in TYPES[expected] and 0 not in array.shape:  # of no values numpy has no type
+        raise UserError(f"{place}: expected {WORDS[expected]}, found {array.dtype}")
+
+
+class _Axes:
+    """The lengths of axes so far, by scope and name, with the place that they are of."""
+
+    def __init__(self) -> None:
+        self.lengths: dict[tuple[str, str], tuple[int, str]] = {}
+
+    def check(self, place: str, scope: str, axes: str, shape: tuple[int, ...]) -> None:
+        """Raises UserError where a shape is not of these axes, or an axis is longer or shorter than elsewhere."""
+        alternatives = [_axis_names(text) for text in axes.split(" or ")]
+        if None in alternatives:
+            return
+        pairs = next((pairs for names in alternatives if (pairs := _pair_axes(names or [], shape)) is not None), None)
+        if pairs is None:
+            raise UserError(f"{place}: expected axes {axes}, found shape {shape}")
+        for axis, length in pairs:
+            expected, source = self.lengths.setdefault((scope, axis), (length, place))
+            if length != expected:
+                source = source.rpartition(": ")[2]
+                raise UserError(f"{place}: expected {axis} = {expected}, as of {source}, found shape {shape}")
+
+
+def _axis_names(axes: str) -> list[str] | None:
+    """``n``, ``S`` and ``P`` of ``(n, S, P)``; None where a text says something else."""
+    names = [name.strip() for name in axes.strip("()").split(",") if name.strip()]
+    return names if all(re.fullmatch(r"[A-Za-z]+|\d+|\.\.\.", name) for name in names) else None
+
+
+def _pair_axes(names: list[str], shape: tuple[int, ...]) -> list[tuple[str, int]] | None:
+    """Names and lengths of axes; None where there are more or fewer, or one has another length than a fixed one."""
+    is_open = names[-1:] == ["..."]
+    named = names[:-1] if is_open else names
     if len(shape) < len(named) or (len(shape) > len(named) and not is_open):
-        raise UserError(f"{path}: /{name}: expected axes ({', '.join(axes)}), found shape {shape}")
-    for axis, length in zip(named, shape, strict=False):
-        if not axis.isdigit():
-            yield axis, length
-        elif length != int(axis):
-            raise UserError(f"{path}: /{name}: expected axes ({', '.join(axes)}), found shape {shape}")
+        return None
+    pairs = list(zip(named, shape, strict=False))
+    fixed = [length == int(axis) for axis, length in pairs if axis.isdigit()]
+    return [(axis, length) for axis, length in pairs if not axis.isdigit()] if all(fixed) else None
 
 
 @contextmanager
@@ -107,6 +157,6 @@ def interpreted(path: Path | str, contents: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise error if str(path) in error.message else UserError(f"{path}: {error.message}") from error
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: does not hold {contents} of this version ({reason})") from error

@@ -113,7 +113,8 @@ def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> Catal
 
 def _inspect_file_of_ours(file: Path, kind: str) -> FileDescription:
     record = storage.read(file, SCHEMAS[kind], keep_on_disk=posterior.LARGE_DATASETS, omit="weights")
-    contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
+    with storage.interpreted(file, f"a {kind}"):
+        contents = DESCRIBE[kind](record) if kind in DESCRIBE else {}
     arrays = {**storage.describe_datasets(file), **record.all_arrays}
     del arrays["meta"]
     shapes = {f"/{name}": f"{array.shape} {array.dtype}" for name, array in sorted(arrays.items()) if array.shape}

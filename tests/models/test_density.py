@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cosmoinfer import models
+from cosmoinfer import models, storage
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
@@ -219,6 +219,12 @@ def check_file(model: DensityModel, sims: Catalog, theta, folder) -> None:
     read = scores.read(folder / "scores.h5")
     assert len(read) == 10 and read.simulation.tolist() == sims.simulation[:10].tolist()
     np.testing.assert_array_equal(read.z_score, scores_of_file.z_score)
+    for name in ("percentile", "shape_percentile"):
+        contents = storage.read_contents(folder / "scores.h5")
+        del contents.arrays[name]
+        storage.write(folder / "less.h5", contents, force=True)
+        with pytest.raises(UserError, match=f"has no dataset /{name}, as every scores file has"):
+            scores.read(folder / "less.h5")
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):

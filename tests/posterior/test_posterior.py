@@ -1,6 +1,7 @@
 """Posteriors: what is written comes back, and an exact moment is preferred to that of the draws."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,39 @@ def test_a_posterior_comes_back_as_it_was(tmp_path, written):
 
 
 # ---------------------------------------------------------------------------------------------- too large for memory
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_truth_is_finite_or_not_known_at_all(value):
+    truth = FULL.truth.copy()
+    truth[1] = np.nan
+    assert not changed(FULL, truth=truth).has_truth[1]
+    truth[2, 0] = value
+    with pytest.raises(UserError, match=f"truth: expected finite numbers.* .row {FULL.index[2]}."):
+        changed(FULL, truth=truth)
+
+
+@pytest.mark.parametrize(
+    ("written", "dataset", "attribute", "value", "message"),
+    [
+        (FULL, "names", "derived", ("x",), "/names, attribute derived: expected the last names, found x"),
+        (FULL, "names", "reweighted", "x", "/names, attribute reweighted: expected true or false"),
+        (FULL, "names", "low", np.zeros(9), "/names, attribute low: expected P = "),
+        (FULL, "names", "prior", None, "/names: has no attribute prior"),
+        (CLASSIFIED, "probabilities", "names", ("a", "b"), "/probabilities, attribute names: expected C = 3"),
+        (CLASSIFIED, "probabilities", "names", None, "/probabilities: has no attribute names"),
+    ],
+)
+def test_an_attribute_that_does_not_fit_is_told(tmp_path, written, dataset, attribute, value, message):
+    contents = written.to_file({})
+    attributes = contents.attributes | {dataset: contents.attributes[dataset] | {attribute: value}}
+    attributes = {
+        name: {key: item for key, item in items.items() if item is not None} for name, items in attributes.items()
+    }
+    storage.write(tmp_path / "p.h5", replace(contents, attributes=attributes))
+    with pytest.raises(UserError, match=message) as error:
+        posterior.read(tmp_path / "p.h5")
+    assert "\n" not in str(error.value)
+
+
 @pytest.fixture
 def left_in_file(tmp_path, monkeypatch) -> Posterior:
     """FULL, whose draws stay in their file and are walked two rows at a time."""

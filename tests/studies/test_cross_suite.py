@@ -11,6 +11,7 @@ import pytest
 
 import cosmoinfer
 from cosmoinfer import catalog as catalogs
+from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file, read_unchecked
 from cosmoinfer.catalog.suites import check_suites, join_suites, suite_names, with_suite_ids
 from cosmoinfer.errors import UserError
@@ -255,6 +256,20 @@ def test_flags_are_counted_beyond_the_95th_percentile() -> None:
     flagged = evaluate(posterior).joint["ood"]
     assert flagged.value == 0.25 and flagged.low < 0.25 < flagged.high
     assert "ood" not in evaluate(changed(posterior, ood_percentile=None)).joint
+
+
+@pytest.mark.parametrize(("key", "value"), [("pairs", []), ("pairs", {}), ("words", [1])])
+def test_a_document_that_cannot_be_shown_is_a_line(tmp_path: Path, key: str, value: object) -> None:
+    study = cross_suite.compare_suites(["A"], {("A", "A"): evaluation(0.9, 2.0)})
+    cross_suite.write(tmp_path / "cross.h5", study, {})
+    contents = storage.read_contents(tmp_path / "cross.h5")
+    document = json.loads(str(contents.arrays["document"]))
+    (document if key in document else document["pairs"][0])[key] = value
+    contents.arrays["document"] = np.array(json.dumps(document))
+    storage.write(tmp_path / "changed.h5", contents)
+    with pytest.raises(UserError, match="does not hold the document of a cross-suite file of this version") as caught:
+        cross_suite.read(tmp_path / "changed.h5")
+    assert "\n" not in str(caught.value)
 
 
 def test_one_error_below_the_prior_is_not_significant() -> None:

@@ -22,7 +22,8 @@ SCHEMA = Schema(
         "log_prob": Dataset("(n,)", "natural log density, catalog units", required=True),
         "z_score": Dataset("(n,)", "of the log density, among validation rows with the same parameters", required=True),
         "shape_z_score": Dataset("(n,)", "of the kurtosis of the latent noise", required=True),
-        "(shape_)?percentile": Dataset("(n,)", "0 to 100, two-sided"),
+        "percentile": Dataset("(n,)", "of the validation rows that are less odd, 0 to 100", required=True),
+        "shape_percentile": Dataset("(n,)", "the same by the kurtosis", required=True),
         "p_value": Dataset("(n,)", "of the more extreme of the two", required=True),
     },
 )
