@@ -92,7 +92,8 @@ class Stack(Generic[Network]):
     @staticmethod
     def build_network(network: Any, built: Mapping[str, Any]) -> nn.Module:
         """A network of this class, from the fields that are read already; its weights are filled in afterwards."""
-        return network.from_config(built["config"], generators(0, "rebuild", built["members"]))
+        module: nn.Module = network.from_config(built["config"], generators(0, "rebuild", built["members"]))
+        return module
 
 
 def fit_stack(
