@@ -237,6 +237,25 @@ def test_a_call_that_may_execute_a_file_is_recognised(code):
     assert not list(executing_calls(ast.parse("torch.load(path, weights_only=True); np.load(path); model.eval()")))
 
 
+def narrows_types(condition: ast.expr) -> bool:
+    """Whether all that a condition says is that values are not None, or of a type."""
+    if isinstance(condition, ast.BoolOp):
+        return isinstance(condition.op, ast.And) and all(map(narrows_types, condition.values))
+    if isinstance(condition, ast.Compare):
+        return ast.unparse(condition).endswith(" is not None") and len(condition.ops) == 1
+    return isinstance(condition, ast.Call) and ast.unparse(condition.func) == "isinstance"
+
+
+def test_asserts_narrow_types_only():
+    """What ``python -O`` leaves out may tell mypy something, and must check nothing."""
+    checks = []
+    for module, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assert) and not narrows_types(node.test):
+                checks.append(f"{module}:{node.lineno}: {ast.unparse(node)}")
+    assert not checks, "\n" + "\n".join(checks)
+
+
 def test_imports_are_at_the_top():
     inside = [
         f"{module}:{node.lineno}: {ast.unparse(node)}"

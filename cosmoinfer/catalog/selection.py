@@ -80,9 +80,7 @@ def without_nonfinite_rows(catalog: Catalog, drop: bool) -> Catalog:
     if not drop:
         raise UserError(
             f"{catalog.path}: {len(rows)} of {len(catalog)} rows hold {content} ({catalog.describe_rows(rows)}); "
-            "`drop_nonfinite` leaves them out"
-            + ", `missing=mask` reads NaN as not measured" * may_mask
-            + conversions
+            "`drop_nonfinite` leaves them out" + ", `missing=mask` reads NaN as not measured" * may_mask + conversions
         )
     if bad.all():
         raise UserError(f"{catalog.path}: all of its {len(catalog)} rows hold {content}")

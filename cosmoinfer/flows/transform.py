@@ -11,7 +11,7 @@ from nflows.transforms.base import Transform
 from torch import nn
 
 if TYPE_CHECKING:
-    from nflows.flows.base import Flow
+    from nflows.flows.base import Flow as Flow
 
 __all__ = ["Composite", "Transform", "nflows_flow"]
 

@@ -61,10 +61,12 @@ def c2st(samples: np.ndarray, reference: np.ndarray, seed: int = 0, classifier: 
     samples, reference: (O, S, D), S draws of each of O observations; S is rounded down to a multiple of five folds.
     0.5: indistinguishable; 1: perfectly distinguishable. Draws are standardised by the reference; each of the five
     folds holds as many draws of either. The accuracy depends on the classifier and on S.
+    Raises ValueError for arrays of two shapes.
 
     Lopez-Paz & Oquab 2016, arXiv:1610.06545; Lueckmann et al. 2021, arXiv:2101.04653.
     """
-    assert samples.shape == reference.shape, f"{samples.shape} and {reference.shape} draws"
+    if samples.shape != reference.shape:
+        raise ValueError(f"expected two sets of draws of one shape, found {samples.shape} and {reference.shape}")
     stream = seeding.generator(seed, "c2st", "folds")
     draws = samples.shape[1] // FOLDS * FOLDS
     folds_of_side = [stream.permutation(draws).reshape(FOLDS, -1) + side * draws for side in (0, 1)]

@@ -12,12 +12,25 @@ from cosmoinfer.models.density import DensityModel
 from cosmoinfer.models.flow import FlowModel
 from cosmoinfer.models.model import Stack
 from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
-from cosmoinfer.models.schema import SCHEMA as SCHEMA
+from cosmoinfer.models.schema import SCHEMA
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.loop import History
 
+__all__ = [
+    "MODELS",
+    "SCHEMA",
+    "ClassifierModel",
+    "DensityModel",
+    "FlowModel",
+    "Model",
+    "RegressorModel",
+    "histories",
+    "read",
+    "write",
+]
+
 Model = FlowModel | RegressorModel | ClassifierModel | DensityModel
-MODELS: dict[str, type] = {cls.kind: cls for cls in (FlowModel, RegressorModel, ClassifierModel, DensityModel)}
+MODELS: dict[str, type[Model]] = {cls.kind: cls for cls in (FlowModel, RegressorModel, ClassifierModel, DensityModel)}
 
 
 def write(path: Path, model: Model, meta: JSONObject, force: bool = False) -> None:

@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from cosmoinfer.models.model import Model
 from cosmoinfer.models.schema import SCHEMA
 from cosmoinfer.parameters import Parameters
 
+Instance = TypeVar("Instance")
+AnyModel = TypeVar("AnyModel", bound=Model)
 Json = Any  # what json.dumps takes
 LEAVES = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}  # annotation: types that JSON gives for it
 
@@ -47,7 +49,7 @@ def write(path: Path, model: Model, force: bool = False) -> None:
     storage.write(path, contents, force)
 
 
-def read(path: Path | str, kinds: dict[str, type], device: torch.device | None = None) -> Any:
+def read(path: Path | str, kinds: Mapping[str, type[AnyModel]], device: torch.device | None = None) -> AnyModel:
     """A model of one of these kinds, on the device (the CPU). Raises UserError for a file that is no model."""
     contents = storage.read(path, SCHEMA)
     with storage.interpreted(path, "a model"):
@@ -90,9 +92,10 @@ def pack(instance: Any) -> Packed:
     return packed
 
 
-def unpack(cls: type, packed: Packed) -> Any:
+def unpack(cls: type[Instance], packed: Packed) -> Instance:
     """An instance of a dataclass. Raises UserError where the weights of a network do not fit its configuration."""
-    return _unpack(cls, packed.config, "", packed, {})
+    instance: Instance = _unpack(cls, packed.config, "", packed, {})
+    return instance
 
 
 def _pack(content: Any, path: str, packed: Packed) -> Json:

@@ -98,7 +98,8 @@ class Stack(Generic[Network]):
         trained = built["history"].train.shape[-1]
         if built["members"] != trained:
             raise UserError(f"members: expected {trained}, as of the history, found {built['members']}")
-        return network.from_config(built["config"], generators(0, "rebuild", built["members"]))
+        module: nn.Module = network.from_config(built["config"], generators(0, "rebuild", built["members"]))
+        return module
 
 
 def fit_stack(

@@ -54,7 +54,7 @@ class Parameters:
         for name, prior_on_box in zip(self.names, self.priors, strict=True):
             if problem := prior_on_box.problem():
                 raise UserError(f"{name}: {problem}")
-        assert self.joint_prior is not None  # which checks conditions and correlation
+        _ = self.joint_prior  # which checks conditions and correlation
 
     @classmethod
     def from_names(

@@ -78,7 +78,7 @@ class Simulator(ABC):
         """About how many numbers are in memory at once when so many rows are made."""
         settings = [getattr(self, entry.name) for entry in fields(cast(Any, self))]
         length = max([MIN_ROW_NUMBERS, *(value for value in settings if isinstance(value, int))])
-        return COPIES * (rows * length**self.row_axes + length**2)  # data, and a matrix
+        return int(COPIES * (rows * length**self.row_axes + length**2))  # data, and a matrix
 
     def simulate(self, count: int, seed: int, rows_per_simulation: int = 1) -> Simulations:
         """``count`` simulations on a Latin hypercube of the prior, each observed ``rows_per_simulation`` times."""

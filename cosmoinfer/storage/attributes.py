@@ -97,14 +97,16 @@ def decode_text(value: Any, fallback: str = "") -> str:
 
     Raises UnicodeError.
     """
-    if not isinstance(value, bytes):
+    if isinstance(value, bytes):
+        encoded: bytes = value
+    else:
         text = str(value)
         if not fallback or text.isprintable():
             return text
-        value = text.encode("utf-8", "surrogateescape")  # how h5py marks bytes that are no UTF-8
+        encoded = text.encode("utf-8", "surrogateescape")  # how h5py marks bytes that are no UTF-8
     try:
-        return value.decode()
+        return encoded.decode()
     except UnicodeDecodeError:
         if not fallback:
             raise
-        return value.decode(fallback)
+        return encoded.decode(fallback)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from types import EllipsisType
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -111,7 +112,8 @@ class OnDiskArray:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, key: int | slice | np.ndarray) -> np.ndarray:
+    def __getitem__(self, key: int | slice | np.ndarray | tuple[Any, ...] | EllipsisType) -> np.ndarray:
+        """Raises TypeError for the last two, which numpy takes: they are no row numbers."""
         if isinstance(key, tuple) or key is Ellipsis:
             raise TypeError(f"expected row numbers, found {key}: out of memory, only rows can be indexed")
         rows = np.atleast_1d(self.rows[key])

@@ -106,7 +106,8 @@ def _try(path: Path, name: str, seconds: int) -> bool:
     program = [sys.executable, "-I", "-S", "-c", PROGRAM]
     arguments = [str(path), name, str(MAX_VALUES), str(seconds), *LIBRARIES]
     try:
-        process = subprocess.run([*program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        # the program is this interpreter and text of ours, without a shell; path and name are only its arguments
+        process = subprocess.run([*program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
     except OSError as error:
         raise UserError(
             f"{path}: its text is read in another process first, which cannot be started ({error})"

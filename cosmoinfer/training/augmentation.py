@@ -46,7 +46,7 @@ class Motion:
     def is_rotation(self) -> bool:
         """Whether it is a rotation: of determinant +1."""
         inversions = sum(first > second for first, second in combinations(self.order, 2))
-        return prod(self.signs) * (-1) ** inversions == 1
+        return prod(self.signs) == (-1 if inversions % 2 else 1)
 
 
 def parse(text: str, kinds: Sequence[str], periodic: Sequence[bool]) -> tuple[Symmetries, ...]:

@@ -29,6 +29,11 @@ QUICK = Classifier(epochs=30)
 
 
 # ------------------------------------------------------------------------------------------------ draws against draws
+def test_draws_of_two_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"found \(2, 100, 1\) and \(2, 90, 1\)"):
+        c2st(np.zeros((2, 100, 1)), np.zeros((2, 90, 1)))
+
+
 def normal(count, draws, features, shift=0.0, width=1.0, seed=0):
     values = width * np.random.default_rng(seed).standard_normal((count, draws, features))
     values[..., 0] += shift

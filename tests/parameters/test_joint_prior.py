@@ -1,5 +1,8 @@
 """Priors that are no box: regions and correlated normals, against closed forms."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -255,6 +258,13 @@ def test_a_condition_that_is_not_understood_is_refused(where, complaint):
 def test_a_correlation_that_cannot_be_is_refused(correlation, complaint):
     with pytest.raises(UserError, match=complaint):
         normals(correlation=correlation)
+
+
+def test_a_region_is_checked_under_optimisation_too():
+    """``python -O`` leaves asserts out."""
+    program = "from cosmoinfer.parameters import Parameters\nParameters.from_names(['a'], [0], [1], where=['b > 2'])"
+    process = subprocess.run([sys.executable, "-O", "-c", program], capture_output=True, text=True)
+    assert process.returncode == 1 and "UserError" in process.stderr
 
 
 def test_only_normals_are_correlated():

@@ -44,7 +44,7 @@ class ClassPredictions:
 
     @property
     def class_count(self) -> int:
-        return self.probabilities.shape[1]
+        return int(self.probabilities.shape[1])
 
     @cached_property
     def one_hot(self) -> np.ndarray:

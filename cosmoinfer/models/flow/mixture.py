@@ -100,7 +100,7 @@ class Mixture:
     def box_mass(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> float:
         """The fraction of draws inside box and region, of one observation; at least half a draw, to stay above 0."""
         theta = self._propose(contexts, draws, generator).theta
-        return max(self.parameters.accepts(theta).mean(), 0.5 / draws)
+        return max(float(self.parameters.accepts(theta).mean()), 0.5 / draws)
 
     @torch.no_grad()
     def box_masses(self, contexts: Contexts, draws: int, generator: np.random.Generator) -> np.ndarray:
