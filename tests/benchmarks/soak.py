@@ -112,7 +112,7 @@ def flow(arrays: dict[str, Any], output: Path, generator: np.random.Generator) -
     """A flow, in a file on every other turn, draws and their evaluation."""
     writes = generator.uniform() < 0.5
     kind = str(generator.choice(["maf", "nsf", "nsf-ar", "realnvp", "iaf"]))
-    settings = TINY | {"flow": kind, "hidden": 8, "layers": 1, "output": output if writes else None}
+    settings = TINY | {"flow": kind, "hidden": 8, "layers": 2, "output": output if writes else None}
     model = cosmoinfer.train_flow(**arrays, **settings)
     return posterior_numbers(cosmoinfer.load(output) if writes else model, arrays)
 
