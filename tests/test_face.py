@@ -38,6 +38,8 @@ TRAININGS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "classifier": ("train-regressor", cosmoinfer.train_regressor, {"target": "kind", "hidden": 8}),
     "density": ("train-density", cosmoinfer.train_density, {"flow": "realnvp", "hidden": 8}),
 }
+TRAINING_ROWS = pytest.mark.filterwarnings("ignore:.*trained on or chosen by")
+FEW_EPOCHS = pytest.mark.filterwarnings("ignore:the network returns the mean of the prior")
 
 
 def flags(settings: dict[str, Any]) -> list[str]:
@@ -75,6 +77,7 @@ def flow(catalog: Path) -> Any:
     return cosmoinfer.train_flow(catalog, **TRAININGS["flow"][2], **QUICK)
 
 
+@FEW_EPOCHS
 @pytest.mark.parametrize("kind", TRAININGS)
 def test_a_call_and_a_command_give_the_same_bytes(kind: str, folder: Path, catalog: Path) -> None:
     command, train, settings = TRAININGS[kind]
@@ -216,6 +219,7 @@ def test_a_posterior_is_reweighted_in_memory(flow: Any, catalog: Path) -> None:
     assert narrowed.reweighted
 
 
+@TRAINING_ROWS
 def test_a_posterior_of_observations_is_saved_and_has_no_truths(flow: Any, folder: Path) -> None:
     posterior = flow.sample(linear(240, 1)[1][:3], draws=20)
     with pytest.raises(cosmoinfer.UserError, match=r"cosmoinfer.sample\(model, catalog\), with catalog_from_arrays"):
@@ -230,6 +234,7 @@ def test_a_posterior_of_observations_is_saved_and_has_no_truths(flow: Any, folde
         truth.save(folder / "exact.posterior.h5")
 
 
+@TRAINING_ROWS
 def test_figures_are_drawn_by_name(flow: Any, catalog: Path, folder: Path) -> None:
     observation = flow.sample(linear(240, 1)[1][0], draws=100)
     assert cosmoinfer.figures(observation, folder / "pages", plots=["corner"]) == [folder / "pages" / "corner.png"]
@@ -309,6 +314,7 @@ def test_settings_without_effect_are_refused(catalog: Path) -> None:
         cosmoinfer.train_flow(cosmoinfer.read_catalog(catalog), names=["a", "b"])
 
 
+@TRAINING_ROWS
 def test_arrays_of_numpy_are_settings_too(folder: Path) -> None:
     theta, x = linear(240, 1)
     quick = {**QUICK, "epochs": np.int64(1), "seed": np.int64(3), "flow": "maf", "low": LOW, "high": HIGH}
@@ -320,6 +326,7 @@ def test_arrays_of_numpy_are_settings_too(folder: Path) -> None:
     assert cosmoinfer.sample(model, by_text, rows=5, draws=5).index.tolist() == [5]
 
 
+@TRAINING_ROWS
 @pytest.mark.parametrize(
     ("task", "setting", "value"),
     [
@@ -355,6 +362,7 @@ def test_a_setting_of_another_type_or_task_is_named(
     assert caught.value.setting == setting
 
 
+@FEW_EPOCHS
 def test_a_training_says_which_parameters_have_no_prior_box() -> None:
     (theta, x), lines = linear(240, 1), []
     quick = {**QUICK, "epochs": 1, "network": "mlp", "hidden": 8, "reporter": cosmoinfer.Reporter(info=lines.append)}

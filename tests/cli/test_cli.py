@@ -261,11 +261,12 @@ def test_interrupt_leaves_no_file(folder: Path, sims: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )  # fmt: skip
     assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("epoch"):
-            break
-    process.send_signal(2)
-    messages = process.stderr.read()
+    with process.stderr as stderr:
+        for line in stderr:
+            if line.startswith("epoch"):
+                break
+        process.send_signal(2)
+        messages = stderr.read()
     assert process.wait(60) == 130
     assert "interrupted" in messages and "Traceback" not in messages
     assert not output.exists()

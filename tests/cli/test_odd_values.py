@@ -158,6 +158,7 @@ def test_an_exact_posterior_that_cannot_be_drawn_is_one_line() -> None:
     assert "lies outside the box" in refused(*arguments, "--set", "radius=1e5")
 
 
+@pytest.mark.filterwarnings("ignore:.*trained on or chosen by")
 @pytest.mark.parametrize(
     ("skip_failed", "complaint"), [(False, "row 3: the prediction of the regressor is not finite"), (True, "no observ")]
 )

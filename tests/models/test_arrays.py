@@ -23,6 +23,9 @@ from tests.examples import (
 from tests.models.test_classifier import blobs, classifier
 from tests.models.test_density import train as train_density
 
+# of few rows, and of observations that were trained on
+pytestmark = pytest.mark.filterwarnings("ignore::cosmoinfer.CosmoinferWarning")
+
 X = linear_gaussian(2).observables[0].values
 
 

@@ -114,7 +114,9 @@ def test_a_full_disk_is_one_error_line_for_scratch_files(tmp_path, monkeypatch):
         DrawBuffer.allocate(10**6, 10**6, 6, tmp_path)
     buffer = DrawBuffer.allocate(3, 50, 2, tmp_path)
     buffer.samples._file.close()
-    buffer.samples._file = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115
-    with pytest.raises(UserError, match=r"cannot hold the draws so far .No space left"):
+    with (
+        open("/dev/full", "r+b", buffering=0) as buffer.samples._file,
+        pytest.raises(UserError, match=r"cannot hold the draws so far .No space left"),
+    ):
         buffer.put(0, 0, FULL.samples[0], FULL.log_prob[0])
     assert list(tmp_path.iterdir()) == []

@@ -99,6 +99,7 @@ def test_parameters_that_are_known_in_part_are_refused_by_name(column, value):
         from_arrays(theta, base.observables[0].values, base.parameters.names)
 
 
+@pytest.mark.filterwarnings("ignore:the network returns the mean")
 def test_a_training_needs_the_parameters_of_all_rows():
     base = linear_gaussian(2, 200, seed=4)
     theta = base.theta.copy()
@@ -130,7 +131,7 @@ def counts_model():
     return cosmoinfer.train_regressor(counts_catalog(400, 0), epochs=1, hidden=8, layers=1, ensemble=1)
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore::cosmoinfer.CosmoinferWarning")
 def test_counts_that_a_training_row_has_too_are_new_observations(counts_model):
     record, words = counts_model.training_record, Words()
     observed, new = counts_catalog(50, 1, labelled=False), counts_catalog(50, 2)
