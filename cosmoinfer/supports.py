@@ -166,6 +166,12 @@ class Support:
     probit_only: frozenset[str] = frozenset()
 
     @property
+    def label(self) -> str:
+        """Its name in a report: none where no parameter is bounded, so that there is nothing to map."""
+        bounded = np.isfinite([self.parameters.low, self.parameters.high]).any()
+        return self.name if bounded else "none"
+
+    @property
     def maps_inside(self) -> bool:
         """Whether every z maps into box and region; if not, the density must be renormalised over them."""
         bounded = np.isfinite(self.parameters.low) | np.isfinite(self.parameters.high)

@@ -118,7 +118,7 @@ def fit_stack(
 
     config: from which the network was built. loaders: of the training and the validation rows. score: what judges the
     validation rows, if not the loss. key: what else tells this training from others of the same output, for its
-    checkpoint. Raises UserError when a loss is no longer finite.
+    checkpoint. Raises DivergedError when a loss is no longer finite.
     """
     if settings.mixed_precision:
         use_mixed_precision(network, context.device)
@@ -285,7 +285,7 @@ def describe_model(model: Model) -> tuple[str, list[tuple[str, str]]]:
     shapes = [f"{observable.name} {observable.kind} {observable.shape}" for observable in preprocessing.inputs]
     networks = [f"{stack.members} x {stack.architecture}" for stack in model.stacks]
     lines = [("data", "; ".join(shapes)), ("members", ", ".join(networks))]
-    supports = dict.fromkeys(stack.support.name for stack in model.stacks if hasattr(stack, "support"))
+    supports = dict.fromkeys(stack.support.label for stack in model.stacks if hasattr(stack, "support"))
     if supports:
         lines.append(("support", ", ".join(supports)))
     lines.append(("simulations", f"{train} train, {validation} validation, {test} test"))

@@ -106,7 +106,7 @@ class FlowPlan(TrainingPlan[FlowModel]):
         """How many of each architecture, and of how many rows."""
         members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
         architectures = ", ".join(f"{stack.members} x {stack.architecture}" for stack in model.stacks)
-        support = ", ".join(dict.fromkeys(stack.support.name for stack in model.stacks))
+        support = ", ".join(dict.fromkeys(stack.support.label for stack in model.stacks))
         rows = "sets of rows" if model.set_size else "rows"
         line = f"{architectures}, support {support}, {self.rows} training {rows}"
         candidates = [asdict(candidate) for candidate in model.race]

@@ -32,7 +32,14 @@ class NetworkOptions:
             rare=True,
         ),
     ] = None
-    ensemble: Annotated[int | None, option("Members of the ensemble.", "Architecture", default=OF_DATA)] = None
+    ensemble: Annotated[
+        int | None,
+        option(
+            "Members of the best architecture; a race of flows trains up to about twice as many.",
+            "Architecture",
+            default=OF_DATA,
+        ),
+    ] = None
     transform: Annotated[
         str | None,
         option(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.models.flow.menu import EFFORTS, menu
 from cosmoinfer.models.model import architecture_name
@@ -13,6 +13,7 @@ from cosmoinfer.models.recipe import (
     MANY_TRAINING_ROWS,
     OPTIMIZER_SETTINGS,
     InlineSettings,
+    MissingSettingError,
     Overrides,
     Shapes,
     are_vectors,
@@ -61,7 +62,8 @@ class StackRecipe:
 
 @dataclass(frozen=True)
 class FlowRecipe:
-    """stacks: the architectures that are raced. ensemble: members of the best. observation: ``row``, or ``simulation``
+    """stacks: the architectures that are raced. ensemble: members of the best, of all together up to about
+    twice as many. observation: ``row``, or ``simulation``
     where the rows of a simulation are one observation. effort: how many are trained in full. may_extend: whether what
     does not overfit trains for more epochs than it says.
     """
@@ -117,13 +119,14 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     for default in defaults:
         try:
             stacks.append(_override_stack(default, overrides, shapes))
-        except UserError as error:  # of a mixture, only those that have what was asked for
+        except MissingSettingError as error:  # of a mixture, only those that have what was asked for
             lacking.append(error)
     if not stacks:
         raise lacking[-1]
-    stacks = list({stack.architecture: stack for stack in stacks}.values())  # which overrides may make alike
+    stacks = list(dict.fromkeys(stacks))  # which overrides may make alike
     members = max(1, round(default_members(shapes) * EFFORTS[effort].members))
-    recipe = _recipe_of_stacks(stacks, overrides, shapes, members)
+    support = "auto" if are_vectors(shapes) else "soft"
+    recipe = _recipe_of_stacks(stacks, overrides, support, members)
     return replace(recipe, effort=effort, may_extend=rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None)
 
 
@@ -131,6 +134,8 @@ def continued_recipe(
     stacks: Sequence[JSONObject], ensemble: int, overrides: Overrides, rows: int, shapes: Shapes
 ) -> FlowRecipe:
     """The recipe of another model, from the configurations of its stacks: only the training may differ.
+
+    Where no support is given it is ``auto``: each stack stays on its own.
 
     Raises UserError if a setting of the architecture, or several supports are given.
     """
@@ -157,16 +162,15 @@ def continued_recipe(
         for config in stacks
     ]
     observation = "simulation" if stacks[0].get("rows") else "row"
-    return _recipe_of_stacks(recipes, {**overrides, "observation": observation}, shapes, ensemble)
+    return _recipe_of_stacks(recipes, {**overrides, "observation": observation}, "auto", ensemble)
 
 
 def _recipe_of_stacks(
-    stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shapes, default_ensemble: int
+    stacks: Sequence[StackRecipe], overrides: Overrides, default_support: str, default_ensemble: int
 ) -> FlowRecipe:
-    support = "auto" if are_vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
-        _supports(overrides.get("support") or support),
+        _supports(overrides.get("support") or default_support),
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
@@ -176,9 +180,13 @@ def _recipe_of_stacks(
 
 
 def _supports(text: str) -> tuple[str, ...]:
-    """``auto``, or one or several of ``SUPPORTS`` with commas."""
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    return tuple(check_choice("support", name, (*SUPPORTS, "auto") if len(names) == 1 else SUPPORTS) for name in names)
+    """``auto``, or one or several of ``SUPPORTS`` with commas, in the order of the table."""
+    names = [name.strip() for name in text.split(",")]
+    if len({*names}) > 1 and "auto" in names:
+        raise UserError(f"auto goes with no other name; {list_choices('', SUPPORTS)}", "support", text)
+    allowed = tuple(SUPPORTS) if len({*names}) > 1 else (*SUPPORTS, "auto")
+    given = [check_choice("support", name, allowed) for name in names]
+    return tuple(name for name in allowed if name in given)
 
 
 def mixed_defaults(rows: int, shapes: Shapes, effort: str, sets: bool) -> list[StackRecipe]:
@@ -222,7 +230,7 @@ def _override_stack(stack: StackRecipe, overrides: Overrides, shapes: Shapes) ->
         for network in stack.embedding
     ]
     if embedded and all(settings is None for _, settings in embedding):
-        raise UserError("there is no embedding to set; `embedding=mlp` or cnn makes one", setting="embedding")
+        raise MissingSettingError("there is no embedding to set; `embedding=mlp` or cnn makes one", setting="embedding")
     return replace(
         stack,
         settings=override(stack.settings, select(overrides, settings_of(*FLOWS.values())), f"`flow={stack.flow}`"),
