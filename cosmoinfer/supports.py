@@ -167,9 +167,8 @@ class Support:
 
     @property
     def label(self) -> str:
-        """Its name in a report: none where no parameter is bounded, so that there is nothing to map."""
-        bounded = np.isfinite([self.parameters.low, self.parameters.high]).any()
-        return self.name if bounded else "none"
+        """Its name in a report."""
+        return support_label(self.name, self.parameters)
 
     @property
     def maps_inside(self) -> bool:
@@ -210,6 +209,11 @@ class Support:
             for name, names in names_of.items()
             if names
         ]
+
+
+def support_label(name: str, parameters: Parameters) -> str:
+    """What a report calls a support: none where no parameter is bounded, so that there is nothing to map."""
+    return name if np.isfinite([parameters.low, parameters.high]).any() else "none"
 
 
 def fit_support(

@@ -179,6 +179,12 @@ def test_all_candidates_are_raced_and_reported():
     assert [f"pilot: {name}, support {support}" for name, support in candidates] == [
         line for line in messages if line.startswith("pilot: ")
     ]
+    first = next(number for number, line in enumerate(messages) if line.startswith("training "))
+    described = [entry.describe_pilot() for entry in model.race]
+    assert messages[first - len(described) : first] == described  # before anything is trained in full
+    trained = [line for line in messages[first:] if "final share" in line]
+    assert len(trained) == sum(entry.members > 0 for entry in model.race)
+    assert all(any(line.startswith(stack.describe()) for line in trained) for stack in model.stacks)
     assert sum(line.startswith("training ") for line in messages) <= EFFORTS["medium"].finalists
     mixed_stacks = {(stack.architecture, stack.support.name): stack.members for stack in model.stacks}
     assert {
@@ -201,6 +207,7 @@ def test_other_supports_are_raced_only_where_a_truncated_pilot_leaves_the_box(mo
     assert supports == ["truncate"] * len(architectures) + ["soft"] * supports.count("soft")
     assert (supports.count("soft") == 0) == (limit == 0)
     assert any("support truncate is enough" in line for line in messages) == (limit == 0)
+    assert any("support soft is tried too" in line for line in messages) == (limit == 1)
 
 
 def test_only_what_has_a_share_on_the_first_support_is_tried_on_others(monkeypatch):
@@ -312,6 +319,7 @@ def finalists(shares, gaps=(1.0, 1.0, 1.0, 1.0), **settings):
     supports, architectures = [*[truncate] * 4, soft][: len(shares)], np.arange(len(shares)) % 4
     chosen = race._finalists(recipe, architectures, supports, np.array(shares), np.array(gaps))
     trained = {each.recipe.architecture: (len(each.supports), each.recipe.training.epochs) for each in chosen}
+    assert all(each.extended == (each.recipe not in recipe.stacks) for each in chosen)
     assert all([supports[number] for number in each.candidates] == [*each.supports] for each in chosen)
     return [trained.get(stack.architecture, (0, 0)) for stack in recipe.stacks]
 
@@ -351,6 +359,49 @@ def test_the_best_trains_for_longer_where_it_does_not_overfit():
 )
 def test_members_are_apportioned_by_shares(members, shares, expected):
     assert race.apportion(members, np.array(shares)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "effort", "count"), [("nsf,maf", "medium", 5), ("maf, nsf", "low", 3), ("nsf-ar,maf", "medium", 4)]
+)
+def test_several_flows_are_raced_alone(text, effort, count):
+    recipe = flow_recipe({"flow": text, "effort": effort}, 700, [(3,)])
+    assert {stack.flow for stack in recipe.stacks} == {name.strip() for name in text.split(",")}
+    assert len(recipe.stacks) == count
+    every = flow_recipe({"effort": effort}, 700, [(3,)]).stacks
+    assert [stack for stack in every if stack in recipe.stacks] == [*recipe.stacks]
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "message"),
+    [
+        ("maf,glow", (3,), "flow=maf,glow: glow is not raced; there are maf, nsf, nsf-ar"),
+        ("maf,nsv", (3,), "flow: 'nsv' is not known; .*did you mean nsf"),
+        ("maf,auto", (3,), "flow=maf,auto: auto goes with no other name"),
+        ("maf,nsf:hidden=3", (3,), "flow=maf,nsf:hidden=3: several flows have no settings behind them"),
+        ("maf,nsf", (1, 8, 8), "flow=maf,nsf: several flows are raced for vectors alone"),
+    ],
+)
+def test_several_flows_are_those_on_the_menu(text, shape, message):
+    with pytest.raises(cosmoinfer.UserError, match=message):
+        flow_recipe({"flow": text}, 700, [shape])
+
+
+def test_what_a_setting_removes_from_the_race_is_said():
+    recipe = flow_recipe({"flow": "auto:bins=12"}, 700, [(3,)])
+    assert all(line.startswith("maf ") and line.endswith(" has no `bins`") for line in recipe.left_out)
+    assert len(recipe.left_out) == 3 == len(recipe.stacks)
+    messages: list[str] = []
+    raced(messages, bins=5, effort="low", support="soft", ensemble=1)
+    assert sum(line.startswith("not raced: maf") for line in messages) == 1
+
+
+def test_a_longer_training_is_said():
+    stack = flow_recipe({"flow": "maf"}, 700, [(3,)]).stacks[0]
+    support = fit_support("soft", box(2), linear_gaussian(2).theta)
+    plain, longer = (race.Finalist(stack, (support,) * 3, extended=extended).describe() for extended in (False, True))
+    assert plain == "3 x maf hidden=128 dropout=0.2, support soft"
+    assert longer == f"{plain}, for {stack.training.epochs} epochs, since it does not overfit"
 
 
 @pytest.mark.parametrize("text", ["soft, truncate,soft", "truncate,soft"])

@@ -158,10 +158,10 @@ class FlowOptions:
     flow: Annotated[
         str | None,
         option(
-            "Flow, nsf:blocks=3 with its settings:",
+            "Flow, nsf:blocks=3 with its settings, or several, as maf,nsf:",
             "Architecture",
             choices=("auto", FLOWS),
-            default="auto, a mixture that is raced for, for vectors; nsf for maps and grids",
+            default="auto, a race of all, for vectors; nsf for maps and grids",
         ),
     ] = None
     effort: Annotated[

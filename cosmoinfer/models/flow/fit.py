@@ -63,8 +63,6 @@ def fit_flow(
             finalists = [Finalist(recipe.stacks[0], tuple(supports) * recipe.ensemble)]
         stacks, origins = _train_finalists(data, recipe, finalists, context)
     model = _mix(data, stacks, origins, candidates, context)
-    for candidate in model.race:
-        context.info(candidate.describe())
     return model.with_recalibration(catalog, context.seed)
 
 
@@ -80,14 +78,13 @@ def _train_finalists(
     origins: list[int] = []
     for number, finalist in enumerate(finalists, 1):
         architecture = finalist.recipe.architecture
-        names = ", ".join(dict.fromkeys(support.label for support in finalist.supports))
-        context.info(f"training {len(finalist.supports)} x {architecture}, support {names}")
+        context.info(f"training {finalist.describe()}")
         try:
             stacks += fit_members(data, finalist.recipe, finalist.supports, context, recipe.augment)
         except DivergedError as error:
             if number == len(finalists) and not stacks:
                 raise DivergedError(f"{architecture}: {error.message}") from error
-            context.info(f"left out: {architecture}: {error.message}")
+            context.info(f"left out: {architecture}: its loss is not finite")
         else:
             origins += dict.fromkeys(finalist.candidates)
     return stacks, origins
@@ -110,17 +107,14 @@ def _mix(
     by_member = np.concatenate(
         [np.full(stack.members, weight / stack.members) for stack, weight in zip(mixed, weights, strict=True)]
     )
+    share_of_stack = dict.fromkeys(range(len(stacks)), 0.0) | dict(zip(kept, shares.tolist(), strict=True))
     if len(stacks) > 1:
-        described = (
-            f"{share:.2f} {stack.architecture}, {stack.support.label}"
-            for share, stack in zip(shares, mixed, strict=True)
-        )
-        context.info(f"the validation rows mix {'; '.join(described)}")
-    share_of_stack = dict(zip(kept, shares.tolist(), strict=True))
+        for place, stack in enumerate(stacks):
+            context.info(f"{stack.describe()}: final share {share_of_stack[place]:.2f}")
     outcomes = list(candidates)
     for place, number in enumerate(origins):
         stack, pilot = stacks[place], candidates[number]
-        spent, share = pilot.epochs + stack.epochs, share_of_stack.get(place, 0.0)
+        spent, share = pilot.epochs + stack.epochs, share_of_stack[place]
         outcomes[number] = replace(pilot, epochs=spent, members=stack.members, final_share=share)
     return replace(data.model(mixed, by_member), race=tuple(outcomes))
 
@@ -130,7 +124,7 @@ def _weigh(
 ) -> tuple[Sequence[int], np.ndarray, np.ndarray]:
     """The positions of the stacks that are mixed, their weights and their shares, (K,) each.
 
-    expected: (S of all stacks,), in proportion to the shares that are expected of them.
+    expected: (S of all stacks,), in proportion to the weights that are expected of them: the shares of their pilots.
     """
     if len(stacks) == 1:
         return [0], np.ones(1), np.ones(1)
@@ -156,8 +150,8 @@ def _continue_training(
             support = fit_support(start_from.support.name, parameters, train, start_from.support.probit_only)
         else:
             (support,) = _fit_supports(data, recipe, context)
-        context.info(f"training {start_from.members} x {stack_recipe.architecture}, support {support.label}")
         supports = [support] * start_from.members
+        context.info(f"training {Finalist(stack_recipe, tuple(supports)).describe()}")
         stacks += fit_members(data, stack_recipe, supports, context, recipe.augment, start_from)
     return stacks
 

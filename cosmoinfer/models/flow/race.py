@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cosmoinfer.models.architecture import describe_stack
 from cosmoinfer.models.flow.candidate import Candidate
 from cosmoinfer.models.flow.members import FlowTrainingData, Folds, fit_members
 from cosmoinfer.models.flow.menu import EFFORTS
@@ -30,11 +31,19 @@ MIN_PILOT_SHARE = 0.1  # of the mixture of pilots; an architecture that gets les
 @dataclass(frozen=True)
 class Finalist:
     """An architecture that is trained in full. supports: (M,), of each member. candidates: (M,), numbers of the raced
-    ones that they come from; empty where nothing was raced."""
+    ones that they come from; empty where nothing was raced. extended: whether it has more epochs than were set."""
 
     recipe: StackRecipe
     supports: tuple[Support, ...]
     candidates: tuple[int, ...] = ()
+    extended: bool = False
+
+    def describe(self) -> str:
+        """In one line."""
+        supports = ", ".join(dict.fromkeys(support.label for support in self.supports))
+        stack = describe_stack(len(self.supports), self.recipe.architecture, supports)
+        epochs = f", for {self.recipe.training.epochs} epochs, since it does not overfit" if self.extended else ""
+        return stack + epochs
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ def race(
     that get a share there. Where no support was asked for and hardly anything leaks, the others have nothing to add.
     Raises DivergedError, which names an architecture, where no pilot could be trained.
     """
+    for reason in recipe.left_out:
+        context.info(f"not raced: {reason}")
     folds = _folds(data, min(PILOT_MEMBERS, recipe.ensemble), context.seed)
     first, *others = _racing_order(supports)
     pilots, failures = _train_pilots(data, recipe, [(n, first) for n in range(len(recipe.stacks))], folds, context)
@@ -66,6 +77,8 @@ def race(
         if recipe.supports == ("auto",) and mass > MAX_MASS_RACED:
             context.info(f"{mass:.2f} of the pilots lies inside the prior: support {first.label} is enough")
         else:
+            names = ", ".join(support.label for support in others)
+            context.info(f"{mass:.2f} of the pilots lies inside the prior: support {names} is tried too")
             promising = [pilots[number].architecture for number in np.flatnonzero(_has_share(shares))]
             entries = [(number, support) for support in others for number in promising]
             added, _ = _train_pilots(data, recipe, entries, folds, context)
@@ -88,6 +101,8 @@ def race(
             stacks, scores.mean(scores.normalised), scores.errors(scores.normalised), shares, strict=True
         )
     ]
+    for candidate in candidates:
+        context.info(candidate.describe_pilot())
     gaps = _gaps(stacks, scores)
     architectures = np.array([pilot.architecture for pilot in pilots])
     return _finalists(recipe, architectures, [stack.support for stack in stacks], shares, gaps), candidates
@@ -126,7 +141,7 @@ def _train_pilots(
             (trained,) = fit_members(data, pilot, members, context, recipe.augment, folds=folds)
         except DivergedError as error:
             failures.append(f"{stack.architecture}, support {support.label}: {error.message}")
-            context.info(f"left out: {failures[-1]}")
+            context.info(f"left out: {stack.architecture}, support {support.label}: its loss is not finite")
         else:
             pilots.append(Pilot(number, trained))
     return pilots, failures
@@ -181,10 +196,11 @@ def _finalists(
         in_proportion = round(ENSEMBLES * recipe.ensemble * share / by_architecture[chosen].sum())
         counts = apportion(min(recipe.ensemble, max(MIN_MEMBERS, in_proportion)), shares[pilots])
         overfits = gaps[pilots][np.array(counts) > 0].min() > MAX_GAP_EXTENDED
-        if recipe.may_extend and share > 0.5 and not overfits and not _has_dropout(stack):
+        extended = recipe.may_extend and share > 0.5 and not overfits and not _has_dropout(stack)
+        if extended:
             stack = replace(stack, training=replace(stack.training, epochs=EXTENSION * stack.training.epochs))
         members = [pilot for pilot, count in zip(pilots, counts, strict=True) for _ in range(count)]
-        finalists.append(Finalist(stack, tuple(supports[pilot] for pilot in members), tuple(members)))
+        finalists.append(Finalist(stack, tuple(supports[pilot] for pilot in members), tuple(members), extended))
     return finalists
 
 

@@ -1,13 +1,13 @@
 """What flows to train: architectures, support, ensemble and training, by the rows and the shape of the data."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.flows import FLOWS
+from cosmoinfer.models.architecture import architecture_name
 from cosmoinfer.models.flow.menu import EFFORTS, menu
-from cosmoinfer.models.model import architecture_name
 from cosmoinfer.models.recipe import (
     FEW_TRAINING_ROWS,
     MANY_TRAINING_ROWS,
@@ -65,7 +65,7 @@ class FlowRecipe:
     """stacks: the architectures that are raced. ensemble: members of the best, of all together up to about
     twice as many. observation: ``row``, or ``simulation``
     where the rows of a simulation are one observation. effort: how many are trained in full. may_extend: whether what
-    does not overfit trains for more epochs than it says.
+    does not overfit trains for more epochs than it says. left_out: why others are not raced, a line each.
     """
 
     stacks: tuple[StackRecipe, ...]
@@ -77,6 +77,7 @@ class FlowRecipe:
     observation: str = "row"
     effort: str = "medium"
     may_extend: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 def flow_settings() -> tuple[str, ...]:
@@ -104,30 +105,37 @@ def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
 
     Raises UserError if a setting is not known, not allowed, or one that the flow does not have.
     """
+    flows, colon, _ = str(overrides.get("flow") or "").partition(":")
+    if colon and "," in flows:
+        raise UserError("several flows have no settings behind them; give each as an option", "flow", overrides["flow"])
     expanded = expand_inline_settings(overrides, _inline_settings())
     with expanded.errors_naming_origin():
         return _flow_recipe(expanded.overrides, rows, shapes)
 
 
 def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
-    name = check_choice("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
+    names = _names("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), FLOWS)
     sets = overrides.get("observation") == "simulation"
-    auto = name == "auto"
     effort = check_choice("effort", overrides.get("effort") or FlowRecipe.effort, EFFORTS)
-    defaults = mixed_defaults(rows, shapes, effort, sets) if auto else [flow_defaults(name, rows, shapes, sets)]
-    stacks, lacking = [], []
+    if names == ("auto",) or len(names) > 1:
+        defaults = mixed_defaults(rows, shapes, effort, sets, names)
+    else:
+        defaults = [flow_defaults(names[0], rows, shapes, sets)]
+    stacks, lacking, left_out = [], [], []
     for default in defaults:
         try:
             stacks.append(_override_stack(default, overrides, shapes))
         except MissingSettingError as error:  # of a mixture, only those that have what was asked for
             lacking.append(error)
+            left_out.append(f"{default.architecture} has no `{error.setting}`")
     if not stacks:
         raise lacking[-1]
     stacks = list(dict.fromkeys(stacks))  # which overrides may make alike
     members = max(1, round(default_members(shapes) * EFFORTS[effort].members))
     support = "auto" if are_vectors(shapes) else "soft"
     recipe = _recipe_of_stacks(stacks, overrides, support, members)
-    return replace(recipe, effort=effort, may_extend=rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None)
+    may_extend = rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None
+    return replace(recipe, effort=effort, may_extend=may_extend, left_out=tuple(left_out))
 
 
 def continued_recipe(
@@ -180,17 +188,38 @@ def _recipe_of_stacks(
 
 
 def _supports(text: str) -> tuple[str, ...]:
-    """``auto``, or one or several of ``SUPPORTS`` with commas, in the order of the table."""
-    names = [name.strip() for name in text.split(",")]
-    if len({*names}) > 1 and "auto" in names:
-        raise UserError(f"auto goes with no other name; {list_choices('', SUPPORTS)}", "support", text)
-    allowed = tuple(SUPPORTS) if len({*names}) > 1 else (*SUPPORTS, "auto")
-    given = [check_choice("support", name, allowed) for name in names]
-    return tuple(name for name in allowed if name in given)
+    return _names("support", text, SUPPORTS)
 
 
-def mixed_defaults(rows: int, shapes: Shapes, effort: str, sets: bool) -> list[StackRecipe]:
-    """The architectures that are raced for a place in the mixture, for so many training rows of vectors."""
+def _names(setting: str, text: str, table: Collection[str]) -> tuple[str, ...]:
+    """``auto``, or one or several names of a table with commas, in its order."""
+    names = {name.strip(): None for name in text.split(",")}
+    if len(names) == 1:
+        return (check_choice(setting, next(iter(names)), (*table, "auto")),)
+    if "auto" in names:
+        raise UserError(f"auto goes with no other name; {list_choices('', table)}", setting, text)
+    for name in names:
+        check_choice(setting, name, table)
+    return tuple(name for name in table if name in names)
+
+
+def mixed_defaults(rows: int, shapes: Shapes, effort: str, sets: bool, names: Sequence[str]) -> list[StackRecipe]:
+    """The architectures that are raced for a place in the mixture, for so many training rows of vectors.
+
+    names: of the flows that they are of, or ``auto`` alone for all on the menu. Raises UserError where one is not on
+    it, and for several of what has axes.
+    """
+    entries = menu(rows, effort)
+    if names != ("auto",):
+        if not are_vectors(shapes):
+            raise UserError(
+                "several flows are raced for vectors alone; one is trained for what has axes", "flow", ",".join(names)
+            )
+        on_menu = sorted({entry.flow for entry in entries})
+        for name in names:
+            if name not in on_menu:
+                raise UserError(f"{name} is not raced; {list_choices(name, on_menu)}", "flow", ",".join(names))
+        entries = [entry for entry in entries if entry.flow in names]
     network = tuple(default_network(shape) for shape in shapes)
     defaults = flow_defaults("maf", rows, shapes, sets)
     return [
@@ -200,7 +229,7 @@ def mixed_defaults(rows: int, shapes: Shapes, effort: str, sets: bool) -> list[S
             settings=FLOWS[entry.flow](**entry.settings),
             embedding=network if entry.behind_network else defaults.embedding,
         )
-        for entry in menu(rows, effort)
+        for entry in entries
     ]
 
 

@@ -1,4 +1,4 @@
-"""Shares of the stacks of a mixture, as rows ask for them from which these have not learned."""
+"""Weights and shares of the stacks of a mixture, as rows ask for them from which these have not learned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.training.settings import uniform
 
 DRAWS_PER_MASS = 50  # of each row and member, for its mass inside the prior's box
-PRIOR_SIMULATIONS = 10  # that the shares which are expected beforehand are worth
+PRIOR_SIMULATIONS = 10  # that the weights which are expected beforehand are worth
 MAX_ITERATIONS = 300  # of the expectation-maximisation
 
 
@@ -108,15 +108,16 @@ def _score_stack(
     return log_prob, model.box_masses(data.catalog, rows, DRAWS_PER_MASS, generator)
 
 
-def fit_weights(scores: Scores, prior_shares: np.ndarray | None = None) -> np.ndarray:
+def fit_weights(scores: Scores, prior_weights: np.ndarray | None = None) -> np.ndarray:
     """Weights (K,) of a mixture, of sum 1: the most probable ones under a Dirichlet prior.
 
-    It is worth ``PRIOR_SIMULATIONS``, so that few rows do not take its share from one of two near ties; rows of a
-    simulation count as one. prior_shares: (K,), of sum 1, by default equal ones.
+    It is worth ``PRIOR_SIMULATIONS``, so that few rows do not take its weight from one of two near ties; rows of a
+    simulation count as one. prior_weights: (K,), of sum 1, by default equal ones. It is a prior of weights: where
+    densities reach beyond the box, shares are these times the masses inside (``mean_shares``).
     """
     count = len(scores.log_prob)
-    shares = np.full(count, 1 / count) if prior_shares is None else prior_shares
-    return maximise_posterior(scores.log_prob, scores.mass, scores.row_weights, PRIOR_SIMULATIONS * shares)
+    prior = np.full(count, 1 / count) if prior_weights is None else prior_weights
+    return maximise_posterior(scores.log_prob, scores.mass, scores.row_weights, PRIOR_SIMULATIONS * prior)
 
 
 def maximise_posterior(
