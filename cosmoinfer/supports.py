@@ -166,6 +166,11 @@ class Support:
     probit_only: frozenset[str] = frozenset()
 
     @property
+    def label(self) -> str:
+        """Its name in a report."""
+        return support_label(self.name, self.parameters)
+
+    @property
     def maps_inside(self) -> bool:
         """Whether every z maps into box and region; if not, the density must be renormalised over them."""
         bounded = np.isfinite(self.parameters.low) | np.isfinite(self.parameters.high)
@@ -204,6 +209,11 @@ class Support:
             for name, names in names_of.items()
             if names
         ]
+
+
+def support_label(name: str, parameters: Parameters) -> str:
+    """What a report calls a support: none where no parameter is bounded, so that there is nothing to map."""
+    return name if np.isfinite([parameters.low, parameters.high]).any() else "none"
 
 
 def fit_support(

@@ -136,6 +136,12 @@ def test_the_probit_of_a_prior_is_standard_normal(prior):
     )
 
 
+def test_where_nothing_is_bounded_there_is_no_support_to_speak_of():
+    theta = np.random.default_rng(0).normal(size=(50, 2))
+    bounded, unbounded = Parameters.from_names(("a", "b"), [-9, -np.inf]), Parameters.from_names(("a", "b"))
+    assert [fit_support("soft", parameters, theta).label for parameters in (bounded, unbounded)] == ["soft", "none"]
+
+
 def test_rows_that_do_not_fill_the_box_are_standardised():
     theta = RNG.normal(0.3, 0.01, size=(400, 1))
     z, _ = fit_support("probit", PRIORS["uniform"], theta).forward(theta)

@@ -15,8 +15,8 @@ from torch import nn
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, join_first, warn
-from cosmoinfer.flows import FLOWS
 from cosmoinfer.leakage import TEST, TrainingRecord
+from cosmoinfer.models.architecture import architecture_of, describe_stack
 from cosmoinfer.models.observations import Observations
 from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.networks.layers import expand_members
@@ -34,18 +34,6 @@ Network = TypeVar("Network", bound=nn.Module)
 AnyStack = TypeVar("AnyStack", bound="Stack[Any]")
 
 
-def architecture_name(flow: str, settings: Mapping[str, Any], embedding: Sequence[tuple[str, Any]]) -> str:
-    """``nsf hidden=32 dropout=0.2``, ``nsf layers=5 hidden=64 behind mlp``: what tells a flow from others in a mixture.
-
-    Layers are in it where they are not as many as by default.
-    """
-    usual = {"layers": getattr(FLOWS[flow](), "layers", None)} if flow in FLOWS else {}
-    named = [name for name in ("layers", "hidden", "dropout") if settings.get(name) not in (None, 0, usual.get(name))]
-    sizes = "".join(f" {name}={settings[name]:g}" for name in named)
-    networks = dict.fromkeys(name for name, _ in embedding if name != "none")
-    return f"{flow}{sizes}" + (f" behind {', '.join(networks)}" if networks else "")
-
-
 @dataclass(frozen=True)
 class Stack(Generic[Network]):
     """config: JSON from which ``network`` can be built anew; members: M."""
@@ -61,10 +49,12 @@ class Stack(Generic[Network]):
 
     @property
     def architecture(self) -> str:
-        """Its name in a report: a flow with its size and embedding, or the networks of a regressor."""
-        if "flow" not in self.config:
-            return ", ".join(name for name, _ in self.config["networks"])
-        return architecture_name(self.config["flow"], self.config["recipe"], self.config.get("embedding", ()))
+        """Its name in a report."""
+        return architecture_of(self.config)
+
+    def describe(self) -> str:
+        """How many members of which architecture."""
+        return describe_stack(self.members, self.architecture)
 
     @property
     def epochs(self) -> int:
@@ -118,7 +108,7 @@ def fit_stack(
 
     config: from which the network was built. loaders: of the training and the validation rows. score: what judges the
     validation rows, if not the loss. key: what else tells this training from others of the same output, for its
-    checkpoint. Raises UserError when a loss is no longer finite.
+    checkpoint. Raises DivergedError when a loss is no longer finite.
     """
     if settings.mixed_precision:
         use_mixed_precision(network, context.device)
@@ -283,11 +273,7 @@ def describe_model(model: Model) -> tuple[str, list[tuple[str, str]]]:
     preprocessing, (train, validation, test) = model.preprocessing, model.training_record.split.sizes
     names = ", ".join(preprocessing.classes or preprocessing.parameters.names)
     shapes = [f"{observable.name} {observable.kind} {observable.shape}" for observable in preprocessing.inputs]
-    networks = [f"{stack.members} x {stack.architecture}" for stack in model.stacks]
-    lines = [("data", "; ".join(shapes)), ("members", ", ".join(networks))]
-    supports = dict.fromkeys(stack.support.name for stack in model.stacks if hasattr(stack, "support"))
-    if supports:
-        lines.append(("support", ", ".join(supports)))
+    lines = [("data", "; ".join(shapes)), ("members", "; ".join(stack.describe() for stack in model.stacks))]
     lines.append(("simulations", f"{train} train, {validation} validation, {test} test"))
     if (temperature := getattr(model, "temperature", 1.0)) != 1:
         lines.append(("temperature", f"{temperature:.3g}"))

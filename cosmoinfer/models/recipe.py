@@ -83,13 +83,17 @@ class InlineSettings:
 OPTIMIZER_SETTINGS = InlineSettings(OPTIMIZERS)
 
 
+class MissingSettingError(UserError):
+    """A recipe does not have a setting that was given."""
+
+
 @dataclass(frozen=True)
 class SharedSettings:
     """Settings of a training that are no fields of a flow, a network or ``TrainingSettings``; of any model.
 
     flow, network, embedding, loss, support, transform, compress, augment, observation: names, some with inline
-    settings. ensemble: members of each architecture. effort: how much a race may cost. unconditional: a density of the
-    data alone.
+    settings. ensemble: members of the best architecture. effort: how much a race may cost. unconditional: a density of
+    the data alone.
     """
 
     flow: str | None = None
@@ -179,15 +183,15 @@ def select(overrides: Overrides, names: Collection[str], prefix: str = "") -> Ov
 def override(recipe: Recipe, overrides: Overrides, recipe_name: str, prefix: str = "") -> Recipe:
     """The recipe with these settings in place of its own.
 
-    recipe_name, prefix: of the recipe, and of its settings, in an error. Raises UserError if the recipe lacks a setting
-    (it lists those it has), or a value is not allowed.
+    recipe_name, prefix: of the recipe, and of its settings, in an error. Raises MissingSettingError if the recipe lacks
+    the setting (it lists those it has), UserError if a value is not allowed.
     """
     changed = {key: value for key, value in overrides.items() if value is not None}
     allowed = settings_of(recipe)
     for key in changed:
         if key not in allowed:
             listing = ", ".join(allowed) or "none"
-            raise UserError(f"{recipe_name} has no such setting; it has {listing}", setting=prefix + key)
+            raise MissingSettingError(f"{recipe_name} has no such setting; it has {listing}", setting=prefix + key)
     with prefixed_errors(prefix):
         check_settings(recipe, changed)
         return replace(recipe, **changed)  # type: ignore[type-var]

@@ -11,7 +11,9 @@ SCHEMA = Schema(
     {
         "config": Dataset(
             "()",
-            "JSON: kind of model, networks, observables, fingerprint of the catalog, temperature",
+            "JSON: kind of model, networks, observables, fingerprint of the catalog, temperature; `race`: of each "
+            "candidate architecture, support, log_prob and error of its pilot, pilot_share, size, epochs, members, "
+            "final_share",
             type="text",
             required=True,
         ),

@@ -11,11 +11,13 @@ from cosmoinfer.audit.check import Finding
 from cosmoinfer.catalog import multi_file
 from cosmoinfer.catalog.catalog import CatalogFile
 from cosmoinfer.errors import UserError
+from cosmoinfer.models.architecture import architecture_of, describe_stack
 from cosmoinfer.models.density import scores
 from cosmoinfer.models.flow import Candidate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.studies import cross_suite, learning_curve
+from cosmoinfer.supports import support_label
 from cosmoinfer.tasks.settings import READ_OPTIONS, CatalogSettings
 from cosmoinfer.training import checkpoints
 
@@ -143,11 +145,12 @@ def _describe_model(record: storage.FileContents) -> dict[str, str]:
         ("weights", "begins from another flow", config.get("initialised_from")),
     )
     contents |= {name: text for name, text, source in optional if source is not None}
+    parameters = Parameters.from_attributes(record.attributes["parameters"])
     for number, stack in enumerate(config["stacks"]):
-        networks = stack["config"].get("flow") or ", ".join(name for name, _ in stack["config"]["networks"])
         best = sorted(int(epoch) + 1 for epoch in record.arrays[f"stacks/{number}/history/best"])
-        support = f", support {stack['support']['name']}" if "support" in stack else ""
-        contents[f"stack {number}"] = f"{stack['members']} x {networks}{support}, best epochs {best}"
+        support = support_label(stack["support"]["name"], parameters) if "support" in stack else ""
+        described = describe_stack(stack["members"], architecture_of(stack["config"]), support)
+        contents[f"stack {number}"] = f"{described}, best epochs {best}"
     for number, candidate in enumerate(config.get("race", ())):
         contents[f"candidate {number}"] = Candidate(**candidate).describe()
     return contents

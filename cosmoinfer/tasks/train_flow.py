@@ -103,14 +103,15 @@ class FlowPlan(TrainingPlan[FlowModel]):
         return fit_flow(job.catalog, job.split, preprocessing, recipe, context, sources.summary, sources.ancestor)
 
     def describe(self, model: FlowModel) -> tuple[str, JSONObject]:
-        """How many of each architecture, and of how many rows."""
-        members = ", ".join(f"{stack.members} x {stack.config['flow']}" for stack in model.stacks)
-        architectures = ", ".join(f"{stack.members} x {stack.architecture}" for stack in model.stacks)
-        support = ", ".join(dict.fromkeys(stack.support.name for stack in model.stacks))
+        """How many of each architecture and support, and of how many rows."""
+        stacks = [
+            {"members": stack.members, "architecture": stack.architecture, "support": stack.support.label}
+            for stack in model.stacks
+        ]
         rows = "sets of rows" if model.set_size else "rows"
-        line = f"{architectures}, support {support}, {self.rows} training {rows}"
+        line = f"{'; '.join(stack.describe() for stack in model.stacks)}; {self.rows} training {rows}"
         candidates = [asdict(candidate) for candidate in model.race]
-        return line, {"support": support, "members": members, "rows": self.rows, "candidates": candidates}
+        return line, {"stacks": stacks, "rows": self.rows, "candidates": candidates}
 
 
 def check_target(catalog: Catalog) -> None:

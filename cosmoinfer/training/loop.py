@@ -66,6 +66,10 @@ class Hooks:
 NO_HOOKS = Hooks()
 
 
+class DivergedError(UserError):
+    """The loss of a training is no longer finite."""
+
+
 @dataclass(frozen=True)
 class History:
     """What a training saw, epoch by epoch: the learning curves of M members that trained side by side.
@@ -110,7 +114,7 @@ def train(
 
     score: what judges the validation rows, if not the loss, in the warm-up too. generators: one a member, for the
     order of its rows. checkpoint: keeps the training once it is finished; what it has kept is read, not trained again.
-    Raises UserError when a loss is no longer finite.
+    Raises DivergedError when a loss is no longer finite.
     """
     if settings.warm_up and hooks.warm_loss is None:
         raise UserError("this loss has no warm-up", setting="warm_up", value=settings.warm_up)
@@ -151,7 +155,7 @@ def train(
             evaluate(network, score or loss, validation_rows, members).cpu(),
         )
         if not torch.isfinite(training_loss[active]).all() or not torch.isfinite(validation_loss[active]).all():
-            raise UserError(
+            raise DivergedError(
                 f"the loss is not finite in epoch {epoch + 1}; a lower `learning_rate` (now "
                 f"{settings.learning_rate:g}) or a look at the catalog with `cosmoinfer inspect` may fix it"
             )

@@ -25,6 +25,7 @@ from tests.examples import (
     split_of,
     train_flow,
     training_context,
+    with_maps,
 )
 
 
@@ -67,6 +68,17 @@ def test_an_ancestor_of_several_supports_is_continued_on_each_with_its_members(m
         np.testing.assert_allclose(first, second, atol=1e-4)
     with pytest.raises(UserError, match=r"support: each stack goes on on one support"):
         continue_flow(sims, ancestor, support="soft,truncate", epochs=1)
+
+
+@pytest.mark.parametrize("support", ["truncate", "soft", "probit"])
+def test_a_flow_of_maps_stays_on_its_support(support):
+    """Of maps too, which take soft by default."""
+    sims, rows = with_maps(periodic=True), np.arange(20)
+    ancestor = train_flow(sims, support=support, ensemble=1, epochs=1, batch_size=20)
+    still = continue_flow(sims, ancestor, epochs=1, learning_rate=1e-12, batch_size=20)
+    assert [stack.support.name for stack in still.stacks] == [support]
+    log_prob, expected = (model.log_prob_of_rows(sims, rows, sims.theta[rows], 1000, 0) for model in (still, ancestor))
+    np.testing.assert_allclose(log_prob, expected, atol=1e-4)
 
 
 def test_an_ancestor_is_embedded_and_its_training_rows_are_known(tmp_path):

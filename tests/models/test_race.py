@@ -12,9 +12,9 @@ import cosmoinfer
 from cosmoinfer import models
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models import FlowModel
-from cosmoinfer.models.flow import fit_flow, flow_recipe, race
+from cosmoinfer.models.flow import Candidate, fit, fit_flow, flow_recipe, menu, race
 from cosmoinfer.models.flow.members import FlowTrainingData, Folds, fit_members
-from cosmoinfer.models.flow.menu import EFFORTS
+from cosmoinfer.models.flow.menu import EFFORTS, MenuEntry
 from cosmoinfer.models.flow.shares import (
     PRIOR_SIMULATIONS,
     Scores,
@@ -23,10 +23,13 @@ from cosmoinfer.models.flow.shares import (
     mean_shares,
     score_held_out,
 )
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.supports import fit_support
+from cosmoinfer.training.loop import DivergedError, History
 from tests.examples import (
     ROWS,
     TINY,
+    box,
     check_same_row,
     density,
     fitted_preprocessing,
@@ -125,7 +128,7 @@ def test_weights_are_the_most_probable_ones(mass, prior):
     ]
     weights = maximise_posterior(LOG_PROBS, masses, np.ones(len(VALUES)), np.array(prior))
     assert weights[0] == pytest.approx(GRID[np.argmax(log_posterior)], abs=2e-3)
-    shares = mean_shares(weights, masses)
+    shares = mean_shares(weights, Scores(LOG_PROBS, masses, np.arange(len(VALUES))))
     assert shares.sum() == pytest.approx(1) and shares[0] == pytest.approx(weights[0] * mass[0] / (weights @ mass))
 
 
@@ -172,15 +175,23 @@ def test_all_candidates_are_raced_and_reported():
     assert candidates[: len(architectures)] == [(architecture, "truncate") for architecture in architectures]
     assert len(set(candidates)) == len(candidates)
     assert sum(entry.pilot_share for entry in model.race) == pytest.approx(1)
-    assert sum(entry.share for entry in model.race) == pytest.approx(1)
+    assert sum(entry.final_share for entry in model.race) == pytest.approx(1)
     assert [f"pilot: {name}, support {support}" for name, support in candidates] == [
         line for line in messages if line.startswith("pilot: ")
     ]
+    first = next(number for number, line in enumerate(messages) if line.startswith("training "))
+    described = [entry.describe_pilot() for entry in model.race]
+    assert messages[first - len(described) : first] == described  # before anything is trained in full
+    trained = [line for line in messages[first:] if "final share" in line]
+    assert len(trained) == sum(entry.members > 0 for entry in model.race)
+    assert all(any(line.startswith(stack.describe()) for line in trained) for stack in model.stacks)
     assert sum(line.startswith("training ") for line in messages) <= EFFORTS["medium"].finalists
     mixed_stacks = {(stack.architecture, stack.support.name): stack.members for stack in model.stacks}
-    assert {(entry.architecture, entry.support): entry.members for entry in model.race if entry.share} == mixed_stacks
+    assert {
+        (entry.architecture, entry.support): entry.members for entry in model.race if entry.final_share
+    } == mixed_stacks
     for entry in model.race:  # two members for one epoch, and what was trained in full for four
-        assert entry.weights > 100 and entry.epochs in (2, 6, 10)
+        assert entry.size > 100 and entry.epochs in (2, 6, 10)
         assert entry.members == 0 or entry.epochs == 2 + 4 * entry.members
     again, _ = raced([], support="soft,truncate")
     assert again.race == model.race
@@ -196,6 +207,7 @@ def test_other_supports_are_raced_only_where_a_truncated_pilot_leaves_the_box(mo
     assert supports == ["truncate"] * len(architectures) + ["soft"] * supports.count("soft")
     assert (supports.count("soft") == 0) == (limit == 0)
     assert any("support truncate is enough" in line for line in messages) == (limit == 0)
+    assert any("support soft is tried too" in line for line in messages) == (limit == 1)
 
 
 def test_only_what_has_a_share_on_the_first_support_is_tried_on_others(monkeypatch):
@@ -299,12 +311,16 @@ SHARES = [0.5, 0.3, 0.16, 0.04]  # of the first four on the menu, the third of w
 
 
 def finalists(shares, gaps=(1.0, 1.0, 1.0, 1.0), **settings):
-    """Of each of the four, members and epochs; (0, 0) where it is not trained in full."""
+    """Of each of the four, members and epochs; (0, 0) where it is not trained in full. A fifth share and gap are of the
+    first one on another support."""
     recipe = flow_recipe({"flow": "auto"} | settings, 700, [(3,)])
     recipe, sims = replace(recipe, stacks=recipe.stacks[:4]), linear_gaussian(2)
-    supports = [fit_support("truncate", fitted_preprocessing(sims).parameters, sims.theta)]
-    chosen = race._finalists(recipe, np.arange(4), supports * 4, np.array(shares), np.array(gaps))
+    truncate, soft = (fit_support(name, box(2), sims.theta) for name in ("truncate", "soft"))
+    supports, architectures = [*[truncate] * 4, soft][: len(shares)], np.arange(len(shares)) % 4
+    chosen = race._finalists(recipe, architectures, supports, np.array(shares), np.array(gaps))
     trained = {each.recipe.architecture: (len(each.supports), each.recipe.training.epochs) for each in chosen}
+    assert all(each.extended == (each.recipe not in recipe.stacks) for each in chosen)
+    assert all([supports[number] for number in each.candidates] == [*each.supports] for each in chosen)
     return [trained.get(stack.architecture, (0, 0)) for stack in recipe.stacks]
 
 
@@ -329,6 +345,10 @@ def test_the_best_trains_for_longer_where_it_does_not_overfit():
     assert [epochs for _, epochs in finalists(clear, none)] == [2 * epochs, epochs, 0, 0]
     assert [epochs for _, epochs in finalists(clear, [0.5, 0.0, 0.0, 0.0])] == [epochs, epochs, 0, 0]  # it overfits
     assert [epochs for _, epochs in finalists([0.4, 0.3, 0.3, 0.0], none)] == [epochs, epochs, epochs, 0]
+    assert finalists([0.6, 0.2, 0.2, 0.0], none)[0] == (5, 2 * epochs)
+    assert finalists([0.5, 0.25, 0.25, 0.0], none)[0] == (5, epochs)
+    assert finalists([0.5, 0.0, 0.0, 0.0, 0.4], [*none[:4], 1.0])[0] == (5, 2 * epochs)  # one support of two does not
+    assert finalists([0.9, 0.0, 0.0, 0.0, 0.02], [1.0, *none])[0] == (5, epochs)  # that has no member
     assert finalists([0.0, 0.0, 1.0, 0.0], none)[2] == (5, epochs)  # dropout hides it
     assert finalists(clear, none, epochs=7)[0] == (5, 7)
     assert not flow_recipe({}, 3000, [(3,)]).may_extend
@@ -341,10 +361,175 @@ def test_members_are_apportioned_by_shares(members, shares, expected):
     assert race.apportion(members, np.array(shares)) == expected
 
 
-@pytest.mark.parametrize("support", ["probit,sofd", "auto,soft", ""])
-def test_supports_are_names_of_the_table(support):
-    if not support:
-        assert flow_recipe({"support": "soft, truncate,soft"}, 100, [(3,)]).supports == ("soft", "truncate")
-        return
-    with pytest.raises(cosmoinfer.UserError, match=r"support: .* is not known; there are probit, soft, truncate"):
+@pytest.mark.parametrize(
+    ("text", "effort", "count"), [("nsf,maf", "medium", 5), ("maf, nsf", "low", 3), ("nsf-ar,maf", "medium", 4)]
+)
+def test_several_flows_are_raced_alone(text, effort, count):
+    recipe = flow_recipe({"flow": text, "effort": effort}, 700, [(3,)])
+    assert {stack.flow for stack in recipe.stacks} == {name.strip() for name in text.split(",")}
+    assert len(recipe.stacks) == count
+    every = flow_recipe({"effort": effort}, 700, [(3,)]).stacks
+    assert [stack for stack in every if stack in recipe.stacks] == [*recipe.stacks]
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "message"),
+    [
+        ("maf,glow", (3,), "flow=maf,glow: glow is not raced; there are maf, nsf, nsf-ar"),
+        ("maf,nsv", (3,), "flow: 'nsv' is not known; .*did you mean nsf"),
+        ("maf,auto", (3,), "flow=maf,auto: auto goes with no other name"),
+        ("maf,nsf:hidden=3", (3,), "flow=maf,nsf:hidden=3: several flows have no settings behind them"),
+        ("maf,nsf", (1, 8, 8), "flow=maf,nsf: several flows are raced for vectors alone"),
+    ],
+)
+def test_several_flows_are_those_on_the_menu(text, shape, message):
+    with pytest.raises(cosmoinfer.UserError, match=message):
+        flow_recipe({"flow": text}, 700, [shape])
+
+
+def test_what_a_setting_removes_from_the_race_is_said():
+    recipe = flow_recipe({"flow": "auto:bins=12"}, 700, [(3,)])
+    assert all(line.startswith("maf ") and line.endswith(" has no `bins`") for line in recipe.left_out)
+    assert len(recipe.left_out) == 3 == len(recipe.stacks)
+    messages: list[str] = []
+    raced(messages, bins=5, effort="low", support="soft", ensemble=1)
+    assert sum(line.startswith("not raced: maf") for line in messages) == 1
+
+
+def test_a_longer_training_is_said():
+    stack = flow_recipe({"flow": "maf"}, 700, [(3,)]).stacks[0]
+    support = fit_support("soft", box(2), linear_gaussian(2).theta)
+    plain, longer = (race.Finalist(stack, (support,) * 3, extended=extended).describe() for extended in (False, True))
+    assert plain == "3 x maf hidden=128 dropout=0.2, support soft"
+    assert longer == f"{plain}, for {stack.training.epochs} epochs, since it does not overfit"
+
+
+@pytest.mark.parametrize("text", ["soft, truncate,soft", "truncate,soft"])
+def test_supports_are_in_the_order_of_the_table_however_they_are_named(text):
+    assert flow_recipe({"support": text}, 100, [(3,)]).supports == ("soft", "truncate")
+
+
+@pytest.mark.parametrize(
+    ("support", "message"),
+    [
+        ("probit,sofd", "'sofd' is not known; there are probit, soft, truncate"),
+        ("auto,soft", "auto goes with no other name; there are probit, soft, truncate"),
+    ],
+)
+def test_supports_are_names_of_the_table(support, message):
+    with pytest.raises(cosmoinfer.UserError, match=f"support.*: {message}"):
         flow_recipe({"support": support}, 100, [(3,)])
+
+
+@pytest.mark.parametrize("where", [(), ("a < b",)])
+@pytest.mark.parametrize("probit_only", [(), ("a", "b")])
+def test_the_support_that_leaks_out_of_the_box_is_raced_first(where, probit_only):
+    """In a region too, of which every support leaks, and where no parameter takes it."""
+    parameters = Parameters.from_names(box(2).names, box(2).low, box(2).high, box(2).prior, where=where)
+    supports = [fit_support(name, parameters, linear_gaussian(2).theta, frozenset(probit_only)) for name in SUPPORTS]
+    assert race._racing_order(supports)[0].name == race._racing_order(supports[::-1])[0].name == "truncate"
+
+
+def diverging(monkeypatch, module, diverges):
+    """Trainings of these architectures end without a finite loss."""
+
+    def fit_or_diverge(data, recipe, *arguments, **keywords):
+        if diverges(recipe.architecture):
+            raise DivergedError("the loss is not finite")
+        return fit_members(data, recipe, *arguments, **keywords)
+
+    monkeypatch.setattr(module, "fit_members", fit_or_diverge)
+
+
+@pytest.mark.parametrize("module", [race, fit])
+def test_what_diverges_is_left_out_and_the_others_go_on(monkeypatch, module):
+    messages: list[str] = []
+    monkeypatch.setattr(race, "MIN_PILOT_SHARE", 0.0)  # all are trained in full
+    names: list[str] = []
+    diverging(monkeypatch, module, lambda name: names.append(name) or name == names[0])
+    model, architectures = raced(messages, effort="low", support="soft", ensemble=1)
+    assert [line for line in messages if line.startswith(f"left out: {names[0]}")]
+    assert not any(stack.architecture == names[0] for stack in model.stacks)
+    raced_names = [name for name in architectures if module is fit or name != names[0]]
+    assert [entry.architecture for entry in model.race] == raced_names
+    assert all(entry.members == 0 for entry in model.race if entry.architecture == names[0])
+
+
+@pytest.mark.parametrize("module", [race, fit])
+def test_only_where_all_diverge_is_that_an_error(monkeypatch, module):
+    diverging(monkeypatch, module, lambda name: True)
+    with pytest.raises(DivergedError, match=r"(maf|nsf) .*hidden=.*: the loss is not finite"):
+        raced([], effort="low", support="soft", ensemble=1)
+
+
+def test_entries_of_the_menu_that_look_alike_are_candidates_each(monkeypatch):
+    more_bins = MenuEntry("nsf-ar", {"hidden": 50, "bins": 16})
+    count = len(flow_recipe({}, 700, [(3,)]).stacks)
+    monkeypatch.setattr(menu, "MENU", (*menu.MENU, more_bins))
+    bins = [stack.settings.bins for stack in flow_recipe({}, 700, [(3,)]).stacks if stack.flow == "nsf-ar"]
+    assert (len(flow_recipe({}, 700, [(3,)]).stacks), bins) == (count + 1, [8, 16])
+
+
+# ---------------------------------------------------------------------------------------------------------- the outcome
+CANDIDATE = Candidate("nsf", "soft", 1.0, 0.1, 0.25, 100, 50)
+
+
+def outcome(monkeypatch, log_prob, pilot_shares, origins):
+    """What becomes of four candidates with these shares of the pilots, of which ``origins`` are trained in full.
+
+    log_prob: (S,) of each of these, the same at all rows.
+    """
+    sims = linear_gaussian(1)
+    data = FlowTrainingData(sims, fitted_preprocessing(sims), TrainingRecord.from_catalog(sims, split_of(sims)))
+    rows = np.arange(40)
+    log_probs = np.repeat(np.array(log_prob, float)[:, None], len(rows), axis=1)
+
+    def scores_of(data, stacks, seed):
+        return Scores(log_probs, np.ones(log_probs.shape), rows)
+
+    monkeypatch.setattr(fit, "score_stacks", scores_of)
+    candidates = [replace(CANDIDATE, pilot_share=share) for share in pilot_shares]
+    stacks = [flow_of("maf", 1, 1 + number % 2, "soft").stacks[0] for number in range(len(log_prob))]
+    messages: list[str] = []
+    model = fit._mix(data, stacks, origins, candidates, training_context(0, messages))
+    return model, stacks, messages
+
+
+def test_equally_good_stacks_are_mixed_as_the_pilots_were(monkeypatch):
+    """By the numbers of their candidates, whose names are alike."""
+    model, stacks, _ = outcome(monkeypatch, [0, 0], [0.1, 0.6, 0.1, 0.2], [1, 3])
+    np.testing.assert_allclose(model.weights, [0.75, 0.125, 0.125])
+    np.testing.assert_allclose([entry.final_share for entry in model.race], [0, 0.75, 0, 0.25])
+    assert [entry.members for entry in model.race] == [0, 1, 0, 2]
+    assert [entry.epochs for entry in model.race] == [50, 50 + stacks[0].epochs, 50, 50 + stacks[1].epochs]
+
+
+def test_what_is_trained_in_full_for_next_to_nothing_is_left_out_and_said_to_be_trained(monkeypatch):
+    model, stacks, _ = outcome(monkeypatch, [0, -9, 0], [0.5, 0.01, 0.49], [0, 1, 2])
+    assert len(model.stacks) == 2 and model.weights.sum() == pytest.approx(1)
+    np.testing.assert_allclose(model.weights, [0.5 / 0.99, 0.49 / 0.99])
+    assert (model.race[1].members, model.race[1].final_share) == (2, 0.0)
+    assert model.race[1].epochs == 50 + stacks[1].epochs
+
+
+def test_a_gap_is_that_of_the_last_epoch():
+    """Training rows at 3 nat after it, and unseen ones at 1 in the mean over simulations of three rows and one."""
+    stack = flow_of("maf", 1, 1, "soft").stacks[0]
+    curve = np.array([[-0.5], [-3.0]])
+    stack = replace(stack, history=History(curve, curve, np.ones(2), np.zeros(1, int)))
+    scores = Scores(np.array([[0.0, 0.0, 0.0, 2.0]]), np.ones((1, 4)), np.array([0, 0, 0, 1]))
+    assert race._gaps([stack], scores).tolist() == [2.0]
+
+
+def test_scores_and_shares_are_means_over_simulations():
+    scores = Scores(np.array([[0.0, 0.0, 0.0, 2.0]] * 2), np.array([[1.0] * 4, [1, 1, 1, 0.5]]), np.array([0, 0, 0, 1]))
+    once = Scores(scores.log_prob[:, 2:], scores.mass[:, 2:], scores.simulation[2:])
+    weights = np.array([0.5, 0.5])
+    assert mean_shares(weights, scores) == pytest.approx(mean_shares(weights, once))
+    assert scores.mean(scores.log_prob) == pytest.approx([1, 1])
+    assert scores.errors(scores.log_prob) == pytest.approx(once.errors(once.log_prob))
+
+
+def test_scores_of_any_size_are_short():
+    line = replace(CANDIDATE, log_prob=-174522357054887.31, error=134579512095214.12).describe()
+    assert "-1.75e+14 ± 1.3e+14" in line and len(line) < 140

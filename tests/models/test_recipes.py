@@ -30,6 +30,18 @@ def test_an_unknown_setting_lists_those_that_there_are():
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("auto:bins=0", r"flow=auto:bins=0: expected 1 to 1000, found 0"),  # and not that a maf has no bins
+        ("auto:dropout=1.5", r"flow=auto:dropout=1.5: expected at least 0, less than 1, found 1.5"),
+    ],
+)
+def test_a_value_that_no_candidate_may_have_is_what_is_wrong(text, message):
+    with pytest.raises(UserError, match=message):
+        flow_recipe({"flow": text}, 100, [(3,)])
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"flow": "glov"}, "flow: 'glov' is not known; there are realnvp, maf, iaf"),

@@ -32,7 +32,14 @@ class NetworkOptions:
             rare=True,
         ),
     ] = None
-    ensemble: Annotated[int | None, option("Members of the ensemble.", "Architecture", default=OF_DATA)] = None
+    ensemble: Annotated[
+        int | None,
+        option(
+            "Members of the best architecture; a race of flows trains up to about twice as many.",
+            "Architecture",
+            default=OF_DATA,
+        ),
+    ] = None
     transform: Annotated[
         str | None,
         option(
@@ -151,10 +158,10 @@ class FlowOptions:
     flow: Annotated[
         str | None,
         option(
-            "Flow, nsf:blocks=3 with its settings:",
+            "Flow, nsf:blocks=3 with its settings, or several, as maf,nsf:",
             "Architecture",
             choices=("auto", FLOWS),
-            default="auto, a mixture that is raced for, for vectors; nsf for maps and grids",
+            default="auto, a race of all, for vectors; nsf for maps and grids",
         ),
     ] = None
     effort: Annotated[

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
+from cosmoinfer.formatting import format_with_error
+
 
 @dataclass(frozen=True)
 class Candidate:
     """What became of an architecture on a support.
 
     log_prob, error: mean of the pilot over the rows that judge it, in nat, and its error, clustered by simulation.
-    pilot_share: in the mixture of all pilots. weights, epochs: what it cost, the weights of a member and the epochs of
-    all members, of the pilot too. members: trained in full. share: in the mixture of these.
+    pilot_share: in the mixture of all pilots. size: how many weights a member has. epochs: of all members, of the pilot
+    too. members: trained in full. final_share: in the mixture of all that were trained in full.
     """
 
     architecture: str
@@ -17,15 +19,22 @@ class Candidate:
     log_prob: float
     error: float
     pilot_share: float
-    weights: int
+    size: int
     epochs: int
     members: int = 0
-    share: float = 0.0
+    final_share: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """As a line names it."""
+        return f"{self.architecture}, support {self.support}"
+
+    def describe_pilot(self) -> str:
+        """What it scored, in one line."""
+        score = format_with_error(self.log_prob, self.error)
+        return f"{self.name}: log_prob {score} nat, pilots' share {self.pilot_share:.2f}"
 
     def describe(self) -> str:
-        """In one line."""
-        pilot = f"pilot {self.log_prob:.2f} +- {self.error:.2f}, share {self.pilot_share:.2f}"
-        outcome = f"{self.members} members, share {self.share:.2f}"
-        return (
-            f"{self.architecture}, {self.support}: {pilot}; {outcome}; {self.epochs} epochs of {self.weights} weights"
-        )
+        """All of it in one line."""
+        outcome = f"{self.members} members, final share {self.final_share:.2f}"
+        return f"{self.describe_pilot()}; {outcome}; {self.epochs} epochs of {self.size} weights"

@@ -19,6 +19,7 @@ from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.r2 import r2_score
 from cosmoinfer.split import Split
 from cosmoinfer.supports import SUPPORTS, Support, fit_support
+from cosmoinfer.training.loop import DivergedError
 from cosmoinfer.training.settings import TrainingContext
 
 MIN_MIXTURE_SHARE = 0.02  # of the mixture; a stack that gets less is left out
@@ -51,6 +52,7 @@ def fit_flow(
     size = observation_sets.rows_per_simulation(catalog) if recipe.observation == "simulation" else 0
     data = FlowTrainingData(catalog, preprocessing, training_record, summary, initialised_from, size)
     candidates: list[Candidate] = []
+    origins: list[int] = []
     if initialised_from is not None:
         stacks = _continue_training(data, recipe, initialised_from, context)
     else:
@@ -59,43 +61,62 @@ def fit_flow(
             finalists, candidates = race(data, recipe, supports, context)
         else:
             finalists = [Finalist(recipe.stacks[0], tuple(supports) * recipe.ensemble)]
-        stacks = []
-        for finalist in finalists:
-            names = ", ".join(dict.fromkeys(support.name for support in finalist.supports))
-            context.info(f"training {len(finalist.supports)} x {finalist.recipe.architecture}, support {names}")
-            stacks += fit_members(data, finalist.recipe, finalist.supports, context, recipe.augment)
-    model = _mix(data, stacks, candidates, context)
-    for candidate in model.race:
-        context.info(candidate.describe())
+        stacks, origins = _train_finalists(data, recipe, finalists, context)
+    model = _mix(data, stacks, origins, candidates, context)
     return model.with_recalibration(catalog, context.seed)
 
 
+def _train_finalists(
+    data: FlowTrainingData, recipe: FlowRecipe, finalists: Sequence[Finalist], context: TrainingContext
+) -> tuple[list[FlowStack], list[int]]:
+    """A stack of each architecture and support, and the numbers of the candidates that they come from.
+
+    Of several, one that diverges is left out, with a line. Raises DivergedError, which names the architecture, where
+    none is left.
+    """
+    stacks: list[FlowStack] = []
+    origins: list[int] = []
+    for number, finalist in enumerate(finalists, 1):
+        architecture = finalist.recipe.architecture
+        context.info(f"training {finalist.describe()}")
+        try:
+            stacks += fit_members(data, finalist.recipe, finalist.supports, context, recipe.augment)
+        except DivergedError as error:
+            if number == len(finalists) and not stacks:
+                raise DivergedError(f"{architecture}: {error.message}") from error
+            context.info(f"left out: {architecture}: its loss is not finite")
+        else:
+            origins += dict.fromkeys(finalist.candidates)
+    return stacks, origins
+
+
 def _mix(
-    data: FlowTrainingData, stacks: Sequence[FlowStack], candidates: Sequence[Candidate], context: TrainingContext
+    data: FlowTrainingData,
+    stacks: Sequence[FlowStack],
+    origins: Sequence[int],
+    candidates: Sequence[Candidate],
+    context: TrainingContext,
 ) -> FlowModel:
-    """The mixture of stacks that the validation rows ask for, without those that get next to nothing."""
-    pilot_shares = {(pilot.architecture, pilot.support): pilot.pilot_share for pilot in candidates}
-    expected = np.array([pilot_shares.get(_name(stack), 1.0) for stack in stacks])
+    """The mixture of stacks that the validation rows ask for, without those that get next to nothing.
+
+    origins: (S,) numbers of the candidates that the stacks come from; empty where nothing was raced.
+    """
+    expected = np.array([candidates[number].pilot_share for number in origins] or [1.0] * len(stacks))
     kept, weights, shares = _weigh(data, stacks, expected, context.seed)
     mixed = [stacks[number] for number in kept]
     by_member = np.concatenate(
         [np.full(stack.members, weight / stack.members) for stack, weight in zip(mixed, weights, strict=True)]
     )
+    share_of_stack = dict.fromkeys(range(len(stacks)), 0.0) | dict(zip(kept, shares.tolist(), strict=True))
     if len(stacks) > 1:
-        described = (
-            f"{share:.2f} {stack.architecture}, {stack.support.name}"
-            for share, stack in zip(shares, mixed, strict=True)
-        )
-        context.info(f"the validation rows mix {'; '.join(described)}")
-    outcomes = {_name(stack): (stack.members, share) for stack, share in zip(mixed, shares.tolist(), strict=True)}
-    epochs = {_name(stack): stack.epochs for stack in stacks}
-    completed = []
-    for candidate in candidates:
-        name = candidate.architecture, candidate.support
-        members, share = outcomes.get(name, (0, 0.0))
-        spent = candidate.epochs + epochs.get(name, 0)
-        completed.append(replace(candidate, epochs=spent, members=members, share=share))
-    return replace(data.model(mixed, by_member), race=tuple(completed))
+        for place, stack in enumerate(stacks):
+            context.info(f"{stack.describe()}: final share {share_of_stack[place]:.2f}")
+    outcomes = list(candidates)
+    for place, number in enumerate(origins):
+        stack, pilot = stacks[place], candidates[number]
+        spent, share = pilot.epochs + stack.epochs, share_of_stack[place]
+        outcomes[number] = replace(pilot, epochs=spent, members=stack.members, final_share=share)
+    return replace(data.model(mixed, by_member), race=tuple(outcomes))
 
 
 def _weigh(
@@ -103,23 +124,19 @@ def _weigh(
 ) -> tuple[Sequence[int], np.ndarray, np.ndarray]:
     """The positions of the stacks that are mixed, their weights and their shares, (K,) each.
 
-    expected: (S of all stacks,), in proportion to the shares that are expected of them.
+    expected: (S of all stacks,), in proportion to the weights that are expected of them: the shares of their pilots.
     """
     if len(stacks) == 1:
         return [0], np.ones(1), np.ones(1)
     scores = score_stacks(data, stacks, seed)
     weights = fit_weights(scores, expected / expected.sum())
-    shares = mean_shares(weights, scores.mass)
+    shares = mean_shares(weights, scores)
     kept = [number for number, share in enumerate(shares) if share >= MIN_MIXTURE_SHARE]
     if len(kept) < len(stacks):
         scores, expected = scores.select(kept), expected[kept]
         weights = fit_weights(scores, expected / expected.sum())
-        shares = mean_shares(weights, scores.mass)
+        shares = mean_shares(weights, scores)
     return kept, weights, shares
-
-
-def _name(stack: FlowStack) -> tuple[str, str]:
-    return stack.architecture, stack.support.name
 
 
 def _continue_training(
@@ -133,8 +150,8 @@ def _continue_training(
             support = fit_support(start_from.support.name, parameters, train, start_from.support.probit_only)
         else:
             (support,) = _fit_supports(data, recipe, context)
-        context.info(f"training {start_from.members} x {stack_recipe.architecture}, support {support.name}")
         supports = [support] * start_from.members
+        context.info(f"training {Finalist(stack_recipe, tuple(supports)).describe()}")
         stacks += fit_members(data, stack_recipe, supports, context, recipe.augment, start_from)
     return stacks
 

@@ -30,6 +30,7 @@ from cosmoinfer.training.settings import Rows, TrainingContext, generators
 
 MAX_INITIALISATION_ROWS = 5000  # from which layers that start from data do: a regression on the context, an ActNorm
 MAX_INITIALISATION_VALUES = 1 << 22  # numbers of these rows' data
+NO_FOLD = -1  # of rows that nobody leaves out
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def fit_members(
     loss = _likelihood([[*distinct].index(support.name) for support in supports], context.device)
     if folds is not None:
         loss = _leaving_out(loss, torch.from_numpy(folds.of_members).to(context.device))
-        fold_of_rows = folds.of_rows, np.full(len(rows[1]), len(folds.of_rows))
+        fold_of_rows = folds.of_rows, np.full(len(rows[1]), NO_FOLD)
         leading = [(fold, *arrays) for fold, arrays in zip(fold_of_rows, leading, strict=True)]
     if start_from is None:
         max_rows = max(1, min(MAX_INITIALISATION_ROWS, MAX_INITIALISATION_VALUES // sum(map(prod, shapes))))

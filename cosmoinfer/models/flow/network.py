@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from cosmoinfer.flows import FLOWS, Transform
+from cosmoinfer.models.architecture import describe_stack
 from cosmoinfer.models.flow.recipe import EMBEDDING, StackRecipe
 from cosmoinfer.models.model import Stack
 from cosmoinfer.models.recipe import prefixed_errors
@@ -58,6 +59,10 @@ class FlowStack(Stack[ConditionalFlow]):
     """Members of one architecture, as of ``Stack``, whose flows live on the line of one support."""
 
     support: Support
+
+    def describe(self) -> str:
+        """How many members of which architecture, on which support."""
+        return describe_stack(self.members, self.architecture, self.support.label)
 
 
 def _log_normal(noise: torch.Tensor, temperature: float) -> torch.Tensor:

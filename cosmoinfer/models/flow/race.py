@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cosmoinfer.clustered_error import clustered_error
+from cosmoinfer.models.architecture import describe_stack
 from cosmoinfer.models.flow.candidate import Candidate
 from cosmoinfer.models.flow.members import FlowTrainingData, Folds, fit_members
 from cosmoinfer.models.flow.menu import EFFORTS
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.flow.shares import Scores, fit_weights, mean_shares, score_held_out, score_stacks
-from cosmoinfer.supports import Support
+from cosmoinfer.supports import SUPPORTS, Support
+from cosmoinfer.training.loop import DivergedError
 from cosmoinfer.training.settings import TrainingContext
 
 PILOT_MEMBERS = 2
@@ -29,10 +30,28 @@ MIN_PILOT_SHARE = 0.1  # of the mixture of pilots; an architecture that gets les
 
 @dataclass(frozen=True)
 class Finalist:
-    """An architecture that is trained in full. supports: (M,), of each member."""
+    """An architecture that is trained in full. supports: (M,), of each member. candidates: (M,), numbers of the raced
+    ones that they come from; empty where nothing was raced. extended: whether it has more epochs than were set."""
 
     recipe: StackRecipe
     supports: tuple[Support, ...]
+    candidates: tuple[int, ...] = ()
+    extended: bool = False
+
+    def describe(self) -> str:
+        """In one line."""
+        supports = ", ".join(dict.fromkeys(support.label for support in self.supports))
+        stack = describe_stack(len(self.supports), self.recipe.architecture, supports)
+        epochs = f", for {self.recipe.training.epochs} epochs, since it does not overfit" if self.extended else ""
+        return stack + epochs
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """A short training. architecture: its number in the recipe."""
+
+    architecture: int
+    stack: FlowStack
 
 
 def race(
@@ -42,48 +61,90 @@ def race(
 
     All are tried on one support, which leaks out of the prior's box if there is such a one, and on the others those
     that get a share there. Where no support was asked for and hardly anything leaks, the others have nothing to add.
+    Raises DivergedError, which names an architecture, where no pilot could be trained.
     """
-    members = min(PILOT_MEMBERS, recipe.ensemble)
-    folds = _folds(data, members, context.seed)
-
-    def train(stack: StackRecipe, support: Support) -> FlowStack:
-        epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
-        pilot = replace(stack, training=replace(stack.training, epochs=epochs))
-        context.info(f"pilot: {stack.architecture}, support {support.name}")
-        (trained,) = fit_members(data, pilot, [support] * members, context, recipe.augment, folds=folds)
-        return trained
-
-    first, *others = sorted(supports, key=lambda support: support.maps_inside)
-    pilots = [train(stack, first) for stack in recipe.stacks]
-    scores = _score(data, pilots, folds, context.seed)
-    shares = mean_shares(fit_weights(scores), scores.mass)
-    architectures = np.arange(len(pilots))
+    for reason in recipe.left_out:
+        context.info(f"not raced: {reason}")
+    folds = _folds(data, min(PILOT_MEMBERS, recipe.ensemble), context.seed)
+    first, *others = _racing_order(supports)
+    pilots, failures = _train_pilots(data, recipe, [(n, first) for n in range(len(recipe.stacks))], folds, context)
+    if not pilots:
+        raise DivergedError(f"no candidate could be trained; {failures[0]}")
+    scores = _score_pilots(data, pilots, folds, context.seed)
+    shares = mean_shares(fit_weights(scores), scores)
     if others:
-        mass = float(shares @ scores.mass.mean(axis=1))
+        mass = float(shares @ scores.mean(scores.mass))
         if recipe.supports == ("auto",) and mass > MAX_MASS_RACED:
-            context.info(f"{mass:.2f} of the pilots lies inside the prior: support {first.name} is enough")
+            context.info(f"{mass:.2f} of the pilots lies inside the prior: support {first.label} is enough")
         else:
-            promising = np.flatnonzero(_has_share(shares))
-            added = [train(recipe.stacks[number], support) for support in others for number in promising]
-            scores = scores.beside(_score(data, added, folds, context.seed, first=len(pilots)))
-            shares = mean_shares(fit_weights(scores), scores.mass)
-            pilots += added
-            architectures = np.concatenate([architectures, np.tile(promising, len(others))])
+            names = ", ".join(support.label for support in others)
+            context.info(f"{mass:.2f} of the pilots lies inside the prior: support {names} is tried too")
+            promising = [pilots[number].architecture for number in np.flatnonzero(_has_share(shares))]
+            entries = [(number, support) for support in others for number in promising]
+            added, _ = _train_pilots(data, recipe, entries, folds, context)
+            if added:
+                scores = scores.beside(_score_pilots(data, added, folds, context.seed, first=len(pilots)))
+                shares = mean_shares(fit_weights(scores), scores)
+                pilots += added
+    stacks = [pilot.stack for pilot in pilots]
     candidates = [
         Candidate(
-            pilot.architecture,
-            pilot.support.name,
-            float(log_prob.mean()),
-            clustered_error(log_prob, scores.simulation),
+            stack.architecture,
+            stack.support.label,
+            float(log_prob),
+            error,
             float(share),
-            pilot.weights_per_member,
-            pilot.epochs,
+            stack.weights_per_member,
+            stack.epochs,
         )
-        for pilot, log_prob, share in zip(pilots, scores.normalised, shares, strict=True)
+        for stack, log_prob, error, share in zip(
+            stacks, scores.mean(scores.normalised), scores.errors(scores.normalised), shares, strict=True
+        )
     ]
-    train_log_prob = np.array([-pilot.history.train[-1].mean() for pilot in pilots])
-    gaps = train_log_prob - scores.log_prob.mean(axis=1)
-    return _finalists(recipe, architectures, [pilot.support for pilot in pilots], shares, gaps), candidates
+    for candidate in candidates:
+        context.info(candidate.describe_pilot())
+    gaps = _gaps(stacks, scores)
+    architectures = np.array([pilot.architecture for pilot in pilots])
+    return _finalists(recipe, architectures, [stack.support for stack in stacks], shares, gaps), candidates
+
+
+def _racing_order(supports: Sequence[Support]) -> list[Support]:
+    """First those that leak out of the prior's box: the mass of these says whether others are needed.
+
+    The map decides, not whether a support stays inside: none does in a region of the box.
+    """
+    return sorted(supports, key=lambda support: not SUPPORTS[support.name].overflows)
+
+
+def _gaps(pilots: Sequence[FlowStack], scores: Scores) -> np.ndarray:
+    """By how much the log_prob of training rows exceeds that of unseen ones at the end, (K,)."""
+    return np.array([-pilot.history.train[-1].mean() for pilot in pilots]) - scores.mean(scores.log_prob)
+
+
+def _train_pilots(
+    data: FlowTrainingData,
+    recipe: FlowRecipe,
+    entries: Sequence[tuple[int, Support]],
+    folds: Folds | None,
+    context: TrainingContext,
+) -> tuple[list[Pilot], list[str]]:
+    """Of architectures, by their number in the recipe, on a support each; and why others diverged, a line each."""
+    pilots: list[Pilot] = []
+    failures: list[str] = []
+    for number, support in entries:
+        stack = recipe.stacks[number]
+        epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
+        pilot = replace(stack, training=replace(stack.training, epochs=epochs))
+        members = [support] * min(PILOT_MEMBERS, recipe.ensemble)
+        context.info(f"pilot: {stack.architecture}, support {support.label}")
+        try:
+            (trained,) = fit_members(data, pilot, members, context, recipe.augment, folds=folds)
+        except DivergedError as error:
+            failures.append(f"{stack.architecture}, support {support.label}: {error.message}")
+            context.info(f"left out: {stack.architecture}, support {support.label}: its loss is not finite")
+        else:
+            pilots.append(Pilot(number, trained))
+    return pilots, failures
 
 
 def _folds(data: FlowTrainingData, members: int, seed: int) -> Folds | None:
@@ -98,12 +159,13 @@ def _folds(data: FlowTrainingData, members: int, seed: int) -> Folds | None:
     return Folds.of_simulations(train, FOLDS, members, seed)
 
 
-def _score(
-    data: FlowTrainingData, pilots: Sequence[FlowStack], folds: Folds | None, seed: int, first: int = 0
+def _score_pilots(
+    data: FlowTrainingData, pilots: Sequence[Pilot], folds: Folds | None, seed: int, first: int = 0
 ) -> Scores:
-    """On rows that the pilots have not seen. first: number of the first one among all."""
-    scores = score_stacks(data, pilots, seed, first)
-    return scores if folds is None else scores.joined(score_held_out(data, pilots, folds, seed, first))
+    """On rows that they have not seen. first: number of the first one among all."""
+    stacks = [pilot.stack for pilot in pilots]
+    scores = score_stacks(data, stacks, seed, first)
+    return scores if folds is None else scores.joined(score_held_out(data, stacks, folds, seed, first))
 
 
 def _has_share(shares: np.ndarray) -> np.ndarray:
@@ -134,10 +196,11 @@ def _finalists(
         in_proportion = round(ENSEMBLES * recipe.ensemble * share / by_architecture[chosen].sum())
         counts = apportion(min(recipe.ensemble, max(MIN_MEMBERS, in_proportion)), shares[pilots])
         overfits = gaps[pilots][np.array(counts) > 0].min() > MAX_GAP_EXTENDED
-        if recipe.may_extend and share > 0.5 and not overfits and not _has_dropout(stack):
+        extended = recipe.may_extend and share > 0.5 and not overfits and not _has_dropout(stack)
+        if extended:
             stack = replace(stack, training=replace(stack.training, epochs=EXTENSION * stack.training.epochs))
-        members = tuple(supports[pilot] for pilot, count in zip(pilots, counts, strict=True) for _ in range(count))
-        finalists.append(Finalist(stack, members))
+        members = [pilot for pilot, count in zip(pilots, counts, strict=True) for _ in range(count)]
+        finalists.append(Finalist(stack, tuple(supports[pilot] for pilot in members), tuple(members), extended))
     return finalists
 
 

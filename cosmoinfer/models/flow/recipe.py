@@ -1,18 +1,19 @@
 """What flows to train: architectures, support, ensemble and training, by the rows and the shape of the data."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.flows import FLOWS
+from cosmoinfer.models.architecture import architecture_name
 from cosmoinfer.models.flow.menu import EFFORTS, menu
-from cosmoinfer.models.model import architecture_name
 from cosmoinfer.models.recipe import (
     FEW_TRAINING_ROWS,
     MANY_TRAINING_ROWS,
     OPTIMIZER_SETTINGS,
     InlineSettings,
+    MissingSettingError,
     Overrides,
     Shapes,
     are_vectors,
@@ -61,9 +62,10 @@ class StackRecipe:
 
 @dataclass(frozen=True)
 class FlowRecipe:
-    """stacks: the architectures that are raced. ensemble: members of the best. observation: ``row``, or ``simulation``
+    """stacks: the architectures that are raced. ensemble: members of the best, of all together up to about
+    twice as many. observation: ``row``, or ``simulation``
     where the rows of a simulation are one observation. effort: how many are trained in full. may_extend: whether what
-    does not overfit trains for more epochs than it says.
+    does not overfit trains for more epochs than it says. left_out: why others are not raced, a line each.
     """
 
     stacks: tuple[StackRecipe, ...]
@@ -75,6 +77,7 @@ class FlowRecipe:
     observation: str = "row"
     effort: str = "medium"
     may_extend: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 def flow_settings() -> tuple[str, ...]:
@@ -102,35 +105,45 @@ def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
 
     Raises UserError if a setting is not known, not allowed, or one that the flow does not have.
     """
+    flows, colon, _ = str(overrides.get("flow") or "").partition(":")
+    if colon and "," in flows:
+        raise UserError("several flows have no settings behind them; give each as an option", "flow", overrides["flow"])
     expanded = expand_inline_settings(overrides, _inline_settings())
     with expanded.errors_naming_origin():
         return _flow_recipe(expanded.overrides, rows, shapes)
 
 
 def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
-    name = check_choice("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), (*FLOWS, "auto"))
+    names = _names("flow", overrides.get("flow") or ("auto" if are_vectors(shapes) else "nsf"), FLOWS)
     sets = overrides.get("observation") == "simulation"
-    auto = name == "auto"
     effort = check_choice("effort", overrides.get("effort") or FlowRecipe.effort, EFFORTS)
-    defaults = mixed_defaults(rows, shapes, effort, sets) if auto else [flow_defaults(name, rows, shapes, sets)]
-    stacks, lacking = [], []
+    if names == ("auto",) or len(names) > 1:
+        defaults = mixed_defaults(rows, shapes, effort, sets, names)
+    else:
+        defaults = [flow_defaults(names[0], rows, shapes, sets)]
+    stacks, lacking, left_out = [], [], []
     for default in defaults:
         try:
             stacks.append(_override_stack(default, overrides, shapes))
-        except UserError as error:  # of a mixture, only those that have what was asked for
+        except MissingSettingError as error:  # of a mixture, only those that have what was asked for
             lacking.append(error)
+            left_out.append(f"{default.architecture} has no `{error.setting}`")
     if not stacks:
         raise lacking[-1]
-    stacks = list({stack.architecture: stack for stack in stacks}.values())  # which overrides may make alike
+    stacks = list(dict.fromkeys(stacks))  # which overrides may make alike
     members = max(1, round(default_members(shapes) * EFFORTS[effort].members))
-    recipe = _recipe_of_stacks(stacks, overrides, shapes, members)
-    return replace(recipe, effort=effort, may_extend=rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None)
+    support = "auto" if are_vectors(shapes) else "soft"
+    recipe = _recipe_of_stacks(stacks, overrides, support, members)
+    may_extend = rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None
+    return replace(recipe, effort=effort, may_extend=may_extend, left_out=tuple(left_out))
 
 
 def continued_recipe(
     stacks: Sequence[JSONObject], ensemble: int, overrides: Overrides, rows: int, shapes: Shapes
 ) -> FlowRecipe:
     """The recipe of another model, from the configurations of its stacks: only the training may differ.
+
+    Where no support is given it is ``auto``: each stack stays on its own.
 
     Raises UserError if a setting of the architecture, or several supports are given.
     """
@@ -157,16 +170,15 @@ def continued_recipe(
         for config in stacks
     ]
     observation = "simulation" if stacks[0].get("rows") else "row"
-    return _recipe_of_stacks(recipes, {**overrides, "observation": observation}, shapes, ensemble)
+    return _recipe_of_stacks(recipes, {**overrides, "observation": observation}, "auto", ensemble)
 
 
 def _recipe_of_stacks(
-    stacks: Sequence[StackRecipe], overrides: Overrides, shapes: Shapes, default_ensemble: int
+    stacks: Sequence[StackRecipe], overrides: Overrides, default_support: str, default_ensemble: int
 ) -> FlowRecipe:
-    support = "auto" if are_vectors(shapes) else "soft"
     return FlowRecipe(
         tuple(stacks),
-        _supports(overrides.get("support") or support),
+        _supports(overrides.get("support") or default_support),
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
@@ -176,13 +188,38 @@ def _recipe_of_stacks(
 
 
 def _supports(text: str) -> tuple[str, ...]:
-    """``auto``, or one or several of ``SUPPORTS`` with commas."""
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    return tuple(check_choice("support", name, (*SUPPORTS, "auto") if len(names) == 1 else SUPPORTS) for name in names)
+    return _names("support", text, SUPPORTS)
 
 
-def mixed_defaults(rows: int, shapes: Shapes, effort: str, sets: bool) -> list[StackRecipe]:
-    """The architectures that are raced for a place in the mixture, for so many training rows of vectors."""
+def _names(setting: str, text: str, table: Collection[str]) -> tuple[str, ...]:
+    """``auto``, or one or several names of a table with commas, in its order."""
+    names = {name.strip(): None for name in text.split(",")}
+    if len(names) == 1:
+        return (check_choice(setting, next(iter(names)), (*table, "auto")),)
+    if "auto" in names:
+        raise UserError(f"auto goes with no other name; {list_choices('', table)}", setting, text)
+    for name in names:
+        check_choice(setting, name, table)
+    return tuple(name for name in table if name in names)
+
+
+def mixed_defaults(rows: int, shapes: Shapes, effort: str, sets: bool, names: Sequence[str]) -> list[StackRecipe]:
+    """The architectures that are raced for a place in the mixture, for so many training rows of vectors.
+
+    names: of the flows that they are of, or ``auto`` alone for all on the menu. Raises UserError where one is not on
+    it, and for several of what has axes.
+    """
+    entries = menu(rows, effort)
+    if names != ("auto",):
+        if not are_vectors(shapes):
+            raise UserError(
+                "several flows are raced for vectors alone; one is trained for what has axes", "flow", ",".join(names)
+            )
+        on_menu = sorted({entry.flow for entry in entries})
+        for name in names:
+            if name not in on_menu:
+                raise UserError(f"{name} is not raced; {list_choices(name, on_menu)}", "flow", ",".join(names))
+        entries = [entry for entry in entries if entry.flow in names]
     network = tuple(default_network(shape) for shape in shapes)
     defaults = flow_defaults("maf", rows, shapes, sets)
     return [
@@ -192,7 +229,7 @@ def mixed_defaults(rows: int, shapes: Shapes, effort: str, sets: bool) -> list[S
             settings=FLOWS[entry.flow](**entry.settings),
             embedding=network if entry.behind_network else defaults.embedding,
         )
-        for entry in menu(rows, effort)
+        for entry in entries
     ]
 
 
@@ -222,7 +259,7 @@ def _override_stack(stack: StackRecipe, overrides: Overrides, shapes: Shapes) ->
         for network in stack.embedding
     ]
     if embedded and all(settings is None for _, settings in embedding):
-        raise UserError("there is no embedding to set; `embedding=mlp` or cnn makes one", setting="embedding")
+        raise MissingSettingError("there is no embedding to set; `embedding=mlp` or cnn makes one", setting="embedding")
     return replace(
         stack,
         settings=override(stack.settings, select(overrides, settings_of(*FLOWS.values())), f"`flow={stack.flow}`"),

@@ -1,4 +1,4 @@
-"""Shares of the stacks of a mixture, as rows ask for them from which these have not learned."""
+"""Weights and shares of the stacks of a mixture, as rows ask for them from which these have not learned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
+from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.models.flow.members import FlowTrainingData, Folds
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.training.settings import uniform
 
 DRAWS_PER_MASS = 50  # of each row and member, for its mass inside the prior's box
-PRIOR_SIMULATIONS = 10  # that the shares which are expected beforehand are worth
+PRIOR_SIMULATIONS = 10  # that the weights which are expected beforehand are worth
 MAX_ITERATIONS = 300  # of the expectation-maximisation
 
 
@@ -26,6 +27,24 @@ class Scores:
     log_prob: np.ndarray
     mass: np.ndarray
     simulation: np.ndarray
+
+    @property
+    def row_weights(self) -> np.ndarray:
+        """(n,), with which rows count: those of a simulation count as one row."""
+        _, place, sizes = np.unique(self.simulation, return_inverse=True, return_counts=True)
+        weights: np.ndarray = 1 / sizes[place]
+        return weights
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """The mean over simulations, (K,), of values (K, n)."""
+        means: np.ndarray = np.average(values, axis=1, weights=self.row_weights)
+        return means
+
+    def errors(self, values: np.ndarray) -> list[float]:
+        """Of ``mean``, clustered by simulation."""
+        weights = self.row_weights / self.row_weights.mean()
+        deviations = weights * (values - self.mean(values)[:, None])
+        return [clustered_error(row, self.simulation) for row in deviations]
 
     @property
     def normalised(self) -> np.ndarray:
@@ -54,7 +73,7 @@ class Scores:
 def score_stacks(data: FlowTrainingData, stacks: Sequence[FlowStack], seed: int, first: int = 0) -> Scores:
     """Each stack, its members in equal shares, on the validation rows. first: number of the first one among others."""
     rows = data.validation_rows
-    scores = [_score(data, stack, rows, seed, number) for number, stack in enumerate(stacks, first)]
+    scores = [_score_stack(data, stack, rows, seed, number) for number, stack in enumerate(stacks, first)]
     log_prob, mass = map(np.stack, zip(*scores, strict=True))
     return Scores(log_prob, mass, data.catalog.simulation[rows])
 
@@ -72,14 +91,14 @@ def score_held_out(
     for number, stack in enumerate(stacks):
         members = [stack.select(slice(member, member + 1)) for member in range(stack.members)]
         scores = [
-            _score(data, member, left_out, seed, first + number)
+            _score_stack(data, member, left_out, seed, first + number)
             for member, left_out in zip(members, rows_of_folds, strict=True)
         ]
         log_prob[number], mass[number] = map(np.concatenate, zip(*scores, strict=True))
     return Scores(log_prob, mass, data.catalog.simulation[rows])
 
 
-def _score(
+def _score_stack(
     data: FlowTrainingData, stack: FlowStack, rows: np.ndarray, seed: int, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """log_prob and mass, (n,) each, of a stack that has this number among others."""
@@ -89,16 +108,16 @@ def _score(
     return log_prob, model.box_masses(data.catalog, rows, DRAWS_PER_MASS, generator)
 
 
-def fit_weights(scores: Scores, prior_shares: np.ndarray | None = None) -> np.ndarray:
+def fit_weights(scores: Scores, prior_weights: np.ndarray | None = None) -> np.ndarray:
     """Weights (K,) of a mixture, of sum 1: the most probable ones under a Dirichlet prior.
 
-    It is worth ``PRIOR_SIMULATIONS``, so that few rows do not take its share from one of two near ties; rows of a
-    simulation count as one. prior_shares: (K,), of sum 1, by default equal ones.
+    It is worth ``PRIOR_SIMULATIONS``, so that few rows do not take its weight from one of two near ties; rows of a
+    simulation count as one. prior_weights: (K,), of sum 1, by default equal ones. It is a prior of weights: where
+    densities reach beyond the box, shares are these times the masses inside (``mean_shares``).
     """
     count = len(scores.log_prob)
-    _, place, sizes = np.unique(scores.simulation, return_inverse=True, return_counts=True)
-    shares = np.full(count, 1 / count) if prior_shares is None else prior_shares
-    return maximise_posterior(scores.log_prob, scores.mass, 1 / sizes[place], PRIOR_SIMULATIONS * shares)
+    prior = np.full(count, 1 / count) if prior_weights is None else prior_weights
+    return maximise_posterior(scores.log_prob, scores.mass, scores.row_weights, PRIOR_SIMULATIONS * prior)
 
 
 def maximise_posterior(
@@ -121,8 +140,7 @@ def maximise_posterior(
     return weights
 
 
-def mean_shares(weights: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """The share of each density in the draws, (K,): weights (K,) times mass (K, n), in the mean over rows."""
-    terms = weights[:, None] * mass
-    shares: np.ndarray = (terms / terms.sum(axis=0)).mean(axis=1)
-    return shares
+def mean_shares(weights: np.ndarray, scores: Scores) -> np.ndarray:
+    """The share of each density in the draws, (K,): its weight times its mass, in the mean over simulations."""
+    terms = weights[:, None] * scores.mass
+    return scores.mean(terms / terms.sum(axis=0))
