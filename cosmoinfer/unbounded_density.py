@@ -20,6 +20,7 @@ MAX_SIMULATIONS = 2000  # of those that are looked at
 MAX_DEGREE = 3
 MAX_RESIDUAL_VARIANCE = {1: 1e-10, 2: 1e-6, 3: 1e-6}  # of a standardised function where it was not fitted, by degree
 MAX_DECIMALS = 6  # of a table whose rounding is recognised
+MIN_SQUARED = 1e-150  # smaller numbers have no finite inverse square
 MAX_ROUNDING_RATIO = 3.0  # of the residual variance to that which rounding leaves
 
 
@@ -91,7 +92,7 @@ def _polynomial_kind(predictors: np.ndarray, values: np.ndarray) -> str:
     rounding = _rounding_variance(values)
     if _predicts(predictors, values, 1, rounding):
         return "an exact linear"
-    positive = bool((predictors > 0).all() and (values > 0).all())
+    positive = bool((predictors > 0).all() and (values > MIN_SQUARED).all())
     log_rounding = rounding * float((values**-2.0).mean()) if positive else 0.0
     if positive and _predicts(np.log(predictors), np.log(values), 1, log_rounding):
         return "a power-law"
@@ -105,9 +106,10 @@ def _polynomial_kind(predictors: np.ndarray, values: np.ndarray) -> str:
 
 def _rounding_variance(values: np.ndarray) -> float:
     """Of what rounding to decimals took from values (G,); 0 where they have more digits."""
-    for decimals in range(MAX_DECIMALS + 1):
-        if np.array_equal(values, values.round(decimals)):
-            return 10.0 ** (-2 * decimals) / 12
+    with np.errstate(over="ignore"):  # of numbers that are whole anyhow
+        for decimals in range(MAX_DECIMALS + 1):
+            if np.array_equal(values, values.round(decimals)):
+                return 10.0 ** (-2 * decimals) / 12
     return 0.0
 
 

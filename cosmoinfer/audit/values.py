@@ -133,7 +133,8 @@ def _robust_deviation(values: np.ndarray) -> np.ndarray:
     safe = np.where(np.isfinite(values).any(axis=0), values, 0.0)
     deviation = np.abs(safe - np.nanmedian(safe, axis=0))
     width = NORMAL_WIDTH_OF_MAD * np.nanmedian(deviation, axis=0)
-    return np.nan_to_num(np.divide(deviation, width, out=np.zeros_like(deviation), where=width > 0))
+    with np.errstate(over="ignore"):
+        return np.nan_to_num(np.divide(deviation, width, out=np.zeros_like(deviation), where=width > 0))
 
 
 def missing_value_codes(subject: CatalogUnderTest) -> list[Finding]:
@@ -222,7 +223,8 @@ def dynamic_range(subject: CatalogUnderTest) -> list[Finding]:
         has_values = feature_range.n_finite > 0
         is_positive = has_values.any() and (feature_range.low[has_values] >= 0).all()
         if is_positive and np.isfinite(feature_range.smallest_positive):
-            ratio = feature_range.high[has_values].max() / feature_range.smallest_positive
+            with np.errstate(over="ignore"):
+                ratio = feature_range.high[has_values].max() / feature_range.smallest_positive
             zeros = f", {feature_range.n_zeros} exact zeros" if feature_range.n_zeros else ""
             findings.append(note(f"/{observable.name}: positive, dynamic range {ratio:.3g}{zeros}"))
     return findings

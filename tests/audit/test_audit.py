@@ -798,3 +798,15 @@ def test_an_audit_needs_no_torch(tmp_path):
 def test_units_are_no_fault(findings, unit):
     quiet = [entry.check for entry in findings(full=True, data=unit * VECTOR.astype(np.float64))]
     assert not set(quiet) & {"float_precision", "outliers", "constant_features", "missing_value_codes"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.where(np.arange(N)[:, None] == 3, 1e38, np.full((N, 5), 1e-300)),  # a dynamic range beyond all numbers
+        np.where(np.arange(N)[:, None] == 3, -1e300, 1e-40 * VECTOR),  # a deviation beyond all numbers
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_ratios_beyond_all_numbers_are_infinite_without_a_warning(findings, data):
+    assert findings(data=data, full=True)
