@@ -141,7 +141,8 @@ class LogUniform(Prior):
         return self.low * np.exp(u * np.log(self.high / self.low))
 
     def may_be_recognised(self) -> bool:
-        return bool(self.low > 0 and self.high / self.low >= MIN_LOG_UNIFORM_RATIO)
+        ratio = float(self.high) / float(self.low) if self.low > 0 else 0.0
+        return MIN_LOG_UNIFORM_RATIO <= ratio < np.inf
 
 
 class Gaussian(Prior):

@@ -118,10 +118,10 @@ def _predicts(predictors: np.ndarray, values: np.ndarray, degree: int, rounding:
 
     rounding: variance of the error that the values have by their rounding.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         z = (predictors - predictors.mean(axis=0)) / predictors.std(axis=0)
         spread = values.std()
-    if not (np.isfinite(z).all() and np.isfinite(spread)):  # numbers too large to be squared, or to be added
+    if not (np.isfinite(z).all() and np.isfinite(spread)):  # numbers too large or small to be squared
         return False
     count = z.shape[1]
     terms = [term for size in range(degree + 1) for term in combinations_with_replacement(range(count), size)]

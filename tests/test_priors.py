@@ -73,3 +73,9 @@ def test_reweighting_takes_and_describes_it(parameters: Parameters) -> None:
     assert change.describe(changed) == "a: squared in 0.2..0.8"
     with pytest.raises(UserError, match=r"'cubed' is no prior; .*name=squared:low:high"):
         PriorChange.parse("a=cubed:0:1")
+
+
+@pytest.mark.parametrize(("low", "recognised"), [(0.1, True), (0.5, False), (5e-324, False), (0.0, False)])
+def test_a_log_uniform_prior_is_recognised_on_wide_boxes(low: float, recognised: bool) -> None:
+    with np.errstate(all="raise"):
+        assert PRIORS["log-uniform"](np.float64(low), np.float64(1.0)).may_be_recognised() == recognised

@@ -16,3 +16,8 @@ def test_r2_of_perfect_constant_and_wrong_estimates():
 def test_a_truth_that_never_varies_has_a_finite_r2():
     with np.errstate(all="raise"):
         assert np.isfinite(r2_score(np.ones((4, 1)), np.ones((4, 1)))).all()
+
+
+def test_numbers_that_cannot_be_squared_give_no_warning():
+    with np.errstate(all="raise"):
+        assert not np.isfinite(r2_score(np.array([[1e200], [0.0]]), np.zeros((2, 1)))).all()

@@ -77,3 +77,8 @@ def test_numbers_that_cannot_be_squared_are_no_function(extreme, column):
     values = theta()
     values[:3, column] = extreme
     assert reasons_without_bound(NAMES, values) == {}
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_whose_scatter_is_no_number_are_no_function():
+    assert reasons_without_bound(NAMES, theta() * 1e-300) == {}

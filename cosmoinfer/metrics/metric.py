@@ -49,7 +49,7 @@ class Metric(ABC):
 
     def estimates(self, data: EvaluationData) -> dict[str, Estimate]:
         """One estimate for each column, by its name (JOINT for a joint metric)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             estimates = self._measure(data)
         for column, reason in enumerate(self._exclusions(data)):
             estimates[column] = Estimate.missing(reason) if reason else estimates[column]

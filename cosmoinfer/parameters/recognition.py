@@ -30,6 +30,7 @@ def _recognise_prior(parameters: Parameters, column: int, values: np.ndarray) ->
             continue
         changed = parameters.with_prior([*parameters.prior[:column], name, *parameters.prior[column + 1 :]])
         log_norm = changed.joint_prior.log_norm - parameters.joint_prior.log_norm
-        gain = float((candidate.log_density(values) - uniform.log_density(values) - log_norm).sum())
+        with np.errstate(invalid="ignore"):  # of values outside both
+            gain = float((candidate.log_density(values) - uniform.log_density(values) - log_norm).sum())
         gains[name] = -np.inf if np.isnan(gain) else gain
     return max(gains, key=gains.__getitem__)

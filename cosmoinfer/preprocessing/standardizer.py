@@ -297,4 +297,4 @@ class _Spread:
             return False
         positive = np.concatenate(self.seen)
         low, high = np.quantile(positive[positive > 0], [0.001, 0.999])
-        return bool(high / low >= LOG_DYNAMIC_RANGE)
+        return float(high) / float(low) >= LOG_DYNAMIC_RANGE
