@@ -25,14 +25,18 @@ SCHEMA = Schema(
             attributes=PARAMETER_ATTRIBUTES,
         ),
         "mixture_weights": Dataset("(A,)", "probability of each member in the mixture, of all stacks"),
-        r"stacks/\d+/weights/.*": Dataset("(M, ...)", "weights of the members, by the name of the tensor", type="any"),
+        r"stacks/\d+/weights/.*": Dataset(
+            "(M, ...)", "weights of the members, by the name of the tensor", type="any", values="finite"
+        ),
         r"stacks/\d+/history/(train|validation)": Dataset("(E, M)", "losses of each epoch"),
         r"stacks/\d+/history/learning_rate": Dataset("(E,)", "learning rate"),
         r"stacks/\d+/history/best": Dataset("(M,)", "epoch of the weights that are kept", type="whole"),
-        r"inputs/\d+/standardizer/(clip|code|floor|log|mean|std)": Dataset(
+        r"inputs/\d+/standardizer/(clip|code|floor|log)": Dataset(
             "(F,) or (channels, 1, ...)", "scaling of an observable"
         ),
-        r"inputs/\d+/compression/.*": Dataset("(...)", "weights of the compression"),
+        r"inputs/\d+/standardizer/mean": Dataset("(F,) or (channels, 1, ...)", "of it: the shift", values="finite"),
+        r"inputs/\d+/standardizer/std": Dataset("(F,) or (channels, 1, ...)", "of it: the scale", values="positive"),
+        r"inputs/\d+/compression/.*": Dataset("(...)", "weights of the compression", values="finite"),
         "hashes/train/theta(_single)?": Dataset(
             "(N,)",
             "hashes of theta of the rows that the model has learned from, or was chosen by; in single precision",
@@ -55,21 +59,31 @@ SCHEMA = Schema(
         ),
         "split/simulation": Dataset("(G,)", "ids of the simulations", type="text"),
         "split/partition": Dataset("(G,)", "0 train, 1 validation, 2 test", type="whole"),
-        "ridge_estimate/weights": Dataset("(F, T)", "linear estimate of theta from x"),
-        "ridge_estimate/offset": Dataset("(T,)", "linear estimate of theta from x"),
-        "noise/root": Dataset("(D, D)", "square root of the covariance of the noise"),
-        r"ood/gaussians/\d+/mean": Dataset("(F,)", "out-of-distribution detector: Gaussian fit to a space of features"),
-        r"ood/gaussians/\d+/root": Dataset("(F, F)", "of it: to unit variance"),
+        "ridge_estimate/weights": Dataset("(F, T)", "linear estimate of theta from x", values="finite"),
+        "ridge_estimate/offset": Dataset("(T,)", "linear estimate of theta from x", values="finite"),
+        "noise/root": Dataset("(D, D)", "square root of the covariance of the noise", values="finite"),
+        r"ood/gaussians/\d+/mean": Dataset(
+            "(F,)", "out-of-distribution detector: Gaussian fit to a space of features", values="finite"
+        ),
+        r"ood/gaussians/\d+/root": Dataset("(F, F)", "of it: to unit variance", values="finite"),
         r"ood/gaussians/\d+/expected": Dataset("(0, 0) or (T, F)", "of it: the size of the residuals, if compared"),
         r"ood/gaussians/\d+/level": Dataset("(0,) or (1,)", "of it: their median, if compared"),
-        "ood/(location|scale)": Dataset("(B,)", "standardisation of the statistics of all spaces"),
-        "ood/(scores|shares)": Dataset("(v,)", "scores of the validation rows, and their shares", filled=True),
-        r"ood/mmd_test/views/\d+": Dataset("(m, ...)", "validation rows of the MMD test, in each view"),
-        "ood/mmd_test/widths": Dataset("(K,)", "of the kernel in each view"),
+        "ood/location": Dataset("(B,)", "standardisation of the statistics of all spaces", values="finite"),
+        "ood/scale": Dataset("(B,)", "standardisation of the statistics of all spaces", values="positive"),
+        "ood/scores": Dataset("(v,)", "scores of the validation rows", filled=True, values="finite"),
+        "ood/shares": Dataset("(v,)", "shares of the validation rows", filled=True),
+        r"ood/mmd_test/views/\d+": Dataset(
+            "(m, ...)", "validation rows of the MMD test, in each view", values="finite"
+        ),
+        "ood/mmd_test/widths": Dataset("(K,)", "of the kernel in each view", values="positive"),
         "ood/mmd_test/simulation": Dataset("(m,)", "numbers of their simulations", type="whole"),
-        r"stacks/\d+/support/(shift|scale)": Dataset("(P,)", "standardisation on the real line"),
-        "(condition/)?(shift|scale)": Dataset(
-            "(P,)", "standardisation of the parameters, of a regressor or of a density's condition"
+        r"stacks/\d+/support/shift": Dataset("(P,)", "standardisation on the real line", values="finite"),
+        r"stacks/\d+/support/scale": Dataset("(P,)", "standardisation on the real line", values="positive"),
+        "(condition/)?shift": Dataset(
+            "(P,)", "standardisation of the parameters, of a regressor or of a density's condition", values="finite"
+        ),
+        "(condition/)?scale": Dataset(
+            "(P,)", "standardisation of the parameters, of a regressor or of a density's condition", values="positive"
         ),
         "(kurtosis_)?typicality/coefficients": Dataset("(Q,)", "expected log density of validation rows", filled=True),
         "(kurtosis_)?typicality/residuals": Dataset("(v,)", "how they scatter", filled=True),

@@ -25,11 +25,10 @@ from cosmoinfer.storage.attributes import (
     read_attributes,
     text_attribute,
 )
-from cosmoinfer.storage.formats import FORMATS, check_format
+from cosmoinfer.storage.formats import CREATOR, FORMATS, check_format
 from cosmoinfer.storage.links import stored_dataset, walk
 
 DIGEST, TABLE = "digest", "digests"
-CREATOR = "creator"  # attribute of the root, which tells of a file that HDF5 no longer opens of which kind it was
 OWN_ATTRIBUTES = ("kind", "format", CREATOR, DIGEST)  # of the root of a file of this tool
 BLOCK_BYTES = 1 << 20  # of the rows of a block, about
 MAX_THREADS = 4  # that hash blocks of what was read

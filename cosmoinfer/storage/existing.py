@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer.errors import DamagedOutput, DamageError, UserError
-from cosmoinfer.storage.formats import FORMATS
+from cosmoinfer.storage.formats import CREATOR, FORMATS, SIGNATURE
 from cosmoinfer.storage.opening import open_file, require_name
 from cosmoinfer.storage.reading import Head, parse_object, read_text, verify
 
-SIGNATURE = "cosmoinfer {kind} file"  # CREATOR of one of this tool
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of a file
+MAX_WRONG_BYTES = 1  # of these in a damaged file
+MAX_ATTRIBUTE_BYTES = 64  # between the name of an attribute and its text
 SCANNED_BYTES = 1 << 20  # at a time
 
 
@@ -83,6 +85,8 @@ def is_complete(path: Path, kind: str, meta: Mapping[str, Any], force: bool = Fa
     """
     if require_name(path).is_dir():
         raise UserError(f"{path}: is a folder; name a file")
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path}: is a link to {os.readlink(path)}, which is not there")
     if path.exists() and (existing := _kind(path)) != kind:
         description = f"a {existing} file" if existing else "a file of another tool"
         exists = "" if force else "exists already; "
@@ -115,22 +119,38 @@ def encode_meta(meta: Mapping[str, Any]) -> str:
 
 
 def _kind(path: Path) -> str | None:
-    """Of a file that this tool wrote, also where HDF5 no longer opens it."""
+    """Of a file that this tool wrote and signed, also where HDF5 no longer opens it; no other is replaced."""
+    if not _begins_as_hdf5(path):  # HDF5 finds a file within another one, as in an archive
+        return None
     try:
-        return file_kind(path)
+        with open_file(path) as file:
+            head = Head.of_file(file)
+            return head.kind if head.signed else None
     except DamageError:
         return _kind_by_signature(path)
     except UserError:
         return None
 
 
+def _begins_as_hdf5(path: Path) -> bool:
+    """Whether the first bytes are those of an HDF5 file, but for damage."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(len(HDF5_SIGNATURE))
+    except OSError:
+        return False
+    matches = sum(byte == expected for byte, expected in zip(first, HDF5_SIGNATURE, strict=False))
+    return matches >= len(HDF5_SIGNATURE) - MAX_WRONG_BYTES
+
+
 def _kind_by_signature(path: Path) -> str | None:
-    """Of a damaged file: the value of CREATOR, wherever it lies among its bytes."""
-    pattern = re.compile("|".join(SIGNATURE.format(kind=kind) for kind in FORMATS).encode())
+    """Of a damaged file: the value of its attribute CREATOR, wherever that lies."""
+    kinds = "|".join(SIGNATURE.format(kind=f"(?:{kind})") for kind in FORMATS)
+    pattern = re.compile(rf"{CREATOR}\0.{{0,{MAX_ATTRIBUTE_BYTES}}}?({kinds})".encode(), re.DOTALL)
     with path.open("rb") as file:
         overlap = b""
-        while part := file.read(SCANNED_BYTES):
-            if found := pattern.search(overlap + part):
-                return found.group().decode().split()[1]
-            overlap = part[-64:]
+        while block := file.read(SCANNED_BYTES):
+            if found := pattern.search(overlap + block):
+                return found[1].decode().split()[1]
+            overlap = block[-2 * MAX_ATTRIBUTE_BYTES :]
     return None

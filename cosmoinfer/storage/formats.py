@@ -4,6 +4,8 @@ from cosmoinfer import __version__
 from cosmoinfer.errors import UserError
 
 FORMAT = 2  # of all kinds
+CREATOR = "creator"  # attribute of the root, which tells of a file that HDF5 no longer opens of which kind it was
+SIGNATURE = "cosmoinfer {kind} file"  # its value
 REMAKE_COMMANDS = {
     "split": "split the catalog",
     "model": "train",

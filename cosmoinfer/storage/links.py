@@ -5,7 +5,7 @@ The file of a stranger opens no other file: external links are followed on reque
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -14,6 +14,7 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.storage.opening import NO_REGULAR_FILE, open_file
 
 MAX_NAMES = 1_000_000  # of a file; more are taken for groups that contain one another
+MAX_REPEATED_GROUPS = 30_000  # visits of groups that have been visited under another name
 MAX_NAMES_IN_ERROR = 10
 MAX_LINK_DEPTH = 32  # of links that lead to links
 PREFIXES = ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")  # variables with folders of linked files
@@ -32,10 +33,11 @@ class Entry:
 def walk(file: h5py.File, follow_links: bool = False) -> list[Entry]:
     """Every dataset of a file and every link that leads to none, sorted by name.
 
-    follow_links: open other files, to which external links lead. Raises UserError for more than MAX_NAMES names.
+    follow_links: open other files, to which external links lead. Raises UserError for more than MAX_NAMES names, and
+    for groups that stand under too many of them.
     """
     entries: list[Entry] = []
-    for entry in _walk(file, "", follow_links, ()):
+    for entry in _walk(file, "", follow_links, (), _Visits()):
         if len(entries) == MAX_NAMES:
             raise UserError(f"{file.filename}: holds more than {MAX_NAMES} names; do its groups contain one another?")
         entries.append(entry)
@@ -70,19 +72,38 @@ def stored_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
     return node if isinstance(node, h5py.Dataset) else None
 
 
+@dataclass
+class _Visits:
+    """The groups that a walk has been to, and how often to one of them again: links may double them at each level."""
+
+    groups: set[tuple[int, int]] = field(default_factory=set)
+    repeated: int = 0
+
+    def count(self, file: h5py.File, identity: tuple[int, int]) -> None:
+        """Raises UserError where groups stand under too many names."""
+        self.repeated += identity in self.groups
+        self.groups.add(identity)
+        if self.repeated > MAX_REPEATED_GROUPS:
+            raise UserError(f"{file.filename}: its groups stand under more than {MAX_REPEATED_GROUPS} other names")
+
+
 def _walk(
-    group: h5py.Group, prefix: str, follow_links: bool, ancestors: tuple[tuple[int, int], ...]
+    group: h5py.Group, prefix: str, follow_links: bool, ancestors: tuple[tuple[int, int], ...], visits: _Visits
 ) -> Iterator[Entry]:
     """ancestors: the groups that contain this one, which may contain them in turn."""
     identity = _identity(group)
     if identity in ancestors:
         return
+    visits.count(group.file, identity)
     for key in group:
+        if isinstance(key, bytes):
+            yield Entry(prefix + key.decode("latin-1"), None, "has a name that is no UTF-8 text")
+            continue
         name = prefix + key
         problem = link_problem(group, key, follow_links)
         node = None if problem else _get(group, key)
         if isinstance(node, h5py.Group):
-            yield from _walk(node, f"{name}/", follow_links, (*ancestors, identity))
+            yield from _walk(node, f"{name}/", follow_links, (*ancestors, identity), visits)
         elif isinstance(node, h5py.Dataset):
             yield Entry(name, node)
         elif node is None:

@@ -31,10 +31,12 @@ def attempt(read):
         return read()
     except Exception:
         return None
+def is_here(dataset):  # values of other files are not asked for: their names may be those of pipes
+    return not (dataset.is_virtual or dataset.external) and dataset.size <= int(max_values)
 def look(key, node):
     for attribute in attempt(lambda: list(node.attrs)) or ():
         attempt(lambda: node.attrs[attribute])
-    if attempt(lambda: isinstance(node, h5py.Dataset) and node.dtype.hasobject and node.size <= int(max_values)):
+    if attempt(lambda: isinstance(node, h5py.Dataset) and node.dtype.hasobject and is_here(node)):
         attempt(lambda: node[()])
 file = attempt(lambda: h5py.File(path)) or attempt(lambda: h5py.File(path, locking=False))
 if file and name:

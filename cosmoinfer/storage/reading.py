@@ -14,7 +14,7 @@ from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.attributes import decode_attribute, decode_text, read_attributes
 from cosmoinfer.storage.contents import FileContents, JSONObject
 from cosmoinfer.storage.digests import DIGEST, DatasetDigest, DigestTable, is_stored_plainly
-from cosmoinfer.storage.formats import FORMATS, REMAKE_COMMANDS, check_format
+from cosmoinfer.storage.formats import CREATOR, FORMATS, REMAKE_COMMANDS, SIGNATURE, check_format
 from cosmoinfer.storage.hdf5 import DatasetHandle, read_array
 from cosmoinfer.storage.links import find_dataset, stored_dataset
 from cosmoinfer.storage.opening import open_file
@@ -28,11 +28,12 @@ Document = TypeVar("Document")
 class Head:
     """What the root of a file says that it is. kind: a key of FORMATS; empty for a file of another tool.
 
-    format: its number; None where it is missing.
+    format: its number; None where it is missing. signed: whether it also says that this tool wrote it.
     """
 
     kind: str
     format: int | None
+    signed: bool = False
 
     @classmethod
     def of_file(cls, file: h5py.File) -> "Head":
@@ -42,7 +43,7 @@ class Head:
         format_number = int(number) if isinstance(number, np.integer) else None
         if not isinstance(kind, str) or kind not in FORMATS or (format_number is None and DIGEST not in attributes):
             return cls("", None)
-        return cls(kind, format_number)
+        return cls(kind, format_number, attributes.get(CREATOR) == SIGNATURE.format(kind=kind))
 
     def describe(self, file: h5py.File) -> str:
         """For an error: ``a flow (model file)``, ``a posterior file``, ``a catalog``."""

@@ -4,11 +4,11 @@ The guide quotes it. A new kind of file is one ``Schema`` beside the code that w
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -35,6 +35,13 @@ class Array(Protocol):
     def dtype(self) -> np.dtype: ...
 
 
+VALUES: dict[str, Callable[[Any], bool]] = {
+    "any": lambda array: True,
+    "finite": lambda array: bool(np.isfinite(array).all()),
+    "positive": lambda array: bool((np.isfinite(array) & (array > 0)).all()),
+}  # what holds for all numbers of a dataset
+
+
 @dataclass(frozen=True)
 class Attribute:
     """axes: as of a dataset, whose axes of the same name are as long; without any it is one value. type: of TYPES."""
@@ -48,13 +55,15 @@ class Attribute:
 class Dataset:
     """axes: as ``(n, S, P)``, ``...`` for further ones, or several such; axes of one name are equally long. Other text
     is for the guide alone. meaning: for the guide. type: of TYPES. required: whether every file of the kind has it.
-    filled: whether it holds one value at least. attributes: those that are read, by name; others are let be."""
+    filled: whether it holds one value at least. values: of VALUES. attributes: those that are read, by name; others are
+    let be."""
 
     axes: str
     meaning: str
     type: str = "number"
     required: bool = False
     filled: bool = False
+    values: str = "any"
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
 
@@ -84,6 +93,8 @@ class Schema:
             numbered = re.match(r".*/\d+(?=/)", inner)  # as a stack, whose axes are its own
             scope += numbered.group() if numbered else ""
             _check_type(place, array, dataset.type)
+            if array.dtype.kind in TYPES["number"] and not VALUES[dataset.values](array):
+                raise UserError(f"{place}: expected {dataset.values} numbers, found others")
             if dataset.filled and 0 in array.shape:
                 raise UserError(f"{place}: expected values, found shape {array.shape}")
             axes.check(place, scope, dataset.axes, array.shape)

@@ -10,9 +10,9 @@ import numpy as np
 from cosmoinfer.storage.atomic import atomic_write
 from cosmoinfer.storage.attributes import Attributes, encode_attribute, encode_text
 from cosmoinfer.storage.contents import FileContents
-from cosmoinfer.storage.digests import CREATOR, DatasetDigest, DigestTable
-from cosmoinfer.storage.existing import SIGNATURE, encode_meta, refuse_existing
-from cosmoinfer.storage.formats import FORMATS
+from cosmoinfer.storage.digests import DatasetDigest, DigestTable
+from cosmoinfer.storage.existing import encode_meta, refuse_existing
+from cosmoinfer.storage.formats import CREATOR, FORMATS, SIGNATURE
 from cosmoinfer.storage.out_of_core import StreamedDataset, check_free_space
 from cosmoinfer.storage.skeleton import Skeleton
 

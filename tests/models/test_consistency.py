@@ -111,6 +111,12 @@ def changed(kind: str, folder, place: str, value: Any):
         ("classifier", "config loss", "", "loss: '' is not known"),
         ("classifier", "config preprocessing classes", ["TNG"], "classes: expected two or more of one target, found 1"),
         ("classifier", "config preprocessing classes", ["A", "B", "C"], "stacks, outputs: expected 3, found 2"),
+        ("flow", "stacks/0/support/scale", lambda array: -array, "/stacks/0/support/scale: expected positive numbers"),
+        ("flow", "stacks/0/support/shift", lambda array: array * np.nan, "/stacks/0/support/shift: expected finite"),
+        ("flow", "ood/scores", lambda array: array * np.nan, "/ood/scores: expected finite numbers"),
+        ("flow", "ood/scale", lambda array: -array, "/ood/scale: expected positive numbers"),
+        ("flow", "ridge_estimate/weights", lambda array: array * np.inf, "/ridge_estimate/weights: expected finite"),
+        ("regressor", "inputs/0/standardizer/std", lambda array: 0 * array, "standardizer/std: expected positive"),
         ("density", "null_mode_noise/std", np.ones(()), r"/null_mode_noise/std: expected axes \(K,\) or \(C, W, ...\)"),
         ("density", "null_mode_noise/basis", np.ones((0, 4)), "/null_mode_noise/basis: expected"),
         ("density", "typicality/residuals", np.zeros(0), "/typicality/residuals: expected"),
@@ -123,6 +129,16 @@ def test_what_does_not_fit_is_told_when_the_file_is_read(tmp_path, kind, place, 
     with pytest.raises(UserError, match=f"changed.h5: .*{message}") as error:
         models.read(path)
     assert "\n" not in str(error.value)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    models.write(tmp_path / "model.h5", MODELS["flow"](), {})
+    contents = storage.read_contents(tmp_path / "model.h5")
+    name = next(name for name in contents.arrays if "/weights/" in name)
+    contents.arrays[name] = contents.arrays[name] * np.nan
+    storage.write(tmp_path / "changed.h5", contents)
+    with pytest.raises(UserError, match=f"/{name}: expected finite numbers, found others"):
+        models.read(tmp_path / "changed.h5")
 
 
 def fewer_features(contents: storage.FileContents) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import DatasetHandle, filters, hdf5
+from cosmoinfer.storage import DatasetHandle, filters, hdf5, links
 
 VALUES = np.arange(12.0).reshape(4, 3)
 
@@ -222,3 +222,26 @@ def test_raw_values_in_another_file_that_is_too_short_are_an_error_not_zeros(pat
             DatasetHandle(path, "x", follow_links=True)
     else:
         np.testing.assert_array_equal(storage.load(path, "x", follow_links=True), VALUES)
+
+
+@pytest.mark.parametrize("content", ["", "x"])
+def test_groups_that_double_their_names_at_each_level_are_one_line(path, monkeypatch, content):
+    monkeypatch.setattr(links, "MAX_REPEATED_GROUPS", 100)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("last")
+        if content:
+            group[content] = 1.0
+        for level in range(40):
+            inner, group = group, file.create_group(f"level{level}")
+            group["one"] = group["two"] = inner
+    with pytest.raises(UserError, match=r"its groups stand under more than 100 other names$"):
+        storage.describe_datasets(path)
+
+
+def test_a_name_that_is_no_text_is_named(path):
+    with h5py.File(path, "w") as file:
+        file[b"m\xe9tal"] = VALUES
+        file["x"] = VALUES
+    described = storage.describe_datasets(path)
+    assert described["m\xe9tal"].problem == "has a name that is no UTF-8 text"
+    assert not described["x"].problem

@@ -1,5 +1,6 @@
 """Damaged files of other tools at which the HDF5 library crashes, or never ends."""
 
+import os
 import subprocess
 import sys
 
@@ -128,3 +129,14 @@ def test_no_damaged_byte_of_the_heap_crashes_or_holds_the_process(tmp_path, raw,
         paths.append(str(path))
     program = f"from cosmoinfer.storage import probe; probe.MAX_CPU_SECONDS = 0\n{READ}"
     subprocess.run([sys.executable, "-c", program, *paths], check=True)
+
+
+def test_other_files_are_not_opened_by_the_trial(tmp_path):
+    """A source may be the name of a pipe, which nobody writes into."""
+    path = write(tmp_path / "catalog.h5", h5py.string_dtype())
+    os.mkfifo(tmp_path / "pipe")
+    layout = h5py.VirtualLayout((5,), dtype=h5py.string_dtype())
+    layout[:] = h5py.VirtualSource("pipe", "s", shape=(5,), dtype=h5py.string_dtype())
+    with h5py.File(path, "r+") as file:
+        file.create_virtual_dataset("extra", layout)
+    assert "which `follow_links` reads" in storage.describe_datasets(path)["extra"].problem

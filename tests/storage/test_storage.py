@@ -677,3 +677,39 @@ def test_damaged_rows_that_stay_in_their_file_are_an_error(tmp_path, own):
     with pytest.raises(UserError, match=r"/x is damaged"):
         handle.read(50, 100)
     np.testing.assert_array_equal(handle.read(150_000, 150_010), values[150_000:150_010])  # of another block
+
+
+def foreign_text(path):
+    path.write_text("on a cosmoinfer posterior file")
+
+
+def foreign_archive(path):
+    """That begins with something else, and holds one of ours."""
+    storage.write(path, RECORD)
+    path.write_bytes(bytes(512) + path.read_bytes())
+
+
+def foreign_hdf5(path):
+    """With the root attributes of one of ours, unsigned."""
+    with h5py.File(path, "w") as file:
+        file["precious"] = 1.0
+        file.attrs.update(kind="posterior", format=2)
+
+
+@pytest.mark.parametrize("make", [foreign_text, foreign_archive, foreign_hdf5])
+def test_what_only_speaks_of_this_tool_is_never_replaced(path, make):
+    path.unlink(missing_ok=True)
+    make(path)
+    before = path.read_bytes()
+    assert standing(path, RECORD.meta) is Standing.FOREIGN
+    with pytest.raises(UserError, match="`force` replaces a posterior file only, found a file of another tool"):
+        storage.write(path, RECORD, force=True)
+    assert path.read_bytes() == before
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(path):
+    path.unlink(missing_ok=True)
+    path.symlink_to("elsewhere.h5")
+    with pytest.raises(UserError, match=r"is a link to elsewhere.h5, which is not there$"):
+        storage.write(path, RECORD, force=True)
+    assert path.is_symlink()
