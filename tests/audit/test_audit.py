@@ -433,6 +433,12 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "warning",
         "differs between rows of simulation 1, but not of the others",
     ),
+    "a parameter of each row": (
+        SEVERAL | {"parameters": changed(FEW_THETA[MANY], slice(None), 1, RNG.uniform(0.6, 1.0, len(MANY)))},
+        "simulation_ids",
+        "note",
+        "sigma_8 varies within simulations, whose rows stay together in a split",
+    ),
     "an id twice": (
         {"simulation": np.where(np.arange(N) == 9, 8, np.arange(N)), "parameters": rows(THETA, [9], THETA[8])},
         "simulation_ids",
