@@ -30,6 +30,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(made / "own.h5", theta, x)
     done("split", made / "own.h5", "-o", made / "split.h5")
     np.save(made / "cov.npy", np.eye(8))
+    write(made / "empty.h5", theta[:30], np.zeros((30, 0)))
+    with h5py.File(write(made / "region.h5", theta, x), "a") as file:
+        file["parameters"].attrs["where"] = ["Omega_m + sigma_8 < 2"]
+    (made / "later.json").write_text('{"kind": "manifest", "format": 99, "parts": []}')
     return made
 
 
@@ -47,6 +51,9 @@ REFUSED = {
     "train-flow own.h5 --split-file split.h5 --fractions 0.5 0.3 0.2": "says where each simulation belongs; --fra",
     "train-flow sims.h5 --summary regressor.h5 --noise cov.npy": "--noise: has no effect beside --summary",
     "inspect sims.h5 --manifest no/where.json": "no/where.json: the folder no does not exist",
+    "train-flow empty.h5": "empty.h5: /data has shape (30, 0): nothing to learn from",
+    "inspect region.h5 --names u,v": "--names: renames parameters, of which /parameters of region.h5 declares a region",
+    "inspect later.json": "later.json: is no manifest that this version reads",
     "reweight flow.posterior.h5 --derive s=2*Omega_m --prior s~sigma_8=0.5": "--prior s: is derived, and has no corr",
 }
 
