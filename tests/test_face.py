@@ -434,6 +434,10 @@ def test_every_name_of_the_face_is_there(name: str) -> None:
     assert getattr(cosmoinfer, name).__doc__
 
 
+def test_names_are_completed() -> None:
+    assert {"train_flow", "UserError", "__version__"} <= set(dir(cosmoinfer))
+
+
 def test_options_and_keywords_have_the_same_names() -> None:
     """What a training command takes, its function takes by that name."""
     shared = {*READ_OPTIONS, *SPLIT, *RUN}

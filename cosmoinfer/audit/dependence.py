@@ -114,8 +114,6 @@ def _wrong_order(test: AssociationTest) -> Finding | None:
             if order.tobytes() not in tried:
                 tried.add(order.tobytes())
                 trials.append((test.best_r2_in_order(order), reordering))
-    if not trials:
-        return None
     best, reordering = max(trials, key=lambda trial: trial[0])
     threshold = test.best_r2 + MIN_SIGMA_ABOVE_PRESENT_ORDER * _r2_difference_error(best, test)
     if best < threshold or best <= test.shuffled_r2.max() + MIN_SIGMA_ABOVE_SHUFFLED * test.shuffled_r2.std():

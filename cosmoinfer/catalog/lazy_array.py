@@ -37,10 +37,6 @@ class LazyArray:
         return (len(self), *(row_shape if self.features is None else (*row_shape[:-1], len(self.features))))
 
     @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
     def dtype(self) -> np.dtype:
         return np.result_type(*(dataset.dtype for dataset in self.datasets))
 

@@ -3,12 +3,14 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, parameter_label, shade_outside
 from cosmoinfer.r2 import UNCONSTRAINED_R2
+
+MIN_RATIO_OF_DECADES = 5  # of the ends of a logarithmic axis along which 1, 2, 5 lie close enough
 
 
 def truth_prediction(data: FigureData) -> Figure | None:
@@ -24,7 +26,7 @@ def truth_prediction(data: FigureData) -> Figure | None:
         low, high = _prediction_limits(parameters, column, truth[:, column], mean[:, column], sigma)
         if parameters.priors[column].log_axis:
             axes.set(xscale="log", yscale="log")
-            _plain_numbers(axes)
+            _plain_numbers(axes, high / low)
         else:
             axes.ticklabel_format(scilimits=(-3, 4))
         axes.set(xlim=(low, high), ylim=(low, high))
@@ -52,10 +54,13 @@ def _prediction_limits(
     return float(start - 0.04 * (end - start)), float(end + 0.04 * (end - start))
 
 
-def _plain_numbers(axes: Axes) -> None:
-    """0.5, 1, 2, 5 along logarithmic axes, for ranges too short for powers of ten."""
+def _plain_numbers(axes: Axes, ratio: float) -> None:
+    """0.5, 1, 2, 5 along logarithmic axes, for ranges too short for powers of ten; equal steps where few of these lie.
+
+    ratio: of the largest to the smallest number on them.
+    """
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if ratio > MIN_RATIO_OF_DECADES else MaxNLocator(5))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
 

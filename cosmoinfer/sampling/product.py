@@ -249,7 +249,7 @@ def _log_normal(z: np.ndarray) -> np.ndarray:
 def _flattened_weights(log_weights: np.ndarray, min_effective: float) -> np.ndarray:
     """Weights to the highest power (at most one) under which so many points are effective, or nearly all."""
     log_weights = np.maximum(log_weights, log_weights[np.isfinite(log_weights)].min())
-    for power in 0.7 ** np.arange(40):
+    for power in 0.7 ** np.arange(300):  # to 1e-47: log-weights have at most the range of float32
         weights = ImportanceWeights.from_log_weights(power * log_weights).weights
         if effective_sample_size(weights) >= min(min_effective, 0.9 * len(weights)):
             break

@@ -44,7 +44,7 @@ def holding_files(path: Path, dataset: h5py.Dataset, follow_links: bool = False,
     for file_name, target in sources:
         for candidate in [path] if _is_in_file(path, file_name) else _candidates(path, file_name):
             with open_file(candidate) as file:
-                for name in _target_names(file, target):
+                for name in _target_names(file, target, follow_links):
                     if problem := link_problem(file, name, follow_links):
                         raise UserError(f"has a source, /{name.strip('/')} of {candidate}, that {problem}")
                     node = file.get(name)
@@ -90,13 +90,19 @@ def _candidates(path: Path, file_name: str) -> list[Path]:
     return [Path(match) for folder in folders for match in glob.glob(os.path.join(folder, pattern))]
 
 
-def _target_names(file: h5py.File, target: str) -> list[str]:
-    """The datasets that HDF5 may open for a source of that name."""
-    if not BLOCK_NUMBER.search(target):
-        return [target]
-    parent, _, _ = target.rpartition("/")
-    group = find_group(file, parent or "/")
-    return [f"{parent}/{key}" for key in group] if group is not None else []
+def _target_names(file: h5py.File, target: str, follow_links: bool) -> list[str]:
+    """All that HDF5 may open for a source of that name; a group that is a link stands for what it leads to."""
+    names = [""]
+    for component in target.strip("/").split("/"):
+        groups, names = names, []
+        pattern = re.compile(".*".join(map(re.escape, re.split(r"%+\d*b?", component))))  # a number, or a per cent sign
+        for name in groups:
+            group = find_group(file, name or "/", follow_links)
+            if group is None or not BLOCK_NUMBER.search(component):
+                names.append(f"{name}/{component}" if group is not None else name)
+            else:
+                names += [f"{name}/{key}" for key in group if pattern.fullmatch(key)]
+    return names
 
 
 def _check_external_files(path: Path, dataset: h5py.Dataset) -> None:
@@ -123,10 +129,12 @@ def _check_external_files(path: Path, dataset: h5py.Dataset) -> None:
 def _check_virtual_sources(path: Path, dataset: h5py.Dataset) -> None:
     n_mapped, countable = 0, True
     for source in dataset.virtual_sources():
-        if "%b" in source.file_name:  # as many files as exist: they determine the number of rows
+        if unlimited := _is_unlimited(source.vspace):
             countable = False
+        else:
+            n_mapped += source.vspace.get_select_npoints()
+        if BLOCK_NUMBER.search(source.file_name + source.dset_name):  # as many as exist
             continue
-        n_mapped += source.vspace.get_select_npoints()
         file_path = _source_path(path, dataset, source.file_name)
         with open_file(file_path) as file:
             target = file.get(source.dset_name)
@@ -134,7 +142,7 @@ def _check_virtual_sources(path: Path, dataset: h5py.Dataset) -> None:
                 raise UserError(
                     f"{path}: a source of {dataset.name} is missing: {file_path} has no dataset {source.dset_name}"
                 )
-            if _is_too_short(source, target):
+            if not unlimited and _is_too_short(source, target):
                 raise UserError(
                     f"{path}: {dataset.name} refers to more than {source.dset_name} of {file_path} holds, which has "
                     f"shape {target.shape}"
@@ -145,6 +153,14 @@ def _check_virtual_sources(path: Path, dataset: h5py.Dataset) -> None:
     if countable and n_mapped < dataset.size:
         missing = dataset.size - n_mapped
         raise UserError(f"{path}: {dataset.name} has no source for {missing} of its {dataset.size} values")
+
+
+def _is_unlimited(space: h5py.h5s.SpaceID) -> bool:
+    """Whether a source gives as many rows as there are."""
+    if space.get_select_type() != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
+        return False
+    _, _, count, block = space.get_regular_hyperslab()
+    return h5py.h5s.UNLIMITED in (*count, *block)
 
 
 def _source_path(path: Path, dataset: h5py.Dataset, file_name: str) -> Path:

@@ -25,10 +25,6 @@ class Skeleton(io.RawIOBase):
             disk.write(piece)
         disk.truncate(self._size)
 
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """The new position."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]

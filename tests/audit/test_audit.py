@@ -18,6 +18,7 @@ from cosmoinfer.audit import (
     association,
     audit_before_training,
     audit_catalog,
+    check,
     value_ranges,
 )
 from cosmoinfer.audit.association import N_MEAN_SQUARES, ridge_probe
@@ -433,6 +434,12 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "warning",
         "differs between rows of simulation 1, but not of the others",
     ),
+    "a parameter of each row": (
+        SEVERAL | {"parameters": changed(FEW_THETA[MANY], slice(None), 1, RNG.uniform(0.6, 1.0, len(MANY)))},
+        "simulation_ids",
+        "note",
+        "sigma_8 varies within simulations, whose rows stay together in a split",
+    ),
     "an id twice": (
         {"simulation": np.where(np.arange(N) == 9, 8, np.arange(N)), "parameters": rows(THETA, [9], THETA[8])},
         "simulation_ids",
@@ -810,3 +817,11 @@ def test_units_are_no_fault(findings, unit):
 @pytest.mark.filterwarnings("error")
 def test_ratios_beyond_all_numbers_are_infinite_without_a_warning(findings, data):
     assert findings(data=data, full=True)
+
+
+def test_a_sample_of_the_rows_of_a_large_catalog_is_audited(tmp_path, monkeypatch):
+    """Whole simulations of it, and a note that says so."""
+    monkeypatch.setattr(check, "MAX_SAMPLED_NUMBERS", 1000)
+    rows = check.sample_rows(catalog.read(write(tmp_path / "sims.h5", *linear(240, 1)), memory=1))
+    assert 0 < len(rows) < 240 and not rows.is_streamed
+    assert rows.notes[-1] == f"{len(rows)} of its 240 rows are audited, as it does not fit into memory"

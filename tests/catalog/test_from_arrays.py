@@ -160,3 +160,9 @@ def test_a_cut_by_a_coordinate_needs_a_file():
     assert catalog.select(sims, ReadOptions(scale_cut=("0:4",))).observables[0].row_shape == (4,)
     with pytest.raises(UserError, match="scale_cut: needs a file with a dataset /k"):
         catalog.select(sims, ReadOptions(scale_cut=("k<3",)))
+
+
+def test_masked_text_is_refused():
+    ids = np.ma.masked_array(["a", "b", "c"], [True, False, False])
+    with pytest.raises(UserError, match="a masked array of type <U1 is not understood; expected numbers"):
+        from_arrays(theta=np.zeros((3, 1)), x=np.ones((3, 2)), simulation=ids)

@@ -209,3 +209,19 @@ def test_a_model_saves_itself_with_its_provenance(tmp_path):
     with pytest.raises(UserError, match="exists already"):
         again.save(tmp_path / "own.h5")
     again.save(str(tmp_path / "own.h5"), force=True)
+
+
+@pytest.mark.parametrize(
+    ("use", "complaint"),
+    [
+        (lambda flow, density: flow.sample(X[:3], row_numbers=[1, 2]), "row_numbers: expected 3 whole numbers"),
+        (lambda flow, density: density.log_prob(X[:2], np.zeros((2, 1))), r"theta: expected shape \(2,\) or \(n, 2\)"),
+        (lambda flow, density: density.log_prob(X[:2], np.full((2, 2), np.nan)), "theta: holds NaN or infinity"),
+        (lambda flow, density: density.sample(np.full((2, 2), 0.3)), r"theta: expected shape \(2,\), found \(2, 2\)"),
+        (lambda flow, density: density.sample(), r"theta: the model is p\(x \| theta\): expected \(P,\) parameters"),
+    ],
+)
+def test_arrays_beside_the_data_have_a_shape_too(use, complaint):
+    density = train_density(linear_gaussian(2))
+    with pytest.raises(UserError, match=complaint):
+        use(flow_of("maf", 2, 3, "probit"), density)

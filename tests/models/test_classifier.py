@@ -135,6 +135,17 @@ def test_an_observation_has_no_class_and_gets_one():
     assert (predicted.classes.probabilities.max(axis=1) > 0.9).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*trained on or chosen by")
+def test_arrays_get_the_classes_that_their_catalog_gets():
+    sims, model = blobs(2), classifier("cross-entropy")
+    predicted = model.sample(sims.observables[0].array[:5])
+    expected = sampled(model, sims, range(5))
+    np.testing.assert_array_equal(predicted.classes.probabilities, expected.classes.probabilities)
+    assert not predicted.has_truth.any()
+    with pytest.raises(UserError, match="draw: sample has no such setting"):
+        model.sample(sims.observables[0].array[:5], draw=3)
+
+
 def test_classes_of_other_names_are_refused():
     """The same numbers in another order would be judged as errors."""
     frame, sims = classifier("cross-entropy").preprocessing, blobs(2)

@@ -248,6 +248,21 @@ def test_a_figure_marks_an_unconstrained_parameter() -> None:
     assert marked == [False, False, False, False, True, True]
 
 
+@pytest.mark.parametrize("high", [1.5, 300.0])
+def test_a_logarithmic_axis_has_numbers(high: float) -> None:
+    """Within the box, also of less than a decade."""
+    posterior = posterior_of(1)
+    parameters = Parameters.from_names(("a",), [1.0], [high], ["log-uniform"])
+    scaled = 1 + (high - 1) * (posterior.truth - 0.1) / 0.4
+    samples = 1 + (high - 1) * (np.asarray(posterior.samples) - 0.1) / 0.4
+    figure = PLOTS["truth_prediction"](
+        FigureData(changed(posterior, parameters=parameters, truth=scaled, samples=samples), None, {})
+    )
+    assert figure is not None
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log" and sum(1 <= tick <= high for tick in axes.get_xticks()) >= 3
+
+
 def test_rank_curves_stray_only_if_the_posterior_is_wrong() -> None:
     def strays(narrower: float) -> int:
         figure = PLOTS["sbc"](figure_data_of(posterior_of(2, rows=200, narrower=narrower)))

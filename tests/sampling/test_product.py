@@ -17,8 +17,10 @@ from cosmoinfer.networks.embedding import SetEmbedding, build_embedding
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.sampling.options import SamplingOptions
-from cosmoinfer.sampling.product import Product, SinglePosterior, multiply, piles_up_at_edge
+from cosmoinfer.sampling.product import Product, SinglePosterior, _flattened_weights, multiply, piles_up_at_edge
 from cosmoinfer.split import by_hash
+from cosmoinfer.tasks.draw_warnings import warn_of_product
+from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.training.settings import generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import NORMAL as PROBLEM
@@ -432,3 +434,42 @@ def test_what_cannot_be_combined(folder: Path, tmp_path: Path):
     assert "found 2 to 4" in refused("train-flow", uneven, "--observation", "simulation", *out)
     mixed = write(tmp_path / "mixed.h5", *linear(60, 1), simulation=np.arange(60) // 2)
     assert "different parameters" in refused("train-flow", mixed, "--observation", "simulation", *out)
+
+
+# ------------------------------------------------------------------------------------------------------------ warnings
+@pytest.mark.parametrize("spread", [0.1, 100.0, 1e30])
+def test_weights_are_flattened_until_enough_points_count(spread):
+    log_weights = np.append(-spread * np.arange(200.0), -np.inf)
+    weights = _flattened_weights(log_weights, 50)
+    assert weights.sum() ** 2 / (weights**2).sum() >= 50
+    assert (np.diff(weights) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("ess", "p_value", "at_edge", "warnings"),
+    [
+        (5000.0, 0.5, False, []),
+        (50.0, 0.5, False, ["1 of 2 products are worth less than 100 draws (row 7)"]),
+        (5000.0, 1e-6, False, ["in 1 of 2 simulations (row 7) the single posteriors are mutually inconsistent"]),
+        (5000.0, 0.5, True, ["1 of 2 products pile up at an end of the prior (row 7)"]),
+    ],
+)
+def test_products_that_are_doubtful_are_warned_of(ess, p_value, at_edge, warnings):
+    parameters = Parameters.from_names(("a",), [0.0], [1.0])
+    samples = np.random.default_rng(0).uniform(0.2, 0.8, (2, 500, 1))
+    if at_edge:
+        samples[1] = 1 - 1e-6 * samples[1]
+    index = np.array([4, 7])
+    products = make(
+        parameters,
+        index,
+        index.astype(str),
+        np.full(2, 2, np.uint8),
+        samples=samples,
+        log_prob=np.zeros((2, 500)),
+        ess=np.array([5000.0, ess]),
+        consistency_p_value=np.array([0.5, p_value]),
+    )
+    told = []
+    warn_of_product(products, Reporter(warn=told.append))
+    assert [line[: len(start)] for line, start in zip(told, warnings, strict=True)] == warnings

@@ -86,6 +86,8 @@ def test_a_link_into_a_file_that_is_missing_is_named(path):
         file["x"] = h5py.ExternalLink("missing.h5", "/x")
     entry = storage.describe_datasets(path, follow_links=True)["x"]
     assert entry.problem == "is a link to /x of the file missing.h5, which is not there"
+    path.with_name("missing.h5").write_text("no HDF5")
+    assert "missing.h5: is no HDF5 file" in storage.describe_datasets(path, follow_links=True)["x"].problem
 
 
 # -------------------------------------------------------------------------------------------------------- filters

@@ -37,12 +37,12 @@ def virtual(file, name, source="x"):
     file.create_virtual_dataset("x", layout)
 
 
-def by_number(file, name):
-    """As many files as there are decide the shape, so that HDF5 opens them to tell it."""
+def by_number(file, name, source="x"):
+    """As many sources as there are decide the shape, so that HDF5 opens them to tell it."""
     unlimited = h5py.h5s.UNLIMITED
     properties, space = h5py.h5p.create(h5py.h5p.DATASET_CREATE), h5py.h5s.create_simple((4, 3), (unlimited, 3))
     space.select_hyperslab((0, 0), (unlimited, 1), (4, 1), (4, 3))
-    properties.set_virtual(space, name.encode(), b"x", h5py.h5s.create_simple(VALUES.shape))
+    properties.set_virtual(space, name.encode(), source.encode(), h5py.h5s.create_simple(VALUES.shape))
     shape = h5py.h5s.create_simple((4, 3), (unlimited, 3))
     h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F64LE, shape, properties)
 
@@ -108,6 +108,43 @@ def test_a_virtual_dataset_of_its_own_file_is_read(folder):
     with h5py.File("file.h5", "w") as file:
         file["inner"] = VALUES
         virtual(file, "file.h5", "inner")
+    np.testing.assert_array_equal(storage.load(folder / "file.h5", "x"), VALUES)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [(".", "/inner%b"), ("file.h5", "/inner%b"), ("one.h5", "/inner%b"), ("b%b.h5", "x")]
+)
+def test_as_many_sources_as_there_are_make_the_rows(folder, name, source):
+    with h5py.File("one.h5", "w") as file:
+        file["inner0"], file["inner1"] = VALUES, VALUES + 1
+    with h5py.File("file.h5", "w") as file:
+        by_number(file, name, source)
+        file["inner0"], file["inner1"] = VALUES, VALUES + 1
+    shutil.copy("one.h5", "b1.h5")
+    with h5py.File("b1.h5", "a") as file:
+        file["x"] = VALUES + 1
+    values = storage.load(folder / "file.h5", "x", follow_links=True)
+    np.testing.assert_array_equal(values, np.concatenate([VALUES, VALUES + 1]))
+
+
+@pytest.mark.parametrize("source", ["/link/x%b", "/group/link/x%b", "/group%b/x", "/y%%%b"])
+def test_a_source_by_number_through_a_link_is_read_on_request_only(folder, source):
+    with h5py.File("one.h5", "w") as file:
+        file["x"] = file["x0"] = VALUES
+    with h5py.File("file.h5", "w") as file:
+        file["link"] = file["group/link"] = h5py.ExternalLink("one.h5", "/")
+        file["group0/x"] = file["y%0"] = h5py.ExternalLink("one.h5", "/x")
+        by_number(file, ".", source)
+    assert "of the file one.h5, which `follow_links` reads" in complaints(folder / "file.h5", False)
+
+
+def test_a_source_without_end_gives_all_its_rows(folder):
+    unlimited = h5py.h5s.UNLIMITED
+    with h5py.File("file.h5", "w") as file:
+        file.create_dataset("inner", data=VALUES, maxshape=(None, 3))
+        layout = h5py.VirtualLayout(VALUES.shape, "f8", maxshape=(None, 3))
+        layout[0:unlimited] = h5py.VirtualSource(file["inner"])[0:unlimited]
+        file.create_virtual_dataset("x", layout)
     np.testing.assert_array_equal(storage.load(folder / "file.h5", "x"), VALUES)
 
 

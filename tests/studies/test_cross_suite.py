@@ -68,6 +68,14 @@ def test_home_is_good_and_elsewhere_is_biased(crossed: tuple[Path, list[object],
     assert (inside | np.isnan(r2[..., 0])).all()
 
 
+def test_a_study_is_up_to_date(crossed: tuple[Path, list[object], str]) -> None:
+    output, line, printed = crossed
+    before = output.read_bytes()
+    status, again, messages = call(*line, "--figures", output.parent / "figures")
+    assert status == 0 and printed.endswith(again) and f"{output}: complete already" in messages
+    assert output.read_bytes() == before
+
+
 def test_a_column_has_the_same_rows_whatever_was_trained(crossed: tuple[Path, list[object], str]) -> None:
     folder = crossed[0].with_suffix("")
     for tested in SUITES:
