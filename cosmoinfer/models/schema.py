@@ -26,7 +26,7 @@ SCHEMA = Schema(
         ),
         "mixture_weights": Dataset("(A,)", "probability of each member in the mixture, of all stacks"),
         r"stacks/\d+/weights/.*": Dataset(
-            "(M, ...)", "weights of the members, by the name of the tensor", type="any", values="finite"
+            "(M, ...)", "weights of the members, by the name of the tensor", type="any", values="defined"
         ),
         r"stacks/\d+/history/(train|validation)": Dataset("(E, M)", "losses of each epoch"),
         r"stacks/\d+/history/learning_rate": Dataset("(E,)", "learning rate"),

@@ -37,6 +37,7 @@ class Array(Protocol):
 
 VALUES: dict[str, Callable[[Any], bool]] = {
     "any": lambda array: True,
+    "defined": lambda array: not np.isnan(array).any(),  # infinite ones are thresholds of trees
     "finite": lambda array: bool(np.isfinite(array).all()),
     "positive": lambda array: bool((np.isfinite(array) & (array > 0)).all()),
 }  # what holds for all numbers of a dataset

@@ -137,7 +137,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
     name = next(name for name in contents.arrays if "/weights/" in name)
     contents.arrays[name] = contents.arrays[name] * np.nan
     storage.write(tmp_path / "changed.h5", contents)
-    with pytest.raises(UserError, match=f"/{name}: expected finite numbers, found others"):
+    with pytest.raises(UserError, match=f"/{name}: expected defined numbers, found others"):
         models.read(tmp_path / "changed.h5")
 
 
