@@ -22,8 +22,6 @@ NO_LOCKS = {
 }  # of the file system; EAGAIN is a writer's lock
 
 MAX_SHOWN_CHARACTERS = 60  # of a name that is too long
-
-
 NO_REGULAR_FILE = "no regular file, but a pipe, a device or a socket"
 CRASHES = "the HDF5 library crashes when it reads its text, or never ends"
 

@@ -19,8 +19,25 @@ from cosmoinfer import storage
 
 Change = dict[str, Any]  # "what" was done, and where; only what json.dumps takes
 MISSING = "missing"
-ODD_LEAVES = (None, True, -1, 0, 1, 10**18, 0.5, -1e300, float("nan"), "", "x", "nsf", [], [1], {}, "[/red]\x1b[31m")
-ODD_LEAVES += ([None],)
+ODD_LEAVES = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    10**18,
+    0.5,
+    -1e300,
+    float("nan"),
+    "",
+    "x",
+    "nsf",
+    [],
+    [1],
+    {},
+    "[/red]\x1b[31m",
+    [None],
+)
 ODD_ATTRIBUTES = (MISSING, "x", 1.0, float("nan"), [], [[0.0, 0.0], [0.0, 0.0]], ["a"], ["a", "a"], [float("inf"), 1.0])
 
 
@@ -108,8 +125,20 @@ def _document(contents: storage.FileContents, name: str) -> storage.JSONObject:
 
 
 ARRAY_CHANGES = (
-    *(MISSING, "float32", "whole", "text", "number", "one row less", "no rows", "one axis more", "transposed"),
-    *("zero", "-1", "nan", "inf", "1e300"),
+    MISSING,
+    "float32",
+    "whole",
+    "text",
+    "number",
+    "one row less",
+    "no rows",
+    "one axis more",
+    "transposed",
+    "zero",
+    "-1",
+    "nan",
+    "inf",
+    "1e300",
 )
 
 

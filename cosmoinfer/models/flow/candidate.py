@@ -24,15 +24,11 @@ class Candidate:
     members: int = 0
     final_share: float = 0.0
 
-    @property
-    def name(self) -> str:
-        """As a line names it."""
-        return f"{self.architecture}, support {self.support}"
-
     def describe_pilot(self) -> str:
         """What it scored, in one line."""
         score = format_with_error(self.log_prob, self.error)
-        return f"{self.name}: log_prob {score} nat, pilots' share {self.pilot_share:.2f}"
+        name = f"{self.architecture}, support {self.support}"
+        return f"{name}: log_prob {score} nat, pilots' share {self.pilot_share:.2f}"
 
     def describe(self) -> str:
         """All of it in one line."""

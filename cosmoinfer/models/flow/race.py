@@ -136,12 +136,13 @@ def _train_pilots(
         epochs = max(1, stack.training.epochs // PILOT_EPOCH_DIVISOR)
         pilot = replace(stack, training=replace(stack.training, epochs=epochs))
         members = [support] * min(PILOT_MEMBERS, recipe.ensemble)
-        context.info(f"pilot: {stack.architecture}, support {support.label}")
+        name = f"{stack.architecture}, support {support.label}"
+        context.info(f"pilot: {name}")
         try:
             (trained,) = fit_members(data, pilot, members, context, recipe.augment, folds=folds)
         except DivergedError as error:
-            failures.append(f"{stack.architecture}, support {support.label}: {error.message}")
-            context.info(f"left out: {stack.architecture}, support {support.label}: its loss is not finite")
+            failures.append(f"{name}: {error.message}")
+            context.info(f"left out: {name}: its loss is not finite")
         else:
             pilots.append(Pilot(number, trained))
     return pilots, failures

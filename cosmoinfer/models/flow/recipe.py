@@ -62,10 +62,10 @@ class StackRecipe:
 
 @dataclass(frozen=True)
 class FlowRecipe:
-    """stacks: the architectures that are raced. ensemble: members of the best, of all together up to about
-    twice as many. observation: ``row``, or ``simulation``
-    where the rows of a simulation are one observation. effort: how many are trained in full. may_extend: whether what
-    does not overfit trains for more epochs than it says. left_out: why others are not raced, a line each.
+    """stacks: the architectures that are raced. ensemble: members of the best, of all together up to about twice as
+    many. observation: ``row``, or ``simulation`` where the rows of a simulation are one observation. effort: how many
+    are trained in full. may_extend: whether what does not overfit trains for more epochs than it says. left_out: why
+    others are not raced, a line each.
     """
 
     stacks: tuple[StackRecipe, ...]
