@@ -205,7 +205,8 @@ def _outcome(use: Use, path: Path, folder: Path) -> Outcome:
     except UserError as error:
         return ("several lines" if "\n" in str(error) else "refused"), str(error)[:80]
     except BaseException as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/cosmoinfer/" in frame.filename]
+        package = str(Path(cosmoinfer.__file__).parent)
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(package)]
         place = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[:-3:-1])
         first = (str(error) or " ").splitlines()[0]
         return "traceback", f"{type(error).__name__}: {first[:90]} at {place}"
