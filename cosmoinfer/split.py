@@ -1,7 +1,6 @@
 """Partitions of simulations into train, validation and test, by a hash of the id: adding rows moves no simulation."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,19 +183,11 @@ def _read_ids(path: Path) -> list[str]:
             found = storage.describe_file(path) if storage.file_kind(path) else join_first(names)
             raise UserError(f"{path}: expected a split file or one dataset of test ids, found {found}")
         return [str(name) for name in storage.load(path, names[0]).ravel().tolist()]
-    storage.require_file(path)
-    try:
-        if path.suffix == ".npy":
-            return [str(name) for name in np.load(path, allow_pickle=False).ravel().tolist()]
-        text = path.read_text()
-    except (OSError, EOFError, ValueError) as error:  # a damaged or pickled .npy; bytes that are no text
-        raise UserError(f"{path}: is no list of test simulations ({error})") from error
+    if path.suffix == ".npy":
+        return [str(name) for name in storage.load_npy(path).ravel().tolist()]
     if path.suffix == ".json":
-        try:
-            names = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: is no JSON ({error})") from error
+        names = storage.load_json(path)
         if not isinstance(names, list):
             raise UserError(f"{path}: expected a JSON list of test simulations, found {type(names).__name__}")
         return [str(name) for name in names]
-    return text.replace(",", " ").split()
+    return storage.load_text(path).replace(",", " ").split()

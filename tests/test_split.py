@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import h5py
 import numpy as np
@@ -188,9 +189,11 @@ def test_an_unknown_id_is_refused(tmp_path, write):
     [
         ("ids.json", b"[1, 2", "is no JSON"),
         ("ids.json", b'{"test": [1]}', "expected a JSON list of test simulations, found dict"),
-        ("ids.txt", b"\xff\xfe\x00", "is no list of test simulations"),
-        ("ids.npy", b"\x93NUMPY", "is no list of test simulations"),
-        ("ids.npy", b"", "is no list of test simulations"),
+        ("ids.json", b"[" * 200_000, "is no JSON .nested too deeply"),
+        ("ids.json", b"[" + b"7" * 5_000 + b"]", "is no JSON"),
+        ("ids.txt", b"\xff\xfe\x00", "is no text in UTF-8"),
+        ("ids.npy", b"\x93NUMPY", "is no .npy file of numbers or text, or a truncated one"),
+        ("ids.npy", b"", "is no .npy file of numbers or text, or a truncated one"),
         ("ids.h5", b"1 2 3", "is no HDF5 file"),
         ("ids.csv", b"id\n1\n", "test simulation id is not in the catalog"),
     ],
@@ -204,8 +207,15 @@ def test_a_malformed_split_file_is_refused(tmp_path, name, content, complaint):
 
 def test_a_list_with_a_pickle_in_it_is_not_opened(tmp_path):
     np.save(tmp_path / "ids.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match="allow_pickle"):
+    with pytest.raises(UserError, match=r"ids\.npy: is no \.npy file of numbers or text, or a truncated one$"):
         split.from_file(tmp_path / "ids.npy", IDS)
+
+
+@pytest.mark.parametrize("name", ["ids.txt", "ids.h5", "ids.npy", "ids.json"])
+def test_a_pipe_is_no_list(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="is no regular file, but a pipe"):
+        split.from_file(tmp_path / name, IDS)
 
 
 @pytest.mark.parametrize("name", ["ids.txt", "ids.h5", "ids.npy", "ids.json"])

@@ -161,7 +161,7 @@ def _read_manifest(path: Path) -> _FileList:
 def _parse_manifest(path: Path) -> list[tuple[Path, int]]:
     """Paths and rows; none where the file is no manifest of a known format."""
     try:
-        manifest = storage.parse_object(path.read_text())
+        manifest = storage.parse_object(storage.load_text(path))
         if manifest["kind"] != "manifest" or not 1 <= manifest["format"] <= MANIFEST_FORMAT:
             return []
         entries = [(path.parent / entry["path"], entry["rows"]) for entry in manifest["parts"]]

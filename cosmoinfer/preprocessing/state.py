@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer import seeding
+from cosmoinfer import seeding, storage
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.catalog.row_axis import REVERSED_AXES, ModelRow
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, blame
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.compression import Compression
@@ -73,7 +73,11 @@ def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> No
     """
     if len(shapes) != 1 or len(shapes[0]) > 2:
         raise UserError("expected a catalog of one vector or profile", setting="noise", value=path)
-    covariance = _load_covariance(path)
+    with blame("noise"):
+        covariance = storage.load_npy(path)
+    if covariance.dtype.kind not in "fiub":
+        raise UserError(f"expected numbers, found {covariance.dtype}", setting="noise", value=path)
+    covariance = covariance.astype(np.float64)
     size = int(np.prod(shapes[0]))
     if covariance.shape == (size,):
         covariance = np.diag(covariance)
@@ -94,13 +98,6 @@ def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> No
             value=path,
         )
     return Noise(vectors * np.sqrt(np.maximum(values, 0)), seed)
-
-
-def _load_covariance(path: Path) -> np.ndarray:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False), np.float64)
-    except (OSError, EOFError, TypeError, ValueError) as error:
-        raise UserError(f"is no .npy file of numbers ({error})", setting="noise", value=path) from error
 
 
 def _is_symmetric(covariance: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""Files on disk: those that this tool writes, and any other HDF5 file. The only package that imports h5py.
+"""Files on disk: those that this tool writes, and any that are read. The only package that imports h5py.
 
 It knows arrays, attributes and JSON, and nothing of what they mean.
 """
@@ -6,7 +6,7 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.atomic import atomic_write, make_folder
 from cosmoinfer.storage.attributes import Attributes
-from cosmoinfer.storage.contents import FileContents, JSONObject
+from cosmoinfer.storage.contents import FileContents
 from cosmoinfer.storage.encoding import Encoding
 from cosmoinfer.storage.existing import (
     Standing,
@@ -32,7 +32,8 @@ from cosmoinfer.storage.hdf5 import (
 )
 from cosmoinfer.storage.opening import require_file, require_name
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
-from cosmoinfer.storage.reading import parse_object, read, read_contents, read_document, verify
+from cosmoinfer.storage.plain_files import JSONObject, load_json, load_npy, load_text, parse_object
+from cosmoinfer.storage.reading import read, read_contents, read_document, verify
 from cosmoinfer.storage.schema import Attribute, Dataset, Schema, interpreted
 from cosmoinfer.storage.writing import write, write_streamed
 
@@ -66,6 +67,9 @@ __all__ = [
     "is_complete",
     "is_kind",
     "load",
+    "load_json",
+    "load_npy",
+    "load_text",
     "make_folder",
     "out_of_core",
     "parse_object",

@@ -1,14 +1,12 @@
 """What one file of this tool holds."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer.storage.attributes import Attributes
 from cosmoinfer.storage.out_of_core import OnDiskArray
-
-JSONObject = dict[str, Any]  # only what json.dumps takes
+from cosmoinfer.storage.plain_files import JSONObject
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from cosmoinfer.storage.attributes import (
 )
 from cosmoinfer.storage.formats import CREATOR, FORMATS, check_format
 from cosmoinfer.storage.links import stored_dataset, walk
+from cosmoinfer.storage.plain_files import parse_object
 
 DIGEST, TABLE = "digest", "digests"
 OWN_ATTRIBUTES = ("kind", "format", CREATOR, DIGEST)  # of the root of a file of this tool
@@ -148,7 +149,7 @@ class DigestTable:
             raise _changed(file, kind, f"/{TABLE}")
         try:
             table = _parse(decode_text(stored[()]), attributes.get(DIGEST, ""))
-        except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
+        except (TypeError, AttributeError, KeyError, ValueError) as error:
             raise _changed(file, kind, f"/{TABLE}") from error
         further = {key: value for key, value in attributes.items() if key not in ("kind", "format", DIGEST)}
         if unreadable or (kind, number, _digest_of_attributes(further)) != (table.kind, table.format, table.attributes):
@@ -195,10 +196,10 @@ def _changed(file: h5py.File, kind: str, what: str) -> DamageError:
 
 @lru_cache(maxsize=8)
 def _parse(text: str, digest: str) -> DigestTable:
-    """Raises TypeError, AttributeError, KeyError, ValueError or RecursionError where it is no table of this digest."""
+    """Raises TypeError, AttributeError, KeyError or ValueError where it is no table of this digest."""
     if hashlib.sha256(text.encode()).hexdigest() != digest:
         raise ValueError("another digest")
-    content = json.loads(text)
+    content = parse_object(text)
     datasets = {str(name): DatasetDigest.from_json(item) for name, item in content.pop("datasets").items()}
     return DigestTable(**content, datasets=datasets)
 

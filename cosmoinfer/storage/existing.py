@@ -11,7 +11,8 @@ from typing import Any
 from cosmoinfer.errors import DamagedOutput, DamageError, UserError
 from cosmoinfer.storage.formats import CREATOR, FORMATS, SIGNATURE
 from cosmoinfer.storage.opening import open_file, require_name
-from cosmoinfer.storage.reading import Head, parse_object, read_text, verify
+from cosmoinfer.storage.plain_files import parse_object
+from cosmoinfer.storage.reading import Head, read_text, verify
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of a file
 MAX_WRONG_BYTES = 1  # of these in a damaged file

@@ -1,6 +1,5 @@
 """Files that this tool wrote, read through one door: kind, format and digests are compared with what is expected."""
 
-import json
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ import numpy as np
 from cosmoinfer.errors import DamageError, UserError
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.attributes import decode_attribute, decode_text, read_attributes
-from cosmoinfer.storage.contents import FileContents, JSONObject
+from cosmoinfer.storage.contents import FileContents
 from cosmoinfer.storage.digests import DIGEST, DatasetDigest, DigestTable, is_stored_plainly
 from cosmoinfer.storage.formats import CREATOR, FORMATS, REMAKE_COMMANDS, SIGNATURE, check_format
 from cosmoinfer.storage.hdf5 import DatasetHandle, read_array
 from cosmoinfer.storage.links import find_dataset, stored_dataset
 from cosmoinfer.storage.opening import open_file
 from cosmoinfer.storage.out_of_core import OnDiskArray
+from cosmoinfer.storage.plain_files import JSONObject, parse_object
 from cosmoinfer.storage.schema import Schema, interpreted
 
 Document = TypeVar("Document")
@@ -141,14 +141,3 @@ def _digested(
     for name in table.datasets:
         dataset = find_dataset(path, file, name)
         yield name, dataset, table.of_dataset(dataset)
-
-
-def parse_object(text: str) -> JSONObject:
-    """A JSON object. Raises ValueError for anything else, and for one that is nested too deeply."""
-    try:
-        document = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("JSON that is nested too deeply") from error
-    if not isinstance(document, dict):
-        raise ValueError(f"expected a JSON object, found {type(document).__name__}")
-    return document

@@ -1,6 +1,5 @@
 """Say what a file holds; of a catalog, what would break a training."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +124,7 @@ def _inspect_file_of_ours(file: Path, kind: str) -> FileDescription:
 
 def _describe_model(record: storage.FileContents) -> dict[str, str]:
     """What a model infers from what, and what it consists of."""
-    config = json.loads(str(record.arrays["config"]))
+    config = storage.parse_object(str(record.arrays["config"]))
     names, preprocessing = ", ".join(record.attributes["parameters"]["names"]), config["preprocessing"]
     kinds = {
         "flow": f"p({names} | data)",

@@ -1,0 +1,65 @@
+"""Text, JSON and arrays of numpy that anybody may have written, read within bounds and never as Python objects."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer.errors import UserError
+from cosmoinfer.memory import check_memory
+from cosmoinfer.storage.opening import error_reason, require_file
+
+JSONObject = dict[str, Any]  # only what json.dumps takes
+
+
+def load_text(path: Path) -> str:
+    """A text file in UTF-8. Raises UserError for any other, and for one that memory does not take."""
+    check_memory(require_file(path).stat().st_size // 8, f"{path}: its text")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is no text in UTF-8 (byte {error.start})") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error_reason(error)})") from error
+
+
+def load_json(path: Path) -> Any:
+    """What a JSON file holds. Raises UserError as ``load_text``, and for any other text."""
+    text = load_text(path)
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise UserError(f"{path}: is no JSON ({error})") from error
+
+
+def load_npy(path: Path) -> np.ndarray:
+    """The numbers or text of a .npy file.
+
+    Raises UserError for any other file, one that holds less than it says, one of Python objects, and one that memory
+    does not take.
+    """
+    require_file(path)
+    try:
+        with np.errstate(over="ignore"):
+            array = np.lib.format.open_memmap(path, mode="r")  # which the file bounds, not what it says of itself
+    except Exception as error:  # numpy reads what it says as Python, whose tokenizer has errors of its own
+        raise UserError(f"{path}: is no .npy file of numbers or text, or a truncated one") from error
+    check_memory(array.nbytes // 8, f"{path}: an array of shape {array.shape}")
+    return np.array(array)
+
+
+def parse_object(text: str) -> JSONObject:
+    """A JSON object. Raises ValueError as ``parse_json``, and for anything else."""
+    document = parse_json(text)
+    if not isinstance(document, dict):
+        raise ValueError(f"expected a JSON object, found {type(document).__name__}")
+    return document
+
+
+def parse_json(text: str) -> Any:
+    """Raises ValueError for what is no JSON, for one nested too deeply, and for integers of thousands of digits."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
