@@ -242,6 +242,8 @@ class DatasetHandle:
                 self._verify(dataset, self._digest, rows, start, stop)
         except OSError as error:
             raise _unreadable(self.path, dataset, error) from error
+        finally:
+            _require_unmodified(self.files, self.identity)
 
     def _verify(self, dataset: h5py.Dataset, digest: DatasetDigest, rows: np.ndarray, start: int, stop: int) -> None:
         """Raises DamageError where the blocks that rows start..stop - 1 lie in are not as they were written.
@@ -279,9 +281,13 @@ def _open_for_reading(process: int, files: tuple[Path, ...], identity: tuple[int
 
     files: itself, and one to which it links.
     """
+    _require_unmodified(files, identity)
+    return open_hdf5(files[0])
+
+
+def _require_unmodified(files: tuple[Path, ...], identity: tuple[int, ...]) -> None:
     if _file_identity(files) != identity:
         raise UserError(f"{' or '.join(map(str, files))}: was modified after it was opened")
-    return open_hdf5(files[0])
 
 
 def _file_identity(files: tuple[Path, ...]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 import copy
 import multiprocessing
+import os
 
 import h5py
 import numpy as np
@@ -99,6 +100,19 @@ def test_a_file_that_was_replaced_is_read_anew_and_not_read_on(tmp_path):
     anew = catalogs.read(tmp_path / "maps.h5", memory=100)
     assert anew.fingerprint == catalogs.read(tmp_path / "maps.h5").fingerprint != first.fingerprint
     assert not np.array_equal(anew.observables[0].read(np.arange(3)), before)
-    hdf5._open_for_reading.cache_clear()
     with pytest.raises(UserError, match="was modified after it was opened"):
         first.observables[0].read(np.arange(3))
+
+
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(20, 23)])
+def test_a_file_that_was_changed_in_place_is_not_read_on(tmp_path, rows):
+    """Rows that were compared with their digests, and rows that were not."""
+    path = write_maps(tmp_path / "maps.h5", 30, 1)
+    handle = DatasetHandle(path, "data")
+    handle.read(0, 3)
+    with path.open("r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(bytes(8))
+    os.utime(path, ns=(0, 0))  # a clock that did not go on in between would hide it
+    with pytest.raises(UserError, match="was modified after it was opened"):
+        handle.read(rows.start, rows.stop)
