@@ -134,7 +134,7 @@ class DigestTable:
 
     @classmethod
     def read_from(cls, file: h5py.File) -> "DigestTable | None":
-        """That of an open file; None where it has none.
+        """That of an open file; None where it has none, as where another tool calls an attribute ``digest``.
 
         Raises DamageError where it is not of the attributes of the root and the names of the datasets that are there,
         and UserError where the file is of another format, whose table may be another.
@@ -143,6 +143,8 @@ class DigestTable:
             return None
         attributes, unreadable = read_attributes(file)
         kind, number, stored = str(attributes.get("kind", "")), attributes.get("format"), stored_dataset(file, TABLE)
+        if kind not in FORMATS and TABLE not in file:
+            return None
         if kind in FORMATS and isinstance(number, np.integer):
             check_format(file.filename, kind, int(number))
         if stored is None or not is_stored_plainly(stored) or stored.shape != ():

@@ -170,6 +170,14 @@ def test_a_foreign_attribute_called_kind_says_nothing(path, kind):
     assert storage.file_kind(path) is None
 
 
+@pytest.mark.parametrize("digest", ["d41d8cd98f00b204", [1, 2], 3.0])
+def test_a_foreign_attribute_called_digest_says_nothing(path, digest):
+    with h5py.File(path, "w") as file:
+        file.attrs["digest"], file["x"] = digest, VALUES
+    assert list(storage.describe_datasets(path)) == ["x"]
+    np.testing.assert_array_equal(storage.load(path, "x"), VALUES)
+
+
 def test_a_dataset_of_times_or_of_nothing_says_so(path):
     with h5py.File(path, "w") as file:
         h5py.h5d.create(file.id, b"when", h5py.h5t.UNIX_D32LE, h5py.h5s.create_simple((3,)))
