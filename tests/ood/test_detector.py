@@ -375,7 +375,7 @@ def histories(tmp_path_factory) -> tuple[Path, np.ndarray]:
     return folder / "flow.h5", x
 
 
-@pytest.mark.parametrize("wrong", [np.log10, np.negative, np.zeros_like, lambda x: 1e-9 * x], ids=str)
+@pytest.mark.parametrize("wrong", [np.log10, np.negative, lambda x: 0 * x, lambda x: 1e-9 * x])
 def test_observations_below_the_training_range_are_warned_about(tmp_path, histories, wrong):
     """All of them are the floor to the network: an unremarkable row of least values, were nothing else said.
 
