@@ -8,6 +8,8 @@ from matplotlib.ticker import MaxNLocator
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, plain_text
 
+MAX_TITLE = 46  # characters of an architecture, above a panel of this width
+
 
 def losses(data: FigureData) -> Figure | None:
     """Training and validation loss against epoch. Thin: members; bold: their median; dots: the epochs kept."""
@@ -26,7 +28,7 @@ def losses(data: FigureData) -> Figure | None:
         axes.plot(history.best + 1, history.best_validation, "o", color=RED, markersize=4, label="kept")
         beyond = _clip_spikes(axes, np.hstack([history.train, history.validation]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set(title=plain_text(name), xlabel="epoch", ylabel=plain_text(data.loss))
+        axes.set(title=plain_text(name, MAX_TITLE), xlabel="epoch", ylabel=plain_text(data.loss))
         axes.legend(loc="upper right", title=beyond, title_fontsize=8)
     return figure
 

@@ -59,9 +59,9 @@ def parameter_label(parameters: Parameters, name: str) -> str:
     return plain_text(name)
 
 
-def plain_text(name: str) -> str:
+def plain_text(name: str, limit: int = MAX_NAME) -> str:
     """A name from a file as the text of a figure: one short line, in which no dollar sign begins mathematics."""
-    return one_line(name, MAX_NAME).replace("$", r"\$")
+    return one_line(name, limit).replace("$", r"\$")
 
 
 def _is_harmless(label: str) -> bool:
