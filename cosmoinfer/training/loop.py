@@ -15,7 +15,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.training.checkpoints import Arrays, Checkpoint
 from cosmoinfer.training.loaders import DataLoader, InMemoryLoader
-from cosmoinfer.training.optimizer import Optimizer, make_optimizer
+from cosmoinfer.training.optimizer import MemberWeights, make_optimizer
 from cosmoinfer.training.settings import (
     PLATEAU_EPOCHS,
     PLATEAU_FACTOR,
@@ -217,37 +217,3 @@ def evaluate(network: nn.Module, loss: Loss, rows: DataLoader, members: int) -> 
     for chunk in rows.chunks(min(MAX_ROWS_PER_CHUNK, max(1, chunk_rows))):
         terms.append(loss.terms(network, tuple(expand_members(field, members) for field in chunk)))
     return loss.reduce(torch.cat(terms, dim=1))
-
-
-class MemberWeights:
-    """All parameters of a network side by side, (M, W); the network's own become views of them.
-
-    An optimiser and a norm then touch one tensor in place of some fifty: a tenth to a quarter of a step.
-    """
-
-    def __init__(self, network: nn.Module, members: int) -> None:
-        self.members, self.parameters = members, list(network.parameters())
-        self.values = self._concatenate(self.parameters).detach()
-        widths = [parameter.numel() // members for parameter in self.parameters]
-        for parameter, value in zip(self.parameters, self.values.split(widths, dim=1), strict=True):
-            parameter.data = value.unflatten(1, parameter.shape[1:])
-
-    def gradient(self, loss: torch.Tensor, max_norm: float) -> torch.Tensor:
-        """Each member's of a loss (,), (M, W), scaled to at most this norm; no member feels another's."""
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
-        gradient = self._concatenate(gradients)
-        norm = gradient.square().sum(1, keepdim=True).sqrt()  # (M, 1)
-        return gradient.mul_((max_norm / (norm + 1e-12)).clamp(max=1.0))
-
-    def step(self, optimizer: Optimizer, gradient: torch.Tensor, learning_rate: float, lr_scale: torch.Tensor) -> None:
-        """One step, of which each member takes its share (M,)."""
-        if (lr_scale == 1).all():
-            optimizer.step(self.values, gradient, learning_rate)
-            return
-        before = self.values.clone()
-        optimizer.step(self.values, gradient, learning_rate)
-        scale = lr_scale.to(before)[:, None].expand_as(before)
-        self.values.copy_(torch.lerp(before, self.values, scale))  # exactly the new weights at 1
-
-    def _concatenate(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat([tensor.reshape(self.members, -1) for tensor in tensors], dim=1)
