@@ -22,8 +22,8 @@ from cosmoinfer.split import Split, by_hash
 from cosmoinfer.supports import Support
 from cosmoinfer.training import loop
 from cosmoinfer.training.loaders import InMemoryLoader
-from cosmoinfer.training.loop import History
 from cosmoinfer.training.settings import TrainingContext
+from cosmoinfer.training.state import History
 from tests.posteriors import value_of
 
 NAMES = ("a", "b", "c", "d", "e", "f")

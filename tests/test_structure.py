@@ -32,7 +32,17 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"parameters", "storage"},
     {"priors"},
     {"truncated_normal", "ridge_regression", "unbounded_density"},
-    {"seeding", "device", "memory", "formatting", "expressions", "importance_sampling", "clustered_error", "r2"},
+    {
+        "seeding",
+        "stopping",
+        "device",
+        "memory",
+        "formatting",
+        "expressions",
+        "importance_sampling",
+        "clustered_error",
+        "r2",
+    },
     {"settings"},
     {"errors", "numerals", "quoting"},
     {"printable"},
@@ -54,6 +64,7 @@ MAX_FILE_LINES = 300
 MAX_ROOM_FRACTION = 0.15  # of the lines of the package
 MAX_UNTYPED_DICTS = 20  # dict[str, Any], which belongs at the edge to JSON and HDF5 only
 LATE_IMPORTS = {  # rooms and modules that import inside functions
+    "__main__",  # the command line, once signals are heard
     "__init__",  # the face is lazy
     "cli",  # a command imports its task when it runs
     "flows.transform",  # the flows of nflows import matplotlib.pyplot, which only to_nflows should pay for
@@ -146,6 +157,7 @@ def test_no_module_imports_itself_in_a_circle():
 
 
 LATE = {  # what may be imported inside a function: a command's own task, the rest because it is slow
+    "__main__": ("cosmoinfer.cli",),
     "cli": ("cosmoinfer.tasks", "rich", "logging"),
     "flows.transform": ("nflows",),
     "networks.baselines": ("sklearn",),

@@ -14,7 +14,7 @@ from cosmoinfer.models.model import Stack
 from cosmoinfer.models.regressor import ClassifierModel, RegressorModel
 from cosmoinfer.models.schema import SCHEMA
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.training.loop import History
+from cosmoinfer.training.state import History
 
 __all__ = [
     "MODELS",

@@ -19,7 +19,7 @@ from cosmoinfer.leakage import TEST, TrainingRecord
 from cosmoinfer.models.architecture import architecture_of, describe_stack
 from cosmoinfer.models.observations import Observations
 from cosmoinfer.networks.embedding import use_mixed_precision
-from cosmoinfer.networks.layers import expand_members
+from cosmoinfer.networks.layers import Dropout, expand_members
 from cosmoinfer.ood.detector import OODScores, OutOfDistribution, below_training_range, fit_detector, ood_scores
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
@@ -27,8 +27,10 @@ from cosmoinfer.printable import html, one_line
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.loaders import DataLoader
-from cosmoinfer.training.loop import History, Hooks, Loss, train
-from cosmoinfer.training.settings import TrainingContext, TrainingSettings, generators
+from cosmoinfer.training.loop import Hooks, Loss, train
+from cosmoinfer.training.settings import TrainingContext, TrainingSettings
+from cosmoinfer.training.state import History
+from cosmoinfer.training.streams import MemberStreams, generators
 
 Network = TypeVar("Network", bound=nn.Module)
 AnyStack = TypeVar("AnyStack", bound="Stack[Any]")
@@ -112,9 +114,8 @@ def fit_stack(
     """
     if settings.mixed_precision:
         use_mixed_precision(network, context.device)
-    order = generators(context.seed, "order", members)
     sizes = [len(rows) for rows in loaders]
-    checkpoint = context.checkpoint(
+    keeper = context.keeper(
         {"network": config, "members": members, "settings": asdict(settings), "rows": sizes, **(key or {})}
     )
     train_rows, validation_rows = loaders
@@ -124,13 +125,21 @@ def fit_stack(
         train_rows,
         validation_rows,
         settings,
-        order,
+        MemberStreams.of_members(context.seed, "order", members),
         context.on_epoch,
         score,
-        hooks=hooks,
-        checkpoint=checkpoint,
+        replace(hooks, streams=(*hooks.streams, *_dropout_streams(network, context.seed))),
+        keeper,
     )
     return Stack(config, members, network, history)
+
+
+def _dropout_streams(network: nn.Module, seed: int) -> tuple[MemberStreams, ...]:
+    """Of the masks that its layers draw, if any: all from the same generators."""
+    for layer in network.modules():
+        if isinstance(layer, Dropout) and layer.rate > 0:
+            return (MemberStreams(seed, "dropout", range(len(layer.generators)), layer.generators),)
+    return ()
 
 
 @torch.no_grad()

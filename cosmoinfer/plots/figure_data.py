@@ -9,7 +9,7 @@ from cosmoinfer.metrics import Curves, Evaluation, curves
 from cosmoinfer.posterior import Posterior
 
 if TYPE_CHECKING:  # torch, which no figure needs
-    from cosmoinfer.training.loop import History
+    from cosmoinfer.training.state import History
 
 
 @dataclass(frozen=True)

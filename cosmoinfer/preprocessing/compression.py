@@ -16,7 +16,8 @@ from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.numerals import whole_number
 from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import Loss, train
-from cosmoinfer.training.settings import Rows, TrainingContext, TrainingSettings, generators
+from cosmoinfer.training.settings import Rows, TrainingContext, TrainingSettings
+from cosmoinfer.training.streams import MemberStreams, generators
 
 COMPRESSIONS = ("pca", "autoencoder")
 
@@ -130,16 +131,16 @@ def _autoencoder(
     decoder = MLP(128, 2).build((size,), rows.shape[1], generators(context.seed, "decoder", 1))
     chain = nn.Sequential(encoder, decoder).to(context.device)
     settings = TrainingSettings(epochs=min(400, max(50, 300_000 // len(rows))), patience=50)
-    order, held_out = generators(context.seed, "autoencoder", 1), context.tensors(validation)
+    held_out = context.tensors(validation)
     train(
         chain,
         _RECONSTRUCTION,
         InMemoryLoader(context.tensors(rows)),
         InMemoryLoader(held_out),
         settings,
-        order,
+        MemberStreams.of_members(context.seed, "autoencoder", 1),
         context.on_epoch,
-        checkpoint=context.checkpoint({"autoencoder": observable, "size": size}),
+        keeper=context.keeper({"autoencoder": observable, "size": size}),
     )
     with torch.no_grad():
         missed = float(((chain(held_out[0][None])[0] - held_out[0]) ** 2).sum())

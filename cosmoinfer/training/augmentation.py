@@ -16,7 +16,8 @@ import torch
 
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.training.loop import Hooks, Loss
-from cosmoinfer.training.settings import Rows, TrainingContext, generators
+from cosmoinfer.training.settings import Rows, TrainingContext
+from cosmoinfer.training.streams import MemberStreams
 
 
 @dataclass(frozen=True)
@@ -173,11 +174,13 @@ def training_hooks(
         assert read_with_noise is not None
         return (*leading, *context.tensors(*read_with_noise(epoch)))
 
-    def augment(batch: Rows, streams: Sequence[torch.Generator]) -> Rows:
+    stream = MemberStreams.of_members(context.seed, "augment", members)
+
+    def augment(batch: Rows) -> Rows:
         data = batch[len(leading) :]
         if not sets:
-            return (*batch[: len(leading)], *transformed(symmetries, data, streams))
-        moved = transformed(symmetries, [rows.flatten(1, 2) for rows in data], streams)
+            return (*batch[: len(leading)], *transformed(symmetries, data, stream.generators))
+        moved = transformed(symmetries, [rows.flatten(1, 2) for rows in data], stream.generators)
         return (*batch[: len(leading)], *(new.view_as(old) for new, old in zip(moved, data, strict=True)))
 
     unaugmented = all(symmetry == Symmetries() for symmetry in symmetries)
@@ -185,5 +188,5 @@ def training_hooks(
         warm_loss,
         None if read_with_noise is None else fresh_rows,
         None if unaugmented else augment,
-        generators(context.seed, "augment", members),
+        () if unaugmented else (stream,),
     )

@@ -1,12 +1,13 @@
-"""Trainings that are finished before their output is: a file each in a folder beside it, until the output stands.
+"""Trainings, finished or on their way, that are kept until the output stands: a file each, in a folder beside it.
 
-The same command run again reads them in place of training. It knows arrays and JSON, and no network.
+The same command run again goes on from there. This module knows arrays and JSON, and no network.
 """
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.stopping import STOP_REQUEST
 from cosmoinfer.storage import Dataset, Schema
 
 SUFFIX = ".checkpoint"  # of the folder, after the name of the output
 KIND = "checkpoint"  # of the files in it
 DIGITS = 16  # of the name of a file
+INTERVAL = 600.0
 MAX_SHOWN = 20  # characters of a setting; of longer ones, which are digests, only the name is shown
 
 Arrays = Mapping[str, np.ndarray]
@@ -28,16 +31,21 @@ Arrays = Mapping[str, np.ndarray]
 SCHEMA = Schema(
     "checkpoint",
     "`cosmoinfer train-flow`, `train-regressor`, `train-density` while they run: in the "
-    "folder `OUTPUT.checkpoint` a file for each training that is finished, with the "
+    "folder `OUTPUT.checkpoint` a file for each training, finished or not, with the "
     "`/meta` of the output",
     {
         "training": Dataset(
             "()", "JSON: what determines the training, among those of the output", type="text", required=True
         ),
         "weights/.*": Dataset("(M, ...)", "weights of the members, by the name of the tensor", type="any"),
+        "best_weights/.*": Dataset("(M, ...)", "those of each member after its best epoch", type="any"),
+        "optimizer/.*": Dataset("(M, W) or ()", "moments of the gradient, steps"),
+        "progress/(epoch|step)": Dataset("()", "the next ones", type="whole"),
+        "progress/(best_epoch|last_reduction)": Dataset("(M,)", "of each member", type="whole"),
+        "progress/active": Dataset("(M,)", "whether it still trains", type="truth"),
+        "progress/(best_loss|lr_scale|running_loss)": Dataset("(M,)", "of each member"),
         "history/(train|validation)": Dataset("(E, M)", "losses of each epoch"),
         "history/learning_rate": Dataset("(E,)", "learning rate"),
-        "history/best": Dataset("(M,)", "epoch of the weights that are kept"),
     },
 )
 
@@ -47,16 +55,20 @@ class CheckpointFolder:
     """Of one output.
 
     meta: the /meta of the output, which every file carries. info: takes a line on what is read, removed or replaced.
+    interval: seconds of a training after which it is kept.
     """
 
     path: Path
     meta: storage.JSONObject
     info: Callable[[str], None]
+    interval: float = INTERVAL
 
     @classmethod
-    def of_output(cls, output: Path, meta: storage.JSONObject, info: Callable[[str], None]) -> "CheckpointFolder":
+    def of_output(
+        cls, output: Path, meta: storage.JSONObject, info: Callable[[str], None], interval: float = INTERVAL
+    ) -> "CheckpointFolder":
         """``OUTPUT.checkpoint/``, which is made when a training is kept."""
-        return cls(Path(f"{output}{SUFFIX}"), meta, info)
+        return cls(Path(f"{output}{SUFFIX}"), meta, info, interval)
 
     def training(self, key: storage.JSONObject) -> "Checkpoint":
         """That of one training. key: what determines its result, among all trainings of the output."""
@@ -101,16 +113,44 @@ class CheckpointFolder:
         return sorted(self.path.glob("[0-9a-f]" * DIGITS + ".h5"))
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """The file of one training. key: JSON of what determines its result, among all trainings of the output."""
-
-    folder: CheckpointFolder
-    path: Path
-    key: str
+class Keeper:
+    """Where a training is kept. This one keeps nothing, and lets a request to stop be carried out at once."""
 
     def read(self) -> Arrays | None:
         """The arrays that were kept, by name; None where there are none, or where the file is damaged."""
+        return None
+
+    def accept(self, progress: str) -> None:
+        """Report that the training goes on from what was read. progress: how far it is, in words."""
+
+    def discard(self) -> None:
+        """Remove what was read: it is of another training."""
+
+    def postponing(self) -> AbstractContextManager[None]:
+        """Where ``keep`` looks for a request to stop."""
+        return nullcontext()
+
+    def keep(self, arrays: Callable[[], Arrays], stopping: bool = False) -> None:
+        """Keep a training if a stop is requested, or the interval is over; only at a request if ``stopping``.
+
+        Raises Stopped at a request, UserError as ``write``.
+        """
+
+    def write(self, arrays: Arrays) -> None:
+        """Keep a training, whole or not at all. Raises UserError if the folder cannot be made, or the file written."""
+
+
+NOTHING_KEPT = Keeper()
+
+
+class Checkpoint(Keeper):
+    """The file of one training. key: JSON of what determines its result, among all trainings of the output."""
+
+    def __init__(self, folder: CheckpointFolder, path: Path, key: str) -> None:
+        self.folder, self.path, self.key = folder, path, key
+        self._last_written = time.monotonic()
+
+    def read(self) -> Arrays | None:
         if not self.path.exists():
             return None
         try:
@@ -123,22 +163,30 @@ class Checkpoint:
             return None
         return arrays
 
-    def accept(self) -> None:
-        """Report that what was read stands in place of the training."""
-        self.folder.info(f"{self.path}: trained before, read in place of training")
+    def accept(self, progress: str) -> None:
+        self.folder.info(f"{self.path}: {progress}")
 
     def discard(self) -> None:
-        """Remove what was read: it is of another training."""
         self.folder.discard(self.path, f"{self.path}: does not fit this training")
 
+    def postponing(self) -> AbstractContextManager[None]:
+        return STOP_REQUEST.postponed()
+
+    def keep(self, arrays: Callable[[], Arrays], stopping: bool = False) -> None:
+        is_over = time.monotonic() - self._last_written >= self.folder.interval
+        if STOP_REQUEST or (is_over and not stopping):
+            self.write(arrays())
+        if STOP_REQUEST:
+            raise STOP_REQUEST.stopped(str(self.path))
+
     def write(self, arrays: Arrays) -> None:
-        """Keep a training, whole or not at all. Raises UserError if the folder cannot be made, or the file written."""
         try:
             self.path.parent.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(f"{self.path.parent}: the folder cannot be made ({error.strerror})") from error
         contents = {"training": np.array(self.key), **arrays}
         storage.write(self.path, storage.FileContents(KIND, self.folder.meta, contents), force=True)
+        self._last_written = time.monotonic()
 
 
 def _differences(earlier: Any, now: Any, name: str = "") -> list[str]:

@@ -19,7 +19,9 @@ MIN_ROOT_SQUARE = 1e-8
 
 
 class Optimizer(Protocol):
-    """Moves weights (M, W) in place by a step in proportion to the rate."""
+    """Moves weights (M, W) in place by a step in proportion to the rate. moments: its state, by name."""
+
+    moments: dict[str, torch.Tensor]
 
     def step(self, weights: torch.Tensor, gradient: torch.Tensor, learning_rate: float) -> None: ...
 
@@ -29,18 +31,18 @@ class AdaptiveMoments:
 
     def __init__(self, move: Callable[..., None], weights: torch.Tensor, weight_decay: float) -> None:
         self.move, self.weight_decay = move, weight_decay
-        self.mean, self.square = torch.zeros_like(weights), torch.zeros_like(weights)
-        self.steps = torch.zeros((), device=weights.device)
+        self.moments = {"mean": torch.zeros_like(weights), "square": torch.zeros_like(weights)}
+        self.moments["steps"] = torch.zeros((), device=weights.device)
 
     def step(self, weights: torch.Tensor, gradient: torch.Tensor, learning_rate: float) -> None:
         """In one pass through memory."""
         self.move(
             [weights],
             [gradient],
-            [self.mean],
-            [self.square],
+            [self.moments["mean"]],
+            [self.moments["square"]],
             [],
-            [self.steps],
+            [self.moments["steps"]],
             fused=True,
             amsgrad=False,
             beta1=MEAN_DECAY,
@@ -55,16 +57,16 @@ class AdaptiveMoments:
 class Momentum:
     """Gradient descent with momentum (Polyak 1964)."""
 
-    def __init__(self, momentum: float, weight_decay: float) -> None:
+    def __init__(self, weights: torch.Tensor, momentum: float, weight_decay: float) -> None:
         self.momentum, self.weight_decay = momentum, weight_decay
-        self.velocity: list[torch.Tensor | None] = [None]  # which the first step sets
+        self.moments = {"velocity": torch.zeros_like(weights)}
 
     def step(self, weights: torch.Tensor, gradient: torch.Tensor, learning_rate: float) -> None:
         """By the running sum of gradients."""
         sgd(
             [weights],
             [gradient],
-            self.velocity,
+            [self.moments["velocity"]],
             weight_decay=self.weight_decay,
             momentum=self.momentum,
             lr=learning_rate,
@@ -77,7 +79,7 @@ class Momentum:
 def make_optimizer(weights: torch.Tensor, settings: TrainingSettings) -> Optimizer:
     """The one that the settings name, before its first step."""
     if settings.optimizer == "sgd":
-        return Momentum(settings.momentum, settings.weight_decay)
+        return Momentum(weights, settings.momentum, settings.weight_decay)
     return AdaptiveMoments(adamw if settings.optimizer == "adamw" else adam, weights, settings.weight_decay)
 
 

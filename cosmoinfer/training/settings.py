@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.settings import check_settings, setting
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.training.checkpoints import Checkpoint, CheckpointFolder
+from cosmoinfer.training.checkpoints import NOTHING_KEPT, CheckpointFolder, Keeper
 
 OPTIMIZERS: dict[str, tuple[str, ...]] = {  # with the settings that may stand behind each
     "adamw": (),
@@ -93,7 +92,7 @@ class TrainingContext:
     """Where the work is done and to whom it is reported.
 
     seed: of everything random in a training. info: takes a line on what is chosen or done. on_epoch: see ``Listener``.
-    checkpoints: where finished trainings are kept until the output stands; None where there is no output.
+    checkpoints: where trainings are kept until the output stands; None where there is no output.
     """
 
     device: torch.device
@@ -106,15 +105,10 @@ class TrainingContext:
         """As float32 on the device."""
         return tuple(torch.from_numpy(array.astype(np.float32)).to(self.device) for array in arrays)
 
-    def checkpoint(self, key: JSONObject) -> Checkpoint | None:
+    def keeper(self, key: JSONObject) -> Keeper:
         """Where a training is kept. key: what determines its result beside the /meta of the output and the seed."""
-        return None if self.checkpoints is None else self.checkpoints.training({"seed": self.seed, **key})
+        return NOTHING_KEPT if self.checkpoints is None else self.checkpoints.training({"seed": self.seed, **key})
 
 
 def uniform(members: int) -> np.ndarray:
     return np.full(members, 1 / members)
-
-
-def generators(seed: int, purpose: str, members: int) -> list[torch.Generator]:
-    """One a member, by its number: member 3 of 5 draws what member 3 of 10 draws."""
-    return [torch.Generator().manual_seed(seeding.derive_seed(seed, purpose, member)) for member in range(members)]

@@ -31,6 +31,7 @@ from cosmoinfer.supports import fit_support
 from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import Loss, train
 from cosmoinfer.training.settings import Rows, TrainingSettings
+from cosmoinfer.training.streams import MemberStreams
 
 NOISES = (0.1, 0.01)  # of the prior's width
 WIDTH = np.sqrt(12)  # of a uniform prior whose standard deviation is 1
@@ -193,7 +194,7 @@ def learned(recipe: object, z: np.ndarray, x: np.ndarray, settings: TrainingSett
     initialise(flow, lambda: flow(first[0], sight(first[1], members)))
     loss = Loss(_negative_log_prob(members), lambda terms: terms.mean((1, 2)))
     loaders = InMemoryLoader(training), InMemoryLoader(validation)
-    train(flow, loss, *loaders, settings, _generators("order", members), lambda *_: None)
+    train(flow, loss, *loaders, settings, MemberStreams.of_members(0, "order", members), lambda *_: None)
     return flow
 
 

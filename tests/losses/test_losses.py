@@ -25,7 +25,8 @@ from cosmoinfer.losses import (
 from cosmoinfer.networks.mlp import LinearNetwork
 from cosmoinfer.training import loop
 from cosmoinfer.training.loop import Hooks, Loss
-from cosmoinfer.training.settings import TrainingSettings, generators
+from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.streams import MemberStreams, generators
 from tests.examples import train, validation_loss
 
 THETA = torch.tensor([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]], dtype=torch.float64)
@@ -227,7 +228,7 @@ def test_a_training_with_the_moment_loss_keeps_the_exact_mean():
     settings = TrainingSettings(epochs=60, batch_size=100, learning_rate=3e-3, weight_decay=0, patience=60)
     loss = LOSSES["moment"]
     score = Loss(of_rows(loss.validation_score, "widths"), losses.mean)
-    rows, order = (theta, noise), generators(0, "order", 1)
+    rows, order = (theta, noise), MemberStreams.of_members(0, "order", 1)
     terms = Loss(of_rows(loss.terms, "widths"), loss.reduce)
     train(network, terms, rows, rows, settings, order, lambda *_: None, score)  # the loss itself keeps a biased epoch
     mean, variance = moments(network, noise)
@@ -247,7 +248,9 @@ def test_a_training_with_gaussian_nll_learns_means_and_covariance_that_move_with
     warm = Hooks(warm_loss=Loss(of_rows(squared_error, loss.output_head), losses.mean))
     settings = TrainingSettings(epochs=30, batch_size=200, learning_rate=0.02, weight_decay=0, warm_up=3)
     rows = (theta, x)
-    history = train(network, terms, rows, rows, settings, generators(0, "order", 1), lambda *_: None, hooks=warm)
+    history = train(
+        network, terms, rows, rows, settings, MemberStreams.of_members(0, "order", 1), lambda *_: None, hooks=warm
+    )
     exact = torch.distributions.MultivariateNormal(theta - noise, covariance).log_prob(theta).mean()
     assert history.best_validation[0] == pytest.approx(-exact.item(), abs=0.01)
     with torch.no_grad():
@@ -354,7 +357,7 @@ def test_a_linear_classifier_learns_the_boundary(name):
     rows = (labels.float(), x)  # labels may come as floats
     terms = Loss(lambda net, batch: loss.terms(net(batch[1]), batch[0]), losses.mean)
     settings = TrainingSettings(epochs=20, batch_size=200, learning_rate=0.05)
-    train(network, terms, rows, rows, settings, generators(0, "order", 1), lambda *_: None)
+    train(network, terms, rows, rows, settings, MemberStreams.of_members(0, "order", 1), lambda *_: None)
     with torch.no_grad():
         logits = loss.logits(network(x[None])[0]).numpy()
     best = special.ndtr(1.5)

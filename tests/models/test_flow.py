@@ -18,7 +18,7 @@ from cosmoinfer.preprocessing.state import Noise
 from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
 from cosmoinfer.supports import MIN_PROBIT_U, MIN_SOFT_U, SUPPORTS, Support
-from cosmoinfer.training.settings import generators
+from cosmoinfer.training.streams import generators
 from tests.examples import (
     NORMAL,
     ROWS,

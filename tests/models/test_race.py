@@ -25,7 +25,8 @@ from cosmoinfer.models.flow.shares import (
 )
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.supports import fit_support
-from cosmoinfer.training.loop import DivergedError, History
+from cosmoinfer.training.loop import DivergedError
+from cosmoinfer.training.state import History
 from tests.examples import (
     ROWS,
     TINY,

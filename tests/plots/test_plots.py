@@ -24,7 +24,7 @@ from cosmoinfer.plots.registry import save
 from cosmoinfer.plots.style import MAX_NAME, parameter_label, plain_text
 from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.training.loop import History
+from cosmoinfer.training.state import History
 from tests.posteriors import changed, make
 
 WIDTHS = np.array([0.05, 0.2, 0.1, 0.3, 20.0, 20.0])  # of the noise, in units of the box: the last two say nothing

@@ -21,7 +21,7 @@ from cosmoinfer.sampling.product import Product, SinglePosterior, _flattened_wei
 from cosmoinfer.split import by_hash
 from cosmoinfer.tasks.draw_warnings import warn_of_product
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.training.settings import generators
+from cosmoinfer.training.streams import generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import NORMAL as PROBLEM
 from tests.examples import in_memory_catalog, split_of, training_context, with_maps

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,10 +16,10 @@ import cosmoinfer
 from cosmoinfer import storage
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.networks.layers import expand_members
-from cosmoinfer.training import loop
-from cosmoinfer.training.checkpoints import SCHEMA, CheckpointFolder
-from cosmoinfer.training.optimizer import Optimizer
-from cosmoinfer.training.settings import TrainingSettings, generators
+from cosmoinfer.training.checkpoints import NOTHING_KEPT, SCHEMA, CheckpointFolder
+from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.state import TrainingState
+from cosmoinfer.training.streams import MemberStreams, generators
 from tests.command_line import call, done, linear, refused, write
 from tests.examples import flow_of, linear_gaussian, train
 from tests.training.test_loop import problem, silent
@@ -42,7 +43,7 @@ def uninterrupted(sims: Path) -> bytes:
 
 
 class Trainings:
-    """Counts the trainings that run, and interrupts the process before one of them."""
+    """Counts the trainings that run, and interrupts the process in the first epoch of one of them."""
 
     def __init__(self) -> None:
         self.restart()
@@ -58,13 +59,14 @@ class Trainings:
 
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
-    counter, make_optimizer = Trainings(), loop.make_optimizer
+    counter, finish_epoch = Trainings(), TrainingState.finish_epoch
 
-    def count_and_make(*arguments: object) -> Optimizer:
-        counter.begin()
-        return make_optimizer(*arguments)
+    def count_and_finish(state: TrainingState, *arguments: Any) -> None:
+        if state.epoch == 0:
+            counter.begin()
+        finish_epoch(state, *arguments)
 
-    monkeypatch.setattr(loop, "make_optimizer", count_and_make)
+    monkeypatch.setattr(TrainingState, "finish_epoch", count_and_finish)
     return counter
 
 
@@ -83,9 +85,9 @@ def checkpoints_of(output: Path) -> list[Path]:
 def trained(name: str, folder: CheckpointFolder | None = None):
     """Weights, history and outputs for the validation rows of a network, in memory as a training leaves it."""
     network, loss, training, validation = problem(name, generators(0, "initialise", MEMBERS))
-    settings, order = TrainingSettings(epochs=EPOCHS, batch_size=20), generators(0, "order", MEMBERS)
-    checkpoint = None if folder is None else folder.training({"network": name})
-    history = train(network, loss, training, validation, settings, order, silent, checkpoint=checkpoint)
+    settings, order = TrainingSettings(epochs=EPOCHS, batch_size=20), MemberStreams.of_members(0, "order", MEMBERS)
+    keeper = NOTHING_KEPT if folder is None else folder.training({"network": name})
+    history = train(network, loss, training, validation, settings, order, silent, keeper=keeper)
     assert not network.training
     with torch.no_grad():
         outputs = loss.terms(network, tuple(expand_members(tensor, MEMBERS) for tensor in validation))
@@ -115,7 +117,7 @@ def test_what_is_read_is_what_was_trained_bit_by_bit(name, tmp_path, trainings):
 
 def test_a_training_is_found_by_what_determines_it(tmp_path):
     folder = CheckpointFolder.of_output(tmp_path / "model.h5", META, silent)
-    assert folder.training({"a": 1, "b": 2}) == folder.training({"b": 2, "a": 1})
+    assert folder.training({"a": 1, "b": 2}).path == folder.training({"b": 2, "a": 1}).path
     first, second = folder.training({"a": 1}), folder.training({"a": 2})
     assert first.read() is None and not folder.path.exists()
     first.write({"weights/w": np.arange(3.0)})
@@ -144,7 +146,7 @@ def truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
 
-WEIGHTS, SHAPE = "weights/1.weight", (3, 4, 16)  # of the first layer of the MLP
+WEIGHTS, SHAPE = "best_weights/1.weight", (3, 4, 16)  # of the first layer of the MLP
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ WEIGHTS, SHAPE = "weights/1.weight", (3, 4, 16)  # of the first layer of the MLP
         (changed(WEIGHTS, np.ones((3, 4, 3))), "does not fit"),
         (changed(WEIGHTS, np.full(SHAPE, "text")), "does not fit"),
         (changed("weights/more", np.ones(3)), "does not fit"),
-        (changed("history/best", np.full(MEMBERS, EPOCHS)), "does not fit"),
+        (changed("progress/best_epoch", np.full(MEMBERS, EPOCHS)), "does not fit"),
         (changed("history/train", 1.0), "expected axes"),
         (changed("training", "another"), "does not fit"),
         (overwritten, "damaged"),

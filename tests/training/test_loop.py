@@ -1,6 +1,6 @@
 """The training loop: members side by side end as if each had trained alone, each with its best weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -12,15 +12,16 @@ from cosmoinfer.flows import FLOWS, initialise
 from cosmoinfer.networks.cnn import CNN
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.networks.mlp import MLP, LinearNetwork
-from cosmoinfer.training.loop import History, Hooks, Loss
+from cosmoinfer.training.loop import Hooks, Loss
 from cosmoinfer.training.settings import (
     OPTIMIZERS,
     SCHEDULES,
     WARMUP,
     TrainingSettings,
-    generators,
     learning_rate_factor,
 )
+from cosmoinfer.training.state import History
+from cosmoinfer.training.streams import MemberStreams, generators
 from tests.examples import train, validation_loss
 
 SQUARED = Loss(lambda network, batch: (network(batch[1]) - batch[0]) ** 2, lambda terms: terms.mean((1, 2)))
@@ -51,6 +52,12 @@ class Density(nn.Module):
         return (0.5 * (z**2).sum(-1) - log_det)[..., None]
 
 
+def streams_of(purpose: str, members: slice) -> MemberStreams:
+    """Of five possible members those in the slice."""
+    numbers = range(5)[members]
+    return MemberStreams(0, purpose, numbers, [torch.Generator() for _ in numbers])
+
+
 def linear(members: int) -> nn.Module:
     return LinearNetwork().build(SHAPE, OUTPUTS, generators(0, "build", members)).double()
 
@@ -73,7 +80,7 @@ def problem(name: str, streams: list[torch.Generator]):
 def trained(name: str, members: slice, settings: TrainingSettings):
     """Of five possible members those in the slice, trained side by side."""
     network, loss, training, validation = problem(name, generators(0, "initialise", 5)[members])
-    history = train(network, loss, training, validation, settings, generators(0, "order", 5)[members], silent)
+    history = train(network, loss, training, validation, settings, streams_of("order", members), silent)
     return network, history, validation_loss(network, loss, validation, len(history.best))
 
 
@@ -93,7 +100,7 @@ def test_members_side_by_side_end_as_if_each_had_trained_alone(name):
     assert np.ptp(history.train[-1]) > 1e-4  # and they are no copies
 
 
-def shaken(batch: tuple[torch.Tensor, ...], streams: list[torch.Generator]) -> tuple[torch.Tensor, ...]:
+def shaken(batch: tuple[torch.Tensor, ...], streams: Sequence[torch.Generator]) -> tuple[torch.Tensor, ...]:
     """The data of each member with noise of its own."""
     noise = torch.stack([torch.randn(batch[1].shape[1], *SHAPE, generator=stream) for stream in streams])
     return batch[0], batch[1] + 0.2 * noise
@@ -101,7 +108,7 @@ def shaken(batch: tuple[torch.Tensor, ...], streams: list[torch.Generator]) -> t
 
 def test_members_side_by_side_have_plateaus_and_noise_of_their_own(monkeypatch):
     """High rates overfit at once, so that plateaus come early and at different epochs."""
-    monkeypatch.setattr("cosmoinfer.training.loop.PLATEAU_EPOCHS", 2)
+    monkeypatch.setattr("cosmoinfer.training.state.PLATEAU_EPOCHS", 2)
     settings = TrainingSettings(epochs=12, batch_size=20, learning_rate=0.05, schedule="plateau")
     kept: list[torch.Tensor] = []
 
@@ -109,8 +116,9 @@ def test_members_side_by_side_have_plateaus_and_noise_of_their_own(monkeypatch):
         kept.clear()
         network = LinearNetwork().build(SHAPE, OUTPUTS, generators(0, "initialise", 5)[members]).double()
         weight = next(network.parameters())
-        hooks = Hooks(augment=shaken, streams=generators(0, "shake", 5)[members])
-        order = generators(0, "order", 5)[members]
+        shakes = streams_of("shake", members)
+        hooks = Hooks(augment=lambda batch: shaken(batch, shakes.generators), streams=[shakes])
+        order = streams_of("order", members)
         data = rows(90, 1), rows(40, 2)
         return network, train(
             network, SQUARED, *data, settings, order, lambda *_: kept.append(weight.detach().clone()), hooks=hooks
@@ -159,7 +167,7 @@ def test_a_member_that_has_stopped_does_not_come_back():
 
     settings = TrainingSettings(epochs=20, batch_size=10, learning_rate=0.01, patience=2)
     loss = Loss(terms, SQUARED.reduce)
-    history = train(network, loss, rows(30, 1), rows(10, 2), settings, generators(0, "order", 2), keep)
+    history = train(network, loss, rows(30, 1), rows(10, 2), settings, MemberStreams.of_members(0, "order", 2), keep)
     assert history.best.tolist() == [1, 4]
     assert history.best_validation.tolist() == [2, 5]
     assert len(history.train) == 7  # two epochs after the second member's best
@@ -181,7 +189,7 @@ def test_a_loss_that_is_not_finite_ends_the_training():
     network = linear(2)
     bad = theta.clone()
     bad[7, 1] = torch.nan
-    order = generators(0, "order", 2)
+    order = MemberStreams.of_members(0, "order", 2)
     for partitions in (((bad, x), (theta, x)), ((theta, x), (bad, x))):
         with pytest.raises(UserError, match=r"not finite in epoch 1.*`learning_rate` \(now 0.001\)"):
             train(network, SQUARED, *partitions, TrainingSettings(epochs=3), order, silent)
@@ -205,7 +213,7 @@ def test_a_convex_loss_falls_to_its_minimum(optimizer, name, batch, epochs, rate
     settings = TrainingSettings(epochs, batch, rate, optimizer, name, weight_decay=0)
     network = linear(1)
     before = float(validation_loss(network, SQUARED, data, 1)) - minimum
-    history = train(network, SQUARED, data, data, settings, generators(0, "order", 1), silent)
+    history = train(network, SQUARED, data, data, settings, MemberStreams.of_members(0, "order", 1), silent)
     excess = history.best_validation[0] - minimum
     assert -1e-12 < excess < (0.1 if batch == 1 else 0.02) * before
     assert history.validation[-1, 0] - minimum < 0.2 * before
@@ -225,7 +233,7 @@ def test_one_step_is_that_of_torch(optimizer):
         clip_norm=1e9,
     )
     ours, plain = (linear(1) for _ in range(2))
-    train(ours, SQUARED, (theta, x), (theta, x), settings, generators(0, "order", 1), silent)
+    train(ours, SQUARED, (theta, x), (theta, x), settings, MemberStreams.of_members(0, "order", 1), silent)
     kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
     options = {"momentum": 0.9} if optimizer == "sgd" else {}
     step = kinds[optimizer](plain.parameters(), 0.01, weight_decay=0.1, **options)
@@ -238,7 +246,7 @@ def test_one_step_is_that_of_torch(optimizer):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
     """Whole-set steps; torch's own optimiser and ReduceLROnPlateau arrive at the same weights."""
-    monkeypatch.setattr("cosmoinfer.training.loop.PLATEAU_EPOCHS", 3)
+    monkeypatch.setattr("cosmoinfer.training.state.PLATEAU_EPOCHS", 3)
     monkeypatch.setattr("cosmoinfer.training.settings.WARMUP", 1)
     (theta, x), (theta_validation, x_validation) = rows(30, 1), rows(20, 2)
     options = {"weight_decay": 0.01} | ({"momentum": 0.9} if optimizer == "sgd" else {})
@@ -250,7 +258,7 @@ def test_a_plateau_lowers_the_rate_as_torch_lowers_it(optimizer, monkeypatch):
         (theta, x),
         (theta_validation, x_validation),
         settings,
-        generators(0, "order", 1),
+        MemberStreams.of_members(0, "order", 1),
         lambda *_: kept.append([value.detach().clone() for value in ours.parameters()]),
     )
     kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
@@ -280,7 +288,7 @@ def test_each_member_is_clipped_by_its_own_norm():
         network = linear(2)
         before = [value.detach().clone() for value in network.parameters()]
         settings = TrainingSettings(1, 30, 1.0, "sgd", "constant", weight_decay=0, momentum=0, clip_norm=clip)
-        train(network, steep, (theta, x), (theta, x), settings, generators(0, "order", 2), silent)
+        train(network, steep, (theta, x), (theta, x), settings, MemberStreams.of_members(0, "order", 2), silent)
         moves = [(after - value).flatten(1) for after, value in zip(network.parameters(), before, strict=True)]
         return torch.cat(moves, dim=1).detach()  # (M, weights)
 
@@ -306,7 +314,7 @@ def test_a_loader_yields_every_row_once_an_epoch_in_random_order():
         (theta,),
         (theta,),
         TrainingSettings(3, 5),
-        generators(0, "order", 2),
+        MemberStreams.of_members(0, "order", 2),
         silent,
     )
     epochs = torch.stack(batches).reshape(3, 4, 2, 5).transpose(1, 2).reshape(3, 2, 20)
@@ -328,7 +336,7 @@ def test_the_listener_hears_of_every_epoch():
         training,
         validation,
         TrainingSettings(epochs=3),
-        generators(0, "o", 2),
+        MemberStreams.of_members(0, "o", 2),
         lambda *news: heard.append(news),
     )
     assert [news[:2] for news in heard] == [(1, 3), (2, 3), (3, 3)]
@@ -354,7 +362,7 @@ def test_a_warm_up_minimises_its_own_loss_in_its_own_epochs_and_the_judge_stays(
         return Loss(terms, SQUARED.reduce)
 
     score, hooks = named("score") if validation_loss == "score" else None, Hooks(warm_loss=named("warm"))
-    settings, order = TrainingSettings(epochs=5, batch_size=30, warm_up=2), generators(0, "order", 1)
+    settings, order = TrainingSettings(epochs=5, batch_size=30, warm_up=2), MemberStreams.of_members(0, "order", 1)
     train(linear(1), named("loss"), rows(30, 1), rows(9, 2), settings, order, silent, score, hooks)
     judged = [(validation_loss, False)]
     assert calls == [*([("warm", True), *judged] * 2), *([("loss", True), *judged] * 3)]
@@ -371,25 +379,33 @@ def test_patience_counts_from_the_end_of_the_warm_up(warm_up, epochs):
 
     loss = Loss(terms, SQUARED.reduce)
     settings = TrainingSettings(epochs=20, batch_size=30, patience=3, warm_up=warm_up)
-    order = generators(0, "order", 1)
+    order = MemberStreams.of_members(0, "order", 1)
     history = train(linear(1), loss, rows(30, 1), rows(9, 2), settings, order, silent, hooks=Hooks(warm_loss=loss))
     assert len(history.train) == epochs
     assert history.best.tolist() == [0]
 
 
 def test_a_plateau_counts_from_the_end_of_the_warm_up(monkeypatch):
-    monkeypatch.setattr("cosmoinfer.training.loop.PLATEAU_EPOCHS", 2)
+    monkeypatch.setattr("cosmoinfer.training.state.PLATEAU_EPOCHS", 2)
     monkeypatch.setattr("cosmoinfer.training.settings.WARMUP", 1)
     flat = Loss(lambda network, batch: 0 * SQUARED.terms(network, batch), SQUARED.reduce)
     settings = TrainingSettings(10, 30, 1.0, "sgd", "plateau", warm_up=4)
-    order = generators(0, "order", 1)
+    order = MemberStreams.of_members(0, "order", 1)
     history = train(linear(1), flat, rows(30, 1), rows(9, 2), settings, order, silent, hooks=Hooks(warm_loss=flat))
     np.testing.assert_allclose(history.learning_rate, [1] * 6 + [0.3] * 2 + [0.09] * 2)
 
 
 def test_a_warm_up_without_a_gentler_loss_is_refused():
     with pytest.raises(UserError, match="warm_up=3: this loss has no warm-up"):
-        train(linear(1), SQUARED, rows(9, 1), rows(9, 2), TrainingSettings(warm_up=3), generators(0, "o", 1), silent)
+        train(
+            linear(1),
+            SQUARED,
+            rows(9, 1),
+            rows(9, 2),
+            TrainingSettings(warm_up=3),
+            MemberStreams.of_members(0, "o", 1),
+            silent,
+        )
 
 
 def test_fresh_rows_are_those_of_the_epoch():
@@ -404,7 +420,16 @@ def test_fresh_rows_are_those_of_the_epoch():
     base = torch.arange(12.0)[:, None] / 100
     hooks = Hooks(fresh_rows=lambda epoch: (base + epoch,))
     loss = Loss(watch, SQUARED.reduce)
-    train(network, loss, (base - 9,), (base - 5,), TrainingSettings(3, 12), generators(0, "o", 1), silent, hooks=hooks)
+    train(
+        network,
+        loss,
+        (base - 9,),
+        (base - 5,),
+        TrainingSettings(3, 12),
+        MemberStreams.of_members(0, "o", 1),
+        silent,
+        hooks=hooks,
+    )
     assert epochs[True] == [(base[:, 0] + epoch).tolist() for epoch in range(3)]
     assert epochs[False] == [(base[:, 0] - 5).tolist()] * 3
 
@@ -424,17 +449,19 @@ def test_what_augments_acts_on_training_batches_alone():
         weight = next(network.parameters())
         torch.nn.init.zeros_(weight)
         settings = TrainingSettings(epochs=5, batch_size=30, learning_rate=0.01, optimizer="sgd")
-        score, hooks = Loss(watch, SQUARED.reduce), Hooks(augment=augment, streams=generators(0, "turn", 2))
+        score, hooks = Loss(watch, SQUARED.reduce), Hooks(augment=augment)
 
         def keep(*_: float) -> None:
             kept.append(weight.detach().clone())
 
-        train(network, SQUARED, rows(90, 1), validation, settings, generators(0, "o", 2), keep, score, hooks)
+        train(
+            network, SQUARED, rows(90, 1), validation, settings, MemberStreams.of_members(0, "o", 2), keep, score, hooks
+        )
         return torch.stack(kept)
 
     plain = path(None)
     assert plain[-1].abs().max() > 0.05
-    torch.testing.assert_close(path(lambda batch, streams: (batch[0], -batch[1])), -plain)
+    torch.testing.assert_close(path(lambda batch: (batch[0], -batch[1])), -plain)
     assert all(torch.equal(maps, expand_members(validation[1], 2)) for maps in judged)
 
 

@@ -24,7 +24,8 @@ from cosmoinfer.supports import MIN_EDGE_DISTANCE, fit_support
 from cosmoinfer.training.augmentation import training_hooks
 from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import Loss
-from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
+from cosmoinfer.training.settings import Rows, TrainingContext, uniform
+from cosmoinfer.training.streams import generators
 
 MAX_INITIALISATION_ROWS = 1024  # from which what starts from data does: a regression on theta, an ActNorm
 

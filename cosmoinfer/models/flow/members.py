@@ -26,7 +26,8 @@ from cosmoinfer.supports import Support
 from cosmoinfer.training.augmentation import Symmetries, training_hooks
 from cosmoinfer.training.loaders import make_loader
 from cosmoinfer.training.loop import Loss
-from cosmoinfer.training.settings import Rows, TrainingContext, generators
+from cosmoinfer.training.settings import Rows, TrainingContext
+from cosmoinfer.training.streams import generators
 
 MAX_INITIALISATION_ROWS = 5000  # from which layers that start from data do: a regression on the context, an ActNorm
 MAX_INITIALISATION_VALUES = 1 << 22  # numbers of these rows' data

@@ -22,8 +22,10 @@ from cosmoinfer.r2 import UNCONSTRAINED_R2, r2_score
 from cosmoinfer.split import Split
 from cosmoinfer.training.augmentation import training_hooks
 from cosmoinfer.training.loaders import make_loader
-from cosmoinfer.training.loop import History, Loss, evaluate
-from cosmoinfer.training.settings import Rows, TrainingContext, generators, uniform
+from cosmoinfer.training.loop import Loss, evaluate
+from cosmoinfer.training.settings import Rows, TrainingContext, uniform
+from cosmoinfer.training.state import History
+from cosmoinfer.training.streams import generators
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.training.loaders import InMemoryLoader
 from cosmoinfer.training.loop import Loss, train
-from cosmoinfer.training.settings import Rows, TrainingSettings, generators
+from cosmoinfer.training.settings import Rows, TrainingSettings
+from cosmoinfer.training.streams import MemberStreams, generators
 from tests.benchmarks.speed.clock import Seconds, alternated, measured, median
 from tests.benchmarks.speed.flow import AS_PEER, shape
 from tests.benchmarks.speed.report import Report, Task, seconds_text
@@ -71,7 +72,7 @@ def _train(network: ConditionalFlow, steps: int) -> None:
         InMemoryLoader((z, x)),
         InMemoryLoader((z[:1], x[:1])),
     )
-    train(network, LIKELIHOOD, rows, judges, settings, generators(0, "order", 1), lambda *_: None)
+    train(network, LIKELIHOOD, rows, judges, settings, MemberStreams.of_members(0, "order", 1), lambda *_: None)
 
 
 def _minus_log_prob(network: Any, batch: Rows) -> torch.Tensor:
