@@ -322,7 +322,7 @@ def test_train_flow_has_few_options_and_its_help_fewer(capsys: pytest.CaptureFix
         for option in PARSERS["train-flow"].params
         if option.param_type_name == "option" and option.name != "help"
     ]
-    assert len(flags) <= 55
+    assert len(flags) <= 57
     print_help("", {"train-flow": grouped(COMMANDS["train-flow"])}, ["train-flow", "--help"])
     assert len(re.findall(r"^  (?:-o, )?--", capsys.readouterr().out, re.M)) <= 25
 

@@ -31,9 +31,9 @@ from cosmoinfer.cli.options import grouped
 from cosmoinfer.cli.streams import check_stdout, guard_streams, stdout_error
 from cosmoinfer.cli.terminal import OPEN_BAR, error_lines
 from cosmoinfer.errors import UserError
+from cosmoinfer.stopping import EXIT_STATUS, INTERRUPTED, Stopped
 
 NAME = "cosmoinfer"
-INTERRUPTED = 130  # exit status, as a shell has it of a process that SIGINT ended
 ONLY_PRINT = {"inspect", "guide"}  # commands whose results are saved nowhere
 DESCRIPTION = "Calibrated posteriors of cosmological parameters, from a catalog of simulations."
 
@@ -59,6 +59,9 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             for line in error_lines(error):
                 print(f"cosmoinfer: {line}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error
+        except Stopped as stopped:
+            print(f"cosmoinfer: {stopped.message}", file=sys.stderr)
+            raise SystemExit(EXIT_STATUS) from None
         except KeyboardInterrupt:
             print(
                 "\ncosmoinfer: interrupted; no unfinished file is left; a training can be resumed",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cosmoinfer.cli.max_time import MaxTime, stop_after
 from cosmoinfer.cli.options import FlowTrainingOptions, OutputOptions, keywords
 from cosmoinfer.cli.sample import Draws, SkipFailed
 from cosmoinfer.cli.tables import render_table
@@ -31,6 +32,7 @@ def cross_suite(
     summary: Summary = None,
     fine_tune: FineTune = None,
     figures: Figures = None,
+    max_time: MaxTime = None,
 ) -> None:
     """Train a flow on each suite of simulations and test it on every one: does it hold on another than its own?
 
@@ -40,6 +42,7 @@ def cross_suite(
     """
     from cosmoinfer.tasks.cross_suite import write_cross_suite
 
+    stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(
         training, summary=summary, fine_tune=fine_tune, draws=draws, skip_failed=skip_failed, figures=figures

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cosmoinfer.cli.max_time import MaxTime, stop_after
 from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, Output, OutputOptions, keywords
 from cosmoinfer.cli.tables import render_table
 from cosmoinfer.cli.terminal import Terminal
@@ -35,6 +36,7 @@ def learning_curve(
     sizes: Sizes = None,
     predict: Predict = None,
     figures: Figures = None,
+    max_time: MaxTime = None,
 ) -> None:
     """Say whether more simulations would help: train on nested subsets, extend the held-out log_prob by a power law.
 
@@ -45,6 +47,7 @@ def learning_curve(
     """
     from cosmoinfer.tasks.learning_curve import write_learning_curve
 
+    stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(training, sizes=sizes, predict=predict, figures=figures)
     study = write_learning_curve(catalog, settings, output, output_options.force, terminal.reporter())

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.evaluate import DefaultGates, FailIf, show_evaluation
+from cosmoinfer.cli.max_time import MaxTime, stop_after
 from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, OutputOptions, keywords
 from cosmoinfer.cli.sample import Draws, Recalibrate
 from cosmoinfer.cli.terminal import Terminal
@@ -22,6 +23,7 @@ def run(
     recalibrate: Recalibrate = None,
     fail_if: FailIf = None,
     gate: DefaultGates = False,
+    max_time: MaxTime = None,
 ) -> None:
     """Split, train a flow, sample, evaluate and draw the figures, in one go; run again, it goes on where it stopped.
 
@@ -29,6 +31,7 @@ def run(
     """
     from cosmoinfer.tasks.run import run_all
 
+    stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(training, draws=draws, recalibrate=recalibrate, fail_if=fail_if, gate=gate)
     show_evaluation(run_all(catalog, settings, output, output_options.force, terminal.reporter()), terminal)

@@ -1,7 +1,9 @@
 """``cosmoinfer train-density``."""
 
+from cosmoinfer.cli.max_time import MaxTime, stop_after
 from cosmoinfer.cli.options import (
     CatalogPath,
+    CheckpointOptions,
     DensityOptions,
     NetworkOptions,
     Output,
@@ -23,8 +25,10 @@ def train_density(
     split_options: SplitOptions,
     read_options: ReadOptions,
     run: RunOptions,
+    checkpoints: CheckpointOptions,
     output_options: OutputOptions,
     output: Output = None,
+    max_time: MaxTime = None,
 ) -> None:
     """Train a normalizing flow for the data themselves, p(x | theta), or p(x) with --unconditional: vectors or maps.
 
@@ -32,6 +36,7 @@ def train_density(
     """
     from cosmoinfer.tasks.train_density import DENSITY_TRAINER
 
+    stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(density, network, training, split_options, read_options, run)
+    settings = keywords(density, network, training, split_options, read_options, run, checkpoints)
     terminal.document(DENSITY_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from cosmoinfer.cli.max_time import MaxTime, stop_after
 from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, Output, OutputOptions, keywords, option
 from cosmoinfer.cli.terminal import Terminal
 
@@ -17,6 +18,7 @@ def train_flow(
     output: Output = None,
     summary: Summary = None,
     fine_tune: FineTune = None,
+    max_time: MaxTime = None,
 ) -> None:
     """Train normalizing flows for p(theta | x), mixed as the validation rows say.
 
@@ -24,6 +26,7 @@ def train_flow(
     """
     from cosmoinfer.tasks.train_flow import FLOW_TRAINER
 
+    stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(training, summary=summary, fine_tune=fine_tune)
     terminal.document(FLOW_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

@@ -1,7 +1,9 @@
 """``cosmoinfer train-regressor``."""
 
+from cosmoinfer.cli.max_time import MaxTime, stop_after
 from cosmoinfer.cli.options import (
     CatalogPath,
+    CheckpointOptions,
     InputOptions,
     NetworkOptions,
     Output,
@@ -27,8 +29,10 @@ def train_regressor(
     read_options: ReadOptions,
     target_options: TargetOptions,
     run: RunOptions,
+    checkpoints: CheckpointOptions,
     output_options: OutputOptions,
     output: Output = None,
+    max_time: MaxTime = None,
 ) -> None:
     """Train a network that predicts the parameters, with a width for each if the loss knows one.
 
@@ -38,6 +42,8 @@ def train_regressor(
     """
     from cosmoinfer.tasks.train_regressor import REGRESSOR_TRAINER
 
+    stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(regressor, network, data_options, training, split_options, read_options, target_options, run)
+    groups = (regressor, network, data_options, training, split_options, read_options, target_options, run, checkpoints)
+    settings = keywords(*groups)
     terminal.document(REGRESSOR_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

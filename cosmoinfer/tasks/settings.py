@@ -11,11 +11,12 @@ from cosmoinfer import memory, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.device import prepare_device
-from cosmoinfer.errors import UserError, describe_type
+from cosmoinfer.errors import UserError, blame, describe_type
 from cosmoinfer.models.recipe import SharedSettings
 from cosmoinfer.parameters import join_bounds
 from cosmoinfer.quoting import split_names, write
 from cosmoinfer.settings import Limits, check_keywords, check_value, convert, convert_settings, is_given, plain
+from cosmoinfer.stopping import parse_duration
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 
 Settings = TypeVar("Settings")
@@ -84,6 +85,19 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
+class CheckpointSettings:
+    """checkpoint_every: a training with an output is kept so often, ``90s``, ``10min``, ``1h30m``."""
+
+    checkpoint_every: str = "10min"
+
+    @property
+    def interval(self) -> float:
+        """In seconds. Raises UserError for another text."""
+        with blame("checkpoint_every", self.checkpoint_every):
+            return parse_duration(self.checkpoint_every)
+
+
+@dataclass(frozen=True)
 class RowSettings:
     """Which rows of a catalog or posterior. split: a partition, or all. rows: their numbers, or ``3,5,20:25``."""
 
@@ -135,6 +149,7 @@ class TrainingRequest:
 
     split: SplitSettings
     run: RunSettings
+    checkpoints: CheckpointSettings
     inputs: ModelInputs
     recipe: Mapping[str, Any]
 
@@ -151,10 +166,11 @@ class TrainingRequest:
 
         of_task: names of the task's settings that no training has. Raises UserError if a keyword is none of them all.
         """
-        check_keywords(task, keywords, (*recipe, *inputs, *READ_OPTIONS, *SPLIT, *RUN, *of_task))
+        check_keywords(task, keywords, (*recipe, *inputs, *READ_OPTIONS, *SPLIT, *RUN, *CHECKPOINTS, *of_task))
         return cls(
             select_keywords(SplitSettings, keywords),
             select_keywords(RunSettings, keywords),
+            select_keywords(CheckpointSettings, keywords),
             select_keywords(ModelInputs, {name: keywords.get(name) for name in inputs}),
             _recipe_settings({name: keywords.get(name) for name in recipe}),
         )
@@ -166,6 +182,7 @@ def names_of_fields(settings: Any) -> tuple[str, ...]:
 
 
 READ_OPTIONS = (*names_of_fields(ReadOptions), "memory")
+CHECKPOINTS = names_of_fields(CheckpointSettings)
 SPLIT, RUN, ROWS = names_of_fields(SplitSettings), names_of_fields(RunSettings), names_of_fields(RowSettings)
 
 

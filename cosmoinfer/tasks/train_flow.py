@@ -21,7 +21,8 @@ from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.reading import CatalogSource, check_source, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan, check_networks
-from cosmoinfer.training.settings import TrainingContext, generators
+from cosmoinfer.training.settings import TrainingContext
+from cosmoinfer.training.streams import generators
 
 
 def train_flow(

@@ -32,7 +32,8 @@ from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import OutputSettings, TrainingRequest
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.checkpoints import CheckpointFolder
-from cosmoinfer.training.settings import TrainingContext, generators
+from cosmoinfer.training.settings import TrainingContext
+from cosmoinfer.training.streams import generators
 
 TrainedModel = TypeVar("TrainedModel", bound=models.Model)
 SETTINGS_OF_KIND = {"flow": flow_settings, "regressor": regressor_settings, "density": density_settings}
@@ -167,7 +168,8 @@ class Trainer(Generic[TrainedModel]):
         plan = self.plan(job)
         job, inputs, document = plan.job, job.request.inputs, {"output": str(output)}
         meta = self._provenance(plan)
-        checkpoints = None if output is None else CheckpointFolder.of_output(output, meta, job.reporter.info)
+        interval = job.request.checkpoints.interval
+        checkpoints = None if output is None else CheckpointFolder.of_output(output, meta, job.reporter.info, interval)
         if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune):
             if checkpoints is not None:
                 checkpoints.remove()

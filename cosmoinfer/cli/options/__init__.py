@@ -9,11 +9,18 @@ from cosmoinfer.cli.options.architecture import (
 )
 from cosmoinfer.cli.options.catalog import ReadOptions, SplitOptions, TargetOptions
 from cosmoinfer.cli.options.declare import RARE, CatalogPath, Output, completer, grouped, keywords, option
-from cosmoinfer.cli.options.training import FlowTrainingOptions, OutputOptions, RunOptions, TrainingOptions
+from cosmoinfer.cli.options.training import (
+    CheckpointOptions,
+    FlowTrainingOptions,
+    OutputOptions,
+    RunOptions,
+    TrainingOptions,
+)
 
 __all__ = [
     "RARE",
     "CatalogPath",
+    "CheckpointOptions",
     "DensityOptions",
     "FlowOptions",
     "FlowTrainingOptions",

@@ -32,6 +32,22 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
+class CheckpointOptions:
+    """How a training is kept on its way."""
+
+    checkpoint_every: Annotated[
+        str | None,
+        option(
+            "Keep a training so often, in the folder OUTPUT.checkpoint: 10min.",
+            "Run",
+            value="<time>",
+            default="{tasks.settings:CheckpointSettings.checkpoint_every}",
+            rare=True,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
 class OutputOptions:
     """What a command prints, and whether it may replace a file."""
 
@@ -109,3 +125,4 @@ class FlowTrainingOptions:
     split: SplitOptions
     reading: ReadOptions
     run: RunOptions
+    checkpoints: CheckpointOptions

@@ -1,0 +1,261 @@
+"""A training that is stopped at any step, and goes on, ends with the same bytes as one that was not."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cosmoinfer.flows import FLOWS
+from cosmoinfer.networks.layers import Dropout
+from cosmoinfer.stopping import STOP_REQUEST, Stopped, StopRequest, parse_duration
+from cosmoinfer.training import checkpoints
+from cosmoinfer.training.checkpoints import Arrays, Checkpoint, CheckpointFolder
+from cosmoinfer.training.loop import Hooks
+from cosmoinfer.training.settings import TrainingSettings
+from cosmoinfer.training.streams import MemberStreams, generators
+from tests.command_line import call, done, linear, refused, write
+from tests.examples import train
+from tests.map_files import write_maps
+from tests.training.test_loop import problem, silent
+
+MEMBERS = 3
+
+
+@pytest.fixture(autouse=True)
+def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Signals are heard as on the command line, and afterwards as before; no request is left."""
+    numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    STOP_REQUEST.listen()
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    STOP_REQUEST.reason = ""
+
+
+class Strikes:
+    """Sends this process a signal when a training looks for a request for the n-th time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self.at = 0, -1
+        keep = Checkpoint.keep
+
+        def strike(checkpoint: Checkpoint, arrays: Any, stopping: bool = False) -> None:
+            self.count += 1
+            if self.count == self.at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            keep(checkpoint, arrays, stopping)
+
+        monkeypatch.setattr(Checkpoint, "keep", strike)
+
+    def begin(self, at: int = -1) -> None:
+        self.count, self.at, STOP_REQUEST.reason = 0, at, ""
+
+
+@pytest.fixture
+def strikes(monkeypatch: pytest.MonkeyPatch) -> Strikes:
+    return Strikes(monkeypatch)
+
+
+# ----------------------------------------------------------------------------------------------------- one training
+def shaken_hooks(network: torch.nn.Module, rows: tuple[torch.Tensor, ...]) -> Hooks:
+    """Rows that are drawn anew each epoch, noise in each batch, and masks of dropout."""
+    shakes = MemberStreams.of_members(0, "shake", MEMBERS)
+
+    def augment(batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        noise = torch.stack([torch.randn(batch[1][0].shape, generator=stream) for stream in shakes.generators])
+        return batch[0], batch[1] + 0.1 * noise
+
+    def fresh_rows(epoch: int) -> tuple[torch.Tensor, ...]:
+        return rows[0], rows[1] + 0.1 * epoch
+
+    masks = [layer for layer in network.modules() if isinstance(layer, Dropout)]
+    streams = [shakes, *(MemberStreams(0, "dropout", range(MEMBERS), layer.generators) for layer in masks[:1])]
+    return Hooks(fresh_rows=fresh_rows, augment=augment, streams=streams)
+
+
+def trained(name: str, settings: TrainingSettings, folder: CheckpointFolder) -> tuple[dict[str, Any], list[int]]:
+    """Weights and curves; and the epochs that were heard."""
+    network, loss, training, validation = problem(name, generators(0, "initialise", MEMBERS))
+    heard: list[int] = []
+    history = train(
+        network,
+        loss,
+        training,
+        validation,
+        settings,
+        MemberStreams.of_members(0, "order", MEMBERS),
+        lambda epoch, *_: heard.append(epoch),
+        hooks=shaken_hooks(network, training),
+        keeper=folder.training({"network": name}),
+    )
+    return {**network.state_dict(), **vars(history)}, heard
+
+
+@pytest.mark.parametrize("name", [*FLOWS, "mlp", "cnn"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TrainingSettings(epochs=4, batch_size=20),
+        TrainingSettings(epochs=5, batch_size=20, optimizer="sgd", schedule="plateau", learning_rate=0.05, patience=2),
+    ],
+    ids=["cosine", "plateau"],
+)
+def test_a_training_that_is_stopped_anywhere_ends_with_the_same_bits(name, settings, tmp_path, strikes, monkeypatch):
+    """Before a step, after the last one of an epoch, in a validation; as often as it takes."""
+    monkeypatch.setattr("cosmoinfer.training.state.PLATEAU_EPOCHS", 1)
+    expected, epochs = trained(name, settings, CheckpointFolder(tmp_path / "uninterrupted", {}, silent))
+    looks, n_stops = strikes.count, 0
+    assert looks > 4 * len(epochs)
+    folder = CheckpointFolder(tmp_path / "stopped", {}, silent)
+    for at in (1, 3, 4, looks // 3, looks // 3, 2):
+        strikes.begin(at)
+        try:
+            result, last = trained(name, settings, folder)
+        except Stopped as stopped:
+            n_stops += 1
+            assert "the same command goes on from" in stopped.message
+        else:
+            break
+    strikes.begin()
+    result, last = trained(name, settings, folder)
+    assert n_stops == 6 and last[-1:] == epochs[-1:] and len(last) < len(epochs)
+    assert result.keys() == expected.keys()
+    for key, value in expected.items():
+        assert np.array_equal(np.asarray(result[key]), np.asarray(value)), key
+    assert not trained(name, settings, folder)[1]  # finished, it is read
+
+
+def test_a_training_is_kept_at_intervals_and_not_more_often(tmp_path, monkeypatch):
+    """Written 90 s after the last time, by a clock that goes on 40 s at each look."""
+    clock, written = iter(range(0, 10**6, 40)), []
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: float(next(clock)))
+    write_arrays = Checkpoint.write
+
+    def write_and_count(checkpoint: Checkpoint, arrays: Arrays) -> None:
+        written.append((int(arrays["progress/epoch"]), int(arrays["progress/step"])))
+        write_arrays(checkpoint, arrays)
+
+    monkeypatch.setattr(Checkpoint, "write", write_and_count)
+    folder = CheckpointFolder(tmp_path / "kept", {}, silent, interval=90)
+    trained("mlp", TrainingSettings(epochs=2, batch_size=20), folder)
+    looks = 2 * 4
+    assert 2 <= len(written) - 1 <= looks // 2 and written == sorted(set(written))
+
+
+def test_a_kept_training_survives_a_kill(tmp_path, monkeypatch):
+    """What was kept at an interval goes on, whatever came after it."""
+    settings = TrainingSettings(epochs=3, batch_size=20)
+    expected, _ = trained("mlp", settings, CheckpointFolder(tmp_path / "uninterrupted", {}, silent))
+    folder, looks, keep = CheckpointFolder(tmp_path / "killed", {}, silent, interval=0), [0], Checkpoint.keep
+
+    def keep_and_die(checkpoint: Checkpoint, arrays: Any, stopping: bool = False) -> None:
+        looks[0] += 1
+        keep(checkpoint, arrays, stopping)
+        if looks[0] == 7:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "keep", keep_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            trained("mlp", settings, folder)
+    result, heard = trained("mlp", settings, folder)
+    assert heard[0] > 1
+    for key, value in expected.items():
+        assert np.array_equal(np.asarray(result[key]), np.asarray(value)), key
+
+
+# ------------------------------------------------------------------------------------------------------ the commands
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("resume")
+    write(folder / "sims.h5", *linear(120, 1))
+    write_maps(folder / "maps.h5", 60, 1)
+    np.save(folder / "noise.npy", np.full(8, 0.1))
+    return folder
+
+
+QUICK = ("--epochs", 3, "--ensemble", 2, "--threads", 1, "--quiet")
+MAPS = ("--bounds", "a=0:1,b=0:1")
+COMMANDS: dict[str, Sequence[object]] = {
+    "race, dropout, two supports": ("train-flow", "sims.h5", "--flow", "maf,nsf", "--support", "soft,truncate"),
+    "noise, plateau": ("train-flow", "sims.h5", "--flow", "maf", "--noise", "noise.npy", "--schedule", "plateau"),
+    "autoencoder": ("train-flow", "sims.h5", "--flow", "maf", "--compress", "autoencoder:4"),
+    "maps, augmented": ("train-regressor", "maps.h5", "--network", "cnn:hidden=4", "--augment", "rotations"),
+    "density": ("train-density", "sims.h5", "--flow", "maf"),
+    "learning curve": ("learning-curve", "sims.h5", "--flow", "maf", "--sizes", "20,40,60"),
+}
+
+
+def numbers_of(command: Sequence[object], folder: Path, output: Path) -> dict[Path, bytes]:
+    arguments = [folder / str(word) if str(word).endswith((".h5", ".npy")) else word for word in command]
+    status, _, err = call(*arguments, "-o", output, *QUICK)
+    assert status in (0, 75), err
+    assert (status == 75) == ("the same command goes on" in err)
+    if status == 75:
+        assert not output.exists() and [*output.parent.rglob("*.checkpoint")]
+        return {}
+    assert not [*output.parent.rglob("*.checkpoint")] and not [*output.parent.rglob("*.part")]
+    return {path.relative_to(output.parent): path.read_bytes() for path in output.parent.rglob("*.h5")}
+
+
+@pytest.mark.filterwarnings("ignore::cosmoinfer.CosmoinferWarning")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_is_stopped_at_any_step_ends_with_the_same_bytes(name, folder, tmp_path, strikes):
+    (tmp_path / "uninterrupted").mkdir()
+    (tmp_path / "stopped").mkdir()
+    expected = numbers_of(COMMANDS[name], folder, tmp_path / "uninterrupted" / "out.h5")
+    looks, n_stops = strikes.count, 0
+    assert looks > 5
+    for at in np.random.default_rng(0).integers(1, max(2, looks // 3), 4):
+        strikes.begin(int(at))
+        n_stops += not numbers_of(COMMANDS[name], folder, tmp_path / "stopped" / "out.h5")
+    strikes.begin()
+    assert n_stops >= 3
+    assert numbers_of(COMMANDS[name], folder, tmp_path / "stopped" / "out.h5") == expected
+
+
+# ----------------------------------------------------------------------------------------------------------- requests
+def test_a_request_is_carried_out_at_once_unless_it_is_postponed():
+    request = StopRequest()
+    with pytest.raises(Stopped, match=r"stopped \(SIGUSR1\); the same command goes on$"):
+        request._handle(signal.SIGUSR1, None)
+    request._handle(signal.SIGTERM, None)  # a second one does no harm
+    assert request.reason == "SIGUSR1"
+    request = StopRequest()
+    with pytest.raises(Stopped, match="SIGTERM"), request.postponed():
+        request._handle(signal.SIGTERM, None)
+        assert request and "from here" in request.stopped("here").message
+
+
+def test_only_the_first_interrupt_interrupts():
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10min", 600), ("23h50m", 85_800), ("1d12h", 129_600), (" 2H ", 7200)]
+)
+def test_a_time_is_read(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0s", "10", "-1h", "nan", "1e3s", "5m5m", "50m1h", "9999999d", "1h" * 5000])
+@pytest.mark.parametrize("setting", ["--max-time", "--checkpoint-every"])
+def test_any_other_text_is_no_time(text, setting, folder, tmp_path):
+    line = refused("train-flow", folder / "sims.h5", "-o", tmp_path / "f.h5", *QUICK, f"{setting}={text}")
+    assert line.startswith(f"cosmoinfer: {setting}") and "expected" in line
+
+
+def test_a_training_that_has_no_more_time_is_kept(folder, tmp_path, monkeypatch):
+    arguments = ("train-flow", folder / "sims.h5", "--flow", "maf", "--epochs", 100_000, "-o", tmp_path / "f.h5")
+    status, _, err = call(*arguments, "--threads", 1, "--quiet", "--max-time", "1s")
+    assert status == 75 and "stopped (its time is over); the same command goes on from" in err
+    assert done("inspect", next((tmp_path / "f.h5.checkpoint").glob("*.h5")))
