@@ -85,7 +85,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "5",
     ),
     "density": ("train-density", "sims.h5", "--flow", "maf", "--epochs", "20"),
-    "streamed maps": ("train-regressor", "many.h5", "--network", "cnn:hidden=4", "--memory", "1MB", "--epochs", "2"),
+    "streamed maps": ("train-regressor", "many.h5", "--network", "cnn:hidden=4", "--memory", "100MB", "--epochs", "2"),
 }
 
 
@@ -196,7 +196,8 @@ def _write_catalogs(work: Path) -> None:
     data = (theta - [0.3, 0.8]) @ stream.normal(size=(2, 8)) * 5 + stream.normal(size=(300, 8))
     _write(work / "sims.h5", theta, data)
     _write(work / "maps.h5", theta[:120], stream.normal(size=(120, 16, 16)) * theta[:120, :1, None])
-    _write(work / "many.h5", theta.repeat(4, 0), stream.normal(size=(1200, 16, 16)) * theta.repeat(4, 0)[:, :1, None])
+    noise = stream.normal(size=(300, 64, 64)).astype(np.float32)
+    _write(work / "many.h5", np.tile(theta, (24, 1)), np.tile(noise * theta[:, :1, None], (24, 1, 1)))  # 118 MB
     np.save(work / "noise.npy", np.full(8, 0.1))
 
 
