@@ -160,19 +160,31 @@ def test_an_exact_posterior_that_cannot_be_drawn_is_one_line() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*trained on or chosen by")
 @pytest.mark.parametrize(
-    ("skip_failed", "complaint"), [(False, "row 3: the prediction of the regressor is not finite"), (True, "no observ")]
+    ("kind", "weight", "complaint"),
+    [
+        ("regressor", torch.inf, "row 3: the prediction of the regressor is not finite"),
+        ("flow", 1e30, "row 3: the draws of the posterior are not finite"),
+    ],
 )
-def test_a_regressor_whose_prediction_is_not_finite_writes_nothing(skip_failed: bool, complaint: str) -> None:
-    model = models.read("regressor.h5")
+@pytest.mark.parametrize("skip_failed", [False, True])
+def test_a_model_whose_numbers_are_not_finite_writes_nothing(
+    kind: str, weight: float, complaint: str, skip_failed: bool
+) -> None:
+    model = models.read(f"{kind}.h5")
     with torch.no_grad():
         for weights in model.stacks[0].network.parameters():
-            weights.fill_(torch.inf)
-    with pytest.raises(UserError, match=complaint):
+            weights.fill_(weight)
+    with pytest.raises(UserError, match="no observ" if skip_failed else complaint):
         cosmoinfer.sample(model, "sims.h5", rows="3:5", draws=5, skip_failed=skip_failed, output="new.h5")
     assert not Path("new.h5").exists()
 
 
 @pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_an_evaluation_that_fails_leaves_no_folder_for_its_figures() -> None:
+    refused("evaluate", "posterior.h5", "-o", "taken.h5", "--figures", "new/figures")
+    assert not Path("new").exists()
+
+
 def test_parameters_beyond_the_range_of_their_products_are_refused(scale: float) -> None:
     theta, x = linear(60, 1, features=3)
     with h5py.File("scaled.h5", "w") as file:
