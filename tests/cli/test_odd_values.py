@@ -185,6 +185,7 @@ def test_an_evaluation_that_fails_leaves_no_folder_for_its_figures() -> None:
     assert not Path("new").exists()
 
 
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
 def test_parameters_beyond_the_range_of_their_products_are_refused(scale: float) -> None:
     theta, x = linear(60, 1, features=3)
     with h5py.File("scaled.h5", "w") as file:
