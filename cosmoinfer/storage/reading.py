@@ -115,7 +115,7 @@ def read_document(path: Path | str, schema: Schema, from_json: Callable[[JSONObj
     """What ``from_json`` makes of the JSON of /document. Raises UserError as ``read``, and where it cannot be shown."""
     text = str(read(path, schema).arrays["document"])
     with interpreted(path, f"the document of a {schema.kind} file"):
-        document = from_json(parse_object(text))
+        document = from_json(parse_object(text, finite=True))
         str(document)  # as commands show it: from_json looks at no type, and text in place of a number shows here
         return document
 
@@ -143,12 +143,19 @@ def _digested(
         yield name, dataset, table.of_dataset(dataset)
 
 
-def parse_object(text: str) -> JSONObject:
-    """A JSON object. Raises ValueError for anything else, and for one that is nested too deeply."""
+def parse_object(text: str, finite: bool = False) -> JSONObject:
+    """A JSON object. Raises ValueError for anything else, and for one that is nested too deeply.
+
+    finite: whether NaN and infinities, which JSON does not have, are errors too.
+    """
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse_constant if finite else None)
     except RecursionError as error:
         raise ValueError("JSON that is nested too deeply") from error
     if not isinstance(document, dict):
         raise ValueError(f"expected a JSON object, found {type(document).__name__}")
     return document
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"expected finite numbers, found {name}")
