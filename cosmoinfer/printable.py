@@ -15,7 +15,8 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
     """The text with what does not print as its escape, ``\\x1b``, and of more than ``limit`` characters its two ends.
 
     What does not print: controls, line breaks, spaces but the plain one, bidirectional and other invisible formats,
-    surrogates and what Unicode has not assigned. Of a text that has been here it changes nothing.
+    surrogates and what Unicode has not assigned. Of a text that has been here it changes nothing. A backslash stays as
+    it is, for the sake of LaTeX and of paths: the four characters ``\\x1b`` in a name look the same as an escape.
     """
     text = _without_middle(text, limit)  # first, so that an endless name costs little
     if not text.isprintable():

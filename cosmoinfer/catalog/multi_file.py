@@ -133,7 +133,8 @@ def _matching_catalogs(pattern: Path) -> _FileList:
 
 
 def _matching_files(pattern: Path) -> list[Path]:
-    return [path for path in map(Path, sorted(glob.glob(str(pattern), recursive=True))) if path.is_file()]
+    paths = map(Path, sorted(glob.glob(str(pattern), recursive=True)))
+    return [storage.require_file(path) for path in paths if not path.is_dir()]
 
 
 def _is_catalog(path: Path) -> bool:
@@ -153,8 +154,10 @@ def _read_manifest(path: Path) -> _FileList:
             "cosmoinfer inspect 'sims/*.h5' `manifest=FILE.json` writes one"
         )
     for file, _ in entries:
-        if not storage.require_name(file).is_file():
-            raise UserError(f"{path}: lists {file}, which is missing")
+        try:
+            storage.require_file(file)
+        except UserError as error:
+            raise UserError(f"{path}: lists {error.message}") from error
     return _FileList(*zip(*entries, strict=True))
 
 
@@ -167,7 +170,7 @@ def _parse_manifest(path: Path) -> list[tuple[Path, int]]:
         entries = [(path.parent / entry["path"], entry["rows"]) for entry in manifest["parts"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return entries if all(isinstance(rows, int) for _, rows in entries) else []
+    return entries if all(type(rows) is int for _, rows in entries) else []
 
 
 def _concatenate_files(layouts: Sequence[Layout], catalogs: Sequence[Catalog]) -> Catalog:

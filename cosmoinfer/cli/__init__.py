@@ -27,7 +27,7 @@ from cosmoinfer.cli import (
     train_regressor,
 )
 from cosmoinfer.cli.help import HelpByPanel, print_help
-from cosmoinfer.cli.options import grouped
+from cosmoinfer.cli.options import grouped, short_names
 from cosmoinfer.cli.streams import check_stdout, guard_streams, stdout_error
 from cosmoinfer.cli.terminal import OPEN_BAR, error_lines
 from cosmoinfer.errors import UserError
@@ -56,7 +56,7 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
                 command(**options)
             _check_output(command.__name__, as_json=bool(options.get("json")))
         except UserError as error:
-            for line in error_lines(error):
+            for line in error_lines(error, short_names(command)):
                 print(f"cosmoinfer: {line}", file=sys.stderr)
             raise SystemExit(error.exit_status) from error
         except Stopped as stopped:

@@ -43,9 +43,10 @@ def printed(text: str) -> str:
     return one_line(with_options(text))
 
 
-def error_lines(error: UserError) -> list[str]:
-    """What the command line says of an error."""
-    where = f"{option(error.setting, error.written_value)}: " if error.setting else ""
+def error_lines(error: UserError, short_names: Mapping[str, str] | None = None) -> list[str]:
+    """What the command line says of an error. short_names: ``-n``, of settings whose options have one."""
+    short = f"{short_names[error.setting]}/" if short_names and error.setting in short_names else ""
+    where = f"{short}{option(error.setting, error.written_value)}: " if error.setting else ""
     return [one_line(where + with_options(message)) for message in error.messages]
 
 

@@ -85,10 +85,14 @@ SCHEMA = Schema(
         "(condition/)?scale": Dataset(
             "(P,)", "standardisation of the parameters, of a regressor or of a density's condition", values="positive"
         ),
-        "(kurtosis_)?typicality/coefficients": Dataset("(Q,)", "expected log density of validation rows", filled=True),
-        "(kurtosis_)?typicality/residuals": Dataset("(v,)", "how they scatter", filled=True),
-        "null_mode_noise/(mean|std)": Dataset("(K,) or (C, W, ...)", "noise on modes of the data that never vary"),
-        "null_mode_noise/basis": Dataset("(0, 0) or (K, K)", "of these modes; empty for maps"),
+        "(kurtosis_)?typicality/coefficients": Dataset(
+            "(Q,)", "expected log density of validation rows", filled=True, values="finite"
+        ),
+        "(kurtosis_)?typicality/residuals": Dataset("(v,)", "how they scatter", filled=True, values="finite"),
+        "null_mode_noise/(mean|std)": Dataset(
+            "(K,) or (C, W, ...)", "noise on modes of the data that never vary", values="finite"
+        ),
+        "null_mode_noise/basis": Dataset("(0, 0) or (K, K)", "of these modes; empty for maps", values="finite"),
     },
     nested=("summary", "initialised_from"),
 )

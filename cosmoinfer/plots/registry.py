@@ -49,10 +49,10 @@ def save(plot: Callable[[], Figure], path: Path) -> None:
 def check_folder(folder: Path, names: Iterable[str] | None = None) -> None:
     """Before any work is done: only figures that this tool drew are replaced or removed.
 
-    names: of the figures, by default PLOTS. Makes the folder. Raises UserError where that fails, and for a file of
-    the name of a figure that is none of ours.
+    names: of the figures, by default PLOTS. Raises UserError where the folder cannot be made, and for a file of the
+    name of a figure that is none of ours.
     """
-    storage.make_folder(folder)
+    storage.check_folder(folder)
     for name in PLOTS if names is None else names:
         path = folder / f"{name}.png"
         if (path.exists() or path.is_symlink()) and not _is_ours(path):
@@ -90,6 +90,7 @@ def _replace(images: Mapping[Path, bytes | None]) -> list[Path]:
     drawn = {path: image for path, image in images.items() if image is not None}
     with ExitStack() as scratch_files:
         for path, image in drawn.items():
+            storage.make_folder(path.parent)
             scratch_files.enter_context(storage.atomic_write(path)).write_bytes(image)
     for path in images.keys() - drawn.keys():
         path.unlink(missing_ok=True)

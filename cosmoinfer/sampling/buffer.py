@@ -10,7 +10,7 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.memory import check_memory, slices
 from cosmoinfer.posterior import DrawArray, Draws
-from cosmoinfer.sampling.rejection import BoxMass, DrawStream
+from cosmoinfer.sampling.rejection import BoxMass, DrawStream, check_draws
 
 MAX_NUMBERS_AT_ONCE = 2_000_000  # of log_prob, that are renormalised together
 MAX_COLUMNS, MAX_NUMBERS = 3, 20  # of a row in a file beside its draws: for each parameter, and identifiers and scores
@@ -47,6 +47,7 @@ class DrawBuffer:
         """All draws of one row; log q is renormalised by its mass inside the prior box, which is returned.
 
         log_prob: theta (k, P) -> (k,), log q before it is renormalised, of draws that come without.
+        Raises NoPrediction as ``put`` does.
         """
         first = 0
         for piece in stream:
@@ -56,7 +57,11 @@ class DrawBuffer:
         return stream.mass
 
     def put(self, row: int, first: int, samples: np.ndarray, log_prob: np.ndarray) -> None:
-        """Draws (k, P) of a row and their log_prob (k,), from the draw of number ``first`` on."""
+        """Draws (k, P) of a row and their log_prob (k,), from the draw of number ``first`` on.
+
+        Raises NoPrediction where they are not finite.
+        """
+        check_draws(samples, log_prob)
         place = slice(first, first + len(samples))
         self.samples[row, place], self.log_prob[row, place] = samples, log_prob
 

@@ -16,7 +16,7 @@ from scipy import special
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior, map_rows
-from cosmoinfer.sampling.rejection import TooLittleInside
+from cosmoinfer.sampling.rejection import TooLittleInside, check_draws
 
 DRAWS_PER_SINGLE_POSTERIOR = 1000  # for the first proposal, and for the test of consistency
 POINTS_PER_ROUND, MAX_ROUNDS = 1000, 6  # in which the proposal is fitted
@@ -69,7 +69,7 @@ def multiply(
     """By importance sampling: a Student t is fitted to the weighted points of a few rounds, the last one is kept.
 
     points: (k, P), where the density is asked for (the truth, say). Every parameter must have a prior.
-    Raises TooLittleInside where the single posteriors do not overlap.
+    Raises TooLittleInside where the single posteriors do not overlap, NoPrediction where one is not finite.
     """
     target = _Target(singles, parameters)
     proposal = target.first_proposal
@@ -174,13 +174,17 @@ class _Target:
         near = np.clip(theta, *self.rim_edges)
         if self.parameters.where:  # where the rim begins may lie beyond a slanted edge
             near = np.where(self.parameters.accepts(near)[:, None], near, theta)
+        log_prob = single.log_prob(near)
+        check_draws(near, log_prob)
         with np.errstate(invalid="ignore"):
-            return np.where(outside, -np.inf, single.log_prob(near) - self.parameters.log_prior(near))
+            return np.where(outside, -np.inf, log_prob - self.parameters.log_prior(near))
 
     @cached_property
     def single_draws(self) -> np.ndarray:
         """The draws of the single posteriors, (n, S, P), in z."""
-        u = self.parameters.cdf(np.stack([single.draws for single in self.singles]))
+        draws = np.stack([single.draws for single in self.singles])
+        check_draws(draws)
+        u = self.parameters.cdf(draws)
         return special.ndtri(np.clip(u, MIN_CDF, 1 - MIN_CDF))
 
     def log_factor(self, theta: np.ndarray) -> np.ndarray:

@@ -27,6 +27,15 @@ class NoPrediction(UserError):
     """A network gives numbers for an observation that are not finite."""
 
 
+def check_draws(theta: np.ndarray, log_prob: np.ndarray | None = None) -> None:
+    """theta: (k, P). log_prob: (k,), if it is known. Raises NoPrediction where a draw, or its density, is not finite.
+
+    The density of a draw may be zero: single precision can move it across the edge of the prior.
+    """
+    if not np.isfinite(theta).all() or not (log_prob is None or (log_prob < np.inf).all()):
+        raise NoPrediction("the draws of the posterior are not finite")
+
+
 @dataclass(frozen=True)
 class BoxMass:
     """log: of the fraction of all proposals inside the prior's box and region, in nats. error: its standard error."""

@@ -4,7 +4,7 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.atomic import atomic_write, make_folder
+from cosmoinfer.storage.atomic import atomic_write, check_folder, make_folder
 from cosmoinfer.storage.attributes import Attributes
 from cosmoinfer.storage.contents import FileContents
 from cosmoinfer.storage.encoding import Encoding
@@ -53,6 +53,7 @@ __all__ = [
     "Standing",
     "StreamedDataset",
     "atomic_write",
+    "check_folder",
     "check_free_space",
     "describe_dataset",
     "describe_datasets",

@@ -42,6 +42,15 @@ def make_folder(path: Path) -> None:
         raise UserError(f"{path}: the folder cannot be made ({error.strerror})") from error
 
 
+def check_folder(path: Path) -> None:
+    """Whether it can be made, if it is not there; nothing is left behind. Raises UserError if it cannot."""
+    missing = [folder for folder in (path, *path.parents) if not os.path.exists(folder)]
+    make_folder(path)
+    for folder in missing:
+        with suppress(OSError):  # something was put there meanwhile
+            folder.rmdir()
+
+
 def _remove(scratch: Path) -> bool:
     """Whether it is gone."""
     try:

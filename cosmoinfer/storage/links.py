@@ -12,9 +12,11 @@ import h5py
 
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.storage.opening import NO_REGULAR_FILE, open_file
+from cosmoinfer.storage.probe import check_nesting
 
 MAX_NAMES = 1_000_000  # of a file; more are taken for groups that contain one another
-MAX_REPEATED_GROUPS = 30_000  # visits of groups that have been visited under another name
+MAX_REPEATED_GROUPS = 1000  # visits of groups that have been visited under another name, and a group more:
+REPEATED_PER_GROUP = 10  # of each, so that ten thousand simulations may share one header
 MAX_NAMES_IN_ERROR = 10
 MAX_LINK_DEPTH = 32  # of links that lead to links
 PREFIXES = ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")  # variables with folders of linked files
@@ -34,7 +36,7 @@ def walk(file: h5py.File, follow_links: bool = False) -> list[Entry]:
     """Every dataset of a file and every link that leads to none, sorted by name.
 
     follow_links: open other files, to which external links lead. Raises UserError for more than MAX_NAMES names, and
-    for groups that stand under too many of them.
+    for groups that stand under too many of them, or within too many others.
     """
     entries: list[Entry] = []
     for entry in _walk(file, "", follow_links, (), _Visits()):
@@ -83,8 +85,9 @@ class _Visits:
         """Raises UserError where groups stand under too many names."""
         self.repeated += identity in self.groups
         self.groups.add(identity)
-        if self.repeated > MAX_REPEATED_GROUPS:
-            raise UserError(f"{file.filename}: its groups stand under more than {MAX_REPEATED_GROUPS} other names")
+        limit = MAX_REPEATED_GROUPS + REPEATED_PER_GROUP * len(self.groups)
+        if self.repeated > limit:
+            raise UserError(f"{file.filename}: its {len(self.groups)} groups stand under more than {limit} other names")
 
 
 def _walk(
@@ -94,6 +97,7 @@ def _walk(
     identity = _identity(group)
     if identity in ancestors:
         return
+    check_nesting(group.file, len(ancestors))
     visits.count(group.file, identity)
     for key in group:
         if isinstance(key, bytes):

@@ -8,6 +8,7 @@ import numpy as np
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.memory import check_memory
+from cosmoinfer.numerals import finite_number
 from cosmoinfer.storage.opening import error_reason, require_file
 
 JSONObject = dict[str, Any]  # only what json.dumps takes
@@ -49,17 +50,29 @@ def load_npy(path: Path) -> np.ndarray:
     return np.array(array)
 
 
-def parse_object(text: str) -> JSONObject:
+def parse_object(text: str, finite: bool = False) -> JSONObject:
     """A JSON object. Raises ValueError as ``parse_json``, and for anything else."""
-    document = parse_json(text)
+    document = parse_json(text, finite)
     if not isinstance(document, dict):
         raise ValueError(f"expected a JSON object, found {type(document).__name__}")
     return document
 
 
-def parse_json(text: str) -> Any:
-    """Raises ValueError for what is no JSON, for one nested too deeply, and for integers of thousands of digits."""
+def parse_json(text: str, finite: bool = False) -> Any:
+    """Raises ValueError for what is no JSON, for one nested too deeply, and for integers of thousands of digits.
+
+    finite: whether NaN, infinities, which JSON does not have, and numbers beyond all floats are errors too.
+    """
     try:
-        return json.loads(text)
+        if not finite:
+            return json.loads(text)
+        return json.loads(text, parse_constant=_parse_finite, parse_float=_parse_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _parse_finite(text: str) -> float:
+    number = finite_number(text)
+    if number is None:
+        raise ValueError(f"expected finite numbers, found {text}")
+    return number

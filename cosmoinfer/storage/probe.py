@@ -7,6 +7,7 @@ process that reads can end that.
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,7 @@ from cosmoinfer.errors import UserError
 
 CHECKED_SUPERBLOCK = 2  # the version from which on structures carry checksums
 MAX_VALUES = 100_000  # of a dataset of variable length that is read with the attributes of its file
+MAX_NESTED_GROUPS = 100
 MAX_CPU_SECONDS = 5  # of the process: many times what so many values take; no clock, which a busy machine would fail
 VALUES_PER_SECOND = 50_000  # of variable length, on a slow machine
 PROGRAM = """
@@ -56,7 +58,7 @@ def survives(path: Path, file: h5py.File) -> bool:
 
     They are read elsewhere where they lie on a heap without checksums, once for each state of the file.
 
-    Raises UserError where that cannot be tried.
+    Raises UserError where that cannot be tried, and for more than MAX_NESTED_GROUPS groups within one another.
     """
     key = _state(path)
     if key not in _survived:
@@ -74,6 +76,12 @@ def survives_dataset(path: Path, dataset: h5py.Dataset) -> bool:
     return _survived[key]
 
 
+def check_nesting(file: h5py.File, groups: int) -> None:
+    """groups: that stand within one another. Raises UserError where they are more than MAX_NESTED_GROUPS."""
+    if groups > MAX_NESTED_GROUPS:
+        raise UserError(f"{file.filename}: more than {MAX_NESTED_GROUPS} groups stand within one another")
+
+
 def _state(path: Path) -> tuple[str, ...]:
     """Of a file, which another one differs from."""
     status = path.stat()
@@ -86,14 +94,36 @@ def _has_checksums(file: h5py.File) -> bool:
 
 def _holds_variable_length(file: h5py.File) -> bool:
     """Whether an attribute or a dataset is of such a type; no values are read for it."""
-    return _is_variable_length("", file) or bool(file.visititems(_is_variable_length))
+    return any(map(_is_variable_length, _objects(file)))
 
 
-def _is_variable_length(name: str, node: h5py.HLObject) -> bool | None:
-    """None of an object that has none: ``visititems`` goes on."""
-    attributes = [h5py.h5a.open(node.id, index=number) for number in range(h5py.h5a.get_num_attrs(node.id))]
-    typed = [*attributes, *([node.id] if isinstance(node, h5py.Dataset) else [])]
-    return any(map(_has_objects, typed)) or None
+def _objects(file: h5py.File) -> Iterator[h5py.h5g.GroupID | h5py.h5d.DatasetID | h5py.h5t.TypeID]:
+    """All of a file, each once: ``visititems`` takes a time that grows with the third power of the depth."""
+    root = h5py.h5o.open(file.id, b"/")
+    yield root
+    visited, groups = {h5py.h5o.get_info(root).addr}, [_children(root)]
+    while groups:
+        check_nesting(file, len(groups) - 1)
+        child = next(groups[-1], None)
+        if child is None:
+            groups.pop()
+        elif (address := h5py.h5o.get_info(child).addr) not in visited:
+            visited.add(address)
+            yield child
+            if isinstance(child, h5py.h5g.GroupID):
+                groups.append(_children(child))
+
+
+def _children(group: h5py.h5g.GroupID) -> Iterator[h5py.h5g.GroupID | h5py.h5d.DatasetID | h5py.h5t.TypeID]:
+    """Objects in a group, without those behind soft and external links."""
+    for name in group:
+        if group.links.get_info(name).type == h5py.h5l.TYPE_HARD:
+            yield h5py.h5o.open(group, name)
+
+
+def _is_variable_length(node: h5py.h5g.GroupID | h5py.h5d.DatasetID | h5py.h5t.TypeID) -> bool:
+    attributes = [h5py.h5a.open(node, index=number) for number in range(h5py.h5a.get_num_attrs(node))]
+    return any(map(_has_objects, [*attributes, *([node] if isinstance(node, h5py.h5d.DatasetID) else [])]))
 
 
 def _has_objects(node: h5py.h5a.AttrID | h5py.h5d.DatasetID) -> bool:

@@ -115,7 +115,7 @@ def read_document(path: Path | str, schema: Schema, from_json: Callable[[JSONObj
     """What ``from_json`` makes of the JSON of /document. Raises UserError as ``read``, and where it cannot be shown."""
     text = str(read(path, schema).arrays["document"])
     with interpreted(path, f"the document of a {schema.kind} file"):
-        document = from_json(parse_object(text))
+        document = from_json(parse_object(text, finite=True))
         str(document)  # as commands show it: from_json looks at no type, and text in place of a number shows here
         return document
 

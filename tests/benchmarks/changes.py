@@ -1,8 +1,10 @@
 """Changes of a file at random, each of which is a line of JSON that can be applied again.
 
-Families: ``bit`` (one bit of the file is another), ``cut`` (its end is missing), ``zeros`` (64 bytes are zero), and
-``meaning``: a dataset is missing, of another type or shape, holds NaN, infinities or huge numbers, an attribute or a
-leaf of its JSON is something else, and the digests are made anew, as a stranger could.
+Families: ``bit`` (one bit of the file is another), ``cut`` (its end is missing), ``zeros`` (64 bytes are zero),
+``layout`` (the same values as a stranger's library may store them: in structures without checksums, behind links, in
+nested groups, as virtual datasets, as text of variable length; what lies in other files is not asked for, and holds
+other values), and ``meaning``: a dataset is missing, of another type or shape, holds NaN, infinities or huge numbers,
+an attribute or a leaf of its JSON is something else, and the digests are made anew, as a stranger could.
 """
 
 import copy
@@ -13,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from cosmoinfer import storage
@@ -49,11 +52,14 @@ def apply(change: Change, original: Path, scratch: Path) -> None:
         BYTES[change["what"]](content, **where)
         scratch.write_bytes(content)
         return
+    scratch.unlink(missing_ok=True)
+    if change["what"] == "layout":
+        _store(original, scratch, **where)
+        return
     contents = storage.read_contents(original)
     contents = replace(contents, file_attributes=storage.file_attributes(original))
     changed = copy.deepcopy(contents)
     MEANINGS[change["what"]](changed, **where)
-    scratch.unlink(missing_ok=True)
     storage.write(scratch, changed)
 
 
@@ -88,6 +94,101 @@ def _cut(content: bytearray, size: int) -> None:
 
 def _zero(content: bytearray, first: int) -> None:
     content[first : first + 64] = bytes(len(content[first : first + 64]))
+
+
+# ------------------------------------------------------------------------------------------------------------- layout
+def choose_layout(original: Path, stream: random.Random) -> Change:
+    names: list[str] = []
+    with h5py.File(original) as file:
+        file.visititems(lambda name, node: names.append(name) if isinstance(node, h5py.Dataset) else None)
+    return {
+        "what": "layout",
+        "libver": stream.choice(["earliest", "latest"]),  # superblock 0, or 3
+        "signed": stream.random() < 0.3,
+        "dataset": stream.choice(sorted(names)),
+        "to": stream.choice(list(LAYOUTS)),
+    }
+
+
+def _store(original: Path, scratch: Path, libver: str, signed: bool, dataset: str, to: str) -> None:
+    with h5py.File(original) as source, h5py.File(scratch, "w", libver=libver) as file:
+        for name in source:
+            source.copy(name, file)
+        for name in source.attrs if signed else ():
+            file.attrs.create(name, source.attrs[name], dtype=source.attrs.get_id(name).dtype)
+        LAYOUTS[to](file, dataset)
+
+
+def _nest(file: h5py.File, name: str, groups: int = 30) -> None:
+    place = f"{'inner/' * groups}values"
+    file.move(name, place)
+    file[name] = h5py.SoftLink(f"/{place}")
+
+
+def _link_twice(file: h5py.File, name: str) -> None:
+    _nest(file, name, 1)
+    file["again"], file["first"] = h5py.SoftLink("/first"), file["inner"]
+    del file[name]
+    file[name] = h5py.SoftLink("/again/values")
+
+
+def _link_elsewhere(file: h5py.File, name: str) -> None:
+    path = _write_elsewhere(file, name)
+    del file[name]
+    file[name] = h5py.ExternalLink(path.name, "values")
+
+
+def _make_virtual(file: h5py.File, name: str, path: str = ".", place: str = "moved") -> None:
+    dataset = file[name]
+    if dataset.shape:  # a single value cannot be virtual
+        file.move(name, "moved")
+        layout = h5py.VirtualLayout(dataset.shape, dataset.dtype)
+        layout[...] = h5py.VirtualSource(path, place, dataset.shape)
+        file.create_virtual_dataset(name, layout)
+        _copy_attributes(dataset, file[name])
+
+
+def _make_virtual_elsewhere(file: h5py.File, name: str) -> None:
+    _make_virtual(file, name, _write_elsewhere(file, name).name, "values")
+
+
+def _store_text(file: h5py.File, name: str) -> None:
+    """Of variable length: all texts of a dataset, and of its attributes."""
+    dataset = file[name]
+    if dataset.dtype.kind == "S":
+        file.move(name, "moved")
+        file.create_dataset(name, data=dataset.asstr()[()], dtype=h5py.string_dtype())
+        _copy_attributes(dataset, file[name])
+    for key, value in file[name].attrs.items():
+        if (array := np.asarray(value)).dtype.kind == "S":
+            file[name].attrs.create(key, np.char.decode(array, "utf-8"), dtype=h5py.string_dtype())
+
+
+def _copy_attributes(old: h5py.Dataset, new: h5py.Dataset) -> None:
+    for name, value in old.attrs.items():
+        new.attrs.create(name, value, dtype=old.attrs.get_id(name).dtype)
+
+
+def _write_elsewhere(file: h5py.File, name: str) -> Path:
+    """Other values of the same dataset, in a file beside."""
+    path = Path(file.filename).with_name("elsewhere.h5")
+    with h5py.File(path, "w") as other_file:
+        file.copy(name, other_file, "values")
+        if other_file["values"].dtype.kind in "fiu":
+            other_file["values"][...] = other_file["values"][()] + 1
+    return path
+
+
+LAYOUTS: dict[str, Callable[[h5py.File, str], None]] = {
+    "the same": lambda file, name: None,
+    "nested": _nest,
+    "nested without end": lambda file, name: _nest(file, name, 1000),
+    "links to links": _link_twice,
+    "link elsewhere": _link_elsewhere,
+    "virtual": _make_virtual,
+    "virtual elsewhere": _make_virtual_elsewhere,
+    "text": _store_text,
+}
 
 
 # ------------------------------------------------------------------------------------------------------------ meaning
@@ -196,5 +297,6 @@ FAMILIES: dict[str, Callable[[Path, random.Random], Change]] = {
     "bit": choose_bit,
     "cut": choose_cut,
     "zeros": choose_zeros,
+    "layout": choose_layout,
     "meaning": choose_meaning,
 }

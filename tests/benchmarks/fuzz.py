@@ -4,9 +4,9 @@
 
 Families: those of ``changes``. Each case is read and used in a process of its own, with a time limit. Wanted: one line
 of an error, or the same numbers; after a change of meaning also other numbers, which nobody could tell. Exits with 1
-where a case ends in a traceback, a hang, a crash, an error of several lines, or after damage in other numbers. A case
-is found again by its kind, family, seed and number, or as the line of JSON that is printed: the corpus of
-tests/corpus holds such lines.
+where a case ends in a traceback, a hang, a crash, an error of several lines, in NaN or infinities without an error, or
+after damage or in another layout in other numbers. A case is found again by its kind, family, seed and number, or as
+the line of JSON that is printed: the corpus of tests/corpus holds such lines.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ import cosmoinfer
 from cosmoinfer import metrics, split, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import scores
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.studies import cross_suite, learning_curve
 from cosmoinfer.tasks import inspect
-from tests.benchmarks.changes import BYTES, FAMILIES, Change, apply
+from tests.benchmarks.changes import FAMILIES, MEANINGS, Change, apply
 from tests.command_line import done
 from tests.guide_files import COMMANDS, write_examples
 
@@ -44,11 +46,14 @@ STUDIES = (
     f"cross-suite first.h5 second.h5 -o cross.h5 --draws 20 {STUDY}",
     f"learning-curve sims.h5 -o curve.h5 --sizes 30,60,120 {STUDY}",
 )
+COMPLETE = "complete"  # a file of this name is written last
 DRAWS = 5
-LABELS = ("same", "refused", "other numbers", "several lines", "traceback", "hang", "crash")
+LABELS = ("same", "refused", "other numbers", "not finite", "several lines", "traceback", "hang", "crash")
 PROMISED = {"same", "refused"}
+NUMBERS = {"numbers", "not finite"}  # labels of what was read
+MAY_BE_NONFINITE = set(scores.SCHEMA.datasets)  # of rows unlike all others, as they were computed
 
-Outcome = tuple[str, str]  # a label, or "numbers"; and what they are, or what went wrong
+Outcome = tuple[str, str]  # a label, or "numbers"; and their digest, or what went wrong
 
 
 def use_model(path: Path, folder: Path) -> Any:
@@ -62,6 +67,14 @@ def use_model(path: Path, folder: Path) -> Any:
 
 def use_posterior(path: Path, folder: Path) -> Any:
     return cosmoinfer.evaluate(cosmoinfer.read_posterior(path)).to_json()
+
+
+def use_catalog(path: Path, folder: Path) -> Any:
+    """All that a training takes of it."""
+    inspect.inspect_file(path, {"audit": True})
+    catalog = cosmoinfer.read_catalog(path)
+    values = [np.asarray(observable.values[:]) for observable in catalog.observables]
+    return catalog.parameters, catalog.theta, catalog.simulation, values
 
 
 Use = Callable[[Path, Path], Any]  # of a file, perhaps with catalogs of the folder
@@ -78,7 +91,7 @@ USES: dict[str, tuple[str, Use]] = {
     "scores": ("scores.h5", lambda path, folder: scores.read(path)),
     "cross-suite": ("cross.h5", lambda path, folder: cross_suite.read(path).to_json()),
     "learning-curve": ("curve.h5", lambda path, folder: learning_curve.read(path).to_json()),
-    "catalog": ("exact.h5", lambda path, folder: inspect.inspect_file(path, {"audit": True})),
+    "catalog": ("exact.h5", use_catalog),
 }
 
 
@@ -107,8 +120,8 @@ def main() -> None:
 
 
 def make_files(folder: Path, commands: tuple[str, ...] = (*COMMANDS, *STUDIES)) -> None:
-    """One of every kind, where they are not there yet."""
-    if (folder / "curve.h5").exists():
+    """One of every kind, where not all are there yet."""
+    if (folder / COMPLETE).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     write_examples(folder)
@@ -123,6 +136,7 @@ def make_files(folder: Path, commands: tuple[str, ...] = (*COMMANDS, *STUDIES)) 
         )
     for command in commands:
         done(*[str(folder / word) if word.endswith((".h5", ".npy")) else word for word in command.split()])
+    (folder / COMPLETE).touch()
 
 
 @dataclass
@@ -149,7 +163,7 @@ class Attack:
         self.scratch.write_bytes(self.original.read_bytes())
         self.use(self.original, folder)  # imports what it needs, once for the processes of all cases
         self.expected = outcome_of(self.use, self.scratch, folder)
-        assert self.expected[0] == "numbers", self.expected
+        assert self.expected[0] in NUMBERS, self.expected
 
     def run(self, family: str, seed: int, cases: int) -> Tally:
         """Cases 0, 1, ... of a family and a seed."""
@@ -167,14 +181,18 @@ class Attack:
         """Of the file, changed: a label of LABELS, and what went wrong."""
         apply(change, self.original, self.scratch)
         label, detail = outcome_of(self.use, self.scratch, self.folder)
-        if label == "numbers":
-            return "same" if detail == self.expected[1] else "other numbers", ""
-        return label, detail
+        if label not in NUMBERS:
+            return label, detail
+        if detail == self.expected[1]:
+            return "same", ""
+        return "other numbers" if label == self.expected[0] else label, ""
 
 
 def is_promised(label: str, change: Change) -> bool:
     """Whether what came of a change is what should."""
-    return label in PROMISED or (label == "other numbers" and change["what"] not in BYTES)
+    if label == "not finite":
+        return change.get("dataset") in MAY_BE_NONFINITE
+    return label in PROMISED or (label == "other numbers" and change["what"] in MEANINGS)
 
 
 def outcome_of(use: Use, path: Path, folder: Path) -> Outcome:
@@ -201,7 +219,9 @@ def outcome_of(use: Use, path: Path, folder: Path) -> Outcome:
 
 def _outcome(use: Use, path: Path, folder: Path) -> Outcome:
     try:
-        return "numbers", hashlib.sha256(repr(plain(use(path, folder))).encode()).hexdigest()
+        result = use(path, folder)
+        label = "numbers" if is_finite(result) else "not finite"
+        return label, hashlib.sha256(repr(plain(result)).encode()).hexdigest()
     except UserError as error:
         return ("several lines" if "\n" in str(error) else "refused"), str(error)[:80]
     except BaseException as error:
@@ -221,6 +241,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def is_finite(value: Any) -> bool:
+    """Whether no number in it is NaN or infinite, but for parameters without a box or a prior."""
+    if isinstance(value, Parameters):
+        return True
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
+    if is_dataclass(value) and not isinstance(value, type):
+        return all(is_finite(getattr(value, item.name)) for item in fields(value))
+    if isinstance(value, dict):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or isfinite(value)
 
 
 if __name__ == "__main__":

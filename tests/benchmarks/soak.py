@@ -78,13 +78,12 @@ def take_turn(work: Path, seed: int, number: int) -> Turn:
     """Train, sample and evaluate what the seed and the number give by chance."""
     generator = np.random.default_rng([seed, number])
     task = str(generator.choice(list(TASKS)))
-    try:
-        outcome, refused = digest(TASKS[task](odd_arrays(generator, task), work / "output.h5", generator)), False
-    except cosmoinfer.UserError as error:
-        outcome, refused = str(error), True
-    finally:
-        for path in work.glob("output*.h5"):
-            path.unlink()
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        output = Path(folder, "output.h5")
+        try:
+            outcome, refused = digest(TASKS[task](odd_arrays(generator, task), output, generator)), False
+        except cosmoinfer.UserError as error:
+            outcome, refused = str(error).replace(folder, ""), True
     return Turn(number, task, outcome, refused, held())
 
 

@@ -1,5 +1,6 @@
 """Catalogs of many files: manifests, ids, selections and what does not fit together."""
 
+import os
 from pathlib import Path
 
 import h5py
@@ -74,14 +75,23 @@ def test_a_manifest_with_a_missing_or_a_changed_file_is_refused(tmp_path):
     assert "exists already" in refused("inspect", pattern, "--manifest", tmp_path / "sims.json")
     first = tmp_path / "maps" / "00.h5"
     moved = first.rename(tmp_path / "elsewhere.h5")
-    with pytest.raises(UserError, match=r"00\.h5, which is missing"):
+    with pytest.raises(UserError, match=r"sims\.json: lists .*00\.h5: no such file"):
         catalogs.read(tmp_path / "sims.json")
+    os.mkfifo(first)
+    with pytest.raises(UserError, match=r"sims\.json: lists .*00\.h5: is no regular file"):
+        catalogs.read(tmp_path / "sims.json")
+    with pytest.raises(UserError, match=r"00\.h5: is no regular file"):
+        catalogs.read(pattern)
+    first.unlink()
     write_maps(first, 20, 5)
     with pytest.raises(UserError, match="with 50 rows, which has 20"):
         catalogs.read(tmp_path / "sims.json")
     moved.rename(first)
     entry = '{"kind": "manifest", "format": 1, "parts": [{"path": %s, "rows": %s}]}'
-    odd = [entry % pair for pair in (("1", "5"), ('"a.h5"', "1e400"), ('"a.h5"', '"5"'), ('"a.h5"', "null"))]
+    odd = [
+        entry % pair
+        for pair in (("1", "5"), ('"a.h5"', "1e400"), ('"a.h5"', "true"), ('"a.h5"', '"5"'), ('"a.h5"', "null"))
+    ]
     for text in ("{}", "[1]", "no JSON", "[" * 100_000, '{"kind": "manifest"}', *odd):
         (tmp_path / "other.json").write_text(text)
         with pytest.raises(UserError, match="is no manifest"):

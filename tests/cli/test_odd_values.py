@@ -116,7 +116,8 @@ def test_all_options_are_tried() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("simulate", "two-moons", "-n", 10**10), "--rows: 10000000000 rows of two-moons would take"),
+        (("simulate", "two-moons", "-n", 10**10), "-n/--rows: 10000000000 rows of two-moons would take"),
+        (("simulate", "two-moons", "-n", 10**20), "-n/--rows: expected at most 9223372036854775807 in mag"),
         (("simulate", "gaussian-grids", "--set", "pixels=1000"), "--set: a row of gaussian-grids with pixels=1000"),
         (("simulate", "power-spectrum", "--set", "bins=1000"), "--set: a row of power-spectrum with bins=1000"),
         (("generate", "density.h5", "--at", "Omega_m=0.3,sigma_8=0.8", "--draws", 10**10), "--draws: 10000000000"),
@@ -160,16 +161,28 @@ def test_an_exact_posterior_that_cannot_be_drawn_is_one_line() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*trained on or chosen by")
 @pytest.mark.parametrize(
-    ("skip_failed", "complaint"), [(False, "row 3: the prediction of the regressor is not finite"), (True, "no observ")]
+    ("kind", "weight", "complaint"),
+    [
+        ("regressor", torch.inf, "row 3: the prediction of the regressor is not finite"),
+        ("flow", 1e30, "row 3: the draws of the posterior are not finite"),
+    ],
 )
-def test_a_regressor_whose_prediction_is_not_finite_writes_nothing(skip_failed: bool, complaint: str) -> None:
-    model = models.read("regressor.h5")
+@pytest.mark.parametrize("skip_failed", [False, True])
+def test_a_model_whose_numbers_are_not_finite_writes_nothing(
+    kind: str, weight: float, complaint: str, skip_failed: bool
+) -> None:
+    model = models.read(f"{kind}.h5")
     with torch.no_grad():
         for weights in model.stacks[0].network.parameters():
-            weights.fill_(torch.inf)
-    with pytest.raises(UserError, match=complaint):
+            weights.fill_(weight)
+    with pytest.raises(UserError, match="no observ" if skip_failed else complaint):
         cosmoinfer.sample(model, "sims.h5", rows="3:5", draws=5, skip_failed=skip_failed, output="new.h5")
     assert not Path("new.h5").exists()
+
+
+def test_an_evaluation_that_fails_leaves_no_folder_for_its_figures() -> None:
+    refused("evaluate", "posterior.h5", "-o", "taken.h5", "--figures", "new/figures")
+    assert not Path("new").exists()
 
 
 @pytest.mark.parametrize("scale", [1e300, 1e-300])

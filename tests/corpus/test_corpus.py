@@ -5,14 +5,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-import cosmoinfer
 from cosmoinfer import __version__
-from cosmoinfer.tasks import inspect
 from tests.benchmarks.changes import BYTES, Change
-from tests.benchmarks.fuzz import USES, Attack, is_promised, outcome_of
+from tests.benchmarks.fuzz import USES, Attack, is_promised, outcome_of, use_catalog
 from tests.corpus.make import CORPUS, STRANGERS
 from tests.kept.numbers import KEPT
 
@@ -39,13 +36,6 @@ def test_damage_of_every_kind_of_file_is_among_them() -> None:
     assert {(kind, what) for kind in USES for what in BYTES} <= {(item["kind"], item["what"]) for item in FINDINGS}
 
 
-def use(path: Path, folder: Path) -> Any:
-    """As a catalog: all that is in it."""
-    inspect.inspect_file(path, {"audit": True})
-    catalog = cosmoinfer.read_catalog(path)
-    return catalog.theta, catalog.simulation, [np.asarray(data.values[:]) for data in catalog.observables]
-
-
 def test_every_catalog_of_another_tool_is_here() -> None:
     names = {f"{make.__name__.replace('_', '-')}.h5" for make in STRANGERS}
     assert names == {path.name for path in CORPUS.glob("*.h5")}
@@ -54,5 +44,5 @@ def test_every_catalog_of_another_tool_is_here() -> None:
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.h5")), ids=lambda path: path.name)
 def test_a_strange_catalog_is_read_or_refused_in_one_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cosmoinfer.storage.probe.MAX_CPU_SECONDS", 1)  # after which its text has no end
-    label, detail = outcome_of(use, path, path.parent)
+    label, detail = outcome_of(use_catalog, path, path.parent)
     assert label == ("numbers" if path.name in WITH_NUMBERS else "refused"), detail

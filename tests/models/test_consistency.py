@@ -97,6 +97,7 @@ def changed(kind: str, folder, place: str, value: Any):
         ("flow", "config stacks 0 config recipe layers", 10**18, "a larger network than its weights are of"),
         ("flow", "config stacks 0 config recipe blocks", 10**18, "a larger network than its weights are of"),
         ("flow", "config stacks 0 config recipe hidden", 10**7, "a larger network than its weights are of"),
+        ("flow", "config stacks 0 config recipe hidden", 10**5, "a larger network than its weights are of"),
         ("flow", "config stacks 0 config parameters", 10**7, "a larger network than its weights are of"),
         (
             "flow",

@@ -12,7 +12,7 @@ from cosmoinfer import posterior, storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.sampling import buffer as buffer_module
 from cosmoinfer.sampling.buffer import DrawBuffer
-from cosmoinfer.sampling.rejection import BoxMass, DrawPiece, DrawStream
+from cosmoinfer.sampling.rejection import BoxMass, DrawPiece, DrawStream, NoPrediction
 from cosmoinfer.storage import out_of_core
 from tests.posteriors import FULL, changed
 
@@ -34,7 +34,7 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
         return BoxMass(0.5 * row, 0.1)
 
     for row in range(rows):
-        buffer.put(row, 0, np.full((10, 2), np.nan), np.full(10, np.nan))  # of a row that then failed
+        buffer.put(row, 0, np.zeros((10, 2)), np.zeros(10))  # of a row that then failed
         mass = buffer.fill(row, DrawStream(pieces(row)), lambda theta, row=row: FULL.log_prob[row, : len(theta)])
         assert mass == BoxMass(0.5 * row, 0.1)
     drawn = replace(FULL.select(np.arange(rows)), draws=buffer.draws(rows))
@@ -55,6 +55,16 @@ def test_draws_that_come_piece_by_piece_are_written_as_they_came(tmp_path, monke
     ]
     assert layouts[0] == layouts[1]
     assert sorted(result.name for result in tmp_path.iterdir()) == ["p.h5", "q.h5"]
+
+
+@pytest.mark.parametrize(
+    ("theta", "log_prob"), [(np.nan, 0.0), (np.inf, 0.0), (-np.inf, 0.0), (0.5, np.nan), (0.5, np.inf)]
+)
+def test_draws_that_are_not_finite_are_refused(theta, log_prob):
+    buffer = DrawBuffer.allocate(3, 50, 2)
+    buffer.put(0, 0, np.full((1, 2), 0.5), np.array([-np.inf]))
+    with pytest.raises(NoPrediction, match="the draws of the posterior are not finite"):
+        buffer.put(0, 1, np.array([[0.5, theta]]), np.array([log_prob]))
 
 
 def test_a_copy_is_made_of_bounded_pieces(tmp_path, monkeypatch):

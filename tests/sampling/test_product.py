@@ -18,6 +18,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.sampling.product import Product, SinglePosterior, _flattened_weights, multiply, piles_up_at_edge
+from cosmoinfer.sampling.rejection import NoPrediction
 from cosmoinfer.split import by_hash
 from cosmoinfer.tasks.draw_warnings import warn_of_product
 from cosmoinfer.tasks.reporter import Reporter
@@ -434,6 +435,14 @@ def test_what_cannot_be_combined(folder: Path, tmp_path: Path):
     assert "found 2 to 4" in refused("train-flow", uneven, "--observation", "simulation", *out)
     mixed = write(tmp_path / "mixed.h5", *linear(60, 1), simulation=np.arange(60) // 2)
     assert "different parameters" in refused("train-flow", mixed, "--observation", "simulation", *out)
+
+
+@pytest.mark.parametrize("content", ["draws", "log_prob"])
+def test_a_product_with_a_posterior_that_is_not_finite_is_refused(content):
+    first, second = (single(row, number) for number, row in enumerate(looks(2, 1)[1]))
+    values = second.draws * np.nan if content == "draws" else lambda theta: first.log_prob(theta) * np.nan
+    with pytest.raises(NoPrediction, match="the draws of the posterior are not finite"):
+        multiply([first, replace(second, **{content: values})], PRIOR, 100, np.random.default_rng(0), np.zeros((1, 2)))
 
 
 # ------------------------------------------------------------------------------------------------------------ warnings

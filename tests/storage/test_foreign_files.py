@@ -11,7 +11,7 @@ import pytest
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError
-from cosmoinfer.storage import DatasetHandle, filters, hdf5, links
+from cosmoinfer.storage import DatasetHandle, filters, hdf5
 
 VALUES = np.arange(12.0).reshape(4, 3)
 
@@ -235,8 +235,7 @@ def test_raw_values_in_another_file_that_is_too_short_are_an_error_not_zeros(pat
 
 
 @pytest.mark.parametrize("content", ["", "x"])
-def test_groups_that_double_their_names_at_each_level_are_one_line(path, monkeypatch, content):
-    monkeypatch.setattr(links, "MAX_REPEATED_GROUPS", 100)
+def test_groups_that_double_their_names_at_each_level_are_one_line(path, content):
     with h5py.File(path, "w") as file:
         group = file.create_group("last")
         if content:
@@ -244,8 +243,27 @@ def test_groups_that_double_their_names_at_each_level_are_one_line(path, monkeyp
         for level in range(40):
             inner, group = group, file.create_group(f"level{level}")
             group["one"] = group["two"] = inner
-    with pytest.raises(UserError, match=r"its groups stand under more than 100 other names$"):
+    with pytest.raises(UserError, match=r"its 13 groups stand under more than 1130 other names$"):
         storage.describe_datasets(path)
+
+
+def test_simulations_that_share_a_group_are_read(path):
+    with h5py.File(path, "w", libver="latest") as file:
+        file["header/box"] = 1.0
+        for number in range(1100):
+            file[f"{number}/header"] = h5py.SoftLink("/header")
+    assert len(storage.describe_datasets(path)) == 1101
+
+
+@pytest.mark.parametrize(("depth", "complaint"), [(100, ""), (101, "more than 100 groups"), (3000, "more than 100 g")])
+def test_groups_within_one_another_are_read_or_one_line(path, depth, complaint):
+    with h5py.File(path, "w") as file:
+        file[f"{'x/' * depth}data"] = VALUES
+    if complaint:
+        with pytest.raises(UserError, match=complaint):
+            storage.describe_datasets(path)
+    else:
+        assert list(storage.describe_datasets(path)) == [f"{'x/' * depth}data"]
 
 
 def test_a_name_that_is_no_text_is_named(path):

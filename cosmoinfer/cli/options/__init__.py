@@ -8,7 +8,7 @@ from cosmoinfer.cli.options.architecture import (
     RegressorOptions,
 )
 from cosmoinfer.cli.options.catalog import ReadOptions, SplitOptions, TargetOptions
-from cosmoinfer.cli.options.declare import RARE, CatalogPath, Output, completer, grouped, keywords, option
+from cosmoinfer.cli.options.declare import RARE, CatalogPath, Output, completer, grouped, keywords, option, short_names
 from cosmoinfer.cli.options.training import (
     CheckpointOptions,
     FlowTrainingOptions,
@@ -38,4 +38,5 @@ __all__ = [
     "grouped",
     "keywords",
     "option",
+    "short_names",
 ]

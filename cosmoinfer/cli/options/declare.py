@@ -6,6 +6,7 @@ from its source, and nothing heavy is imported.
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
@@ -67,6 +68,16 @@ def keywords(*groups: Any, **options: Any) -> dict[str, Any]:
         for name, value in vars(group).items():
             by_name |= keywords(value) if is_dataclass(value) else {name: value}
     return by_name | options
+
+
+def short_names(command: Callable[..., None]) -> dict[str, str]:
+    """The one-letter options of a command, ``-n``, by the names of its arguments."""
+    by_argument: dict[str, str] = {}
+    for argument, parameter in inspect.signature(command).parameters.items():
+        for declared in getattr(parameter.annotation, "__metadata__", ()):
+            name = str(declared.default)  # where Typer keeps the first name of an option that is annotated
+            by_argument |= {argument: name} if re.fullmatch("-[a-z]", name) else {}
+    return by_argument
 
 
 def options_of(group: Any) -> Iterator[Field[Any]]:
