@@ -4,11 +4,13 @@ import os
 
 import torch
 
+from cosmoinfer import control_groups
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.settings import Limits
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 THREADS = Limits(minimum=1, maximum=1024)  # some ten thousand stacks end the process, without a word
+LIMITING_VARIABLES = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
 MAX_REUSED_BYTES = 31 << 20  # from 32 MB on glibc maps each block anew
 
 
@@ -43,10 +45,11 @@ def device_settings(device: torch.device) -> dict[str, str | int]:
 
 
 def default_threads() -> int:
-    """The cores that this process may use: its affinity, or fewer by OMP_NUM_THREADS or SLURM_CPUS_PER_TASK."""
+    """The cores that this process may use: its affinity and control groups, or fewer by one of LIMITING_VARIABLES."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limits = (os.environ.get(name, "").split(",")[0] for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"))
-    return min([cores, *(int(limit) for limit in limits if limit.isdecimal() and int(limit) > 0)])
+    limits = (os.environ.get(name, "").split(",")[0] for name in LIMITING_VARIABLES)
+    allowed = control_groups.cpu_limit() or cores
+    return min([cores, allowed, *(int(limit) for limit in limits if limit.isdecimal() and int(limit) > 0)])
 
 
 def _keep_freed_memory() -> None:

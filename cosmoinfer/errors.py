@@ -73,6 +73,10 @@ class DamagedOutput(DamageError):
         return type(self), (self.reason,)
 
 
+class SameOutput(UserError):
+    """The very same output was there when it was to be written: another process has made it meanwhile, or a call."""
+
+
 class GateFailed(UserError):
     """Gates of ``evaluate`` failed: everything is written, the pipeline should stop. Exit status 3.
 

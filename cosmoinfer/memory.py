@@ -6,8 +6,8 @@ As much as was asked for, else a fraction of what the machine and its batch job 
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from cosmoinfer import control_groups
 from cosmoinfer.errors import UserError
 from cosmoinfer.numerals import finite_number
 
@@ -16,7 +16,6 @@ UNITS |= {f"{prefix}i": 1024**power for power, prefix in enumerate("kmgt", start
 MIN_MEMORY_BYTES = 100 * 10**6  # bytes: below, blocks would be too small to be shuffled
 MAX_MEMORY_BYTES = 10**14
 MEMORY_FRACTION = 0.5  # of the memory available, by default
-_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def parse_size(text: str) -> int:
@@ -52,9 +51,8 @@ def check_memory(numbers: int, content: str, setting: str = "") -> None:
 def available_bytes() -> int:
     """Half of the machine's memory, or of what its control group or SLURM job may use, in bytes."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for limit in map(Path, _LIMITS):
-        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-            limits.append(int(text))
+    if (limit := control_groups.memory_limit()) is not None:
+        limits.append(limit)
     cpus = _environment_integer("SLURM_CPUS_ON_NODE") or 1
     for variable, times in (("SLURM_MEM_PER_NODE", 1), ("SLURM_MEM_PER_CPU", cpus)):
         if megabytes := _environment_integer(variable):  # 0 is all of the node

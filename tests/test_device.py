@@ -27,9 +27,12 @@ from cosmoinfer.errors import UserError
         ("²", None, 8),
     ],
 )
-def test_default_threads_are_limited_by_affinity_openmp_and_slurm(monkeypatch, openmp, slurm, expected):
+@pytest.mark.parametrize("variable", ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"])
+def test_default_threads_are_limited_by_affinity_openmp_and_slurm(monkeypatch, openmp, slurm, expected, variable):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
-    for name, value in (("OMP_NUM_THREADS", openmp), ("SLURM_CPUS_PER_TASK", slurm)):
+    for name in device.LIMITING_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (("OMP_NUM_THREADS", openmp), (variable, slurm)):
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:

@@ -43,7 +43,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
         "clustered_error",
         "r2",
     },
-    {"settings"},
+    {"settings", "control_groups"},
     {"errors", "numerals", "quoting"},
     {"printable"},
 )

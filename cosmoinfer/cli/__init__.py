@@ -30,7 +30,7 @@ from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped, short_names
 from cosmoinfer.cli.streams import check_stdout, guard_streams, stdout_error
 from cosmoinfer.cli.terminal import OPEN_BAR, error_lines
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import SameOutput, UserError
 from cosmoinfer.stopping import EXIT_STATUS, INTERRUPTED, Stopped
 
 NAME = "cosmoinfer"
@@ -53,7 +53,10 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(**options: object) -> None:
         try:
             with OPEN_BAR:
-                command(**options)
+                try:
+                    command(**options)
+                except SameOutput:  # which another process has made meanwhile: complete already
+                    command(**options)
             _check_output(command.__name__, as_json=bool(options.get("json")))
         except UserError as error:
             for line in error_lines(error, short_names(command)):

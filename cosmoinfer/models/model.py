@@ -131,6 +131,9 @@ def fit_stack(
         replace(hooks, streams=(*hooks.streams, *_dropout_streams(network, context.seed))),
         keeper,
     )
+    if (epochs := len(history.train)) < settings.epochs:
+        patience = f"no lower validation loss in {settings.patience} epochs"
+        context.info(f"stopped after {epochs} of {settings.epochs} epochs: {patience}")
     return Stack(config, members, network, history)
 
 

@@ -15,8 +15,8 @@ from cosmoinfer.storage.existing import (
     file_kind,
     is_complete,
     is_kind,
+    read_meta,
     refuse_existing,
-    writing_command,
 )
 from cosmoinfer.storage.formats import FORMATS
 from cosmoinfer.storage.hdf5 import (
@@ -77,11 +77,11 @@ __all__ = [
     "read",
     "read_contents",
     "read_document",
+    "read_meta",
     "refuse_existing",
     "require_file",
     "require_name",
     "verify",
     "write",
     "write_streamed",
-    "writing_command",
 ]

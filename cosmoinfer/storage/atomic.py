@@ -13,10 +13,11 @@ MAX_PREFIX = 50  # characters of a name, before what makes a scratch file's own:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, replace: bool = True) -> Iterator[Path]:
     """A scratch file in the same folder, to be filled: flushed and renamed on success, removed on failure.
 
-    Raises UserError when the folder or the disk does not take it.
+    replace: whether a file of its name is replaced, also one that another process has made meanwhile. Raises
+    FileExistsError where it is not to be, UserError when the folder or the disk does not take it.
     """
     scratch = _create_scratch_file(path)
     try:
@@ -24,7 +25,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield scratch
         with scratch.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(scratch, path)
+        _rename(scratch, path, replace)
+    except FileExistsError:
+        raise
     except OSError as error:
         left = "nothing" if _remove(scratch) else scratch
         raise UserError(f"{path}: could not be written ({error_reason(error)}); {left} is left behind") from error
@@ -32,6 +35,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
         _remove(scratch)
     with suppress(OSError):  # the file is whole; some file systems cannot flush a folder
         _sync_folder(path.parent)
+
+
+def _rename(scratch: Path, path: Path, replace: bool) -> None:
+    """In one step. Raises FileExistsError where a file is there that is not to be replaced."""
+    try:
+        if not replace:
+            os.link(scratch, path)
+            return
+    except FileExistsError:
+        raise
+    except OSError:  # of a file system without links nothing better can be asked
+        if path.exists():
+            raise FileExistsError(path) from None
+    os.replace(scratch, path)
 
 
 def make_folder(path: Path) -> None:

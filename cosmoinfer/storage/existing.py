@@ -8,15 +8,16 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer.errors import DamagedOutput, DamageError, UserError
+from cosmoinfer.errors import DamagedOutput, DamageError, SameOutput, UserError, join_first
 from cosmoinfer.storage.formats import CREATOR, FORMATS, SIGNATURE
 from cosmoinfer.storage.opening import open_file, require_name
-from cosmoinfer.storage.plain_files import parse_object
+from cosmoinfer.storage.plain_files import JSONObject, parse_object
 from cosmoinfer.storage.reading import Head, read_text, verify
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of a file
 MAX_WRONG_BYTES = 1  # of these in a damaged file
 MAX_ATTRIBUTE_BYTES = 64  # between the name of an attribute and its text
+MAX_SHOWN = 20  # characters of a setting; of longer ones, which are digests, only the name is shown
 SCANNED_BYTES = 1 << 20  # at a time
 
 
@@ -25,7 +26,8 @@ class Standing(Enum):
 
     FREE = "nothing is there"
     COMPLETE = "the very same output"
-    OTHER = "one of the same kind with other settings or inputs, or of another version"
+    OTHER = "one of the same kind with other settings or inputs"
+    OUTDATED = "one of the same kind of another version"
     DAMAGED = "one of the same kind that is damaged, or was changed"
     FOREIGN = "a file of another kind or tool"
 
@@ -42,11 +44,25 @@ def describe_file(path: Path) -> str:
         return Head.of_file(file).describe(file)
 
 
-def writing_command(path: Path) -> str | None:
-    """The command that wrote a file, as its /meta says; None for a file of another tool."""
+def read_meta(path: Path) -> JSONObject:
+    """What made a file, as its /meta says, which is not compared with its digest; empty for a file of another tool."""
     with open_file(path) as file:
         meta = read_text(file, "meta") if Head.of_file(file).kind else ""
-        return parse_object(meta).get("command") if meta else None
+        return parse_object(meta) if meta else {}
+
+
+def differences(earlier: Any, now: Any, name: str = "") -> list[str]:
+    """``seed 0, now 1`` of every setting that is not the same in two JSON documents."""
+    if isinstance(earlier, dict) and isinstance(now, dict):
+        names = sorted(earlier.keys() | now.keys())
+        return [line for key in names for line in differences(earlier.get(key), now.get(key), key)]
+    if isinstance(earlier, list) and isinstance(now, list) and len(earlier) == len(now):
+        pairs = zip(earlier, now, strict=True)
+        return list(dict.fromkeys(line for before, after in pairs for line in differences(before, after, name)))
+    if earlier == now:
+        return []
+    is_short = max(len(str(earlier)), len(str(now))) <= MAX_SHOWN
+    return [f"{name} {earlier}, now {now}" if is_short else f"another {name}"]
 
 
 def is_kind(path: Path, kind: str) -> bool:
@@ -65,14 +81,15 @@ def examine(path: Path, kind: str, meta: Mapping[str, Any]) -> tuple[Standing, s
         return Standing.FOREIGN, ""
     try:
         with open_file(path) as file:
-            if read_text(file, "meta") != encode_meta(meta):
+            if (text := read_text(file, "meta")) != encode_meta(meta):
                 Head.of_file(file).digests(file, (kind,))  # of a damaged file nobody knows its settings
-                return Standing.OTHER, ""
+                different = join_first(differences(parse_object(text), json.loads(encode_meta(meta))), 3)
+                return Standing.OTHER, f"{path}: exists already, made with other settings or inputs ({different})"
         verify(path)
     except DamageError as error:
         return Standing.DAMAGED, error.message
     except UserError as error:
-        return Standing.OTHER, error.message
+        return Standing.OUTDATED, error.message
     return Standing.COMPLETE, ""
 
 
@@ -98,8 +115,7 @@ def is_complete(path: Path, kind: str, meta: Mapping[str, Any], force: bool = Fa
             return True
         if standing is Standing.DAMAGED:
             raise DamagedOutput(reason)
-        if standing is Standing.OTHER:
-            reason = reason or f"{path}: exists already, made with other settings or inputs"
+        if standing in (Standing.OTHER, Standing.OUTDATED):
             raise UserError(f"{reason}; `force` replaces it")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
@@ -109,9 +125,9 @@ def is_complete(path: Path, kind: str, meta: Mapping[str, Any], force: bool = Fa
 
 
 def refuse_existing(path: Path, kind: str, meta: Mapping[str, Any], force: bool = False) -> None:
-    """Raises UserError as ``is_complete`` does, and when the output is there already."""
+    """Raises UserError as ``is_complete`` does, and SameOutput when the very same output is there already."""
     if is_complete(path, kind, meta, force):
-        raise UserError(f"{path}: exists already, from the same settings and inputs; `force` replaces it")
+        raise SameOutput(f"{path}: exists already, from the same settings and inputs; `force` replaces it")
 
 
 def encode_meta(meta: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import IO
 import h5py
 import numpy as np
 
+from cosmoinfer.errors import UserError
 from cosmoinfer.storage.atomic import atomic_write
 from cosmoinfer.storage.attributes import Attributes, encode_attribute, encode_text
 from cosmoinfer.storage.contents import FileContents
@@ -38,11 +39,15 @@ def write_streamed(
     stream_bytes = sum(int(np.prod(stream.shape)) * stream.dtype.itemsize for stream in streams.values())
     check_free_space(path.parent, _size_in_bytes(contents) + stream_bytes)
     skeleton = Skeleton()
-    with atomic_write(path) as scratch, scratch.open("wb") as disk:
-        with h5py.File(skeleton, "w", libver=LIBRARY_VERSIONS) as file:
-            digests = _fill(file, disk, contents, streams)
-            _digest_table(contents, digests).write_to(file)
-        skeleton.write_to(disk)
+    try:
+        with atomic_write(path, replace=force) as scratch, scratch.open("wb") as disk:
+            with h5py.File(skeleton, "w", libver=LIBRARY_VERSIONS) as file:
+                digests = _fill(file, disk, contents, streams)
+                _digest_table(contents, digests).write_to(file)
+            skeleton.write_to(disk)
+    except FileExistsError as error:
+        refuse_existing(path, contents.kind, contents.meta)
+        raise UserError(f"{path}: another process was writing it at the same time") from error
 
 
 def _size_in_bytes(contents: FileContents) -> int:

@@ -17,7 +17,15 @@ from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.split import Split
 from cosmoinfer.studies import cross_suite
 from cosmoinfer.studies.cross_suite import CrossSuite
-from cosmoinfer.tasks.provenance import catalog_inputs, file_stem, is_up_to_date, task_provenance, work_folder
+from cosmoinfer.tasks.provenance import (
+    catalog_inputs,
+    file_stem,
+    is_up_to_date,
+    standing_models,
+    task_provenance,
+    with_node_settings,
+    work_folder,
+)
 from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob
@@ -67,6 +75,7 @@ def write_cross_suite(
 
     keywords: settings by the name of their option. Raises UserError if a setting is not usable or suites do not agree.
     """
+    keywords = with_node_settings(keywords, force, *standing_models(output))
     request = TrainingRequest.from_keywords(
         "cross_suite", keywords, FLOW_TRAINER.settings(), FLOW_TRAINER.inputs, OPTIONS
     )

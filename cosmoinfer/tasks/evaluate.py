@@ -21,7 +21,7 @@ from cosmoinfer.tasks.evaluation_job import (
     require_unseen_row,
     select_drawn,
 )
-from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
+from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import prepare_sampling
@@ -123,6 +123,7 @@ def _evaluate(
     reporter: Reporter,
 ) -> GatedEvaluation:
     check_keywords("evaluate", keywords, SETTINGS)
+    keywords = with_node_settings(keywords, force, output)
     gates = select_keywords(Gates, keywords)
     job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
     gates.check_names(job.source.parameters)

@@ -15,7 +15,7 @@ from cosmoinfer.memory import check_memory
 from cosmoinfer.models.density import DensityModel
 from cosmoinfer.quoting import join_items, split, unquote, write
 from cosmoinfer.settings import Limits, check_keywords, check_value
-from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
+from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import RUN, RunSettings, select_keywords
@@ -51,7 +51,7 @@ def write_generated(
     draws = DRAWS if draws is None else draws
     check_value("draws", draws, int, Limits(minimum=1))
     output = output or model.with_name(f"{model.stem}.generated.h5")
-    run = select_keywords(RunSettings, keywords)
+    run = select_keywords(RunSettings, with_node_settings(keywords, force, output))
     device = run.prepare_device()
     density: DensityModel = read_model_of_kind(model, "density", device)
     theta = None if density.condition is None else _parameter_values(density, at)

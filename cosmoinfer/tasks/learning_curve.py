@@ -15,7 +15,14 @@ from cosmoinfer.split import Split
 from cosmoinfer.studies import learning_curve
 from cosmoinfer.studies.learning_curve import LearningCurve
 from cosmoinfer.studies.training_sizes import HeldOutScores, check_sizes, default_sizes
-from cosmoinfer.tasks.provenance import default_output, is_up_to_date, task_provenance, work_folder
+from cosmoinfer.tasks.provenance import (
+    default_output,
+    is_up_to_date,
+    standing_models,
+    task_provenance,
+    with_node_settings,
+    work_folder,
+)
 from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest
@@ -47,8 +54,10 @@ def write_learning_curve(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
+    output = output or default_output(path, "curve")
+    keywords = with_node_settings(keywords, force, *standing_models(output))
     request = TrainingRequest.from_keywords("learning_curve", keywords, FLOW_TRAINER.settings(), INPUTS, OPTIONS)
-    output, seed = output or default_output(path, "curve"), request.run.seed
+    seed = request.run.seed
     predict = parse_counts("predict", keywords["predict"]) if keywords.get("predict") else ()
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     check_target(catalog)

@@ -1,7 +1,8 @@
 """What made a file (its ``/meta``), whether an output is up to date, and the names of outputs."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from cosmoinfer import __version__, storage
 from cosmoinfer.catalog import Catalog, multi_file
 from cosmoinfer.errors import UserError
 from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.training import checkpoints
 
+NODE_SETTINGS = ("device", "threads", "memory")  # by default what the machine has; they change bytes
 MAX_STEM = 80  # bytes: two and a suffix are a name that every file system takes
 
 
@@ -43,6 +46,27 @@ def is_up_to_date(
     return is_complete
 
 
+def with_node_settings(keywords: Mapping[str, Any], force: bool, *outputs: Path | None) -> storage.JSONObject:
+    """The keywords of a task, with NODE_SETTINGS that they leave open as its output has them, or a training of it.
+
+    So a command that goes on, or is repeated, on another machine asks for the very same. force: what stands at the
+    outputs is to be replaced, and is not asked; a training on its way goes on all the same.
+    """
+    recorded = (settings for output in outputs if output is not None for settings in _recorded(output, force))
+    standing, open_values = next(recorded, {}), (None, "", "auto")
+    return {**keywords, **{name: value for name, value in standing.items() if keywords.get(name) in open_values}}
+
+
+def _recorded(output: Path, force: bool) -> Iterator[storage.JSONObject]:
+    """NODE_SETTINGS of each file that stands for an output."""
+    kept = sorted(Path(f"{output}{checkpoints.SUFFIX}").glob("*.h5"))
+    for path in (*([] if force else [output]), *kept):
+        with suppress(UserError):  # of a file that cannot be read nothing is known
+            settings = storage.read_meta(path).get("settings") if path.is_file() else None
+            if isinstance(settings, dict) and "threads" in settings:
+                yield {name: settings[name] for name in NODE_SETTINGS if name in settings}
+
+
 def default_output(catalog: Path, suffix: str) -> Path:
     """An output in the current folder, named after a catalog."""
     return Path(f"{multi_file.catalog_name(catalog)}.{suffix}.h5")
@@ -66,6 +90,12 @@ def work_folder(output: Path) -> Path:
     folder = output.with_suffix("")
     storage.make_folder(folder)
     return folder
+
+
+def standing_models(output: Path) -> list[Path]:
+    """In the work folder of an output: the flows that are there, and those of which trainings are on their way."""
+    folder = output.with_suffix("")
+    return sorted({path.with_name(path.name.removesuffix(checkpoints.SUFFIX)) for path in folder.glob("*.flow.h5*")})
 
 
 def _as_json(value: Any) -> Any:

@@ -91,7 +91,8 @@ def open_for_model(
         )
     else:
         path, settings = Path(source), CatalogSettings.from_keywords(keywords)
-        generated = storage.writing_command(multi_file.first_file(path)) == "generate"  # in our layout, and cut already
+        command = storage.read_meta(multi_file.first_file(path)).get("command")
+        generated = command == "generate"  # in our layout, and cut already
         own_reading = ReadOptions() if generated else preprocessing.read_options
         read_options = read_options_for_model(own_reading, settings.read_options)
         read_options = read_options if generated else preprocessing.with_kinds(read_options)

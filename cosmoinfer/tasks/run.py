@@ -9,7 +9,7 @@ from cosmoinfer import models, plots, storage
 from cosmoinfer.errors import DamagedOutput
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.evaluate import GatedEvaluation, Gates, draw_figures, measure_and_write
-from cosmoinfer.tasks.provenance import task_provenance
+from cosmoinfer.tasks.provenance import task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sample import draw_and_write
@@ -36,10 +36,11 @@ def run_all(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
     """
+    files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
+    keywords = with_node_settings(keywords, force, files["flow"], files["posterior"])
     gates = select_keywords(Gates, keywords)
     request = TrainingRequest.from_keywords("run", keywords, FLOW_TRAINER.settings(), INPUTS, OPTIONS)
     select_keywords(SamplingOptions, keywords)  # before a training, whether they are usable
-    files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     catalog = read_catalog(path, CatalogSettings.from_keywords(keywords))
     split, device, seed = choose_split(catalog, request.split), request.run.prepare_device(), request.run.seed
     training = TrainingJob(catalog, split, request, device, force, reporter)

@@ -9,7 +9,7 @@ from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.settings import check_keywords
-from cosmoinfer.tasks.provenance import is_up_to_date
+from cosmoinfer.tasks.provenance import is_up_to_date, with_node_settings
 from cosmoinfer.tasks.reading import report_placeholders, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import SamplingJob, prepare_sampling
@@ -79,6 +79,7 @@ def _sample(
     reporter: Reporter,
 ) -> SampledPosterior:
     check_keywords("sample", keywords, SETTINGS)
+    keywords = with_node_settings(keywords, force, output)
     return draw_and_write(prepare_sampling(model, catalog, keywords), output, force, reporter)
 
 

@@ -10,7 +10,7 @@ from cosmoinfer.device import device_settings
 from cosmoinfer.models.density import scores
 from cosmoinfer.models.density.scores import Scores
 from cosmoinfer.settings import check_keywords
-from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance
+from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import open_for_model, read_model_of_kind, select_rows, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, RowSettings, RunSettings, select_keywords
@@ -48,6 +48,7 @@ def write_scores(
     """
     check_keywords("score", keywords, (*READ_OPTIONS, *RUN, *ROWS))
     output, selected = output or model.with_name(f"{model.stem}.scores.h5"), select_keywords(RowSettings, keywords)
+    keywords = with_node_settings(keywords, force, output)
     device = select_keywords(RunSettings, keywords).prepare_device()
     density = read_model_of_kind(model, "density", device)
     catalog = open_for_model(density.preprocessing, path, keywords)

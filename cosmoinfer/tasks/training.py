@@ -26,7 +26,13 @@ from cosmoinfer.preprocessing.fit import (
 )
 from cosmoinfer.preprocessing.state import Noise, Preprocessing, read_noise
 from cosmoinfer.split import Split
-from cosmoinfer.tasks.provenance import catalog_inputs, default_output, is_up_to_date, task_provenance
+from cosmoinfer.tasks.provenance import (
+    catalog_inputs,
+    default_output,
+    is_up_to_date,
+    task_provenance,
+    with_node_settings,
+)
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import OutputSettings, TrainingRequest
@@ -149,6 +155,7 @@ class Trainer(Generic[TrainedModel]):
         UserError if a setting or the catalog is not usable.
         """
         to = OutputSettings.from_arguments(output, force, reporter)
+        keywords = with_node_settings(keywords, to.force, to.output)
         job = self._read_job(source, arrays, keywords, to.force, to.reporter)
         return self.run(job, to.output).model or cast(TrainedModel, models.read(cast(Path, to.output), job.device))
 
@@ -156,8 +163,9 @@ class Trainer(Generic[TrainedModel]):
         self, catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
     ) -> storage.JSONObject:
         """The same for the command line: what is known of the training, as JSON; a complete model is not read."""
-        job = self._read_job(catalog, {}, keywords, force, reporter)
-        return self.run(job, output or default_output(catalog, self.kind)).document
+        output = output or default_output(catalog, self.kind)
+        job = self._read_job(catalog, {}, with_node_settings(keywords, force, output), force, reporter)
+        return self.run(job, output).document
 
     def run(self, job: TrainingJob, output: Path | None) -> Trained[TrainedModel]:
         """Train, and write the model, unless it is up to date or has no output; reports what comes of it.

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError
 from cosmoinfer.stopping import STOP_REQUEST
 from cosmoinfer.storage import Dataset, Schema
 
@@ -23,7 +22,6 @@ SUFFIX = ".checkpoint"  # of the folder, after the name of the output
 KIND = "checkpoint"  # of the files in it
 DIGITS = 16  # of the name of a file
 INTERVAL = 600.0
-MAX_SHOWN = 20  # characters of a setting; of longer ones, which are digests, only the name is shown
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -86,11 +84,8 @@ class CheckpointFolder:
             standing, reason = storage.examine(path, KIND, self.meta)
             if standing is storage.Standing.COMPLETE:
                 continue
-            if standing is storage.Standing.OTHER and not reason:
-                differences = dict.fromkeys(_differences(storage.read(path, SCHEMA, omit="weights").meta, self.meta))
-                reason = f"{path}: was trained with other settings or inputs ({join_first(differences, 3)})"
-                if not force:
-                    raise UserError(f"{reason}; with those again the training goes on, `force` begins anew")
+            if standing is storage.Standing.OTHER and not force:
+                raise UserError(f"{reason}; with those again the training goes on, `force` begins anew")
             self.discard(path, reason or f"{path}: is no checkpoint")
 
     def discard(self, path: Path, reason: str) -> None:
@@ -187,17 +182,3 @@ class Checkpoint(Keeper):
         contents = {"training": np.array(self.key), **arrays}
         storage.write(self.path, storage.FileContents(KIND, self.folder.meta, contents), force=True)
         self._last_written = time.monotonic()
-
-
-def _differences(earlier: Any, now: Any, name: str = "") -> list[str]:
-    """``seed 0, now 1`` of every setting that is not the same in two JSON documents."""
-    if isinstance(earlier, dict) and isinstance(now, dict):
-        names = sorted(earlier.keys() | now.keys())
-        return [line for key in names for line in _differences(earlier.get(key), now.get(key), key)]
-    if isinstance(earlier, list) and isinstance(now, list) and len(earlier) == len(now):
-        pairs = zip(earlier, now, strict=True)
-        return [line for before, after in pairs for line in _differences(before, after, name)]
-    if earlier == now:
-        return []
-    is_short = max(len(str(earlier)), len(str(now))) <= MAX_SHOWN
-    return [f"{name} {earlier}, now {now}" if is_short else f"another {name}"]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from cosmoinfer import storage
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import SameOutput, UserError
 from cosmoinfer.storage import FileContents, StreamedDataset, writing
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +141,28 @@ def test_a_scratch_file_that_cannot_be_removed_is_named(path, monkeypatch):
     monkeypatch.setattr(os, "replace", fail)
     monkeypatch.setattr(Path, "unlink", fail)
     with pytest.raises(UserError, match=r"Read-only file system.; .*\.part is left behind"):
-        storage.write(path, RECORD)
+        storage.write(path, RECORD, force=True)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_appears_while_another_is_written_is_not_replaced(path, monkeypatch, links):
+    """The very same one, or another: on a file system without links too."""
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "not permitted")))
+    for meta, refusal in ((RECORD.meta, SameOutput), ({"seed": 9}, UserError)):
+        other = path.with_name("other.h5")
+        storage.write(other, replace(RECORD, meta=meta), force=True)
+
+        def slabs(other=other):
+            yield VALUES
+            other.rename(path)
+
+        stream = StreamedDataset(VALUES.shape, VALUES.dtype, slabs())
+        with pytest.raises(refusal) as caught:
+            storage.write_streamed(path, replace(RECORD, arrays={}), {"x": stream})
+        assert (type(caught.value) is SameOutput) == (refusal is SameOutput)
+        assert storage.read_contents(path).meta == meta and list(path.parent.iterdir()) == [path]
+        path.unlink()
 
 
 FULL_DISK = """

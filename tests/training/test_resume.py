@@ -1,6 +1,7 @@
 """A training that is stopped at any step, and goes on, ends with the same bytes as one that was not."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -259,3 +260,82 @@ def test_a_training_that_has_no_more_time_is_kept(folder, tmp_path, monkeypatch)
     status, _, err = call(*arguments, "--threads", 1, "--quiet", "--max-time", "1s")
     assert status == 75 and "stopped (its time is over); the same command goes on from" in err
     assert done("inspect", next((tmp_path / "f.h5.checkpoint").glob("*.h5")))
+
+
+# ----------------------------------------------------------------------------------------------- the same command again
+TRAIN = ("train-flow", "--flow", "maf", "--epochs", 3, "--ensemble", 2, "--quiet")
+
+
+def train_with(folder: Path, output: Path, *options: object) -> tuple[int, str, str]:
+    return call("train-flow", folder / "sims.h5", "-o", output, *TRAIN[1:], *options)
+
+
+@pytest.fixture
+def other_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with more cores than the one before."""
+    monkeypatch.setattr("cosmoinfer.device.default_threads", lambda: 2)
+
+
+def test_a_finished_training_is_complete_on_another_node(folder, tmp_path, other_node):
+    output = tmp_path / "f.h5"
+    done("train-flow", folder / "sims.h5", "-o", output, *TRAIN[1:], "--threads", 1)
+    before = output.read_bytes()
+    status, _, err = call("train-flow", folder / "sims.h5", "-o", output, *TRAIN[1:-1])
+    assert status == 0 and "complete already" in err and output.read_bytes() == before
+    status, _, err = train_with(folder, output, "--threads", 2)
+    assert status == 1 and "made with other settings or inputs (threads 1, now 2); --force replaces it" in err
+    assert train_with(folder, output, "--threads", 2, "--force")[0] == 0
+    done("sample", output, folder / "sims.h5", "--draws", 5, "--threads", 1)
+    assert "complete already" in call("sample", output, folder / "sims.h5", "--draws", 5)[2]
+
+
+def test_a_training_goes_on_on_another_node(folder, tmp_path, other_node, strikes):
+    output = tmp_path / "f.h5"
+    strikes.begin()
+    assert train_with(folder, tmp_path / "uninterrupted.h5", "--threads", 1)[0] == 0
+    for options in ((), ("--force",)):
+        strikes.begin(3)
+        assert train_with(folder, output, "--threads", 1, "--force")[0] == 75
+        strikes.begin()
+        status, _, err = train_with(folder, output, "--threads", 2)
+        assert status == 1 and "made with other settings or inputs (threads 1, now 2)" in err
+        assert train_with(folder, output, *options)[0] == 0
+        assert output.read_bytes() == (tmp_path / "uninterrupted.h5").read_bytes()
+
+
+def test_a_twin_that_ended_first_is_not_overwritten(folder, tmp_path, monkeypatch):
+    """The output appears while the second training is at work: the same file stays, and nothing else is said."""
+    output, first = tmp_path / "f.h5", tmp_path / "first.h5"
+    assert train_with(folder, first, "--threads", 1)[0] == 0
+    write_arrays = Checkpoint.write
+
+    def write_and_finish(checkpoint: Checkpoint, arrays: Arrays) -> None:
+        write_arrays(checkpoint, arrays)
+        if not output.exists():
+            os.link(first, output)
+
+    monkeypatch.setattr(Checkpoint, "write", write_and_finish)
+    status, _, err = call("train-flow", folder / "sims.h5", "-o", output, *TRAIN[1:-1], "--threads", 1)
+    assert status == 0 and f"{output}: complete already, from the same settings and inputs" in err
+    assert output.samefile(first) and not [*tmp_path.rglob("*.checkpoint")]
+
+
+def test_another_output_that_appears_meanwhile_is_not_overwritten(folder, tmp_path, monkeypatch):
+    output, first = tmp_path / "f.h5", tmp_path / "first.h5"
+    assert train_with(folder, first, "--threads", 1, "--seed", 7)[0] == 0
+    write_arrays = Checkpoint.write
+
+    def write_and_appear(checkpoint: Checkpoint, arrays: Arrays) -> None:
+        write_arrays(checkpoint, arrays)
+        if not output.exists():
+            os.link(first, output)
+
+    monkeypatch.setattr(Checkpoint, "write", write_and_appear)
+    status, _, err = train_with(folder, output, "--threads", 1)
+    assert status == 1 and "seed 7, now 0" in err and output.samefile(first)
+
+
+def test_an_early_stop_is_told(folder, tmp_path):
+    settings = ("--flow", "maf", "--support", "soft", "--epochs", 400, "--patience", 2, "--learning-rate", 0.05)
+    _, _, err = call("train-flow", folder / "sims.h5", "-o", tmp_path / "f.h5", "--threads", 1, *settings)
+    assert re.search(r"stopped after \d+ of 400 epochs: no lower validation loss in 2 epochs", err)

@@ -27,7 +27,7 @@ class RunOptions:
     ] = "auto"
     threads: Annotated[
         int | None,
-        option("CPU threads.", "Run", default="the least of cores, OMP_NUM_THREADS and SLURM_CPUS_PER_TASK"),
+        option("CPU threads.", "Run", default="as many as it may use"),
     ] = None
 
 
