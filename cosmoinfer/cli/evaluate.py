@@ -58,6 +58,8 @@ def evaluate(
 ) -> None:
     """Measure a posterior against the truths: accuracy, density, calibration, each with a clustered 68.3 % interval.
 
+    Of a metrics file, what was measured is shown again, and judged by --gate and --fail-if.
+
     Example: cosmoinfer evaluate nsf.posterior.h5 --gate --fail-if 'coverage_68<0.5'
     """
     from cosmoinfer.tasks.evaluate import write_evaluation

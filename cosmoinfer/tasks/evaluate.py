@@ -29,6 +29,7 @@ from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, OutputSettings, R
 from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
 
 OF_SAMPLING = ("draws", "skip_failed", *READ_OPTIONS)  # which only a model heeds
+OF_GATES = ("fail_if", "gate", *RUN)  # which what was measured heeds, or may be given
 SETTINGS = (*OF_SAMPLING, *RUN, *ROWS, "recalibrate", "compare_to", "lc2st", "fail_if", "gate", "figures")
 
 
@@ -90,7 +91,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure a posterior against the true parameters: accuracy, density, calibration, each with an interval.
 
-    posterior: a posterior, or a model together with a catalog; paths or objects.
+    posterior: a posterior, or a model together with a catalog, paths or objects; or the path of a metrics file, of
+        which gates alone are checked.
     output: the file to write, if any; a complete one of the same settings is read.
     settings: the options of ``cosmoinfer evaluate`` by name, as ``split="test"``, ``lc2st=[3]``; ``compare_to`` may
         be a posterior or a model in memory too, or a ``metrics.ReferencePosterior``. With ``gate`` or ``fail_if`` the
@@ -110,7 +112,8 @@ def write_evaluation(
 
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
-    output = output or file.with_name(f"{file.stem}.metrics.h5")
+    if output is None and not _is_measured(file):
+        output = file.with_name(f"{file.stem}.metrics.h5")
     return _evaluate(file, catalog, keywords, output, force, reporter)
 
 
@@ -125,6 +128,8 @@ def _evaluate(
     check_keywords("evaluate", keywords, SETTINGS)
     keywords = with_node_settings(keywords, force, output)
     gates = select_keywords(Gates, keywords)
+    if _is_measured(posterior_source):
+        return GatedEvaluation(_read_measured(Path(cast(str, posterior_source)), catalog, keywords, output), gates)
     job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
     gates.check_names(job.source.parameters)
     figures = select_keywords(EvaluationSettings, keywords).figures
@@ -143,6 +148,26 @@ def _evaluate(
     if figures is not None:
         draw_figures(posterior, evaluation, job.source.learning_curves, job.seed, figures, reporter)
     return GatedEvaluation(evaluation, gates)
+
+
+def _is_measured(source: object) -> bool:
+    """Whether it is the path of a metrics file."""
+    return isinstance(source, Path | str) and storage.is_kind(Path(source), "metrics")
+
+
+def _read_measured(
+    path: Path, catalog: Path | str | Catalog | None, keywords: Mapping[str, Any], output: Path | None
+) -> Evaluation:
+    """What was measured before, for gates alone. Raises UserError where anything else is asked for."""
+    given = {"output": output, **{name: keywords.get(name) for name in SETTINGS if name not in OF_GATES}}
+    ineffective = [f"`{name}`" for name, value in given.items() if is_given(value)]
+    if catalog is not None:
+        ineffective.append("a catalog")
+    if ineffective:
+        raise UserError(
+            f"{path}: holds what was measured already, for gates alone; {join_first(ineffective)} cannot be"
+        )
+    return metrics.read(path)
 
 
 def prepare_evaluation(

@@ -181,6 +181,27 @@ def test_gates(folder: Path, drawn: Path) -> None:
     assert call("evaluate", drawn, "-o", output, "--fail-if", "r2<-1e9")[0] == 0
 
 
+def test_gates_of_what_was_measured_before(folder: Path, drawn: Path) -> None:
+    """The metrics of a gate that failed are there: another judges them, and nothing is drawn or written."""
+    output = folder / "measured.h5"
+    status, out, _ = call("evaluate", drawn, "-o", output, "--fail-if", "r2[Omega_m]<2", "--json")
+    before, files = output.read_bytes(), set(folder.iterdir())
+    assert status == 3 and call("evaluate", output, "--fail-if", "r2[Omega_m]<2", "--json")[:2] == (3, out)
+    assert call("evaluate", output, "--fail-if", "r2<-1e9")[0] == 0
+    assert cosmoinfer.evaluate(output, fail_if=["r2<2"]).gates.failed.keys() == {"r2<2"}
+    assert output.read_bytes() == before and set(folder.iterdir()) == files
+    assert "no parameter is called b" in refused("evaluate", output, "--fail-if", "r2[b]<2")
+
+
+@pytest.mark.parametrize(
+    "option", [["-o", "x.h5"], ["--draws", 9], ["--split", "test"], ["--figures", "x"], ["sims.h5"]]
+)
+def test_what_was_measured_takes_nothing_but_gates(folder: Path, drawn: Path, option: list[object]) -> None:
+    done("evaluate", drawn, "-o", folder / "measured.h5")
+    line = refused("evaluate", folder / "measured.h5", *option)
+    assert "holds what was measured already, for gates alone" in line and "cannot be" in line
+
+
 @pytest.mark.usefixtures("two_figures")
 def test_every_command_speaks_json_only_on_stdout(folder: Path, sims: Path) -> None:
     for arguments in (
