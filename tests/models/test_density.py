@@ -1,10 +1,12 @@
 """Densities of the data: normalised, near the exact one, drawn from, and odd where rows are odd on either side."""
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from cosmoinfer import models, storage
@@ -189,6 +191,17 @@ def test_chunks_do_not_matter(which, monkeypatch):
     np.testing.assert_allclose(log_prob(model, sims.select(rows)), expected[rows], atol=2e-4)
     monkeypatch.setattr(model_module, "ROWS_PER_CHUNK", 7)
     np.testing.assert_allclose(log_prob(model, sims), expected, atol=2e-4)
+
+
+def test_a_density_whose_weights_are_beyond_all_numbers_is_refused():
+    model = normal_density(True)
+    broken = replace(model, stacks=tuple(replace(stack, network=deepcopy(stack.network)) for stack in model.stacks))
+    with torch.no_grad():
+        next(parameter for parameter in broken.stacks[0].network.parameters()).fill_(torch.inf)
+    with pytest.raises(UserError, match="the density is not defined at any of the 9 rows"):
+        log_prob(broken, NORMAL.simulate(9, 1))
+    with pytest.raises(UserError, match="the draws of the density are not finite"):
+        broken.generate([0.5] * len(model.preprocessing.parameters), 5, 0)
 
 
 @every_flow

@@ -25,6 +25,7 @@ from cosmoinfer.networks.layers import Generators, expand_members
 from cosmoinfer.ood.typicality import Typicality
 from cosmoinfer.preprocessing.null_modes import NullModeNoise
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.sampling.rejection import NoPrediction
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import Support
 
@@ -137,7 +138,10 @@ class DensityModel(Saveable):
     def log_prob_and_kurtosis(
         self, catalog: Catalog, rows: np.ndarray, listen: Listener
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and the kurtosis of the noise over that of a normal, (n,): the mean of the members'."""
+        """The same, and the kurtosis of the noise over that of a normal, (n,): the mean of the members'.
+
+        Raises NoPrediction where the density is NaN at every row.
+        """
         scale, chunks = self.preprocessing.inputs[0].standardizer, []
         volume = 0.0 if self.null_mode_noise is None else self.null_mode_noise.log_volume(scale.std)
         for chunk in slices(len(rows), ROWS_PER_CHUNK):
@@ -151,11 +155,13 @@ class DensityModel(Saveable):
             )
             chunks.append((slope + log_prob, kurtosis))
             listen(chunk.stop, len(rows))
-        log_probs, kurtoses = zip(*chunks, strict=True)
-        return np.concatenate(log_probs), np.concatenate(kurtoses)
+        log_prob, kurtosis = map(np.concatenate, zip(*chunks, strict=True))
+        if np.isnan(log_prob).all():  # of one row alone: it is unlike all others
+            raise NoPrediction(f"the density is not defined at any of the {len(rows)} rows")
+        return log_prob, kurtosis
 
     def generate(self, theta: Sequence[float] | None, draws: int, seed: int) -> np.ndarray:
-        """New rows, (draws, ...), in catalog units, at theta (P,)."""
+        """New rows, (draws, ...), in catalog units, at theta (P,). Raises NoPrediction where they are not finite."""
         generator = seeding.generator(seed, "generate")
         points = None if theta is None else np.tile(theta, (draws, 1))
         contexts = self.scale_parameters(points, "at")
@@ -170,7 +176,10 @@ class DensityModel(Saveable):
                 first += count
         scaled = generator.permutation(np.concatenate(draws_by_member))
         scaled = scaled if self.null_mode_noise is None else self.null_mode_noise.remove(scaled)
-        return self.preprocessing.inputs[0].standardizer.inverse(scaled)
+        data = self.preprocessing.inputs[0].standardizer.inverse(scaled)
+        if not np.isfinite(data).all():
+            raise NoPrediction("the draws of the density are not finite")
+        return data
 
     @torch.no_grad()
     def _scores_of_scaled(
