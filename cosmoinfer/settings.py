@@ -1,15 +1,16 @@
 """Settings of recipes and tasks: the fields of dataclasses, each with its type and limits where the field is."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cosmoinfer.errors import UserError, list_choices
 
+Recipe = TypeVar("Recipe")
 KINDS: dict[Any, str] = {  # types that are checked
     bool: "true or false",
     int: "a whole number",
@@ -152,6 +153,11 @@ def convert_settings(recipe: Any, values: Mapping[str, Any]) -> Mapping[str, Any
     converted = {name: convert(values[name], types[name]) for name in types if values.get(name) is not None}
     check_settings(recipe, converted)
     return converted
+
+
+def recipe_of_config(recipe: Callable[..., Recipe], config: Mapping[str, Any]) -> Recipe:
+    """A recipe of this class, with the settings that a file has. Raises UserError as ``check_settings``."""
+    return recipe(**{**config, **convert_settings(recipe, config)})
 
 
 def check_settings(recipe: Any, values: Mapping[str, Any] | None = None) -> None:

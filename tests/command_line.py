@@ -65,7 +65,7 @@ def write(path: Path, theta: np.ndarray | None, x: np.ndarray, **more: np.ndarra
     with h5py.File(path, "w") as file:
         if theta is not None:
             parameters = file.create_dataset("parameters", data=theta)
-            parameters.attrs["names"] = ["Omega_m", "sigma_8"]
+            parameters.attrs["names"] = np.array(["Omega_m", "sigma_8"], "S")  # not read in another process first
             parameters.attrs["low"], parameters.attrs["high"] = [0.1, 0.6], [0.5, 1.0]
         file["data"] = x
         for name, value in more.items():

@@ -1,4 +1,7 @@
-"""Catalogs of small maps in files: of several layouts, and cut into several files."""
+"""Catalogs of small maps in files: of several layouts, and cut into several files.
+
+HDF5 1.10 writes structures with checksums: their text needs no process that tries to read it first.
+"""
 
 from pathlib import Path
 
@@ -14,7 +17,7 @@ def write_maps(path: Path, rows: int = ROWS, seed: int = 0, **layout: object) ->
     """Of two parameters, two rows a simulation."""
     stream = np.random.default_rng(seed)
     theta = np.repeat(stream.uniform(size=(rows // 2, 2)), 2, axis=0)
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver="v110") as file:
         file["parameters"] = theta
         file["parameters"].attrs.update(names=["a", "b"], low=[0.0, 0.0], high=[1.0, 1.0])
         data = theta[:, :1, None] + theta[:, 1:, None] * stream.standard_normal((rows, 6, 6))
@@ -30,7 +33,7 @@ def cut_into_files(path: Path, ends: list[int]) -> Path:
     folder.mkdir()
     with h5py.File(path) as source:
         for number, (start, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-            with h5py.File(folder / f"{number:02}.h5", "w") as target:
+            with h5py.File(folder / f"{number:02}.h5", "w", libver="v110") as target:
                 for name in ("parameters", "data", "simulation"):
                     target[name] = source[name][start:stop]
                     target[name].attrs.update(source[name].attrs)

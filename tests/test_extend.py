@@ -132,7 +132,7 @@ def test_the_examples_pass_the_tests_of_their_families(added: dict[str, str]) ->
     names = " or ".join(added[kind] for kind in ("flow", "network", "loss", "activation", "support"))
     families = ["tests/flows", "tests/networks", "tests/losses", "tests/test_supports.py"]
     families += ["tests/models/test_flow.py", "tests/models/test_nflows.py"]
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.guide_examples", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-n0", "-qx", "-p", "tests.guide_examples", "-p", "no:cacheprovider"]
     run = subprocess.run(
         [*command, "-k", f"({names}) and not formula", *families], cwd=ROOT, capture_output=True, text=True
     )

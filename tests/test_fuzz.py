@@ -22,7 +22,7 @@ from tests.kept.numbers import KEPT
 
 FOLDER = KEPT / __version__
 SEED = 20
-CASES = 4  # of each kind and family
+CASES = 2  # of each kind and family
 pytestmark = pytest.mark.filterwarnings("ignore")  # of files with odd numbers
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.layers import Generators
+from cosmoinfer.settings import recipe_of_config
 
 MIXED_PRECISION_DEVICES = ("cuda",)  # where bfloat16 is faster
 NetworkConfig = tuple[str, dict[str, object]]  # name in NETWORKS, or none, and its settings
@@ -84,6 +85,6 @@ def build_embedding(
             modules.append(nn.Flatten(2))
             size += prod(shape)
         else:
-            modules.append(NETWORKS[name](**settings).build(shape, features, generators))
+            modules.append(recipe_of_config(NETWORKS[name], settings).build(shape, features, generators))
             size += features
     return Embedding(modules, size)

@@ -81,13 +81,15 @@ class _Visits:
     groups: set[tuple[int, int]] = field(default_factory=set)
     repeated: int = 0
 
-    def count(self, file: h5py.File, identity: tuple[int, int]) -> None:
+    def count(self, group: h5py.Group, identity: tuple[int, int]) -> None:
         """Raises UserError where groups stand under too many names."""
         self.repeated += identity in self.groups
         self.groups.add(identity)
         limit = MAX_REPEATED_GROUPS + REPEATED_PER_GROUP * len(self.groups)
         if self.repeated > limit:
-            raise UserError(f"{file.filename}: its {len(self.groups)} groups stand under more than {limit} other names")
+            raise UserError(
+                f"{group.file.filename}: its {len(self.groups)} groups stand under more than {limit} other names"
+            )
 
 
 def _walk(
@@ -98,7 +100,7 @@ def _walk(
     if identity in ancestors:
         return
     check_nesting(group.file, len(ancestors))
-    visits.count(group.file, identity)
+    visits.count(group, identity)
     for key in group:
         if isinstance(key, bytes):
             yield Entry(prefix + key.decode("latin-1"), None, "has a name that is no UTF-8 text")
@@ -131,8 +133,15 @@ def _get(group: h5py.Group, name: str) -> h5py.HLObject | None:
 def link_problem(group: h5py.Group, name: str, follow_links: bool = False, depth: int = MAX_LINK_DEPTH) -> str:
     """Why a name must not be opened, on whatever way it leads out of the file; empty where it may be, or is missing."""
     node = group.file["/"] if name.startswith("/") else group
-    for key in [key for key in name.split("/") if key not in ("", ".")]:
-        link = node.get(key, getlink=True) if isinstance(node, h5py.Group) else None
+    keys = [key for key in name.split("/") if key not in ("", ".")]
+    for number, key in enumerate(keys):
+        if number:
+            node = _get(node, keys[number - 1])
+        if not isinstance(node, h5py.Group):
+            return ""  # there is none
+        if _is_object(node, key):
+            continue
+        link = node.get(key, getlink=True)
         if isinstance(link, h5py.ExternalLink) and not follow_links:
             return f"is a link to {link.path} of the file {link.filename}, which `follow_links` reads"
         problem = ""
@@ -142,12 +151,17 @@ def link_problem(group: h5py.Group, name: str, follow_links: bool = False, depth
             problem = _problem_in_file(node, link, depth - 1)
         elif isinstance(link, h5py.SoftLink):
             problem = link_problem(node, link.path, follow_links, depth - 1)
-        elif not isinstance(link, h5py.HardLink):
+        else:
             return ""  # there is none
         if problem:
             return problem
-        node = _get(node, key)
     return ""
+
+
+def _is_object(group: h5py.Group, key: str) -> bool:
+    """Whether a name in a group is that of an object itself, not of a link that says where one is."""
+    links, encoded = group.id.links, key.encode()
+    return bool(links.exists(encoded)) and links.get_info(encoded).type == h5py.h5l.TYPE_HARD
 
 
 def linked_paths(file_name: str, name: str) -> list[Path]:

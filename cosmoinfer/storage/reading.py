@@ -12,10 +12,10 @@ from cosmoinfer.errors import DamageError, UserError
 from cosmoinfer.storage import out_of_core
 from cosmoinfer.storage.attributes import decode_attribute, decode_text, read_attributes
 from cosmoinfer.storage.contents import FileContents
-from cosmoinfer.storage.digests import DIGEST, DatasetDigest, DigestTable, is_stored_plainly
+from cosmoinfer.storage.digests import DIGEST, TABLE, DatasetDigest, DigestTable, is_stored_plainly
 from cosmoinfer.storage.formats import CREATOR, FORMATS, REMAKE_COMMANDS, SIGNATURE, check_format
 from cosmoinfer.storage.hdf5 import DatasetHandle, read_array
-from cosmoinfer.storage.links import find_dataset, stored_dataset
+from cosmoinfer.storage.links import find_datasets, stored_dataset
 from cosmoinfer.storage.opening import open_file
 from cosmoinfer.storage.out_of_core import OnDiskArray
 from cosmoinfer.storage.plain_files import JSONObject, parse_object
@@ -98,7 +98,7 @@ def read_contents(path: Path | str, *kinds: str, keep_on_disk: Container[str] = 
     with open_file(path) as file:
         arrays, attributes, on_disk = {}, {}, {}
         head = Head.of_file(file)
-        for name, dataset, digest in _digested(path, file, head, kinds):
+        for name, dataset, digest in _digested(file, head, kinds):
             if omit and omit in name.split("/")[:-1]:
                 continue
             if name in keep_on_disk and dataset.nbytes > out_of_core.MAX_IN_MEMORY_BYTES:
@@ -127,17 +127,15 @@ def verify(path: Path | str) -> int:
     """
     path, count = Path(path), 0
     with open_file(path) as file:
-        for _, dataset, digest in _digested(path, file, Head.of_file(file), ()):
+        for _, dataset, digest in _digested(file, Head.of_file(file), ()):
             digest.require_stored(dataset)
             count += 1
     return count
 
 
-def _digested(
-    path: Path, file: h5py.File, head: Head, kinds: tuple[str, ...]
-) -> Iterator[tuple[str, h5py.Dataset, DatasetDigest]]:
+def _digested(file: h5py.File, head: Head, kinds: tuple[str, ...]) -> Iterator[tuple[str, h5py.Dataset, DatasetDigest]]:
     """Every dataset with its digest, which is of its type, shape and attributes; its values are not looked at."""
     table = head.digests(file, kinds)
-    for name in table.datasets:
-        dataset = find_dataset(path, file, name)
-        yield name, dataset, table.of_dataset(dataset)
+    for name, dataset in find_datasets(file):
+        if name != TABLE:
+            yield name, dataset, table.of_dataset(dataset)

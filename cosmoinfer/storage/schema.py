@@ -168,7 +168,7 @@ def interpreted(path: Path | str, contents: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise error if str(path) in error.message else UserError(f"{path}: {error.message}") from error
+        raise error if str(path) in error.message else UserError(f"{path}: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: does not hold {contents} of this version ({reason})") from error

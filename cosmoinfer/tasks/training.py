@@ -211,7 +211,8 @@ class Trainer(Generic[TrainedModel]):
 
     def _check_kind_of_settings(self, keywords: Mapping[str, Any]) -> None:
         """Raises UserError if a keyword is a setting of another training only."""
-        for name in (name for name in keywords if name not in (*self.settings(), *self.inputs)):
+        own_settings = (*self.settings(), *self.inputs)
+        for name in (name for name in keywords if name not in own_settings):
             kinds = [kind for kind, settings in SETTINGS_OF_KIND.items() if name in settings()]
             if kinds:
                 raise UserError(f"is a setting of train_{kinds[0]}, not of train_{self.kind}", setting=name)

@@ -33,7 +33,12 @@ RNG = np.random.default_rng(0)
 THETA = RNG.uniform([0.1, 0.6], [0.5, 1.0], size=(N, 2))
 VECTOR = (THETA - [0.3, 0.8]) @ RNG.normal(size=(2, 5)) * 5 + RNG.normal(size=(N, 5))
 READING = ReadOptions()
-BOX = {"names": ["Omega_m", "sigma_8"], "low": [0.1, 0.6], "high": [0.5, 1.0], "prior": ["uniform", "uniform"]}
+BOX = {  # text of fixed length is not read in another process first
+    "names": np.array(["Omega_m", "sigma_8"], "S"),
+    "low": [0.1, 0.6],
+    "high": [0.5, 1.0],
+    "prior": np.array(["uniform", "uniform"], "S"),
+}
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def findings(tmp_path):
             if "parameters" in file:
                 file["parameters"].attrs.update(box)
             if "classes/suite" in file:
-                file["classes/suite"].attrs["names"] = list(classes)
+                file["classes/suite"].attrs["names"] = np.array(classes, "S")
         path = tmp_path / "sims.h5"
         return audit_catalog(catalog.read_unchecked(path, read_options), storage.describe_datasets(path), full)
 
@@ -216,7 +221,7 @@ def more(column):
     """A third parameter."""
     return {
         "parameters": np.column_stack([THETA, column]),
-        "box": {"names": [*BOX["names"], "third"]},
+        "box": {"names": [*BOX["names"], b"third"]},
     }
 
 

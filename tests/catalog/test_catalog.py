@@ -21,10 +21,13 @@ BOX = {"names": ["Omega_m", "A"], "low": [0.1, 0.25], "high": [0.5, 4.0], "prior
 
 @pytest.fixture
 def make(tmp_path):
-    """Writes a file as anybody might: datasets by path, attributes by dataset; gives back its path."""
+    """Writes a file as anybody might: datasets by path, attributes by dataset; gives back its path.
+
+    Text on the heap of files without checksums is read in another process first: tests/storage/test_probe.py.
+    """
 
     def written(datasets, attributes=None, name="sims.h5", **layout):
-        with h5py.File(tmp_path / name, "w") as file:
+        with h5py.File(tmp_path / name, "w", libver="v110") as file:
             for path, values in datasets.items():
                 node = file.create_dataset(path, data=values, **(layout if np.ndim(values) == 2 else {}))
                 node.attrs.update((attributes or {}).get(path, {}))

@@ -17,7 +17,7 @@ def declared(tmp_path):
     """Writes a catalog of maps with these attributes of a dataset; gives back its path."""
 
     def write(dataset, **attributes):
-        with h5py.File(tmp_path / "sims.h5", "w") as file:
+        with h5py.File(tmp_path / "sims.h5", "w", libver="v110") as file:
             file["parameters"], file["data"] = THETA, MAPS
             file["parameters"].attrs.update({"names": ["a", "b"], "low": [0.0, 0.0], "high": [1.0, 1.0]})
             file["data"].attrs["kind"] = "map"

@@ -74,7 +74,7 @@ def test_names_of_channels_tell_where_they_stand():
 
 
 def write(path, data, **attributes):
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver="v110") as file:
         for name, values in (data if isinstance(data, dict) else {"data": data}).items():
             file[name] = values
             file[name].attrs.update(attributes)

@@ -18,7 +18,7 @@ PACKED = {"scale_factor": SCALE, "add_offset": OFFSET, "_FillValue": FILL}
 
 
 def write(path, data=STORED, theta=THETA, parameters=None, name="data", ids=None, **attributes):
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver="v110") as file:
         file[name] = data
         file[name].attrs.update(attributes)
         if theta is not None:

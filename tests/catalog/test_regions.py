@@ -21,7 +21,7 @@ DATA = THETA + np.random.default_rng(1).standard_normal(THETA.shape)
 
 
 def write(path, theta=THETA, data=DATA, **attributes):
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver="v110") as file:
         file["parameters"], file["data"] = theta, data
         file["parameters"].attrs.update(BOX | attributes)
     return path

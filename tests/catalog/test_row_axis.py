@@ -24,7 +24,7 @@ def make(tmp_path):
     """Writes datasets by path, and what describes the parameters; gives back the path of the file."""
 
     def write(datasets, **parameters):
-        with h5py.File(tmp_path / "sims.h5", "w") as file:
+        with h5py.File(tmp_path / "sims.h5", "w", libver="v110") as file:
             for path, values in datasets.items():
                 file[path] = values
             if "parameters" in file:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from cosmoinfer import models, storage
 from cosmoinfer.catalog import Observable
 from cosmoinfer.errors import UserError
+from cosmoinfer.models.allocation import FREE_NUMBERS, AllocationLimit
 from cosmoinfer.tasks.inspect import inspect_file
 from tests.examples import flow_of, in_memory_catalog, linear_gaussian, regressor_of, sampled
 from tests.models.test_classifier import classifier
@@ -94,10 +96,10 @@ def changed(kind: str, folder, place: str, value: Any):
         ),
         ("flow", "parameters.names", np.array([np.inf, 1]), "/parameters, attribute names: expected text"),
         ("flow", "parameters.low", MISSING, "/parameters: has no attribute low"),
-        ("flow", "config stacks 0 config recipe layers", 10**18, "a larger network than its weights are of"),
-        ("flow", "config stacks 0 config recipe blocks", 10**18, "a larger network than its weights are of"),
-        ("flow", "config stacks 0 config recipe hidden", 10**7, "a larger network than its weights are of"),
-        ("flow", "config stacks 0 config recipe hidden", 10**5, "a larger network than its weights are of"),
+        ("flow", "config stacks 0 config recipe layers", 10**18, "layers: expected 1 to 100, found 10{18}$"),
+        ("flow", "config stacks 0 config recipe blocks", 10**18, "blocks: expected 0 to 100, found 10{18}$"),
+        ("flow", "config stacks 0 config recipe hidden", 10**7, "hidden: expected 1 to 8192, found 10{7}$"),
+        ("flow", "config stacks 0 config recipe hidden", 8192, "a larger network than its weights are of"),
         ("flow", "config stacks 0 config parameters", 10**7, "a larger network than its weights are of"),
         (
             "flow",
@@ -130,6 +132,12 @@ def test_what_does_not_fit_is_told_when_the_file_is_read(tmp_path, kind, place, 
     with pytest.raises(UserError, match=f"changed.h5: .*{message}") as error:
         models.read(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_network_of_many_small_tensors_is_refused_as_one_of_a_large_one_is():
+    with pytest.raises(UserError, match="a larger network than its weights are of"), AllocationLimit(0):
+        for _ in range(2 * FREE_NUMBERS // 10**5):
+            torch.zeros(10**5)
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path):

@@ -26,6 +26,7 @@ from cosmoinfer.ood.typicality import Typicality
 from cosmoinfer.preprocessing.null_modes import NullModeNoise
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.rejection import NoPrediction
+from cosmoinfer.settings import recipe_of_config
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import Support
 
@@ -58,9 +59,10 @@ class DensityFlow(nn.Module):
         """From the JSON of a stack, with fresh weights: the recipe by name, with its settings."""
         shape, context = tuple(config["shape"]), config["context"]
         if len(shape) == 1:
-            return DensityFlow(FLOWS[config["flow"]](**config["recipe"]).build(shape[0], context, generators))
-        recipe = MAP_FLOWS[config["flow"]](**config["recipe"])
-        return DensityFlow(recipe.build(shape, config["periodic"], context, generators))
+            recipe = recipe_of_config(FLOWS[config["flow"]], config["recipe"])
+            return DensityFlow(recipe.build(shape[0], context, generators))
+        map_recipe = recipe_of_config(MAP_FLOWS[config["flow"]], config["recipe"])
+        return DensityFlow(map_recipe.build(shape, config["periodic"], context, generators))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from cosmoinfer.models.recipe import prefixed_errors
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding, build_embedding, network_configs
 from cosmoinfer.networks.layers import Generators
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.settings import recipe_of_config
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import Support
 
@@ -50,7 +51,7 @@ class ConditionalFlow(nn.Module):
         with prefixed_errors(EMBEDDING):
             row_embedding = build_embedding(config["embedding"], shapes, config["features"], generators)
         embedding = SetEmbedding(row_embedding) if size else row_embedding
-        recipe = FLOWS[config["flow"]](**config["recipe"])
+        recipe = recipe_of_config(FLOWS[config["flow"]], config["recipe"])
         return ConditionalFlow(embedding, recipe.build(config["parameters"], embedding.size, generators))
 
 

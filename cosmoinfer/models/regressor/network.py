@@ -9,6 +9,7 @@ from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.networks.embedding import Embedding, network_configs
 from cosmoinfer.networks.layers import Generators, Linear
+from cosmoinfer.settings import recipe_of_config
 from cosmoinfer.storage import JSONObject
 
 
@@ -27,7 +28,7 @@ class Regressor(nn.Module):
         """From the JSON of a stack, with fresh weights: one recipe a summary, by name, with its settings."""
         shapes = [tuple(shape) for shape in config["shapes"]]
         outputs, alone = config["outputs"], len(shapes) == 1
-        recipes = [(NETWORKS | BASELINES)[name](**settings) for name, settings in config["networks"]]
+        recipes = [recipe_of_config((NETWORKS | BASELINES)[name], settings) for name, settings in config["networks"]]
         features = outputs if alone else config["features"]
         networks = [recipe.build(shape, features, generators) for recipe, shape in zip(recipes, shapes, strict=True)]
         size = features * len(shapes)
