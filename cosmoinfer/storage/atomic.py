@@ -1,7 +1,13 @@
-"""A file is written under another name in the same folder, flushed to disk, then renamed: it is whole or absent."""
+"""A file is written under another name in the same folder, flushed to disk, then renamed: it is whole or absent.
 
+Its process holds a lock on it meanwhile; what a process that was killed has left is removed by the next one.
+"""
+
+import fcntl
+import glob
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +16,9 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.storage.opening import error_reason
 
 MAX_PREFIX = 50  # characters of a name, before what makes a scratch file's own: together below 255 bytes
+SUFFIX = ".part"
+RANDOM_CHARACTERS = 8  # that make it, as tempfile has them
+MIN_AGE = 10.0  # seconds of a file that nobody locks, before it is taken for a dead process's
 
 
 @contextmanager
@@ -19,7 +28,8 @@ def atomic_write(path: Path, replace: bool = True) -> Iterator[Path]:
     replace: whether a file of its name is replaced, also one that another process has made meanwhile. Raises
     FileExistsError where it is not to be, UserError when the folder or the disk does not take it.
     """
-    scratch = _create_scratch_file(path)
+    _remove_leftovers(path)
+    scratch, descriptor = _create_scratch_file(path)
     try:
         os.chmod(scratch, 0o666 & ~_umask())
         yield scratch
@@ -32,6 +42,7 @@ def atomic_write(path: Path, replace: bool = True) -> Iterator[Path]:
         left = "nothing" if _remove(scratch) else scratch
         raise UserError(f"{path}: could not be written ({error_reason(error)}); {left} is left behind") from error
     finally:
+        os.close(descriptor)
         _remove(scratch)
     with suppress(OSError):  # the file is whole; some file systems cannot flush a folder
         _sync_folder(path.parent)
@@ -77,13 +88,39 @@ def _remove(scratch: Path) -> bool:
     return True
 
 
-def _create_scratch_file(path: Path) -> Path:
+def _create_scratch_file(path: Path) -> tuple[Path, int]:
+    """The file, and a descriptor that holds a lock on it, if the file system has any."""
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:MAX_PREFIX]}.", suffix=".part", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=_prefix(path), suffix=SUFFIX, dir=path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error_reason(error)})") from error
-    os.close(descriptor)
-    return Path(name)
+    _is_locked_by_me(descriptor)
+    return Path(name), descriptor
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Scratch files of an output whose processes are gone: no one holds a lock on them."""
+    for name in glob.glob(f"{glob.escape(_prefix(path))}{'?' * RANDOM_CHARACTERS}{SUFFIX}", root_dir=path.parent):
+        with suppress(OSError):
+            descriptor = os.open(path.parent / name, os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                if time.time() - os.fstat(descriptor).st_mtime > MIN_AGE and _is_locked_by_me(descriptor):
+                    os.unlink(path.parent / name)
+            finally:
+                os.close(descriptor)
+
+
+def _is_locked_by_me(descriptor: int) -> bool:
+    """Lock an open file, until it is closed; whether no other process has. False where there are no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:MAX_PREFIX]}."
 
 
 def _umask() -> int:

@@ -19,6 +19,8 @@ NO_LOCKS = {
     errno.ENOSYS,
     errno.EOPNOTSUPP,
     errno.ENOTSUP,
+    errno.EACCES,  # of some network disks; where the file itself is forbidden, it stays so without a lock
+    524,  # ENOTSUPP of Linux, which has no name in errno
 }  # of the file system; EAGAIN is a writer's lock
 
 MAX_SHOWN_CHARACTERS = 60  # of a name that is too long

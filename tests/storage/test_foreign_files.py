@@ -200,7 +200,7 @@ def refusing(number):
     return opened
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, 524])
 def test_a_file_system_without_locks_is_read(path, monkeypatch, number):
     monkeypatch.setattr("cosmoinfer.storage.opening.h5py.File", refusing(number))
     np.testing.assert_array_equal(storage.load(path.with_name("whole.h5"), "group/x"), VALUES)

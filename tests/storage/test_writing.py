@@ -165,6 +165,40 @@ def test_a_file_that_appears_while_another_is_written_is_not_replaced(path, monk
         path.unlink()
 
 
+LEFTOVER = """
+import os, signal, sys
+from pathlib import Path
+from cosmoinfer.storage import atomic_write
+with atomic_write(Path(sys.argv[1])) as scratch:
+    print(scratch, flush=True)
+    os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_writer(path, monkeypatch):
+    """And nothing that a process at work holds, that is new, or that has another name."""
+    killed, stopped = (
+        subprocess.Popen([sys.executable, "-c", LEFTOVER, path, name], stdout=subprocess.PIPE, text=True)
+        for name in ("SIGKILL", "SIGSTOP")
+    )
+    left, held = (Path(process.stdout.readline().strip()) for process in (killed, stopped))
+    killed.wait()
+    other = path.with_name(".file.h5.abcdefgh.part.txt")
+    other.touch()
+    storage.write(path, RECORD)
+    assert left.exists()  # too young to tell
+    for file in (left, held, other):
+        os.utime(file, (1, 1))
+    storage.write(path, RECORD, force=True)
+    assert sorted(path.parent.iterdir()) == sorted([path, held, other])
+    stopped.kill()
+    stopped.wait()
+    stopped.stdout.close()
+    killed.stdout.close()
+    storage.write(path, RECORD, force=True)
+    assert sorted(path.parent.iterdir()) == sorted([path, other])
+
+
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
