@@ -128,8 +128,8 @@ def fit_stack(
         MemberStreams.of_members(context.seed, "order", members),
         context.on_epoch,
         score,
-        replace(hooks, streams=(*hooks.streams, *_dropout_streams(network, context.seed))),
-        keeper,
+        hooks=replace(hooks, streams=(*hooks.streams, *_dropout_streams(network, context.seed))),
+        keeper=keeper,
     )
     if (epochs := len(history.train)) < settings.epochs:
         patience = f"no lower validation loss in {settings.patience} epochs"

@@ -1,5 +1,6 @@
 """What made a file (its ``/meta``), whether an output is up to date, and the names of outputs."""
 
+import glob
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -59,9 +60,10 @@ def with_node_settings(keywords: Mapping[str, Any], force: bool, *outputs: Path 
 
 def _recorded(output: Path, force: bool) -> Iterator[storage.JSONObject]:
     """NODE_SETTINGS of each file that stands for an output."""
-    kept = sorted(Path(f"{output}{checkpoints.SUFFIX}").glob("*.h5"))
-    for path in (*([] if force else [output]), *kept):
-        with suppress(UserError):  # of a file that cannot be read nothing is known
+    kept = Path(f"{output}{checkpoints.SUFFIX}")
+    trainings = [kept / name for name in sorted(glob.glob("*.h5", root_dir=kept))]
+    for path in (*([] if force else [output]), *trainings):
+        with suppress(UserError, OSError):  # of a file that cannot be read nothing is known
             settings = storage.read_meta(path).get("settings") if path.is_file() else None
             if isinstance(settings, dict) and "threads" in settings:
                 yield {name: settings[name] for name in NODE_SETTINGS if name in settings}
@@ -94,8 +96,9 @@ def work_folder(output: Path) -> Path:
 
 def standing_models(output: Path) -> list[Path]:
     """In the work folder of an output: the flows that are there, and those of which trainings are on their way."""
-    folder = output.with_suffix("")
-    return sorted({path.with_name(path.name.removesuffix(checkpoints.SUFFIX)) for path in folder.glob("*.flow.h5*")})
+    folder = output.with_suffix("") if output.suffix else output
+    names = glob.glob("*.flow.h5*", root_dir=folder)
+    return sorted({folder / name.removesuffix(checkpoints.SUFFIX) for name in names})
 
 
 def _as_json(value: Any) -> Any:

@@ -28,7 +28,7 @@ class MemberStreams:
     @classmethod
     def of_members(cls, seed: int, purpose: str, members: int) -> "MemberStreams":
         """Of members 0, 1, ..."""
-        return cls(seed, purpose, range(members), [torch.Generator() for _ in range(members)])
+        return cls(seed, purpose, range(members), generators(seed, purpose, members))
 
     def restart(self, *place: int) -> None:
         """For an epoch, or a step of one: what is drawn there depends on no draw before it."""

@@ -374,7 +374,7 @@ def test_maps_of_mean_zero_are_drawn_with_mean_zero(flow):
 def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone(monkeypatch):
     handed = []
 
-    def stop(network, loss, train_rows, validation_rows, *positional, hooks, checkpoint):
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper):
         handed.append((train_rows.rows, hooks))
         raise StopIteration
 
@@ -387,7 +387,7 @@ def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone
         assert (original == moved_first).all() and (original == moved_second).all()
     away = (first[2] - second[2]).numpy()
     assert np.abs(away).max() > 0.01 and np.ptp(away, axis=(2, 3)).max() < 1e-5
-    moved = [tensor[0] for tensor in hooks.augment(tuple(tensor[None] for tensor in rows), hooks.streams)]
+    moved = [tensor[0] for tensor in hooks.augment(tuple(tensor[None] for tensor in rows))]
     assert (moved[0] == log_det).all() and (moved[1] == context).all() and (moved[2] != x).any()
     np.testing.assert_allclose(np.sort(moved[2].flatten(1)), np.sort(x.flatten(1)))
 

@@ -69,7 +69,7 @@ class Handed(Exception):
 def handed(request, monkeypatch):
     """A function: catalog, settings -> training rows, validation rows, hooks, and how many parts precede the data."""
 
-    def stop(network, loss, train_rows, validation_rows, *positional, hooks, checkpoint):
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper):
         raise Handed(train_rows.rows, validation_rows.rows, hooks)
 
     train, fixed_settings = (
@@ -94,14 +94,14 @@ def test_symmetries_move_the_maps_of_training_batches_and_nothing_else(handed):
     for values, expected in zip(validation[n_targets:], held_out, strict=True):
         np.testing.assert_array_equal(values, expected)
     batch = tuple(expand_members(values, 2) for values in rows)
-    moved = hooks.augment(batch, hooks.streams)
+    moved = hooks.augment(batch)
     for values, moved_values in zip(batch[:-1], moved[:-1], strict=True):
         assert (values == moved_values).all()
     maps, turned = batch[-1].flatten(2), moved[-1].flatten(2)
     np.testing.assert_array_equal(np.sort(maps), np.sort(turned))
     assert (maps != turned).any(dim=-1).float().mean() > 0.9
     assert (turned[0] != turned[1]).any()  # each member by its own stream
-    assert (hooks.augment(batch, hooks.streams)[-1] != moved[-1]).any()
+    assert (hooks.augment(batch)[-1] != moved[-1]).any()
 
 
 def test_a_member_is_moved_as_it_would_be_alone(handed):
@@ -109,7 +109,7 @@ def test_a_member_is_moved_as_it_would_be_alone(handed):
     for members in (1, 2):
         rows, _, hooks, _ = handed(sims, ensemble=members)
         batch = tuple(expand_members(values, members) for values in rows)
-        turned.append(hooks.augment(batch, hooks.streams)[-1][0])
+        turned.append(hooks.augment(batch)[-1][0])
     np.testing.assert_array_equal(*turned)
 
 

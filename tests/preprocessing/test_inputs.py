@@ -354,7 +354,7 @@ def test_a_network_that_sees_the_gaps_comes_near_the_exact_mean():
         model = train_regressor(sims, loss="mse", ensemble=1, epochs=40, hidden=32)
         test = model.training_record.split.select_rows(sims.simulation, "test")
         excess.append(((model.means(sims, test)[:, 0] - exact[test]) ** 2).mean())
-    assert excess[0] < 0.012 and excess[1] > 2 * excess[0]
+    assert excess[0] < 0.015 and excess[1] > 2 * excess[0]  # 0.0114 to 0.0137 over ten seeds
 
 
 def test_gaps_are_not_for_a_model_of_whole_rows():

@@ -32,6 +32,7 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Signals are heard as on the command line, and afterwards as before; no request is left."""
     numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGINT)
     before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     STOP_REQUEST.listen()
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
