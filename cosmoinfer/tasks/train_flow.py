@@ -104,7 +104,7 @@ class FlowPlan(TrainingPlan[FlowModel]):
         return fit_flow(job.catalog, job.split, preprocessing, recipe, context, sources.summary, sources.ancestor)
 
     def describe(self, model: FlowModel) -> tuple[str, JSONObject]:
-        """How many of each architecture and support, and of how many rows."""
+        """How many of each architecture and support, of how many rows, and the mean log_prob of the validation rows."""
         stacks = [
             {"members": stack.members, "architecture": stack.architecture, "support": stack.support.label}
             for stack in model.stacks
@@ -112,7 +112,8 @@ class FlowPlan(TrainingPlan[FlowModel]):
         rows = "sets of rows" if model.set_size else "rows"
         line = f"{'; '.join(stack.describe() for stack in model.stacks)}; {self.rows} training {rows}"
         candidates = [asdict(candidate) for candidate in model.race]
-        return line, {"stacks": stacks, "rows": self.rows, "candidates": candidates}
+        validation = None if model.recalibration is None else model.recalibration.before
+        return line, {"stacks": stacks, "rows": self.rows, "validation": validation, "candidates": candidates}
 
 
 def check_target(catalog: Catalog) -> None:

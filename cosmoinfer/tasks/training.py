@@ -119,14 +119,6 @@ class TrainingPlan(ABC, Generic[TrainedModel]):
 
 
 @dataclass(frozen=True)
-class Trained(Generic[TrainedModel]):
-    """model: None where the output was complete already. document: what is known of the training, as JSON."""
-
-    model: TrainedModel | None
-    document: storage.JSONObject
-
-
-@dataclass(frozen=True)
 class Trainer(Generic[TrainedModel]):
     """How models of a kind are trained.
 
@@ -157,21 +149,22 @@ class Trainer(Generic[TrainedModel]):
         to = OutputSettings.from_arguments(output, force, reporter)
         keywords = with_node_settings(keywords, to.force, to.output)
         job = self._read_job(source, arrays, keywords, to.force, to.reporter)
-        return self.run(job, to.output).model or cast(TrainedModel, models.read(cast(Path, to.output), job.device))
+        return self.run(job, to.output)[0]
 
     def write(
         self, catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
     ) -> storage.JSONObject:
-        """The same for the command line: what is known of the training, as JSON; a complete model is not read."""
+        """The same for the command line: what is known of the training, as JSON."""
         output = output or default_output(catalog, self.kind)
         job = self._read_job(catalog, {}, with_node_settings(keywords, force, output), force, reporter)
-        return self.run(job, output).document
+        return self.run(job, output)[1]
 
-    def run(self, job: TrainingJob, output: Path | None) -> Trained[TrainedModel]:
+    def run(self, job: TrainingJob, output: Path | None) -> tuple[TrainedModel, storage.JSONObject]:
         """Train, and write the model, unless it is up to date or has no output; reports what comes of it.
 
-        Trainings that a run before this one has finished are read. Raises UserError if a setting, an input or the
-        catalog is not usable, the output is another file, or the trainings before it have other settings or inputs.
+        The model, and what is known of the training as JSON: the same where they are read from a complete output. What
+        a run before this one has kept goes on. Raises UserError if a setting, an input or the catalog is not usable,
+        the output is another file, or the trainings before it have other settings or inputs.
         """
         plan = self.plan(job)
         job, inputs, document = plan.job, job.request.inputs, {"output": str(output)}
@@ -179,21 +172,21 @@ class Trainer(Generic[TrainedModel]):
         interval = job.request.checkpoints.interval
         checkpoints = None if output is None else CheckpointFolder.of_output(output, meta, job.reporter.info, interval)
         if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune):
+            model = cast(TrainedModel, models.read(cast(Path, output), job.device))
+        else:
             if checkpoints is not None:
-                checkpoints.remove()
-            return Trained(None, {**document, "complete": True})
+                checkpoints.check(job.force)
+            context = TrainingContext(
+                job.device, job.request.run.seed, job.reporter.info, job.reporter.epochs(), checkpoints
+            )
+            model = replace(plan.fit(context), provenance=meta)
+            if output is not None:
+                model.save(output, job.force)
         if checkpoints is not None:
-            checkpoints.check(job.force)
-        context = TrainingContext(
-            job.device, job.request.run.seed, job.reporter.info, job.reporter.epochs(), checkpoints
-        )
-        model = replace(plan.fit(context), provenance=meta)
-        if output is not None and checkpoints is not None:
-            model.save(output, job.force)
             checkpoints.remove()
         line, numbers = plan.describe(model)
         job.reporter.result(f"{output or model.kind}: {line}")
-        return Trained(model, {**document, **numbers})
+        return model, {**document, **numbers}
 
     def _read_job(
         self,

@@ -1,5 +1,6 @@
 """A training that is stopped at any step, and goes on, ends with the same bytes as one that was not."""
 
+import json
 import os
 import re
 import signal
@@ -334,6 +335,16 @@ def test_another_output_that_appears_meanwhile_is_not_overwritten(folder, tmp_pa
     monkeypatch.setattr(Checkpoint, "write", write_and_appear)
     status, _, err = train_with(folder, output, "--threads", 1)
     assert status == 1 and "seed 7, now 0" in err and output.samefile(first)
+
+
+@pytest.mark.filterwarnings("ignore::cosmoinfer.CosmoinferWarning")
+@pytest.mark.parametrize("command", ["train-flow", "train-regressor", "train-density"])
+def test_the_document_of_a_training_is_the_same_when_it_is_complete(command, folder, tmp_path):
+    """With the score of the validation rows, the mean log_prob of a flow."""
+    arguments = (command, folder / "sims.h5", "-o", tmp_path / "m.h5", "--epochs", 2, "--threads", 1, "--json")
+    options = ("--flow", "maf,nsf", "--ensemble", 2) if command == "train-flow" else ()
+    first = done(*arguments, *options)
+    assert np.isfinite(json.loads(first)["validation"]) and done(*arguments, *options) == first
 
 
 def test_an_early_stop_is_told(folder, tmp_path):
