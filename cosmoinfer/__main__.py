@@ -11,12 +11,12 @@ def main() -> None:
     try:
         STOP_REQUEST.listen()
         from cosmoinfer import cli
-    except Stopped:
+
+        cli.main()
+    except Stopped:  # before or after the command itself
         raise SystemExit(EXIT_STATUS) from None
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
-    try:
-        cli.main()
     finally:
         STOP_REQUEST.ignore()
 

@@ -14,7 +14,7 @@ def memory_limit() -> int | None:
 
 
 def cpu_limit() -> int | None:
-    """Cores whose time the process may use, of a part of one all of it; None without a limit."""
+    """Cores whose time the process may use, one at least; None without a limit."""
     pairs = [text.split() for text in _values("", "cpu.max")]
     pairs += map(list, zip(_values("cpu", "cpu.cfs_quota_us"), _values("cpu", "cpu.cfs_period_us"), strict=False))
     cores = [int(pair[0]) / int(pair[1]) for pair in pairs if len(pair) == 2 and all(map(str.isdecimal, pair))]

@@ -5,6 +5,7 @@ A stop is carried out at once, but where work looks for it itself, at places fro
 
 import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -16,13 +17,14 @@ DURATION = r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m(?:in)?)?(?:(\d{1,9})s)?
 UNITS = (86_400, 3_600, 60, 1)  # seconds
 MAX_SECONDS = 1000 * UNITS[0]
 INTERRUPTED = 130  # exit status, as a shell has it of a process that SIGINT ended
-EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h: the same command goes on
+REPEATED_AFTER = 5.0  # seconds after a request that was lost, as in the destructor of an object, another one counts
+EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h: the same command may be run again
 
 
 class Stopped(BaseException):
     """A stop was requested. Like KeyboardInterrupt it is no ``Exception``, so that nothing takes it for an error.
 
-    message: what is kept, and what can be done. Exit status 75.
+    message: who asked, and what the same command does. Exit status 75.
     """
 
     def __init__(self, message: str) -> None:
@@ -34,7 +36,7 @@ class StopRequest:
     """Of this process. reason: who asked, in words; empty as long as nobody did."""
 
     def __init__(self) -> None:
-        self.reason, self._n_postponing = "", 0
+        self.reason, self._n_postponing, self._since = "", 0, 0.0
 
     def __bool__(self) -> bool:
         return bool(self.reason)
@@ -44,12 +46,13 @@ class StopRequest:
         for number in SIGNALS:
             signal.signal(number, self._handle)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # ignored, it stays so
-            signal.signal(signal.SIGINT, _interrupt_once)
+            signal.signal(signal.SIGINT, self._interrupt)
 
     def after(self, seconds: float) -> None:
-        """Let the end of so many seconds be a request. In the main thread; by SIGALRM."""
+        """Let the end of so many seconds be a request. In the main thread, by SIGALRM; the first call counts."""
         signal.signal(signal.SIGALRM, self._handle)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        if not signal.getitimer(signal.ITIMER_REAL)[0]:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def ignore(self) -> None:
         """Let no signal change the exit status of a process whose work is done. In the main thread."""
@@ -72,23 +75,27 @@ class StopRequest:
 
     def stopped(self, kept: str = "") -> Stopped:
         """The exception to raise. kept: the file from which the same command goes on, if there is one."""
-        return Stopped(f"stopped ({self.reason}); the same command goes on{f' from {kept}' if kept else ''}")
+        remedy = f"the same command goes on from {kept}" if kept else "run the same command again"
+        return Stopped(f"stopped ({self.reason}); {remedy}")
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.reason:  # a second request changes nothing
+        now = time.monotonic()
+        if self.reason and now - self._since < REPEATED_AFTER:  # a second request changes nothing
             return
-        self.reason = "its time is over" if number == signal.SIGALRM else signal.Signals(number).name
+        if not self.reason:
+            self.reason = "its time is over" if number == signal.SIGALRM else signal.Signals(number).name
+        self._since = now
         if not self._n_postponing:
             raise self.stopped()
 
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Once, and not while a request is carried out: it would end in the midst of what cleans up."""
+        if not self.reason:
+            signal.signal(number, signal.SIG_IGN)
+            raise KeyboardInterrupt
+
 
 STOP_REQUEST = StopRequest()
-
-
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """Another one would end in the midst of what cleans up."""
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def parse_duration(text: str) -> float:

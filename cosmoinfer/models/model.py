@@ -132,8 +132,8 @@ def fit_stack(
         keeper=keeper,
     )
     if (epochs := len(history.train)) < settings.epochs:
-        patience = f"no lower validation loss in {settings.patience} epochs"
-        context.info(f"stopped after {epochs} of {settings.epochs} epochs: {patience}")
+        reason = f"no lower validation loss, patience {settings.patience}"
+        context.info(f"stopped after {epochs} of {settings.epochs} epochs ({reason})")
     return Stack(config, members, network, history)
 
 

@@ -4,13 +4,14 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.atomic import atomic_write, check_folder, make_folder
+from cosmoinfer.storage.atomic import atomic_write, check_folder, make_folder, remove_leftovers
 from cosmoinfer.storage.attributes import Attributes
 from cosmoinfer.storage.contents import FileContents
 from cosmoinfer.storage.encoding import Encoding
 from cosmoinfer.storage.existing import (
     Standing,
     describe_file,
+    differences,
     examine,
     file_kind,
     is_complete,
@@ -58,6 +59,7 @@ __all__ = [
     "describe_dataset",
     "describe_datasets",
     "describe_file",
+    "differences",
     "examine",
     "file_attribute",
     "file_attributes",
@@ -79,6 +81,7 @@ __all__ = [
     "read_document",
     "read_meta",
     "refuse_existing",
+    "remove_leftovers",
     "require_file",
     "require_name",
     "verify",

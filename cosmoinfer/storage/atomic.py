@@ -28,7 +28,7 @@ def atomic_write(path: Path, replace: bool = True) -> Iterator[Path]:
     replace: whether a file of its name is replaced, also one that another process has made meanwhile. Raises
     FileExistsError where it is not to be, UserError when the folder or the disk does not take it.
     """
-    _remove_leftovers(path)
+    remove_leftovers(path.with_name(glob.escape(path.name[:MAX_PREFIX])))
     scratch, descriptor = _create_scratch_file(path)
     try:
         os.chmod(scratch, 0o666 & ~_umask())
@@ -91,21 +91,21 @@ def _remove(scratch: Path) -> bool:
 def _create_scratch_file(path: Path) -> tuple[Path, int]:
     """The file, and a descriptor that holds a lock on it, if the file system has any."""
     try:
-        descriptor, name = tempfile.mkstemp(prefix=_prefix(path), suffix=SUFFIX, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:MAX_PREFIX]}.", suffix=SUFFIX, dir=path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error_reason(error)})") from error
     _is_locked_by_me(descriptor)
     return Path(name), descriptor
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Scratch files of an output whose processes are gone: no one holds a lock on them."""
-    for name in glob.glob(f"{glob.escape(_prefix(path))}{'?' * RANDOM_CHARACTERS}{SUFFIX}", root_dir=path.parent):
+def remove_leftovers(pattern: Path) -> None:
+    """Scratch files of outputs whose processes are gone: no one holds a lock on them. pattern: of the outputs."""
+    for name in glob.glob(f".{pattern.name}.{'?' * RANDOM_CHARACTERS}{SUFFIX}", root_dir=pattern.parent):
         with suppress(OSError):
-            descriptor = os.open(path.parent / name, os.O_RDWR | os.O_NOFOLLOW)
+            descriptor = os.open(pattern.parent / name, os.O_RDWR | os.O_NOFOLLOW)
             try:
                 if time.time() - os.fstat(descriptor).st_mtime > MIN_AGE and _is_locked_by_me(descriptor):
-                    os.unlink(path.parent / name)
+                    os.unlink(pattern.parent / name)
             finally:
                 os.close(descriptor)
 
@@ -117,10 +117,6 @@ def _is_locked_by_me(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _prefix(path: Path) -> str:
-    return f".{path.name[:MAX_PREFIX]}."
 
 
 def _umask() -> int:

@@ -129,7 +129,10 @@ def _evaluate(
     keywords = with_node_settings(keywords, force, output)
     gates = select_keywords(Gates, keywords)
     if _is_measured(posterior_source):
-        return GatedEvaluation(_read_measured(Path(cast(str, posterior_source)), catalog, keywords, output), gates)
+        return GatedEvaluation(
+            _read_measured(Path(cast(str, posterior_source)), catalog, {**keywords, "output": output, "force": force}),
+            gates,
+        )
     job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
     gates.check_names(job.source.parameters)
     figures = select_keywords(EvaluationSettings, keywords).figures
@@ -155,12 +158,9 @@ def _is_measured(source: object) -> bool:
     return isinstance(source, Path | str) and storage.is_kind(Path(source), "metrics")
 
 
-def _read_measured(
-    path: Path, catalog: Path | str | Catalog | None, keywords: Mapping[str, Any], output: Path | None
-) -> Evaluation:
+def _read_measured(path: Path, catalog: Path | str | Catalog | None, asked_for: Mapping[str, Any]) -> Evaluation:
     """What was measured before, for gates alone. Raises UserError where anything else is asked for."""
-    given = {"output": output, **{name: keywords.get(name) for name in SETTINGS if name not in OF_GATES}}
-    ineffective = [f"`{name}`" for name, value in given.items() if is_given(value)]
+    ineffective = [f"`{name}`" for name, value in asked_for.items() if name not in OF_GATES and is_given(value)]
     if catalog is not None:
         ineffective.append("a catalog")
     if ineffective:

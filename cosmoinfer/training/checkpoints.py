@@ -70,13 +70,15 @@ class CheckpointFolder:
 
     def training(self, key: storage.JSONObject) -> "Checkpoint":
         """That of one training. key: what determines its result, among all trainings of the output."""
-        text = json.dumps(key, sort_keys=True)
-        return Checkpoint(self, self.path / f"{hashlib.sha256(text.encode()).hexdigest()[:DIGITS]}.h5", text)
+        text, meta = json.dumps(key, sort_keys=True), json.dumps(self.meta, sort_keys=True)
+        digest = hashlib.sha256(f"{meta}{text}".encode()).hexdigest()  # another command's have other names
+        return Checkpoint(self, self.path / f"{digest[:DIGITS]}.h5", text)
 
     def check(self, force: bool) -> None:
-        """Before a training: files of other settings or inputs are removed if ``force`` is set, damaged ones always.
+        """Before a training: files of other settings or inputs are removed if ``force`` is set; damaged ones, and those
+        of another version, always.
 
-        Raises UserError, which names what differs, if it is not set, and where the folder is a file.
+        Raises UserError, which names what differs, if it is not set; where the folder is a file; for a foreign file.
         """
         if storage.require_name(self.path).is_file():
             raise UserError(f"{self.path}: the folder cannot be made (a file has its name)")
@@ -86,7 +88,9 @@ class CheckpointFolder:
                 continue
             if standing is storage.Standing.OTHER and not force:
                 raise UserError(f"{reason}; with those again the training goes on, `force` begins anew")
-            self.discard(path, reason or f"{path}: is no checkpoint")
+            if standing is storage.Standing.FOREIGN:
+                raise UserError(f"{path}: is no checkpoint of cosmoinfer; move it away")
+            self.discard(path, reason)
 
     def discard(self, path: Path, reason: str) -> None:
         """Remove a file that cannot be used, and report it."""
@@ -100,8 +104,7 @@ class CheckpointFolder:
             for path in self._files():
                 if storage.examine(path, KIND, self.meta)[0] is storage.Standing.COMPLETE:
                     path.unlink()
-            for scratch in self.path.glob(f".{'?' * DIGITS}.h5.*.part"):  # of a process that was killed
-                scratch.unlink()
+            storage.remove_leftovers(self.path / f"{'?' * DIGITS}.h5")
             self.path.rmdir()
 
     def _files(self) -> list[Path]:
@@ -125,14 +128,11 @@ class Keeper:
         """Where ``keep`` looks for a request to stop."""
         return nullcontext()
 
-    def keep(self, arrays: Callable[[], Arrays], stopping: bool = False) -> None:
-        """Keep a training if a stop is requested, or the interval is over; only at a request if ``stopping``.
-
-        Raises Stopped at a request, UserError as ``write``.
-        """
+    def keep(self, arrays: Callable[[], Arrays], only_at_stop: bool = False) -> None:
+        """Keep a training if a stop is requested, or the interval is over. Raises Stopped at a request."""
 
     def write(self, arrays: Arrays) -> None:
-        """Keep a training, whole or not at all. Raises UserError if the folder cannot be made, or the file written."""
+        """Keep a training, whole or not at all; report it where that fails, which is no reason to end it."""
 
 
 NOTHING_KEPT = Keeper()
@@ -149,14 +149,15 @@ class Checkpoint(Keeper):
         if not self.path.exists():
             return None
         try:
-            arrays = storage.read(self.path, SCHEMA).arrays
+            contents = storage.read(self.path, SCHEMA)
         except UserError as error:
             self.folder.discard(self.path, error.message)
             return None
-        if str(arrays.pop("training", "")) != self.key:
+        key, arrays = str(contents.arrays.get("training", "")), contents.arrays
+        if key != self.key or storage.differences(contents.meta, json.loads(json.dumps(self.folder.meta))):
             self.discard()
             return None
-        return arrays
+        return {name: array for name, array in arrays.items() if name != "training"}
 
     def accept(self, progress: str) -> None:
         self.folder.info(f"{self.path}: {progress}")
@@ -167,18 +168,28 @@ class Checkpoint(Keeper):
     def postponing(self) -> AbstractContextManager[None]:
         return STOP_REQUEST.postponed()
 
-    def keep(self, arrays: Callable[[], Arrays], stopping: bool = False) -> None:
+    def keep(self, arrays: Callable[[], Arrays], only_at_stop: bool = False) -> None:
+        stopping = bool(STOP_REQUEST)  # once: one that comes in between waits for the next look
         is_over = time.monotonic() - self._last_written >= self.folder.interval
-        if STOP_REQUEST or (is_over and not stopping):
+        if stopping or (is_over and not only_at_stop):
             self.write(arrays())
-        if STOP_REQUEST:
-            raise STOP_REQUEST.stopped(str(self.path))
+        if stopping:
+            raise STOP_REQUEST.stopped(str(self.path) if self.path.exists() else "")
 
     def write(self, arrays: Arrays) -> None:
-        try:
-            self.path.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{self.path.parent}: the folder cannot be made ({error.strerror})") from error
-        contents = {"training": np.array(self.key), **arrays}
-        storage.write(self.path, storage.FileContents(KIND, self.folder.meta, contents), force=True)
+        contents = storage.FileContents(KIND, self.folder.meta, {"training": np.array(self.key), **arrays})
         self._last_written = time.monotonic()
+        try:
+            self._write(contents)
+        except UserError as error:
+            self.folder.info(f"not kept: {error.message}")
+
+    def _write(self, contents: storage.FileContents) -> None:
+        storage.make_folder(self.path.parent)
+        try:
+            storage.write(self.path, contents, force=True)
+        except UserError:
+            if self.path.parent.is_dir():
+                raise
+            storage.make_folder(self.path.parent)  # a twin that ended has removed it
+            storage.write(self.path, contents, force=True)

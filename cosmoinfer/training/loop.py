@@ -98,7 +98,7 @@ def train(
     def validate(on_chunk: Callable[[], None]) -> torch.Tensor:
         return evaluate(network, score, validation_rows, members, on_chunk).cpu()
 
-    _resume(state, keeper, validate)
+    _resume(state, keeper, steps_per_epoch, validate)
     with keeper.postponing():
         while not state.is_finished:
             network.train()
@@ -118,7 +118,7 @@ def train(
                 state.running_loss += losses.detach()
                 state.step += 1
             training_loss = (state.running_loss / steps_per_epoch).cpu()
-            validation_loss = validate(lambda: keeper.keep(state.arrays, stopping=True))
+            validation_loss = validate(lambda: keeper.keep(state.arrays, only_at_stop=True))
             active = state.active
             if not torch.isfinite(training_loss[active]).all() or not torch.isfinite(validation_loss[active]).all():
                 raise DivergedError(
@@ -133,7 +133,9 @@ def train(
     return state.history()
 
 
-def _resume(state: TrainingState, keeper: Keeper, validate: Callable[[Callable[[], None]], torch.Tensor]) -> None:
+def _resume(
+    state: TrainingState, keeper: Keeper, steps_per_epoch: int, validate: Callable[[Callable[[], None]], torch.Tensor]
+) -> None:
     """Let a training go on where it was kept, if what was kept is of it.
 
     The best weights of a finished one must have the validation loss that its history says.
@@ -141,7 +143,8 @@ def _resume(state: TrainingState, keeper: Keeper, validate: Callable[[Callable[[
     arrays, untrained = keeper.read(), state.arrays()
     if arrays is None:
         return
-    if not state.restore(arrays) or (state.is_finished and not _agrees(state, validate)):
+    fits = state.restore(arrays) and state.step <= steps_per_epoch
+    if not fits or (state.is_finished and not _agrees(state, validate)):
         keeper.discard()
         state.restore(untrained)
         return
@@ -149,7 +152,7 @@ def _resume(state: TrainingState, keeper: Keeper, validate: Callable[[Callable[[
     keeper.accept(
         "trained before, read in place of training"
         if state.is_finished
-        else f"goes on in epoch {state.epoch + 1} of {epochs}, step {state.step + 1}"
+        else f"goes on in epoch {state.epoch + 1} of {epochs}"
     )
 
 

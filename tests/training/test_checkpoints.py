@@ -1,6 +1,7 @@
 """A training that was stopped goes on at the last one that it finished, and ends with the same bytes."""
 
 import json
+import os
 import re
 from dataclasses import replace
 from functools import partial
@@ -307,7 +308,9 @@ def test_a_damaged_file_and_those_of_others_do_not_stop_a_command(sims, uninterr
     (checkpoint,) = checkpoints_of(output)
     truncated(checkpoint)
     (folder / "notes.txt").write_text("of the user")
-    (folder / f".{checkpoint.name}.abc.part").write_text("half a file")
+    leftover = folder / f".{checkpoint.name}.abcdefgh.part"
+    leftover.write_text("half a file")
+    os.utime(leftover, (1, 1))
     status, _, messages = call("train-flow", sims, "-o", output, *RACE)
     assert status == 0 and messages.count("its training is repeated") == 1 and trainings.count == N_TRAININGS
     assert output.read_bytes() == uninterrupted and [path.name for path in folder.iterdir()] == ["notes.txt"]

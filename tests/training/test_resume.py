@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from cosmoinfer import storage
+from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.networks.layers import Dropout
 from cosmoinfer.stopping import STOP_REQUEST, Stopped, StopRequest, parse_duration
@@ -49,11 +51,11 @@ class Strikes:
         self.count, self.at = 0, -1
         keep = Checkpoint.keep
 
-        def strike(checkpoint: Checkpoint, arrays: Any, stopping: bool = False) -> None:
+        def strike(checkpoint: Checkpoint, arrays: Any, only_at_stop: bool = False) -> None:
             self.count += 1
             if self.count == self.at:
                 os.kill(os.getpid(), signal.SIGTERM)
-            keep(checkpoint, arrays, stopping)
+            keep(checkpoint, arrays, only_at_stop)
 
         monkeypatch.setattr(Checkpoint, "keep", strike)
 
@@ -158,9 +160,9 @@ def test_a_kept_training_survives_a_kill(tmp_path, monkeypatch):
     expected, _ = trained("mlp", settings, CheckpointFolder(tmp_path / "uninterrupted", {}, silent))
     folder, looks, keep = CheckpointFolder(tmp_path / "killed", {}, silent, interval=0), [0], Checkpoint.keep
 
-    def keep_and_die(checkpoint: Checkpoint, arrays: Any, stopping: bool = False) -> None:
+    def keep_and_die(checkpoint: Checkpoint, arrays: Any, only_at_stop: bool = False) -> None:
         looks[0] += 1
-        keep(checkpoint, arrays, stopping)
+        keep(checkpoint, arrays, only_at_stop)
         if looks[0] == 7:
             raise KeyboardInterrupt
 
@@ -172,6 +174,62 @@ def test_a_kept_training_survives_a_kill(tmp_path, monkeypatch):
     assert heard[0] > 1
     for key, value in expected.items():
         assert np.array_equal(np.asarray(result[key]), np.asarray(value)), key
+
+
+def test_a_training_of_another_command_does_not_go_on(tmp_path):
+    """Of another catalog, of the same size: neither under its own name nor where its file was put in place."""
+    messages: list[str] = []
+    mine = CheckpointFolder(tmp_path / "one", {"inputs": {"catalog": "a"}}, messages.append)
+    other = CheckpointFolder(tmp_path / "one", {"inputs": {"catalog": "b"}}, messages.append)
+    settings = TrainingSettings(epochs=2, batch_size=20)
+    trained("mlp", settings, other)
+    place, foreign = (folder.training({"network": "mlp"}) for folder in (mine, other))
+    assert place.path != foreign.path and place.read() is None and foreign.read() is not None
+    foreign.path.rename(place.path)
+    assert place.read() is None and not place.path.exists() and "does not fit this training" in messages[-1]
+
+
+def test_a_step_beyond_its_epoch_does_not_go_on(tmp_path):
+    messages: list[str] = []
+    settings, folder = TrainingSettings(epochs=2, batch_size=20), CheckpointFolder(tmp_path / "c", {}, messages.append)
+    trained("mlp", settings, folder)
+    training = folder.training({"network": "mlp"})
+    training.write({**training.read(), "progress/step": np.array(5)})
+    assert trained("mlp", settings, folder)[1] == [1, 2] and "does not fit this training" in messages[-1]
+
+
+def test_scratch_files_of_other_processes_are_left_to_them(tmp_path):
+    """A twin that ends removes the folder, but not what another one writes into it; that one goes on."""
+    folder = CheckpointFolder(tmp_path / "c", {}, silent)
+    training = folder.training({"a": 1})
+    training.write({"weights/w": np.arange(3.0)})
+    with storage.atomic_write(training.path) as scratch:
+        scratch.write_bytes(b"written")
+        os.utime(scratch, (1, 1))
+        folder.remove()
+        assert scratch.exists()
+    training.path.unlink()
+    training.path.parent.rmdir()
+    training.write({"weights/w": np.arange(3.0)})
+    assert training.read() is not None
+
+
+def test_a_disk_that_takes_no_checkpoint_ends_no_training(tmp_path, monkeypatch, strikes):
+    """It is told, and tried again; a request to stop ends it as ever."""
+    settings, messages = TrainingSettings(epochs=2, batch_size=20), []
+    expected, _ = trained("mlp", settings, CheckpointFolder(tmp_path / "uninterrupted", {}, silent))
+    folder = CheckpointFolder(tmp_path / "full", {}, messages.append, interval=0)
+
+    def fail(path: Path, *_: Any, **__: Any) -> None:
+        raise UserError(f"{path}: could not be written (No space left on device)")
+
+    monkeypatch.setattr(checkpoints.storage, "write", fail)
+    result, _ = trained("mlp", settings, folder)
+    assert all(np.array_equal(np.asarray(result[key]), np.asarray(value)) for key, value in expected.items())
+    assert "not kept" in messages[0] and "No space left on device" in messages[0]
+    strikes.begin(3)
+    with pytest.raises(Stopped, match="run the same command again"):
+        trained("mlp", settings, folder)
 
 
 # ------------------------------------------------------------------------------------------------------ the commands
@@ -227,7 +285,7 @@ def test_a_command_that_is_stopped_at_any_step_ends_with_the_same_bytes(name, fo
 # ----------------------------------------------------------------------------------------------------------- requests
 def test_a_request_is_carried_out_at_once_unless_it_is_postponed():
     request = StopRequest()
-    with pytest.raises(Stopped, match=r"stopped \(SIGUSR1\); the same command goes on$"):
+    with pytest.raises(Stopped, match=r"stopped \(SIGUSR1\); run the same command again$"):
         request._handle(signal.SIGUSR1, None)
     request._handle(signal.SIGTERM, None)  # a second one does no harm
     assert request.reason == "SIGUSR1"
@@ -235,6 +293,24 @@ def test_a_request_is_carried_out_at_once_unless_it_is_postponed():
     with pytest.raises(Stopped, match="SIGTERM"), request.postponed():
         request._handle(signal.SIGTERM, None)
         assert request and "from here" in request.stopped("here").message
+
+
+def test_an_interrupt_does_not_end_what_a_request_has_begun():
+    with pytest.raises(Stopped):
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_a_request_that_was_lost_is_repeated_later(monkeypatch):
+    request, clock = StopRequest(), iter((0.0, 4.0, 9.5, 20.0))
+    monkeypatch.setattr("cosmoinfer.stopping.time.monotonic", lambda: next(clock))
+    with pytest.raises(Stopped):
+        request._handle(signal.SIGTERM, None)
+    request._handle(signal.SIGTERM, None)
+    for _ in range(2):
+        with pytest.raises(Stopped, match="SIGTERM"):
+            request._handle(signal.SIGUSR1, None)
 
 
 def test_only_the_first_interrupt_interrupts():
@@ -350,4 +426,4 @@ def test_the_document_of_a_training_is_the_same_when_it_is_complete(command, fol
 def test_an_early_stop_is_told(folder, tmp_path):
     settings = ("--flow", "maf", "--support", "soft", "--epochs", 400, "--patience", 2, "--learning-rate", 0.05)
     _, _, err = call("train-flow", folder / "sims.h5", "-o", tmp_path / "f.h5", "--threads", 1, *settings)
-    assert re.search(r"stopped after \d+ of 400 epochs: no lower validation loss in 2 epochs", err)
+    assert re.search(r"stopped after \d+ of 400 epochs .no lower validation loss, patience 2", err)
