@@ -1,8 +1,9 @@
-"""Threads, device and determinism: the only place that touches torch's global state."""
+"""Threads, device and determinism: the only place that touches the global state of torch and of linear algebra."""
 
 import os
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from cosmoinfer import control_groups
 from cosmoinfer.errors import UserError, list_choices
@@ -23,6 +24,7 @@ def prepare_device(device: str = "auto", threads: int | None = None) -> torch.de
     """
     THREADS.check("threads", threads)
     torch.set_num_threads(threads or default_threads())
+    threadpool_limits(torch.get_num_threads(), user_api="blas")  # of numpy and scipy, whose sums round by it
     _keep_freed_memory()
     if device not in DEVICES:
         raise UserError(f"{device!r} is not known; {list_choices(device, DEVICES)}", setting="device")

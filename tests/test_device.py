@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from cosmoinfer import device
 from cosmoinfer.errors import UserError
@@ -80,3 +81,14 @@ print(sorted(faults[5:])[5])
 def test_freed_memory_is_reused_by_the_next_batch_of_draws():
     printed = subprocess.run([sys.executable, "-c", DRAWING], capture_output=True, check=True)
     assert int(printed.stdout) < 50  # pages; some thousands where each batch maps its own
+
+
+@pytest.mark.parametrize("threads", [2, 1])
+def test_linear_algebra_has_as_many_threads(threads):
+    """Of numpy and scipy: their sums round by it, whatever OMP_NUM_THREADS says."""
+    try:
+        device.prepare_device("cpu", threads)
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        assert pools and {pool["num_threads"] for pool in pools} == {threads}
+    finally:
+        device.prepare_device("cpu", 1)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import h5py
 import numpy as np
@@ -21,7 +21,14 @@ from cosmoinfer.storage.out_of_core import OnDiskArray
 from cosmoinfer.storage.plain_files import JSONObject, parse_object
 from cosmoinfer.storage.schema import Schema, interpreted
 
-Document = TypeVar("Document")
+
+class JSONDocument(Protocol):
+    """What a file holds as JSON."""
+
+    def to_json(self) -> JSONObject: ...
+
+
+Document = TypeVar("Document", bound=JSONDocument)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def read_document(path: Path | str, schema: Schema, from_json: Callable[[JSONObj
     text = str(read(path, schema).arrays["document"])
     with interpreted(path, f"the document of a {schema.kind} file"):
         document = from_json(parse_object(text, finite=True))
-        str(document)  # as commands show it: from_json looks at no type, and text in place of a number shows here
+        str(document), document.to_json()  # as commands show it: from_json looks at no type, which shows here
         return document
 
 
