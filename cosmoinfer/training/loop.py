@@ -99,6 +99,7 @@ def train(
         return evaluate(network, score, validation_rows, members, on_chunk).cpu()
 
     _resume(state, keeper, steps_per_epoch, validate)
+    is_kept = state.is_finished
     with keeper.postponing():
         while not state.is_finished:
             network.train()
@@ -127,7 +128,8 @@ def train(
                 )
             state.finish_epoch(training_loss, validation_loss, learning_rate(steps_per_epoch - 1))
             listen(state.epoch, settings.epochs, float(training_loss.mean()), float(validation_loss.mean()))
-        keeper.write(state.arrays())
+        if not is_kept:
+            keeper.write(state.arrays())
     network.load_state_dict(state.best)
     network.eval()
     return state.history()
@@ -140,9 +142,10 @@ def _resume(
 
     The best weights of a finished one must have the validation loss that its history says.
     """
-    arrays, untrained = keeper.read(), state.arrays()
+    arrays = keeper.read()
     if arrays is None:
         return
+    untrained = state.arrays()
     fits = state.restore(arrays) and state.step <= steps_per_epoch
     if not fits or (state.is_finished and not _agrees(state, validate)):
         keeper.discard()

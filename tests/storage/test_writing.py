@@ -177,6 +177,7 @@ with atomic_write(Path(sys.argv[1])) as scratch:
 
 def test_what_a_killed_process_left_is_removed_by_the_next_writer(path, monkeypatch):
     """And nothing that a process at work holds, that is new, or that has another name."""
+    monkeypatch.setattr("cosmoinfer.storage.atomic.MIN_AGE", 10_000.0)  # however slow the machine
     killed, stopped = (
         subprocess.Popen([sys.executable, "-c", LEFTOVER, path, name], stdout=subprocess.PIPE, text=True)
         for name in ("SIGKILL", "SIGSTOP")

@@ -48,13 +48,13 @@ class Strikes:
     """Sends this process a signal when a training looks for a request for the n-th time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.count, self.at = 0, -1
+        self.count, self.at, self.number = 0, -1, signal.SIGTERM
         keep = Checkpoint.keep
 
         def strike(checkpoint: Checkpoint, arrays: Any, only_at_stop: bool = False) -> None:
             self.count += 1
             if self.count == self.at:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), self.number)
             keep(checkpoint, arrays, only_at_stop)
 
         monkeypatch.setattr(Checkpoint, "keep", strike)
@@ -134,7 +134,10 @@ def test_a_training_that_is_stopped_anywhere_ends_with_the_same_bits(name, setti
     assert result.keys() == expected.keys()
     for key, value in expected.items():
         assert np.array_equal(np.asarray(result[key]), np.asarray(value)), key
-    assert not trained(name, settings, folder)[1]  # finished, it is read
+    checkpoint = folder.training({"network": name}).path
+    before = checkpoint.stat().st_mtime_ns
+    assert not trained(name, settings, folder)[1]  # finished, it is read, and not written again
+    assert checkpoint.stat().st_mtime_ns == before
 
 
 def test_a_training_is_kept_at_intervals_and_not_more_often(tmp_path, monkeypatch):
@@ -333,10 +336,16 @@ def test_any_other_text_is_no_time(text, setting, folder, tmp_path):
     assert line.startswith(f"cosmoinfer: {setting}") and "expected" in line
 
 
-def test_a_training_that_has_no_more_time_is_kept(folder, tmp_path, monkeypatch):
-    arguments = ("train-flow", folder / "sims.h5", "--flow", "maf", "--epochs", 100_000, "-o", tmp_path / "f.h5")
-    status, _, err = call(*arguments, "--threads", 1, "--quiet", "--max-time", "1s")
-    assert status == 75 and "stopped (its time is over); the same command goes on from" in err
+def test_a_training_that_has_no_more_time_is_kept(folder, tmp_path, monkeypatch, strikes):
+    """The alarm is set for the time that is given; it is rung at a look of the training."""
+    timers: list[float] = []
+    monkeypatch.setattr(signal, "setitimer", lambda which, seconds: timers.append(seconds))
+    strikes.begin(5)
+    strikes.number = signal.SIGALRM
+    arguments = ("train-flow", folder / "sims.h5", "--flow", "maf", "--epochs", 9, "-o", tmp_path / "f.h5")
+    status, _, err = call(*arguments, "--threads", 1, "--quiet", "--max-time", "23h50m")
+    assert timers == [85_800] and status == 75
+    assert "stopped (its time is over); the same command goes on from" in err
     assert done("inspect", next((tmp_path / "f.h5.checkpoint").glob("*.h5")))
 
 
