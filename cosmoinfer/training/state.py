@@ -116,8 +116,8 @@ class TrainingState:
             for name, value in _under(prefix, tensors).items():
                 values[name].copy_(value)
         for name, value in _under("progress/", tensors).items():
-            own = getattr(self, name)
-            setattr(self, name, int(value) if isinstance(own, int) else value.to(own.device))
+            untrained = getattr(self, name)
+            setattr(self, name, int(value) if isinstance(untrained, int) else value.to(untrained.device))
         for name in CURVES:
             self.curves[name] = list(arrays[f"history/{name}"])
         return True

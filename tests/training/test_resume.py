@@ -390,34 +390,33 @@ def test_a_training_goes_on_on_another_node(folder, tmp_path, other_node, strike
         assert output.read_bytes() == (tmp_path / "uninterrupted.h5").read_bytes()
 
 
-def test_a_twin_that_ended_first_is_not_overwritten(folder, tmp_path, monkeypatch):
-    """The output appears while the second training is at work: the same file stays, and nothing else is said."""
+@pytest.fixture
+def outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Paths of two outputs: the second, where it is made first, becomes the first while that one is being trained."""
     output, first = tmp_path / "f.h5", tmp_path / "first.h5"
-    assert train_with(folder, first, "--threads", 1)[0] == 0
     write_arrays = Checkpoint.write
 
-    def write_and_finish(checkpoint: Checkpoint, arrays: Arrays) -> None:
+    def write_and_appear(checkpoint: Checkpoint, arrays: Arrays) -> None:
         write_arrays(checkpoint, arrays)
-        if not output.exists():
+        if first.exists() and not output.exists():
             os.link(first, output)
 
-    monkeypatch.setattr(Checkpoint, "write", write_and_finish)
+    monkeypatch.setattr(Checkpoint, "write", write_and_appear)
+    return output, first
+
+
+def test_a_twin_that_ended_first_is_not_overwritten(folder, tmp_path, outputs):
+    """The output appears while the second training is at work: the same file stays, and nothing else is said."""
+    output, first = outputs
+    assert train_with(folder, first, "--threads", 1)[0] == 0
     status, _, err = call("train-flow", folder / "sims.h5", "-o", output, *TRAIN[1:-1], "--threads", 1)
     assert status == 0 and f"{output}: complete already, from the same settings and inputs" in err
     assert output.samefile(first) and not [*tmp_path.rglob("*.checkpoint")]
 
 
-def test_another_output_that_appears_meanwhile_is_not_overwritten(folder, tmp_path, monkeypatch):
-    output, first = tmp_path / "f.h5", tmp_path / "first.h5"
+def test_another_output_that_appears_meanwhile_is_not_overwritten(folder, outputs):
+    output, first = outputs
     assert train_with(folder, first, "--threads", 1, "--seed", 7)[0] == 0
-    write_arrays = Checkpoint.write
-
-    def write_and_appear(checkpoint: Checkpoint, arrays: Arrays) -> None:
-        write_arrays(checkpoint, arrays)
-        if not output.exists():
-            os.link(first, output)
-
-    monkeypatch.setattr(Checkpoint, "write", write_and_appear)
     status, _, err = train_with(folder, output, "--threads", 1)
     assert status == 1 and "seed 7, now 0" in err and output.samefile(first)
 
