@@ -162,11 +162,14 @@ def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: 
         raise UserError(f"/{path} is missing: another version wrote the file")
     hints = get_type_hints(cls)
     bound = _type_arguments(cls, arguments)
-    built, networks = {}, []
+    built: dict[str, Any] = {}
+    networks = []
     for item in fields(cls):
         hint = bound.get(hints[item.name], hints[item.name])
         if isinstance(hint, type) and issubclass(hint, nn.Module):
             networks.append((item, hint))
+        elif item.name not in config and item.default == ():  # an earlier version wrote the file
+            built[item.name] = ()
         else:
             where = _join(path, item)
             built[item.name] = _unpack(hint, config.get(item.name), where, packed, bound)

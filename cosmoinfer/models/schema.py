@@ -13,7 +13,7 @@ SCHEMA = Schema(
             "()",
             "JSON: kind of model, networks, observables, fingerprint of the catalog, temperature; `race`: of each "
             "candidate architecture, support, log_prob and error of its pilot, pilot_share, size, epochs, members, "
-            "final_share",
+            "final_share; `joined`: of each flow of `ensemble`, architecture, log_prob, error, share",
             type="text",
             required=True,
         ),

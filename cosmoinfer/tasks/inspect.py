@@ -12,7 +12,7 @@ from cosmoinfer.catalog.catalog import CatalogFile
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.architecture import architecture_of, describe_stack
 from cosmoinfer.models.density import scores
-from cosmoinfer.models.flow import Candidate
+from cosmoinfer.models.flow import Candidate, JoinedFlow
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.studies import cross_suite, learning_curve
@@ -152,6 +152,8 @@ def _describe_model(record: storage.FileContents) -> dict[str, str]:
         contents[f"stack {number}"] = f"{described}, best epochs {best}"
     for number, candidate in enumerate(config.get("race", ())):
         contents[f"candidate {number}"] = Candidate(**candidate).describe()
+    for number, joined_flow in enumerate(config.get("joined", ())):
+        contents[f"joined flow {number}"] = JoinedFlow(**joined_flow).describe()
     return contents
 
 

@@ -1,7 +1,8 @@
 """Flows that give p(theta | x): what to train, how it is trained, and the model that comes of it."""
 
-from cosmoinfer.models.flow.candidate import Candidate
+from cosmoinfer.models.flow.candidate import Candidate, JoinedFlow
 from cosmoinfer.models.flow.fit import fit_flow
+from cosmoinfer.models.flow.joining import check_joinable, join_flows
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.flow.product import product_posterior
@@ -11,10 +12,13 @@ __all__ = [
     "Candidate",
     "ConditionalFlow",
     "FlowModel",
+    "JoinedFlow",
+    "check_joinable",
     "check_passes",
     "continued_recipe",
     "fit_flow",
     "flow_recipe",
     "flow_settings",
+    "join_flows",
     "product_posterior",
 ]

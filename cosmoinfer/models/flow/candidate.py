@@ -1,4 +1,4 @@
-"""What became of each architecture and support that was raced for a place in a mixture."""
+"""What became of what was to be mixed: architectures and supports in a race, trained flows that were joined."""
 
 from dataclasses import dataclass
 
@@ -34,3 +34,22 @@ class Candidate:
         """All of it in one line."""
         outcome = f"{self.members} members, final share {self.final_share:.2f}"
         return f"{self.describe_pilot()}; {outcome}; {self.epochs} epochs of {self.size} weights"
+
+
+@dataclass(frozen=True)
+class JoinedFlow:
+    """What became of a trained flow that was joined with others.
+
+    architecture: of its stacks, in words. log_prob, error: mean over the validation rows, in nat, and its error,
+    clustered by simulation. share: in the mixture; 0 if it was left out.
+    """
+
+    architecture: str
+    log_prob: float
+    error: float
+    share: float
+
+    def describe(self) -> str:
+        """In one line."""
+        outcome = f"share {self.share:.2f}" if self.share else "left out"
+        return f"{self.architecture}: log_prob {format_with_error(self.log_prob, self.error)} nat, {outcome}"

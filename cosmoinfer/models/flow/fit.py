@@ -13,7 +13,7 @@ from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.race import Finalist, race
 from cosmoinfer.models.flow.recipe import FlowRecipe
-from cosmoinfer.models.flow.shares import fit_weights, mean_shares, score_stacks
+from cosmoinfer.models.flow.shares import choose_mixture, score_stacks
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.r2 import r2_score
@@ -22,7 +22,6 @@ from cosmoinfer.supports import SUPPORTS, Support, fit_support
 from cosmoinfer.training.loop import DivergedError
 from cosmoinfer.training.settings import TrainingContext
 
-MIN_MIXTURE_SHARE = 0.02  # of the mixture; a stack that gets less is left out
 MIN_RIDGE_R2 = 0.1  # of the ridge estimate on validation rows, below which a parameter takes probit
 
 
@@ -102,7 +101,9 @@ def _mix(
     origins: (S,) numbers of the candidates that the stacks come from; empty where nothing was raced.
     """
     expected = np.array([candidates[number].pilot_share for number in origins] or [1.0] * len(stacks))
-    kept, weights, shares = _weigh(data, stacks, expected, context.seed)
+    kept, weights, shares = [0], np.ones(1), np.ones(1)
+    if len(stacks) > 1:
+        kept, weights, shares = choose_mixture(score_stacks(data, stacks, context.seed), expected)
     mixed = [stacks[number] for number in kept]
     by_member = np.concatenate(
         [np.full(stack.members, weight / stack.members) for stack, weight in zip(mixed, weights, strict=True)]
@@ -117,26 +118,6 @@ def _mix(
         spent, share = pilot.epochs + stack.epochs, share_of_stack[place]
         outcomes[number] = replace(pilot, epochs=spent, members=stack.members, final_share=share)
     return replace(data.model(mixed, by_member), race=tuple(outcomes))
-
-
-def _weigh(
-    data: FlowTrainingData, stacks: Sequence[FlowStack], expected: np.ndarray, seed: int
-) -> tuple[Sequence[int], np.ndarray, np.ndarray]:
-    """The positions of the stacks that are mixed, their weights and their shares, (K,) each.
-
-    expected: (S of all stacks,), in proportion to the weights that are expected of them: the shares of their pilots.
-    """
-    if len(stacks) == 1:
-        return [0], np.ones(1), np.ones(1)
-    scores = score_stacks(data, stacks, seed)
-    weights = fit_weights(scores, expected / expected.sum())
-    shares = mean_shares(weights, scores)
-    kept = [number for number, share in enumerate(shares) if share >= MIN_MIXTURE_SHARE]
-    if len(kept) < len(stacks):
-        scores, expected = scores.select(kept), expected[kept]
-        weights = fit_weights(scores, expected / expected.sum())
-        shares = mean_shares(weights, scores)
-    return kept, weights, shares
 
 
 def _continue_training(

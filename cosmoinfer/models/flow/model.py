@@ -17,7 +17,7 @@ from cosmoinfer.flows.transform import nflows_flow
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.memory import slices
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.flow.candidate import Candidate
+from cosmoinfer.models.flow.candidate import Candidate, JoinedFlow
 from cosmoinfer.models.flow.mixture import Contexts, Mixture, TruthDensity
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.nflows_export import DataEmbedding, MemberTransform
@@ -70,7 +70,8 @@ def conditioning_data(
 class FlowModel(Saveable):
     """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one.
     initialised_from: the flow whose weights it started from. temperature: the noise's width;
-    recalibration: that which the validation rows ask for, taken only on demand. race: what became of the candidates."""
+    recalibration: that which the validation rows ask for, taken only on demand. race, joined: what became of the
+    candidates of a training, and of the flows that were joined to this one."""
 
     preprocessing: Preprocessing = field(metadata={"path": ""})
     training_record: TrainingRecord = field(metadata={"path": ""})
@@ -82,6 +83,7 @@ class FlowModel(Saveable):
     recalibration: Recalibration | None = None
     ood: OutOfDistribution | None = None
     race: tuple[Candidate, ...] = ()
+    joined: tuple[JoinedFlow, ...] = ()
     provenance: JSONObject = field(default_factory=dict)
     kind: ClassVar[str] = "flow"
     __repr__, _repr_html_ = model_repr, model_html

@@ -1,4 +1,4 @@
-"""Weights and shares of the stacks of a mixture, as rows ask for them from which these have not learned."""
+"""Weights and shares of stacks or flows in a mixture, as rows ask for them from which these have not learned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,17 @@ import numpy as np
 from scipy import special
 
 from cosmoinfer import seeding
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.clustered_error import clustered_error
 from cosmoinfer.models.flow.members import FlowTrainingData, Folds
+from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.training.settings import uniform
 
 DRAWS_PER_MASS = 50  # of each row and member, for its mass inside the prior's box
 PRIOR_SIMULATIONS = 10  # that the weights which are expected beforehand are worth
 MAX_ITERATIONS = 300  # of the expectation-maximisation
+MIN_MIXTURE_SHARE = 0.02  # of the mixture; a density that gets less, and less than half an equal share, is left out
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,17 @@ class Scores:
         return Scores(self.log_prob[chosen], self.mass[chosen], self.simulation)
 
 
+def score_flows(flows: Sequence[FlowModel], catalog: Catalog, rows: np.ndarray, seed: int, first: int = 0) -> Scores:
+    """Each flow on rows (n,), by position. first: number of the first one among others."""
+    scores = [_score_flow(flow, catalog, rows, seed, number) for number, flow in enumerate(flows, first)]
+    log_prob, mass = map(np.stack, zip(*scores, strict=True))
+    return Scores(log_prob, mass, catalog.simulation[rows])
+
+
 def score_stacks(data: FlowTrainingData, stacks: Sequence[FlowStack], seed: int, first: int = 0) -> Scores:
     """Each stack, its members in equal shares, on the validation rows. first: number of the first one among others."""
-    rows = data.validation_rows
-    scores = [_score_stack(data, stack, rows, seed, number) for number, stack in enumerate(stacks, first)]
-    log_prob, mass = map(np.stack, zip(*scores, strict=True))
-    return Scores(log_prob, mass, data.catalog.simulation[rows])
+    flows = [data.model([stack], uniform(stack.members)) for stack in stacks]
+    return score_flows(flows, data.catalog, data.validation_rows, seed, first)
 
 
 def score_held_out(
@@ -89,23 +97,39 @@ def score_held_out(
     rows = np.concatenate(rows_of_folds)
     log_prob, mass = np.empty((2, len(stacks), len(rows)))
     for number, stack in enumerate(stacks):
-        members = [stack.select(slice(member, member + 1)) for member in range(stack.members)]
+        members = [data.model([stack.select(slice(m, m + 1))], uniform(1)) for m in range(stack.members)]
         scores = [
-            _score_stack(data, member, left_out, seed, first + number)
+            _score_flow(member, data.catalog, left_out, seed, first + number)
             for member, left_out in zip(members, rows_of_folds, strict=True)
         ]
         log_prob[number], mass[number] = map(np.concatenate, zip(*scores, strict=True))
     return Scores(log_prob, mass, data.catalog.simulation[rows])
 
 
-def _score_stack(
-    data: FlowTrainingData, stack: FlowStack, rows: np.ndarray, seed: int, number: int
+def _score_flow(
+    flow: FlowModel, catalog: Catalog, rows: np.ndarray, seed: int, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """log_prob and mass, (n,) each, of a stack that has this number among others."""
-    model = data.model([stack], uniform(stack.members))
-    log_prob = model.log_prob_untruncated(data.catalog, rows, data.theta[rows])
+    """log_prob and mass, (n,) each, of a flow that has this number among others."""
+    log_prob = flow.log_prob_untruncated(catalog, rows, catalog.require_parameters()[1][rows])
     generator = seeding.generator(seed, "masses", number)
-    return log_prob, model.box_masses(data.catalog, rows, DRAWS_PER_MASS, generator)
+    return log_prob, flow.box_masses(catalog, rows, DRAWS_PER_MASS, generator)
+
+
+def choose_mixture(scores: Scores, expected: np.ndarray) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """The positions of the densities that are mixed, without those that get next to nothing; their weights and shares,
+    (K,) each.
+
+    expected: (S of all,), in proportion to the weights that are expected of them.
+    """
+    weights = fit_weights(scores, expected / expected.sum())
+    shares = mean_shares(weights, scores)
+    min_share = min(MIN_MIXTURE_SHARE, 0.5 / len(shares))
+    kept = [number for number, share in enumerate(shares) if share >= min_share]
+    if len(kept) < len(shares):
+        scores, expected = scores.select(kept), expected[kept]
+        weights = fit_weights(scores, expected / expected.sum())
+        shares = mean_shares(weights, scores)
+    return kept, weights, shares
 
 
 def fit_weights(scores: Scores, prior_weights: np.ndarray | None = None) -> np.ndarray:
