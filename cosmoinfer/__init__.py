@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cosmoinfer.metrics import Evaluation
     from cosmoinfer.posterior import Posterior
     from cosmoinfer.posterior import read as read_posterior
+    from cosmoinfer.tasks.ensemble import ensemble
     from cosmoinfer.tasks.evaluate import evaluate
     from cosmoinfer.tasks.figures import figures
     from cosmoinfer.tasks.load import load, read_catalog
@@ -40,6 +41,7 @@ __all__ = [
     "Reporter",
     "UserError",
     "catalog_from_arrays",
+    "ensemble",
     "evaluate",
     "exact_posterior",
     "figures",
@@ -62,6 +64,7 @@ _MODULES = {
     "Reporter": "cosmoinfer.tasks.reporter",
     "UserError": "cosmoinfer.errors",
     "catalog_from_arrays": "cosmoinfer.catalog:from_arrays",
+    "ensemble": "cosmoinfer.tasks.ensemble",
     "evaluate": "cosmoinfer.tasks.evaluate",
     "exact_posterior": "cosmoinfer.tasks.simulate",
     "figures": "cosmoinfer.tasks.figures",

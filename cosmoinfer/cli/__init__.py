@@ -10,6 +10,7 @@ import typer
 from cosmoinfer import __version__
 from cosmoinfer.cli import (
     cross_suite,
+    ensemble,
     evaluate,
     generate,
     guide,
@@ -89,6 +90,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train-regressor": train_regressor.train_regressor,
     "train-flow": train_flow.train_flow,
     "train-density": train_density.train_density,
+    "ensemble": ensemble.ensemble,
     "sample": sample.sample,
     "evaluate": evaluate.evaluate,
     "reweight": reweight.reweight,
