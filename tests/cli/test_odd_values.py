@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {  # the output is there already, so tha
     "train-regressor": ("sims.h5", "-o", "taken.h5"),
     "train-flow": ("sims.h5", "-o", "taken.h5"),
     "train-density": ("sims.h5", "-o", "taken.h5"),
+    "ensemble": ("flow.h5", "another.h5", "sims.h5", "-o", "taken.h5"),
     "sample": ("flow.h5", "sims.h5", "-o", "taken.h5"),
     "evaluate": ("posterior.h5", "-o", "taken.h5"),
     "reweight": ("posterior.h5", "-o", "taken.h5", "--prior", "sigma_8=uniform:0.7:0.9"),
@@ -59,10 +60,11 @@ SMALL = ("--flow", "maf:hidden=4,layers=1", *QUICK)
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A catalog of 60 rows, three models, a posterior, and a file of another tool in the place of every output."""
+    """A catalog of 60 rows, four models, a posterior, and a file of another tool in the place of every output."""
     folder = tmp_path_factory.mktemp("odd")
     catalog = write(folder / "sims.h5", *linear(60, 1, features=3))
     done("train-flow", catalog, "-o", folder / "flow.h5", "--support", "probit", *SMALL)
+    done("train-flow", catalog, "-o", folder / "another.h5", "--support", "probit", "--seed", 1, *SMALL)
     done("train-density", catalog, "-o", folder / "density.h5", *SMALL)
     done("train-regressor", catalog, "-o", folder / "regressor.h5", "--network", "mlp:hidden=4", *QUICK)
     done("sample", folder / "flow.h5", catalog, "-o", folder / "posterior.h5", "--rows", "0:4", "--draws", 20)

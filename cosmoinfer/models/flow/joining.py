@@ -21,7 +21,7 @@ from cosmoinfer.models.flow.candidate import JoinedFlow
 from cosmoinfer.models.flow.members import FlowTrainingData
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import FlowStack
-from cosmoinfer.models.flow.shares import choose_mixture, score_flows
+from cosmoinfer.models.flow.shares import choose_mixture, expected_weights, score_flows
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.state import Input
 
@@ -47,13 +47,18 @@ def join_flows(flows: Sequence[FlowModel], names: Sequence[str], catalog: Catalo
     flows: that can be joined (``check_joinable``); their order keys the draws that renormalise them. names: of the
     flows, in messages. catalog: that they were trained on.
 
-    Raises UserError, which names the flow, where one has learned from other rows, or the catalog from another one.
+    Raises UserError, which names the flow, where one has learned from other rows, or its log_prob is not finite, and
+    for another catalog.
     """
     data = _training_data(flows, names, catalog)
     scores = score_flows(flows, catalog, data.validation_rows, seed)
     log_probs = scores.mean(scores.normalised)
+    for name, log_prob in zip(names, log_probs, strict=True):
+        if not np.isfinite(log_prob):
+            raise UserError(f"{name}: expected a finite log_prob of the validation rows, found {log_prob}")
     best = np.sort(np.argsort(-log_probs, kind="stable")[:top])
-    kept, weights, shares = choose_mixture(scores.select(best.tolist()), np.ones(len(best)))
+    selected = scores.select(best.tolist())
+    kept, weights, shares = choose_mixture(selected, expected_weights(selected))
     mixed = [flows[number] for number in best[kept]]
     share_of_flow = dict.fromkeys(range(len(flows)), 0.0) | dict(zip(best[kept].tolist(), shares.tolist(), strict=True))
     results = zip(flows, log_probs.tolist(), scores.errors(scores.normalised), share_of_flow.values(), strict=True)

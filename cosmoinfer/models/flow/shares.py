@@ -132,6 +132,20 @@ def choose_mixture(scores: Scores, expected: np.ndarray) -> tuple[list[int], np.
     return kept, weights, shares
 
 
+def expected_weights(scores: Scores) -> np.ndarray:
+    """Weights (K,), of sum 1, in proportion to how likely it is that a density is as good as the best one.
+
+    Its log_prob falls short of that of the best on the same rows by d +- e: exp(-(d / e)^2 / 2). Near ties get equal
+    weights, and so do densities whose errors a single simulation does not tell.
+    """
+    log_prob = scores.normalised
+    deficits = log_prob[scores.mean(log_prob).argmax()] - log_prob
+    errors = np.array(scores.errors(deficits))
+    in_errors = np.divide(scores.mean(deficits), errors, out=np.zeros(len(errors)), where=errors > 0)
+    likelihood = np.exp(-0.5 * in_errors**2)
+    return likelihood / likelihood.sum()
+
+
 def fit_weights(scores: Scores, prior_weights: np.ndarray | None = None) -> np.ndarray:
     """Weights (K,) of a mixture, of sum 1: the most probable ones under a Dirichlet prior.
 
