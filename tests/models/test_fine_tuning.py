@@ -9,7 +9,7 @@ from cosmoinfer import models
 from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.leakage import TrainingRecord
-from cosmoinfer.models.flow import fit as fit_module
+from cosmoinfer.models.flow import shares
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import with_compression
 from cosmoinfer.split import by_hash
@@ -41,7 +41,7 @@ def test_a_training_starts_from_the_weights_of_its_ancestor(flow):
 
 
 def test_an_ancestor_of_several_architectures_with_networks_before_them_is_continued(monkeypatch):
-    monkeypatch.setattr(fit_module, "MIN_MIXTURE_SHARE", 0.0)
+    monkeypatch.setattr(shares, "MIN_MIXTURE_SHARE", 0.0)
     sims, rows = linear_gaussian(2), np.arange(40)
     settings = {"embedding": "mlp", "embedding_hidden": 9, "support": "probit", "ensemble": 2}
     flows = [train_flow(sims, flow=name, **settings) for name in ("maf", "nsf")]
@@ -55,7 +55,7 @@ def test_an_ancestor_of_several_architectures_with_networks_before_them_is_conti
 
 
 def test_an_ancestor_of_several_supports_is_continued_on_each_with_its_members(monkeypatch):
-    monkeypatch.setattr(fit_module, "MIN_MIXTURE_SHARE", 0.0)
+    monkeypatch.setattr(shares, "MIN_MIXTURE_SHARE", 0.0)
     sims, rows = linear_gaussian(2), np.arange(40)
     stacks = (flow_of("maf", 2, 3, "soft").stacks[0], flow_of("maf", 2, 2, "truncate").stacks[0])
     ancestor = replace(flow_of("maf", 2, 3, "soft"), stacks=stacks, weights=np.full(5, 0.2))

@@ -4,14 +4,10 @@ A flow keeps the weights of its own members; only its share in the mixture is fi
 its training mixed for the same rows, and a number for each is all that a small validation set has to determine.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
-from math import isclose
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import nn
 
 from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
@@ -23,9 +19,7 @@ from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.shares import choose_mixture, expected_weights, score_flows
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.preprocessing.state import Input
-
-PRECISION = 1e-6  # of the largest number, to which equal fits on two machines agree
+from cosmoinfer.preprocessing.differences import equal_contents, preprocessing_differences
 
 
 def check_joinable(flows: Sequence[FlowModel], names: Sequence[str]) -> None:
@@ -80,62 +74,12 @@ def _differences(first: FlowModel, flow: FlowModel, name: str) -> Iterator[str]:
         yield "it was trained on another catalog"
     if splits.fingerprint(record.split) != splits.fingerprint(first_record.split):
         yield "it was trained on another split (`split_seed`, `fractions`, `split_file`)"
-    preprocessing, first_preprocessing = flow.preprocessing, first.preprocessing
-    parameters, first_parameters = preprocessing.parameters, first_preprocessing.parameters
-    if parameters.names != first_parameters.names:
-        yield f"it infers {', '.join(parameters.names)}, not {', '.join(first_parameters.names)} (`infer`, `names`)"
-    if not _equal(_prior(parameters), _prior(first_parameters)):
-        yield "it has another prior (`bounds`, `where`)"
+    yield from preprocessing_differences(first.preprocessing, flow.preprocessing)
     if flow.set_size != first.set_size:
         sizes = (f"sets of {size} rows" if size else "single rows" for size in (flow.set_size, first.set_size))
         yield "it takes {}, not {} (`observation`)".format(*sizes)
-    if not _equal(flow.summary, first.summary):
+    if not equal_contents(flow.summary, first.summary):
         yield f"its summary network is not that of {name} (`summary`)"
-    if not _equal(preprocessing.noise, first_preprocessing.noise):
-        yield "it was trained with other noise (`noise`, of which `seed` keys the draws)"
-    inputs, first_inputs = preprocessing.inputs, first_preprocessing.inputs
-    if list(map(_layout, inputs)) != list(map(_layout, first_inputs)):
-        yield "it takes other data (`data`, `kind`, `scale_cut`, `missing`)"
-    if not _equal([entry.standardizer for entry in inputs], [entry.standardizer for entry in first_inputs]):
-        yield "it scales the data otherwise (`transform`, `scale_cut`)"
-    if not _equal([entry.compression for entry in inputs], [entry.compression for entry in first_inputs]):
-        yield "it compresses the data otherwise (`compress`; an autoencoder depends on `seed` too)"
-
-
-def _prior(parameters: Parameters) -> Mapping[str, Any]:
-    """What the prior is, whatever the parameters are labelled with."""
-    return {name: value for name, value in parameters.attributes().items() if name != "labels"}
-
-
-def _layout(entry: Input) -> tuple[Any, ...]:
-    """Of an observable: all but the numbers that were fitted."""
-    return entry.name, entry.kind, entry.shape, entry.periodic, entry.masked, entry.channels_last
-
-
-def _equal(first: Any, second: Any) -> bool:
-    """Whether two contents of models are the same, numbers but for rounding."""
-    if isinstance(first, nn.Module) and isinstance(second, nn.Module):
-        first, second = dict(first.state_dict()), dict(second.state_dict())
-    if type(first) is not type(second):
-        return False
-    if is_dataclass(first):
-        return all(_equal(getattr(first, entry.name), getattr(second, entry.name)) for entry in fields(first))
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(_equal(first[key], second[key]) for key in first)
-    if isinstance(first, tuple | list):
-        return len(first) == len(second) and all(map(_equal, first, second))
-    if isinstance(first, torch.Tensor):
-        first, second = first.cpu().numpy(), second.cpu().numpy()
-    if isinstance(first, np.ndarray):
-        return _equal_arrays(first, second)
-    return isclose(first, second, rel_tol=PRECISION) if isinstance(first, float) else bool(first == second)
-
-
-def _equal_arrays(first: np.ndarray, second: np.ndarray) -> bool:
-    if first.shape != second.shape or first.dtype.kind != "f" or second.dtype.kind != "f":
-        return np.array_equal(first, second)
-    largest = np.abs(first[np.isfinite(first)]).max(initial=0)
-    return np.allclose(first, second, rtol=0, atol=PRECISION * largest, equal_nan=True)
 
 
 def _training_data(flows: Sequence[FlowModel], names: Sequence[str], catalog: Catalog) -> FlowTrainingData:
@@ -151,7 +95,7 @@ def _training_data(flows: Sequence[FlowModel], names: Sequence[str], catalog: Ca
     record = TrainingRecord.from_catalog(catalog, first.training_record.split)
     for flow, name in zip(flows, names, strict=True):
         rows = np.arange(len(record.training_hashes))
-        if len(flow.training_record.training_hashes) < len(rows) or not _equal(
+        if len(flow.training_record.training_hashes) < len(rows) or not equal_contents(
             flow.training_record.training_hashes.select(rows), record.training_hashes
         ):
             raise UserError(
@@ -170,7 +114,7 @@ def _distinct(ancestors: Sequence[FlowModel | None]) -> list[FlowModel | None]:
     """Each once."""
     distinct: list[FlowModel | None] = []
     for ancestor in ancestors:
-        if not any(_equal(ancestor, earlier) for earlier in distinct):
+        if not any(equal_contents(ancestor, earlier) for earlier in distinct):
             distinct.append(ancestor)
     return distinct
 
