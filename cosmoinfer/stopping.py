@@ -18,6 +18,7 @@ UNITS = (86_400, 3_600, 60, 1)  # seconds
 MAX_SECONDS = 1000 * UNITS[0]
 INTERRUPTED = 130  # exit status, as a shell has it of a process that SIGINT ended
 REPEATED_AFTER = 5.0  # seconds after a request that was lost, as in the destructor of an object, another one counts
+OTHER_RANK = "another rank was asked to"
 EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h: the same command may be run again
 
 
@@ -76,7 +77,7 @@ class StopRequest:
     def stopped(self, kept: str = "") -> Stopped:
         """The exception to raise. kept: the file from which the same command goes on, if there is one."""
         remedy = f"the same command goes on from {kept}" if kept else "run the same command again"
-        return Stopped(f"stopped ({self.reason}); {remedy}")
+        return Stopped(f"stopped ({self.reason or OTHER_RANK}); {remedy}")
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmoinfer.cli.max_time import MaxTime, stop_after
+from cosmoinfer.cli.job import MaxTime, stop_after
 from cosmoinfer.cli.options import FlowTrainingOptions, OutputOptions, keywords
 from cosmoinfer.cli.sample import Draws, SkipFailed
 from cosmoinfer.cli.tables import render_table

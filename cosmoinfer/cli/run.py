@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.evaluate import DefaultGates, FailIf, show_evaluation
-from cosmoinfer.cli.max_time import MaxTime, stop_after
+from cosmoinfer.cli.job import MaxTime, stop_after
 from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, OutputOptions, keywords
 from cosmoinfer.cli.sample import Draws, Recalibrate
 from cosmoinfer.cli.terminal import Terminal

@@ -79,10 +79,10 @@ class Terminal:
         self._close_bar()
         print(printed(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
-    def document(self, content: Mapping[str, object]) -> None:
-        """Print the JSON document, if ``as_json``: ASCII, with names as they are in files."""
+    def document(self, content: Mapping[str, object] | None) -> None:
+        """Print the JSON document, if ``as_json`` and there is one: ASCII, with names as they are in files."""
         self._close_bar()
-        if self.as_json:
+        if self.as_json and content is not None:
             print(json.dumps(content, allow_nan=False), flush=True)
 
     def table(self, table: Any) -> None:

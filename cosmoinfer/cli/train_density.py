@@ -1,6 +1,6 @@
 """``cosmoinfer train-density``."""
 
-from cosmoinfer.cli.max_time import MaxTime, stop_after
+from cosmoinfer.cli.job import MaxTime, Ranks, stop_after
 from cosmoinfer.cli.options import (
     CatalogPath,
     CheckpointOptions,
@@ -29,6 +29,7 @@ def train_density(
     output_options: OutputOptions,
     output: Output = None,
     max_time: MaxTime = None,
+    ranks: Ranks = False,
 ) -> None:
     """Train a normalizing flow for the data themselves, p(x | theta), or p(x) with --unconditional: vectors or maps.
 
@@ -38,5 +39,5 @@ def train_density(
 
     stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(density, network, training, split_options, read_options, run, checkpoints)
+    settings = keywords(density, network, training, split_options, read_options, run, checkpoints, ranks=ranks)
     terminal.document(DENSITY_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

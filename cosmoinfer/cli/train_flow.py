@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cosmoinfer.cli.max_time import MaxTime, stop_after
+from cosmoinfer.cli.job import MaxTime, Ranks, stop_after
 from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, Output, OutputOptions, keywords, option
 from cosmoinfer.cli.terminal import Terminal
 
@@ -19,6 +19,7 @@ def train_flow(
     summary: Summary = None,
     fine_tune: FineTune = None,
     max_time: MaxTime = None,
+    ranks: Ranks = False,
 ) -> None:
     """Train normalizing flows for p(theta | x), mixed as the validation rows say.
 
@@ -28,5 +29,5 @@ def train_flow(
 
     stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(training, summary=summary, fine_tune=fine_tune)
+    settings = keywords(training, summary=summary, fine_tune=fine_tune, ranks=ranks)
     terminal.document(FLOW_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

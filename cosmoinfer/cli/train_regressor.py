@@ -1,6 +1,6 @@
 """``cosmoinfer train-regressor``."""
 
-from cosmoinfer.cli.max_time import MaxTime, stop_after
+from cosmoinfer.cli.job import MaxTime, Ranks, stop_after
 from cosmoinfer.cli.options import (
     CatalogPath,
     CheckpointOptions,
@@ -33,6 +33,7 @@ def train_regressor(
     output_options: OutputOptions,
     output: Output = None,
     max_time: MaxTime = None,
+    ranks: Ranks = False,
 ) -> None:
     """Train a network that predicts the parameters, with a width for each if the loss knows one.
 
@@ -45,5 +46,5 @@ def train_regressor(
     stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
     groups = (regressor, network, data_options, training, split_options, read_options, target_options, run, checkpoints)
-    settings = keywords(*groups)
+    settings = keywords(*groups, ranks=ranks)
     terminal.document(REGRESSOR_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

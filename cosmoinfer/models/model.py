@@ -130,6 +130,7 @@ def fit_stack(
         score,
         hooks=replace(hooks, streams=(*hooks.streams, *_dropout_streams(network, context.seed))),
         keeper=keeper,
+        ranks=context.ranks,
     )
     if (epochs := len(history.train)) < settings.epochs:
         reason = f"no lower validation loss, patience {settings.patience}"

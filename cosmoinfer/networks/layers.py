@@ -69,17 +69,27 @@ class Linear(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Zeroes a share of the units while training; each member's mask comes from its own generator."""
+    """Zeroes a share of the units while training; each member's mask comes from its own generator.
+
+    share, batch_size: the rows that come are these of a batch of so many, and get the masks that they have there.
+    """
 
     def __init__(self, generators: Generators, rate: float) -> None:
         super().__init__()
         self.generators, self.rate = list(generators), rate
+        self.share, self.batch_size = slice(0, 1), 1
+
+    def take_share(self, share: slice, batch_size: int) -> None:
+        """From now on these rows of each batch of so many come."""
+        self.share, self.batch_size = share, batch_size
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(M*B, ...), of any shape."""
         if not self.training or self.rate == 0:
             return x
-        words = self._random_words(x.numel() // len(self.generators)).to(x.device)
+        numbers_per_row = x.numel() // (len(self.generators) * (self.share.stop - self.share.start))
+        words = self._random_words(numbers_per_row * self.batch_size)
+        words = words[:, numbers_per_row * self.share.start : numbers_per_row * self.share.stop].to(x.device)
         keep = words.float().ge_(round(self.rate * 2**16) - 2**15)  # in place: bools would be two passes more
         return x * keep.to(x.dtype).mul_(1 / (1 - self.rate)).view_as(x)
 

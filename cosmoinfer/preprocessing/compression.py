@@ -141,6 +141,7 @@ def _autoencoder(
         MemberStreams.of_members(context.seed, "autoencoder", 1),
         context.on_epoch,
         keeper=context.keeper({"autoencoder": observable, "size": size}),
+        ranks=context.ranks,
     )
     with torch.no_grad():
         missed = float(((chain(held_out[0][None])[0] - held_out[0]) ** 2).sum())

@@ -48,3 +48,4 @@ class Reporter:
 
 
 SILENT = Reporter()
+MUTE = Reporter(warn=ignore_line)  # of a process beside one that reports the same

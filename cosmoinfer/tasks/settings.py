@@ -18,6 +18,7 @@ from cosmoinfer.quoting import split_names, write
 from cosmoinfer.settings import Limits, check_keywords, check_value, convert, convert_settings, is_given, plain
 from cosmoinfer.stopping import parse_duration
 from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.training.ranks import ALONE, Ranks, join_ranks
 
 Settings = TypeVar("Settings")
 
@@ -95,6 +96,17 @@ class CheckpointSettings:
         """In seconds. Raises UserError for another text."""
         with blame("checkpoint_every", self.checkpoint_every):
             return parse_duration(self.checkpoint_every)
+
+
+@dataclass(frozen=True)
+class RankSettings:
+    """ranks: whether processes that ``srun`` or ``torchrun`` has started train together."""
+
+    ranks: bool = False
+
+    def join(self) -> Ranks:
+        """Meet the others. Raises UserError if there are none, or they do not come."""
+        return join_ranks() if self.ranks else ALONE
 
 
 @dataclass(frozen=True)
@@ -182,7 +194,7 @@ def names_of_fields(settings: Any) -> tuple[str, ...]:
 
 
 READ_OPTIONS = (*names_of_fields(ReadOptions), "memory")
-CHECKPOINTS = names_of_fields(CheckpointSettings)
+CHECKPOINTS, RANKS = names_of_fields(CheckpointSettings), names_of_fields(RankSettings)
 SPLIT, RUN, ROWS = names_of_fields(SplitSettings), names_of_fields(RunSettings), names_of_fields(RowSettings)
 
 

@@ -1,5 +1,6 @@
 """The one way to train a model: read, split, plan, fit, write. It knows no kind of model: each brings its own plan."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,10 +35,11 @@ from cosmoinfer.tasks.provenance import (
     with_node_settings,
 )
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog
-from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.settings import OutputSettings, TrainingRequest
+from cosmoinfer.tasks.reporter import MUTE, Reporter
+from cosmoinfer.tasks.settings import RANKS, OutputSettings, RankSettings, TrainingRequest, select_keywords
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.checkpoints import CheckpointFolder
+from cosmoinfer.training.ranks import ALONE, Ranks
 from cosmoinfer.training.settings import TrainingContext
 from cosmoinfer.training.streams import generators
 
@@ -50,7 +52,7 @@ class TrainingJob:
     """A training that is asked for, of a catalog that has been read and split.
 
     force: replace another output, and train what takes many network passes. defaults_of: the split for whose number of
-    training rows the defaults are; by default the job's own.
+    training rows the defaults are; by default the job's own. ranks: processes that train together.
     """
 
     catalog: Catalog
@@ -60,6 +62,7 @@ class TrainingJob:
     force: bool
     reporter: Reporter
     defaults_of: Split | None = None
+    ranks: Ranks = ALONE
 
     def read_noise(self) -> Noise | None:
         """The noise that the training adds to these simulations, if a covariance is given."""
@@ -147,17 +150,16 @@ class Trainer(Generic[TrainedModel]):
         UserError if a setting or the catalog is not usable.
         """
         to = OutputSettings.from_arguments(output, force, reporter)
-        keywords = with_node_settings(keywords, to.force, to.output)
-        job = self._read_job(source, arrays, keywords, to.force, to.reporter)
-        return self.run(job, to.output)[0]
+        return self.run(self._read_job(source, arrays, keywords, to), to.output)[0]
 
     def write(
         self, catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
-    ) -> storage.JSONObject:
-        """The same for the command line: what is known of the training, as JSON."""
+    ) -> storage.JSONObject | None:
+        """The same for the command line: what is known of the training, as JSON; None but on the first rank."""
         output = output or default_output(catalog, self.kind)
-        job = self._read_job(catalog, {}, with_node_settings(keywords, force, output), force, reporter)
-        return self.run(job, output)[1]
+        job = self._read_job(catalog, {}, keywords, OutputSettings(output, force, reporter))
+        document = self.run(job, output)[1]
+        return document if job.ranks.is_first else None
 
     def run(self, job: TrainingJob, output: Path | None) -> tuple[TrainedModel, storage.JSONObject]:
         """Train, and write the model, unless it is up to date or has no output; reports what comes of it.
@@ -169,20 +171,23 @@ class Trainer(Generic[TrainedModel]):
         plan = self.plan(job)
         job, inputs, document = plan.job, job.request.inputs, {"output": str(output)}
         meta = self._provenance(plan)
-        interval = job.request.checkpoints.interval
-        checkpoints = None if output is None else CheckpointFolder.of_output(output, meta, job.reporter.info, interval)
+        interval, ranks = job.request.checkpoints.interval, job.ranks
+        ranks.require_equal("setting or input", json.dumps(meta, sort_keys=True))
+        checkpoints = None
+        if output is not None:
+            checkpoints = CheckpointFolder.of_output(output, meta, job.reporter.info, interval, ranks)
         if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune):
             model = cast(TrainedModel, models.read(cast(Path, output), job.device))
         else:
             if checkpoints is not None:
                 checkpoints.check(job.force)
             context = TrainingContext(
-                job.device, job.request.run.seed, job.reporter.info, job.reporter.epochs(), checkpoints
+                job.device, job.request.run.seed, job.reporter.info, job.reporter.epochs(), checkpoints, ranks
             )
             model = replace(plan.fit(context), provenance=meta)
-            if output is not None:
+            if output is not None and ranks.is_first:
                 model.save(output, job.force)
-        if checkpoints is not None:
+        if checkpoints is not None and ranks.is_first:
             checkpoints.remove()
         line, numbers = plan.describe(model)
         job.reporter.result(f"{output or model.kind}: {line}")
@@ -193,14 +198,16 @@ class Trainer(Generic[TrainedModel]):
         source: CatalogSource,
         arrays: Mapping[str, Any],
         keywords: Mapping[str, Any],
-        force: bool,
-        reporter: Reporter,
+        to: OutputSettings,
     ) -> TrainingJob:
         self._check_kind_of_settings(keywords)
-        request = TrainingRequest.from_keywords(f"train_{self.kind}", keywords, self.settings(), self.inputs)
+        ranks = select_keywords(RankSettings, keywords).join()
+        keywords = with_node_settings(keywords, to.force, to.output)
+        request = TrainingRequest.from_keywords(f"train_{self.kind}", keywords, self.settings(), self.inputs, RANKS)
         catalog = open_catalog(source, keywords, arrays)
         split = choose_split(catalog, request.split)
-        return TrainingJob(catalog, split, request, request.run.prepare_device(), force, reporter)
+        reporter = to.reporter if ranks.is_first else MUTE
+        return TrainingJob(catalog, split, request, request.run.prepare_device(), to.force, reporter, ranks=ranks)
 
     def _check_kind_of_settings(self, keywords: Mapping[str, Any]) -> None:
         """Raises UserError if a keyword is a setting of another training only."""
@@ -217,5 +224,7 @@ class Trainer(Generic[TrainedModel]):
         settings |= device_settings(job.device)
         if catalog.is_streamed:
             settings |= {"memory": catalog.memory_limit}  # it decides which rows meet in a batch
+        if job.ranks.count > 1:
+            settings |= {"ranks": job.ranks.count}  # whose sums round differently
         inputs = {**catalog_inputs(catalog), "split": splits.fingerprint(job.split), **job.request.inputs.digests()}
         return task_provenance(f"train-{self.kind}", settings, inputs)

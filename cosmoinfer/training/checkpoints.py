@@ -17,6 +17,7 @@ from cosmoinfer import storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.stopping import STOP_REQUEST
 from cosmoinfer.storage import Dataset, Schema
+from cosmoinfer.training.ranks import ALONE, Ranks
 
 SUFFIX = ".checkpoint"  # of the folder, after the name of the output
 KIND = "checkpoint"  # of the files in it
@@ -53,20 +54,26 @@ class CheckpointFolder:
     """Of one output.
 
     meta: the /meta of the output, which every file carries. info: takes a line on what is read, removed or replaced.
-    interval: seconds of a training after which it is kept.
+    interval: seconds of a training after which it is kept. ranks: that train together, of which the first one writes.
     """
 
     path: Path
     meta: storage.JSONObject
     info: Callable[[str], None]
     interval: float = INTERVAL
+    ranks: Ranks = ALONE
 
     @classmethod
     def of_output(
-        cls, output: Path, meta: storage.JSONObject, info: Callable[[str], None], interval: float = INTERVAL
+        cls,
+        output: Path,
+        meta: storage.JSONObject,
+        info: Callable[[str], None],
+        interval: float = INTERVAL,
+        ranks: Ranks = ALONE,
     ) -> "CheckpointFolder":
         """``OUTPUT.checkpoint/``, which is made when a training is kept."""
-        return cls(Path(f"{output}{SUFFIX}"), meta, info, interval)
+        return cls(Path(f"{output}{SUFFIX}"), meta, info, interval, ranks)
 
     def training(self, key: storage.JSONObject) -> "Checkpoint":
         """That of one training. key: what determines its result, among all trainings of the output."""
@@ -169,7 +176,7 @@ class Checkpoint(Keeper):
         return STOP_REQUEST.postponed()
 
     def keep(self, arrays: Callable[[], Arrays], only_at_stop: bool = False) -> None:
-        stopping = bool(STOP_REQUEST)  # once: one that comes in between waits for the next look
+        stopping = self.folder.ranks.any(bool(STOP_REQUEST))  # once: a later request waits for the next look
         is_over = time.monotonic() - self._last_written >= self.folder.interval
         if stopping or (is_over and not only_at_stop):
             self.write(arrays())
@@ -179,6 +186,8 @@ class Checkpoint(Keeper):
     def write(self, arrays: Arrays) -> None:
         contents = storage.FileContents(KIND, self.folder.meta, {"training": np.array(self.key), **arrays})
         self._last_written = time.monotonic()
+        if not self.folder.ranks.is_first:
+            return
         try:
             self._write(contents)
         except UserError as error:

@@ -13,8 +13,10 @@ from torch import nn
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.networks.layers import expand_members
+from cosmoinfer.training.batch_share import BatchShare, Terms
 from cosmoinfer.training.checkpoints import NOTHING_KEPT, Keeper
 from cosmoinfer.training.loaders import DataLoader, InMemoryLoader
+from cosmoinfer.training.ranks import ALONE, Ranks
 from cosmoinfer.training.settings import Listener, Rows, TrainingSettings, learning_rate_factor
 from cosmoinfer.training.state import History, TrainingState
 from cosmoinfer.training.streams import MemberStreams
@@ -22,8 +24,6 @@ from cosmoinfer.training.streams import MemberStreams
 CHECKPOINT_TOLERANCE = 1e-3  # of the validation loss that kept weights have, which other machines round differently
 MAX_ROWS_PER_CHUNK = 2048  # a member, that are evaluated
 MAX_NUMBERS_PER_CHUNK = 1 << 21  # of the data of all members: a CNN makes some tens of each
-
-Terms = Callable[[nn.Module, Rows], torch.Tensor]
 
 
 def mean_over_rows(terms: torch.Tensor) -> torch.Tensor:
@@ -57,6 +57,11 @@ class Hooks:
     augment: Callable[[Rows], Rows] | None = None
     streams: Sequence[MemberStreams] = ()
 
+    def restart(self, epoch: int, step: int) -> None:
+        """Let what is drawn in a step depend on its place alone."""
+        for stream in self.streams:
+            stream.restart(epoch, step)
+
 
 NO_HOOKS = Hooks()
 
@@ -76,18 +81,21 @@ def train(
     score: Loss | None = None,
     hooks: Hooks = NO_HOOKS,
     keeper: Keeper = NOTHING_KEPT,
+    ranks: Ranks = ALONE,
 ) -> History:
     """Train all members and leave each with its best weights on the validation rows.
 
     score: what judges the validation rows, if not the loss, in the warm-up too. order: of the rows, of each member.
-    keeper: keeps the training on its way and once it is finished; what it has kept goes on. Raises DivergedError when a
-    loss is no longer finite, Stopped when the keeper has kept it at a request.
+    keeper: keeps the training on its way and once it is finished; what it has kept goes on. ranks: of which each sees
+    its share of every batch. Raises DivergedError when a loss is no longer finite, Stopped when the keeper has kept it
+    at a request.
     """
     if settings.warm_up and hooks.warm_loss is None:
         raise UserError("this loss has no warm-up", setting="warm_up", value=settings.warm_up)
     members, batch_size = len(order.generators), min(settings.batch_size, len(train_rows))
     steps_per_epoch = len(train_rows) // batch_size
     state, score = TrainingState(network, settings, members), score or loss
+    share = BatchShare(network, ranks, batch_size)
 
     def learning_rate(step: int) -> float:
         factor = learning_rate_factor(
@@ -96,9 +104,10 @@ def train(
         return settings.learning_rate * factor
 
     def validate(on_chunk: Callable[[], None]) -> torch.Tensor:
-        return evaluate(network, score, validation_rows, members, on_chunk).cpu()
+        return evaluate(network, score, validation_rows, members, on_chunk, ranks).cpu()
 
     _resume(state, keeper, steps_per_epoch, validate)
+    ranks.require_equal("training", state.digest())
     is_kept = state.is_finished
     with keeper.postponing():
         while not state.is_finished:
@@ -110,11 +119,13 @@ def train(
                 if step < state.step:  # before the training was stopped
                     continue
                 keeper.keep(state.arrays)
-                for stream in hooks.streams:
-                    stream.restart(state.epoch, step)
+                hooks.restart(state.epoch, step)
                 batch_rows = hooks.augment(batch_rows) if hooks.augment else batch_rows
-                losses = epoch_loss.reduce(epoch_loss.terms(network, batch_rows))
-                gradient = state.weights.gradient(losses.sum(), settings.clip_norm)
+                if ranks.count > 1 and state.epoch == step == 0:
+                    share.start(epoch_loss.terms, batch_rows)
+                    hooks.restart(state.epoch, step)
+                losses = epoch_loss.reduce(share.terms(epoch_loss.terms, batch_rows))
+                gradient = state.weights.gradient(losses.sum(), settings.clip_norm, ranks)
                 state.weights.step(state.optimizer, gradient, learning_rate(step), state.lr_scale)
                 state.running_loss += losses.detach()
                 state.step += 1
@@ -167,15 +178,23 @@ def _agrees(state: TrainingState, validate: Callable[[Callable[[], None]], torch
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, loss: Loss, rows: DataLoader, members: int, on_chunk: Callable[[], None] = lambda: None
+    network: nn.Module,
+    loss: Loss,
+    rows: DataLoader,
+    members: int,
+    on_chunk: Callable[[], None] = lambda: None,
+    ranks: Ranks = ALONE,
 ) -> torch.Tensor:
     """The loss of each member over all rows, (M,), dropout off, in chunks of bounded size.
 
-    on_chunk: called before each.
+    on_chunk: called before each. ranks: each of which sees its share of a chunk, where that has rows enough.
     """
     network.eval()
     terms, chunk_rows = [], MAX_NUMBERS_PER_CHUNK // (members * max(1, rows.numbers_per_row))
     for chunk in rows.chunks(min(MAX_ROWS_PER_CHUNK, max(1, chunk_rows))):
         on_chunk()
-        terms.append(loss.terms(network, tuple(expand_members(field, members) for field in chunk)))
+        size = len(chunk[0])
+        sharing = ranks if size >= ranks.count else ALONE
+        own = tuple(expand_members(field[sharing.share(size)], members) for field in chunk)
+        terms.append(sharing.gather(loss.terms(network, own), size))
     return loss.reduce(torch.cat(terms, dim=1))

@@ -12,6 +12,7 @@ from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
+from cosmoinfer.training.ranks import ALONE, Ranks
 from cosmoinfer.training.settings import TrainingSettings
 
 MEAN_DECAY, SQUARE_DECAY = 0.9, 0.999  # a step, of the running means of gradient and squared gradient
@@ -96,10 +97,13 @@ class MemberWeights:
         for parameter, value in zip(self.parameters, self.values.split(widths, dim=1), strict=True):
             parameter.data = value.unflatten(1, parameter.shape[1:])
 
-    def gradient(self, loss: torch.Tensor, max_norm: float) -> torch.Tensor:
-        """Each member's of a loss (,), (M, W), scaled to at most this norm; no member feels another's."""
+    def gradient(self, loss: torch.Tensor, max_norm: float, ranks: Ranks = ALONE) -> torch.Tensor:
+        """Each member's of a loss (,), (M, W), scaled to at most this norm; no member feels another's.
+
+        ranks: whose gradients are summed, each of its own rows.
+        """
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
-        gradient = self._concatenate(gradients)
+        gradient = ranks.sum(self._concatenate(gradients))
         norm = gradient.square().sum(1, keepdim=True).sqrt()  # (M, 1)
         return gradient.mul_((max_norm / (norm + 1e-12)).clamp(max=1.0))
 

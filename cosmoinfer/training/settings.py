@@ -16,6 +16,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.settings import check_settings, setting
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.checkpoints import NOTHING_KEPT, CheckpointFolder, Keeper
+from cosmoinfer.training.ranks import ALONE, Ranks
 
 OPTIMIZERS: dict[str, tuple[str, ...]] = {  # with the settings that may stand behind each
     "adamw": (),
@@ -92,7 +93,8 @@ class TrainingContext:
     """Where the work is done and to whom it is reported.
 
     seed: of everything random in a training. info: takes a line on what is chosen or done. on_epoch: see ``Listener``.
-    checkpoints: where trainings are kept until the output stands; None where there is no output.
+    checkpoints: where trainings are kept until the output stands; None where there is no output. ranks: processes that
+    train together.
     """
 
     device: torch.device
@@ -100,6 +102,7 @@ class TrainingContext:
     info: Callable[[str], None]
     on_epoch: Listener
     checkpoints: CheckpointFolder | None = None
+    ranks: Ranks = ALONE
 
     def tensors(self, *arrays: np.ndarray) -> Rows:
         """As float32 on the device."""

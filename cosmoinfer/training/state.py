@@ -1,5 +1,6 @@
 """Where a training stands between two steps: all that what follows depends on, beside its rows, settings and seed."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -91,6 +92,11 @@ class TrainingState:
         """What was seen so far."""
         curves = {name: np.stack(values) for name, values in self.curves.items()}
         return History(**curves, best=self.best_epoch.numpy())
+
+    def digest(self) -> str:
+        """Of where it stands: of its weights and its next step."""
+        weights = hashlib.sha256(self.weights.values.cpu().numpy().tobytes()).hexdigest()
+        return f"{weights} {self.epoch} {self.step}"
 
     def arrays(self) -> Arrays:
         """Its numbers by name, as a checkpoint keeps them."""

@@ -183,10 +183,6 @@ class FlowOptions:
             default="auto, a race, for vectors; soft for maps and grids",
         ),
     ] = None
-    bins: Annotated[
-        int | None,
-        option("Bins of a spline (nsf, nsf-ar).", "Architecture", default="{flows.nsf:NSF.bins}", rare=True),
-    ] = None
     linear_start: Annotated[
         bool | None,
         option(

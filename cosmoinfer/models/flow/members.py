@@ -185,11 +185,14 @@ def _leaving_out(loss: Loss, fold_of_members: Tensor) -> Loss:
 
     def terms(network: nn.Module, batch: Rows) -> Tensor:
         fold, *fields = batch
-        used = (fold != fold_of_members[:, None]).float()
-        share = used.mean(dim=1, keepdim=True).clamp(min=1 / used.shape[1])
-        return loss.terms(network, tuple(fields)) * (used / share)[..., None]
+        used = (fold != fold_of_members[:, None]).float()[..., None]
+        return torch.cat([loss.terms(network, tuple(fields)) * used, used], dim=2)
 
-    return Loss(terms)
+    def mean_over_used_rows(terms: Tensor) -> Tensor:
+        sums, counts = terms.sum(1).unbind(1)  # (M,) each
+        return sums / counts.clamp(min=1)
+
+    return Loss(terms, mean_over_used_rows)
 
 
 def _split_by_support(stack: Stack[ConditionalFlow], supports: Sequence[Support]) -> list[FlowStack]:

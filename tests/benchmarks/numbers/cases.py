@@ -103,7 +103,7 @@ OF_FLOWS: dict[str, Lines] = {
         f"sample flow.h5 largest.h5 --rows 0:5 {FEW} -o posterior.h5",
     ),
     "flow nsf, by its defaults": (f"train-flow vectors.h5 --flow nsf --epochs 2 --support soft {THREAD} -o flow.h5",),
-    "flow nsf, bins, blocks, dropout": flow("--flow nsf --bins 5 --blocks 1 --dropout 0.3 --seed 4"),
+    "flow nsf, bins, blocks, dropout": flow("--flow nsf:bins=5 --blocks 1 --dropout 0.3 --seed 4"),
     **{
         f"support {support}, {what}": flow("--flow maf", catalog, support=support)
         for support, (what, catalog) in product(SUPPORTS, CATALOGS_OF_P.items())

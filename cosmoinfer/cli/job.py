@@ -1,4 +1,4 @@
-"""The option of commands that train which stops them in time."""
+"""Options of commands that train which a batch job needs: when to stop, and with which other processes to train."""
 
 from typing import Annotated
 
@@ -9,6 +9,10 @@ from cosmoinfer.stopping import STOP_REQUEST, parse_duration
 MaxTime = Annotated[
     str | None,
     option("Stop after so long, as at SIGTERM: 23h50m. The same command goes on.", "Run", value="<time>", rare=True),
+]
+Ranks = Annotated[
+    bool,
+    option("Share every batch with the processes that srun or torchrun has started.", "Run", "--ranks", rare=True),
 ]
 
 
