@@ -263,8 +263,8 @@ def test_invalid_files_and_options_are_refused(folder: Path, sims: Path, flow: P
     theta, x = linear(50, 2, features=9)
     wide = write(folder / "wide.h5", theta, x)
     assert "trained on data of shape (8,) a row; this catalog has (9,)" in refused("sample", flow, wide)
-    assert "--linear-start: --flow nsf has no such setting; it has layers" in refused(
-        "train-flow", sims, "--flow", "nsf", "--linear-start"
+    assert "--hidden: --network linear has no such setting; it has none" in refused(
+        "train-regressor", sims, "--network", "linear", "--hidden", "9"
     )
     assert "does not exist" in refused("split", sims, "-o", folder / "no" / "where.h5")
     assert call("train-flow")[0] == 2
