@@ -19,9 +19,9 @@ from cosmoinfer.ood.detector import (
     fit_ood_detector,
     fold_features,
     gap_counts,
-    ood_scores,
 )
 from cosmoinfer.ood.distances import _kernel, _mmd2, fit_mmd_test
+from cosmoinfer.ood.scores import ood_scores
 from cosmoinfer.parameters import Parameters
 from tests.command_line import call, done, linear, write
 from tests.examples import (

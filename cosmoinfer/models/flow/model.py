@@ -21,14 +21,9 @@ from cosmoinfer.models.flow.candidate import Candidate
 from cosmoinfer.models.flow.mixture import Contexts, Mixture, TruthDensity
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.nflows_export import DataEmbedding, MemberTransform
-from cosmoinfer.models.model import (
-    model_html,
-    model_repr,
-    sample_observations,
-    score_observations,
-    with_ood_detector,
-)
+from cosmoinfer.models.model import model_html, model_repr
 from cosmoinfer.models.observations import Data, observations
+from cosmoinfer.models.posterior_model import sample_observations, score_observations, with_ood_detector
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.ood.detector import FeatureSpaces, OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Posterior

@@ -8,7 +8,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.flow.model import FlowModel
-from cosmoinfer.models.model import score_observations
+from cosmoinfer.models.posterior_model import score_observations
 from cosmoinfer.posterior import Diagnostics, PointEstimate, Posterior
 from cosmoinfer.sampling.options import SamplingOptions, require_sampled
 from cosmoinfer.sampling.product import DRAWS_PER_SINGLE_POSTERIOR, Product, SinglePosterior, multiply

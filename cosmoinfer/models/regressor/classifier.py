@@ -13,15 +13,9 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import (
-    Stack,
-    member_outputs,
-    model_html,
-    model_repr,
-    sample_observations,
-    score_observations,
-)
+from cosmoinfer.models.model import Stack, member_outputs, model_html, model_repr
 from cosmoinfer.models.observations import Data, observations
+from cosmoinfer.models.posterior_model import sample_observations, score_observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import ClassProbabilities, Diagnostics, Posterior

@@ -17,16 +17,9 @@ from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
 from cosmoinfer.memory import slices
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import (
-    Stack,
-    member_outputs,
-    model_html,
-    model_repr,
-    sample_observations,
-    score_observations,
-    with_ood_detector,
-)
+from cosmoinfer.models.model import Stack, member_outputs, model_html, model_repr
 from cosmoinfer.models.observations import Data, observations
+from cosmoinfer.models.posterior_model import sample_observations, score_observations, with_ood_detector
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.models.regressor.normals import (
     CorrelatedNormals,
