@@ -11,9 +11,11 @@ from cosmoinfer.leakage import TEST
 from cosmoinfer.models.model import Model
 from cosmoinfer.models.observations import Observations
 from cosmoinfer.ood.detector import OutOfDistribution, fit_detector
+from cosmoinfer.ood.distances import MAX_ROWS, MIN_OBSERVATIONS
 from cosmoinfer.ood.scores import OODScores, below_training_range, ood_scores
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.options import SamplingOptions
+from cosmoinfer.sampling.rejection import NoPrediction
 
 MAX_OOD_SET_P_VALUE = 0.01  # below which a set of observations is unlike the validation rows
 
@@ -43,14 +45,34 @@ def with_ood_detector(model: ScoredModel, catalog: Catalog) -> ScoredModel:
 
 
 def score_observations(
-    model: PosteriorModel, catalog: Catalog, rows: np.ndarray, partition: np.ndarray, seed: int
+    model: PosteriorModel, catalog: Catalog, rows: np.ndarray, selection: np.ndarray, seed: int
 ) -> OODScores:
-    """How unlike the training rows of a model rows (n,) of a catalog are; the set test takes what is new to it.
+    """How unlike the training rows of a model rows (n,) of a catalog are, which could all be sampled.
 
-    partition: (n,) of the model's training that each row belongs to (``TrainingRecord.partition_of``).
+    selection: (m,) all rows of the run, sampled or not; the set test takes those that are new to the model, at most
+    MAX_ROWS, evenly spaced.
     """
-    unseen = partition >= TEST
-    return ood_scores(model.ood, model.preprocessing, model.feature_spaces, catalog, rows, unseen, seed)
+    if model.ood is None:
+        return OODScores()
+    unseen = selection[model.training_record.partition_of(catalog, selection) >= TEST]
+    compared = unseen[:: -(-len(unseen) // MAX_ROWS)] if len(unseen) >= MIN_OBSERVATIONS else unseen[:0]
+    sampled = np.isin(compared, rows)
+    predicted = _with_features(model, catalog, compared[~sampled])
+    compared = compared[sampled | np.isin(compared, predicted)]
+    size = max(1, model.preprocessing.rows_per_block // max(1, getattr(model, "set_size", 0)))
+    return ood_scores(model.ood, model.preprocessing, model.feature_spaces, catalog, rows, compared, seed, size)
+
+
+def _with_features(model: PosteriorModel, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+    """Those of rows (n,) of which a summary network, if there is one, has a prediction."""
+    if not len(rows) or getattr(model, "summary", None) is None:
+        return rows
+    try:
+        model.feature_spaces(catalog, rows)
+    except NoPrediction:
+        halves = np.array_split(rows, 2) if len(rows) > 1 else []
+        return np.concatenate([rows[:0], *(_with_features(model, catalog, half) for half in halves)])
+    return rows
 
 
 def sample_observations(model: PosteriorModel, observed: Observations, options: SamplingOptions) -> Posterior:

@@ -91,10 +91,6 @@ class OutOfDistribution:
         excess = score - self.scores[-1]
         return 100 * np.where(excess > 0, 1 - np.exp(-np.maximum(excess, 0)) / count, below / count)
 
-    def set_p_value(self, spaces: Sequence[np.ndarray], simulation: np.ndarray, seed: int) -> float:
-        """Of a set of observations, as one from the same simulator and prior (``MMDTest``)."""
-        return self.mmd_test.p_value(self.views(spaces), simulation, seed)
-
     def views(self, spaces: Sequence[np.ndarray]) -> list[np.ndarray]:
         """In which sets are compared: the first space as it is, each at unit covariance, and the statistics of the
         rows, in which more noise in many features is one number."""

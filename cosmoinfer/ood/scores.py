@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
+from cosmoinfer.memory import filled_blocks
 from cosmoinfer.ood.detector import BELOW_RANGE_FRACTION, FeatureSpaces, OutOfDistribution
 from cosmoinfer.ood.distances import MIN_OBSERVATIONS
 from cosmoinfer.preprocessing.noise import add_noise
@@ -25,19 +26,50 @@ def ood_scores(
     feature_spaces: FeatureSpaces,
     catalog: Catalog,
     rows: np.ndarray,
-    unseen: np.ndarray,
+    compared: np.ndarray,
     seed: int,
+    block_size: int,
 ) -> OODScores:
-    """Of rows (n,), by position. unseen: (n,) bool, which of them the model has not learned from."""
+    """The percentiles of rows (n,), by position, and the test of others as a set.
+
+    compared: (m,) rows of the set, each in features of which there are finite ones only, if at least MIN_OBSERVATIONS.
+    block_size: rows that are computed at once, always as many, so that no row's percentile depends on other rows.
+    """
     if detector is None:
         return OODScores()
-    spaces = feature_spaces(catalog, rows)
-    p_value = None
-    if unseen.sum() >= MIN_OBSERVATIONS:
-        p_value = detector.set_p_value([space[unseen] for space in spaces], catalog.simulation[rows][unseen], seed)
-    below = below_training_range(preprocessing, catalog, rows)
-    floor = np.where(below, 100 * (1 - detector.chance_below_range), 0.0)
-    return OODScores(np.maximum(detector.percentile(spaces), floor), p_value)
+    all_rows = np.concatenate([rows, np.setdiff1d(compared, rows)])
+    percentiles, views, comparable = [], [], []
+    for block, count in filled_blocks(all_rows, block_size):
+        spaces = feature_spaces(catalog, block)
+        floor = 100 * (1 - detector.chance_below_range) * below_training_range(preprocessing, catalog, block)
+        percentiles.append(np.maximum(detector.percentile(spaces), floor)[:count])
+        finite = np.logical_and.reduce([np.isfinite(space).all(axis=1) for space in spaces])
+        chosen = np.flatnonzero((finite & np.isin(block, compared))[:count])
+        if len(chosen):
+            views.append([view[chosen] for view in detector.views([np.nan_to_num(space) for space in spaces])])
+            comparable.append(block[chosen])
+    return OODScores(
+        np.concatenate(percentiles)[: len(rows)], _set_p_value(detector, catalog, views, comparable, compared, seed)
+    )
+
+
+def _set_p_value(
+    detector: OutOfDistribution,
+    catalog: Catalog,
+    views: list[list[np.ndarray]],
+    rows: list[np.ndarray],
+    order: np.ndarray,
+    seed: int,
+) -> float | None:
+    """Of the views (k, F) of rows (k,), block by block, in the order of rows (m,) that hold them all."""
+    if sum(map(len, rows)) < MIN_OBSERVATIONS:
+        return None
+    joined = np.concatenate(rows)
+    by_number = np.argsort(joined)
+    ordered = order[np.isin(order, joined)]
+    places = by_number[np.searchsorted(joined, ordered, sorter=by_number)]
+    spaces = [np.concatenate(space)[places] for space in zip(*views, strict=True)]
+    return detector.mmd_test.p_value(spaces, catalog.simulation[ordered], seed)
 
 
 def below_training_range(preprocessing: Preprocessing, catalog: Catalog, rows: np.ndarray) -> np.ndarray:

@@ -28,6 +28,8 @@ class SamplingOptions:
     progress: is called with how many rows are done, and how many there are.
     folder: where draws go that are too many for memory; without one, memory holds them all.
     written: whether a file is then written from them in that folder.
+    selection: (n,) positions of all rows of the run, where those that are drawn are a shard of it: the test of them as
+        a set is of all.
     """
 
     draws: int = setting(1000, minimum=1)
@@ -38,6 +40,7 @@ class SamplingOptions:
     progress: Callable[[int, int], None] = lambda done, rows: None
     folder: Path | None = None
     written: bool = True
+    selection: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -48,6 +51,10 @@ class SamplingOptions:
         optional = {"combine": self.combine, "recalibrate": self.recalibrate}
         always = {"draws": self.draws, "skip_failed": self.skip_failed, "seed": self.seed}
         return always | {name: value for name, value in optional.items() if value}
+
+    def selected(self, rows: np.ndarray) -> np.ndarray:
+        """All rows of the run, of which these (n,) are drawn."""
+        return rows if self.selection is None else self.selection
 
     def buffer(self, rows: int, parameters: int) -> DrawBuffer:
         """For the draws of so many rows, of so many parameters each."""

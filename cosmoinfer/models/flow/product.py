@@ -31,6 +31,7 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
             "combine",
             "product",
         )
+    selection = options.selected(rows)
     groups = {int(group[0]): group for group in _groups(catalog, rows)}
     first_rows = np.array(list(groups))
     buffer = options.buffer(len(first_rows), len(parameters))
@@ -52,7 +53,7 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
     member = np.repeat(np.arange(len(kept)), [len(groups[first]) for first in sampled])
     estimates = model.preprocessing.estimate_parameters(catalog, rows)
     partition = model.training_record.partition_of(catalog, rows)
-    anomaly = score_observations(model, catalog, rows, partition, options.seed)
+    anomaly = score_observations(model, catalog, rows, selection, options.seed)
     percentile = None if anomaly.percentile is None else _combined_percentile(anomaly.percentile, member)
     return Posterior(
         parameters,
