@@ -32,7 +32,7 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
             "product",
         )
     selection = options.selected(rows)
-    groups = {int(group[0]): group for group in _groups(catalog, rows)}
+    groups = {int(group[0]): group for group in _groups(catalog, rows, selection)}
     first_rows = np.array(list(groups))
     buffer = options.buffer(len(first_rows), len(parameters))
     sampled: list[int] = []
@@ -97,13 +97,13 @@ def _single_posterior(model: FlowModel, catalog: Catalog, row: int, options: Sam
     return SinglePosterior(draws, lambda theta: model.mixture.log_prob(theta, contexts) - stream.mass.log)
 
 
-def _groups(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+def _groups(catalog: Catalog, rows: np.ndarray, selection: np.ndarray) -> list[np.ndarray]:
     """The rows (by position) of each simulation.
 
-    Raises UserError where no simulation has two rows, or rows of one simulation differ in their parameters.
+    Raises UserError where no simulation of the selection has two rows, or rows of one differ in their parameters.
     """
     groups = observation_sets.group_by_simulation(catalog, rows)
-    if all(len(group) == 1 for group in groups):
+    if len(np.unique(catalog.simulation[selection])) == len(selection):
         raise UserError(
             f"{catalog.path}: no two of these rows share a simulation; `simulation` or `rows_per_simulation` defines "
             "which belong together",
