@@ -27,7 +27,7 @@ PARAMETER_ATTRIBUTES = {
 }  # of the dataset that stands for parameters
 SCHEMA = Schema(
     "posterior",
-    "`cosmoinfer sample`, `reweight`, `simulate` with the truth",
+    "`cosmoinfer sample`, `merge`, `reweight`, `simulate` with the truth",
     {
         **ROWS,
         "names": Dataset(

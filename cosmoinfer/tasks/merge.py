@@ -46,7 +46,7 @@ def merge(
 
     Raises UserError, a ValueError, where a shard is missing, is there twice, or is of another sampling.
     """
-    if isinstance(shards, Path | str) or not all(isinstance(path, Path | str) for path in shards):
+    if not isinstance(shards, list | tuple) or not all(isinstance(path, Path | str) for path in shards):
         raise UserError(f"expected the paths of all shards, found {describe_type(shards)}", setting="shards")
     to = OutputSettings.from_arguments(output, force, reporter)
     if to.output is None:
