@@ -59,7 +59,7 @@ def score_observations(
     sampled = np.isin(compared, rows)
     predicted = _with_features(model, catalog, compared[~sampled])
     compared = compared[sampled | np.isin(compared, predicted)]
-    size = max(1, model.preprocessing.rows_per_block // max(1, getattr(model, "set_size", 0)))
+    size = model.preprocessing.rows_per_block // max(1, getattr(model, "set_size", 0)) | 1
     return ood_scores(model.ood, model.preprocessing, model.feature_spaces, catalog, rows, compared, seed, size)
 
 

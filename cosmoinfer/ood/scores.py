@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cosmoinfer.blocks import aligned_blocks
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.memory import filled_blocks
 from cosmoinfer.ood.detector import BELOW_RANGE_FRACTION, FeatureSpaces, OutOfDistribution
 from cosmoinfer.ood.distances import MIN_OBSERVATIONS
 from cosmoinfer.preprocessing.noise import add_noise
@@ -33,24 +33,22 @@ def ood_scores(
     """The percentiles of rows (n,), by position, and the test of others as a set.
 
     compared: (m,) rows of the set, each in features of which there are finite ones only, if at least MIN_OBSERVATIONS.
-    block_size: rows that are computed at once, always as many, so that no row's percentile depends on other rows.
+    block_size: rows that are computed at once (``aligned_blocks``), so that no row's percentile depends on other rows.
     """
     if detector is None:
         return OODScores()
     all_rows = np.concatenate([rows, np.setdiff1d(compared, rows)])
-    percentiles, views, comparable = [], [], []
-    for block, count in filled_blocks(all_rows, block_size):
-        spaces = feature_spaces(catalog, block)
-        floor = 100 * (1 - detector.chance_below_range) * below_training_range(preprocessing, catalog, block)
-        percentiles.append(np.maximum(detector.percentile(spaces), floor)[:count])
+    percentile, views, comparable = np.empty(len(all_rows)), [], []
+    for block in aligned_blocks(all_rows, block_size):
+        spaces = feature_spaces(catalog, block.rows)
+        floor = 100 * (1 - detector.chance_below_range) * below_training_range(preprocessing, catalog, block.rows)
+        percentile[block.positions] = np.maximum(detector.percentile(spaces), floor)[block.places]
         finite = np.logical_and.reduce([np.isfinite(space).all(axis=1) for space in spaces])
-        chosen = np.flatnonzero((finite & np.isin(block, compared))[:count])
+        chosen = block.places[(finite & np.isin(block.rows, compared))[block.places]]
         if len(chosen):
             views.append([view[chosen] for view in detector.views([np.nan_to_num(space) for space in spaces])])
-            comparable.append(block[chosen])
-    return OODScores(
-        np.concatenate(percentiles)[: len(rows)], _set_p_value(detector, catalog, views, comparable, compared, seed)
-    )
+            comparable.append(block.rows[chosen])
+    return OODScores(percentile[: len(rows)], _set_p_value(detector, catalog, views, comparable, compared, seed))
 
 
 def _set_p_value(

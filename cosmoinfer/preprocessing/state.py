@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cosmoinfer.blocks import aligned_blocks
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.catalog.row_axis import REVERSED_AXES, ModelRow
 from cosmoinfer.errors import UserError
-from cosmoinfer.memory import filled_blocks, slices
+from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.compression import Compression
 from cosmoinfer.preprocessing.noise import Noise, add_noise
@@ -26,7 +27,7 @@ BEYOND_PRECISION = (
     "look for other units, or a code for missing values"
 )
 MAX_CHUNK_VALUES = 1 << 23  # numbers of the data that are scaled at once
-MAX_BLOCK_ROWS, MAX_BLOCK_VALUES = 256, 1 << 18  # of rows whose results do not depend on one another
+MAX_BLOCK_ROWS, MAX_BLOCK_VALUES = 61, 1 << 15  # of rows whose results do not depend on one another
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ class Preprocessing:
 
     @property
     def rows_per_block(self) -> int:
-        """Of ``memory.filled_blocks``: few of large rows, since as much is computed where a single one is asked for."""
-        return min(MAX_BLOCK_ROWS, max(1, MAX_BLOCK_VALUES // self._row_size))
+        """Of ``aligned_blocks``: few of large rows, since as much is computed where a single one is asked for."""
+        return min(MAX_BLOCK_ROWS, MAX_BLOCK_VALUES // self._row_size) | 1
 
     @property
     def _row_size(self) -> int:
@@ -149,9 +150,10 @@ class Preprocessing:
 
     def estimate_parameters(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
         """The ridge estimate of theta, (n, P), inside the box; that of a row does not depend on the others."""
-        blocks = filled_blocks(rows, self.rows_per_block)
-        estimates = [self.ridge_estimate([self.data(catalog, block)])[:count] for block, count in blocks]
-        return self.parameters.clip(np.concatenate(estimates))
+        estimates = np.empty((len(rows), len(self.parameters)))
+        for block in aligned_blocks(rows, self.rows_per_block):
+            estimates[block.positions] = self.ridge_estimate([self.data(catalog, block.rows)])[block.places]
+        return self.parameters.clip(estimates)
 
     def symmetries(self, augment: str) -> tuple[Symmetries, ...]:
         """Of each observable, by which a training moves its rows; augment: as ``augmentation.parse`` takes it.

@@ -8,6 +8,7 @@ import pytest
 import cosmoinfer
 from cosmoinfer.catalog import Observable, from_arrays
 from cosmoinfer.errors import UserError
+from cosmoinfer.models import posterior_model
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.reporter import Reporter
@@ -135,6 +136,23 @@ def test_no_number_of_a_row_depends_on_which_other_rows_there_are(kind):
             assert all((piece[name] == array).all() for piece in arrays), name
         else:
             np.testing.assert_array_equal(np.concatenate([piece[name] for piece in arrays]), array, err_msg=name)
+
+
+def test_a_shard_computes_the_features_of_its_rows_and_of_those_that_the_set_test_looks_at(monkeypatch):
+    model, sims = regressor_of(2, "mse"), linear_gaussian(2, 140, seed=5)
+    monkeypatch.setattr(posterior_model, "MAX_ROWS", 30)
+    selection, rows = np.arange(140), np.arange(50, 57)
+    complete = model.posterior(sims, selection, SamplingOptions())
+    features, computed = type(model).feature_spaces, set()
+
+    def counted(self, catalog, rows):
+        computed.update(rows.tolist())
+        return features(self, catalog, rows)
+
+    monkeypatch.setattr(type(model), "feature_spaces", counted)
+    shard = model.posterior(sims, rows, SamplingOptions(selection=selection))
+    assert computed == {*range(50, 57), *range(0, 140, 5)}
+    assert shard.diagnostics.ood_set_p_value == complete.diagnostics.ood_set_p_value
 
 
 # --------------------------------------------------------------------------------------------- data of training rows

@@ -221,7 +221,7 @@ class FlowModel(Saveable):
         """Features (n, F) in which rows are compared with the training rows: of the data, and of what the networks make
         of them."""
         representatives = self.representatives(catalog, rows)
-        if len(representatives) < len(rows):  # once a set, and the same for all of its rows
+        if not np.isin(rows, representatives).all():  # once a set, and the same for all of its rows
             simulations = catalog.simulation[representatives].tolist()
             positions = {simulation: position for position, simulation in enumerate(simulations)}
             by_row = [positions[simulation] for simulation in catalog.simulation[rows].tolist()]
