@@ -37,6 +37,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
         "stopping",
         "device",
         "memory",
+        "blocks",
         "formatting",
         "expressions",
         "importance_sampling",
@@ -58,7 +59,7 @@ DOORS = {
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
 NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions", "quoting"}
 NO_TORCH |= {"priors", "truncated_normal", "ridge_regression", "unbounded_density"}
-NO_TORCH |= {"importance_sampling", "memory", "formatting", "clustered_error", "r2", "printable"}
+NO_TORCH |= {"importance_sampling", "memory", "blocks", "formatting", "clustered_error", "r2", "printable"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 MAX_FILE_LINES = 300
 MAX_ROOM_FRACTION = 0.15  # of the lines of the package

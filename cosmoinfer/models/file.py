@@ -162,17 +162,16 @@ def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: 
         raise UserError(f"/{path} is missing: another version wrote the file")
     hints = get_type_hints(cls)
     bound = _type_arguments(cls, arguments)
-    built: dict[str, Any] = {}
-    networks = []
+    built, networks = {}, []
     for item in fields(cls):
         hint = bound.get(hints[item.name], hints[item.name])
         if isinstance(hint, type) and issubclass(hint, nn.Module):
             networks.append((item, hint))
-        elif item.name not in config and item.default == ():  # an earlier version wrote the file
-            built[item.name] = ()
-        else:
+        elif item.name in config or item.default != ():
             where = _join(path, item)
             built[item.name] = _unpack(hint, config.get(item.name), where, packed, bound)
+        else:  # an earlier version wrote the file
+            built[item.name] = ()
     for item, network in networks:  # built anew from the other fields, then filled
         place = _join(path, item)
         weights = sum(array.size for name, array in packed.arrays.items() if name.startswith(f"{place}/"))

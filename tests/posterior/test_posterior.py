@@ -161,6 +161,30 @@ def test_taking_observations_takes_all_of_them(keep, full):
     assert taken.diagnostics.temperature == full.diagnostics.temperature
 
 
+@pytest.mark.parametrize("full", [FULL, CLASSIFIED, HEAD], ids=["full", "classified", "empty"])
+def test_parts_of_a_posterior_are_joined_to_it(full):
+    pieces = [full.select(rows) for rows in ([0], [1, 2])]
+    numbers = {name: getattr(full.diagnostics, name) for name in NUMBERS}
+    pieces = [replace(piece, diagnostics=replace(piece.diagnostics, **numbers)) for piece in pieces]
+    joined = Posterior.concatenated(pieces)
+    assert repr(joined) == repr(full)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(value_of(joined, name), value_of(full, name))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ood_set_p_value": 0.5}, "/ood_set_p_value: expected one value of all posteriors, found 0.25, 0.5"),
+        ({"ess": None}, "/ess: is in some of the posteriors and not in all"),
+        ({"reweighted": False}, "/reweighted: expected one value of all posteriors, found True, False"),
+    ],
+)
+def test_posteriors_of_different_origin_are_not_joined(changes, message):
+    with pytest.raises(UserError, match=message):
+        Posterior.concatenated([FULL, changed(FULL, **changes)])
+
+
 def test_what_a_model_holds_is_all_tested():
     assert all(value_of(FULL, name) is not None or value_of(CLASSIFIED, name) is not None for name in ARRAYS)
 
