@@ -22,7 +22,7 @@ from cosmoinfer.models.recipe import SharedSettings
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.settings import settings_of
-from cosmoinfer.tasks.settings import CHECKPOINTS, READ_OPTIONS, RUN, SPLIT
+from cosmoinfer.tasks.settings import CHECKPOINTS, RANKS, READ_OPTIONS, RUN, SPLIT
 from cosmoinfer.tasks.train_density import DENSITY_TRAINER
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER
 from cosmoinfer.tasks.train_regressor import REGRESSOR_TRAINER
@@ -440,7 +440,7 @@ def test_names_are_completed() -> None:
 
 def test_options_and_keywords_have_the_same_names() -> None:
     """What a training command takes, its function takes by that name."""
-    shared = {*READ_OPTIONS, *SPLIT, *RUN, *CHECKPOINTS}
+    shared = {*READ_OPTIONS, *SPLIT, *RUN, *CHECKPOINTS, *RANKS}
     saying = {*OutputOptions.__dataclass_fields__, "catalog", "output", "max_time"}
     for trainer in (FLOW_TRAINER, REGRESSOR_TRAINER, DENSITY_TRAINER):
         settings = {*trainer.settings(), *trainer.inputs, *shared}
