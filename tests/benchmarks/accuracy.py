@@ -159,8 +159,7 @@ def make(
         }
         attributes = {"parameters": made.parameters.attributes(), "data": made.attributes}
         storage.write(catalog, storage.FileContents("catalog", {}, arrays, attributes))
-    gaps = np.isnan(simulator.simulate(1, 0).data).any()
-    sims = cosmoinfer.read_catalog(catalog, missing="mask" if gaps else None)
+    sims = cosmoinfer.read_catalog(catalog, missing="mask")  # of those that have gaps; others are read as they are
     theta, x = (
         sims.theta,
         sims.observables[0].values.astype(np.float64).reshape(len(sims), *simulator.simulate(1, 0).data.shape[1:]),
@@ -195,7 +194,8 @@ def _peer(catalog: Path, peer: str, theta: np.ndarray, x: np.ndarray, ensemble: 
     run, n_training = catalog.with_suffix(f".{peer}"), len(theta) - TEST
     files = {size: run.with_name(f"{run.name}.x{size}.npz") for size in ensemble}
     if not all(out.exists() for out in files.values()):
-        parameters, rows = cosmoinfer.read_catalog(catalog).parameters, catalog.with_suffix(f".{peer}.rows.npz")
+        parameters = cosmoinfer.read_catalog(catalog, missing="mask").parameters
+        rows = catalog.with_suffix(f".{peer}.rows.npz")
         x = _as_user_would(x.reshape(len(x), -1))
         box = {"low": parameters.low, "high": parameters.high, "prior": np.array(parameters.prior)}
         train = {"theta_train": theta[:n_training], "x_train": x[:n_training]}
