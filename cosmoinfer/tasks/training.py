@@ -14,6 +14,7 @@ from cosmoinfer import split as splits
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError
+from cosmoinfer.memory import available_bytes
 from cosmoinfer.models.density.recipe import density_settings
 from cosmoinfer.models.flow import flow_settings
 from cosmoinfer.models.recipe import Shapes
@@ -27,6 +28,7 @@ from cosmoinfer.preprocessing.fit import (
 )
 from cosmoinfer.preprocessing.noise import Noise, read_noise
 from cosmoinfer.preprocessing.state import Preprocessing
+from cosmoinfer.settings import is_given
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import (
     catalog_inputs,
@@ -204,6 +206,8 @@ class Trainer(Generic[TrainedModel]):
         self._check_kind_of_settings(keywords)
         ranks = select_keywords(RankSettings, keywords).join()
         keywords = with_node_settings(keywords, to.force, to.output)
+        if ranks.count > 1 and not is_given(keywords.get("memory")):
+            keywords = {**keywords, "memory": available_bytes() // ranks.count}  # each holds the data
         request = TrainingRequest.from_keywords(f"train_{self.kind}", keywords, self.settings(), self.inputs, RANKS)
         catalog = open_catalog(source, keywords, arrays)
         split = choose_split(catalog, request.split)

@@ -22,6 +22,7 @@ from cosmoinfer.models import Model
 from cosmoinfer.networks.layers import Dropout
 from cosmoinfer.stopping import EXIT_STATUS, STOP_REQUEST, Stopped
 from cosmoinfer.tasks.reporter import MUTE, Reporter
+from cosmoinfer.tasks.training import Trainer, TrainingJob
 from cosmoinfer.training.ranks import Ranks, join_ranks
 from cosmoinfer.training.streams import generators
 from tests.command_line import linear, refused, write
@@ -201,6 +202,15 @@ def test_what_needs_a_batch_in_one_piece_is_refused(settings, message, catalogs,
     monkeypatch.setattr(Ranks, "require_equal", lambda *_: None)
     with pytest.raises(UserError, match=message):
         cosmoinfer.train_regressor(catalogs["cnn"], epochs=1, ranks=True, reporter=MUTE, **settings)
+
+
+def test_ranks_of_a_node_share_its_memory(catalogs, monkeypatch):
+    jobs: list[TrainingJob] = []
+    monkeypatch.setattr("cosmoinfer.tasks.settings.join_ranks", lambda: Ranks(0, 2))
+    monkeypatch.setattr("cosmoinfer.tasks.training.available_bytes", lambda: 10**9)
+    monkeypatch.setattr(Trainer, "run", lambda trainer, job, output: (jobs.append(job), {}))
+    cosmoinfer.train_regressor(catalogs["cnn"], ranks=True)
+    assert jobs[0].catalog.memory_limit == 10**9 // 2
 
 
 # ------------------------------------------------------------------------------------------------------------ shares
