@@ -218,6 +218,8 @@ def test_a_learning_curve(path: Path, data: Any) -> None:
 def test_a_model(tmp_path: Path, name: str) -> None:
     cosmoinfer.load(KEPT_HERE / name).save(tmp_path / name)
     first, second = storage.read_contents(KEPT_HERE / name), storage.read_contents(tmp_path / name)
+    before, after = (json.loads(str(contents.arrays.pop("config"))) for contents in (first, second))
+    assert before == {key: value for key, value in after.items() if key in before or value is not None}
     assert (
         first.meta == second.meta and equal(first.arrays, second.arrays) and equal(first.attributes, second.attributes)
     )

@@ -167,11 +167,9 @@ def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: 
         hint = bound.get(hints[item.name], hints[item.name])
         if isinstance(hint, type) and issubclass(hint, nn.Module):
             networks.append((item, hint))
-        elif item.name in config or item.default != ():
+        else:
             where = _join(path, item)
             built[item.name] = _unpack(hint, config.get(item.name), where, packed, bound)
-        else:  # an earlier version wrote the file
-            built[item.name] = ()
     for item, network in networks:  # built anew from the other fields, then filled
         place = _join(path, item)
         weights = sum(array.size for name, array in packed.arrays.items() if name.startswith(f"{place}/"))

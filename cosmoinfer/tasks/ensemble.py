@@ -44,13 +44,18 @@ class Ensemble:
     names: tuple[str, ...]
 
     @property
+    def flows(self) -> tuple[JoinedFlow, ...]:
+        """What became of each flow."""
+        return self.model.joined or ()
+
+    @property
     def ranking(self) -> list[tuple[str, JoinedFlow]]:
         """Each flow with its name, by its log_prob on the validation rows, the best first."""
-        return sorted(zip(self.names, self.model.joined, strict=True), key=lambda pair: -pair[1].log_prob)
+        return sorted(zip(self.names, self.flows, strict=True), key=lambda pair: -pair[1].log_prob)
 
     def describe(self) -> str:
         """In one line."""
-        joined = sum(flow.share > 0 for flow in self.model.joined)
+        joined = sum(flow.share > 0 for flow in self.flows)
         stacks = "; ".join(stack.describe() for stack in self.model.stacks)
         return f"{self.output or self.model.kind}: {joined} of {len(self.names)} flows; {stacks}"
 

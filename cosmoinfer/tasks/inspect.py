@@ -152,7 +152,7 @@ def _describe_model(record: storage.FileContents) -> dict[str, str]:
         contents[f"stack {number}"] = f"{described}, best epochs {best}"
     for number, candidate in enumerate(config.get("race", ())):
         contents[f"candidate {number}"] = Candidate(**candidate).describe()
-    for number, joined_flow in enumerate(config.get("joined", ())):
+    for number, joined_flow in enumerate(config.get("joined") or ()):
         contents[f"joined flow {number}"] = JoinedFlow(**joined_flow).describe()
     return contents
 

@@ -374,7 +374,7 @@ def test_maps_of_mean_zero_are_drawn_with_mean_zero(flow):
 def test_jitter_is_fresh_in_every_epoch_and_symmetries_leave_the_condition_alone(monkeypatch):
     handed = []
 
-    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper):
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper, ranks):
         handed.append((train_rows.rows, hooks))
         raise StopIteration
 

@@ -381,7 +381,7 @@ def test_the_noise_of_a_flow_is_fresh_in_every_epoch(through, monkeypatch):
     summary = None if through == "data" else train_regressor(sims, frame=frame, ensemble=1)
     handed = {}
 
-    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper):
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper, ranks):
         handed.update(rows=train_rows.rows, fresh=[hooks.fresh_rows(epoch) for epoch in (0, 1, 0)])
         raise StopIteration
 

@@ -69,7 +69,7 @@ class Handed(Exception):
 def handed(request, monkeypatch):
     """A function: catalog, settings -> training rows, validation rows, hooks, and how many parts precede the data."""
 
-    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper):
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper, ranks):
         raise Handed(train_rows.rows, validation_rows.rows, hooks)
 
     train, fixed_settings = (

@@ -292,7 +292,7 @@ def test_noise_is_fresh_in_every_epoch_and_fixed_for_validation(monkeypatch):
     recipe = regressor_recipe(TINY | {"network": "linear", "layers": None, "hidden": None}, ROWS, [(3,)])
     handed = []
 
-    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper):
+    def stop(network, loss, train_rows, validation_rows, *positional, hooks, keeper, ranks):
         fresh = [hooks.fresh_rows(epoch)[1].numpy() for epoch in (0, 1, 0)]
         handed.append((train_rows.rows[1].numpy(), validation_rows.rows[1].numpy(), fresh))
         raise StopIteration

@@ -66,7 +66,7 @@ class FlowModel(Saveable):
     """weights: (M in all,) of the mixture. summary: the trained regressor that feeds the flow, if there is one.
     initialised_from: the flow whose weights it started from. temperature: the noise's width;
     recalibration: that which the validation rows ask for, taken only on demand. race, joined: what became of the
-    candidates of a training, and of the flows that were joined to this one."""
+    candidates of a training, and of the flows that were joined to this one, if any were."""
 
     preprocessing: Preprocessing = field(metadata={"path": ""})
     training_record: TrainingRecord = field(metadata={"path": ""})
@@ -78,7 +78,7 @@ class FlowModel(Saveable):
     recalibration: Recalibration | None = None
     ood: OutOfDistribution | None = None
     race: tuple[Candidate, ...] = ()
-    joined: tuple[JoinedFlow, ...] = ()
+    joined: tuple[JoinedFlow, ...] | None = None
     provenance: JSONObject = field(default_factory=dict)
     kind: ClassVar[str] = "flow"
     __repr__, _repr_html_ = model_repr, model_html
