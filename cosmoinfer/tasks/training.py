@@ -179,7 +179,7 @@ class Trainer(Generic[TrainedModel]):
         checkpoints = None
         if output is not None:
             checkpoints = CheckpointFolder.of_output(output, meta, job.reporter.info, interval, ranks)
-        if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune):
+        if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune, inputs.like):
             model = cast(TrainedModel, models.read(cast(Path, output), job.device))
         else:
             if checkpoints is not None:

@@ -6,7 +6,8 @@ from cosmoinfer.models.flow.joining import check_joinable, join_flows
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import ConditionalFlow
 from cosmoinfer.models.flow.product import product_posterior
-from cosmoinfer.models.flow.recipe import check_passes, continued_recipe, flow_recipe, flow_settings
+from cosmoinfer.models.flow.recipe import check_passes, flow_recipe, flow_settings
+from cosmoinfer.models.flow.reuse import continued_recipe, recipe_like, recipe_of_document
 
 __all__ = [
     "Candidate",
@@ -21,4 +22,6 @@ __all__ = [
     "flow_settings",
     "join_flows",
     "product_posterior",
+    "recipe_like",
+    "recipe_of_document",
 ]

@@ -142,9 +142,9 @@ def _fit_supports(data: FlowTrainingData, recipe: FlowRecipe, context: TrainingC
     next to nothing."""
     parameters, theta = data.preprocessing.parameters, data.theta
     names, probit_only = recipe.supports, frozenset[str]()
-    if names == ("auto",):
+    if names[0] == "auto":
         bounded = np.isfinite([parameters.low, parameters.high]).any()
-        raced = tuple(name for name, support in SUPPORTS.items() if support.is_raced)
+        raced = names[1:] or tuple(name for name, support in SUPPORTS.items() if support.is_raced)
         names = raced if bounded else tuple(SUPPORTS)[:1]
         probit_only = _unconstrained(data)
     if probit_only:
