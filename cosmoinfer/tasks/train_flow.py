@@ -14,6 +14,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.flow import (
     FlowModel,
+    best_pilot,
     check_passes,
     continued_recipe,
     fit_flow,
@@ -22,7 +23,7 @@ from cosmoinfer.models.flow import (
     recipe_like,
     recipe_of_document,
 )
-from cosmoinfer.models.flow.recipe import EMBEDDING, FlowRecipe
+from cosmoinfer.models.flow.recipe import EMBEDDING, FlowRecipe, StackRecipe
 from cosmoinfer.models.recipe import Shapes, prefixed_errors
 from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.preprocessing.fit import with_compression_of
@@ -112,6 +113,12 @@ class FlowPlan(TrainingPlan[FlowModel]):
         if sources.ancestor is not None:
             preprocessing = with_compression_of(sources.ancestor.preprocessing, preprocessing, job.catalog, job.split)
         return fit_flow(job.catalog, job.split, preprocessing, recipe, context, sources.summary, sources.ancestor)
+
+    def best_pilot(self, context: TrainingContext) -> tuple[StackRecipe, str]:
+        """The architecture and the support that the pilots are best on; of a flow that is made of a catalog alone."""
+        job, recipe = self.job, self.recipe
+        preprocessing = job.fit_preprocessing(context, recipe.transform, recipe.compress, self.sources.noise)
+        return best_pilot(job.catalog, job.split, preprocessing, recipe, context)
 
     def describe(self, model: FlowModel) -> tuple[str, JSONObject]:
         """How many of each architecture and support, of how many rows, and the mean log_prob of the validation rows."""

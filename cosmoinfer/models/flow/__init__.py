@@ -1,7 +1,7 @@
 """Flows that give p(theta | x): what to train, how it is trained, and the model that comes of it."""
 
 from cosmoinfer.models.flow.candidate import Candidate, JoinedFlow
-from cosmoinfer.models.flow.fit import fit_flow
+from cosmoinfer.models.flow.fit import best_pilot, fit_flow
 from cosmoinfer.models.flow.joining import check_joinable, join_flows
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import ConditionalFlow
@@ -14,6 +14,7 @@ __all__ = [
     "ConditionalFlow",
     "FlowModel",
     "JoinedFlow",
+    "best_pilot",
     "check_joinable",
     "check_passes",
     "continued_recipe",
