@@ -113,6 +113,15 @@ class Journal:
             self._study.enqueue_trial(dict(settings), skip_if_exists=True)
             self._study.set_user_attr("support", support)
 
+    def is_closed(self, name: str) -> bool:
+        """Whether no trial is to be begun any more for a selection of this name."""
+        return bool(self._attribute(f"closed: {name}"))
+
+    def close(self, name: str) -> None:
+        """Let no process begin another trial for this selection; those that are under way go on."""
+        with self._errors_of_file():
+            self._study.set_user_attr(f"closed: {name}", True)
+
     def selection(self, name: str) -> list[int] | None:
         """The numbers of trials that a process has selected under this name, for all others too."""
         numbers = self._attribute(f"selection: {name}")

@@ -110,7 +110,7 @@ def write_tuned(
     search = _Search(default, journal, work_folder(output))
     support = search.begin()
     name = f"{settings.top} of {settings.trials}"
-    while journal.selection(name) is None and len(journal.records()) < settings.trials:
+    while not journal.is_closed(name) and len(journal.records()) < settings.trials:
         search.run_trial(support)
     return search.join_best(name, settings, support, output)
 
@@ -197,22 +197,19 @@ class _Search:
 
         Raises UserError if no trial was completed.
         """
-        job = self.job
+        job, reporter = self.job, self.reporter
+        if not self.journal.is_closed(name):
+            self.journal.close(name)
         with storage.locked(self.folder / "search.lock"):
+            reporter.info(f"{self.default_path}: the default, to compare to")
+            default = self._trained(replace(job, reporter=replace(reporter, result=reporter.info)), self.default_path)
             numbers = self.journal.selection(name)
-            if numbers is None:
+            if numbers is None:  # only now, with the trials that have ended meanwhile
                 numbers = self._best(settings.top)
                 self.journal.select(name, numbers)
             records = self.journal.records()
-            jobs = {
-                record.number: self._trial_job(record.settings, support)
-                for record in records
-                if record.number in numbers
-            }
-            self.reporter.info(f"{self.default_path}: the default, to compare to")
-            default = self._trained(
-                replace(job, reporter=replace(self.reporter, result=self.reporter.info)), self.default_path
-            )
+            chosen = [record for record in records if record.number in numbers]
+            jobs = {record.number: self._trial_job(record.settings, support) for record in chosen}
             flows = [self._trained(replace(job, reporter=QUIET), self.trial_path(n)) for n, job in jobs.items()]
             names = [str(self.trial_path(number)) for number in jobs]
             meta = self._provenance(settings, jobs, flows)

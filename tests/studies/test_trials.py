@@ -93,6 +93,8 @@ def test_a_selection_is_of_all_processes(journal: Journal) -> None:
     assert journal.selection("5 of 30") is None
     journal.select("5 of 30", [3, 1])
     assert Journal(journal.path, 0).selection("5 of 30") == [3, 1] and journal.selection("5 of 60") is None
+    journal.close("5 of 30")
+    assert Journal(journal.path, 0).is_closed("5 of 30") and not journal.is_closed("5 of 60")
 
 
 def test_another_search_is_refused(journal: Journal) -> None:
