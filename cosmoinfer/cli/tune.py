@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cosmoinfer.cli.max_time import MaxTime, stop_after
+from cosmoinfer.cli.job import MaxTime, stop_after
 from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, Output, OutputOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
