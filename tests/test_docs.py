@@ -333,7 +333,7 @@ def test_train_flow_has_few_options_and_its_help_fewer(capsys: pytest.CaptureFix
     [
         ("cosmoinfer tra", {"train-flow", "train-regressor", "train-density"}),
         ("cosmoinfer train-flow --flow n", {"nsf", "nsf-ar"}),
-        ("cosmoinfer train-flow --linear", {"--linear-start"}),
+        ("cosmoinfer train-flow --lea", {"--learning-rate"}),
     ],
 )
 def test_bash_completes_commands_options_and_choices(line: str, expected: set[str]) -> None:

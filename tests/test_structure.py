@@ -55,6 +55,7 @@ DOORS = {
     "getdist": {"plots"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "optuna": {"studies"},
 }
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
 NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions", "quoting"}
@@ -70,11 +71,12 @@ LATE_IMPORTS = {  # rooms and modules that import inside functions
     "cli",  # a command imports its task when it runs
     "flows.transform",  # the flows of nflows import matplotlib.pyplot, which only to_nflows should pay for
     "networks.baselines",  # scikit-learn, which only trees pay for
+    "studies.trials",  # Optuna need not be installed, which only tune pays for
     "storage.filters",  # compression filters that need not be installed, which only files with such pay for
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
-SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn")
+SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn", "optuna")
 
 
 def name_of(path: Path) -> str:
@@ -163,6 +165,7 @@ LATE = {  # what may be imported inside a function: a command's own task, the re
     "flows.transform": ("nflows",),
     "networks.baselines": ("sklearn",),
     "storage.filters": ("hdf5plugin",),
+    "studies.trials": ("optuna",),
 }
 
 

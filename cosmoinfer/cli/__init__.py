@@ -27,6 +27,7 @@ from cosmoinfer.cli import (
     train_density,
     train_flow,
     train_regressor,
+    tune,
 )
 from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped, short_names
@@ -92,6 +93,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train-flow": train_flow.train_flow,
     "train-density": train_density.train_density,
     "ensemble": ensemble.ensemble,
+    "tune": tune.tune,
     "sample": sample.sample,
     "merge": merge.merge,
     "evaluate": evaluate.evaluate,

@@ -9,6 +9,9 @@ from cosmoinfer.cli.terminal import Terminal
 
 Summary = Annotated[Path | None, option("Trained regressor whose output conditions the flow.", "Options", rare=True)]
 FineTune = Annotated[Path | None, option("Trained flow from whose weights to start.", "Options")]
+Like = Annotated[
+    Path | None, option("Trained flow whose architectures and training settings to take.", "Options", rare=True)
+]
 
 
 def train_flow(
@@ -18,6 +21,7 @@ def train_flow(
     output: Output = None,
     summary: Summary = None,
     fine_tune: FineTune = None,
+    like: Like = None,
     max_time: MaxTime = None,
     ranks: Ranks = False,
 ) -> None:
@@ -29,5 +33,5 @@ def train_flow(
 
     stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings = keywords(training, summary=summary, fine_tune=fine_tune, ranks=ranks)
+    settings = keywords(training, summary=summary, fine_tune=fine_tune, like=like, ranks=ranks)
     terminal.document(FLOW_TRAINER.write(catalog, settings, output, output_options.force, terminal.reporter()))

@@ -5,7 +5,7 @@ from cosmoinfer.storage import Dataset, Schema
 
 SCHEMA = Schema(
     "model",
-    "`cosmoinfer train-flow`, `train-regressor`, `train-density`, `ensemble`. A model that another one"
+    "`cosmoinfer train-flow`, `train-regressor`, `train-density`, `ensemble`, `tune`. A model that another one"
     " needs lies in a group of its own with the same datasets: `/summary` (the regressor "
     "that conditions a flow), `/initialised_from` (by which a fine-tuned one began)",
     {

@@ -4,7 +4,7 @@ It knows arrays, attributes and JSON, and nothing of what they mean.
 """
 
 from cosmoinfer.storage import out_of_core
-from cosmoinfer.storage.atomic import atomic_write, check_folder, make_folder, remove_leftovers
+from cosmoinfer.storage.atomic import atomic_write, check_folder, is_abandoned, locked, make_folder, remove_leftovers
 from cosmoinfer.storage.attributes import Attributes
 from cosmoinfer.storage.contents import FileContents
 from cosmoinfer.storage.encoding import Encoding
@@ -67,12 +67,14 @@ __all__ = [
     "file_kind",
     "group_attributes",
     "interpreted",
+    "is_abandoned",
     "is_complete",
     "is_kind",
     "load",
     "load_json",
     "load_npy",
     "load_text",
+    "locked",
     "make_folder",
     "out_of_core",
     "parse_object",

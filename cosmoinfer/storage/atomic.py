@@ -62,6 +62,36 @@ def _rename(scratch: Path, path: Path, replace: bool) -> None:
     os.replace(scratch, path)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process after the other do what is inside; a process that ends lets go. path: of a file to lock.
+
+    Where the file system has no locks, nobody waits. Raises UserError where the file cannot be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error_reason(error)})") from error
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a process that has ended left a lock file; False where there is none, or where there are no locks."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return _is_locked_by_me(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(path: Path) -> None:
     """Raises UserError if it cannot be made."""
     try:

@@ -140,15 +140,17 @@ class ModelInputs:
     """Files beside the catalog from which a model is made.
 
     noise: a covariance (.npy). summary: a trained regressor. fine_tune: a flow from whose weights the training starts.
+    like: a flow whose recipe is taken, and nothing else.
     """
 
     noise: Path | None = None
     summary: Path | None = None
     fine_tune: Path | None = None
+    like: Path | None = None
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of each file that is used, by setting."""
-        paths = {name: getattr(self, name) for name in names_of_fields(self)}
+        """SHA-256 of each file that is used, by setting; a recipe is one whatever file it was read from."""
+        paths = {name: getattr(self, name) for name in names_of_fields(self) if name != "like"}
         return {name: storage.file_digest(path) for name, path in paths.items() if path is not None}
 
 

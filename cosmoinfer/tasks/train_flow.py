@@ -9,11 +9,22 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
-from cosmoinfer.models.flow import FlowModel, check_passes, continued_recipe, fit_flow, flow_recipe, flow_settings
-from cosmoinfer.models.flow.recipe import EMBEDDING, FlowRecipe
-from cosmoinfer.models.recipe import prefixed_errors
+from cosmoinfer.models.flow import (
+    FlowModel,
+    best_pilot,
+    check_passes,
+    continued_recipe,
+    fit_flow,
+    flow_recipe,
+    flow_settings,
+    recipe_like,
+    recipe_of_document,
+)
+from cosmoinfer.models.flow.recipe import EMBEDDING, FlowRecipe, StackRecipe
+from cosmoinfer.models.recipe import Shapes, prefixed_errors
 from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.preprocessing.fit import with_compression_of
 from cosmoinfer.preprocessing.noise import Noise
@@ -103,6 +114,12 @@ class FlowPlan(TrainingPlan[FlowModel]):
             preprocessing = with_compression_of(sources.ancestor.preprocessing, preprocessing, job.catalog, job.split)
         return fit_flow(job.catalog, job.split, preprocessing, recipe, context, sources.summary, sources.ancestor)
 
+    def best_pilot(self, context: TrainingContext) -> tuple[StackRecipe, str]:
+        """The architecture and the support that the pilots are best on; of a flow that is made of a catalog alone."""
+        job, recipe = self.job, self.recipe
+        preprocessing = job.fit_preprocessing(context, recipe.transform, recipe.compress, self.sources.noise)
+        return best_pilot(job.catalog, job.split, preprocessing, recipe, context)
+
     def describe(self, model: FlowModel) -> tuple[str, JSONObject]:
         """How many of each architecture and support, of how many rows, and the mean log_prob of the validation rows."""
         stacks = [
@@ -145,15 +162,33 @@ def plan_flow(job: TrainingJob) -> FlowPlan:
 
 
 def _choose_recipe(job: TrainingJob, sources: FlowSources, rows: int) -> FlowRecipe:
-    """For so many rows or sets of them; that of the ancestor, where there is one."""
+    """For so many rows or sets of them; that of the ancestor, or of another model, where there is one."""
     summary, ancestor, settings = sources.summary, sources.ancestor, dict(job.request.recipe)
     shapes = (
         [observable.row_shape for observable in job.catalog.observables] if summary is None else [summary.summary_shape]
     )
+    if job.request.inputs.like is not None:
+        return _recipe_like(job, shapes)
     if ancestor is None:
         return flow_recipe(settings, rows, shapes)
     configs = [stack.config for stack in ancestor.stacks]
     return continued_recipe(configs, ancestor.stacks[0].members, settings, rows, shapes)
+
+
+def _recipe_like(job: TrainingJob, shapes: Shapes) -> FlowRecipe:
+    """That which the file `like` was made by, with the settings that were given in place of its own."""
+    path, request = job.request.inputs.like, job.request
+    assert path is not None
+    if request.inputs.fine_tune is not None:
+        raise UserError("has no effect beside `fine_tune`: the architecture is that of the other flow", setting="like")
+    meta = read_model_of_kind(path, "flow", job.device, "like").provenance
+    document = meta.get("settings", {}).get("recipe")
+    if document is None:
+        task = meta.get("command", "another tool")
+        raise UserError(f"was made by {task}, without a recipe; name one of the flows of train-flow", "like", path)
+    with storage.interpreted(path, "a recipe in its /meta"):
+        recipe = recipe_of_document(document)
+    return recipe_like(recipe, request.recipe, shapes)
 
 
 def _check_recipe(job: TrainingJob, sources: FlowSources, recipe: FlowRecipe) -> None:
@@ -168,4 +203,4 @@ def _check_recipe(job: TrainingJob, sources: FlowSources, recipe: FlowRecipe) ->
         stack.settings.build(len(job.catalog.require_parameters()[0]), 1, generators(0, "check", 1))
 
 
-FLOW_TRAINER = Trainer("flow", flow_settings, ("noise", "summary", "fine_tune"), plan_flow)
+FLOW_TRAINER = Trainer("flow", flow_settings, ("noise", "summary", "fine_tune", "like"), plan_flow)

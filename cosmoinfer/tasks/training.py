@@ -43,7 +43,7 @@ from cosmoinfer.tasks.settings import RANKS, OutputSettings, RankSettings, Train
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.checkpoints import CheckpointFolder
 from cosmoinfer.training.ranks import ALONE, Ranks
-from cosmoinfer.training.settings import TrainingContext
+from cosmoinfer.training.settings import Listener, TrainingContext
 from cosmoinfer.training.streams import generators
 
 TrainedModel = TypeVar("TrainedModel", bound=models.Model)
@@ -55,7 +55,8 @@ class TrainingJob:
     """A training that is asked for, of a catalog that has been read and split.
 
     force: replace another output, and train what takes many network passes. defaults_of: the split for whose number of
-    training rows the defaults are; by default the job's own. ranks: processes that train together.
+    training rows the defaults are; by default the job's own. ranks: processes that train together. listener: hears of
+    every epoch, and may end the training by an exception.
     """
 
     catalog: Catalog
@@ -66,6 +67,21 @@ class TrainingJob:
     reporter: Reporter
     defaults_of: Split | None = None
     ranks: Ranks = ALONE
+    listener: Listener | None = None
+
+    def context(self, checkpoints: CheckpointFolder | None) -> TrainingContext:
+        """Where trainings are done. Raises UserError if those that are kept have other settings or inputs."""
+        if checkpoints is not None:
+            checkpoints.check(self.force)
+        report, listener = self.reporter.epochs(), self.listener
+
+        def on_epoch(epoch: int, epochs: int, training: float, validation: float) -> None:
+            report(epoch, epochs, training, validation)
+            if listener is not None:
+                listener(epoch, epochs, training, validation)
+
+        seed, info = self.request.run.seed, self.reporter.info
+        return TrainingContext(self.device, seed, info, on_epoch, checkpoints, self.ranks)
 
     def read_noise(self) -> Noise | None:
         """The noise that the training adds to these simulations, if a covariance is given."""
@@ -173,24 +189,16 @@ class Trainer(Generic[TrainedModel]):
         """
         plan = self.plan(job)
         job, inputs, document = plan.job, job.request.inputs, {"output": str(output)}
-        meta = self._provenance(plan)
-        interval, ranks = job.request.checkpoints.interval, job.ranks
-        ranks.require_equal("setting or input", json.dumps(meta, sort_keys=True))
-        checkpoints = None
-        if output is not None:
-            checkpoints = CheckpointFolder.of_output(output, meta, job.reporter.info, interval, ranks)
-        if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune):
+        meta = self.provenance(plan)
+        job.ranks.require_equal("setting or input", json.dumps(meta, sort_keys=True))
+        checkpoints = None if output is None else self.checkpoints(plan, output)
+        if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune, inputs.like):
             model = cast(TrainedModel, models.read(cast(Path, output), job.device))
         else:
-            if checkpoints is not None:
-                checkpoints.check(job.force)
-            context = TrainingContext(
-                job.device, job.request.run.seed, job.reporter.info, job.reporter.epochs(), checkpoints, ranks
-            )
-            model = replace(plan.fit(context), provenance=meta)
-            if output is not None and ranks.is_first:
+            model = replace(plan.fit(job.context(checkpoints)), provenance=meta)
+            if output is not None and job.ranks.is_first:
                 model.save(output, job.force)
-        if checkpoints is not None and ranks.is_first:
+        if checkpoints is not None and job.ranks.is_first:
             checkpoints.remove()
         line, numbers = plan.describe(model)
         job.reporter.result(f"{output or model.kind}: {line}")
@@ -222,7 +230,13 @@ class Trainer(Generic[TrainedModel]):
             if kinds:
                 raise UserError(f"is a setting of train_{kinds[0]}, not of train_{self.kind}", setting=name)
 
-    def _provenance(self, plan: TrainingPlan[TrainedModel]) -> storage.JSONObject:
+    def checkpoints(self, plan: TrainingPlan[TrainedModel], output: Path) -> CheckpointFolder:
+        """Where the trainings of an output are kept until it stands."""
+        job = plan.job
+        interval, info = job.request.checkpoints.interval, job.reporter.info
+        return CheckpointFolder.of_output(output, self.provenance(plan), info, interval, job.ranks)
+
+    def provenance(self, plan: TrainingPlan[TrainedModel]) -> storage.JSONObject:
         """The /meta of the model: the settings that affect its numbers, fingerprints of what it is made from."""
         job, catalog = plan.job, plan.job.catalog
         settings = {"recipe": plan.recipe, "read_options": catalog.read_options, "seed": job.request.run.seed}

@@ -410,11 +410,23 @@ def test_supports_are_in_the_order_of_the_table_however_they_are_named(text):
     assert flow_recipe({"support": text}, 100, [(3,)]).supports == ("soft", "truncate")
 
 
+def test_auto_among_supports_is_not_raced_with_others_and_still_takes_probit(monkeypatch):
+    """Where ridge finds next to nothing about a parameter."""
+    monkeypatch.setattr(fit, "MIN_RIDGE_R2", 2.0)
+    messages: list[str] = []
+    model, _ = raced(messages, flow="maf", support="auto:soft", ensemble=1)
+    (stack,) = model.stacks
+    assert (stack.support.name, stack.support.probit_only) == ("soft", frozenset("ab")) and not model.race
+    assert any(line.startswith("probit in any case") for line in messages)
+
+
 @pytest.mark.parametrize(
     ("support", "message"),
     [
         ("probit,sofd", "'sofd' is not known; there are probit, soft, truncate"),
         ("auto,soft", "auto goes with no other name; there are probit, soft, truncate"),
+        ("auto:sofd", "'sofd' is not known; there are probit, soft, truncate, auto; did you mean soft"),
+        ("auto:auto", "expected names behind auto:; there are probit, soft, truncate"),
     ],
 )
 def test_supports_are_names_of_the_table(support, message):

@@ -231,3 +231,13 @@ def test_a_disk_without_room_is_refused_before_a_value_is_read(path, monkeypatch
     with pytest.raises(UserError, match=r"24\.2kB of disk are required, 240B more than are free"):
         write(path)
     assert list(path.parent.iterdir()) == []
+
+
+def test_a_lock_is_abandoned_once_its_process_lets_go(tmp_path):
+    lock = tmp_path / "lock"
+    assert not storage.is_abandoned(lock)
+    with storage.locked(lock):
+        assert not storage.is_abandoned(lock)
+    assert storage.is_abandoned(lock)
+    with pytest.raises(UserError, match="lock: cannot be written"), storage.locked(tmp_path / "none" / "lock"):
+        pass

@@ -183,12 +183,6 @@ class FlowOptions:
             default="auto, a race, for vectors; soft for maps and grids",
         ),
     ] = None
-    linear_start: Annotated[
-        bool | None,
-        option(
-            "Begin with a linear regression on the data.", "Architecture", "--linear-start/--no-linear-start", rare=True
-        ),
-    ] = None
     embedding: Annotated[
         str | None,
         option(

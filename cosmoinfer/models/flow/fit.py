@@ -12,7 +12,7 @@ from cosmoinfer.models.flow.members import FlowTrainingData, fit_members
 from cosmoinfer.models.flow.model import FlowModel
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.race import Finalist, race
-from cosmoinfer.models.flow.recipe import FlowRecipe
+from cosmoinfer.models.flow.recipe import FlowRecipe, StackRecipe
 from cosmoinfer.models.flow.shares import choose_mixture, score_stacks
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.preprocessing.state import Preprocessing
@@ -38,6 +38,44 @@ def fit_flow(
 
     Raises UserError where a model that it is made from has learned from validation or test rows of this split.
     """
+    data = _training_data(catalog, split, preprocessing, recipe, summary, initialised_from)
+    if initialised_from is not None:
+        stacks = _continue_training(data, recipe, initialised_from, context)
+        model = _mix(data, stacks, [], [], context)
+    else:
+        finalists, candidates = _choose_finalists(data, recipe, _fit_supports(data, recipe, context), context)
+        stacks, origins = _train_finalists(data, recipe, finalists, context)
+        model = _mix(data, stacks, origins, candidates, context)
+    return model.with_recalibration(catalog, context.seed)
+
+
+def best_pilot(
+    catalog: Catalog, split: Split, preprocessing: Preprocessing, recipe: FlowRecipe, context: TrainingContext
+) -> tuple[StackRecipe, str]:
+    """The architecture and the name of the support with the largest shares of the pilots, without a further training.
+
+    Where nothing is raced they are those that were asked for.
+    """
+    data = _training_data(catalog, split, preprocessing, recipe)
+    supports = _fit_supports(data, recipe, context)
+    finalists, candidates = _choose_finalists(data, recipe, supports, context)
+    shares = dict.fromkeys((support.label for support in supports), 0.0)
+    for candidate in candidates:
+        shares[candidate.support] += candidate.pilot_share
+    support = max(supports, key=lambda support: shares[support.label])
+    best = max(finalists, key=lambda finalist: sum(candidates[n].pilot_share for n in {*finalist.candidates}))
+    return best.recipe, support.name
+
+
+def _training_data(
+    catalog: Catalog,
+    split: Split,
+    preprocessing: Preprocessing,
+    recipe: FlowRecipe,
+    summary: RegressorModel | None = None,
+    initialised_from: FlowModel | None = None,
+) -> FlowTrainingData:
+    """Raises UserError as ``fit_flow``."""
     training_record = TrainingRecord.from_catalog(catalog, split)
     for setting, model in (("summary", summary), ("fine_tune", initialised_from)):
         if model is not None:
@@ -49,20 +87,16 @@ def fit_flow(
     if recipe.observation == "simulation":
         catalog.require_in_memory("`observation=simulation`")
     size = observation_sets.rows_per_simulation(catalog) if recipe.observation == "simulation" else 0
-    data = FlowTrainingData(catalog, preprocessing, training_record, summary, initialised_from, size)
-    candidates: list[Candidate] = []
-    origins: list[int] = []
-    if initialised_from is not None:
-        stacks = _continue_training(data, recipe, initialised_from, context)
-    else:
-        supports = _fit_supports(data, recipe, context)
-        if len(recipe.stacks) * len(supports) > 1:
-            finalists, candidates = race(data, recipe, supports, context)
-        else:
-            finalists = [Finalist(recipe.stacks[0], tuple(supports) * recipe.ensemble)]
-        stacks, origins = _train_finalists(data, recipe, finalists, context)
-    model = _mix(data, stacks, origins, candidates, context)
-    return model.with_recalibration(catalog, context.seed)
+    return FlowTrainingData(catalog, preprocessing, training_record, summary, initialised_from, size)
+
+
+def _choose_finalists(
+    data: FlowTrainingData, recipe: FlowRecipe, supports: Sequence[Support], context: TrainingContext
+) -> tuple[list[Finalist], list[Candidate]]:
+    """By a race, if there is a choice; and what became of the candidates."""
+    if len(recipe.stacks) * len(supports) > 1:
+        return race(data, recipe, supports, context)
+    return [Finalist(recipe.stacks[0], tuple(supports) * recipe.ensemble)], []
 
 
 def _train_finalists(
@@ -142,9 +176,9 @@ def _fit_supports(data: FlowTrainingData, recipe: FlowRecipe, context: TrainingC
     next to nothing."""
     parameters, theta = data.preprocessing.parameters, data.theta
     names, probit_only = recipe.supports, frozenset[str]()
-    if names == ("auto",):
+    if names[0] == "auto":
         bounded = np.isfinite([parameters.low, parameters.high]).any()
-        raced = tuple(name for name, support in SUPPORTS.items() if support.is_raced)
+        raced = names[1:] or tuple(name for name, support in SUPPORTS.items() if support.is_raced)
         names = raced if bounded else tuple(SUPPORTS)[:1]
         probit_only = _unconstrained(data)
     if probit_only:

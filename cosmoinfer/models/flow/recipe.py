@@ -12,6 +12,7 @@ from cosmoinfer.models.recipe import (
     FEW_TRAINING_ROWS,
     MANY_TRAINING_ROWS,
     OPTIMIZER_SETTINGS,
+    ExpandedOverrides,
     InlineSettings,
     MissingSettingError,
     Overrides,
@@ -31,12 +32,10 @@ from cosmoinfer.models.recipe import (
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.preprocessing.standardizer import TRANSFORMS
 from cosmoinfer.settings import Limits, check_choice, check_value, settings_of
-from cosmoinfer.storage import JSONObject
 from cosmoinfer.supports import SUPPORTS
 from cosmoinfer.training.settings import TrainingSettings
 
 EMBEDDING = "embedding_"  # begins the names of its settings
-FINE_TUNED = ("support", "transform", "augment", *settings_of(TrainingSettings))  # which may differ from the model's
 OBSERVATIONS = ("row", "simulation")  # what one observation is: a row, or all rows of a simulation
 WARN_PASSES, MAX_PASSES = 10, 30  # network passes a density: what takes more is warned about, or wants `force`
 
@@ -94,10 +93,12 @@ def _embedding_settings() -> tuple[str, ...]:
     return ("features", *settings_of(*NETWORKS.values()))
 
 
-def _inline_settings() -> dict[str, InlineSettings]:
+def expand_flow_settings(overrides: Overrides) -> ExpandedOverrides:
+    """The same overrides without inline settings. Raises UserError where one is not understood."""
     embeddings = {name: ("features", *settings_of(network)) for name, network in NETWORKS.items()}
     embedding = InlineSettings({**embeddings, "none": ()}, EMBEDDING)
-    return {"flow": InlineSettings.from_recipes(FLOWS), "embedding": embedding, "optimizer": OPTIMIZER_SETTINGS}
+    inline = {"flow": InlineSettings.from_recipes(FLOWS), "embedding": embedding, "optimizer": OPTIMIZER_SETTINGS}
+    return expand_inline_settings(overrides, inline)
 
 
 def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
@@ -108,7 +109,7 @@ def flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     flows, colon, _ = str(overrides.get("flow") or "").partition(":")
     if colon and "," in flows:
         raise UserError("several flows have no settings behind them; give each as an option", "flow", overrides["flow"])
-    expanded = expand_inline_settings(overrides, _inline_settings())
+    expanded = expand_flow_settings(overrides)
     with expanded.errors_naming_origin():
         return _flow_recipe(expanded.overrides, rows, shapes)
 
@@ -124,7 +125,7 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     stacks, lacking, left_out = [], [], []
     for default in defaults:
         try:
-            stacks.append(_override_stack(default, overrides, shapes))
+            stacks.append(override_stack(default, overrides, shapes))
         except MissingSettingError as error:  # of a mixture, only those that have what was asked for
             lacking.append(error)
             left_out.append(f"{default.architecture} has no `{error.setting}`")
@@ -133,52 +134,18 @@ def _flow_recipe(overrides: Overrides, rows: int, shapes: Shapes) -> FlowRecipe:
     stacks = list(dict.fromkeys(stacks))  # which overrides may make alike
     members = max(1, round(default_members(shapes) * EFFORTS[effort].members))
     support = "auto" if are_vectors(shapes) else "soft"
-    recipe = _recipe_of_stacks(stacks, overrides, support, members)
+    recipe = recipe_of_stacks(stacks, overrides, support, members)
     may_extend = rows < MANY_TRAINING_ROWS and overrides.get("epochs") is None
     return replace(recipe, effort=effort, may_extend=may_extend, left_out=tuple(left_out))
 
 
-def continued_recipe(
-    stacks: Sequence[JSONObject], ensemble: int, overrides: Overrides, rows: int, shapes: Shapes
-) -> FlowRecipe:
-    """The recipe of another model, from the configurations of its stacks: only the training may differ.
-
-    Where no support is given it is ``auto``: each stack stays on its own.
-
-    Raises UserError if a setting of the architecture, or several supports are given.
-    """
-    for key, value in overrides.items():
-        if value is not None and key not in FINE_TUNED:
-            raise UserError("the architecture is that of the model that `fine_tune` names", setting=key)
-    if len(_supports(overrides.get("support") or "auto")) > 1:
-        raise UserError("each stack goes on on one support; without the option on its own", setting="support")
-    training = default_training(rows, shapes)
-    training = replace(training, learning_rate=training.learning_rate / 3)  # to move on, not to start again
-    expanded = expand_inline_settings(overrides, {"optimizer": OPTIMIZER_SETTINGS})
-    with expanded.errors_naming_origin():
-        training = override_training(training, expanded.overrides)
-    recipes = [
-        StackRecipe(
-            config["flow"],
-            FLOWS[config["flow"]](**config["recipe"]),
-            tuple(
-                (name, None if name == "none" else NETWORKS[name](**settings)) for name, settings in config["embedding"]
-            ),
-            config["features"],
-            training,
-        )
-        for config in stacks
-    ]
-    observation = "simulation" if stacks[0].get("rows") else "row"
-    return _recipe_of_stacks(recipes, {**overrides, "observation": observation}, "auto", ensemble)
-
-
-def _recipe_of_stacks(
+def recipe_of_stacks(
     stacks: Sequence[StackRecipe], overrides: Overrides, default_support: str, default_ensemble: int
 ) -> FlowRecipe:
+    """These architectures, with the settings that are common to them. Raises UserError if one is not allowed."""
     return FlowRecipe(
         tuple(stacks),
-        _supports(overrides.get("support") or default_support),
+        parse_supports(overrides.get("support") or default_support),
         check_choice("transform", overrides.get("transform") or "auto", TRANSFORMS),
         overrides.get("compress") or "",
         overrides.get("augment") or "auto",
@@ -187,8 +154,14 @@ def _recipe_of_stacks(
     )
 
 
-def _supports(text: str) -> tuple[str, ...]:
-    return _names("support", text, SUPPORTS)
+def parse_supports(text: str) -> tuple[str, ...]:
+    """Names with commas, or ``auto``; behind ``auto:`` those among which it chooses."""
+    auto, colon, names = text.partition(":")
+    if not colon or auto.strip() != "auto":
+        return _names("support", text, SUPPORTS)
+    if (chosen := _names("support", names, SUPPORTS)) == ("auto",):
+        raise UserError(f"expected names behind auto:; {list_choices('', SUPPORTS)}", "support", text)
+    return ("auto", *chosen)
 
 
 def _names(setting: str, text: str, table: Collection[str]) -> tuple[str, ...]:
@@ -249,7 +222,8 @@ def flow_defaults(name: str, rows: int, shapes: Shapes, sets: bool = False) -> S
     return StackRecipe(name, settings, embedding, 16, default_training(rows, shapes))
 
 
-def _override_stack(stack: StackRecipe, overrides: Overrides, shapes: Shapes) -> StackRecipe:
+def override_stack(stack: StackRecipe, overrides: Overrides, shapes: Shapes) -> StackRecipe:
+    """The architecture with other settings. Raises MissingSettingError where it has no such setting."""
     name = check_choice("embedding", overrides.get("embedding") or "auto", ("auto", "none", *NETWORKS))
     embedded = dict(select(overrides, _embedding_settings(), EMBEDDING))
     features = embedded.pop("features", stack.features)

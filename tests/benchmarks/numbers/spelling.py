@@ -34,8 +34,6 @@ _OPTIONS = (
 SPELLED: dict[str, str] = {word: word for word in f"{_COMMANDS} {_OPTIONS}".split()} | {
     "cross": "cross-suite",
     "--init": "--fine-tune",
-    "--linear": "--linear-start",
-    "--no-linear": "--no-linear-start",
     "--against": "--compare-to",
     "--local": "--lc2st",
     "--clip": "--clip-norm",
@@ -173,6 +171,8 @@ def with_named_settings(line: list[str]) -> list[str]:
         elif word in ("--momentum", "--blocks"):
             owner = "--optimizer" if word == "--momentum" else "--flow"
             behind.setdefault(owner, []).append(f"{word[2:]}={next(words)}")
+        elif word in ("--linear", "--no-linear"):
+            behind.setdefault("--flow", []).append(f"linear_start={'true' if word == '--linear' else 'false'}")
         else:
             kept.append(word)
     for option, settings in behind.items():
