@@ -38,6 +38,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.reason, self._n_postponing, self._since = "", 0, 0.0
+        self._n_holding, self._interrupted = 0, False
 
     def __bool__(self) -> bool:
         return bool(self.reason)
@@ -74,6 +75,20 @@ class StopRequest:
         if self.reason and not self._n_postponing:
             raise self.stopped()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """For a few lines that must not be left in their midst: a request, and SIGINT, wait for their end."""
+        self._n_holding += 1
+        try:
+            yield
+        finally:
+            self._n_holding -= 1
+        if self._interrupted and not self._n_holding:
+            self._interrupted = False
+            raise KeyboardInterrupt
+        if self.reason and not self._n_holding and not self._n_postponing:
+            raise self.stopped()
+
     def stopped(self, kept: str = "") -> Stopped:
         """The exception to raise. kept: the file from which the same command goes on, if there is one."""
         remedy = f"the same command goes on from {kept}" if kept else "run the same command again"
@@ -86,14 +101,16 @@ class StopRequest:
         if not self.reason:
             self.reason = "its time is over" if number == signal.SIGALRM else signal.Signals(number).name
         self._since = now
-        if not self._n_postponing:
+        if not self._n_postponing and not self._n_holding:
             raise self.stopped()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Once, and not while a request is carried out: it would end in the midst of what cleans up."""
         if not self.reason:
             signal.signal(number, signal.SIG_IGN)
-            raise KeyboardInterrupt
+            if not self._n_holding:
+                raise KeyboardInterrupt
+            self._interrupted = True
 
 
 STOP_REQUEST = StopRequest()

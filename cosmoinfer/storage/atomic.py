@@ -9,10 +9,11 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from cosmoinfer.errors import UserError
+from cosmoinfer.stopping import STOP_REQUEST
 from cosmoinfer.storage.opening import error_reason
 
 MAX_PREFIX = 50  # characters of a name, before what makes a scratch file's own: together below 255 bytes
@@ -29,21 +30,21 @@ def atomic_write(path: Path, replace: bool = True) -> Iterator[Path]:
     FileExistsError where it is not to be, UserError when the folder or the disk does not take it.
     """
     remove_leftovers(path.with_name(glob.escape(path.name[:MAX_PREFIX])))
-    scratch, descriptor = _create_scratch_file(path)
-    try:
-        os.chmod(scratch, 0o666 & ~_umask())
-        yield scratch
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())
-        _rename(scratch, path, replace)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        left = "nothing" if _remove(scratch) else scratch
-        raise UserError(f"{path}: could not be written ({error_reason(error)}); {left} is left behind") from error
-    finally:
-        os.close(descriptor)
-        _remove(scratch)
+    with ExitStack() as cleanup:
+        with STOP_REQUEST.held():
+            scratch, descriptor = _create_scratch_file(path)
+            cleanup.callback(_discard, scratch, descriptor)
+        try:
+            os.chmod(scratch, 0o666 & ~_umask())
+            yield scratch
+            with scratch.open("rb") as file:
+                os.fsync(file.fileno())
+            _rename(scratch, path, replace)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            left = "nothing" if _remove(scratch) else scratch
+            raise UserError(f"{path}: could not be written ({error_reason(error)}); {left} is left behind") from error
     with suppress(OSError):  # the file is whole; some file systems cannot flush a folder
         _sync_folder(path.parent)
 
@@ -107,6 +108,13 @@ def check_folder(path: Path) -> None:
     for folder in missing:
         with suppress(OSError):  # something was put there meanwhile
             folder.rmdir()
+
+
+def _discard(scratch: Path, descriptor: int) -> None:
+    """Let go of the lock, and remove the file if it is still there."""
+    with STOP_REQUEST.held():
+        os.close(descriptor)
+        _remove(scratch)
 
 
 def _remove(scratch: Path) -> bool:

@@ -118,6 +118,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which("strace") is None:
         sys.exit("strace is missing")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and so by children
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     _write_maps(work / "maps.h5")

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.networks.layers import Dropout
 from cosmoinfer.stopping import STOP_REQUEST, Stopped, StopRequest, parse_duration
+from cosmoinfer.storage.atomic import atomic_write
 from cosmoinfer.training import checkpoints
 from cosmoinfer.training.checkpoints import Arrays, Checkpoint, CheckpointFolder
 from cosmoinfer.training.loop import Hooks
@@ -320,6 +323,26 @@ def test_only_the_first_interrupt_interrupts():
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
     os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+@pytest.mark.parametrize("place", ["fcntl.flock", "os.close"])
+def test_a_signal_while_a_scratch_file_is_made_or_removed_leaves_none(number, place, tmp_path, monkeypatch):
+    module, name = place.split(".")
+    called = getattr(sys.modules[module], name)
+
+    def strike(*arguments: Any) -> None:
+        monkeypatch.undo()
+        called(*arguments)
+        os.kill(os.getpid(), number)
+
+    path, raised = tmp_path / "file.h5", KeyboardInterrupt if number == signal.SIGINT else Stopped
+    begun = atomic_write(path, replace=False) if place == "os.close" else nullcontext()
+    with pytest.raises(raised), begun as scratch:
+        monkeypatch.setattr(place, strike)
+        if scratch is None:
+            storage.write(path, storage.FileContents("posterior", {}))
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
 
 
 @pytest.mark.parametrize(
