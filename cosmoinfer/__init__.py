@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cosmoinfer.tasks.evaluate import evaluate
     from cosmoinfer.tasks.figures import figures
     from cosmoinfer.tasks.load import load, read_catalog
+    from cosmoinfer.tasks.merge import merge
     from cosmoinfer.tasks.reporter import Reporter
     from cosmoinfer.tasks.reweight import reweight
     from cosmoinfer.tasks.sample import sample
@@ -46,6 +47,7 @@ __all__ = [
     "exact_posterior",
     "figures",
     "load",
+    "merge",
     "read_catalog",
     "read_posterior",
     "reweight",
@@ -69,6 +71,7 @@ _MODULES = {
     "exact_posterior": "cosmoinfer.tasks.simulate",
     "figures": "cosmoinfer.tasks.figures",
     "load": "cosmoinfer.tasks.load",
+    "merge": "cosmoinfer.tasks.merge",
     "read_catalog": "cosmoinfer.tasks.load",
     "read_posterior": "cosmoinfer.posterior:read",
     "reweight": "cosmoinfer.tasks.reweight",

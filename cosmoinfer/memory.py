@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Iterator
 
+import numpy as np
+
 from cosmoinfer import control_groups
 from cosmoinfer.errors import UserError
 from cosmoinfer.numerals import finite_number
@@ -75,3 +77,13 @@ def slices(count: int, size: int, *, keep_empty: bool = False) -> Iterator[slice
     size = max(1, size)
     for start in range(0, max(1, count) if keep_empty else count, size):
         yield slice(start, min(start + size, count))
+
+
+def filled_blocks(rows: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Consecutive blocks of rows (n,), and how many of a block count: each (size,), the last filled up by repetition.
+
+    A product of matrices rounds by how many rows it has: in blocks of one shape, what is computed of a row does not
+    depend on which other rows there are. No rows give one block of which none counts.
+    """
+    for block in slices(len(rows), size, keep_empty=True):
+        yield np.resize(rows[block], size), block.stop - block.start

@@ -15,7 +15,8 @@ from cosmoinfer.models.flow import continued_recipe, fit_flow, flow_recipe
 from cosmoinfer.models.regressor import fit_regressor, regressor_recipe
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
-from cosmoinfer.preprocessing.state import Noise, Preprocessing
+from cosmoinfer.preprocessing.noise import Noise
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.sampling.rejection import BoxMass
 from cosmoinfer.split import Split, by_hash

@@ -35,6 +35,10 @@ Recalibrate = Annotated[
     str | None,
     typer.Option(metavar="<name>", help="temperature: wider or narrower, as the model's validation rows asked for."),
 ]
+Part = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="<i/n>", help="3/16: the third of sixteen parts, which merge joins."),
+]
 
 
 def sample(
@@ -50,6 +54,7 @@ def sample(
     skip_failed: SkipFailed = False,
     combine: Combine = None,
     recalibrate: Recalibrate = None,
+    shard: Part = None,
 ) -> None:
     """Draw from the posterior of each row: the model's own test rows, or the whole of another catalog.
 
@@ -61,18 +66,20 @@ def sample(
 
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(read_options, run, split=partition, rows=rows, draws=draws, skip_failed=skip_failed)
-    settings |= {"combine": combine, "recalibrate": recalibrate}
+    settings |= {"combine": combine, "recalibrate": recalibrate, "shard": shard}
     sampled = write_posterior(model, catalog, settings, output, output_options.force, terminal.reporter())
     if not sampled.complete:
         terminal.result(sampled.describe())
-    posterior = sampled.posterior
-    terminal.document({"output": str(sampled.output), "rows": len(posterior), **_document(posterior)})
+    terminal.document(describe_posterior(sampled.output, sampled.posterior))
 
 
-def _document(posterior: "Posterior") -> dict[str, object]:
-    """What a script needs of a posterior: draws a row, how many observations are anomalous, and the temperature."""
+def describe_posterior(output: Path | None, posterior: "Posterior") -> dict[str, object]:
+    """What a script needs of a posterior: its file, rows, draws a row, how many observations are anomalous, and the
+    temperature."""
     draws, diagnostics = posterior.draws, posterior.diagnostics
     document: dict[str, object] = {
+        "output": str(output),
+        "rows": len(posterior),
         "draws": None if draws is None else draws.count,
         "temperature": diagnostics.temperature,
     }

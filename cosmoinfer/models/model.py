@@ -1,7 +1,6 @@
 """A model: a trained ensemble of networks, and what is done alike with all of them.
 
-A network holds M members of one architecture side by side, a stack; those that give posteriors score how unlike its
-training rows an observation is.
+A network holds M members of one architecture side by side, a stack.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, join_first, warn
-from cosmoinfer.leakage import TEST, TrainingRecord
+from cosmoinfer.errors import UserError
+from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models.architecture import architecture_of, describe_stack
-from cosmoinfer.models.observations import Observations
 from cosmoinfer.networks.embedding import use_mixed_precision
 from cosmoinfer.networks.layers import Dropout, expand_members
-from cosmoinfer.ood.detector import OODScores, OutOfDistribution, below_training_range, fit_detector, ood_scores
-from cosmoinfer.posterior import Posterior
 from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.printable import html, one_line
-from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.loaders import DataLoader
 from cosmoinfer.training.loop import Hooks, Loss, train
@@ -157,9 +151,6 @@ def member_outputs(stacks: Sequence[Stack[Network]], data: Sequence[np.ndarray])
     return np.concatenate(by_stack)
 
 
-MAX_OOD_SET_P_VALUE = 0.01  # below which a set of observations is unlike the validation rows
-
-
 class Model(Protocol):
     """A trained ensemble with all that is needed to use it.
 
@@ -187,84 +178,6 @@ class Model(Protocol):
 
     @property
     def provenance(self) -> JSONObject: ...
-
-
-class PosteriorModel(Model, Protocol):
-    """A model that gives a posterior for each observation. ood: how unlike its training rows others are, if fitted."""
-
-    @property
-    def ood(self) -> OutOfDistribution | None: ...
-
-    def feature_spaces(self, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
-        """In which rows (n,) are compared with the training rows, (n, F) a space."""
-
-    def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
-        """Of each of the rows (n,), by position; draws are keyed by row numbers."""
-
-
-ScoredModel = TypeVar("ScoredModel", bound=PosteriorModel)
-
-
-def with_ood_detector(model: ScoredModel, catalog: Catalog) -> ScoredModel:
-    """The model with a detector of observations unlike its training rows; catalog: that it was trained on."""
-    record = model.training_record
-    n_training_rows = len(record.training_hashes)
-    detector = fit_detector(model.preprocessing, model.feature_spaces, catalog, record.split, n_training_rows)
-    return replace(model, ood=detector)  # type: ignore[type-var]
-
-
-def score_observations(
-    model: PosteriorModel, catalog: Catalog, rows: np.ndarray, partition: np.ndarray, seed: int
-) -> OODScores:
-    """How unlike the training rows of a model rows (n,) of a catalog are; the set test takes what is new to it.
-
-    partition: (n,) of the model's training that each row belongs to (``TrainingRecord.partition_of``).
-    """
-    unseen = partition >= TEST
-    return ood_scores(model.ood, model.preprocessing, model.feature_spaces, catalog, rows, unseen, seed)
-
-
-def sample_observations(model: PosteriorModel, observed: Observations, options: SamplingOptions) -> Posterior:
-    """The posterior of each observation; warns of those that the model was trained on, and of those that are unlike the
-    training data, as the command does."""
-    record = model.training_record
-    used = record.describe_used_data(observed.catalog, observed.rows)
-    if used and record.copy_criterion.data:
-        warn(used)
-    posterior = model.posterior(observed.catalog, observed.rows, options)
-    for line in anomaly_warnings(model, observed.catalog, observed.rows, posterior):
-        warn(line)
-    return posterior
-
-
-def anomaly_warnings(model: PosteriorModel, catalog: Catalog, rows: np.ndarray, posterior: Posterior) -> list[str]:
-    """A sentence on the observations of a posterior that are unlike the training data, where they are too many, and on
-    all of them as a set. rows: (n,) positions of those that were asked for."""
-    diagnostics = posterior.diagnostics
-    if diagnostics.ood_percentile is None or model.ood is None:
-        return []
-    lines = []
-    below = below_training_range(model.preprocessing, catalog, rows)
-    if below.any():
-        lines.append(
-            f"{int(below.sum())} of {len(below)} observations lie below all training values in half of their numbers "
-            f"or more, of which the model takes the logarithm: row {join_first(catalog.index[rows][below])}; was it "
-            "taken before, or are the units others? Their posteriors are extrapolations and not reliable"
-        )
-    alarm = model.ood.excess_outliers(diagnostics.ood_percentile, posterior.simulation)
-    if alarm is not None:
-        lines.append(
-            f"{len(alarm.positions)} of {len(posterior)} observations are unlike the training data (percentile above "
-            f"{alarm.level:g}; {alarm.expected:.2g} expected): row {join_first(posterior.index[alarm.positions])}; "
-            "their posteriors are extrapolations and not reliable"
-        )
-    p_value = diagnostics.ood_set_p_value
-    if p_value is not None and p_value < MAX_OOD_SET_P_VALUE:
-        lines.append(
-            "the observations as a set: unlike the validation rows; another simulator, or parameters not drawn from "
-            f"the prior (MMD, p = {p_value:.3f})"
-        )
-    return lines
 
 
 def model_repr(model: Model) -> str:

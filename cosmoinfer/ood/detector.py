@@ -13,8 +13,8 @@ from scipy import special
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
-from cosmoinfer.ood.distances import MIN_OBSERVATIONS, GaussianFit, MMDTest, fit_gaussian, fit_mmd_test
-from cosmoinfer.preprocessing.state import Preprocessing, add_noise
+from cosmoinfer.ood.distances import GaussianFit, MMDTest, fit_gaussian, fit_mmd_test
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.ridge_regression import summary_features
 from cosmoinfer.split import Split
 
@@ -90,10 +90,6 @@ class OutOfDistribution:
         below = np.concatenate([[0.0], np.cumsum(self.shares)])[np.searchsorted(self.scores, score)]
         excess = score - self.scores[-1]
         return 100 * np.where(excess > 0, 1 - np.exp(-np.maximum(excess, 0)) / count, below / count)
-
-    def set_p_value(self, spaces: Sequence[np.ndarray], simulation: np.ndarray, seed: int) -> float:
-        """Of a set of observations, as one from the same simulator and prior (``MMDTest``)."""
-        return self.mmd_test.p_value(self.views(spaces), simulation, seed)
 
     def views(self, spaces: Sequence[np.ndarray]) -> list[np.ndarray]:
         """In which sets are compared: the first space as it is, each at unit covariance, and the statistics of the
@@ -209,14 +205,6 @@ def _beta_binomial_tail(count: int, trials: int, alpha: float, beta: float) -> f
     return float(min(1.0, np.exp(terms).sum()))
 
 
-@dataclass(frozen=True)
-class OODScores:
-    """percentile: (n,) in 0..100, of each observation. set_p_value: of all unseen ones as a set, if they are many."""
-
-    percentile: np.ndarray | None = None
-    set_p_value: float | None = None
-
-
 def data_features(preprocessing: Preprocessing, catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
     """The feature spaces of the data themselves, (n, F) each: scaled and not compressed, and, where gaps are marked,
     how many there are."""
@@ -250,43 +238,8 @@ def fit_detector(
     return None if detector is None else replace(detector, chance_below_range=chance)
 
 
-def ood_scores(
-    detector: OutOfDistribution | None,
-    preprocessing: Preprocessing,
-    feature_spaces: FeatureSpaces,
-    catalog: Catalog,
-    rows: np.ndarray,
-    unseen: np.ndarray,
-    seed: int,
-) -> OODScores:
-    """Of rows (n,), by position. unseen: (n,) bool, which of them the model has not learned from."""
-    if detector is None:
-        return OODScores()
-    spaces = feature_spaces(catalog, rows)
-    p_value = None
-    if unseen.sum() >= MIN_OBSERVATIONS:
-        p_value = detector.set_p_value([space[unseen] for space in spaces], catalog.simulation[rows][unseen], seed)
-    below = below_training_range(preprocessing, catalog, rows)
-    floor = np.where(below, 100 * (1 - detector.chance_below_range), 0.0)
-    return OODScores(np.maximum(detector.percentile(spaces), floor), p_value)
-
-
-def below_training_range(preprocessing: Preprocessing, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether half or more of the numbers that are taken to log10 lie below all training values.
-
-    There they are all taken for the least of these, so that the network and the distances see no difference
-    between them: negative numbers, other units, a logarithm that was taken before.
-    """
-    fraction = np.zeros(len(rows))
-    for observable, blocks in zip(preprocessing.inputs, add_noise(catalog, rows, preprocessing.noise), strict=True):
-        if observable.standardizer.log.any():
-            below = np.concatenate([observable.standardizer.fraction_below_floor(block) for block in blocks])
-            fraction = np.maximum(fraction, below)
-    return fraction >= BELOW_RANGE_FRACTION
-
-
 def _chance_below_range(preprocessing: Preprocessing, n_training_rows: int, n_simulations: int) -> float:
-    """At most, that a row like the training rows is flagged by ``below_training_range``.
+    """At most, that a row like the training rows is flagged by ``scores.below_training_range``.
 
     A number of it is less than all of G simulations' with a chance of 1 / (G + 1) at most, or is not positive as often
     as in the training rows; half of all numbers, by Markov's inequality, with twice that chance.

@@ -5,8 +5,8 @@ Needs no torch.
 
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
-from cosmoinfer.posterior.draws import DrawArray, Draws, PointEstimate, map_rows, row_slices
-from cosmoinfer.posterior.file import LARGE_DATASETS, SCHEMA, read, write
+from cosmoinfer.posterior.draws import LARGE_DATASETS, DrawArray, Draws, PointEstimate, map_rows, row_slices
+from cosmoinfer.posterior.file import SCHEMA, read, read_joined, write
 from cosmoinfer.posterior.posterior import Posterior
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Posterior",
     "map_rows",
     "read",
+    "read_joined",
     "row_slices",
     "write",
 ]

@@ -1,18 +1,20 @@
 """Draws and point estimates of n posteriors; the draws may be larger than memory, and are then read row by row."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from cosmoinfer import storage
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.memory import slices
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 DrawArray = np.ndarray | storage.OnDiskArray  # (n, S, ...)
+LARGE_DATASETS = ("log_prob", "samples")  # may be larger than memory; in the order of their size
 MAX_NUMBERS_AT_ONCE = 2_000_000  # of (rows, S, P)
 Table = TypeVar("Table", bound="DataclassInstance")
 
@@ -90,3 +92,24 @@ def arrays_at(table: "DataclassInstance", rows: np.ndarray) -> dict[str, Any]:
     return taken | {
         name: value.select(rows) for name, value in values.items() if isinstance(value, storage.OnDiskArray)
     }
+
+
+def concatenated(name: str, values: Sequence[Any]) -> Any:
+    """A field of several posteriors as one: arrays (n, ...), and dataclasses of such, row after row.
+
+    Arrays that are not in memory stay out of it. Raises UserError, which names the field, where only some have it, or
+    what is no array is not the same in all.
+    """
+    first = values[0]
+    if len({type(value) for value in values}) > 1:
+        raise UserError(f"/{name}: is in some of the posteriors and not in all")
+    if isinstance(first, np.ndarray):
+        return np.concatenate(values)
+    if isinstance(first, storage.OnDiskArray):
+        return storage.OnDiskArray.concatenated(values)
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in fields(first)]
+        return replace(first, **{key: concatenated(key, [getattr(value, key) for value in values]) for key in names})
+    if any(value != first for value in values):
+        raise UserError(f"/{name}: expected one value of all posteriors, found {join_first(dict.fromkeys(values))}")
+    return first

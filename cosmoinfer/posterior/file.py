@@ -1,6 +1,7 @@
 """The posterior file: a dataset for each array, by the name that it has in Python."""
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,10 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
-from cosmoinfer.posterior.draws import Draws, PointEstimate
+from cosmoinfer.posterior.draws import LARGE_DATASETS, Draws, PointEstimate
 from cosmoinfer.posterior.posterior import Posterior
 from cosmoinfer.storage import Attribute, Dataset, Schema
 
-LARGE_DATASETS = ("samples", "log_prob")  # may be larger than memory
 ROWS = {
     "index": Dataset("(n,)", "row number in the catalog", type="whole", required=True),
     "simulation": Dataset("(n,)", "id of the simulation", type="text", required=True),
@@ -27,7 +27,7 @@ PARAMETER_ATTRIBUTES = {
 }  # of the dataset that stands for parameters
 SCHEMA = Schema(
     "posterior",
-    "`cosmoinfer sample`, `reweight`, `simulate` with the truth",
+    "`cosmoinfer sample`, `merge`, `reweight`, `simulate` with the truth",
     {
         **ROWS,
         "names": Dataset(
@@ -75,6 +75,26 @@ def read(path: Path | str, leave_large: bool = False) -> Posterior:
     record = storage.read(path, SCHEMA, keep_on_disk=LARGE_DATASETS if leave_large else ())
     with storage.interpreted(path, "a posterior"):
         return _from_file(record)
+
+
+def read_joined(paths: Sequence[Path]) -> Posterior:
+    """The posteriors of several files as one, in this order; their draws stay in the files, however few they are.
+
+    Raises UserError where one is no posterior file, or they are not of the same model, or hold no observation.
+    """
+    posteriors = [posterior for path in paths if len(posterior := _with_draws_in_file(path))]
+    if not posteriors:
+        raise UserError(f"{paths[0]}: no observation could be sampled, here and in {len(paths) - 1} files beside it")
+    return Posterior.concatenated(posteriors)
+
+
+def _with_draws_in_file(path: Path) -> Posterior:
+    posterior = read(path, leave_large=True)
+    if posterior.draws is None:
+        return posterior
+    names = [name for name in LARGE_DATASETS if getattr(posterior.draws, name) is not None]
+    arrays: dict[str, Any] = {name: storage.OnDiskArray(storage.DatasetHandle(path, name)) for name in names}
+    return replace(posterior, draws=replace(posterior.draws, **arrays))
 
 
 def _from_file(record: storage.FileContents) -> Posterior:

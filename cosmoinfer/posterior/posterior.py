@@ -1,5 +1,6 @@
 """Posteriors of many observations, with what is needed to judge them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,16 @@ from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
-from cosmoinfer.posterior.draws import DrawArray, Draws, PointEstimate, arrays_at, map_rows, select_rows
+from cosmoinfer.posterior.draws import (
+    LARGE_DATASETS,
+    DrawArray,
+    Draws,
+    PointEstimate,
+    arrays_at,
+    concatenated,
+    map_rows,
+    select_rows,
+)
 from cosmoinfer.printable import html, one_line
 from cosmoinfer.priors import Unknown
 
@@ -64,6 +74,21 @@ class Posterior:
         if self.classes is not None:
             self.classes.check(self.index)
             self._check_target(len(self.classes.names))
+
+    @classmethod
+    def empty(cls, parameters: Parameters) -> "Posterior":
+        """Of no observation."""
+        return cls(parameters, np.zeros(0, np.int64), np.zeros(0, np.str_), np.zeros(0, np.uint8))
+
+    @classmethod
+    def concatenated(cls, posteriors: Sequence["Posterior"]) -> "Posterior":
+        """Those of different observations by the same model, one after the other.
+
+        Raises UserError where some have what others have not, or a number that is of all observations differs.
+        """
+        names = [field.name for field in fields(cls) if field.name != "parameters"]
+        values = {name: concatenated(name, [getattr(posterior, name) for posterior in posteriors]) for name in names}
+        return replace(posteriors[0], **values)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -163,6 +188,8 @@ class Posterior:
         if self.classes is not None:
             values["probabilities"] = self.classes.probabilities
             attributes["probabilities"] = {"names": self.classes.names}
+        for name in LARGE_DATASETS:  # the last ones, in memory or not: the bytes of a file are the same
+            values[name] = values.pop(name, None)
         large = {name: value for name, value in values.items() if isinstance(value, storage.OnDiskArray)}
         for name, value in values.items():
             if value is not None and name not in large:

@@ -11,8 +11,9 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.parameters import Parameters, recognise_priors
 from cosmoinfer.preprocessing.compression import fit_compression, parse_compression
 from cosmoinfer.preprocessing.judging_rows import select_judging_rows
+from cosmoinfer.preprocessing.noise import Noise, add_noise
 from cosmoinfer.preprocessing.standardizer import fit_standardizer
-from cosmoinfer.preprocessing.state import Input, Noise, Preprocessing, add_noise
+from cosmoinfer.preprocessing.state import Input, Preprocessing
 from cosmoinfer.ridge_regression import MAX_FEATURES, Ridge, fit_ridge
 from cosmoinfer.split import Split
 from cosmoinfer.training.settings import TrainingContext

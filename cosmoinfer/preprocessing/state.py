@@ -1,23 +1,21 @@
 """From rows of a catalog to what networks see of them: scaled, gaps filled and marked, compressed, with noise.
 
-The noise is Gaussian, on simulated data vectors: fresh for every epoch of a training, one fixed draw a row for judging.
 The state does not know which rows a model has learned from (``leakage``), nor what is unlike them (``ood``).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer import seeding, storage
 from cosmoinfer.catalog import Catalog, Observable, ReadOptions
 from cosmoinfer.catalog.kinds import join_words
 from cosmoinfer.catalog.row_axis import REVERSED_AXES, ModelRow
-from cosmoinfer.errors import UserError, blame
-from cosmoinfer.memory import slices
+from cosmoinfer.errors import UserError
+from cosmoinfer.memory import filled_blocks, slices
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.compression import Compression
+from cosmoinfer.preprocessing.noise import Noise, add_noise
 from cosmoinfer.preprocessing.standardizer import Standardizer
 from cosmoinfer.ridge_regression import Ridge
 from cosmoinfer.training.augmentation import Symmetries, parse
@@ -28,82 +26,7 @@ BEYOND_PRECISION = (
     "look for other units, or a code for missing values"
 )
 MAX_CHUNK_VALUES = 1 << 23  # numbers of the data that are scaled at once
-
-
-@dataclass(frozen=True)
-class Noise:
-    """root: (K, K), a square root of the covariance, in the units of the catalog squared. seed: of every draw."""
-
-    root: np.ndarray
-    seed: int
-
-    def fixed(self, index: np.ndarray) -> np.ndarray:
-        """(n, K), keyed by the row numbers: a row has the same noise whichever other rows are asked for."""
-        draws = [seeding.generator(self.seed, "noise", "row", row).standard_normal(len(self.root)) for row in index]
-        return np.reshape(draws, (len(index), len(self.root))) @ self.root.T
-
-    def fresh(self, count: int, epoch: int) -> np.ndarray:
-        """(n, K), the same only for the same epoch."""
-        generator = seeding.generator(self.seed, "noise", "epoch", epoch)
-        return generator.standard_normal((count, len(self.root))) @ self.root.T
-
-
-def add_noise(
-    catalog: Catalog, rows: np.ndarray, noise: Noise | None, epoch: int | None = None
-) -> list[Iterator[np.ndarray]]:
-    """Rows (n,) as a telescope would give them, in catalog units: an iterator of blocks for each observable.
-
-    Noise goes onto simulations, whose parameters are known; what has none is an observation, and noisy already.
-    epoch: with noise drawn anew, for training; else the fixed draw of each row.
-    """
-    if noise is None or catalog.theta is None or catalog.includes_noise:
-        return [observable.blocks(rows) for observable in catalog.observables]
-    values = catalog.observables[0].read(rows)
-    drawn = noise.fixed(catalog.index[rows]) if epoch is None else noise.fresh(len(rows), epoch)
-    drawn[~catalog.has_theta[rows]] = 0
-    return [iter([values + drawn.reshape(values.shape)])]
-
-
-def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> Noise:
-    """The noise of a covariance (K, K), or of variances (K,), in a .npy file.
-
-    path: of the file. shapes: of a row of each observable, of which there is one, with K numbers. seed: of every draw.
-
-    Raises UserError for several observables, for maps, and where the file holds no covariance of K numbers.
-    """
-    if len(shapes) != 1 or len(shapes[0]) > 2:
-        raise UserError("expected a catalog of one vector or profile", setting="noise", value=path)
-    with blame("noise"):
-        covariance = storage.load_npy(path)
-    if covariance.dtype.kind not in "fiub":
-        raise UserError(f"expected numbers, found {covariance.dtype}", setting="noise", value=path)
-    covariance = covariance.astype(np.float64)
-    size = int(np.prod(shapes[0]))
-    if covariance.shape == (size,):
-        covariance = np.diag(covariance)
-    if covariance.shape != (size, size):
-        raise UserError(
-            f"has shape {covariance.shape}; the data have {size} numbers a row (after scale cuts), "
-            f"so expected ({size}, {size}), or ({size},) variances",
-            setting="noise",
-            value=path,
-        )
-    if not np.isfinite(covariance).all() or not _is_symmetric(covariance):
-        raise UserError("a covariance must be finite and symmetric", setting="noise", value=path)
-    values, vectors = np.linalg.eigh(covariance)
-    if values[0] < -1e-8 * max(values[-1], 0) or values[-1] <= 0:
-        raise UserError(
-            f"is no covariance: its eigenvalues run from {values[0]:.3g} to {values[-1]:.3g}",
-            setting="noise",
-            value=path,
-        )
-    return Noise(vectors * np.sqrt(np.maximum(values, 0)), seed)
-
-
-def _is_symmetric(covariance: np.ndarray) -> bool:
-    """Beside the widths: where zero was meant, rounding leaves numbers that differ by any factor."""
-    widths = np.sqrt(np.abs(np.diag(covariance)))
-    return bool((np.abs(covariance - covariance.T) <= 1e-6 * np.outer(widths, widths)).all())
+MAX_BLOCK_ROWS, MAX_BLOCK_VALUES = 256, 1 << 18  # of rows whose results do not depend on one another
 
 
 @dataclass(frozen=True)
@@ -212,12 +135,23 @@ class Preprocessing:
     @property
     def rows_per_chunk(self) -> int:
         """Rows whose data are a bounded amount of numbers."""
-        size = max(1, sum(int(np.prod(observable.shape)) for observable in self.inputs))
-        return min(MAX_ROWS_PER_CHUNK, max(1, MAX_CHUNK_VALUES // size))
+        return min(MAX_ROWS_PER_CHUNK, max(1, MAX_CHUNK_VALUES // self._row_size))
+
+    @property
+    def rows_per_block(self) -> int:
+        """Of ``memory.filled_blocks``: few of large rows, since as much is computed where a single one is asked for."""
+        return min(MAX_BLOCK_ROWS, max(1, MAX_BLOCK_VALUES // self._row_size))
+
+    @property
+    def _row_size(self) -> int:
+        """Numbers of the data of a row, at least 1."""
+        return max(1, sum(int(np.prod(observable.shape)) for observable in self.inputs))
 
     def estimate_parameters(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
-        """The ridge estimate of theta, (n, P), inside the box."""
-        return self.parameters.clip(self.ridge_estimate(self.chunks(catalog, rows)))
+        """The ridge estimate of theta, (n, P), inside the box; that of a row does not depend on the others."""
+        blocks = filled_blocks(rows, self.rows_per_block)
+        estimates = [self.ridge_estimate([self.data(catalog, block)])[:count] for block, count in blocks]
+        return self.parameters.clip(np.concatenate(estimates))
 
     def symmetries(self, augment: str) -> tuple[Symmetries, ...]:
         """Of each observable, by which a training moves its rows; augment: as ``augmentation.parse`` takes it.

@@ -12,6 +12,7 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.sampling.buffer import DrawBuffer
 from cosmoinfer.sampling.rejection import NoPrediction, TooLittleInside
+from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import check_settings, setting
 from cosmoinfer.storage import JSONObject
 
@@ -25,9 +26,12 @@ class SamplingOptions:
     skip_failed: whether rows that cannot be sampled are left out; otherwise the first one is an error.
     combine: ``product`` for one posterior a simulation, of its rows as independent observations.
     recalibrate: ``temperature`` for the width that the validation rows ask for.
+    shard: ``3/16`` for the third of sixteen contiguous parts of the observations; None for all of them.
     progress: is called with how many rows are done, and how many there are.
     folder: where draws go that are too many for memory; without one, memory holds them all.
     written: whether a file is then written from them in that folder.
+    selection: (n,) positions of all rows of the run, where those that are drawn are a shard of it: the test of them as
+        a set is of all.
     """
 
     draws: int = setting(1000, minimum=1)
@@ -35,19 +39,28 @@ class SamplingOptions:
     skip_failed: bool = False
     combine: str | None = None
     recalibrate: str | None = None
+    shard: str | None = None
     progress: Callable[[int, int], None] = lambda done, rows: None
     folder: Path | None = None
     written: bool = True
+    selection: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.shard is not None:
+            Shard.parse(self.shard)
 
     @property
     def provenance(self) -> JSONObject:
         """The settings that the draws depend on; those without effect leave no trace."""
-        optional = {"combine": self.combine, "recalibrate": self.recalibrate}
+        shard = None if self.shard is None else str(Shard.parse(self.shard))
+        optional = {"combine": self.combine, "recalibrate": self.recalibrate, "shard": shard}
         always = {"draws": self.draws, "skip_failed": self.skip_failed, "seed": self.seed}
         return always | {name: value for name, value in optional.items() if value}
+
+    def selected(self, rows: np.ndarray) -> np.ndarray:
+        """All rows of the run, of which these (n,) are drawn."""
+        return rows if self.selection is None else self.selection
 
     def buffer(self, rows: int, parameters: int) -> DrawBuffer:
         """For the draws of so many rows, of so many parameters each."""
@@ -81,8 +94,12 @@ class SamplingOptions:
                 ) from error
 
 
+class NothingSampled(UserError):
+    """No observation could be sampled, which is no failure of a shard."""
+
+
 def require_sampled(catalog: Catalog, rows: np.ndarray, sampled: list[int]) -> np.ndarray:
-    """Those of the rows (n,) that could be sampled, (k,). Raises UserError where there are none."""
+    """Those of the rows (n,) that could be sampled, (k,). Raises NothingSampled where there are none."""
     if not sampled:
-        raise UserError(f"{catalog.path}: no observation could be sampled ({catalog.describe_rows(rows)})")
+        raise NothingSampled(f"{catalog.path}: no observation could be sampled ({catalog.describe_rows(rows)})")
     return np.array(sampled)

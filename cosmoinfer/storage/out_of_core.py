@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,12 +94,36 @@ def _close(file: IO[bytes]) -> None:
         file.close()
 
 
+class JoinedRows:
+    """Rows (n, ...) of several arrays that are not in memory, one after the other."""
+
+    def __init__(self, arrays: Sequence["OnDiskArray"]) -> None:
+        self.arrays, self.dtype = arrays, arrays[0].dtype
+        self.starts = np.cumsum([0, *map(len, arrays)]).tolist()
+        self.shape = (self.starts[-1], *arrays[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
+        """Rows start..stop - 1 into ``rows``, of shape (stop - start, ...)."""
+        for array, first in zip(self.arrays, self.starts, strict=False):
+            low, high = max(start, first), min(stop, first + len(array))
+            if low < high:
+                rows[low - start : high - start] = array[low - first : high - first]
+
+
 class OnDiskArray:
     """Rows (n, ...) that are not in memory: ``[number]`` reads (...), ``[slice, list or mask]`` reads (k, ...)."""
 
-    def __init__(self, source: DatasetHandle | ScratchArray, rows: np.ndarray | None = None) -> None:
+    def __init__(self, source: DatasetHandle | ScratchArray | JoinedRows, rows: np.ndarray | None = None) -> None:
         self.source = source
         self.rows = np.arange(len(source)) if rows is None else rows
+
+    @classmethod
+    def concatenated(cls, arrays: Sequence["OnDiskArray"]) -> "OnDiskArray":
+        """Arrays of the same row shape, one after the other, still out of memory."""
+        return cls(JoinedRows(arrays))
 
     @property
     def dtype(self) -> np.dtype:

@@ -5,7 +5,7 @@ import numpy as np
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
-from cosmoinfer.models.model import MAX_OOD_SET_P_VALUE, PosteriorModel, anomaly_warnings
+from cosmoinfer.models.posterior_model import MAX_OOD_SET_P_VALUE, PosteriorModel, anomaly_warnings
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.product import piles_up_at_edge
 from cosmoinfer.tasks.reporter import Reporter

@@ -8,6 +8,7 @@ from typing import Any
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, with_node_settings
 from cosmoinfer.tasks.reading import report_placeholders, warn_of_training_rows
@@ -16,7 +17,7 @@ from cosmoinfer.tasks.sampling_job import SamplingJob, prepare_sampling
 from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, OutputSettings
 from cosmoinfer.tasks.sources import ModelSource
 
-SETTINGS = (*READ_OPTIONS, *RUN, *ROWS, "draws", "skip_failed", "combine", "recalibrate")
+SETTINGS = (*READ_OPTIONS, *RUN, *ROWS, "draws", "skip_failed", "combine", "recalibrate", "shard")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class SampledPosterior:
             content = f"probabilities of {len(posterior.classes.names)} classes"
         elif posterior.draws is not None:
             content = f"{posterior.draws.count} draws each"
+        elif not len(posterior):
+            content = "of which none could be sampled"
         return f"{self.output}: {len(posterior)} rows, {content}"
 
 
@@ -66,7 +69,9 @@ def write_posterior(
     keywords: settings by the name of their option. Raises UserError if a setting, the model or the catalog is not
     usable.
     """
-    output = output or model.with_name(f"{model.stem}.posterior.h5")
+    shard = keywords.get("shard")
+    suffix = "" if shard is None else f"-{Shard.parse(shard).file_suffix}"
+    output = output or model.with_name(f"{model.stem}.posterior{suffix}.h5")
     return _sample(model, catalog, keywords, output, force, reporter)
 
 
@@ -87,8 +92,8 @@ def draw_and_write(job: SamplingJob, output: Path | None, force: bool, reporter:
     """Draw what is to be sampled, and write it unless it is up to date, or has no output."""
     if output is not None and is_up_to_date(output, "posterior", job.provenance, reporter, force):
         return SampledPosterior(output, posteriors.read(output, leave_large=True), complete=True)
-    warn_of_training_rows(job.model.training_record, job.catalog, job.rows, job.partition, reporter)
-    report_placeholders(job.catalog, job.rows, reporter)
+    warn_of_training_rows(job.model.training_record, job.catalog, job.drawn_rows, job.partition, reporter)
+    report_placeholders(job.catalog, job.drawn_rows, reporter)
     posterior = job.draw(reporter, None if output is None else output.parent)
     if output is not None:
         posteriors.write(output, posterior, job.provenance, force)

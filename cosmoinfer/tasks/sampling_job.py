@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import models
-from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.sampling.options import SamplingOptions
+from cosmoinfer.sampling.options import NothingSampled, SamplingOptions
+from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
@@ -46,6 +47,22 @@ class SamplingJob:
         """Row numbers, (n,)."""
         return self.catalog.index[self.rows]
 
+    @property
+    def shard(self) -> Shard | None:
+        """Which of its parts is drawn; None for all of it."""
+        return None if self.options.shard is None else Shard.parse(self.options.shard)
+
+    @cached_property
+    def drawn_rows(self) -> np.ndarray:
+        """Those of the rows that are drawn, (k,): all of them, or of a shard, in which the rows of a simulation stay
+        together where they are combined. Raises UserError where there are more shards than observations."""
+        if self.shard is None:
+            return self.rows
+        if self.options.combine is None:
+            return self.rows[self.shard.places(len(self.rows))]
+        groups = observation_sets.group_by_simulation(self.catalog, self.rows)
+        return np.concatenate(groups[self.shard.places(len(groups))])
+
     @cached_property
     def partitions(self) -> np.ndarray:
         """The partition of the training's split that each row belongs to, (n,)."""
@@ -73,22 +90,32 @@ class SamplingJob:
         combine = self.options.combine
         unit = "simulation" if combine else "row"
         options = replace(self.options, progress=reporter.rows(f"sampling {unit}"), folder=folder, written=written)
+        options = replace(options, selection=self.rows)
+        fitted = None if combine else getattr(self.model, "recalibration", None)
+        if fitted is not None and self.model.temperature != 1:
+            reporter.info(fitted.describe())
+        try:
+            posterior = self._draw(options)
+        except NothingSampled:
+            if self.shard is None:
+                raise
+            posterior = Posterior.empty(self.model.preprocessing.parameters)
         if combine:
-            assert isinstance(self.model, FlowModel)
-            posterior = product_posterior(self.model, self.catalog, self.rows, options)
-            failed = set(self.catalog.simulation[self.rows].tolist()) - set(posterior.simulation.tolist())
+            failed = set(self.catalog.simulation[self.drawn_rows].tolist()) - set(posterior.simulation.tolist())
         else:
-            fitted = getattr(self.model, "recalibration", None)
-            if fitted is not None and self.model.temperature != 1:
-                reporter.info(fitted.describe())
-            posterior = self.model.posterior(self.catalog, self.rows, options)
-            failed = set(self.index.tolist()) - set(posterior.index.tolist())
+            failed = set(self.catalog.index[self.drawn_rows].tolist()) - set(posterior.index.tolist())
         if failed:
             reporter.info(f"left out, could not be sampled: {unit} {join_first(sorted(failed))}")
-        if combine:
+        if combine and len(posterior):
             warn_of_product(posterior, reporter)
-        warn_of_anomalies(self.model, self.catalog, self.rows, posterior, reporter)
+        warn_of_anomalies(self.model, self.catalog, self.drawn_rows, posterior, reporter)
         return posterior
+
+    def _draw(self, options: SamplingOptions) -> Posterior:
+        if options.combine is None:
+            return self.model.posterior(self.catalog, self.drawn_rows, options)
+        assert isinstance(self.model, FlowModel)
+        return product_posterior(self.model, self.catalog, self.drawn_rows, options)
 
 
 def prepare_sampling(

@@ -16,7 +16,7 @@ from cosmoinfer.models.flow.recipe import EMBEDDING, FlowRecipe
 from cosmoinfer.models.recipe import prefixed_errors
 from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.preprocessing.fit import with_compression_of
-from cosmoinfer.preprocessing.state import Noise
+from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.reading import CatalogSource, check_source, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter

@@ -20,7 +20,7 @@ from cosmoinfer.models.regressor import (
     regressor_settings,
 )
 from cosmoinfer.models.regressor.recipe import RegressorRecipe
-from cosmoinfer.preprocessing.state import Noise
+from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.reading import CatalogSource, check_source
 from cosmoinfer.tasks.reporter import SILENT, Reporter

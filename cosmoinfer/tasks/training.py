@@ -24,7 +24,8 @@ from cosmoinfer.preprocessing.fit import (
     fit_preprocessing,
     with_compression,
 )
-from cosmoinfer.preprocessing.state import Noise, Preprocessing, read_noise
+from cosmoinfer.preprocessing.noise import Noise, read_noise
+from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import (
     catalog_inputs,

@@ -132,7 +132,8 @@ def sets(sims: Catalog, simba: np.ndarray, fitted_detectors: list[Fitted]) -> di
 
 def p_value(fitted: Fitted, sims: Catalog, histories: np.ndarray) -> float:
     ids = np.arange(len(histories)).astype(str)
-    return fitted.detector.set_p_value(fitted.spaces(observations(sims, histories)), ids, 0)
+    views = fitted.detector.views(fitted.spaces(observations(sims, histories)))
+    return fitted.detector.mmd_test.p_value(views, ids, 0)
 
 
 def print_shares(name: str, shares: list[np.ndarray]) -> None:

@@ -19,6 +19,7 @@ NUMBERS = ("nan", "inf", "0", "-1", "1e300", HUGE, LONG)
 TEXTS = ("", " " * 10_000, "x" * 10_000, f"0:{10**12}", "{" * 10_000)
 FORMS: dict[str, tuple[str, ...]] = {  # where numbers stand in the texts of these options
     "--rows": ("0:{}", "{}:"),
+    "--shard": ("{}/16", "1/{}"),
     "--bounds": ("Omega_m={}:1", "Omega_m=0:{}", "Omega_m=0:1:normal:0:{}", "Omega_m~sigma_8={}"),
     "--where": ("Omega_m<{}",),
     "--fail-if": ("r2<{}", "r2<0 by {}"),
@@ -43,6 +44,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {  # the output is there already, so tha
     "train-density": ("sims.h5", "-o", "taken.h5"),
     "ensemble": ("flow.h5", "another.h5", "sims.h5", "-o", "taken.h5"),
     "sample": ("flow.h5", "sims.h5", "-o", "taken.h5"),
+    "merge": ("posterior.h5", "-o", "taken.h5"),
     "evaluate": ("posterior.h5", "-o", "taken.h5"),
     "reweight": ("posterior.h5", "-o", "taken.h5", "--prior", "sigma_8=uniform:0.7:0.9"),
     "run": ("sims.h5", "-o", "taken.h5"),

@@ -14,7 +14,7 @@ from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models import model as model_module
 from cosmoinfer.models.flow import ConditionalFlow, check_passes, fit_flow, flow_recipe, mixture
-from cosmoinfer.preprocessing.state import Noise
+from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.sampling import rejection as box_module
 from cosmoinfer.split import by_hash
 from cosmoinfer.supports import MIN_PROBIT_U, MIN_SOFT_U, SUPPORTS, Support

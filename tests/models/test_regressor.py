@@ -17,7 +17,7 @@ from cosmoinfer.models.regressor import collapsed_parameters, fit_regressor, reg
 from cosmoinfer.models.regressor.normals import CorrelatedNormals, IndependentNormals, Normals
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.preprocessing.state import Noise
+from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.ridge_regression import PENALTIES
 from cosmoinfer.sampling.rejection import BoxMass
 from cosmoinfer.supports import Support

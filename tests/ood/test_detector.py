@@ -19,9 +19,9 @@ from cosmoinfer.ood.detector import (
     fit_ood_detector,
     fold_features,
     gap_counts,
-    ood_scores,
 )
 from cosmoinfer.ood.distances import _kernel, _mmd2, fit_mmd_test
+from cosmoinfer.ood.scores import ood_scores
 from cosmoinfer.parameters import Parameters
 from tests.command_line import call, done, linear, write
 from tests.examples import (
@@ -65,6 +65,10 @@ def ids_of(numbers: np.ndarray) -> np.ndarray:
 
 def flagged(ood: OutOfDistribution, data: np.ndarray, level: float = 95) -> float:
     return float((ood.percentile([data]) > level).mean())
+
+
+def set_p_value(ood: OutOfDistribution, data: np.ndarray) -> float:
+    return ood.mmd_test.p_value(ood.views([data]), ids_of(np.arange(len(data))), 0)
 
 
 # ------------------------------------------------------------------------------------------------- one observation
@@ -184,7 +188,7 @@ def test_a_different_pattern_of_missing_data_is_out_of_distribution():
 
     def judged(gaps: np.ndarray | None) -> np.ndarray:
         new = in_memory_catalog(None, None, gappy(100, 1, gaps))
-        return ood_scores(detector, frame, spaces, new, np.arange(100), np.full(100, True), 0).percentile
+        return ood_scores(detector, frame, spaces, new, np.arange(100), np.arange(100), 0, 64).percentile
 
     assert (judged(np.arange(20) < 10) > 95).mean() > 0.9
     assert (judged(None) > 95).mean() < 0.15
@@ -221,12 +225,11 @@ def test_mmd_p_values_of_the_training_distribution_are_uniform(size):
 def test_mmd_detects_a_shifted_set_without_anomalous_rows():
     ood = fitted(rows(300, 0), rows(100, 1))
     new = rows(60, 2)
-    ids = ids_of(np.arange(60))
     shifted = new + 1.5 * FACTORS[0]  # a little more than a standard deviation
     assert flagged(ood, shifted) < 0.2
-    assert ood.set_p_value([shifted], ids, 0) < 0.01 < ood.set_p_value([new], ids, 0)
+    assert set_p_value(ood, shifted) < 0.01 < set_p_value(ood, new)
     noisier = new + 0.05 * np.random.default_rng(0).normal(size=new.shape)
-    assert ood.set_p_value([noisier], ids, 0) < 0.01  # as much noise again
+    assert set_p_value(ood, noisier) < 0.01  # as much noise again
 
 
 # ------------------------------------------------------------------------------------------------------- a warning

@@ -12,7 +12,7 @@ from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.reporter import Reporter
 from tests.command_line import linear, write
-from tests.examples import box, flow_of, in_memory_catalog, linear_gaussian, regressor_of, sampled
+from tests.examples import box, flow_of, in_memory_catalog, linear_gaussian, regressor_of, sampled, train_flow
 from tests.posteriors import value_of
 
 MODELS = {
@@ -20,6 +20,10 @@ MODELS = {
     "truncated flow": lambda: flow_of("maf", 2, 1, "truncate"),
     "regressor": lambda: regressor_of(2),
     "point": lambda: regressor_of(2, "mse"),
+}
+OTHER_MODELS = {
+    "embedding": lambda: train_flow(linear_gaussian(2), flow="maf", ensemble=2, support="soft", embedding="mlp"),
+    "codes": lambda: cosmoinfer.train_regressor(linear_gaussian(2), epochs=1, compress="pca:3", ensemble=1),
 }
 
 
@@ -114,6 +118,23 @@ def test_a_training_needs_the_parameters_of_all_rows():
     assert unconditional.condition is None
     model = cosmoinfer.train_regressor(theta=theta, epochs=1, drop_nonfinite=True, **arrays)
     assert sum(model.training_record.split.sizes) == 198
+
+
+@pytest.mark.filterwarnings("ignore:the network returns the mean")
+@pytest.mark.parametrize("kind", ["regressor", "point", *OTHER_MODELS])
+def test_no_number_of_a_row_depends_on_which_other_rows_there_are(kind):
+    """Nor does the test of the set, which is of all rows of the run."""
+    model, sims = {**MODELS, **OTHER_MODELS}[kind](), linear_gaussian(2, 140, seed=5)
+    selection = np.arange(len(sims))
+    complete = model.posterior(sims, selection, SamplingOptions(2)).to_file({}).arrays
+    pieces = [selection[:7], selection[7:60], selection[60:]]
+    options = SamplingOptions(2, selection=selection)
+    arrays = [model.posterior(sims, rows, options).to_file({}).arrays for rows in pieces]
+    for name, array in complete.items():
+        if name in ("names", "ood_set_p_value"):
+            assert all((piece[name] == array).all() for piece in arrays), name
+        else:
+            np.testing.assert_array_equal(np.concatenate([piece[name] for piece in arrays]), array, err_msg=name)
 
 
 # --------------------------------------------------------------------------------------------- data of training rows

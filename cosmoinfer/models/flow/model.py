@@ -21,14 +21,9 @@ from cosmoinfer.models.flow.candidate import Candidate, JoinedFlow
 from cosmoinfer.models.flow.mixture import Contexts, Mixture, TruthDensity
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.flow.nflows_export import DataEmbedding, MemberTransform
-from cosmoinfer.models.model import (
-    model_html,
-    model_repr,
-    sample_observations,
-    score_observations,
-    with_ood_detector,
-)
+from cosmoinfer.models.model import model_html, model_repr
 from cosmoinfer.models.observations import Data, observations
+from cosmoinfer.models.posterior_model import sample_observations, score_observations, with_ood_detector
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.ood.detector import FeatureSpaces, OutOfDistribution, data_features
 from cosmoinfer.posterior import Diagnostics, Posterior
@@ -174,6 +169,7 @@ class FlowModel(Saveable):
 
     def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
         """Of rows (n,), by position. The draws of a row depend on its number and the seed, on no other row."""
+        selection = options.selected(rows)
         buffer = options.buffer(len(rows), len(self.preprocessing.parameters))
         truth_density = TruthDensity(self.mixture, catalog.theta)
         sampled: list[int] = []
@@ -189,13 +185,12 @@ class FlowModel(Saveable):
         rows = require_sampled(catalog, rows, sampled)
         log_mass, error = np.array([[mass.log, mass.error] for mass in masses]).T
         log_prob_truth = truth_density.log_prob()
-        partition = self.training_record.partition_of(catalog, rows)
-        anomaly = score_observations(self, catalog, rows, partition, options.seed)
+        anomaly = score_observations(self, catalog, rows, selection, options.seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            partition,
+            self.training_record.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
             None if log_prob_truth is None else log_prob_truth - log_mass,
             buffer.draws(len(rows), None if self.mixture.maps_inside else error),

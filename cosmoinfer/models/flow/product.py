@@ -8,7 +8,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog, observation_sets
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.flow.model import FlowModel
-from cosmoinfer.models.model import score_observations
+from cosmoinfer.models.posterior_model import score_observations
 from cosmoinfer.posterior import Diagnostics, PointEstimate, Posterior
 from cosmoinfer.sampling.options import SamplingOptions, require_sampled
 from cosmoinfer.sampling.product import DRAWS_PER_SINGLE_POSTERIOR, Product, SinglePosterior, multiply
@@ -31,7 +31,8 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
             "combine",
             "product",
         )
-    groups = {int(group[0]): group for group in _groups(catalog, rows)}
+    selection = options.selected(rows)
+    groups = {int(group[0]): group for group in _groups(catalog, rows, selection)}
     first_rows = np.array(list(groups))
     buffer = options.buffer(len(first_rows), len(parameters))
     sampled: list[int] = []
@@ -52,7 +53,7 @@ def product_posterior(model: FlowModel, catalog: Catalog, rows: np.ndarray, opti
     member = np.repeat(np.arange(len(kept)), [len(groups[first]) for first in sampled])
     estimates = model.preprocessing.estimate_parameters(catalog, rows)
     partition = model.training_record.partition_of(catalog, rows)
-    anomaly = score_observations(model, catalog, rows, partition, options.seed)
+    anomaly = score_observations(model, catalog, rows, selection, options.seed)
     percentile = None if anomaly.percentile is None else _combined_percentile(anomaly.percentile, member)
     return Posterior(
         parameters,
@@ -96,13 +97,13 @@ def _single_posterior(model: FlowModel, catalog: Catalog, row: int, options: Sam
     return SinglePosterior(draws, lambda theta: model.mixture.log_prob(theta, contexts) - stream.mass.log)
 
 
-def _groups(catalog: Catalog, rows: np.ndarray) -> list[np.ndarray]:
+def _groups(catalog: Catalog, rows: np.ndarray, selection: np.ndarray) -> list[np.ndarray]:
     """The rows (by position) of each simulation.
 
-    Raises UserError where no simulation has two rows, or rows of one simulation differ in their parameters.
+    Raises UserError where no simulation of the selection has two rows, or rows of one differ in their parameters.
     """
     groups = observation_sets.group_by_simulation(catalog, rows)
-    if all(len(group) == 1 for group in groups):
+    if len(np.unique(catalog.simulation[selection])) == len(selection):
         raise UserError(
             f"{catalog.path}: no two of these rows share a simulation; `simulation` or `rows_per_simulation` defines "
             "which belong together",

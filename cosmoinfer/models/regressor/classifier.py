@@ -13,15 +13,9 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, fit_temperature, probabilities
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import (
-    Stack,
-    member_outputs,
-    model_html,
-    model_repr,
-    sample_observations,
-    score_observations,
-)
+from cosmoinfer.models.model import Stack, member_outputs, model_html, model_repr
 from cosmoinfer.models.observations import Data, observations
+from cosmoinfer.models.posterior_model import sample_observations, score_observations
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.ood.detector import OutOfDistribution, data_features
 from cosmoinfer.posterior import ClassProbabilities, Diagnostics, Posterior
@@ -66,13 +60,12 @@ class ClassifierModel(Saveable):
     def posterior(self, catalog: Catalog, rows: np.ndarray, options: SamplingOptions) -> Posterior:
         """Probabilities of the classes of rows (n,), by position; there is nothing to draw."""
         logits = np.stack([self._logits_of_row(catalog, row) for row in options.rows_with_progress(rows)])
-        partition = self.training_record.partition_of(catalog, rows)
-        anomaly = score_observations(self, catalog, rows, partition, options.seed)
+        anomaly = score_observations(self, catalog, rows, options.selected(rows), options.seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            partition,
+            self.training_record.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
             classes=ClassProbabilities(self.preprocessing.classes, probabilities(logits, self.temperature)),
             diagnostics=Diagnostics(ood_percentile=anomaly.percentile, ood_set_p_value=anomaly.set_p_value),

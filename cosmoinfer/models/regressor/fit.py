@@ -11,7 +11,8 @@ from cosmoinfer import losses
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
-from cosmoinfer.models.model import Stack, fit_stack, with_ood_detector
+from cosmoinfer.models.model import Stack, fit_stack
+from cosmoinfer.models.posterior_model import with_ood_detector
 from cosmoinfer.models.regressor.classifier import ClassifierModel
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.models.regressor.network import Regressor, regressor_config

@@ -17,16 +17,9 @@ from cosmoinfer.leakage import TrainingRecord
 from cosmoinfer.losses import LOSSES, means_and_factors, means_and_widths
 from cosmoinfer.memory import slices
 from cosmoinfer.models.file import Saveable
-from cosmoinfer.models.model import (
-    Stack,
-    member_outputs,
-    model_html,
-    model_repr,
-    sample_observations,
-    score_observations,
-    with_ood_detector,
-)
+from cosmoinfer.models.model import Stack, member_outputs, model_html, model_repr
 from cosmoinfer.models.observations import Data, observations
+from cosmoinfer.models.posterior_model import sample_observations, score_observations, with_ood_detector
 from cosmoinfer.models.regressor.network import Regressor
 from cosmoinfer.models.regressor.normals import (
     CorrelatedNormals,
@@ -106,6 +99,7 @@ class RegressorModel(Saveable):
         Row by row: in a larger batch the same row can come out differently in its last digits.
         """
         sampled: list[int] = []
+        selection = options.selected(rows)
         if self.head == "point":
             means = []
             for row in options.rows_with_progress(rows):
@@ -113,7 +107,7 @@ class RegressorModel(Saveable):
                     means.append(self.means(catalog, np.array([row])))
                     sampled.append(row)
             rows = require_sampled(catalog, rows, sampled)
-            return self._posterior(catalog, rows, options.seed, PointEstimate(np.concatenate(means)))
+            return self._posterior(catalog, rows, selection, options.seed, PointEstimate(np.concatenate(means)))
 
         buffer = options.buffer(len(rows), len(self.preprocessing.parameters))
         mixtures, masses, log_prob_truth = [], [], []
@@ -135,6 +129,7 @@ class RegressorModel(Saveable):
         return self._posterior(
             catalog,
             rows,
+            selection,
             options.seed,
             PointEstimate(
                 np.stack([mixture.mean for mixture in mixtures]), np.stack([mixture.std for mixture in mixtures])
@@ -232,18 +227,18 @@ class RegressorModel(Saveable):
         self,
         catalog: Catalog,
         rows: np.ndarray,
+        selection: np.ndarray,
         seed: int,
         point: PointEstimate,
         draws: Draws | None = None,
         log_prob_truth: np.ndarray | None = None,
     ) -> Posterior:
-        partition = self.training_record.partition_of(catalog, rows)
-        anomaly = score_observations(self, catalog, rows, partition, seed)
+        anomaly = score_observations(self, catalog, rows, selection, seed)
         return Posterior(
             self.preprocessing.parameters,
             catalog.index[rows],
             catalog.simulation[rows],
-            partition,
+            self.training_record.partition_of(catalog, rows),
             None if catalog.theta is None else catalog.theta[rows],
             log_prob_truth,
             draws,
