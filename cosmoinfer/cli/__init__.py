@@ -27,6 +27,7 @@ from cosmoinfer.cli import (
     train_density,
     train_flow,
     train_regressor,
+    workflow,
 )
 from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped, short_names
@@ -102,6 +103,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "generate": generate.generate,
     "score": score.score,
     "repack": repack.repack,
+    "workflow": workflow.workflow,
     "inspect": inspect.inspect,
     "guide": guide.guide,
 }
