@@ -16,7 +16,7 @@ class Action(str, Enum):
     INIT = "init"
 
 
-Do = Annotated[Action, typer.Argument(metavar="init", help="Write the files.", show_default=False)]
+Do = Annotated[Action, typer.Argument(help="init: write the files.", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="Folder that they go into.", show_default=False)]
 
 
