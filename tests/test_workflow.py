@@ -102,6 +102,13 @@ def test_checkpoints_are_no_outputs() -> None:
     assert "checkpoint" not in re.sub(r'""".*?"""', "", SNAKEFILE, flags=re.S)
 
 
+def test_profiles_set_retries_and_no_rule_but_the_gate_does() -> None:
+    """Snakemake hands those of a rule to the job of SLURM too, which would make them within its own time."""
+    assert re.findall(r"^    retries: (.*)", SNAKEFILE, re.M) == ["0"]
+    profiles = [path.read_text() for path in (FOLDER / "profiles").rglob("config.yaml")]
+    assert len(profiles) == 2 and all(re.search(r"^retries: [1-9]", text, re.M) for text in profiles)
+
+
 def test_config_schema_and_rules_have_the_same_keys() -> None:
     assert keys(CONFIG) == keys(SCHEMA) == set(re.findall(r'config\["(\w+)"\]', SNAKEFILE))
 

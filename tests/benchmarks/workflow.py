@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 SNAKEMAKE = os.environ.get("COSMOINFER_SNAKEMAKE") or shutil.which("snakemake")
@@ -198,7 +199,8 @@ def killed(pipeline: Pipeline, expected: Pipeline) -> str:
     process.kill()
     process.wait()
     for number in pipeline.trainings():
-        os.kill(number, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
     pipeline.run("--unlock")
     pipeline.run()
     require(pipeline.resumed(), "the training did not go on from the checkpoint")
