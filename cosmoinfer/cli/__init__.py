@@ -28,6 +28,7 @@ from cosmoinfer.cli import (
     train_flow,
     train_regressor,
     tune,
+    workflow,
 )
 from cosmoinfer.cli.help import HelpByPanel, print_help
 from cosmoinfer.cli.options import grouped, short_names
@@ -104,6 +105,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "generate": generate.generate,
     "score": score.score,
     "repack": repack.repack,
+    "workflow": workflow.workflow,
     "inspect": inspect.inspect,
     "guide": guide.guide,
 }
