@@ -90,12 +90,7 @@ COURSE = (  # what the course names, as it stands in the table of systems
 )
 
 
-OPTIONS_OF_LAUNCHERS = {
-    "--nproc-per-node",
-    "--workflow-profile",
-    "--report",
-    "--unlock",
-}  # of other programs that start ours
+OPTIONS_OF_LAUNCHERS = {"--nproc-per-node", "--workflow-profile", "--report", "--unlock"}  # other programs
 
 
 def section(title: str) -> str:
