@@ -46,6 +46,8 @@ class Comparison:
         rows = f"{self.rows} test rows"
         if self.verdict == UNKNOWN:
             return f"not comparable to {name}: a log_prob of the {rows} is not finite"
+        if self.difference == self.error == 0:
+            return f"the same as {name}, to the last bit of the log_prob of {rows}"
         difference = f"{format_with_error(abs(self.difference), self.error)} nat"
         if self.verdict == NO_BETTER:
             return f"no better than {name} ({format_with_error(self.difference, self.error)} nat on {rows})"

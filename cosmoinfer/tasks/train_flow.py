@@ -181,7 +181,12 @@ def _recipe_like(job: TrainingJob, shapes: Shapes) -> FlowRecipe:
     assert path is not None
     if request.inputs.fine_tune is not None:
         raise UserError("has no effect beside `fine_tune`: the architecture is that of the other flow", setting="like")
-    meta = read_model_of_kind(path, "flow", job.device, "like").provenance
+    model = read_model_of_kind(path, "flow", job.device, "like")
+    axes = [[len(shape) for shape in stack.config["shapes"]] for stack in model.stacks]
+    now = [len(shape) for shape in shapes]
+    if len(now) == len(axes[0]) and now not in axes:
+        raise UserError(f"was trained on data of {axes[0]} axes a row, here they have {now}", "like", path)
+    meta = model.provenance
     document = meta.get("settings", {}).get("recipe")
     if document is None:
         task = meta.get("command", "another tool")

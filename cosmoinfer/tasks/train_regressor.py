@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from cosmoinfer.errors import UserError
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models.regressor import (
     ClassifierModel,
@@ -103,6 +104,8 @@ def plan_regressor(job: TrainingJob) -> RegressorPlan:
     catalog, rows = job.catalog, len(job.split.select_rows(job.catalog.simulation, "train"))
     shapes = [observable.row_shape for observable in catalog.observables]
     recipe, noise = regressor_recipe(dict(job.request.recipe), rows, shapes, len(catalog.classes)), job.read_noise()
+    if recipe.is_baseline and job.ranks.count > 1:
+        raise UserError(f"has no effect with `network={recipe.networks[0][0]}`, which has no batches", setting="ranks")
     check_networks(recipe.networks, job.check_settings_of_data(recipe.augment, recipe.compress, noise))
     return RegressorPlan(job, recipe, rows, noise)
 

@@ -42,7 +42,7 @@ from cosmoinfer.tasks.reporter import MUTE, Reporter
 from cosmoinfer.tasks.settings import RANKS, OutputSettings, RankSettings, TrainingRequest, select_keywords
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.checkpoints import CheckpointFolder
-from cosmoinfer.training.ranks import ALONE, Ranks
+from cosmoinfer.training.ranks import ALONE, Ranks, n_started
 from cosmoinfer.training.settings import Listener, TrainingContext
 from cosmoinfer.training.streams import generators
 
@@ -213,6 +213,8 @@ class Trainer(Generic[TrainedModel]):
     ) -> TrainingJob:
         self._check_kind_of_settings(keywords)
         ranks = select_keywords(RankSettings, keywords).join()
+        if (started := n_started()) > ranks.count:
+            to.reporter.warn(f"{started} tasks were started, and each does all of the work; `ranks` lets them share it")
         keywords = with_node_settings(keywords, to.force, to.output)
         if ranks.count > 1 and not is_given(keywords.get("memory")):
             keywords = {**keywords, "memory": available_bytes() // ranks.count}  # each holds the data

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer import models, storage
 from cosmoinfer import split as splits
+from cosmoinfer import storage
 from cosmoinfer.device import device_settings
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.flow import FlowModel, join_flows
 from cosmoinfer.models.flow.recipe import expand_flow_settings
 from cosmoinfer.settings import setting
@@ -105,14 +105,24 @@ def write_tuned(
     check_target(catalog)
     split = choose_split(catalog, request.split)
     default = plan_flow(TrainingJob(catalog, split, request, request.run.prepare_device(), force, reporter))
-    storage.is_complete(output, "model", {}, force=True)  # before any work, whether it can be written
+    _check_output(output, settings, force)
     journal = Journal(settings.journal or Path(f"{output}.journal"), request.run.seed)
     search = _Search(default, journal, work_folder(output))
     support = search.begin()
     name = f"{settings.top} of {settings.trials}"
     while not journal.is_closed(name) and len(journal.records()) < settings.trials:
-        search.run_trial(support)
+        search.run_trial(support, name)
     return search.join_best(name, settings, support, output)
+
+
+def _check_output(output: Path, settings: TuneSettings, force: bool) -> None:
+    """Raises UserError, before any work, if the output cannot be written, or another file is not to be replaced."""
+    storage.is_complete(output, "model", {}, force=True)
+    if force or not output.exists():
+        return
+    meta, now = storage.read_meta(output), {"command": "tune", "trials": settings.trials, "top": settings.top}
+    if different := storage.differences({name: (meta | meta.get("settings", {})).get(name) for name in now}, now):
+        raise UserError(f"{output}: exists already ({join_first(different, 3)}); `force` replaces it")
 
 
 class _Search:
@@ -153,8 +163,8 @@ class _Search:
         self.reporter.info(f"{self.journal.path}: support {support} in all trials; {self._describe_space()}")
         return support
 
-    def run_trial(self, support: str) -> None:
-        """The next one; handed back if it is stopped."""
+    def run_trial(self, support: str, name: str) -> None:
+        """The next one, for a selection of this name; handed back if it is stopped."""
         trial = None
         with ExitStack() as mark:
             try:
@@ -167,6 +177,8 @@ class _Search:
                 with STOP_REQUEST.postponed():
                     self.journal.finish(trial, log_prob)
                     self.lock_path(trial.number).unlink(missing_ok=True)
+                if self.journal.selection(name) is not None:
+                    self.reporter.info(f"trial {trial.number}: ended after the best were chosen; more `trials` take it")
             except BaseException:
                 if trial is not None:
                     self.journal.hand_back(trial)
@@ -214,8 +226,7 @@ class _Search:
             names = [str(self.trial_path(number)) for number in jobs]
             meta = self._provenance(settings, jobs, flows)
             if is_up_to_date(output, "model", meta, self.reporter, job.force):
-                joined = models.read(output, job.device)
-                assert isinstance(joined, FlowModel)
+                joined = read_model_of_kind(output, "flow", job.device)
             else:
                 joined = join_flows(flows, names, job.catalog, len(flows), job.request.run.seed)
                 joined = replace(joined, provenance=meta)

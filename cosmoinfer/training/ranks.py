@@ -5,11 +5,12 @@ is that of one process but for the rounding of sums. A launcher says who they ar
 node. They talk through the memory of the CPU (gloo), whatever the device.
 """
 
+import atexit
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,10 +19,15 @@ import numpy as np
 import torch
 
 from cosmoinfer.errors import UserError
+from cosmoinfer.numerals import whole_number
 from cosmoinfer.stopping import STOP_REQUEST
 
 TIMEOUT = timedelta(minutes=30)  # after which a rank that says nothing counts as lost; one that died is noticed at once
 LOOPBACK = "lo"
+LAUNCHERS = (  # number of a rank, how many there are, number on the node; srun sets none in the batch script itself
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),  # srun
+)
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ class Ranks:
             if STOP_REQUEST:
                 raise STOP_REQUEST.stopped() from error
             raise UserError(
-                f"rank {self.number} of {self.count}: another rank has ended; the same command goes on from what was "
-                "kept"
+                f"rank {self.number} of {self.count}: another rank has ended ({_first_line(error)}); the same command "
+                "goes on from what was kept"
             ) from error
 
 
@@ -106,13 +112,13 @@ def join_ranks() -> Ranks:
     distributed, environment = torch.distributed, os.environ
     if distributed.is_available() and distributed.is_initialized():  # for an earlier training of this process
         return Ranks(distributed.get_rank(), distributed.get_world_size())
-    if "RANK" in environment and "WORLD_SIZE" in environment:  # of torchrun
-        names = "RANK", "WORLD_SIZE", "LOCAL_RANK"
-    elif "SLURM_STEP_NUM_TASKS" in environment:  # of srun; not set in the batch script itself
-        names = "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"
-    else:
+    launcher = next((names for names in LAUNCHERS if names[1] in environment), None)
+    if launcher is None:
         raise UserError("no ranks were started; begin the command with srun or torchrun", setting="ranks")
-    number, count, local = (int(environment.get(name, "0")) for name in names)
+    values = [whole_number(environment.get(name, "0")) for name in launcher]
+    if None in values:
+        raise UserError(f"{', '.join(launcher)}: expected whole numbers", setting="ranks")
+    number, count, local = (value or 0 for value in values)
     if count == 1:
         return ALONE
     if not distributed.is_available():
@@ -121,14 +127,31 @@ def join_ranks() -> Ranks:
         torch.cuda.set_device(local % torch.cuda.device_count())
     ranks = Ranks(number, count)
     try:
-        if names[0] == "RANK":
+        if launcher == LAUNCHERS[0]:
             distributed.init_process_group("gloo", timeout=TIMEOUT)
         else:
             _meet_on_node(ranks)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"rank {number} of {count}: cannot meet the others ({reason})", setting="ranks") from error
+        reason = f"cannot meet the others ({_first_line(error)})"
+        raise UserError(f"rank {number} of {count}: {reason}", setting="ranks") from error
+    atexit.register(_leave)
     return ranks
+
+
+def n_started() -> int:
+    """How many processes a launcher has started for one command, as its environment tells."""
+    counts = (whole_number(os.environ.get(count, "")) for _, count, _ in LAUNCHERS)
+    return next((count for count in counts if count), 1)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _leave() -> None:
+    """Before the interpreter ends, whose threads of this library would else meet ranks that are gone."""
+    with suppress(RuntimeError):
+        torch.distributed.destroy_process_group()
 
 
 def _meet_on_node(ranks: Ranks) -> None:

@@ -43,6 +43,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {  # the output is there already, so tha
     "train-flow": ("sims.h5", "-o", "taken.h5"),
     "train-density": ("sims.h5", "-o", "taken.h5"),
     "ensemble": ("flow.h5", "another.h5", "sims.h5", "-o", "taken.h5"),
+    "tune": ("sims.h5", "-o", "taken.h5"),
     "sample": ("flow.h5", "sims.h5", "-o", "taken.h5"),
     "merge": ("posterior.h5", "-o", "taken.h5"),
     "evaluate": ("posterior.h5", "-o", "taken.h5"),
