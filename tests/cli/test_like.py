@@ -73,7 +73,7 @@ REFUSED = {
     "sims.h5 --like spline.h5 -o spline.h5 --force": "spline.h5: is read by this command; name another output",
     "pair.h5 --like spline.h5": "--like: expected observables as of its catalog, 1, found 2",
     "maps.h5 --like spline.h5": "--like spline.h5: was trained on data of [1] axes a row, here they have [3]",
-    "sims.h5 --like spline.h5 --effort high": "--effort high: has no effect: the model that --like names raced nothing",
+    "sims.h5 --like spline.h5 --effort high": "--effort: has no effect: the model that --like names raced nothing",
 }
 
 
@@ -83,7 +83,7 @@ def test_what_has_no_recipe_for_the_data_is_one_line(command: str) -> None:
     with h5py.File(write(Path("pair.h5"), theta, x), "a") as file:
         del file["data"]
         file["data/a"], file["data/b"] = x, x
-    write(Path("maps.h5"), theta, np.ones((60, 4, 4)) * x[:, :1, None])
+    write(Path("maps.h5"), theta, np.ones((60, 16, 16)) * x[:, :1, None])
     output = () if "-o" in command else ("-o", "no.h5")
     assert REFUSED[command] in refused("train-flow", *command.split(), *output, "--threads", 1)
     assert not Path("no.h5").exists()

@@ -89,7 +89,8 @@ def recipe_like(recipe: FlowRecipe, overrides: Overrides, shapes: Shapes) -> Flo
     expected = len(recipe.stacks[0].embedding)
     if expected != len(shapes):
         raise UserError(f"expected observables as of its catalog, {expected}, found {len(shapes)}", setting="like")
-    if overrides.get("effort") and len(recipe.stacks) == len(recipe.supports) == 1 and recipe.supports != ("auto",):
+    n_supports = sum(name != "auto" for name in recipe.supports)
+    if overrides.get("effort") and len(recipe.stacks) == n_supports == 1:
         raise UserError("has no effect: the model that `like` names raced nothing", setting="effort")
     expanded = expand_flow_settings(overrides)
     chosen = {name: value for name, value in expanded.overrides.items() if value is not None}
