@@ -142,7 +142,7 @@ def test_an_array_that_is_submitted_again_draws_what_is_missing(catalog, tmp_pat
 
 def test_two_ranks_stop_with_75_and_go_on(catalog, tmp_path):
     tasks = ("--ntasks=2", "--cpus-per-task=1", "--mem=4G", "--time=20")
-    file = training_file(tmp_path, "--ranks")
+    file = training_file(tmp_path, "--ranks", "--epochs", "40", "--ensemble", "2")
     wait_for_end(submit(file, *tasks, FLOW="reference.h5"))
     expected = Path("reference.h5").read_bytes()
     Path(LOG).unlink()
