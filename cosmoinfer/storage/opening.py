@@ -22,6 +22,7 @@ NO_LOCKS = {
     errno.EACCES,  # of some network disks; where the file itself is forbidden, it stays so without a lock
     524,  # ENOTSUPP of Linux, which has no name in errno
 }  # of the file system; EAGAIN is a writer's lock
+OPEN_WITHOUT_LOCK = "file locking flag values don't match"  # of HDF5, where this process has the file open so already
 
 MAX_SHOWN_CHARACTERS = 60  # of a name that is too long
 NO_REGULAR_FILE = "no regular file, but a pipe, a device or a socket"
@@ -57,7 +58,7 @@ def open_hdf5(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        if error.errno not in NO_LOCKS:
+        if error.errno not in NO_LOCKS and OPEN_WITHOUT_LOCK not in str(error):
             raise
         return h5py.File(path, "r", locking=False)
 

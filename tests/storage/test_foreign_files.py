@@ -12,6 +12,7 @@ import pytest
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError
 from cosmoinfer.storage import DatasetHandle, filters, hdf5
+from cosmoinfer.storage.opening import open_hdf5
 
 VALUES = np.arange(12.0).reshape(4, 3)
 
@@ -198,6 +199,13 @@ def refusing(number):
         return file(path, mode, **settings)
 
     return opened
+
+
+def test_a_file_that_is_open_without_a_lock_is_opened_once_more(tmp_path):
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["x"] = 1
+    with h5py.File(tmp_path / "file.h5", "r", locking=False), open_hdf5(tmp_path / "file.h5") as again:
+        assert again["x"][()] == 1
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, 524])
