@@ -51,9 +51,14 @@ class SamplingOptions:
             Shard.parse(self.shard)
 
     @property
+    def parsed_shard(self) -> Shard | None:
+        """The part of the observations; None for all of them. Raises UserError if the text names none."""
+        return None if self.shard is None else Shard.parse(self.shard)
+
+    @property
     def provenance(self) -> JSONObject:
         """The settings that the draws depend on; those without effect leave no trace."""
-        shard = None if self.shard is None else str(Shard.parse(self.shard))
+        shard = self.parsed_shard and str(self.parsed_shard)
         optional = {"combine": self.combine, "recalibrate": self.recalibrate, "shard": shard}
         always = {"draws": self.draws, "skip_failed": self.skip_failed, "seed": self.seed}
         return always | {name: value for name, value in optional.items() if value}

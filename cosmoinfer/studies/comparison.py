@@ -55,6 +55,7 @@ class Comparison:
 
     def to_json(self) -> JSONObject:
         """{"difference", "error", "rows", "simulations", "verdict"}; null where a density is not finite."""
-        known = self.verdict != UNKNOWN
-        numbers = {"difference": self.difference, "error": self.error} if known else {"difference": None, "error": None}
+        numbers: JSONObject = {"difference": self.difference, "error": self.error}
+        if self.verdict == UNKNOWN:
+            numbers = dict.fromkeys(numbers)
         return {**numbers, "rows": self.rows, "simulations": self.simulations, "verdict": self.verdict}

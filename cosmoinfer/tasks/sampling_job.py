@@ -50,7 +50,7 @@ class SamplingJob:
     @property
     def shard(self) -> Shard | None:
         """Which of its parts is drawn; None for all of it."""
-        return None if self.options.shard is None else Shard.parse(self.options.shard)
+        return self.options.parsed_shard
 
     @cached_property
     def drawn_rows(self) -> np.ndarray:

@@ -83,6 +83,12 @@ class TrainingJob:
         seed, info = self.request.run.seed, self.reporter.info
         return TrainingContext(self.device, seed, info, on_epoch, checkpoints, self.ranks)
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Of all that a model is made from, by name."""
+        split = splits.fingerprint(self.split)
+        return {**catalog_inputs(self.catalog), "split": split, **self.request.inputs.digests()}
+
     def read_noise(self) -> Noise | None:
         """The noise that the training adds to these simulations, if a covariance is given."""
         path, shapes = self.request.inputs.noise, tuple(observable.row_shape for observable in self.catalog.observables)
@@ -190,7 +196,7 @@ class Trainer(Generic[TrainedModel]):
         plan = self.plan(job)
         job, inputs, document = plan.job, job.request.inputs, {"output": str(output)}
         meta = self.provenance(plan)
-        job.ranks.require_equal("setting or input", json.dumps(meta, sort_keys=True))
+        job.ranks.require_equal("setting or input", lambda: json.dumps(meta, sort_keys=True))
         checkpoints = None if output is None else self.checkpoints(plan, output)
         if is_up_to_date(output, "model", meta, job.reporter, job.force, inputs.summary, inputs.fine_tune, inputs.like):
             model = cast(TrainedModel, models.read(cast(Path, output), job.device))
@@ -247,5 +253,4 @@ class Trainer(Generic[TrainedModel]):
             settings |= {"memory": catalog.memory_limit}  # it decides which rows meet in a batch
         if job.ranks.count > 1:
             settings |= {"ranks": job.ranks.count}  # whose sums round differently
-        inputs = {**catalog_inputs(catalog), "split": splits.fingerprint(job.split), **job.request.inputs.digests()}
-        return task_provenance(f"train-{self.kind}", settings, inputs)
+        return task_provenance(f"train-{self.kind}", settings, job.fingerprints)

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer import split as splits
 from cosmoinfer import storage
 from cosmoinfer.device import device_settings
 from cosmoinfer.errors import UserError, join_first
@@ -20,7 +19,6 @@ from cosmoinfer.studies.search import SearchSpace, Value
 from cosmoinfer.studies.trials import Journal, PrunedError, Trial, TrialRecord
 from cosmoinfer.tasks.ensemble import Ensemble
 from cosmoinfer.tasks.provenance import (
-    catalog_inputs,
     default_output,
     is_up_to_date,
     standing_models,
@@ -262,8 +260,9 @@ class _Search:
         recipe = replace(
             self.default.recipe, stacks=stacks, supports=plans[0].recipe.supports, may_extend=False, left_out=()
         )
-        inputs = {**catalog_inputs(job.catalog), "split": splits.fingerprint(job.split), **job.request.inputs.digests()}
-        inputs |= {f"trial_{number}": model_digest(flow) for number, flow in zip(jobs, flows, strict=True)}
+        inputs = job.fingerprints | {
+            f"trial_{number}": model_digest(flow) for number, flow in zip(jobs, flows, strict=True)
+        }
         values = {"trials": settings.trials, "top": settings.top, "seed": job.request.run.seed, "recipe": recipe}
         return task_provenance("tune", {**values, **device_settings(job.device)}, inputs)
 

@@ -43,8 +43,8 @@ class BatchShare:
         """Of all rows of a batch (M, B, ...), (M, B, K); gradients flow into those of this rank."""
         if self.ranks.count == 1:
             return terms(self.network, batch)
-        own = tuple(field[:, self.rows] for field in batch)
-        return self.ranks.gather(terms(self.network, own), self.batch_size)
+        share = tuple(field[:, self.rows] for field in batch)
+        return self.ranks.gather(terms(self.network, share), self.batch_size)
 
     def _let_dropout_expect(self, rows: slice, batch_size: int) -> None:
         for layer in self.network.modules():

@@ -107,7 +107,7 @@ def train(
         return evaluate(network, score, validation_rows, members, on_chunk, ranks).cpu()
 
     _resume(state, keeper, steps_per_epoch, validate)
-    ranks.require_equal("training", state.digest())
+    ranks.require_equal("training", state.digest)
     is_kept = state.is_finished
     with keeper.postponing():
         while not state.is_finished:
@@ -195,6 +195,6 @@ def evaluate(
         on_chunk()
         size = len(chunk[0])
         sharing = ranks if size >= ranks.count else ALONE
-        own = tuple(expand_members(field[sharing.share(size)], members) for field in chunk)
-        terms.append(sharing.gather(loss.terms(network, own), size))
+        share = tuple(expand_members(field[sharing.share(size)], members) for field in chunk)
+        terms.append(sharing.gather(loss.terms(network, share), size))
     return loss.reduce(torch.cat(terms, dim=1))

@@ -9,7 +9,7 @@ import atexit
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,11 +75,14 @@ class Ranks:
         """Whether it holds on one of them."""
         return condition if self.count == 1 else bool(self.sum(torch.tensor(float(condition))) > 0)
 
-    def require_equal(self, name: str, value: str) -> None:
-        """Raises UserError, on all ranks, where a text is not the same on all of them. name: what it is, in words."""
+    def require_equal(self, name: str, text: Callable[[], str]) -> None:
+        """Raises UserError, on all ranks, where a text is not the same on all of them. name: what it is, in words.
+
+        text: makes it, where there are other ranks.
+        """
         if self.count == 1:
             return
-        digest = torch.from_numpy(np.frombuffer(hashlib.sha256(value.encode()).digest(), np.uint8).copy())
+        digest = torch.from_numpy(np.frombuffer(hashlib.sha256(text().encode()).digest(), np.uint8).copy())
         digests = [torch.empty_like(digest) for _ in range(self.count)]
         with self._collective():
             torch.distributed.all_gather(digests, digest)
