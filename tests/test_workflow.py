@@ -173,3 +173,9 @@ def test_init_refuses_what_is_no_file_or_folder(in_the_way: str, tmp_path: Path)
     else:
         (tmp_path / in_the_way).mkdir(parents=True)
     assert str(tmp_path / in_the_way) in refused("workflow", "init", tmp_path, "--force")
+
+
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refused("workflow", "init", "") == "cosmoinfer: expected the name of a folder, found an empty one"
+    assert not list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def differences(earlier: Any, now: Any, name: str = "") -> list[str]:
     if earlier == now:
         return []
     is_short = max(len(str(earlier)), len(str(now))) <= MAX_SHOWN
-    return [f"{name} {earlier}, now {now}" if is_short else f"another {name}"]
+    return [f"{name} {earlier}, now {now}" if is_short else f"different {name}"]
 
 
 def is_kind(path: Path, kind: str) -> bool:

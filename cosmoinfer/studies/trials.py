@@ -4,6 +4,7 @@ The journal is text, a line of JSON for each change. A trial that its process ga
 killed, is handed back: the next process to ask for one gets its settings and its number again.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -145,6 +146,22 @@ class Journal:
             for trial in ended
         ]
         return sorted(records, key=lambda record: record.number)
+
+    def best(self, top: int) -> list[int]:
+        """The numbers of the best trials, ``top`` of them at most. Raises UserError if none was completed."""
+        complete = [record for record in self.records() if record.log_prob is not None]
+        if not complete:
+            raise UserError(f"{self.path}: none of its trials was completed; see `learning_rate`")
+        ranked = sorted(complete, key=lambda record: (-(record.log_prob or 0.0), record.number))
+        return sorted(record.number for record in ranked[:top])
+
+    def check_score(self, record: TrialRecord, log_prob: float | None) -> None:
+        """log_prob: that the model of a trial has. Raises UserError where the journal was edited to hold another."""
+        if log_prob is None or record.log_prob is None or not math.isclose(record.log_prob, log_prob, rel_tol=1e-9):
+            raise UserError(
+                f"{self.path}: holds log_prob {record.log_prob} of trial {record.number}, whose model has {log_prob}; "
+                "was it edited?"
+            )
 
     def next_trial(self) -> Trial:
         """One that was handed back, or a new one."""

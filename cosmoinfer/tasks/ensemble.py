@@ -162,7 +162,8 @@ def _open_flows(sources: Sequence[ModelSource], device: torch.device) -> list[Mo
             raise UserError(f"{entry.name}: expected a flow (train-flow), found a {entry.model.kind}")
         digest = model_digest(entry.model)
         if digest in opened:
-            raise UserError(f"{entry.name}: is the same model as {opened[digest].name}")
+            same = opened[digest].name
+            raise UserError(f"{entry.name}: is {'given twice' if same == entry.name else f'the same model as {same}'}")
         opened[digest] = entry
     entries = list(opened.values())
     check_joinable([entry.model for entry in entries], [entry.name for entry in entries])

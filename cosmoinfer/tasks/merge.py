@@ -79,6 +79,8 @@ def _complete_set(files: Sequence[ShardFile]) -> list[ShardFile]:
                 f"({join_first(different, 3)})"
             )
         if (same := by_number.setdefault(file.shard.number, file)) is not file:
+            if same.path == file.path:
+                raise UserError(f"{file.path}: is given twice")
             raise UserError(f"{file.path}: is shard {file.shard}, as {same.path} is; expected each shard once")
     missing = [number for number in range(1, first.shard.count + 1) if number not in by_number]
     if missing:

@@ -205,7 +205,7 @@ class _Search:
     def join_best(self, name: str, settings: TuneSettings, support: str, output: Path) -> Tuned:
         """The mixture of the best trials, and how it compares to the default. name: of this selection of trials.
 
-        Raises UserError if no trial was completed.
+        Raises UserError if no trial was completed, or the journal holds another score than a model.
         """
         job, reporter = self.job, self.reporter
         if not self.journal.is_closed(name):
@@ -215,13 +215,15 @@ class _Search:
             default = self._trained(replace(job, reporter=replace(reporter, result=reporter.info)), self.default_path)
             numbers = self.journal.selection(name)
             if numbers is None:  # only now, with the trials that have ended meanwhile
-                numbers = self._best(settings.top)
+                numbers = self.journal.best(settings.top)
                 self.journal.select(name, numbers)
             records = self.journal.records()
             chosen = [record for record in records if record.number in numbers]
             jobs = {record.number: self._trial_job(record.settings, support) for record in chosen}
             flows = [self._trained(replace(job, reporter=QUIET), self.trial_path(n)) for n, job in jobs.items()]
             names = [str(self.trial_path(number)) for number in jobs]
+            for record, flow in zip(chosen, flows, strict=True):
+                self.journal.check_score(record, flow.recalibration.before if flow.recalibration else None)
             meta = self._provenance(settings, jobs, flows)
             if is_up_to_date(output, "model", meta, self.reporter, job.force):
                 joined = read_model_of_kind(output, "flow", job.device)
@@ -241,14 +243,6 @@ class _Search:
         self.reporter.result(tuned.joined.describe())
         self.reporter.result(tuned.describe())
         return tuned
-
-    def _best(self, top: int) -> list[int]:
-        """The numbers of the best trials."""
-        complete = [record for record in self.journal.records() if record.log_prob is not None]
-        if not complete:
-            raise UserError(f"{self.journal.path}: none of its trials was completed; see `learning_rate`")
-        ranked = sorted(complete, key=lambda record: (-(record.log_prob or 0.0), record.number))
-        return sorted(record.number for record in ranked[:top])
 
     def _provenance(
         self, settings: TuneSettings, jobs: Mapping[int, TrainingJob], flows: list[FlowModel]

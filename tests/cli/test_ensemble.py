@@ -112,7 +112,7 @@ REFUSED = {
     "soft.h5 split.h5 sims.h5": "split.h5: cannot be joined with soft.h5: it was trained on another split (--",
     "soft.h5 linear.h5 compressed.h5 sims.h5": "compressed.h5: cannot be joined with soft.h5: it compresses the data",
     "soft.h5 copy.h5 sims.h5": "copy.h5: is the same model as soft.h5",
-    "soft.h5 soft.h5 sims.h5": "soft.h5: is the same model as soft.h5",
+    "soft.h5 soft.h5 sims.h5": "soft.h5: is given twice",
     "soft.h5 regressor.h5 sims.h5": "regressor.h5: expected a flow (train-flow), found a regressor",
     "soft.h5 linear.h5 more.h5": "more.h5: is not the catalog that",
     "soft.h5 sims.h5": "expected two or more flows, then the catalog that they were trained on, found 1",

@@ -89,8 +89,8 @@ def test_a_tuned_setting_is_used_again(document: dict[str, Any]) -> None:
 REFUSED = {
     "--seed 1": "best.flow.h5.journal: its trials have other settings or inputs (seed 0, now 1); with those again",
     "--epochs 3": "(epochs 2, now 3)",
-    "--learning-rate 0.01": "(another learning_rate, learning_rate 0.001, now 0.01)",
-    "--split-seed 1": "(another split)",
+    "--learning-rate 0.01": "(different learning_rate, learning_rate 0.001, now 0.01)",
+    "--split-seed 1": "(different split)",
     "--trials 0": "--trials: expected at least 1, found 0",
     "--top 1": "best.flow.h5: exists already (top 2, now 1); --force replaces it",
     "-o best.flow/trial-0000.flow.h5": "trial-0000.flow.h5: exists already (command train-flow, now tune",
@@ -103,6 +103,15 @@ REFUSED = {
 @pytest.mark.parametrize("options", REFUSED)
 def test_another_search_is_one_line(document: dict[str, Any], options: str) -> None:
     assert REFUSED[options] in refused("tune", "sims.h5", "-o", "best.flow.h5", *SEARCH, *options.split())
+
+
+def test_a_score_that_was_edited_is_not_believed(document: dict[str, Any]) -> None:
+    score = max(trial["log_prob"] for trial in document["trials"])
+    text = Path("best.flow.h5.journal").read_text()
+    assert repr(score) in text
+    Path("edited.journal").write_text(text.replace(repr(score), repr(score + 1)))
+    message = refused("tune", "sims.h5", "-o", "best.flow.h5", *SEARCH, "--journal", "edited.journal")
+    assert "edited.journal: holds log_prob" in message and message.endswith("was it edited?")
 
 
 def test_without_optuna_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_another_search_is_refused(journal: Journal) -> None:
     journal.check(meta)
     Journal(journal.path, 0).check(meta)
     other = {"settings": {"seed": 1, "recipe": {"epochs": 2}}, "inputs": {"catalog": "b" * 64}}
-    with pytest.raises(UserError, match=r"other settings or inputs \(another catalog, seed 0, now 1\)"):
+    with pytest.raises(UserError, match=r"other settings or inputs \(different catalog, seed 0, now 1\)"):
         journal.check(other)
 
 
