@@ -81,8 +81,9 @@ def show_evaluation(gated: "GatedEvaluation", terminal: Terminal) -> None:
     terminal.table(metrics_table(evaluation))
     for line in evaluation.summary():
         terminal.result(line)
-    terminal.document(evaluation.to_json())
-    gates = gated.gates.check(evaluation).gates
+    checked = gated.gates.check(evaluation)
+    terminal.document(checked.to_json())
+    gates = checked.gates
     if gates is None:
         return
     for line in gates.skipped.values():

@@ -8,9 +8,10 @@ from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.classifier.reliability import Reliability, reliability
 from cosmoinfer.metrics.curves import Curve, Curves, curves
 from cosmoinfer.metrics.estimate import Estimate
-from cosmoinfer.metrics.evaluation import Evaluation, GateResults
+from cosmoinfer.metrics.evaluation import Evaluation
 from cosmoinfer.metrics.file import SCHEMA, read, write
-from cosmoinfer.metrics.gates import GATES, check_default_gates, check_gate_parameter, gate_failure, validate_gate
+from cosmoinfer.metrics.gate_results import GateResult, GateResults
+from cosmoinfer.metrics.gates import GATES, check_default_gates, check_gate, check_gate_parameter, validate_gate
 from cosmoinfer.metrics.reference_posterior import ReferencePosterior, match_observations
 from cosmoinfer.metrics.registry import METRICS, evaluate
 from cosmoinfer.metrics.two_sample import c2st, check_local
@@ -25,17 +26,18 @@ __all__ = [
     "Curves",
     "Estimate",
     "Evaluation",
+    "GateResult",
     "GateResults",
     "ReferencePosterior",
     "Reliability",
     "Verdict",
     "c2st",
     "check_default_gates",
+    "check_gate",
     "check_gate_parameter",
     "check_local",
     "curves",
     "evaluate",
-    "gate_failure",
     "match_observations",
     "read",
     "reliability",

@@ -36,7 +36,7 @@ def z_std(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     return np.sqrt(_variance(data.pull, weights))
 
 
-def collapse(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
+def std_ratio(data: EvaluationData, weights: np.ndarray) -> np.ndarray:
     """std(mu) / std(t): (B, P); near zero where the model returns the prior."""
     return np.sqrt(_variance(_mean(data), weights) / _variance(data.truth, weights))
 
@@ -93,6 +93,6 @@ ACCURACY: dict[str, Metric] = {
     ),
     "z_mean": Mean(terms=lambda e: e.pull, needs=("mean", "std"), explanation=_ZERO_WIDTH),
     "z_std": Statistic(compute=z_std, needs=("mean", "std"), explanation=_ZERO_WIDTH),
-    "collapse": Statistic(compute=collapse, explanation=EQUAL_TRUTHS),
+    "std_ratio": Statistic(compute=std_ratio, explanation=EQUAL_TRUTHS),
     "corr": Statistic(compute=corr, explanation="all true values, or all posterior means, are equal"),
 }

@@ -8,26 +8,10 @@ from cosmoinfer.metrics import summary, tables
 from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.classifier.summary import classifier_summary
 from cosmoinfer.metrics.estimate import Estimate, Estimates, EstimatesByMetric
+from cosmoinfer.metrics.gate_results import GateResults
 from cosmoinfer.metrics.verdict import Verdict
 from cosmoinfer.printable import one_line
 from cosmoinfer.storage import JSONObject
-
-
-@dataclass(frozen=True)
-class GateResults:
-    """failed, skipped: by condition, why a gate failed, or why one of the default set could not be checked."""
-
-    failed: dict[str, str] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Whether no gate failed."""
-        return not self.failed
-
-    def describe(self) -> list[str]:
-        """The sentences, the failed gates first."""
-        return [*(self.failed.values() or ["no gate failed"]), *self.skipped.values()]
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,7 +28,7 @@ class Evaluation:
     local: metric -> row number, as a string -> Estimate; empty where no local test was asked for.
     compared_to: kind of the reference posterior ("regressor", "exact posterior"); empty without one.
     confusion: rows of each class by predicted class; of a classifier only.
-    gates: which gates failed; None where none was asked for. Not in the file: they are checked anew.
+    gates: which gates passed and which failed; None where none was asked for. Not in the file: they are checked anew.
     """
 
     rows: int
@@ -85,7 +69,9 @@ class Evaluation:
             return classifier_summary(self.rows, self.simulations, self.joint, self.verdict, self.confusion)
         sentences = (
             summary.information(self.rows, self.simulations, self.joint),
+            summary.worse_than_prior(self.verdict),
             summary.constrained(self.parameters, self.verdict),
+            summary.inaccurate(self.parameters, self.verdict),
             summary.unconstrained(self.verdict),
             summary.fixed(self.verdict),
             summary.calibration(self.verdict),
@@ -102,7 +88,8 @@ class Evaluation:
         {"rows", "simulations", "verdict": {"joint", "parameters": {name}}, "metrics": {"joint": {metric: entry},
         "parameters": {metric: {name: entry}}}}; an entry is {"value", "low", "high"}, with "reason" where one is null.
         Where there are any: {"metrics": {"pairs": {metric: {"a,b": entry}}, "local": {metric: {"17": entry}}}},
-        {"compared_to": kind of the reference posterior}, {"confusion": {"classes", "counts"}}.
+        {"compared_to": kind of the reference posterior}, {"confusion": {"classes", "counts"}}, and of gates {"gates":
+        [{"name", "value", "limit", "passed", "reason"}]}.
         """
         document: JSONObject = {"rows": self.rows, "simulations": self.simulations}
         document |= {"compared_to": self.compared_to} if self.compared_to else {}
@@ -111,12 +98,13 @@ class Evaluation:
         for scope, estimates in (("pairs", self.pairs), ("local", self.local)):
             metrics |= {scope: _nested_to_json(estimates)} if estimates else {}
         document |= {"verdict": self.verdict.to_json(), "metrics": metrics}
+        document |= {"gates": self.gates.to_json()} if self.gates is not None else {}
         return document | ({"confusion": self.confusion.to_json()} if self.confusion is not None else {})
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Evaluation":
         """From the document that ``to_json`` gives."""
-        metrics, confusion = document["metrics"], document.get("confusion")
+        metrics, confusion, gates = document["metrics"], document.get("confusion"), document.get("gates")
         return cls(
             document["rows"],
             document["simulations"],
@@ -127,6 +115,7 @@ class Evaluation:
             _nested_from_json(metrics.get("local", {})),
             document.get("compared_to", ""),
             None if confusion is None else Confusion.from_json(confusion),
+            None if gates is None else GateResults.from_json(gates),
         )
 
     # --------------------------------------------------------------------------------------------------------- display

@@ -7,12 +7,13 @@ where every parameter does. GATES is the set that ``--gate`` asks for.
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS
 from cosmoinfer.metrics.estimate import OF_P_VALUE, Estimate, Estimates
-from cosmoinfer.metrics.evaluation import Evaluation, GateResults
+from cosmoinfer.metrics.evaluation import Evaluation
+from cosmoinfer.metrics.gate_results import GateResult, GateResults
 from cosmoinfer.metrics.metric import JOINT, PARAMETERS
 from cosmoinfer.metrics.registry import METRICS
 from cosmoinfer.numerals import finite_number
@@ -82,8 +83,8 @@ GATES: tuple[DefaultGate, ...] = (
 )
 
 
-def gate_failure(evaluation: Evaluation, expression: str) -> str | None:
-    """Why a gate failed, or None. It fails where the expression is true, or a value is missing.
+def check_gate(evaluation: Evaluation, expression: str) -> GateResult:
+    """Whether a gate passed. It fails where the expression is true, or a value is missing.
 
     Raises UserError if the expression is not a gate, or is about a metric or parameter that the evaluation lacks.
     """
@@ -91,25 +92,31 @@ def gate_failure(evaluation: Evaluation, expression: str) -> str | None:
     estimates = _selected_estimates(evaluation, condition)
     failures = [failure for name, estimate in estimates.items() if (failure := _failure(name, estimate, condition))]
     if condition.parameter == ALL_PARAMETERS and len(failures) < len(estimates):
-        return None
-    return f"the gate {condition.text} failed: {', '.join(failures)}" if failures else None
+        failures = []
+    value = _deciding_value(estimates, condition)
+    if not failures:
+        return GateResult(expression, value, condition.limit, passed=True)
+    reason = f"the gate {condition.text} failed: {', '.join(failures)}"
+    return GateResult(expression, value, condition.limit, passed=False, reason=reason)
 
 
 def check_default_gates(evaluation: Evaluation) -> GateResults:
-    """Which of GATES fail; a metric that the evaluation lacks, or that is null, is skipped with a sentence.
+    """What becomes of each of GATES; a metric that the evaluation lacks, or that is null, is skipped with a sentence.
 
     Raises UserError if the evaluation has none of their metrics.
     """
-    failed, skipped = {}, {}
-    for gate in GATES:
-        reason = _reason_to_skip(evaluation, gate)
-        if reason:
-            skipped[gate.condition] = f"the gate {gate.condition} was not checked: {reason}"
-        elif failure := gate_failure(evaluation, gate.condition):
-            failed[gate.condition] = f"{failure} ({gate.explanation})"
-    if len(skipped) == len(GATES):
+    results = tuple(_check_default_gate(evaluation, gate) for gate in GATES)
+    if all(result.passed is None for result in results):
         raise UserError("this evaluation has none of the metrics of the default gates; use `fail_if`", "gate")
-    return GateResults(failed, skipped)
+    return GateResults(results)
+
+
+def _check_default_gate(evaluation: Evaluation, gate: DefaultGate) -> GateResult:
+    if reason := _reason_to_skip(evaluation, gate):
+        sentence = f"the gate {gate.condition} was not checked: {reason}"
+        return GateResult(gate.condition, None, parse_gate(gate.condition).limit, passed=None, reason=sentence)
+    result = check_gate(evaluation, gate.condition)
+    return result if result.passed else replace(result, reason=f"{result.reason} ({gate.explanation})")
 
 
 def parse_gate(expression: str) -> Condition:
@@ -190,6 +197,14 @@ def _selected_estimates(evaluation: Evaluation, condition: Condition) -> Estimat
         raise _unknown_parameter(condition, estimates)
     selected = estimates if parameter not in estimates else (parameter,)
     return {f"{metric}[{name}]": estimate for name, estimate in estimates.items() if name in selected}
+
+
+def _deciding_value(estimates: Estimates, condition: Condition) -> float | None:
+    """The value furthest on the failing side of the limit; where all parameters must fail, the one least so."""
+    values = [estimate.value for estimate in estimates.values() if estimate.value is not None]
+    fails_below, requires_all = condition.operator in ("<", "<="), condition.parameter == ALL_PARAMETERS
+    choose = min if fails_below != requires_all else max
+    return choose(values, default=None)
 
 
 def _failure(name: str, estimate: Estimate, condition: Condition) -> str:

@@ -3,7 +3,7 @@ nothing to say."""
 
 from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
 from cosmoinfer.metrics.local_c2st import RECOMMENDED_SIMULATIONS
-from cosmoinfer.metrics.verdict import FIXED, UNCONSTRAINED, Verdict
+from cosmoinfer.metrics.verdict import FIXED, UNCONSTRAINED, WORSE_THAN_PRIOR, Verdict
 from cosmoinfer.r2 import UNCONSTRAINED_R2
 
 
@@ -30,9 +30,32 @@ def constrained(parameters: EstimatesByMetric, verdict: Verdict) -> str:
     accuracies = [
         f"{name} (R2 {r2[name].format_value()}, rmse {parameters['rmse'][name].format_value('.2g')})"
         for name, words in verdict.parameters.items()
-        if not words.startswith(UNCONSTRAINED) and name in r2 and r2[name].value is not None
+        if not words.startswith(UNCONSTRAINED) and name in r2 and (r2[name].value or 0.0) > UNCONSTRAINED_R2
     ]
     return f"Constrained: {', '.join(accuracies)}." if accuracies else ""
+
+
+def inaccurate(parameters: EstimatesByMetric, verdict: Verdict) -> str:
+    """Parameters whose estimates follow the true values and are no nearer to them than the mean of all."""
+    r2 = parameters.get("r2", {})
+    names = [
+        f"{name} (R2 {value:.2f})"
+        for name, words in verdict.parameters.items()
+        if not words.startswith(UNCONSTRAINED)
+        and name in r2
+        and (value := r2[name].value) is not None
+        and value <= UNCONSTRAINED_R2
+    ]
+    return (
+        f"Correlated with the true values, but no nearer to them than their mean: {', '.join(names)}." if names else ""
+    )
+
+
+def worse_than_prior(verdict: Verdict) -> str:
+    """What it means that a posterior is worse than none."""
+    if not verdict.joint.startswith(WORSE_THAN_PRIOR):
+        return ""
+    return "The true values are less probable under the posterior than under the prior: do not use this posterior."
 
 
 def unconstrained(verdict: Verdict) -> str:

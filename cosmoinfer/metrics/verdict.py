@@ -22,6 +22,8 @@ the prior is conservative: the reference points of ``tarp_x_p`` have more inform
 *Not constrained by the data*: r2 <= 0.05 and corr <= 0.5 (with a larger correlation it is a bias); *returns the prior*
 unless the variance has decreased by more than a fifth.
 
+*Worse than the prior* (joint): the interval of ``log_prob_gain`` lies below zero.
+
 *Fixed*: where all simulations have the same true value (CAMELS CV, a fiducial cosmology), ranks and pulls of a correct
 posterior are neither uniform nor standard normal, since it is shifted towards the middle of the prior. There the
 verdict is the bias, in catalog units, with its error clustered by simulation; calibration is not assessed, nor that of
@@ -49,6 +51,7 @@ CALIBRATED, OVER_CONFIDENT, CONSERVATIVE = "calibrated within errors", "over-con
 BIASED, SHAPE = "biased", "miscalibrated in shape"
 FIXED = "fixed"
 NO_WIDTH = "no width: calibration not available"
+WORSE_THAN_PRIOR = "worse than the prior"
 UNCONSTRAINED, RETURNS_PRIOR = "not constrained by the data", "(returns the prior)"
 
 _JOINT_RANKS = {"tarp_p": "tarp_ranks", "tarp_x_p": "tarp_x_ranks", "hpd_p": "hpd_ranks"}
@@ -92,7 +95,7 @@ def verdict(data: EvaluationData, joint: Estimates, parameters: EstimatesByMetri
     information = {name: _unconstrained(parameters, name) for name in names}
     common = next(iter(information.values())) if len(set(information.values())) == 1 else ""
     return Verdict(
-        join_words(common, calibration[JOINT]),
+        join_words(join_words(_worse_than_prior(joint), common), calibration[JOINT]),
         {name: join_words(information[name], calibration[name]) for name in names},
     )
 
@@ -121,8 +124,8 @@ def holm(checks: list[Check], significance: float = SIGNIFICANCE) -> list[Check]
 
 
 def join_words(first: str, second: str) -> str:
-    """Both, with a comma; the second alone where the first is empty."""
-    return f"{first}, {second}" if first else second
+    """Both, with a comma; one alone where the other is empty."""
+    return ", ".join(filter(None, (first, second)))
 
 
 def two_sided(value: float, error: float, simulations: int) -> tuple[float, float]:
@@ -219,6 +222,13 @@ def _with_names(word: str, miscalibrated: dict[str, str], parameter_count: int) 
     """The word, with the parameters that it is about, unless it is about all of them."""
     names = [name for name, verdict_word in miscalibrated.items() if verdict_word == word]
     return word if len(names) == parameter_count else f"{word} ({', '.join(names)})"
+
+
+def _worse_than_prior(joint: Estimates) -> str:
+    """WORSE_THAN_PRIOR where the information gain is negative beyond its error; else empty."""
+    gain = joint.get("log_prob_gain")
+    is_worse = gain is not None and gain.high is not None and gain.high < 0
+    return WORSE_THAN_PRIOR if is_worse else ""
 
 
 def _unconstrained(parameters: EstimatesByMetric, name: str) -> str:

@@ -53,15 +53,15 @@ class Gates:
             metrics.check_gate_parameter(expression, parameters.names)
 
     def check(self, evaluation: Evaluation) -> Evaluation:
-        """The evaluation with the gates that failed, and those that were skipped, with the reason; if there are any.
+        """The evaluation with what became of each gate; as it is where there are none.
 
         Raises UserError if the evaluation lacks the metric or the parameter of an expression.
         """
         if not (self.fail_if or self.gate):
             return evaluation
-        failed = {gate: why for gate in self.fail_if if (why := metrics.gate_failure(evaluation, gate))}
-        default = metrics.check_default_gates(evaluation) if self.gate else GateResults()
-        return replace(evaluation, gates=GateResults(failed | default.failed, default.skipped))
+        asked = tuple(metrics.check_gate(evaluation, gate) for gate in self.fail_if)
+        default = metrics.check_default_gates(evaluation).results if self.gate else ()
+        return replace(evaluation, gates=GateResults((*asked, *default)))
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,8 @@ def test_gates_of_what_was_measured_before(folder: Path, drawn: Path) -> None:
     status, out, _ = call("evaluate", drawn, "-o", output, "--fail-if", "r2[Omega_m]<2", "--json")
     before, files = output.read_bytes(), set(folder.iterdir())
     assert status == 3 and call("evaluate", output, "--fail-if", "r2[Omega_m]<2", "--json")[:2] == (3, out)
+    (gate,) = json.loads(out)["gates"]
+    assert (gate["name"], gate["limit"], gate["passed"]) == ("r2[Omega_m]<2", 2, False) and gate["value"] < 2
     assert call("evaluate", output, "--fail-if", "r2<-1e9")[0] == 0
     assert cosmoinfer.evaluate(output, fail_if=["r2<2"]).gates.failed.keys() == {"r2<2"}
     assert output.read_bytes() == before and set(folder.iterdir()) == files

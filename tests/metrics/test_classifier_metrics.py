@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn_metrics
 
 from cosmoinfer import metrics, storage
 from cosmoinfer.cli.tables import metrics_table
-from cosmoinfer.metrics import Evaluation, evaluate, gate_failure, reliability
+from cosmoinfer.metrics import Evaluation, check_gate, evaluate, reliability
 from cosmoinfer.metrics.bootstrap import Clusters
 from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
 from cosmoinfer.metrics.classifier.reliability import equal_mass
@@ -155,8 +155,8 @@ def test_the_metrics_file_holds_document_and_arrays(tmp_path):
 
 def test_gates_speak_of_classes():
     evaluation = evaluate(by_hand(LABEL, PROBABILITIES))
-    assert gate_failure(evaluation, "accuracy<0.9") == "the gate accuracy<0.9 failed: accuracy is 0.6"
-    assert gate_failure(evaluation, "accuracy<0.6") is None
+    assert check_gate(evaluation, "accuracy<0.9").reason == "the gate accuracy<0.9 failed: accuracy is 0.6"
+    assert check_gate(evaluation, "accuracy<0.6").passed
 
 
 def test_a_true_class_without_probability_is_null_and_not_hidden():

@@ -87,7 +87,7 @@ HAND = {
     "pulls_beyond_5": 0.25,
     "z_mean": (1 - 1 + 0 + 8) / 4,
     "z_std": np.std([1, -1, 0, 8]),
-    "collapse": np.std(MU) / np.std(T),
+    "std_ratio": np.std(MU) / np.std(T),
     "corr": np.corrcoef(MU, T)[0, 1],
     "contraction": 1 - np.mean(SIGMA**2) / (100 / 12),
 }
@@ -194,8 +194,9 @@ WORDS = [
 
 @pytest.mark.parametrize(("wrong", "word"), WORDS)
 def test_verdict_on_a_posterior_that_is_calibrated_underconfident_overconfident_or_biased(wrong, word):
-    verdict = evaluate(gaussian(**wrong)).verdict
-    assert verdict == Verdict(word, {"a": word, "b": word})
+    evaluation = evaluate(gaussian(**wrong))
+    worse = "worse than the prior, " if evaluation.value("log_prob_gain") < -0.1 else ""
+    assert evaluation.verdict == Verdict(worse + word, {"a": word, "b": word})
 
 
 @pytest.mark.parametrize(("wrong", "word"), WORDS[:4])
@@ -381,7 +382,7 @@ def test_same_seed_same_document_and_another_seed_moves_no_plain_number():
 def test_a_plain_regressor_has_accuracy_only():
     evaluation = evaluate(by_hand(T, MU))
     assert evaluation.joint == {}
-    accuracy = {"rmse", "nrmse", "bias", "r2", "rel_err_mean", "rel_err_rms", "collapse", "corr"}
+    accuracy = {"rmse", "nrmse", "bias", "r2", "rel_err_mean", "rel_err_rms", "std_ratio", "corr"}
     assert set(evaluation.parameters) == accuracy
     assert evaluation.verdict.joint == "no width: calibration not available"
     assert json.dumps(evaluation.to_json(), allow_nan=False)
@@ -542,6 +543,17 @@ def test_summary_has_accuracy_and_calibration():
         assert words in summary
     loose = " ".join(evaluate(gaussian(noise=30.0)).summary())
     assert "Not constrained by the data: a, b" in loose and "Constrained" not in loose
+
+
+def test_what_misses_the_true_values_is_not_called_constrained():
+    """R2 below zero, and true values less probable than under the prior: the words are those of a failure."""
+    shifted = evaluate(gaussian(shift=8.0))
+    assert shifted.value("r2", "a") < 0 and shifted.value("corr", "a") > 0.5
+    summary = " ".join(shifted.summary())
+    assert "Constrained" not in summary and "no nearer to them than their mean: a (R2 -" in summary
+    assert shifted.verdict.joint.startswith("worse than the prior, biased")
+    assert "less probable under the posterior than under the prior: do not use" in summary
+    assert "worse than the prior" not in evaluate(gaussian()).verdict.joint
 
 
 def test_an_evaluation_prints_its_tables_and_its_summary():

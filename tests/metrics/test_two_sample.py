@@ -280,7 +280,8 @@ def test_evaluate_against_an_exact_posterior(files):
     assert list(evaluation.local["lc2st_p"]) == ["7"]
     assert "Compared to the exact posterior: expected KL divergence 0." in err and "Local C2ST" in err
     again = call(*command, "-o", files / "exact.metrics.h5")
-    assert again[0] == 0 and "complete already" in again[2] and json.loads(again[1]) == json.loads(out)
+    assert again[0] == 0 and "complete already" in again[2]
+    assert json.loads(again[1]) == {name: entry for name, entry in json.loads(out).items() if name != "gates"}
     document = json.loads(
         done("evaluate", files / "ours.h5", "--compare-to", files / "other.h5", "--json", "-o", files / "o.h5")
     )
