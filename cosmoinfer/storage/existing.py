@@ -94,13 +94,37 @@ def examine(path: Path, kind: str, meta: Mapping[str, Any]) -> tuple[Standing, s
 
 
 def is_complete(path: Path, kind: str, meta: Mapping[str, Any], force: bool = False) -> bool:
-    """Whether an output of this kind and /meta is there already, which ``force`` does not ask for.
+    """Whether an output of this kind and /meta is there already.
 
-    Checked before any work is done. ``force`` lets it replace a file of the same kind, and no other.
+    Checked before any work is done. ``force`` lets a file of the same kind be replaced that is damaged or was made
+    with other settings, and no other file.
 
     Raises UserError when another file is there, or when its folder does not take one; DamagedOutput when it is there
     and damaged.
     """
+    _check_kind(path, kind, force)
+    standing, reason = examine(path, kind, meta)
+    if standing is Standing.COMPLETE:
+        return True
+    if standing is Standing.DAMAGED and not force:
+        raise DamagedOutput(reason)
+    if standing in (Standing.OTHER, Standing.OUTDATED) and not force:
+        raise UserError(f"{reason}; `force` replaces it")
+    _check_folder(path)
+    return False
+
+
+def refuse_existing(path: Path, kind: str, meta: Mapping[str, Any], force: bool = False) -> None:
+    """Raises UserError as ``is_complete`` does, and unless forced SameOutput where the very same output is there."""
+    if force:
+        _check_kind(path, kind, force)
+        _check_folder(path)
+    elif is_complete(path, kind, meta):
+        raise SameOutput(f"{path}: exists already, from the same settings and inputs; `force` replaces it")
+
+
+def _check_kind(path: Path, kind: str, force: bool) -> None:
+    """Raises UserError where no file of this kind may be written, whatever its settings are."""
     if require_name(path).is_dir():
         raise UserError(f"{path}: is a folder; name a file")
     if path.is_symlink() and not path.exists():
@@ -109,25 +133,14 @@ def is_complete(path: Path, kind: str, meta: Mapping[str, Any], force: bool = Fa
         description = f"a {existing} file" if existing else "a file of another tool"
         exists = "" if force else "exists already; "
         raise UserError(f"{path}: {exists}`force` replaces a {kind} file only, found {description}")
-    if not force:
-        standing, reason = examine(path, kind, meta)
-        if standing is Standing.COMPLETE:
-            return True
-        if standing is Standing.DAMAGED:
-            raise DamagedOutput(reason)
-        if standing in (Standing.OTHER, Standing.OUTDATED):
-            raise UserError(f"{reason}; `force` replaces it")
+
+
+def _check_folder(path: Path) -> None:
+    """Raises UserError where the folder of an output is not there, or cannot be written."""
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
         raise UserError(f"{path}: the folder {path.parent} cannot be written")
-    return False
-
-
-def refuse_existing(path: Path, kind: str, meta: Mapping[str, Any], force: bool = False) -> None:
-    """Raises UserError as ``is_complete`` does, and SameOutput when the very same output is there already."""
-    if is_complete(path, kind, meta, force):
-        raise SameOutput(f"{path}: exists already, from the same settings and inputs; `force` replaces it")
 
 
 def encode_meta(meta: Mapping[str, Any]) -> str:

@@ -206,9 +206,15 @@ class Trainer(Generic[TrainedModel]):
                 model.save(output, job.force)
         if checkpoints is not None and job.ranks.is_first:
             checkpoints.remove()
+        histories = models.histories(model)
+        for name, history in histories.items():
+            if len(history.train) == 1:  # a baseline, or a training of a single epoch: there is no best one
+                continue
+            job.reporter.info(f"{name}: {history.describe_best()}")
         line, numbers = plan.describe(model)
         job.reporter.result(f"{output or model.kind}: {line}")
-        return model, {**document, **numbers}
+        trainings = [{"networks": name, **history.to_json()} for name, history in histories.items()]
+        return model, {**document, **numbers, "trainings": trainings}
 
     def _read_job(
         self,

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from cosmoinfer.storage import JSONObject
 from cosmoinfer.training.checkpoints import Arrays
 from cosmoinfer.training.optimizer import MemberWeights, make_optimizer
 from cosmoinfer.training.settings import PLATEAU_EPOCHS, PLATEAU_FACTOR, TrainingSettings
 
 PROGRESS = ("epoch", "step", "best_loss", "best_epoch", "last_reduction", "lr_scale", "active", "running_loss")
+EARLY_FRACTION = 0.1  # of the epochs: a network whose best epoch lies before has learned the noise of its rows
 CURVES = ("train", "validation", "learning_rate")
 
 
@@ -38,6 +40,23 @@ class History:
     def best_validation(self) -> np.ndarray:
         """(M,) validation loss of the kept weights."""
         return self.validation[self.best, np.arange(self.validation.shape[1])]
+
+    def describe_best(self) -> str:
+        """Which epochs are kept, and what it means where they are the last one or among the first."""
+        epochs, first, last = len(self.train), int(self.best.min()) + 1, int(self.best.max()) + 1
+        kept = f"epoch {first}" if first == last else f"epochs {first} to {last}"
+        numbers = f"best {kept} of {epochs}"
+        if first == epochs > 1:
+            return f"{numbers}, the last: the validation loss was still falling, more `epochs` may gain"
+        if last <= EARLY_FRACTION * epochs:
+            return f"{numbers}: it overfits from then on; a smaller or more regularised network may gain"
+        return numbers
+
+    def to_json(self) -> JSONObject:
+        """How many epochs there were, and of each member the best one, from 1 on, and its validation loss."""
+        best = [int(epoch) + 1 for epoch in self.best]
+        losses = [loss if np.isfinite(loss) else None for loss in self.best_validation.tolist()]
+        return {"epochs": len(self.train), "best_epochs": best, "validation_loss": losses}
 
     def select(self, members: slice) -> "History":
         """That of some of the members."""

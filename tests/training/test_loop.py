@@ -503,3 +503,25 @@ def test_the_training_history_holds_the_learning_rate():
 def test_settings_that_cannot_be_are_refused(field, value, message):
     with pytest.raises(UserError, match=message):
         TrainingSettings(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("best", "words"),
+    [
+        ([59, 59], "best epoch 60 of 60, the last: the validation loss was still falling, more `epochs` may gain"),
+        ([39, 59], "best epochs 40 to 60 of 60"),
+        ([2, 5], "best epochs 3 to 6 of 60: it overfits from then on; a smaller or more regularised network may gain"),
+        ([2, 6], "best epochs 3 to 7 of 60"),
+    ],
+)
+def test_an_unusual_best_epoch_is_told(best: list[int], words: str) -> None:
+    losses = np.ones((60, 2))
+    losses[0, 0] = np.nan
+    history = History(losses, losses, np.ones(60), np.array(best))
+    assert history.describe_best() == words
+    assert history.to_json()["best_epochs"] == [epoch + 1 for epoch in best]
+
+
+def test_a_training_without_a_finite_loss_is_null_in_json() -> None:
+    history = History(np.ones((2, 1)), np.full((2, 1), np.nan), np.ones(2), np.array([0]))
+    assert json.loads(json.dumps(history.to_json(), allow_nan=False))["validation_loss"] == [None]

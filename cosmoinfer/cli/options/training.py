@@ -53,7 +53,7 @@ class OutputOptions:
 
     json: Annotated[bool, option("Print one JSON document on stdout.", "Run", "--json")] = False
     quiet: Annotated[bool, option("Print no progress.", "Run", "--quiet", rare=True)] = False
-    force: Annotated[bool, option("Replace an existing output.", "Run", "--force")] = False
+    force: Annotated[bool, option("Replace an output of other settings.", "Run", "--force")] = False
 
 
 OF_ROWS = "by the number of training rows"
