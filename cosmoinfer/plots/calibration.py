@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from cosmoinfer.metrics import Curve
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, panel_grid, parameter_label
+from cosmoinfer.plots.labels import parameter_label
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, panel_grid
 
 
 def coverage(data: FigureData) -> Figure | None:

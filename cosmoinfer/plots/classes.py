@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from cosmoinfer.metrics.classifier.reliability import reliability as reliabilities
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, panel_grid, plain_text
+from cosmoinfer.plots.labels import plain_text
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, panel_grid
 
 MAX_LEVEL_NAME = 10  # characters of two names that fit side by side
 MAX_CLASSES_WITH_COUNTS = 15  # with more, the numbers in the cells are not legible

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from cosmoinfer.plots.style import BACKGROUND, BLUE, GREY, MAX_NAME, RED, panel_grid, plain_text
+from cosmoinfer.plots.labels import MAX_NAME, plain_text
+from cosmoinfer.plots.style import BACKGROUND, BLUE, GREY, RED, panel_grid
 from cosmoinfer.printable import one_line
 from cosmoinfer.studies.cross_suite import CrossSuite
 

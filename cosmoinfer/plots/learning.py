@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, plain_text
+from cosmoinfer.plots.labels import plain_text
+from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid
 
 MAX_TITLE = 46  # characters of an architecture, above a panel of this width
 

@@ -7,7 +7,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, parameter_label, shade_outside
+from cosmoinfer.plots.labels import parameter_label
+from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, shade_outside
 from cosmoinfer.r2 import UNCONSTRAINED_R2
 
 MIN_RATIO_OF_DECADES = 5  # of the ends of a logarithmic axis along which 1, 2, 5 lie close enough

@@ -1,17 +1,13 @@
-"""The style that all figures share: colours, grids of panels, labels of parameters, the area outside the prior."""
+"""The style that all figures share: colours, grids of panels, the area outside the prior."""
 
-import re
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Rectangle
 
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.printable import one_line
 
 BLUE, RED, GREY, BACKGROUND = "#0072B2", "#D55E00", "#6B6B6B", "#ECECEC"  # Okabe & Ito: for colour-blind readers too
 LIGHT, DARK = "#9CC8E3", "#4E9DCB"  # of the same blue: 95 and 68 %
@@ -30,9 +26,6 @@ RC_PARAMS: Any = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
-MAX_NAME = 24  # characters of a name in a figure; longer ones leave no room for the panels
-MAX_LABEL, MAX_LABEL_DEPTH, MAX_LABEL_COMMANDS = 120, 6, 20  # characters, nested braces and backslashes of LaTeX
-OF_ANY_SIZE = re.compile(r"\\(hspace|genfrac)")  # take a length: of 1e6, more than memory holds
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 
 
@@ -45,31 +38,6 @@ def panel_grid(count: int, width: float, height: float, **options: Any) -> tuple
     for unused in panels[count:]:
         unused.set_visible(False)
     return figure, panels[:count]
-
-
-def parameter_label(parameters: Parameters, name: str) -> str:
-    """The LaTeX label of a parameter; its name where it has none, or one that cannot be typeset."""
-    label = parameters.labels[parameters.names.index(name)].strip("$")
-    if label != name and _is_harmless(label):
-        try:
-            MathTextParser("path").parse(f"${label}$")
-            return f"${label}$"
-        except ValueError:
-            pass
-    return plain_text(name)
-
-
-def plain_text(name: str, limit: int = MAX_NAME) -> str:
-    """A name from a file as the text of a figure: one short line, in which no dollar sign begins mathematics."""
-    return one_line(name, limit).replace("$", r"\$")
-
-
-def _is_harmless(label: str) -> bool:
-    """Whether matplotlib can set it in little time and space, or say that it cannot: its parser is recursive."""
-    braces = re.sub(r"\\.|[^{}]", "", label)
-    depth = max(accumulate({"{": 1, "}": -1}[brace] for brace in braces), default=0)
-    short = len(label) <= MAX_LABEL and depth <= MAX_LABEL_DEPTH and label.count("\\") <= MAX_LABEL_COMMANDS
-    return short and label.isprintable() and "$" not in label and not OF_ANY_SIZE.search(label)
 
 
 def shade_outside(axes: Axes, parameters: Parameters, x: int, y: int | None) -> None:

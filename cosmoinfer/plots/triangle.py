@@ -15,7 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.style import BACKGROUND, BLUE, DARK, GREY, LIGHT, RED, parameter_label, plain_text, shade_outside
+from cosmoinfer.plots.labels import parameter_label, plain_text
+from cosmoinfer.plots.style import BACKGROUND, BLUE, DARK, GREY, LIGHT, RED, shade_outside
 from cosmoinfer.posterior import Posterior
 
 getdist.chains.print_load_details = False  # it prints on stdout, which is for results

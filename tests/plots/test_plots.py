@@ -20,8 +20,8 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, FigureData, draw
+from cosmoinfer.plots.labels import MAX_NAME, parameter_label, plain_text, typeset, typeset_name
 from cosmoinfer.plots.registry import save
-from cosmoinfer.plots.style import MAX_NAME, parameter_label, plain_text
 from cosmoinfer.plots.triangle import _typical_row
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training.state import History
@@ -296,7 +296,50 @@ def test_an_early_spike_does_not_squash_the_curve() -> None:
 def test_a_label_that_cannot_be_typeset_becomes_the_name() -> None:
     parameters = posterior_of(6, rows=2, draws=2).parameters
     labels = [parameter_label(parameters, name) for name in parameters.names]
-    assert labels == [r"$\Omega_m$", r"$\sigma_8$", "c", r"$A_{\rm SN1}$", "e", r"a\$b"]
+    assert labels == [r"$\Omega_m$", r"$\sigma_8$", "$c$", r"$A_{\rm SN1}$", "$e$", r"a\$b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Omega_m", r"\Omega_{\mathrm{m}}"),
+        ("omegam", r"\Omega_\mathrm{m}"),
+        ("omega_m", r"\omega_{\mathrm{m}}"),
+        ("Omega_b_h2", r"\Omega_{\mathrm{b}}h^2"),
+        ("omegabh2", r"\Omega_\mathrm{b}h^2"),
+        ("sigma8", r"\sigma_{8}"),
+        ("\u03c3\u2088", r"\sigma_{8}"),
+        ("\u03a9m", r"\Omega_{\mathrm{m}}"),
+        ("n_s", r"n_\mathrm{s}"),
+        ("ns", r"n_\mathrm{s}"),
+        ("S8", "S_{8}"),
+        ("S_8", "S_{8}"),
+        ("h", "h"),
+        ("w0", "w_{0}"),
+        ("w_a", "w_a"),
+        ("A_SN1", r"A_{\mathrm{SN1}}"),
+        ("M_nu", r"M_\nu"),
+        ("mnu", r"\sum m_\nu"),
+        ("x_1_2", "x_{1,2}"),
+        ("log10_M", r"\log_{10} M"),
+        ("ln10As", r"\ln(10^{10}A_\mathrm{s})"),
+    ],
+)
+def test_common_names_are_typeset_by_themselves(name: str, label: str) -> None:
+    assert typeset_name(name) == f"${label}$"
+    assert typeset_name(f"{name} [km s^-1]") == f"${label}$ [$\\mathrm{{km\\ s^{{-1}}}}$]"
+    assert typeset(label) == f"${label}$"  # which matplotlib knows
+    assert parameter_label(Parameters.from_names([name], labels=["x^2"]), name) == "$x^2$"  # that of a catalog wins
+
+
+@pytest.mark.parametrize("name", ["temperature", "a$b", "", "_", "_a", "\\alpha", "many_words_of_a", "x" * 99, "Alpha"])
+def test_other_names_are_plain_text(name: str) -> None:
+    assert typeset_name(name) is None
+
+
+def test_a_unit_of_a_label_is_upright_beside_it() -> None:
+    assert typeset(r"\sum m_\nu [eV]") == r"$\sum m_\nu$ [$\mathrm{eV}$]"
+    assert typeset("x [$]") is None and typeset("x [^]") == "$x$ [^]"
 
 
 @pytest.mark.parametrize(
