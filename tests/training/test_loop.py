@@ -1,5 +1,6 @@
 """The training loop: members side by side end as if each had trained alone, each with its best weights."""
 
+import json
 from collections.abc import Callable, Sequence
 
 import numpy as np
