@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosmoinfer.cli.options import Output, OutputOptions, ReadOptions, RunOptions, keywords
+from cosmoinfer.cli.tables import observations_table
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -70,18 +71,37 @@ def sample(
     sampled = write_posterior(model, catalog, settings, output, output_options.force, terminal.reporter())
     if not sampled.complete:
         terminal.result(sampled.describe())
+    show_observations(sampled.posterior, terminal)
     terminal.document(describe_posterior(sampled.output, sampled.posterior))
 
 
+def show_observations(posterior: "Posterior", terminal: Terminal) -> None:
+    """Of a few observations, median and 68 % interval of every parameter, and whether to believe them."""
+    from cosmoinfer.posterior import summarise_observations
+
+    summaries = summarise_observations(posterior)
+    if not summaries:
+        return
+    terminal.table(observations_table(summaries))
+    rows: dict[str, list[int]] = {}
+    for summary in summaries:
+        rows.setdefault(summary.trust, []).append(summary.row)
+    for trust, numbers in rows.items():
+        terminal.result(f"row {', '.join(map(str, numbers))}: {trust}" if len(summaries) > 1 else trust)
+
+
 def describe_posterior(output: Path | None, posterior: "Posterior") -> dict[str, object]:
-    """What a script needs of a posterior: its file, rows, draws a row, how many observations are anomalous, and the
-    temperature."""
+    """What a script needs of a posterior: its file, rows, draws a row, how many observations are anomalous, the
+    temperature, and of up to ten observations what they say of each parameter."""
     draws, diagnostics = posterior.draws, posterior.diagnostics
+    from cosmoinfer.posterior import summarise_observations
+
     document: dict[str, object] = {
         "output": str(output),
         "rows": len(posterior),
         "draws": None if draws is None else draws.count,
         "temperature": diagnostics.temperature,
+        "observations": [summary.to_json() for summary in summarise_observations(posterior)],
     }
     if diagnostics.ess is not None and diagnostics.consistency_p_value is not None:
         document["ess"] = {"lowest": float(diagnostics.ess.min())}

@@ -14,6 +14,7 @@ from cosmoinfer.printable import MAX_CELL, one_line
 if TYPE_CHECKING:
     from cosmoinfer.metrics import Evaluation
     from cosmoinfer.metrics.tables import Table as StringTable
+    from cosmoinfer.posterior import ObservationSummary
 
 MAX_TITLE_COLUMNS = 80
 
@@ -82,6 +83,15 @@ def _width(column: Column) -> int:
 def metrics_table(evaluation: "Evaluation") -> RenderableType:
     """Metrics by parameter, joint metrics, verdicts; of a classifier, the confusion."""
     return Group(*map(render_table, evaluation.tables()))
+
+
+def observations_table(summaries: Sequence["ObservationSummary"]) -> RenderableType:
+    """Median with 68 % interval, or a limit: a row a parameter for one observation, else a row an observation."""
+    title = "median and 68 % interval; 95 % limits at an edge of the prior"
+    if len(summaries) == 1:
+        return two_column_table({name: entry.text for name, entry in summaries[0].constraints.items()}, title)
+    columns = [(name, [entry.constraints[name].text for entry in summaries]) for name in summaries[0].constraints]
+    return WrappingTable(title, [("row", [str(entry.row) for entry in summaries])], columns)
 
 
 def render_table(table: "StringTable") -> RenderableType:

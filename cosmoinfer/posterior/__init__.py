@@ -7,6 +7,7 @@ from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
 from cosmoinfer.posterior.draws import LARGE_DATASETS, DrawArray, Draws, PointEstimate, map_rows, row_slices
 from cosmoinfer.posterior.file import SCHEMA, read, read_joined, write
+from cosmoinfer.posterior.observation_summary import ObservationSummary, summarise_observations
 from cosmoinfer.posterior.posterior import Posterior
 
 __all__ = [
@@ -16,11 +17,13 @@ __all__ = [
     "Diagnostics",
     "DrawArray",
     "Draws",
+    "ObservationSummary",
     "PointEstimate",
     "Posterior",
     "map_rows",
     "read",
     "read_joined",
     "row_slices",
+    "summarise_observations",
     "write",
 ]

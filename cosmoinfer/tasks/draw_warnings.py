@@ -7,10 +7,9 @@ from cosmoinfer.errors import join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.models.posterior_model import MAX_OOD_SET_P_VALUE, PosteriorModel, anomaly_warnings
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior.observation_summary import MAX_CONSISTENCY_P_VALUE
 from cosmoinfer.sampling.product import piles_up_at_edge
 from cosmoinfer.tasks.reporter import Reporter
-
-MAX_CONSISTENCY_P_VALUE = 1e-3  # below which single posteriors of one universe do not agree
 
 
 def warn_of_anomalies(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import posterior as posteriors
-from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog import Catalog, multi_file
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import check_keywords
@@ -31,13 +31,14 @@ class SampledPosterior:
     def describe(self) -> str:
         """In one line."""
         posterior, content = self.posterior, "a point and no draws each"
+        rows = "1 row" if len(posterior) == 1 else f"{len(posterior)} rows"
         if posterior.classes is not None:
             content = f"probabilities of {len(posterior.classes.names)} classes"
         elif posterior.draws is not None:
             content = f"{posterior.draws.count} draws each"
         elif not len(posterior):
             content = "of which none could be sampled"
-        return f"{self.output}: {len(posterior)} rows, {content}"
+        return f"{self.output}: {rows}, {content}"
 
 
 def sample(
@@ -71,8 +72,14 @@ def write_posterior(
     """
     shard = keywords.get("shard")
     suffix = "" if shard is None else f"-{Shard.parse(shard).file_suffix}"
-    output = output or model.with_name(f"{model.stem}.posterior{suffix}.h5")
+    output = output or model.with_name(f"{_stem(model, catalog)}.posterior{suffix}.h5")
     return _sample(model, catalog, keywords, output, force, reporter)
+
+
+def _stem(model: Path, catalog: Path) -> str:
+    """``maps.flow`` for maps.flow.h5 and maps.h5; ``maps.flow.observed`` for any other catalog or observation."""
+    name = multi_file.catalog_name(catalog)
+    return model.stem if model.stem == name or model.stem.startswith(f"{name}.") else f"{model.stem}.{name}"
 
 
 def _sample(

@@ -202,18 +202,16 @@ class Trainer(Generic[TrainedModel]):
             model = cast(TrainedModel, models.read(cast(Path, output), job.device))
         else:
             model = replace(plan.fit(job.context(checkpoints)), provenance=meta)
+            for name, history in models.histories(model).items():
+                if len(history.train) > 1:  # else a baseline, or a training of a single epoch
+                    job.reporter.info(f"{name}: {history.describe_best()}")
             if output is not None and job.ranks.is_first:
                 model.save(output, job.force)
         if checkpoints is not None and job.ranks.is_first:
             checkpoints.remove()
-        histories = models.histories(model)
-        for name, history in histories.items():
-            if len(history.train) == 1:  # a baseline, or a training of a single epoch: there is no best one
-                continue
-            job.reporter.info(f"{name}: {history.describe_best()}")
         line, numbers = plan.describe(model)
         job.reporter.result(f"{output or model.kind}: {line}")
-        trainings = [{"networks": name, **history.to_json()} for name, history in histories.items()]
+        trainings = [{"networks": name, **history.to_json()} for name, history in models.histories(model).items()]
         return model, {**document, **numbers, "trainings": trainings}
 
     def _read_job(

@@ -107,6 +107,49 @@ def test_run_continues_and_repeats_nothing(folder: Path, sims: Path) -> None:
     assert not (folder / "none").exists()
 
 
+@pytest.mark.usefixtures("two_figures")
+def test_force_makes_again_what_has_changed(folder: Path, sims: Path) -> None:
+    """Other draws train nothing again; other gates draw nothing again."""
+    results = folder / "forced"
+    command = ["run", sims, "-o", results, *QUICK, "--force"]
+    done(*command, "--draws", "60")
+    before = {path.name: path.stat().st_mtime_ns for path in results.glob("*.h5")}
+    _, _, messages = call(*command, "--draws", "60", "--fail-if", "r2[Omega_m]>1")
+    assert {path.name: path.stat().st_mtime_ns for path in results.glob("*.h5")} == before
+    assert messages.count("complete already") == 4
+    done(*command, "--draws", "70")
+    changed = {path.name for path in results.glob("*.h5") if path.stat().st_mtime_ns > before[path.name]}
+    assert changed == {"posterior.h5", "metrics.h5"}
+
+
+def test_a_few_observations_are_answered_for(folder: Path, sims: Path, flow: Path) -> None:
+    """Median, interval and trust of each parameter, on stdout and in JSON; of many rows a count alone."""
+    command = ["sample", flow, sims, "--draws", "60", "--threads", "1", "-o", folder / "answer.h5", "--force"]
+    one = done(*command, "--rows", "7")
+    assert "answer.h5: 1 row, 60 draws each" in one and "median and 68 % interval" in one and "Omega_m" in one
+    assert one.splitlines()[-1].startswith(("nothing speaks against it", "do not", "with caution", "it says nothing"))
+    answers = json.loads(done(*command, "--rows", "7,9", "--json"))["observations"]
+    assert [answer["row"] for answer in answers] == [7, 9]
+    with h5py.File(folder / "answer.h5") as file:
+        samples, percentile = file["samples"][()], file["ood_percentile"][()]
+    for number, answer in enumerate(answers):
+        omega_m = answer["parameters"]["Omega_m"]
+        quantiles = np.quantile(samples[number, :, 0], [0.15865, 0.5, 0.84135], method="hazen")
+        assert [omega_m["low"], omega_m["median"], omega_m["high"]] == pytest.approx(quantiles.tolist())
+        assert answer["ood_percentile"] == percentile[number]
+    many = json.loads(done(*command, "--split", "test", "--json"))
+    assert many["rows"] > 10 and many["observations"] == []
+
+
+def test_observations_have_posteriors_of_their_own(folder: Path, sims: Path, flow: Path) -> None:
+    """Two observations do not collide, and the model's own catalog is not named twice."""
+    options = ("--draws", "60", "--threads", "1")
+    for number in (1, 2):
+        observed = write(folder / f"sky{number}.h5", None, linear(1, number)[1])
+        assert f"sims.flow.sky{number}.posterior.h5: 1 row" in done("sample", flow, observed, *options)
+    assert "sims.flow.posterior.h5" not in done("sample", flow, folder / "sky1.h5", *options)
+
+
 def test_a_damaged_output_is_not_complete(folder: Path, sims: Path) -> None:
     """One byte of a model: named by the command that wrote it, made again with ``force`` and by ``run``."""
     results = folder / "damaged"

@@ -115,8 +115,9 @@ def regressed(model: Path, catalog: Path) -> np.ndarray:
     if LOSSES[recipe(model)["loss"]].output_head != "point":
         sampled(model, catalog)
     else:
-        assert "a point and no draws" in done("sample", model, catalog, *ONE)
-        metrics = evaluated(model.with_name(f"{model.stem}.posterior.h5"))
+        drawn = model.with_name(f"{model.stem}.posterior.h5")
+        assert "a point and no draws" in done("sample", model, catalog, "-o", drawn, *ONE)
+        metrics = evaluated(drawn)
         assert np.isfinite(metrics["parameters"]["rmse"]["Omega_m"]["value"])
     with h5py.File(model.with_name(f"{model.stem}.posterior.h5")) as file:
         return file["mean"][()]
@@ -189,7 +190,7 @@ def test_a_target_makes_a_classifier(folder: Path, vectors: Path, target: str, l
     output = done("inspect", model)
     assert "classifier" in output and all(name in output for name in classes)
     drawn = folder / f"{target}.{loss}.posterior.h5"
-    assert f"probabilities of {len(classes)} classes" in done("sample", model, vectors, *ONE)
+    assert f"probabilities of {len(classes)} classes" in done("sample", model, vectors, "-o", drawn, *ONE)
     with h5py.File(drawn) as file:
         probabilities = file["probabilities"]
         assert probabilities.attrs["names"].astype(str).tolist() == classes

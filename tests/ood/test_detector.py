@@ -362,7 +362,7 @@ def test_out_of_distribution_warnings_are_printed_with_quiet(folder):
     assert "row 3, 13, 23;" in line
     counts = json.loads(out)["ood"]
     assert counts["above_99"] == 3 <= counts["above_95"] < 8
-    drawn = posterior.read(folder / "model.posterior.h5")
+    drawn = posterior.read(folder / "model.odd.posterior.h5")
     assert np.flatnonzero(drawn.diagnostics.ood_percentile > 99).tolist() == [3, 13, 23]
     assert drawn.diagnostics.ood_set_p_value == counts["set_p_value"]
 

@@ -280,11 +280,11 @@ def test_trainings_with_other_settings_or_inputs_are_refused_or_replaced(sims, u
     for changes, difference in (
         ((), "seed 1, now 0"),
         (("--seed", 1, "--hidden", 9), "hidden 8, now 9"),
-        (("--seed", 1, "--scale-cut", "0:4"), "another view"),
+        (("--seed", 1, "--scale-cut", "0:4"), "different view"),
     ):
         line = refused(*command, *changes)
         assert str(checkpoint) in line and difference in line and "--force" in line
-    assert "another catalog" in refused("train-flow", other, "-o", output, *RACE, "--seed", 1)
+    assert "different catalog" in refused("train-flow", other, "-o", output, *RACE, "--seed", 1)
     assert checkpoint.read_bytes() == before and not trainings.count
     status, _, messages = call(*command, "--force")
     assert status == 0 and messages.count("(seed 1, now 0); its training is repeated") == 1
