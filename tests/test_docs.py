@@ -1,6 +1,7 @@
 """README, guide and help say what there is: commands, options and their defaults, metrics, checks, files."""
 
 import ast
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -26,6 +27,15 @@ from cosmoinfer.cli.source import expand, read_default, read_names
 from cosmoinfer.flows import FLOWS, MAP_FLOWS
 from cosmoinfer.losses import CLASSIFICATION_LOSSES, LOSSES
 from cosmoinfer.metrics import METRICS
+from cosmoinfer.metrics.verdict import (
+    BIASED,
+    CALIBRATED,
+    CONSERVATIVE,
+    OVER_CONFIDENT,
+    SHAPE,
+    UNCONSTRAINED,
+    WORSE_THAN_PRIOR,
+)
 from cosmoinfer.models.density.recipe import density_recipe
 from cosmoinfer.models.flow import flow_recipe
 from cosmoinfer.models.regressor import regressor_recipe
@@ -36,10 +46,10 @@ from cosmoinfer.priors import PRIORS
 from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.split import DEFAULT_FRACTIONS
 from cosmoinfer.supports import SUPPORTS
-from cosmoinfer.tasks.guide import topics
+from cosmoinfer.tasks.guide import explanations, next_steps, topics
 from cosmoinfer.tasks.simulate import SimulationSettings, simulate_record, with_settings
 from cosmoinfer.training.settings import OPTIMIZERS, SCHEDULES
-from tests.command_line import done, linear, refused, write
+from tests.command_line import call, done, linear, refused, write
 from tests.guide_pages import PAGES as GENERATED
 
 ROOT = Path(__file__).parent.parent
@@ -118,7 +128,8 @@ def parsed(line: str) -> None:
     assert name in COMMANDS, line
     if arguments == ["--help-all"]:
         return
-    PARSERS[name].make_context(name, arguments)
+    with contextlib.suppress(typer.Exit):  # of an option that prints something and ends, as --help does
+        PARSERS[name].make_context(name, arguments)
 
 
 def systems() -> dict[str, str]:
@@ -398,6 +409,34 @@ def test_priors_are_named_where_they_are_asked_for() -> None:
 def test_every_metric_is_explained() -> None:
     explained = set(re.findall(r"`([a-z0-9_]+)(?:\[[\w,]+\])?`", PAGES["evaluating"] + PAGES["classification"]))
     assert set(METRICS) - explained == set()
+
+
+def test_every_metric_and_verdict_is_explained_on_the_command_line() -> None:
+    """In the words of the manual, without a file."""
+    for name in METRICS:
+        assert f"`{name}" in done("evaluate", "--explain", name), name
+    words = (CALIBRATED, OVER_CONFIDENT, CONSERVATIVE, BIASED, SHAPE, WORSE_THAN_PRIOR, UNCONSTRAINED)
+    assert all(f"**`{word}`**: " in done("evaluate", "--explain", word) for word in words)
+    assert done("evaluate", "--explain", "all").count("**: ") == len(explanations())
+    assert "*when it misleads*: near zero: the model returns the prior" in done("evaluate", "--explain", "r2")
+    status, _, message = call("evaluate", "--explain", "r3")
+    assert status == 2 and "there are calibrated within errors, over-confident" in message
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("calibrated within errors", []),
+        ("too few simulations to assess calibration (5 of 10 needed)", []),
+        ("over-confident (a); biased (b)", ["over-confident", "biased"]),
+        ("worse than the prior, biased and over-confident", ["over-confident", "biased", "worse than the prior"]),
+        ("not constrained by the data (returns the prior), calibrated within errors", ["not constrained by the data"]),
+    ],
+)
+def test_a_verdict_says_what_to_do(verdict: str, words: list[str]) -> None:
+    steps = next_steps(verdict)
+    assert [step[step.index("(") + 1 : step.index(")")] for step in steps] == words
+    assert all(step.startswith("What to do (") and len(step.partition(": ")[2]) > 10 for step in steps)
 
 
 def test_every_audit_check_is_explained() -> None:

@@ -9,7 +9,7 @@ from cosmoinfer.cli.options import Output, OutputOptions, ReadOptions, RunOption
 from cosmoinfer.cli.sample import Draws, Partition, Recalibrate, Rows, SkipFailed
 from cosmoinfer.cli.tables import metrics_table
 from cosmoinfer.cli.terminal import Terminal
-from cosmoinfer.errors import GateFailed
+from cosmoinfer.errors import GateFailed, UserError
 
 if TYPE_CHECKING:
     from cosmoinfer.tasks.evaluate import GatedEvaluation
@@ -35,7 +35,33 @@ FailIf = Annotated[
         help="Exit 3 if this holds: 'r2[Omega_m]<0.5', 'coverage_68<0.6 by 3' (errors); repeatable.",
     ),
 ]
+All = Annotated[bool, typer.Option("--all", help="Show every metric, not only those that one acts on.")]
 DefaultGates = Annotated[bool, typer.Option("--gate", help="Exit 3 if a gate of the default set fails.")]
+
+
+def _print_explanation(name: str | None) -> None:
+    """What the manual says of a metric or a verdict, in place of an evaluation."""
+    if name is None:
+        return
+    from cosmoinfer.tasks.guide import explain
+
+    try:
+        text = explain(name)
+    except UserError as error:
+        raise typer.BadParameter(error.message) from error
+    Terminal().page(text)
+    raise typer.Exit
+
+
+Explain = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<name>",
+        help="Say what a metric or a verdict means, and exit; all: each of them.",
+        is_eager=True,
+        callback=_print_explanation,
+    ),
+]
 
 
 def evaluate(
@@ -55,6 +81,8 @@ def evaluate(
     fail_if: FailIf = None,
     gate: DefaultGates = False,
     figures: Folder = None,
+    show_all: All = False,
+    explain: Explain = None,
 ) -> None:
     """Measure a posterior against the truths: accuracy, density, calibration, each with a clustered 68.3 % interval.
 
@@ -69,18 +97,24 @@ def evaluate(
     settings |= {"recalibrate": recalibrate, "compare_to": compare_to, "lc2st": lc2st, "figures": figures}
     settings |= {"fail_if": fail_if, "gate": gate}
     gated = write_evaluation(file, catalog, settings, output, output_options.force, terminal.reporter())
-    show_evaluation(gated, terminal)
+    show_evaluation(gated, terminal, show_all)
 
 
-def show_evaluation(gated: "GatedEvaluation", terminal: Terminal) -> None:
-    """The table, then in words how good and how calibrated the posterior is.
+def show_evaluation(gated: "GatedEvaluation", terminal: Terminal, show_all: bool) -> None:
+    """The table, then in words how good and how calibrated the posterior is, and what to do if it is not.
 
     Raises GateFailed (exit status 3), naming every gate that failed.
     """
+    from cosmoinfer.tasks.guide import next_steps
+
     evaluation = gated.evaluation
-    terminal.table(metrics_table(evaluation))
+    terminal.table(metrics_table(evaluation, show_all))
     for line in evaluation.summary():
         terminal.result(line)
+    for line in next_steps(evaluation.verdict.joint):
+        terminal.result(line)
+    if not show_all:
+        terminal.info("more metrics: `all`; what one means: cosmoinfer evaluate `explain=NAME`")
     checked = gated.gates.check(evaluation)
     terminal.document(checked.to_json())
     gates = checked.gates

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.options import Output, OutputOptions
+from cosmoinfer.cli.sample import show_observations
 from cosmoinfer.cli.terminal import Terminal
 
 PosteriorPath = Annotated[Path, typer.Argument(help="Posterior file, with draws.", show_default=False)]
@@ -53,6 +54,8 @@ def reweight(
     settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     reweighted = write_reweighted(file, settings, output, output_options.force, terminal.reporter())
     terminal.result(reweighted.describe())
+    show_observations(reweighted.observations, terminal)
     document: dict[str, object] = {"output": str(reweighted.output), "rows": len(reweighted.posterior)}
+    document |= {"observations": [summary.to_json() for summary in reweighted.observations]}
     document |= {"draws": reweighted.draws, "left_out": list(reweighted.left_out)}
     terminal.document(document | ({} if reweighted.ess is None else {"ess": reweighted.ess.tolist()}))

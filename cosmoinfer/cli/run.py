@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cosmoinfer.cli.evaluate import DefaultGates, FailIf, show_evaluation
+from cosmoinfer.cli.evaluate import All, DefaultGates, FailIf, show_evaluation
 from cosmoinfer.cli.job import MaxTime, stop_after
 from cosmoinfer.cli.options import CatalogPath, FlowTrainingOptions, OutputOptions, keywords
 from cosmoinfer.cli.sample import Draws, Recalibrate
@@ -24,6 +24,7 @@ def run(
     fail_if: FailIf = None,
     gate: DefaultGates = False,
     max_time: MaxTime = None,
+    show_all: All = False,
 ) -> None:
     """Split, train a flow, sample, evaluate and draw the figures, in one go; run again, it goes on where it stopped.
 
@@ -34,4 +35,5 @@ def run(
     stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(training, draws=draws, recalibrate=recalibrate, fail_if=fail_if, gate=gate)
-    show_evaluation(run_all(catalog, settings, output, output_options.force, terminal.reporter()), terminal)
+    gated = run_all(catalog, settings, output, output_options.force, terminal.reporter())
+    show_evaluation(gated, terminal, show_all)

@@ -1,5 +1,6 @@
 """``cosmoinfer sample``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,8 @@ from cosmoinfer.cli.tables import observations_table
 from cosmoinfer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from cosmoinfer.posterior import Posterior
+    from cosmoinfer.posterior import ObservationSummary
+    from cosmoinfer.tasks.sample import SampledPosterior
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
 Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
@@ -69,39 +71,39 @@ def sample(
     settings = keywords(read_options, run, split=partition, rows=rows, draws=draws, skip_failed=skip_failed)
     settings |= {"combine": combine, "recalibrate": recalibrate, "shard": shard}
     sampled = write_posterior(model, catalog, settings, output, output_options.force, terminal.reporter())
+    show_posterior(sampled, terminal)
+
+
+def show_posterior(sampled: "SampledPosterior", terminal: Terminal) -> None:
+    """What was drawn; and of a few observations what they say."""
     if not sampled.complete:
         terminal.result(sampled.describe())
-    show_observations(sampled.posterior, terminal)
-    terminal.document(describe_posterior(sampled.output, sampled.posterior))
+    show_observations(sampled.observations, terminal)
+    terminal.document(describe_posterior(sampled))
 
 
-def show_observations(posterior: "Posterior", terminal: Terminal) -> None:
-    """Of a few observations, median and 68 % interval of every parameter, and whether to believe them."""
-    from cosmoinfer.posterior import summarise_observations
-
-    summaries = summarise_observations(posterior)
+def show_observations(summaries: Sequence["ObservationSummary"], terminal: Terminal) -> None:
+    """Median and 68 % interval of every parameter, and whether to believe them."""
     if not summaries:
         return
     terminal.table(observations_table(summaries))
-    rows: dict[str, list[int]] = {}
+    rows: dict[str, list[str]] = {}
     for summary in summaries:
-        rows.setdefault(summary.trust, []).append(summary.row)
+        rows.setdefault(summary.trust, []).append(str(summary.row))
     for trust, numbers in rows.items():
-        terminal.result(f"row {', '.join(map(str, numbers))}: {trust}" if len(summaries) > 1 else trust)
+        terminal.result(f"row {', '.join(numbers)}: {trust}" if len(summaries) > 1 else trust)
 
 
-def describe_posterior(output: Path | None, posterior: "Posterior") -> dict[str, object]:
+def describe_posterior(sampled: "SampledPosterior") -> dict[str, object]:
     """What a script needs of a posterior: its file, rows, draws a row, how many observations are anomalous, the
     temperature, and of up to ten observations what they say of each parameter."""
-    draws, diagnostics = posterior.draws, posterior.diagnostics
-    from cosmoinfer.posterior import summarise_observations
-
+    posterior, draws, diagnostics = sampled.posterior, sampled.posterior.draws, sampled.posterior.diagnostics
     document: dict[str, object] = {
-        "output": str(output),
+        "output": str(sampled.output),
         "rows": len(posterior),
         "draws": None if draws is None else draws.count,
         "temperature": diagnostics.temperature,
-        "observations": [summary.to_json() for summary in summarise_observations(posterior)],
+        "observations": [summary.to_json() for summary in sampled.observations],
     }
     if diagnostics.ess is not None and diagnostics.consistency_p_value is not None:
         document["ess"] = {"lowest": float(diagnostics.ess.min())}

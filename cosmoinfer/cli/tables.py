@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 MAX_TITLE_COLUMNS = 80
 
+NO_STYLES: Mapping[str, str] = {}
+VERDICT_STYLES = {  # by how a verdict begins, the first that does
+    "calibrated": "green",
+    "conservative": "yellow",
+    "not constrained": "dim",
+    "fixed": "",
+    "no width": "",
+    "too few": "",
+    "calibration not": "",
+    "": "red",
+}
+
 Column = tuple[str, Sequence[str]]  # title, cells
 
 
@@ -80,9 +92,9 @@ def _width(column: Column) -> int:
     return max(map(len, (title, *cells)))
 
 
-def metrics_table(evaluation: "Evaluation") -> RenderableType:
-    """Metrics by parameter, joint metrics, verdicts; of a classifier, the confusion."""
-    return Group(*map(render_table, evaluation.tables()))
+def metrics_table(evaluation: "Evaluation", complete: bool = True) -> RenderableType:
+    """Metrics by parameter, joint metrics, verdicts; of a classifier, the confusion. complete: with all metrics."""
+    return Group(*map(render_table, evaluation.tables(complete)))
 
 
 def observations_table(summaries: Sequence["ObservationSummary"]) -> RenderableType:
@@ -97,16 +109,23 @@ def observations_table(summaries: Sequence["ObservationSummary"]) -> RenderableT
 def render_table(table: "StringTable") -> RenderableType:
     """For the terminal: columns that do not fit stand below."""
     if not table.numeric:
-        return two_column_table(dict(table.rows), table.title)  # type: ignore[arg-type]
+        return two_column_table(dict(table.rows), table.title, VERDICT_STYLES)  # type: ignore[arg-type]
     columns = list(zip(table.header, zip(*table.rows, strict=True), strict=True))
     return WrappingTable(table.title, columns[: table.name_columns], columns[table.name_columns :])
 
 
-def two_column_table(rows: Mapping[str, str], title: str) -> Table:
-    """A name and a text in each row, without a header."""
+def two_column_table(rows: Mapping[str, str], title: str, styles: Mapping[str, str] = NO_STYLES) -> Table:
+    """A name and a text in each row, without a header. styles: of texts, by how they begin; the empty one of others."""
     table = _titled_table(title, show_header=False)
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for key, value in rows.items():
-        table.add_row(_cell(key), _cell(value))
+        table.add_row(_cell(key), _styled(value, styles) if styles else _cell(value))
     return table
+
+
+def _styled(text: str, styles: Mapping[str, str]) -> Text:
+    """A cell in the style of the first beginning that is its own."""
+    return Text(
+        one_line(text, MAX_CELL), style=next(style for start, style in styles.items() if text.startswith(start))
+    )

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cosmoinfer.errors import UserError
 from cosmoinfer.printable import one_line
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 MAX_PAGE_COLUMNS = 100  # longer lines are hard to read
+MIN_COLUMNS = 20  # to which lines are folded
 MAX_TABLE_COLUMNS = 140  # in a file, which has no width of its own
 LOG_INTERVAL_SECONDS = 3.0  # between two progress lines of a log file
 BAR_COLUMNS = 24
@@ -50,6 +53,15 @@ def error_lines(error: UserError, short_names: Mapping[str, str] | None = None) 
     return [one_line(where + with_options(message)) for message in error.messages]
 
 
+@dataclass(frozen=True)
+class _LoggedTask:
+    """In a log: its name, when its first line was printed, in seconds, and how much was done then."""
+
+    name: str
+    start: float
+    done: int
+
+
 @dataclass
 class Terminal:
     """Results go to stdout, or as one JSON document; all other output goes to stderr. Progress bars on a terminal only.
@@ -61,23 +73,24 @@ class Terminal:
     quiet: bool = False
 
     _last_logged: float = field(default=0.0, repr=False)  # seconds
+    _task: "_LoggedTask | None" = field(default=None, repr=False)
     _bar: "Progress | None" = field(default=None, repr=False)
 
     def info(self, line: str) -> None:
         """Print a line about what is being done."""
         self._close_bar()
         if not self.quiet:
-            print(printed(line), file=sys.stderr, flush=True)
+            _print(printed(line), sys.stderr)
 
     def warn(self, line: str) -> None:
         """Print a warning, with ``--quiet`` too."""
         self._close_bar()
-        print(f"warning: {printed(line)}", file=sys.stderr, flush=True)
+        _print(f"warning: {printed(line)}", sys.stderr)
 
     def result(self, line: str) -> None:
         """Print a line that the command was run for."""
         self._close_bar()
-        print(printed(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
+        _print(printed(line), sys.stderr if self.as_json else sys.stdout)
 
     def document(self, content: Mapping[str, object] | None) -> None:
         """Print the JSON document, if ``as_json`` and there is one: ASCII, with names as they are in files."""
@@ -116,8 +129,20 @@ class Terminal:
         if sys.stderr.isatty():
             self._show_bar(task, done, total, note)
         elif done == total or time.monotonic() - self._last_logged >= LOG_INTERVAL_SECONDS:
-            print(f"{task} {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
+            print(
+                f"{task} {done}/{total} {note}".rstrip() + self._times(task, done, total), file=sys.stderr, flush=True
+            )
             self._last_logged = time.monotonic()
+
+    def _times(self, task: str, done: int, total: int) -> str:
+        """For a log: the time of day, how long the task has taken since its first line, and what is left of it."""
+        now = time.monotonic()
+        if self._task is None or self._task.name != task or done <= self._task.done:
+            self._task = _LoggedTask(task, now, done)
+            return time.strftime("  [%H:%M:%S]")
+        elapsed = now - self._task.start
+        left = elapsed * (total - done) / (done - self._task.done)
+        return time.strftime(f"  [%H:%M:%S, {_duration(elapsed)} elapsed, {_duration(left)} left]")
 
     def reporter(self) -> Reporter:
         """The callbacks of a task that reports here."""
@@ -145,3 +170,18 @@ class Terminal:
     def _close_bar(self) -> None:
         OPEN_BAR.close()
         self._bar = None
+
+
+def _print(line: str, stream: TextIO) -> None:
+    """On a terminal in lines that end between words."""
+    if stream.isatty():
+        width = max(shutil.get_terminal_size().columns, MIN_COLUMNS)
+        line = textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+    print(line, file=stream, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    """``0:42``, ``12:05``, ``1:02:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,7 +1,7 @@
 """The result of an evaluation: an ``Estimate`` for each metric, the verdict, a summary; JSON at its edge."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cosmoinfer.metrics import summary, tables
@@ -119,11 +119,15 @@ class Evaluation:
         )
 
     # --------------------------------------------------------------------------------------------------------- display
-    def tables(self) -> list[tables.Table]:
-        """What ``print`` shows: metrics by parameter, joint metrics, verdicts, and the confusion of a classifier."""
+    def tables(self, complete: bool = True) -> list[tables.Table]:
+        """What ``print`` shows: metrics by parameter, joint metrics, verdicts, and the confusion of a classifier.
+
+        complete: whether with ``tables.SECONDARY`` metrics.
+        """
         title = f"{self.rows} rows of {self.simulations} simulations; 68.3 % intervals"
-        by_parameter = tables.by_parameter(title, self.parameters, self.parameter_names)
-        values = tables.values("joint metrics" if self.parameters else title, self.joint, self.pairs, self.local)
+        shown = self if complete else self._without(tables.SECONDARY)
+        by_parameter = tables.by_parameter(title, shown.parameters, self.parameter_names)
+        values = tables.values("joint metrics" if self.parameters else title, shown.joint, shown.pairs, self.local)
         words = tuple(self.verdict.parameters.items())
         verdicts = tables.Table("verdicts", ("parameter", "verdict"), words, numeric=False)
         confusion = () if self.confusion is None else (tables.confusion(self.confusion),)
@@ -140,6 +144,14 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         return "".join([*(table.to_html() for table in self.tables()), tables.paragraphs_to_html(self._sentences())])
+
+    def _without(self, metrics: Collection[str]) -> "Evaluation":
+        parameters, pairs = (
+            {name: estimates for name, estimates in scope.items() if name not in metrics}
+            for scope in (self.parameters, self.pairs)
+        )
+        joint = {name: estimate for name, estimate in self.joint.items() if name not in metrics}
+        return replace(self, joint=joint, parameters=parameters, pairs=pairs)
 
     def _sentences(self) -> list[str]:
         return self.summary() + ([] if self.gates is None else self.gates.describe())

@@ -7,6 +7,13 @@ from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
 from cosmoinfer.printable import MAX_CELL, html, one_line
 
+SECONDARY = frozenset(  # metrics that are behind a verdict, or beside another one: only complete tables have them
+    {
+        *("nrmse", "rel_err_mean", "rel_err_rms", "precision", "std_ratio", "corr", "fom"),
+        *("chi2", "chi2_median", "pulls_beyond_5", "z_mean", "z_std", "coverage_95"),
+        *("sbc_p", "sbc_p_holm", "tarp_p", "tarp_atc", "tarp_x_p", "tarp_x_atc", "hpd_p"),
+    }
+)
 MAX_PAIRS = 15  # pairs of parameters that a table lists: those of six parameters
 
 

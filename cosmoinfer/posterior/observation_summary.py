@@ -95,5 +95,5 @@ def _doubt(posterior: Posterior, position: int, constraints: Mapping[str, Constr
     if percentile is not None and percentile > ANOMALOUS:
         return f"with caution: the observation is more anomalous than {percentile:.0f} % of the validation rows"
     if all(entry.kind == "none" for entry in constraints.values()):
-        return "it says nothing: no parameter is constrained, the posterior is the prior"
+        return "no parameter is constrained: the posterior is the prior"
     return ""

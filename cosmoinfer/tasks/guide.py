@@ -7,6 +7,9 @@ from importlib import resources
 from cosmoinfer.errors import UserError, list_choices
 
 FOLDER = resources.files("cosmoinfer") / "guide"
+EXPLAINED_IN = ("evaluating", "classification")  # pages whose tables say what metrics and verdicts mean
+METRIC, VERDICT = "name", "verdict"  # heads of the first column of these tables
+CALIBRATED = "calibrated within errors"  # after which there is nothing to do
 MAX_SECTIONS = 8  # in which a word stands, that are named
 
 
@@ -59,3 +62,56 @@ def find_sections(word: str) -> list[Section]:
             if count or in_heading:
                 sections.append(Section(topic, heading.lstrip("# "), in_heading, count))
     return sorted(sections, key=lambda section: (not section.in_heading, -section.count))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Of a metric or a verdict, from a table of the manual.
+
+    head: of the table's first column, METRIC or VERDICT. names: that share the row. meaning: the formula, or what it
+    says. remark: when a metric misleads, or what to do after a verdict; empty where there is nothing to say.
+    """
+
+    head: str
+    names: tuple[str, ...]
+    meaning: str
+    remark: str
+
+    def to_markdown(self) -> str:
+        """A paragraph."""
+        title = {METRIC: "when it misleads", VERDICT: "what to do"}[self.head]
+        names = ", ".join(f"`{name}`" for name in self.names)
+        return f"**{names}**: {self.meaning}" + (f"\n\n*{title}*: {self.remark}" if self.remark else "")
+
+
+def explanations() -> list[Explanation]:
+    """Of every metric and verdict, in the order of the pages."""
+    entries, head = [], ""
+    for line in "\n\n".join(map(read_page, EXPLAINED_IN)).splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        if not cells:
+            head = ""
+        elif cells[0] in (METRIC, VERDICT):
+            head = cells[0]
+        elif head and not cells[0].startswith("-"):
+            names = re.findall("`([^`]+)`", cells[0]) or [cells[0]]
+            entries.append(Explanation(head, tuple(names), cells[1], cells[2] if len(cells) > 2 else ""))
+    return entries
+
+
+def explain(name: str) -> str:
+    """What a metric or a verdict means, as Markdown; of ``all`` every one. Raises UserError for another name."""
+    entries = [entry for entry in explanations() if name in (*entry.names, "all")]
+    entries = entries or [entry for entry in explanations() if name in {each.partition("[")[0] for each in entry.names}]
+    if not entries:
+        raise UserError(list_choices(name, [each for entry in explanations() for each in entry.names]))
+    paragraphs = [entry.to_markdown() for entry in entries]
+    return "\n\n".join([*paragraphs, "More: `cosmoinfer guide evaluating`.", ""])
+
+
+def next_steps(verdict: str) -> list[str]:
+    """What to do after a joint verdict in words, a line for each word of it that is not CALIBRATED."""
+    remedies = {entry.names[0]: entry.remark for entry in explanations() if entry.head == VERDICT and entry.remark}
+    del remedies[CALIBRATED]
+    words = [word for word in remedies if re.search(rf"\b{re.escape(word)}\b", verdict)]
+    return [f"What to do ({word}): {remedies[word]}." for word in words]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cosmoinfer import reweighting
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
 from cosmoinfer.quoting import quote
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
@@ -48,6 +49,11 @@ class ReweightedPosterior:
     def draws(self) -> int:
         """Of each row."""
         return self.posterior.require_draws().count
+
+    @cached_property
+    def observations(self) -> tuple[ObservationSummary, ...]:
+        """What each observation says, if they are a few."""
+        return summarise_observations(self.posterior)
 
     @property
     def ess(self) -> np.ndarray | None:

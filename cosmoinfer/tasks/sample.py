@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog, multi_file
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
 from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, with_node_settings
@@ -27,6 +28,11 @@ class SampledPosterior:
     output: Path | None
     posterior: Posterior
     complete: bool = False
+
+    @cached_property
+    def observations(self) -> tuple[ObservationSummary, ...]:
+        """What each observation says, if they are a few."""
+        return summarise_observations(self.posterior)
 
     def describe(self) -> str:
         """In one line."""

@@ -61,6 +61,35 @@ def test_the_metrics_of_many_parameters_are_cut_nowhere(width: int):
     assert shown.count("0.672") == 2 * len(NAMES) + 1 + len(pairs)
 
 
+def test_by_default_a_table_has_what_one_acts_on():
+    """The rest is behind a verdict; a metric that is added is shown."""
+    parameters = {name: {"a": MEASURED} for name in ("r2", "bias", "corr", "z_std", "added")}
+    metrics = {"parameters": parameters, "joint": {"log_prob": MEASURED, "tarp_p": MEASURED}}
+    verdict = {"joint": "biased", "parameters": {"a": "biased"}}
+    evaluation = Evaluation.from_json({"rows": 9, "simulations": 9, "verdict": verdict, "metrics": metrics})
+    shown = words(printed(metrics_table(evaluation, complete=False), 80))
+    assert {"r2", "bias", "added", "log_prob", "biased"} <= set(shown) and not {"corr", "z_std", "tarp_p"} & set(shown)
+    assert {"corr", "z_std", "tarp_p"} <= set(words(printed(metrics_table(evaluation), 80)))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "style"),
+    [
+        ("calibrated within errors", "green"),
+        ("conservative", "yellow"),
+        ("over-confident", "red"),
+        ("biased and over-confident", "red"),
+        ("not constrained by the data (returns the prior), calibrated within errors", "dim"),
+        ("too few simulations to assess calibration (5 of 10 needed)", ""),
+        ("fixed at 0.3: bias +0.01 +- 0.02 (0.5 errors)", ""),
+    ],
+)
+def test_a_verdict_has_a_colour(verdict, style):
+    table = render_table(StringTable("verdicts", ("parameter", "verdict"), (("a", verdict),), numeric=False))
+    (cell,) = table.columns[1].cells
+    assert cell.style == style and cell.plain == verdict
+
+
 def test_what_stands_in_brackets_is_no_markup():
     assert "wavenumber [h/Mpc]" in "".join(printed(two_column_table({"k": "wavenumber [h/Mpc]"}, "units"), 60))
     assert "[bold]" in "".join(printed(WrappingTable("of one", [("row", ["[bold]"])], [("a", ["1"])]), 60))

@@ -47,7 +47,29 @@ def test_a_log_has_plain_progress_lines_every_few_seconds(
     for epoch in range(1, 11):
         log.progress("epoch", epoch, 10, "train 1.0")
         seconds += 1
-    assert capsys.readouterr().err.splitlines() == [f"epoch {epoch}/10 train 1.0" for epoch in (1, 4, 7, 10)]
+    log.progress("row", 70, 70)
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: seconds + 3800)
+    log.progress("row", 1, 2)
+    *epochs, rows, again = capsys.readouterr().err.splitlines()
+    assert [line.partition("  [")[0] for line in epochs] == [f"epoch {epoch}/10 train 1.0" for epoch in (1, 4, 7, 10)]
+    times = [re.fullmatch(r".*  \[\d\d:\d\d:\d\d(.*)\]", line) for line in (*epochs, rows, again)]
+    assert [match and match[1] for match in times] == [
+        "",
+        ", 0:03 elapsed, 0:06 left",
+        ", 0:06 elapsed, 0:03 left",
+        ", 0:09 elapsed, 0:00 left",
+        "",  # another task
+        "",  # which begins anew
+    ]
+
+
+def test_sentences_on_a_terminal_end_between_words(screen: FakeTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    sentence = "The 68 % intervals contain 65 to 68 % of the true values."
+    with redirect_stderr(screen):
+        Terminal().info(sentence)
+    lines = screen.getvalue().splitlines()
+    assert len(lines) == 2 and " ".join(lines) == sentence and max(map(len, lines)) <= 30
 
 
 def test_a_terminal_has_one_bar_which_the_next_task_takes_over(screen: FakeTerminal) -> None:

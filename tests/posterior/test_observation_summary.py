@@ -38,7 +38,7 @@ def test_a_posterior_that_is_the_prior_says_nothing():
     random = np.random.default_rng(1)
     samples = np.stack([random.random((1, 2000)), 0.1 * 100 ** random.random((1, 2000))], axis=-1)
     (summary,) = summarise_observations(changed(drawn(), samples=samples))
-    assert summary.trust.startswith("it says nothing") and summary.constraints["b"].text == "no limit"
+    assert summary.trust.startswith("no parameter is constrained") and summary.constraints["b"].text == "no limit"
 
 
 def test_a_summary_has_the_numbers_of_its_row():
