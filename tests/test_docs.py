@@ -255,9 +255,9 @@ def declared_choices() -> set[str]:
     ]
     constants = vars(importlib.import_module("cosmoinfer.cli.options.architecture"))
     choices: set[str] = set()
-    for call in calls:
-        assert isinstance(call.value, ast.Tuple), ast.unparse(call)
-        for entry in call.value.elts:
+    for table in calls:
+        assert isinstance(table.value, ast.Tuple), ast.unparse(table)
+        for entry in table.value.elts:
             choices.add(constants[entry.id] if isinstance(entry, ast.Name) else ast.literal_eval(entry))
     return choices
 
