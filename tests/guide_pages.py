@@ -15,7 +15,7 @@ Where things are: one line a file. Arrows go down: a room imports only from the 
 ```
 cli          one file a command: its options, one call of a task, and what is printed
 tasks        what the commands and the Python functions do: typed settings in, models and posteriors out
-plots        figures from posteriors, evaluations and studies
+plots        figures from posteriors, evaluations and studies;  report: one page of all that is known
 studies      about many posteriors
 metrics      about one posterior;  audit: a catalog -> findings;  models: what is trained, and its file
 sampling     draws;  ood: out-of-distribution scores;  leakage: which rows a model has learned from
@@ -27,10 +27,10 @@ ground       errors, seeds, memory, device, formatting, ...
 ```
 
 `tests/test_structure.py` holds the floors, and that each library is imported by one room: h5py by `storage`, nflows by
-`flows/transform.py`, matplotlib and getdist by `plots`, Optuna by `studies`, typer and rich by `cli`. A room starts
-as a file; past about 300 lines it becomes a folder of its own name. To add a flow, a network, a loss, a metric, a
-figure, a prior or an audit check, see `cosmoinfer guide extending`. Data, no code: `guide` is the manual, `workflow`
-what `cosmoinfer workflow init` writes.
+`flows/transform.py`, matplotlib and getdist by `plots`, jinja2 by `report`, Optuna by `studies`, typer and rich by
+`cli`. A room starts as a file; past about 300 lines it becomes a folder of its own name. To add a flow, a network, a
+loss, a metric, a figure, a prior or an audit check, see `cosmoinfer guide extending`. Data, no code: `guide` is the
+manual, `workflow` what `cosmoinfer workflow init` writes.
 """
 
 

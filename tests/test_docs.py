@@ -46,7 +46,7 @@ from cosmoinfer.priors import PRIORS
 from cosmoinfer.simulators import SIMULATORS
 from cosmoinfer.split import DEFAULT_FRACTIONS
 from cosmoinfer.supports import SUPPORTS
-from cosmoinfer.tasks.guide import explanations, next_steps, topics
+from cosmoinfer.tasks.guide import explanations, remedies, topics
 from cosmoinfer.tasks.simulate import SimulationSettings, simulate_record, with_settings
 from cosmoinfer.training.settings import OPTIMIZERS, SCHEDULES
 from tests.command_line import call, done, linear, refused, write
@@ -434,9 +434,8 @@ def test_every_metric_and_verdict_is_explained_on_the_command_line() -> None:
     ],
 )
 def test_a_verdict_says_what_to_do(verdict: str, words: list[str]) -> None:
-    steps = next_steps(verdict)
-    assert [step[step.index("(") + 1 : step.index(")")] for step in steps] == words
-    assert all(step.startswith("What to do (") and len(step.partition(": ")[2]) > 10 for step in steps)
+    steps = remedies(verdict)
+    assert list(steps) == words and all(len(step) > 10 for step in steps.values())
 
 
 def test_every_audit_check_is_explained() -> None:

@@ -20,7 +20,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"__main__", "__init__"},  # the console script, and the lazy face
     {"cli"},
     {"tasks"},
-    {"plots"},
+    {"plots", "report"},
     {"studies"},
     {"metrics", "models", "audit", "reweighting"},
     {"sampling", "ood", "leakage"},
@@ -56,9 +56,10 @@ DOORS = {
     "typer": {"cli"},
     "rich": {"cli"},
     "optuna": {"studies"},
+    "jinja2": {"report"},
 }
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
-NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "reweighting", "expressions", "quoting"}
+NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "report", "reweighting", "expressions", "quoting"}
 NO_TORCH |= {"priors", "truncated_normal", "ridge_regression", "unbounded_density"}
 NO_TORCH |= {"importance_sampling", "memory", "blocks", "formatting", "clustered_error", "r2", "printable"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
@@ -76,7 +77,7 @@ LATE_IMPORTS = {  # rooms and modules that import inside functions
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
-SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn", "optuna")
+SLOW = ("torch", "nflows", "numpy", "scipy", "h5py", "matplotlib", "getdist", "sklearn", "optuna", "jinja2")
 
 
 def name_of(path: Path) -> str:

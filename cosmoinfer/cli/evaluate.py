@@ -105,14 +105,14 @@ def show_evaluation(gated: "GatedEvaluation", terminal: Terminal, show_all: bool
 
     Raises GateFailed (exit status 3), naming every gate that failed.
     """
-    from cosmoinfer.tasks.guide import next_steps
+    from cosmoinfer.tasks.guide import remedies
 
     evaluation = gated.evaluation
     terminal.table(metrics_table(evaluation, show_all))
     for line in evaluation.summary():
         terminal.result(line)
-    for line in next_steps(evaluation.verdict.joint):
-        terminal.result(line)
+    for word, remedy in remedies(evaluation.verdict.joint).items():
+        terminal.result(f"What to do ({word}): {remedy}.")
     if not show_all:
         terminal.info("more metrics: `all`; what one means: cosmoinfer evaluate `explain=NAME`")
     checked = gated.gates.check(evaluation)

@@ -1,5 +1,7 @@
 """``cosmoinfer run``."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +28,7 @@ def run(
     max_time: MaxTime = None,
     show_all: All = False,
 ) -> None:
-    """Split, train a flow, sample, evaluate and draw the figures, in one go; run again, it goes on where it stopped.
+    """Split, train a flow, sample, evaluate and report, in one go; run again, it goes on where it stopped.
 
     Example: cosmoinfer run sample_data/power_spectra.h5 -o results
     """
@@ -35,5 +37,6 @@ def run(
     stop_after(max_time)
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(training, draws=draws, recalibrate=recalibrate, fail_if=fail_if, gate=gate)
-    gated = run_all(catalog, settings, output, output_options.force, terminal.reporter())
+    command = shlex.join(["cosmoinfer", *sys.argv[1:]])
+    gated = run_all(catalog, settings, output, output_options.force, terminal.reporter(), command)
     show_evaluation(gated, terminal, show_all)

@@ -1,6 +1,6 @@
 """The result of an evaluation: an ``Estimate`` for each metric, the verdict, a summary; JSON at its edge."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,6 +62,15 @@ class Evaluation:
         """Value of a metric, of one parameter (or pair, or row) unless it is joint; None where it is absent or null."""
         estimate = (self.estimates(metric) or {}).get(parameter)
         return None if estimate is None else estimate.value
+
+    def without_secondary(self) -> "Evaluation":
+        """With the metrics that one acts on alone, without ``tables.SECONDARY``."""
+        parameters, pairs = (
+            {name: estimates for name, estimates in scope.items() if name not in tables.SECONDARY}
+            for scope in (self.parameters, self.pairs)
+        )
+        joint = {name: estimate for name, estimate in self.joint.items() if name not in tables.SECONDARY}
+        return replace(self, joint=joint, parameters=parameters, pairs=pairs)
 
     def summary(self) -> list[str]:
         """How accurate and how well calibrated the posterior is, in two to five sentences; one for each other test."""
@@ -125,7 +134,7 @@ class Evaluation:
         complete: whether with ``tables.SECONDARY`` metrics.
         """
         title = f"{self.rows} rows of {self.simulations} simulations; 68.3 % intervals"
-        shown = self if complete else self._without(tables.SECONDARY)
+        shown = self if complete else self.without_secondary()
         by_parameter = tables.by_parameter(title, shown.parameters, self.parameter_names)
         values = tables.values("joint metrics" if self.parameters else title, shown.joint, shown.pairs, self.local)
         words = tuple(self.verdict.parameters.items())
@@ -144,14 +153,6 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         return "".join([*(table.to_html() for table in self.tables()), tables.paragraphs_to_html(self._sentences())])
-
-    def _without(self, metrics: Collection[str]) -> "Evaluation":
-        parameters, pairs = (
-            {name: estimates for name, estimates in scope.items() if name not in metrics}
-            for scope in (self.parameters, self.pairs)
-        )
-        joint = {name: estimate for name, estimate in self.joint.items() if name not in metrics}
-        return replace(self, joint=joint, parameters=parameters, pairs=pairs)
 
     def _sentences(self) -> list[str]:
         return self.summary() + ([] if self.gates is None else self.gates.describe())

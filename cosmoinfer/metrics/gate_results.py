@@ -25,6 +25,11 @@ class GateResult:
     passed: bool | None
     reason: str = ""
 
+    @property
+    def word(self) -> str:
+        """passed, failed, not checked."""
+        return {True: "passed", False: "failed", None: "not checked"}[self.passed]
+
 
 @dataclass(frozen=True)
 class GateResults:

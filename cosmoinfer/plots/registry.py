@@ -106,3 +106,21 @@ PLOTS: dict[str, Callable[[FigureData], Figure | None]] = {
     "confusion": confusion,
     "reliability": reliability,
 }
+
+
+def render(plot: Callable[[], Figure | None], format: str = "png") -> bytes | None:
+    """A figure in our look; None where there is none."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(RC_PARAMS | {"svg.hashsalt": "cosmoinfer"})
+        figure = plot()
+        if figure is None:
+            return None
+        image = BytesIO()
+        figure.savefig(image, format=format, metadata={"Date": None})
+        return image.getvalue()
+
+
+def caption(plot: Callable[[FigureData], Figure | None]) -> str:
+    """One sentence that says how to read a figure."""
+    return (plot.__doc__ or "").split("\n")[0]

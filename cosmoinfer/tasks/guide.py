@@ -109,9 +109,8 @@ def explain(name: str) -> str:
     return "\n\n".join([*paragraphs, "More: `cosmoinfer guide evaluating`.", ""])
 
 
-def next_steps(verdict: str) -> list[str]:
-    """What to do after a joint verdict in words, a line for each word of it that is not CALIBRATED."""
-    remedies = {entry.names[0]: entry.remark for entry in explanations() if entry.head == VERDICT and entry.remark}
-    del remedies[CALIBRATED]
-    words = [word for word in remedies if re.search(rf"\b{re.escape(word)}\b", verdict)]
-    return [f"What to do ({word}): {remedies[word]}." for word in words]
+def remedies(verdict: str) -> dict[str, str]:
+    """What to do after a joint verdict in words, by each word of it that is not CALIBRATED."""
+    entries = {entry.names[0]: entry.remark for entry in explanations() if entry.head == VERDICT and entry.remark}
+    del entries[CALIBRATED]
+    return {word: remark for word, remark in entries.items() if re.search(rf"\b{re.escape(word)}\b", verdict)}

@@ -1,4 +1,4 @@
-"""Split, train a flow, sample, evaluate and draw the figures, in one go."""
+"""Split, train a flow, sample, evaluate, draw the figures and report, in one go."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cosmoinfer import models, plots, storage
+from cosmoinfer.catalog.multi_file import catalog_name
 from cosmoinfer.errors import DamagedOutput
 from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.evaluate import GatedEvaluation, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import choose_split, read_catalog
+from cosmoinfer.tasks.report import write_page
+from cosmoinfer.tasks.report_content import ReportSources
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sample import draw_and_write
 from cosmoinfer.tasks.sampling_job import prepare_sampling
@@ -31,10 +34,13 @@ def run_all(
     folder: Path = Path("results"),
     force: bool = False,
     reporter: Reporter = SILENT,
+    command: str = "",
 ) -> GatedEvaluation:
     """Every file goes into the folder; run again, it goes on where it stopped.
 
-    keywords: settings by the name of their option. Raises UserError if a setting or the catalog is not usable.
+    keywords: settings by the name of their option. command: as it was typed, for the report.
+
+    Raises UserError if a setting or the catalog is not usable.
     """
     files = {name: folder / f"{name}.h5" for name in ("split", "flow", "posterior", "metrics")}
     keywords = with_node_settings(keywords, force, files["flow"], files["posterior"])
@@ -72,4 +78,8 @@ def run_all(
     )
     learning_curves = {"histories": models.histories(models.read(files["flow"]))}
     draw_figures(sampled.posterior, evaluation, learning_curves, seed, folder / "figures", reporter)
+    kinds = {"model" if name == "flow" else name: path for name, path in files.items()}
+    sources = ReportSources.from_files(kinds, catalog, command)
+    checked = gates.check(evaluation).gates
+    write_page(sources, catalog_name(path), checked, folder / "report.html", reporter)
     return GatedEvaluation(evaluation, gates)
