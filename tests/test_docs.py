@@ -19,6 +19,7 @@ import pytest
 import typer
 import typer.main
 
+import cosmoinfer
 from cosmoinfer.audit import CHECKS
 from cosmoinfer.cli import COMMANDS, app
 from cosmoinfer.cli.help import print_help
@@ -363,6 +364,12 @@ def test_the_readme_is_short_and_names_every_page() -> None:
     assert len(README.splitlines()) <= 170
     listed = re.findall(r"^\| \[(\w+)\]\(cosmoinfer/guide/\1\.md\) \| (.+) \|$", section("The guide"), re.M)
     assert dict(listed) == topics()
+
+
+def test_what_is_cited_is_this_version() -> None:
+    fields = dict(re.findall(r"^([\w-]+): (.+)$", (ROOT / "CITATION.cff").read_text(), re.M))
+    assert fields["version"] == cosmoinfer.__version__ and fields["license"] == "MIT"
+    assert {"cff-version", "message", "title"} <= fields.keys()
 
 
 def test_a_page_of_the_guide_is_printed_as_it_lies_there() -> None:
