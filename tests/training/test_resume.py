@@ -405,6 +405,7 @@ def test_a_training_goes_on_on_another_node(folder, tmp_path, other_node, strike
     assert train_with(folder, tmp_path / "uninterrupted.h5", "--threads", 1)[0] == 0
     for options in ((), ("--force",)):
         strikes.begin(3)
+        output.unlink(missing_ok=True)
         assert train_with(folder, output, "--threads", 1, "--force")[0] == 75
         strikes.begin()
         status, _, err = train_with(folder, output, "--threads", 2)
