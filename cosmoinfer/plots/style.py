@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from cosmoinfer.parameters import Parameters
 
 BLUE, RED, GREY, BACKGROUND = "#0072B2", "#D55E00", "#6B6B6B", "#ECECEC"  # Okabe & Ito: for colour-blind readers too
-LIGHT, DARK = "#9CC8E3", "#4E9DCB"  # of the same blue: 95 and 68 %
+COLOURS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # of overlays
 RC_PARAMS: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -25,6 +26,19 @@ RC_PARAMS: Any = {
     "legend.fontsize": 8,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
+    "pdf.fonttype": 42,  # fonts as they are, which printers and journals take
+    "svg.hashsalt": "cosmoinfer",  # names within the file that do not depend on the time
+}
+PRINT_RC_PARAMS: Any = {  # of a figure that has its size on paper
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "legend.fontsize": 6.5,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
 }
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 
@@ -38,6 +52,12 @@ def panel_grid(count: int, width: float, height: float, **options: Any) -> tuple
     for unused in panels[count:]:
         unused.set_visible(False)
     return figure, panels[:count]
+
+
+def with_white(colour: str, fraction: float) -> str:
+    """A colour mixed with a fraction of white."""
+    red, green, blue = (fraction + (1 - fraction) * channel for channel in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def shade_outside(axes: Axes, parameters: Parameters, x: int, y: int | None) -> None:

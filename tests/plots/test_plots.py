@@ -22,7 +22,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, FigureData, draw
 from cosmoinfer.plots.labels import MAX_NAME, parameter_label, plain_text, typeset, typeset_name
 from cosmoinfer.plots.registry import save
-from cosmoinfer.plots.triangle import _typical_row
+from cosmoinfer.plots.triangle import typical_row
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training.state import History
 from tests.posteriors import changed, make
@@ -275,9 +275,9 @@ def test_rank_curves_stray_only_if_the_posterior_is_wrong() -> None:
 def test_the_typical_row_has_the_median_density_of_the_test_rows() -> None:
     posterior = posterior_of(1, rows=5, draws=60)
     posterior = changed(posterior, log_prob_truth=np.array([9.0, 3.0, 1.0, 2.0, 8.0]))
-    assert _typical_row(posterior) == 1
-    assert _typical_row(changed(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
-    assert _typical_row(without_truth(posterior)) == 0
+    assert typical_row(posterior) == 1
+    assert typical_row(changed(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
+    assert typical_row(without_truth(posterior)) == 0
 
 
 def test_an_early_spike_does_not_squash_the_curve() -> None:
