@@ -3,11 +3,13 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from cosmoinfer.metrics import Curve
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.labels import parameter_label
-from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, panel_grid
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, explain, panel_grid
 
 
 def coverage(data: FigureData) -> Figure | None:
@@ -21,7 +23,7 @@ def coverage(data: FigureData) -> Figure | None:
     titled += [(f"joint: {name}", curve) for name, curve in joint.items() if curve is not None]
     if not titled:
         return None
-    figure, panels = panel_grid(len(titled), width=2.7, height=2.8)
+    figure, panels = panel_grid(len(titled), 2.7, 2.8, data.width)
     for axes, (title, curve) in zip(panels, titled, strict=True):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         _fill_band(axes, curve, around=curve.alpha)
@@ -31,8 +33,12 @@ def coverage(data: FigureData) -> Figure | None:
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_yticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_box_aspect(1)
-    panels[0].text(0.04, 0.95, "too wide", color=GREY, va="top", fontsize=8)
-    panels[0].text(0.96, 0.05, "too narrow", color=GREY, ha="right", fontsize=8)
+    panels[0].text(0.04, 0.95, "too wide", color=GREY, va="top", fontsize="small")
+    panels[0].text(0.96, 0.05, "too narrow", color=GREY, ha="right", fontsize="small")
+    line = Line2D([], [], color=BLUE, linewidth=1.6, label="observed")
+    interval = Patch(color=BLUE, alpha=0.3, linewidth=0, label="its 68 % interval")
+    band = Patch(color=BLUE, alpha=0.15, linewidth=0, label="95 % of calibrated curves")
+    explain(figure, [line, interval, band, Line2D([], [], color=GREY, linewidth=1, label="calibrated")])
     return figure
 
 
@@ -45,7 +51,7 @@ def sbc(data: FigureData) -> Figure | None:
     curves = data.curves.sbc
     if not curves:
         return None
-    figure, panels = panel_grid(len(curves), width=3.0, height=2.5, sharey=True)
+    figure, panels = panel_grid(len(curves), 3.0, 2.5, data.width, sharey=True)
     limit = 1.35 * np.nanmax([[curve.band, np.abs(curve.coverage - curve.alpha).max()] for curve in curves.values()])
     for axes, (name, curve) in zip(panels, curves.items(), strict=True):
         difference = curve.coverage - curve.alpha
@@ -59,7 +65,12 @@ def sbc(data: FigureData) -> Figure | None:
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         contraction = data.metric("contraction", name)
         if contraction is not None:
-            axes.text(0.03, 0.04, f"contraction {round(contraction, 2) + 0:.2f}", transform=axes.transAxes, fontsize=8)
+            axes.text(
+                0.03, 0.04, f"contraction {round(contraction, 2) + 0:.2f}", transform=axes.transAxes, fontsize="small"
+            )
+    band = Patch(color=BLUE, alpha=0.15, linewidth=0, label="95 % of calibrated curves")
+    dots = Line2D([], [], color=RED, marker=".", linestyle="none", label="outside the band")
+    explain(figure, [Line2D([], [], color=BLUE, linewidth=1.4, label="observed"), band, dots])
     return figure
 
 
@@ -67,4 +78,6 @@ def _fill_band(axes: Axes, curve: Curve, around: np.ndarray) -> None:
     if np.isfinite(curve.band):
         axes.fill_between(curve.alpha, around - curve.band, around + curve.band, color=BLUE, alpha=0.15, linewidth=0)
     else:
-        axes.text(0.04, 0.84, "too few simulations\nfor a 95 % band", transform=axes.transAxes, va="top", fontsize=8)
+        axes.text(
+            0.04, 0.84, "too few simulations\nfor a 95 % band", transform=axes.transAxes, va="top", fontsize="small"
+        )

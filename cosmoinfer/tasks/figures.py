@@ -17,7 +17,7 @@ from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import names_of_fields, select_keywords
 from cosmoinfer.tasks.sources import AnyModel, PosteriorInput, PosteriorSource, open_posterior
 
-STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[[Any], Any]]] = {  # by kind: how they are read, and drawn
+STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[..., Any]]] = {  # by kind: how they are read, and drawn
     "cross-suite": (cross_suite.read, drawing.plot_cross_suite),
     "learning-curve": (learning_curve.read, drawing.plot_learning_curve),
 }
@@ -177,7 +177,9 @@ def _write_study(
         raise UserError(f"{file}: is a study, which has one figure; {join_first(ineffective)} cannot be")
     path = _checked_output([file], kind.replace("-", "_"), output)
     read, plot = STUDIES[kind]
-    image = drawing.render(partial(plot, read(file)), drawing.figure_format(path), chosen.width is not None)
+    image = drawing.render(
+        partial(plot, read(file), chosen.width), drawing.figure_format(path), chosen.width is not None
+    )
     assert image is not None
     _write(path, image, force, reporter)
     return path
