@@ -6,10 +6,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from cosmoinfer.formatting import format_p_value
 from cosmoinfer.metrics import Curve
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.labels import parameter_label
 from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, explain, panel_grid
+
+OOD_BINS, OOD_FLAGGED = 20, 95.0  # of percentiles, of which the last bin is flagged
 
 
 def coverage(data: FigureData) -> Figure | None:
@@ -71,6 +74,36 @@ def sbc(data: FigureData) -> Figure | None:
     band = Patch(color=BLUE, alpha=0.15, linewidth=0, label="95 % of calibrated curves")
     dots = Line2D([], [], color=RED, marker=".", linestyle="none", label="outside the band")
     explain(figure, [Line2D([], [], color=BLUE, linewidth=1.4, label="observed"), band, dots])
+    return figure
+
+
+def ood(data: FigureData) -> Figure | None:
+    """How unlike the training data the observations are: percentiles among the validation rows, uniform if alike.
+
+    Red: beyond the 95th percentile, of which 5 % are expected. Dotted: one standard deviation about the expected
+    number.
+    """
+    percentile = data.posterior.diagnostics.ood_percentile
+    if percentile is None or not np.isfinite(percentile).any():
+        return None
+    percentile = percentile[np.isfinite(percentile)]
+    figure, (axes,) = panel_grid(1, 3.4, 2.7, data.width)
+    edges = np.linspace(0, 100, OOD_BINS + 1)
+    counts, _ = np.histogram(percentile, edges)
+    colours = [BLUE] * (OOD_BINS - 1) + [RED]
+    axes.bar(edges[:-1], counts, width=100 / OOD_BINS, align="edge", color=colours, edgecolor="white", linewidth=0.6)
+    expected = len(percentile) / OOD_BINS
+    spread = np.sqrt(expected * (1 - 1 / OOD_BINS))
+    axes.axhline(expected, color=GREY, linewidth=1)
+    for level in (max(0.0, expected - spread), expected + spread):
+        axes.axhline(level, color=GREY, linewidth=0.8, linestyle=":")
+    p_value = data.posterior.diagnostics.ood_set_p_value
+    size = f"{len(percentile)} observations" if len(percentile) > 1 else f"percentile {percentile[0]:.1f}"
+    axes.set_title(size if p_value is None else f"{size}; as one set p = {format_p_value(p_value)}".replace("= <", "<"))
+    axes.set(xlim=(0, 100), xlabel="percentile among the validation rows", ylabel="observations")
+    flagged = f"beyond 95: {100 * (percentile > OOD_FLAGGED).mean():.0f} %"
+    patches = [Patch(color=BLUE, label="observations"), Patch(color=RED, label=flagged)]
+    explain(figure, [*patches, Line2D([], [], color=GREY, linewidth=1, label="expected if alike, and its scatter")])
     return figure
 
 

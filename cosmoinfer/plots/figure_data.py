@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.metrics import Curves, Evaluation, curves
 from cosmoinfer.posterior import Posterior
 
@@ -23,6 +24,7 @@ class FigureData:
     seed: of randomised ranks and resampling; that of the evaluation gives the same ranks.
     overlays: posteriors of one observation each that share a corner, by name; by default the typical one of posterior.
     parameters: names of those that the corner shows; all if empty.
+    catalog: simulations, with their parameters. observation: the catalog of what was observed, where it is another.
     marks: parameter -> value that the corner marks, in place of the true parameters.
     width: of a figure in print, in inches; None where it is as wide as its panels ask for.
     """
@@ -35,6 +37,8 @@ class FigureData:
     overlays: Mapping[str, Posterior] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
     marks: Mapping[str, float] | None = None
+    catalog: Catalog | None = None
+    observation: Catalog | None = None
     width: float | None = None
 
     @cached_property

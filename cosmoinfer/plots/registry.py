@@ -17,11 +17,12 @@ from matplotlib.figure import Figure
 
 from cosmoinfer import storage
 from cosmoinfer.errors import UserError
-from cosmoinfer.plots.calibration import coverage, sbc
+from cosmoinfer.plots.calibration import coverage, ood, sbc
 from cosmoinfer.plots.classes import confusion, reliability
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.learning import losses
 from cosmoinfer.plots.prediction import truth_prediction
+from cosmoinfer.plots.simulations import data, observation
 from cosmoinfer.plots.style import PRINT_RC_PARAMS, RC_PARAMS
 from cosmoinfer.plots.triangle import corner
 
@@ -42,7 +43,7 @@ MAX_FIGURE_BYTES = 1 << 28  # larger files are of another tool
 SCREEN_DPI, PRINT_DPI = 150, 300
 
 
-def draw(data: FigureData, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
+def draw(figure_data: FigureData, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
     """Every figure that applies, as ``folder/NAME.png``, each whole or absent. Same data, same bytes.
 
     names: of PLOTS, by default all. A figure of an earlier run that no longer applies is removed: it would show
@@ -50,8 +51,8 @@ def draw(data: FigureData, folder: Path, names: Iterable[str] | None = None) -> 
     """
     names = list(PLOTS if names is None else names)
     check_folder(folder, names)
-    in_print = data.width is not None
-    images = {folder / f"{name}.png": render(partial(PLOTS[name], data), in_print=in_print) for name in names}
+    in_print = figure_data.width is not None
+    images = {folder / f"{name}.png": render(partial(PLOTS[name], figure_data), in_print=in_print) for name in names}
     return _replace(images)
 
 
@@ -141,4 +142,7 @@ PLOTS: dict[str, Callable[[FigureData], Figure | None]] = {
     "sbc": sbc,
     "confusion": confusion,
     "reliability": reliability,
+    "ood": ood,
+    "data": data,
+    "observation": observation,
 }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import plots as drawing
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics import Evaluation
 from cosmoinfer.numerals import finite_number
@@ -45,13 +46,20 @@ def figure_data(
     evaluation: Evaluation | None,
     histories: Mapping[str, Any],
     has_corner: bool,
+    catalogs: Sequence[Catalog] = (),
 ) -> drawing.FigureData:
     """What figures are drawn from. has_corner: whether a corner, by itself, is among them.
 
+    catalogs: of simulations, and of what was observed, which has no parameters.
+
     Raises UserError, which names the setting, if one is not of these posteriors.
     """
+    simulations = next((catalog for catalog in catalogs if catalog.parameters is not None), None)
+    observation = next((catalog for catalog in catalogs if catalog.parameters is None), None)
     if not opened:
-        return drawing.FigureData(Posterior.empty(NO_PARAMETERS), evaluation, histories, width=chosen.width)
+        empty = Posterior.empty(NO_PARAMETERS)
+        data = drawing.FigureData(empty, evaluation, histories, width=chosen.width, catalog=simulations)
+        return replace(data, parameters=_names(chosen.parameters))
     posteriors: Sequence[Posterior] = [item.posterior for item in opened]
     if chosen.rows is not None:
         posteriors = [
@@ -68,6 +76,7 @@ def figure_data(
     legend = _names(chosen.legend)
     overlays = _overlays(opened, posteriors, chosen.rows is not None, legend) if has_corner else {}
     data = drawing.FigureData(posteriors[0], evaluation, histories, seed=chosen.seed, width=chosen.width)
+    data = replace(data, catalog=simulations, observation=observation)
     return replace(data, overlays=overlays, parameters=shown, marks=marks)
 
 

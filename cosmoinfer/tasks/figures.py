@@ -13,6 +13,7 @@ from cosmoinfer.posterior import Posterior
 from cosmoinfer.settings import check_keywords, is_given
 from cosmoinfer.studies import cross_suite, learning_curve
 from cosmoinfer.tasks.figure_input import FigureSettings, figure_data
+from cosmoinfer.tasks.reading import open_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import names_of_fields, select_keywords
 from cosmoinfer.tasks.sources import AnyModel, PosteriorInput, PosteriorSource, open_posterior
@@ -21,6 +22,7 @@ STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[..., Any]]] = {  # by k
     "cross-suite": (cross_suite.read, drawing.plot_cross_suite),
     "learning-curve": (learning_curve.read, drawing.plot_learning_curve),
 }
+OF_CATALOGS = ("data", "observation")  # figures of the simulations
 OF_CLASSES = ("losses", "confusion", "reliability")  # figures of a classifier
 
 
@@ -89,9 +91,9 @@ def write_figure(
     by_kind: dict[str, list[Path]] = {}
     for file in files:
         by_kind.setdefault(storage.file_kind(file) or "catalog", []).append(file)
-    allowed = ("posterior", "model", "metrics", *STUDIES)
+    allowed = ("posterior", "model", "metrics", *STUDIES, *(["catalog"] if figure in OF_CATALOGS else []))
     for kind, paths in by_kind.items():
-        if kind not in allowed or (len(paths) > 1 and kind != "posterior"):
+        if kind not in allowed or (len(paths) > 1 and kind not in ("posterior", "catalog")):
             found = storage.describe_file(paths[-1]) if kind not in allowed else f"{len(paths)} {kind} files"
             raise UserError(f"{paths[-1]}: expected posteriors, a model or a study, found {found}")
     for kind in STUDIES.keys() & by_kind.keys():
@@ -99,11 +101,12 @@ def write_figure(
     histories = models.histories(models.read(by_kind["model"][0])) if "model" in by_kind else {}
     evaluation = metrics.read(by_kind["metrics"][0]) if "metrics" in by_kind else None
     opened = [open_posterior(path) for path in by_kind.get("posterior", [])]
-    if not opened and (not histories or figure not in ("", "losses")):
+    catalogs = [open_catalog(path, {}) for path in by_kind.get("catalog", [])]
+    if not opened and figure != "data" and (not histories or figure not in ("", "losses")):
         raise UserError(f"{files[0]}: expected a posterior, of which this is a figure")
     name = figure or _default_figure(opened)
     path = _checked_output(files, name, output)
-    data = figure_data(opened, chosen, evaluation, histories, has_corner=name == "corner")
+    data = figure_data(opened, chosen, evaluation, histories, name == "corner", catalogs)
     _write_plot(path, name, data, str(files[0]), force, reporter)
     return path
 

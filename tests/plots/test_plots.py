@@ -34,7 +34,8 @@ NEED_DRAWS = {"corner", "coverage", "sbc"}
 NEED_TRUTH = {"truth_prediction", "coverage", "sbc"}
 NESTED = "x^{" * 100 + "x" + "}" * 100
 OF_CLASSES = {"confusion", "reliability"}
-OF_PARAMETERS = [name for name in PLOTS if name not in OF_CLASSES]
+OF_MORE = {"ood", "data", "observation"}  # of what these posteriors lack
+OF_PARAMETERS = [name for name in PLOTS if name not in OF_CLASSES | OF_MORE]
 
 
 def posterior_of(count: int, rows: int = 60, draws: int = 200, narrower: float = 1.0) -> Posterior:
