@@ -23,7 +23,7 @@ STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[..., Any]]] = {  # by k
     "learning-curve": (learning_curve.read, drawing.plot_learning_curve),
 }
 OF_CATALOGS = ("data", "observation")  # figures of the simulations
-OF_CLASSES = ("losses", "confusion", "reliability")  # figures of a classifier
+OF_CLASSES = ("losses", "confusion", "reliability", "ood")  # figures of a classifier
 
 
 def figures(
