@@ -3,7 +3,7 @@ nothing to say."""
 
 from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
 from cosmoinfer.metrics.local_c2st import RECOMMENDED_SIMULATIONS
-from cosmoinfer.metrics.verdict import FIXED, UNCONSTRAINED, WORSE_THAN_PRIOR, Verdict
+from cosmoinfer.metrics.verdict import FIXED, WORSE_THAN_PRIOR, Verdict
 from cosmoinfer.r2 import UNCONSTRAINED_R2
 
 
@@ -29,8 +29,8 @@ def constrained(parameters: EstimatesByMetric, verdict: Verdict) -> str:
     r2 = parameters.get("r2", {})
     accuracies = [
         f"{name} (R2 {r2[name].format_value()}, rmse {parameters['rmse'][name].format_value('.2g')})"
-        for name, words in verdict.parameters.items()
-        if not words.startswith(UNCONSTRAINED) and name in r2 and (r2[name].value or 0.0) > UNCONSTRAINED_R2
+        for name in verdict.parameters
+        if name not in verdict.unconstrained and name in r2 and (r2[name].value or 0.0) > UNCONSTRAINED_R2
     ]
     return f"Constrained: {', '.join(accuracies)}." if accuracies else ""
 
@@ -40,8 +40,8 @@ def inaccurate(parameters: EstimatesByMetric, verdict: Verdict) -> str:
     r2 = parameters.get("r2", {})
     names = [
         f"{name} (R2 {value:.2f})"
-        for name, words in verdict.parameters.items()
-        if not words.startswith(UNCONSTRAINED)
+        for name in verdict.parameters
+        if name not in verdict.unconstrained
         and name in r2
         and (value := r2[name].value) is not None
         and value <= UNCONSTRAINED_R2
@@ -60,8 +60,8 @@ def worse_than_prior(verdict: Verdict) -> str:
 
 def unconstrained(verdict: Verdict) -> str:
     """Parameters of which the model returns the prior."""
-    names = [name for name, words in verdict.parameters.items() if words.startswith(UNCONSTRAINED)]
-    return f"Not constrained by the data: {', '.join(names)} (R2 at most {UNCONSTRAINED_R2:g})." if names else ""
+    names = ", ".join(verdict.unconstrained)
+    return f"Not constrained by the data: {names} (R2 at most {UNCONSTRAINED_R2:g})." if names else ""
 
 
 def fixed(verdict: Verdict) -> str:

@@ -67,6 +67,11 @@ class Verdict:
     joint: str
     parameters: Mapping[str, str]
 
+    @property
+    def unconstrained(self) -> tuple[str, ...]:
+        """Names of the parameters of which the data say next to nothing: the one rule, for words and figures."""
+        return tuple(name for name, words in self.parameters.items() if words.startswith(UNCONSTRAINED))
+
     def to_json(self) -> JSONObject:
         """{"joint": words, "parameters": {name: words}}."""
         return {"joint": self.joint, "parameters": dict(self.parameters)}

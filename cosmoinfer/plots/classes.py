@@ -4,12 +4,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cosmoinfer.metrics.classifier.reliability import reliability as reliabilities
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.labels import plain_text
-from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, panel_grid
+from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, explain, panel_grid
 
 MAX_LEVEL_NAME = 10  # characters of two names that fit side by side
 MAX_CLASSES_WITH_COUNTS = 15  # with more, the numbers in the cells are not legible
@@ -26,7 +27,8 @@ def confusion(data: FigureData) -> Figure | None:
     fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [plain_text(name) for name in predictions.class_names]
     side = 0.75 * min(len(names), MAX_CLASSES_WITH_COUNTS) + 1.8
-    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
+    width = side + 0.9 if data.width is None else data.width
+    figure = Figure(figsize=(width, side / (side + 0.9) * width), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(fraction, cmap=LinearSegmentedColormap.from_list("blue", ["white", BLUE]), vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the true class", ticks=QUARTERS, format="%g")
@@ -53,7 +55,7 @@ def reliability(data: FigureData) -> Figure | None:
     if not diagrams:
         return None
     shown = dict(list(diagrams.items())[-1:]) if len(diagrams) == 2 else diagrams
-    figure, panels = panel_grid(len(shown), width=3.0, height=3.1)
+    figure, panels = panel_grid(len(shown), 3.0, 3.1, data.width)
     for axes, (name, curve) in zip(panels, shown.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
         errors = np.abs(np.stack([curve.low, curve.high]) - curve.observed)
@@ -63,6 +65,8 @@ def reliability(data: FigureData) -> Figure | None:
         axes.set_xticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_yticks(QUARTERS, [f"{tick:g}" for tick in QUARTERS])
         axes.set_box_aspect(1)
+    dots = Line2D([], [], color=BLUE, marker="o", markersize=4, label="equally many rows, 68 % interval")
+    explain(figure, [dots, Line2D([], [], color=GREY, linewidth=1, label="calibrated")])
     return figure
 
 
@@ -70,4 +74,4 @@ def _write_counts(axes: Axes, counts: np.ndarray, fraction: np.ndarray) -> None:
     for (true, predicted), count in np.ndenumerate(counts):
         colour = "white" if fraction[true, predicted] > 0.6 else "black"
         text = f"{count}\n{100 * fraction[true, predicted]:.0f} %" if count else "0"
-        axes.text(predicted, true, text, ha="center", va="center", color=colour, fontsize=8)
+        axes.text(predicted, true, text, ha="center", va="center", color=colour, fontsize="small")

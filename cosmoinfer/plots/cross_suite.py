@@ -34,23 +34,23 @@ class Panel:
     half_range: float
 
 
-def plot_cross_suite(study: CrossSuite) -> Figure:
+def plot_cross_suite(study: CrossSuite, width: float | None = None) -> Figure:
     """Rows: trained on; columns: tested on. Blue is good, red is bad.
 
     White: R2 of zero, that of the prior mean; a coverage of 68 % (red below, blue above); no information gain over the
-    prior; 5 % of the observations flagged as out of distribution.
+    prior; 5 % of the observations flagged as out of distribution. width: of the figure, in inches.
     """
     panels = _panels(study)
     rows, columns = len(study.trained), len(study.suites)
-    figure, grid = panel_grid(len(panels), width=0.9 + 0.8 * columns, height=0.9 + 0.5 * rows, sharex=True, sharey=True)
+    figure, grid = panel_grid(len(panels), 0.9 + 0.8 * columns, 0.9 + 0.5 * rows, width, sharex=True, sharey=True)
     for axes, panel in zip(grid, panels, strict=True):
         _draw(axes, panel, study)
     position = grid[0].get_subplotspec()
     assert position is not None
     for axes in grid[-position.get_gridspec().ncols :]:
         axes.tick_params(labelbottom=True)  # the last panel of its column
-    figure.supxlabel("tested on", fontsize=10)
-    figure.supylabel("trained on", fontsize=10)
+    figure.supxlabel("tested on", fontsize="large")
+    figure.supylabel("trained on", fontsize="large")
     return figure
 
 
@@ -75,14 +75,14 @@ def _draw(axes: Axes, panel: Panel, study: CrossSuite) -> None:
         if np.isfinite(value):
             text_colour = "white" if abs(2 * colour[row, column] - 1) > WHITE_TEXT_FROM else "black"
             text = format(abs(value) if panel.neutral < 0 else value, ".2f" if abs(value) < 100 else ".2g")
-            axes.text(column, row, text, ha="center", va="center", color=text_colour, fontsize=8)
+            axes.text(column, row, text, ha="center", va="center", color=text_colour, fontsize="small")
     names = [_wrap_name(name) for name in study.suites]
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(study.trained)), [_wrap_name(name) for name in study.trained])
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set(visible=True, color=GREY)
-    axes.set_title(panel.title, fontsize=9)
+    axes.set_title(panel.title, fontsize="medium")
 
 
 def _wrap_name(name: str) -> str:

@@ -1,10 +1,11 @@
-"""The input of all figures: a posterior, its evaluation and the training history of its model."""
+"""The input of all figures: a posterior, its evaluation, the history of its model, and how to draw them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.metrics import Curves, Evaluation, curves
 from cosmoinfer.posterior import Posterior
 
@@ -21,6 +22,11 @@ class FigureData:
     histories: name of a stack of networks -> its training history.
     loss: the quantity on the vertical axis of the training history.
     seed: of randomised ranks and resampling; that of the evaluation gives the same ranks.
+    overlays: posteriors of one observation each that share a corner, by name; by default the typical one of posterior.
+    parameters: names of those that the corner shows; all if empty.
+    catalog: simulations, with their parameters. observation: the catalog of what was observed, where it is another.
+    marks: parameter -> value that the corner marks, in place of the true parameters.
+    width: of a figure in print, in inches; None where it is as wide as its panels ask for.
     """
 
     posterior: Posterior
@@ -28,11 +34,17 @@ class FigureData:
     histories: Mapping[str, "History"] = field(default_factory=dict)
     loss: str = "minus mean log density"
     seed: int = 0
+    overlays: Mapping[str, Posterior] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    marks: Mapping[str, float] | None = None
+    catalog: Catalog | None = None
+    observation: Catalog | None = None
+    width: float | None = None
 
     @cached_property
     def curves(self) -> Curves:
-        """Coverage and rank curves; empty without true parameters."""
-        if self.posterior.truth is None:
+        """Coverage and rank curves; empty without true parameters, and of a single observation."""
+        if self.posterior.truth is None or len(self.posterior) < 2:
             return Curves({}, {}, None, None, None)
         return curves(self.posterior, self.seed)
 

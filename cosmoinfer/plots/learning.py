@@ -16,7 +16,7 @@ def losses(data: FigureData) -> Figure | None:
     """Training and validation loss against epoch. Thin: members; bold: their median; dots: the epochs kept."""
     if not data.histories:
         return None
-    figure, panels = panel_grid(len(data.histories), width=4.4, height=3.2)
+    figure, panels = panel_grid(len(data.histories), 4.4, 3.2, data.width)
     for axes, (name, history) in zip(panels, data.histories.items(), strict=True):
         epochs = 1 + np.arange(len(history.train))
         marker = "o" if len(epochs) == 1 else None
@@ -25,12 +25,19 @@ def losses(data: FigureData) -> Figure | None:
                 axes.plot(epochs, loss, color=colour, linewidth=0.6, alpha=0.4)
             finite = np.isfinite(loss).any(axis=1)
             median = np.nanmedian(loss[finite], axis=1)
-            axes.plot(epochs[finite], median, color=colour, linewidth=1.8, marker=marker, label=label)
-        axes.plot(history.best + 1, history.best_validation, "o", color=RED, markersize=4, label="kept")
+            axes.plot(
+                epochs[finite],
+                median,
+                color=colour,
+                linewidth=1.8,
+                marker=marker,
+                label=f"{label}{', median' if loss.shape[1] > 1 else ''}",
+            )
+        axes.plot(history.best + 1, history.best_validation, "o", color=RED, markersize=4, label="kept epochs")
         beyond = _clip_spikes(axes, np.hstack([history.train, history.validation]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set(title=plain_text(name, MAX_TITLE), xlabel="epoch", ylabel=plain_text(data.loss))
-        axes.legend(loc="upper right", title=beyond, title_fontsize=8)
+        axes.legend(loc="upper right", title=beyond, title_fontsize="small")
     return figure
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.labels import parameter_label
-from cosmoinfer.plots.style import BLUE, GREY, RED, panel_grid, shade_outside
-from cosmoinfer.r2 import UNCONSTRAINED_R2
+from cosmoinfer.plots.style import BLUE, GREY, RED, explain, panel_grid, shade_outside
 
 MIN_RATIO_OF_DECADES = 5  # of the ends of a logarithmic axis along which 1, 2, 5 lie close enough
 
@@ -20,7 +20,7 @@ def truth_prediction(data: FigureData) -> Figure | None:
     mean, std, truth = posterior.mean, posterior.std, posterior.truth
     if mean is None or truth is None:
         return None
-    figure, panels = panel_grid(len(parameters), width=3.0, height=3.0)
+    figure, panels = panel_grid(len(parameters), 3.0, 3.0, data.width)
     alpha = float(np.clip(8 / np.sqrt(len(truth)), 0.1, 0.8))
     for column, axes in enumerate(panels):
         sigma = None if std is None else std[:, column]
@@ -39,6 +39,9 @@ def truth_prediction(data: FigureData) -> Figure | None:
         axes.set(xlabel=f"true {label}", ylabel=f"predicted {label}")
         axes.set_box_aspect(1)
         _write_accuracy(axes, data, parameters.names[column])
+    bars = " and standard deviation" if std is not None else ""
+    dots = Line2D([], [], color=BLUE, marker=".", linestyle="none", label=f"mean{bars} of a posterior")
+    explain(figure, [dots, Line2D([], [], color=GREY, linewidth=1, label="prediction = truth")])
     return figure
 
 
@@ -70,6 +73,6 @@ def _write_accuracy(axes: Axes, data: FigureData, name: str) -> None:
     r2, chi2 = data.metric("r2", name), data.metric("chi2", name)
     numbers = [rf"$R^2$ = {r2:.3f}"] if r2 is not None else []
     numbers += [rf"$\chi^2$ = {chi2:.2f}"] if chi2 is not None else []
-    unconstrained = r2 is not None and r2 <= UNCONSTRAINED_R2
+    unconstrained = data.evaluation is not None and name in data.evaluation.verdict.unconstrained
     title = "unconstrained\n" * unconstrained + "   ".join(numbers)
-    axes.set_title(title, fontsize=9, color=RED if unconstrained else "black")
+    axes.set_title(title, fontsize="medium", color=RED if unconstrained else "black")

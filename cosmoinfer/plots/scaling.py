@@ -8,13 +8,13 @@ from cosmoinfer.plots.style import BLUE, GREY, RED
 from cosmoinfer.studies.learning_curve import LearningCurve
 
 
-def plot_learning_curve(curve: LearningCurve) -> Figure:
+def plot_learning_curve(curve: LearningCurve, width: float | None = None) -> Figure:
     """Mean held-out log density of each training size, and the fitted power law with its 68.3 % interval.
 
     Error bars: of the difference from the largest size. The sampling error of the test rows, which all sizes share, is
-    in the title.
+    in the title. width: of the figure, in inches.
     """
-    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(5.2, 3.6) if width is None else (width, 0.7 * width), layout="constrained")
     axes = figure.subplots()
     axes.set_xscale("log")
     band, limit = curve.band, curve.law["limit"].value
@@ -34,7 +34,9 @@ def plot_learning_curve(curve: LearningCurve) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", labelrotation=30)
-    axes.set_title(f"{curve.rows:,} test rows; common error of all sizes {curve.log_prob[-1].error:.2f}", fontsize=8)
+    axes.set_title(
+        f"{curve.rows:,} test rows; common error of all sizes {curve.log_prob[-1].error:.2f}", fontsize="small"
+    )
     axes.set(xlabel="training simulations", ylabel="mean log_prob of test rows [nat]")
     axes.legend(loc="lower right")
     return figure

@@ -1,73 +1,87 @@
-"""The posterior of one observation, parameter against parameter. The only importer of getdist."""
+"""Posteriors of single observations, parameter against parameter, in one triangle."""
 
-import logging
+from functools import reduce
 from typing import Any
 
-import getdist.chains
+import matplotlib
 import numpy as np
-from getdist import MCSamples
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
-from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.plots.corner_axes import (
+    empty_triangle,
+    fit_margins,
+    label_edges,
+    place_legend,
+    set_scales,
+    write_numbers,
+)
+from cosmoinfer.plots.corner_layer import Layer
 from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.labels import parameter_label, plain_text
-from cosmoinfer.plots.style import BACKGROUND, BLUE, DARK, GREY, LIGHT, RED, shade_outside
+from cosmoinfer.plots.labels import plain_text
+from cosmoinfer.plots.style import BACKGROUND, COLOURS, GREY, RED, shade_outside
 from cosmoinfer.posterior import Posterior
 
-getdist.chains.print_load_details = False  # it prints on stdout, which is for results
-
 MIN_DRAWS = 50  # with fewer, a smoothed density shows its smoothing
-MAX_CORNER_PARAMETERS = 10  # parameters of one triangle that stay legible
+MAX_CORNER_PARAMETERS = 12  # parameters of one triangle that stay legible
+MAX_FILLED = 4  # overlays whose regions are filled; of more, the outlines of 68 %
+OPACITY = 0.65  # of regions that may cover others
+LINESTYLES = ("-", "--", "-.", ":")  # for readers who see no colours
+
+Truth = tuple[dict[str, float], str]  # values by parameter, and the colour of their lines
 
 
 def corner(data: FigureData) -> Figure | None:
-    """The posterior of one typical observation: its 68 and 95 % regions, the truth and the edges of the prior."""
-    posterior = data.posterior
-    if posterior.draws is None or posterior.draws.count < MIN_DRAWS:
-        return None
-    row = _typical_row(posterior)
-    varying = np.flatnonzero(np.ptp(posterior.samples[row], axis=0) > 0)[:MAX_CORNER_PARAMETERS]
-    if not len(varying):
-        return None
-    parameters = posterior.parameters.select([posterior.parameters.names[column] for column in varying])
-    draws = parameters.clip(posterior.samples[row][:, varying])  # (S, P)
-    marks = np.empty((0, len(varying))) if posterior.truth is None else posterior.truth[row : row + 1, varying]
-    limits = _corner_limits(draws, marks)
-    density = _smoothed(draws, parameters)
+    """Posteriors of single observations: 68 and 95 % regions, the truth, the prior and the edges of its box.
 
-    count, side = len(varying), max(1.4 * len(varying) + 1.2, 4.0)
-    width = side if count > 1 else side + 1.9  # a single panel leaves no corner for the legend
-    figure = Figure(figsize=(width, side))
-    grid = figure.subplots(count, count, squeeze=False)
-    figure.subplots_adjust(0.85 / width, 0.85 / side, (side - 0.2) / width, (side - 0.4) / side, 0.07, 0.07)
+    Of one posterior of many observations, a typical one. Above the panels, or beside them: median and 68.3 % interval,
+    or a 95 % limit. Along a logarithmic axis the density is that of the logarithm.
+    """
+    posteriors = dict(data.overlays) or {"": _typical(data.posterior)}
+    available = dict.fromkeys(name for posterior in posteriors.values() for name in posterior.parameters.names)
+    layers = _layers(posteriors, data.parameters or tuple(available)[:MAX_CORNER_PARAMETERS])
+    if not layers:
+        return None
+    parameters = reduce(_join, (layer.parameters for layer in layers))
+    truths = _truths(layers, data.marks)
+    limits = _limits(layers, parameters, truths)
+    same_box = len({(layer.parameters.low.tobytes(), layer.parameters.high.tobytes()) for layer in layers}) == 1
+    prior = next(iter(posteriors.values())).independent_parameters if same_box else parameters.select([])
+    figure, grid = empty_triangle(len(parameters), data.width)
+    drawn = set()
     for (y, x), axes in np.ndenumerate(grid):
         if x > y:
             axes.set_visible(False)
             continue
-        axes.set_xlim(limits[x])
-        if x == y:
-            _draw_marginal(axes, density, x, draws)
-            _draw_prior(axes, posterior, parameters.names[x])
-        else:
-            axes.set_ylim(limits[y])
-            _draw_regions(axes, density, x, y)
-        shade_outside(axes, parameters, x, y if y > x else None)
-        for mark in marks:
-            axes.axvline(mark[x], color=RED, linewidth=1)
-            if y > x:
-                axes.axhline(mark[y], color=RED, linewidth=1)
-        _label_edges(axes, parameters, x, y)
-    figure.align_labels()
-    _corner_legend(figure, posterior, row)
+        set_scales(axes, parameters, x, y, limits)
+        names = [parameters.names[column] for column in dict.fromkeys((x, y))]
+        for layer in layers:
+            if {*names} <= {*layer.parameters.names}:
+                (layer.draw_regions if x < y else layer.draw_marginal)(axes, *names)
+        if x == y and _draw_prior(axes, prior, names[0]):
+            drawn.add("prior")
+        if same_box and np.isfinite([*parameters.low[[x, y]], *parameters.high[[x, y]]]).any():
+            shade_outside(axes, parameters, x, y if y > x else None)
+            drawn.add("outside the prior")
+        _mark_truths(axes, truths, names)
+    label_edges(grid, parameters, limits)
+    numbers = {name: f"${layers[0].constraint(name).latex}$" for name in parameters.names} if len(layers) == 1 else {}
+    lines = write_numbers(figure, grid, numbers, parameters) if numbers else []
+    fit_margins(figure, grid)
+    title = _legend_title(layers, posteriors, data.posterior)
+    place_legend(figure, grid, _legend_handles(layers, truths, drawn), title, lines)
     return figure
 
 
-def _typical_row(posterior: Posterior) -> int:
+def _typical(posterior: Posterior) -> Posterior:
+    return posterior.select(np.array([typical_row(posterior)]))
+
+
+def typical_row(posterior: Posterior) -> int:
     """Of the test rows (of all, if none is), the one whose truth has the median density; the first without truths."""
     rows = np.flatnonzero(posterior.split == 2)
     rows = rows if len(rows) else np.arange(len(posterior))
@@ -76,80 +90,114 @@ def _typical_row(posterior: Posterior) -> int:
     return int(rows[np.argsort(posterior.log_prob_truth[rows], kind="stable")[len(rows) // 2]])
 
 
-def _smoothed(draws: np.ndarray, parameters: Parameters) -> MCSamples:
-    """Kernel densities with the boundaries of the prior box; getdist chooses the kernels of pairs."""
-    names = [f"p{column}" for column in range(len(parameters))]
-    edges = np.stack([parameters.low, parameters.high], axis=-1)
-    ranges = {name: [x if np.isfinite(x) else None for x in edge] for name, edge in zip(names, edges, strict=True)}
-    width = 0.9 * len(draws) ** (-1 / 9)  # in standard deviations: getdist's own choice can fail
-    settings = {"ignore_rows": 0, "contours": [0.68, 0.95], "smooth_scale_1D": width, "fine_bins_2D": 128}
-    return MCSamples(samples=draws, names=names, ranges=ranges, settings=settings)
+def _layers(posteriors: dict[str, Posterior], names: tuple[str, ...]) -> list[Layer]:
+    """One for each posterior with enough draws and a parameter that varies, of those that are named."""
+    layers: list[Layer] = []
+    for name, posterior, colour in zip(posteriors, posteriors.values(), _colours(len(posteriors)), strict=True):
+        if posterior.draws is None or posterior.draws.count < MIN_DRAWS:
+            return []
+        filled = len(posteriors) <= MAX_FILLED
+        linestyle = LINESTYLES[len(layers) % len(LINESTYLES)] if len(posteriors) <= len(COLOURS) else "-"
+        opacity = 1.0 if len(posteriors) == 1 else OPACITY
+        layer = Layer.from_posterior(name, posterior, names, colour, linestyle, filled, opacity)
+        layers += [] if layer is None else [layer]
+    return layers
 
 
-def _corner_limits(draws: np.ndarray, marks: np.ndarray) -> list[tuple[float, float]]:
-    """Limits for each parameter: nearly all draws, and the truth."""
-    start, end = np.quantile(draws, [0.001, 0.999], axis=0)
-    start = np.minimum(start, marks.min(axis=0, initial=np.inf))
-    end = np.maximum(end, marks.max(axis=0, initial=-np.inf))
-    margin = 0.06 * (end - start)
-    return list(zip(start - margin, end + margin, strict=True))
+def _colours(count: int) -> list[str]:
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    return [to_hex(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 0.9, count))]
 
 
-def _draw_marginal(axes: Axes, density: MCSamples, x: int, draws: np.ndarray) -> None:
-    """The posterior of one parameter, which integrates to one."""
-    curve = density.get1DDensity(f"p{x}")
-    heights = curve.P / curve.norm_integral()
-    axes.fill_between(curve.x, heights, color=LIGHT, alpha=0.7, linewidth=0)
-    axes.plot(curve.x, heights, color=BLUE, linewidth=1.4)
-    axes.set_ylim(0, 1.12 * heights.max())
-    axes.set_title(format_with_error(draws[:, x].mean(), draws[:, x].std()), fontsize=8, pad=3)
+def _join(first: Parameters, second: Parameters) -> Parameters:
+    """The first ones, then those of the second that are not among them."""
+    added = second.select([name for name in second.names if name not in first.names])
+    return first.concatenated(added) if len(added) else first
 
 
-def _draw_prior(axes: Axes, posterior: Posterior, name: str) -> None:
-    """The prior of one parameter by itself, if it is known, on the scale of the posterior."""
-    parameters = posterior.independent_parameters
-    if name in parameters.names and parameters.has_prior[column := parameters.names.index(name)]:
-        values = np.linspace(*axes.get_xlim(), 400)
-        density = parameters.joint_prior.marginal_density(column, values)
-        axes.plot(values, density, color=GREY, linewidth=1, linestyle="--")
+def _truths(layers: list[Layer], marks: Any) -> list[Truth]:
+    """Values to be marked: those of a user, else the true parameters, once where they are the same."""
+    single = RED if len(layers) == 1 else "black"
+    if marks is not None:
+        return [(dict(marks), single)]
+    truths: list[Truth] = []
+    for layer in layers:
+        if layer.truth is not None:
+            truths.append((dict(zip(layer.parameters.names, layer.truth.tolist(), strict=True)), layer.colour))
+    same = all(truth == truths[0][0] for truth, _ in truths)
+    return [(truths[0][0], single)] if truths and same else truths
 
 
-def _draw_regions(axes: Axes, density: MCSamples, x: int, y: int) -> None:
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # getdist warns, on the root logger, of kernels that it then corrects
-    try:
-        surface = density.get2DDensityGridData(f"p{x}", f"p{y}", num_plot_contours=2)
-    finally:
-        logging.disable(before)
-    levels = [*sorted(surface.contours), 1.01 * surface.P.max()]
-    axes.contourf(surface.x, surface.y, surface.P, levels=levels, colors=[LIGHT, DARK])
-    axes.contour(surface.x, surface.y, surface.P, levels=levels[:2], colors=[BLUE], linewidths=0.9)
+def _limits(layers: list[Layer], parameters: Parameters, truths: list[Truth]) -> np.ndarray:
+    """Of each axis, (P, 2): nearly all draws, and the truths."""
+    limits = []
+    for name, prior in zip(parameters.names, parameters.priors, strict=True):
+        marked = [truth[name] for truth, _ in truths if name in truth]
+        drawn = [np.quantile(layer.values(name), [0.001, 0.999]) for layer in layers if name in layer.parameters.names]
+        ends = np.concatenate([*drawn, marked])
+        if prior.log_axis:
+            ends = np.log(ends[ends > 0])
+        margin = 0.06 * np.ptp(ends)
+        start, end = ends.min() - margin, ends.max() + margin
+        limits.append((np.exp(start), np.exp(end)) if prior.log_axis else (start, end))
+    return np.array(limits)
 
 
-def _label_edges(axes: Axes, parameters: Parameters, x: int, y: int) -> None:
-    """Ticks and labels at the outer edges of the triangle only."""
-    last = len(parameters) - 1
-    axes.grid(False)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(3, prune="both"))
-    axes.tick_params(labelbottom=y == last, labelleft=x == 0 < y, left=y > x, labelsize=7)
-    axes.tick_params(axis="x", labelrotation=45)
-    axes.spines["left"].set_visible(y > x)
-    if y == last:
-        axes.set_xlabel(parameter_label(parameters, parameters.names[x]))
-    if x == 0 < y:
-        axes.set_ylabel(parameter_label(parameters, parameters.names[y]))
+def _draw_prior(axes: Axes, parameters: Parameters, name: str) -> bool:
+    """The prior of one parameter by itself, if it is known, on the scale of the posterior; whether it is."""
+    if name not in parameters.names or not parameters.has_prior[column := parameters.names.index(name)]:
+        return False
+    logarithmic = axes.get_xscale() == "log"
+    start, end = axes.get_xlim()
+    values = np.geomspace(start, end, 400) if logarithmic else np.linspace(start, end, 400)
+    density = parameters.joint_prior.marginal_density(column, values)
+    axes.plot(values, density * values if logarithmic else density, color=GREY, linewidth=1, linestyle=(0, (4, 2)))
+    return True
 
 
-def _corner_legend(figure: Figure, posterior: Posterior, row: int) -> None:
-    """In the empty corner of the triangle, or beside a single panel."""
-    regions = {DARK: ", 68 %", LIGHT: ", 95 %"} if len(figure.axes) > 1 else {LIGHT: ""}
-    handles: list[Any] = [
-        *(Patch(facecolor=colour, label=f"posterior{share}") for colour, share in regions.items()),
-        Line2D([], [], color=GREY, linestyle="--", label="prior"),
-        Patch(facecolor=BACKGROUND, edgecolor=GREY, label="outside the prior"),
-    ]
-    if posterior.truth is not None:
-        handles.insert(0, Line2D([], [], color=RED, label="truth"))
-    title = f"row {posterior.index[row]}, simulation {plain_text(str(posterior.simulation[row]))}"
-    figure.legend(handles=handles, loc="upper right", title=title, title_fontsize=9)
+def _mark_truths(axes: Axes, truths: list[Truth], names: list[str]) -> None:
+    """By lines; where there are many, by a cross each, or a tick on the axis of a single parameter."""
+    many = len(truths) > MAX_FILLED
+    for truth, colour in truths:
+        if not {*names} <= truth.keys():
+            continue
+        if many:
+            height = truth[names[1]] if len(names) == 2 else 0.02 * axes.get_ylim()[1]
+            axes.plot(truth[names[0]], height, "+" if len(names) == 2 else "|", color=colour, markersize=4)
+            continue
+        axes.axvline(truth[names[0]], color=colour, linewidth=0.9)
+        if len(names) == 2:
+            axes.axhline(truth[names[1]], color=colour, linewidth=0.9)
+
+
+def _legend_handles(layers: list[Layer], truths: list[Truth], drawn: set[str]) -> list[Any]:
+    handles: list[Any] = [Line2D([], [], color=truths[0][1], label="truth")] if truths else []
+    if len(layers) == 1:
+        shares = (", 95 %", ", 68 %") if len(layers[0].parameters) > 1 else ("",)
+        pairs = zip(layers[0].region_colours, shares, strict=False)
+        handles += [Patch(facecolor=colour, label=f"posterior{share}") for colour, share in pairs]
+    else:
+        for layer in layers:
+            colour, name = layer.colour, plain_text(layer.name)
+            look: Any = {"linestyle": layer.linestyle, "label": name}
+            region = Patch(facecolor=layer.region_colours[1], edgecolor=colour, **look)
+            line = Line2D([], [], color=colour, **look)
+            handles.append(region if layer.filled else line)
+        if len(truths) > 1:
+            many: Any = {"linestyle": "none", "marker": "+"} if len(truths) > MAX_FILLED else {}
+            handles[0] = Line2D([], [], color=GREY, label="truths, by colour", **many)
+    if "prior" in drawn:
+        handles.append(Line2D([], [], color=GREY, linestyle=(0, (4, 2)), linewidth=1, label="prior"))
+    if "outside the prior" in drawn:
+        handles.append(Patch(facecolor=BACKGROUND, edgecolor=GREY, linewidth=0.6, label="outside the prior"))
+    return handles
+
+
+def _legend_title(layers: list[Layer], posteriors: dict[str, Posterior], posterior: Posterior) -> str:
+    """Which observation this is; of several posteriors, what their regions hold."""
+    if len(layers) > 1:
+        return "68 and 95 % regions" if layers[0].filled else "68 % regions"
+    (observation,) = posteriors.values()
+    row, simulation = observation.index[0], plain_text(str(observation.simulation[0]))
+    return f"row {row}, simulation {simulation}" if len(posterior) > 1 or observation.has_truth[0] else ""

@@ -30,6 +30,8 @@ FORMS: dict[str, tuple[str, ...]] = {  # where numbers stand in the texts of the
     "--memory": ("{}TB",),
     "--prior": ("Omega_m=normal:0.3:{}", "Omega_m=uniform:0:{}"),
     "--derive": ("y=Omega_m*{}",),
+    "--truth": ("Omega_m={}",),
+    "--labels": ("Omega_m={}",),
     "--at": ("Omega_m=0.3,sigma_8={}",),
     "--flow": ("nsf:bins={}", "maf:hidden={},layers=1"),
     "--embedding": ("mlp:hidden={}", "mlp:dropout={}"),
@@ -48,6 +50,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {  # the output is there already, so tha
     "merge": ("posterior.h5", "-o", "taken.h5"),
     "evaluate": ("posterior.h5", "-o", "taken.h5"),
     "reweight": ("posterior.h5", "-o", "taken.h5", "--prior", "sigma_8=uniform:0.7:0.9"),
+    "plot": ("posterior.h5", "-o", "taken.pdf"),
     "run": ("sims.h5", "-o", "taken.h5"),
     "report": ("posterior.h5", "-o", "taken.h5"),
     "cross-suite": ("sims.h5", "sims.h5", "-o", "taken.h5"),
@@ -72,7 +75,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done("train-density", catalog, "-o", folder / "density.h5", *SMALL)
     done("train-regressor", catalog, "-o", folder / "regressor.h5", "--network", "mlp:hidden=4", *QUICK)
     done("sample", folder / "flow.h5", catalog, "-o", folder / "posterior.h5", "--rows", "0:4", "--draws", 20)
-    (folder / "taken.h5").write_text("of another tool")
+    for name in ("taken.h5", "taken.pdf"):
+        (folder / name).write_text("of another tool")
     return folder
 
 

@@ -73,7 +73,7 @@ def test_a_flow_of_any_words(word: str, shows: Callable[..., None], tmp_path: Pa
     shows(0, True, "inspect", posterior)
     figures = tmp_path / "figures"
     shows(3, True, "evaluate", posterior, "-o", metrics, "--figures", figures, "--fail-if", "r2>-99", *ONE)
-    assert {path.stem for path in figures.iterdir()} == {"truth_prediction", "corner", "coverage", "sbc"}
+    assert {path.stem for path in figures.iterdir()} == {"truth_prediction", "corner", "coverage", "sbc", "ood"}
     document = json.loads(done("evaluate", posterior, "-o", metrics, "--json", *ONE))
     assert list(document["verdict"]["parameters"]) == [word, "sigma_8"]
 
@@ -86,7 +86,7 @@ def test_a_classifier_of_any_words(word: str, shows: Callable[..., None], tmp_pa
     shows(0, True, "inspect", model)
     shows(0, False, "sample", model, catalog, "-o", predicted, *ONE)
     shows(0, True, "evaluate", predicted, "-o", tmp_path / "metrics.h5", "--figures", tmp_path / "figures", *ONE)
-    assert {path.stem for path in (tmp_path / "figures").iterdir()} == {"confusion", "reliability"}
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == {"confusion", "reliability", "ood"}
 
 
 def test_suites_of_any_name(tmp_path: Path) -> None:

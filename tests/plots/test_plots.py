@@ -13,16 +13,18 @@ import matplotlib
 import matplotlib.figure
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from scipy import stats
 
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.plots import PLOTS, FigureData, draw
+from cosmoinfer.plots import PLOTS, FigureData, draw, render
 from cosmoinfer.plots.labels import MAX_NAME, parameter_label, plain_text, typeset, typeset_name
 from cosmoinfer.plots.registry import save
-from cosmoinfer.plots.triangle import _typical_row
+from cosmoinfer.plots.triangle import typical_row
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.training.state import History
 from tests.posteriors import changed, make
@@ -32,7 +34,8 @@ NEED_DRAWS = {"corner", "coverage", "sbc"}
 NEED_TRUTH = {"truth_prediction", "coverage", "sbc"}
 NESTED = "x^{" * 100 + "x" + "}" * 100
 OF_CLASSES = {"confusion", "reliability"}
-OF_PARAMETERS = [name for name in PLOTS if name not in OF_CLASSES]
+OF_MORE = {"ood", "data", "observation"}  # of what these posteriors lack
+OF_PARAMETERS = [name for name in PLOTS if name not in OF_CLASSES | OF_MORE]
 
 
 def posterior_of(count: int, rows: int = 60, draws: int = 200, narrower: float = 1.0) -> Posterior:
@@ -272,12 +275,48 @@ def test_rank_curves_stray_only_if_the_posterior_is_wrong() -> None:
     assert strays(1.0) <= 5 < 20 < strays(0.3)
 
 
+def test_the_figure_marks_as_unconstrained_what_the_words_do() -> None:
+    """A mean that is far off and yet follows the truth has a small R2: a bias, in the figure as in words."""
+    posterior = posterior_of(1, rows=200)
+    biased = changed(posterior, samples=np.asarray(posterior.samples) + 0.3, parameters=Parameters.from_names(["a"]))
+    data = figure_data_of(biased)
+    assert data.evaluation is not None
+    figure, r2 = PLOTS["truth_prediction"](data), data.evaluation.value("r2", "a")
+    assert figure is not None and r2 is not None and r2 < 0
+    assert "unconstrained" not in figure.axes[0].get_title() and not data.evaluation.verdict.unconstrained
+
+
+@pytest.mark.parametrize("name", ["coverage", "sbc"])
+def test_a_single_observation_has_no_coverage(name: str) -> None:
+    posterior = posterior_of(2, rows=5)
+    assert PLOTS[name](FigureData(posterior)) is not None
+    assert PLOTS[name](FigureData(posterior.select(np.array([2])))) is None
+
+
+@pytest.mark.parametrize("width", [3.4, 7.1])
+@pytest.mark.parametrize("name", ["truth_prediction", "coverage", "sbc", "losses", "reliability", "confusion"])
+def test_a_figure_says_what_it_shows_at_its_width(name: str, width: float) -> None:
+    posterior = classified(("TNG", "SIMBA")) if name in OF_CLASSES else posterior_of(2)
+    figures = []
+    data = replace(figure_data_of(posterior), width=width)
+    assert render(lambda: figures.append(PLOTS[name](data)) or figures[0], "png", True)
+    figure = figures[0]
+    assert figure.get_size_inches()[0] == pytest.approx(width)
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    assert legends or name == "confusion"  # in which every cell and the colour bar have words
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert min(float(text.get_fontsize()) for text in texts) >= 6
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [legend.get_window_extent(renderer) for legend in figure.legends]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 + 1 for box in boxes)
+
+
 def test_the_typical_row_has_the_median_density_of_the_test_rows() -> None:
     posterior = posterior_of(1, rows=5, draws=60)
     posterior = changed(posterior, log_prob_truth=np.array([9.0, 3.0, 1.0, 2.0, 8.0]))
-    assert _typical_row(posterior) == 1
-    assert _typical_row(changed(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
-    assert _typical_row(without_truth(posterior)) == 0
+    assert typical_row(posterior) == 1
+    assert typical_row(changed(posterior, split=np.array([0, 2, 2, 2, 0]))) == 3
+    assert typical_row(without_truth(posterior)) == 0
 
 
 def test_an_early_spike_does_not_squash_the_curve() -> None:

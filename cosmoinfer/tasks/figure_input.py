@@ -1,0 +1,172 @@
+"""From posteriors and the settings of a figure to what it is drawn from: rows, overlays, labels, marks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosmoinfer import plots as drawing
+from cosmoinfer.catalog import Catalog
+from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.metrics import Evaluation
+from cosmoinfer.numerals import finite_number
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.posterior import Posterior
+from cosmoinfer.quoting import split, split_names, unquote
+from cosmoinfer.settings import is_given, setting
+from cosmoinfer.tasks.reading import find_rows
+from cosmoinfer.tasks.sources import PosteriorInput
+
+NO_PARAMETERS = Parameters.from_names(())
+MAX_OVERLAYS = 50  # posteriors in one corner
+
+
+@dataclass(frozen=True)
+class FigureSettings:
+    """rows: row numbers of the observations. parameters: names of those that a corner shows, in this order.
+
+    labels: LaTeX of parameters, ``NAME=LABEL``, or by name. legend: names of the posteriors. truth: values that a
+    corner marks, ``NAME=NUMBER``, or by name. width: in print, in inches. seed: of randomised ranks and resampling.
+    """
+
+    rows: str | tuple[int, ...] | None = None
+    parameters: str | tuple[str, ...] = ()
+    labels: Mapping[str, str] | str | tuple[str, ...] = ()
+    legend: str | tuple[str, ...] = ()
+    truth: Mapping[str, float] | str | tuple[str, ...] = ()
+    width: float | None = setting(None, minimum=1, maximum=30)
+    seed: int = 0
+
+
+def figure_data(
+    opened: Sequence[PosteriorInput],
+    chosen: FigureSettings,
+    evaluation: Evaluation | None,
+    histories: Mapping[str, Any],
+    has_corner: bool,
+    catalogs: Sequence[Catalog] = (),
+) -> drawing.FigureData:
+    """What figures are drawn from. has_corner: whether a corner, by itself, is among them.
+
+    catalogs: of simulations, and of what was observed, which has no parameters.
+
+    Raises UserError, which names the setting, if one is not of these posteriors.
+    """
+    simulations = next((catalog for catalog in catalogs if catalog.parameters is not None), None)
+    observation = next((catalog for catalog in catalogs if catalog.parameters is None), None)
+    if not opened:
+        empty = Posterior.empty(NO_PARAMETERS)
+        data = drawing.FigureData(empty, evaluation, histories, width=chosen.width, catalog=simulations)
+        return replace(data, parameters=_names(chosen.parameters))
+    posteriors: Sequence[Posterior] = [item.posterior for item in opened]
+    if chosen.rows is not None:
+        posteriors = [
+            item.posterior.select(find_rows(item.name, item.posterior.index, None, chosen.rows)) for item in opened
+        ]
+    posteriors = _labelled(posteriors, chosen.labels)
+    names = tuple(dict.fromkeys(name for posterior in posteriors for name in posterior.parameters.names))
+    shown = _names(chosen.parameters)
+    for name in shown:
+        if name not in names:
+            raise UserError(f"no parameter is named {name}; {list_choices(name, names)}", setting="parameters")
+    shown = shown or names[: drawing.MAX_CORNER_PARAMETERS]
+    marks = _numbers(chosen.truth, names) if is_given(chosen.truth) else None
+    legend = _names(chosen.legend)
+    overlays = _overlays(opened, posteriors, chosen.rows is not None, legend) if has_corner else {}
+    data = drawing.FigureData(posteriors[0], evaluation, histories, seed=chosen.seed, width=chosen.width)
+    data = replace(data, catalog=simulations, observation=observation)
+    return replace(data, overlays=overlays, parameters=shown, marks=marks)
+
+
+def _overlays(
+    opened: Sequence[PosteriorInput], posteriors: Sequence[Posterior], by_rows: bool, legend: tuple[str, ...]
+) -> dict[str, Posterior]:
+    """Posteriors of one observation each, by name: the rows that were asked for; without any, the typical row."""
+    count = sum(map(len, posteriors))
+    if not by_rows:
+        first = posteriors[0].index[drawing.typical_row(posteriors[0])]
+        posteriors = [_row(*pair, first) for pair in zip(opened, posteriors, strict=True)]
+    elif count > MAX_OVERLAYS:
+        raise UserError(f"a corner shows at most {MAX_OVERLAYS} posteriors, found {count}", setting="rows")
+    files = _short_names([item.name for item in opened])
+    overlays = [
+        (", ".join([file] * (len(opened) > 1) + [f"row {posterior.index[k]}"] * (len(posterior) > 1)), posterior, k)
+        for file, posterior in zip(files, posteriors, strict=True)
+        for k in range(len(posterior))
+    ]
+    if legend and len(legend) != len(overlays):
+        raise UserError(f"expected {len(overlays)} names, one a posterior, found {len(legend)}", setting="legend")
+    if len({*legend}) != len(legend):
+        raise UserError(f"expected different names, found {', '.join(legend)}", setting="legend")
+    names = legend or tuple(name for name, _, _ in overlays)
+    pairs = zip(names, overlays, strict=True)
+    return {name: posterior.select(np.array([k])) for name, (_, posterior, k) in pairs}
+
+
+def _names(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return split_names(names) if names else ()
+
+
+def _row(opened: PosteriorInput, posterior: Posterior, number: int) -> Posterior:
+    """The observation of this row number, or the only one that there is."""
+    if len(posterior) == 1:
+        return posterior
+    if number not in posterior.index:
+        raise UserError(f"{opened.name}: has no row {number} as the first posterior; `rows` says which to show")
+    return posterior.select(np.flatnonzero(posterior.index == number)[:1])
+
+
+def _short_names(names: Sequence[str]) -> list[str]:
+    """The stems of files, as far as they differ; else numbered."""
+    stems = [Path(name).stem.removesuffix(".posterior") for name in names]
+    return stems if len({*stems}) == len(stems) else [f"{stem} ({k})" for k, stem in enumerate(stems, 1)]
+
+
+def _labelled(
+    posteriors: Sequence[Posterior], labels: Mapping[str, str] | str | tuple[str, ...]
+) -> Sequence[Posterior]:
+    """With these labels in the place of those of the file. Raises UserError for one that cannot be typeset."""
+    names = [name for posterior in posteriors for name in posterior.parameters.names]
+    by_name = _assignments(labels, names, "labels")
+    for name, label in by_name.items():
+        if drawing.typeset(label) is None:
+            raise UserError(f"{name}: {label} cannot be typeset", setting="labels")
+    return [replace(posterior, parameters=_with_labels(posterior.parameters, by_name)) for posterior in posteriors]
+
+
+def _with_labels(parameters: Parameters, by_name: Mapping[str, str]) -> Parameters:
+    pairs = zip(parameters.names, parameters.labels, strict=True)
+    return replace(parameters, labels=tuple(by_name.get(name, label) for name, label in pairs))
+
+
+def _numbers(values: Mapping[str, float] | str | tuple[str, ...], names: Sequence[str]) -> dict[str, float]:
+    numbers = {}
+    for name, value in _assignments(values, names, "truth").items():
+        number = finite_number(value)
+        if number is None:
+            raise UserError(f"{name}: expected a number, found {value!r}", setting="truth")
+        numbers[name] = number
+    return numbers
+
+
+def _assignments(values: Any, names: Sequence[str], setting: str) -> dict[str, str]:
+    """By name, of ``a=1,b=2`` or of several such texts; what follows a name may hold commas and equals signs.
+
+    Raises UserError for a name that is none of these.
+    """
+    if isinstance(values, Mapping):
+        by_name = {name: str(value) for name, value in values.items()}
+    else:
+        by_name = {}
+        for text in [values] if isinstance(values, str) else values:
+            items: list[str] = []
+            for item in split(text, ","):
+                begins = unquote(item.partition("=")[0]) in names or not items
+                items = [*items, item] if begins else [*items[:-1], f"{items[-1]},{item}"]
+            by_name |= {unquote(name): value.strip() for name, _, value in (item.partition("=") for item in items)}
+    for name in by_name:
+        if name not in names:
+            raise UserError(f"no parameter is named {name}; {list_choices(name, names)}", setting=setting)
+    return by_name

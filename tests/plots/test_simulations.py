@@ -1,0 +1,93 @@
+"""Simulations in figures: weighted as the posterior says, and never another row than the one observed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cosmoinfer
+from cosmoinfer.errors import UserError
+from cosmoinfer.parameters import Parameters
+from cosmoinfer.plots import PLOTS, FigureData
+from cosmoinfer.plots.simulations import posterior_weights, weighted_quantiles
+from cosmoinfer.posterior import Posterior
+from tests.command_line import call, linear, refused, write
+from tests.posteriors import changed, make
+
+RNG = np.random.default_rng(0)
+PARAMETERS = Parameters.from_names(("a", "b"), (0, 1), (1, 100), ("uniform", "log-uniform"))
+THETA = PARAMETERS.quantile(RNG.random((400, 2)))
+X = THETA[:, :1] * np.arange(1, 6) + 0.01 * RNG.normal(size=(400, 5))
+
+
+def posterior_at(row: int, width: float = 0.05) -> Posterior:
+    u = np.clip(PARAMETERS.cdf(THETA[row]) + width * RNG.normal(size=(1000, 2)), 0.001, 0.999)
+    truth, ids = THETA[row : row + 1], np.array([str(row)])
+    number, partition = np.array([row]), np.array([2], np.uint8)
+    return make(PARAMETERS, number, ids, partition, truth, samples=PARAMETERS.quantile(u)[None])
+
+
+CATALOG = cosmoinfer.catalog_from_arrays(
+    theta=THETA, x=X, names=["a", "b"], low=[0, 1], high=[1, 100], prior=["uniform", "log-uniform"]
+)
+
+
+def test_simulations_are_weighted_by_posterior_over_prior() -> None:
+    weights = posterior_weights(PARAMETERS, posterior_at(3, 0.1).samples[0], THETA)
+    u = PARAMETERS.cdf(THETA)
+    centre = PARAMETERS.cdf(THETA[3])
+    expected = np.exp(-(((u - centre) / 0.1) ** 2).sum(axis=1) / 2)
+    assert np.corrcoef(weights, expected)[0, 1] > 0.97
+
+
+def test_quantiles_heed_weights() -> None:
+    values = np.linspace(0, 1, 1001)[:, None]
+    assert np.allclose(weighted_quantiles(values, np.ones(1001))[:, 0], (0.025, 0.16, 0.5, 0.84, 0.975), atol=1e-3)
+    assert weighted_quantiles(values, values[:, 0])[2, 0] == pytest.approx(0.5**0.5, abs=1e-3)
+
+
+def test_the_posterior_predictive_says_what_it_is_worth() -> None:
+    for width, words in ((0.1, "posterior predictive, 68 and 95 % (worth "), (1e-4, "no posterior predictive")):
+        figure = PLOTS["observation"](FigureData(posterior_at(3, width), catalog=CATALOG))
+        assert figure is not None
+        texts = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert texts[0] == "observation, row 3" and texts[2].startswith(words)
+        assert np.allclose(figure.axes[0].lines[0].get_ydata(), X[3])
+
+
+def test_a_row_with_another_truth_is_not_the_observation() -> None:
+    posterior = posterior_at(3)
+    for another in (changed(posterior, truth=posterior.truth + 0.01), changed(posterior, truth=None)):
+        assert PLOTS["observation"](FigureData(another, catalog=CATALOG)) is None
+    observed = replace(CATALOG, parameters=None, theta=None)
+    figure = PLOTS["observation"](FigureData(changed(posterior, truth=None), catalog=CATALOG, observation=observed))
+    assert figure is not None and np.allclose(figure.axes[0].lines[0].get_ydata(), X[3])
+
+
+@pytest.mark.parametrize("shape", [(400, 5), (400, 2, 6), (400, 1, 8, 8)])
+def test_data_are_coloured_by_a_parameter(shape: tuple[int, ...]) -> None:
+    kind = {2: "vector", 3: "profile", 4: "map"}[len(shape)]
+    catalog = cosmoinfer.catalog_from_arrays(theta=THETA, x=RNG.normal(size=shape), names=["a", "b"], kind=kind)
+    figure = PLOTS["data"](FigureData(posterior_at(3), catalog=catalog, parameters=("b",)))
+    assert figure is not None
+    assert figure.axes[-1].get_ylabel() == ("x, channel 0" if kind == "map" else "$b$") or kind == "map"
+    with pytest.raises(UserError, match="no parameter is named h"):
+        PLOTS["data"](FigureData(posterior_at(3), catalog=catalog, parameters=("h",)))
+
+
+def test_out_of_distribution_percentiles_are_counted() -> None:
+    posterior = changed(posterior_at(3), ood_percentile=np.array([97.0]))
+    figure = PLOTS["ood"](FigureData(posterior))
+    assert figure is not None
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [0] * 19 + [1]
+    assert PLOTS["ood"](FigureData(posterior_at(3))) is None
+
+
+def test_the_command_takes_the_catalog_as_a_further_file(tmp_path: Path) -> None:
+    write(tmp_path / "sims.h5", *linear(60, 1))
+    posterior_at(3, 0.1).save(tmp_path / "p.h5")
+    assert call("plot", tmp_path / "sims.h5", "--figure", "data", "-o", tmp_path / "a.pdf")[0] == 0
+    message = refused("plot", tmp_path / "p.h5", "--figure", "observation", "-o", tmp_path / "b.pdf")
+    assert "lacks what observation shows. An observation over the range of the training data" in message
+    assert "found a catalog" in refused("plot", tmp_path / "sims.h5", "-o", tmp_path / "b.pdf")

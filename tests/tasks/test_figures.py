@@ -1,0 +1,175 @@
+"""One figure into a file: the right one, byte by byte the same, and never in the place of another file."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import matplotlib.text
+import numpy as np
+import pytest
+
+import cosmoinfer
+from cosmoinfer.errors import UserError
+from cosmoinfer.formatting import constraint
+from cosmoinfer.plots import PLOTS
+from cosmoinfer.plots.triangle import corner
+from tests.command_line import call, refused
+from tests.plots.test_plots import classified, posterior_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("figures")
+    posterior_of(2, draws=100).save(folder / "two.h5")
+    posterior_of(4, draws=100).save(folder / "four.h5")
+    return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[matplotlib.figure.Figure]:
+    """Every corner that is drawn."""
+    figures: list[matplotlib.figure.Figure] = []
+
+    def keep(data: Any) -> Any:
+        figures.append(figure := corner(data))
+        return figure
+
+    monkeypatch.setitem(PLOTS, "corner", keep)
+    return figures
+
+
+def legend_texts(figure: matplotlib.figure.Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+@pytest.mark.parametrize("suffix", ["pdf", "png", "svg"])
+def test_the_same_figure_has_the_same_bytes_and_another_one_needs_force(suffix: str, tmp_path: Path) -> None:
+    posterior, path = posterior_of(2, draws=100), tmp_path / f"corner.{suffix}"
+    assert cosmoinfer.figures(posterior, path, width=3.4) == [path]
+    image = path.read_bytes()
+    cosmoinfer.figures(posterior, path, width=3.4)
+    with pytest.raises(UserError, match="exists already, and shows something else; `force` replaces it"):
+        cosmoinfer.figures(posterior, path, width=7.1)
+    assert path.read_bytes() == image
+    cosmoinfer.figures(posterior, path, width=7.1, force=True)
+    assert path.read_bytes() != image
+    assert b"Date" not in image and [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    if suffix == "pdf":
+        assert b"/FontFile2" in image and b"/Type3" not in image
+
+
+@pytest.mark.parametrize("suffix", ["pdf", "png", "svg"])
+def test_a_figure_of_somebody_else_is_not_replaced(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"corner.{suffix}"
+    matplotlib.figure.Figure().savefig(path)
+    content = path.read_bytes()
+    with pytest.raises(UserError, match="was not drawn by this version of cosmoinfer, and is not replaced"):
+        cosmoinfer.figures(posterior_of(2, draws=100), path, force=True)
+    assert path.read_bytes() == content
+
+
+def test_posteriors_are_drawn_one_over_the_other(
+    folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    cosmoinfer.figures([folder / "two.h5", folder / "four.h5"], tmp_path / "a.png", width=3.4)
+    assert {"two", "four"} <= {*legend_texts(drawn[0])} and len(drawn[0].axes) == 16
+    cosmoinfer.figures([folder / "two.h5", folder / "four.h5"], tmp_path / "b.png", legend="A,B", parameters="sigma_8")
+    assert {"A", "B"} <= {*legend_texts(drawn[1])} and len(drawn[1].axes) == 1
+    cosmoinfer.figures(folder / "two.h5", tmp_path / "c.png", rows="3,5:7")
+    assert {"row 3", "row 5", "row 6"} <= {*legend_texts(drawn[2])}
+
+
+def test_labels_and_marks_of_a_user_win(folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]) -> None:
+    labels = [r"Omega_m=\Omega_0,x=1 [a],sigma_8=s"]
+    cosmoinfer.figures(folder / "two.h5", tmp_path / "a.png", labels=labels, truth="Omega_m=0.25,sigma_8=0.75")
+    axes = drawn[0].axes[2]
+    assert axes.get_xlabel() == r"$\Omega_0,x=1$ [$\mathrm{a}$]" and axes.get_ylabel() == "$s$"
+    vertical = [line.get_xdata() for line in axes.lines]
+    assert np.allclose(vertical[0], 0.25)
+
+
+@pytest.mark.parametrize("width", [3.4, 7.1])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_corner_has_its_width_and_letters_that_can_be_read(
+    count: int, width: float, folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    cosmoinfer.figures(posterior_of(count, draws=100), tmp_path / "a.pdf", width=width)
+    (figure,) = drawn
+    assert figure.get_size_inches()[0] == width
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    texts = [text for text in figure.findobj(matplotlib.text.Text) if text.get_text() and text.get_visible()]
+    assert min(float(text.get_fontsize()) for text in texts) >= 5
+    panels = [axes.get_tightbbox(renderer) for axes in figure.axes if axes.get_visible()]
+    for box in panels:
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+    for legend in figure.legends:
+        assert not any(legend.get_window_extent(renderer).overlaps(panel) for panel in panels)
+
+
+def test_numbers_above_the_panels_are_those_of_a_paper(tmp_path: Path, drawn: list[matplotlib.figure.Figure]) -> None:
+    posterior = posterior_of(2, draws=500)
+    cosmoinfer.figures(posterior, tmp_path / "a.png", rows=[3], width=7.1)
+    draws = np.asarray(posterior.samples[3, :, 0])
+    assert drawn[0].axes[0].get_title() == f"${constraint(draws, low=0.1, high=0.5).latex}$"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 0.1}, "width: expected 1 to 30, found 0.1"),
+        ({"width": "wide"}, "width"),
+        ({"rows": "99"}, "has no row 99"),
+        ({"parameters": "h"}, "no parameter is named h"),
+        ({"labels": {"h": "h"}}, "no parameter is named h"),
+        ({"labels": {"Omega_m": r"\frac{"}}, r"Omega_m: \\frac{ cannot be typeset"),
+        ({"legend": "a,b"}, "expected 1 names, one a posterior, found 2"),
+        ({"truth": "Omega_m=x"}, "expected a number, found 'x'"),
+        ({"plots": ["corners"]}, "no figure is named corners"),
+        ({"plots": ["corner", "sbc"]}, "holds one figure, found 2 names"),
+        ({"plots": ["confusion"]}, "lacks what confusion shows. Rows by true and predicted class"),
+        ({"height": 3}, "height"),
+    ],
+)
+def test_a_setting_that_is_not_usable_is_told_in_one_line(
+    settings: dict[str, Any], message: str, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        cosmoinfer.figures(folder / "two.h5", tmp_path / "a.pdf", **settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_classifier_has_no_corner(tmp_path: Path) -> None:
+    classified(("TNG", "SIMBA")).save(tmp_path / "classes.h5")
+    message = "probabilities of classes: --figure confusion or --figure reliability, not corner"
+    assert message in refused("plot", tmp_path / "classes.h5", "-o", tmp_path / "a.pdf")
+    assert call("plot", tmp_path / "classes.h5", "--figure", "confusion", "-o", tmp_path / "a.pdf")[0] == 0
+
+
+def test_the_command_draws_into_the_folder_of_the_posterior(folder: Path) -> None:
+    status, out, _ = call("plot", folder / "two.h5", "--width", 3.4)
+    assert (status, out) == (0, f"{folder / 'two.corner.pdf'}: written\n")
+    status, out, err = call("plot", folder / "two.h5", "--width", 3.4)
+    assert (status, out) == (0, "") and "complete already" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("two.h5", "-o", "a.txt"), "expected a name that ends in .pdf, .png or .svg, found a.txt"),
+        (("two.h5", "-o", "none/a.pdf"), "the folder none does not exist"),
+        (("two.h5", "-o", "x.pdf/"), "x.pdf: is a folder; name a file"),
+        (("absent.h5",), "absent.h5"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told_in_one_line(
+    arguments: tuple[str, ...], message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "x.pdf").mkdir(exist_ok=True)
+    assert message in refused("plot", *arguments)
+
+
+def test_a_folder_of_figures_has_no_name_of_a_figure(folder: Path, tmp_path: Path) -> None:
+    err = refused("evaluate", folder / "two.h5", "--figures", tmp_path / "x.pdf")
+    assert "x.pdf: expected a folder, found the name of a figure; draw one with: cosmoinfer plot FILE" in err
+    assert not (tmp_path / "x.pdf").exists()
