@@ -123,9 +123,9 @@ def _read_observable(
         holds = f"is a table of {join_first(columns)}" if columns else f"has type {dataset.dtype}"
         raise UserError(f"{path}: /{name} {holds}; expected numbers")
     values: np.ndarray | LazyArray
-    if streamed:
-        handle = storage.DatasetHandle(path, name, read_options.follow_links, encoding)
-        values = LazyArray((handle,)).with_axes(meaning)
+    stored_rows = layout.stored_rows(name, encoding) if streamed else None
+    if stored_rows is not None:
+        values = LazyArray((stored_rows,)).with_axes(meaning)
     else:
         values = arrange_axes(encoding.decode(layout.load(name)), meaning)
     if values.size == 0 and len(values):

@@ -137,7 +137,7 @@ def encode_meta(meta: Mapping[str, Any]) -> str:
 
 def _kind(path: Path) -> str | None:
     """Of a file that this tool wrote and signed, also where HDF5 no longer opens it; no other is replaced."""
-    if not _begins_as_hdf5(path):  # HDF5 finds a file within another one, as in an archive
+    if not begins_as_hdf5(path):  # HDF5 finds a file within another one, as in an archive
         return None
     try:
         with open_file(path) as file:
@@ -149,7 +149,7 @@ def _kind(path: Path) -> str | None:
         return None
 
 
-def _begins_as_hdf5(path: Path) -> bool:
+def begins_as_hdf5(path: Path) -> bool:
     """Whether the first bytes are those of an HDF5 file, but for damage."""
     try:
         with path.open("rb") as file:
