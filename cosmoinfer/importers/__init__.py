@@ -18,13 +18,14 @@ from cosmoinfer.catalog import Catalog, ReadOptions, layout, multi_file
 from cosmoinfer.catalog.row_axis import ModelRow
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.errors import UserError
-from cosmoinfer.importers import multifield, named_arrays, npy, text
+from cosmoinfer.importers import multifield, named_arrays, npy, per_simulation, text
 from cosmoinfer.importers.parameter_tables import read_parameters
-from cosmoinfer.importers.source import Importer, Request, Source, combine, to_layout, without_paths
+from cosmoinfer.importers.source import Importer, Request, Source, combine, number_rows, to_layout, without_paths
 
 __all__ = ["IMPORTERS", "build", "find_importer", "is_source", "read", "read_source", "read_unchecked", "without_paths"]
 
 IMPORTERS: dict[str, Importer] = {
+    "per-simulation": per_simulation.IMPORTER,
     "multifield": multifield.IMPORTER,
     "npy": npy.IMPORTER,
     "npz": named_arrays.NPZ,
@@ -129,7 +130,7 @@ def read_source(paths: Sequence[Path], read_options: ReadOptions, model_rows: Se
         raise UserError(f"{source.path}: has no ids of that name; expected a file of ids", "simulation")
     if read_options.simulation and source.simulation is None:
         source = replace(source, simulation=_read_ids(Path(read_options.simulation)))
-    return source
+    return number_rows(source)
 
 
 def _read_file(path: Path, request: Request) -> Source:

@@ -3,6 +3,7 @@
 It knows no format.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -162,6 +163,34 @@ def _stack_channels(sources: Sequence[Source]) -> SourceData:
         raise UserError(f"fields that become channels must be of the same suite, set and shape; found {found}")
     names = tuple(source.channel for source in sources)
     return SourceData(ChannelRows([entry.values for entry in entries]), {**entries[0].attributes, "channels": names})
+
+
+def number_rows(source: Source) -> Source:
+    """With ids of the rows of parameters where they are more than the simulations, whose ids number them: from 0, or
+    from 1 where the last row has a simulation so."""
+    parameters, simulation = source.parameters, source.simulation
+    if parameters is None or parameters.ids or simulation is None:
+        return source
+    ids, rows = list(dict.fromkeys(simulation.tolist())), len(parameters.values)
+    numbers = [re.findall(r"\d+", name) for name in ids]
+    if rows < len(ids) or len(ids) < rows == len(simulation) or not all(len(number) == 1 for number in numbers):
+        return source
+    id_of = {int(number[0]): name for number, name in zip(numbers, ids, strict=True)}
+    if rows == len(ids):
+        gaps = sorted(set(range(min(id_of), max(id_of))) - id_of.keys())
+        order = f"the rows of {parameters.name} are taken in the order of the simulations"
+        note = f"{order}, of which {join_first(gaps)} is missing"
+        return replace(source, notes=(*source.notes, note)) if gaps else source
+    first = int(max(id_of) == rows)
+    if len(id_of) < len(ids) or min(id_of) < first or max(id_of) >= rows + first:
+        return source
+    row_ids = tuple(id_of.get(row + first, f"row {row}") for row in range(rows))
+    missing = [row + first for row in range(rows) if row + first not in id_of]
+    note = (
+        f"the rows of {parameters.name} are simulations {first} to {rows - 1 + first}; "
+        f"{len(missing)} of them have no data ({join_first(missing)})"
+    )
+    return replace(source, parameters=replace(parameters, ids=row_ids), notes=(*source.notes, note))
 
 
 def to_layout(source: Source, read_options: ReadOptions) -> Layout:
