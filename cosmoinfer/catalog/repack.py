@@ -58,6 +58,8 @@ def _extra_datasets(
         "split",
         "meta",
     }
+    if catalog.weights is not None:
+        used.add("weights")
     used |= {observable.name for observable in catalog.observables}
     datasets_of_files = [storage.describe_datasets(file.path, read_options.follow_links) for file in catalog.files]
     arrays, attributes, left_out = {}, {}, []

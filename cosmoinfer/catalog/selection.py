@@ -274,11 +274,13 @@ def _select_features(catalog: Catalog, rule: str, n_features: int, follow_links:
 def _read_coordinate(catalog: Catalog, name: str, n_features: int, follow_links: bool) -> np.ndarray:
     """The coordinate of each feature, (K,), which must be the same in all files of a catalog."""
     paths = [file.path for file in catalog.files]
-    if name in catalog.coordinates and catalog.coordinates[name].shape == (n_features,):
+    if name in catalog.coordinates and catalog.coordinates[name].dtype.kind in "fiu":
         return catalog.coordinates[name]
     if not paths:
         raise UserError(f"needs a file with a dataset /{name}; of arrays, features are cut by number", "scale_cut")
     coordinate = load_unpacked(paths[0], name, follow_links)
+    if coordinate.dtype.kind not in "fiub":
+        raise UserError(f"{paths[0]}: /{name} holds no numbers ({coordinate.dtype})")
     if coordinate.shape != (n_features,):
         raise UserError(f"{paths[0]}: /{name} has shape {coordinate.shape}; expected ({n_features},), one a feature")
     for path in paths[1:]:

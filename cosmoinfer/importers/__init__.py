@@ -18,11 +18,21 @@ from cosmoinfer.catalog import Catalog, ReadOptions, layout, multi_file
 from cosmoinfer.catalog.row_axis import ModelRow
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.errors import UserError
-from cosmoinfer.importers import multifield, named_arrays, npy, per_simulation, text
+from cosmoinfer.importers import chains, multifield, named_arrays, npy, per_simulation, sacc, text
 from cosmoinfer.importers.parameter_tables import read_parameters
 from cosmoinfer.importers.source import Importer, Request, Source, combine, number_rows, to_layout, without_paths
 
-__all__ = ["IMPORTERS", "build", "find_importer", "is_source", "read", "read_source", "read_unchecked", "without_paths"]
+__all__ = [
+    "IMPORTERS",
+    "build",
+    "find_importer",
+    "is_source",
+    "read",
+    "read_covariance",
+    "read_source",
+    "read_unchecked",
+    "without_paths",
+]
 
 IMPORTERS: dict[str, Importer] = {
     "per-simulation": per_simulation.IMPORTER,
@@ -30,7 +40,9 @@ IMPORTERS: dict[str, Importer] = {
     "npy": npy.IMPORTER,
     "npz": named_arrays.NPZ,
     "torch": named_arrays.TENSORS,
+    "chains": chains.IMPORTER,
     "text": text.IMPORTER,
+    "sacc": sacc.IMPORTER,
 }
 FOREIGN_FORMATS = {
     ".fits": "FITS",
@@ -49,6 +61,8 @@ def find_importer(path: Path) -> Importer | None:
 
 def is_source(path: Path) -> bool:
     """Whether a path, or pattern, is read by an importer. Raises UserError for formats that nothing reads."""
+    if not storage.require_name(path).name:
+        return False
     if find_importer(path) is not None or _channel_files(path):
         return True
     if (suffix := path.suffix.lower()) in FOREIGN_FORMATS:
@@ -143,8 +157,6 @@ def _read_file(path: Path, request: Request) -> Source:
         storage.require_file(path)
         formats = "; ".join(entry.description for entry in IMPORTERS.values())
         raise UserError(f"{path}: is of no format that is imported ({formats}); HDF5 is read as it is")
-    if not multi_file.is_pattern(path):
-        storage.require_file(path)
     return importer.read(path, request)
 
 
@@ -165,3 +177,16 @@ def _read_ids(path: Path) -> np.ndarray:
         return ids.astype(str)
     lines = [line.strip() for line in storage.load_text(path).splitlines()]
     return np.array([line for line in lines if line and not re.match("#", line)])
+
+
+def read_covariance(path: Path) -> np.ndarray:
+    """A covariance (K, K), or variances (K,), in a file of numpy, of text or of sacc.
+
+    Raises UserError where the file holds none.
+    """
+    if sacc.recognises(path):
+        return sacc.read_covariance(path)
+    if path.suffix.lower() in text.SUFFIXES:
+        values = storage.load_table(path).values
+        return values[:, 0] if values.shape[1] == 1 else values
+    return storage.load_npy(path)

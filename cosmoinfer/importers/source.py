@@ -50,7 +50,8 @@ class Source:
 
     path: as it was given, for messages. data: the observables by name. parameters: None of observations.
     simulation: (N,) ids of the rows, as text. rows_per_simulation: how many consecutive rows share one.
-    coordinates: (K,) what features lie at, by name. weights: (N,) of the rows.
+    coordinates: (K,) what features lie at, by name. extra: other datasets of its catalog, by name.
+    weights: (N,) of the rows.
     channel: the name of a field that is one channel of a map or grid, whose other channels are in other files.
     attributes: of the file. notes: what had to be assumed, a line each.
     """
@@ -61,6 +62,7 @@ class Source:
     simulation: np.ndarray | None = None
     rows_per_simulation: int = 0
     coordinates: Mapping[str, np.ndarray] = field(default_factory=dict)
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
     weights: np.ndarray | None = None
     channel: str = ""
     attributes: storage.Attributes = field(default_factory=dict)

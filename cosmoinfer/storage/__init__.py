@@ -30,6 +30,7 @@ from cosmoinfer.storage.hdf5 import (
     file_attributes,
     file_digest,
     group_attributes,
+    has_dataset,
     load,
 )
 from cosmoinfer.storage.npy_rows import NpyRows, StoredRows, load_npy, open_npy
@@ -73,6 +74,7 @@ __all__ = [
     "file_digest",
     "file_kind",
     "group_attributes",
+    "has_dataset",
     "interpreted",
     "is_abandoned",
     "is_complete",

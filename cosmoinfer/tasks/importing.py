@@ -71,6 +71,8 @@ def write_imported(
     attributes = data_attributes(source, names, [observable.row_shape for observable in catalog.observables])
     if clash := set(catalog.coordinates) & {*names, "data", "parameters", "simulation", "meta"}:
         raise UserError(f"a coordinate cannot be called {join_first(clash)}, which is a dataset of every catalog")
-    contents = storage.FileContents("catalog", meta, dict(catalog.coordinates), attributes, source.attributes)
+    contents = storage.FileContents(
+        "catalog", meta, {**catalog.coordinates, **source.extra}, attributes, source.attributes
+    )
     write_catalog(output, catalog, contents, force)
     return ImportedCatalog(output, catalog)

@@ -129,8 +129,13 @@ def read_options_for_model(trained: ReadOptions, overrides: ReadOptions, is_sour
 def choose_split(catalog: Catalog, settings: SplitSettings) -> Split:
     """A split file, else the catalog's own /split, else by hash.
 
-    Raises UserError if a partition has no simulation, or settings would have no effect.
+    Raises UserError if a partition has no simulation, settings would have no effect, or rows have weights.
     """
+    if catalog.weights is not None:
+        raise UserError(
+            f"{catalog.path}: has /weights, and a training takes rows of equal weight only (thin the chain to equal "
+            "weights, as GetDist does)"
+        )
     fractions = settings.fractions or split.DEFAULT_FRACTIONS
     path = settings.split_file
     if path is not None:
