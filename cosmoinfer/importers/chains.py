@@ -1,5 +1,8 @@
-"""Posterior chains: of GetDist and CosmoMC (``.txt`` beside ``.paramnames`` and ``.ranges``), Cobaya, CosmoSIS, and
-nested samplers that write one of these, or a first line ``weight logl``. Points are rows, and keep their weights."""
+"""Posterior chains of GetDist, Cobaya, CosmoSIS and nested samplers: points are rows, and keep their weights.
+
+GetDist and CosmoMC write ``.txt`` beside ``.paramnames`` and ``.ranges``, as do MultiNest and PolyChord; the others
+name the columns in the first line.
+"""
 
 import re
 from collections.abc import Sequence

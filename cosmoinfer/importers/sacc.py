@@ -1,5 +1,7 @@
-"""Measurements in the HDF5 form of sacc (github.com/LSSTDESC/sacc, version 2): the mean vector with its tags, and its
-covariance, which ``noise`` takes from the same file."""
+"""Measurements in the HDF5 form of sacc 2 (github.com/LSSTDESC/sacc): the mean vector with its tags.
+
+Its covariance is what ``noise`` takes from the same file.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
