@@ -85,7 +85,7 @@ def read(
     """
     path, read_options = Path(path), read_options or ReadOptions()
     if not is_source(path):
-        return multi_file.read(path, read_options, memory, model_rows)
+        return multi_file.read(path, _of_hdf5(read_options, model_rows), memory, model_rows)
     catalog = read_unchecked(path, read_options, memory, model_rows)
     return validated(catalog, without_paths(read_options))
 
@@ -98,9 +98,7 @@ def read_unchecked(
     Raises UserError where these cannot be read, or a source of another format does not fit into memory.
     """
     if not is_source(path):
-        if read_options.columns and not model_rows:
-            raise UserError("applies to tables of text, found HDF5", "columns")
-        return multi_file.read_unchecked(path, replace(read_options, columns=""), memory, model_rows)
+        return multi_file.read_unchecked(path, _of_hdf5(read_options, model_rows), memory, model_rows)
     source = read_source([path], read_options, model_rows)
     source_layout = to_layout(source, read_options)
     limit, size = memory or memories.available_bytes(), multi_file.TRAINING_COPIES * source_layout.size
@@ -112,6 +110,13 @@ def read_unchecked(
             "that is read from disk"
         )
     return replace(build(source, read_options, streamed=False, model_rows=model_rows), memory_limit=limit)
+
+
+def _of_hdf5(read_options: ReadOptions, model_rows: Sequence[ModelRow]) -> ReadOptions:
+    """Without what a model remembers of tables of text. Raises UserError where somebody asks for it."""
+    if read_options.columns and not model_rows:
+        raise UserError("applies to tables of text, found HDF5", "columns")
+    return replace(read_options, columns="")
 
 
 def build(source: Source, read_options: ReadOptions, streamed: bool, model_rows: Sequence[ModelRow] = ()) -> Catalog:
@@ -135,6 +140,9 @@ def read_source(paths: Sequence[Path], read_options: ReadOptions, model_rows: Se
     Raises UserError where one cannot be read, or they do not belong together.
     """
     files = [file for path in paths for file in (_channel_files(path) or [path])]
+    by_name = (named_arrays.NPZ, named_arrays.TENSORS)
+    if read_options.data and not any(importer.recognises(file) for importer in by_name for file in files):
+        raise UserError(f"names datasets of HDF5 and arrays of .npz and .pt, found {files[0]}", "data")
     request = Request(read_options, tuple(model_rows))
     source = combine(Path(" + ".join(map(str, paths))), [_read_file(file, request) for file in files])
     inside = source.parameters is not None

@@ -32,7 +32,7 @@ def _read(path: Path, request: Request) -> Source:
         raise UserError(f"{path}: has shape {values.shape}; expected {axes} axes, the first of them of the {kind}s")
     beside = path.with_name(f"params_{match['set']}_{match['suite']}.txt")
     parameters, notes = None, []
-    if not request.read_options.parameters and not request.model_rows:
+    if not request.read_options.parameters and (beside.exists() or not request.model_rows):
         if not beside.exists():
             raise UserError(
                 f"{path}: expected its parameters in {beside.name} of the same folder, which is not there; "

@@ -51,7 +51,7 @@ def _read(path: Path, request: Request) -> Source:
     notes = [f"ids are those of column {table.names[id_columns[0]] if table.names else id_columns[0]}"] if ids else []
     return Source(
         path,
-        {name: SourceData(_values(table, columns)) for name, columns in data.items()},
+        {name: SourceData(_values(table, columns), {"kind": "vector"}) for name, columns in data.items()},
         parameters,
         np.array(ids) if ids and not read_options.rows_per_simulation else None,
         notes=tuple(notes),
@@ -78,6 +78,11 @@ def _parameter_columns(table: TextTable, request: Request, roles: dict[str, list
     if named:
         missing = [name for name in names if name not in named]
         raise UserError(f"{table.path}: has no column {missing[0]}; it has {join_first(table.names, 20)}", "names")
+    if names:
+        raise UserError(
+            f"{table.path}: has {count} columns without names; `columns=parameters=0:{len(names)},data={len(names)}:` "
+            "says which are the parameters (`parameters=FILE` where they are in a file of their own)"
+        )
     if table.names and not roles:
         raise UserError(
             f"{table.path}: has the columns {join_first(table.names, 20)}; `names=a,b` says which are the parameters "

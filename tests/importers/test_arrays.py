@@ -102,6 +102,8 @@ def test_a_table_holds_parameters_and_data(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has the columns Omega_m, sigma_8, a, b, c; `names=a,b` says which"):
         cosmoinfer.read_catalog(path)
     (tmp_path / "sims.dat").write_text(_text(np.c_[X, THETA]))
+    with pytest.raises(UserError, match="has 5 columns without names; `columns=parameters=0:2,data=2:`"):
+        read(tmp_path / "sims.dat")
     by_number = read(tmp_path / "sims.dat", columns="parameters=3:,data=:3")
     assert same(by_number, expected(tmp_path))
     two = read(tmp_path / "sims.dat", columns="parameters=3:5,pk=0:2,bk=2")
@@ -194,3 +196,42 @@ def test_an_import_is_repeated_replaced_or_refused(tmp_path: Path) -> None:
     done("import", tmp_path / "sims.npz", "-o", output, "--force")
     assert output.read_bytes() != before
     assert "is HDF5, which every command reads" in refused("import", output, "-o", tmp_path / "again.h5")
+
+
+OBSERVATIONS: dict[str, Callable[[Path], object]] = {
+    "row.txt": lambda path: path.write_text(_text(X[:1])),
+    "column.txt": lambda path: path.write_text(_text(X[0][:, None])),
+    "at.txt": lambda path: path.write_text("# k [h/Mpc]  Pk\r\n" + _text(np.c_[[0.1, 0.2, 0.3], X[0]])),
+    "named.csv": lambda path: path.write_text("a,b,c\n" + _text(X[:1], ",")),
+    "one.npy": lambda path: np.save(path, X[0]),
+    "one.npz": lambda path: np.savez(path, x=X[:1]),
+    "one.pt": lambda path: torch.save(torch.from_numpy(X[0]), path),
+}
+
+
+def test_every_command_takes_a_source(tmp_path: Path) -> None:
+    path, quick = tmp_path / "sims.csv", ("--flow", "maf:hidden=4,layers=1", "--epochs", 1, "--ensemble", 1)
+    theta, x = linear(200, 3, features=3)
+    path.write_text("Omega_m,sigma_8,a,b,c\n" + _text(np.c_[theta, x], ","))
+    settings = ("--names", NAMES, "--bounds", BOUNDS)
+    assert "200 rows of 200 simulations" in call("inspect", path, *settings, "--audit")[1]
+    done("run", path, *settings, *quick, "--support", "probit", "--draws", 50, "-o", tmp_path / "results")
+    flow = tmp_path / "results" / "flow.h5"
+    assert (tmp_path / "results" / "metrics.h5").exists() and list((tmp_path / "results" / "figures").iterdir())
+    done("import", path, *settings, "-o", tmp_path / "sims.h5")
+    for name, catalog in (("direct", path), ("stored", tmp_path / "sims.h5")):
+        done("sample", flow, catalog, "--draws", 20, "-o", tmp_path / f"{name}.h5")
+    direct, stored = (cosmoinfer.read_posterior(tmp_path / f"{name}.h5") for name in ("direct", "stored"))
+    np.testing.assert_array_equal(direct.samples, stored.samples)
+    means = []
+    for name, write_observation in OBSERVATIONS.items():
+        write_observation(tmp_path / name)
+        done("sample", flow, tmp_path / name, "--draws", 20, "-o", tmp_path / f"{name}.h5")
+        posterior = cosmoinfer.read_posterior(tmp_path / f"{name}.h5")
+        assert len(posterior) == 1
+        means.append(posterior["Omega_m"].mean())
+    np.testing.assert_allclose(means, means[0], rtol=1e-6)
+    (tmp_path / "three.txt").write_text(_text(np.c_[X[0], X[0], X[0], X[0]]))
+    assert "columns coordinate=0,data=1" in refused("sample", flow, tmp_path / "three.txt")
+    assert "applies to tables of text" in refused("split", tmp_path / "sims.h5", "--columns", "data=0")
+    assert "is no HDF5; cosmoinfer import" in refused("repack", path, *settings)

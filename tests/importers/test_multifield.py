@@ -102,3 +102,13 @@ def test_absent_parameters_are_asked_for(tmp_path: Path) -> None:
     write_maps(tmp_path, "Mgas")
     with pytest.raises(UserError, match=r"its parameters in params_LH_IllustrisTNG\.txt of the same folder"):
         cosmoinfer.read_catalog(tmp_path / MAPS.format(field="Mgas"))
+
+
+def test_a_run_goes_from_maps_to_figures(tmp_path: Path) -> None:
+    write_parameters(tmp_path, 60)
+    write_maps(tmp_path, "Mgas")
+    quick = ("--embedding", "cnn:hidden=2", "--flow", "maf:hidden=4,layers=1", "--epochs", 1, "--ensemble", 1)
+    maps = tmp_path / MAPS.format(field="Mgas")
+    done("run", maps, *quick, "--support", "probit", "--draws", 20, "-o", tmp_path / "results")
+    assert list((tmp_path / "results" / "figures").iterdir())
+    assert len(cosmoinfer.read_posterior(tmp_path / "results" / "posterior.h5")) == 60
