@@ -32,12 +32,10 @@ class Split:
 
     simulation: (G,) ids as text.
     partition: (G,) uint8, 0 train, 1 validation, 2 test.
-    fractions: (3,) that were meant, of a split by hash.
     """
 
     simulation: np.ndarray
     partition: np.ndarray
-    fractions: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = np.setdiff1d(self.partition, range(len(PARTITIONS)))
@@ -80,7 +78,7 @@ def by_hash(simulation: np.ndarray, fractions: Sequence[float] = DEFAULT_FRACTIO
     ids = unique_simulations(simulation)
     u = np.array([_uniform_of_id(name, seed) for name in ids.tolist()])
     partition = np.where(u < first, 0, np.where(u < first + second, 1, 2)).astype(np.uint8)
-    return Split(ids, partition, tuple(fractions))
+    return Split(ids, partition)
 
 
 def by_labels(simulation: np.ndarray, labels: np.ndarray) -> Split:

@@ -1,9 +1,10 @@
 """How a catalog is read: where things stand in its files, what they mean, and which of them are used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cosmoinfer.catalog.kinds import AXES_OF_KIND, CHANNEL_ORDERS, check_words
 from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.settings import OMIT_DEFAULT
 
 MISSING_MODES = ("mask",)
 COMPLEX_FORMS = ("parts", "amplitude")
@@ -54,7 +55,7 @@ class ReadOptions:
     data_include_noise: bool = False
     transpose: bool = False
     complex: str = ""
-    columns: str = ""
+    columns: str = field(default="", metadata=OMIT_DEFAULT)
     follow_links: bool = False
 
     def __post_init__(self) -> None:

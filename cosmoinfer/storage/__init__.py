@@ -15,6 +15,7 @@ from cosmoinfer.storage.existing import (
     differences,
     examine,
     file_kind,
+    has_dataset,
     is_complete,
     is_kind,
     read_meta,
@@ -30,7 +31,6 @@ from cosmoinfer.storage.hdf5 import (
     file_attributes,
     file_digest,
     group_attributes,
-    has_dataset,
     load,
 )
 from cosmoinfer.storage.npy_rows import NpyRows, StoredRows, load_npy, open_npy

@@ -10,6 +10,7 @@ from typing import Any
 
 from cosmoinfer.errors import DamagedOutput, DamageError, SameOutput, UserError, join_first
 from cosmoinfer.storage.formats import CREATOR, FORMATS, SIGNATURE
+from cosmoinfer.storage.links import stored_dataset
 from cosmoinfer.storage.opening import open_file, require_name
 from cosmoinfer.storage.plain_files import JSONObject, parse_object
 from cosmoinfer.storage.reading import Head, read_text, verify
@@ -36,6 +37,17 @@ def file_kind(path: Path) -> str | None:
     """The kind of a file that this tool wrote; None for any other HDF5 file."""
     with open_file(path) as file:
         return Head.of_file(file).kind or None
+
+
+def has_dataset(path: Path, name: str) -> bool:
+    """Whether a path is an HDF5 file with a dataset of that name."""
+    if not path.is_file():
+        return False
+    try:
+        with open_file(path) as file:
+            return stored_dataset(file, name) is not None
+    except UserError:
+        return False
 
 
 def describe_file(path: Path) -> str:

@@ -16,7 +16,7 @@ from cosmoinfer.storage.attributes import Attributes, decode_text, read_attribut
 from cosmoinfer.storage.digests import OWN_ATTRIBUTES, TABLE, DatasetDigest, DigestTable, changed_values, digest_of
 from cosmoinfer.storage.encoding import PLAIN, Encoding, RowAxis
 from cosmoinfer.storage.filters import filter_problem, register_filters
-from cosmoinfer.storage.links import Entry, find_dataset, find_group, stored_dataset, walk
+from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
 from cosmoinfer.storage.opening import (
     CRASHES,
     error_reason,
@@ -177,17 +177,6 @@ def describe_datasets(path: Path, follow_links: bool = False) -> dict[str, Datas
             for entry in entries:
                 table.of_dataset(entry.dataset)
         return {entry.name: DatasetInfo.from_entry(entry, follow_links) for entry in entries}
-
-
-def has_dataset(path: Path, name: str) -> bool:
-    """Whether a path is an HDF5 file with a dataset of that name."""
-    if not path.is_file():
-        return False
-    try:
-        with open_file(path) as file:
-            return stored_dataset(file, name) is not None
-    except UserError:
-        return False
 
 
 def describe_dataset(path: Path, name: str, follow_links: bool = False) -> DatasetInfo:
