@@ -10,7 +10,7 @@ from cosmoinfer.cli.terminal import Terminal
 
 Sources = Annotated[
     list[Path],
-    typer.Argument(metavar="SOURCE...", help="Files of any format that is read, or a pattern.", show_default=False),
+    typer.Argument(help="Files of any format that is read, or a pattern.", show_default=False),
 ]
 
 

@@ -113,7 +113,7 @@ def read_unchecked(
 
 
 def _of_hdf5(read_options: ReadOptions, model_rows: Sequence[ModelRow]) -> ReadOptions:
-    """Without what a model remembers of tables of text. Raises UserError where somebody asks for it."""
+    """Without what a model remembers of tables of text. Raises UserError where it is a setting of the user."""
     if read_options.columns and not model_rows:
         raise UserError("applies to tables of text, found HDF5", "columns")
     return replace(read_options, columns="")

@@ -63,7 +63,7 @@ class ReadOptions:
     ] = None
     columns: Annotated[
         str | None,
-        option("Columns of a table of text: 'parameters=0:2,data=2:'.", "Catalog", value="<columns>"),
+        option("Columns of a table of text: 'parameters=0:2,data=2:'.", "Catalog", value="<columns>", rare=True),
     ] = None
     names: Annotated[str | None, option("Parameter names: a,b,c.", "Catalog", value="<names>")] = None
     bounds: Annotated[str | None, option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog", value="<bounds>")] = None
