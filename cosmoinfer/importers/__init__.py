@@ -60,11 +60,16 @@ def find_importer(path: Path) -> Importer | None:
 
 
 def is_source(path: Path) -> bool:
-    """Whether a path, or pattern, is read by an importer. Raises UserError for formats that nothing reads."""
+    """Whether a path, or pattern, is read by an importer. Raises UserError for folders, and for formats that
+    nothing reads."""
     if not storage.require_name(path).name:
         return False
     if find_importer(path) is not None or _channel_files(path):
         return True
+    if path.is_dir():
+        raise UserError(
+            f"{path}: is a folder; name its files, '{path}/*.h5', or '{path}/*/Pk.txt' where each holds one row"
+        )
     if (suffix := path.suffix.lower()) in FOREIGN_FORMATS:
         raise UserError(
             f"{path}: is {FOREIGN_FORMATS[suffix]}; catalogs are HDF5, .npy, .npz, .txt, .csv or .pt, and "
@@ -158,10 +163,6 @@ def read_source(paths: Sequence[Path], read_options: ReadOptions, model_rows: Se
 def _read_file(path: Path, request: Request) -> Source:
     importer = find_importer(path)
     if importer is None:
-        if path.is_dir():
-            raise UserError(
-                f"{path}: is a folder; name its files, '{path}/*.npy' or '{path}/*/Pk.txt' where each holds a row"
-            )
         storage.require_file(path)
         formats = "; ".join(entry.description for entry in IMPORTERS.values())
         raise UserError(f"{path}: is of no format that is imported ({formats}); HDF5 is read as it is")

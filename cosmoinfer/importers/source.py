@@ -190,7 +190,7 @@ def number_rows(source: Source) -> Source:
     missing = [row + first for row in range(rows) if row + first not in id_of]
     note = (
         f"the rows of {parameters.name} are simulations {first} to {rows - 1 + first}; "
-        f"{len(missing)} of them have no data ({join_first(missing)})"
+        f"without data: {len(missing)} ({join_first(missing)})"
     )
     return replace(source, parameters=replace(parameters, ids=row_ids), notes=(*source.notes, note))
 

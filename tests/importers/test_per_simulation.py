@@ -65,7 +65,7 @@ def test_a_missing_simulation_leaves_its_row_out(tmp_path: Path, missing: int, f
     kept = np.arange(24) != missing - first
     np.testing.assert_array_equal(catalog.theta, theta[kept])
     np.testing.assert_array_equal(catalog.observables[0].array, spectra[kept])
-    assert any(f"1 of them have no data ({missing})" in note for note in catalog.notes)
+    assert any(f"without data: 1 ({missing})" in note for note in catalog.notes)
 
 
 def test_parameters_are_found_by_id(tmp_path: Path) -> None:
