@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
@@ -20,6 +20,7 @@ KINDS: dict[Any, str] = {  # types that are checked
     Mapping: "a mapping",
 }
 KINDS_OF_ITEMS: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "texts"}
+OMIT_DEFAULT = {"omit_default": True}  # of a field that earlier versions lack: files have it with another value only
 MAX_WHOLE_NUMBER = 2**63 - 1  # what arrays and files hold
 HINTS = {  # what a setting that a task does not have may be meant for
     "theta": "arrays go there as a catalog: catalog_from_arrays(theta=theta, x=x)",
@@ -27,6 +28,11 @@ HINTS = {  # what a setting that a task does not have may be meant for
     "recalibrate": "it goes with a catalog: cosmoinfer.sample(model, catalog, recalibrate='temperature')",
     "n": "`rows` is how many rows",
 }
+
+
+def is_omitted(entry: Field[Any], value: Any) -> bool:
+    """Whether a field of a dataclass is left out of files with this value."""
+    return bool(entry.metadata.get("omit_default")) and value == entry.default
 
 
 @dataclass(frozen=True)

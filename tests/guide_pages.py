@@ -20,7 +20,7 @@ studies      about many posteriors
 metrics      about one posterior;  audit: a catalog -> findings;  models: what is trained, and its file
 sampling     draws;  ood: out-of-distribution scores;  leakage: which rows a model has learned from
 preprocessing, training
-flows, networks, losses
+flows, networks, losses;  importers: files of other formats -> a catalog
 catalog, split, posterior, supports, simulators
 parameters, priors, storage
 ground       errors, seeds, memory, device, formatting, ...

@@ -27,7 +27,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"preprocessing"},
     {"training"},
     {"flows", "losses"},
-    {"networks"},
+    {"networks", "importers"},
     {"catalog", "split", "posterior", "supports", "simulators"},
     {"parameters", "storage"},
     {"priors"},
@@ -60,7 +60,7 @@ DOORS = {
 }
 NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "parameters", "storage", "audit", "ood"}
 NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "report", "reweighting", "expressions", "quoting"}
-NO_TORCH |= {"priors", "truncated_normal", "ridge_regression", "unbounded_density"}
+NO_TORCH |= {"importers", "priors", "truncated_normal", "ridge_regression", "unbounded_density"}
 NO_TORCH |= {"importance_sampling", "memory", "blocks", "formatting", "clustered_error", "r2", "printable"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 MAX_FILE_LINES = 300
@@ -71,6 +71,7 @@ LATE_IMPORTS = {  # rooms and modules that import inside functions
     "__init__",  # the face is lazy
     "cli",  # a command imports its task when it runs
     "flows.transform",  # the flows of nflows import matplotlib.pyplot, which only to_nflows should pay for
+    "importers.torch_tensors",  # torch, which only files of tensors pay for
     "networks.baselines",  # scikit-learn, which only trees pay for
     "studies.trials",  # Optuna need not be installed, which only tune pays for
     "storage.filters",  # compression filters that need not be installed, which only files with such pay for
@@ -164,6 +165,7 @@ LATE = {  # what may be imported inside a function: a command's own task, the re
     "__main__": ("cosmoinfer.cli",),
     "cli": ("cosmoinfer.tasks", "rich", "logging"),
     "flows.transform": ("nflows",),
+    "importers.torch_tensors": ("torch",),
     "networks.baselines": ("sklearn",),
     "storage.filters": ("hdf5plugin",),
     "studies.trials": ("optuna",),
@@ -210,8 +212,8 @@ def test_one_module_knows_nflows():
 
 
 def test_after_sampling_nothing_needs_torch():
-    users = {room(module) for module, tree in MODULES.items() if libraries(tree) & {"torch", "nflows"}}
-    assert not users & NO_TORCH
+    using = {module for module, tree in MODULES.items() if libraries(tree) & {"torch", "nflows"}}
+    assert not {room(module) for module in using - {"importers.torch_tensors"}} & NO_TORCH
 
 
 def executing_calls(tree: ast.AST) -> Iterator[str]:

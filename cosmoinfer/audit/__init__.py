@@ -5,7 +5,7 @@ A new check is one function from a CatalogUnderTest to findings, and one entry i
 
 from dataclasses import replace
 
-from cosmoinfer.audit import dependence, features, parameters, rows, values
+from cosmoinfer.audit import counts, dependence, features, parameters, rows, values
 from cosmoinfer.audit.check import LEVELS, Budget, CatalogUnderTest, Check, Finding, sample_rows
 from cosmoinfer.audit.ranges import value_ranges
 from cosmoinfer.catalog import Catalog
@@ -23,7 +23,9 @@ __all__ = [
     "value_ranges",
 ]
 
-CHECKS: dict[str, Check] = values.CHECKS | parameters.CHECKS | rows.CHECKS | features.CHECKS | dependence.CHECKS
+CHECKS: dict[str, Check] = (
+    values.CHECKS | parameters.CHECKS | rows.CHECKS | features.CHECKS | counts.CHECKS | dependence.CHECKS
+)
 QUICK_BUDGET = Budget(simulations=2000, features=128, numbers=1 << 24, shuffles=49)
 
 

@@ -7,7 +7,8 @@ from cosmoinfer.catalog import Catalog
 
 def value_ranges(catalog: Catalog) -> dict[str, str]:
     """The range of each parameter and its box, or the rows of each class; then the range of each observable."""
-    return (_class_counts(catalog) if catalog.classes else _parameter_ranges(catalog)) | _observable_ranges(catalog)
+    ranges = (_class_counts(catalog) if catalog.classes else _parameter_ranges(catalog)) | _observable_ranges(catalog)
+    return ranges | _weight_range(catalog)
 
 
 def _parameter_ranges(catalog: Catalog) -> dict[str, str]:
@@ -41,3 +42,12 @@ def _observable_ranges(catalog: Catalog) -> dict[str, str]:
         missing = f", {100 * np.isnan(observable.array).mean():.3g} % missing" if observable.masked else ""
         ranges[f"/{observable.name}"] = f"{observable.kind} {observable.row_shape}, {extent}{missing}"
     return ranges
+
+
+def _weight_range(catalog: Catalog) -> dict[str, str]:
+    """The range of the weights of the rows, and how many rows of equal weight they are worth."""
+    if catalog.weights is None:
+        return {}
+    weights = catalog.weights
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    return {"/weights": f"{weights.min():.4g}..{weights.max():.4g}, worth {effective:.4g} rows of equal weight"}

@@ -4,11 +4,12 @@ import numpy as np
 
 from cosmoinfer.audit.check import CatalogUnderTest, Check, Finding, error, note, warning
 from cosmoinfer.errors import UserError, join_first
-from cosmoinfer.split import PARTITIONS
+from cosmoinfer.split import DEFAULT_FRACTIONS, PARTITIONS
 
 MIN_TRAINING_ROWS = 100
 MIN_TEST_SIMULATIONS = 10  # a coverage from ten is known to 15 %
 MIN_ROWS_PER_CLASS = 20
+MAX_SHARE_ERROR = 0.4  # of a partition, relative to the number of simulations that was meant
 MODAL_FRACTION = 0.9  # of the simulations, above which their number of rows is taken as the intended one
 MAX_RELATIVE_ROUNDING = 1e-6  # of a parameter's range, in printed tables
 
@@ -146,6 +147,20 @@ def empty_partition(subject: CatalogUnderTest) -> list[Finding]:
     return []
 
 
+def split_shares(subject: CatalogUnderTest) -> list[Finding]:
+    """Shares of the default split that are far from what is meant, by chance, as simulations are few."""
+    if subject.catalog.theta is None or subject.training_split is not None or subject.catalog.split_labels is not None:
+        return []
+    sizes = np.array(subject.split.sizes)
+    total = int(sizes.sum())
+    expected = total * np.array(DEFAULT_FRACTIONS)
+    if (np.abs(sizes - expected) <= MAX_SHARE_ERROR * expected).all():
+        return []
+    actual, meant = ("/".join(f"{number:.0f}" for number in numbers) for numbers in (sizes, expected))
+    text = f"the split has {actual} of {total} simulations, where {meant} were meant: of few, shares are off by chance"
+    return [warning(text, "another `split_seed` may come closer, or `split_file` names the test simulations")]
+
+
 def class_counts(subject: CatalogUnderTest) -> list[Finding]:
     """Catalogs of a single class, and classes with few rows."""
     catalog = subject.catalog
@@ -165,6 +180,7 @@ CHECKS = {
     "split_leakage": Check(split_leakage, before_training=True),
     "simulation_ids": Check(simulation_ids, before_training=True),
     "empty_partition": Check(empty_partition),
+    "split_shares": Check(split_shares),
     "class_counts": Check(class_counts),
     "too_few_rows": Check(too_few_rows, in_inspect=True, before_training=True),
 }

@@ -232,7 +232,8 @@ def dynamic_range(subject: CatalogUnderTest) -> list[Finding]:
 
 def storage_layout(subject: CatalogUnderTest) -> list[Finding]:
     """The type, chunks and compression of the data on disk, and layouts that are slow to train from."""
-    datasets = {observable.name: subject.datasets[observable.name] for observable in subject.catalog.observables}
+    names = [observable.name for observable in subject.catalog.observables]
+    datasets = {name: subject.datasets[name] for name in names if name in subject.datasets}
     notes = [note(f"/{name}: {_describe_layout(dataset)}") for name, dataset in datasets.items()]
     remedy = "`cosmoinfer repack` writes a copy that is read faster"
     problems = {name: _layout_problem(dataset) for name, dataset in datasets.items()}

@@ -1,85 +1,23 @@
-"""A catalog: rows of parameters and data, in memory or in their files, and how it is read."""
+"""A catalog: rows of parameters and data, in memory or in their files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer.catalog.kinds import AXES_OF_KIND, CHANNEL_ORDERS, check_words
 from cosmoinfer.catalog.lazy_array import LazyArray
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.row_hashes import RowHashes, hash_theta
-from cosmoinfer.errors import UserError, join_first, list_choices
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.memory import slices
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.printable import html, one_line
 
-MISSING_MODES = ("mask",)
 ARRAYS = Path("arrays")  # in messages, where a catalog from a file has its path
 UNKNOWN_THETA = "/parameters are NaN in every row, which are taken as observations"
-COMPLEX_FORMS = ("parts", "amplitude")
 MAX_BLOCK_NUMBERS = 1 << 22  # read at once, of an observable in memory
 MAX_STREAMED_BLOCK_NUMBERS = 1 << 21  # read at once, of an observable in its file, where memory is short
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How to find things in a file. Empty means: as our own layout names them.
-
-    parameters, data, simulation: paths of datasets.
-    kind: vector, profile, map or grid, of all data or ``pk@vector,maps@map``; by default as the file says, else by the
-        number of axes.
-    channels: ``first`` or ``last``, the axis of a row on which its channels stand; of all data or ``maps@last``.
-    rows_per_simulation: how many consecutive rows are of one simulation.
-    names: of the parameters.
-    bounds: the prior box, ``a=0.1:0.5,b=0.25:4:log``; priors, ``n=0.9:1:normal:0.96:0.02``; correlations, ``a~b=0.5``.
-    where: conditions that hold in the region to which the prior is cut, ``w0+wa<0``, beside those of the file.
-    infer: the parameters to infer; the others are marginalised.
-    scale_cut: features to keep, ``0:40``, ``k<0.3`` or ``0.02<k<0.3``, with ``NAME@`` before it when there are several
-        observables.
-    target: a dataset of /classes that takes the place of the parameters.
-    missing: ``mask`` when NaN marks an entry that was not measured.
-    drop_nonfinite: leave out rows with NaN or infinity, which are refused otherwise.
-    data_include_noise: the data hold their noise already, so a model that was trained on noise adds none.
-    transpose: axes are in reverse order in the file, as Julia, MATLAB and Fortran write them.
-    complex: what stands for complex data: ``parts`` (real and imaginary) or ``amplitude``.
-    follow_links: open the other files to which links of this one lead, or that hold values of its datasets; a model
-        does not remember it.
-
-    Raises UserError for an unknown kind or mode, and for settings that exclude each other.
-    """
-
-    parameters: str = ""
-    data: tuple[str, ...] = ()
-    kind: str = ""
-    channels: str = ""
-    simulation: str = ""
-    rows_per_simulation: int = 0
-    names: tuple[str, ...] = ()
-    bounds: str = ""
-    where: tuple[str, ...] = ()
-    infer: tuple[str, ...] = ()
-    scale_cut: tuple[str, ...] = ()
-    target: str = ""
-    missing: str = ""
-    drop_nonfinite: bool = False
-    data_include_noise: bool = False
-    transpose: bool = False
-    complex: str = ""
-    follow_links: bool = False
-
-    def __post_init__(self) -> None:
-        check_words("kind", self.kind, AXES_OF_KIND)
-        check_words("channels", self.channels, CHANNEL_ORDERS)
-        if self.missing and self.missing not in MISSING_MODES:
-            raise UserError(f"{self.missing!r} is not known; {list_choices(self.missing, MISSING_MODES)}", "missing")
-        if self.complex and self.complex not in COMPLEX_FORMS:
-            raise UserError(f"{self.complex!r} is not known; {list_choices(self.complex, COMPLEX_FORMS)}", "complex")
-        if self.target and (self.infer or self.bounds or self.where or self.names):
-            settings = "`infer`, `bounds`, `where` and `names`"
-            raise UserError(f"replaces the parameters, so that {settings} do not apply", "target")
-        if self.rows_per_simulation < 0:
-            raise UserError(f"expected at least 1, found {self.rows_per_simulation}", "rows_per_simulation")
 
 
 @dataclass(frozen=True)
@@ -165,6 +103,8 @@ class Catalog:
     memory_limit: bytes that the data may take.
     files: the files that hold it, in the order of rows.
     read_options: how it was read.
+    weights: (N,) of the rows, as of the points of a chain; None where each counts the same.
+    coordinates: what features lie at, (K,) by name, of a catalog from files of other formats than HDF5.
     """
 
     path: Path
@@ -184,6 +124,8 @@ class Catalog:
     memory_limit: int = 0
     files: tuple[CatalogFile, ...] = ()
     read_options: ReadOptions = field(default_factory=ReadOptions)
+    weights: np.ndarray | None = None
+    coordinates: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -268,6 +210,7 @@ class Catalog:
             simulation=self.simulation[rows],
             index=self.index[rows],
             split_labels=None if self.split_labels is None else self.split_labels[rows],
+            weights=None if self.weights is None else self.weights[rows],
         )
 
     @property

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.catalog import ReadOptions
 from cosmoinfer.catalog.declarations import Declarations
 from cosmoinfer.catalog.packing import declares_packing
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.errors import UserError, join_first
 
 MAX_DATASETS_IN_ERROR = 10
@@ -23,21 +23,29 @@ class Layout:
     read_options: how the file is to be read.
     contents: every dataset, by path.
     data: the datasets to learn from.
-    arrays: the values by path, of a catalog that was never in a file.
+    arrays: the values by path, of a catalog that was never in HDF5; rows may be left in other files.
     """
 
     path: Path
     read_options: ReadOptions
     contents: dict[str, storage.DatasetInfo]
     data: tuple[storage.DatasetInfo, ...]
-    arrays: Mapping[str, np.ndarray] | None = None
+    arrays: Mapping[str, np.ndarray | storage.StoredRows] | None = None
 
     def load(self, name: str) -> np.ndarray:
         """All values of a dataset; text as str. Raises UserError when it cannot be read."""
         if self.arrays is not None:
-            return self.arrays[name]
+            values = self.arrays[name]
+            return values if isinstance(values, np.ndarray) else values.read(0, len(values))
         require_dataset(self.path, self.contents, name)
         return storage.load(self.path, name, self.read_options.follow_links)
+
+    def stored_rows(self, name: str, encoding: storage.Encoding) -> storage.StoredRows | None:
+        """A dataset of which rows are read where they are; None where it must be loaded."""
+        if self.arrays is None:
+            return storage.DatasetHandle(self.path, name, self.read_options.follow_links, encoding)
+        values = self.arrays[name]
+        return None if isinstance(values, np.ndarray) or encoding != storage.Encoding() else values
 
     def declarations(self, name: str) -> Declarations:
         """What the attributes of a dataset declare."""

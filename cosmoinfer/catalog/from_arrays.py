@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from cosmoinfer import memory, storage
 from cosmoinfer.catalog import layout
-from cosmoinfer.catalog.catalog import ARRAYS, Catalog, ReadOptions
+from cosmoinfer.catalog.catalog import ARRAYS, Catalog
 from cosmoinfer.catalog.datasets import Layout
 from cosmoinfer.catalog.kinds import join_words
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.errors import UserError
 from cosmoinfer.quoting import split_names

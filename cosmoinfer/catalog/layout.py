@@ -23,7 +23,7 @@ from cosmoinfer.catalog.kinds import (
 from cosmoinfer.catalog.lazy_array import LazyArray
 from cosmoinfer.catalog.packing import packed_encoding
 from cosmoinfer.catalog.row_axis import ModelRow, RowShape, choose_row_axis, describe_row_axis, reversed_axes_hint
-from cosmoinfer.catalog.row_labels import read_classes, read_simulation, read_split_labels
+from cosmoinfer.catalog.row_labels import read_classes, read_simulation, read_split_labels, read_weights
 from cosmoinfer.catalog.tables import read_table
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.parameters import Parameters, declared_priors, with_bounds
@@ -78,6 +78,7 @@ def build_catalog(layout: Layout, streamed: bool, model_rows: Sequence[ModelRow]
         classes=classes,
         includes_noise=read_options.data_include_noise,
         files=(CatalogFile(path, count),) if layout.arrays is None else (),
+        weights=read_weights(layout, count),
     )
 
 
@@ -123,9 +124,9 @@ def _read_observable(
         holds = f"is a table of {join_first(columns)}" if columns else f"has type {dataset.dtype}"
         raise UserError(f"{path}: /{name} {holds}; expected numbers")
     values: np.ndarray | LazyArray
-    if streamed:
-        handle = storage.DatasetHandle(path, name, read_options.follow_links, encoding)
-        values = LazyArray((handle,)).with_axes(meaning)
+    stored_rows = layout.stored_rows(name, encoding) if streamed else None
+    if stored_rows is not None:
+        values = LazyArray((stored_rows,)).with_axes(meaning)
     else:
         values = arrange_axes(encoding.decode(layout.load(name)), meaning)
     if values.size == 0 and len(values):

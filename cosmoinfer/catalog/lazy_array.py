@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from cosmoinfer.catalog.kinds import AxisMeaning, arrange_axes, arranged_shape
-from cosmoinfer.storage import DatasetHandle
+from cosmoinfer.storage import StoredRows
 
 BLOCK_BYTES = 8 << 20  # read at once, about: whole chunks of the file
 
@@ -22,7 +22,7 @@ class LazyArray:
     rows: (N,) numbers of these rows among those of all datasets; None for all.
     """
 
-    datasets: tuple[DatasetHandle, ...]
+    datasets: tuple[StoredRows, ...]
     meaning: AxisMeaning | None = None
     features: np.ndarray | None = None
     rows: np.ndarray | None = None

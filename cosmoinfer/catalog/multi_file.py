@@ -12,8 +12,9 @@ import numpy as np
 from cosmoinfer import memory as memories
 from cosmoinfer import storage
 from cosmoinfer.catalog import layout
-from cosmoinfer.catalog.catalog import Catalog, CatalogFile, ReadOptions
+from cosmoinfer.catalog.catalog import Catalog, CatalogFile
 from cosmoinfer.catalog.datasets import Layout, read_layout
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.row_axis import ModelRow
 from cosmoinfer.catalog.selection import validated
 from cosmoinfer.catalog.suites import check_compatible, concatenate, unique_names

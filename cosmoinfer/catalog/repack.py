@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from cosmoinfer import storage
-from cosmoinfer.catalog.catalog import Catalog, Observable, ReadOptions
+from cosmoinfer.catalog.catalog import Catalog
 from cosmoinfer.catalog.kinds import CHANNEL_ORDERS
 from cosmoinfer.catalog.packing import declares_packing, load_unpacked, without_packing
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.catalog.selection import require_clear_axes
-from cosmoinfer.memory import slices
-from cosmoinfer.priors import UNDECLARED
+from cosmoinfer.catalog.writing import data_names, write_catalog
 
-SLAB_BYTES = 1 << 24  # read and written at once, about
 MAX_COPIED_BYTES = 1 << 26  # of a dataset that is no part of the catalog
 
 
@@ -29,7 +28,7 @@ def repack(
     """
     require_clear_axes(catalog)
     arrays, attributes, left_out = _extra_datasets(catalog, read_options)
-    names = _data_names(catalog)
+    names = data_names(catalog)
     datasets = storage.describe_datasets(catalog.first_file, read_options.follow_links)
     for name, observable in zip(names, catalog.observables, strict=True):
         declared = {"kind": observable.kind, "periodic": observable.periodic}
@@ -37,46 +36,11 @@ def repack(
         if observable.kind != "vector" and str(source.get("channels", "last")) in CHANNEL_ORDERS:
             declared["channels"] = "first"  # where they stand now
         attributes[name] = source | declared
-    if catalog.theta is not None and catalog.parameters is not None and not catalog.classes:
-        arrays["parameters"] = catalog.theta
-        attributes["parameters"] = _parameter_attributes(catalog)
-    if (catalog.simulation != np.arange(len(catalog)).astype(str)).any():
-        arrays["simulation"] = catalog.simulation
-    if catalog.split_labels is not None:
-        arrays["split"] = catalog.split_labels
-    if catalog.classes and catalog.parameters is not None and catalog.theta is not None:
-        name = f"classes/{catalog.parameters.names[0]}"
-        arrays[name], attributes[name] = catalog.theta[:, 0].astype(np.int64), {"names": catalog.classes}
     file_attributes = storage.file_attributes(catalog.first_file)
     if len(catalog.files) > 1:
         file_attributes.pop("suite", None)  # the ids hold it
-    contents = storage.FileContents("catalog", meta, arrays, attributes, file_attributes)
-    streams = {name: _stream(observable) for name, observable in zip(names, catalog.observables, strict=True)}
-    storage.write_streamed(output, contents, streams, force)
+    write_catalog(output, catalog, storage.FileContents("catalog", meta, arrays, attributes, file_attributes), force)
     return left_out
-
-
-def _data_names(catalog: Catalog) -> list[str]:
-    if len(catalog.observables) == 1:
-        return ["data"]
-    return [f"data/{observable.name.removeprefix('data/').replace('/', '_')}" for observable in catalog.observables]
-
-
-def _stream(observable: Observable) -> storage.StreamedDataset:
-    shape, dtype = observable.values.shape, observable.values.dtype
-    row_bytes = max(1, int(np.prod(observable.row_shape)) * dtype.itemsize)
-    slab_rows = max(1, SLAB_BYTES // row_bytes)
-    slabs = (observable.read(np.arange(rows.start, rows.stop)) for rows in slices(shape[0], slab_rows))
-    return storage.StreamedDataset(shape, dtype, slabs)
-
-
-def _parameter_attributes(catalog: Catalog) -> storage.Attributes:
-    """Box, labels and what is declared of the prior: other priors are recognised from the rows."""
-    assert catalog.parameters is not None
-    names, priors = catalog.parameters.names, catalog.parameters.prior
-    declared = [name in catalog.declared_priors for name in names]
-    kept = tuple(prior if is_kept else UNDECLARED for prior, is_kept in zip(priors, declared, strict=True))
-    return catalog.parameters.attributes() | {"prior": kept if any(declared) else None}
 
 
 def _extra_datasets(
@@ -94,6 +58,8 @@ def _extra_datasets(
         "split",
         "meta",
     }
+    if catalog.weights is not None:
+        used.add("weights")
     used |= {observable.name for observable in catalog.observables}
     datasets_of_files = [storage.describe_datasets(file.path, read_options.follow_links) for file in catalog.files]
     arrays, attributes, left_out = {}, {}, []

@@ -44,6 +44,20 @@ def read_split_labels(layout: Layout, count: int) -> np.ndarray | None:
     return labels
 
 
+def read_weights(layout: Layout, count: int) -> np.ndarray | None:
+    """(N,) of the rows, as of the points of a chain; None where each counts the same, or /weights is something else.
+
+    Raises UserError for weights that are negative or not finite.
+    """
+    dataset = layout.contents.get("weights")
+    if dataset is None or dataset.shape != (count,) or dataset.dtype.kind not in "fiu":
+        return None
+    weights = layout.load("weights").astype(np.float64)
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise UserError(f"{layout.path}: /weights must be finite and not negative")
+    return weights if np.ptp(weights) > 0 else None
+
+
 def _load_column(layout: Layout, name: str) -> np.ndarray:
     """All values, on one axis where the others are of length 1: MATLAB has no single axis."""
     values = layout.load(name)

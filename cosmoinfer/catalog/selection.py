@@ -7,12 +7,12 @@ import hashlib
 import itertools
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer.catalog.catalog import UNKNOWN_THETA, Catalog, Observable, ReadOptions
+from cosmoinfer.catalog.catalog import UNKNOWN_THETA, Catalog, Observable
 from cosmoinfer.catalog.packing import load_unpacked
+from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.errors import UserError, blame, join_first
 from cosmoinfer.expressions import COMPARISONS
 from cosmoinfer.numerals import finite_number, whole_number
@@ -244,7 +244,7 @@ def _apply_cut(catalog: Catalog, text: str, follow_links: bool) -> tuple[Observa
         if any(end is None or end > n_features for end in ends):
             numbers = f"numbered 0 to {n_features - 1}"
             raise UserError(f"/{observable.name} has {n_features} features, {numbers}", "scale_cut", text)
-    features = _select_features([file.path for file in catalog.files], rule, n_features, follow_links)
+    features = _select_features(catalog, rule, n_features, follow_links)
     if len(features) == 0:
         raise UserError(f"keeps none of the {n_features} features of /{observable.name}", "scale_cut", text)
     values = observable.values
@@ -253,7 +253,7 @@ def _apply_cut(catalog: Catalog, text: str, follow_links: bool) -> tuple[Observa
     return tuple(cut if kept is observable else kept for kept in catalog.observables)
 
 
-def _select_features(paths: list[Path], rule: str, n_features: int, follow_links: bool) -> np.ndarray:
+def _select_features(catalog: Catalog, rule: str, n_features: int, follow_links: bool) -> np.ndarray:
     """Numbers of the features that a rule keeps."""
     if match := NUMBER_RANGE.fullmatch(rule):
         return np.arange(n_features)[slice(*(whole_number(end) if end else None for end in match.groups()))]
@@ -262,7 +262,7 @@ def _select_features(paths: list[Path], rule: str, n_features: int, follow_links
     names = [place for place, operand in enumerate(operands) if isinstance(operand, str)]
     if None in operands or (len(operands), names) not in ((2, [0]), (2, [1]), (3, [1])):
         raise UserError(f"{rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3", "scale_cut")
-    coordinate = _read_coordinate(paths, str(operands[names[0]]), n_features, follow_links)
+    coordinate = _read_coordinate(catalog, str(operands[names[0]]), n_features, follow_links)
     values = [coordinate if isinstance(operand, str) else operand for operand in operands]
     keep = [
         COMPARISONS[sign](left, right)
@@ -271,11 +271,16 @@ def _select_features(paths: list[Path], rule: str, n_features: int, follow_links
     return np.flatnonzero(np.logical_and.reduce(keep))
 
 
-def _read_coordinate(paths: list[Path], name: str, n_features: int, follow_links: bool) -> np.ndarray:
+def _read_coordinate(catalog: Catalog, name: str, n_features: int, follow_links: bool) -> np.ndarray:
     """The coordinate of each feature, (K,), which must be the same in all files of a catalog."""
+    paths = [file.path for file in catalog.files]
+    if name in catalog.coordinates and catalog.coordinates[name].dtype.kind in "fiu":
+        return catalog.coordinates[name]
     if not paths:
         raise UserError(f"needs a file with a dataset /{name}; of arrays, features are cut by number", "scale_cut")
     coordinate = load_unpacked(paths[0], name, follow_links)
+    if coordinate.dtype.kind not in "fiub":
+        raise UserError(f"{paths[0]}: /{name} holds no numbers ({coordinate.dtype})")
     if coordinate.shape != (n_features,):
         raise UserError(f"{paths[0]}: /{name} has shape {coordinate.shape}; expected ({n_features},), one a feature")
     for path in paths[1:]:

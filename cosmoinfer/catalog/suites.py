@@ -65,6 +65,7 @@ def concatenate(catalogs: Sequence[Catalog]) -> Catalog:
     """The rows of compatible catalogs, one catalog after the other, numbered anew."""
     theta = [catalog.theta for catalog in catalogs if catalog.theta is not None]
     labels = [catalog.split_labels for catalog in catalogs if catalog.split_labels is not None]
+    weights = [catalog.weights for catalog in catalogs if catalog.weights is not None]
     observables = zip(*(catalog.observables for catalog in catalogs), strict=True)
     return replace(
         catalogs[0],
@@ -77,6 +78,7 @@ def concatenate(catalogs: Sequence[Catalog]) -> Catalog:
         declared_priors=frozenset.intersection(*(catalog.declared_priors for catalog in catalogs)),
         notes=tuple(dict.fromkeys(note for catalog in catalogs for note in catalog.notes)),
         conversions=tuple(dict.fromkeys(note for catalog in catalogs for note in catalog.conversions)),
+        weights=np.concatenate(weights) if len(weights) == len(catalogs) else None,
         files=sum((catalog.files for catalog in catalogs), ()),
     )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cosmoinfer.audit.check import Finding
     from cosmoinfer.tasks.inspect import CatalogDescription, FileDescription
 
-File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog.", show_default=False)]
+File = Annotated[Path, typer.Argument(help="Any file of ours, or any catalog of any format.", show_default=False)]
 Audit = Annotated[bool, typer.Option("--audit", help="Look for every fault of a catalog that can be found.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Compare all that a file of ours holds with its digests.")]
 Manifest = Annotated[

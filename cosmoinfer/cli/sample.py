@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from cosmoinfer.tasks.sample import SampledPosterior
 
 ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
-Observed = Annotated[Path, typer.Argument(help="Catalog, or observations without parameters.", show_default=False)]
+Observed = Annotated[
+    Path, typer.Argument(help="Catalog, or observations: HDF5, or .npy, .txt, ...", show_default=False)
+]
 Partition = Annotated[
     str | None,
     typer.Option("--split", metavar="<name>", help="train, validation, test or all. [default: the model's test rows]"),

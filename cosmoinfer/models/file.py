@@ -25,6 +25,7 @@ from cosmoinfer.models.allocation import AllocationLimit
 from cosmoinfer.models.model import Model
 from cosmoinfer.models.schema import SCHEMA
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.settings import is_omitted
 
 Instance = TypeVar("Instance")
 AnyModel = TypeVar("AnyModel", bound=Model)
@@ -111,7 +112,8 @@ def _pack(content: Any, path: str, packed: Packed) -> Json:
         packed.attributes[path] = content.attributes()
         return path
     elif is_dataclass(content):
-        items = {item.name: (getattr(content, item.name), _join(path, item)) for item in fields(content)}
+        stored = [item for item in fields(content) if not is_omitted(item, getattr(content, item.name))]
+        items = {item.name: (getattr(content, item.name), _join(path, item)) for item in stored}
         return {
             name: json
             for name, (item_content, where) in items.items()
@@ -169,6 +171,8 @@ def _unpack_dataclass(cls: Any, arguments: tuple[Any, ...], config: Json, path: 
             networks.append((item, hint))
         else:
             where = _join(path, item)
+            if item.name not in config and item.metadata.get("omit_default"):
+                continue
             built[item.name] = _unpack(hint, config.get(item.name), where, packed, bound)
     for item, network in networks:  # built anew from the other fields, then filled
         place = _join(path, item)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cosmoinfer import seeding, storage
+from cosmoinfer import importers, seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, blame
 
@@ -46,7 +46,7 @@ def add_noise(
 
 
 def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> Noise:
-    """The noise of a covariance (K, K), or of variances (K,), in a .npy file.
+    """The noise of a covariance (K, K), or of variances (K,), in a file of numpy, of text or of sacc.
 
     path: of the file. shapes: of a row of each observable, of which there is one, with K numbers. seed: of every draw.
 
@@ -55,7 +55,7 @@ def read_noise(path: Path, shapes: tuple[tuple[int, ...], ...], seed: int) -> No
     if len(shapes) != 1 or len(shapes[0]) > 2:
         raise UserError("expected a catalog of one vector or profile", setting="noise", value=path)
     with blame("noise"):
-        covariance = storage.load_npy(path)
+        covariance = importers.read_covariance(path)
     if covariance.dtype.kind not in "fiub":
         raise UserError(f"expected numbers, found {covariance.dtype}", setting="noise", value=path)
     covariance = covariance.astype(np.float64)

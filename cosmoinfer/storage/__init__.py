@@ -10,10 +10,12 @@ from cosmoinfer.storage.contents import FileContents
 from cosmoinfer.storage.encoding import Encoding
 from cosmoinfer.storage.existing import (
     Standing,
+    begins_as_hdf5,
     describe_file,
     differences,
     examine,
     file_kind,
+    has_dataset,
     is_complete,
     is_kind,
     read_meta,
@@ -31,11 +33,13 @@ from cosmoinfer.storage.hdf5 import (
     group_attributes,
     load,
 )
+from cosmoinfer.storage.npy_rows import NpyRows, StoredRows, load_npy, open_npy
 from cosmoinfer.storage.opening import require_file, require_name
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
-from cosmoinfer.storage.plain_files import JSONObject, load_json, load_npy, load_text, parse_object
+from cosmoinfer.storage.plain_files import JSONObject, load_json, load_npz, load_text, parse_object
 from cosmoinfer.storage.reading import read, read_contents, read_document, verify
 from cosmoinfer.storage.schema import Attribute, Dataset, Schema, interpreted
+from cosmoinfer.storage.text_tables import TextTable, load_table
 from cosmoinfer.storage.writing import write, write_streamed
 
 __all__ = [
@@ -48,12 +52,16 @@ __all__ = [
     "Encoding",
     "FileContents",
     "JSONObject",
+    "NpyRows",
     "OnDiskArray",
     "Schema",
     "ScratchArray",
     "Standing",
+    "StoredRows",
     "StreamedDataset",
+    "TextTable",
     "atomic_write",
+    "begins_as_hdf5",
     "check_folder",
     "check_free_space",
     "describe_dataset",
@@ -66,6 +74,7 @@ __all__ = [
     "file_digest",
     "file_kind",
     "group_attributes",
+    "has_dataset",
     "interpreted",
     "is_abandoned",
     "is_complete",
@@ -73,9 +82,12 @@ __all__ = [
     "load",
     "load_json",
     "load_npy",
+    "load_npz",
+    "load_table",
     "load_text",
     "locked",
     "make_folder",
+    "open_npy",
     "out_of_core",
     "parse_object",
     "read",

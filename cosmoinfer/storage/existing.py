@@ -10,6 +10,7 @@ from typing import Any
 
 from cosmoinfer.errors import DamagedOutput, DamageError, SameOutput, UserError, join_first
 from cosmoinfer.storage.formats import CREATOR, FORMATS, SIGNATURE
+from cosmoinfer.storage.links import stored_dataset
 from cosmoinfer.storage.opening import open_file, require_name
 from cosmoinfer.storage.plain_files import JSONObject, parse_object
 from cosmoinfer.storage.reading import Head, read_text, verify
@@ -36,6 +37,17 @@ def file_kind(path: Path) -> str | None:
     """The kind of a file that this tool wrote; None for any other HDF5 file."""
     with open_file(path) as file:
         return Head.of_file(file).kind or None
+
+
+def has_dataset(path: Path, name: str) -> bool:
+    """Whether a path is an HDF5 file with a dataset of that name."""
+    if not path.is_file():
+        return False
+    try:
+        with open_file(path) as file:
+            return stored_dataset(file, name) is not None
+    except UserError:
+        return False
 
 
 def describe_file(path: Path) -> str:
@@ -150,7 +162,7 @@ def encode_meta(meta: Mapping[str, Any]) -> str:
 
 def _kind(path: Path) -> str | None:
     """Of a file that this tool wrote and signed, also where HDF5 no longer opens it; no other is replaced."""
-    if not _begins_as_hdf5(path):  # HDF5 finds a file within another one, as in an archive
+    if not begins_as_hdf5(path):  # HDF5 finds a file within another one, as in an archive
         return None
     try:
         with open_file(path) as file:
@@ -162,7 +174,7 @@ def _kind(path: Path) -> str | None:
         return None
 
 
-def _begins_as_hdf5(path: Path) -> bool:
+def begins_as_hdf5(path: Path) -> bool:
     """Whether the first bytes are those of an HDF5 file, but for damage."""
     try:
         with path.open("rb") as file:

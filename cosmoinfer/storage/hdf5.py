@@ -17,7 +17,15 @@ from cosmoinfer.storage.digests import OWN_ATTRIBUTES, TABLE, DatasetDigest, Dig
 from cosmoinfer.storage.encoding import PLAIN, Encoding, RowAxis
 from cosmoinfer.storage.filters import filter_problem, register_filters
 from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
-from cosmoinfer.storage.opening import CRASHES, error_reason, open_file, open_hdf5, require_file
+from cosmoinfer.storage.opening import (
+    CRASHES,
+    error_reason,
+    file_identity,
+    open_file,
+    open_hdf5,
+    require_file,
+    require_unmodified,
+)
 from cosmoinfer.storage.probe import survives_dataset
 from cosmoinfer.storage.raw_sources import check_sources, holding_files, size_problem
 
@@ -207,7 +215,7 @@ class DatasetHandle:
                 raise UserError(f"{path}: {dataset.name} {problem}")
             self.path, self.name = path, name
             self.files = tuple(dict.fromkeys((path, Path(dataset.file.filename))))  # the second at the end of a link
-            self.identity = _file_identity(self.files)
+            self.identity = file_identity(self.files)
             self.shape, self.dtype = encoding.shape(dataset.shape), encoding.dtype(dataset.dtype)
             self.encoding, self.chunks = encoding, dataset.chunks
             self._digest = digest_of(dataset)
@@ -243,7 +251,7 @@ class DatasetHandle:
         except OSError as error:
             raise _unreadable(self.path, dataset, error) from error
         finally:
-            _require_unmodified(self.files, self.identity)
+            require_unmodified(self.files, self.identity)
 
     def _verify(self, dataset: h5py.Dataset, digest: DatasetDigest, rows: np.ndarray, start: int, stop: int) -> None:
         """Raises DamageError where the blocks that rows start..stop - 1 lie in are not as they were written.
@@ -281,16 +289,5 @@ def _open_for_reading(process: int, files: tuple[Path, ...], identity: tuple[int
 
     files: itself, and one to which it links.
     """
-    _require_unmodified(files, identity)
+    require_unmodified(files, identity)
     return open_hdf5(files[0])
-
-
-def _require_unmodified(files: tuple[Path, ...], identity: tuple[int, ...]) -> None:
-    if _file_identity(files) != identity:
-        raise UserError(f"{' or '.join(map(str, files))}: was modified after it was opened")
-
-
-def _file_identity(files: tuple[Path, ...]) -> tuple[int, ...]:
-    """Inode, size in bytes and time of the last change of each."""
-    statuses = [require_file(path).stat() for path in files]
-    return tuple(number for status in statuses for number in (status.st_ino, status.st_size, status.st_mtime_ns))

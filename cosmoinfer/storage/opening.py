@@ -83,6 +83,18 @@ def require_name(path: Path) -> Path:
     return path
 
 
+def require_unmodified(files: tuple[Path, ...], identity: tuple[int, ...]) -> None:
+    """Raises UserError where a file is another than it was when these numbers were taken."""
+    if file_identity(files) != identity:
+        raise UserError(f"{' or '.join(map(str, files))}: was modified after it was opened")
+
+
+def file_identity(files: tuple[Path, ...]) -> tuple[int, ...]:
+    """Inode, size in bytes and time of the last change of each."""
+    statuses = [require_file(path).stat() for path in files]
+    return tuple(number for status in statuses for number in (status.st_ino, status.st_size, status.st_mtime_ns))
+
+
 def error_reason(error: BaseException) -> str:
     """What the system says of an error, in one line."""
     return (getattr(error, "strerror", None) or str(error)).splitlines()[0]

@@ -34,20 +34,21 @@ def load_json(path: Path) -> Any:
         raise UserError(f"{path}: is no JSON ({error})") from error
 
 
-def load_npy(path: Path) -> np.ndarray:
-    """The numbers or text of a .npy file.
+def load_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of numbers or text of a .npz file, by name.
 
-    Raises UserError for any other file, one that holds less than it says, one of Python objects, and one that memory
-    does not take.
+    Raises UserError for any other file, arrays of Python objects, and what memory does not take.
     """
     require_file(path)
     try:
-        with np.errstate(over="ignore"):
-            array = np.lib.format.open_memmap(path, mode="r")  # which the file bounds, not what it says of itself
-    except Exception as error:  # numpy reads what it says as Python, whose tokenizer has errors of its own
-        raise UserError(f"{path}: is no .npy file of numbers or text, or a truncated one") from error
-    check_memory(array.nbytes // 8, f"{path}: an array of shape {array.shape}")
-    return np.array(array)
+        with np.load(path, allow_pickle=False) as archive:
+            size = sum(member.file_size for member in archive.zip.infolist())
+            check_memory(size // 8, f"{path}: its arrays")
+            return {name: np.asarray(archive[name]) for name in archive.files}
+    except UserError:
+        raise
+    except Exception as error:  # of zip, of numpy, and of Python's tokenizer, which numpy reads headers with
+        raise UserError(f"{path}: is no .npz file of numbers or text, or a damaged one") from error
 
 
 def parse_object(text: str, finite: bool = False) -> JSONObject:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer import audit, catalog, metrics, models, posterior, split, storage
+from cosmoinfer import audit, catalog, importers, metrics, models, posterior, split, storage
 from cosmoinfer.audit.check import Finding
 from cosmoinfer.catalog import multi_file
 from cosmoinfer.catalog.catalog import CatalogFile
@@ -71,6 +71,10 @@ def inspect_file(file: Path, keywords: Mapping[str, Any]) -> CatalogDescription 
     Raises UserError if the file cannot be read.
     """
     check_keywords("inspect", keywords, (*READ_OPTIONS, "audit", "manifest"))
+    if importers.is_source(file):
+        if keywords.get("manifest"):
+            raise UserError(f"{file}: is no HDF5, and a manifest lists such files", "manifest")
+        return _inspect_catalog(file, CatalogSettings.from_keywords(keywords), bool(keywords.get("audit")))
     first_file = multi_file.first_file(file)
     kind = storage.file_kind(first_file)
     if kind in (None, "catalog"):
@@ -103,11 +107,14 @@ def write_manifest(contents: CatalogDescription, manifest: Path, force: bool) ->
 
 
 def _inspect_catalog(file: Path, settings: CatalogSettings, full: bool) -> CatalogDescription:
-    assembled = catalog.without_placeholders(catalog.read_unchecked(file, settings.read_options, settings.memory))
+    unchecked = importers.read_unchecked(file, settings.read_options, settings.memory)
+    assembled = catalog.without_placeholders(unchecked)
     simulations = catalog.select(assembled, settings.read_options)
     rows, ids = len(simulations), len(set(simulations.simulation.tolist()))
     sampled = audit.sample_rows(simulations)
-    datasets = storage.describe_datasets(sampled.first_file, settings.read_options.follow_links)
+    datasets = {}
+    if sampled.files:
+        datasets = storage.describe_datasets(sampled.first_file, settings.read_options.follow_links)
     findings = audit.audit_catalog(sampled, datasets, full)
     return CatalogDescription(file, rows, ids, audit.value_ranges(sampled), tuple(findings), tuple(sampled.files))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer import catalog, metrics, models, posterior, split, storage
+from cosmoinfer import catalog, importers, metrics, models, posterior, split, storage
 from cosmoinfer.catalog import Catalog, multi_file
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import scores
@@ -28,6 +28,8 @@ def load(path: Path | str) -> Any:
 
     Raises UserError, a ValueError, if the file cannot be read.
     """
+    if importers.is_source(Path(path)):
+        return importers.read(path)
     kind = storage.file_kind(multi_file.first_file(Path(path))) or "catalog"
     if kind not in READERS:
         raise UserError(f"{path}: is a {kind} file; expected one of {', '.join(READERS)}")

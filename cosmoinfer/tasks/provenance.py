@@ -4,7 +4,7 @@ import glob
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from urllib.parse import quote
 from cosmoinfer import __version__, storage
 from cosmoinfer.catalog import Catalog, multi_file
 from cosmoinfer.errors import UserError
+from cosmoinfer.settings import is_omitted
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.training import checkpoints
 
@@ -107,5 +108,6 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_as_json(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return _as_json(asdict(value))
+        present = [entry.name for entry in fields(value) if not is_omitted(entry, getattr(value, entry.name))]
+        return {name: _as_json(getattr(value, name)) for name in present}
     return str(value) if isinstance(value, Path) else value

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer import models, split, storage
+from cosmoinfer import importers, models, split, storage
 from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA
 from cosmoinfer.errors import UserError, describe_type, join_first
@@ -68,7 +68,7 @@ def open_catalog(
 
 def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
     """Raises UserError if it cannot be read, or lacks the class that is the target."""
-    catalog = catalogs.read(path, settings.read_options, settings.memory)
+    catalog = importers.read(path, settings.read_options, settings.memory)
     target = settings.read_options.target
     if target and not catalog.classes:
         raise UserError(f"{path}: has no /classes/{target}, nor any other class (`target`)")
@@ -91,20 +91,22 @@ def open_for_model(
         )
     else:
         path, settings = Path(source), CatalogSettings.from_keywords(keywords)
-        command = storage.read_meta(multi_file.first_file(path)).get("command")
+        is_source = importers.is_source(path)
+        command = None if is_source else storage.read_meta(multi_file.first_file(path)).get("command")
         generated = command == "generate"  # in our layout, and cut already
         own_reading = ReadOptions() if generated else preprocessing.read_options
-        read_options = read_options_for_model(own_reading, settings.read_options)
+        read_options = read_options_for_model(own_reading, settings.read_options, is_source)
         read_options = read_options if generated else preprocessing.with_kinds(read_options)
-        catalog = catalogs.read(path, read_options, settings.memory, preprocessing.model_rows(read_options))
+        catalog = importers.read(path, read_options, settings.memory, preprocessing.model_rows(read_options))
     preprocessing.check_catalog(catalog)
     return catalog
 
 
-def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> ReadOptions:
+def read_options_for_model(trained: ReadOptions, overrides: ReadOptions, is_source: bool = False) -> ReadOptions:
     """How to read a catalog for a model: as the model's own was read, but for what is asked for now.
 
-    Links into other files are followed only where that is asked for now.
+    Links into other files are followed only where that is asked for now. is_source: whether it is of another format
+    than HDF5, of which files of parameters and ids are those that are named now.
 
     Raises UserError for other scale cuts than the model's.
     """
@@ -117,7 +119,9 @@ def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> Read
         )
     changed = {key: value for key, value in asdict(overrides).items() if value != getattr(default, key)}
     layout = ("parameters", "data", "kind", "channels", "simulation", "rows_per_simulation", "names", "bounds", "where")
-    if changed.keys() & set(layout):
+    if is_source:
+        trained = importers.without_paths(trained)
+    elif changed.keys() & set(layout):
         trained = replace(trained, **{key: getattr(default, key) for key in layout})
     return replace(trained, **({"follow_links": False} | changed))
 
@@ -125,8 +129,13 @@ def read_options_for_model(trained: ReadOptions, overrides: ReadOptions) -> Read
 def choose_split(catalog: Catalog, settings: SplitSettings) -> Split:
     """A split file, else the catalog's own /split, else by hash.
 
-    Raises UserError if a partition has no simulation, or settings would have no effect.
+    Raises UserError if a partition has no simulation, settings would have no effect, or rows have weights.
     """
+    if catalog.weights is not None:
+        raise UserError(
+            f"{catalog.path}: has /weights, and a training takes rows of equal weight only (thin the chain to equal "
+            "weights, as GetDist does)"
+        )
     fractions = settings.fractions or split.DEFAULT_FRACTIONS
     path = settings.split_file
     if path is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cosmoinfer.catalog import Catalog, fingerprint, read_unchecked, repack
 from cosmoinfer.errors import UserError
+from cosmoinfer.importers import is_source
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -48,6 +49,8 @@ def write_repacked(
     )
     if read_options.infer or read_options.scale_cut or read_options.drop_nonfinite:
         raise UserError("repack: copies whole rows; `infer`, `scale_cut` and `drop_nonfinite` go with a training")
+    if is_source(path):
+        raise UserError(f"{path}: is no HDF5; cosmoinfer import writes a catalog, which needs no repacking")
     catalog = read_unchecked(path, read_options, MEMORY_BYTES)
     meta = task_provenance("repack", {"read_options": read_options}, {"catalog": fingerprint(catalog)})
     if is_up_to_date(output, "catalog", meta, reporter, force, *(file.path for file in catalog.files)):

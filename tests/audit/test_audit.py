@@ -415,6 +415,24 @@ FAULTS = {  # what is changed, which check must find it, how serious it is, and 
         "warning",
         "/data: feature 4 is Omega_m itself",
     ),
+    "a number of objects among the data": (
+        {"data": changed(VECTOR, slice(None), 0, np.round(1000 * THETA[:, 1] + 3 * RNG.normal(size=N)))},
+        "count_leakage",
+        "warning",
+        "/data: feature 0, a number of objects, alone predicts sigma_8 (R2 of ranks 1.00)",
+    ),
+    "rows padded with zeros": (
+        {"data": np.where(np.arange(40) < np.round(90 * THETA[:, :1] - 4), RNG.normal(3, 1, (N, 40)), 0)},
+        "count_leakage",
+        "warning",
+        "/data: the number of entries before the zeros at its end, a number of objects, alone predicts Omega_m",
+    ),
+    "few simulations": (
+        {"parameters": THETA[:100], "data": VECTOR[:100], "simulation": np.arange(1300, 1400)},
+        "split_shares",
+        "warning",
+        "the split has 78/5/17 of 100 simulations, where 70/15/15 were meant",
+    ),
     "an index among the data": (
         {"data": changed(VECTOR, slice(None), 0, np.arange(N))},
         "row_number_feature",
@@ -712,7 +730,7 @@ def test_an_order_that_has_a_meaning_is_no_fault(findings, design, noise):
     discrete = {"a grid": 2, "one at a time": 2}.get(design, 0)  # parameters of few values: no density, in any order
     found = [finding for finding in reported if finding.level != "note"]
     assert sum(finding.check == "discrete_parameters" for finding in found) == discrete
-    expected = ("too_few_rows", "empty_partition", "discrete_parameters")
+    expected = ("too_few_rows", "empty_partition", "split_shares", "discrete_parameters")
     assert [finding.message for finding in found if finding.check not in expected] == []
 
 

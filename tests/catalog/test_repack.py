@@ -10,7 +10,7 @@ import pytest
 
 from cosmoinfer import catalog as catalogs
 from cosmoinfer.audit import values as audit_values
-from cosmoinfer.catalog import ReadOptions, repack
+from cosmoinfer.catalog import ReadOptions, repack, writing
 from cosmoinfer.errors import UserError
 from tests.command_line import call, done, refused, write
 from tests.map_files import LAYOUTS, ROWS, cut_into_files, write_maps
@@ -18,7 +18,7 @@ from tests.map_files import LAYOUTS, ROWS, cut_into_files, write_maps
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_repacked_copy_is_the_same_catalog_row_after_row(tmp_path, layout, monkeypatch):
-    monkeypatch.setattr(repack, "SLAB_BYTES", 3000)
+    monkeypatch.setattr(writing, "SLAB_BYTES", 3000)
     path, packed = write_maps(tmp_path / "maps.h5", **LAYOUTS[layout]), tmp_path / "packed.h5"
     with h5py.File(path, "a") as file:
         file["k"], file.attrs["suite"] = np.arange(6), "TNG"

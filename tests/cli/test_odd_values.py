@@ -25,6 +25,7 @@ FORMS: dict[str, tuple[str, ...]] = {  # where numbers stand in the texts of the
     "--fail-if": ("r2<{}", "r2<0 by {}"),
     "--set": ("radius={}",),
     "--sizes": ("20,30,{}",),
+    "--columns": ("parameters={}", "data={}:", "parameters=0:{},data=2"),
     "--scale-cut": ("0:{}", "{}:", "k<{}"),
     "--compress": ("pca:{}", "autoencoder:{}"),
     "--memory": ("{}TB",),
@@ -57,6 +58,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {  # the output is there already, so tha
     "learning-curve": ("sims.h5", "-o", "taken.h5"),
     "generate": ("density.h5", "-o", "taken.h5"),
     "score": ("density.h5", "sims.h5", "-o", "taken.h5"),
+    "import": ("sims.csv", "--names", "Omega_m,sigma_8", "-o", "taken.h5"),
     "repack": ("sims.h5", "-o", "taken.h5"),
     "inspect": ("sims.h5",),
     "guide": (),
@@ -77,6 +79,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done("sample", folder / "flow.h5", catalog, "-o", folder / "posterior.h5", "--rows", "0:4", "--draws", 20)
     for name in ("taken.h5", "taken.pdf"):
         (folder / name).write_text("of another tool")
+    (folder / "sims.csv").write_text("Omega_m,sigma_8,a\n0.3,0.8,1\n0.2,0.9,2\n")
     return folder
 
 

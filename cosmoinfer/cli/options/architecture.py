@@ -70,7 +70,8 @@ class InputOptions:
         str | None, option("Compression of vectors: pca:20 or autoencoder:8.", "Architecture", value="<name:size>")
     ] = None
     noise: Annotated[
-        Path | None, option("Covariance (.npy) of noise that every epoch draws anew.", "Training", rare=True)
+        Path | None,
+        option("Covariance (.npy, text, sacc) of noise that every epoch draws anew.", "Training", rare=True),
     ] = None
 
 

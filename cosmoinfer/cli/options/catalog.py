@@ -13,7 +13,13 @@ class ReadOptions:
 
     parameters: Annotated[
         str | None,
-        option("Dataset of the parameters.", "Catalog", default="/parameters", value="<dataset>", is_name=True),
+        option(
+            "Dataset of the parameters, or their file.",
+            "Catalog",
+            default="/parameters",
+            value="<dataset>",
+            is_name=True,
+        ),
     ] = None
     data: Annotated[
         list[str] | None,
@@ -44,7 +50,7 @@ class ReadOptions:
     simulation: Annotated[
         str | None,
         option(
-            "Dataset of simulation ids.",
+            "Dataset of simulation ids, or their file.",
             "Catalog",
             default="/simulation",
             value="<dataset>",
@@ -54,6 +60,10 @@ class ReadOptions:
     ] = None
     rows_per_simulation: Annotated[
         int | None, option("Number of consecutive rows that share a simulation.", "Catalog", rare=True)
+    ] = None
+    columns: Annotated[
+        str | None,
+        option("Columns of a table of text: 'parameters=0:2,data=2:'.", "Catalog", value="<columns>", rare=True),
     ] = None
     names: Annotated[str | None, option("Parameter names: a,b,c.", "Catalog", value="<names>")] = None
     bounds: Annotated[str | None, option("Prior box: 'a=0.1:0.5,b=0.25:4:log'.", "Catalog", value="<bounds>")] = None
@@ -72,7 +82,7 @@ class ReadOptions:
         option(
             "Meaning of NaN: missing data, passed on as a",
             "Catalog",
-            choices=("catalog.catalog:MISSING_MODES",),
+            choices=("catalog.read_options:MISSING_MODES",),
             rare=True,
         ),
     ] = None
@@ -88,7 +98,7 @@ class ReadOptions:
     ] = False
     complex: Annotated[
         str | None,
-        option("Take complex data as", "Catalog", choices=("catalog.catalog:COMPLEX_FORMS",), rare=True),
+        option("Take complex data as", "Catalog", choices=("catalog.read_options:COMPLEX_FORMS",), rare=True),
     ] = None
     follow_links: Annotated[
         bool, option("Read other files that a file links to, or has values in.", "Catalog", "--follow-links", rare=True)

@@ -17,7 +17,7 @@ import typer
 from cosmoinfer.cli.source import choices_text, read_choices
 from cosmoinfer.quoting import unquote
 
-CatalogPath = Annotated[Path, typer.Argument(help="Catalog of simulations, HDF5.", show_default=False)]
+CatalogPath = Annotated[Path, typer.Argument(help="Catalog: HDF5, or .npy, .csv, ...", show_default=False)]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.", show_default=False)]
 
 RARE = "*"  # ends the name of the panel of an option that only --help-all lists

@@ -1,0 +1,143 @@
+"""A table of text, .txt or .csv: rows of data, with or without the parameters in columns of the same table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cosmoinfer import storage
+from cosmoinfer.catalog.row_axis import ModelRow
+from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.importers import parameter_tables
+from cosmoinfer.importers.columns import COORDINATE, PARAMETERS, SIMULATION, parse_columns, select_columns
+from cosmoinfer.importers.source import Importer, Request, Source, SourceData, SourceParameters
+from cosmoinfer.storage import TextTable
+
+SUFFIXES = (".txt", ".csv", ".dat", ".tsv")
+ROLES = (PARAMETERS, SIMULATION, COORDINATE)
+
+
+def _recognises(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _read(path: Path, request: Request) -> Source:
+    table, read_options = storage.load_table(path), request.read_options
+    count = table.values.shape[1]
+    roles = parse_columns(read_options.columns)
+    if COORDINATE in roles or _is_one_observation(table, request.model_rows, roles):
+        return _read_observation(table, roles, request.model_rows)
+    if read_options.parameters and PARAMETERS in roles:
+        raise UserError(f"{path}: give the file of the parameters or their columns, not both", "parameters")
+    id_items = roles.get(SIMULATION, [read_options.simulation] if read_options.simulation in table.names else [])
+    id_columns = select_columns(id_items, table.names, count) if id_items else parameter_tables.id_columns_of(table)
+    theta_columns = _parameter_columns(table, request, roles)
+    taken = {*id_columns, *theta_columns}
+    data = {role: select_columns(items, table.names, count) for role, items in roles.items() if role not in ROLES}
+    data = data or {"data": [column for column in range(count) if column not in taken and column not in table.texts]}
+    if not any(data.values()):
+        raise UserError(f"{path}: all of its {count} columns are parameters or ids, and none is left as data")
+    for columns in data.values():
+        if words := [column for column in columns if column in table.texts]:
+            raise UserError(f"{path}: column {words[0]} holds words ({table.texts[words[0]][0]!r}), no numbers")
+        if double := [column for column in columns if column in taken]:
+            raise UserError(f"{path}: column {double[0]} is given as data and as a parameter or id", "columns")
+    parameters = None
+    ids = parameter_tables.column_ids(table, id_columns)
+    if theta_columns:
+        names = tuple(table.names[column] for column in theta_columns) if table.names else ()
+        parameters = SourceParameters(str(path), table.values[:, theta_columns], names)
+        parameters = parameter_tables.with_names(parameters, read_options.names)
+    notes = [f"ids are those of column {table.names[id_columns[0]] if table.names else id_columns[0]}"] if ids else []
+    return Source(
+        path,
+        {name: SourceData(_values(table, columns), {"kind": "vector"}) for name, columns in data.items()},
+        parameters,
+        np.array(ids) if ids and not read_options.rows_per_simulation else None,
+        notes=tuple(notes),
+    )
+
+
+def _values(table: TextTable, columns: Sequence[int]) -> np.ndarray:
+    """(R, K), or (R,) of a single column, which may be one number a row or one observation."""
+    return table.values[:, columns[0]] if len(columns) == 1 else table.values[:, columns]
+
+
+def _parameter_columns(table: TextTable, request: Request, roles: dict[str, list[str]]) -> list[int]:
+    """Numbers of the columns of the parameters; none where there are none in this table."""
+    names, count = request.read_options.names, table.values.shape[1]
+    if PARAMETERS in roles:
+        return select_columns(roles[PARAMETERS], table.names, count)
+    if request.read_options.parameters:
+        return []
+    named = [name for name in names if name in table.names]
+    if names and len(named) == len(names):
+        return select_columns(names, table.names, count)
+    if request.model_rows:
+        return []  # observations
+    if named:
+        missing = [name for name in names if name not in named]
+        raise UserError(f"{table.path}: has no column {missing[0]}; it has {join_first(table.names, 20)}", "names")
+    if names:
+        raise UserError(
+            f"{table.path}: has {count} columns without names; `columns=parameters=0:{len(names)},data={len(names)}:` "
+            "says which are the parameters (`parameters=FILE` where they are in a file of their own)"
+        )
+    if table.names and not roles:
+        raise UserError(
+            f"{table.path}: has the columns {join_first(table.names, 20)}; `names=a,b` says which are the parameters "
+            "(`parameters=FILE` where they are in a file of their own, `columns=data=0:` where there are none)"
+        )
+    return []
+
+
+def _is_one_observation(table: TextTable, model_rows: Sequence[ModelRow], roles: dict[str, list[str]]) -> bool:
+    """Whether the lines of a table are the features of one observation, beside what they lie at."""
+    rows, count = table.values.shape
+    if len(model_rows) != 1 or len(model_rows[0].shape) != 1:
+        return False
+    (size,) = model_rows[0].shape
+    if roles:
+        return False
+    fits_lines = rows == size or (model_rows[0].is_cut and rows > size)
+    fits_columns = count == size or (model_rows[0].is_cut and count > size)
+    return count > 1 and fits_lines and not fits_columns
+
+
+def _read_observation(table: TextTable, roles: dict[str, list[str]], model_rows: Sequence[ModelRow]) -> Source:
+    """One row: the coordinate of each feature in a column, the data in another."""
+    rows, count = table.values.shape
+    if not roles:
+        if count != 2:
+            names = f" ({join_first(table.names)})" if table.names else ""
+            raise UserError(
+                f"{table.path}: has {rows} lines of {count} columns{names} for a model that takes "
+                f"{model_rows[0].shape[0]} numbers; `columns=coordinate=0,data=1` says which column is the data"
+            )
+        roles = {COORDINATE: ["0"], "data": ["1"]}
+    columns = {role: select_columns(items, table.names, count) for role, items in roles.items()}
+    data = {role: numbers for role, numbers in columns.items() if role not in ROLES}
+    if len(columns[COORDINATE]) != 1 or not data:
+        raise UserError(f"{table.path}: expected one column as coordinate and others as data", "columns")
+    name = coordinate_name(table, columns[COORDINATE][0])
+    return Source(
+        table.path,
+        {role: SourceData(one_row(table, numbers)) for role, numbers in data.items()},
+        coordinates={name: table.values[:, columns[COORDINATE][0]]},
+        notes=(f"one observation of {rows} features, at the {name} of each",),
+    )
+
+
+def one_row(table: TextTable, columns: Sequence[int]) -> np.ndarray:
+    """(1, K) of one column, (1, C, K) of several."""
+    values = table.values[:, columns].T
+    return values if len(columns) == 1 else values[None]
+
+
+def coordinate_name(table: TextTable, column: int) -> str:
+    """What the coordinate is called in a catalog: by its name in the table, if that is the name of a dataset, or k."""
+    name = table.names[column] if table.names else ""
+    return name if name.isidentifier() and name not in ("parameters", "data", "simulation", "split", "meta") else "k"
+
+
+IMPORTER = Importer("a table of text, .txt, .csv or .dat", _recognises, _read)
