@@ -10,6 +10,7 @@ from cosmoinfer.storage.contents import FileContents
 from cosmoinfer.storage.encoding import Encoding
 from cosmoinfer.storage.existing import (
     Standing,
+    check_replaceable,
     describe_file,
     differences,
     examine,
@@ -31,6 +32,7 @@ from cosmoinfer.storage.hdf5 import (
     group_attributes,
     load,
 )
+from cosmoinfer.storage.netcdf import Variable, write_netcdf
 from cosmoinfer.storage.opening import require_file, require_name
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
 from cosmoinfer.storage.plain_files import JSONObject, load_json, load_npy, load_text, parse_object
@@ -53,9 +55,11 @@ __all__ = [
     "ScratchArray",
     "Standing",
     "StreamedDataset",
+    "Variable",
     "atomic_write",
     "check_folder",
     "check_free_space",
+    "check_replaceable",
     "describe_dataset",
     "describe_datasets",
     "describe_file",
@@ -88,5 +92,6 @@ __all__ = [
     "require_name",
     "verify",
     "write",
+    "write_netcdf",
     "write_streamed",
 ]
