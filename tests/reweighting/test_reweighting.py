@@ -13,7 +13,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.reweighting import PriorChange, derive, parse_changes, reweight, with_priors
+from cosmoinfer.reweighting import PriorChange, derive, marginalise, parse_changes, reweight, with_priors
 from tests.command_line import call, done, linear, refused, write
 from tests.posteriors import changed, make
 
@@ -454,3 +454,73 @@ def test_a_derived_parameter_of_a_single_draw_has_no_width():
     derived = derive(single, ["c=a+b"])
     np.testing.assert_allclose(derived.mean[:, 2], [0.7, 0.9])
     assert np.isnan(derived.std[:, 2]).all()
+
+
+# ------------------------------------------------------------------------------------------------- marginals
+def test_a_marginal_has_the_draws_and_the_prior_of_what_is_kept():
+    posterior = changed(exact(50), ridge_estimate=np.zeros((3, 2)), mean=np.zeros((3, 2)), std=np.ones((3, 2)))
+    marginal = marginalise(posterior, ["b"])
+    np.testing.assert_array_equal(marginal["b"], posterior["b"])
+    np.testing.assert_array_equal(marginal.truth[:, 0], posterior.truth[:, 1])
+    assert marginal.parameters.names == ("b",) and marginal.parameters.prior == ("log-uniform",)
+    assert marginal.mean.shape == marginal.std.shape == marginal.diagnostics.ridge_estimate.shape == (3, 1)
+    assert marginal.draws.log_prob is marginal.log_prob_truth is None
+    evaluation = evaluate(marginal)
+    assert evaluation.value("r2", "b") == evaluate(posterior).value("r2", "b")
+
+
+def test_a_marginal_of_all_but_derived_parameters_keeps_its_density():
+    derived = derive(exact(50), ["c=a+b", "d=a*b"])
+    marginal = marginalise(derived, ["c", "b", "a"])
+    assert marginal.parameters.names == ("b", "a", "c") and marginal.derived == ("c",)
+    np.testing.assert_array_equal(marginal.log_prob, derived.log_prob)
+    np.testing.assert_array_equal(marginal.log_prob_truth, derived.log_prob_truth)
+    assert marginalise(derived, ["d", "c"]).derived == ()  # parameters like any others
+    assert marginalise(derived, ["d", "c"]).parameters.prior == ("unknown", "unknown")
+
+
+def test_a_marginal_can_be_reweighted_and_derived_from():
+    mean, width = 0.3, 0.4
+    changes = [PriorChange.parse(f"a=normal:{mean}:{width}")]
+    marginal = marginalise(exact(), ["a"])
+    both = [
+        reweight(marginal, with_priors(marginal.parameters, changes)),
+        marginalise(reweight(exact(), with_priors(BOX, changes)), ["a"]),
+    ]
+    np.testing.assert_allclose(both[0].mean, both[1].mean)
+    np.testing.assert_array_equal(both[0].samples, both[1].samples)
+    assert both[0].draws.log_prob is both[0].draws.log_norm_error is None
+    np.testing.assert_allclose(derive(marginal, ["c=2*a"])["c"], 2 * marginal["a"])
+
+
+@pytest.mark.parametrize(
+    ("change", "kept", "prior"),
+    [
+        ({"where": ("a < b",)}, "a", "unknown"),
+        ({"where": ("a < 1",)}, "a", "uniform"),
+        ({"where": ("a < 1",)}, "b", "log-uniform"),
+    ],
+)
+def test_the_prior_of_a_marginal_is_unknown_where_a_condition_ties_it(change, kept, prior):
+    parameters = BOX.with_where(change["where"])
+    assert marginalise(exact(50, parameters), [kept]).parameters.prior == (prior,)
+
+
+def test_a_prior_of_a_derived_parameter_that_is_left_out_leaves_none_known():
+    posterior = derive(exact(2000), ["c=a+b"])
+    cut = reweight(posterior, with_priors(posterior.parameters, [PriorChange.parse("c=normal:3:2")], ("c",)))
+    assert marginalise(cut, ["a", "b"]).parameters.prior == ("unknown", "unknown")
+
+
+def test_the_command_keeps_parameters(folder: Path):
+    out = folder / "p.marginal.h5"
+    done("reweight", folder / "p.h5", "--keep", "sigma_8")
+    with h5py.File(folder / "p.h5") as whole_file, h5py.File(out) as file:
+        np.testing.assert_array_equal(file["samples"][..., 0], whole_file["samples"][..., 1])
+        assert "log_prob" not in file and json.loads(file["meta"][()])["settings"]["keep"] == ["sigma_8"]
+    done("evaluate", out)
+    changes = ("--derive", S_8, "--prior", "sigma_8=normal:0.8:0.2", "--keep", "S_8,Omega_m")
+    done("reweight", folder / "p.h5", *changes, "-o", folder / "both.h5")
+    assert posteriors.read(folder / "both.h5").parameters.names == ("Omega_m", "S_8")
+    assert "--keep: no parameter is named h" in refused("reweight", folder / "p.h5", "--keep", "h")
+    assert "--keep: " in refused("reweight", folder / "p.h5", "--keep", "")
