@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from cosmoinfer.errors import UserError, blame
-from cosmoinfer.posterior import Draws, PointEstimate, Posterior
+from cosmoinfer.memory import check_memory
+from cosmoinfer.posterior import Draws, PointEstimate, Posterior, map_rows
 from cosmoinfer.priors import Unknown
 
 
@@ -17,9 +18,11 @@ def marginalise(posterior: Posterior, names: Sequence[str]) -> Posterior:
     known, so that log_prob is left out unless only derived parameters are; a Fisher matrix is left out. The prior is
     that of draws without the others, unknown where it is of no known form.
 
-    Raises UserError where a name is not a parameter, none is named, or there are no draws.
+    Raises UserError where a name is not a parameter, none is named, or memory does not take the draws.
     """
-    draws, parameters = posterior.require_draws(), posterior.parameters
+    draws, parameters = posterior.draws, posterior.parameters
+    if posterior.classes is not None:
+        raise UserError("the posterior holds probabilities of classes; expected one of parameters", setting="keep")
     with blame("keep"):
         parameters.columns(names)
         if not names:
@@ -52,10 +55,16 @@ def marginalise(posterior: Posterior, names: Sequence[str]) -> Posterior:
         parameters=selected,
         truth=of_kept(posterior.truth),
         log_prob_truth=posterior.log_prob_truth if complete else None,
-        draws=replace(draws, samples=np.asarray(draws.samples)[..., columns])
-        if complete
-        else Draws(np.asarray(draws.samples)[..., columns]),
+        draws=None if draws is None else _marginal_draws(draws, columns, complete),
         point=None if point is None else PointEstimate(point.mean[..., columns], of_kept(point.std)),
         diagnostics=replace(diagnostics, ridge_estimate=of_kept(ridge), fisher=None),
         derived=tuple(derived) if independent else (),
     )
+
+
+def _marginal_draws(draws: Draws, columns: list[int], complete: bool) -> Draws:
+    """complete: whether log_prob is a density of what these columns hold."""
+    n, count = draws.samples.shape[:2]
+    check_memory(n * count * len(columns), f"{n} times {count} draws of {len(columns)} parameters")
+    samples = map_rows(draws.samples, lambda rows: rows[..., columns])
+    return replace(draws, samples=samples) if complete else Draws(samples)

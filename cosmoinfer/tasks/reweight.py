@@ -135,6 +135,7 @@ def _reweight(
         raise UserError("goes with `prior` or `where`, without which every draw is kept", setting="draws")
     opened = open_posterior(source, leave_large=False)
     original = opened.posterior
+    original.require_draws()
     names = reweighting.derived_names(derive, original.parameters.names)
     derived = (*original.derived, *names)
     parameters = original.parameters.concatenated(Parameters.from_names(names))
