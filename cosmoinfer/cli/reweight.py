@@ -18,6 +18,15 @@ Priors = Annotated[
         help="New prior: 'Omega_m=normal:0.31:0.01' (mean, std), uniform:0.2:0.4, ...; a~b=0.5 correlates; repeatable.",
     ),
 ]
+Covariance = Annotated[
+    Path | None,
+    typer.Option(
+        "--prior-covariance",
+        metavar="<file>",
+        help="Covariance of a --prior 'a,b=normal:0.31:0.81' that has the means alone: '# a b', the matrix below.",
+        show_default=False,
+    ),
+]
 Where = Annotated[
     list[str] | None, typer.Option(metavar="<condition>", help="Cut the prior to a region: 'w0+wa<0'; repeatable.")
 ]
@@ -43,6 +52,7 @@ def reweight(
     output_options: OutputOptions,
     output: Output = None,
     prior: Priors = None,
+    prior_covariance: Covariance = None,
     where: Where = None,
     derive: Derive = None,
     keep: Keep = None,
@@ -57,7 +67,7 @@ def reweight(
     from cosmoinfer.tasks.reweight import write_reweighted
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    changes = {"prior": prior, "where": where, "derive": derive, "keep": keep}
+    changes = {"prior": prior, "prior_covariance": prior_covariance, "where": where, "derive": derive, "keep": keep}
     settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     reweighted = write_reweighted(file, settings, output, output_options.force, terminal.reporter())
     terminal.result(reweighted.describe())

@@ -24,12 +24,14 @@ from cosmoinfer.tasks.sources import PosteriorSource, open_posterior
 
 @dataclass(frozen=True)
 class ReweightingSettings:
-    """prior, where, derive, keep: as of ``reweight``. draws: to keep of each row. seed: of which are kept.
+    """prior, prior_covariance, where, derive, keep: as of ``reweight``.
 
+    draws: to keep of each row. seed: of which are kept.
     skip_failed: leave out rows of which too few draws lie under the new prior.
     """
 
     prior: Mapping[str, str] | tuple[str, ...] = ()
+    prior_covariance: Path | None = None
     where: tuple[str, ...] = ()
     derive: Mapping[str, str] | tuple[str, ...] = ()
     keep: str | tuple[str, ...] | None = None
@@ -76,6 +78,7 @@ def reweight(
     posterior: PosteriorSource,
     *,
     prior: Mapping[str, str] | Sequence[str] | None = None,
+    prior_covariance: Path | str | None = None,
     where: Sequence[str] | str | None = None,
     derive: Mapping[str, str] | Sequence[str] | None = None,
     keep: Sequence[str] | str | None = None,
@@ -92,6 +95,8 @@ def reweight(
     posterior: a path or an object.
     prior: ``{"Omega_m": "normal:0.31:0.01"}``, or as ``cosmoinfer reweight`` takes it; ``{"w0~wa": "-0.7"}`` correlates
         two normals. That of a derived parameter multiplies the prior of the parameters that it is derived from.
+    prior_covariance: a text file with the covariance of ``["Omega_m,sigma_8=normal:0.31:0.81"]`` of `prior`, which has
+        the means: names behind # in the first line, the matrix below.
     where: conditions that hold in the region to which the prior is cut, ``w0+wa<0``.
     derive: ``{"S_8": "sigma_8*(Omega_m/0.3)**0.5"}``, or as ``cosmoinfer reweight`` takes it.
     keep: ``["Omega_m", "S_8"]``, or ``"Omega_m,S_8"``: the parameters whose posterior it is afterwards, by default all.
@@ -101,7 +106,7 @@ def reweight(
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
-    changes = {"prior": prior, "where": where, "derive": derive, "keep": keep}
+    changes = {"prior": prior, "prior_covariance": prior_covariance, "where": where, "derive": derive, "keep": keep}
     settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     to = OutputSettings.from_arguments(output, force, reporter)
     return _reweight(posterior, settings, to.output, to.force, to.reporter).posterior
@@ -139,6 +144,8 @@ def _reweight(
     names = reweighting.derived_names(derive, original.parameters.names)
     derived = (*original.derived, *names)
     parameters = original.parameters.concatenated(Parameters.from_names(names))
+    if checked.prior_covariance is not None:
+        prior = reweighting.with_covariance_of_file(prior, checked.prior_covariance, parameters.names)
     changes = reweighting.parse_changes(prior, parameters.names)
     parameters = reweighting.with_priors(parameters, changes, derived).with_where(where)
     if keep is not None:
