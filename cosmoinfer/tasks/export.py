@@ -25,8 +25,12 @@ class ExportSettings:
 
 @dataclass(frozen=True)
 class ExportedFiles:
-    """paths: of the files. to: the format. table: what they hold. complete: they were there already."""
+    """output: the file, or the root of several. paths: of all files. to: the format. table: what they hold.
 
+    complete: they were there already.
+    """
+
+    output: Path
     paths: tuple[Path, ...]
     to: str
     table: DrawTable
@@ -36,8 +40,8 @@ class ExportedFiles:
         """In one line."""
         n, count, _ = self.table.samples.shape
         rows = "1 row" if n == 1 else f"{n} rows"
-        more = f" and {len(self.paths) - 1} files beside it" if len(self.paths) > 1 else ""
-        return f"{self.paths[0]}{more}: {rows}, {count} draws of {', '.join(self.table.names)} for {self.to}"
+        files = f", {len(self.paths)} files" if len(self.paths) > 1 else ""
+        return f"{self.output}: {rows}, {count} draws of {', '.join(self.table.names)} for {self.to}{files}"
 
 
 def export(
@@ -104,4 +108,4 @@ def _export(
     complete = exporters.write_files(files, force)
     if complete:
         reporter.info(f"{output}: complete already, with the same content")
-    return ExportedFiles(tuple(files), settings.to, table, complete)
+    return ExportedFiles(output, tuple(files), settings.to, table, complete)
