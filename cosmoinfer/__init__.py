@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cosmoinfer.posterior import read as read_posterior
     from cosmoinfer.tasks.ensemble import ensemble
     from cosmoinfer.tasks.evaluate import evaluate
+    from cosmoinfer.tasks.export import export
     from cosmoinfer.tasks.figures import figures
     from cosmoinfer.tasks.load import load, read_catalog
     from cosmoinfer.tasks.merge import merge
@@ -45,6 +46,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "exact_posterior",
+    "export",
     "figures",
     "load",
     "merge",
@@ -69,6 +71,7 @@ _MODULES = {
     "ensemble": "cosmoinfer.tasks.ensemble",
     "evaluate": "cosmoinfer.tasks.evaluate",
     "exact_posterior": "cosmoinfer.tasks.simulate",
+    "export": "cosmoinfer.tasks.export",
     "figures": "cosmoinfer.tasks.figures",
     "load": "cosmoinfer.tasks.load",
     "merge": "cosmoinfer.tasks.merge",

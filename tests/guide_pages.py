@@ -22,15 +22,16 @@ sampling     draws;  ood: out-of-distribution scores;  leakage: which rows a mod
 preprocessing, training
 flows, networks, losses;  importers: files of other formats -> a catalog
 catalog, split, posterior, supports, simulators
+exporters    draws -> files and objects of other tools
 parameters, priors, storage
 ground       errors, seeds, memory, device, formatting, ...
 ```
 
 `tests/test_structure.py` holds the floors, and that each library is imported by one room: h5py by `storage`, nflows by
-`flows/transform.py`, matplotlib and getdist by `plots`, jinja2 by `report`, Optuna by `studies`, typer and rich by
-`cli`. A room starts as a file; past about 300 lines it becomes a folder of its own name. To add a flow, a network, a
-loss, a metric, a figure, a prior or an audit check, see `cosmoinfer guide extending`. Data, no code: `guide` is the
-manual, `workflow` what `cosmoinfer workflow init` writes.
+`flows/transform.py`, matplotlib by `plots`, getdist by `plots` and `exporters`, jinja2 by `report`, Optuna by
+`studies`, typer and rich by `cli`. A room starts as a file; past about 300 lines it becomes a folder of its own name.
+To add a flow, a network, a loss, a metric, a figure, a prior, a format of export or an audit check, see `cosmoinfer
+guide extending`. Data, no code: `guide` is the manual, `workflow` what `cosmoinfer workflow init` writes.
 """
 
 

@@ -29,6 +29,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"flows", "losses"},
     {"networks", "importers"},
     {"catalog", "split", "posterior", "supports", "simulators"},
+    {"exporters"},
     {"parameters", "storage"},
     {"priors"},
     {"truncated_normal", "ridge_regression", "unbounded_density"},
@@ -43,6 +44,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
         "importance_sampling",
         "clustered_error",
         "r2",
+        "latex",
     },
     {"settings", "control_groups"},
     {"errors", "numerals", "quoting"},
@@ -52,7 +54,7 @@ DOORS = {
     "h5py": {"storage"},
     "nflows": {"flows"},
     "matplotlib": {"plots"},
-    "getdist": {"plots"},
+    "getdist": {"plots", "exporters"},
     "typer": {"cli"},
     "rich": {"cli"},
     "optuna": {"studies"},
@@ -62,6 +64,7 @@ NO_TORCH = {"catalog", "split", "posterior", "supports", "simulators", "paramete
 NO_TORCH |= {"seeding", "errors", "metrics", "studies", "plots", "report", "reweighting", "expressions", "quoting"}
 NO_TORCH |= {"importers", "priors", "truncated_normal", "ridge_regression", "unbounded_density"}
 NO_TORCH |= {"importance_sampling", "memory", "blocks", "formatting", "clustered_error", "r2", "printable"}
+NO_TORCH |= {"exporters", "latex"}
 HARMFUL = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle", "runpy"}
 MAX_FILE_LINES = 300
 MAX_ROOM_FRACTION = 0.15  # of the lines of the package
@@ -72,6 +75,7 @@ LATE_IMPORTS = {  # rooms and modules that import inside functions
     "cli",  # a command imports its task when it runs
     "flows.transform",  # the flows of nflows import matplotlib.pyplot, which only to_nflows should pay for
     "importers.torch_tensors",  # torch, which only files of tensors pay for
+    "exporters.getdist",  # GetDist is slow to import, with matplotlib, which no posterior but one that goes there needs
     "networks.baselines",  # scikit-learn, which only trees pay for
     "studies.trials",  # Optuna need not be installed, which only tune pays for
     "storage.filters",  # compression filters that need not be installed, which only files with such pay for
@@ -164,6 +168,7 @@ def test_no_module_imports_itself_in_a_circle():
 LATE = {  # what may be imported inside a function: a command's own task, the rest because it is slow
     "__main__": ("cosmoinfer.cli",),
     "cli": ("cosmoinfer.tasks", "rich", "logging"),
+    "exporters.getdist": ("getdist",),
     "flows.transform": ("nflows",),
     "importers.torch_tensors": ("torch",),
     "networks.baselines": ("sklearn",),

@@ -18,12 +18,27 @@ Priors = Annotated[
         help="New prior: 'Omega_m=normal:0.31:0.01' (mean, std), uniform:0.2:0.4, ...; a~b=0.5 correlates; repeatable.",
     ),
 ]
+Covariance = Annotated[
+    Path | None,
+    typer.Option(
+        "--prior-covariance",
+        metavar="<file>",
+        help="Covariance of a --prior 'a,b=normal:0.31:0.81' that has the means alone: '# a b', the matrix below.",
+        show_default=False,
+    ),
+]
 Where = Annotated[
     list[str] | None, typer.Option(metavar="<condition>", help="Cut the prior to a region: 'w0+wa<0'; repeatable.")
 ]
 Derive = Annotated[
     list[str] | None,
     typer.Option(metavar="<name=formula>", help="Derived parameter: 'S_8=sigma_8*(Omega_m/0.3)**0.5'; repeatable."),
+]
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<names>", help="Parameters to keep, Omega_m,S_8; the others are marginalised. [default: all]"
+    ),
 ]
 Draws = Annotated[int | None, typer.Option(help="Draws to keep of each row. [default: all]", show_default=False)]
 Seed = Annotated[int, typer.Option(help="Seed of which draws are kept. [default: 0]", show_default=False)]
@@ -37,20 +52,22 @@ def reweight(
     output_options: OutputOptions,
     output: Output = None,
     prior: Priors = None,
+    prior_covariance: Covariance = None,
     where: Where = None,
     derive: Derive = None,
+    keep: Keep = None,
     draws: Draws = None,
     seed: Seed = 0,
     skip_failed: SkipFailed = False,
 ) -> None:
-    """Put a posterior under another prior, by weighting its draws, and add parameters that others determine.
+    """Put a posterior under another prior, by weighting its draws, add derived parameters, marginalise others.
 
     Example: cosmoinfer reweight nsf.posterior.h5 --prior h=normal:0.7:0.1 --derive 'S_8=sigma_8*(Omega_m/0.3)**0.5'
     """
     from cosmoinfer.tasks.reweight import write_reweighted
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    changes = {"prior": prior, "where": where, "derive": derive}
+    changes = {"prior": prior, "prior_covariance": prior_covariance, "where": where, "derive": derive, "keep": keep}
     settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     reweighted = write_reweighted(file, settings, output, output_options.force, terminal.reporter())
     terminal.result(reweighted.describe())

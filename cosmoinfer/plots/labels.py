@@ -1,58 +1,12 @@
 """Labels of parameters, typeset: LaTeX of a file where it is harmless, names that the field uses, else plain text."""
 
-import re
-import unicodedata
-from itertools import accumulate
-
 from matplotlib.mathtext import MathTextParser
 
+from cosmoinfer.latex import WITH_UNIT, harmless_latex, name_symbol, unit_latex
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.printable import one_line
 
 MAX_NAME = 24  # characters of a name in a figure; longer ones leave no room for the panels
-MAX_LABEL, MAX_LABEL_DEPTH, MAX_LABEL_COMMANDS = 120, 6, 20  # characters, nested braces and backslashes of LaTeX
-OF_ANY_SIZE = re.compile(r"\\(hspace|genfrac)")  # take a length: of 1e6, more than memory holds
-WITH_UNIT = re.compile(r"(.*?\S)\s*\[([A-Za-z0-9 /^*.()+-]{1,30})\]")  # H_0 [km/s/Mpc]
-
-GREEK_LETTERS = (
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
-)
-GREEK = GREEK_LETTERS.split()
-COMMON = {  # names that no rule explains, without their underscores
-    **{f"omega{index}": rf"\Omega_\mathrm{{{index}}}" for index in "mbc"},
-    **{f"omega{index}h2": rf"\Omega_\mathrm{{{index}}}h^2" for index in "mbc"},
-    "omegak": r"\Omega_k",
-    "omegal": r"\Omega_\Lambda",
-    "Om": r"\Omega_\mathrm{m}",
-    "Ob": r"\Omega_\mathrm{b}",
-    "ns": r"n_\mathrm{s}",
-    "As": r"A_\mathrm{s}",
-    "wa": "w_a",
-    "mnu": r"\sum m_\nu",
-    "Mnu": r"M_\nu",
-    "summnu": r"\sum m_\nu",
-    "Neff": r"N_\mathrm{eff}",
-    "Nnu": r"N_\nu",
-    "fNL": r"f_\mathrm{NL}",
-    "zre": r"z_\mathrm{re}",
-    "chi2": r"\chi^2",
-    "fsigma8": r"f\sigma_8",
-    "logA": r"\ln(10^{10}A_\mathrm{s})",
-    "ln10As": r"\ln(10^{10}A_\mathrm{s})",
-    "ln1010As": r"\ln(10^{10}A_\mathrm{s})",
-    "100thetas": r"100\,\theta_\mathrm{s}",
-    "100thetaMC": r"100\,\theta_\mathrm{MC}",
-    "thetaMC100": r"100\,\theta_\mathrm{MC}",
-}
-SYMBOL = "|".join(sorted(GREEK, key=len, reverse=True))
-NAME = re.compile(
-    rf"(?:(?P<function>log10|log|ln)_?)?(?P<base>{SYMBOL}|[A-Za-z])"
-    rf"(?:_(?P<index>[A-Za-z0-9]{{1,10}}?(?:_[A-Za-z0-9]{{1,4}}?)??)|(?P<number>[0-9]{{1,2}})"
-    rf"|(?<=[aA])(?P<attached>m|b|c|k|K|r|nu|de|DE|cdm|cb|Lambda|lambda))?(?P<h>_?h\^?2)?"
-)
-FUNCTIONS = {"log10": r"\log_{10} ", "log": r"\log ", "ln": r"\ln ", None: ""}
-ITALIC = set("aijklnxyz")  # of an index that counts, or is a variable; others are short for words
 
 
 def parameter_label(parameters: Parameters, name: str) -> str:
@@ -69,14 +23,8 @@ def typeset(label: str) -> str | None:
     if match := WITH_UNIT.fullmatch(label):
         symbol = typeset(match[1])
         return symbol and f"{symbol} {_unit(match[2])}"
-    label = label.strip("$")
-    if not _is_harmless(label):
-        return None
-    try:
-        MathTextParser("path").parse(f"${label}$")
-    except ValueError:
-        return None
-    return f"${label}$"
+    latex = harmless_latex(label)
+    return f"${latex}$" if latex and _is_mathtext(latex) else None
 
 
 def typeset_name(name: str) -> str | None:
@@ -86,17 +34,8 @@ def typeset_name(name: str) -> str | None:
         return symbol and f"{symbol} {_unit(match[2])}"
     if len(name) > MAX_NAME:
         return None
-    name = _spelled_out(name)
-    compact = name if name.startswith("omega") else name.replace("_", "")  # omega_m is not Omega_m
-    if symbol := COMMON.get(compact):
-        return f"${symbol}$"
-    match = NAME.fullmatch(name)
-    if match is None:
-        return None
-    base = rf"\{match['base']}" if match["base"] in GREEK else match["base"]
-    index = match["index"] or match["number"] or match["attached"]
-    index = "" if index is None else f"_{{{','.join(map(_index, index.split('_')))}}}"
-    return f"${FUNCTIONS[match['function']]}{base}{index}{'h^2' if match['h'] else ''}$"
+    symbol = name_symbol(name)
+    return symbol and f"${symbol}$"
 
 
 def plain_text(name: str, limit: int = MAX_NAME) -> str:
@@ -104,36 +43,16 @@ def plain_text(name: str, limit: int = MAX_NAME) -> str:
     return one_line(name, limit).replace("$", r"\$")
 
 
-def _spelled_out(name: str) -> str:
-    """In ASCII: Greek letters by their names, ``sigma_8`` of ``\u03c3\u2088``."""
-    letters = []
-    for letter in unicodedata.normalize("NFKC", name):
-        kind, _, title = unicodedata.name(letter, "").partition(" LETTER ")
-        greek = {"GREEK SMALL": title.lower(), "GREEK CAPITAL": title.capitalize()}.get(kind, "")
-        letters.append((greek + "_") if greek in GREEK else letter)
-    return re.sub("_+", "_", "".join(letters)).rstrip("_")
-
-
-def _index(word: str) -> str:
-    if word in GREEK:
-        return rf"\{word}"
-    return word if word in ITALIC or word.isdigit() else rf"\mathrm{{{word}}}"
-
-
 def _unit(text: str) -> str:
     """``[$\\mathrm{km\\ s^{-1}}$]`` of ``km s^-1``."""
-    powers = re.sub(r"\^\(?([+-]?\d+)\)?", r"^{\1}", text.strip()).replace("*", r"\,").replace(" ", r"\ ")
-    unit = rf"\mathrm{{{powers}}}"
+    unit = unit_latex(text)
+    return f"[${unit}$]" if _is_mathtext(unit) else f"[{text}]"
+
+
+def _is_mathtext(latex: str) -> bool:
+    """Whether matplotlib can set it."""
     try:
-        MathTextParser("path").parse(f"${unit}$")
+        MathTextParser("path").parse(f"${latex}$")
     except ValueError:
-        return f"[{text}]"
-    return f"[${unit}$]"
-
-
-def _is_harmless(label: str) -> bool:
-    """Whether matplotlib can set it in little time and space, or say that it cannot: its parser is recursive."""
-    braces = re.sub(r"\\.|[^{}]", "", label)
-    depth = max(accumulate({"{": 1, "}": -1}[brace] for brace in braces), default=0)
-    short = len(label) <= MAX_LABEL and depth <= MAX_LABEL_DEPTH and label.count("\\") <= MAX_LABEL_COMMANDS
-    return bool(label) and short and label.isprintable() and "$" not in label and not OF_ANY_SIZE.search(label)
+        return False
+    return True

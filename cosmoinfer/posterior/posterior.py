@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cosmoinfer import __version__, storage
+from cosmoinfer import __version__, exporters, storage
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.formatting import format_with_error
 from cosmoinfer.parameters import Parameters
@@ -169,6 +170,29 @@ class Posterior:
         """As ``read_posterior`` and the commands read it. Raises UserError if the path is taken, unless forced."""
         command = "simulate" if self.exact else "sample"
         storage.write(Path(path), self.to_file({"version": __version__, "command": command}), force)
+
+    @property
+    def draw_table(self) -> exporters.DrawTable:
+        """What formats of other tools hold. Raises UserError where there are no draws, or no observation."""
+        draws = self.require_draws()
+        if not len(self):
+            raise UserError("the posterior holds no observation")
+        identity, content = (self.derived, self.index, self.simulation), (draws.samples, draws.log_prob, self.truth)
+        return exporters.DrawTable(self.parameters, *identity, *content)
+
+    def to_getdist(self, row: int = 0) -> Any:
+        """``getdist.MCSamples`` of ``samples[row]``. Raises UserError where there are no draws, or no such row."""
+        if not -len(self) <= row < len(self):
+            raise UserError(f"expected 0 to {len(self) - 1}, found {row}", setting="row")
+        return exporters.to_getdist(self.select(np.array([row])).draw_table)
+
+    def to_arviz(self) -> Any:
+        """``arviz.InferenceData`` of all rows. Raises UserError where there are no draws, or no ArviZ."""
+        return exporters.to_arviz(self.draw_table)
+
+    def to_pandas(self) -> Any:
+        """``pandas.DataFrame`` of all draws, and their ``row``. Raises UserError where none are, or no pandas is."""
+        return exporters.to_pandas(self.draw_table)
 
     def to_file(self, meta: storage.JSONObject) -> storage.FileContents:
         """A dataset for each array, by the name that it has here. meta: how the posterior was made."""

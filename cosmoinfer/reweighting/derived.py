@@ -22,8 +22,9 @@ def derive(posterior: Posterior, definitions: Sequence[str]) -> Posterior:
 
     Raises UserError where a definition is not understood, repeats a name, or has no finite value in some draw.
     """
-    samples, log_prob = np.asarray(posterior.samples), np.asarray(posterior.log_prob)
-    posterior = replace(posterior, draws=replace(posterior.require_draws(), samples=samples, log_prob=log_prob))
+    draws = posterior.require_draws()
+    log_prob = None if draws.log_prob is None else np.asarray(draws.log_prob)
+    posterior = replace(posterior, draws=replace(draws, samples=np.asarray(draws.samples), log_prob=log_prob))
     for text in definitions:
         name, expression = _parse_definition(text, posterior.parameters.names)
         posterior = _with_column(posterior, name, expression)

@@ -29,7 +29,7 @@ def reweight(
 
     Raises UserError where the posterior has no draws, or too few of them under the new prior.
     """
-    samples, log_prob = np.asarray(posterior.samples), np.asarray(posterior.log_prob)
+    samples, log_prob = np.asarray(posterior.samples), posterior.require_draws().log_prob  # a marginal has no density
     draws = samples.shape[1] if draws is None else draws
     if not 1 <= draws <= samples.shape[1]:
         raise UserError(
@@ -62,7 +62,8 @@ def reweight(
     for row, index, weights in zip(rows.tolist(), kept.index.tolist(), importance, strict=True):
         chosen = weights.resample(draws, seeding.generator(seed, "reweight", index))
         new_samples.append(samples[row][chosen])
-        new_log_prob.append((log_prob[row] + log_weights[row] - weights.log_mean)[chosen])
+        if log_prob is not None:
+            new_log_prob.append((np.asarray(log_prob[row]) + log_weights[row] - weights.log_mean)[chosen])
     pairs = [(weights, samples[row]) for row, weights in zip(rows.tolist(), importance, strict=True)]
     return replace(
         kept,
@@ -70,8 +71,8 @@ def reweight(
         log_prob_truth=log_prob_truth,
         draws=Draws(
             np.stack(new_samples),
-            np.stack(new_log_prob),
-            error if norm_error is None else np.hypot(error, norm_error),
+            None if log_prob is None else np.stack(new_log_prob),
+            None if log_prob is None else error if norm_error is None else np.hypot(error, norm_error),
         ),
         point=PointEstimate(
             np.stack([weights.mean(values) for weights, values in pairs]),

@@ -8,8 +8,9 @@ import numpy as np
 
 from cosmoinfer.errors import UserError, blame, suggest
 from cosmoinfer.parameters import JointPrior, Parameters, parse_correlation
-from cosmoinfer.priors import BOX, BOX_TOLERANCE, PRIORS
+from cosmoinfer.priors import BOX, BOX_TOLERANCE, PRIORS, Normal
 from cosmoinfer.quoting import split, unquote
+from cosmoinfer.reweighting.correlated_normal import CorrelatedNormal
 
 MIN_MASS_IN_BOX = 0.01  # probability of a normal prior that must lie inside the box
 
@@ -125,14 +126,7 @@ class CorrelationChange:
         if derived_names := [name for name in (self.first, self.second) if name in derived]:
             raise UserError("is derived, and has no correlation", setting="prior", value=derived_names[0])
         changed = parameters.with_correlation(self.first, self.second, self.correlation)
-        prior = JointPrior(changed.names, changed.priors, (), changed.correlation)
-        if prior.mass.log < np.log(MIN_MASS_IN_BOX):
-            raise UserError(
-                f"{100 * np.exp(prior.mass.log):.2g} % of the correlated normals lie in the box, outside which the "
-                "posterior is not known; train with simulations from that prior",
-                setting="prior",
-                value=self.parameter,
-            )
+        _check_mass(changed, self.parameter)
         return changed
 
     def describe(self, parameters: Parameters, derived: Sequence[str] = ()) -> str:
@@ -140,13 +134,61 @@ class CorrelationChange:
         return f"{self.first}, {self.second}: correlation {self.correlation:g}"
 
 
-PriorEdit = PriorChange | CorrelationChange
+@dataclass(frozen=True)
+class CovarianceChange:
+    """The correlation (k, k) of k normal priors that stand in one text, in place of any that they had."""
+
+    names: tuple[str, ...]
+    correlation: np.ndarray
+
+    @property
+    def parameter(self) -> str:
+        """All names."""
+        return ", ".join(self.names)
+
+    def apply_to(self, parameters: Parameters, derived: Sequence[str] = ()) -> Parameters:
+        """Raises UserError where a parameter is derived, or too little of the priors lies in the box."""
+        if derived_names := [name for name in self.names if name in derived]:
+            raise UserError("is derived, and has no correlation", setting="prior", value=derived_names[0])
+        columns = parameters.columns(self.names)
+        matrix = np.eye(len(parameters)) if parameters.correlation is None else parameters.correlation.copy()
+        matrix[np.ix_(columns, columns)] = self.correlation
+        changed = replace(parameters, correlation=matrix)
+        _check_mass(changed, self.parameter)
+        return changed
+
+    def describe(self, parameters: Parameters, derived: Sequence[str] = ()) -> str:
+        """In words."""
+        numbers = self.correlation[np.tril_indices(len(self.names), -1)]
+        return f"{self.parameter}: correlation {', '.join(f'{number:.4g}' for number in numbers)}"
+
+
+def _check_mass(parameters: Parameters, name: str) -> None:
+    """Raises UserError unless enough of correlated normals lies in the box."""
+    prior = JointPrior(parameters.names, parameters.priors, (), parameters.correlation)
+    if prior.mass.log < np.log(MIN_MASS_IN_BOX):
+        raise UserError(
+            f"{100 * np.exp(prior.mass.log):.2g} % of the correlated normals lie in the box, outside which the "
+            "posterior is not known; train with simulations from that prior",
+            setting="prior",
+            value=name,
+        )
+
+
+PriorEdit = PriorChange | CorrelationChange | CovarianceChange
 
 
 def parse_changes(texts: Sequence[str], names: tuple[str, ...]) -> list[PriorEdit]:
     """Priors first, then correlations. Raises UserError where a text is not understood."""
-    correlations, priors = [], []
+    correlations: list[CorrelationChange | CovarianceChange] = []
+    priors: list[PriorChange] = []
     for text in texts:
+        if (normal := CorrelatedNormal.parse(text, names)) is not None:
+            std, correlation = normal.standard_form()
+            moments = zip(normal.names, normal.means.tolist(), std.tolist(), strict=True)
+            priors += [PriorChange(name, Normal.name, (mean, width)) for name, mean, width in moments]
+            correlations.append(CovarianceChange(normal.names, correlation))
+            continue
         with blame("prior"):
             pair = parse_correlation(text, names)
         if pair is None:

@@ -11,6 +11,7 @@ from cosmoinfer.storage.encoding import Encoding
 from cosmoinfer.storage.existing import (
     Standing,
     begins_as_hdf5,
+    check_replaceable,
     describe_file,
     differences,
     examine,
@@ -33,6 +34,7 @@ from cosmoinfer.storage.hdf5 import (
     group_attributes,
     load,
 )
+from cosmoinfer.storage.netcdf import Variable, write_netcdf
 from cosmoinfer.storage.npy_rows import NpyRows, StoredRows, load_npy, open_npy
 from cosmoinfer.storage.opening import require_file, require_name
 from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDataset, check_free_space
@@ -60,10 +62,12 @@ __all__ = [
     "StoredRows",
     "StreamedDataset",
     "TextTable",
+    "Variable",
     "atomic_write",
     "begins_as_hdf5",
     "check_folder",
     "check_free_space",
+    "check_replaceable",
     "describe_dataset",
     "describe_datasets",
     "describe_file",
@@ -100,5 +104,6 @@ __all__ = [
     "require_name",
     "verify",
     "write",
+    "write_netcdf",
     "write_streamed",
 ]

@@ -137,14 +137,27 @@ def refuse_existing(path: Path, kind: str, meta: Mapping[str, Any], force: bool 
 
 def _check_kind(path: Path, kind: str, force: bool) -> None:
     """Raises UserError where no file of this kind may be written, whatever its settings are."""
-    if require_name(path).is_dir():
-        raise UserError(f"{path}: is a folder; name a file")
-    if path.is_symlink() and not path.exists():
-        raise UserError(f"{path}: is a link to {os.readlink(path)}, which is not there")
+    _check_name(path)
     if path.exists() and (existing := _kind(path)) != kind:
         description = f"a {existing} file" if existing else "a file of another tool"
         exists = "" if force else "exists already; "
         raise UserError(f"{path}: {exists}`force` replaces a {kind} file only, found {description}")
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises UserError where no file of another tool's format may be written: in a place of one of this tool, say."""
+    _check_name(path)
+    if path.exists() and (existing := _kind(path)):
+        raise UserError(f"{path}: is a {existing} file of this tool, which no export replaces; name another output")
+    _check_folder(path)
+
+
+def _check_name(path: Path) -> None:
+    """Raises UserError where a path cannot be that of a file."""
+    if require_name(path).is_dir():
+        raise UserError(f"{path}: is a folder; name a file")
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path}: is a link to {os.readlink(path)}, which is not there")
 
 
 def _check_folder(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Put a posterior under another prior, and add derived parameters."""
+"""Put a posterior under another prior, add derived parameters, and marginalise others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import numpy as np
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer import reweighting
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError, blame, join_first
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
-from cosmoinfer.quoting import quote
+from cosmoinfer.quoting import quote, split_names
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -24,14 +24,17 @@ from cosmoinfer.tasks.sources import PosteriorSource, open_posterior
 
 @dataclass(frozen=True)
 class ReweightingSettings:
-    """prior, where, derive: as of ``reweight``. draws: to keep of each row. seed: of which are kept.
+    """prior, prior_covariance, where, derive, keep: as of ``reweight``.
 
+    draws: to keep of each row. seed: of which are kept.
     skip_failed: leave out rows of which too few draws lie under the new prior.
     """
 
     prior: Mapping[str, str] | tuple[str, ...] = ()
+    prior_covariance: Path | None = None
     where: tuple[str, ...] = ()
     derive: Mapping[str, str] | tuple[str, ...] = ()
+    keep: str | tuple[str, ...] | None = None
     draws: int | None = None
     seed: int = 0
     skip_failed: bool = False
@@ -75,8 +78,10 @@ def reweight(
     posterior: PosteriorSource,
     *,
     prior: Mapping[str, str] | Sequence[str] | None = None,
+    prior_covariance: Path | str | None = None,
     where: Sequence[str] | str | None = None,
     derive: Mapping[str, str] | Sequence[str] | None = None,
+    keep: Sequence[str] | str | None = None,
     draws: int | None = None,
     seed: int = 0,
     skip_failed: bool = False,
@@ -84,20 +89,24 @@ def reweight(
     force: bool = False,
     reporter: Reporter = SILENT,
 ) -> Posterior:
-    """Put a posterior under another prior, by weighting its draws, and add parameters that others determine.
+    """Put a posterior under another prior, by weighting its draws, add parameters that others determine, and
+    marginalise those that are not to be kept, in this order.
 
     posterior: a path or an object.
     prior: ``{"Omega_m": "normal:0.31:0.01"}``, or as ``cosmoinfer reweight`` takes it; ``{"w0~wa": "-0.7"}`` correlates
         two normals. That of a derived parameter multiplies the prior of the parameters that it is derived from.
+    prior_covariance: a text file with the covariance of ``["Omega_m,sigma_8=normal:0.31:0.81"]`` of `prior`, which has
+        the means: names behind # in the first line, the matrix below.
     where: conditions that hold in the region to which the prior is cut, ``w0+wa<0``.
     derive: ``{"S_8": "sigma_8*(Omega_m/0.3)**0.5"}``, or as ``cosmoinfer reweight`` takes it.
+    keep: ``["Omega_m", "S_8"]``, or ``"Omega_m,S_8"``: the parameters whose posterior it is afterwards, by default all.
     draws: to keep of each row, with another prior. seed: of which draws are kept.
     skip_failed: leave out rows of which too few draws lie under the new prior.
     output: the file to write, if any; a complete one of the same settings is read.
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
-    changes = {"prior": prior, "where": where, "derive": derive}
+    changes = {"prior": prior, "prior_covariance": prior_covariance, "where": where, "derive": derive, "keep": keep}
     settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     to = OutputSettings.from_arguments(output, force, reporter)
     return _reweight(posterior, settings, to.output, to.force, to.reporter).posterior
@@ -110,7 +119,8 @@ def write_reweighted(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the posterior is not usable.
     """
-    output = output or file.with_name(f"{file.stem}.{'reweighted' if _has_new_prior(keywords) else 'derived'}.h5")
+    change = "reweighted" if _has_new_prior(keywords) else "derived" if keywords.get("derive") else "marginal"
+    output = output or file.with_name(f"{file.stem}.{change}.h5")
     return _reweight(file, keywords, output, force, reporter)
 
 
@@ -121,19 +131,28 @@ def _reweight(
     checked = select_keywords(ReweightingSettings, keywords)
     prior, derive, where = map(_assignments, (checked.prior, checked.derive, checked.where))
     draws, seed, skip_failed = checked.draws, checked.seed, checked.skip_failed
-    if not prior and not derive and not where:
-        raise UserError("nothing to do: `prior` or `where` changes the prior, `derive` adds a parameter")
+    keep = None if checked.keep is None else split_names(checked.keep)
+    if not prior and not derive and not where and keep is None:
+        raise UserError(
+            "nothing to do: `prior` or `where` changes the prior, `derive` adds a parameter, `keep` leaves others out"
+        )
     if draws is not None and not _has_new_prior(keywords):
         raise UserError("goes with `prior` or `where`, without which every draw is kept", setting="draws")
     opened = open_posterior(source, leave_large=False)
     original = opened.posterior
+    original.require_draws()
     names = reweighting.derived_names(derive, original.parameters.names)
     derived = (*original.derived, *names)
     parameters = original.parameters.concatenated(Parameters.from_names(names))
+    if checked.prior_covariance is not None:
+        prior = reweighting.with_covariance_of_file(prior, checked.prior_covariance, parameters.names)
     changes = reweighting.parse_changes(prior, parameters.names)
     parameters = reweighting.with_priors(parameters, changes, derived).with_where(where)
+    if keep is not None:
+        with blame("keep"):
+            parameters.columns(keep)
     settings = {"prior": prior, "derive": derive, "draws": draws, "skip_failed": skip_failed, "seed": seed}
-    settings |= {"where": where} if where else {}
+    settings |= ({"where": where} if where else {}) | ({} if keep is None else {"keep": list(keep)})
     meta = task_provenance("reweight", settings, {"posterior": opened.digest})
     files = [Path(source)] if isinstance(source, Path | str) else []
     if output is not None and is_up_to_date(output, "posterior", meta, reporter, force, *files):
@@ -146,6 +165,8 @@ def _reweight(
             for condition in where:
                 reporter.info(f"cut to the region where {condition}")
             posterior = reweighting.reweight(posterior, parameters, draws, seed, skip_failed)
+        if keep is not None:
+            posterior = reweighting.marginalise(posterior, keep)
         if output is not None:
             posteriors.write(output, posterior, meta, force)
     left_out = tuple(sorted(set(original.index.tolist()) - set(posterior.index.tolist())))

@@ -1,6 +1,6 @@
 """What is to be sampled: a model, rows of a catalog, options, and the provenance of the draws; and drawing it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +15,11 @@ from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.models.flow import product_posterior
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.quoting import split_names
+from cosmoinfer.reweighting import marginalise
 from cosmoinfer.sampling.options import NothingSampled, SamplingOptions
 from cosmoinfer.sampling.shard import Shard
+from cosmoinfer.settings import convert, is_given
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
@@ -33,6 +36,7 @@ class SamplingJob:
     """model: at the temperature that the options ask for. rows: (n,) positions in the catalog.
 
     provenance: the /meta of a file of the draws. partition: of the split, if one was named.
+    keep: parameters that are left when the others are marginalised; None for all of the model's.
     """
 
     model: SampledModel
@@ -41,6 +45,7 @@ class SamplingJob:
     options: SamplingOptions
     provenance: JSONObject
     partition: str | None = None
+    keep: tuple[str, ...] | None = None
 
     @property
     def index(self) -> np.ndarray:
@@ -109,7 +114,7 @@ class SamplingJob:
         if combine and len(posterior):
             warn_of_product(posterior, reporter)
         warn_of_anomalies(self.model, self.catalog, self.drawn_rows, posterior, reporter)
-        return posterior
+        return posterior if self.keep is None else marginalise(posterior, self.keep)
 
     def _draw(self, options: SamplingOptions) -> Posterior:
         if options.combine is None:
@@ -125,7 +130,7 @@ def prepare_sampling(
 
     keywords: by the name of their option, how the catalog is read, which of its rows, and how they are sampled.
     ``split`` is train, validation, test or all, by default the model's own test rows, or the whole of another catalog;
-    ``rows`` replace it, row numbers as ``3,5,20:25`` or a sequence.
+    ``rows`` replace it, row numbers as ``3,5,20:25`` or a sequence. ``infer`` marginalises all other parameters.
 
     Raises UserError if the model gives no posteriors, or cannot be combined or recalibrated as the options ask.
     """
@@ -139,13 +144,32 @@ def prepare_sampling(
         _check_combine(options.combine, name, model)
     if options.recalibrate is not None:
         model = _recalibrated(options.recalibrate, name, model)
+    keep = _kept_parameters(keywords.get("infer"), name, model)
+    if keep is not None:  # of all that the model infers, which the catalog has to have
+        of_file = isinstance(catalog_source, Path | str)
+        keywords = {**keywords, "infer": model.preprocessing.parameters.names if of_file else None}
     catalog = open_for_model(model.preprocessing, catalog_source, keywords)
     rows = select_rows(model.training_record, catalog, selected.split, selected.rows)
     if isinstance(model, FlowModel):
         rows = model.representatives(catalog, rows)
     used = {"rows": catalog.index[rows].tolist(), **options.provenance, **device_settings(device)}
+    used |= {} if keep is None else {"infer": keep}
     inputs = {**catalog_inputs(catalog), "model": opened.digest}
-    return SamplingJob(model, catalog, rows, options, task_provenance("sample", used, inputs), selected.split)
+    return SamplingJob(model, catalog, rows, options, task_provenance("sample", used, inputs), selected.split, keep)
+
+
+def _kept_parameters(infer: str | Sequence[str] | None, name: str, model: Any) -> tuple[str, ...] | None:
+    """Those that are asked for, if they are not all that the model infers, in its order."""
+    names = model.preprocessing.parameters.names
+    if not is_given(infer) or isinstance(model, ClassifierModel):
+        return None
+    keep = split_names(convert(infer, str | tuple[str, ...]))
+    if unknown := [entry for entry in keep if entry not in names]:
+        listing = join_first(unknown)
+        raise UserError(
+            f"{name} infers {', '.join(names)}, found {listing}; {list_choices(unknown[0], names)}", "infer"
+        )
+    return None if keep == names else keep
 
 
 def _recalibrated(recalibrate: str, name: str, model: Any) -> Any:

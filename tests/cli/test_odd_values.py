@@ -52,6 +52,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {  # the output is there already, so tha
     "evaluate": ("posterior.h5", "-o", "taken.h5"),
     "reweight": ("posterior.h5", "-o", "taken.h5", "--prior", "sigma_8=uniform:0.7:0.9"),
     "plot": ("posterior.h5", "-o", "taken.pdf"),
+    "export": ("posterior.h5", "--to", "csv", "-o", "taken.h5"),
     "run": ("sims.h5", "-o", "taken.h5"),
     "report": ("posterior.h5", "-o", "taken.h5"),
     "cross-suite": ("sims.h5", "sims.h5", "-o", "taken.h5"),

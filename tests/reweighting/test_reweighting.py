@@ -13,7 +13,15 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
-from cosmoinfer.reweighting import PriorChange, derive, parse_changes, reweight, with_priors
+from cosmoinfer.reweighting import (
+    PriorChange,
+    derive,
+    marginalise,
+    parse_changes,
+    reweight,
+    with_covariance_of_file,
+    with_priors,
+)
 from tests.command_line import call, done, linear, refused, write
 from tests.posteriors import changed, make
 
@@ -454,3 +462,143 @@ def test_a_derived_parameter_of_a_single_draw_has_no_width():
     derived = derive(single, ["c=a+b"])
     np.testing.assert_allclose(derived.mean[:, 2], [0.7, 0.9])
     assert np.isnan(derived.std[:, 2]).all()
+
+
+# ------------------------------------------------------------------------------------------------- marginals
+def test_a_marginal_has_the_draws_and_the_prior_of_what_is_kept():
+    posterior = changed(exact(50), ridge_estimate=np.zeros((3, 2)), mean=np.zeros((3, 2)), std=np.ones((3, 2)))
+    marginal = marginalise(posterior, ["b"])
+    np.testing.assert_array_equal(marginal["b"], posterior["b"])
+    np.testing.assert_array_equal(marginal.truth[:, 0], posterior.truth[:, 1])
+    assert marginal.parameters.names == ("b",) and marginal.parameters.prior == ("log-uniform",)
+    assert marginal.mean.shape == marginal.std.shape == marginal.diagnostics.ridge_estimate.shape == (3, 1)
+    assert marginal.draws.log_prob is marginal.log_prob_truth is None
+    evaluation = evaluate(marginal)
+    assert evaluation.value("r2", "b") == evaluate(posterior).value("r2", "b")
+
+
+def test_a_marginal_of_all_but_derived_parameters_keeps_its_density():
+    derived = derive(exact(50), ["c=a+b", "d=a*b"])
+    marginal = marginalise(derived, ["c", "b", "a"])
+    assert marginal.parameters.names == ("b", "a", "c") and marginal.derived == ("c",)
+    np.testing.assert_array_equal(marginal.log_prob, derived.log_prob)
+    np.testing.assert_array_equal(marginal.log_prob_truth, derived.log_prob_truth)
+    assert marginalise(derived, ["d", "c"]).derived == ()  # parameters like any others
+    assert marginalise(derived, ["d", "c"]).parameters.prior == ("unknown", "unknown")
+
+
+def test_a_marginal_can_be_reweighted_and_derived_from():
+    mean, width = 0.3, 0.4
+    changes = [PriorChange.parse(f"a=normal:{mean}:{width}")]
+    marginal = marginalise(exact(), ["a"])
+    both = [
+        reweight(marginal, with_priors(marginal.parameters, changes)),
+        marginalise(reweight(exact(), with_priors(BOX, changes)), ["a"]),
+    ]
+    np.testing.assert_allclose(both[0].mean, both[1].mean)
+    np.testing.assert_array_equal(both[0].samples, both[1].samples)
+    assert both[0].draws.log_prob is both[0].draws.log_norm_error is None
+    np.testing.assert_allclose(derive(marginal, ["c=2*a"])["c"], 2 * marginal["a"])
+
+
+@pytest.mark.parametrize(
+    ("change", "kept", "prior"),
+    [
+        ({"where": ("a < b",)}, "a", "unknown"),
+        ({"where": ("a < 1",)}, "a", "uniform"),
+        ({"where": ("a < 1",)}, "b", "log-uniform"),
+    ],
+)
+def test_the_prior_of_a_marginal_is_unknown_where_a_condition_ties_it(change, kept, prior):
+    parameters = BOX.with_where(change["where"])
+    assert marginalise(exact(50, parameters), [kept]).parameters.prior == (prior,)
+
+
+def test_a_prior_of_a_derived_parameter_that_is_left_out_leaves_none_known():
+    posterior = derive(exact(2000), ["c=a+b"])
+    cut = reweight(posterior, with_priors(posterior.parameters, [PriorChange.parse("c=normal:3:2")], ("c",)))
+    assert marginalise(cut, ["a", "b"]).parameters.prior == ("unknown", "unknown")
+
+
+def test_the_command_keeps_parameters(folder: Path):
+    out = folder / "p.marginal.h5"
+    done("reweight", folder / "p.h5", "--keep", "sigma_8")
+    with h5py.File(folder / "p.h5") as whole_file, h5py.File(out) as file:
+        np.testing.assert_array_equal(file["samples"][..., 0], whole_file["samples"][..., 1])
+        assert "log_prob" not in file and json.loads(file["meta"][()])["settings"]["keep"] == ["sigma_8"]
+    done("evaluate", out)
+    changes = ("--derive", S_8, "--prior", "sigma_8=normal:0.8:0.2", "--keep", "S_8,Omega_m")
+    done("reweight", folder / "p.h5", *changes, "-o", folder / "both.h5")
+    assert posteriors.read(folder / "both.h5").parameters.names == ("Omega_m", "S_8")
+    assert "--keep: no parameter is named h" in refused("reweight", folder / "p.h5", "--keep", "h")
+    assert "--keep: " in refused("reweight", folder / "p.h5", "--keep", "")
+
+
+# ------------------------------------------------------------------------------------------ correlated normals
+WIDE = Parameters.from_names(("a", "b", "c"), [-9.0] * 3, [9.0] * 3)
+COVARIANCE = np.array([[1.0, 0.5, -0.6], [0.5, 2.0, 0.2], [-0.6, 0.2, 0.8]])
+MEANS = ("b,a,c=normal:0.2:0.1:0.3", [0.1, 0.2, 0.3])  # in another order than the parameters
+
+
+def test_a_covariance_in_one_text_is_a_multivariate_normal():
+    text = "a,b,c=normal:0.1:0.2:0.3:1:0.5:2:-0.6:0.2:0.8"
+    parameters = with_priors(WIDE, parse_changes([text], WIDE.names))
+    theta = np.random.default_rng(1).uniform(-2, 2, (50, 3))
+    expected = stats.multivariate_normal(MEANS[1], COVARIANCE).logpdf(theta)
+    np.testing.assert_allclose(parameters.log_prior(theta), expected, atol=5e-3)
+
+
+def test_a_covariance_in_a_file_is_the_same(tmp_path: Path):
+    path = tmp_path / "x.covmat"
+    np.savetxt(path, np.block([[COVARIANCE, np.zeros((3, 1))], [np.zeros((1, 3)), np.eye(1)]]), header="a b c other")
+    (text,) = with_covariance_of_file([MEANS[0]], path, WIDE.names)
+    inline = with_priors(WIDE, parse_changes(["a,b,c=normal:0.1:0.2:0.3:1:0.5:2:-0.6:0.2:0.8"], WIDE.names))
+    from_file = with_priors(WIDE, parse_changes([text], WIDE.names))
+    np.testing.assert_allclose(from_file.correlation, inline.correlation)
+    np.testing.assert_allclose(from_file.std, inline.std)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b=normal:0:0:1:2:1", "is not positive definite"),
+        ("a,b=normal:0:0:1:2", "is not understood; expected a normal of different parameters"),
+        ("a,b=uniform:0:1", "is not understood"),
+        ("a,a=normal:0:0:1:0:1", "is not understood"),
+        ("a,b=normal:0:0", "expected a covariance behind the means"),
+        ("a,h=normal:0:0:1:0:1", "no parameter is named h"),
+        ("a,b=normal:0:0:1:nan:1", "is not understood"),
+    ],
+)
+def test_a_covariance_that_is_none_is_refused(text, message):
+    with pytest.raises(UserError, match=message):
+        with_priors(WIDE, parse_changes([text], WIDE.names))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "expected names behind #"),
+        ("# a b\n1 2\n", "expected names behind #"),
+        ("# a b\n1 2\n3 4\n", "the matrix is not symmetric"),
+        ("# a c\n1 0\n0 1\n", "has no b"),
+        ("# a b\n1 nan\nnan 1\n", "expected names behind #"),
+    ],
+)
+def test_a_file_without_the_covariance_is_refused(tmp_path: Path, content: str, message: str):
+    path = tmp_path / "x.covmat"
+    path.write_text(content)
+    with pytest.raises(UserError, match=message):
+        with_covariance_of_file(["a,b=normal:0:0"], path, WIDE.names)
+    path.write_text("# a b\n1 0\n0 1\n")
+    with pytest.raises(UserError, match="goes with means"):
+        with_covariance_of_file(["a=normal:0:1"], path, WIDE.names)
+
+
+def test_the_command_takes_a_covariance(folder: Path):
+    covariance = folder / "x.covmat"
+    covariance.write_text("# Omega_m sigma_8\n0.01 0.002\n0.002 0.01\n")
+    means, out = ("--prior", "Omega_m,sigma_8=normal:0.3:0.8"), folder / "correlated.h5"
+    done("reweight", folder / "p.h5", *means, "--prior-covariance", covariance, "-o", out)
+    assert posteriors.read(out).parameters.correlation[0, 1] == pytest.approx(0.2)
+    assert "in a file of --prior-covariance" in refused("reweight", folder / "p.h5", *means, "-o", folder / "x.h5")

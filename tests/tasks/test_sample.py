@@ -203,3 +203,38 @@ def test_an_observation_with_the_data_of_a_training_row_is_sampled_with_a_warnin
     assert words.warned == [
         "the data of 1 of these 2 observations are those of rows that the model was trained on or chosen by (row 0)"
     ]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_parameters_that_are_not_to_be_inferred_are_marginalised(kind):
+    model, sims = MODELS[kind](), with_placeholders([])
+    names = model.preprocessing.parameters.names
+    complete = cosmoinfer.sample(model, sims, draws=20)
+    marginal = cosmoinfer.sample(model, sims, draws=20, infer=names[1:])
+    assert marginal.parameters.names == names[1:] and complete.parameters.names == names
+    for name in ("samples", "mean", "truth"):
+        expected = value_of(complete, name)
+        values = value_of(marginal, name)
+        assert (values is None) == (expected is None)
+        if expected is not None:
+            np.testing.assert_array_equal(values, expected[..., 1:])
+    assert marginal.log_prob_truth is None and value_of(marginal, "log_prob") is None
+    with pytest.raises(UserError, match=f"infer: the .* infers {', '.join(names)}, found h"):
+        cosmoinfer.sample(model, sims, infer="h")
+
+
+@pytest.mark.filterwarnings("ignore:only 60 rows")
+def test_a_catalog_in_a_file_may_be_sampled_for_some_of_its_parameters(tmp_path):
+    theta, x = linear(60, 1, features=3)
+    sims = write(tmp_path / "sims.h5", theta, x)
+    model = cosmoinfer.train_flow(sims, flow="maf:hidden=4,layers=1", ensemble=1, epochs=1, support="probit", threads=1)
+    rows = {"split": "test", "draws": 20}
+    complete = cosmoinfer.sample(model, sims, **rows)
+    swapped = cosmoinfer.sample(model, sims, infer="sigma_8,Omega_m", output=tmp_path / "a.h5", **rows)
+    assert swapped.parameters.names == ("sigma_8", "Omega_m")
+    np.testing.assert_array_equal(swapped.samples, complete.samples[..., ::-1])
+    np.testing.assert_array_equal(swapped.log_prob, complete.log_prob)
+    again = cosmoinfer.sample(model, sims, infer=["sigma_8", "Omega_m"], output=tmp_path / "a.h5", **rows)
+    np.testing.assert_array_equal(again.samples, swapped.samples)
+    with pytest.raises(UserError, match="made with other settings"):
+        cosmoinfer.sample(model, sims, infer="sigma_8", output=tmp_path / "a.h5", **rows)
