@@ -61,10 +61,11 @@ def write_imported(
     meta = task_provenance("import", {"read_options": importers.without_paths(read_options)}, {})
     if is_up_to_date(output, "catalog", meta, SILENT, force):
         standing = catalogs.read_unchecked(output, catalogs.ReadOptions())
-        if catalogs.fingerprint(standing) != catalogs.fingerprint(catalog):
+        if catalogs.fingerprint(standing) == catalogs.fingerprint(catalog):
+            reporter.info(f"{output}: complete already, from the same settings and inputs")
+            return ImportedCatalog(output, catalog, complete=True)
+        if not force:
             raise UserError(f"{output}: exists already, from other data; `force` replaces it")
-        reporter.info(f"{output}: complete already, from the same settings and inputs")
-        return ImportedCatalog(output, catalog, complete=True)
     for note in catalog.notes:
         reporter.info(note)
     names = data_names(catalog)
