@@ -16,31 +16,10 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importers.columns import SIMULATION, parse_columns, select_columns
 from cosmoinfer.importers.source import SourceParameters
 from cosmoinfer.importers.torch_tensors import TENSOR_SUFFIXES, load_tensors
+from cosmoinfer.latex import name_symbol
 from cosmoinfer.priors import BOX_TOLERANCE
 
 ID_NAMES = {"id", "ids", "sim", "sim_id", "simid", "simulation", "simulation_id", "name", "realization", "index", ""}
-LABELS = {
-    "Omega_m": r"\Omega_\mathrm{m}",
-    "Omega_b": r"\Omega_\mathrm{b}",
-    "Omega_cdm": r"\Omega_\mathrm{c}",
-    "Omega_k": r"\Omega_k",
-    "sigma_8": r"\sigma_8",
-    "sigma8": r"\sigma_8",
-    "S_8": "S_8",
-    "S8": "S_8",
-    "h": "h",
-    "H0": "H_0",
-    "n_s": r"n_\mathrm{s}",
-    "ns": r"n_\mathrm{s}",
-    "w0": "w_0",
-    "wa": "w_a",
-    "Mnu": r"M_\nu",
-    "M_nu": r"M_\nu",
-    "A_SN1": r"A_\mathrm{SN1}",
-    "A_SN2": r"A_\mathrm{SN2}",
-    "A_AGN1": r"A_\mathrm{AGN1}",
-    "A_AGN2": r"A_\mathrm{AGN2}",
-}  # of parameters that are known by their name
 
 
 @dataclass(frozen=True)
@@ -75,6 +54,7 @@ PUBLISHED_TABLES = (
     PublishedTable(r"params_LH_\w+", CAMELS_NAMES, CAMELS_BOX, CAMELS_NAMES[2:]),
     PublishedTable(r"params_(1P|CV|EX)_Nbody_\w+", CAMELS_NAMES[:2]),
     PublishedTable(r"params_(1P|CV|EX)_\w+", CAMELS_NAMES),
+    PublishedTable(r"params_(IllustrisTNG|SIMBA|Astrid)", CAMELS_NAMES, CAMELS_BOX, CAMELS_NAMES[2:]),
     PublishedTable(r"latin_hypercube_params", QUIJOTE_NAMES, QUIJOTE_BOX, header=QUIJOTE_NAMES),
 )
 
@@ -178,10 +158,11 @@ def with_names(parameters: SourceParameters, names: Sequence[str]) -> SourcePara
 
 
 def with_labels(attributes: Mapping[str, object], names: Sequence[str]) -> storage.Attributes:
-    """The attributes with LaTeX labels, where the labels of some of the names are known."""
-    if "labels" in attributes or not set(names) & LABELS.keys():
+    """The attributes with LaTeX labels, where some of the names have a symbol."""
+    symbols = tuple(map(name_symbol, names))
+    if "labels" in attributes or not any(symbols):
         return dict(attributes)
-    return {**attributes, "labels": tuple(LABELS.get(name, name) for name in names)}
+    return {**attributes, "labels": tuple(symbol or name for symbol, name in zip(symbols, names, strict=True))}
 
 
 def _pick(value: object, columns: Sequence[int]) -> object:
