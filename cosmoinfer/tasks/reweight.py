@@ -66,9 +66,12 @@ class ReweightedPosterior:
     def describe(self) -> str:
         """In one line."""
         names = ", ".join(self.posterior.parameters.names)
-        line = f"{self.output}: {len(self.posterior)} rows, {self.draws} draws of {names}"
+        rows = "1 row" if len(self.posterior) == 1 else f"{len(self.posterior)} rows"
+        line = f"{self.output}: {rows}, {self.draws} draws of {names}"
         if self.ess is None:
             return line
+        if len(self.posterior) == 1:
+            return f"{line}; worth {self.ess[0]:.0f}"
         worst = int(np.argmin(self.ess))
         row = f"the worst (row {self.posterior.index[worst]}) {self.ess[worst]:.0f}"
         return f"{line}; worth {np.median(self.ess):.0f} draws each, {row}"

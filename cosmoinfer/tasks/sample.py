@@ -36,12 +36,13 @@ class SampledPosterior:
 
     def describe(self) -> str:
         """In one line."""
-        posterior, content = self.posterior, "a point and no draws each"
-        rows = "1 row" if len(posterior) == 1 else f"{len(posterior)} rows"
+        posterior = self.posterior
+        rows, each = ("1 row", "") if len(posterior) == 1 else (f"{len(posterior)} rows", " each")
+        content = f"a point and no draws{each}"
         if posterior.classes is not None:
             content = f"probabilities of {len(posterior.classes.names)} classes"
         elif posterior.draws is not None:
-            content = f"{posterior.draws.count} draws each"
+            content = f"{posterior.draws.count} draws{each}"
         elif not len(posterior):
             content = "of which none could be sampled"
         return f"{self.output}: {rows}, {content}"
