@@ -53,13 +53,14 @@ def error_lines(error: UserError, short_names: Mapping[str, str] | None = None) 
     return [one_line(where + with_options(message)) for message in error.messages]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _LoggedTask:
-    """In a log: its name, when its first line was printed, in seconds, and how much was done then."""
+    """In a log: its name, when its first line was printed, in seconds, how much was done then, and at its last line."""
 
     name: str
     start: float
     done: int
+    latest: int
 
 
 @dataclass
@@ -137,9 +138,10 @@ class Terminal:
     def _times(self, task: str, done: int, total: int) -> str:
         """For a log: the time of day, how long the task has taken since its first line, and what is left of it."""
         now = time.monotonic()
-        if self._task is None or self._task.name != task or done <= self._task.done:
-            self._task = _LoggedTask(task, now, done)
+        if self._task is None or self._task.name != task or done <= self._task.latest:
+            self._task = _LoggedTask(task, now, done, done)
             return time.strftime("  [%H:%M:%S]")
+        self._task.latest = done
         elapsed = now - self._task.start
         left = elapsed * (total - done) / (done - self._task.done)
         return time.strftime(f"  [%H:%M:%S, {_duration(elapsed)} elapsed, {_duration(left)} left]")

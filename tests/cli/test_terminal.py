@@ -47,17 +47,20 @@ def test_a_log_has_plain_progress_lines_every_few_seconds(
     for epoch in range(1, 11):
         log.progress("epoch", epoch, 10, "train 1.0")
         seconds += 1
+    seconds += 100
+    log.progress("epoch", 2, 10, "train 1.0")  # of the next training
     log.progress("row", 70, 70)
     monkeypatch.setattr(terminal.time, "monotonic", lambda: seconds + 3800)
     log.progress("row", 1, 2)
-    *epochs, rows, again = capsys.readouterr().err.splitlines()
+    *epochs, following, rows, again = capsys.readouterr().err.splitlines()
     assert [line.partition("  [")[0] for line in epochs] == [f"epoch {epoch}/10 train 1.0" for epoch in (1, 4, 7, 10)]
-    times = [re.fullmatch(r".*  \[\d\d:\d\d:\d\d(.*)\]", line) for line in (*epochs, rows, again)]
+    times = [re.fullmatch(r".*  \[\d\d:\d\d:\d\d(.*)\]", line) for line in (*epochs, following, rows, again)]
     assert [match and match[1] for match in times] == [
         "",
         ", 0:03 elapsed, 0:06 left",
         ", 0:06 elapsed, 0:03 left",
         ", 0:09 elapsed, 0:00 left",
+        "",  # another training
         "",  # another task
         "",  # which begins anew
     ]
