@@ -182,7 +182,7 @@ class ChainPrior:
             if single := [name for name in names if name not in self.names]:
                 sides.append(f"of the {side} alone: {join_first(single, 20)}")
         kernels = f"kernels of {self.bandwidth:.2g} of its width"
-        cut = "" if self.share_in_box == 1 else f"; {100 * self.share_in_box:.4g} % of it lie in the box"
+        cut = "" if self.share_in_box > 0.9999 else f"; {100 * self.share_in_box:.4g} % of it lie in the box"
         return f"{chain.name}: {points}, {kernels}; {'; '.join(sides)}{cut}"
 
 
