@@ -15,7 +15,7 @@ Priors = Annotated[
     typer.Option(
         "--prior",
         metavar="<name=prior>",
-        help="New prior: 'Omega_m=normal:0.31:0.01' (mean, std), uniform:0.2:0.4, ...; a~b=0.5 correlates; repeatable.",
+        help="New prior: 'Omega_m=normal:0.31:0.01' (mean, std), uniform:0.2:0.4, ...; a chain; a~b=0.5; repeatable.",
     ),
 ]
 Covariance = Annotated[

@@ -28,26 +28,32 @@ MAX_HEAD_CHARACTERS = 1 << 16  # in which the first line is looked for
 
 @dataclass(frozen=True)
 class Chain:
-    """parameters: of its points (N, P). weights: (N,). notes: what was left out."""
+    """parameters: of its points (N, P). weights: (N,). derived: names of the last parameters, which are functions of
+    the others. notes: what was assumed."""
 
     parameters: SourceParameters
     weights: np.ndarray
+    derived: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def _recognises(path: Path) -> bool:
+def recognises(path: Path) -> bool:
     if path.suffix.lower() != ".txt":
         return path.with_name(path.name + PARAMNAMES).is_file() or bool(_numbered(path, "."))
     return bool(path.is_file() and (_root(path) is not None or _first_names(path)))
 
 
-def _read(path: Path, request: Request) -> Source:
+def read_chain(path: Path) -> Chain:
+    """All files of a chain, with its derived parameters and without points that have no weight.
+
+    Raises UserError where there is none, or its files do not belong together.
+    """
     files = [path] if path.suffix.lower() == ".txt" else _numbered(path, "_") or _numbered(path, ".")
     if not files and (single := path.with_name(f"{path.name}.txt")).is_file():
         files = [single]
     if not files:
         raise UserError(f"{path}: has no chains {path.name}.txt or {path.name}_1.txt beside its {PARAMNAMES}")
-    chains = [_read_chain(file) for file in files]
+    chains = [_read_file(file) for file in files]
     first = chains[0].parameters
     for file, chain in zip(files, chains, strict=True):
         if chain.parameters.names != first.names:
@@ -57,16 +63,24 @@ def _read(path: Path, request: Request) -> Source:
         raise UserError(f"{path}: its weights must be finite and not negative, and some must be positive")
     kept = weights > 0
     values = np.concatenate([chain.parameters.values for chain in chains])[kept]
-    parameters = with_names(replace(first, values=values), request.read_options.names)
-    is_weighted = bool(np.ptp(weights[kept]) > 0)
     effective = weights.sum() ** 2 / (weights**2).sum()
     notes = [f"{len(values)} points of {len(files)} chains, worth {effective:.0f} of equal weight"]
     notes += list(dict.fromkeys(note for chain in chains for note in chain.notes))
+    return Chain(replace(first, values=values), weights[kept], chains[0].derived, tuple(notes))
+
+
+def _read(path: Path, request: Request) -> Source:
+    chain = read_chain(path)
+    independent = [name for name in chain.parameters.names if name not in chain.derived]
+    parameters = with_names(with_names(chain.parameters, independent), request.read_options.names)
+    notes = list(chain.notes)
+    if chain.derived:
+        notes.append(f"derived parameters are left out: {join_first(chain.derived)}")
     return Source(
         path,
         {"data": SourceData(parameters.values, {"kind": "vector"})},
         parameters,
-        weights=weights[kept] if is_weighted else None,
+        weights=chain.weights if np.ptp(chain.weights) > 0 else None,
         notes=(*notes, "the data are the parameters themselves"),
     )
 
@@ -100,7 +114,7 @@ def _first_names(path: Path) -> tuple[str, ...]:
     return names if is_weighted or is_cosmosis else ()
 
 
-def _read_chain(path: Path) -> Chain:
+def _read_file(path: Path) -> Chain:
     if (root := _root(path)) is not None:
         return _read_getdist(path, root)
     table, names = storage.load_table(path), _first_names(path)
@@ -122,14 +136,14 @@ def _read_getdist(path: Path, root: Path) -> Chain:
             f"{path}: has {table.values.shape[1]} columns; expected {len(lines) + 2}, a weight, a likelihood and "
             f"the {len(lines)} parameters of {root.name}{PARAMNAMES}"
         )
-    sampled = [place for place, words in enumerate(lines) if not words[0].endswith("*")]
-    names = tuple(lines[place][0] for place in sampled)
-    labels = tuple(lines[place][1].strip() if len(lines[place]) > 1 else lines[place][0] for place in sampled)
+    order = sorted(range(len(lines)), key=lambda place: lines[place][0].endswith("*"))  # derived ones last
+    starred = [lines[place][0] for place in order]
+    names = tuple(name.removesuffix("*") for name in starred)
+    labels = tuple((*lines[place], lines[place][0].removesuffix("*"))[1].strip() for place in order)
     attributes: storage.Attributes = {"labels": labels, **_box(root, names)}
-    parameters = SourceParameters(str(path), table.values[:, [place + 2 for place in sampled]], names, attributes)
-    derived = [words[0] for words in lines if words[0].endswith("*")]
-    notes = (f"derived parameters are left out: {join_first(derived)}",) if derived else ()
-    return Chain(parameters, table.values[:, 0], notes)
+    parameters = SourceParameters(str(path), table.values[:, [place + 2 for place in order]], names, attributes)
+    derived = tuple(name.removesuffix("*") for name in starred if name.endswith("*"))
+    return Chain(parameters, table.values[:, 0], derived)
 
 
 def _lines(root: Path, suffix: str) -> list[str]:
@@ -154,10 +168,12 @@ def _box(root: Path, names: Sequence[str]) -> storage.Attributes:
 
 
 def _read_cosmosis(table: storage.TextTable, names: Sequence[str]) -> Chain:
-    """section--name columns, those in capitals being derived; box from the values.ini that the comments hold."""
-    columns = [place for place, name in enumerate(names) if SEPARATOR in name and not name.isupper()]
-    short = [names[place].split(SEPARATOR, 1)[1] for place in columns]
-    chosen = tuple(short) if len(set(short)) == len(short) else tuple(names[place] for place in columns)
+    """section--name columns, those in capitals being derived, whose names are read in small letters; box from the
+    values.ini that the comments hold."""
+    sampled = [place for place, name in enumerate(names) if SEPARATOR in name and not name.isupper()]
+    derived = [place for place, name in enumerate(names) if SEPARATOR in name and name.isupper()]
+    columns, chosen = sampled + derived, _without_sections([names[place] for place in sampled])
+    chosen += _without_sections([names[place].lower() for place in derived], chosen)
     rows = len(table.values)
     if WEIGHT in names:
         weights = table.values[:, names.index(WEIGHT)]
@@ -174,13 +190,22 @@ def _read_cosmosis(table: storage.TextTable, names: Sequence[str]) -> Chain:
         notes = (f"the last {int(kept.sum())} points, as nsample says",)
     elif WEIGHT not in names and LOG_WEIGHT not in names:
         notes = ("it has no weights: no burn-in is left out",)
-    box = _values_box(comments, [names[place] for place in columns])
+    box = _values_box(comments, [names[place] for place in sampled], len(derived))
     parameters = SourceParameters(str(table.path), table.values[kept][:, columns], chosen, box)
-    return Chain(parameters, weights[kept], notes)
+    return Chain(parameters, weights[kept], chosen[len(sampled) :], notes)
 
 
-def _values_box(lines: Sequence[str], names: Sequence[str]) -> storage.Attributes:
-    """low and high of ``name = low start high`` in the sections of the values.ini; nothing unless all have them."""
+def _without_sections(names: Sequence[str], taken: Sequence[str] = ()) -> tuple[str, ...]:
+    """The names behind their sections where these are different, and none is taken."""
+    short = [name.split(SEPARATOR, 1)[1] for name in names]
+    return tuple(names if len({*short, *taken}) < len(short) + len(taken) else short)
+
+
+def _values_box(lines: Sequence[str], names: Sequence[str], following: int) -> storage.Attributes:
+    """low and high of ``name = low start high`` in the sections of the values.ini; nothing unless all have them.
+
+    following: how many more parameters have none.
+    """
     section, inside, edges = "", False, {}
     for line in (line.lstrip("#").strip() for line in lines if line.startswith("#")):
         if line in ("START_OF_VALUES_INI", "END_OF_VALUES_INI"):
@@ -194,8 +219,8 @@ def _values_box(lines: Sequence[str], names: Sequence[str]) -> storage.Attribute
                 edges[f"{section}{SEPARATOR}{name.strip()}"] = (numbers[0], numbers[2])
     if not names or not all(name in edges for name in names):
         return {}
-    low, high = np.array([edges[name] for name in names]).T
+    low, high = np.array([*(edges[name] for name in names), *[(-np.inf, np.inf)] * following]).T
     return {"low": low, "high": high} if (low < high).all() else {}
 
 
-IMPORTER = Importer("chains of GetDist, Cobaya, CosmoSIS and nested samplers", _recognises, _read)
+IMPORTER = Importer("chains of GetDist, Cobaya, CosmoSIS and nested samplers", recognises, _read)

@@ -13,12 +13,19 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Draws, PointEstimate, Posterior
+from cosmoinfer.priors import Unknown
+from cosmoinfer.reweighting.chain_prior import ChainPrior
 
 MIN_ROW_DRAWS = 3.0  # effective ones of one observation; fewer do not determine a width
 
 
 def reweight(
-    posterior: Posterior, parameters: Parameters, draws: int | None = None, seed: int = 0, skip_failed: bool = False
+    posterior: Posterior,
+    parameters: Parameters,
+    draws: int | None = None,
+    seed: int = 0,
+    skip_failed: bool = False,
+    chain: ChainPrior | None = None,
 ) -> Posterior:
     """Under the prior of ``parameters``: equally weighted draws of each observation, resampled from its own.
 
@@ -26,6 +33,7 @@ def reweight(
     mean and std are weighted; ess is the effective sample size.
     draws: number of draws an observation, by default as many as it has.
     skip_failed: leave out observations with fewer than MIN_ROW_DRAWS effective draws, which are an error otherwise.
+    chain: the prior of the parameters that it shares, for which ``parameters`` have none.
 
     Raises UserError where the posterior has no draws, or too few of them under the new prior.
     """
@@ -35,7 +43,7 @@ def reweight(
         raise UserError(
             f"expected 1 to {samples.shape[1]}, as many as the posterior has, found {draws}", setting="draws"
         )
-    log_ratio = _log_ratio(posterior, parameters)
+    log_ratio = _log_ratio(posterior, parameters, chain)
     log_weights = [log_ratio(row) for row in samples]
     if parameters.where:
         accepted = [parameters.accepts(row) for row in samples]
@@ -65,6 +73,8 @@ def reweight(
         if log_prob is not None:
             new_log_prob.append((np.asarray(log_prob[row]) + log_weights[row] - weights.log_mean)[chosen])
     pairs = [(weights, samples[row]) for row, weights in zip(rows.tolist(), importance, strict=True)]
+    if chain is not None and set(chain.names) & set(posterior.derived):  # a factor of the prior of the others
+        parameters = replace(parameters, prior=(Unknown.name,) * len(parameters), correlation=None)
     return replace(
         kept,
         parameters=parameters,
@@ -84,21 +94,26 @@ def reweight(
     )
 
 
-def _log_ratio(posterior: Posterior, new: Parameters) -> Callable[[np.ndarray], np.ndarray]:
+def _log_ratio(posterior: Posterior, new: Parameters, chain: ChainPrior | None) -> Callable[[np.ndarray], np.ndarray]:
     """theta (..., P) -> log p_new - log p_old (...), of the parameters whose prior has changed, up to a constant.
 
     A derived parameter has no density of its own: the prior that it is given multiplies that of the others.
     """
     old = posterior.parameters
     columns = [place for place, pair in enumerate(zip(old.priors, new.priors, strict=True)) if pair[0] != pair[1]]
+    shared = [] if chain is None else old.columns(chain.names)
     tied = old.joint_prior.tied or new.joint_prior.tied
 
     def ratio(theta: np.ndarray) -> np.ndarray:
         log_ratio = np.zeros(theta.shape[:-1])
         for column in columns:
-            before, after = old.priors[column], new.priors[column]
-            log_old = before.log_density(theta[..., column]) if before.is_known else np.zeros(log_ratio.shape)
-            log_ratio = log_ratio + _difference(after.log_density(theta[..., column]), log_old)
+            pair = (new.priors[column], old.priors[column])  # one of them unknown: of the chain, or derived
+            densities = [
+                prior.log_density(theta[..., column]) if prior.is_known else np.zeros(log_ratio.shape) for prior in pair
+            ]
+            log_ratio = log_ratio + _difference(*densities)
+        if chain is not None:
+            log_ratio = log_ratio + chain.log_density(theta[..., shared])
         if tied:
             log_ratio += _difference(new.joint_prior.log_factor(theta), old.joint_prior.log_factor(theta))
         return log_ratio

@@ -42,13 +42,18 @@ class PriorChange:
         if not name or len(numbers) not in counts or not np.isfinite(numbers[:2]).all() or np.isnan(numbers).any():
             forms = [f"name={kind}:{':'.join(prior.arguments)}" for kind, prior in PRIORS.items() if prior.arguments]
             if not name:
-                problem = "names no parameter"
+                problem = "names no parameter, and no file of a chain"
             elif not arguments:
                 problem = "; ".join(filter(None, (f"{kind!r} is no prior", suggest(kind, PRIORS))))
             else:
                 problem = f"{':'.join(words)!r} is not {' or '.join(map(str, sorted(counts)))} numbers"
             raise UserError(f"{text!r}: {problem}; expected one of {', '.join(forms)}", setting="prior")
         return cls(name, kind, numbers)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its parameter alone."""
+        return (self.parameter,)
 
     def apply_to(self, parameters: Parameters, derived: Sequence[str] = ()) -> Parameters:
         """The parameters with this prior in the place of the one that they had.
@@ -120,6 +125,11 @@ class CorrelationChange:
     def parameter(self) -> str:
         """Both names, in one order."""
         return "~".join(sorted((self.first, self.second)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of both parameters."""
+        return (self.first, self.second)
 
     def apply_to(self, parameters: Parameters, derived: Sequence[str] = ()) -> Parameters:
         """Raises UserError unless both priors are normal, and not derived, and enough of them lies in the box."""

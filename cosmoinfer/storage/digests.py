@@ -7,8 +7,9 @@ rows; an attribute of the root, DIGEST, is of the table. So a part of a large fi
 import hashlib
 import json
 import posixpath
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,6 +34,7 @@ DIGEST, TABLE = "digest", "digests"
 OWN_ATTRIBUTES = ("kind", "format", CREATOR, DIGEST)  # of the root of a file of this tool
 BLOCK_BYTES = 1 << 20  # of the rows of a block, about
 MAX_THREADS = 4  # that hash blocks of what was read
+PENDING_BYTES = 1 << 24  # of blocks that are hashed while the next rows are read and written, about
 BLOCKS_AT_ONCE = 4 * MAX_THREADS  # that are read to be compared
 CHANGED = "is damaged, or was changed after it was written"
 FOR_CATALOGS = f"; without the attribute {DIGEST} of its root it is read as another tool's"
@@ -56,7 +58,7 @@ class DatasetDigest:
     def of_slabs(
         cls, dtype: np.dtype, shape: tuple[int, ...], slabs: Iterable[np.ndarray], attributes: Attributes
     ) -> "DatasetDigest":
-        """Of values that arrive part by part, in the order of the array."""
+        """Of values that arrive part by part, in the order of the array, each of which stays as it arrived."""
         row_bytes = max(1, int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize)
         rows = max(1, BLOCK_BYTES // row_bytes)
         blocks = tuple(_digest_blocks(slabs, rows * row_bytes))
@@ -210,24 +212,33 @@ def _bytes(values: Any) -> np.ndarray:
     return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
 
 
-def _sha256(block: np.ndarray) -> str:
-    return hashlib.sha256(block.data).hexdigest()
+def _sha256(*pieces: np.ndarray) -> str:
+    """Of bytes that follow one another."""
+    sha = hashlib.sha256()
+    for piece in pieces:
+        sha.update(piece.data)
+    return sha.hexdigest()
 
 
 def _digest_blocks(slabs: Iterable[np.ndarray], size: int) -> Iterator[str]:
-    """Of each ``size`` bytes of arrays that follow one another."""
-    sha, room = hashlib.sha256(), size
-    for slab in slabs:
-        remaining = _bytes(slab)
-        while len(remaining):
-            block, remaining = remaining[:room], remaining[room:]
-            sha.update(block.data)
-            room -= len(block)
-            if room == 0:
-                yield sha.hexdigest()
-                sha, room = hashlib.sha256(), size
-    if room < size:
-        yield sha.hexdigest()
+    """Of each ``size`` bytes of arrays that follow one another, and that nobody changes: while the next ones come."""
+    pieces, room = [], size
+    pending: deque[Future[str]] = deque()
+    with ThreadPoolExecutor(MAX_THREADS) as threads:
+        for slab in slabs:
+            remaining = _bytes(slab)
+            while len(remaining):
+                block, remaining = remaining[:room], remaining[room:]
+                pieces.append(block)
+                room -= len(block)
+                if room == 0:
+                    pending.append(threads.submit(_sha256, *pieces))
+                    pieces, room = [], size
+            while len(pending) > max(1, PENDING_BYTES // size):
+                yield pending.popleft().result()
+        yield from (digest.result() for digest in pending)
+    if pieces:
+        yield _sha256(*pieces)
 
 
 def _digest_of_attributes(attributes: Attributes) -> str:

@@ -15,11 +15,12 @@ from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
 from cosmoinfer.quoting import quote, split_names
+from cosmoinfer.reweighting import ChainPrior, PriorEdit
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import OutputSettings, names_of_fields, select_keywords
-from cosmoinfer.tasks.sources import PosteriorSource, open_posterior
+from cosmoinfer.tasks.sources import PosteriorSource, chain_digest, is_chain, open_chain, open_posterior
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class ReweightedPosterior:
 def reweight(
     posterior: PosteriorSource,
     *,
-    prior: Mapping[str, str] | Sequence[str] | None = None,
+    prior: Mapping[str, str] | Sequence[str | Path] | None = None,
     prior_covariance: Path | str | None = None,
     where: Sequence[str] | str | None = None,
     derive: Mapping[str, str] | Sequence[str] | None = None,
@@ -97,7 +98,8 @@ def reweight(
 
     posterior: a path or an object.
     prior: ``{"Omega_m": "normal:0.31:0.01"}``, or as ``cosmoinfer reweight`` takes it; ``{"w0~wa": "-0.7"}`` correlates
-        two normals. That of a derived parameter multiplies the prior of the parameters that it is derived from.
+        two normals; ``["planck"]`` is a chain, or a posterior file of one row, whose density in the parameters that
+        both have is their prior. That of a derived parameter multiplies the prior of those that it is derived from.
     prior_covariance: a text file with the covariance of ``["Omega_m,sigma_8=normal:0.31:0.81"]`` of `prior`, which has
         the means: names behind # in the first line, the matrix below.
     where: conditions that hold in the region to which the prior is cut, ``w0+wa<0``.
@@ -109,6 +111,8 @@ def reweight(
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
+    if prior is not None and not isinstance(prior, Mapping | str):
+        prior = [str(text) if isinstance(text, Path) else text for text in prior]
     changes = {"prior": prior, "prior_covariance": prior_covariance, "where": where, "derive": derive, "keep": keep}
     settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     to = OutputSettings.from_arguments(output, force, reporter)
@@ -147,16 +151,23 @@ def _reweight(
     names = reweighting.derived_names(derive, original.parameters.names)
     derived = (*original.derived, *names)
     parameters = original.parameters.concatenated(Parameters.from_names(names))
+    chains = [text for text in prior if is_chain(text)]
+    prior = [text for text in prior if text not in chains]
     if checked.prior_covariance is not None:
         prior = reweighting.with_covariance_of_file(prior, checked.prior_covariance, parameters.names)
     changes = reweighting.parse_changes(prior, parameters.names)
     parameters = reweighting.with_priors(parameters, changes, derived).with_where(where)
+    chain = _chain_prior(chains, parameters, derived)
+    if chain is not None:
+        _check_named_once(changes, chain)
+        parameters = chain.apply_to(parameters, derived)
     if keep is not None:
         with blame("keep"):
             parameters.columns(keep)
     settings = {"prior": prior, "derive": derive, "draws": draws, "skip_failed": skip_failed, "seed": seed}
     settings |= ({"where": where} if where else {}) | ({} if keep is None else {"keep": list(keep)})
-    meta = task_provenance("reweight", settings, {"posterior": opened.digest})
+    inputs = {"posterior": opened.digest} | ({} if chain is None else {"chain": chain_digest(chain.chain)})
+    meta = task_provenance("reweight", settings, inputs)
     files = [Path(source)] if isinstance(source, Path | str) else []
     if output is not None and is_up_to_date(output, "posterior", meta, reporter, force, *files):
         posterior = posteriors.read(output)
@@ -167,7 +178,9 @@ def _reweight(
                 reporter.info(change.describe(parameters, derived))
             for condition in where:
                 reporter.info(f"cut to the region where {condition}")
-            posterior = reweighting.reweight(posterior, parameters, draws, seed, skip_failed)
+            if chain is not None:
+                reporter.info(chain.describe(parameters))
+            posterior = reweighting.reweight(posterior, parameters, draws, seed, skip_failed, chain)
         if keep is not None:
             posterior = reweighting.marginalise(posterior, keep)
         if output is not None:
@@ -181,6 +194,21 @@ def _reweight(
 def _has_new_prior(keywords: Mapping[str, Any]) -> bool:
     """Whether there is another prior, and not only a derived parameter."""
     return bool(keywords.get("prior") or keywords.get("where"))
+
+
+def _chain_prior(paths: Sequence[str], parameters: Parameters, derived: Sequence[str]) -> ChainPrior | None:
+    """Raises UserError for more than one chain, or one that gives no prior of these parameters."""
+    if len(paths) > 1:
+        raise UserError(f"expected one chain, found {join_first(paths)}", setting="prior")
+    with blame("prior"):
+        return ChainPrior.of_shared(open_chain(Path(paths[0])), parameters, derived) if paths else None
+
+
+def _check_named_once(changes: Sequence[PriorEdit], chain: ChainPrior) -> None:
+    """Raises UserError where a prior of the user is of a parameter that a chain gives one."""
+    for change in changes:
+        if named := [name for name in change.names if name in chain.names]:
+            raise UserError(f"has a prior from {chain.chain.name} already", setting="prior", value=named[0])
 
 
 def _assignments(settings: Mapping[str, str] | tuple[str, ...]) -> list[str]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,14 @@ import torch
 
 from cosmoinfer import models, storage
 from cosmoinfer import posterior as posteriors
+from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.errors import UserError, describe_type
+from cosmoinfer.importers import chains
+from cosmoinfer.importers.parameter_tables import read_parameters
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
+from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
+from cosmoinfer.reweighting import ChainPoints
 
 AnyModel = FlowModel | RegressorModel | ClassifierModel | DensityModel
 MODEL_TYPES = (FlowModel, RegressorModel, ClassifierModel, DensityModel)
@@ -62,6 +67,52 @@ def open_posterior(source: PosteriorSource, leave_large: bool = True) -> Posteri
         raise UserError(f"expected a posterior or its path, found {describe_type(source)}")
     path = Path(source)
     return PosteriorInput(posteriors.read(path, leave_large=leave_large), str(path), storage.file_digest(path))
+
+
+def is_chain(text: str) -> bool:
+    """Whether this is the path of a chain, or of a file that may hold points of one."""
+    path = Path(text)
+    try:
+        return bool(path.name) and (path.is_file() or chains.recognises(path))
+    except OSError:  # too long for a path
+        return False
+
+
+def open_chain(path: Path) -> ChainPoints:
+    """Points of a chain that is imported, of a posterior of one row, or of a table with names in its first line.
+
+    Raises UserError where it is none of these.
+    """
+    if not chains.recognises(path) and storage.begins_as_hdf5(path):
+        return _chain_of_posterior(path)
+    weights = None
+    if chains.recognises(path):
+        chain = chains.read_chain(path)
+        table, weights = chain.parameters, chain.weights
+    else:
+        table = read_parameters(path, ReadOptions())
+    if not table.names:
+        raise UserError(f"{path}: expected a chain, a posterior, or a table with names in its first line")
+    if not np.isfinite(table.values).all():
+        raise UserError(f"{path}: holds points that are not finite")
+    edges = {key: value for key, value in table.attributes.items() if key in ("low", "high", "labels")}
+    weights = np.ones(len(table.values)) if weights is None else weights
+    parameters = Parameters.from_attributes({"names": table.names, **edges})
+    return ChainPoints(str(path), parameters, table.values, weights / weights.sum())
+
+
+def _chain_of_posterior(path: Path) -> ChainPoints:
+    posterior = posteriors.read(path)
+    if len(posterior) != 1:
+        raise UserError(f"{path}: holds {len(posterior)} posteriors; expected one, whose draws are points of a chain")
+    theta = np.asarray(posterior.samples[0], np.float64)
+    return ChainPoints(str(path), posterior.parameters.untied, theta, np.full(len(theta), 1 / len(theta)))
+
+
+def chain_digest(chain: ChainPoints) -> str:
+    """SHA-256 of names, box, points and weights, wherever they are."""
+    box = Parameters.from_names(chain.parameters.names, chain.parameters.low, chain.parameters.high)
+    return content_digest(replace(chain, name="", parameters=box))
 
 
 def model_digest(model: AnyModel) -> str:

@@ -142,7 +142,7 @@ def test_the_draws_of_a_row_are_those_of_its_number_whichever_rows_stand_beside(
     [
         ("a=normal:0", "'0' is not 2 or 4 numbers; expected one of .*name=normal:mean:std"),
         ("a=flat:0:1", "'flat' is no prior; expected one of .*name=uniform:low:high"),
-        ("normal:0:1", "names no parameter; expected one of .*name="),
+        ("normal:0:1", "names no parameter, and no file of a chain; expected one of .*name="),
         ("a=uniform:zero:1", "'zero:1' is not 2 numbers; expected one of .*name=uniform:low:high"),
         ("c=normal:0:1", "no parameter is named c"),
         ("a=uniform:-6:1", r"outside the box -5\.\.5"),
