@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import getdist.chains
 import numpy as np
@@ -26,7 +27,7 @@ class Layer:
 
     name: in the legend. parameters: those that vary, P. draws: (S, P), inside the prior box. truth: (P,), or None.
     colour, linestyle: of its lines. filled: whether its 68 and 95 % regions are; else the outline of 68 % is drawn.
-    opacity: of what is filled.
+    opacity: of what is filled. thickness: of lines, in units of that of others.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Layer:
     linestyle: str = "-"
     filled: bool = True
     opacity: float = 1.0
+    thickness: float = 1.0
 
     @classmethod
     def from_posterior(
@@ -77,7 +79,7 @@ class Layer:
         heights, values = curve.P / curve.norm_integral(), self._value(x, curve.x)
         if self.filled:
             axes.fill_between(values, heights, color=self.region_colours[0], alpha=0.7 * self.opacity, linewidth=0)
-        axes.plot(values, heights, color=self.colour, linestyle=self.linestyle, linewidth=1.2)
+        axes.plot(values, heights, color=self.colour, linestyle=self.linestyle, linewidth=1.2 * self.thickness)
         axes.set_ylim(0, max(1.12 * heights.max(), axes.get_ylim()[1] * (len(axes.lines) > 1)))
 
     def draw_regions(self, axes: Axes, x_name: str, y_name: str) -> None:
@@ -94,7 +96,8 @@ class Layer:
         if self.filled:
             axes.contourf(*values, levels=levels, colors=self.region_colours, alpha=self.opacity)
         outlines = levels[:2] if self.filled else levels[1:2]
-        axes.contour(*values, levels=outlines, colors=[self.colour], linestyles=[self.linestyle], linewidths=0.9)
+        look: Any = {"linestyles": [self.linestyle], "linewidths": 0.9 * self.thickness}
+        axes.contour(*values, levels=outlines, colors=[self.colour], **look)
 
     @property
     def region_colours(self) -> list[str]:

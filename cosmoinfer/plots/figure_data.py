@@ -23,6 +23,7 @@ class FigureData:
     loss: the quantity on the vertical axis of the training history.
     seed: of randomised ranks and resampling; that of the evaluation gives the same ranks.
     overlays: posteriors of one observation each that share a corner, by name; by default the typical one of posterior.
+    members: posteriors of the observation under each network of an ensemble, with the name that those alike share.
     parameters: names of those that the corner shows; all if empty.
     catalog: simulations, with their parameters. observation: the catalog of what was observed, where it is another.
     marks: parameter -> value that the corner marks, in place of the true parameters.
@@ -35,6 +36,7 @@ class FigureData:
     loss: str = "minus mean log density"
     seed: int = 0
     overlays: Mapping[str, Posterior] = field(default_factory=dict)
+    members: tuple[tuple[str, Posterior], ...] = ()
     parameters: tuple[str, ...] = ()
     marks: Mapping[str, float] | None = None
     catalog: Catalog | None = None

@@ -11,12 +11,15 @@ from cosmoinfer import plots as drawing
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics import Evaluation
+from cosmoinfer.models import FlowModel
 from cosmoinfer.numerals import finite_number
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.quoting import split, split_names, unquote
 from cosmoinfer.settings import is_given, setting
 from cosmoinfer.tasks.reading import find_rows
+from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.tasks.sampling_job import prepare_sampling
 from cosmoinfer.tasks.sources import PosteriorInput
 
 NO_PARAMETERS = Parameters.from_names(())
@@ -67,17 +70,57 @@ def figure_data(
         ]
     posteriors = _labelled(posteriors, chosen.labels)
     names = tuple(dict.fromkeys(name for posterior in posteriors for name in posterior.parameters.names))
-    shown = _names(chosen.parameters)
-    for name in shown:
-        if name not in names:
-            raise UserError(f"no parameter is named {name}; {list_choices(name, names)}", setting="parameters")
-    shown = shown or names[: drawing.MAX_CORNER_PARAMETERS]
+    shown = _check_shown(_names(chosen.parameters), names)
     marks = _numbers(chosen.truth, names) if is_given(chosen.truth) else None
     legend = _names(chosen.legend)
     overlays = _overlays(opened, posteriors, chosen.rows is not None, legend) if has_corner else {}
     data = drawing.FigureData(posteriors[0], evaluation, histories, seed=chosen.seed, width=chosen.width)
     data = replace(data, catalog=simulations, observation=observation)
     return replace(data, overlays=overlays, parameters=shown, marks=marks)
+
+
+def member_data(
+    model: Path, observation: Path, chosen: FigureSettings, reporter: Reporter, reading: Mapping[str, Any]
+) -> drawing.FigureData:
+    """One observation under each member of a flow, and under their mixture, drawn with the same random numbers.
+
+    chosen: ``rows`` has one row, by default the first of those that ``sample`` would draw. reading: how the observation
+    is read. Raises UserError for other models, and where a flow has a single member.
+    """
+    job = prepare_sampling(model, observation, {**reading, "rows": chosen.rows, "seed": chosen.seed})
+    flow = job.model
+    if not isinstance(flow, FlowModel):
+        raise UserError(f"{model}: expected a flow, whose members are drawn, found a {flow.kind}")
+    if (count := len(flow.weights)) == 1:
+        raise UserError(f"{model}: has one member; expected several, which differ")
+    if chosen.rows is not None and len(job.rows) > 1:
+        raise UserError(f"expected one row, whose members are drawn, found {len(job.rows)}", setting="rows")
+    job = job.of_rows(job.rows[:1])
+    mixture = job.draw(reporter, None)
+    alone = [replace(flow.select_member(member), ood=None) for member in range(count)]
+    drawn = [member.posterior(job.catalog, job.rows, job.options) for member in alone]
+    mixture, *drawn = _labelled([mixture, *drawn], chosen.labels)
+    shown = _check_shown(_names(chosen.parameters), mixture.parameters.names)
+    data = drawing.FigureData(mixture, seed=chosen.seed, width=chosen.width, parameters=shown)
+    marks = _numbers(chosen.truth, mixture.parameters.names) if is_given(chosen.truth) else None
+    return replace(data, members=tuple(zip(_member_names(alone), drawn, strict=True)), marks=marks)
+
+
+def _member_names(alone: Sequence[FlowModel]) -> list[str]:
+    """Of single members: how many are alike, their architecture, and their support where supports differ."""
+    stacks = [member.stacks[0] for member in alone]
+    flows, supports = [stack.config["flow"] for stack in stacks], [stack.support.label for stack in stacks]
+    differ = len({*supports}) > 1
+    kinds = [f"{flow}, {support}" if differ else flow for flow, support in zip(flows, supports, strict=True)]
+    return [f"{kinds.count(kind)} x {kind}" for kind in kinds]
+
+
+def _check_shown(shown: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
+    """Parameters of a corner; all, if they are not named. Raises UserError for those that there are not."""
+    for name in shown:
+        if name not in names:
+            raise UserError(f"no parameter is named {name}; {list_choices(name, names)}", setting="parameters")
+    return shown or tuple(names[: drawing.MAX_CORNER_PARAMETERS])
 
 
 def _overlays(

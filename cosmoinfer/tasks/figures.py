@@ -12,7 +12,7 @@ from cosmoinfer.metrics import Evaluation
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.settings import check_keywords, is_given
 from cosmoinfer.studies import cross_suite, learning_curve
-from cosmoinfer.tasks.figure_input import FigureSettings, figure_data
+from cosmoinfer.tasks.figure_input import FigureSettings, figure_data, member_data
 from cosmoinfer.tasks.reading import open_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import names_of_fields, select_keywords
@@ -22,7 +22,7 @@ STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[..., Any]]] = {  # by k
     "cross-suite": (cross_suite.read, drawing.plot_cross_suite),
     "learning-curve": (learning_curve.read, drawing.plot_learning_curve),
 }
-OF_CATALOGS = ("data", "observation")  # figures of the simulations
+OF_CATALOGS = ("data", "observation", "members")  # figures for which a catalog is read
 OF_CLASSES = ("losses", "confusion", "reliability", "ood")  # figures of a classifier
 
 
@@ -98,6 +98,8 @@ def write_figure(
             raise UserError(f"{paths[-1]}: expected posteriors, a model or a study, found {found}")
     for kind in STUDIES.keys() & by_kind.keys():
         return _write_study(kind, by_kind, figure, chosen, keywords, output, force, reporter)
+    if figure == "members":
+        return _write_members(by_kind, chosen, output, force, reporter)
     histories = models.histories(models.read(by_kind["model"][0])) if "model" in by_kind else {}
     evaluation = metrics.read(by_kind["metrics"][0]) if "metrics" in by_kind else None
     opened = [open_posterior(path) for path in by_kind.get("posterior", [])]
@@ -108,6 +110,20 @@ def write_figure(
     path = _checked_output(files, name, output)
     data = figure_data(opened, chosen, evaluation, histories, name == "corner", catalogs)
     _write_plot(path, name, data, str(files[0]), force, reporter)
+    return path
+
+
+def _write_members(
+    by_kind: Mapping[str, list[Path]], chosen: FigureSettings, output: Path | None, force: bool, reporter: Reporter
+) -> Path:
+    """Raises UserError unless there are a model and an observation, and no other file."""
+    files = [path for kind in ("model", "catalog") for path in by_kind.get(kind, [])]
+    if len(files) != 2 or by_kind.keys() != {"model", "catalog"}:
+        raise UserError("members: expected a model and an observation, as: flow.h5 observation.h5", setting="figure")
+    if chosen.legend:
+        raise UserError("has no effect: the members of a flow have names of their own", setting="legend")
+    path = _checked_output(files, "members", output)
+    _write_plot(path, "members", member_data(files[0], files[1], chosen, reporter, {}), str(files[0]), force, reporter)
     return path
 
 

@@ -34,7 +34,7 @@ NEED_DRAWS = {"corner", "coverage", "sbc"}
 NEED_TRUTH = {"truth_prediction", "coverage", "sbc"}
 NESTED = "x^{" * 100 + "x" + "}" * 100
 OF_CLASSES = {"confusion", "reliability"}
-OF_MORE = {"ood", "data", "observation"}  # of what these posteriors lack
+OF_MORE = {"ood", "data", "observation", "members"}  # of what these posteriors lack
 OF_PARAMETERS = [name for name in PLOTS if name not in OF_CLASSES | OF_MORE]
 
 
