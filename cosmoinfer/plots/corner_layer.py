@@ -13,12 +13,11 @@ from matplotlib.axes import Axes
 
 from cosmoinfer.formatting import Constraint, constraint
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.plots.figure_data import distinct_draws
 from cosmoinfer.plots.style import with_white
 from cosmoinfer.posterior import Posterior
 
 getdist.chains.print_load_details = False  # it prints on stdout, which is for results
-
-MIN_DISTINCT_FRACTION = 0.9  # of the draws; with more copies, getdist's choice of a kernel fits the copies
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,8 @@ class Layer:
             if prior.log_axis:
                 draws[:, column], edges[column] = np.log(draws[:, column]), np.log(edges[column])
         ranges = {name: [x if np.isfinite(x) else None for x in edge] for name, edge in zip(names, edges, strict=True)}
-        distinct = len(np.unique(draws, axis=0)) / len(draws)
-        width = -1 if distinct > MIN_DISTINCT_FRACTION else 0.9 * len(draws) ** (-1 / 9)  # in standard deviations
-        settings = {"ignore_rows": 0, "contours": [0.68, 0.95], "smooth_scale_1D": width, "fine_bins_2D": 128}
-        return MCSamples(samples=draws, names=names, ranges=ranges, settings=settings)
+        draws, weights = distinct_draws(draws)
+        settings = {"ignore_rows": 0, "contours": [0.68, 0.95], "fine_bins_2D": 128}
+        return MCSamples(
+            samples=draws, weights=weights, names=names, ranges=ranges, sampler="uncorrelated", settings=settings
+        )

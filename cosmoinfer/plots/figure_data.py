@@ -1,9 +1,11 @@
-"""The input of all figures: a posterior, its evaluation, the history of its model, and how to draw them."""
+"""The input of all figures: a posterior, its evaluation, the history of its model, and how to draw them; its draws."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.metrics import Curves, Evaluation, curves
@@ -53,3 +55,13 @@ class FigureData:
     def metric(self, name: str, parameter: str) -> float | None:
         """Value of a metric for one parameter; None where it was not computed, or is null."""
         return None if self.evaluation is None else self.evaluation.value(name, parameter)
+
+
+def distinct_draws(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct draws (D, P) in the order in which they come first, and how often each does, (D,).
+
+    Kernels that are chosen by the number of draws would fit the copies of one, as a reweighted posterior has them.
+    """
+    _, first, counts = np.unique(draws, axis=0, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return draws[first[order]], counts[order].astype(float)

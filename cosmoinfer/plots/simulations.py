@@ -14,7 +14,7 @@ from scipy import special
 
 from cosmoinfer.catalog import Catalog, Observable
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.plots.figure_data import FigureData
+from cosmoinfer.plots.figure_data import FigureData, distinct_draws
 from cosmoinfer.plots.labels import parameter_label, plain_text
 from cosmoinfer.plots.style import BLUE, GREY, RED, explain, panel_grid
 
@@ -122,12 +122,14 @@ def posterior_weights(parameters: Parameters, draws: np.ndarray, theta: np.ndarr
     if parameters.has_prior.all():
         draws, theta = parameters.cdf(draws), parameters.cdf(theta)
     scale, count = np.maximum(draws.std(axis=0), 1e-12), draws.shape[1]
+    centres, copies = distinct_draws(draws / scale)
     correlation = np.cov((draws / scale).T).reshape(count, count) + 1e-9 * np.eye(count)
     whiten = np.linalg.inv(np.linalg.cholesky(correlation)).T
-    points, centres = (theta / scale) @ whiten, (draws / scale) @ whiten
-    width = len(draws) ** (-1 / (count + 4))  # Scott's rule
-    distances = ((points[:, None] - centres[None, :: max(1, len(centres) // MAX_KERNELS)]) / width) ** 2
-    log_weights = special.logsumexp(-distances.sum(axis=2) / 2, axis=1)
+    points, centres = (theta / scale) @ whiten, centres @ whiten
+    width = (copies.sum() ** 2 / (copies**2).sum()) ** (-1 / (count + 4))  # Scott's rule, of the effective number
+    kernels = slice(None, None, max(1, len(centres) // MAX_KERNELS))
+    distances = ((points[:, None] - centres[None, kernels]) / width) ** 2
+    log_weights = special.logsumexp(-distances.sum(axis=2) / 2, axis=1, b=copies[kernels])
     return np.exp(log_weights - log_weights.max())
 
 

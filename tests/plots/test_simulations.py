@@ -41,6 +41,12 @@ def test_simulations_are_weighted_by_posterior_over_prior() -> None:
     assert np.corrcoef(weights, expected)[0, 1] > 0.97
 
 
+def test_copies_of_draws_weigh_simulations_as_so_many_draws_do() -> None:
+    draws = posterior_at(3, 0.1).samples[0, :100]
+    expected = posterior_weights(PARAMETERS, draws, THETA)
+    assert np.allclose(posterior_weights(PARAMETERS, np.repeat(draws, 50, axis=0), THETA), expected, atol=0.02)
+
+
 def test_quantiles_heed_weights() -> None:
     values = np.linspace(0, 1, 1001)[:, None]
     assert np.allclose(weighted_quantiles(values, np.ones(1001))[:, 0], (0.025, 0.16, 0.5, 0.84, 0.975), atol=1e-3)
