@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -97,3 +98,51 @@ def test_the_command_takes_the_catalog_as_a_further_file(tmp_path: Path) -> None
     message = refused("plot", tmp_path / "p.h5", "--figure", "observation", "-o", tmp_path / "b.pdf")
     assert "lacks what observation shows. An observation over the range of the training data" in message
     assert "found a catalog" in refused("plot", tmp_path / "sims.h5", "-o", tmp_path / "b.pdf")
+
+
+K = np.geomspace(0.01, 0.5, 8)
+COORDINATES = {  # datasets beside the data: the label of the axis, and its scale
+    "wavenumber": ({"k": K}, "k", "log"),
+    "with another length": ({"k": K, "z": K[:5]}, "k", "log"),
+    "short": ({"z": np.linspace(0.5, 2, 8)}, "z", "linear"),
+    "two": ({"k": K, "ell": 100 * K}, "feature", "linear"),
+    "neither rising nor falling": ({"k": np.tile(K[:4], 2)}, "feature", "linear"),
+    "none": ({}, "feature", "linear"),
+}
+
+
+@pytest.mark.parametrize("case", COORDINATES)
+def test_the_axis_is_the_coordinate_of_the_features(case: str, tmp_path: Path) -> None:
+    datasets, label, scale = COORDINATES[case]
+    catalog = cosmoinfer.read_catalog(write(tmp_path / "sims.h5", *linear(60, 1), **datasets))
+    figure = PLOTS["data"](FigureData(posterior_at(3), catalog=catalog))
+    assert figure is not None
+    axes = figure.axes[0]
+    assert (axes.get_xlabel().strip("$"), axes.get_xscale()) == (label, scale)
+    x = axes.collections[0].get_segments()[0][:, 0]
+    assert np.allclose(x, np.arange(8) if label == "feature" else datasets[label])
+
+
+def test_a_coordinate_has_its_unit(tmp_path: Path) -> None:
+    path = write(tmp_path / "sims.h5", *linear(60, 1), k=K)
+    with h5py.File(path, "a") as file:
+        file["k"].attrs["units"] = "h/Mpc"
+    figure = PLOTS["data"](FigureData(posterior_at(3), catalog=cosmoinfer.read_catalog(path)))
+    assert figure is not None and figure.axes[0].get_xlabel() == r"$k$ [$\mathrm{h/Mpc}$]"
+
+
+def test_bands_of_data_with_gaps_are_of_what_was_measured() -> None:
+    gaps = RNG.random(X.shape) < 0.3
+    gaps[:, 4], gaps[3] = True, [False, True, False, False, True]
+    x = np.where(gaps, np.nan, X)
+    for column in range(4):
+        measured = x[~gaps[:, column], column]
+        assert np.allclose(
+            weighted_quantiles(x, np.ones(400))[:, column],
+            weighted_quantiles(measured[:, None], np.ones(len(measured)))[:, 0],
+        )
+    catalog = replace(CATALOG, observables=(replace(CATALOG.observables[0], values=x),))
+    figure = PLOTS["observation"](FigureData(posterior_at(3, 0.1), catalog=catalog))
+    assert figure is not None
+    band = np.concatenate([path.vertices for path in figure.axes[0].collections[1].get_paths()])
+    assert np.isfinite(band).all() and {*np.unique(band[:, 0])} == {0, 1, 2, 3}
