@@ -1,5 +1,6 @@
 """From posteriors and the settings of a figure to what it is drawn from: rows, overlays, labels, marks."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +18,15 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.quoting import split, split_names, unquote
 from cosmoinfer.settings import is_given, setting
-from cosmoinfer.tasks.reading import find_rows
+from cosmoinfer.tasks.reading import find_rows, open_catalog
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.sampling_job import prepare_sampling
+from cosmoinfer.tasks.settings import names_of_fields
 from cosmoinfer.tasks.sources import PosteriorInput
 
 NO_PARAMETERS = Parameters.from_names(())
+# settings of reading that an observation has not
+OF_PARAMETERS = ("parameters", "names", "bounds", "where", "infer", "simulation", "rows_per_simulation", "columns")
 MAX_OVERLAYS = 50  # posteriors in one corner
 
 
@@ -77,6 +81,25 @@ def figure_data(
     data = drawing.FigureData(posteriors[0], evaluation, histories, seed=chosen.seed, width=chosen.width)
     data = replace(data, catalog=simulations, observation=observation)
     return replace(data, overlays=overlays, parameters=shown, marks=marks)
+
+
+def separate_reading(keywords: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The settings of a figure, and those of how catalogs are read that are given, by name.
+
+    ``parameters`` that are an existing file are where those of a catalog are; else names.
+    """
+    figure = {name: value for name, value in keywords.items() if name in names_of_fields(FigureSettings)}
+    reading = {name: value for name, value in keywords.items() if name not in figure and is_given(value)}
+    place = figure.get("parameters")
+    if isinstance(place, str) and place and os.path.isfile(place):  # which any text may be asked of
+        return figure | {"parameters": ()}, {"parameters": place, **reading}
+    return figure, reading
+
+
+def open_catalogs(paths: Sequence[Path], reading: Mapping[str, Any]) -> list[Catalog]:
+    """Simulations, and behind them what was observed, which has no parameters."""
+    of_data = {name: value for name, value in reading.items() if name not in OF_PARAMETERS}
+    return [open_catalog(path, of_data if number else reading) for number, path in enumerate(paths)]
 
 
 def member_data(

@@ -13,7 +13,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, FigureData
 from cosmoinfer.plots.simulations import posterior_weights, weighted_quantiles
 from cosmoinfer.posterior import Posterior
-from tests.command_line import call, linear, refused, write
+from tests.command_line import call, done, linear, refused, write
 from tests.posteriors import changed, make
 
 RNG = np.random.default_rng(0)
@@ -146,3 +146,20 @@ def test_bands_of_data_with_gaps_are_of_what_was_measured() -> None:
     assert figure is not None
     band = np.concatenate([path.vertices for path in figure.axes[0].collections[1].get_paths()])
     assert np.isfinite(band).all() and {*np.unique(band[:, 0])} == {0, 1, 2, 3}
+
+
+def test_arrays_and_tables_are_read_as_by_other_commands(tmp_path: Path) -> None:
+    theta, x = linear(60, 1)
+    np.save(tmp_path / "sims.npy", x)
+    np.savetxt(tmp_path / "theta.txt", theta)
+    np.savetxt(tmp_path / "observed.txt", x[3][None])
+    reading = ("--parameters", tmp_path / "theta.txt", "--names", "a,b", "--bounds", "a=0.1:0.5,b=0.6:1.0")
+    done("plot", tmp_path / "sims.npy", "--figure", "data", *reading, "--infer", "b", "-o", tmp_path / "a.pdf")
+    draws = np.clip(theta[3] + 0.03 * RNG.normal(size=(1, 500, 2)), [0.1, 0.6], [0.5, 1.0])
+    parameters = Parameters.from_names(("a", "b"), (0.1, 0.6), (0.5, 1.0))
+    number, partition = np.array([0]), np.array([255], np.uint8)
+    make(parameters, number, np.array(["0"]), partition, samples=draws).save(tmp_path / "p.h5")
+    files = (tmp_path / "p.h5", tmp_path / "sims.npy", tmp_path / "observed.txt")
+    done("plot", *files, "--figure", "observation", *reading, "-o", tmp_path / "b.pdf")
+    message = refused("plot", tmp_path / "p.h5", "--names", "a,b", "-o", tmp_path / "c.pdf")
+    assert "--names: has no effect: says how a catalog is read, and none is given" in message
