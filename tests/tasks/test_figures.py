@@ -1,5 +1,6 @@
 """One figure into a file: the right one, byte by byte the same, and never in the place of another file."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,16 @@ def test_a_single_member_has_no_others(ensemble: Path) -> None:
     cosmoinfer.load(ensemble / "soft.h5").select_member(0).save(ensemble / "single.h5")
     message = refused("plot", ensemble / "single.h5", ensemble / "sims.h5", "--figure", "members")
     assert "has one member; expected several, which differ" in message
+
+
+@pytest.mark.parametrize(("count", "width"), [(2, 3.4), (2, 7.1), (4, 3.4)])
+def test_numbers_along_axes_lie_flat_where_there_is_room(
+    count: int, width: float, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    cosmoinfer.figures(posterior_of(count, draws=100), tmp_path / "a.png", width=width)
+    labels = [label for axes in drawn[0].axes[-count:] for label in axes.get_xticklabels()]
+    assert {label.get_rotation() for label in labels} == {0}
+    assert not any("-" in label.get_text() for label in labels)
+    renderer = drawn[0].canvas.get_renderer()  # type: ignore[attr-defined]
+    boxes = [label.get_window_extent(renderer) for label in labels]
+    assert not any(first.overlaps(second) for first, second in itertools.pairwise(boxes))
