@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA, Catalog, Observable
-from cosmoinfer.catalog.packing import load_unpacked
+from cosmoinfer.catalog.coordinates import read_coordinate
 from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.errors import UserError, blame, join_first
 from cosmoinfer.expressions import COMPARISONS
@@ -262,29 +262,10 @@ def _select_features(catalog: Catalog, rule: str, n_features: int, follow_links:
     names = [place for place, operand in enumerate(operands) if isinstance(operand, str)]
     if None in operands or (len(operands), names) not in ((2, [0]), (2, [1]), (3, [1])):
         raise UserError(f"{rule!r} is not understood; expected 0:40, k<0.3 or 0.02<k<0.3", "scale_cut")
-    coordinate = _read_coordinate(catalog, str(operands[names[0]]), n_features, follow_links)
+    coordinate = read_coordinate(catalog, str(operands[names[0]]), n_features, follow_links)
     values = [coordinate if isinstance(operand, str) else operand for operand in operands]
     keep = [
         COMPARISONS[sign](left, right)
         for sign, (left, right) in zip(words[1::2], itertools.pairwise(values), strict=True)
     ]
     return np.flatnonzero(np.logical_and.reduce(keep))
-
-
-def _read_coordinate(catalog: Catalog, name: str, n_features: int, follow_links: bool) -> np.ndarray:
-    """The coordinate of each feature, (K,), which must be the same in all files of a catalog."""
-    paths = [file.path for file in catalog.files]
-    if name in catalog.coordinates and catalog.coordinates[name].dtype.kind in "fiu":
-        return catalog.coordinates[name]
-    if not paths:
-        raise UserError(f"needs a file with a dataset /{name}; of arrays, features are cut by number", "scale_cut")
-    coordinate = load_unpacked(paths[0], name, follow_links)
-    if coordinate.dtype.kind not in "fiub":
-        raise UserError(f"{paths[0]}: /{name} holds no numbers ({coordinate.dtype})")
-    if coordinate.shape != (n_features,):
-        raise UserError(f"{paths[0]}: /{name} has shape {coordinate.shape}; expected ({n_features},), one a feature")
-    for path in paths[1:]:
-        repeated = load_unpacked(path, name, follow_links)
-        if repeated.shape != coordinate.shape or not np.allclose(repeated, coordinate, rtol=1e-6, atol=0):
-            raise UserError(f"{path}: /{name} differs from that of {paths[0]}; the features are not the same")
-    return coordinate

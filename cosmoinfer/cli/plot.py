@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from cosmoinfer.cli.options import OutputOptions
+from cosmoinfer.cli.options import DataOptions, OutputOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 Files = Annotated[
     list[Path],
-    typer.Argument(help="Posteriors, drawn one over the other; or a model, or a study.", show_default=False),
+    typer.Argument(
+        help="Posteriors, drawn one over the other; a model, a study; catalogs: HDF5, .npy, ...", show_default=False
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -23,7 +25,12 @@ Rows = Annotated[
     str | None,
     typer.Option(metavar="<numbers>", help="Row numbers of the catalog: 3 or 0:5. [default: a typical row]"),
 ]
-Names = Annotated[str, typer.Option(metavar="<names>", help="Parameters of the corner, in this order: a,b.")]
+Names = Annotated[
+    str,
+    typer.Option(
+        metavar="<names>", help="Parameters of the corner, in this order: a,b; or the file of those of a catalog."
+    ),
+]
 Labels = Annotated[
     list[str] | None,
     typer.Option(metavar="<name=latex>", help="Label in LaTeX, with its unit: 'H_0=H_0 [km/s/Mpc]'; repeatable."),
@@ -41,6 +48,7 @@ Seed = Annotated[int, typer.Option(help="Seed of randomised ranks. [default: 0]"
 
 def plot(
     files: Files,
+    data_options: DataOptions,
     output_options: OutputOptions,
     output: Output = None,
     figure: Figure = "",
@@ -59,13 +67,7 @@ def plot(
     from cosmoinfer.tasks.figures import write_figure
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    settings: dict[str, object] = {
-        "rows": rows,
-        "parameters": parameters,
-        "labels": labels,
-        "legend": legend,
-        "truth": truth,
-    }
+    settings = keywords(data_options, rows=rows, parameters=parameters, labels=labels, legend=legend, truth=truth)
     settings |= {"width": width, "seed": seed}
     path = write_figure(files, figure, settings, output, output_options.force, terminal.reporter())
     terminal.document({"output": str(path)})

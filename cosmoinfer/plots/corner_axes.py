@@ -27,6 +27,7 @@ MAX_TITLE = 1.1  # of the width of a panel
 MAX_SHRINKAGE = 1.3  # of a label that is longer than its panel
 DECADE, MIN_RATIO_OF_DECADES = 10.0, 6.0  # of the ends of a logarithmic axis, from which on 1, 2, 5 lie close enough
 PLAIN_NUMBERS = (1e-3, 1e5)  # along an axis; outside, its label names a power of ten
+DIGIT = 0.64  # of the size of letters: the width of a digit
 TICK_MARGIN = 0.06  # of an axis, at its ends, where numbers would meet those of the next panel
 GAP, PAD = 0.07, 0.04  # between panels, in units of a panel; at the edges of the figure, in inches
 
@@ -74,9 +75,11 @@ def label_edges(grid: np.ndarray, parameters: Parameters, limits: np.ndarray) ->
             axes.yaxis.set_major_locator(NullLocator())
         axes.tick_params(which="both", direction="in", length=2, width=0.6)
         axes.tick_params(labelbottom=ticked and y == last, labelleft=ticked and x == 0 < y, labelsize=tick_size, pad=2)
-        axes.tick_params(axis="x", labelrotation=45)
         axes.spines[:].set(visible=True, linewidth=0.6)
         axes.spines[["left", "top", "right"]].set_visible(y > x)
+    askew = max(_length(axes.xaxis, tick_size) for axes in grid[-1]) > panel
+    for axes in grid[-1]:
+        axes.tick_params(axis="x", labelrotation=45 if askew else 0)
     labels = [_axis_label(*pair) for pair in zip(_labels(parameters), exponents, strict=True)]
     for axes, text in zip(grid[-1], labels, strict=True):
         axes.set_xlabel(text, fontsize=label_size, labelpad=2)
@@ -87,6 +90,12 @@ def label_edges(grid: np.ndarray, parameters: Parameters, limits: np.ndarray) ->
     _shrink_labels(edges, panel, _renderer(figure), figure.dpi)
     figure.align_xlabels(grid[-1])
     figure.align_ylabels(grid[1:, 0])
+
+
+def _length(axis: Any, size: float) -> float:
+    """Inches that the numbers along an axis take side by side, in letters of this size in points."""
+    texts = [axis.get_major_formatter()(value, 0) for value in axis.get_majorticklocs()]
+    return len(texts) * (max(map(len, texts), default=0) + 1) * DIGIT * size / 72
 
 
 def _shrink_labels(labels: list[Text], panel: float, renderer: Any, dpi: float) -> None:
@@ -109,7 +118,7 @@ def _exponent(start: float, end: float) -> int:
 
 
 def _place_ticks(axis: Any, ends: np.ndarray, logarithmic: bool, exponent: int, panel: float) -> None:
-    count = 2 if panel < 0.7 else 3 if panel < 2 else 5
+    count = 2 if panel < 0.7 else 3 if panel < 1.2 else 4 if panel < 2 else 5
     ratio = ends[1] / ends[0] if logarithmic else 1.0
     locator: Locator = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2)
     if ratio > MIN_RATIO_OF_DECADES:
@@ -119,7 +128,7 @@ def _place_ticks(axis: Any, ends: np.ndarray, logarithmic: bool, exponent: int, 
     start, end, places = (np.log(values) if logarithmic else values for values in (*ends, ticks))
     inside = np.abs(places - (start + end) / 2) < (0.5 - TICK_MARGIN) * (end - start)
     axis.set_major_locator(FixedLocator((ticks[inside] if inside.sum() > 1 else ticks).tolist()))
-    axis.set_major_formatter(lambda value, _: f"{round(value / 10.0**exponent, 12):g}")
+    axis.set_major_formatter(lambda value, _: f"{round(value / 10.0**exponent, 12):g}".replace("-", "\N{MINUS SIGN}"))
     axis.set_minor_formatter(NullFormatter())
     axis.set_minor_locator(NullLocator())
 

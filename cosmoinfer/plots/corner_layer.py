@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import getdist.chains
 import numpy as np
@@ -12,12 +13,11 @@ from matplotlib.axes import Axes
 
 from cosmoinfer.formatting import Constraint, constraint
 from cosmoinfer.parameters import Parameters
+from cosmoinfer.plots.figure_data import distinct_draws
 from cosmoinfer.plots.style import with_white
 from cosmoinfer.posterior import Posterior
 
 getdist.chains.print_load_details = False  # it prints on stdout, which is for results
-
-MIN_DISTINCT_FRACTION = 0.9  # of the draws; with more copies, getdist's choice of a kernel fits the copies
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Layer:
 
     name: in the legend. parameters: those that vary, P. draws: (S, P), inside the prior box. truth: (P,), or None.
     colour, linestyle: of its lines. filled: whether its 68 and 95 % regions are; else the outline of 68 % is drawn.
-    opacity: of what is filled.
+    opacity: of what is filled. thickness: of lines, in units of that of others.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Layer:
     linestyle: str = "-"
     filled: bool = True
     opacity: float = 1.0
+    thickness: float = 1.0
 
     @classmethod
     def from_posterior(
@@ -77,7 +78,7 @@ class Layer:
         heights, values = curve.P / curve.norm_integral(), self._value(x, curve.x)
         if self.filled:
             axes.fill_between(values, heights, color=self.region_colours[0], alpha=0.7 * self.opacity, linewidth=0)
-        axes.plot(values, heights, color=self.colour, linestyle=self.linestyle, linewidth=1.2)
+        axes.plot(values, heights, color=self.colour, linestyle=self.linestyle, linewidth=1.2 * self.thickness)
         axes.set_ylim(0, max(1.12 * heights.max(), axes.get_ylim()[1] * (len(axes.lines) > 1)))
 
     def draw_regions(self, axes: Axes, x_name: str, y_name: str) -> None:
@@ -94,7 +95,8 @@ class Layer:
         if self.filled:
             axes.contourf(*values, levels=levels, colors=self.region_colours, alpha=self.opacity)
         outlines = levels[:2] if self.filled else levels[1:2]
-        axes.contour(*values, levels=outlines, colors=[self.colour], linestyles=[self.linestyle], linewidths=0.9)
+        look: Any = {"linestyles": [self.linestyle], "linewidths": 0.9 * self.thickness}
+        axes.contour(*values, levels=outlines, colors=[self.colour], **look)
 
     @property
     def region_colours(self) -> list[str]:
@@ -115,7 +117,8 @@ class Layer:
             if prior.log_axis:
                 draws[:, column], edges[column] = np.log(draws[:, column]), np.log(edges[column])
         ranges = {name: [x if np.isfinite(x) else None for x in edge] for name, edge in zip(names, edges, strict=True)}
-        distinct = len(np.unique(draws, axis=0)) / len(draws)
-        width = -1 if distinct > MIN_DISTINCT_FRACTION else 0.9 * len(draws) ** (-1 / 9)  # in standard deviations
-        settings = {"ignore_rows": 0, "contours": [0.68, 0.95], "smooth_scale_1D": width, "fine_bins_2D": 128}
-        return MCSamples(samples=draws, names=names, ranges=ranges, settings=settings)
+        draws, weights = distinct_draws(draws)
+        settings = {"ignore_rows": 0, "contours": [0.68, 0.95], "fine_bins_2D": 128}
+        return MCSamples(
+            samples=draws, weights=weights, names=names, ranges=ranges, sampler="uncorrelated", settings=settings
+        )

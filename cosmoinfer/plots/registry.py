@@ -24,7 +24,7 @@ from cosmoinfer.plots.learning import losses
 from cosmoinfer.plots.prediction import truth_prediction
 from cosmoinfer.plots.simulations import data, observation
 from cosmoinfer.plots.style import PRINT_RC_PARAMS, RC_PARAMS
-from cosmoinfer.plots.triangle import corner
+from cosmoinfer.plots.triangle import corner, members
 
 CREATOR = "cosmoinfer"
 METADATA: Mapping[
@@ -145,6 +145,7 @@ PLOTS: dict[str, Callable[[FigureData], Figure | None]] = {
     "ood": ood,
     "data": data,
     "observation": observation,
+    "members": members,
 }
 
 

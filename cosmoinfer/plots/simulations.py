@@ -13,15 +13,18 @@ from matplotlib.patches import Patch
 from scipy import special
 
 from cosmoinfer.catalog import Catalog, Observable
+from cosmoinfer.catalog.coordinates import Coordinate, find_coordinate
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.plots.figure_data import FigureData
-from cosmoinfer.plots.labels import parameter_label, plain_text
+from cosmoinfer.plots.figure_data import FigureData, distinct_draws
+from cosmoinfer.plots.labels import parameter_label, plain_text, typeset_name
 from cosmoinfer.plots.style import BLUE, GREY, RED, explain, panel_grid
 
 MAX_LINES, MAX_MAPS, MAX_ROWS = 200, 4, 5000  # rows of a catalog that a figure shows, or is computed from
 MAX_KERNELS = 500  # of the density of a posterior
 MAX_PANELS = 8  # channels and observables
 POSITIVE_RANGE = 30.0  # of the ends of positive data, from which on their axis is logarithmic
+DECADE = 10.0  # of the ends of a positive coordinate, from which on its axis is logarithmic
+MAX_COORDINATE = 40  # characters of its name and unit
 LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)  # of the regions that hold 68 and 95 %
 MIN_EFFECTIVE_ROWS = 5  # of weighted simulations, below which their range is that of single ones
 
@@ -44,11 +47,12 @@ def data(figure_data: FigureData) -> Figure | None:
     colours = ScalarMappable(norm, colormaps["viridis"])
     if not panels:
         return _maps(catalog, rows, values, parameter_label(catalog.parameters, name), figure_data.width)
+    coordinates = _coordinates(catalog)
     figure, grid = panel_grid(len(panels), 3.4, 2.7, figure_data.width)
     for axes, (title, curves) in zip(grid, panels, strict=True):
-        lines = [np.column_stack([np.arange(len(curve)), curve]) for curve in curves]
+        x = _frame(axes, curves, title, coordinates[title])
+        lines = [np.column_stack([x, curve]) for curve in curves]
         axes.add_collection(LineCollection(lines, colors=colours.to_rgba(values).tolist(), linewidths=0.6, alpha=0.7))
-        _frame(axes, curves, title)
     figure.colorbar(colours, ax=grid, label=parameter_label(catalog.parameters, name), aspect=30)
     return figure
 
@@ -75,18 +79,18 @@ def observation(figure_data: FigureData) -> Figure | None:
     ]
     if not panels:
         return None
+    coordinates = _coordinates(catalog)
     figure, grid = panel_grid(len(panels), 3.4, 2.7, figure_data.width)
     for axes, (title, curves) in zip(grid, panels, strict=True):
         curve = curve_of[title]
-        x = np.arange(len(curve))
+        x = _frame(axes, np.vstack([curves, curve]), title, coordinates[title])
         low, _, _, _, high = weighted_quantiles(curves, np.ones(len(rows)))
         axes.fill_between(x, low, high, color=GREY, alpha=0.2, linewidth=0)
         if worth >= MIN_EFFECTIVE_ROWS:
             bands = weighted_quantiles(curves, weights)
             axes.fill_between(x, bands[0], bands[4], color=BLUE, alpha=0.25, linewidth=0)
             axes.fill_between(x, bands[1], bands[3], color=BLUE, alpha=0.45, linewidth=0)
-        axes.plot(x, curve, color=RED, linewidth=1.2)
-        _frame(axes, np.vstack([curves, curve]), title)
+        axes.plot(x, curve, color=RED, linewidth=1.2, marker="." if np.isnan(curve).any() else None, markersize=3)
     handles: list[Artist] = [Line2D([], [], color=RED, label=f"observation, row {posterior.index[0]}")]
     handles.append(Patch(color=GREY, alpha=0.2, linewidth=0, label=f"95 % of {len(rows)} simulations"))
     if worth >= MIN_EFFECTIVE_ROWS:
@@ -122,22 +126,37 @@ def posterior_weights(parameters: Parameters, draws: np.ndarray, theta: np.ndarr
     if parameters.has_prior.all():
         draws, theta = parameters.cdf(draws), parameters.cdf(theta)
     scale, count = np.maximum(draws.std(axis=0), 1e-12), draws.shape[1]
+    centres, copies = distinct_draws(draws / scale)
     correlation = np.cov((draws / scale).T).reshape(count, count) + 1e-9 * np.eye(count)
     whiten = np.linalg.inv(np.linalg.cholesky(correlation)).T
-    points, centres = (theta / scale) @ whiten, (draws / scale) @ whiten
-    width = len(draws) ** (-1 / (count + 4))  # Scott's rule
-    distances = ((points[:, None] - centres[None, :: max(1, len(centres) // MAX_KERNELS)]) / width) ** 2
-    log_weights = special.logsumexp(-distances.sum(axis=2) / 2, axis=1)
+    points, centres = (theta / scale) @ whiten, centres @ whiten
+    width = (copies.sum() ** 2 / (copies**2).sum()) ** (-1 / (count + 4))  # Scott's rule, of the effective number
+    kernels = slice(None, None, max(1, len(centres) // MAX_KERNELS))
+    distances = ((points[:, None] - centres[None, kernels]) / width) ** 2
+    log_weights = special.logsumexp(-distances.sum(axis=2) / 2, axis=1, b=copies[kernels])
     return np.exp(log_weights - log_weights.max())
 
 
 def weighted_quantiles(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """LEVELS of each column of (n, K), with weights (n,): (5, K)."""
-    order = np.argsort(values, axis=0)
-    ordered, cumulative = np.take_along_axis(values, order, axis=0), np.cumsum(weights[order], axis=0)
-    places = (cumulative - weights[order] / 2) / cumulative[-1]
-    columns = [np.interp(LEVELS, places[:, k], ordered[:, k]) for k in range(values.shape[1])]
+    """LEVELS of each column of (n, K), with weights (n,): (5, K), of the values that are no gap (NaN), if there are."""
+    columns = []
+    for column in values.T:
+        order = np.argsort(column)[: np.isfinite(column).sum()]
+        cumulative = np.cumsum(weights[order])
+        has_weight = len(order) > 0 and cumulative[-1] > 0
+        places = (cumulative - weights[order] / 2) / cumulative[-1] if has_weight else cumulative
+        columns.append(np.interp(LEVELS, places, column[order]) if has_weight else np.full(len(LEVELS), np.nan))
     return np.stack(columns, axis=1)
+
+
+def _coordinates(catalog: Catalog) -> dict[str, Coordinate | None]:
+    """What the features of each panel lie at, by its title."""
+    first = np.arange(1)
+    return {
+        title: find_coordinate(catalog, observable)
+        for observable in catalog.observables
+        for title, _ in _curves(observable, first)
+    }
 
 
 def _curves(observable: Observable, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -169,15 +188,22 @@ def _maps(catalog: Catalog, rows: np.ndarray, values: np.ndarray, label: str, wi
     return figure
 
 
-def _frame(axes: Axes, curves: np.ndarray, title: str) -> None:
-    """Limits and names of the axes; logarithmic where positive data span a wide range."""
+def _frame(axes: Axes, curves: np.ndarray, title: str, coordinate: Coordinate | None) -> np.ndarray:
+    """Limits and names of the axes; logarithmic where positive numbers span a wide range. Places of the features."""
     finite = curves[np.isfinite(curves)]
     low, high = np.quantile(finite, [0.001, 0.999])
     if finite.min() > 0 and high > POSITIVE_RANGE * low:
         axes.set(yscale="log", ylim=(0.8 * low, 1.25 * high))
     else:
         axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
-    axes.set(xlim=(0, max(1, curves.shape[1] - 1)), xlabel="feature", title=title)
+    x, label = np.arange(curves.shape[1]), "feature"
+    if coordinate is not None and len(x) > 1:
+        x, label = coordinate.values, coordinate.name.rpartition("/")[2]
+        label += f" [{coordinate.unit}]" if coordinate.unit else ""
+        label = typeset_name(label) or plain_text(label, MAX_COORDINATE)
+        axes.set_xscale("log" if x.min() > 0 and x.max() > DECADE * x.min() else "linear")
+    axes.set(xlim=(x.min(), x.max() if len(x) > 1 else 1), xlabel=label, title=title)
+    return x
 
 
 def _norm(parameters: Parameters, column: int, values: np.ndarray) -> Normalize:

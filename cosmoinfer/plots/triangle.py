@@ -1,10 +1,12 @@
 """Posteriors of single observations, parameter against parameter, in one triangle."""
 
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -29,6 +31,7 @@ from cosmoinfer.posterior import Posterior
 MIN_DRAWS = 50  # with fewer, a smoothed density shows its smoothing
 MAX_CORNER_PARAMETERS = 12  # parameters of one triangle that stay legible
 MAX_FILLED = 4  # overlays whose regions are filled; of more, the outlines of 68 %
+MEMBER_THICKNESS = 0.5  # of the lines of ensemble members, of which ten and more lie one over the other
 OPACITY = 0.65  # of regions that may cover others
 LINESTYLES = ("-", "--", "-.", ":")  # for readers who see no colours
 
@@ -46,6 +49,30 @@ def corner(data: FigureData) -> Figure | None:
     layers = _layers(posteriors, data.parameters or tuple(available)[:MAX_CORNER_PARAMETERS])
     if not layers:
         return None
+    return _triangle(layers, posteriors, data, _legend_title(layers, posteriors, data.posterior))
+
+
+def members(data: FigureData) -> Figure | None:
+    """One observation under each network of an ensemble, 68 % outlines, over the regions of their mixture.
+
+    A colour for each architecture and support. What differs between members is what the training left uncertain.
+    """
+    mixture = (
+        Layer.from_posterior("mixture", data.posterior, data.parameters, GREY, "-", True, 1.0) if data.members else None
+    )
+    if mixture is None:
+        return None
+    names = list(dict.fromkeys(name for name, _ in data.members))
+    colours = dict(zip(names, _colours(len(names)), strict=True))
+    layers = [mixture]
+    for name, posterior in data.members:
+        layer = Layer.from_posterior(name, posterior, mixture.parameters.names, colours[name], "-", False, 1.0)
+        layers += [] if layer is None else [replace(layer, thickness=MEMBER_THICKNESS)]
+    return _triangle(layers, {"mixture": data.posterior}, data, _row_title(data.posterior))
+
+
+def _triangle(layers: list[Layer], posteriors: dict[str, Posterior], data: FigureData, title: str) -> Figure:
+    """Layers one over the other; of a single one with its numbers. title: of the legend."""
     parameters = reduce(_join, (layer.parameters for layer in layers))
     truths = _truths(layers, data.marks)
     limits = _limits(layers, parameters, truths)
@@ -72,7 +99,6 @@ def corner(data: FigureData) -> Figure | None:
     numbers = {name: f"${layers[0].constraint(name).latex}$" for name in parameters.names} if len(layers) == 1 else {}
     lines = write_numbers(figure, grid, numbers, parameters) if numbers else []
     fit_margins(figure, grid)
-    title = _legend_title(layers, posteriors, data.posterior)
     place_legend(figure, grid, _legend_handles(layers, truths, drawn), title, lines)
     return figure
 
@@ -178,12 +204,14 @@ def _legend_handles(layers: list[Layer], truths: list[Truth], drawn: set[str]) -
         pairs = zip(layers[0].region_colours, shares, strict=False)
         handles += [Patch(facecolor=colour, label=f"posterior{share}") for colour, share in pairs]
     else:
+        by_name: dict[str, Artist] = {}
         for layer in layers:
             colour, name = layer.colour, plain_text(layer.name)
             look: Any = {"linestyle": layer.linestyle, "label": name}
             region = Patch(facecolor=layer.region_colours[1], edgecolor=colour, **look)
             line = Line2D([], [], color=colour, **look)
-            handles.append(region if layer.filled else line)
+            by_name.setdefault(layer.name, region if layer.filled else line)
+        handles += by_name.values()
         if len(truths) > 1:
             many: Any = {"linestyle": "none", "marker": "+"} if len(truths) > MAX_FILLED else {}
             handles[0] = Line2D([], [], color=GREY, label="truths, by colour", **many)
@@ -199,5 +227,8 @@ def _legend_title(layers: list[Layer], posteriors: dict[str, Posterior], posteri
     if len(layers) > 1:
         return "68 and 95 % regions" if layers[0].filled else "68 % regions"
     (observation,) = posteriors.values()
-    row, simulation = observation.index[0], plain_text(str(observation.simulation[0]))
-    return f"row {row}, simulation {simulation}" if len(posterior) > 1 or observation.has_truth[0] else ""
+    return _row_title(observation) if len(posterior) > 1 or observation.has_truth[0] else ""
+
+
+def _row_title(observation: Posterior) -> str:
+    return f"row {observation.index[0]}, simulation {plain_text(str(observation.simulation[0]))}"

@@ -1,5 +1,6 @@
 """From posteriors and the settings of a figure to what it is drawn from: rows, overlays, labels, marks."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +12,21 @@ from cosmoinfer import plots as drawing
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, list_choices
 from cosmoinfer.metrics import Evaluation
+from cosmoinfer.models import FlowModel
 from cosmoinfer.numerals import finite_number
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.quoting import split, split_names, unquote
 from cosmoinfer.settings import is_given, setting
-from cosmoinfer.tasks.reading import find_rows
+from cosmoinfer.tasks.reading import find_rows, open_catalog
+from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.tasks.sampling_job import prepare_sampling
+from cosmoinfer.tasks.settings import names_of_fields
 from cosmoinfer.tasks.sources import PosteriorInput
 
 NO_PARAMETERS = Parameters.from_names(())
+# settings of reading that an observation has not
+OF_PARAMETERS = ("parameters", "names", "bounds", "where", "infer", "simulation", "rows_per_simulation", "columns")
 MAX_OVERLAYS = 50  # posteriors in one corner
 
 
@@ -67,17 +74,76 @@ def figure_data(
         ]
     posteriors = _labelled(posteriors, chosen.labels)
     names = tuple(dict.fromkeys(name for posterior in posteriors for name in posterior.parameters.names))
-    shown = _names(chosen.parameters)
-    for name in shown:
-        if name not in names:
-            raise UserError(f"no parameter is named {name}; {list_choices(name, names)}", setting="parameters")
-    shown = shown or names[: drawing.MAX_CORNER_PARAMETERS]
+    shown = _check_shown(_names(chosen.parameters), names)
     marks = _numbers(chosen.truth, names) if is_given(chosen.truth) else None
     legend = _names(chosen.legend)
     overlays = _overlays(opened, posteriors, chosen.rows is not None, legend) if has_corner else {}
     data = drawing.FigureData(posteriors[0], evaluation, histories, seed=chosen.seed, width=chosen.width)
     data = replace(data, catalog=simulations, observation=observation)
     return replace(data, overlays=overlays, parameters=shown, marks=marks)
+
+
+def separate_reading(keywords: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The settings of a figure, and those of how catalogs are read that are given, by name.
+
+    ``parameters`` that are an existing file are where those of a catalog are; else names.
+    """
+    figure = {name: value for name, value in keywords.items() if name in names_of_fields(FigureSettings)}
+    reading = {name: value for name, value in keywords.items() if name not in figure and is_given(value)}
+    place = figure.get("parameters")
+    if isinstance(place, str) and place and os.path.isfile(place):  # which any text may be asked of
+        return figure | {"parameters": ()}, {"parameters": place, **reading}
+    return figure, reading
+
+
+def open_catalogs(paths: Sequence[Path], reading: Mapping[str, Any]) -> list[Catalog]:
+    """Simulations, and behind them what was observed, which has no parameters."""
+    of_data = {name: value for name, value in reading.items() if name not in OF_PARAMETERS}
+    return [open_catalog(path, of_data if number else reading) for number, path in enumerate(paths)]
+
+
+def member_data(
+    model: Path, observation: Path, chosen: FigureSettings, reporter: Reporter, reading: Mapping[str, Any]
+) -> drawing.FigureData:
+    """One observation under each member of a flow, and under their mixture, drawn with the same random numbers.
+
+    chosen: ``rows`` has one row, by default the first of those that ``sample`` would draw. reading: how the observation
+    is read. Raises UserError for other models, and where a flow has a single member.
+    """
+    job = prepare_sampling(model, observation, {**reading, "rows": chosen.rows, "seed": chosen.seed})
+    flow = job.model
+    if not isinstance(flow, FlowModel):
+        raise UserError(f"{model}: expected a flow, whose members are drawn, found a {flow.kind}")
+    if (count := len(flow.weights)) == 1:
+        raise UserError(f"{model}: has one member; expected several, which differ")
+    if chosen.rows is not None and len(job.rows) > 1:
+        raise UserError(f"expected one row, whose members are drawn, found {len(job.rows)}", setting="rows")
+    job = job.of_rows(job.rows[:1])
+    mixture = job.draw(reporter, None)
+    alone = [replace(flow.select_member(member), ood=None) for member in range(count)]
+    drawn = [member.posterior(job.catalog, job.rows, job.options) for member in alone]
+    mixture, *drawn = _labelled([mixture, *drawn], chosen.labels)
+    shown = _check_shown(_names(chosen.parameters), mixture.parameters.names)
+    data = drawing.FigureData(mixture, seed=chosen.seed, width=chosen.width, parameters=shown)
+    marks = _numbers(chosen.truth, mixture.parameters.names) if is_given(chosen.truth) else None
+    return replace(data, members=tuple(zip(_member_names(alone), drawn, strict=True)), marks=marks)
+
+
+def _member_names(alone: Sequence[FlowModel]) -> list[str]:
+    """Of single members: how many are alike, their architecture, and their support where supports differ."""
+    stacks = [member.stacks[0] for member in alone]
+    flows, supports = [stack.config["flow"] for stack in stacks], [stack.support.label for stack in stacks]
+    differ = len({*supports}) > 1
+    kinds = [f"{flow}, {support}" if differ else flow for flow, support in zip(flows, supports, strict=True)]
+    return [f"{kinds.count(kind)} x {kind}" for kind in kinds]
+
+
+def _check_shown(shown: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
+    """Parameters of a corner; all, if they are not named. Raises UserError for those that there are not."""
+    for name in shown:
+        if name not in names:
+            raise UserError(f"no parameter is named {name}; {list_choices(name, names)}", setting="parameters")
+    return shown or tuple(names[: drawing.MAX_CORNER_PARAMETERS])
 
 
 def _overlays(

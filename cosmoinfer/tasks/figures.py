@@ -5,24 +5,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer import metrics, models, storage
+from cosmoinfer import importers, metrics, models, storage
 from cosmoinfer import plots as drawing
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.metrics import Evaluation
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.settings import check_keywords, is_given
 from cosmoinfer.studies import cross_suite, learning_curve
-from cosmoinfer.tasks.figure_input import FigureSettings, figure_data
-from cosmoinfer.tasks.reading import open_catalog
+from cosmoinfer.tasks.figure_input import FigureSettings, figure_data, member_data, open_catalogs, separate_reading
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import names_of_fields, select_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, names_of_fields, select_keywords
 from cosmoinfer.tasks.sources import AnyModel, PosteriorInput, PosteriorSource, open_posterior
 
 STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[..., Any]]] = {  # by kind: how they are read, and drawn
     "cross-suite": (cross_suite.read, drawing.plot_cross_suite),
     "learning-curve": (learning_curve.read, drawing.plot_learning_curve),
 }
-OF_CATALOGS = ("data", "observation")  # figures of the simulations
+OF_CATALOGS = ("data", "observation", "members")  # figures for which a catalog is read
 OF_CLASSES = ("losses", "confusion", "reliability", "ood")  # figures of a classifier
 
 
@@ -79,35 +78,63 @@ def write_figure(
     force: bool,
     reporter: Reporter,
 ) -> Path:
-    """One figure of files: posteriors, with a metrics file for its numbers; a model; or a study.
+    """One figure of files: posteriors, with a metrics file for its numbers; a model; a study; or catalogs.
 
-    figure: a name of ``plots.PLOTS``; by default that of what the files hold. Raises UserError if a file is of another
-    kind, or holds nothing to draw.
+    keywords: the settings of the figure and of how catalogs are read, by the name of their option; ``parameters`` are
+    names, or an existing file of those of a catalog. figure: a name of ``plots.PLOTS``; by default that of what the
+    files hold. Raises UserError if a file is of another kind, or holds nothing to draw.
     """
-    check_keywords("plot", keywords, names_of_fields(FigureSettings))
+    check_keywords("plot", keywords, (*names_of_fields(FigureSettings), *READ_OPTIONS))
+    keywords, reading = separate_reading(keywords)
     chosen = select_keywords(FigureSettings, keywords)
     if figure:
         _check_names([figure], "figure")
     by_kind: dict[str, list[Path]] = {}
     for file in files:
-        by_kind.setdefault(storage.file_kind(file) or "catalog", []).append(file)
+        kind = "catalog" if importers.is_source(file) else storage.file_kind(file)
+        by_kind.setdefault(kind or "catalog", []).append(file)
     allowed = ("posterior", "model", "metrics", *STUDIES, *(["catalog"] if figure in OF_CATALOGS else []))
     for kind, paths in by_kind.items():
         if kind not in allowed or (len(paths) > 1 and kind not in ("posterior", "catalog")):
             found = storage.describe_file(paths[-1]) if kind not in allowed else f"{len(paths)} {kind} files"
             raise UserError(f"{paths[-1]}: expected posteriors, a model or a study, found {found}")
+    if reading and "catalog" not in by_kind:
+        raise UserError("has no effect: says how a catalog is read, and none is given", setting=next(iter(reading)))
     for kind in STUDIES.keys() & by_kind.keys():
         return _write_study(kind, by_kind, figure, chosen, keywords, output, force, reporter)
+    if figure == "members":
+        return _write_members(by_kind, chosen, reading, output, force, reporter)
     histories = models.histories(models.read(by_kind["model"][0])) if "model" in by_kind else {}
     evaluation = metrics.read(by_kind["metrics"][0]) if "metrics" in by_kind else None
     opened = [open_posterior(path) for path in by_kind.get("posterior", [])]
-    catalogs = [open_catalog(path, {}) for path in by_kind.get("catalog", [])]
+    catalogs = open_catalogs(by_kind.get("catalog", []), reading)
     if not opened and figure != "data" and (not histories or figure not in ("", "losses")):
         raise UserError(f"{files[0]}: expected a posterior, of which this is a figure")
     name = figure or _default_figure(opened)
     path = _checked_output(files, name, output)
     data = figure_data(opened, chosen, evaluation, histories, name == "corner", catalogs)
     _write_plot(path, name, data, str(files[0]), force, reporter)
+    return path
+
+
+def _write_members(
+    by_kind: Mapping[str, list[Path]],
+    chosen: FigureSettings,
+    reading: Mapping[str, Any],
+    output: Path | None,
+    force: bool,
+    reporter: Reporter,
+) -> Path:
+    """Raises UserError unless there are a model and an observation, and no other file."""
+    files = [path for kind in ("model", "catalog") for path in by_kind.get(kind, [])]
+    if len(files) != 2 or by_kind.keys() != {"model", "catalog"}:
+        raise UserError("members: expected a model and an observation, as: flow.h5 observation.h5", setting="figure")
+    if chosen.legend:
+        raise UserError("has no effect: the members of a flow have names of their own", setting="legend")
+    path = _checked_output(files, "members", output)
+    _write_plot(
+        path, "members", member_data(files[0], files[1], chosen, reporter, reading), str(files[0]), force, reporter
+    )
     return path
 
 

@@ -14,6 +14,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.contour import ContourSet
 from matplotlib.text import Text
 from scipy import stats
 
@@ -22,6 +23,7 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import evaluate
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, FigureData, draw, render
+from cosmoinfer.plots.corner_layer import Layer
 from cosmoinfer.plots.labels import MAX_NAME, parameter_label, plain_text, typeset, typeset_name
 from cosmoinfer.plots.registry import save
 from cosmoinfer.plots.triangle import typical_row
@@ -34,7 +36,7 @@ NEED_DRAWS = {"corner", "coverage", "sbc"}
 NEED_TRUTH = {"truth_prediction", "coverage", "sbc"}
 NESTED = "x^{" * 100 + "x" + "}" * 100
 OF_CLASSES = {"confusion", "reliability"}
-OF_MORE = {"ood", "data", "observation"}  # of what these posteriors lack
+OF_MORE = {"ood", "data", "observation", "members"}  # of what these posteriors lack
 OF_PARAMETERS = [name for name in PLOTS if name not in OF_CLASSES | OF_MORE]
 
 
@@ -418,3 +420,22 @@ def test_names_in_figures_are_no_mathematics_and_short(tmp_path: Path) -> None:
 def test_neither_torch_nor_pyplot_is_imported() -> None:
     code = "import sys, cosmoinfer.plots; sys.exit(bool({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("distinct", [80, 300])
+def test_copies_of_draws_are_weights_and_narrow_no_kernel(distinct: int) -> None:
+    """A reweighted posterior repeats its draws; kernels for so many draws would show each one by itself."""
+    stream = np.random.default_rng(distinct)
+    draws = stream.normal(size=(distinct, 2))
+    copies = draws[np.concatenate([np.arange(distinct), stream.integers(distinct, size=5000 - distinct)])]
+    parameters = Parameters.from_names(("a", "b"), (-10, -10), (10, 10))
+    once, often = (Layer("", parameters, values, None, "black") for values in (draws, copies))
+    axes = matplotlib.figure.Figure().subplots()
+    for layer in (once, often):
+        layer.draw_regions(axes, "a", "b")
+        layer.draw_marginal(axes, "a")
+    regions = [contours for contours in axes.collections if isinstance(contours, ContourSet) and not contours.filled]
+    pieces = [[len(path.to_polygons()) for path in contours.get_paths()] for contours in regions]
+    assert pieces == [[1, 1], [1, 1]]
+    narrow, repeated = (line.get_ydata() for line in axes.lines)
+    assert np.max(repeated) == pytest.approx(np.max(narrow), rel=0.15)

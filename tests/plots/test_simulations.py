@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.plots import PLOTS, FigureData
 from cosmoinfer.plots.simulations import posterior_weights, weighted_quantiles
 from cosmoinfer.posterior import Posterior
-from tests.command_line import call, linear, refused, write
+from tests.command_line import call, done, linear, refused, write
 from tests.posteriors import changed, make
 
 RNG = np.random.default_rng(0)
@@ -39,6 +40,12 @@ def test_simulations_are_weighted_by_posterior_over_prior() -> None:
     centre = PARAMETERS.cdf(THETA[3])
     expected = np.exp(-(((u - centre) / 0.1) ** 2).sum(axis=1) / 2)
     assert np.corrcoef(weights, expected)[0, 1] > 0.97
+
+
+def test_copies_of_draws_weigh_simulations_as_so_many_draws_do() -> None:
+    draws = posterior_at(3, 0.1).samples[0, :100]
+    expected = posterior_weights(PARAMETERS, draws, THETA)
+    assert np.allclose(posterior_weights(PARAMETERS, np.repeat(draws, 50, axis=0), THETA), expected, atol=0.02)
 
 
 def test_quantiles_heed_weights() -> None:
@@ -91,3 +98,68 @@ def test_the_command_takes_the_catalog_as_a_further_file(tmp_path: Path) -> None
     message = refused("plot", tmp_path / "p.h5", "--figure", "observation", "-o", tmp_path / "b.pdf")
     assert "lacks what observation shows. An observation over the range of the training data" in message
     assert "found a catalog" in refused("plot", tmp_path / "sims.h5", "-o", tmp_path / "b.pdf")
+
+
+K = np.geomspace(0.01, 0.5, 8)
+COORDINATES = {  # datasets beside the data: the label of the axis, and its scale
+    "wavenumber": ({"k": K}, "k", "log"),
+    "with another length": ({"k": K, "z": K[:5]}, "k", "log"),
+    "short": ({"z": np.linspace(0.5, 2, 8)}, "z", "linear"),
+    "two": ({"k": K, "ell": 100 * K}, "feature", "linear"),
+    "neither rising nor falling": ({"k": np.tile(K[:4], 2)}, "feature", "linear"),
+    "none": ({}, "feature", "linear"),
+}
+
+
+@pytest.mark.parametrize("case", COORDINATES)
+def test_the_axis_is_the_coordinate_of_the_features(case: str, tmp_path: Path) -> None:
+    datasets, label, scale = COORDINATES[case]
+    catalog = cosmoinfer.read_catalog(write(tmp_path / "sims.h5", *linear(60, 1), **datasets))
+    figure = PLOTS["data"](FigureData(posterior_at(3), catalog=catalog))
+    assert figure is not None
+    axes = figure.axes[0]
+    assert (axes.get_xlabel().strip("$"), axes.get_xscale()) == (label, scale)
+    x = axes.collections[0].get_segments()[0][:, 0]
+    assert np.allclose(x, np.arange(8) if label == "feature" else datasets[label])
+
+
+def test_a_coordinate_has_its_unit(tmp_path: Path) -> None:
+    path = write(tmp_path / "sims.h5", *linear(60, 1), k=K)
+    with h5py.File(path, "a") as file:
+        file["k"].attrs["units"] = "h/Mpc"
+    figure = PLOTS["data"](FigureData(posterior_at(3), catalog=cosmoinfer.read_catalog(path)))
+    assert figure is not None and figure.axes[0].get_xlabel() == r"$k$ [$\mathrm{h/Mpc}$]"
+
+
+def test_bands_of_data_with_gaps_are_of_what_was_measured() -> None:
+    gaps = RNG.random(X.shape) < 0.3
+    gaps[:, 4], gaps[3] = True, [False, True, False, False, True]
+    x = np.where(gaps, np.nan, X)
+    for column in range(4):
+        measured = x[~gaps[:, column], column]
+        assert np.allclose(
+            weighted_quantiles(x, np.ones(400))[:, column],
+            weighted_quantiles(measured[:, None], np.ones(len(measured)))[:, 0],
+        )
+    catalog = replace(CATALOG, observables=(replace(CATALOG.observables[0], values=x),))
+    figure = PLOTS["observation"](FigureData(posterior_at(3, 0.1), catalog=catalog))
+    assert figure is not None
+    band = np.concatenate([path.vertices for path in figure.axes[0].collections[1].get_paths()])
+    assert np.isfinite(band).all() and {*np.unique(band[:, 0])} == {0, 1, 2, 3}
+
+
+def test_arrays_and_tables_are_read_as_by_other_commands(tmp_path: Path) -> None:
+    theta, x = linear(60, 1)
+    np.save(tmp_path / "sims.npy", x)
+    np.savetxt(tmp_path / "theta.txt", theta)
+    np.savetxt(tmp_path / "observed.txt", x[3][None])
+    reading = ("--parameters", tmp_path / "theta.txt", "--names", "a,b", "--bounds", "a=0.1:0.5,b=0.6:1.0")
+    done("plot", tmp_path / "sims.npy", "--figure", "data", *reading, "--infer", "b", "-o", tmp_path / "a.pdf")
+    draws = np.clip(theta[3] + 0.03 * RNG.normal(size=(1, 500, 2)), [0.1, 0.6], [0.5, 1.0])
+    parameters = Parameters.from_names(("a", "b"), (0.1, 0.6), (0.5, 1.0))
+    number, partition = np.array([0]), np.array([255], np.uint8)
+    make(parameters, number, np.array(["0"]), partition, samples=draws).save(tmp_path / "p.h5")
+    files = (tmp_path / "p.h5", tmp_path / "sims.npy", tmp_path / "observed.txt")
+    done("plot", *files, "--figure", "observation", *reading, "-o", tmp_path / "b.pdf")
+    message = refused("plot", tmp_path / "p.h5", "--names", "a,b", "-o", tmp_path / "c.pdf")
+    assert "--names: has no effect: says how a catalog is read, and none is given" in message

@@ -1,5 +1,6 @@
 """One figure into a file: the right one, byte by byte the same, and never in the place of another file."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import cosmoinfer
 from cosmoinfer.errors import UserError
 from cosmoinfer.formatting import constraint
 from cosmoinfer.plots import PLOTS
-from cosmoinfer.plots.triangle import corner
-from tests.command_line import call, refused
+from cosmoinfer.plots.triangle import corner, members
+from tests.command_line import call, done, linear, refused, write
 from tests.plots.test_plots import classified, posterior_of
 
 
@@ -173,3 +174,67 @@ def test_a_folder_of_figures_has_no_name_of_a_figure(folder: Path, tmp_path: Pat
     err = refused("evaluate", folder / "two.h5", "--figures", tmp_path / "x.pdf")
     assert "x.pdf: expected a folder, found the name of a figure; draw one with: cosmoinfer plot FILE" in err
     assert not (tmp_path / "x.pdf").exists()
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two flows of each of two architectures, and the catalog that they were trained on."""
+    folder = tmp_path_factory.mktemp("members")
+    catalog = write(folder / "sims.h5", *linear(80, 1, features=3))
+    options = ("--flow", "maf:hidden=4,layers=1", "--epochs", 1, "--ensemble", 2, "--threads", 1, "--quiet")
+    done("train-flow", catalog, "-o", folder / "soft.h5", "--support", "soft", *options)
+    done("train-flow", catalog, "-o", folder / "probit.h5", "--support", "probit", *options)
+    done("ensemble", folder / "soft.h5", folder / "probit.h5", catalog, "-o", folder / "flow.h5", "--quiet")
+    return folder
+
+
+def test_members_are_drawn_over_their_mixture(ensemble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setitem(PLOTS, "members", lambda data: drawn.append((data, figure := members(data))) or figure)
+    files, output = (ensemble / "flow.h5", ensemble / "sims.h5"), tmp_path / "a.pdf"
+    done("plot", *files, "--figure", "members", "--rows", 5, "--width", 3.4, "--labels", "sigma_8=s", "-o", output)
+    ((data, figure),) = drawn
+    model = cosmoinfer.load(ensemble / "flow.h5")
+    assert len(data.members) == len(model.weights) > 2
+    x = cosmoinfer.read_catalog(ensemble / "sims.h5").observables[0].read(np.array([5]))
+    for number, (_, posterior) in enumerate(data.members):
+        alone = model.select_member(number)
+        theta = np.asarray(posterior.samples[0, :20])
+        assert np.allclose(posterior.log_prob[0, :20], alone.log_prob(theta, x[0]), atol=0.05)
+    texts = legend_texts(figure)
+    assert "mixture" in texts and sum(" x maf, " in text for text in texts) == len({*dict(data.members)}) > 1
+    assert figure.axes[2].get_ylabel() == "$s$"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("flow.h5",), "expected a model and an observation, as: flow.h5 observation.h5"),
+        (("flow.h5", "sims.h5", "--rows", "3,5"), "expected one row, whose members are drawn, found 2"),
+        (("flow.h5", "sims.h5", "--parameters", "h"), "no parameter is named h"),
+        (("flow.h5", "flow.h5", "sims.h5"), "found 2 model files"),
+        (("flow.h5", "sims.h5", "--legend", "a,b"), "members of a flow have names of their own"),
+    ],
+)
+def test_members_ask_for_one_observation(arguments: tuple[str, ...], message: str, ensemble: Path) -> None:
+    files = [ensemble / text if text.endswith(".h5") else text for text in arguments]
+    assert message in refused("plot", *files, "--figure", "members", "-o", ensemble / "a.pdf")
+
+
+def test_a_single_member_has_no_others(ensemble: Path) -> None:
+    cosmoinfer.load(ensemble / "soft.h5").select_member(0).save(ensemble / "single.h5")
+    message = refused("plot", ensemble / "single.h5", ensemble / "sims.h5", "--figure", "members")
+    assert "has one member; expected several, which differ" in message
+
+
+@pytest.mark.parametrize(("count", "width"), [(2, 3.4), (2, 7.1), (4, 3.4)])
+def test_numbers_along_axes_lie_flat_where_there_is_room(
+    count: int, width: float, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    cosmoinfer.figures(posterior_of(count, draws=100), tmp_path / "a.png", width=width)
+    labels = [label for axes in drawn[0].axes[-count:] for label in axes.get_xticklabels()]
+    assert {label.get_rotation() for label in labels} == {0}
+    assert not any("-" in label.get_text() for label in labels)
+    renderer = drawn[0].canvas.get_renderer()  # type: ignore[attr-defined]
+    boxes = [label.get_window_extent(renderer) for label in labels]
+    assert not any(first.overlaps(second) for first, second in itertools.pairwise(boxes))

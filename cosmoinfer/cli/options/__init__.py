@@ -7,7 +7,7 @@ from cosmoinfer.cli.options.architecture import (
     NetworkOptions,
     RegressorOptions,
 )
-from cosmoinfer.cli.options.catalog import ReadOptions, SplitOptions, TargetOptions
+from cosmoinfer.cli.options.catalog import DataOptions, ReadOptions, SplitOptions, TargetOptions
 from cosmoinfer.cli.options.declare import RARE, CatalogPath, Output, completer, grouped, keywords, option, short_names
 from cosmoinfer.cli.options.training import (
     CheckpointOptions,
@@ -21,6 +21,7 @@ __all__ = [
     "RARE",
     "CatalogPath",
     "CheckpointOptions",
+    "DataOptions",
     "DensityOptions",
     "FlowOptions",
     "FlowTrainingOptions",

@@ -1,6 +1,6 @@
 """Options of reading a catalog and splitting it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -8,19 +8,9 @@ from cosmoinfer.cli.options.declare import option
 
 
 @dataclass(frozen=True)
-class ReadOptions:
-    """How to read a catalog: the fields of ``catalog.ReadOptions`` but for the target, and the memory."""
+class DataOptions:
+    """How to read a catalog: the fields of ``catalog.ReadOptions`` but for ``parameters`` and target; the memory."""
 
-    parameters: Annotated[
-        str | None,
-        option(
-            "Dataset of the parameters, or their file.",
-            "Catalog",
-            default="/parameters",
-            value="<dataset>",
-            is_name=True,
-        ),
-    ] = None
     data: Annotated[
         list[str] | None,
         option(
@@ -113,6 +103,23 @@ class ReadOptions:
             rare=True,
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a catalog, and where its parameters are."""
+
+    parameters: Annotated[
+        str | None,
+        option(
+            "Dataset of the parameters, or their file.",
+            "Catalog",
+            default="/parameters",
+            value="<dataset>",
+            is_name=True,
+        ),
+    ] = None
+    others: DataOptions = field(default_factory=DataOptions)
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,14 @@ class FlowModel(Saveable):
             spaces.append(np.concatenate(embedded))
         return spaces
 
+    def select_member(self, member: int) -> FlowModel:
+        """Member 0, 1, ... of the ensemble alone, with copies of its weights. Raises UserError where there is none."""
+        members = [(stack, number) for stack in self.stacks for number in range(stack.members)]
+        if not 0 <= member < len(members):
+            raise UserError(f"member: expected 0 to {len(members) - 1}, found {member}")
+        stack, number = members[member]
+        return replace(self, stacks=(stack.select(slice(number, number + 1)),), weights=np.ones(1))
+
     def to_nflows(self, member: int) -> Flow:
         """Member 0, 1, ... of the ensemble as an ``nflows.flows.base.Flow``, for code that was written for nflows.
 
@@ -251,13 +259,9 @@ class FlowModel(Saveable):
         rounding; a truncated flow is not renormalised over its box, and may draw outside it. Weights are copies;
         ``weights`` of this model are the shares of its members. Raises UserError where there is no such member.
         """
-        members = [(stack, number) for stack in self.stacks for number in range(stack.members)]
-        if not 0 <= member < len(members):
-            raise UserError(f"member: expected 0 to {len(members) - 1}, found {member}")
-        stack, number = members[member]
-        network = stack.select(slice(number, number + 1)).network
-        embedding = DataEmbedding(self.preprocessing.inputs, self.summary, network.embedding, self.set_size)
-        transform = MemberTransform(network.transform, stack.support, self.temperature)
+        (stack,) = self.select_member(member).stacks
+        embedding = DataEmbedding(self.preprocessing.inputs, self.summary, stack.network.embedding, self.set_size)
+        transform = MemberTransform(stack.network.transform, stack.support, self.temperature)
         return nflows_flow(transform, len(self.preprocessing.parameters), embedding.to(stack.device).eval())
 
     def _ridge_estimates(self, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
