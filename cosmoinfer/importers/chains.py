@@ -4,6 +4,7 @@ GetDist and CosmoMC write ``.txt`` beside ``.paramnames`` and ``.ranges``, as do
 name the columns in the first line.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +40,8 @@ class Chain:
 
 def recognises(path: Path) -> bool:
     if path.suffix.lower() != ".txt":
-        return path.with_name(path.name + PARAMNAMES).is_file() or bool(_numbered(path, "."))
+        named = path.with_name(path.name + PARAMNAMES)
+        return os.path.isfile(named) or bool(_numbered(path, "."))  # no error where a name is too long to be one
     return bool(path.is_file() and (_root(path) is not None or _first_names(path)))
 
 
