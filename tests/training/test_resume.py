@@ -280,11 +280,11 @@ def test_a_command_that_is_stopped_at_any_step_ends_with_the_same_bytes(name, fo
     expected = numbers_of(COMMANDS[name], folder, tmp_path / "uninterrupted" / "out.h5")
     looks, n_stops = strikes.count, 0
     assert looks > 5
-    for at in np.random.default_rng(0).integers(1, max(2, looks // 3), 4):
+    for at in np.random.default_rng(0).integers(1, max(2, looks // 2), 3):
         strikes.begin(int(at))
         n_stops += not numbers_of(COMMANDS[name], folder, tmp_path / "stopped" / "out.h5")
     strikes.begin()
-    assert n_stops >= 3
+    assert n_stops >= 2
     assert numbers_of(COMMANDS[name], folder, tmp_path / "stopped" / "out.h5") == expected
 
 
