@@ -48,7 +48,7 @@ class Constraint:
 
     median, low, high: the 50th percentile, and the 15.9th and 84.1th, which bound the central 68.3 % interval.
     kind: "interval"; "upper" or "lower", a 95 % limit, where the draws rest on one edge of the prior box; "none",
-        where they rest on both; "fixed", where they have no width.
+        where they rest on both, or the limit is no tighter than the prior's; "fixed", where they have no width.
     limit: the 95 % limit, where there is one.
     edge: the edge of the box, on which the draws rest, where there is a limit.
     symmetric: whether both sides of the interval are alike but for the noise of the draws.
@@ -117,12 +117,12 @@ def constraint(
         on_edge = _rests_on_edges(np.log(draws), weights, math.log(low), math.log(high))
     else:
         on_edge = _rests_on_edges(draws, weights, low, high)
-    if all(on_edge):
-        return Constraint(median, start, end, "none")
-    if on_edge[0]:
-        return Constraint(median, start, end, "upper", _quantiles(draws, weights, LIMIT_LEVEL)[0], low)
-    if on_edge[1]:
-        return Constraint(median, start, end, "lower", _quantiles(draws, weights, 1 - LIMIT_LEVEL)[0], high)
+    kind, level = ("upper", LIMIT_LEVEL) if on_edge[0] else ("lower", 1 - LIMIT_LEVEL)
+    if any(on_edge):
+        limit = _quantiles(draws, weights, level)[0]
+        if all(on_edge) or _says_no_more_than_prior(limit, kind, low, high, logarithmic):
+            return Constraint(median, start, end, "none")
+        return Constraint(median, start, end, kind, limit, low if kind == "upper" else high)
     asymmetry = abs(end + start - 2 * median) / ((end - start) / 2)
     symmetric = asymmetry < max(MIN_ASYMMETRY, ASYMMETRY_NOISE * math.sqrt((weights**2).sum()))
     symmetric |= min(end - median, median - start) <= ROUNDING_FRACTION * abs(median)
@@ -148,6 +148,15 @@ def _rests_on_edges(draws: np.ndarray, weights: np.ndarray, low: float, high: fl
         return bool(density[0] > MIN_EDGE_DENSITY * density[:1000].max())
 
     return near_maximum(draws - low), near_maximum(high - draws)
+
+
+def _says_no_more_than_prior(limit: float, kind: str, low: float, high: float, logarithmic: bool) -> bool:
+    """Whether a limit is no tighter than that of the prior itself, uniform in the box or in its logarithm."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return False
+    level = LIMIT_LEVEL if kind == "upper" else 1 - LIMIT_LEVEL
+    of_prior = low * (high / low) ** level if logarithmic and low > 0 else low + level * (high - low)
+    return limit >= of_prior if kind == "upper" else limit <= of_prior
 
 
 def _common_exponent(value: float, error: float) -> int:

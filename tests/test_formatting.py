@@ -102,3 +102,11 @@ def test_weighted_draws_are_those_of_their_density() -> None:
     x = np.linspace(-5, 5, 4001)
     result = constraint(x, stats.norm.pdf(x, 0.3, 0.1), -5.0, 5.0)
     assert result == Constraint(pytest.approx(0.3), pytest.approx(0.2, abs=1e-4), pytest.approx(0.4, abs=1e-4))
+
+
+def test_a_limit_no_tighter_than_that_of_the_prior_is_none() -> None:
+    """Draws on the upper edge with a tail to the lower one: 95 % of them exclude nothing that the prior does not."""
+    for tail, kind in ((80, "none"), (20, "lower")):
+        draws = np.concatenate([np.linspace(0, 0.05, tail), np.linspace(0.8, 1, 1000 - tail)])
+        assert constraint(draws, low=0.0, high=1.0).kind == kind
+        assert constraint(10 ** (draws - 1), low=0.1, high=1.0, logarithmic=True).kind == kind

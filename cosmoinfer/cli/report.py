@@ -17,7 +17,7 @@ Sources = Annotated[
 ]
 Page = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="<file>", help="The page. [default: report.html in the folder]"),
+    typer.Option("-o", "--output", metavar="<file>", help="The page. [default: FOLDER/report.html, FILE.report.html]"),
 ]
 
 

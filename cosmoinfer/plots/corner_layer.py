@@ -1,7 +1,8 @@
 """One posterior of a corner: its densities, and how they are drawn. The only importer of getdist."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -74,7 +75,8 @@ class Layer:
     def draw_marginal(self, axes: Axes, name: str) -> None:
         """The density of one parameter, which integrates to one along the axis, also along a logarithmic one."""
         (x,) = self.parameters.columns([name])
-        curve = self._density.get1DDensity(f"p{x}")
+        with _without_warnings_of_kernels():
+            curve = self._density.get1DDensity(f"p{x}")
         heights, values = curve.P / curve.norm_integral(), self._value(x, curve.x)
         if self.filled:
             axes.fill_between(values, heights, color=self.region_colours[0], alpha=0.7 * self.opacity, linewidth=0)
@@ -84,12 +86,8 @@ class Layer:
     def draw_regions(self, axes: Axes, x_name: str, y_name: str) -> None:
         """The smallest regions that hold 68 and 95 % of two parameters."""
         x, y = self.parameters.columns([x_name, y_name])
-        before = logging.root.manager.disable
-        logging.disable(logging.WARNING)  # getdist warns, on the root logger, of kernels that it then corrects
-        try:
+        with _without_warnings_of_kernels():
             surface = self._density.get2DDensityGridData(f"p{x}", f"p{y}", num_plot_contours=2)
-        finally:
-            logging.disable(before)
         levels = [*sorted(surface.contours), 1.01 * surface.P.max()]
         values = self._value(x, surface.x), self._value(y, surface.y), surface.P
         if self.filled:
@@ -122,3 +120,14 @@ class Layer:
         return MCSamples(
             samples=draws, weights=weights, names=names, ranges=ranges, sampler="uncorrelated", settings=settings
         )
+
+
+@contextmanager
+def _without_warnings_of_kernels() -> Iterator[None]:
+    """GetDist warns, on the root logger, of kernels that it then corrects, under names that are not the user's."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -23,7 +23,9 @@ def write_report(paths: Sequence[Path], output: Path | None = None, reporter: Re
     """
     files, catalogs = _files_by_kind(paths)
     folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else Path()
-    output = storage.require_name(output or folder / "report.html")
+    if output is None:
+        output = folder / "report.html" if paths[0].is_dir() else paths[0].with_suffix(".report.html")
+    output = storage.require_name(output)
     if output.is_dir():
         raise UserError(f"{output}: is a folder; name a file")
     command = _command_before(_data_path(output))

@@ -112,6 +112,8 @@ def test_the_report_of_a_folder_is_that_of_its_run(results: Path, tmp_path: Path
         assert f"{output}: report, " in done("report", results, "-o", output)
     assert first.read_bytes() == second.read_bytes()
     done("report", results / "metrics.h5", results / "posterior.h5", "-o", tmp_path / "files.html")
+    (tmp_path / "sky.h5").write_bytes((results / "posterior.h5").read_bytes())
+    assert f"{tmp_path / 'sky.report.html'}: report, " in done("report", tmp_path / "sky.h5")
     data = json.loads((tmp_path / "first_data.json").read_text())
     of_run = json.loads((results / "report_data.json").read_text())
     assert data["evaluation"] == of_run["evaluation"] and data["gates"] is None
