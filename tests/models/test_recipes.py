@@ -1,6 +1,7 @@
 """Recipes: what was said is laid over the defaults, what cannot be is refused, the command line says the same names."""
 
 import dataclasses
+from typing import get_type_hints
 
 import pytest
 
@@ -68,15 +69,20 @@ def test_what_was_given_is_taken_and_the_rest_is_left():
     assert stack.embedding == (("cnn", CNN(hidden=9)),)
 
 
+def names_of(group: type) -> set[str]:
+    """Of its fields, and of those of the groups within it."""
+    kinds = {field.name: get_type_hints(group)[field.name] for field in dataclasses.fields(group)}
+    nested = [names_of(kind) for kind in kinds.values() if dataclasses.is_dataclass(kind)]
+    return {name for name, kind in kinds.items() if not dataclasses.is_dataclass(kind)}.union(*nested)
+
+
 @pytest.mark.parametrize(
     ("options", "elsewhere", "settings"),
     [(TrainingOptions, RegressorOptions, TrainingSettings), (ReadOptions, TargetOptions, catalog.ReadOptions)],
 )
 def test_the_options_of_the_command_line_are_the_fields_of_what_they_set(options, elsewhere, settings):
     """But for a few that one command alone has: they stand among the options of that command."""
-    option_fields, elsewhere_fields, setting_fields = (
-        {field.name for field in dataclasses.fields(cls)} for cls in (options, elsewhere, settings)
-    )
+    option_fields, elsewhere_fields, setting_fields = map(names_of, (options, elsewhere, settings))
     assert option_fields - {"memory"} <= setting_fields  # the memory is of the machine, not of the file
     assert setting_fields <= option_fields | elsewhere_fields
 

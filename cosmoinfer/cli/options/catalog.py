@@ -119,7 +119,7 @@ class ReadOptions:
             is_name=True,
         ),
     ] = None
-    others: DataOptions = field(default_factory=DataOptions)
+    data_options: DataOptions = field(default_factory=DataOptions)
 
 
 @dataclass(frozen=True)
