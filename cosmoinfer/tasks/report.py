@@ -11,6 +11,7 @@ from cosmoinfer.report import render
 from cosmoinfer.tasks.report_content import ReportSources, build_report
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 
+PAGE = "report.html"  # in a folder of run
 KINDS = ("split", "model", "posterior", "metrics")  # of files that a report is made of
 GENERATOR = '<meta name="generator" content="cosmoinfer">'
 MARK_LENGTH = 4096  # bytes, in which the mark of a page lies
@@ -24,10 +25,8 @@ def write_report(paths: Sequence[Path], output: Path | None = None, reporter: Re
     files, catalogs = _files_by_kind(paths)
     folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else Path()
     if output is None:
-        output = folder / "report.html" if paths[0].is_dir() else paths[0].with_suffix(".report.html")
-    output = storage.require_name(output)
-    if output.is_dir():
-        raise UserError(f"{output}: is a folder; name a file")
+        output = folder / PAGE if paths[0].is_dir() else paths[0].with_suffix(".report.html")
+    check_page(output)
     command = _command_before(_data_path(output))
     sources = ReportSources.from_files(files, catalogs[0] if catalogs else None, command)
     write_page(sources, _title(folder, files), None, output, reporter)
@@ -36,10 +35,8 @@ def write_report(paths: Sequence[Path], output: Path | None = None, reporter: Re
 
 def write_page(sources: ReportSources, title: str, gates: GateResults | None, output: Path, reporter: Reporter) -> None:
     """output: the page; ``report_data.json`` of its name lies beside it. Raises UserError as ``write_report``."""
+    check_page(output)
     data = _data_path(output)
-    for path, is_ours in ((output, _is_page), (data, _is_data)):
-        if path.exists() and not (path.is_file() and is_ours(path)):
-            raise UserError(f"{path}: is no report of this tool, and is not replaced; move it away")
     report = build_report(sources, title, gates)
     evaluation = None if sources.evaluation is None else sources.evaluation.to_json()
     document = {"kind": "report", "version": __version__, "command": sources.command, **report.to_json()}
@@ -49,6 +46,15 @@ def write_page(sources: ReportSources, title: str, gates: GateResults | None, ou
         with storage.atomic_write(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
     reporter.result(f"{output}: report, {len(report.sections)} sections; its data in {data.name}")
+
+
+def check_page(output: Path) -> None:
+    """Before any work is done. Raises UserError where a report cannot be written, or would replace another file."""
+    if storage.require_name(output).is_dir():
+        raise UserError(f"{output}: is a folder; name a file")
+    for path, is_ours in ((output, _is_page), (_data_path(output), _is_data)):
+        if path.exists() and not (path.is_file() and is_ours(path)):
+            raise UserError(f"{path}: is no report of this tool, and is not replaced; move it away")
 
 
 def _files_by_kind(paths: Sequence[Path]) -> tuple[dict[str, Path], list[Path]]:

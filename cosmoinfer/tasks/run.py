@@ -12,7 +12,7 @@ from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.tasks.evaluate import GatedEvaluation, Gates, draw_figures, measure_and_write
 from cosmoinfer.tasks.provenance import task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import choose_split, read_catalog
-from cosmoinfer.tasks.report import write_page
+from cosmoinfer.tasks.report import PAGE, check_page, write_page
 from cosmoinfer.tasks.report_content import ReportSources
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sample import draw_and_write
@@ -55,6 +55,7 @@ def run_all(
         gates.check_names(catalog.parameters)
     storage.make_folder(folder)
     plots.check_folder(folder / "figures")
+    check_page(folder / PAGE)
 
     def made_again(make: Callable[[bool], Made]) -> Made:
         """What ``make`` gives, called with ``force``; with True where a damaged output is to be replaced."""
@@ -81,5 +82,5 @@ def run_all(
     kinds = {"model" if name == "flow" else name: path for name, path in files.items()}
     sources = ReportSources.from_files(kinds, catalog, command)
     checked = gates.check(evaluation).gates
-    write_page(sources, catalog_name(path), checked, folder / "report.html", reporter)
+    write_page(sources, catalog_name(path), checked, folder / PAGE, reporter)
     return GatedEvaluation(evaluation, gates)

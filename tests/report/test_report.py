@@ -146,6 +146,13 @@ def test_what_is_no_report_is_refused(results: Path, arguments: tuple[str, ...],
     assert (folder / "notes.html").read_text() == "<p>mine</p>"
 
 
+def test_a_run_does_not_end_at_a_page_of_another_tool(results: Path, tmp_path: Path) -> None:
+    """It is told before anything is trained."""
+    (tmp_path / "report.html").write_text("<p>mine</p>")
+    assert "report.html: is no report of this tool" in refused("run", results.parent / "sims.h5", "-o", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
 def test_words_of_files_do_not_act() -> None:
     """No element, no script, no control character and no template comes of any of them."""
     harmless, hostile = (Page(render(report_of(word))) for word in ("word", HOSTILE))
