@@ -37,6 +37,11 @@ def decimal_places(error: float) -> int:
     return max(0, 1 - math.floor(math.log10(error)))
 
 
+def count_text(number: int, noun: str) -> str:
+    """'1 row', '3 rows'."""
+    return f"{number} {noun}" + "s" * (number != 1)
+
+
 def format_p_value(p: float) -> str:
     """'0.0123', or '< 1e-06' of anything less."""
     return f"{p:.3g}" if p >= MIN_PRINTED_P_VALUE else f"< {MIN_PRINTED_P_VALUE:.0e}"

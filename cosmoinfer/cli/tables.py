@@ -99,7 +99,7 @@ def metrics_table(evaluation: "Evaluation", complete: bool = True) -> Renderable
 
 def observations_table(summaries: Sequence["ObservationSummary"]) -> RenderableType:
     """Median with 68 % interval, or a limit: a row a parameter for one observation, else a row an observation."""
-    title = "median and 68 % interval; 95 % limits at an edge of the prior"
+    title = summaries[0].heading
     if len(summaries) == 1:
         return two_column_table({name: entry.text for name, entry in summaries[0].constraints.items()}, title)
     columns = [(name, [entry.constraints[name].text for entry in summaries]) for name in summaries[0].constraints]

@@ -11,7 +11,6 @@ from cosmoinfer import storage
 from cosmoinfer.exporters.draw_table import DrawTable, accepted_names
 from cosmoinfer.exporters.exporter import Exporter, FileWriter
 from cosmoinfer.exporters.packages import required
-from cosmoinfer.memory import check_memory
 
 REFUSED = re.compile(r"[/\x00-\x1f\x7f]+")  # in names of netCDF
 DIMENSIONS = ("chain", "draw", "row", "simulation")
@@ -56,8 +55,8 @@ def _write(table: DrawTable, path: Path) -> None:
 
 def _groups(table: DrawTable) -> dict[str, dict[str, storage.Variable]]:
     """Coordinates first, then the parameters, and log_prob in a group of its own."""
-    n, count, width = table.samples.shape
-    check_memory(2 * n * count * (width + 2), f"{n} times {count} draws of {width} parameters")
+    table.check_memory()
+    n, count, _ = table.samples.shape
     several = n > 1
     dimensions = ("chain", "draw", "row") if several else ("chain", "draw")
     coordinates = {"chain": np.arange(1), "draw": np.arange(count)}

@@ -42,6 +42,11 @@ class DrawTable:
         """LaTeX without dollar signs, one a parameter."""
         return tuple(map(latex_label, self.parameters.names, self.parameters.labels))
 
+    def check_memory(self) -> None:
+        """Raises UserError where memory does not take all draws, and the same again as another tool has them."""
+        n, count, width = self.samples.shape
+        check_memory(2 * n * count * (width + 2), f"{n} times {count} draws of {width} parameters")
+
     def observations(self) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
         """Row number, samples (S, P) and log_prob (S,) of each, one observation in memory at a time."""
         for place, row in enumerate(self.index.tolist()):
@@ -53,8 +58,8 @@ class DrawTable:
 
         A name that a parameter has already gains an underscore. Raises UserError where memory does not take them.
         """
+        self.check_memory()
         n, count, width = self.samples.shape
-        check_memory(2 * n * count * (width + 2), f"{n} times {count} draws of {width} parameters")
         samples = np.asarray(self.samples).reshape(n * count, width)
         columns = {unused("row", self.names): np.repeat(self.index, count)}
         columns |= {name: samples[:, column] for column, name in enumerate(self.names)}

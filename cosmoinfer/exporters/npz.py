@@ -23,8 +23,8 @@ class NPZ(Exporter):
 
 def _write(table: DrawTable, path: Path) -> None:
     check_memory(2 * int(np.prod(table.samples.shape)), f"draws of shape {table.samples.shape}")
-    known = {"samples": table.samples, "log_prob": table.log_prob, "truth": table.truth}
-    arrays = {name: np.asarray(values) for name, values in known.items() if values is not None}
+    draws = {"samples": table.samples, "log_prob": table.log_prob, "truth": table.truth}
+    arrays = {name: np.asarray(values) for name, values in draws.items() if values is not None}
     arrays |= {"row": table.index, "simulation": np.asarray(table.simulation, dtype=np.str_)}
     arrays |= {"names": np.array(table.names), "labels": np.array(table.labels)}
     arrays |= {"low": table.parameters.low, "high": table.parameters.high}

@@ -48,8 +48,8 @@ def select_columns(items: Sequence[str], names: Sequence[str], count: int) -> li
                 raise UserError(f"there is no column {item} of {count}, numbered from 0", "columns")
             numbers.append(number)
         else:
-            there = list_choices(name, names) if names else f"its {count} columns have no names, and count from 0"
-            raise UserError(f"there is no column {name!r}; {there}", "columns")
+            choices = list_choices(name, names) if names else f"its {count} columns have no names, and count from 0"
+            raise UserError(f"there is no column {name!r}; {choices}", "columns")
     if len(set(numbers)) < len(numbers):
         twice = [number for number in dict.fromkeys(numbers) if numbers.count(number) > 1]
         raise UserError(f"names column {join_first(twice)} twice", "columns")

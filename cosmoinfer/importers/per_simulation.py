@@ -24,7 +24,7 @@ WILDCARDS = re.compile(r"((?:\*|\?|\[[^\]]*\])+)")
 COORDINATE_TOLERANCE = 1e-6  # relative, between files
 
 
-class ArrayFiles:
+class ArrayFiles(storage.StoredRows):
     """Rows (N, ...) of which each is one .npy file."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -37,23 +37,10 @@ class ArrayFiles:
         self.paths, self.shape = tuple(paths), (len(paths), *arrays[0].shape)
         self.dtype = np.result_type(*{array.dtype.newbyteorder("=") for array in arrays})
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows start..stop - 1, (n, ...)."""
-        rows = np.empty((min(stop, len(self)) - start, *self.shape[1:]), self.dtype)
-        self.read_into(rows, start, start + len(rows))
-        return rows
-
     def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
         """Rows start..stop - 1 into ``rows``, of shape (stop - start, ...)."""
         for number, path in enumerate(self.paths[start:stop]):
             rows[number] = storage.load_npy(path).reshape(rows.shape[1:])
-
-    def rows_per_block(self, size: int) -> int:
-        """How many rows make about ``size`` bytes."""
-        return max(1, size // max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize))
 
 
 def _recognises(path: Path) -> bool:

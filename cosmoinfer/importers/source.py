@@ -86,7 +86,7 @@ class Importer:
     read: Callable[[Path, Request], Source]
 
 
-class ChannelRows:
+class ChannelRows(storage.StoredRows):
     """Rows (N, C, ...) of C arrays (N, ...) of the same shape, each of which stays where it is."""
 
     def __init__(self, channels: Sequence[SourceArray]) -> None:
@@ -94,24 +94,11 @@ class ChannelRows:
         self.shape = (channels[0].shape[0], len(channels), *channels[0].shape[1:])
         self.dtype = np.result_type(*(channel.dtype for channel in channels))
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows start..stop - 1, (n, C, ...)."""
-        rows = np.empty((min(stop, len(self)) - start, *self.shape[1:]), self.dtype)
-        self.read_into(rows, start, start + len(rows))
-        return rows
-
     def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
         """Rows start..stop - 1 into ``rows``, of shape (stop - start, C, ...)."""
         for number, channel in enumerate(self.channels):
             values = channel[start:stop] if isinstance(channel, np.ndarray) else channel.read(start, stop)
             rows[:, number] = values
-
-    def rows_per_block(self, size: int) -> int:
-        """How many rows make about ``size`` bytes."""
-        return max(1, size // max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize))
 
 
 def combine(path: Path, sources: Sequence[Source]) -> Source:

@@ -1,6 +1,7 @@
 """An evaluation in sentences: how accurate, how well calibrated, and one for each further test. Empty where there is
 nothing to say."""
 
+from cosmoinfer.formatting import count_text
 from cosmoinfer.metrics.estimate import Estimates, EstimatesByMetric
 from cosmoinfer.metrics.local_c2st import RECOMMENDED_SIMULATIONS
 from cosmoinfer.metrics.verdict import FIXED, WORSE_THAN_PRIOR, Verdict
@@ -9,7 +10,7 @@ from cosmoinfer.r2 import UNCONSTRAINED_R2
 
 def sample_size(rows: int, simulations: int) -> str:
     """How many rows were evaluated, of how many simulations."""
-    return f"Evaluated on {count(rows, 'row')} of {count(simulations, 'simulation')}"
+    return f"Evaluated on {count_text(rows, 'row')} of {count_text(simulations, 'simulation')}"
 
 
 def information(rows: int, simulations: int, joint: Estimates) -> str:
@@ -146,8 +147,3 @@ def _range(estimates: Estimates) -> str:
     values = [estimate.value for estimate in estimates.values() if estimate.value is not None]
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return low if low == high else f"{low} to {high}"
-
-
-def count(number: int, noun: str) -> str:
-    """'1 row', '3 rows'."""
-    return f"{number} {noun}" + "s" * (number != 1)

@@ -8,11 +8,12 @@ from matplotlib.patches import Patch
 
 from cosmoinfer.formatting import format_p_value
 from cosmoinfer.metrics import Curve
+from cosmoinfer.metrics.misspecification import OOD_PERCENTILE
 from cosmoinfer.plots.figure_data import FigureData
 from cosmoinfer.plots.labels import parameter_label
 from cosmoinfer.plots.style import BLUE, GREY, QUARTERS, RED, explain, panel_grid
 
-OOD_BINS, OOD_FLAGGED = 20, 95.0  # of percentiles, of which the last bin is flagged
+OOD_BINS = 20  # of percentiles, of which the last one is flagged
 
 
 def coverage(data: FigureData) -> Figure | None:
@@ -101,7 +102,7 @@ def ood(data: FigureData) -> Figure | None:
     size = f"{len(percentile)} observations" if len(percentile) > 1 else f"percentile {percentile[0]:.1f}"
     axes.set_title(size if p_value is None else f"{size}; as one set p = {format_p_value(p_value)}".replace("= <", "<"))
     axes.set(xlim=(0, 100), xlabel="percentile among the validation rows", ylabel="observations")
-    flagged = f"beyond 95: {100 * (percentile > OOD_FLAGGED).mean():.0f} %"
+    flagged = f"beyond 95: {100 * (percentile > OOD_PERCENTILE).mean():.0f} %"
     patches = [Patch(color=BLUE, label="observations"), Patch(color=RED, label=flagged)]
     explain(figure, [*patches, Line2D([], [], color=GREY, linewidth=1, label="expected if alike, and its scatter")])
     return figure

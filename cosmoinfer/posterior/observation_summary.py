@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from cosmoinfer.formatting import Constraint, constraint
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
@@ -23,6 +24,8 @@ class ObservationSummary:
     ood_percentile: of its distance from the training data, 0 to 100; None where the model has no such detector.
     doubt: why the posterior is not to be believed, or with caution; empty where nothing speaks against it.
     """
+
+    heading: ClassVar[str] = "median and 68 % interval; 95 % limits at an edge of the prior"  # of a table of them
 
     row: int
     simulation: str

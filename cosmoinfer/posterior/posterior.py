@@ -10,7 +10,7 @@ import numpy as np
 
 from cosmoinfer import __version__, exporters, storage
 from cosmoinfer.errors import UserError, join_first
-from cosmoinfer.formatting import format_with_error
+from cosmoinfer.formatting import count_text, format_with_error
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior.classes import ClassProbabilities
 from cosmoinfer.posterior.diagnostics import Diagnostics
@@ -252,7 +252,7 @@ class Posterior:
 
     @property
     def _content(self) -> str:
-        observations, names = "1 observation" if len(self) == 1 else f"{len(self)} observations", self.parameters.names
+        observations, names = count_text(len(self), "observation"), self.parameters.names
         if self.classes is not None:
             return f"{observations}: probabilities of {len(self.classes.names)} classes"
         if self.draws is None:

@@ -17,6 +17,7 @@ from cosmoinfer.storage.digests import OWN_ATTRIBUTES, TABLE, DatasetDigest, Dig
 from cosmoinfer.storage.encoding import PLAIN, Encoding, RowAxis
 from cosmoinfer.storage.filters import filter_problem, register_filters
 from cosmoinfer.storage.links import Entry, find_dataset, find_group, walk
+from cosmoinfer.storage.npy_rows import StoredRows
 from cosmoinfer.storage.opening import (
     CRASHES,
     error_reason,
@@ -197,7 +198,7 @@ def load(path: Path, name: str, follow_links: bool = False) -> np.ndarray:
         return read_array(path, dataset, digest_of(dataset), "latin-1", follow_links)
 
 
-class DatasetHandle:
+class DatasetHandle(StoredRows):
     """A dataset of numbers that stays in its file, read by ranges of rows.
 
     The file is opened when it is first read, once a process; a fork or an unpickled copy opens its own. A file that
@@ -222,15 +223,6 @@ class DatasetHandle:
             self._verified: set[int] = set()  # blocks of rows
             check_sources(self.files[-1], dataset)
             register_filters(dataset)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows start..stop - 1, (n, ...)."""
-        rows = np.empty((min(stop, len(self)) - start, *self.shape[1:]), self.dtype)
-        self.read_into(rows, start, start + len(rows))
-        return rows
 
     def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
         """Rows start..stop - 1 into ``rows``, of shape (stop - start, ...).

@@ -1,7 +1,7 @@
 """Arrays of numpy in .npy files: all at once, or left in their files and read by ranges of rows."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -10,22 +10,31 @@ from cosmoinfer.memory import check_memory
 from cosmoinfer.storage.opening import error_reason, file_identity, require_file, require_unmodified
 
 
-class StoredRows(Protocol):
+class StoredRows(ABC):
     """An array (N, ...) that stays in a file, read by ranges of rows."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return self.shape[0]
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Rows start..stop - 1, (n, ...)."""
+        rows = np.empty((min(stop, len(self)) - start, *self.shape[1:]), self.dtype)
+        self.read_into(rows, start, start + len(rows))
+        return rows
 
+    @abstractmethod
     def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
-        """Rows start..stop - 1 into ``rows``, of shape (stop - start, ...)."""
+        """Rows start..stop - 1 into ``rows``, of shape (stop - start, ...).
+
+        Raises UserError where the file has changed, is damaged or cannot be read.
+        """
 
     def rows_per_block(self, size: int) -> int:
         """How many rows make about ``size`` bytes."""
+        return max(1, size // max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize))
 
 
 def load_npy(path: Path) -> np.ndarray:
@@ -49,7 +58,7 @@ def open_npy(path: Path) -> np.memmap:
         raise UserError(f"{path}: is no .npy file of numbers or text, or a truncated one") from error
 
 
-class NpyRows:
+class NpyRows(StoredRows):
     """The rows of a .npy file in C order, in the byte order of this machine.
 
     They are read, not mapped: what was read does not count as memory of this process.
@@ -66,19 +75,10 @@ class NpyRows:
         self._stored_dtype, self._offset = array.dtype, int(array.offset)
         self._identity = file_identity((path,))
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
     @property
     def row_bytes(self) -> int:
         """Bytes of one row in the file."""
         return int(np.prod(self.shape[1:])) * self._stored_dtype.itemsize
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows start..stop - 1, (n, ...)."""
-        rows = np.empty((min(stop, len(self)) - start, *self.shape[1:]), self.dtype)
-        self.read_into(rows, start, start + len(rows))
-        return rows
 
     def read_into(self, rows: np.ndarray, start: int, stop: int) -> None:
         """Rows start..stop - 1 into ``rows``, of shape (stop - start, ...).
@@ -100,7 +100,3 @@ class NpyRows:
             raise UserError(f"{self.path}: cannot be read ({error_reason(error)})") from error
         if not is_direct:
             rows[...] = buffer.reshape(rows.shape)
-
-    def rows_per_block(self, size: int) -> int:
-        """How many rows make about ``size`` bytes."""
-        return max(1, size // max(1, self.row_bytes))

@@ -8,6 +8,7 @@ from typing import Any
 from cosmoinfer import exporters, storage
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.exporters import EXPORTERS, DrawTable, Exporter
+from cosmoinfer.formatting import count_text
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.reading import find_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -39,7 +40,7 @@ class ExportedFiles:
     def describe(self) -> str:
         """In one line."""
         n, count, _ = self.table.samples.shape
-        rows = "1 row" if n == 1 else f"{n} rows"
+        rows = count_text(n, "row")
         files = f", {len(self.paths)} files" if len(self.paths) > 1 else ""
         return f"{self.output}: {rows}, {count} draws of {', '.join(self.table.names)} for {self.to}{files}"
 

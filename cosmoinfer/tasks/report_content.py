@@ -17,12 +17,13 @@ from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError
 from cosmoinfer.metrics import Evaluation, GateResults
 from cosmoinfer.metrics.tables import Table
+from cosmoinfer.metrics.verdict import CALIBRATED
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.posterior_model import anomaly_warnings
 from cosmoinfer.posterior import Posterior, summarise_observations
 from cosmoinfer.report import Explanation, Figure, Report, Section
 from cosmoinfer.split import PARTITIONS, Split
-from cosmoinfer.tasks.guide import CALIBRATED, METRIC, explanations, remedies
+from cosmoinfer.tasks.guide import METRIC, explanations, remedies
 from cosmoinfer.tasks.reading import open_for_model
 
 PACKAGES = ("torch", "nflows", "numpy", "h5py", "scipy", "scikit-learn", "matplotlib", "getdist")
@@ -84,8 +85,7 @@ def build_report(sources: ReportSources, title: str, gates: GateResults | None =
         title,
         verdict,
         () if evaluation is None else tuple(line for line in evaluation.summary() if verdict not in line),
-        tuple(f"{word}: {remedy}" for word, remedy in remedies(verdict).items())
-        or ((CALIBRATED_STEP,) if verdict else ()),
+        _next_steps(verdict),
         gates,
         tuple(_warnings(sources)),
         sections,
@@ -146,9 +146,8 @@ def _training(model: Any) -> tuple[tuple[str, ...], tuple[Table, ...]]:
         return (), ()
     rows, sentences = [], []
     for name, history in models.histories(model).items():
-        best = sorted({int(epoch) + 1 for epoch in history.best})
-        kept = str(best[0]) if len(best) == 1 else f"{best[0]} to {best[-1]}"
-        rows.append((name, str(len(history.train)), kept, f"{history.best_validation.mean():.4g}"))
+        validation = f"{history.best_validation.mean():.4g}"
+        rows.append((name, str(len(history.train)), history.best_epochs, validation))
     header = ("networks", "epochs", "best epochs", "validation loss")
     tables = [Table("what was trained", header, tuple(rows))]
     if isinstance(model, FlowModel) and model.race:
@@ -219,8 +218,7 @@ def _observations(drawn: Posterior | None) -> tuple[tuple[str, ...], tuple[Table
     rows = tuple(
         (str(entry.row), *(entry.constraints[name].text for name in names), entry.trust) for entry in summaries
     )
-    title = "median and 68 % interval; 95 % limits at an edge of the prior"
-    return (), (Table(title, ("row", *names, "whether to believe it"), rows),)
+    return (), (Table(summaries[0].heading, ("row", *names, "whether to believe it"), rows),)
 
 
 def _figures(sources: ReportSources) -> tuple[Figure, ...]:

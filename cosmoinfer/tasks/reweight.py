@@ -11,6 +11,7 @@ import numpy as np
 from cosmoinfer import posterior as posteriors
 from cosmoinfer import reweighting
 from cosmoinfer.errors import UserError, blame, join_first
+from cosmoinfer.formatting import count_text
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
@@ -67,8 +68,7 @@ class ReweightedPosterior:
     def describe(self) -> str:
         """In one line."""
         names = ", ".join(self.posterior.parameters.names)
-        rows = "1 row" if len(self.posterior) == 1 else f"{len(self.posterior)} rows"
-        line = f"{self.output}: {rows}, {self.draws} draws of {names}"
+        line = f"{self.output}: {count_text(len(self.posterior), 'row')}, {self.draws} draws of {names}"
         if self.ess is None:
             return line
         if len(self.posterior) == 1:

@@ -77,10 +77,10 @@ def run_all(
     evaluation = made_again(
         lambda force: measure_and_write(sampled.posterior, meta, seed, files["metrics"], force, reporter)
     )
-    learning_curves = {"histories": models.histories(models.read(files["flow"]))}
-    draw_figures(sampled.posterior, evaluation, learning_curves, seed, folder / "figures", reporter)
     kinds = {"model" if name == "flow" else name: path for name, path in files.items()}
     sources = ReportSources.from_files(kinds, catalog, command)
+    learning_curves = {"histories": models.histories(sources.model)}
+    draw_figures(sampled.posterior, evaluation, learning_curves, seed, folder / "figures", reporter)
     checked = gates.check(evaluation).gates
     write_page(sources, catalog_name(path), checked, folder / PAGE, reporter)
     return GatedEvaluation(evaluation, gates)

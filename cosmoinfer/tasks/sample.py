@@ -8,6 +8,7 @@ from typing import Any
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import Catalog, multi_file
+from cosmoinfer.formatting import count_text
 from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
 from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import check_keywords
@@ -37,7 +38,7 @@ class SampledPosterior:
     def describe(self) -> str:
         """In one line."""
         posterior = self.posterior
-        rows, each = ("1 row", "") if len(posterior) == 1 else (f"{len(posterior)} rows", " each")
+        rows, each = count_text(len(posterior), "row"), " each" * (len(posterior) != 1)
         content = f"a point and no draws{each}"
         if posterior.classes is not None:
             content = f"probabilities of {len(posterior.classes.names)} classes"

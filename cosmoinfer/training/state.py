@@ -41,11 +41,16 @@ class History:
         """(M,) validation loss of the kept weights."""
         return self.validation[self.best, np.arange(self.validation.shape[1])]
 
+    @property
+    def best_epochs(self) -> str:
+        """``7``, ``7 to 12``: the epochs that are kept, from 1 on."""
+        first, last = int(self.best.min()) + 1, int(self.best.max()) + 1
+        return str(first) if first == last else f"{first} to {last}"
+
     def describe_best(self) -> str:
         """Which epochs are kept, and what it means where they are the last one or among the first."""
         epochs, first, last = len(self.train), int(self.best.min()) + 1, int(self.best.max()) + 1
-        kept = f"epoch {first}" if first == last else f"epochs {first} to {last}"
-        numbers = f"best {kept} of {epochs}"
+        numbers = f"best epoch{'s' if first < last else ''} {self.best_epochs} of {epochs}"
         if first == epochs > 1:
             return f"{numbers}, the last: the validation loss was still falling, more `epochs` may gain"
         if last <= EARLY_FRACTION * epochs:

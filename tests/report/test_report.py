@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cosmoinfer.metrics import GateResult, GateResults
+from cosmoinfer.metrics import Evaluation, GateResult, GateResults, Verdict
 from cosmoinfer.metrics.tables import Table
 from cosmoinfer.plots import PLOTS
 from cosmoinfer.report import Explanation, Figure, Report, Section, render, tone_of_verdict
+from cosmoinfer.tasks.report_content import ReportSources, build_report
 from tests.command_line import call, done, linear, refused, write
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[31m\u202e{{ 7 * 7 }}&amp;'\""
@@ -165,6 +166,21 @@ def test_words_of_files_do_not_act() -> None:
     text = render(report_of(HOSTILE))
     assert "\x1b" not in text and "\u202e" not in text and "{{ 7 * 7 }}" in text and ">49<" not in text
     assert hostile.text["script"] == harmless.text["script"]
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        ("calibrated within errors", ["sample your observation"]),
+        ("conservative", ["conservative: usable"]),
+        ("too few simulations to assess calibration (5 of 10 needed)", []),
+    ],
+)
+def test_what_to_do_now_is_what_the_verdict_asks_for(words: str, steps: list[str]) -> None:
+    """A verdict that no test could give asks for nothing, and recommends nothing."""
+    evaluation = Evaluation(5, 5, {}, {}, Verdict(words, {}))
+    report = build_report(ReportSources(evaluation=evaluation), "title")
+    assert [step[: len(start)] for step, start in zip(report.next_steps, steps, strict=True)] == steps
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """The evaluation of a classifier in four sentences: accuracy, information, confusion, calibration."""
 
+from cosmoinfer.formatting import count_text
 from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.estimate import Estimate, Estimates
-from cosmoinfer.metrics.summary import count, sample_size
+from cosmoinfer.metrics.summary import sample_size
 from cosmoinfer.metrics.verdict import Verdict
 
 
@@ -43,7 +44,7 @@ def _confusion(confusion: Confusion) -> str:
     if not mistakes:
         return "No row is misclassified."
     fraction, number, true, predicted = max(mistakes)
-    rows = f"{number} of {count(sum(confusion.counts[true]), 'row')} of {confusion.classes[true]}"
+    rows = f"{number} of {count_text(sum(confusion.counts[true]), 'row')} of {confusion.classes[true]}"
     return f"Most frequent mistake: {rows} ({100 * fraction:.1f} %) are predicted as {confusion.classes[predicted]}."
 
 
