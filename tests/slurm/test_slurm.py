@@ -130,7 +130,7 @@ def test_an_array_that_is_submitted_again_draws_what_is_missing(catalog, tmp_pat
         wait_for(lambda number=number: "RUNNING" in state(f"{job}_{number}"), f"shard {number} does not run")
         slurm("scancel", "--signal=KILL", "--full", f"{job}_{number}")
     wait_for_end(job)
-    shards = [Path(f"flow.sims.posterior-{number:02}-of-{SHARDS}.h5") for number in range(1, SHARDS + 1)]
+    shards = [Path(f"flow.observations.posterior-{number:02}-of-{SHARDS}.h5") for number in range(1, SHARDS + 1)]
     missing = [number for number, path in enumerate(shards, 1) if not path.exists()]
     assert missing == [*KILLED]
     written = {path: path.stat().st_mtime_ns for path in shards if path.exists()}
