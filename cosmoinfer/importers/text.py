@@ -8,6 +8,7 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog.row_axis import ModelRow
 from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.formatting import count_text
 from cosmoinfer.importers import parameter_tables
 from cosmoinfer.importers.columns import COORDINATE, PARAMETERS, SIMULATION, parse_columns, select_columns
 from cosmoinfer.importers.source import Importer, Request, Source, SourceData, SourceParameters
@@ -25,6 +26,8 @@ def _read(path: Path, request: Request) -> Source:
     table, read_options = storage.load_table(path), request.read_options
     count = table.values.shape[1]
     roles = parse_columns(read_options.columns)
+    if PARAMETERS in roles and _has_data_alone(table, request.model_rows):
+        roles = {}  # those of the table that the model was trained on
     if COORDINATE in roles or _is_one_observation(table, request.model_rows, roles):
         return _read_observation(table, roles, request.model_rows)
     if read_options.parameters and PARAMETERS in roles:
@@ -42,6 +45,7 @@ def _read(path: Path, request: Request) -> Source:
             raise UserError(f"{path}: column {words[0]} holds words ({table.texts[words[0]][0]!r}), no numbers")
         if double := [column for column in columns if column in taken]:
             raise UserError(f"{path}: column {double[0]} is given as data and as a parameter or id", "columns")
+    _check_size(table, data, request.model_rows)
     parameters = None
     ids = parameter_tables.column_ids(table, id_columns)
     if theta_columns:
@@ -94,14 +98,50 @@ def _parameter_columns(table: TextTable, request: Request, roles: dict[str, list
 def _is_one_observation(table: TextTable, model_rows: Sequence[ModelRow], roles: dict[str, list[str]]) -> bool:
     """Whether the lines of a table are the features of one observation, beside what they lie at."""
     rows, count = table.values.shape
-    if len(model_rows) != 1 or len(model_rows[0].shape) != 1:
+    if roles or not _is_of_vectors(model_rows):
         return False
-    (size,) = model_rows[0].shape
-    if roles:
-        return False
-    fits_lines = rows == size or (model_rows[0].is_cut and rows > size)
-    fits_columns = count == size or (model_rows[0].is_cut and count > size)
-    return count > 1 and fits_lines and not fits_columns
+    return count > 1 and _fits(rows, model_rows[0]) and not _fits(count, model_rows[0])
+
+
+def _has_data_alone(table: TextTable, model_rows: Sequence[ModelRow]) -> bool:
+    """Whether the data of a model leave no column of a table for parameters."""
+    return _is_of_vectors(model_rows) and table.values.shape[1] <= model_rows[0].shape[0]
+
+
+def _is_of_vectors(model_rows: Sequence[ModelRow]) -> bool:
+    """Whether a model takes one vector."""
+    return len(model_rows) == 1 and len(model_rows[0].shape) == 1
+
+
+def _fits(size: int, model_row: ModelRow) -> bool:
+    """Whether a model takes a vector of so many numbers, before its scale cuts."""
+    (expected,) = model_row.shape
+    return size == expected or (model_row.is_cut and size > expected)
+
+
+def _check_size(table: TextTable, data: dict[str, list[int]], model_rows: Sequence[ModelRow]) -> None:
+    """Raises UserError where neither lines nor columns are of the size that a model takes."""
+    rows, count = table.values.shape
+    if not _is_of_vectors(model_rows) or len(data) > 1:
+        return
+    (columns,), (size,) = data.values(), model_rows[0].shape
+    if _fits(len(columns), model_rows[0]) or (len(columns) == 1 and _fits(rows, model_rows[0])):
+        return
+    more = " or more" * model_rows[0].is_cut
+    which = ", of which `columns=coordinate=0,data=1` says where the data are" * (count > 1)
+    raise UserError(
+        f"{_describe_for_model(table, model_rows)}; expected {count_text(size, 'column')}{more} of data, one line an "
+        f"observation, or {count_text(size, 'line')}{more}{which}"
+        + f"; `columns=data=0:{size}` chooses columns"
+        * (count > size)
+    )
+
+
+def _describe_for_model(table: TextTable, model_rows: Sequence[ModelRow]) -> str:
+    rows, count = table.values.shape
+    names = f" ({join_first(table.names, 20)})" if table.names else ""
+    sizes = f"has {count_text(rows, 'line')} of {count_text(count, 'column')}{names}"
+    return f"{table.path}: {sizes} for a model that takes {count_text(model_rows[0].shape[0], 'number')}"
 
 
 def _read_observation(table: TextTable, roles: dict[str, list[str]], model_rows: Sequence[ModelRow]) -> Source:
@@ -109,16 +149,16 @@ def _read_observation(table: TextTable, roles: dict[str, list[str]], model_rows:
     rows, count = table.values.shape
     if not roles:
         if count != 2:
-            names = f" ({join_first(table.names)})" if table.names else ""
             raise UserError(
-                f"{table.path}: has {rows} lines of {count} columns{names} for a model that takes "
-                f"{model_rows[0].shape[0]} numbers; `columns=coordinate=0,data=1` says which column is the data"
+                f"{_describe_for_model(table, model_rows)}; `columns=coordinate=0,data=1` says which column is the data"
             )
         roles = {COORDINATE: ["0"], "data": ["1"]}
     columns = {role: select_columns(items, table.names, count) for role, items in roles.items()}
     data = {role: numbers for role, numbers in columns.items() if role not in ROLES}
     if len(columns[COORDINATE]) != 1 or not data:
         raise UserError(f"{table.path}: expected one column as coordinate and others as data", "columns")
+    if all(len(numbers) == 1 for numbers in data.values()):
+        _check_size(table, data, model_rows)
     name = coordinate_name(table, columns[COORDINATE][0])
     return Source(
         table.path,

@@ -209,6 +209,35 @@ OBSERVATIONS: dict[str, Callable[[Path], object]] = {
 }
 
 
+AT = np.c_[np.arange(1, 9), np.arange(8)]
+OF_ANOTHER_SIZE = {  # than that of a model of three numbers
+    "three.txt": (_text(np.c_[X[0], X[0], X[0], X[0]]), "columns coordinate=0,data=1 says which column is the data"),
+    "eight.txt": (
+        "# k  P(k)\n" + _text(AT),
+        "has 8 lines of 2 columns (k, P(k)) for a model that takes 3 numbers; expected 3 columns of data, one line an "
+        "observation, or 3 lines, of which --columns coordinate=0,data=1 says where the data are",
+    ),
+    "column.dat": (_text(AT[:, 1:]), "has 8 lines of 1 column for a model that takes 3 numbers"),
+    "wide.txt": (_text(np.ones((2, 5))), "has 2 lines of 5 columns for a model that takes 3 numbers"),
+}
+
+
+def test_a_model_of_a_table_takes_observations_without_its_parameters(tmp_path: Path) -> None:
+    theta, x = linear(200, 3, features=3)
+    (tmp_path / "sims.txt").write_text(_text(np.c_[theta, x]))
+    columns, quick = "parameters=0:2,data=2:", {"flow": "maf:hidden=4,layers=1", "epochs": 1, "ensemble": 1}
+    settings = {"names": NAMES, "bounds": BOUNDS, "columns": columns, "support": "probit"}
+    model = cosmoinfer.train_flow(tmp_path / "sims.txt", **settings, **quick)
+    means = []
+    for name, text in (("row", _text(X[:1])), ("column", _text(X[0][:, None])), ("at", _text(np.c_[AT[:3, 0], X[0]]))):
+        (tmp_path / f"{name}.txt").write_text(text)
+        means.append(cosmoinfer.sample(model, tmp_path / f"{name}.txt", draws=20)["Omega_m"].mean())
+    np.testing.assert_allclose(means, means[0], rtol=1e-6)
+    (tmp_path / "eight.txt").write_text(_text(AT))
+    with pytest.raises(UserError, match="has 8 lines of 2 columns for a model that takes 3 numbers"):
+        cosmoinfer.sample(model, tmp_path / "eight.txt")
+
+
 def test_every_command_takes_a_source(tmp_path: Path) -> None:
     path, quick = tmp_path / "sims.csv", ("--flow", "maf:hidden=4,layers=1", "--epochs", 1, "--ensemble", 1)
     theta, x = linear(200, 3, features=3)
@@ -232,7 +261,8 @@ def test_every_command_takes_a_source(tmp_path: Path) -> None:
         assert len(posterior) == 1
         means.append(posterior["Omega_m"].mean())
     np.testing.assert_allclose(means, means[0], rtol=1e-6)
-    (tmp_path / "three.txt").write_text(_text(np.c_[X[0], X[0], X[0], X[0]]))
-    assert "columns coordinate=0,data=1" in refused("sample", flow, tmp_path / "three.txt")
+    for name, (values, complaint) in OF_ANOTHER_SIZE.items():
+        (tmp_path / name).write_text(values)
+        assert complaint in refused("sample", flow, tmp_path / name), name
     assert "applies to tables of text" in refused("split", tmp_path / "sims.h5", "--columns", "data=0")
     assert "is no HDF5; cosmoinfer import" in refused("repack", path, *settings)
