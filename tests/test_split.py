@@ -194,7 +194,7 @@ def test_an_unknown_id_is_refused(tmp_path, write):
         ("ids.txt", b"\xff\xfe\x00", "is no text in UTF-8"),
         ("ids.npy", b"\x93NUMPY", "is no .npy file of numbers or text, or a truncated one"),
         ("ids.npy", b"", "is no .npy file of numbers or text, or a truncated one"),
-        ("ids.h5", b"1 2 3", "is no HDF5 file"),
+        ("ids.h5", b"1 2 3", "is a text file, no HDF5 file"),
         ("ids.csv", b"id\n1\n", "test simulation id is not in the catalog"),
     ],
 )

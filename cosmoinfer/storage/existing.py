@@ -11,7 +11,7 @@ from typing import Any
 from cosmoinfer.errors import DamagedOutput, DamageError, SameOutput, UserError, join_first
 from cosmoinfer.storage.formats import CREATOR, FORMATS, SIGNATURE
 from cosmoinfer.storage.links import stored_dataset
-from cosmoinfer.storage.opening import open_file, require_name
+from cosmoinfer.storage.opening import describe_foreign, open_file, require_name
 from cosmoinfer.storage.plain_files import JSONObject, parse_object
 from cosmoinfer.storage.reading import Head, read_text, verify
 
@@ -34,9 +34,14 @@ class Standing(Enum):
 
 
 def file_kind(path: Path) -> str | None:
-    """The kind of a file that this tool wrote; None for any other HDF5 file."""
-    with open_file(path) as file:
-        return Head.of_file(file).kind or None
+    """The kind of a file that this tool wrote; None for any other HDF5 file, text, and arrays of numpy and torch."""
+    try:
+        with open_file(path) as file:
+            return Head.of_file(file).kind or None
+    except DamageError:
+        if describe_foreign(path):
+            return None
+        raise
 
 
 def has_dataset(path: Path, name: str) -> bool:
@@ -51,9 +56,14 @@ def has_dataset(path: Path, name: str) -> bool:
 
 
 def describe_file(path: Path) -> str:
-    """What a file is, for an error: ``a flow (model file)``, ``a posterior file``, ``a catalog``."""
-    with open_file(path) as file:
-        return Head.of_file(file).describe(file)
+    """What a file is, for an error: ``a flow (model file)``, ``a posterior file``, ``a catalog``, ``a text file``."""
+    try:
+        with open_file(path) as file:
+            return Head.of_file(file).describe(file)
+    except DamageError:
+        if content := describe_foreign(path):
+            return content
+        raise
 
 
 def read_meta(path: Path) -> JSONObject:

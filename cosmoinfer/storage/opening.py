@@ -4,7 +4,9 @@ A file system that has no locks is read without them; a file that is being writt
 HDF5 library would crash.
 """
 
+import codecs
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,14 +26,21 @@ NO_LOCKS = {
 }  # of the file system; EAGAIN is a writer's lock
 OPEN_WITHOUT_LOCK = "file locking flag values don't match"  # of HDF5, where this process has the file open so already
 
+FOREIGN_SIGNATURES = {
+    b"\x93NUMPY": "an array of numpy (.npy)",
+    b"PK\x03\x04": "an archive of arrays (.npz or .pt)",
+    b"SIMPLE  =": "a FITS file",
+}
+CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0e-\x1f]")  # but for white space
+FIRST_BYTES = 4096  # by which text is told from other content
 MAX_SHOWN_CHARACTERS = 60  # of a name that is too long
 NO_REGULAR_FILE = "no regular file, but a pipe, a device or a socket"
 CRASHES = "the HDF5 library crashes when it reads its text, or never ends"
 
 
 @contextmanager
-def open_file(path: Path | str) -> Iterator[h5py.File]:
-    """A file to read.
+def open_file(path: Path | str, expected: str = "") -> Iterator[h5py.File]:
+    """A file to read. expected: what it should be, for messages.
 
     Raises UserError for one that is missing or being written, DamageError for one that is truncated or damaged.
     """
@@ -41,7 +50,10 @@ def open_file(path: Path | str) -> Iterator[h5py.File]:
     except BlockingIOError as error:
         raise UserError(f"{path}: another process has it open to write; try again when it is done") from error
     except OSError as error:
-        raise DamageError(f"{path}: is no HDF5 file, or a truncated one ({error_reason(error)})") from error
+        content = describe_foreign(Path(path))
+        damage = f"is no HDF5 file, or a truncated one ({error_reason(error)})"
+        found = f"is {content}, no HDF5 file" if content else damage
+        raise DamageError(f"{path}: {found}{expected and f'; expected {expected}'}") from error
     with file:
         try:
             if not survives(path, file):
@@ -61,6 +73,22 @@ def open_hdf5(path: Path) -> h5py.File:
         if error.errno not in NO_LOCKS and OPEN_WITHOUT_LOCK not in str(error):
             raise
         return h5py.File(path, "r", locking=False)
+
+
+def describe_foreign(path: Path) -> str:
+    """What a file that is no HDF5 begins as, ``a text file``; empty where that is not known."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(FIRST_BYTES)
+    except OSError:
+        return ""
+    if name := next((name for signature, name in FOREIGN_SIGNATURES.items() if first.startswith(signature)), ""):
+        return name
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(first)  # which may end within a character
+    except UnicodeDecodeError:
+        return ""
+    return "a text file" if text and not CONTROL_CHARACTER.search(text) else ""
 
 
 def require_file(path: Path | str) -> Path:

@@ -101,8 +101,8 @@ def read_contents(path: Path | str, *kinds: str, keep_on_disk: Container[str] = 
 
     Raises UserError for another kind or format, and DamageError for a file that is damaged or was changed.
     """
-    path = Path(path)
-    with open_file(path) as file:
+    path, expected = Path(path), f"a {' or '.join(kinds)} file" if kinds else ""
+    with open_file(path, expected) as file:
         arrays, attributes, on_disk = {}, {}, {}
         head = Head.of_file(file)
         for name, dataset, digest in _digested(file, head, kinds):

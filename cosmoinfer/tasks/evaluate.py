@@ -26,7 +26,7 @@ from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import prepare_sampling
 from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, OutputSettings, RowSettings, RunSettings, select_keywords
-from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior
+from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior, require_model_first
 
 OF_SAMPLING = ("draws", "skip_failed", *READ_OPTIONS)  # which only a model heeds
 OF_GATES = ("fail_if", "gate", *RUN)  # which what was measured heeds, or may be given
@@ -178,8 +178,12 @@ def prepare_evaluation(
 ) -> EvaluationJob:
     """Nothing is drawn yet. Raises UserError if a file is of the wrong kind, or settings would have no effect."""
     compare_to = keywords.get("compare_to")
+    require_model_first("evaluate", posterior, catalog)
     if isinstance(posterior, Path | str) and storage.file_kind(Path(posterior)) in (None, "catalog"):
-        raise UserError(f"{posterior}: is a catalog; the model comes first: cosmoinfer evaluate MODEL {posterior}")
+        raise UserError(
+            f"{posterior}: is {storage.describe_file(Path(posterior))}; expected a posterior, or a model and its catalog "
+            f"behind it: cosmoinfer evaluate MODEL {posterior}"
+        )
     if not _is_model(posterior) and not _is_model(compare_to):
         _check_drawn(posterior, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
     seed = select_keywords(RunSettings, keywords).seed

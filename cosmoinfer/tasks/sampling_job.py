@@ -26,7 +26,7 @@ from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
 from cosmoinfer.tasks.reading import open_for_model, select_rows
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.settings import RowSettings, RunSettings, select_keywords
-from cosmoinfer.tasks.sources import ModelSource, open_model
+from cosmoinfer.tasks.sources import ModelSource, open_model, require_model_first
 
 SampledModel = FlowModel | RegressorModel | ClassifierModel
 
@@ -136,6 +136,7 @@ def prepare_sampling(
     """
     options, selected = select_keywords(SamplingOptions, keywords), select_keywords(RowSettings, keywords)
     device = select_keywords(RunSettings, keywords).prepare_device()
+    require_model_first("sample", source, catalog_source)
     opened = open_model(source, device)
     model, name = opened.model, opened.name
     if isinstance(model, DensityModel):

@@ -14,6 +14,7 @@ from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_prov
 from cosmoinfer.tasks.reading import open_for_model, read_model_of_kind, select_rows, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, RowSettings, RunSettings, select_keywords
+from cosmoinfer.tasks.sources import require_model_first
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def write_scores(
     output, selected = output or model.with_name(f"{model.stem}.scores.h5"), select_keywords(RowSettings, keywords)
     keywords = with_node_settings(keywords, force, output)
     device = select_keywords(RunSettings, keywords).prepare_device()
+    require_model_first("score", model, path)
     density = read_model_of_kind(model, "density", device)
     catalog = open_for_model(density.preprocessing, path, keywords)
     for conversion in catalog.conversions:

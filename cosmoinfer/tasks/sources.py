@@ -56,6 +56,18 @@ def open_model(source: ModelSource, device: torch.device) -> ModelInput:
     return ModelInput(source, f"the {source.kind}", model_digest(source))
 
 
+def require_model_first(command: str, source: object, catalog: object) -> None:
+    """Raises UserError where the paths of a model and of its catalog are in the wrong order. command: for messages."""
+    if not isinstance(source, Path | str) or not isinstance(catalog, Path | str):
+        return
+    first, second = (storage.require_name(Path(path)) for path in (source, catalog))
+    if storage.is_kind(second, "model") and not storage.is_kind(first, "model"):
+        raise UserError(
+            f"{first}: is {storage.describe_file(first)}, and {second} {storage.describe_file(second)}; the model "
+            f"comes first: cosmoinfer {command} {second} {first}"
+        )
+
+
 def open_posterior(source: PosteriorSource, leave_large: bool = True) -> PosteriorInput:
     """leave_large: draws that are too large for memory stay in their file.
 

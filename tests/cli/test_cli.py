@@ -302,7 +302,7 @@ def test_rows_with_nan_can_be_left_out(folder: Path) -> None:
 def test_invalid_files_and_options_are_refused(folder: Path, sims: Path, flow: Path) -> None:
     assert "no such file" in refused("train-flow", folder / "absent.h5")
     (folder / "text.h5").write_text("no HDF5")
-    assert "is no HDF5 file" in refused("inspect", folder / "text.h5")
+    assert "is a text file, no HDF5 file" in refused("inspect", folder / "text.h5")
     (folder / "cut.h5").write_bytes(flow.read_bytes()[:3000])
     assert "is no HDF5 file, or a truncated one" in refused("sample", folder / "cut.h5", sims)
     assert "expected a model file" in refused("sample", sims, sims)

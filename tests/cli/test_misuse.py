@@ -31,7 +31,45 @@ def go_on(folder: Path, ancestor: Path, heir: Path) -> None:
 
 
 def test_a_catalog_in_the_place_of_a_model_is_called_one(folder: Path) -> None:
-    assert "is a catalog; the model comes first" in refused("evaluate", folder / "one.h5", folder / "other.h5")
+    expected = "is a catalog; expected a posterior, or a model and its catalog behind it: cosmoinfer evaluate MODEL"
+    assert expected in refused("evaluate", folder / "one.h5", folder / "other.h5")
+
+
+FOREIGN_FILES = {  # what writes one, and what it is called
+    "x.txt": (lambda path: path.write_text("# k  P(k)\n0.1 2\n0.2 3\n"), "a text file"),
+    "x.csv": (lambda path: path.write_text("k,P(k)\n0.1,2\n0.2,3\n"), "a text file"),
+    "x.npy": (lambda path: np.save(path, np.zeros((3, 8))), "an array of numpy (.npy)"),
+    "x.npz": (lambda path: np.savez(path, x=np.zeros((3, 8))), "an archive of arrays (.npz or .pt)"),
+}
+EXPECTING = {  # a command, and what it says of a file that is {what}
+    "export {file} --to csv": "is {what}, no HDF5 file; expected a posterior file",
+    "reweight {file} --keep a": "is {what}, no HDF5 file; expected a posterior file",
+    "sample {file} {folder}/one.h5": "is {what}, no HDF5 file; expected a model file",
+    "report {file}": "is {what}, and holds no model, posterior or metrics",
+    "evaluate {file}": "is {what}; expected a posterior, or a model and its catalog behind it",
+    "plot {file}": "expected posteriors, a model or a study, found {what}",
+    "merge {file}": "expected the posterior of a shard, found {what}",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN_FILES)
+def test_a_file_of_another_format_is_called_what_it_is(folder: Path, tmp_path: Path, name: str) -> None:
+    write_file, what = FOREIGN_FILES[name]
+    write_file(tmp_path / name)
+    for command, expected in EXPECTING.items():
+        line = refused(*command.format(file=tmp_path / name, folder=folder).split(), "-o", tmp_path / "out.h5")
+        assert f"{name}: {expected.format(what=what)}" in line
+
+
+def test_a_model_behind_its_catalog_is_told_to_come_first(folder: Path, tmp_path: Path) -> None:
+    model = folder / "behind.h5"
+    done("train-flow", folder / "one.h5", "-o", model, *FLOW)
+    np.savetxt(tmp_path / "x.txt", np.zeros((1, 8)))
+    for command in ("sample", "evaluate", "score"):
+        for first, what in ((tmp_path / "x.txt", "a text file"), (folder / "one.h5", "a catalog")):
+            line = refused(command, first, model)
+            assert f"{first}: is {what}, and {model} a flow (model file); the model comes first" in line
+            assert line.endswith(f": cosmoinfer {command} {model} {first}")
 
 
 def test_a_warm_start_keeps_the_noise_and_the_code_of_its_ancestor(folder: Path) -> None:

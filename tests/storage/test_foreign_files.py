@@ -88,7 +88,7 @@ def test_a_link_into_a_file_that_is_missing_is_named(path):
     entry = storage.describe_datasets(path, follow_links=True)["x"]
     assert entry.problem == "is a link to /x of the file missing.h5, which is not there"
     path.with_name("missing.h5").write_text("no HDF5")
-    assert "missing.h5: is no HDF5 file" in storage.describe_datasets(path, follow_links=True)["x"].problem
+    assert "missing.h5: is a text file, no HDF5 file" in storage.describe_datasets(path, follow_links=True)["x"].problem
 
 
 # -------------------------------------------------------------------------------------------------------- filters

@@ -196,7 +196,7 @@ def test_a_truncated_file_is_refused(path, share):
 
 def test_a_file_that_is_not_hdf5_is_refused(path):
     path.write_text("theta x\n0.3 0.8\n")
-    with pytest.raises(UserError, match="is no HDF5 file") as error:
+    with pytest.raises(UserError, match="is a text file, no HDF5 file") as error:
         storage.read_contents(path)
     assert one_line(error)
 
@@ -492,7 +492,7 @@ def test_a_virtual_dataset_with_a_missing_part_is_an_error_not_zeros(path):
     with pytest.raises(UserError, match=r"a source of /x is missing: two.h5"):
         storage.load(virtual(path, "one.h5", "two.h5"), "x", follow_links=True)
     path.with_name("two.h5").write_text("no HDF5")
-    with pytest.raises(UserError, match=r"two.h5: is no HDF5 file"):
+    with pytest.raises(UserError, match=r"two.h5: is a text file, no HDF5 file"):
         storage.load(path, "x", follow_links=True)
     path.with_name("two.h5").unlink()
     storage.write(path.with_name("two.h5"), FileContents("model", {}))

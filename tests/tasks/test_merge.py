@@ -179,7 +179,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("1 two", r"two.h5: is shard 2/2, and .*1.h5 is 1/3, of another number"),
         ("complete", "complete.h5: is a posterior of all of its rows; expected one of sample with `shard`"),
         ("1 2 other", "other.h5: expected the posterior of a shard, found an HDF5 file of another tool"),
-        ("1 2 text", "text.h5: is no HDF5 file"),
+        ("1 2 text", "text.h5: expected the posterior of a shard, found a text file"),
         ("1 2 absent", "absent.h5: "),
         ("1 damaged 3", "damaged.h5: /samples is damaged"),
     ],
