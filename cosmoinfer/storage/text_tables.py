@@ -15,7 +15,15 @@ from cosmoinfer.storage.plain_files import load_text
 
 COMMENT_SIGNS = ("#", "%", "!", "//")
 DELIMITERS = (",", ";", "\t")
-UNITS = re.compile(r"\[[^\]]*\]")  # behind a name, k [h/Mpc]
+UNITS = re.compile(r"(?<!\S)\[[^\]]*\]|\[(?!\d+\])[^\]]*\]")  # behind a name, k [h/Mpc]; sigma[8] is a name
+ROUND_UNITS = re.compile(
+    r"(?<=\s)\((?:[^()]|\([^()]{0,40}\)){0,40}\)\S*"
+)  # k (h/Mpc), P (Mpc/h)^3, as CLASS writes them
+COLUMN_NUMBER = re.compile(r"(\d+):\s*(?=\S)")  # before a name, 1:k, as CLASS writes them
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eEdD][+-]?\d+)?")
+WITH_COMMAS = re.compile(r"[+-]?[\d.](?:[\d.,eE+-]*[\d.])?")  # numbers, with commas between or within them
+TWO_WHOLE_NUMBERS = re.compile(r"[+-]?(?:0|[1-9]\d*),\d+")
+MAX_CHECKED_LINES = 100  # in which commas are looked at
 BYTES_PER_CHARACTER = 4  # of memory: the text, its lines and its numbers
 GAPS = {"", "nan", "na", "n/a", "null", "none", "-"}
 MAX_COMMENTS = 1000  # that are kept
@@ -48,28 +56,70 @@ def load_table(path: Path) -> TextTable:
     lines = [(number, line) for number, line in numbered if not line.startswith(COMMENT_SIGNS)]
     if not lines:
         raise UserError(f"{path}: holds no numbers{', only comments' * bool(comments)}")
-    delimiter = next((sign for sign in DELIMITERS if sign in lines[min(1, len(lines) - 1)][1]), None)
-    header: Sequence[str] = ()
+    delimiter = _delimiter_of(lines[min(1, len(lines) - 1)][1])
+    first_line = ""
     if not _is_numeric(_fields(lines[0][1], delimiter)):
-        header, lines = _names(lines[0][1], delimiter), lines[1:]
+        first_line, lines = lines[0][1], lines[1:]
         if not lines:
             raise UserError(f"{path}: holds a line of names and no numbers")
+    _check_commas(path, lines[:MAX_CHECKED_LINES])
     values, texts = _parse(path, lines, delimiter)
-    if not header:
-        candidates = [_names(comment, _delimiter_of(comment)) for comment in comments]
-        header = next((names for names in reversed(candidates) if _is_header(names, values.shape[1])), ())
-    elif len(header) != values.shape[1]:
-        raise UserError(f"{path}: has {len(header)} names in its first line and {values.shape[1]} columns")
+    count = values.shape[1]
+    if first_line:
+        header = _names_of_columns(first_line, count, delimiter)
+        if not header:
+            found = len(_names(first_line, delimiter))
+            raise UserError(
+                f"{path}: has {found} names in its first line and {count} columns; expected a name each, between "
+                "commas where names hold spaces (a # before the line makes it a comment)"
+            )
+    else:
+        candidates = [_names_of_columns(comment, count, _delimiter_of(comment)) for comment in comments]
+        header = next((names for names in reversed(candidates) if _is_header(names)), [])
     return TextTable(path, tuple(header), values, texts, tuple(comments))
 
 
-def _is_header(names: Sequence[str], count: int) -> bool:
-    """Whether a comment is a line of names: as many as columns, and none a number."""
-    return len(names) == count and not any(_is_number(name) for name in names) and len(set(names)) == count
+def _is_header(names: Sequence[str]) -> bool:
+    """Whether words of a comment are names: none a number, none twice."""
+    return bool(names) and not any(_is_number(name.strip("()")) for name in names) and len(set(names)) == len(names)
+
+
+def _names_of_columns(line: str, count: int, delimiter: str | None) -> list[str]:
+    """So many names in a line, between delimiters or others that it has; empty where there are more or fewer."""
+    for text in (line, ROUND_UNITS.sub("", line)):
+        for sign in dict.fromkeys((delimiter, _delimiter_of(UNITS.sub("", text)))):
+            names = _names(text, sign)
+            if len(names) == count:
+                numbers = [match[1] for match in map(COLUMN_NUMBER.match, names) if match]
+                is_numbered = numbers == [str(number) for number in range(1, count + 1)]
+                return [COLUMN_NUMBER.sub("", name, count=1) for name in names] if is_numbered else names
+    return []
 
 
 def _delimiter_of(line: str) -> str | None:
     return next((sign for sign in DELIMITERS if sign in line), None)
+
+
+def _check_commas(path: Path, lines: Sequence[tuple[int, str]]) -> None:
+    """Raises UserError where commas stand within numbers, as 0,31 between spaces or semicolons."""
+    for number, line in lines:
+        if "," not in line:
+            continue
+        fields = [field.strip() for field in re.split(r"[;\t]", line)]
+        words = line.replace(";", " ").split()
+        is_mixed = len(words) > 1 and all(map(WITH_COMMAS.fullmatch, words))
+        if (len(fields) > 1 and any(map(DECIMAL_COMMA.fullmatch, fields))) or is_mixed:
+            raise _commas_within(path, number, next(word for word in words if "," in word))
+    padded = [(number, line) for number, line in lines if re.fullmatch(r"[^,]*,0\d+", line)]
+    if padded and all(TWO_WHOLE_NUMBERS.fullmatch(line) for _, line in lines):
+        raise _commas_within(path, *padded[0])
+
+
+def _commas_within(path: Path, line: int, word: str) -> UserError:
+    return UserError(
+        f"{path}: line {line} holds {word!r}: decimal commas, or commas within numbers; expected decimal points, as "
+        f"sed 's/,/./g' '{path}' writes them"
+    )
 
 
 def _fields(line: str, delimiter: str | None) -> list[str]:
@@ -114,6 +164,8 @@ def _parse(
     values, texts = np.full((len(rows), len(columns)), np.nan), {}
     for column, fields in enumerate(columns):
         words = [field for field in fields if field.lower() not in GAPS and not _is_number(field)]
+        if decimal := next(filter(DECIMAL_COMMA.fullmatch, words), ""):
+            raise _commas_within(path, lines[fields.index(decimal)][0], decimal)
         if words and len(words) < len(fields) // 2:
             row = fields.index(words[0])
             raise UserError(f"{path}: line {lines[row][0]} holds {words[0]!r} among numbers (column {column})")

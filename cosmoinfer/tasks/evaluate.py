@@ -180,10 +180,8 @@ def prepare_evaluation(
     compare_to = keywords.get("compare_to")
     require_model_first("evaluate", posterior, catalog)
     if isinstance(posterior, Path | str) and storage.file_kind(Path(posterior)) in (None, "catalog"):
-        raise UserError(
-            f"{posterior}: is {storage.describe_file(Path(posterior))}; expected a posterior, or a model and its catalog "
-            f"behind it: cosmoinfer evaluate MODEL {posterior}"
-        )
+        found = f"{posterior}: is {storage.describe_file(Path(posterior))}"
+        raise UserError(f"{found}; expected a posterior, or a model before it: cosmoinfer evaluate MODEL {posterior}")
     if not _is_model(posterior) and not _is_model(compare_to):
         _check_drawn(posterior, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
     seed = select_keywords(RunSettings, keywords).seed
