@@ -280,7 +280,7 @@ def _names_nothing(text: str, names: tuple[str, ...]) -> UserError:
 
 
 def _unknown_name(text: str, token: re.Match[str], name: str, names: tuple[str, ...]) -> UserError:
-    if question := suggest(name, () if name in FUNCTIONS else (*names, *FUNCTIONS)):
+    if question := suggest(name, () if name in FUNCTIONS else (*map(_write_name, names), *FUNCTIONS)):
         start = token.end() - len(token[0].lstrip())
         return UserError(f"{text!r}: no parameter is named {name}, at character {start + 1}; {question}")
     return _wrong(

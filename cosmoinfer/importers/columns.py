@@ -5,10 +5,14 @@ from collections.abc import Sequence
 
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.numerals import whole_number
-from cosmoinfer.quoting import split, unquote
+from cosmoinfer.quoting import split, unquote, write
+from cosmoinfer.storage import without_units
 
 PARAMETERS, SIMULATION, COORDINATE = "parameters", "simulation", "coordinate"  # every other role names an observable
-EXAMPLE = "expected NAME=COLUMNS, as parameters=0:2,data=2: or coordinate=k,data=Pk"
+EXAMPLE = (
+    "expected NAME=COLUMNS, as parameters=0:2,data=2: or coordinate=k,data=Pk; a name that holds , = : @ or ~ stands "
+    "in braces, {a=b}"
+)
 
 
 def parse_columns(text: str) -> dict[str, list[str]]:
@@ -35,8 +39,10 @@ def select_columns(items: Sequence[str], names: Sequence[str], count: int) -> li
     """
     numbers: list[int] = []
     for item in items:
-        name = unquote(item)
-        if name in names:
+        name = _name_of(item, names)
+        if (columns := list(names).count(name)) > 1:
+            raise UserError(f"{columns} columns have the name {name!r}; a number says which", "columns")
+        if columns:
             numbers.append(list(names).index(name))
         elif match := re.fullmatch(r"(\d*):(\d*)", item):
             start, stop = (whole_number(end) if end else None for end in match.groups())
@@ -48,9 +54,21 @@ def select_columns(items: Sequence[str], names: Sequence[str], count: int) -> li
                 raise UserError(f"there is no column {item} of {count}, numbered from 0", "columns")
             numbers.append(number)
         else:
-            choices = list_choices(name, names) if names else f"its {count} columns have no names, and count from 0"
+            unnamed = f"its {count} columns have no names, and count from 0"
+            choices = list_choices(name, map(write, names)) if names else unnamed
             raise UserError(f"there is no column {name!r}; {choices}", "columns")
     if len(set(numbers)) < len(numbers):
         twice = [number for number in dict.fromkeys(numbers) if numbers.count(number) > 1]
         raise UserError(f"names column {join_first(twice)} twice", "columns")
     return numbers
+
+
+def names_column(item: str, names: Sequence[str]) -> bool:
+    """Whether a table with these names has a column of this one, with or without its unit."""
+    return _name_of(item, names) in names
+
+
+def _name_of(item: str, names: Sequence[str]) -> str:
+    """The name that an item stands for: as it is, without braces, or without its unit."""
+    spellings = (item, unquote(item), without_units(unquote(item)))
+    return next((name for name in spellings if name in names), unquote(item))

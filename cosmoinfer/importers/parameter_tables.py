@@ -13,7 +13,7 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog.read_options import ReadOptions
 from cosmoinfer.errors import UserError, join_first
-from cosmoinfer.importers.columns import SIMULATION, parse_columns, select_columns
+from cosmoinfer.importers.columns import SIMULATION, names_column, parse_columns, select_columns
 from cosmoinfer.importers.source import SourceParameters
 from cosmoinfer.importers.torch_tensors import TENSOR_SUFFIXES, load_tensors
 from cosmoinfer.latex import name_symbol
@@ -105,7 +105,7 @@ def _from_table(table: storage.TextTable, read_options: ReadOptions) -> SourcePa
     id_items = roles.get(SIMULATION, [read_options.simulation] if read_options.simulation in table.names else [])
     id_columns = select_columns(id_items, table.names, count) if id_items else id_columns_of(table)
     chosen = [column for column in range(count) if column not in id_columns and column not in table.texts]
-    if table.names and read_options.names and set(read_options.names) <= set(table.names):
+    if read_options.names and all(names_column(name, table.names) for name in read_options.names):
         chosen = select_columns(read_options.names, table.names, count)
     if not chosen:
         raise UserError(f"{table.path}: has no column of numbers")

@@ -7,11 +7,12 @@ import numpy as np
 
 from cosmoinfer import storage
 from cosmoinfer.catalog.row_axis import ModelRow
-from cosmoinfer.errors import UserError, join_first
+from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.formatting import count_text
 from cosmoinfer.importers import parameter_tables
-from cosmoinfer.importers.columns import COORDINATE, PARAMETERS, SIMULATION, parse_columns, select_columns
+from cosmoinfer.importers.columns import COORDINATE, PARAMETERS, SIMULATION, names_column, parse_columns, select_columns
 from cosmoinfer.importers.source import Importer, Request, Source, SourceData, SourceParameters
+from cosmoinfer.quoting import write
 from cosmoinfer.storage import TextTable
 
 SUFFIXES = (".txt", ".csv", ".dat", ".tsv")
@@ -74,22 +75,27 @@ def _parameter_columns(table: TextTable, request: Request, roles: dict[str, list
         return select_columns(roles[PARAMETERS], table.names, count)
     if request.read_options.parameters:
         return []
-    named = [name for name in names if name in table.names]
+    named = [name for name in names if names_column(name, table.names)]
     if names and len(named) == len(names):
         return select_columns(names, table.names, count)
     if request.model_rows:
         return []  # observations
-    if named:
-        missing = [name for name in names if name not in named]
-        raise UserError(f"{table.path}: has no column {missing[0]}; it has {join_first(table.names, 20)}", "names")
+    if names and table.names:
+        missing = next(name for name in names if name not in named)
+        raise UserError(
+            f"{table.path}: has no column {missing}; {list_choices(missing, map(write, table.names))}; "
+            f"`columns=parameters=0:{len(names)},data={len(names)}:` gives columns other names",
+            "names",
+        )
     if names:
         raise UserError(
             f"{table.path}: has {count} columns without names; `columns=parameters=0:{len(names)},data={len(names)}:` "
             "says which are the parameters (`parameters=FILE` where they are in a file of their own)"
         )
     if table.names and not roles:
+        columns = join_first(map(write, table.names), 20)
         raise UserError(
-            f"{table.path}: has the columns {join_first(table.names, 20)}; `names=a,b` says which are the parameters "
+            f"{table.path}: has the columns {columns}; `names=a,b` says which are the parameters "
             "(`parameters=FILE` where they are in a file of their own, `columns=data=0:` where there are none)"
         )
     return []

@@ -41,7 +41,7 @@ from cosmoinfer.storage.out_of_core import OnDiskArray, ScratchArray, StreamedDa
 from cosmoinfer.storage.plain_files import JSONObject, load_json, load_npz, load_text, parse_object
 from cosmoinfer.storage.reading import read, read_contents, read_document, verify
 from cosmoinfer.storage.schema import Attribute, Dataset, Schema, interpreted
-from cosmoinfer.storage.text_tables import TextTable, load_table
+from cosmoinfer.storage.text_tables import TextTable, load_table, without_units
 from cosmoinfer.storage.writing import write, write_streamed
 
 __all__ = [
@@ -103,6 +103,7 @@ __all__ = [
     "require_file",
     "require_name",
     "verify",
+    "without_units",
     "write",
     "write_netcdf",
     "write_streamed",

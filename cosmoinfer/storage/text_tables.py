@@ -87,7 +87,7 @@ def _is_header(names: Sequence[str]) -> bool:
 def _names_of_columns(line: str, count: int, delimiter: str | None) -> list[str]:
     """So many names in a line, between delimiters or others that it has; empty where there are more or fewer."""
     for text in (line, ROUND_UNITS.sub("", line)):
-        for sign in dict.fromkeys((delimiter, _delimiter_of(UNITS.sub("", text)))):
+        for sign in dict.fromkeys((delimiter, _delimiter_of(without_units(text)))):
             names = _names(text, sign)
             if len(names) == count:
                 numbers = [match[1] for match in map(COLUMN_NUMBER.match, names) if match]
@@ -130,7 +130,12 @@ def _fields(line: str, delimiter: str | None) -> list[str]:
 
 def _names(line: str, delimiter: str | None) -> list[str]:
     """The names of a header, without units."""
-    return [field.strip() for field in _fields(UNITS.sub("", line), delimiter)]
+    return [field.strip() for field in _fields(without_units(line), delimiter)]
+
+
+def without_units(text: str) -> str:
+    """Names without their units in brackets, ``H_0`` of ``H_0 [km/s/Mpc]``."""
+    return UNITS.sub("", text).strip()
 
 
 def _is_number(text: str) -> bool:

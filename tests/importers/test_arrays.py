@@ -110,6 +110,45 @@ def test_a_table_holds_parameters_and_data(tmp_path: Path) -> None:
     assert [observable.name for observable in two.observables] == ["data/pk", "data/bk"]
 
 
+SPELLINGS = {  # of a header, and of its names for options
+    "Omega(m),sigma[8]": "Omega(m),sigma[8]",
+    "Omega_m [-],H0 [km/s/Mpc]": "Omega_m,H0",
+    "Omega_m  [-],H0 [km/s/Mpc] ": "Omega_m [-],H0 [km/s/Mpc]",
+    '"A,1",{x}': "{A,1},{{{x}}}",
+    "a=1,b:2": "{a=1},{b:2}",
+    "a~b,a@b": "{a~b},a@b",
+    "Omega m,$\\sigma_8$": "Omega m,$\\sigma_8$",
+}
+
+
+@pytest.mark.parametrize("header", SPELLINGS)
+def test_names_are_taken_as_the_header_has_them(tmp_path: Path, header: str) -> None:
+    path, names = tmp_path / "sims.csv", SPELLINGS[header]
+    path.write_text(f"{header},x,y,z\n" + _text(np.c_[THETA, X], ","))
+    by_names = read(path, names=names, bounds=None)
+    by_columns = read(path, names=None, bounds=None, columns=f"parameters={names},data=2:")
+    for catalog in (by_names, by_columns):
+        np.testing.assert_array_equal(catalog.theta, THETA)
+        assert catalog.observables[0].row_shape == (3,)
+    (tmp_path / "p.csv").write_text(f"{header},w\n" + _text(np.c_[THETA, THETA[:, 0]], ","))
+    np.save(tmp_path / "x.npy", X)
+    apart = read(tmp_path / "x.npy", parameters=str(tmp_path / "p.csv"), names=names, bounds=None)
+    np.testing.assert_array_equal(apart.theta, THETA)
+    assert apart.parameters is not None and by_names.parameters is not None
+    assert apart.parameters.names == by_names.parameters.names
+
+
+def test_names_that_a_header_lacks_are_refused_by_those_that_it_has(tmp_path: Path) -> None:
+    (tmp_path / "sims.csv").write_text('Omega(m),"sigma,8",x,x,z\n' + _text(np.c_[THETA, X], ","))
+    lacks = r"has no column Omega_m; there are Omega\(m\), {sigma,8}, x, z; did you mean Omega\(m\)\?"
+    with pytest.raises(UserError, match=lacks):
+        read(tmp_path / "sims.csv")
+    with pytest.raises(UserError, match="2 columns have the name 'x'; a number says which"):
+        read(tmp_path / "sims.csv", names=None, bounds=None, columns="parameters=0:2,data=x")
+    with pytest.raises(UserError, match="a name that holds , = : @ or ~ stands in braces"):
+        read(tmp_path / "sims.csv", names=None, bounds=None, columns="parameters=a=1,data=x")
+
+
 def test_several_files_are_several_observables(tmp_path: Path) -> None:
     np.save(tmp_path / "pk.npy", X)
     np.save(tmp_path / "bk.npy", X[:, :2])
