@@ -88,6 +88,15 @@ def name_symbol(name: str) -> str | None:
     return f"{FUNCTIONS[match['function']]}{base}{index}{'h^2' if match['h'] else ''}"
 
 
+def symbol_key(name: str) -> str:
+    """The same of all spellings of a name, ``sigma8`` and ``sigma_8``, ``omegam`` and ``Omega_m``.
+
+    The name itself where it is no symbol.
+    """
+    symbol = name_symbol(name)
+    return name if symbol is None else re.sub("[{}]", "", symbol)
+
+
 def unit_latex(text: str) -> str:
     """``\\mathrm{km\\ s^{-1}}`` of ``km s^-1``."""
     powers = re.sub(r"\^\(?([+-]?\d+)\)?", r"^{\1}", text.strip()).replace("*", r"\,").replace(" ", r"\ ")

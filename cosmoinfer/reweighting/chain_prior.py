@@ -6,7 +6,7 @@ covariance (West 1993, J. R. Stat. Soc. B 55, 409). It is one of coordinates in 
 infinity.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from scipy import linalg
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
+from cosmoinfer.latex import symbol_key
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.priors import Unknown
 from cosmoinfer.supports import Probit
@@ -45,6 +46,28 @@ class ChainPoints:
         """By weight, repeated points taken together; not less for points that depend on each other otherwise."""
         return effective_sample_size(self.weights, self.theta)
 
+    def spelled_as(self, names: Sequence[str]) -> tuple["ChainPoints", dict[str, str]]:
+        """With the names of a posterior for parameters of the same symbol, sigma_8 for sigma8; which have other ones.
+
+        Raises UserError where several of one symbol leave it open which are the same.
+        """
+        own = self.parameters.names
+        symbols = {name: symbol_key(name) for name in (*own, *names)}
+        spellings: dict[str, str] = {}
+        for name in (name for name in names if name not in own):
+            alike = [entry for entry in own if symbols[entry] == symbols[name] and entry not in names]
+            rivals = [entry for entry in names if symbols[entry] == symbols[name] and entry not in own]
+            if alike and len(alike) + len(rivals) > 2:
+                raise UserError(
+                    f"its {join_first(alike)} may be {join_first(rivals)} of the posterior; `derive` gives one of the "
+                    "posterior the very name",
+                    SETTING,
+                    self.name,
+                )
+            spellings |= {entry: name for entry in alike}
+        renamed = tuple(spellings.get(name, name) for name in own)
+        return replace(self, parameters=replace(self.parameters, names=renamed)), spellings
+
 
 @dataclass(frozen=True)
 class ChainPrior:
@@ -53,6 +76,7 @@ class ChainPrior:
     box: the same with the box of the chain, outside which there is no density. centres: (m, K) of the kernels,
     standardised by ``mean`` (K,) and ``root`` (K, K), the lower Cholesky factor of their covariance.
     log_weights: (m,). bandwidth: h. share_in_box: of the chain's weight, where the posterior is known.
+    spellings: of the chain's names, those of the posterior for the same parameters.
     """
 
     chain: ChainPoints
@@ -64,6 +88,7 @@ class ChainPrior:
     log_weights: np.ndarray
     bandwidth: float
     share_in_box: float
+    spellings: Mapping[str, str]
 
     @classmethod
     def of_shared(cls, chain: ChainPoints, parameters: Parameters, derived: Sequence[str] = ()) -> "ChainPrior":
@@ -72,6 +97,7 @@ class ChainPrior:
         derived: names of functions of other parameters of the posterior, left aside where all those are shared.
         Raises UserError where no parameter is shared, or the points do not give a density.
         """
+        chain, spellings = chain.spelled_as(parameters.names)
         names = [name for name in parameters.names if name in chain.parameters.names]
         independent = [name for name in parameters.names if name not in derived]
         names = independent if set(independent) <= set(names) else names
@@ -120,7 +146,7 @@ class ChainPrior:
         centres = np.sqrt(1 - bandwidth**2) * linalg.solve_triangular(root, (z - mean).T, lower=True).T
         with np.errstate(divide="ignore"):
             log_weights = np.log(weights)
-        return cls(chain, edges, box, mean, root, centres, log_weights, bandwidth, share)
+        return cls(chain, edges, box, mean, root, centres, log_weights, bandwidth, share, spellings)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -181,6 +207,7 @@ class ChainPrior:
         for side, names in (("chain", chain.parameters.names), ("posterior", parameters.names)):
             if single := [name for name in names if name not in self.names]:
                 sides.append(f"of the {side} alone: {join_first(single, 20)}")
+        sides += [f"{name} of the chain is {own}" for name, own in self.spellings.items()]
         kernels = f"kernels of {self.bandwidth:.2g} of its width"
         cut = "" if self.share_in_box > 0.9999 else f"; {100 * self.share_in_box:.4g} % of it lie in the box"
         return f"{chain.name}: {points}, {kernels}; {'; '.join(sides)}{cut}"

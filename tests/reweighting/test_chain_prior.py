@@ -66,6 +66,41 @@ def test_a_normal_chain_is_the_prior_of_its_moments(tmp_path: Path) -> None:
     assert np.abs(error).mean() < 0.05
 
 
+SPELLED: dict[str, tuple[tuple[str, str], tuple[str, ...], str]] = {  # of the chain, of the posterior, what is said
+    "other": (
+        ("sigma8", "omegam"),
+        ("Omega_m", "sigma_8"),
+        "prior of Omega_m, sigma_8; of the posterior alone: c; omegam of the chain is Omega_m; sigma8 of the chain is",
+    ),
+    "same": (("sigma_8", "Omega_m"), ("Omega_m", "sigma_8"), "prior of Omega_m, sigma_8; of the posterior alone: c"),
+    "one": (
+        ("ns", "n_x"),
+        ("n_s", "h"),
+        "of the chain alone: n_x; of the posterior alone: h, c; ns of the chain is n_s",
+    ),
+    "taken": (("sigma8", "sigma_8"), ("sigma_8", "h"), "of the chain alone: sigma8; of the posterior alone: h, c"),
+}
+
+
+@pytest.mark.parametrize("case", SPELLED)
+def test_other_spellings_of_a_symbol_are_matched_and_said(case: str) -> None:
+    of_chain, of_posterior, said = SPELLED[case]
+    names = (*of_posterior, "c")
+    chain = ChainPoints("chain", Parameters.from_names(of_chain), POINTS, np.full(len(POINTS), 1 / len(POINTS)))
+    prior = ChainPrior.of_shared(chain, Parameters.from_names(names, BOX.low, BOX.high))
+    line = prior.describe(Parameters.from_names(names))
+    assert said in line and line.count("of the chain is") == said.count("of the chain is")
+    columns = [prior.chain.parameters.names.index(name) for name in prior.names]
+    np.testing.assert_allclose(prior.mean, POINTS.mean(axis=0)[columns], atol=1e-9)
+
+
+def test_spellings_that_leave_it_open_are_refused() -> None:
+    names = Parameters.from_names(("sigma_8", "S_8", "h"), BOX.low, BOX.high)
+    chain = ChainPoints("chain", Parameters.from_names(("sigma8", "\u03c3_8")), POINTS, np.full(6000, 1 / 6000))
+    with pytest.raises(UserError, match="its sigma8, \u03c3_8 may be sigma_8 of the posterior; `derive` gives one"):
+        ChainPrior.of_shared(chain, names)
+
+
 def test_weights_count() -> None:
     """Points of a wider normal with weights, as many effective ones as of the narrow one within a factor."""
     wider = stats.multivariate_normal(MEAN, 2 * COVARIANCE)
