@@ -67,9 +67,9 @@ def is_source(path: Path) -> bool:
     if find_importer(path) is not None or _channel_files(path):
         return True
     if path.is_dir():
-        raise UserError(
-            f"{path}: is a folder; name its files, '{path}/*.h5', or '{path}/*/Pk.txt' where each holds one row"
-        )
+        pattern = per_simulation.pattern_within(path)
+        instead = f"name its files by a pattern, '{pattern}'" if pattern else "none of its files holds data"
+        raise UserError(f"{path}: is a folder; {instead}")
     if (suffix := path.suffix.lower()) in FOREIGN_FORMATS:
         raise UserError(
             f"{path}: is {FOREIGN_FORMATS[suffix]}; catalogs are HDF5, .npy, .npz, .txt, .csv or .pt, and "

@@ -6,6 +6,7 @@ Text has the coordinate of each feature in one column and data in others; an arr
 import glob
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from cosmoinfer.memory import check_memory
 from cosmoinfer.storage import TextTable
 
 SUFFIXES = (*text.SUFFIXES, ".npy")
+LISTED_SUFFIXES = (*SUFFIXES, ".h5", ".hdf5", ".npz", ".pt")
+MAX_LISTED = 10_000  # files of a folder that are looked at
 WILDCARDS = re.compile(r"((?:\*|\?|\[[^\]]*\])+)")
 COORDINATE_TOLERANCE = 1e-6  # relative, between files
 
@@ -41,6 +44,24 @@ class ArrayFiles(storage.StoredRows):
         """Rows start..stop - 1 into ``rows``, of shape (stop - start, ...)."""
         for number, path in enumerate(self.paths[start:stop]):
             rows[number] = storage.load_npy(path).reshape(rows.shape[1:])
+
+
+def pattern_within(folder: Path) -> str:
+    """A pattern of most of the files of data in a folder, or in its folders; empty where it has none."""
+    for level in ("", "*/"):
+        by_form: dict[tuple[str, ...], list[str]] = {}
+        entries = islice(folder.glob(f"{level}*"), MAX_LISTED)
+        for name in sorted(path.name for path in entries if path.suffix.lower() in LISTED_SUFFIXES):
+            by_form.setdefault(tuple(re.split(r"\d+", name)), []).append(name)
+        if by_form:
+            return f"{folder}/{level}{_pattern_of(max(by_form.values(), key=len))}"
+    return ""
+
+
+def _pattern_of(names: Sequence[str]) -> str:
+    """A star in the place of the numbers in which names differ, which are the same otherwise."""
+    words = [re.split(r"(\d+)", name) for name in names]
+    return "".join(column[0] if len(set(column)) == 1 else "*" for column in zip(*words, strict=True))
 
 
 def _recognises(path: Path) -> bool:

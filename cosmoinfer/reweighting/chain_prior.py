@@ -64,7 +64,7 @@ class ChainPoints:
                     SETTING,
                     self.name,
                 )
-            spellings |= {entry: name for entry in alike}
+            spellings |= dict.fromkeys(alike, name)
         renamed = tuple(spellings.get(name, name) for name in own)
         return replace(self, parameters=replace(self.parameters, names=renamed)), spellings
 

@@ -81,6 +81,31 @@ def test_parameters_are_found_by_id(tmp_path: Path) -> None:
     assert catalog.simulation.tolist() == [f"LH_{number}" for number in range(6)]
 
 
+FOLDERS: dict[str, tuple[str, str]] = {  # files in a folder, and the pattern that is named
+    "numbered": ("Pk_0.txt Pk_1.txt Pk_10.txt params.txt", "Pk_*.txt"),
+    "one number of two": ("Pk_0_z=0.5.txt Pk_1_z=0.5.txt", "Pk_*_z=0.5.txt"),
+    "one": ("readme.md sims.h5", "sims.h5"),
+    "in folders": ("readme.md 0/Pk_z=0.txt 1/Pk_z=0.txt 2/Pk_z=0.txt", "*/Pk_z=0.txt"),
+    "arrays": ("maps_1.npy maps_2.npy notes.txt", "maps_*.npy"),
+}
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_a_folder_is_refused_by_a_pattern_of_its_files(tmp_path: Path, case: str) -> None:
+    files, pattern = FOLDERS[case]
+    for name in files.split():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UserError) as caught:
+        cosmoinfer.read_catalog(tmp_path)
+    assert caught.value.message == f"{tmp_path}: is a folder; name its files by a pattern, '{tmp_path}/{pattern}'"
+
+
+def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder; none of its files holds data"):
+        cosmoinfer.read_catalog(tmp_path)
+
+
 def test_columns_say_what_several_are(tmp_path: Path) -> None:
     write_folder(tmp_path, 6)
     for number in range(6):
