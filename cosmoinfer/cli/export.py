@@ -13,7 +13,13 @@ PosteriorPath = Annotated[Path, typer.Argument(help="Posterior file, with draws.
 Format = Annotated[str, option("Format:", "Export", "--to", choices=("exporters:EXPORTERS",))]
 Target = Annotated[
     Path | None,
-    option("The file to write, or root of GetDist.", "Export", "-o", "--output", default="beside the posterior"),
+    option(
+        "The file to write; of getdist the root of files, nsf of nsf.txt or nsf_row3.txt.",
+        "Export",
+        "-o",
+        "--output",
+        default="beside the posterior",
+    ),
 ]
 Rows = Annotated[str | None, option("Row numbers: 3,5,20:25.", "Export", "--rows", default="all")]
 
@@ -23,7 +29,7 @@ def export(
 ) -> None:
     """Write the draws of a posterior as other tools read them.
 
-    Example: cosmoinfer export nsf.posterior.h5 --to getdist --rows 12 -o exports/nsf
+    Example: cosmoinfer export nsf.posterior.h5 --to getdist --rows 12 -o nsf
     """
     from cosmoinfer.tasks.export import write_exported
 

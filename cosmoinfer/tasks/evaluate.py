@@ -113,7 +113,7 @@ def write_evaluation(
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
     if output is None and not _is_measured(file):
-        output = file.with_name(f"{file.stem}.metrics.h5")
+        output = storage.require_file(file).with_name(f"{file.stem}.metrics.h5")
     return _evaluate(file, catalog, keywords, output, force, reporter)
 
 

@@ -41,7 +41,7 @@ class ExportedFiles:
         """In one line."""
         n, count, _ = self.table.samples.shape
         rows = count_text(n, "row")
-        files = f", {len(self.paths)} files" if len(self.paths) > 1 else ""
+        files = f", {len(self.paths)} files, the last {self.paths[-1]}" if len(self.paths) > 1 else ""
         return f"{self.output}: {rows}, {count} draws of {', '.join(self.table.names)} for {self.to}{files}"
 
 
@@ -57,7 +57,8 @@ def export(
     """Write the draws of a posterior as another tool reads them; returns the paths of the files.
 
     posterior: a path or an object. to: getdist, arviz, csv, npz or parquet.
-    output: the file; of GetDist the root, ``exports/nsf``, which gains ``_row3`` of several observations.
+    output: the file, whatever its name ends with; of GetDist the root of four files, ``exports/nsf`` of
+        ``exports/nsf.txt``, which gains ``_row3`` of several observations. Its folder must be there.
     rows: row numbers of the posterior, ``"0:10"`` or ``[3, 5]``; by default all.
     force: replace files of other content.
 
@@ -67,6 +68,7 @@ def export(
     settings = {"to": to, "rows": rows}
     if target.output is None:
         raise UserError("expected the path of a file, found None", setting="output")
+    _require_root(to, target.output)
     return list(_export(posterior, settings, target.output, target.force, target.reporter).paths)
 
 
@@ -77,7 +79,9 @@ def write_exported(
 
     keywords: settings by the name of their option. Raises UserError if a setting or the posterior is not usable.
     """
-    output = output or file.with_name(f"{file.stem}{_exporter(str(keywords.get('to'))).suffix}")
+    if output is not None:
+        _require_root(str(keywords.get("to")), output)
+    output = output or storage.require_file(file).with_name(f"{file.stem}{_exporter(str(keywords.get('to'))).suffix}")
     return _export(file, keywords, output, force, reporter)
 
 
@@ -85,6 +89,12 @@ def _exporter(to: str) -> Exporter:
     if to not in EXPORTERS:
         raise UserError(f"{to!r} is not known; {list_choices(to, EXPORTERS)}", setting="to")
     return EXPORTERS[to]
+
+
+def _require_root(to: str, output: Path) -> None:
+    """Raises UserError where the root of several files is a folder, outside which they would lie."""
+    if not _exporter(to).suffix and storage.require_name(output).is_dir():
+        raise UserError(f"{output}: is a folder; name the root of its files, as {output}/draws", setting="output")
 
 
 def _export(

@@ -50,7 +50,7 @@ def write_generated(
     at, draws = keywords.get("at"), keywords.get("draws")
     draws = DRAWS if draws is None else draws
     check_value("draws", draws, int, Limits(minimum=1))
-    output = output or model.with_name(f"{model.stem}.generated.h5")
+    output = output or storage.require_file(model).with_name(f"{model.stem}.generated.h5")
     run = select_keywords(RunSettings, with_node_settings(keywords, force, output))
     device = run.prepare_device()
     density: DensityModel = read_model_of_kind(model, "density", device)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import posterior as posteriors
-from cosmoinfer import reweighting
+from cosmoinfer import reweighting, storage
 from cosmoinfer.errors import UserError, blame, join_first
 from cosmoinfer.formatting import count_text
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
@@ -127,7 +127,7 @@ def write_reweighted(
     keywords: settings by the name of their option. Raises UserError if a setting or the posterior is not usable.
     """
     change = "reweighted" if _has_new_prior(keywords) else "derived" if keywords.get("derive") else "marginal"
-    output = output or file.with_name(f"{file.stem}.{change}.h5")
+    output = output or storage.require_file(file).with_name(f"{file.stem}.{change}.h5")
     return _reweight(file, keywords, output, force, reporter)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cosmoinfer import posterior as posteriors
+from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog, multi_file
 from cosmoinfer.formatting import count_text
 from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
@@ -80,7 +81,7 @@ def write_posterior(
     """
     shard = keywords.get("shard")
     suffix = "" if shard is None else f"-{Shard.parse(shard).file_suffix}"
-    output = output or model.with_name(f"{_stem(model, catalog)}.posterior{suffix}.h5")
+    output = output or storage.require_file(model).with_name(f"{_stem(model, catalog)}.posterior{suffix}.h5")
     return _sample(model, catalog, keywords, output, force, reporter)
 
 

@@ -48,7 +48,10 @@ def write_scores(
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
     check_keywords("score", keywords, (*READ_OPTIONS, *RUN, *ROWS))
-    output, selected = output or model.with_name(f"{model.stem}.scores.h5"), select_keywords(RowSettings, keywords)
+    output, selected = (
+        output or storage.require_file(model).with_name(f"{model.stem}.scores.h5"),
+        select_keywords(RowSettings, keywords),
+    )
     keywords = with_node_settings(keywords, force, output)
     device = select_keywords(RunSettings, keywords).prepare_device()
     require_model_first("score", model, path)

@@ -61,6 +61,12 @@ def test_a_file_of_another_format_is_called_what_it_is(folder: Path, tmp_path: P
         assert f"{name}: {expected.format(what=what)}" in line
 
 
+@pytest.mark.parametrize("command", ["sample . x.h5", "score . x.h5", "generate .", "evaluate .", "export . --to csv"])
+def test_a_folder_in_the_place_of_a_file_is_one_line(command: str) -> None:
+    assert ".: is a folder; expected a file" in refused(*command.split())
+    assert ".: is a folder; expected a file" in refused("reweight", ".", "--keep", "a")
+
+
 def test_a_model_behind_its_catalog_is_told_to_come_first(folder: Path, tmp_path: Path) -> None:
     model = folder / "behind.h5"
     done("train-flow", folder / "one.h5", "-o", model, *FLOW)

@@ -261,6 +261,7 @@ def test_files_of_this_tool_are_not_replaced(file: Path) -> None:
         (("--to", "csv", "--rows", "5"), "has no row"),
         (("--to", "csv", "-o", "missing/x.csv"), "the folder missing does not exist"),
         (("--to", "csv", "-o", "."), "is a folder"),
+        (("--to", "getdist", "-o", "."), "is a folder; name the root of its files"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(file: Path, arguments: tuple[str, ...], complaint: str) -> None:
