@@ -28,7 +28,7 @@ def test_every_line_of_the_tutorial_does_what_it_says(tmp_path: Path, monkeypatc
             status, out, err = call(*arguments)
             assert program == "cosmoinfer" and status == 0, (line, err)
             printed += out
-    named = set(re.findall(r"(?<= -o )[\w./]+", TUTORIAL))
+    named = set(re.findall(r" (?:-o|--corner) ([\w./]+)", TUTORIAL))
     assert {"sims.h5", "corner.pdf", "both.pdf", "observed.h5"} < named
     made = {path.name for path in tmp_path.iterdir()}
     assert {name for name in named if "." in name} <= made and {"observed.txt", "observed.paramnames"} <= made

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.options import OutputOptions
-from cosmoinfer.cli.sample import show_posterior
+from cosmoinfer.cli.sample import describe_posterior, show_posterior
 from cosmoinfer.cli.terminal import Terminal
 
 Shards = Annotated[list[Path], typer.Argument(help="Posterior files of all shards, in any order.", show_default=False)]
@@ -21,4 +21,6 @@ def merge(shards: Shards, output_options: OutputOptions, output: File = Path("po
     from cosmoinfer.tasks.merge import write_merged
 
     terminal = Terminal(output_options.json, output_options.quiet)
-    show_posterior(write_merged(shards, output, output_options.force, terminal.reporter()), terminal)
+    merged = write_merged(shards, output, output_options.force, terminal.reporter())
+    show_posterior(merged, terminal)
+    terminal.document(describe_posterior(merged))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.options import Output, OutputOptions
-from cosmoinfer.cli.sample import show_observations
+from cosmoinfer.cli.sample import draw_corner, show_observations
 from cosmoinfer.cli.terminal import Terminal
 
 PosteriorPath = Annotated[Path, typer.Argument(help="Posterior file, with draws.", show_default=False)]
@@ -46,6 +46,11 @@ SkipFailed = Annotated[
     bool, typer.Option("--skip-failed", help="Leave out rows with too few draws under the new prior, and list them.")
 ]
 
+Corner = Annotated[
+    Path | None,
+    typer.Option(metavar="<file>", help="Draw the corner before and after, as .pdf, .png or .svg.", show_default=False),
+]
+
 
 def reweight(
     file: PosteriorPath,
@@ -59,14 +64,18 @@ def reweight(
     draws: Draws = None,
     seed: Seed = 0,
     skip_failed: SkipFailed = False,
+    corner: Corner = None,
 ) -> None:
     """Put a posterior under another prior, by weighting its draws, add derived parameters, marginalise others.
 
     Example: cosmoinfer reweight nsf.posterior.h5 --prior h=normal:0.7:0.1 --derive 'S_8=sigma_8*(Omega_m/0.3)**0.5'
     """
+    from cosmoinfer.tasks.figures import check_figure
     from cosmoinfer.tasks.reweight import write_reweighted
 
     terminal = Terminal(output_options.json, output_options.quiet)
+    if corner is not None:
+        check_figure(corner, "corner")
     changes = {"prior": prior, "prior_covariance": prior_covariance, "where": where, "derive": derive, "keep": keep}
     settings = {**changes, "draws": draws, "seed": seed, "skip_failed": skip_failed}
     reweighted = write_reweighted(file, settings, output, output_options.force, terminal.reporter())
@@ -75,4 +84,5 @@ def reweight(
     document: dict[str, object] = {"output": str(reweighted.output), "rows": len(reweighted.posterior)}
     document |= {"observations": [summary.to_json() for summary in reweighted.observations]}
     document |= {"draws": reweighted.draws, "left_out": list(reweighted.left_out)}
+    document |= draw_corner([file, reweighted.output], corner, output_options.force, terminal)
     terminal.document(document | ({} if reweighted.ess is None else {"ess": reweighted.ess.tolist()}))

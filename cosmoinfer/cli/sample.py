@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from cosmoinfer.posterior import ObservationSummary
     from cosmoinfer.tasks.sample import SampledPosterior
 
-ModelPath = Annotated[Path, typer.Argument(help="Model file: a flow, regressor or classifier.", show_default=False)]
+Models = Annotated[
+    list[Path], typer.Argument(help="Model files: flows, regressors or a classifier.", show_default=False)
+]
 Observed = Annotated[
     Path, typer.Argument(help="Catalog, or observations: HDF5, or .npy, .txt, ...", show_default=False)
 ]
@@ -40,6 +42,10 @@ Recalibrate = Annotated[
     str | None,
     typer.Option(metavar="<name>", help="temperature: wider or narrower, as the model's validation rows asked for."),
 ]
+Corner = Annotated[
+    Path | None,
+    typer.Option(metavar="<file>", help="Draw the corner too, as .pdf, .png or .svg, of several models in one."),
+]
 Part = Annotated[
     str | None,
     typer.Option("--shard", metavar="<i/n>", help="3/16: the third of sixteen parts, which merge joins."),
@@ -47,7 +53,7 @@ Part = Annotated[
 
 
 def sample(
-    model: ModelPath,
+    models: Models,
     catalog: Observed,
     read_options: ReadOptions,
     run: RunOptions,
@@ -60,28 +66,49 @@ def sample(
     combine: Combine = None,
     recalibrate: Recalibrate = None,
     shard: Part = None,
+    corner: Corner = None,
 ) -> None:
     """Draw from the posterior of each row: the model's own test rows, or the whole of another catalog.
 
-    Of a classifier: the probabilities of its classes.
+    Of several models, a posterior each. Of a classifier: the probabilities of its classes.
 
     Example: cosmoinfer sample nsf.h5 sample_data/power_spectra.h5 --rows 0:10
     """
-    from cosmoinfer.tasks.sample import write_posterior
+    from cosmoinfer.tasks.figures import check_figure
+    from cosmoinfer.tasks.sample import write_posteriors
 
     terminal = Terminal(output_options.json, output_options.quiet)
     settings = keywords(read_options, run, split=partition, rows=rows, draws=draws, skip_failed=skip_failed)
     settings |= {"combine": combine, "recalibrate": recalibrate, "shard": shard}
-    sampled = write_posterior(model, catalog, settings, output, output_options.force, terminal.reporter())
-    show_posterior(sampled, terminal)
+    if corner is not None:
+        check_figure(corner, "corner")
+    posteriors = write_posteriors(models, catalog, settings, output, output_options.force, terminal.reporter())
+    for sampled in posteriors:
+        show_posterior(sampled, terminal, named=len(models) > 1)
+    drawn = draw_corner([sampled.output for sampled in posteriors], corner, output_options.force, terminal)
+    documents = [describe_posterior(sampled) for sampled in posteriors]
+    terminal.document((documents[0] if len(models) == 1 else {"posteriors": documents}) | drawn)
 
 
-def show_posterior(sampled: "SampledPosterior", terminal: Terminal) -> None:
-    """What was drawn; and of a few observations what they say."""
-    if not sampled.complete:
+def show_posterior(sampled: "SampledPosterior", terminal: Terminal, named: bool = False) -> None:
+    """What was drawn; and of a few observations what they say. named: one of several, each under its name."""
+    if named or not sampled.complete:
         terminal.result(sampled.describe())
     show_observations(sampled.observations, terminal)
-    terminal.document(describe_posterior(sampled))
+
+
+def draw_corner(
+    posteriors: Sequence[Path | None], corner: Path | None, force: bool, terminal: Terminal
+) -> dict[str, object]:
+    """One over the other, where it was asked for; what the JSON says of it."""
+    if corner is None:
+        return {}
+    from cosmoinfer.tasks.figures import figures
+
+    figures(
+        [path for path in posteriors if path is not None], corner, ["corner"], force=force, reporter=terminal.reporter()
+    )
+    return {"corner": str(corner)}
 
 
 def show_observations(summaries: Sequence["ObservationSummary"], terminal: Terminal) -> None:

@@ -1,5 +1,6 @@
 """Posteriors of single observations, parameter against parameter, in one triangle."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -34,6 +35,7 @@ MAX_FILLED = 4  # overlays whose regions are filled; of more, the outlines of 68
 MEMBER_THICKNESS = 0.5  # of the lines of ensemble members, of which ten and more lie one over the other
 OPACITY = 0.65  # of regions that may cover others
 LINESTYLES = ("-", "--", "-.", ":")  # for readers who see no colours
+PRIOR_LINES = {"prior": (0.0, (4.0, 2.0)), "priors, by colour": (0.0, (1.0, 1.0))}  # by their name in the legend
 
 Truth = tuple[dict[str, float], str]  # values by parameter, and the colour of their lines
 
@@ -77,9 +79,12 @@ def _triangle(layers: list[Layer], posteriors: dict[str, Posterior], data: Figur
     truths = _truths(layers, data.marks)
     limits = _limits(layers, parameters, truths)
     same_box = len({(layer.parameters.low.tobytes(), layer.parameters.high.tobytes()) for layer in layers}) == 1
-    prior = next(iter(posteriors.values())).independent_parameters if same_box else parameters.select([])
+    colours = {layer.name: layer.colour for layer in layers}
+    priors = [
+        (posterior.independent_parameters, colours[name]) for name, posterior in posteriors.items() if name in colours
+    ]
     figure, grid = empty_triangle(len(parameters), data.width)
-    drawn = set()
+    drawn: set[str] = set()
     for (y, x), axes in np.ndenumerate(grid):
         if x > y:
             axes.set_visible(False)
@@ -89,8 +94,8 @@ def _triangle(layers: list[Layer], posteriors: dict[str, Posterior], data: Figur
         for layer in layers:
             if {*names} <= {*layer.parameters.names}:
                 (layer.draw_regions if x < y else layer.draw_marginal)(axes, *names)
-        if x == y and _draw_prior(axes, prior, names[0]):
-            drawn.add("prior")
+        if x == y and same_box:
+            drawn |= _draw_priors(axes, priors, names[0])
         if same_box and np.isfinite([*parameters.low[[x, y]], *parameters.high[[x, y]]]).any():
             shade_outside(axes, parameters, x, y if y > x else None)
             drawn.add("outside the prior")
@@ -170,16 +175,28 @@ def _limits(layers: list[Layer], parameters: Parameters, truths: list[Truth]) ->
     return np.array(limits)
 
 
-def _draw_prior(axes: Axes, parameters: Parameters, name: str) -> bool:
-    """The prior of one parameter by itself, if it is known, on the scale of the posterior; whether it is."""
-    if name not in parameters.names or not parameters.has_prior[column := parameters.names.index(name)]:
-        return False
-    logarithmic = axes.get_xscale() == "log"
+def _draw_priors(axes: Axes, priors: Sequence[tuple[Parameters, str]], name: str) -> set[str]:
+    """The prior of one parameter by itself, on the scale of the posterior: once if all posteriors have the same one,
+    else each that is known in its colour. What the legend says of them."""
     start, end = axes.get_xlim()
+    logarithmic = axes.get_xscale() == "log"
     values = np.geomspace(start, end, 400) if logarithmic else np.linspace(start, end, 400)
-    density = parameters.joint_prior.marginal_density(column, values)
-    axes.plot(values, density * values if logarithmic else density, color=GREY, linewidth=1, linestyle=(0, (4, 2)))
-    return True
+    curves: list[tuple[np.ndarray | None, str]] = []
+    for parameters, colour in priors:
+        if name in parameters.names:
+            column = parameters.names.index(name)
+            is_known = parameters.has_prior[column]
+            curves.append((parameters.joint_prior.marginal_density(column, values) if is_known else None, colour))
+    known = [(density, colour) for density, colour in curves if density is not None]
+    if not known:
+        return set()
+    legend = "priors, by colour"
+    if len(known) == len(curves) and all(np.array_equal(density, known[0][0]) for density, _ in known):
+        known, legend = [(known[0][0], GREY)], "prior"
+    for density, colour in known:
+        heights = density * values if logarithmic else density
+        axes.plot(values, heights, color=colour, linewidth=1, linestyle=PRIOR_LINES[legend])
+    return {legend}
 
 
 def _mark_truths(axes: Axes, truths: list[Truth], names: list[str]) -> None:
@@ -215,8 +232,9 @@ def _legend_handles(layers: list[Layer], truths: list[Truth], drawn: set[str]) -
         if len(truths) > 1:
             many: Any = {"linestyle": "none", "marker": "+"} if len(truths) > MAX_FILLED else {}
             handles[0] = Line2D([], [], color=GREY, label="truths, by colour", **many)
-    if "prior" in drawn:
-        handles.append(Line2D([], [], color=GREY, linestyle=(0, (4, 2)), linewidth=1, label="prior"))
+    for legend, linestyle in PRIOR_LINES.items():
+        if legend in drawn:
+            handles.append(Line2D([], [], color=GREY, linestyle=linestyle, linewidth=1, label=legend))
     if "outside the prior" in drawn:
         handles.append(Patch(facecolor=BACKGROUND, edgecolor=GREY, linewidth=0.6, label="outside the prior"))
     return handles

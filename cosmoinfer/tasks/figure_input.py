@@ -185,8 +185,12 @@ def _row(opened: PosteriorInput, posterior: Posterior, number: int) -> Posterior
 
 
 def _short_names(names: Sequence[str]) -> list[str]:
-    """The stems of files, as far as they differ; else numbered."""
-    stems = [Path(name).stem.removesuffix(".posterior") for name in names]
+    """The stems of files without the endings that all share, flow and maf of flow.observed.posterior.h5 and
+    maf.observed.posterior.h5; numbered where they are the same."""
+    words = [[word for word in Path(name).stem.split(".") if word != "posterior"] for name in names]
+    while len(words) > 1 and min(map(len, words)) > 1 and len({stem[-1] for stem in words}) == 1:
+        words = [stem[:-1] for stem in words]
+    stems = [".".join(stem) for stem in words]
     return stems if len({*stems}) == len(stems) else [f"{stem} ({k})" for k, stem in enumerate(stems, 1)]
 
 

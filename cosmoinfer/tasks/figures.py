@@ -138,10 +138,13 @@ def _write_members(
     return path
 
 
-def check_figure(path: Path) -> None:
-    """Before any work is done. Raises UserError where a figure cannot be written, or would replace another file."""
+def check_figure(path: Path, setting: str = "output") -> None:
+    """Before any work is done. setting: that names the path.
+
+    Raises UserError where a figure cannot be written, or would replace another file.
+    """
     if not drawing.figure_format(storage.require_name(path)):
-        raise UserError(f"expected a name that ends in .pdf, .png or .svg, found {path}", setting="output")
+        raise UserError(f"expected a name that ends in .pdf, .png or .svg, found {path}", setting=setting)
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
     if not path.parent.is_dir():

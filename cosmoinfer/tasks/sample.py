@@ -1,6 +1,6 @@
 """Draw from the posteriors of observations under a trained model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 from cosmoinfer import posterior as posteriors
 from cosmoinfer import storage
 from cosmoinfer.catalog import Catalog, multi_file
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.formatting import count_text
 from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
 from cosmoinfer.sampling.shard import Shard
@@ -71,18 +72,31 @@ def sample(
     return _sample(model, catalog, settings, to.output, to.force, to.reporter).posterior
 
 
-def write_posterior(
-    model: Path, catalog: Path, keywords: Mapping[str, Any], output: Path | None, force: bool, reporter: Reporter
-) -> SampledPosterior:
-    """The same for the command line.
+def write_posteriors(
+    paths: Sequence[Path],
+    catalog: Path,
+    keywords: Mapping[str, Any],
+    output: Path | None,
+    force: bool,
+    reporter: Reporter,
+) -> list[SampledPosterior]:
+    """The same for the command line, of one or several models.
 
-    keywords: settings by the name of their option. Raises UserError if a setting, the model or the catalog is not
-    usable.
+    keywords: settings by the name of their option. output: of one model; several name theirs.
+
+    Raises UserError if a setting, a model or the catalog is not usable.
     """
+    if output is not None and len(paths) > 1:
+        raise UserError(f"names one file; {len(paths)} models name a posterior each", setting="output")
+    if len({*paths}) < len(paths):
+        raise UserError(f"expected different models, found {join_first(paths)}")
     shard = keywords.get("shard")
     suffix = "" if shard is None else f"-{Shard.parse(shard).file_suffix}"
-    output = output or storage.require_file(model).with_name(f"{_stem(model, catalog)}.posterior{suffix}.h5")
-    return _sample(model, catalog, keywords, output, force, reporter)
+    names = [f"{_stem(path, catalog)}.posterior{suffix}.h5" for path in paths]
+    outputs = [output or storage.require_file(path).with_name(name) for path, name in zip(paths, names, strict=True)]
+    return [
+        _sample(path, catalog, keywords, output, force, reporter) for path, output in zip(paths, outputs, strict=True)
+    ]
 
 
 def _stem(model: Path, catalog: Path) -> str:

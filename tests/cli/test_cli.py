@@ -151,6 +151,30 @@ def test_observations_have_posteriors_of_their_own(folder: Path, sims: Path, flo
     assert "sims.flow.posterior.h5" not in done("sample", flow, folder / "sky1.h5", *options)
 
 
+def test_several_models_are_asked_of_one_observation_and_drawn_in_one_corner(folder, sims, flow, tmp_path):
+    other, sky, corner = tmp_path / "other.h5", write(tmp_path / "sky.h5", None, linear(1, 7)[1]), tmp_path / "a.pdf"
+    done("train-flow", sims, "-o", other, *QUICK, "--ensemble", "1")
+    command = ["sample", flow, other, sky, "--draws", "60", "--threads", "1"]
+    assert "output: names one file; 2 models name a posterior each" in refused(*command, "-o", tmp_path / "b.h5")
+    assert "--corner: expected a name that ends in .pdf" in refused(*command, "--corner", tmp_path / "a.h5")
+    assert "expected different models" in refused("sample", flow, flow, sky)
+    assert not list(tmp_path.glob("*.posterior.h5"))
+    document = json.loads(done(*command, "--corner", corner, "--json"))
+    paths = [flow.with_name("sims.flow.sky.posterior.h5"), tmp_path / "other.sky.posterior.h5"]
+    assert [Path(item["output"]) for item in document["posteriors"]] == paths and document["corner"] == str(corner)
+    alone = json.loads(done("sample", other, sky, "--draws", "60", "--threads", "1", "--json"))
+    assert alone == document["posteriors"][1]
+    done("plot", *paths, "-o", tmp_path / "b.pdf")
+    assert (tmp_path / "b.pdf").read_bytes() == corner.read_bytes()
+    words = done(*command)
+    assert words.index(str(paths[0])) < words.index("Omega_m") < words.index(str(paths[1]))
+
+    command = ["reweight", paths[1], "--prior", "Omega_m=normal:0.3:0.2", "--corner", tmp_path / "prior.pdf", "--json"]
+    document = json.loads(done(*command))
+    done("plot", paths[1], document["output"], "-o", tmp_path / "c.pdf")
+    assert (tmp_path / "c.pdf").read_bytes() == Path(document["corner"]).read_bytes()
+
+
 @pytest.mark.usefixtures("two_figures")
 def test_a_damaged_output_is_not_complete(folder: Path, sims: Path) -> None:
     """One byte of a model: named by the command that wrote it, made again with ``force`` and by ``run``."""

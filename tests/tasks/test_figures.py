@@ -80,6 +80,28 @@ def test_posteriors_are_drawn_one_over_the_other(
     assert {"row 3", "row 5", "row 6"} <= {*legend_texts(drawn[2])}
 
 
+def test_a_prior_is_drawn_once_where_posteriors_share_it_and_by_colour_where_they_differ(
+    folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    with pytest.warns(cosmoinfer.CosmoinferWarning, match="worth less than 100 draws"):
+        cosmoinfer.reweight(folder / "two.h5", prior={"Omega_m": "normal:0.3:0.1"}, output=tmp_path / "two.normal.h5")
+    cosmoinfer.figures([folder / "two.h5", tmp_path / "two.normal.h5"], tmp_path / "a.png")
+    assert {"two", "two.normal", "prior", "priors, by colour"} <= {*legend_texts(drawn[0])}
+    lines = [[line for line in drawn[0].axes[place].lines if len(line.get_xdata()) == 400] for place in (0, 3)]
+    flat, normal = (line.get_ydata() for line in lines[0])
+    assert np.ptp(normal[flat > 0]) > 1 and len({line.get_color() for line in lines[0]}) == 2 and len(lines[1]) == 1
+
+
+def test_a_legend_has_what_the_names_of_files_do_not_share(
+    folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    paths = [tmp_path / f"{name}.sky.posterior.h5" for name in ("flow", "maf")]
+    for path in paths:
+        path.write_bytes((folder / "two.h5").read_bytes())
+    cosmoinfer.figures(paths, tmp_path / "a.png")
+    assert legend_texts(drawn[0])[1:3] == ["flow", "maf"]  # behind the truth
+
+
 def test_labels_and_marks_of_a_user_win(folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]) -> None:
     labels = [r"Omega_m=\Omega_0,x=1 [a],sigma_8=s"]
     cosmoinfer.figures(folder / "two.h5", tmp_path / "a.png", labels=labels, truth="Omega_m=0.25,sigma_8=0.75")
