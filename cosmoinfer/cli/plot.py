@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cosmoinfer.cli.options import DataOptions, OutputOptions, keywords
+from cosmoinfer.cli.options import RARE, DataOptions, OutputOptions, keywords
 from cosmoinfer.cli.terminal import Terminal
 
 Files = Annotated[
@@ -43,7 +43,10 @@ Width = Annotated[
     float | None,
     typer.Option(help="Width in print, in inches: 3.4 is a column, 7.1 a page.", show_default=False),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of randomised ranks. [default: 0]", show_default=False)]
+Seed = Annotated[
+    int,
+    typer.Option(help="Seed of randomised ranks. [default: 0]", show_default=False, rich_help_panel=f"Options{RARE}"),
+]
 
 
 def plot(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cosmoinfer.metrics import summary, tables
+from cosmoinfer.metrics.bootstrap import MIN_SIMULATIONS
 from cosmoinfer.metrics.classifier.predictions import Confusion
 from cosmoinfer.metrics.classifier.summary import classifier_summary
 from cosmoinfer.metrics.estimate import Estimate, Estimates, EstimatesByMetric
@@ -76,15 +77,21 @@ class Evaluation:
         """How accurate and how well calibrated the posterior is, in two to five sentences; one for each other test."""
         if self.confusion is not None:
             return classifier_summary(self.rows, self.simulations, self.joint, self.verdict, self.confusion)
+        accuracy, coverage = [summary.too_few(self.simulations)], ""
+        if self.simulations >= MIN_SIMULATIONS:
+            accuracy = [
+                summary.constrained(self.parameters, self.verdict),
+                summary.inaccurate(self.parameters, self.verdict),
+                summary.unconstrained(self.verdict),
+            ]
+            coverage = summary.coverage(self.parameters)
         sentences = (
             summary.information(self.rows, self.simulations, self.joint),
             summary.worse_than_prior(self.verdict),
-            summary.constrained(self.parameters, self.verdict),
-            summary.inaccurate(self.parameters, self.verdict),
-            summary.unconstrained(self.verdict),
+            *accuracy,
             summary.fixed(self.verdict),
             summary.calibration(self.verdict),
-            summary.coverage(self.parameters),
+            coverage,
             summary.local_tests(self.local, self.simulations),
             summary.comparison(self.compared_to, self.joint, self.parameters),
         )

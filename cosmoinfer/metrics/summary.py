@@ -25,6 +25,11 @@ def information(rows: int, simulations: int, joint: Estimates) -> str:
     return f"{size}: no log density at the truth ({log_prob.reason})." if log_prob else f"{size}."
 
 
+def too_few(simulations: int) -> str:
+    """In place of the sentences on parameters, where there are fewer simulations than these need."""
+    return f"Of {count_text(simulations, 'simulation')} no metric says which parameters are constrained, and how well."
+
+
 def constrained(parameters: EstimatesByMetric, verdict: Verdict) -> str:
     """R2 and rmse of each parameter that the data constrain."""
     r2 = parameters.get("r2", {})

@@ -153,7 +153,9 @@ def _overlays(
     count = sum(map(len, posteriors))
     if not by_rows:
         first = posteriors[0].index[drawing.typical_row(posteriors[0])]
-        posteriors = [_row(*pair, first) for pair in zip(opened, posteriors, strict=True)]
+        of_first = f"row {first} of {opened[0].name}"
+        pairs = zip(opened, posteriors, strict=True)
+        posteriors = [_row(item, posterior, first, of_first) for item, posterior in pairs]
     elif count > MAX_OVERLAYS:
         raise UserError(f"a corner shows at most {MAX_OVERLAYS} posteriors, found {count}", setting="rows")
     files = _short_names([item.name for item in opened])
@@ -167,20 +169,20 @@ def _overlays(
     if len({*legend}) != len(legend):
         raise UserError(f"expected different names, found {', '.join(legend)}", setting="legend")
     names = legend or tuple(name for name, _, _ in overlays)
-    pairs = zip(names, overlays, strict=True)
-    return {name: posterior.select(np.array([k])) for name, (_, posterior, k) in pairs}
+    named = zip(names, overlays, strict=True)
+    return {name: posterior.select(np.array([k])) for name, (_, posterior, k) in named}
 
 
 def _names(names: str | tuple[str, ...]) -> tuple[str, ...]:
     return split_names(names) if names else ()
 
 
-def _row(opened: PosteriorInput, posterior: Posterior, number: int) -> Posterior:
-    """The observation of this row number, or the only one that there is."""
+def _row(opened: PosteriorInput, posterior: Posterior, number: int, of_first: str) -> Posterior:
+    """The observation of this row number, or the only one that there is. of_first: which is drawn, in words."""
     if len(posterior) == 1:
         return posterior
     if number not in posterior.index:
-        raise UserError(f"{opened.name}: has no row {number} as the first posterior; `rows` says which to show")
+        raise UserError(f"{opened.name}: has no row {number}, to be drawn over {of_first}; `rows` says which to show")
     return posterior.select(np.flatnonzero(posterior.index == number)[:1])
 
 

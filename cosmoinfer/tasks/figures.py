@@ -97,7 +97,8 @@ def write_figure(
     for kind, paths in by_kind.items():
         if kind not in allowed or (len(paths) > 1 and kind not in ("posterior", "catalog")):
             found = storage.describe_file(paths[-1]) if kind not in allowed else f"{len(paths)} {kind} files"
-            raise UserError(f"{paths[-1]}: expected posteriors, a model or a study, found {found}")
+            remedy = f"; of a catalog: `figure={OF_CATALOGS[0]}`" if kind == "catalog" else ""
+            raise UserError(f"{paths[-1]}: expected posteriors, a model or a study, found {found}{remedy}")
     if reading and "catalog" not in by_kind:
         raise UserError("has no effect: says how a catalog is read, and none is given", setting=next(iter(reading)))
     for kind in STUDIES.keys() & by_kind.keys():
@@ -109,7 +110,8 @@ def write_figure(
     opened = [open_posterior(path) for path in by_kind.get("posterior", [])]
     catalogs = open_catalogs(by_kind.get("catalog", []), reading)
     if not opened and figure != "data" and (not histories or figure not in ("", "losses")):
-        raise UserError(f"{files[0]}: expected a posterior, of which this is a figure")
+        name, kind = figure or "corner", " and ".join(by_kind)
+        raise UserError(f"{files[0]}: {name} is a figure of a posterior, found {kind} alone; name the posterior too")
     name = figure or _default_figure(opened)
     path = _checked_output(files, name, output)
     data = figure_data(opened, chosen, evaluation, histories, name == "corner", catalogs)

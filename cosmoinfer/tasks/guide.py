@@ -10,6 +10,7 @@ FOLDER = resources.files("cosmoinfer") / "guide"
 EXPLAINED_IN = ("evaluating", "classification")  # pages whose tables say what metrics and verdicts mean
 METRIC, VERDICT = "name", "verdict"  # heads of the first column of these tables
 CALIBRATED = "calibrated within errors"  # after which there is nothing to do
+FIRST_PAGE = "tutorial"  # before the others, which are looked up
 MAX_SECTIONS = 8  # in which a word stands, that are named
 
 
@@ -24,9 +25,10 @@ class Section:
 
 
 def topics() -> dict[str, str]:
-    """What each page is about, in one line, by topic in alphabetical order."""
-    pages = sorted(page.name.removesuffix(".md") for page in FOLDER.iterdir() if page.name.endswith(".md"))
-    return {topic: read_page(topic).split("\n")[2] for topic in pages}
+    """What each page is about, in one line, by topic: the tutorial, then in alphabetical order."""
+    pages = {page.name.removesuffix(".md") for page in FOLDER.iterdir() if page.name.endswith(".md")}
+    ordered = [FIRST_PAGE, *sorted(pages - {FIRST_PAGE})]
+    return {topic: read_page(topic).split("\n")[2] for topic in ordered}
 
 
 def list_pages() -> str:

@@ -235,7 +235,11 @@ def test_a_large_bias_is_not_called_unconstrained():
 
 
 def test_verdict_needs_simulations():
-    assert "too few simulations" in evaluate(gaussian(5, rows=4)).verdict.joint
+    few = evaluate(gaussian(5, rows=4))
+    assert "too few simulations" in few.verdict.joint
+    summary = " ".join(few.summary())
+    assert "Of 5 simulations no metric says which parameters are constrained" in summary
+    assert not [start for start in ("Constrained:", "Correlated", "Not constrained", "The 68 %") if start in summary]
 
 
 def test_holm_stops_at_the_first_that_does_not_reject():

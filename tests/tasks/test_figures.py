@@ -92,6 +92,25 @@ def test_a_prior_is_drawn_once_where_posteriors_share_it_and_by_colour_where_the
     assert np.ptp(normal[flat > 0]) > 1 and len({line.get_color() for line in lines[0]}) == 2 and len(lines[1]) == 1
 
 
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (("metrics.h5",), "corner is a figure of a posterior, found metrics alone; name the posterior too"),
+        (("sims.h5",), "found a catalog; of a catalog: --figure data"),
+        (("two.h5", "later.h5"), "has no row 12, to be drawn over row 12 of"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told_with_what_can(
+    files: tuple[str, ...], message: str, folder: Path, tmp_path: Path
+) -> None:
+    cosmoinfer.evaluate(folder / "two.h5", output=tmp_path / "metrics.h5")
+    write(tmp_path / "sims.h5", *linear(20, 1))
+    two = cosmoinfer.read_posterior(folder / "two.h5")
+    two.save(tmp_path / "two.h5")
+    two.select(np.arange(40, 60)).save(tmp_path / "later.h5")
+    assert message in refused("plot", *(tmp_path / file for file in files))
+
+
 def test_a_legend_has_what_the_names_of_files_do_not_share(
     folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
 ) -> None:
