@@ -10,7 +10,7 @@ import numpy as np
 
 from cosmoinfer import plots as drawing
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, list_choices
+from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.metrics import Evaluation
 from cosmoinfer.models import FlowModel
 from cosmoinfer.numerals import finite_number
@@ -73,7 +73,7 @@ def figure_data(
             item.posterior.select(find_rows(item.name, item.posterior.index, None, chosen.rows)) for item in opened
         ]
     posteriors = _labelled(posteriors, chosen.labels)
-    names = tuple(dict.fromkeys(name for posterior in posteriors for name in posterior.parameters.names))
+    names = _names_shown(opened, posteriors)
     shown = _check_shown(_names(chosen.parameters), names)
     marks = _numbers(chosen.truth, names) if is_given(chosen.truth) else None
     legend = _names(chosen.legend)
@@ -81,6 +81,20 @@ def figure_data(
     data = drawing.FigureData(posteriors[0], evaluation, histories, seed=chosen.seed, width=chosen.width)
     data = replace(data, catalog=simulations, observation=observation)
     return replace(data, overlays=overlays, parameters=shown, marks=marks)
+
+
+def _names_shown(opened: Sequence[PosteriorInput], posteriors: Sequence[Posterior]) -> tuple[str, ...]:
+    """Of all parameters, but for those that only chains of other programs have, unless there is nothing else.
+
+    Raises UserError for a chain that shares no parameter with what it is drawn over.
+    """
+    kept = [posterior for item, posterior in zip(opened, posteriors, strict=True) if not item.is_chain] or posteriors
+    names = tuple(dict.fromkeys(name for posterior in kept for name in posterior.parameters.names))
+    for item, posterior in zip(opened, posteriors, strict=True):
+        if not {*names} & {*posterior.parameters.names}:
+            found = join_first(posterior.parameters.names, 20)
+            raise UserError(f"{item.name}: shares no parameter with {', '.join(names)}; it has {found}")
+    return names
 
 
 def separate_reading(keywords: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

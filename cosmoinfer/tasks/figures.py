@@ -8,6 +8,7 @@ from typing import Any
 from cosmoinfer import importers, metrics, models, storage
 from cosmoinfer import plots as drawing
 from cosmoinfer.errors import UserError, join_first, list_choices
+from cosmoinfer.importers import chains, text
 from cosmoinfer.metrics import Evaluation
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.settings import check_keywords, is_given
@@ -15,7 +16,7 @@ from cosmoinfer.studies import cross_suite, learning_curve
 from cosmoinfer.tasks.figure_input import FigureSettings, figure_data, member_data, open_catalogs, separate_reading
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, names_of_fields, select_keywords
-from cosmoinfer.tasks.sources import AnyModel, PosteriorInput, PosteriorSource, open_posterior
+from cosmoinfer.tasks.sources import AnyModel, PosteriorInput, PosteriorSource, open_drawn
 
 STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[..., Any]]] = {  # by kind: how they are read, and drawn
     "cross-suite": (cross_suite.read, drawing.plot_cross_suite),
@@ -52,7 +53,7 @@ def figures(
     names = list(drawing.PLOTS) if plots is None else [plots] if isinstance(plots, str) else list(plots)
     _check_names(names)
     sources = [posterior] if isinstance(posterior, Path | str | Posterior) else list(posterior)
-    opened, chosen = [open_posterior(source) for source in sources], select_keywords(FigureSettings, settings)
+    opened, chosen = [open_drawn(source) for source in sources], select_keywords(FigureSettings, settings)
     path, histories = Path(folder), {} if model is None else models.histories(model)
     if drawing.figure_format(path) and not path.is_dir():
         if plots is not None and len(names) != 1:
@@ -91,8 +92,7 @@ def write_figure(
         _check_names([figure], "figure")
     by_kind: dict[str, list[Path]] = {}
     for file in files:
-        kind = "catalog" if importers.is_source(file) else storage.file_kind(file)
-        by_kind.setdefault(kind or "catalog", []).append(file)
+        by_kind.setdefault(_kind(file, figure), []).append(file)
     allowed = ("posterior", "model", "metrics", *STUDIES, *(["catalog"] if figure in OF_CATALOGS else []))
     for kind, paths in by_kind.items():
         if kind not in allowed or (len(paths) > 1 and kind not in ("posterior", "catalog")):
@@ -107,7 +107,7 @@ def write_figure(
         return _write_members(by_kind, chosen, reading, output, force, reporter)
     histories = models.histories(models.read(by_kind["model"][0])) if "model" in by_kind else {}
     evaluation = metrics.read(by_kind["metrics"][0]) if "metrics" in by_kind else None
-    opened = [open_posterior(path) for path in by_kind.get("posterior", [])]
+    opened = [open_drawn(path) for path in by_kind.get("posterior", [])]
     catalogs = open_catalogs(by_kind.get("catalog", []), reading)
     if not opened and figure != "data" and (not histories or figure not in ("", "losses")):
         name, kind = figure or "corner", " and ".join(by_kind)
@@ -117,6 +117,13 @@ def write_figure(
     data = figure_data(opened, chosen, evaluation, histories, name == "corner", catalogs)
     _write_plot(path, name, data, str(files[0]), force, reporter)
     return path
+
+
+def _kind(file: Path, figure: str) -> str:
+    """Of a file: a chain, or a table of text, is a posterior to a corner, and a catalog to other figures."""
+    if figure in ("", "corner") and importers.find_importer(file) in (chains.IMPORTER, text.IMPORTER):
+        return "posterior"
+    return "catalog" if importers.is_source(file) else storage.file_kind(file) or "catalog"
 
 
 def _write_members(

@@ -10,21 +10,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from cosmoinfer import models, storage
+from cosmoinfer import models, seeding, storage
 from cosmoinfer import posterior as posteriors
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.errors import UserError, describe_type
+from cosmoinfer.importance_sampling import ImportanceWeights
 from cosmoinfer.importers import chains
 from cosmoinfer.importers.parameter_tables import read_parameters
 from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.parameters import Parameters
-from cosmoinfer.posterior import Posterior
+from cosmoinfer.posterior import Draws, Posterior
 from cosmoinfer.reweighting import ChainPoints
 
 AnyModel = FlowModel | RegressorModel | ClassifierModel | DensityModel
 MODEL_TYPES = (FlowModel, RegressorModel, ClassifierModel, DensityModel)
 ModelSource = Path | str | AnyModel
 PosteriorSource = Path | str | Posterior
+MAX_CHAIN_DRAWS = 10_000  # of the points of a chain, for a figure
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,15 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class PosteriorInput:
-    """A posterior, its name in messages, and the digest by which an output knows it."""
+    """A posterior, its name in messages, and the digest by which an output knows it.
+
+    is_chain: whether it is the chain of another program, which may have parameters that nobody asked for.
+    """
 
     posterior: Posterior
     name: str
     digest: str
+    is_chain: bool = False
 
 
 def open_model(source: ModelSource, device: torch.device) -> ModelInput:
@@ -79,6 +85,21 @@ def open_posterior(source: PosteriorSource, leave_large: bool = True) -> Posteri
         raise UserError(f"expected a posterior or its path, found {describe_type(source)}")
     path = Path(source)
     return PosteriorInput(posteriors.read(path, leave_large=leave_large), str(path), storage.file_digest(path))
+
+
+def open_drawn(source: PosteriorSource) -> PosteriorInput:
+    """A posterior to be drawn, or a chain or table of points, of which a figure shows some, taken by their weights.
+
+    Raises UserError if this is none of these.
+    """
+    if not isinstance(source, Path | str) or not is_chain(str(source)) or storage.begins_as_hdf5(Path(source)):
+        return open_posterior(source)
+    chain = open_chain(Path(source))
+    weights, generator = ImportanceWeights(chain.weights, 0.0), seeding.generator(0, "chain")
+    theta = chain.theta[weights.resample(min(len(chain.theta), MAX_CHAIN_DRAWS), generator)]
+    index, neither = np.zeros(1, np.int64), np.full(1, 255, np.uint8)
+    posterior = Posterior(chain.parameters, index, np.zeros(1, np.str_), neither, draws=Draws(theta[np.newaxis]))
+    return PosteriorInput(posterior, str(source), chain_digest(chain), is_chain=True)
 
 
 def is_chain(text: str) -> bool:

@@ -111,6 +111,25 @@ def test_what_cannot_be_drawn_is_told_with_what_can(
     assert message in refused("plot", *(tmp_path / file for file in files))
 
 
+def test_a_chain_is_drawn_over_a_posterior_by_its_weights_in_the_parameters_that_both_have(
+    folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    generator = np.random.default_rng(0)
+    weights, points = generator.integers(0, 2, 4000), generator.normal([0.3, 5.0, 0.8], [0.01, 1.0, 0.01], (4000, 3))
+    points[weights == 0] += 0.1
+    np.savetxt(tmp_path / "planck.txt", np.column_stack([weights, np.zeros(4000), points]))
+    (tmp_path / "planck.paramnames").write_text("sigma_8 \\sigma_8\ntau \\tau\nOmega_m \\Omega_m\n")
+    cosmoinfer.figures([folder / "two.h5", tmp_path / "planck"], tmp_path / "a.png", rows=[0])
+    assert {"two", "planck"} <= {*legend_texts(drawn[0])} and len(drawn[0].axes) == 4
+    done("plot", folder / "two.h5", tmp_path / "planck", "-o", tmp_path / "b.png")
+    done("plot", tmp_path / "planck", "-o", tmp_path / "c.png", "--parameters", "sigma_8")
+    (title,) = [axes.get_title() for axes in drawn[2].axes]
+    assert title == f"${constraint(points[weights == 1, 0]).latex}$"
+    (tmp_path / "planck.paramnames").write_text("a\nb\nc\n")
+    message = "planck: shares no parameter with Omega_m, sigma_8; it has a, b, c"
+    assert message in refused("plot", folder / "two.h5", tmp_path / "planck", "-o", tmp_path / "d.png")
+
+
 def test_a_legend_has_what_the_names_of_files_do_not_share(
     folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
 ) -> None:
