@@ -22,7 +22,8 @@ from cosmoinfer.models.recipe import SharedSettings
 from cosmoinfer.networks import NETWORKS
 from cosmoinfer.networks.baselines import BASELINES
 from cosmoinfer.settings import settings_of
-from cosmoinfer.tasks.settings import CHECKPOINTS, RANKS, READ_OPTIONS, RUN, SPLIT
+from cosmoinfer.tasks.run_settings import CHECKPOINTS, RANKS, RUN
+from cosmoinfer.tasks.settings import READ_OPTIONS, SPLIT
 from cosmoinfer.tasks.train_density import DENSITY_TRAINER
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER
 from cosmoinfer.tasks.train_regressor import REGRESSOR_TRAINER

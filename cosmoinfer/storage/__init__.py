@@ -22,7 +22,7 @@ from cosmoinfer.storage.existing import (
     read_meta,
     refuse_existing,
 )
-from cosmoinfer.storage.formats import FORMATS
+from cosmoinfer.storage.formats import CHECKPOINT_SUFFIX, FORMATS
 from cosmoinfer.storage.hdf5 import (
     DatasetHandle,
     DatasetInfo,
@@ -45,6 +45,7 @@ from cosmoinfer.storage.text_tables import TextTable, load_table, without_units
 from cosmoinfer.storage.writing import write, write_streamed
 
 __all__ = [
+    "CHECKPOINT_SUFFIX",
     "FORMATS",
     "Attribute",
     "Attributes",

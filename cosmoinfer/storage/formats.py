@@ -18,6 +18,7 @@ REMAKE_COMMANDS = {
     "learning-curve": "make the curve",
 }  # kind: what makes a new one
 FORMATS = dict.fromkeys(REMAKE_COMMANDS, FORMAT)  # kind: the format that is written and read
+CHECKPOINT_SUFFIX = ".checkpoint"  # of the folder of trainings on their way, after the name of the output
 
 
 def check_format(path: str, kind: str, number: int) -> None:

@@ -28,8 +28,9 @@ from cosmoinfer.tasks.provenance import (
 )
 from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.run_settings import TrainingRequest
 from cosmoinfer.tasks.sampling_job import SamplingJob
-from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings, TrainingRequest, select_keywords
+from cosmoinfer.tasks.settings import CatalogSettings, SplitSettings, select_keywords
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER, check_target
 from cosmoinfer.tasks.training import TrainingJob
 

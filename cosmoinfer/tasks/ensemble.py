@@ -24,7 +24,8 @@ from cosmoinfer.tasks.provenance import (
 )
 from cosmoinfer.tasks.reading import open_for_model
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import READ_OPTIONS, RUN, OutputSettings, RunSettings, select_keywords
+from cosmoinfer.tasks.run_settings import RUN, RunSettings
+from cosmoinfer.tasks.settings import READ_OPTIONS, OutputSettings, select_keywords
 from cosmoinfer.tasks.sources import ModelInput, ModelSource, model_digest, open_model
 
 

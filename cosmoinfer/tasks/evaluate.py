@@ -24,8 +24,9 @@ from cosmoinfer.tasks.evaluation_job import (
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.run_settings import RUN, RunSettings
 from cosmoinfer.tasks.sampling_job import prepare_sampling
-from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RUN, OutputSettings, RowSettings, RunSettings, select_keywords
+from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, OutputSettings, RowSettings, select_keywords
 from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior, require_model_first
 
 OF_SAMPLING = ("draws", "skip_failed", *READ_OPTIONS)  # which only a model heeds

@@ -18,7 +18,8 @@ from cosmoinfer.settings import Limits, check_keywords, check_value
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import RUN, RunSettings, select_keywords
+from cosmoinfer.tasks.run_settings import RUN, RunSettings
+from cosmoinfer.tasks.settings import select_keywords
 
 DRAWS = 64  # by default
 

@@ -25,7 +25,8 @@ from cosmoinfer.tasks.provenance import (
 )
 from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest
+from cosmoinfer.tasks.run_settings import TrainingRequest
+from cosmoinfer.tasks.settings import CatalogSettings
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER, check_target
 from cosmoinfer.tasks.training import TrainingJob
 

@@ -14,7 +14,6 @@ from cosmoinfer.catalog import Catalog, multi_file
 from cosmoinfer.errors import UserError
 from cosmoinfer.settings import is_omitted
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.training import checkpoints
 
 NODE_SETTINGS = ("device", "threads", "memory")  # by default what the machine has; they change bytes
 MAX_STEM = 80  # bytes: two and a suffix are a name that every file system takes
@@ -61,7 +60,7 @@ def with_node_settings(keywords: Mapping[str, Any], force: bool, *outputs: Path 
 
 def _recorded(output: Path, force: bool) -> Iterator[storage.JSONObject]:
     """NODE_SETTINGS of each file that stands for an output."""
-    kept = Path(f"{output}{checkpoints.SUFFIX}")
+    kept = Path(f"{output}{storage.CHECKPOINT_SUFFIX}")
     trainings = [kept / name for name in sorted(glob.glob("*.h5", root_dir=kept))]
     for path in (*([] if force else [output]), *trainings):
         with suppress(UserError, OSError):  # of a file that cannot be read nothing is known
@@ -99,7 +98,7 @@ def standing_models(output: Path) -> list[Path]:
     """In the work folder of an output: the flows that are there, and those of which trainings are on their way."""
     folder = output.with_suffix("") if output.suffix else output
     names = glob.glob("*.flow.h5*", root_dir=folder)
-    return sorted({folder / name.removesuffix(checkpoints.SUFFIX) for name in names})
+    return sorted({folder / name.removesuffix(storage.CHECKPOINT_SUFFIX) for name in names})
 
 
 def _as_json(value: Any) -> Any:

@@ -15,9 +15,10 @@ from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.report import PAGE, check_page, write_page
 from cosmoinfer.tasks.report_content import ReportSources
 from cosmoinfer.tasks.reporter import SILENT, Reporter
+from cosmoinfer.tasks.run_settings import TrainingRequest
 from cosmoinfer.tasks.sample import draw_and_write
 from cosmoinfer.tasks.sampling_job import prepare_sampling
-from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest, select_keywords
+from cosmoinfer.tasks.settings import CatalogSettings, select_keywords
 from cosmoinfer.tasks.split import split_and_write
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER, plan_flow
 from cosmoinfer.tasks.training import TrainingJob

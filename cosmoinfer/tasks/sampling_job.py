@@ -25,7 +25,8 @@ from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
 from cosmoinfer.tasks.reading import open_for_model, select_rows
 from cosmoinfer.tasks.reporter import Reporter
-from cosmoinfer.tasks.settings import RowSettings, RunSettings, select_keywords
+from cosmoinfer.tasks.run_settings import RunSettings
+from cosmoinfer.tasks.settings import RowSettings, select_keywords
 from cosmoinfer.tasks.sources import ModelSource, open_model, require_model_first
 
 SampledModel = FlowModel | RegressorModel | ClassifierModel

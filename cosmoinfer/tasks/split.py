@@ -12,13 +12,7 @@ from cosmoinfer.split import Split
 from cosmoinfer.tasks.provenance import catalog_inputs, default_output, is_up_to_date, task_provenance
 from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
-from cosmoinfer.tasks.settings import (
-    READ_OPTIONS,
-    SPLIT,
-    CatalogSettings,
-    SplitSettings,
-    select_keywords,
-)
+from cosmoinfer.tasks.settings import READ_OPTIONS, SPLIT, CatalogSettings, SplitSettings, select_keywords
 
 
 @dataclass(frozen=True)

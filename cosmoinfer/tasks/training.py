@@ -39,7 +39,8 @@ from cosmoinfer.tasks.provenance import (
 )
 from cosmoinfer.tasks.reading import CatalogSource, choose_split, open_catalog
 from cosmoinfer.tasks.reporter import MUTE, Reporter
-from cosmoinfer.tasks.settings import RANKS, OutputSettings, RankSettings, TrainingRequest, select_keywords
+from cosmoinfer.tasks.run_settings import RANKS, RankSettings, TrainingRequest
+from cosmoinfer.tasks.settings import OutputSettings, select_keywords
 from cosmoinfer.training import augmentation
 from cosmoinfer.training.checkpoints import CheckpointFolder
 from cosmoinfer.training.ranks import ALONE, Ranks, n_started

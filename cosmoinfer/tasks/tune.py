@@ -28,7 +28,8 @@ from cosmoinfer.tasks.provenance import (
 )
 from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter, ignore_line
-from cosmoinfer.tasks.settings import CatalogSettings, TrainingRequest, names_of_fields, select_keywords
+from cosmoinfer.tasks.run_settings import TrainingRequest
+from cosmoinfer.tasks.settings import CatalogSettings, names_of_fields, select_keywords
 from cosmoinfer.tasks.sources import model_digest
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER, FlowPlan, check_target, plan_flow
 from cosmoinfer.tasks.training import TrainingJob

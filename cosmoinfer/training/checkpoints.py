@@ -19,8 +19,7 @@ from cosmoinfer.stopping import STOP_REQUEST
 from cosmoinfer.storage import Dataset, Schema
 from cosmoinfer.training.ranks import ALONE, Ranks
 
-SUFFIX = ".checkpoint"  # of the folder, after the name of the output
-KIND = "checkpoint"  # of the files in it
+KIND = "checkpoint"  # of files
 DIGITS = 16  # of the name of a file
 INTERVAL = 600.0
 
@@ -73,7 +72,7 @@ class CheckpointFolder:
         ranks: Ranks = ALONE,
     ) -> "CheckpointFolder":
         """``OUTPUT.checkpoint/``, which is made when a training is kept."""
-        return cls(Path(f"{output}{SUFFIX}"), meta, info, interval, ranks)
+        return cls(Path(f"{output}{storage.CHECKPOINT_SUFFIX}"), meta, info, interval, ranks)
 
     def training(self, key: storage.JSONObject) -> "Checkpoint":
         """That of one training. key: what determines its result, among all trainings of the output."""

@@ -16,7 +16,8 @@ from cosmoinfer.models.regressor import regressor_recipe, regressor_settings
 from cosmoinfer.networks import BASELINES, NETWORKS
 from cosmoinfer.networks.mlp import MLP
 from cosmoinfer.settings import setting, settings_of
-from cosmoinfer.tasks.settings import RUN, SPLIT
+from cosmoinfer.tasks.run_settings import RUN
+from cosmoinfer.tasks.settings import SPLIT
 from cosmoinfer.training.settings import TrainingSettings
 
 RECIPES = [*FLOWS.values(), *MAP_FLOWS.values(), *NETWORKS.values(), *BASELINES.values()]

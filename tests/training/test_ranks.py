@@ -209,7 +209,7 @@ def test_tasks_on_several_nodes_are_refused(monkeypatch):
     ids=str,
 )
 def test_what_needs_a_batch_in_one_piece_is_refused(settings, message, catalogs, monkeypatch):
-    monkeypatch.setattr("cosmoinfer.tasks.settings.join_ranks", lambda: Ranks(0, 2))
+    monkeypatch.setattr("cosmoinfer.tasks.run_settings.join_ranks", lambda: Ranks(0, 2))
     monkeypatch.setattr(Ranks, "require_equal", lambda *_: None)
     with pytest.raises(UserError, match=message):
         cosmoinfer.train_regressor(catalogs["cnn"], ranks=True, reporter=MUTE, **{"epochs": 1, **settings})
@@ -217,7 +217,7 @@ def test_what_needs_a_batch_in_one_piece_is_refused(settings, message, catalogs,
 
 def test_ranks_of_a_node_share_its_memory(catalogs, monkeypatch):
     jobs: list[TrainingJob] = []
-    monkeypatch.setattr("cosmoinfer.tasks.settings.join_ranks", lambda: Ranks(0, 2))
+    monkeypatch.setattr("cosmoinfer.tasks.run_settings.join_ranks", lambda: Ranks(0, 2))
     monkeypatch.setattr("cosmoinfer.tasks.training.available_bytes", lambda: 10**9)
     monkeypatch.setattr(Trainer, "run", lambda trainer, job, output: (jobs.append(job), {}))
     cosmoinfer.train_regressor(catalogs["cnn"], ranks=True)

@@ -13,7 +13,7 @@ class RunOptions:
     """Where and how a command works."""
 
     seed: Annotated[
-        int, option("Seed of all random numbers but the split.", "Run", default="{tasks.settings:RunSettings.seed}")
+        int, option("Seed of all random numbers but the split.", "Run", default="{tasks.run_settings:RunSettings.seed}")
     ] = 0
     device: Annotated[
         str,
@@ -21,7 +21,7 @@ class RunOptions:
             "Device:",
             "Run",
             choices=("device:DEVICES",),
-            default="{tasks.settings:RunSettings.device}",
+            default="{tasks.run_settings:RunSettings.device}",
             rare=True,
         ),
     ] = "auto"
@@ -41,7 +41,7 @@ class CheckpointOptions:
             "Keep a training so often, in the folder OUTPUT.checkpoint: 10min.",
             "Run",
             value="<time>",
-            default="{tasks.settings:CheckpointSettings.checkpoint_every}",
+            default="{tasks.run_settings:CheckpointSettings.checkpoint_every}",
             rare=True,
         ),
     ] = None
