@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import accumulate
 
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.printable import one_line
 
 MAX_LABEL, MAX_LABEL_DEPTH, MAX_LABEL_COMMANDS = 120, 6, 20  # characters, nested braces and backslashes of LaTeX
@@ -88,7 +90,25 @@ def name_symbol(name: str) -> str | None:
     return f"{FUNCTIONS[match['function']]}{base}{index}{'h^2' if match['h'] else ''}"
 
 
-def symbol_key(name: str) -> str:
+def match_spellings(names: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
+    """For names that others spell in another way, ``sigma8`` of a chain, the wanted one, ``sigma_8``.
+
+    Raises UserError where several of one symbol leave it open which are the same.
+    """
+    spellings: dict[str, str] = {}
+    for name in (name for name in wanted if name not in names):
+        alike = [entry for entry in names if _symbol_key(entry) == _symbol_key(name) and entry not in wanted]
+        rivals = [entry for entry in wanted if _symbol_key(entry) == _symbol_key(name) and entry not in names]
+        if alike and len(alike) + len(rivals) > 2:
+            raise UserError(
+                f"{join_first(alike)} may be {join_first(rivals)} of the posterior; `derive` of reweight gives one the "
+                "very name"
+            )
+        spellings |= dict.fromkeys(alike, name)
+    return spellings
+
+
+def _symbol_key(name: str) -> str:
     """The same of all spellings of a name, ``sigma8`` and ``sigma_8``, ``omegam`` and ``Omega_m``.
 
     The name itself where it is no symbol.

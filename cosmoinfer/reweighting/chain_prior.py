@@ -16,7 +16,7 @@ from scipy import linalg
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
-from cosmoinfer.latex import symbol_key
+from cosmoinfer.latex import match_spellings
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.priors import Unknown
 from cosmoinfer.supports import Probit
@@ -45,28 +45,6 @@ class ChainPoints:
     def effective_points(self) -> float:
         """By weight, repeated points taken together; not less for points that depend on each other otherwise."""
         return effective_sample_size(self.weights, self.theta)
-
-    def spelled_as(self, names: Sequence[str]) -> tuple["ChainPoints", dict[str, str]]:
-        """With the names of a posterior for parameters of the same symbol, sigma_8 for sigma8; which have other ones.
-
-        Raises UserError where several of one symbol leave it open which are the same.
-        """
-        own = self.parameters.names
-        symbols = {name: symbol_key(name) for name in (*own, *names)}
-        spellings: dict[str, str] = {}
-        for name in (name for name in names if name not in own):
-            alike = [entry for entry in own if symbols[entry] == symbols[name] and entry not in names]
-            rivals = [entry for entry in names if symbols[entry] == symbols[name] and entry not in own]
-            if alike and len(alike) + len(rivals) > 2:
-                raise UserError(
-                    f"its {join_first(alike)} may be {join_first(rivals)} of the posterior; `derive` gives one of the "
-                    "posterior the very name",
-                    SETTING,
-                    self.name,
-                )
-            spellings |= dict.fromkeys(alike, name)
-        renamed = tuple(spellings.get(name, name) for name in own)
-        return replace(self, parameters=replace(self.parameters, names=renamed)), spellings
 
 
 @dataclass(frozen=True)
@@ -97,7 +75,9 @@ class ChainPrior:
         derived: names of functions of other parameters of the posterior, left aside where all those are shared.
         Raises UserError where no parameter is shared, or the points do not give a density.
         """
-        chain, spellings = chain.spelled_as(parameters.names)
+        spellings = match_spellings(chain.parameters.names, parameters.names)
+        renamed = tuple(spellings.get(name, name) for name in chain.parameters.names)
+        chain = replace(chain, parameters=replace(chain.parameters, names=renamed))
         names = [name for name in parameters.names if name in chain.parameters.names]
         independent = [name for name in parameters.names if name not in derived]
         names = independent if set(independent) <= set(names) else names

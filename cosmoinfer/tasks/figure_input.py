@@ -11,6 +11,7 @@ import numpy as np
 from cosmoinfer import plots as drawing
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, join_first, list_choices
+from cosmoinfer.latex import match_spellings
 from cosmoinfer.metrics import Evaluation
 from cosmoinfer.models import FlowModel
 from cosmoinfer.numerals import finite_number
@@ -74,6 +75,14 @@ def figure_data(
         ]
     posteriors = _labelled(posteriors, chosen.labels)
     names = _names_shown(opened, posteriors)
+    posteriors = [
+        _spelled_as(names, posterior) if item.is_chain else posterior
+        for item, posterior in zip(opened, posteriors, strict=True)
+    ]
+    for item, posterior in zip(opened, posteriors, strict=True):
+        if not {*names} & {*posterior.parameters.names}:
+            found = join_first(posterior.parameters.names, 20)
+            raise UserError(f"{item.name}: shares no parameter with {', '.join(names)}; it has {found}")
     shown = _check_shown(_names(chosen.parameters), names)
     marks = _numbers(chosen.truth, names) if is_given(chosen.truth) else None
     legend = _names(chosen.legend)
@@ -84,17 +93,16 @@ def figure_data(
 
 
 def _names_shown(opened: Sequence[PosteriorInput], posteriors: Sequence[Posterior]) -> tuple[str, ...]:
-    """Of all parameters, but for those that only chains of other programs have, unless there is nothing else.
-
-    Raises UserError for a chain that shares no parameter with what it is drawn over.
-    """
+    """Of all parameters, but for those that only chains of other programs have, unless there is nothing else."""
     kept = [posterior for item, posterior in zip(opened, posteriors, strict=True) if not item.is_chain] or posteriors
-    names = tuple(dict.fromkeys(name for posterior in kept for name in posterior.parameters.names))
-    for item, posterior in zip(opened, posteriors, strict=True):
-        if not {*names} & {*posterior.parameters.names}:
-            found = join_first(posterior.parameters.names, 20)
-            raise UserError(f"{item.name}: shares no parameter with {', '.join(names)}; it has {found}")
-    return names
+    return tuple(dict.fromkeys(name for posterior in kept for name in posterior.parameters.names))
+
+
+def _spelled_as(names: Sequence[str], posterior: Posterior) -> Posterior:
+    """With these names for parameters of the same symbol, sigma_8 for sigma8."""
+    spellings = match_spellings(posterior.parameters.names, names)
+    renamed = tuple(spellings.get(name, name) for name in posterior.parameters.names)
+    return replace(posterior, parameters=replace(posterior.parameters, names=renamed))
 
 
 def separate_reading(keywords: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -104,7 +104,10 @@ def test_the_page_of_a_run_holds_what_was_found(results: Path, page: Page) -> No
     identifiers = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
     targets = {attributes["href"].removeprefix("#") for attributes in page.of("a")}
-    assert targets <= set(identifiers) and {"explain-log_prob_gain", "explain-r2", "explain-coverage_68", "training"} <= targets
+    assert (
+        targets <= set(identifiers)
+        and {"explain-log_prob_gain", "explain-r2", "explain-coverage_68", "training"} <= targets
+    )
 
 
 def test_the_report_of_a_folder_is_that_of_its_run(

@@ -118,11 +118,11 @@ def test_a_chain_is_drawn_over_a_posterior_by_its_weights_in_the_parameters_that
     weights, points = generator.integers(0, 2, 4000), generator.normal([0.3, 5.0, 0.8], [0.01, 1.0, 0.01], (4000, 3))
     points[weights == 0] += 0.1
     np.savetxt(tmp_path / "planck.txt", np.column_stack([weights, np.zeros(4000), points]))
-    (tmp_path / "planck.paramnames").write_text("sigma_8 \\sigma_8\ntau \\tau\nOmega_m \\Omega_m\n")
+    (tmp_path / "planck.paramnames").write_text("sigma8 \\sigma_8\ntau \\tau\nomegam \\Omega_m\n")
     cosmoinfer.figures([folder / "two.h5", tmp_path / "planck"], tmp_path / "a.png", rows=[0])
     assert {"two", "planck"} <= {*legend_texts(drawn[0])} and len(drawn[0].axes) == 4
     done("plot", folder / "two.h5", tmp_path / "planck", "-o", tmp_path / "b.png")
-    done("plot", tmp_path / "planck", "-o", tmp_path / "c.png", "--parameters", "sigma_8")
+    done("plot", tmp_path / "planck", "-o", tmp_path / "c.png", "--parameters", "sigma8")
     (title,) = [axes.get_title() for axes in drawn[2].axes]
     assert title == f"${constraint(points[weights == 1, 0]).latex}$"
     (tmp_path / "planck.paramnames").write_text("a\nb\nc\n")
