@@ -90,15 +90,15 @@ def name_symbol(name: str) -> str | None:
     return f"{FUNCTIONS[match['function']]}{base}{index}{'h^2' if match['h'] else ''}"
 
 
-def match_spellings(names: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
-    """For names that others spell in another way, ``sigma8`` of a chain, the wanted one, ``sigma_8``.
+def match_spellings(names: Sequence[str], preferred: Sequence[str]) -> dict[str, str]:
+    """For names that others spell in another way, ``sigma8`` of a chain, the preferred one, ``sigma_8``.
 
     Raises UserError where several of one symbol leave it open which are the same.
     """
     spellings: dict[str, str] = {}
-    for name in (name for name in wanted if name not in names):
-        alike = [entry for entry in names if _symbol_key(entry) == _symbol_key(name) and entry not in wanted]
-        rivals = [entry for entry in wanted if _symbol_key(entry) == _symbol_key(name) and entry not in names]
+    for name in (name for name in preferred if name not in names):
+        alike = [entry for entry in names if _symbol_key(entry) == _symbol_key(name) and entry not in preferred]
+        rivals = [entry for entry in preferred if _symbol_key(entry) == _symbol_key(name) and entry not in names]
         if alike and len(alike) + len(rivals) > 2:
             raise UserError(
                 f"{join_first(alike)} may be {join_first(rivals)} of the posterior; `derive` of reweight gives one the "

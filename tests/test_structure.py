@@ -335,6 +335,12 @@ def test_help_imports_nothing_heavy():
     assert not set(loaded) & set(SLOW)
 
 
+def test_tasks_without_a_network_do_not_wait_for_torch():
+    tasks = ("importing", "repack", "split", "export", "reweight", "guide", "workflow")
+    code = f"import sys; from cosmoinfer.tasks import {', '.join(tasks)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 TRAINING = """
 import sys, torch
 import cosmoinfer.tasks.train_flow

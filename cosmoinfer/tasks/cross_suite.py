@@ -17,6 +17,7 @@ from cosmoinfer.sampling.options import SamplingOptions
 from cosmoinfer.split import Split
 from cosmoinfer.studies import cross_suite
 from cosmoinfer.studies.cross_suite import CrossSuite
+from cosmoinfer.tasks.model_sources import read_model_of_kind
 from cosmoinfer.tasks.provenance import (
     catalog_inputs,
     file_stem,
@@ -26,7 +27,7 @@ from cosmoinfer.tasks.provenance import (
     with_node_settings,
     work_folder,
 )
-from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
+from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import TrainingRequest
 from cosmoinfer.tasks.sampling_job import SamplingJob

@@ -15,6 +15,7 @@ from cosmoinfer.errors import UserError, describe_type
 from cosmoinfer.models.flow import FlowModel, JoinedFlow, check_joinable, join_flows
 from cosmoinfer.settings import check_keywords, setting
 from cosmoinfer.storage import JSONObject
+from cosmoinfer.tasks.model_sources import ModelInput, ModelSource, model_digest, open_for_model, open_model
 from cosmoinfer.tasks.provenance import (
     catalog_inputs,
     default_output,
@@ -22,11 +23,9 @@ from cosmoinfer.tasks.provenance import (
     task_provenance,
     with_node_settings,
 )
-from cosmoinfer.tasks.reading import open_for_model
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN, RunSettings
 from cosmoinfer.tasks.settings import READ_OPTIONS, OutputSettings, select_keywords
-from cosmoinfer.tasks.sources import ModelInput, ModelSource, model_digest, open_model
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,14 @@ from cosmoinfer.tasks.evaluation_job import (
     require_unseen_row,
     select_drawn,
 )
+from cosmoinfer.tasks.model_sources import MODEL_TYPES, ModelSource, require_model_first
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN, RunSettings
 from cosmoinfer.tasks.sampling_job import prepare_sampling
 from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, OutputSettings, RowSettings, select_keywords
-from cosmoinfer.tasks.sources import MODEL_TYPES, ModelSource, PosteriorSource, open_posterior, require_model_first
+from cosmoinfer.tasks.sources import PosteriorSource, open_posterior
 
 OF_SAMPLING = ("draws", "skip_failed", *READ_OPTIONS)  # which only a model heeds
 OF_GATES = ("fail_if", "gate", *RUN)  # which what was measured heeds, or may be given
@@ -60,7 +61,7 @@ class Gates:
         """
         if not (self.fail_if or self.gate):
             return evaluation
-        asked = tuple(metrics.check_gate(evaluation, gate) for gate in self.fail_if)
+        asked = (metrics.check_gate(evaluation, gate) for gate in self.fail_if)
         default = metrics.check_default_gates(evaluation).results if self.gate else ()
         return replace(evaluation, gates=GateResults((*asked, *default)))
 
@@ -96,8 +97,8 @@ def evaluate(
         which gates alone are checked.
     output: the file to write, if any; a complete one of the same settings is read.
     settings: the options of ``cosmoinfer evaluate`` by name, as ``split="test"``, ``lc2st=[3]``; ``compare_to`` may
-        be a posterior or a model in memory too, or a ``metrics.ReferencePosterior``. With ``gate`` or ``fail_if`` the
-        result's ``gates`` say which failed.
+        be a posterior or a model in memory, or a ``metrics.ReferencePosterior``. ``gates`` of the result say which of
+        ``gate`` and ``fail_if`` failed.
 
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
@@ -130,10 +131,8 @@ def _evaluate(
     keywords = with_node_settings(keywords, force, output)
     gates = select_keywords(Gates, keywords)
     if _is_measured(posterior_source):
-        return GatedEvaluation(
-            _read_measured(Path(cast(str, posterior_source)), catalog, {**keywords, "output": output, "force": force}),
-            gates,
-        )
+        asked_for = {**keywords, "output": output, "force": force}
+        return GatedEvaluation(_read_measured(Path(cast(str, posterior_source)), catalog, asked_for), gates)
     job = prepare_evaluation(posterior_source, catalog, keywords, reporter)
     gates.check_names(job.source.parameters)
     figures = select_keywords(EvaluationSettings, keywords).figures
@@ -181,8 +180,8 @@ def prepare_evaluation(
     compare_to = keywords.get("compare_to")
     require_model_first("evaluate", posterior, catalog)
     if isinstance(posterior, Path | str) and storage.file_kind(Path(posterior)) in (None, "catalog"):
-        found = f"{posterior}: is {storage.describe_file(Path(posterior))}"
-        raise UserError(f"{found}; expected a posterior, or a model before it: cosmoinfer evaluate MODEL {posterior}")
+        found = storage.describe_file(Path(posterior))
+        raise UserError(f"{posterior}: is {found}; expected a posterior, or: cosmoinfer evaluate MODEL {posterior}")
     if not _is_model(posterior) and not _is_model(compare_to):
         _check_drawn(posterior, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
     seed = select_keywords(RunSettings, keywords).seed

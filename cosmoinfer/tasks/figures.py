@@ -14,9 +14,10 @@ from cosmoinfer.posterior import Posterior
 from cosmoinfer.settings import check_keywords, is_given
 from cosmoinfer.studies import cross_suite, learning_curve
 from cosmoinfer.tasks.figure_input import FigureSettings, figure_data, member_data, open_catalogs, separate_reading
+from cosmoinfer.tasks.model_sources import AnyModel
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, names_of_fields, select_keywords
-from cosmoinfer.tasks.sources import AnyModel, PosteriorInput, PosteriorSource, open_drawn
+from cosmoinfer.tasks.sources import PosteriorInput, PosteriorSource, open_drawn
 
 STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[..., Any]]] = {  # by kind: how they are read, and drawn
     "cross-suite": (cross_suite.read, drawing.plot_cross_suite),

@@ -15,8 +15,8 @@ from cosmoinfer.memory import check_memory
 from cosmoinfer.models.density import DensityModel
 from cosmoinfer.quoting import join_items, split, unquote, write
 from cosmoinfer.settings import Limits, check_keywords, check_value
+from cosmoinfer.tasks.model_sources import read_model_of_kind
 from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance, with_node_settings
-from cosmoinfer.tasks.reading import read_model_of_kind
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN, RunSettings
 from cosmoinfer.tasks.settings import select_keywords

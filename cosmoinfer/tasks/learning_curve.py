@@ -15,6 +15,7 @@ from cosmoinfer.split import Split
 from cosmoinfer.studies import learning_curve
 from cosmoinfer.studies.learning_curve import LearningCurve
 from cosmoinfer.studies.training_sizes import HeldOutScores, check_sizes, default_sizes
+from cosmoinfer.tasks.model_sources import read_model_of_kind
 from cosmoinfer.tasks.provenance import (
     default_output,
     is_up_to_date,
@@ -23,7 +24,7 @@ from cosmoinfer.tasks.provenance import (
     with_node_settings,
     work_folder,
 )
-from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog, read_model_of_kind
+from cosmoinfer.tasks.reading import choose_split, parse_counts, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import TrainingRequest
 from cosmoinfer.tasks.settings import CatalogSettings

@@ -1,21 +1,18 @@
 """What tasks read: a catalog, its split, some of its rows, a model of a kind."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from cosmoinfer import catalog as catalogs
-from cosmoinfer import importers, models, split, storage
-from cosmoinfer.catalog import Catalog, ReadOptions, multi_file
+from cosmoinfer import importers, split, storage
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.catalog.catalog import UNKNOWN_THETA
 from cosmoinfer.errors import UserError, describe_type, join_first
 from cosmoinfer.leakage import TEST, TrainingRecord
 from cosmoinfer.numerals import whole_number
-from cosmoinfer.preprocessing.state import Preprocessing
 from cosmoinfer.settings import is_given
 from cosmoinfer.split import Split
 from cosmoinfer.tasks.reporter import Reporter
@@ -75,57 +72,6 @@ def read_catalog(path: Path, settings: CatalogSettings) -> Catalog:
     return catalog
 
 
-def open_for_model(
-    preprocessing: Preprocessing, source: Path | str | Catalog | None, keywords: Mapping[str, Any]
-) -> Catalog:
-    """A catalog as it is, or from its file: read as the model's own was, unless the settings say otherwise.
-
-    Raises UserError if the model cannot take its data or parameters.
-    """
-    if isinstance(source, Catalog):
-        catalog = open_catalog(source, keywords)
-    elif not isinstance(source, Path | str):
-        raise UserError(
-            f"expected the path of a catalog or a Catalog, found {describe_type(source)}; arrays go to "
-            "catalog_from_arrays(theta=theta, x=x), observations also to the model itself: model.sample(x)"
-        )
-    else:
-        path, settings = Path(source), CatalogSettings.from_keywords(keywords)
-        is_source = importers.is_source(path)
-        command = None if is_source else storage.read_meta(multi_file.first_file(path)).get("command")
-        generated = command == "generate"  # in our layout, and cut already
-        own_reading = ReadOptions() if generated else preprocessing.read_options
-        read_options = read_options_for_model(own_reading, settings.read_options, is_source)
-        read_options = read_options if generated else preprocessing.with_kinds(read_options)
-        catalog = importers.read(path, read_options, settings.memory, preprocessing.model_rows(read_options))
-    preprocessing.check_catalog(catalog)
-    return catalog
-
-
-def read_options_for_model(trained: ReadOptions, overrides: ReadOptions, is_source: bool = False) -> ReadOptions:
-    """How to read a catalog for a model: as the model's own was read, but for what is asked for now.
-
-    Links into other files are followed only where that is asked for now. is_source: whether it is of another format
-    than HDF5, of which files of parameters and ids are those that are named now.
-
-    Raises UserError for other scale cuts than the model's.
-    """
-    default = ReadOptions()
-    if overrides.scale_cut and overrides.scale_cut != trained.scale_cut:
-        raise UserError(
-            "has no effect: the model brings its own scale cuts",
-            setting="scale_cut",
-            value=join_first(overrides.scale_cut),
-        )
-    changed = {key: value for key, value in asdict(overrides).items() if value != getattr(default, key)}
-    layout = ("parameters", "data", "kind", "channels", "simulation", "rows_per_simulation", "names", "bounds", "where")
-    if is_source:
-        trained = importers.without_paths(trained)
-    elif changed.keys() & set(layout):
-        trained = replace(trained, **{key: getattr(default, key) for key in layout})
-    return replace(trained, **({"follow_links": False} | changed))
-
-
 def choose_split(catalog: Catalog, settings: SplitSettings) -> Split:
     """A split file, else the catalog's own /split, else by hash.
 
@@ -147,16 +93,6 @@ def choose_split(catalog: Catalog, settings: SplitSettings) -> Split:
             raise UserError(f"{catalog.path}: has its own /split; `fractions` and `split_seed` have no effect")
         return split.by_labels(catalog.simulation, catalog.split_labels).require_complete()
     return split.by_hash(catalog.simulation, fractions, settings.split_seed).require_complete()
-
-
-def read_model_of_kind(path: Path, kind: str, device: torch.device, setting: str = "") -> Any:
-    """setting: which names the file, if one does. Raises UserError if the model is of another kind."""
-    model = models.read(path, device)
-    if model.kind != kind:
-        if setting:
-            raise UserError(f"expected a {kind}, found a {model.kind}", setting=setting, value=path)
-        raise UserError(f"{path}: expected a {kind} (train-{kind}), found a {model.kind}")
-    return model
 
 
 def select_rows(record: TrainingRecord, catalog: Catalog, partition: str | None, rows: Rows | None) -> np.ndarray:

@@ -24,7 +24,7 @@ from cosmoinfer.posterior import Posterior, summarise_observations
 from cosmoinfer.report import Explanation, Figure, Report, Section
 from cosmoinfer.split import PARTITIONS, Split
 from cosmoinfer.tasks.guide import METRIC, explanations, remedies
-from cosmoinfer.tasks.reading import open_for_model
+from cosmoinfer.tasks.model_sources import open_for_model
 
 PACKAGES = ("torch", "nflows", "numpy", "h5py", "scipy", "scikit-learn", "matplotlib", "getdist")
 CALIBRATED_STEP = "sample your observation with this model, and look whether its percentile is below 95"

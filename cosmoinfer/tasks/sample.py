@@ -14,13 +14,13 @@ from cosmoinfer.formatting import count_text
 from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
 from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import check_keywords
+from cosmoinfer.tasks.model_sources import ModelSource
 from cosmoinfer.tasks.provenance import is_up_to_date, with_node_settings
 from cosmoinfer.tasks.reading import report_placeholders, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN
 from cosmoinfer.tasks.sampling_job import SamplingJob, prepare_sampling
 from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, OutputSettings
-from cosmoinfer.tasks.sources import ModelSource
 
 SETTINGS = (*READ_OPTIONS, *RUN, *ROWS, "draws", "skip_failed", "combine", "recalibrate", "shard")
 

@@ -22,12 +22,12 @@ from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import convert, is_given
 from cosmoinfer.storage import JSONObject
 from cosmoinfer.tasks.draw_warnings import warn_of_anomalies, warn_of_product
+from cosmoinfer.tasks.model_sources import ModelSource, open_for_model, open_model, require_model_first
 from cosmoinfer.tasks.provenance import catalog_inputs, task_provenance
-from cosmoinfer.tasks.reading import open_for_model, select_rows
+from cosmoinfer.tasks.reading import select_rows
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.run_settings import RunSettings
 from cosmoinfer.tasks.settings import RowSettings, select_keywords
-from cosmoinfer.tasks.sources import ModelSource, open_model, require_model_first
 
 SampledModel = FlowModel | RegressorModel | ClassifierModel
 

@@ -10,12 +10,12 @@ from cosmoinfer.device import device_settings
 from cosmoinfer.models.density import scores
 from cosmoinfer.models.density.scores import Scores
 from cosmoinfer.settings import check_keywords
+from cosmoinfer.tasks.model_sources import open_for_model, read_model_of_kind, require_model_first
 from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance, with_node_settings
-from cosmoinfer.tasks.reading import open_for_model, read_model_of_kind, select_rows, warn_of_training_rows
+from cosmoinfer.tasks.reading import select_rows, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN, RunSettings
 from cosmoinfer.tasks.settings import READ_OPTIONS, ROWS, RowSettings, select_keywords
-from cosmoinfer.tasks.sources import require_model_first
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,26 @@
-"""Models and posteriors that a task is given, as files or as objects in memory, and digests of them."""
+"""Posteriors and chains that a task is given, as files or as objects in memory, and digests of them."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from cosmoinfer import models, seeding, storage
 from cosmoinfer import posterior as posteriors
+from cosmoinfer import seeding, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.errors import UserError, describe_type
 from cosmoinfer.importance_sampling import ImportanceWeights
 from cosmoinfer.importers import chains
 from cosmoinfer.importers.parameter_tables import read_parameters
-from cosmoinfer.models import ClassifierModel, DensityModel, FlowModel, RegressorModel
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Draws, Posterior
 from cosmoinfer.reweighting import ChainPoints
 
-AnyModel = FlowModel | RegressorModel | ClassifierModel | DensityModel
-MODEL_TYPES = (FlowModel, RegressorModel, ClassifierModel, DensityModel)
-ModelSource = Path | str | AnyModel
 PosteriorSource = Path | str | Posterior
 MAX_CHAIN_DRAWS = 10_000  # of the points of a chain, for a figure
-
-
-@dataclass(frozen=True)
-class ModelInput:
-    """A model, its name in messages, and the digest by which an output knows it."""
-
-    model: Any
-    name: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -49,29 +34,6 @@ class PosteriorInput:
     name: str
     digest: str
     is_chain: bool = False
-
-
-def open_model(source: ModelSource, device: torch.device) -> ModelInput:
-    """Raises UserError if this is no model, or a file that holds none."""
-    if isinstance(source, Path | str):
-        return ModelInput(models.read(source, device), str(source), storage.file_digest(Path(source)))
-    if not isinstance(source, MODEL_TYPES):
-        raise UserError(f"expected a model or its path, found {describe_type(source)}")
-    for stack in source.stacks:
-        stack.network.to(device)
-    return ModelInput(source, f"the {source.kind}", model_digest(source))
-
-
-def require_model_first(command: str, source: object, catalog: object) -> None:
-    """Raises UserError where the paths of a model and of its catalog are in the wrong order. command: for messages."""
-    if not isinstance(source, Path | str) or not isinstance(catalog, Path | str):
-        return
-    first, second = (storage.require_name(Path(path)) for path in (source, catalog))
-    if storage.is_kind(second, "model") and not storage.is_kind(first, "model"):
-        raise UserError(
-            f"{first}: is {storage.describe_file(first)}, and {second} {storage.describe_file(second)}; the model "
-            f"comes first: cosmoinfer {command} {second} {first}"
-        )
 
 
 def open_posterior(source: PosteriorSource, leave_large: bool = True) -> PosteriorInput:
@@ -146,17 +108,6 @@ def chain_digest(chain: ChainPoints) -> str:
     """SHA-256 of names, box, points and weights, wherever they are."""
     box = Parameters.from_names(chain.parameters.names, chain.parameters.low, chain.parameters.high)
     return content_digest(replace(chain, name="", parameters=box))
-
-
-def model_digest(model: AnyModel) -> str:
-    """SHA-256 of configuration and weights."""
-    sha = hashlib.sha256(f"{model.kind} {getattr(model, 'temperature', 1)}".encode())
-    sha.update(np.ascontiguousarray(model.weights).tobytes())
-    for stack in model.stacks:
-        sha.update(json.dumps(stack.config, sort_keys=True, default=str).encode())
-        for name, weights in stack.network.state_dict().items():
-            sha.update(name.encode() + weights.cpu().numpy().tobytes())
-    return sha.hexdigest()
 
 
 def content_digest(table: Any) -> str:

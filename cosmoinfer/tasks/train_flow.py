@@ -29,7 +29,8 @@ from cosmoinfer.models.regressor import RegressorModel
 from cosmoinfer.preprocessing.fit import with_compression_of
 from cosmoinfer.preprocessing.noise import Noise
 from cosmoinfer.storage import JSONObject
-from cosmoinfer.tasks.reading import CatalogSource, check_source, read_model_of_kind
+from cosmoinfer.tasks.model_sources import read_model_of_kind
+from cosmoinfer.tasks.reading import CatalogSource, check_source
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.training import Trainer, TrainingJob, TrainingPlan, check_networks
 from cosmoinfer.training.settings import TrainingContext

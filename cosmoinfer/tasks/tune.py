@@ -18,6 +18,7 @@ from cosmoinfer.studies.comparison import BETTER, Comparison
 from cosmoinfer.studies.search import SearchSpace, Value
 from cosmoinfer.studies.trials import Journal, PrunedError, Trial, TrialRecord
 from cosmoinfer.tasks.ensemble import Ensemble
+from cosmoinfer.tasks.model_sources import model_digest, read_model_of_kind
 from cosmoinfer.tasks.provenance import (
     default_output,
     is_up_to_date,
@@ -26,11 +27,10 @@ from cosmoinfer.tasks.provenance import (
     with_node_settings,
     work_folder,
 )
-from cosmoinfer.tasks.reading import choose_split, read_catalog, read_model_of_kind
+from cosmoinfer.tasks.reading import choose_split, read_catalog
 from cosmoinfer.tasks.reporter import SILENT, Reporter, ignore_line
 from cosmoinfer.tasks.run_settings import TrainingRequest
 from cosmoinfer.tasks.settings import CatalogSettings, names_of_fields, select_keywords
-from cosmoinfer.tasks.sources import model_digest
 from cosmoinfer.tasks.train_flow import FLOW_TRAINER, FlowPlan, check_target, plan_flow
 from cosmoinfer.tasks.training import TrainingJob
 from cosmoinfer.training.loop import DivergedError

@@ -31,7 +31,7 @@ def go_on(folder: Path, ancestor: Path, heir: Path) -> None:
 
 
 def test_a_catalog_in_the_place_of_a_model_is_called_one(folder: Path) -> None:
-    expected = "is a catalog; expected a posterior, or a model before it: cosmoinfer evaluate MODEL"
+    expected = "is a catalog; expected a posterior, or: cosmoinfer evaluate MODEL"
     assert expected in refused("evaluate", folder / "one.h5", folder / "other.h5")
 
 
@@ -46,7 +46,7 @@ EXPECTING = {  # a command, and what it says of a file that is {what}
     "reweight {file} --keep a": "is {what}, no HDF5 file; expected a posterior file",
     "sample {file} {folder}/one.h5": "is {what}, no HDF5 file; expected a model file",
     "report {file}": "is {what}, and holds no model, posterior or metrics",
-    "evaluate {file}": "is {what}; expected a posterior, or a model before it",
+    "evaluate {file}": "is {what}; expected a posterior, or: cosmoinfer evaluate",
     "plot {file}": "expected posteriors, a model or a study, found {what}",
     "merge {file}": "expected the posterior of a shard, found {what}",
 }

@@ -15,7 +15,7 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing import compression
 from cosmoinfer.preprocessing.fit import describe_choices, with_compression
 from cosmoinfer.preprocessing.noise import Noise, read_noise
-from cosmoinfer.tasks.reading import read_options_for_model
+from cosmoinfer.tasks.model_sources import read_options_for_model
 from cosmoinfer.training.settings import TrainingSettings
 from tests.examples import (
     NORMAL,
