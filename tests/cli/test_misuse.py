@@ -41,6 +41,7 @@ FOREIGN_FILES = {  # what writes one, and what it is called
     "x.npy": (lambda path: np.save(path, np.zeros((3, 8))), "an array of numpy (.npy)"),
     "x.npz": (lambda path: np.savez(path, x=np.zeros((3, 8))), "an archive of arrays (.npz or .pt)"),
 }
+TABLES = ("x.txt", "x.csv")
 EXPECTING = {  # a command, and what it says of a file that is {what}
     "export {file} --to csv": "is {what}, no HDF5 file; expected a posterior file",
     "reweight {file} --keep a": "is {what}, no HDF5 file; expected a posterior file",
@@ -57,6 +58,8 @@ def test_a_file_of_another_format_is_called_what_it_is(folder: Path, tmp_path: P
     write_file, what = FOREIGN_FILES[name]
     write_file(tmp_path / name)
     for command, expected in EXPECTING.items():
+        if command.startswith("plot") and name in TABLES:
+            continue  # which may hold the points of a chain
         line = refused(*command.format(file=tmp_path / name, folder=folder).split(), "-o", tmp_path / "out.h5")
         assert f"{name}: {expected.format(what=what)}" in line
 
