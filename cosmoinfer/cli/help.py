@@ -42,6 +42,9 @@ class HelpByPanel(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except USAGE_ERROR as error:
+            if getattr(getattr(error, "param", None), "nargs", 1) == -1:  # of what was typed, the last argument has all
+                expected = " ".join(self.collect_usage_pieces(ctx)[1:])
+                raise USAGE_ERROR(f"Missing argument: expected {expected}", ctx) from error
             commands = getattr(ctx.parent and ctx.parent.command, "commands", {})
             option = getattr(error, "option_name", None) if type(error).__name__ == "NoSuchOption" else None
             owners = [name for name, command in commands.items() if option in _options_of(command)]

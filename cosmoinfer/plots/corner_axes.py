@@ -99,7 +99,11 @@ def _length(axis: Any, size: float) -> float:
 
 
 def _shrink_labels(labels: list[Text], panel: float, renderer: Any, dpi: float) -> None:
-    """To the length of a panel; those of small panels stand askew where that is too small to read."""
+    """To the length of a panel, with units below symbols where they need it; those of small panels stand askew where
+    that is too small to read."""
+    for label in labels:
+        if max(label.get_window_extent(renderer).size) / dpi > panel >= MIN_TICKED_PANEL:
+            label.set_text(label.get_text().replace(" [", "\n["))
     lengths = [max(label.get_window_extent(renderer).size) / dpi for label in labels]
     askew = max(lengths) > MAX_SHRINKAGE * panel and panel < MIN_TICKED_PANEL
     for label, length in zip(labels, lengths, strict=True):

@@ -169,3 +169,9 @@ def test_an_option_of_other_commands_is_said_to_be_theirs() -> None:
         status, _, err = call("train-flow", "sims.h5", name, "x")
         assert status == 2 and f"No such option: {name}; an option of {owners}" in err
     assert "Possible options: --epochs" in call("train-flow", "sims.h5", "--epoch", 3)[2]
+
+
+@pytest.mark.parametrize("command", ["sample flow.h5", "ensemble a.h5", "sample"])
+def test_a_command_of_many_files_says_which_it_expects(command: str) -> None:
+    """With one file the parser takes it for the last, and would call the first missing."""
+    assert "Missing argument: expected {models}... {catalog}" in call(*command.split())[2]

@@ -130,6 +130,19 @@ def test_a_chain_is_drawn_over_a_posterior_by_its_weights_in_the_parameters_that
     assert message in refused("plot", folder / "two.h5", tmp_path / "planck", "-o", tmp_path / "d.png")
 
 
+@pytest.mark.parametrize("width", [3.4, 7.1])
+def test_labels_with_long_units_do_not_touch(
+    width: float, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    posterior = posterior_of(4, draws=100)
+    names = ("H_0 [km/s/Mpc]", "M_nu [eV]", "log10_M [Msun/h]", "T_AGN [keV/mp/yr]")
+    labels = dict(zip(posterior.parameters.names, names, strict=True))
+    cosmoinfer.figures(posterior, tmp_path / "a.png", width=width, labels=labels)
+    renderer = drawn[0].canvas.get_renderer()  # type: ignore[attr-defined]
+    boxes = [axes.xaxis.label.get_window_extent(renderer) for axes in drawn[0].axes[-4:]]
+    assert not any(first.overlaps(second) for first, second in itertools.pairwise(boxes))
+
+
 def test_a_legend_has_what_the_names_of_files_do_not_share(
     folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
 ) -> None:
