@@ -538,7 +538,7 @@ def test_unknown_names_are_refused_with_the_known_ones(vectors: Path, maps: Path
         ("train-flow VECTORS --split-file FLOW", "one dataset of test ids, found a flow (model file)"),
         ("train-flow VECTORS --scale-cut 0:400", "--scale-cut 0:400: /data has 8 features, numbered 0 to 7"),
         ("sample FLOW SCORES", "expected a catalog, found a scores file"),
-        ("sample VECTORS FLOW", "expected a model file of cosmoinfer, found a catalog"),
+        ("sample VECTORS FLOW", "(model file); the model comes first: cosmoinfer sample"),
     ],
 )
 def test_invalid_settings_are_refused_in_one_line(

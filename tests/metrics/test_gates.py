@@ -218,7 +218,8 @@ def test_a_failed_gate_exits_3_names_every_one_and_leaves_everything_written(tmp
 
 
 def test_a_gate_on_an_unknown_metric_is_refused_before_sampling(tmp_path):
-    status, _, err = call("evaluate", tmp_path / "missing.h5", "--fail-if", "coverage68<0.5")
+    (tmp_path / "damaged.h5").write_bytes(b"")  # which is not read
+    status, _, err = call("evaluate", tmp_path / "damaged.h5", "--fail-if", "coverage68<0.5")
     assert status == 1 and "no metric is called coverage68; did you mean coverage_68" in err
 
 

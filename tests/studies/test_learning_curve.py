@@ -25,7 +25,7 @@ from cosmoinfer.studies.scaling_law import (
     fit_scaling_law,
 )
 from cosmoinfer.studies.training_sizes import HeldOutScores, check_sizes, default_sizes
-from cosmoinfer.tasks import settings
+from cosmoinfer.tasks import run_settings
 from tests.command_line import call, done, linear, refused, write
 
 SIZES = np.array([500, 1000, 2000, 4000])
@@ -241,7 +241,7 @@ def test_the_device_is_prepared_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         calls.append(arguments)
         return torch.device("cpu")
 
-    monkeypatch.setattr(settings, "prepare_device", prepare)
+    monkeypatch.setattr(run_settings, "prepare_device", prepare)
     catalog = write(tmp_path / "sims.h5", *linear(200, 1))
     done("learning-curve", catalog, *TINY, "--epochs", 1, "--sizes", "30,60,120", "-o", tmp_path / "curve.h5")
     assert len(calls) == 1
