@@ -31,6 +31,7 @@ class Observable:
     masked: whether NaN marks an entry that was not measured.
     question: what must be declared of its axes before anything is learned from it; empty where they are clear.
     channels_last: whether its channels stand on the last axis in its file or array.
+    features: (K,) names of the numbers of a vector, as the columns of a table have them; empty where they have none.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Observable:
     masked: bool = False
     question: str = ""
     channels_last: bool = False
+    features: tuple[str, ...] = ()
 
     @property
     def row_shape(self) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from cosmoinfer import storage
 from cosmoinfer.catalog.catalog import Catalog, CatalogFile, Observable
 from cosmoinfer.catalog.datasets import Layout
+from cosmoinfer.catalog.declarations import Declarations
 from cosmoinfer.catalog.kinds import (
     AXES_OF_KIND,
     AxisMeaning,
@@ -144,7 +145,15 @@ def _read_observable(
         )
     elif meaning.note:
         notes.append(f"/{name}: {meaning.note}")
-    return Observable(name, kind, values, all(periodic), masked, meaning.question, meaning.channels_last)
+    features = _feature_names(declarations, values.shape[1:]) if kind == "vector" else ()
+    return Observable(name, kind, values, all(periodic), masked, meaning.question, meaning.channels_last, features)
+
+
+def _feature_names(declarations: Declarations, row: RowShape) -> tuple[str, ...]:
+    """Of a vector, one for each of its numbers; none where other tools mean something else by the attribute."""
+    declared = declarations.attributes.get("features", ())
+    names = tuple(np.ravel(np.asarray(declared)).tolist())
+    return names if (len(names),) == row and all(isinstance(name, str) for name in names) else ()
 
 
 def _read_axes(layout: Layout, dataset: storage.DatasetInfo, row: RowShape, model_row: ModelRow | None) -> AxisMeaning:

@@ -249,8 +249,9 @@ def _apply_cut(catalog: Catalog, text: str, follow_links: bool) -> tuple[Observa
         raise UserError(f"keeps none of the {n_features} features of /{observable.name}", "scale_cut", text)
     values = observable.values
     cut_values = values[..., features] if isinstance(values, np.ndarray) else values.select_features(features)
-    cut = replace(observable, values=cut_values)
-    return tuple(cut if kept is observable else kept for kept in catalog.observables)
+    kept = tuple(observable.features[feature] for feature in features) if observable.features else ()
+    cut = replace(observable, values=cut_values, features=kept)
+    return tuple(cut if entry is observable else entry for entry in catalog.observables)
 
 
 def _select_features(catalog: Catalog, rule: str, n_features: int, follow_links: bool) -> np.ndarray:

@@ -16,6 +16,7 @@ from cosmoinfer.quoting import write
 from cosmoinfer.storage import TextTable
 
 SUFFIXES = (".txt", ".csv", ".dat", ".tsv")
+MAX_NAMED_FEATURES = 1000  # whose names an attribute of HDF5 has room for
 ROLES = (PARAMETERS, SIMULATION, COORDINATE)
 
 
@@ -56,11 +57,18 @@ def _read(path: Path, request: Request) -> Source:
     notes = [f"ids are those of column {table.names[id_columns[0]] if table.names else id_columns[0]}"] if ids else []
     return Source(
         path,
-        {name: SourceData(_values(table, columns), {"kind": "vector"}) for name, columns in data.items()},
+        {name: SourceData(_values(table, columns), _described(table, columns)) for name, columns in data.items()},
         parameters,
         np.array(ids) if ids and not read_options.rows_per_simulation else None,
         notes=tuple(notes),
     )
+
+
+def _described(table: TextTable, columns: Sequence[int]) -> storage.Attributes:
+    """A vector, with the names of its columns if they have any."""
+    if not table.names or not 1 < len(columns) <= MAX_NAMED_FEATURES:
+        return {"kind": "vector"}
+    return {"kind": "vector", "features": tuple(table.names[column] for column in columns)}
 
 
 def _values(table: TextTable, columns: Sequence[int]) -> np.ndarray:

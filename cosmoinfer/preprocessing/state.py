@@ -4,7 +4,7 @@ The state does not know which rows a model has learned from (``leakage``), nor w
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.compression import Compression
 from cosmoinfer.preprocessing.noise import Noise, add_noise
 from cosmoinfer.preprocessing.standardizer import Standardizer
+from cosmoinfer.quoting import write
 from cosmoinfer.ridge_regression import Ridge
+from cosmoinfer.settings import OMIT_DEFAULT
 from cosmoinfer.training.augmentation import Symmetries, parse
 from cosmoinfer.training.loop import MAX_ROWS_PER_CHUNK
 
@@ -26,13 +28,15 @@ BEYOND_PRECISION = (
     "numbers beyond what the training data scale to: in units of their scatter, single precision cannot hold them; "
     "look for other units, or a code for missing values"
 )
+MAX_LISTED_FEATURES = 40
 MAX_CHUNK_VALUES = 1 << 23  # numbers of the data that are scaled at once
 MAX_BLOCK_ROWS, MAX_BLOCK_VALUES = 61, 1 << 15  # of rows whose results do not depend on one another
 
 
 @dataclass(frozen=True)
 class Input:
-    """name, kind, shape, periodic, masked, channels_last: of the observable. shape: of one row in the catalog."""
+    """name, kind, shape, periodic, masked, channels_last, features: of the observable. shape: of one row in the
+    catalog."""
 
     name: str
     kind: str
@@ -42,6 +46,7 @@ class Input:
     standardizer: Standardizer
     compression: Compression | None = None
     channels_last: bool = False
+    features: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
 
     @classmethod
     def of(cls, observable: Observable, standardizer: Standardizer) -> "Input":
@@ -53,6 +58,7 @@ class Input:
             observable.masked,
             standardizer,
             channels_last=observable.channels_last,
+            features=observable.features,
         )
 
     @property
@@ -202,10 +208,23 @@ class Preprocessing:
                 f"{catalog.path}: the model was trained on data of shape {_join_shapes(expected)} a row; "
                 f"this catalog has {_join_shapes(shapes)}{_reversed_axes_hint(catalog, expected)}"
             )
+        for observable, trained in zip(catalog.observables, self.inputs, strict=True):
+            if observable.features and trained.features and observable.features != trained.features:
+                raise UserError(_other_features(catalog, observable.name, observable.features, trained.features))
         if any(observable.masked for observable in catalog.observables) and not any(
             trained.masked for trained in self.inputs
         ):
             raise UserError(f"{catalog.path}: was read with `missing=mask`, and the model was trained without")
+
+
+def _other_features(catalog: Catalog, name: str, features: tuple[str, ...], trained: tuple[str, ...]) -> str:
+    """That data whose columns have names are not those of the model."""
+    place = next(place for place, pair in enumerate(zip(features, trained, strict=True)) if len({*pair}) > 1)
+    found = f"{catalog.path}: column {place} of /{name} is {features[place]}, and the model was trained on"
+    if sorted(features) == sorted(trained):
+        order = ",".join(write(feature) for feature in trained) if len(trained) <= MAX_LISTED_FEATURES else "..."
+        return f"{found} {trained[place]} there: the order differs; `columns=data={order}` orders them by name"
+    return f"{found} {trained[place]}; give the columns the names that they had, or none"
 
 
 def _scaled_blocks(

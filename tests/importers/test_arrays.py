@@ -277,6 +277,32 @@ def test_a_model_of_a_table_takes_observations_without_its_parameters(tmp_path: 
         cosmoinfer.sample(model, tmp_path / "eight.txt")
 
 
+@pytest.mark.parametrize("source", ["table", "catalog"])
+def test_columns_of_other_names_or_in_another_order_are_not_taken_by_their_place(tmp_path: Path, source: str) -> None:
+    theta, x = linear(60, 1, features=3)
+    table, model = tmp_path / "sims.csv", tmp_path / "model.h5"
+    table.write_text("Omega_m,sigma_8,k0,k1,k2\n" + _text(np.c_[theta, x], ","))
+    options = ["--names", NAMES, "--bounds", BOUNDS]
+    if source == "catalog":
+        done("import", table, *options, "-o", tmp_path / "sims.h5")
+        table, options = tmp_path / "sims.h5", []
+    done("train-regressor", table, *options, "--scale-cut", "0:3", "--epochs", "1", "-o", model, "--threads", "1")
+    numbers = _text(x[:1], ",")
+    by_name = {"k0,k1,k2\n": "", "": "", "q,k1,k2\n": "q", "k1,k0,k2\n": "k1"}
+    observed = tmp_path / "observed.csv"
+    for number, (header, found) in enumerate(by_name.items()):
+        observed.write_text(header + numbers)
+        command = ("sample", model, observed, "--draws", "50", "--threads", "1", "-o", tmp_path / f"{number}.h5")
+        if not found:
+            done(*command)
+            continue
+        message = refused(*command)
+        assert f"column 0 of /data is {found}, and the model was trained on k0" in message
+        if found == "k1":
+            assert "--columns data=k0,k1,k2 orders them by name" in message
+            done(*command, "--columns", "data=k0,k1,k2")
+
+
 def test_every_command_takes_a_source(tmp_path: Path) -> None:
     path, quick = tmp_path / "sims.csv", ("--flow", "maf:hidden=4,layers=1", "--epochs", 1, "--ensemble", 1)
     theta, x = linear(200, 3, features=3)
