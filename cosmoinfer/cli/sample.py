@@ -95,6 +95,10 @@ def show_posterior(sampled: "SampledPosterior", terminal: Terminal, named: bool 
     if named or not sampled.complete:
         terminal.result(sampled.describe())
     show_observations(sampled.observations, terminal)
+    if sampled.observations and sampled.model_verdict is not None:
+        terminal.result(sampled.model_verdict.describe())
+    elif sampled.observations:
+        terminal.result("cosmoinfer evaluate says whether the model is calibrated")
 
 
 def draw_corner(
@@ -133,6 +137,7 @@ def describe_posterior(sampled: "SampledPosterior") -> dict[str, object]:
         "draws": None if draws is None else draws.count,
         "temperature": diagnostics.temperature,
         "observations": [summary.to_json() for summary in sampled.observations],
+        "model_verdict": None if sampled.model_verdict is None else sampled.model_verdict.to_json(),
     }
     if diagnostics.ess is not None and diagnostics.consistency_p_value is not None:
         document["ess"] = {"lowest": float(diagnostics.ess.min())}

@@ -17,7 +17,8 @@ Words: *biased* if the bias test rejects; *over-confident* or *conservative* if 
 over-confident* if both (and *conservative* beside *biased* only if the 68 % intervals contain more than 68 %);
 *miscalibrated in shape* if only the third does; else *calibrated within errors*. The joint verdict combines those of
 the parameters; if only joint tests reject, the sign of their area to the curve chooses the word (a posterior equal to
-the prior is conservative: the reference points of ``tarp_x_p`` have more information on the truth).
+the prior is conservative: the reference points of ``tarp_x_p`` have more information on the truth), unless the coverage
+of a parameter is two errors off on the other side: then it is *miscalibrated in shape*.
 
 *Not constrained by the data*: r2 <= 0.05 and corr <= 0.5 (with a larger correlation it is a bias); *returns the prior*
 unless the variance has decreased by more than a fifth.
@@ -47,6 +48,8 @@ from cosmoinfer.r2 import UNCONSTRAINED_R2
 from cosmoinfer.storage import JSONObject
 
 SIGNIFICANCE = 0.05
+NOMINAL_COVERAGE = 0.6827  # of ``coverage_68``
+NOTICEABLE_ERRORS = 2.0  # by which a coverage that differs speaks against a word
 CALIBRATED, OVER_CONFIDENT, CONSERVATIVE = "calibrated within errors", "over-confident", "conservative"
 BIASED, SHAPE = "biased", "miscalibrated in shape"
 FIXED = "fixed"
@@ -160,7 +163,7 @@ def _calibration(data: EvaluationData, joint: Estimates, parameters: EstimatesBy
         return dict.fromkeys(subjects, "calibration not available: draws, widths or truths are not finite")
     rejected = holm(_parameter_checks(data, scores, parameters) + _joint_checks(data, joint))
     words = {name: _parameter_words(name, rejected, parameters) for name in data.parameters.names}
-    return words | {JOINT: _joint_words(words, rejected)}
+    return words | {JOINT: _joint_words(words, rejected, parameters)}
 
 
 def _bias_at_fixed_value(data: EvaluationData, name: str) -> str:
@@ -213,14 +216,25 @@ def _parameter_words(name: str, rejected: list[Check], parameters: EstimatesByMe
     return width or (SHAPE if "shape" in signs else CALIBRATED)
 
 
-def _joint_words(words: dict[str, str], rejected: list[Check]) -> str:
+def _joint_words(words: dict[str, str], rejected: list[Check], parameters: EstimatesByMetric) -> str:
     miscalibrated = {name: word for name, word in words.items() if word != CALIBRATED}
     if miscalibrated:
         return "; ".join(_with_names(word, miscalibrated, len(words)) for word in dict.fromkeys(miscalibrated.values()))
     signs = {np.sign(check.sign) for check in rejected if check.subject == JOINT} - {0.0}
-    if len(signs) == 1:
-        return CONSERVATIVE if signs.pop() > 0 else OVER_CONFIDENT
+    if len(signs) == 1 and not is_contradicted(sign := signs.pop(), parameters.get("coverage_68", {})):
+        return CONSERVATIVE if sign > 0 else OVER_CONFIDENT
     return SHAPE if any(check.subject == JOINT for check in rejected) else CALIBRATED
+
+
+def is_contradicted(sign: float, coverage: Estimates) -> bool:
+    """Whether a joint posterior that tests call conservative (positive sign) or over-confident has a parameter whose
+    intervals contain too few true values, or too many, by more than NOTICEABLE_ERRORS. coverage: by parameter."""
+    for estimate in coverage.values():
+        if estimate.value is not None and estimate.low is not None and estimate.high is not None:
+            distance = sign * (NOMINAL_COVERAGE - estimate.value)
+            if distance > NOTICEABLE_ERRORS * (estimate.high - estimate.low) / 2:
+                return True
+    return False
 
 
 def _with_names(word: str, miscalibrated: dict[str, str], parameter_count: int) -> str:

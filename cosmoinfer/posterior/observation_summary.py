@@ -40,10 +40,7 @@ class ObservationSummary:
             return self.doubt
         if self.ood_percentile is None:
             return "nothing speaks against it; the model does not compare observations with its training data"
-        return (
-            f"nothing speaks against it: more anomalous than {self.ood_percentile:.0f} % of the validation rows; "
-            "cosmoinfer evaluate says whether the model is calibrated"
-        )
+        return f"nothing speaks against it: more anomalous than {self.ood_percentile:.0f} % of the validation rows"
 
     def to_json(self) -> JSONObject:
         """{"row", "simulation", "parameters": {name: {"median", "low", "high", "kind", "limit", "text"}},

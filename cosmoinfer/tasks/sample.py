@@ -1,7 +1,7 @@
 """Draw from the posteriors of observations under a trained model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observ
 from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.model_sources import ModelSource
+from cosmoinfer.tasks.model_verdict import ModelVerdict, verdict_beside
 from cosmoinfer.tasks.provenance import is_up_to_date, with_node_settings
 from cosmoinfer.tasks.reading import report_placeholders, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
@@ -27,11 +28,13 @@ SETTINGS = (*READ_OPTIONS, *RUN, *ROWS, "draws", "skip_failed", "combine", "reca
 
 @dataclass(frozen=True)
 class SampledPosterior:
-    """A posterior and the file that holds it. complete: it was there already."""
+    """A posterior and the file that holds it. complete: it was there already. model_verdict: of the model that it was
+    drawn from, where an evaluation lies beside it."""
 
     output: Path | None
     posterior: Posterior
     complete: bool = False
+    model_verdict: ModelVerdict | None = None
 
     @cached_property
     def observations(self) -> tuple[ObservationSummary, ...]:
@@ -95,9 +98,17 @@ def write_posteriors(
     suffix = "" if shard is None else f"-{Shard.parse(shard).file_suffix}"
     names = [f"{_stem(path, catalog)}.posterior{suffix}.h5" for path in paths]
     outputs = [output or storage.require_file(path).with_name(name) for path, name in zip(paths, names, strict=True)]
-    return [
-        _sample(path, catalog, keywords, output, force, reporter) for path, output in zip(paths, outputs, strict=True)
-    ]
+    check_keywords("sample", keywords, SETTINGS)
+    jobs = []
+    for path, output in zip(paths, outputs, strict=True):  # of all, before the first is drawn
+        try:
+            jobs.append(prepare_sampling(path, catalog, with_node_settings(keywords, force, output)))
+        except UserError as error:
+            if len(paths) == 1 or str(path) in error.message:
+                raise
+            raise UserError(f"{path}: {error.message}", error.setting, error.value) from error
+    sampled = [draw_and_write(job, output, force, reporter) for job, output in zip(jobs, outputs, strict=True)]
+    return [replace(entry, model_verdict=verdict_beside(path)) for entry, path in zip(sampled, paths, strict=True)]
 
 
 def _stem(model: Path, catalog: Path) -> str:

@@ -128,7 +128,9 @@ def test_a_few_observations_are_answered_for(folder: Path, sims: Path, flow: Pat
     command = ["sample", flow, sims, "--draws", "60", "--threads", "1", "-o", folder / "answer.h5", "--force"]
     one = done(*command, "--rows", "7")
     assert "answer.h5: 1 row, 60 draws\n" in one and "median and 68 % interval" in one and "Omega_m" in one
-    assert one.splitlines()[-1].startswith(("nothing speaks against it", "do not", "with caution", "no parameter is"))
+    trust, verdict = one.splitlines()[-2:]
+    assert trust.startswith(("nothing speaks against it", "do not", "with caution", "no parameter is"))
+    assert verdict == "cosmoinfer evaluate says whether the model is calibrated"
     answers = json.loads(done(*command, "--rows", "7,9", "--json"))["observations"]
     assert [answer["row"] for answer in answers] == [7, 9]
     with h5py.File(folder / "answer.h5") as file:

@@ -15,7 +15,7 @@ from cosmoinfer.metrics.classifier.metrics import CLASSIFICATION
 from cosmoinfer.metrics.evaluation_data import EvaluationData
 from cosmoinfer.metrics.holm import holm_adjusted
 from cosmoinfer.metrics.metric import JOINT, LOCAL, PAIRS, PARAMETERS, PValue
-from cosmoinfer.metrics.verdict import Check, clustered_bias, clustered_width, holm
+from cosmoinfer.metrics.verdict import Check, clustered_bias, clustered_width, holm, is_contradicted
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Posterior
 from tests.posteriors import changed, make, value_of
@@ -259,6 +259,15 @@ def test_p_values_of_several_parameters_share_one_error_rate():
     raw = np.array([entries["sbc_p"][name].value for name in NAMES])
     assert [entries["sbc_p_holm"][name].value for name in NAMES] == pytest.approx(holm_adjusted(raw))
     assert raw.min() * 2 == pytest.approx(holm_adjusted(raw).min())
+
+
+@pytest.mark.parametrize(
+    ("sign", "value", "expected"),
+    [(1, 0.5, True), (1, 0.66, False), (1, 0.8, False), (-1, 0.8, True), (-1, 0.7, False), (-1, 0.5, False)],
+)
+def test_a_joint_word_is_contradicted_by_the_coverage_of_a_parameter(sign: int, value: float, expected: bool) -> None:
+    coverage = {"a": Estimate(0.68, 0.65, 0.71), "b": Estimate(value, value - 0.03, value + 0.03), "c": Estimate(None)}
+    assert is_contradicted(sign, coverage) == expected
 
 
 # --------------------------------------------------------------------------------------------- what tests cannot see

@@ -20,7 +20,7 @@ def drawn(rows: int = 1, draws: int = 400):
 @pytest.mark.parametrize(
     ("values", "trust"),
     [
-        ({}, "nothing speaks against it: more anomalous than 30 % of the validation rows; "),
+        ({}, "nothing speaks against it: more anomalous than 30 % of the validation rows"),
         ({"ood_percentile": None}, "nothing speaks against it; the model does not compare"),
         ({"ood_percentile": np.array([96.0])}, "with caution: the observation is more anomalous than 96 % of"),
         ({"ood_percentile": np.array([99.6])}, "do not believe it: the observation is more anomalous than 99.6 % of"),
