@@ -1,6 +1,8 @@
 """Threads, device and determinism: the only place that touches the global state of torch and of linear algebra."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -44,6 +46,20 @@ def device_settings(device: torch.device) -> dict[str, str | int]:
     Keys: ``device``, ``threads``.
     """
     return {"device": device.type, "threads": torch.get_num_threads()}
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """So many threads of torch inside; afterwards as many as before. It starts none: it is safe after a fork."""
+    before = torch.get_num_threads()
+    if threads == before:
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def default_threads() -> int:

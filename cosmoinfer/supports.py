@@ -6,6 +6,7 @@ foot; ``Support`` is one of them fitted to training rows.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -187,7 +188,7 @@ class Support:
     def forward_by_parameter(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(..., P) in catalog units, not clipped onto the box -> z and ln |dz/dtheta|, one term a parameter."""
         raw, log_slope = np.empty(theta.shape), np.empty(theta.shape)
-        for support, columns, parameters in self._groups():
+        for support, columns, parameters in self._groups:
             raw[..., columns], log_slope[..., columns] = support.to_line(parameters, theta[..., columns])
         return (raw - self.shift) / self.scale, log_slope - np.log(self.scale)
 
@@ -195,10 +196,11 @@ class Support:
         """z (..., P) -> theta (..., P) in catalog units; inside box and region where ``maps_inside``."""
         raw = np.asarray(z, np.float64) * self.scale + self.shift
         theta = np.empty(raw.shape)
-        for support, columns, parameters in self._groups():
+        for support, columns, parameters in self._groups:
             theta[..., columns] = support.from_line(parameters, raw[..., columns])
         return theta
 
+    @cached_property
     def _groups(self) -> list[tuple[SupportMap, list[int], Parameters]]:
         """Each map with the columns and the parameters that take it."""
         names_of: dict[str, list[str]] = {PROBIT: [], self.name: []}

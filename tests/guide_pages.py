@@ -17,6 +17,7 @@ cli          one file a command: its options, one call of a task, and what is pr
 tasks        what the commands and the Python functions do: typed settings in, models and posteriors out
 plots        figures from posteriors, evaluations and studies;  report: one page of all that is known
 studies      about many posteriors
+likelihoods  models bound to observations, as functions of the parameters
 metrics      about one posterior;  audit: a catalog -> findings;  models: what is trained, and its file
 sampling     draws;  ood: out-of-distribution scores;  leakage: which rows a model has learned from
 preprocessing, training

@@ -22,6 +22,7 @@ FLOORS = (  # from the top; what stands on one floor does not know its neighbour
     {"tasks"},
     {"plots", "report"},
     {"studies"},
+    {"likelihoods"},
     {"metrics", "models", "audit", "reweighting"},
     {"sampling", "ood", "leakage"},
     {"preprocessing"},

@@ -13,6 +13,7 @@ REMAKE_COMMANDS = {
     "posterior": "sample",
     "metrics": "evaluate",
     "scores": "score",
+    "likelihood": "bind the observation",
     "catalog": "simulate or repack",
     "cross-suite": "compare the suites",
     "learning-curve": "make the curve",

@@ -12,8 +12,8 @@ from cosmoinfer.errors import UserError
 from cosmoinfer.flows import FLOWS
 from cosmoinfer.losses import LOSSES
 from cosmoinfer.models import FlowModel
+from cosmoinfer.models.differentiable_support import SupportForward, SupportInverse
 from cosmoinfer.models.flow import fit_flow, flow_recipe
-from cosmoinfer.models.flow.nflows_export import _SupportForward, _SupportInverse
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import with_compression
@@ -191,5 +191,5 @@ def test_supports_are_differentiable_whatever_the_prior(support):
     fitted = fit_support(support, PRIORS, inside, frozenset({"a"}))
     theta = torch.from_numpy(inside[:8]).requires_grad_()
     z = torch.from_numpy(fitted.forward(inside[:8])[0]).requires_grad_()
-    for run, point in ((_SupportForward, theta), (_SupportInverse, z)):
+    for run, point in ((SupportForward, theta), (SupportInverse, z)):
         assert torch.autograd.gradcheck(lambda at, run=run: run.apply(at, fitted), (point,), eps=1e-6, atol=1e-5)

@@ -144,16 +144,13 @@ class DensityModel(Saveable):
 
         Raises NoPrediction where the density is NaN at every row.
         """
-        scale, chunks = self.preprocessing.inputs[0].standardizer, []
-        volume = 0.0 if self.null_mode_noise is None else self.null_mode_noise.log_volume(scale.std)
+        chunks = []
         for chunk in slices(len(rows), ROWS_PER_CHUNK):
             positions = rows[chunk]
-            values = catalog.observables[0].read(positions)
             theta = None if catalog.theta is None else catalog.theta[positions]
-            slope = scale.log_slope(values) + volume
-            (scaled,) = self.preprocessing.data(catalog, positions)
+            scaled, slope, log_prob_of_noise = self.network_inputs(catalog, positions)
             log_prob, kurtosis = self._scores_of_scaled(
-                scaled, self.scale_parameters(theta, catalog.path), catalog.index[positions]
+                scaled, self.scale_parameters(theta, catalog.path), log_prob_of_noise
             )
             chunks.append((slope + log_prob, kurtosis))
             listen(chunk.stop, len(rows))
@@ -161,6 +158,18 @@ class DensityModel(Saveable):
         if np.isnan(log_prob).all():  # of one row alone: it is unlike all others
             raise NoPrediction(f"the density is not defined at any of the {len(rows)} rows")
         return log_prob, kurtosis
+
+    def network_inputs(self, catalog: Catalog, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of rows (n,): the data as the flow takes them, (n, ...) float32, with the noise in the modes that never vary;
+        ln |d scaled / d x| and the log density of that noise, which the row's log density is without, (n,) each."""
+        scale = self.preprocessing.inputs[0].standardizer
+        slope = scale.log_slope(catalog.observables[0].read(rows))
+        (scaled,) = self.preprocessing.data(catalog, rows)
+        if self.null_mode_noise is None:
+            return scaled, slope, np.zeros(len(rows))
+        noise = self.null_mode_noise.fixed(catalog.index[rows])
+        noisy = (scaled + noise).astype(np.float32)
+        return noisy, slope + self.null_mode_noise.log_volume(scale.std), self.null_mode_noise.log_prob(noise)
 
     def generate(self, theta: Sequence[float] | None, draws: int, seed: int) -> np.ndarray:
         """New rows, (draws, ...), in catalog units, at theta (P,). Raises NoPrediction where they are not finite."""
@@ -185,16 +194,13 @@ class DensityModel(Saveable):
 
     @torch.no_grad()
     def _scores_of_scaled(
-        self, scaled: np.ndarray, contexts: np.ndarray | None, index: np.ndarray
+        self, scaled: np.ndarray, contexts: np.ndarray | None, log_prob_of_noise: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """``log_prob_and_kurtosis`` in standardised units, (n,) each. scaled: (n, ...); index: row numbers (n,)."""
-        log_prob_of_noise = np.zeros(len(scaled))
-        if self.null_mode_noise is not None:
-            noise = self.null_mode_noise.fixed(index)
-            scaled, log_prob_of_noise = scaled + noise, self.null_mode_noise.log_prob(noise)
+        """``log_prob_and_kurtosis`` in standardised units, (n,) each. scaled, log_prob_of_noise: of
+        ``network_inputs``."""
         by_stack = []
         for stack in self.stacks:
-            x, context = (_repeat_for_members(values, stack) for values in (scaled.astype(np.float32), contexts))
+            x, context = (_repeat_for_members(values, stack) for values in (scaled, contexts))
             log_prob_and_kurtosis = torch.stack(stack.network.log_prob_and_kurtosis(x, context))
             by_stack.append(log_prob_and_kurtosis.double().cpu().numpy())
         terms, kurtosis = np.concatenate(by_stack, axis=1)

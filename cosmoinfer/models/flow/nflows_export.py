@@ -6,23 +6,20 @@ Layers here are views of what a model holds: they have one member, and rows are 
 import copy
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 from cosmoinfer.flows import Transform
 from cosmoinfer.losses import means_and_factors, means_and_widths
+from cosmoinfer.models.differentiable_support import SupportForward, SupportInverse
 from cosmoinfer.models.regressor.model import RegressorModel
 from cosmoinfer.networks.embedding import Embedding, SetEmbedding
 from cosmoinfer.networks.layers import expand_members
 from cosmoinfer.preprocessing.standardizer import CODE_ROUNDING
 from cosmoinfer.preprocessing.state import Input
 from cosmoinfer.supports import Support
-
-SLOPE_STEP = 1e-4  # in z, whose scale is 1: of the central difference of a log-slope
 
 
 class MemberTransform(Transform):
@@ -39,7 +36,7 @@ class MemberTransform(Transform):
     def forward(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         assert context is not None
         theta = inputs.double()
-        z, log_slope = _SupportForward.apply(theta, self.support)
+        z, log_slope = SupportForward.apply(theta, self.support)
         noise, log_det = self.transform(z.to(context.dtype)[None], context[None])
         log_det = log_det[0].double() + log_slope.sum(-1) - self._log_width
         inside = self.support.parameters.inside(theta.detach().cpu().numpy())
@@ -49,62 +46,13 @@ class MemberTransform(Transform):
     def inverse(self, inputs: torch.Tensor, context: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         assert context is not None
         z, log_det = self.transform.inverse((inputs.to(context.dtype) * self.temperature)[None], context[None])
-        theta, log_slope = _SupportInverse.apply(z[0].double(), self.support)
+        theta, log_slope = SupportInverse.apply(z[0].double(), self.support)
         return theta, log_det[0].double() - log_slope.sum(-1) + self._log_width
 
     @property
     def _log_width(self) -> float:
         """ln |d z / d noise| of the temperature alone."""
         return len(self.support.parameters) * float(np.log(self.temperature))
-
-
-class _SupportForward(torch.autograd.Function):
-    """theta (N, P) -> z and ln |dz/dtheta|, (N, P) each, float64: the support's own formulas, which are numpy.
-
-    z has an exact gradient; that of the log-slope is a central difference.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, theta: torch.Tensor, support: Support) -> tuple[torch.Tensor, torch.Tensor]:
-        z, log_slope = support.forward_by_parameter(support.parameters.clip(theta.detach().cpu().numpy()))
-        if ctx.needs_input_grad[0]:
-            slope = np.exp(log_slope)
-            ctx.slopes = [
-                torch.from_numpy(gradient).to(theta.device)
-                for gradient in (slope, slope * _log_slope_slope(support, z))
-            ]
-        return torch.from_numpy(z).to(theta.device), torch.from_numpy(log_slope).to(theta.device)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_z: torch.Tensor, grad_log_slope: torch.Tensor) -> tuple[torch.Tensor, None]:
-        slope, log_slope_slope = ctx.slopes
-        return grad_z * slope + grad_log_slope * log_slope_slope, None
-
-
-class _SupportInverse(torch.autograd.Function):
-    """z (N, P) -> theta and ln |dz/dtheta| there, (N, P) each, float64; differentiable like ``_SupportForward``."""
-
-    @staticmethod
-    def forward(ctx: Any, z: torch.Tensor, support: Support) -> tuple[torch.Tensor, torch.Tensor]:
-        theta = support.inverse(z.detach().cpu().numpy())
-        _, log_slope = support.forward_by_parameter(theta)
-        if ctx.needs_input_grad[0]:
-            gradients = np.exp(-log_slope), _log_slope_slope(support, z.detach().cpu().numpy())
-            ctx.slopes = [torch.from_numpy(gradient).to(z.device) for gradient in gradients]
-        return torch.from_numpy(theta).to(z.device), torch.from_numpy(log_slope).to(z.device)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_theta: torch.Tensor, grad_log_slope: torch.Tensor) -> tuple[torch.Tensor, None]:
-        slope, log_slope_slope = ctx.slopes
-        return grad_theta * slope + grad_log_slope * log_slope_slope, None
-
-
-def _log_slope_slope(support: Support, z: np.ndarray) -> np.ndarray:
-    """d ln|dz/dtheta| / dz at z, (N, P) both."""
-    ends = (support.forward_by_parameter(support.inverse(z + step))[1] for step in (SLOPE_STEP, -SLOPE_STEP))
-    return np.subtract(*ends) / (2 * SLOPE_STEP)
 
 
 class DataEmbedding(nn.Module):
