@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cosmoinfer.tasks.evaluate import evaluate
     from cosmoinfer.tasks.export import export
     from cosmoinfer.tasks.figures import figures
+    from cosmoinfer.tasks.likelihood import likelihood
     from cosmoinfer.tasks.load import load, read_catalog
     from cosmoinfer.tasks.merge import merge
     from cosmoinfer.tasks.reporter import Reporter
@@ -48,6 +49,7 @@ __all__ = [
     "exact_posterior",
     "export",
     "figures",
+    "likelihood",
     "load",
     "merge",
     "read_catalog",
@@ -73,6 +75,7 @@ _MODULES = {
     "exact_posterior": "cosmoinfer.tasks.simulate",
     "export": "cosmoinfer.tasks.export",
     "figures": "cosmoinfer.tasks.figures",
+    "likelihood": "cosmoinfer.tasks.likelihood",
     "load": "cosmoinfer.tasks.load",
     "merge": "cosmoinfer.tasks.merge",
     "read_catalog": "cosmoinfer.tasks.load",

@@ -49,6 +49,8 @@ COMMANDS = (  # each leaves the file behind -o; later ones read those of earlier
     "evaluate probabilities.h5 -o confusion.h5 --quiet",
     "reweight posterior.h5 --prior Omega_m=normal:0.3:0.05 -o reweighted.h5 --quiet --skip-failed",
     "score density.h5 rigid.h5 -o scores.h5 --quiet",
+    "likelihood density.h5 rigid.h5 --rows 3 -o likelihood.h5 --quiet",
+    "likelihood flow.h5 sims.h5 --rows 3 -o ratio.h5 --quiet",
 )
 MODELS = ("regressor.h5", "classifier.h5", "flow.h5", "summarised.h5", "tuned.h5", "density.h5")
 POSTERIORS = (
@@ -72,6 +74,7 @@ EXAMPLES = {  # of each kind of file, those of the commands above
     "posterior": POSTERIORS,
     "metrics": ("metrics.h5", "confusion.h5"),
     "scores": ("scores.h5",),
+    "likelihood": ("likelihood.h5", "ratio.h5"),
     "cross-suite": ("cross.h5",),
     "learning-curve": ("curve.h5",),
 }

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError
 from cosmoinfer.models import DensityModel
 from cosmoinfer.models.density.model import DensityFlow
 from cosmoinfer.models.differentiable_support import SupportForward
@@ -34,13 +33,12 @@ class BoundDensity:
     data: np.ndarray
     log_slope: np.ndarray
     kind: ClassVar[str] = "density"
-    prior_accounting: ClassVar[str] = "p(x | theta): it holds no prior, a posterior takes one"
+    prior_accounting: ClassVar[str] = "p(x | theta), which holds no prior"
 
     @classmethod
-    def bind(cls, model: DensityModel, catalog: Catalog, rows: np.ndarray, seed: int) -> "BoundDensity":
-        """rows: (J,) by position. Raises UserError for a density p(x), which no parameters have."""
-        if model.condition is None:
-            raise UserError("the density is p(x), without parameters; expected p(x | theta) of train-density")
+    def bind(cls, model: DensityModel, catalog: Catalog, rows: np.ndarray) -> "BoundDensity":
+        """rows: (J,) by position, of a density p(x | theta)."""
+        assert model.condition is not None
         data, log_slope, log_prob_of_noise = model.network_inputs(catalog, rows)
         stacks = tuple(replace(stack, network=copy.deepcopy(stack.network).cpu()) for stack in model.stacks)
         parameters, slopes = model.preprocessing.parameters, log_slope - log_prob_of_noise

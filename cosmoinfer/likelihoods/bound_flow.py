@@ -12,7 +12,6 @@ from torch.autograd.function import once_differentiable
 
 from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.flows import FLOWS, Transform
 from cosmoinfer.models import FlowModel
 from cosmoinfer.models.differentiable_support import SupportForward
@@ -71,24 +70,13 @@ class BoundFlow:
     temperature: float = 1.0
     kind: ClassVar[str] = "flow over prior"
     prior_accounting: ClassVar[str] = (
-        "p(theta | x) / p(theta): the prior of the training is divided out, once an observation; a posterior takes one"
+        "p(theta | x) / p(theta), which holds no prior (divided out once an observation), inside the prior's box only"
     )
 
     @classmethod
     def bind(cls, model: FlowModel, catalog: Catalog, rows: np.ndarray, seed: int) -> "BoundFlow":
-        """rows: (J,) by position. seed: of the draws that normalise a flow that overflows the box.
-
-        Raises UserError for a flow whose prior is not known, and for one that takes sets of rows.
-        """
+        """rows: (J,) by position. seed: of the draws that normalise a flow that overflows the box."""
         parameters = model.preprocessing.parameters
-        if model.set_size:
-            raise UserError("the flow takes all rows of a simulation at once (`observation=simulation`)")
-        unknown = [name for name, known in zip(parameters.names, parameters.has_prior, strict=True) if not known]
-        if unknown:
-            raise UserError(
-                f"the flow is divided by its prior, which is unknown for {join_first(unknown)}; a catalog declares it "
-                "(`bounds`), and train-density needs none"
-            )
         contexts = model.embed(catalog, rows)
         log_mass = np.zeros(len(rows))
         if not model.mixture.maps_inside:

@@ -20,8 +20,6 @@ OF_MODELS = (
     r"stacks/\d+/history/best",
     r"stacks/\d+/support/shift",
     r"stacks/\d+/support/scale",
-    "(condition/)?shift",
-    "(condition/)?scale",
 )  # datasets that it has in common with a model
 OBSERVATION = "observation/"  # group of what was observed, by the names of the observables
 SCHEMA = Schema(
@@ -37,6 +35,8 @@ SCHEMA = Schema(
         "ood_percentile": Dataset("(J,)", "of each observation, 0 to 100, among validation rows"),
         "test_points": Dataset("(5, P)", "points inside the box", required=True, values="finite"),
         "test_values": Dataset("(5,)", "log likelihood there, by which reading tests the file", required=True),
+        "condition/shift": Dataset("(P,)", "standardisation of the parameters that a density takes", values="finite"),
+        "condition/scale": Dataset("(P,)", "standardisation of the parameters that a density takes", values="positive"),
         "data": Dataset("(J, ...)", "the observations as a density takes them", values="finite"),
         "log_slope": Dataset("(J,)", "what their units add to its log density", values="finite"),
         r"stacks/\d+/context": Dataset("(M, J, C)", "the observations as a flow's networks embed them"),

@@ -5,8 +5,8 @@ Numpy in, numpy out; its file holds all that it needs.
 
 from __future__ import annotations  # help() shows ArrayLike by its name
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from cosmoinfer import seeding
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.device import limited_threads
 from cosmoinfer.errors import UserError, describe_type, join_first, warn
+from cosmoinfer.likelihoods.anomaly import draw_inside, ood_percentiles
 from cosmoinfer.likelihoods.bound_density import BoundDensity
 from cosmoinfer.likelihoods.bound_flow import BoundFlow
 from cosmoinfer.memory import slices
@@ -193,12 +194,27 @@ class Likelihood:
         return [positions[chunk] for chunk in slices(len(positions), self.bound.points_per_call)]
 
 
+def missing_likelihood(model: DensityModel | FlowModel) -> str:
+    """Why a model has no likelihood, in words; empty where it has one."""
+    if isinstance(model, DensityModel):
+        return "" if model.condition is not None else "is p(x), without parameters; expected p(x | theta)"
+    if model.set_size:
+        return "takes all rows of a simulation at once (`observation=simulation`); expected a flow of single rows"
+    parameters = model.preprocessing.parameters
+    unknown = [name for name, known in zip(parameters.names, parameters.has_prior, strict=True) if not known]
+    if unknown:
+        return (
+            f"is divided by its prior, which is unknown for {join_first(unknown)}: train on a catalog that declares it "
+            "(`bounds`), or a density, which needs none"
+        )
+    return ""
+
+
 def bind(
     model: DensityModel | FlowModel,
     catalog: Catalog,
     rows: np.ndarray,
     seed: int = 0,
-    ood_percentile: np.ndarray | None = None,
     provenance: JSONObject | None = None,
 ) -> Likelihood:
     """The likelihood of rows (J,) of a catalog, by position, under a model: the sum of their log likelihoods.
@@ -207,36 +223,30 @@ def bind(
 
     Raises UserError for a model that has no likelihood, and for an observation at which it is not defined.
     """
-    binding = BoundFlow if isinstance(model, FlowModel) else BoundDensity
-    bound = binding.bind(model, catalog, rows, seed)  # type: ignore[arg-type]
-    data = {observable.name: np.asarray(observable.read(rows)) for observable in catalog.observables}
-    observed = Observed(catalog.index[rows], catalog.simulation[rows].astype(str), data, ood_percentile)
+    if reason := missing_likelihood(model):
+        raise UserError(f"the {model.kind} {reason}")
+    if isinstance(model, FlowModel):
+        bound: BoundDensity | BoundFlow = BoundFlow.bind(model, catalog, rows, seed)
+    else:
+        bound = BoundDensity.bind(model, catalog, rows)
     points = _test_points(bound, seed)
+    data = {observable.name: np.asarray(observable.read(rows)) for observable in catalog.observables}
+    observed = Observed(catalog.index[rows], catalog.simulation[rows].astype(str), data)
     likelihood = Likelihood(bound, observed, points, np.zeros(len(points)), provenance or {})
     values = likelihood.compute_test_values()
     if not np.isfinite(values).all():
         raise UserError(
-            f"{catalog.path}: the likelihood of {catalog.describe_rows(rows)} is not finite at points of the prior: "
-            "it is too unlike the training data"
+            f"{catalog.path}: {catalog.describe_rows(rows)}: the likelihood is not finite at points of the prior: "
+            "too unlike the training data"
         )
-    return Likelihood(bound, observed, points, values, provenance or {})
+    with limited_threads(likelihood.threads):
+        percentile = ood_percentiles(model, bound, catalog, rows, seed)
+    return replace(likelihood, observed=replace(observed, ood_percentile=percentile), test_values=values)
 
 
 def _test_points(bound: BoundDensity | BoundFlow, seed: int) -> np.ndarray:
-    """(5, P) inside box and region: draws of the prior, or, where it is unknown, of what the training rows scatter
-    like. Raises UserError where none is found."""
-    parameters, generator = bound.parameters, seeding.generator(seed, "test points")
-    draw: Callable[[int], np.ndarray]
-    if parameters.has_prior.all():
-        draw = lambda count: parameters.quantile(parameters.joint_prior.draw_units(count, generator))  # noqa: E731
-    else:
-        support = bound.condition if isinstance(bound, BoundDensity) else bound.stacks[0].support
-        draw = lambda count: support.inverse(generator.standard_normal((count, len(parameters))))  # noqa: E731
-    points = draw(TEST_POINTS)
-    points = points[parameters.accepts(points)]
-    if len(points) < TEST_POINTS:
-        proposed = draw(PROPOSALS_PER_POINT * TEST_POINTS)
-        points = np.concatenate([points, proposed[parameters.accepts(proposed)]])[:TEST_POINTS]
+    """(5, P) inside box and region. Raises UserError where none are found."""
+    points = draw_inside(bound, PROPOSALS_PER_POINT * TEST_POINTS, seeding.generator(seed, "test points"))[:TEST_POINTS]
     if len(points) < TEST_POINTS:
         raise UserError("no points were found inside box and region of the parameters")
-    return parameters.clip(points)
+    return points

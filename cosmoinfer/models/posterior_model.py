@@ -89,30 +89,45 @@ def sample_observations(model: PosteriorModel, observed: Observations, options: 
 
 
 def anomaly_warnings(model: PosteriorModel, catalog: Catalog, rows: np.ndarray, posterior: Posterior) -> list[str]:
-    """A sentence on the observations of a posterior that are unlike the training data, where they are too many, and on
-    all of them as a set. rows: (n,) positions of those that were asked for."""
-    diagnostics = posterior.diagnostics
-    if diagnostics.ood_percentile is None or model.ood is None:
+    """``describe_anomalies`` of the rows of a posterior. rows: (n,) positions of those that were asked for."""
+    scores = OODScores(posterior.diagnostics.ood_percentile, posterior.diagnostics.ood_set_p_value)
+    return describe_anomalies(model, catalog, rows, (posterior.index, posterior.simulation), scores, "posteriors")
+
+
+def describe_anomalies(
+    model: PosteriorModel,
+    catalog: Catalog,
+    rows: np.ndarray,
+    scored_rows: tuple[np.ndarray, np.ndarray],
+    scores: OODScores,
+    results: str,
+) -> list[str]:
+    """A sentence on the observations that are unlike the training data, where they are too many, and on all of them as
+    a set.
+
+    rows: (n,) positions of those that were asked for. scored_rows: row numbers and simulations, (m,) each, of those
+    that have scores. results: what was made of them, in words.
+    """
+    if scores.percentile is None or model.ood is None:
         return []
-    lines = []
+    lines, (index, simulation) = [], scored_rows
     below = below_training_range(model.preprocessing, catalog, rows)
     if below.any():
         lines.append(
             f"{int(below.sum())} of {len(below)} observations lie below all training values in half of their numbers "
             f"or more, of which the model takes the logarithm: row {join_first(catalog.index[rows][below])}; was it "
-            "taken before, or are the units others? Their posteriors are extrapolations and not reliable"
+            f"taken before, or are the units others? Their {results} are extrapolations and not reliable"
         )
-    alarm = model.ood.excess_outliers(diagnostics.ood_percentile, posterior.simulation)
+    alarm = model.ood.excess_outliers(scores.percentile, simulation)
     if alarm is not None:
         lines.append(
-            f"{len(alarm.positions)} of {len(posterior)} observations are unlike the training data (percentile above "
-            f"{alarm.level:g}; {alarm.expected:.2g} expected): row {join_first(posterior.index[alarm.positions])}; "
-            "their posteriors are extrapolations and not reliable"
+            f"{len(alarm.positions)} of {len(index)} observations are unlike the training data (percentile above "
+            f"{alarm.level:g}; {alarm.expected:.2g} expected): row {join_first(index[alarm.positions])}; "
+            f"their {results} are extrapolations and not reliable"
         )
-    p_value = diagnostics.ood_set_p_value
-    if p_value is not None and p_value < MAX_OOD_SET_P_VALUE:
+    if scores.set_p_value is not None and scores.set_p_value < MAX_OOD_SET_P_VALUE:
         lines.append(
             "the observations as a set: unlike the validation rows; another simulator, or parameters not drawn from "
-            f"the prior (MMD, p = {p_value:.3f})"
+            f"the prior (MMD, p = {scores.set_p_value:.3f})"
         )
     return lines

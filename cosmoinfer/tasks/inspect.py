@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer import audit, catalog, importers, metrics, models, posterior, split, storage
+from cosmoinfer import audit, catalog, importers, likelihoods, metrics, models, posterior, split, storage
 from cosmoinfer.audit.check import Finding
 from cosmoinfer.catalog import multi_file
 from cosmoinfer.catalog.catalog import CatalogFile
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.models.architecture import architecture_of, describe_stack
 from cosmoinfer.models.density import scores
 from cosmoinfer.models.flow import Candidate, JoinedFlow
@@ -29,6 +29,7 @@ SCHEMAS = {
         posterior.SCHEMA,
         metrics.SCHEMA,
         scores.SCHEMA,
+        likelihoods.SCHEMA,
         cross_suite.SCHEMA,
         learning_curve.SCHEMA,
     )
@@ -189,8 +190,28 @@ def _describe_scores(record: storage.FileContents) -> dict[str, str]:
     return {"rows": str(len(record.arrays["index"])), **ranges}
 
 
+def _describe_likelihood(record: storage.FileContents) -> dict[str, str]:
+    """Of which parameters and observations, and what became of the prior."""
+    config = storage.parse_object(str(record.arrays["config"]))
+    binding = likelihoods.BINDINGS[config["kind"]]
+    percentile = record.arrays.get("ood_percentile")
+    contents = {
+        "parameters": ", ".join(record.attributes["parameters"]["names"]),
+        **_describe_joint_prior(record.attributes["parameters"]),
+        binding.kind: binding.prior_accounting,
+        "observations": str(len(record.arrays["index"])),
+        "rows": join_first(record.arrays["index"]),
+    }
+    if percentile is not None:
+        contents["ood_percentile"] = join_first(f"{value:.3g}" for value in percentile)
+    for number, stack in enumerate(config["stacks"]):
+        contents[f"stack {number}"] = describe_stack(stack["members"], stack["config"]["flow"])
+    return contents
+
+
 DESCRIBE: dict[str, Callable[[storage.FileContents], dict[str, str]]] = {
     "model": _describe_model,
     "posterior": _describe_posterior,
     "scores": _describe_scores,
+    "likelihood": _describe_likelihood,
 }

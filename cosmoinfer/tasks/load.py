@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cosmoinfer import catalog, importers, metrics, models, posterior, split, storage
+from cosmoinfer import catalog, importers, likelihoods, metrics, models, posterior, split, storage
 from cosmoinfer.catalog import Catalog, multi_file
 from cosmoinfer.errors import UserError
 from cosmoinfer.models.density import scores
@@ -17,6 +17,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "metrics": metrics.read,
     "split": split.read,
     "scores": scores.read,
+    "likelihood": likelihoods.read,
     "cross-suite": cross_suite.read,
     "learning-curve": learning_curve.read,
     "catalog": catalog.read,
@@ -24,7 +25,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def load(path: Path | str) -> Any:
-    """A model, posterior, evaluation, split, scores or study from its file; of any other HDF5 file, a catalog.
+    """A model, likelihood, posterior, evaluation, split, scores or study from its file; of other HDF5, a catalog.
 
     Raises UserError, a ValueError, if the file cannot be read.
     """

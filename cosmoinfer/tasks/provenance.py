@@ -74,6 +74,13 @@ def default_output(catalog: Path, suffix: str) -> Path:
     return Path(f"{multi_file.catalog_name(catalog)}.{suffix}.h5")
 
 
+def stem_of_rows(model: Path, catalog: Path) -> str:
+    """Of an output of a model and rows of a catalog: ``maps.flow`` for maps.flow.h5 and maps.h5; ``maps.flow.observed``
+    for any other catalog or observation."""
+    name = multi_file.catalog_name(catalog)
+    return model.stem if model.stem == name or model.stem.startswith(f"{name}.") else f"{model.stem}.{name}"
+
+
 def file_stem(name: str) -> str:
     """Of a file that is called after a name from a file: one for each name, without spaces and separators, not long."""
     quoted = quote(name, safe="+")

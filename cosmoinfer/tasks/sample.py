@@ -8,7 +8,7 @@ from typing import Any
 
 from cosmoinfer import posterior as posteriors
 from cosmoinfer import storage
-from cosmoinfer.catalog import Catalog, multi_file
+from cosmoinfer.catalog import Catalog
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.formatting import count_text
 from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observations
@@ -16,7 +16,7 @@ from cosmoinfer.sampling.shard import Shard
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.model_sources import ModelSource
 from cosmoinfer.tasks.model_verdict import ModelVerdict, verdict_beside
-from cosmoinfer.tasks.provenance import is_up_to_date, with_node_settings
+from cosmoinfer.tasks.provenance import is_up_to_date, stem_of_rows, with_node_settings
 from cosmoinfer.tasks.reading import report_placeholders, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN
@@ -96,7 +96,7 @@ def write_posteriors(
         raise UserError(f"expected different models, found {join_first(paths)}")
     shard = keywords.get("shard")
     suffix = "" if shard is None else f"-{Shard.parse(shard).file_suffix}"
-    names = [f"{_stem(path, catalog)}.posterior{suffix}.h5" for path in paths]
+    names = [f"{stem_of_rows(path, catalog)}.posterior{suffix}.h5" for path in paths]
     outputs = [output or storage.require_file(path).with_name(name) for path, name in zip(paths, names, strict=True)]
     check_keywords("sample", keywords, SETTINGS)
     jobs = []
@@ -109,12 +109,6 @@ def write_posteriors(
             raise UserError(f"{path}: {error.message}", error.setting, error.value) from error
     sampled = [draw_and_write(job, output, force, reporter) for job, output in zip(jobs, outputs, strict=True)]
     return [replace(entry, model_verdict=verdict_beside(path)) for entry, path in zip(sampled, paths, strict=True)]
-
-
-def _stem(model: Path, catalog: Path) -> str:
-    """``maps.flow`` for maps.flow.h5 and maps.h5; ``maps.flow.observed`` for any other catalog or observation."""
-    name = multi_file.catalog_name(catalog)
-    return model.stem if model.stem == name or model.stem.startswith(f"{name}.") else f"{model.stem}.{name}"
 
 
 def _sample(

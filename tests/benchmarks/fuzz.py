@@ -65,6 +65,12 @@ def use_model(path: Path, folder: Path) -> Any:
     return cosmoinfer.sample(model, folder / "sims.h5", rows=[0, 1], draws=DRAWS)
 
 
+def use_likelihood(path: Path, folder: Path) -> Any:
+    """Values and slopes at some points."""
+    likelihood = cosmoinfer.load(path)
+    return likelihood(likelihood.test_points), likelihood.gradient(likelihood.test_points)
+
+
 def use_posterior(path: Path, folder: Path) -> Any:
     return cosmoinfer.evaluate(cosmoinfer.read_posterior(path)).to_json()
 
@@ -89,6 +95,8 @@ USES: dict[str, tuple[str, Use]] = {
     "metrics": ("metrics.h5", lambda path, folder: metrics.read(path).to_json()),
     "split": ("split.h5", lambda path, folder: split.read(path)),
     "scores": ("scores.h5", lambda path, folder: scores.read(path)),
+    "likelihood": ("likelihood.h5", use_likelihood),
+    "ratio": ("ratio.h5", use_likelihood),
     "cross-suite": ("cross.h5", lambda path, folder: cross_suite.read(path).to_json()),
     "learning-curve": ("curve.h5", lambda path, folder: learning_curve.read(path).to_json()),
     "catalog": ("exact.h5", use_catalog),

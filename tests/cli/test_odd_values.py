@@ -57,6 +57,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {  # the output is there already, so tha
     "report": ("posterior.h5", "-o", "taken.h5"),
     "cross-suite": ("sims.h5", "sims.h5", "-o", "taken.h5"),
     "learning-curve": ("sims.h5", "-o", "taken.h5"),
+    "likelihood": ("density.h5", "sims.h5", "-o", "taken.h5"),
     "generate": ("density.h5", "-o", "taken.h5"),
     "score": ("density.h5", "sims.h5", "-o", "taken.h5"),
     "import": ("sims.csv", "--names", "Omega_m,sigma_8", "-o", "taken.h5"),

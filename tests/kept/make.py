@@ -29,6 +29,8 @@ COMMANDS = (
     "evaluate normals.h5 -o metrics.h5 --quiet",
     "evaluate probabilities.h5 -o confusion.h5 --quiet",
     "score density.h5 rigid.h5 -o scores.h5 --quiet",
+    "likelihood density.h5 rigid.h5 --rows 3 -o likelihood.h5 --quiet",
+    "likelihood flow.h5 sims.h5 --rows 3 -o ratio.h5 --quiet",
     *STUDIES,
 )
 

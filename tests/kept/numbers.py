@@ -55,6 +55,18 @@ def of_scores(path: Path) -> Numbers:
     return {name: getattr(anomalies, name)[ROWS].tolist() for name in ("log_prob", "z_score", "p_value", "simulation")}
 
 
+def of_likelihood(path: Path) -> Numbers:
+    likelihood = cosmoinfer.load(path)
+    theta = likelihood.prior_transform([[0.2, 0.3], [0.5, 0.5]])
+    return {
+        "names": list(likelihood.names),
+        "kind": likelihood.kind,
+        "log likelihood": likelihood(theta).tolist(),
+        "gradient": likelihood.gradient(theta).tolist(),
+        "ood_percentile": likelihood.observed.ood_percentile.tolist(),
+    }
+
+
 def of_catalog(path: Path) -> Numbers:
     catalog = cosmoinfer.read_catalog(path)
     data = catalog.observables[0].values[:]
@@ -75,6 +87,8 @@ USES: dict[str, Callable[[Path], Numbers]] = {
     "metrics.h5": lambda path: metrics.read(path).to_json(),
     "confusion.h5": lambda path: metrics.read(path).to_json(),
     "scores.h5": of_scores,
+    "likelihood.h5": of_likelihood,
+    "ratio.h5": of_likelihood,
     "cross.h5": lambda path: {"pairs": cross_suite.read(path).to_json()["pairs"][:1]},
     "curve.h5": lambda path: learning_curve.read(path).to_json(),
     "exact.h5": of_catalog,

@@ -138,19 +138,20 @@ class DensityModel(Saveable):
         return self.log_prob_and_kurtosis(catalog, rows, listen)[0]
 
     def log_prob_and_kurtosis(
-        self, catalog: Catalog, rows: np.ndarray, listen: Listener
+        self, catalog: Catalog, rows: np.ndarray, listen: Listener, theta: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same, and the kurtosis of the noise over that of a normal, (n,): the mean of the members'.
 
+        theta: (n, P) of these rows, by default those of the catalog.
         Raises NoPrediction where the density is NaN at every row.
         """
         chunks = []
         for chunk in slices(len(rows), ROWS_PER_CHUNK):
             positions = rows[chunk]
-            theta = None if catalog.theta is None else catalog.theta[positions]
+            points = theta[chunk] if theta is not None else None if catalog.theta is None else catalog.theta[positions]
             scaled, slope, log_prob_of_noise = self.network_inputs(catalog, positions)
             log_prob, kurtosis = self._scores_of_scaled(
-                scaled, self.scale_parameters(theta, catalog.path), log_prob_of_noise
+                scaled, self.scale_parameters(points, catalog.path), log_prob_of_noise
             )
             chunks.append((slope + log_prob, kurtosis))
             listen(chunk.stop, len(rows))
