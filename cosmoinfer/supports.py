@@ -244,5 +244,7 @@ def _bounded(parameters: Parameters) -> np.ndarray:
 def _with_uniform_boxes(parameters: Parameters) -> Parameters:
     """The parameters, uniform where the prior in a finite box is unknown."""
     boxes = np.isfinite(parameters.low) & np.isfinite(parameters.high) & ~parameters.has_prior
+    if not boxes.any():
+        return parameters
     names = zip(parameters.prior, boxes, strict=True)
     return parameters.with_prior([Uniform.name if boxed else name for name, boxed in names])

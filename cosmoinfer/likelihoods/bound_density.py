@@ -13,7 +13,7 @@ from cosmoinfer.models import DensityModel
 from cosmoinfer.models.density.model import DensityFlow
 from cosmoinfer.models.differentiable_support import SupportForward
 from cosmoinfer.models.model import Stack
-from cosmoinfer.networks.layers import expand_members
+from cosmoinfer.networks.layers import expand_members, freeze
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.supports import Support
 
@@ -34,6 +34,10 @@ class BoundDensity:
     log_slope: np.ndarray
     kind: ClassVar[str] = "density"
     prior_accounting: ClassVar[str] = "p(x | theta), which holds no prior"
+
+    def __post_init__(self) -> None:
+        for stack in self.stacks:
+            freeze(stack.network)
 
     @classmethod
     def bind(cls, model: DensityModel, catalog: Catalog, rows: np.ndarray) -> "BoundDensity":
@@ -64,11 +68,15 @@ class BoundDensity:
             data = x.repeat(points, *[1] * (x.dim() - 1)) if points > 1 else x
             inputs = expand_members(data, stack.members), expand_members(context, stack.members)
             terms.append(stack.network.log_prob(*inputs).double().unflatten(1, (points, observations)))
-        log_weights = torch.from_numpy(np.log(self.weights))[:, None, None]
-        log_prob = (torch.cat(terms) + log_weights).logsumexp(0)  # (n, J)
+        log_prob = (torch.cat(terms) + self._log_weights).logsumexp(0)  # (n, J)
         return (log_prob + torch.from_numpy(self.log_slope)).sum(1)
 
     @cached_property
     def _inputs(self) -> list[torch.Tensor]:
         """The data, (J, ...), in the precision of the networks of each stack."""
         return [torch.from_numpy(self.data).to(next(stack.network.parameters()).dtype) for stack in self.stacks]
+
+    @cached_property
+    def _log_weights(self) -> torch.Tensor:
+        """Of the mixture, (M, 1, 1)."""
+        return torch.from_numpy(np.log(self.weights))[:, None, None]

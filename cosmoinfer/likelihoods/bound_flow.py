@@ -18,7 +18,7 @@ from cosmoinfer.models.differentiable_support import SupportForward
 from cosmoinfer.models.flow.mixture import POINTS_PER_CALL
 from cosmoinfer.models.flow.network import FlowStack
 from cosmoinfer.models.model import Stack
-from cosmoinfer.networks.layers import Generators, expand_members
+from cosmoinfer.networks.layers import Generators, expand_members, freeze
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.priors import Gaussian
 from cosmoinfer.sampling.rejection import PROPOSALS_FOR_MASS
@@ -73,6 +73,10 @@ class BoundFlow:
         "p(theta | x) / p(theta), which holds no prior (divided out once an observation), inside the prior's box only"
     )
 
+    def __post_init__(self) -> None:
+        for stack in self.stacks:
+            freeze(stack.network)
+
     @classmethod
     def bind(cls, model: FlowModel, catalog: Catalog, rows: np.ndarray, seed: int) -> "BoundFlow":
         """rows: (J,) by position. seed: of the draws that normalise a flow that overflows the box."""
@@ -110,10 +114,14 @@ class BoundFlow:
             noise, log_det = stack.network.transform(expand_members(z, stack.members), context)
             log_prob = log_det.double() - 0.5 * noise.double().square().sum(-1) / self.temperature**2  # (M, n J)
             terms.append(log_prob.unflatten(1, (points, observations)) + log_slope.sum(-1)[:, None])
-        log_weights = torch.from_numpy(np.log(self.weights))[:, None, None]
-        log_q = (torch.cat(terms) + log_weights).logsumexp(0) - torch.from_numpy(self.log_mass)  # (n, J)
+        log_q = (torch.cat(terms) + self._log_weights).logsumexp(0) - torch.from_numpy(self.log_mass)  # (n, J)
         log_norm = len(self.parameters) * float(np.log(self.temperature * np.sqrt(2 * np.pi)))
         return (log_q - log_norm - _LogPrior.apply(theta, self.parameters)[:, None]).sum(1)
+
+    @cached_property
+    def _log_weights(self) -> torch.Tensor:
+        """Of the mixture, (M, 1, 1)."""
+        return torch.from_numpy(np.log(self.weights))[:, None, None]
 
 
 def _bind_stack(stack: FlowStack, context: torch.Tensor, parameters: Parameters) -> BoundStack:

@@ -68,6 +68,16 @@ class Linear(nn.Module):
         return self.weight if self.mask is None else self.weight * self.mask
 
 
+@torch.no_grad()
+def freeze(network: nn.Module) -> None:
+    """Make a network ready for use alone: no gradients of weights, and masks multiplied into them once and for all."""
+    network.eval().requires_grad_(False)
+    for layer in network.modules():
+        if isinstance(layer, Linear) and layer.mask is not None:
+            layer.weight.mul_(layer.mask)
+            layer.mask = None
+
+
 class Dropout(nn.Module):
     """Zeroes a share of the units while training; each member's mask comes from its own generator.
 

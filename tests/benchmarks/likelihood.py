@@ -22,7 +22,6 @@ from cosmoinfer.likelihoods import Likelihood
 
 TRAININGS = {
     "density": ("train-density",),
-    "density-1": ("train-density", "--ensemble", "1"),
     "flow": ("train-flow", "--flow", "nsf", "--support", "soft", "--ensemble", "1"),
     "maf": ("train-flow", "--flow", "maf", "--support", "soft", "--ensemble", "1"),
     "race": ("train-flow",),

@@ -64,6 +64,15 @@ def test_a_bound_density_is_the_density_at_its_observation(flow):
     np.testing.assert_allclose(bound(model, sims, 3)(POINTS), model.log_prob(x, POINTS), **CLOSE)
 
 
+def test_a_model_that_is_bound_stays_as_it_was():
+    sims, model = linear_gaussian(2), flow_of("maf", 2, 2, "soft")
+    weights = {name: value.clone() for name, value in model.stacks[0].network.state_dict().items()}
+    bound(model, sims, 0)
+    network = model.stacks[0].network
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+    assert all(value.requires_grad for value in network.parameters())
+
+
 def test_noise_in_modes_that_never_vary_is_the_same_for_all_points():
     sims = null_mode_catalog()
     model = density_of(sims, flow="maf")
