@@ -27,7 +27,7 @@ def likelihood(
     Of several rows, which must be independent observations of one universe: the sum of their log likelihoods. Of a
     flow: its posterior divided by its prior.
 
-    Example: cosmoinfer likelihood spectra.density.h5 sample_data/power_spectra.h5 --rows 3 -o spectrum.likelihood.h5
+    Example: cosmoinfer likelihood spectra.density.h5 sample_data/power_spectra.h5 --rows 7 -o spectrum.likelihood.h5
     """
     from cosmoinfer.tasks.likelihood import write_likelihood
 

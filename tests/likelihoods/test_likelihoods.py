@@ -22,7 +22,18 @@ from cosmoinfer.models.density import density_recipe, fit_density
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.preprocessing.fit import fit_preprocessing
 from cosmoinfer.supports import SUPPORTS
-from tests.examples import TINY, flow_of, in_memory_catalog, linear_gaussian, split_of, training_context
+from tests.examples import (
+    TINY,
+    flow_of,
+    in_memory_catalog,
+    linear_gaussian,
+    split_of,
+    train_flow,
+    train_regressor,
+    training_context,
+)
+from tests.models.test_regions import TRIANGLE, triangle
+from tests.models.test_regions import flow as triangle_flow
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-4}  # the networks' digits are those of float32
 
@@ -104,7 +115,38 @@ def test_a_bound_flow_is_the_posterior_over_the_prior(flow, support):
     np.testing.assert_allclose(bound(model, sims, 0)(POINTS), expected, **CLOSE)
 
 
-def test_temperature_and_data_of_several_kinds_are_those_of_the_flow():
+@pytest.mark.parametrize("support", ["soft", "truncate"])
+def test_a_prior_that_is_cut_to_a_region_is_divided_out_inside_it(support, tmp_path: Path):
+    sims, model = triangle(), triangle_flow(support)
+    x, theta = sims.observables[0].values[0], points_of(TRIANGLE, 200)
+    inside = TRIANGLE.inside(theta)
+    likelihood = bound(model, sims, 0)
+    values, gradient = likelihood(theta), likelihood.gradient(theta)
+    expected = model.log_prob(theta[inside], x) - TRIANGLE.log_prior(theta[inside])
+    np.testing.assert_allclose(values[inside], expected, **CLOSE)
+    assert (values[~inside] == -np.inf).all() and 20 < inside.sum() < 180
+    assert np.isfinite(gradient[inside]).all() and np.isnan(gradient[~inside]).all()
+    likelihoods.write(tmp_path / "l.h5", likelihood)
+    np.testing.assert_array_equal(likelihoods.read(tmp_path / "l.h5")(theta), values)
+
+
+@pytest.mark.parametrize("embedding", ["mlp", "none"])
+def test_a_summary_network_or_an_embedding_is_in_the_context(embedding):
+    sims = linear_gaussian(2)
+    summary = train_regressor(sims, network="mlp", epochs=1) if embedding == "none" else None
+    model = train_flow(sims, flow="maf", support="soft", summary=summary, epochs=1)
+    expected = model.log_prob(POINTS, sims.observables[0].values[0]) - sims.parameters.log_prior(POINTS)
+    np.testing.assert_allclose(bound(model, sims, 0)(POINTS), expected, **CLOSE)
+
+
+def test_stacks_of_several_supports_are_one_mixture():
+    sims, first, second = linear_gaussian(2), flow_of("maf", 2, 2, "soft"), flow_of("nsf", 2, 2, "truncate")
+    model = replace(first, stacks=first.stacks + second.stacks, weights=np.array([0.1, 0.2, 0.3, 0.4]))
+    expected = model.log_prob(POINTS, sims.observables[0].values[0]) - sims.parameters.log_prior(POINTS)
+    np.testing.assert_allclose(bound(model, sims, 0)(POINTS), expected, **CLOSE)
+
+
+def test_the_temperature_is_that_of_the_flow():
     sims = linear_gaussian(2)
     model = replace(flow_of("maf", 2, 2, "soft"), temperature=1.3)
     expected = model.log_prob(POINTS, sims.observables[0].values[0]) - sims.parameters.log_prior(POINTS)
@@ -249,6 +291,7 @@ class ThreadCounter:
         return self.inner.log_likelihood(theta)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_forked_processes_say_the_same():
     likelihood = bound(flow_of("nsf", 2, 2, "soft"), linear_gaussian(2), 0)
     expected = likelihood(POINTS), likelihood.gradient(POINTS)
