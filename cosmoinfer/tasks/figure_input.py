@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from cosmoinfer import importers
 from cosmoinfer import plots as drawing
 from cosmoinfer.catalog import Catalog
+from cosmoinfer.catalog.row_axis import ModelRow
 from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.latex import match_spellings
 from cosmoinfer.metrics import Evaluation
@@ -22,7 +24,7 @@ from cosmoinfer.settings import is_given, setting
 from cosmoinfer.tasks.reading import find_rows, open_catalog
 from cosmoinfer.tasks.reporter import Reporter
 from cosmoinfer.tasks.sampling_job import prepare_sampling
-from cosmoinfer.tasks.settings import names_of_fields
+from cosmoinfer.tasks.settings import CatalogSettings, names_of_fields
 from cosmoinfer.tasks.sources import PosteriorInput
 
 NO_PARAMETERS = Parameters.from_names(())
@@ -119,9 +121,18 @@ def separate_reading(keywords: Mapping[str, Any]) -> tuple[Mapping[str, Any], Ma
 
 
 def open_catalogs(paths: Sequence[Path], reading: Mapping[str, Any]) -> list[Catalog]:
-    """Simulations, and behind them what was observed, which has no parameters."""
+    """Simulations, and behind them what was observed: it has no parameters, and rows as the simulations have them."""
+    if not paths:
+        return []
+    simulations = open_catalog(paths[0], reading)
     of_data = {name: value for name, value in reading.items() if name not in OF_PARAMETERS}
-    return [open_catalog(path, of_data if number else reading) for number, path in enumerate(paths)]
+    settings = CatalogSettings.from_keywords(of_data)
+    is_cut = bool(settings.read_options.scale_cut)
+    rows = [ModelRow(item.row_shape, is_cut, item.channels_last) for item in simulations.observables]
+    return [
+        simulations,
+        *(importers.read(path, settings.read_options, settings.memory, rows) for path in paths[1:]),
+    ]
 
 
 def member_data(

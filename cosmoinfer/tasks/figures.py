@@ -187,6 +187,8 @@ def _write_plot(path: Path, name: str, data: drawing.FigureData, source: str, fo
     image = drawing.render(partial(drawing.PLOTS[name], data), drawing.figure_format(path), data.width is not None)
     if image is None:
         caption = (drawing.PLOTS[name].__doc__ or "").partition("\n")[0]
+        if name in OF_CATALOGS and data.catalog is None:
+            raise UserError(f"{source}: {name} shows the simulations too: add their catalog, as: {source} catalog.h5")
         raise UserError(f"{source}: lacks what {name} shows. {caption}")
     _write(path, image, force, reporter)
 

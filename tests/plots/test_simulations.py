@@ -96,7 +96,7 @@ def test_the_command_takes_the_catalog_as_a_further_file(tmp_path: Path) -> None
     posterior_at(3, 0.1).save(tmp_path / "p.h5")
     assert call("plot", tmp_path / "sims.h5", "--figure", "data", "-o", tmp_path / "a.pdf")[0] == 0
     message = refused("plot", tmp_path / "p.h5", "--figure", "observation", "-o", tmp_path / "b.pdf")
-    assert "lacks what observation shows. An observation over the range of the training data" in message
+    assert "observation shows the simulations too: add their catalog" in message and "p.h5 catalog.h5" in message
     assert "found a catalog" in refused("plot", tmp_path / "sims.h5", "-o", tmp_path / "b.pdf")
 
 
@@ -159,7 +159,10 @@ def test_arrays_and_tables_are_read_as_by_other_commands(tmp_path: Path) -> None
     parameters = Parameters.from_names(("a", "b"), (0.1, 0.6), (0.5, 1.0))
     number, partition = np.array([0]), np.array([255], np.uint8)
     make(parameters, number, np.array(["0"]), partition, samples=draws).save(tmp_path / "p.h5")
-    files = (tmp_path / "p.h5", tmp_path / "sims.npy", tmp_path / "observed.txt")
-    done("plot", *files, "--figure", "observation", *reading, "-o", tmp_path / "b.pdf")
+    np.savetxt(tmp_path / "column.txt", x[3])
+    for name in ("observed.txt", "column.txt"):
+        files = (tmp_path / "p.h5", tmp_path / "sims.npy", tmp_path / name)
+        done("plot", *files, "--figure", "observation", *reading, "-o", tmp_path / f"{name}.pdf")
+    assert (tmp_path / "observed.txt.pdf").read_bytes() == (tmp_path / "column.txt.pdf").read_bytes()
     message = refused("plot", tmp_path / "p.h5", "--names", "a,b", "-o", tmp_path / "c.pdf")
     assert "--names: has no effect: says how a catalog is read, and none is given" in message
