@@ -1,6 +1,6 @@
 """Posteriors of single observations, parameter against parameter, in one triangle."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -78,7 +78,9 @@ def _triangle(layers: list[Layer], posteriors: dict[str, Posterior], data: Figur
     parameters = reduce(_join, (layer.parameters for layer in layers))
     truths = _truths(layers, data.marks)
     limits = _limits(layers, parameters, truths)
-    same_box = len({(layer.parameters.low.tobytes(), layer.parameters.high.tobytes()) for layer in layers}) == 1
+    has_one_box = {name: _has_one_box(layers, name) for name in parameters.names}
+    boxes = [(low, high) if has_one_box[name] else (-np.inf, np.inf) for name, low, high in _boxes(parameters)]
+    common = Parameters.from_names(parameters.names, *np.transpose(boxes), where=parameters.where)
     colours = {layer.name: layer.colour for layer in layers}
     priors = [
         (posterior.independent_parameters, colours[name]) for name, posterior in posteriors.items() if name in colours
@@ -94,10 +96,10 @@ def _triangle(layers: list[Layer], posteriors: dict[str, Posterior], data: Figur
         for layer in layers:
             if {*names} <= {*layer.parameters.names}:
                 (layer.draw_regions if x < y else layer.draw_marginal)(axes, *names)
-        if x == y and same_box:
+        if x == y and has_one_box[names[0]]:
             drawn |= _draw_priors(axes, priors, names[0])
-        if same_box and np.isfinite([*parameters.low[[x, y]], *parameters.high[[x, y]]]).any():
-            shade_outside(axes, parameters, x, y if y > x else None)
+        if np.isfinite([*common.low[[x, y]], *common.high[[x, y]]]).any():
+            shade_outside(axes, common, x, y if y > x else None)
             drawn.add("outside the prior")
         _mark_truths(axes, truths, names)
     label_edges(grid, parameters, limits)
@@ -106,6 +108,16 @@ def _triangle(layers: list[Layer], posteriors: dict[str, Posterior], data: Figur
     fit_margins(figure, grid)
     place_legend(figure, grid, _legend_handles(layers, truths, drawn), title, lines)
     return figure
+
+
+def _boxes(parameters: Parameters) -> Iterator[tuple[str, float, float]]:
+    """Name, lower and upper edge of each parameter."""
+    return zip(parameters.names, parameters.low.tolist(), parameters.high.tolist(), strict=True)
+
+
+def _has_one_box(layers: Sequence[Layer], name: str) -> bool:
+    """Whether all posteriors that have this parameter have the same edges of it."""
+    return len({box for layer in layers for box in _boxes(layer.parameters) if box[0] == name}) == 1
 
 
 def _typical(posterior: Posterior) -> Posterior:

@@ -1,6 +1,7 @@
 """One figure into a file: the right one, byte by byte the same, and never in the place of another file."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import cosmoinfer
 from cosmoinfer.errors import UserError
 from cosmoinfer.formatting import constraint
 from cosmoinfer.plots import PLOTS
+from cosmoinfer.plots.style import GREY
 from cosmoinfer.plots.triangle import corner, members
 from tests.command_line import call, done, linear, refused, write
 from tests.plots.test_plots import classified, posterior_of
@@ -78,6 +80,20 @@ def test_posteriors_are_drawn_one_over_the_other(
     assert {"A", "B"} <= {*legend_texts(drawn[1])} and len(drawn[1].axes) == 1
     cosmoinfer.figures(folder / "two.h5", tmp_path / "c.png", rows="3,5:7")
     assert {"row 3", "row 5", "row 6"} <= {*legend_texts(drawn[2])}
+
+
+def test_prior_and_edges_are_drawn_of_each_parameter_whose_box_the_posteriors_share(
+    folder: Path, drawn: list[matplotlib.figure.Figure]
+) -> None:
+    four, two = (cosmoinfer.read_posterior(folder / f"{name}.h5") for name in ("four", "two"))
+    wider = replace(two.parameters, high=two.parameters.high + [0.0, 1.0])
+    cosmoinfer.figures([folder / "four.h5", folder / "two.h5"], folder / "shared.png")
+    cosmoinfer.figures([four, replace(two, parameters=wider)], folder / "wider.png")
+    for figure, has_prior in zip(drawn, ([1, 1, 1, 1], [1, 0, 1, 1]), strict=True):
+        diagonal = figure.axes[::5]
+        assert {"prior", "outside the prior"} <= {*legend_texts(figure)}
+        assert [any(line.get_color() == GREY for line in axes.lines) for axes in diagonal] == has_prior
+        assert [bool(axes.patches) for axes in diagonal] == has_prior
 
 
 def test_a_prior_is_drawn_once_where_posteriors_share_it_and_by_colour_where_they_differ(
