@@ -4,14 +4,17 @@ from cosmoinfer.parameters.bounds import bounds_suffixes, declared_priors, join_
 from cosmoinfer.parameters.joint_prior import JointPrior
 from cosmoinfer.parameters.parameters import Parameters
 from cosmoinfer.parameters.recognition import recognise_priors
+from cosmoinfer.parameters.spelling import describe_spellings, spell_as
 
 __all__ = [
     "JointPrior",
     "Parameters",
     "bounds_suffixes",
     "declared_priors",
+    "describe_spellings",
     "join_bounds",
     "parse_correlation",
     "recognise_priors",
+    "spell_as",
     "with_bounds",
 ]

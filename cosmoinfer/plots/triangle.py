@@ -80,7 +80,8 @@ def _triangle(layers: list[Layer], posteriors: dict[str, Posterior], data: Figur
     limits = _limits(layers, parameters, truths)
     has_one_box = {name: _has_one_box(layers, name) for name in parameters.names}
     boxes = [(low, high) if has_one_box[name] else (-np.inf, np.inf) for name, low, high in _boxes(parameters)]
-    common = Parameters.from_names(parameters.names, *np.transpose(boxes), where=parameters.where)
+    low, high = np.transpose(boxes)
+    common = Parameters.from_names(parameters.names, low, high, where=parameters.where)
     colours = {layer.name: layer.colour for layer in layers}
     priors = [
         (posterior.independent_parameters, colours[name]) for name, posterior in posteriors.items() if name in colours

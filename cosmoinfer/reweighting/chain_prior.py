@@ -16,8 +16,7 @@ from scipy import linalg
 from cosmoinfer import seeding
 from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
-from cosmoinfer.latex import match_spellings
-from cosmoinfer.parameters import Parameters
+from cosmoinfer.parameters import Parameters, describe_spellings, spell_as
 from cosmoinfer.priors import Unknown
 from cosmoinfer.supports import Probit
 
@@ -75,9 +74,8 @@ class ChainPrior:
         derived: names of functions of other parameters of the posterior, left aside where all those are shared.
         Raises UserError where no parameter is shared, or the points do not give a density.
         """
-        spellings = match_spellings(chain.parameters.names, parameters.names)
-        renamed = tuple(spellings.get(name, name) for name in chain.parameters.names)
-        chain = replace(chain, parameters=replace(chain.parameters, names=renamed))
+        renamed, spellings = spell_as(chain.parameters, parameters.names)
+        chain = replace(chain, parameters=renamed)
         names = [name for name in parameters.names if name in chain.parameters.names]
         independent = [name for name in parameters.names if name not in derived]
         names = independent if set(independent) <= set(names) else names
@@ -187,7 +185,7 @@ class ChainPrior:
         for side, names in (("chain", chain.parameters.names), ("posterior", parameters.names)):
             if single := [name for name in names if name not in self.names]:
                 sides.append(f"of the {side} alone: {join_first(single, 20)}")
-        sides += [f"{name} of the chain is {own}" for name, own in self.spellings.items()]
+        sides += describe_spellings(self.spellings)
         kernels = f"kernels of {self.bandwidth:.2g} of its width"
         cut = "" if self.share_in_box > 0.9999 else f"; {100 * self.share_in_box:.4g} % of it lie in the box"
         return f"{chain.name}: {points}, {kernels}; {'; '.join(sides)}{cut}"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,15 @@ from cosmoinfer import plots as drawing
 from cosmoinfer.catalog import Catalog
 from cosmoinfer.catalog.row_axis import ModelRow
 from cosmoinfer.errors import UserError, join_first, list_choices
-from cosmoinfer.latex import match_spellings
 from cosmoinfer.metrics import Evaluation
 from cosmoinfer.models import FlowModel
 from cosmoinfer.numerals import finite_number
-from cosmoinfer.parameters import Parameters
+from cosmoinfer.parameters import Parameters, describe_spellings, spell_as
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.quoting import split, split_names, unquote
 from cosmoinfer.settings import is_given, setting
 from cosmoinfer.tasks.reading import find_rows, open_catalog
-from cosmoinfer.tasks.reporter import Reporter
+from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.sampling_job import prepare_sampling
 from cosmoinfer.tasks.settings import CatalogSettings, names_of_fields
 from cosmoinfer.tasks.sources import PosteriorInput
@@ -57,6 +57,7 @@ def figure_data(
     histories: Mapping[str, Any],
     has_corner: bool,
     catalogs: Sequence[Catalog] = (),
+    reporter: Reporter = SILENT,
 ) -> drawing.FigureData:
     """What figures are drawn from. has_corner: whether a corner, by itself, is among them.
 
@@ -77,10 +78,8 @@ def figure_data(
         ]
     posteriors = _labelled(posteriors, chosen.labels)
     names = _names_shown(opened, posteriors)
-    posteriors = [
-        _spelled_as(names, posterior) if item.is_chain else posterior
-        for item, posterior in zip(opened, posteriors, strict=True)
-    ]
+    pairs = zip(opened, posteriors, strict=True)
+    posteriors = [_of_points(item, posterior, names, reporter) for item, posterior in pairs]
     for item, posterior in zip(opened, posteriors, strict=True):
         if not {*names} & {*posterior.parameters.names}:
             found = join_first(posterior.parameters.names, 20)
@@ -100,11 +99,15 @@ def _names_shown(opened: Sequence[PosteriorInput], posteriors: Sequence[Posterio
     return tuple(dict.fromkeys(name for posterior in kept for name in posterior.parameters.names))
 
 
-def _spelled_as(names: Sequence[str], posterior: Posterior) -> Posterior:
-    """With these names for parameters of the same symbol, sigma_8 for sigma8."""
-    spellings = match_spellings(posterior.parameters.names, names)
-    renamed = tuple(spellings.get(name, name) for name in posterior.parameters.names)
-    return replace(posterior, parameters=replace(posterior.parameters, names=renamed))
+def _of_points(opened: PosteriorInput, posterior: Posterior, names: Sequence[str], reporter: Reporter) -> Posterior:
+    """Of a chain: with these names for parameters of the same symbol, sigma_8 for sigma8; reports what it shows."""
+    if not opened.is_chain:
+        return posterior
+    parameters, spellings = spell_as(posterior.parameters, names)
+    if shared := [name for name in names if name in parameters.names]:
+        clauses = [f"drawn as points, of {join_first(shared, 20)}", *describe_spellings(spellings)]
+        reporter.info(f"{opened.name}: {'; '.join(clauses)}")
+    return replace(posterior, parameters=parameters)
 
 
 def separate_reading(keywords: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -221,12 +224,18 @@ def _row(opened: PosteriorInput, posterior: Posterior, number: int, of_first: st
 
 def _short_names(names: Sequence[str]) -> list[str]:
     """The stems of files without the endings that all share, flow and maf of flow.observed.posterior.h5 and
-    maf.observed.posterior.h5; numbered where they are the same."""
+    maf.observed.posterior.h5; where they are the same, with the folder in which they differ, else numbered."""
     words = [[word for word in Path(name).stem.split(".") if word != "posterior"] for name in names]
     while len(words) > 1 and min(map(len, words)) > 1 and len({stem[-1] for stem in words}) == 1:
         words = [stem[:-1] for stem in words]
     stems = [".".join(stem) for stem in words]
-    return stems if len({*stems}) == len(stems) else [f"{stem} ({k})" for k, stem in enumerate(stems, 1)]
+    if len({*stems}) == len(stems):
+        return stems
+    for folders in zip_longest(*(Path(name).parts[-2::-1] for name in names), fillvalue=""):
+        labels = [f"{folder}/{stem}" if folder else stem for folder, stem in zip(folders, stems, strict=True)]
+        if len({*labels}) == len(labels):
+            return labels
+    return [f"{stem} ({k})" for k, stem in enumerate(stems, 1)]
 
 
 def _labelled(

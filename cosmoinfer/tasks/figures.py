@@ -61,10 +61,11 @@ def figures(
             raise UserError(f"{path}: holds one figure, found {len(names)} names", setting="plots")
         check_figure(path)
         name = _default_figure(opened) if plots is None else names[0]
-        data = figure_data(opened, chosen, evaluation, histories, has_corner=name == "corner")
+        data = figure_data(opened, chosen, evaluation, histories, name == "corner", reporter=reporter)
         _write_plot(path, name, data, opened[0].name, force, reporter)
         return [path]
-    data = figure_data(opened, chosen, evaluation, histories, has_corner=len(sources) > 1 or chosen.rows is not None)
+    has_corner = len(sources) > 1 or chosen.rows is not None
+    data = figure_data(opened, chosen, evaluation, histories, has_corner, reporter=reporter)
     paths = drawing.draw(data, path, names)
     missing = sorted({*names} - {path.stem for path in paths}) if plots is not None else []
     if missing:
@@ -115,7 +116,7 @@ def write_figure(
         raise UserError(f"{files[0]}: {name} is a figure of a posterior, found {kind} alone; name the posterior too")
     name = figure or _default_figure(opened)
     path = _checked_output(files, name, output)
-    data = figure_data(opened, chosen, evaluation, histories, name == "corner", catalogs)
+    data = figure_data(opened, chosen, evaluation, histories, name == "corner", catalogs, reporter)
     _write_plot(path, name, data, str(files[0]), force, reporter)
     return path
 

@@ -86,7 +86,7 @@ def test_prior_and_edges_are_drawn_of_each_parameter_whose_box_the_posteriors_sh
     folder: Path, drawn: list[matplotlib.figure.Figure]
 ) -> None:
     four, two = (cosmoinfer.read_posterior(folder / f"{name}.h5") for name in ("four", "two"))
-    wider = replace(two.parameters, high=two.parameters.high + [0.0, 1.0])
+    wider = replace(two.parameters, high=np.add(two.parameters.high, [0.0, 1.0]))
     cosmoinfer.figures([folder / "four.h5", folder / "two.h5"], folder / "shared.png")
     cosmoinfer.figures([four, replace(two, parameters=wider)], folder / "wider.png")
     for figure, has_prior in zip(drawn, ([1, 1, 1, 1], [1, 0, 1, 1]), strict=True):
@@ -137,7 +137,9 @@ def test_a_chain_is_drawn_over_a_posterior_by_its_weights_in_the_parameters_that
     (tmp_path / "planck.paramnames").write_text("sigma8 \\sigma_8\ntau \\tau\nomegam \\Omega_m\n")
     cosmoinfer.figures([folder / "two.h5", tmp_path / "planck"], tmp_path / "a.png", rows=[0])
     assert {"two", "planck"} <= {*legend_texts(drawn[0])} and len(drawn[0].axes) == 4
-    done("plot", folder / "two.h5", tmp_path / "planck", "-o", tmp_path / "b.png")
+    output = call("plot", folder / "two.h5", tmp_path / "planck", "-o", tmp_path / "b.png")[2]
+    matched = "omegam of the chain is Omega_m; sigma8 of the chain is sigma_8"
+    assert f"planck: drawn as points, of Omega_m, sigma_8; {matched}" in output
     done("plot", tmp_path / "planck", "-o", tmp_path / "c.png", "--parameters", "sigma8")
     (title,) = [axes.get_title() for axes in drawn[2].axes]
     assert title == f"${constraint(points[weights == 1, 0]).latex}$"
@@ -167,6 +169,14 @@ def test_a_legend_has_what_the_names_of_files_do_not_share(
         path.write_bytes((folder / "two.h5").read_bytes())
     cosmoinfer.figures(paths, tmp_path / "a.png")
     assert legend_texts(drawn[0])[1:3] == ["flow", "maf"]  # behind the truth
+    equal = [tmp_path / folder / "results" / "flow.h5" for folder in ("a", "b")]
+    for path in equal:
+        path.parent.mkdir(parents=True)
+        path.write_bytes((folder / "two.h5").read_bytes())
+    cosmoinfer.figures(equal, tmp_path / "b.png")
+    assert legend_texts(drawn[1])[1:3] == ["a/flow", "b/flow"]
+    cosmoinfer.figures([equal[0], equal[0]], tmp_path / "c.png")
+    assert legend_texts(drawn[2])[1:3] == ["flow (1)", "flow (2)"]
 
 
 def test_labels_and_marks_of_a_user_win(folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]) -> None:
