@@ -101,8 +101,8 @@ def match_spellings(names: Sequence[str], preferred: Sequence[str]) -> dict[str,
         rivals = [entry for entry in preferred if _symbol_key(entry) == _symbol_key(name) and entry not in names]
         if alike and len(alike) + len(rivals) > 2:
             raise UserError(
-                f"{join_first(alike)} may be {join_first(rivals)} of the posterior, by their symbol; a parameter of the very "
-                "same name on both sides would decide"
+                f"{join_first(alike)} may be {join_first(rivals)} of the posterior, by their symbol; the same name on "
+                "both sides would decide"
             )
         spellings |= dict.fromkeys(alike, name)
     return spellings

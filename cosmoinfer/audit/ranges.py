@@ -3,6 +3,7 @@
 import numpy as np
 
 from cosmoinfer.catalog import Catalog
+from cosmoinfer.parameters import recognise_priors
 
 
 def value_ranges(catalog: Catalog) -> dict[str, str]:
@@ -16,9 +17,12 @@ def _parameter_ranges(catalog: Catalog) -> dict[str, str]:
         return {}
     ranges = {}
     parameters = catalog.parameters
+    rows = catalog.theta[~np.isnan(catalog.theta).any(axis=1)]
+    recognised = recognise_priors(parameters, rows, catalog.declared_priors)
     for column, name in enumerate(parameters.names):
         values = catalog.theta[~np.isnan(catalog.theta[:, column]), column]
-        box = f"{parameters.low[column]:g}..{parameters.high[column]:g} {parameters.priors[column]}"
+        verb = "" if recognised.prior[column] == parameters.prior[column] else "taken as "
+        box = f"{parameters.low[column]:g}..{parameters.high[column]:g} {verb}{recognised.priors[column]}"
         extent = f"{values.min():.4g}..{values.max():.4g}" if values.size else "no value"
         ranges[name] = f"{extent}, box {box}"
     if ties := parameters.joint_prior.describe():

@@ -194,6 +194,17 @@ def test_ranges_are_of_the_numbers_that_are_there(tmp_path):
     }
 
 
+def test_a_prior_is_recognised_as_a_training_recognises_it(tmp_path):
+    values = 0.05 * 10 ** np.linspace(0, 1, 200)
+    with h5py.File(tmp_path / "sims.h5", "w") as file:
+        file["parameters"], file["data"] = np.column_stack([values, values]), VECTOR
+    bounds = "a=0.05:0.5,b=0.05:0.5:uniform"
+    read = catalog.read_unchecked(tmp_path / "sims.h5", ReadOptions(names=("a", "b"), bounds=bounds))
+    ranges = value_ranges(read)
+    assert ranges["a"] == "0.05..0.5, box 0.05..0.5 taken as log-uniform"
+    assert ranges["b"] == "0.05..0.5, box 0.05..0.5 uniform"
+
+
 def test_ranges_of_gaps_and_of_classes(tmp_path):
     with h5py.File(tmp_path / "sims.h5", "w") as file:
         file["data"], file["classes/suite"] = [[1.0, np.nan], [3.0, -2.0]], [1, 1]

@@ -97,7 +97,7 @@ def test_other_spellings_of_a_symbol_are_matched_and_said(case: str) -> None:
 def test_spellings_that_leave_it_open_are_refused() -> None:
     names = Parameters.from_names(("sigma_8", "S_8", "h"), BOX.low, BOX.high)
     chain = ChainPoints("chain", Parameters.from_names(("sigma8", "\u03c3_8")), POINTS, np.full(6000, 1 / 6000))
-    message = "sigma8, \u03c3_8 may be sigma_8 of the posterior, by their symbol; a parameter of the very same"
+    message = "sigma8, \u03c3_8 may be sigma_8 of the posterior, by their symbol; the same name"
     with pytest.raises(UserError, match=message):
         ChainPrior.of_shared(chain, names)
 
