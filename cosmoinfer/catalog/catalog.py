@@ -195,7 +195,8 @@ class Catalog:
         """The parameters and theta, (N, P). Raises UserError for observations, which have none, be it some rows."""
         if self.parameters is None or self.theta is None:
             reason = UNKNOWN_THETA if UNKNOWN_THETA in self.notes else "has no /parameters"
-            raise UserError(f"{self.path}: {reason}; expected a catalog with parameters, found observations")
+            remedy = "" if self.files or self.path == ARRAYS else "; `parameters=FILE` names the file of them"
+            raise UserError(f"{self.path}: {reason}; expected a catalog with parameters, found observations{remedy}")
         if len(rows := np.flatnonzero(~self.has_theta)):
             raise UserError(
                 f"{self.path}: /parameters are NaN in {len(rows)} of {len(self)} rows ({self.describe_rows(rows)}), "

@@ -146,8 +146,8 @@ def _check_size(table: TextTable, data: dict[str, list[int]], model_rows: Sequen
     raise UserError(
         f"{_describe_for_model(table, model_rows)}; expected {count_text(size, 'column')}{more} of data, one line an "
         f"observation, or {count_text(size, 'line')}{more}{which}"
-        + f"; `columns=data=0:{size}` chooses columns"
-        * (count > size)
+        + f"; `columns=data={columns[0]}:{columns[0] + size}` chooses columns"
+        * (len(columns) > size and columns[size - 1] == columns[0] + size - 1)
     )
 
 

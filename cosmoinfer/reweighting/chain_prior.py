@@ -18,6 +18,7 @@ from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.importance_sampling import ImportanceWeights, effective_sample_size
 from cosmoinfer.parameters import Parameters, describe_spellings, spell_as
 from cosmoinfer.priors import Unknown
+from cosmoinfer.reweighting.prior_change import check_known
 from cosmoinfer.supports import Probit
 
 MIN_EFFECTIVE_POINTS = 100  # of a chain, fewer than which give no density
@@ -160,9 +161,7 @@ class ChainPrior:
         Raises UserError where their old one is not known, or correlates one with a parameter that is not shared.
         """
         columns = parameters.columns(self.names)
-        for column, name in zip(columns, self.names, strict=True):
-            if not parameters.priors[column].is_known and name not in derived:
-                raise UserError("its own prior is not known, so it cannot be divided out", SETTING, name)
+        check_known(parameters, self.names, derived)
         correlation = parameters.correlation
         if correlation is not None:
             correlation = correlation.copy()

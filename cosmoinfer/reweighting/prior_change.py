@@ -15,6 +15,17 @@ from cosmoinfer.reweighting.correlated_normal import CorrelatedNormal
 MIN_MASS_IN_BOX = 0.01  # probability of a normal prior that must lie inside the box
 
 
+def check_known(parameters: Parameters, names: Sequence[str], derived: Sequence[str]) -> None:
+    """Raises UserError where the prior of one of these, which a new one replaces, is not known; derived have none."""
+    for column, name in zip(parameters.columns(names), names, strict=True):
+        if not parameters.priors[column].is_known and name not in derived:
+            raise UserError(
+                "its own prior is not known, so it cannot be divided out; `bounds` at training declares it",
+                setting="prior",
+                value=name,
+            )
+
+
 @dataclass(frozen=True)
 class PriorChange:
     """Another prior for one parameter: ``Omega_m=normal:0.31:0.01``.
@@ -62,10 +73,7 @@ class PriorChange:
         Raises UserError where the old prior is unknown, and where the new one lies outside the box.
         """
         (column,) = parameters.columns([self.parameter])
-        if not parameters.priors[column].is_known and self.parameter not in derived:
-            raise UserError(
-                "its own prior is not known, so it cannot be divided out", setting="prior", value=self.parameter
-            )
+        check_known(parameters, [self.parameter], derived)
         arguments = PRIORS[self.kind].arguments
         entries = dict(zip(arguments + (BOX if len(self.numbers) > len(arguments) else ()), self.numbers, strict=True))
         low, high = max(parameters.low[column], PRIORS[self.kind].lowest), parameters.high[column]

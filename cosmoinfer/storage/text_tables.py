@@ -67,6 +67,8 @@ def load_table(path: Path) -> TextTable:
     count = values.shape[1]
     if first_line:
         header = _names_of_columns(first_line, count, delimiter)
+        if not header and count == 1 and _delimiter_of(without_units(first_line)) is None:
+            header = [without_units(first_line)]  # of one column, whose name holds spaces
         if not header:
             found = len(_names(first_line, delimiter))
             raise UserError(

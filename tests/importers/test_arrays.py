@@ -237,6 +237,12 @@ def test_an_import_is_repeated_replaced_or_refused(tmp_path: Path) -> None:
     assert "is HDF5, which every command reads" in refused("import", output, "-o", tmp_path / "again.h5")
 
 
+def test_data_alone_are_told_how_their_parameters_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    message = "x.npy: has no /parameters; expected a catalog with parameters, found observations; --parameters FILE"
+    assert message in refused("train-flow", tmp_path / "x.npy", "-o", tmp_path / "flow.h5")
+
+
 OBSERVATIONS: dict[str, Callable[[Path], object]] = {
     "row.txt": lambda path: path.write_text(_text(X[:1])),
     "column.txt": lambda path: path.write_text(_text(X[0][:, None])),
@@ -258,6 +264,7 @@ OF_ANOTHER_SIZE = {  # than that of a model of three numbers
     ),
     "column.dat": (_text(AT[:, 1:]), "has 8 lines of 1 column for a model that takes 3 numbers"),
     "wide.txt": (_text(np.ones((2, 5))), "has 2 lines of 5 columns for a model that takes 3 numbers"),
+    "ids.csv": ("id,a,b,c,error\n7,1,2,3,4\n", "--columns data=1:4 chooses columns"),
 }
 
 

@@ -242,7 +242,7 @@ def test_posteriors_that_take_no_chain(tmp_path: Path) -> None:
         UserError, match="shares no parameter with the posterior: it has b, a, d, the posterior x, y, z"
     ):
         cosmoinfer.reweight(wide(names), prior=[path])
-    with pytest.raises(UserError, match="a: its own prior is not known"):
+    with pytest.raises(UserError, match=r"a: its own prior is not known.*`bounds` at training declares it"):
         cosmoinfer.reweight(wide(BOX.with_prior(["unknown"] * 3)), prior=[path])
     correlation = [[1, 0, 0.5], [0, 1, 0], [0.5, 0, 1]]
     tied = Parameters.from_names(NAMES, BOX.low, BOX.high, ["normal"] * 3, [0, 0, 1], [1, 1, 1], None, (), correlation)

@@ -50,6 +50,13 @@ def test_names_of_columns_are_without_units(tmp_path: Path, text: str) -> None:
     np.testing.assert_array_equal(table.values, [[0.1, 2], [0.2, 3]])
 
 
+@pytest.mark.parametrize(("line", "name"), [("log SFR [Msun/yr]", "log SFR"), ("log SFR", "log SFR"), ("k", "k")])
+def test_one_column_has_one_name(tmp_path: Path, line: str, name: str) -> None:
+    (tmp_path / "table.txt").write_text(f"{line}\n1\n2\n")
+    table = load_table(tmp_path / "table.txt")
+    assert table.names == (name,) and table.values.shape == (2, 1)
+
+
 def test_a_header_of_another_number_of_names_is_refused(tmp_path: Path) -> None:
     (tmp_path / "table.txt").write_text("k P err\n" + SPACES)
     with pytest.raises(
