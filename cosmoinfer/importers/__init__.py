@@ -68,8 +68,8 @@ def is_source(path: Path) -> bool:
         return True
     if path.is_dir():
         pattern = per_simulation.pattern_within(path)
-        instead = f"name its files by a pattern, '{pattern}'" if pattern else "none of its files holds data"
-        raise UserError(f"{path}: is a folder; {instead}")
+        instead = f"name its files by a pattern, '{pattern}'" if "*" in pattern else f"name a file of it, as {pattern}"
+        raise UserError(f"{path}: is a folder; {instead if pattern else 'none of its files holds data'}")
     if (suffix := path.suffix.lower()) in FOREIGN_FORMATS:
         raise UserError(
             f"{path}: is {FOREIGN_FORMATS[suffix]}; catalogs are HDF5, .npy, .npz, .txt, .csv or .pt, and "

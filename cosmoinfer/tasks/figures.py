@@ -122,7 +122,12 @@ def write_figure(
 
 
 def _kind(file: Path, figure: str) -> str:
-    """Of a file: a chain, or a table of text, is a posterior to a corner, and a catalog to other figures."""
+    """Of a file: a chain, or a table of text, is a posterior to a corner, and a catalog to other figures.
+
+    Raises UserError for a folder that holds posteriors.
+    """
+    if file.is_dir() and (within := [path for path in sorted(file.glob("*.h5")) if storage.is_kind(path, "posterior")]):
+        raise UserError(f"{file}: is a folder; of its files a plot takes the posteriors: {join_first(within)}")
     if figure in ("", "corner") and importers.find_importer(file) in (chains.IMPORTER, text.IMPORTER):
         return "posterior"
     return "catalog" if importers.is_source(file) else storage.file_kind(file) or "catalog"

@@ -218,7 +218,7 @@ def test_a_pickle_is_never_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_folder_and_a_source_too_large_for_memory_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((4000, 3000)))
     np.save(tmp_path / "theta.npy", np.zeros((4000, 2)))
-    assert f"is a folder; name its files by a pattern, '{tmp_path}/" in refused("import", tmp_path)
+    assert f"is a folder; name a file of it, as {tmp_path}/" in refused("import", tmp_path)
     line = refused("run", tmp_path / "x.npy", "--parameters", tmp_path / "theta.npy", "--memory", "100MB")
     assert "need 288MB of memory" in line and "cosmoinfer import" in line and "--output sims.h5" in line
 

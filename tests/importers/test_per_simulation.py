@@ -98,7 +98,9 @@ def test_a_folder_is_refused_by_a_pattern_of_its_files(tmp_path: Path, case: str
         (tmp_path / name).touch()
     with pytest.raises(UserError) as caught:
         cosmoinfer.read_catalog(tmp_path)
-    assert caught.value.message == f"{tmp_path}: is a folder; name its files by a pattern, '{tmp_path}/{pattern}'"
+    path = f"{tmp_path}/{pattern}"
+    instead = f"name its files by a pattern, '{path}'" if "*" in pattern else f"name a file of it, as {path}"
+    assert caught.value.message == f"{tmp_path}: is a folder; {instead}"
 
 
 def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:

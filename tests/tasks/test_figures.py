@@ -96,6 +96,13 @@ def test_prior_and_edges_are_drawn_of_each_parameter_whose_box_the_posteriors_sh
         assert [bool(axes.patches) for axes in diagonal] == has_prior
 
 
+def test_of_a_folder_the_posteriors_are_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.h5").write_bytes((folder / "two.h5").read_bytes())
+    write(tmp_path / "sims.h5", *linear(60, 1))
+    line = refused("plot", tmp_path)
+    assert line.endswith(f"is a folder; of its files a plot takes the posteriors: {tmp_path / 'two.h5'}"), line
+
+
 def test_a_prior_is_drawn_once_where_posteriors_share_it_and_by_colour_where_they_differ(
     folder: Path, tmp_path: Path, drawn: list[matplotlib.figure.Figure]
 ) -> None:
