@@ -20,7 +20,7 @@ def information(rows: int, simulations: int, joint: Estimates) -> str:
     if gain and gain.value is not None:
         return f"{size}: information gain over the prior {gain.format()} nats."
     if log_prob and log_prob.value is not None:
-        missing = f"; no information gain over the prior: {gain.reason}" if gain else ""
+        missing = f"; information gain over the prior not known: {gain.reason}" if gain else ""
         return f"{size}: mean log density at the truth {log_prob.format()} nats{missing}."
     return f"{size}: no log density at the truth ({log_prob.reason})." if log_prob else f"{size}."
 

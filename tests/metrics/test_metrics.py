@@ -556,6 +556,11 @@ def test_summary_has_accuracy_and_calibration():
         assert words in summary
     loose = " ".join(evaluate(gaussian(noise=30.0)).summary())
     assert "Not constrained by the data: a, b" in loose and "Constrained" not in loose
+    known = gaussian()
+    unknown = changed(known, parameters=known.parameters.with_prior(["unknown"] * 2))
+    assert (
+        "; information gain over the prior not known: the prior of a, b is not known." in evaluate(unknown).summary()[0]
+    )
 
 
 def test_what_misses_the_true_values_is_not_called_constrained():

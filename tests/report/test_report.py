@@ -186,6 +186,12 @@ def test_what_to_do_now_is_what_the_verdict_asks_for(words: str, steps: list[str
     assert [step[: len(start)] for step, start in zip(report.next_steps, steps, strict=True)] == steps
 
 
+def test_names_of_settings_and_files_stand_as_code() -> None:
+    evaluation = Evaluation(5, 5, {}, {}, Verdict("miscalibrated in shape", {}))
+    text = render(build_report(ReportSources(evaluation=evaluation), "title"))
+    assert "look at <code>figures/sbc.png</code>:" in text and "`" not in text.partition("<script>")[0]
+
+
 @pytest.mark.parametrize(
     ("words", "tone"),
     [
