@@ -94,8 +94,10 @@ class SamplingOptions:
                 where = f"{catalog.path}: {catalog.describe_rows(np.array([row]))}"
                 advice = ", a flow with `support=probit` cannot fail like this where the prior fills its box"
                 raise UserError(
-                    f"{where}: {error}; the observation may be unlike the training data; `skip_failed` leaves it out"
-                    + advice * isinstance(error, TooLittleInside)
+                    f"{where}: {error}; the observation may be unlike the training data: compare its units, whether "
+                    "its logarithm was taken, and the order of its columns; `skip_failed` leaves it out"
+                    + advice
+                    * isinstance(error, TooLittleInside)
                 ) from error
 
 

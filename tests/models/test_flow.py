@@ -248,7 +248,9 @@ def impatient(monkeypatch):
 
 
 def test_a_row_outside_the_box_is_an_error_that_names_it(impatient):
-    with pytest.raises(UserError, match=r"far.h5: row 4: only 0 of 1.... draws fell inside.*`skip_failed`"):
+    with pytest.raises(
+        UserError, match=r"far.h5: row 4: only 0 of 1.... draws fell inside.*its units, whether.*`skip_failed`"
+    ):
         sampled(flow_of("maf", 1, 1, "truncate"), far_away(4), [2, 4, 6], 100)
 
 
