@@ -22,7 +22,7 @@ from cosmoinfer.tasks.evaluation_job import (
     select_drawn,
 )
 from cosmoinfer.tasks.model_sources import MODEL_TYPES, ModelSource, require_model_first
-from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance, with_node_settings
+from cosmoinfer.tasks.provenance import is_up_to_date, output_beside, task_provenance, with_node_settings
 from cosmoinfer.tasks.reading import warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN, RunSettings
@@ -61,7 +61,7 @@ class Gates:
         """
         if not (self.fail_if or self.gate):
             return evaluation
-        asked = (metrics.check_gate(evaluation, gate) for gate in self.fail_if)
+        asked = tuple(metrics.check_gate(evaluation, gate) for gate in self.fail_if)
         default = metrics.check_default_gates(evaluation).results if self.gate else ()
         return replace(evaluation, gates=GateResults((*asked, *default)))
 
@@ -115,7 +115,7 @@ def write_evaluation(
     keywords: settings by the name of their option. Raises UserError if a setting or a file is not usable.
     """
     if output is None and not _is_measured(file):
-        output = storage.require_file(file).with_name(f"{file.stem}.metrics.h5")
+        output = output_beside(file, ".metrics.h5")
     return _evaluate(file, catalog, keywords, output, force, reporter)
 
 

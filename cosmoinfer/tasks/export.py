@@ -10,6 +10,7 @@ from cosmoinfer.errors import UserError, join_first, list_choices
 from cosmoinfer.exporters import EXPORTERS, DrawTable, Exporter
 from cosmoinfer.formatting import count_text
 from cosmoinfer.settings import check_keywords
+from cosmoinfer.tasks.provenance import output_beside
 from cosmoinfer.tasks.reading import find_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import OutputSettings, names_of_fields, select_keywords
@@ -81,7 +82,7 @@ def write_exported(
     """
     if output is not None:
         _require_root(str(keywords.get("to")), output)
-    output = output or storage.require_file(file).with_name(f"{file.stem}{_exporter(str(keywords.get('to'))).suffix}")
+    output = output or output_beside(file, _exporter(str(keywords.get("to"))).suffix)
     return _export(file, keywords, output, force, reporter)
 
 

@@ -16,7 +16,7 @@ from cosmoinfer.models.density import DensityModel
 from cosmoinfer.quoting import join_items, split, unquote, write
 from cosmoinfer.settings import Limits, check_keywords, check_value
 from cosmoinfer.tasks.model_sources import read_model_of_kind
-from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance, with_node_settings
+from cosmoinfer.tasks.provenance import is_up_to_date, output_beside, task_provenance, with_node_settings
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN, RunSettings
 from cosmoinfer.tasks.settings import select_keywords
@@ -51,7 +51,7 @@ def write_generated(
     at, draws = keywords.get("at"), keywords.get("draws")
     draws = DRAWS if draws is None else draws
     check_value("draws", draws, int, Limits(minimum=1))
-    output = output or storage.require_file(model).with_name(f"{model.stem}.generated.h5")
+    output = output or output_beside(model, ".generated.h5")
     run = select_keywords(RunSettings, with_node_settings(keywords, force, output))
     device = run.prepare_device()
     density: DensityModel = read_model_of_kind(model, "density", device)

@@ -81,6 +81,11 @@ def stem_of_rows(model: Path, catalog: Path) -> str:
     return model.stem if model.stem == name or model.stem.startswith(f"{name}.") else f"{model.stem}.{name}"
 
 
+def output_beside(file: Path, ending: str) -> Path:
+    """An output beside the file that it is made of, ``nsf.metrics.h5`` of ``nsf.h5``. Raises UserError without it."""
+    return storage.require_file(file).with_name(f"{file.stem}{ending}")
+
+
 def file_stem(name: str) -> str:
     """Of a file that is called after a name from a file: one for each name, without spaces and separators, not long."""
     quoted = quote(name, safe="+")

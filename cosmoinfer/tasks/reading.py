@@ -1,4 +1,4 @@
-"""What tasks read: a catalog, its split, some of its rows, a model of a kind."""
+"""What tasks read: a catalog, its split, and some of its rows."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

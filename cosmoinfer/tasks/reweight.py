@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cosmoinfer import posterior as posteriors
-from cosmoinfer import reweighting, storage
+from cosmoinfer import reweighting
 from cosmoinfer.errors import UserError, blame, join_first
 from cosmoinfer.formatting import count_text
 from cosmoinfer.importance_sampling import MIN_EFFECTIVE_DRAWS
@@ -18,7 +18,7 @@ from cosmoinfer.posterior import ObservationSummary, Posterior, summarise_observ
 from cosmoinfer.quoting import quote, split_names
 from cosmoinfer.reweighting import ChainPrior, PriorEdit
 from cosmoinfer.settings import check_keywords
-from cosmoinfer.tasks.provenance import is_up_to_date, task_provenance
+from cosmoinfer.tasks.provenance import is_up_to_date, output_beside, task_provenance
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import OutputSettings, names_of_fields, select_keywords
 from cosmoinfer.tasks.sources import PosteriorSource, chain_digest, is_chain, open_chain, open_posterior
@@ -127,7 +127,7 @@ def write_reweighted(
     keywords: settings by the name of their option. Raises UserError if a setting or the posterior is not usable.
     """
     change = "reweighted" if _has_new_prior(keywords) else "derived" if keywords.get("derive") else "marginal"
-    output = output or storage.require_file(file).with_name(f"{file.stem}.{change}.h5")
+    output = output or output_beside(file, f".{change}.h5")
     return _reweight(file, keywords, output, force, reporter)
 
 

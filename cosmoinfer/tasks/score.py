@@ -11,7 +11,13 @@ from cosmoinfer.models.density import scores
 from cosmoinfer.models.density.scores import Scores
 from cosmoinfer.settings import check_keywords
 from cosmoinfer.tasks.model_sources import open_for_model, read_model_of_kind, require_model_first
-from cosmoinfer.tasks.provenance import catalog_inputs, is_up_to_date, task_provenance, with_node_settings
+from cosmoinfer.tasks.provenance import (
+    catalog_inputs,
+    is_up_to_date,
+    output_beside,
+    task_provenance,
+    with_node_settings,
+)
 from cosmoinfer.tasks.reading import select_rows, warn_of_training_rows
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.run_settings import RUN, RunSettings
@@ -50,7 +56,7 @@ def write_scores(
     """
     check_keywords("score", keywords, (*READ_OPTIONS, *RUN, *ROWS))
     output, selected = (
-        output or storage.require_file(model).with_name(f"{model.stem}.scores.h5"),
+        output or output_beside(model, ".scores.h5"),
         select_keywords(RowSettings, keywords),
     )
     keywords = with_node_settings(keywords, force, output)
