@@ -8,7 +8,6 @@ from typing import Any
 from cosmoinfer import importers, metrics, models, storage
 from cosmoinfer import plots as drawing
 from cosmoinfer.errors import UserError, join_first, list_choices
-from cosmoinfer.importers import chains, text
 from cosmoinfer.metrics import Evaluation
 from cosmoinfer.posterior import Posterior
 from cosmoinfer.settings import check_keywords, is_given
@@ -17,7 +16,7 @@ from cosmoinfer.tasks.figure_input import FigureSettings, figure_data, member_da
 from cosmoinfer.tasks.model_sources import AnyModel
 from cosmoinfer.tasks.reporter import SILENT, Reporter
 from cosmoinfer.tasks.settings import READ_OPTIONS, names_of_fields, select_keywords
-from cosmoinfer.tasks.sources import PosteriorInput, PosteriorSource, open_drawn
+from cosmoinfer.tasks.sources import PosteriorInput, PosteriorSource, holds_points, open_drawn
 
 STUDIES: dict[str, tuple[Callable[[Path], Any], Callable[..., Any]]] = {  # by kind: how they are read, and drawn
     "cross-suite": (cross_suite.read, drawing.plot_cross_suite),
@@ -128,7 +127,7 @@ def _kind(file: Path, figure: str) -> str:
     """
     if file.is_dir() and (within := [path for path in sorted(file.glob("*.h5")) if storage.is_kind(path, "posterior")]):
         raise UserError(f"{file}: is a folder; of its files a plot takes the posteriors: {join_first(within)}")
-    if figure in ("", "corner") and importers.find_importer(file) in (chains.IMPORTER, text.IMPORTER):
+    if figure in ("", "corner") and holds_points(file):
         return "posterior"
     return "catalog" if importers.is_source(file) else storage.file_kind(file) or "catalog"
 

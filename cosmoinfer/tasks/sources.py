@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from cosmoinfer import importers, seeding, storage
 from cosmoinfer import posterior as posteriors
-from cosmoinfer import seeding, storage
 from cosmoinfer.catalog import ReadOptions
 from cosmoinfer.errors import UserError, describe_type
 from cosmoinfer.importance_sampling import ImportanceWeights
-from cosmoinfer.importers import chains
+from cosmoinfer.importers import chains, text
 from cosmoinfer.importers.parameter_tables import read_parameters
 from cosmoinfer.parameters import Parameters
 from cosmoinfer.posterior import Draws, Posterior
@@ -54,7 +54,7 @@ def open_drawn(source: PosteriorSource) -> PosteriorInput:
 
     Raises UserError if this is none of these.
     """
-    if not isinstance(source, Path | str) or not is_chain(str(source)) or storage.begins_as_hdf5(Path(source)):
+    if not isinstance(source, Path | str) or not holds_points(Path(source)):
         return open_posterior(source)
     chain = open_chain(Path(source))
     weights, generator = ImportanceWeights(chain.weights, 0.0), seeding.generator(0, "chain")
@@ -64,9 +64,14 @@ def open_drawn(source: PosteriorSource) -> PosteriorInput:
     return PosteriorInput(posterior, str(source), chain_digest(chain), is_chain=True)
 
 
-def is_chain(text: str) -> bool:
+def holds_points(path: Path) -> bool:
+    """Whether a file is drawn as points: a chain, or a table of text."""
+    return is_chain(str(path)) and importers.find_importer(path) in (chains.IMPORTER, text.IMPORTER)
+
+
+def is_chain(place: str) -> bool:
     """Whether this is the path of a chain, or of a file that may hold points of one."""
-    path = Path(text)
+    path = Path(place)
     try:
         return bool(path.name) and (path.is_file() or chains.recognises(path))
     except OSError:  # too long for a path
