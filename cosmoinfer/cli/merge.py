@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.options import OutputOptions
-from cosmoinfer.cli.sample import describe_posterior, show_posterior
+from cosmoinfer.cli.posteriors import describe_posterior, show_posterior
 from cosmoinfer.cli.terminal import Terminal
 
 Shards = Annotated[list[Path], typer.Argument(help="Posterior files of all shards, in any order.", show_default=False)]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cosmoinfer.cli.options import Output, OutputOptions
-from cosmoinfer.cli.sample import draw_corner, show_observations
+from cosmoinfer.cli.posteriors import Corner, draw_corner, show_observations
 from cosmoinfer.cli.terminal import Terminal
 
 PosteriorPath = Annotated[Path, typer.Argument(help="Posterior file, with draws.", show_default=False)]
@@ -44,11 +44,6 @@ Draws = Annotated[int | None, typer.Option(help="Draws to keep of each row. [def
 Seed = Annotated[int, typer.Option(help="Seed of which draws are kept. [default: 0]", show_default=False)]
 SkipFailed = Annotated[
     bool, typer.Option("--skip-failed", help="Leave out rows with too few draws under the new prior, and list them.")
-]
-
-Corner = Annotated[
-    Path | None,
-    typer.Option(metavar="<file>", help="Draw the corner before and after, as .pdf, .png or .svg.", show_default=False),
 ]
 
 
