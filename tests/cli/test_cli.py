@@ -130,7 +130,9 @@ def test_a_few_observations_are_answered_for(folder: Path, sims: Path, flow: Pat
     assert "answer.h5: 1 row, 60 draws\n" in one and "median and 68 % interval" in one and "Omega_m" in one
     trust, verdict = one.splitlines()[-2:]
     assert trust.startswith(("nothing speaks against it", "do not", "with caution", "no parameter is"))
-    assert verdict == "cosmoinfer evaluate says whether the model is calibrated"
+    assert verdict.startswith(
+        ("cosmoinfer evaluate says whether", "the model, ")
+    )  # as another test evaluated it or not
     answers = json.loads(done(*command, "--rows", "7,9", "--json"))["observations"]
     assert [answer["row"] for answer in answers] == [7, 9]
     with h5py.File(folder / "answer.h5") as file:
