@@ -97,9 +97,14 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def verdict_tone(self) -> Tone:
+        """Of the verdict alone."""
+        return tone_of_verdict(self.verdict)
+
+    @property
     def tone(self) -> Tone:
         """Of the verdict, and of the gates."""
-        return "bad" if self.gates is not None and not self.gates.passed else tone_of_verdict(self.verdict)
+        return "bad" if self.gates is not None and not self.gates.passed else self.verdict_tone
 
     @property
     def explained(self) -> dict[str, str]:

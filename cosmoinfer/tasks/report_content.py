@@ -14,7 +14,7 @@ import numpy as np
 from cosmoinfer import __version__, metrics, models, plots, posterior, split, storage
 from cosmoinfer.audit import audit_before_training
 from cosmoinfer.catalog import Catalog
-from cosmoinfer.errors import UserError
+from cosmoinfer.errors import UserError, join_first
 from cosmoinfer.metrics import Evaluation, GateResults
 from cosmoinfer.metrics.tables import Table
 from cosmoinfer.metrics.verdict import CALIBRATED
@@ -27,6 +27,7 @@ from cosmoinfer.tasks.guide import METRIC, explanations, remedies
 from cosmoinfer.tasks.model_sources import open_for_model
 
 PACKAGES = ("torch", "nflows", "numpy", "h5py", "scipy", "scikit-learn", "matplotlib", "getdist")
+FAILED_STEP = "a gate failed: do not use this posterior before you know why"
 CALIBRATED_STEP = "sample your observation with this model, and look whether its percentile is below 95"
 
 
@@ -85,7 +86,7 @@ def build_report(sources: ReportSources, title: str, gates: GateResults | None =
         title,
         verdict,
         () if evaluation is None else tuple(line for line in evaluation.summary() if verdict not in line),
-        _next_steps(verdict),
+        _next_steps(verdict, gates),
         gates,
         tuple(_warnings(sources)),
         sections,
@@ -93,9 +94,11 @@ def build_report(sources: ReportSources, title: str, gates: GateResults | None =
     )
 
 
-def _next_steps(verdict: str) -> tuple[str, ...]:
+def _next_steps(verdict: str, gates: GateResults | None) -> tuple[str, ...]:
     """What to do now; nothing is known where there is no verdict."""
     steps = tuple(f"{word}: {remedy}" for word, remedy in remedies(verdict).items())
+    if gates is not None and not gates.passed:
+        return (f"{FAILED_STEP} ({join_first(gates.failed)})", *steps)
     return steps or ((CALIBRATED_STEP,) if verdict == CALIBRATED else ())
 
 

@@ -186,6 +186,15 @@ def test_what_to_do_now_is_what_the_verdict_asks_for(words: str, steps: list[str
     assert [step[: len(start)] for step, start in zip(report.next_steps, steps, strict=True)] == steps
 
 
+def test_a_failed_gate_is_told_beside_a_verdict_that_keeps_its_colour() -> None:
+    evaluation = Evaluation(5, 5, {}, {}, Verdict("calibrated within errors", {}))
+    gates = GateResults((GateResult("r2<0.9", 0.5, 0.9, False, "r2 is 0.5"),))
+    report = build_report(ReportSources(evaluation=evaluation), "title", gates)
+    assert report.next_steps == ("a gate failed: do not use this posterior before you know why (r2<0.9)",)
+    assert (report.tone, report.verdict_tone) == ("bad", "good")
+    assert 'class="verdict good"><span>Joint posterior' in render(report)
+
+
 def test_names_of_settings_and_files_stand_as_code() -> None:
     evaluation = Evaluation(5, 5, {}, {}, Verdict("miscalibrated in shape", {}))
     text = render(build_report(ReportSources(evaluation=evaluation), "title"))
