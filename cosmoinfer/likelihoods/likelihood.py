@@ -137,7 +137,7 @@ class Likelihood:
         Raises UserError where the prior is unknown or no product, and for u of another shape.
         """
         parameters, points = self.parameters, self._points(u, "u")
-        unknown = [name for name, known in zip(parameters.names, parameters.has_prior, strict=True) if not known]
+        unknown = _unknown_priors(parameters)
         if unknown:
             raise UserError(f"the prior of {join_first(unknown)} is unknown")
         if parameters.joint_prior.tied:
@@ -194,6 +194,11 @@ class Likelihood:
         return [positions[chunk] for chunk in slices(len(positions), self.bound.points_per_call)]
 
 
+def _unknown_priors(parameters: Parameters) -> list[str]:
+    """Names of the parameters whose prior is unknown."""
+    return [name for name, has_prior in zip(parameters.names, parameters.has_prior, strict=True) if not has_prior]
+
+
 def missing_likelihood(model: DensityModel | FlowModel) -> str:
     """Why a model has no likelihood, in words; empty where it has one."""
     if isinstance(model, DensityModel):
@@ -201,7 +206,7 @@ def missing_likelihood(model: DensityModel | FlowModel) -> str:
     if model.set_size:
         return "takes all rows of a simulation at once (`observation=simulation`); expected a flow of single rows"
     parameters = model.preprocessing.parameters
-    unknown = [name for name, known in zip(parameters.names, parameters.has_prior, strict=True) if not known]
+    unknown = _unknown_priors(parameters)
     if unknown:
         return (
             f"is divided by its prior, which is unknown for {join_first(unknown)}: train on a catalog that declares it "

@@ -200,13 +200,13 @@ def _draw_priors(axes: Axes, priors: Sequence[tuple[Parameters, str]], name: str
             column = parameters.names.index(name)
             is_known = parameters.has_prior[column]
             curves.append((parameters.joint_prior.marginal_density(column, values) if is_known else None, colour))
-    known = [(density, colour) for density, colour in curves if density is not None]
-    if not known:
+    drawn = [(density, colour) for density, colour in curves if density is not None]
+    if not drawn:
         return set()
     legend = "priors, by colour"
-    if len(known) == len(curves) and all(np.array_equal(density, known[0][0]) for density, _ in known):
-        known, legend = [(known[0][0], GREY)], "prior"
-    for density, colour in known:
+    if len(drawn) == len(curves) and all(np.array_equal(density, drawn[0][0]) for density, _ in drawn):
+        drawn, legend = [(drawn[0][0], GREY)], "prior"
+    for density, colour in drawn:
         heights = density * values if logarithmic else density
         axes.plot(values, heights, color=colour, linewidth=1, linestyle=PRIOR_LINES[legend])
     return {legend}

@@ -220,11 +220,11 @@ class Preprocessing:
 def _other_features(catalog: Catalog, name: str, features: tuple[str, ...], trained: tuple[str, ...]) -> str:
     """That data whose columns have names are not those of the model."""
     place = next(place for place, pair in enumerate(zip(features, trained, strict=True)) if len({*pair}) > 1)
-    found = f"{catalog.path}: column {place} of /{name} is {features[place]}, and the model was trained on"
+    difference = f"{catalog.path}: column {place} of /{name} is {features[place]}, and the model was trained on"
     if sorted(features) == sorted(trained):
         order = ",".join(write(feature) for feature in trained) if len(trained) <= MAX_LISTED_FEATURES else "..."
-        return f"{found} {trained[place]} there: the order differs; `columns=data={order}` orders them by name"
-    return f"{found} {trained[place]}; give the columns the names that they had, or none"
+        return f"{difference} {trained[place]} there: the order differs; `columns=data={order}` orders them by name"
+    return f"{difference} {trained[place]}; give the columns the names that they had, or none"
 
 
 def _scaled_blocks(

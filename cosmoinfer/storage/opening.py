@@ -52,8 +52,8 @@ def open_file(path: Path | str, expected: str = "") -> Iterator[h5py.File]:
     except OSError as error:
         content = describe_foreign(Path(path))
         damage = f"is no HDF5 file, or a truncated one ({error_reason(error)})"
-        found = f"is {content}, no HDF5 file" if content else damage
-        raise DamageError(f"{path}: {found}{expected and f'; expected {expected}'}") from error
+        problem = f"is {content}, no HDF5 file" if content else damage
+        raise DamageError(f"{path}: {problem}{expected and f'; expected {expected}'}") from error
     with file:
         try:
             if not survives(path, file):

@@ -70,9 +70,9 @@ def load_table(path: Path) -> TextTable:
         if not header and count == 1 and _delimiter_of(without_units(first_line)) is None:
             header = [without_units(first_line)]  # of one column, whose name holds spaces
         if not header:
-            found = len(_names(first_line, delimiter))
+            n_names = len(_names(first_line, delimiter))
             raise UserError(
-                f"{path}: has {found} names in its first line and {count} columns; expected a name each, between "
+                f"{path}: has {n_names} names in its first line and {count} columns; expected a name each, between "
                 "commas where names hold spaces (a # before the line makes it a comment)"
             )
     else:

@@ -180,8 +180,8 @@ def prepare_evaluation(
     compare_to = keywords.get("compare_to")
     require_model_first("evaluate", posterior, catalog)
     if isinstance(posterior, Path | str) and storage.file_kind(Path(posterior)) in (None, "catalog"):
-        found = storage.describe_file(Path(posterior))
-        raise UserError(f"{posterior}: is {found}; expected a posterior, or: cosmoinfer evaluate MODEL {posterior}")
+        content = storage.describe_file(Path(posterior))
+        raise UserError(f"{posterior}: is {content}; expected a posterior, or: cosmoinfer evaluate MODEL {posterior}")
     if not _is_model(posterior) and not _is_model(compare_to):
         _check_drawn(posterior, catalog, {name: keywords.get(name) for name in OF_SAMPLING})
     seed = select_keywords(RunSettings, keywords).seed

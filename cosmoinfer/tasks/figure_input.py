@@ -82,8 +82,8 @@ def figure_data(
     posteriors = [_of_points(item, posterior, names, reporter) for item, posterior in pairs]
     for item, posterior in zip(opened, posteriors, strict=True):
         if not {*names} & {*posterior.parameters.names}:
-            found = join_first(posterior.parameters.names, 20)
-            raise UserError(f"{item.name}: shares no parameter with {', '.join(names)}; it has {found}")
+            available = join_first(posterior.parameters.names, 20)
+            raise UserError(f"{item.name}: shares no parameter with {', '.join(names)}; it has {available}")
     shown = _check_shown(_names(chosen.parameters), names)
     marks = _numbers(chosen.truth, names) if is_given(chosen.truth) else None
     legend = _names(chosen.legend)

@@ -75,8 +75,8 @@ def _files_by_kind(paths: Sequence[Path]) -> tuple[dict[str, Path], list[Path]]:
     if len(catalogs) > 1:
         raise UserError(f"{catalogs[1]}: is a catalog, as {catalogs[0]} is; a report is about one")
     if not files.keys() & {"posterior", "metrics", "model"}:
-        found = f"is {storage.describe_file(paths[0])}, and " if paths[0].is_file() else ""
-        raise UserError(f"{paths[0]}: {found}holds no model, posterior or metrics to report on")
+        content = f"is {storage.describe_file(paths[0])}, and " if paths[0].is_file() else ""
+        raise UserError(f"{paths[0]}: {content}holds no model, posterior or metrics to report on")
     return files, catalogs
 
 

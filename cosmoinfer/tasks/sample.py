@@ -73,7 +73,9 @@ def sample(
     Raises UserError, a ValueError, which names the setting that is not usable.
     """
     to = OutputSettings.from_arguments(output, force, reporter)
-    return _sample(model, catalog, settings, to.output, to.force, to.reporter).posterior
+    check_keywords("sample", settings, SETTINGS)
+    job = prepare_sampling(model, catalog, with_node_settings(settings, to.force, to.output))
+    return draw_and_write(job, to.output, to.force, to.reporter).posterior
 
 
 def write_posteriors(
@@ -109,19 +111,6 @@ def write_posteriors(
             raise UserError(f"{path}: {error.message}", error.setting, error.value) from error
     sampled = [draw_and_write(job, output, force, reporter) for job, output in zip(jobs, outputs, strict=True)]
     return [replace(entry, model_verdict=verdict_beside(path)) for entry, path in zip(sampled, paths, strict=True)]
-
-
-def _sample(
-    model: ModelSource,
-    catalog: Path | str | Catalog | None,
-    keywords: Mapping[str, Any],
-    output: Path | None,
-    force: bool,
-    reporter: Reporter,
-) -> SampledPosterior:
-    check_keywords("sample", keywords, SETTINGS)
-    keywords = with_node_settings(keywords, force, output)
-    return draw_and_write(prepare_sampling(model, catalog, keywords), output, force, reporter)
 
 
 def draw_and_write(job: SamplingJob, output: Path | None, force: bool, reporter: Reporter) -> SampledPosterior:
